@@ -1,0 +1,95 @@
+"""Every error latkit raises on purpose, as one tree.
+
+LatkitError
+├── UsageError            the words were wrong: an unknown name, a file that is not what it should be (exit code 2)
+│   └── BadFile           a file that cannot be read as what it claims to be
+├── NotMeasured           a latency was asked for that nobody has measured and no model can predict
+├── TargetOutOfReach      a latency target that no network of the space can meet
+├── MeasurementConflict   numbers taken under different conditions were about to be merged
+├── MissingExtra          an optional package is needed and absent
+├── ExportError           a network could not be turned into a runtime's artefact
+└── DeviceError           the device, or the way to it
+    ├── Unreachable       nothing answers there, or it refuses us
+    ├── HostKeyError      the host key is unknown or has changed
+    ├── DeviceGone        the connection or the agent died in the middle of something
+    ├── DeadlineExceeded  no answer within the time allowed
+    ├── AgentError        the agent answered with an error of its own
+    └── RuntimeMissing    the device lacks the runtime that the target names
+"""
+
+
+class LatkitError(Exception):
+    """Base of all errors that latkit raises on purpose. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(LatkitError):
+    """The caller named something that does not exist or is not well formed."""
+
+    exit_code = 2
+
+
+class BadFile(UsageError):
+    """A file cannot be read as what it claims to be."""
+
+    def __init__(self, path: object, expected: str, found: str) -> None:
+        super().__init__(f"{path}: expected {expected}, but found {found}")
+        self.path = path
+
+
+class NotMeasured(LatkitError):
+    """A latency was asked for that was not measured and cannot be predicted."""
+
+
+class TargetOutOfReach(LatkitError):
+    """A latency target outside what the space can reach on this target."""
+
+
+class MeasurementConflict(LatkitError):
+    """Measurements that differ in what identifies a number do not merge."""
+
+
+class MissingExtra(LatkitError):
+    """An optional package is needed for this and is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; install it with: pip install 'latkit[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class ExportError(LatkitError):
+    """An op or a network could not be turned into an artefact for a runtime."""
+
+
+class DeviceError(LatkitError):
+    """Something went wrong on a device or on the way to it."""
+
+
+class Unreachable(DeviceError):
+    """Nothing answers at the device's address, or it refuses us."""
+
+
+class HostKeyError(DeviceError):
+    """The host key of an SSH device is unknown or is not the one known."""
+
+
+class DeviceGone(DeviceError):
+    """The connection or the agent died in the middle of something."""
+
+
+class DeadlineExceeded(DeviceError):
+    """The device did not answer within the time allowed."""
+
+
+class AgentError(DeviceError):
+    """The agent answered a request with an error. `kind` is the agent's word for it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"the device's agent reports {kind}: {message}")
+        self.kind = kind
+
+
+class RuntimeMissing(DeviceError):
+    """The device lacks the runtime that the target names."""

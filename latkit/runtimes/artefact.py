@@ -1,0 +1,20 @@
+"""The artefact: what a runtime loads, as a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """An op or a network exported for one runtime. Named by its content, so that a device needs it only once."""
+
+    path: Path
+    sha256: str
+    runtime: str
+    """Name of the runtime that runs it, as in a target."""
+    exporter: str
+    """Exporter and its version, such as `torch.onnx 2.13.0`."""
+    opset: int
+    """ONNX opset; 0 where the format has none."""

@@ -1,0 +1,135 @@
+"""The search space: for every layer, the ops that may stand there."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from latkit.errors import UsageError
+from latkit.ops import Network, Op, Shape, digest
+
+Architecture = tuple[int, ...]
+"""One candidate's index per choice, in the order of `Space.choices`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The candidates for one place in the chain; all take the same shape and give the same shape."""
+
+    name: str
+    candidates: tuple[Op, ...]
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise UsageError(f"layer {self.name}: expected at least one candidate")
+        if len(set(self.candidates)) != len(self.candidates):
+            raise UsageError(f"layer {self.name}: a candidate stands there twice")
+        first = self.candidates[0]
+        for op in self.candidates[1:]:
+            if (op.input_shape, op.output_shape) != (first.input_shape, first.output_shape):
+                raise UsageError(
+                    f"layer {self.name}: {first.title} gives {first.output_shape} from {first.input_shape}, "
+                    f"but {op.title} gives {op.output_shape} from {op.input_shape}"
+                )
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether there is anything to choose."""
+        return len(self.candidates) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A chain of layers. A layer with several candidates is a choice; one with a single candidate is fixed."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise UsageError(f"space {self.name}: expected at least one layer")
+        if not self.choices:
+            raise UsageError(f"space {self.name}: expected a layer with several candidates, but every layer is fixed")
+        for before, after in zip(self.layers, self.layers[1:], strict=False):
+            gives, expects = before.candidates[0].output_shape, after.candidates[0].input_shape
+            if gives != expects:
+                raise UsageError(
+                    f"space {self.name}: layer {before.name} gives {gives}, but {after.name} expects {expects}"
+                )
+
+    @property
+    def key(self) -> str:
+        """Hash of the layers and their candidates."""
+        return digest([[op.to_json() for op in layer.candidates] for layer in self.layers])
+
+    @property
+    def choices(self) -> tuple[Layer, ...]:
+        """The layers with several candidates, in order."""
+        return tuple(layer for layer in self.layers if layer.is_choice)
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the input, without the batch."""
+        return self.layers[0].candidates[0].input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output, without the batch."""
+        return self.layers[-1].candidates[0].output_shape
+
+    @property
+    def size(self) -> int:
+        """Number of architectures."""
+        return math.prod(len(layer.candidates) for layer in self.choices)
+
+    def ops(self) -> tuple[Op, ...]:
+        """The distinct ops that take time, in the order they first appear. Skips vanish and are not among them."""
+        every = (op for layer in self.layers for op in layer.candidates if not op.vanishes)
+        return tuple(dict.fromkeys(every))
+
+    def check(self, architecture: Sequence[int]) -> Architecture:
+        """Return the architecture if it is one of this space; raise UsageError otherwise."""
+        choices = self.choices
+        if len(architecture) != len(choices):
+            raise UsageError(
+                f"space {self.name}: expected an architecture of {len(choices)} choices, but found {len(architecture)}"
+            )
+        for index, layer in zip(architecture, choices, strict=True):
+            if not 0 <= index < len(layer.candidates):
+                raise UsageError(
+                    f"layer {layer.name}: expected a candidate from 0 to {len(layer.candidates) - 1}, but found {index}"
+                )
+        return tuple(int(index) for index in architecture)
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """An architecture drawn uniformly."""
+        return tuple(rng.randrange(len(layer.candidates)) for layer in self.choices)
+
+    def decode(self, architecture: Sequence[int], name: str = "") -> Network:
+        """The network of an architecture. Skips are left out, since they are absent from what is exported."""
+        indices = iter(self.check(architecture))
+        chosen = (layer.candidates[next(indices) if layer.is_choice else 0] for layer in self.layers)
+        return Network(tuple(op for op in chosen if not op.vanishes), name)
+
+    def encode(self, network: Network) -> Architecture:
+        """The architecture of a network of this space: the first that decodes to it. Raises UsageError if none does."""
+        found = next(self._matches(network.ops, 0), None)
+        if found is None:
+            raise UsageError(f"{network.title} is not a network of space {self.name}")
+        return found
+
+    def _matches(self, ops: tuple[Op, ...], position: int) -> Iterator[Architecture]:
+        """Every way to lay `ops` over the layers from `position` on, skips filling the layers left out."""
+        if position == len(self.layers):
+            if not ops:
+                yield ()
+            return
+        layer = self.layers[position]
+        for index, op in enumerate(layer.candidates):
+            chosen = (index,) if layer.is_choice else ()
+            if ops and op == ops[0]:
+                yield from (chosen + rest for rest in self._matches(ops[1:], position + 1))
+            elif op.vanishes:
+                yield from (chosen + rest for rest in self._matches(ops, position + 1))

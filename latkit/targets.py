@@ -1,0 +1,72 @@
+"""The target: device, runtime and settings. A latency means nothing without one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from latkit.errors import UsageError
+
+RUNTIMES = ("onnxruntime", "tflite", "torch", "torch_cuda")
+PRECISIONS = ("fp32",)
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.IGNORECASE)
+"""What a device may be called: also the name of its file, so nothing that could leave a folder."""
+
+
+def check_name(name: str, what: str) -> str:
+    """Return a name that is safe as a file's name, or raise UsageError."""
+    if not NAME.fullmatch(name) or ".." in name:
+        raise UsageError(
+            f"expected {what} made of letters, digits, '_', '-' and '.', beginning with a letter or digit, "
+            f"but found {name!r}"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Device, runtime and settings, written `DEVICE/RUNTIME-tTHREADS-PRECISION-bBATCH`."""
+
+    device: str
+    runtime: str
+    threads: int = 1
+    precision: str = "fp32"
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        check_name(self.device, "a device's name")
+        if self.runtime not in RUNTIMES:
+            raise UsageError(f"unknown runtime {self.runtime!r}; known runtimes: {', '.join(RUNTIMES)}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"unknown precision {self.precision!r}; known precisions: {', '.join(PRECISIONS)}")
+        if self.threads < 1 or self.batch < 1:
+            raise UsageError(f"expected at least one thread and a batch of at least one in {self}")
+
+    def __str__(self) -> str:
+        return f"{self.device}/{self.runtime}-t{self.threads}-{self.precision}-b{self.batch}"
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read `pi4/tflite-t4-fp32-b1`, or any of it: `pi4/tflite` stands for `-t1-fp32-b1`. Raises UsageError."""
+        device, slash, rest = text.partition("/")
+        if not slash or not rest or "/" in rest:
+            raise UsageError(f"expected a target as DEVICE/RUNTIME, for example pi4/tflite-t4, but found {text!r}")
+        runtime, *settings = rest.split("-")
+        threads, precision, batch = 1, "fp32", 1
+        seen: set[str] = set()
+        for setting in settings:
+            if match := re.fullmatch(r"([tb])([1-9][0-9]{0,5})", setting):
+                what, value = match[1], int(match[2])
+                threads, batch = (value, batch) if what == "t" else (threads, value)
+            elif setting in PRECISIONS:
+                what, precision = "precision", setting
+            else:
+                raise UsageError(
+                    f"expected settings such as t4, fp32 or b1 in target {text!r}, but found {setting!r} "
+                    f"(precisions: {', '.join(PRECISIONS)})"
+                )
+            if what in seen:
+                raise UsageError(f"target {text!r} gives a setting twice: {setting!r}")
+            seen.add(what)
+        return cls(device, runtime, threads, precision, batch)

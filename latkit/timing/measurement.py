@@ -1,0 +1,107 @@
+"""The measurement: raw samples of one op or network on one target, with all that identifies and surrounds them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from latkit.errors import MeasurementConflict, UsageError
+from latkit.ops import Network, Op
+from latkit.targets import Target
+
+Subject = Op | Network
+"""What is measured."""
+
+Role = Literal["fit", "validation"]
+"""What a measurement is for. A model is never fitted on measurements for validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimingPlan:
+    """How a subject is timed: `visits` short visits spread over time, each `visit_s` long.
+
+    One run is one inference. A turn is a warm-up run and some timed runs of the reference, then the same of the
+    subject; a visit is as many turns as fit into `visit_s`, at least one, and ends early once it holds `visit_runs`
+    timed runs of the subject. Before the first turn of a visit, the subject runs until its times stop falling.
+    """
+
+    visits: int = 6
+    visit_s: float = 0.2
+    visit_runs: int = 60
+
+    def __post_init__(self) -> None:
+        if self.visits < 1 or self.visit_s <= 0 or self.visit_runs < 1:
+            raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What identifies a number besides its subject and target. Measurements that differ here do not merge."""
+
+    device_key: str
+    """Hash of the device's unchanging facts: processor, cores, memory."""
+    runtime_version: str
+    """Version of the runtime as the device reports it, such as `ai-edge-litert 2.3.0`."""
+    delegate: str
+    """What executes the nodes: execution provider or delegate, such as `CPUExecutionProvider` or `xnnpack`."""
+    exporter: str
+    """Exporter and its version, such as `torch.onnx 2.13.0`."""
+    opset: int
+    """ONNX opset of the artefact; 0 where the format has none."""
+    affinity: str
+    """The cores it was pinned to, such as `0-3`, or `unpinned`."""
+    reference_key: str
+    """Key of the reference network that was timed in turn."""
+    protocol: int
+    """Version of the agent's protocol."""
+
+    def check_same(self, other: Setup) -> None:
+        """Raise MeasurementConflict naming what differs."""
+        ours, theirs = asdict(self), asdict(other)
+        differing = [f"{name} {ours[name]!r} and {theirs[name]!r}" for name in ours if ours[name] != theirs[name]]
+        if differing:
+            raise MeasurementConflict("measurements taken under different conditions: " + "; ".join(differing))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One short visit: the raw samples, one entry per run, in the order they were taken."""
+
+    started_at: float
+    """Seconds since 1970 by the host's clock."""
+    wall_ns: tuple[int, ...]
+    cpu_ns: tuple[int, ...]
+    """CPU time of the whole agent process during each run, all threads together."""
+    preemptions: tuple[int, ...]
+    """Involuntary context switches counted during each run."""
+    reference_wall_ns: tuple[int, ...]
+    reference_cpu_ns: tuple[int, ...]
+    conditions: dict[str, object] = field(default_factory=dict)
+    """What surrounded the visit: `before` and `after`, each with frequency, temperature, load and free memory."""
+
+    def __post_init__(self) -> None:
+        if not self.wall_ns or not self.reference_wall_ns:
+            raise UsageError("a visit holds at least one run of the subject and one of the reference")
+        same = len(self.wall_ns) == len(self.cpu_ns) == len(self.preemptions)
+        if not same or len(self.reference_wall_ns) != len(self.reference_cpu_ns):
+            raise UsageError("a visit holds one wall time, one CPU time and one count of preemptions per run")
+        if min(self.wall_ns) <= 0 or min(self.reference_wall_ns) <= 0:
+            raise UsageError("a run takes more than no time")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Raw samples of one subject on one target. `repetition` tells apart independent measurements of the same."""
+
+    subject: Subject
+    target: Target
+    setup: Setup
+    plan: TimingPlan
+    visits: tuple[Visit, ...]
+    role: Role = "fit"
+    repetition: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planned visits were made."""
+        return len(self.visits) >= self.plan.visits
