@@ -69,8 +69,14 @@ def _activations(name: str) -> list[nn.Module]:
 
 
 def _conv(op: Op) -> nn.Module:
-    sizes = (op.input_shape[0], *(op.integer(name) for name in ("out_channels", "kernel", "stride", "groups")))
-    return ConvBatchNorm(*sizes, activation=str(op["activation"]))
+    return ConvBatchNorm(
+        op.input_shape[0],
+        op.integer("out_channels"),
+        op.integer("kernel"),
+        op.integer("stride"),
+        groups=op.integer("groups"),
+        activation=str(op["activation"]),
+    )
 
 
 def _pool(op: Op) -> nn.Module:
