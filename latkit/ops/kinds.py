@@ -19,6 +19,11 @@ def _batch_norm(channels: int) -> int:
     return 2 * channels
 
 
+def _none(_: Op) -> int:
+    """No MACs, no parameters."""
+    return 0
+
+
 def _odd_kernel(op: Op) -> None:
     if op.integer("kernel") % 2 == 0:
         raise UsageError(f"{op.kind}: expected an odd kernel, but found {op['kernel']}")
@@ -155,8 +160,8 @@ register_kind(
             "stride": Attribute(int, 1, least=1),
         },
         _pool_output,
-        lambda op: 0,
-        lambda op: 0,
+        _none,
+        _none,
         check=_check_pool,
     )
 )
@@ -168,8 +173,8 @@ register_kind(
         "activation",
         {"function": Attribute(str, "relu", ACTIVATIONS[1:])},
         lambda op: op.input_shape,
-        lambda op: 0,
-        lambda op: 0,
+        _none,
+        _none,
         input_ranks=(1, 3),
     )
 )
@@ -180,11 +185,9 @@ def _flat(op: Op) -> Shape:
     return (channels * height * width,)
 
 
-register_kind(OpKind("flatten", {}, _flat, lambda op: 0, lambda op: 0))
+register_kind(OpKind("flatten", {}, _flat, _none, _none))
 
-register_kind(
-    OpKind("skip", {}, lambda op: op.input_shape, lambda op: 0, lambda op: 0, input_ranks=(1, 3), vanishes=True)
-)
+register_kind(OpKind("skip", {}, lambda op: op.input_shape, _none, _none, input_ranks=(1, 3), vanishes=True))
 
 FIXED_COST = make_op("activation", (1, 1, 1), function="relu")
 """As good as an empty network: what it costs is what a runtime charges for running anything at all."""

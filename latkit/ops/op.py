@@ -62,7 +62,7 @@ class OpKind:
     macs: Callable[[Op], int]
     parameters: Callable[[Op], int]
     input_ranks: tuple[int, ...] = (3,)
-    check: Callable[[Op], None] = field(default=lambda op: None)
+    check: Callable[[Op], None] = field(default=lambda _: None)
     vanishes: bool = False
 
 
@@ -168,7 +168,7 @@ def make_op(kind: str, input_shape: Shape, **attributes: object) -> Op:
         )
     unknown = set(attributes) - set(known.attributes)
     if unknown:
-        raise UsageError(f"{kind}: unknown attribute {sorted(unknown)[0]!r}; it takes {', '.join(known.attributes)}")
+        raise UsageError(f"{kind}: unknown attribute {min(unknown)!r}; it takes {', '.join(known.attributes)}")
     filled: dict[str, Value] = {}
     for name, attribute in known.attributes.items():
         value: object = attributes.get(name, attribute.default)

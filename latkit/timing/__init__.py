@@ -1,6 +1,20 @@
 """Timing plans, raw samples and how a latency is estimated from them."""
 
+from latkit.timing.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, Estimate, estimate, reference_seconds
 from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
 from latkit.timing.reference import REFERENCE
 
-__all__ = ["REFERENCE", "Measurement", "Role", "Setup", "Subject", "TimingPlan", "Visit"]
+__all__ = [
+    "DEFAULT_ESTIMATOR",
+    "ESTIMATORS",
+    "REFERENCE",
+    "Estimate",
+    "Measurement",
+    "Role",
+    "Setup",
+    "Subject",
+    "TimingPlan",
+    "Visit",
+    "estimate",
+    "reference_seconds",
+]

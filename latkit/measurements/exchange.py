@@ -1,0 +1,131 @@
+"""Measurements as Parquet, one row per visit, with a card beside it that says what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from latkit.errors import BadFile, UsageError
+from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
+from latkit.timing import Measurement
+
+SCHEMA: dict[str, pl.DataType] = {
+    "title": pl.String(),
+    "document": pl.String(),
+    "target": pl.String(),
+    "setup": pl.String(),
+    "plan": pl.String(),
+    "role": pl.String(),
+    "repetition": pl.Int64(),
+    "started_at": pl.Float64(),
+    **{name: pl.List(pl.Int64()) for name in SAMPLES},
+    "conditions": pl.String(),
+}
+"""Columns of a published dataset. `title` is for readers; everything else is read back."""
+
+
+def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
+    """One row per visit, with the columns of `SCHEMA`."""
+    rows = []
+    for measurement in measurements:
+        words = measurement_words(
+            measurement.subject,
+            measurement.target,
+            measurement.setup,
+            measurement.plan,
+            measurement.role,
+            measurement.repetition,
+        )
+        del words["subject_key"]  # follows from the document
+        words |= {
+            "title": measurement.subject.title,
+            "document": json.dumps(subject_document(measurement.subject)),
+        }
+        rows += [
+            {
+                **words,
+                "started_at": visit.started_at,
+                **{name: list(getattr(visit, name)) for name in SAMPLES},
+                "conditions": json.dumps(visit.conditions),
+            }
+            for visit in measurement.visits
+        ]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a dataset stands: beside it, ending in .md."""
+    return path.with_suffix(".md")
+
+
+def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) -> None:
+    """Write measurements and their card. Raises UsageError where there is nothing to write."""
+    if path.suffix != ".parquet":
+        raise UsageError(f"expected a file ending in .parquet, but found {path}")
+    if not measurements:
+        raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
+    to_frame(measurements).write_parquet(path, compression="zstd", compression_level=12)
+    card_path(path).write_text(card, encoding="utf-8")
+
+
+def read_parquet(path: Path) -> list[Measurement]:
+    """Read measurements back. Raises BadFile where the file is corrupt or foreign."""
+    expected = "latkit's measurements as Parquet"
+    if not path.is_file():
+        raise BadFile(path, expected, "no such file")
+    try:
+        frame = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise BadFile(path, expected, str(error).splitlines()[0]) from error
+    found = dict(zip(frame.columns, frame.dtypes, strict=True))
+    if found != SCHEMA:
+        missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
+        raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
+    return measurements_from_rows(frame.iter_rows(named=True), path)
+
+
+def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], findings: Sequence[str]) -> str:
+    """The card of a dataset as Markdown: what was measured, where, how, when, and the command that makes it again."""
+    if not measurements:
+        raise UsageError("there is nothing to describe: no measurement yet")
+    first = measurements[0]
+    times = [visit.started_at for measurement in measurements for visit in measurement.visits]
+    begun, ended = (
+        datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
+    )
+    runs = sum(len(visit.wall_ns) for measurement in measurements for visit in measurement.visits)
+    kinds = ("op", "network")
+    counts = {kind: sum(hasattr(m.subject, "ops") == (kind == "network") for m in measurements) for kind in kinds}
+    setups = sorted({json.dumps(words) for words in (_setup_words(m) for m in measurements)})
+    lines = [
+        f"# {first.target}",
+        "",
+        f"- Measured from {begun} to {ended}",
+        f"- {counts['op']} op measurements, {counts['network']} network measurements, "
+        f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
+        f"- Timing plan: {first.plan.visits} visits of {first.plan.visit_s} s, at most {first.plan.visit_runs} runs each",
+        *device_lines,
+        *(f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}" for text in setups),
+        *findings,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _setup_words(measurement: Measurement) -> dict[str, object]:
+    setup = measurement.setup
+    return {
+        "runtime": setup.runtime_version,
+        "delegate": setup.delegate,
+        "exporter": setup.exporter,
+        "opset": setup.opset,
+        "affinity": setup.affinity,
+        "protocol": setup.protocol,
+    }

@@ -1,0 +1,186 @@
+"""The store: one SQLite file per target, written visit by visit, so that a kill loses at most the one in flight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from latkit.errors import BadFile
+from latkit.measurements.records import (
+    Row,
+    encode_samples,
+    measurement_words,
+    measurements_from_rows,
+    subject_document,
+)
+from latkit.ops import digest
+from latkit.targets import Target
+from latkit.timing import Measurement, Role, Setup, Subject, TimingPlan, Visit
+
+APPLICATION_ID = 0x4C41544B
+"""`LATK`: marks a SQLite file as ours."""
+
+FORMAT_VERSION = 1
+
+_METADATA = sa.MetaData()
+
+_SUBJECTS = sa.Table(
+    "subjects",
+    _METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+_MEASUREMENTS = sa.Table(
+    "measurements",
+    _METADATA,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("subject_key", sa.ForeignKey("subjects.key"), nullable=False),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("setup", sa.Text, nullable=False),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("repetition", sa.Integer, nullable=False),
+)
+
+_VISITS = sa.Table(
+    "visits",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("measurement_key", sa.ForeignKey("measurements.key"), nullable=False, index=True),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("wall_ns", sa.LargeBinary, nullable=False),
+    sa.Column("cpu_ns", sa.LargeBinary, nullable=False),
+    sa.Column("preemptions", sa.LargeBinary, nullable=False),
+    sa.Column("reference_wall_ns", sa.LargeBinary, nullable=False),
+    sa.Column("reference_cpu_ns", sa.LargeBinary, nullable=False),
+    sa.Column("conditions", sa.Text, nullable=False),
+)
+
+
+class Store:
+    """Measurements of one target in one SQLite file. Use as a context manager, or close it."""
+
+    def __init__(self, path: Path, target: Target) -> None:
+        """Open the file, or make it. Raises BadFile where it is corrupt, foreign or of another version."""
+        self.path = path
+        self.target = target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
+        try:
+            with self._reading():
+                self._prepare()
+        except BadFile:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as connection:
+            tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
+            application = connection.scalar(sa.text("PRAGMA application_id"))
+            version = connection.scalar(sa.text("PRAGMA user_version"))
+            if tables == 0 and application == 0:
+                connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
+                connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
+                _METADATA.create_all(connection)
+            elif application != APPLICATION_ID:
+                raise BadFile(self.path, "latkit's measurements", "another program's SQLite file")
+            elif version != FORMAT_VERSION:
+                raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn SQLite's complaints about the file into BadFile."""
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            raise BadFile(self.path, "latkit's measurements in SQLite", str(error.orig)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add_visit(
+        self, subject: Subject, setup: Setup, plan: TimingPlan, visit: Visit, role: Role = "fit", repetition: int = 0
+    ) -> None:
+        """Write one visit and commit it. Its measurement is the one of the same subject, setup, plan and role."""
+        words = measurement_words(subject, self.target, setup, plan, role, repetition)
+        with self._reading(), self._engine.begin() as connection:
+            subject_row = {"key": subject.key, "document": json.dumps(subject_document(subject))}
+            connection.execute(sa.insert(_SUBJECTS).prefix_with("OR IGNORE"), subject_row)
+            connection.execute(sa.insert(_MEASUREMENTS).prefix_with("OR IGNORE"), {"key": digest(words), **words})
+            connection.execute(
+                sa.insert(_VISITS),
+                {
+                    "measurement_key": digest(words),
+                    "started_at": visit.started_at,
+                    **encode_samples(visit),
+                    "conditions": json.dumps(visit.conditions),
+                },
+            )
+
+    def count_visits(
+        self, subjects: Sequence[Subject], setup: Setup, plan: TimingPlan, role: Role = "fit", repetition: int = 0
+    ) -> dict[str, int]:
+        """How many visits each subject has under exactly this setup, plan and role, by the subject's key."""
+        keys = {
+            digest(measurement_words(subject, self.target, setup, plan, role, repetition)): subject.key
+            for subject in subjects
+        }
+        query = sa.select(_VISITS.c.measurement_key, sa.func.count()).group_by(_VISITS.c.measurement_key)
+        counts = dict.fromkeys(keys.values(), 0)
+        with self._reading(), self._engine.connect() as connection:
+            for key, count in connection.execute(query):
+                if key in keys:
+                    counts[keys[key]] = count
+        return counts
+
+    def measurements(self, role: Role | None = None) -> list[Measurement]:
+        """Every measurement with at least one visit, oldest first; of one role if it is given."""
+        query = (
+            sa.select(
+                _SUBJECTS.c.document,
+                *(_MEASUREMENTS.c[name] for name in ("key", "target", "setup", "plan", "role", "repetition")),
+                *(column for column in _VISITS.c if column.name not in ("id", "measurement_key")),
+            )
+            .join_from(_VISITS, _MEASUREMENTS)
+            .join(_SUBJECTS)
+            .order_by(_VISITS.c.id)
+        )
+        if role is not None:
+            query = query.where(_MEASUREMENTS.c.role == role)
+        with self._reading(), self._engine.connect() as connection:
+            rows: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
+        return measurements_from_rows(rows, self.path)
+
+    def add_all(self, measurements: Iterable[Measurement]) -> int:
+        """Write the visits of measurements from elsewhere, leaving out those that are here; the number written."""
+        present = {_visit_identity(known, visit) for known in self.measurements() for visit in known.visits}
+        written = 0
+        for measurement in measurements:
+            subject, setup, plan = measurement.subject, measurement.setup, measurement.plan
+            for visit in measurement.visits:
+                if _visit_identity(measurement, visit) not in present:
+                    self.add_visit(subject, setup, plan, visit, measurement.role, measurement.repetition)
+                    written += 1
+        return written
+
+
+def _visit_identity(measurement: Measurement, visit: Visit) -> tuple[object, ...]:
+    """What tells one visit from all others."""
+    setup, plan = measurement.setup, measurement.plan
+    return measurement.subject, setup, plan, measurement.role, measurement.repetition, visit.started_at
