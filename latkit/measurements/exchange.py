@@ -93,6 +93,7 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
     if not measurements:
         raise UsageError("there is nothing to describe: no measurement yet")
     first = measurements[0]
+    plan = first.plan
     times = [visit.started_at for measurement in measurements for visit in measurement.visits]
     begun, ended = (
         datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
@@ -107,7 +108,7 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         f"- Measured from {begun} to {ended}",
         f"- {counts['op']} op measurements, {counts['network']} network measurements, "
         f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
-        f"- Timing plan: {first.plan.visits} visits of {first.plan.visit_s} s, at most {first.plan.visit_runs} runs each",
+        f"- Timing plan: {plan.visits} visits of {plan.visit_s} s, at most {plan.visit_runs} runs each",
         *device_lines,
         *(f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}" for text in setups),
         *findings,

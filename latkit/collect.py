@@ -1,0 +1,135 @@
+"""Collecting: what a target still lacks, measured in randomly ordered sweeps of short visits; resumable."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from latkit.errors import AgentError, ExportError, MeasurementConflict
+from latkit.measurements import Store
+from latkit.progress import Progress, Silent
+from latkit.runtimes import Artefact
+from latkit.timing import REFERENCE, Role, Setup, Subject, TimingPlan, Visit
+
+Exporter = Callable[[Subject], Artefact]
+"""Gives the artefact of a subject for the target at hand, from the cache if it is there. Raises ExportError."""
+
+
+class VisitingSession(Protocol):
+    """What collecting needs of a session on a device."""
+
+    def setup(self, artefact: Artefact, reference: Artefact) -> Setup:
+        """What identifies the numbers this session gives."""
+
+    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+        """Time an artefact for one visit, with the reference in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection did."""
+
+    subjects: int
+    visits: int
+    """Visits made now, those that failed among them."""
+    already: int
+    """Visits that were there before."""
+    failed: Mapping[str, str]
+    """Why each subject that could not be measured could not, by its title."""
+    finished: bool
+    """False where the time ran out first."""
+    seconds: float
+    inference_seconds: float
+    """Sum of the wall time of every timed run, of subjects and references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """Everything that stays the same while subjects are collected."""
+
+    session: VisitingSession
+    store: Store
+    export: Exporter
+    plan: TimingPlan = field(default_factory=TimingPlan)
+    progress: Progress = field(default_factory=Silent)
+
+    def run(
+        self,
+        subjects: Iterable[Subject],
+        role: Role = "fit",
+        repetition: int = 0,
+        max_seconds: float | None = None,
+        seed: int = 0,
+    ) -> Collected:
+        """Measure what the store lacks of these subjects, one commit per visit.
+
+        Sweep after sweep visits every subject that still lacks that visit, in an order drawn anew, so that all of them
+        see the same mixture of the device's moods (see docs/measuring.md). A subject that cannot be exported or that
+        the runtime rejects is left out and named in the result; a device that fails raises DeviceError, with
+        everything before it committed. `max_seconds` bounds the timing, not the exporting.
+        """
+        begun = time.monotonic()
+        failed: dict[str, str] = {}
+        artefacts = self._export_all(list(dict.fromkeys(subjects)), failed)
+        reference = self.export(REFERENCE)
+        setup = self._common_setup(artefacts, reference)
+        counts = self.store.count_visits(list(artefacts), setup, self.plan, role, repetition)
+        already = sum(min(counts[subject.key], self.plan.visits) for subject in artefacts)
+        schedule = self._sweeps(list(artefacts), counts, random.Random(f"{seed}/{already}"))
+        made, inference_ns = 0, 0
+        deadline = time.monotonic() + max_seconds if max_seconds is not None else float("inf")
+        for subject in schedule:
+            if time.monotonic() > deadline:
+                break
+            if subject.title not in failed:
+                try:
+                    visit = self.session.visit(artefacts[subject], reference, self.plan)
+                except AgentError as error:
+                    failed[subject.title] = str(error)
+                else:
+                    self.store.add_visit(subject, setup, self.plan, visit, role, repetition)
+                    inference_ns += sum(visit.wall_ns) + sum(visit.reference_wall_ns)
+            made += 1
+            self.progress.advance("measuring", already + made, already + len(schedule), subject.title)
+        return Collected(
+            subjects=len(artefacts),
+            visits=made,
+            already=already,
+            failed=failed,
+            finished=made == len(schedule),
+            seconds=time.monotonic() - begun,
+            inference_seconds=inference_ns / 1e9,
+        )
+
+    def _sweeps(self, subjects: list[Subject], counts: Mapping[str, int], rng: random.Random) -> list[Subject]:
+        """Whom to visit, in order: every sweep holds each subject that still lacks that visit, shuffled."""
+        order: list[Subject] = []
+        for sweep in range(self.plan.visits):
+            lacking = [subject for subject in subjects if counts[subject.key] <= sweep]
+            rng.shuffle(lacking)
+            order += lacking
+        return order
+
+    def _export_all(self, subjects: list[Subject], failed: dict[str, str]) -> dict[Subject, Artefact]:
+        """Export before timing: on a machine that is both host and device, exporting would disturb."""
+        artefacts: dict[Subject, Artefact] = {}
+        for done, subject in enumerate(subjects, start=1):
+            try:
+                artefacts[subject] = self.export(subject)
+            except ExportError as error:
+                failed[subject.title] = str(error)
+            self.progress.advance("exporting", done, len(subjects), subject.title)
+        return artefacts
+
+    def _common_setup(self, artefacts: dict[Subject, Artefact], reference: Artefact) -> Setup:
+        """The setup of all artefacts, which one runtime exports alike. Raises MeasurementConflict if they are not."""
+        setup = self.session.setup(reference, reference)
+        for artefact in artefacts.values():
+            if (artefact.exporter, artefact.opset) != (reference.exporter, reference.opset):
+                raise MeasurementConflict(
+                    f"{artefact.path} was exported by {artefact.exporter}, the reference by {reference.exporter}"
+                )
+        return setup

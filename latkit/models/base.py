@@ -1,0 +1,121 @@
+"""What every latency model does: fit on measurements, predict ops and networks in seconds with an interval."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from latkit.errors import NotMeasured, UsageError
+from latkit.models.calibration import Calibration, fit_calibration
+from latkit.ops import FIXED_COST, Network, Op
+from latkit.targets import Target
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Setup, Subject, estimate, reference_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a fitted model comes from."""
+
+    target: Target
+    setup: Setup
+    estimator: str
+    reference_s: float
+    """The reference's latency on the quiet device, which turns ratios into seconds."""
+    network_keys: frozenset[str]
+    """Keys of the networks it was calibrated on: a validation must not use them."""
+
+
+class LatencyModel(ABC):
+    """Additive latency model of one target: the sum of what its ops cost, calibrated on whole networks.
+
+    Learned names end in an underscore and exist after `fit`.
+    """
+
+    kind: ClassVar[str]
+    origin_: Origin
+    calibration_: Calibration
+
+    @abstractmethod
+    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
+        """Learn from ops' latencies without the runtime's fixed cost."""
+
+    @abstractmethod
+    def op_estimate(self, op: Op) -> Estimate:
+        """Latency of one op measured alone, without the runtime's fixed cost. Raises NotMeasured."""
+
+    def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
+        """Fit on measurements of ops, of `FIXED_COST` among them, and of a few networks (none is allowed).
+
+        All must be of one target and setup. Raises MeasurementConflict, NotMeasured, or UsageError.
+        """
+        target, setup = _common_origin(measurements)
+        reference_s = reference_seconds(measurements)
+        latencies = {m.subject: estimate(m, reference_s, estimator) for m in measurements}
+        if FIXED_COST not in latencies:
+            raise NotMeasured(
+                f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
+            )
+        fixed_s = latencies[FIXED_COST].seconds
+        measured = {
+            op: _without(latency, fixed_s)
+            for op, latency in latencies.items()
+            if isinstance(op, Op) and op != FIXED_COST
+        }
+        self._fit_ops(measured)
+        networks = [subject for subject in latencies if isinstance(subject, Network) and self._covers(subject)]
+        self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(network.key for network in networks))
+        sums = [self._op_sum(network) for network in networks]
+        self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
+        return self
+
+    def _covers(self, network: Network) -> bool:
+        """Whether every op of the network can be predicted, so that it can be used to calibrate."""
+        try:
+            self._op_sum(network)
+        except NotMeasured:
+            return False
+        return True
+
+    def _op_sum(self, network: Network) -> float:
+        return sum(self.op_estimate(op).seconds for op in network.ops if not op.vanishes)
+
+    def predict(self, subject: Subject) -> Estimate:
+        """Latency of a network, or of an op measured alone, in seconds with a 90 % interval. Raises NotMeasured."""
+        if isinstance(subject, Op):
+            alone, fixed_s = self.op_estimate(subject), self.calibration_.base_s
+            return Estimate(alone.seconds + fixed_s, alone.low_s + fixed_s, alone.high_s + fixed_s)
+        ops = [self.op_estimate(op) for op in subject.ops if not op.vanishes]
+        seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
+        half_width = self.calibration_.relative_half_width
+        if half_width is not None:
+            return Estimate(seconds, seconds * max(0.0, 1 - half_width), seconds * (1 + half_width))
+        # Nothing is known of how sums of ops err here: the ops' own intervals, as if they all erred alike.
+        low_s = self.calibration_.seconds(sum(op.low_s for op in ops))
+        return Estimate(seconds, low_s, self.calibration_.seconds(sum(op.high_s for op in ops)))
+
+    def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
+        """What each op adds to a network's latency, in seconds. Raises NotMeasured."""
+        return [self.calibration_.scale * self.op_estimate(op).seconds for op in ops]
+
+    def base_seconds(self) -> float:
+        """What a network costs whatever its ops are, in seconds."""
+        return self.calibration_.base_s
+
+
+def _without(latency: Estimate, fixed_s: float) -> Estimate:
+    """A latency less the fixed cost; never below a thousandth of it, since an op that is run takes time."""
+    least = latency.seconds / 1000
+    return Estimate(*(max(value - fixed_s, least) for value in (latency.seconds, latency.low_s, latency.high_s)))
+
+
+def _common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:
+    if not measurements:
+        raise NotMeasured("nothing was measured yet; run latkit collect first")
+    first = measurements[0]
+    for other in measurements[1:]:
+        if other.target != first.target:
+            raise UsageError(f"expected measurements of one target, but found {first.target} and {other.target}")
+        first.setup.check_same(other.setup)
+    return first.target, first.setup

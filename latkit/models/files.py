@@ -1,0 +1,119 @@
+"""Latency models as JSON files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit.errors import BadFile, UsageError
+from latkit.models.base import LatencyModel, Origin
+from latkit.models.calibration import Calibration
+from latkit.models.lookup import LookupModel
+from latkit.models.trees import KindModel, XGBoostModel, booster_from_json, booster_to_json
+from latkit.ops import Op
+from latkit.targets import Target
+from latkit.timing import Estimate, Setup
+
+FORMAT: Literal["latkit-model-1"] = "latkit-model-1"
+
+
+class _OpEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    op: dict[str, Any]
+    seconds: float = Field(gt=0)
+    low_s: float = Field(ge=0)
+    high_s: float = Field(gt=0)
+
+
+class _KindEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    baseline: list[float]
+    relative_error: float = Field(ge=0)
+    booster: dict[str, Any]
+
+
+class _ModelFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    format: Literal["latkit-model-1"] = FORMAT
+    kind: Literal["lookup", "xgboost"]
+    target: str
+    setup: Setup
+    estimator: str
+    reference_s: float = Field(gt=0)
+    network_keys: list[str]
+    calibration: Calibration
+    ops: list[_OpEntry]
+    kinds: dict[str, _KindEntry] = {}
+
+
+def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
+    """Write a fitted model as JSON, in one step: a reader never sees half a file."""
+    if not isinstance(model, LookupModel | XGBoostModel):
+        raise UsageError(f"expected a look-up or an XGBoost model, but found {type(model).__name__}")
+    origin = model.origin_
+    kinds = model.kinds_ if isinstance(model, XGBoostModel) else {}
+    document = {
+        "format": FORMAT,
+        "kind": model.kind,
+        "target": str(origin.target),
+        "setup": asdict(origin.setup),
+        "estimator": origin.estimator,
+        "reference_s": origin.reference_s,
+        "network_keys": sorted(origin.network_keys),
+        "calibration": asdict(model.calibration_),
+        "ops": [{"op": op.to_json(), **asdict(latency)} for op, latency in model.ops_.items()],
+        "kinds": {
+            name: {
+                "baseline": kind.baseline.tolist(),
+                "relative_error": kind.relative_error,
+                "booster": booster_to_json(kind.booster),
+            }
+            for name, kind in kinds.items()
+        },
+    }
+    unfinished = Path(path).with_suffix(".part")
+    unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def load_model(path: str | os.PathLike[str]) -> LatencyModel:
+    """Read a model. Raises BadFile."""
+    expected = f"a latency model of format {FORMAT!r}"
+    try:
+        entry = _ModelFile.model_validate_json(Path(path).read_bytes())
+        ops = {Op.from_json(row.op): Estimate(row.seconds, row.low_s, row.high_s) for row in entry.ops}
+        model: LatencyModel = _lookup(ops) if entry.kind == "lookup" else _trees(ops, entry.kinds)
+        target = Target.parse(entry.target)
+    except FileNotFoundError:
+        raise BadFile(path, expected, "no such file") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadFile(path, expected, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, ValueError, UsageError) as error:
+        raise BadFile(path, expected, str(error)) from error
+    model.origin_ = Origin(target, entry.setup, entry.estimator, entry.reference_s, frozenset(entry.network_keys))
+    model.calibration_ = entry.calibration
+    return model
+
+
+def _lookup(ops: dict[Op, Estimate]) -> LookupModel:
+    model = LookupModel()
+    model.ops_ = ops
+    return model
+
+
+def _trees(ops: dict[Op, Estimate], kinds: dict[str, _KindEntry]) -> XGBoostModel:
+    model = XGBoostModel()
+    model.ops_ = ops
+    model.predicted_ = {}
+    model.kinds_ = {
+        name: KindModel(np.array(kind.baseline), booster_from_json(kind.booster), kind.relative_error)
+        for name, kind in kinds.items()
+    }
+    return model

@@ -1,0 +1,19 @@
+"""How long work tells of its progress. Who shows it, and how, is the caller's choice."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives how far a piece of work has come."""
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """`done` of `total` steps of `phase` are finished; `text` is about the step that just ended."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """Do nothing."""
