@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
@@ -53,8 +54,9 @@ class GlobalPool(nn.Module):
         self.function = function
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pool height and width away."""
-        return images.amax((2, 3)) if self.function == "max" else images.mean((2, 3))
+        """Pool height and width away. Written so that no runtime's exporter transposes the image first."""
+        pooled = images.amax((2, 3), keepdim=True) if self.function == "max" else F.adaptive_avg_pool2d(images, 1)
+        return pooled.flatten(1)
 
 
 def _activations(name: str) -> list[nn.Module]:

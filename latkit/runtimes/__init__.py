@@ -1,0 +1,32 @@
+"""Runtimes: what executes a network on a device, and how a network becomes a file for it.
+
+What exports is in `latkit.runtimes.export` and `latkit.runtimes.cache`, which import torch; the names here do not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from latkit.errors import UsageError
+from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.base import Runtime
+
+CLASSES = {
+    "onnxruntime": ("latkit.runtimes.onnxruntime", "OnnxRuntime"),
+    "tflite": ("latkit.runtimes.tflite", "TFLite"),
+    "torch": ("latkit.runtimes.torch", "Torch"),
+    "torch_cuda": ("latkit.runtimes.torch", "TorchCuda"),
+}
+"""Module and class of every runtime. They import torch, so a module is imported when its runtime is asked for."""
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime of that name, or UsageError with those that exist."""
+    if name not in CLASSES:
+        raise UsageError(f"unknown runtime {name!r}; known runtimes: {', '.join(CLASSES)}")
+    module, class_name = CLASSES[name]
+    runtime: Runtime = getattr(import_module(module), class_name)()
+    return runtime
+
+
+__all__ = ["Artefact", "Runtime", "runtime_named"]

@@ -1,0 +1,47 @@
+"""The interface of a runtime: how a torch module becomes a file that something else executes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+def release(package: str) -> str:
+    """The installed release of a package, without a build's own suffix: `2.13.0` of torch `2.13.0+cpu`.
+
+    Raises importlib.metadata.PackageNotFoundError.
+    """
+    return version(package).partition("+")[0]
+
+
+class Runtime(ABC):
+    """One runtime, seen from the host. Modules and tensors are torch's; they are typed `Any` here so that whoever needs
+    only the words of this package, as devices do, does not import torch.
+    """
+
+    name: ClassVar[str]
+    """As in a target."""
+    suffix: ClassVar[str]
+    """Ending of its files, with the dot."""
+    opset: ClassVar[int] = 0
+    """ONNX opset of its files; 0 where the format has none."""
+    requirements: ClassVar[tuple[str, ...]]
+    """What pip has to install on a device so that it can run the files."""
+
+    @property
+    @abstractmethod
+    def exporter(self) -> str:
+        """Exporter and its version, such as `torch.jit 2.13.0`. Raises MissingExtra."""
+
+    @abstractmethod
+    def export(self, module: Any, example: Any, path: Path) -> None:
+        """Write a module that is in evaluation mode to `path`, for inputs of exactly the shape of `example`.
+
+        `example` is (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever the exporter raises.
+        """
+
+    @abstractmethod
+    def run(self, path: Path, example: Any) -> Any:
+        """Run the file on this machine, once, on one thread: the output in torch's layout, float32."""

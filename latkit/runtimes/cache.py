@@ -1,0 +1,94 @@
+"""The cache of artefacts: what was exported once is not exported again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit.ops import Network, Op, digest
+from latkit.runtimes import runtime_named
+from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.base import Runtime
+from latkit.runtimes.export import export_subject
+from latkit.targets import Target
+
+RECIPE = 1
+"""Counts up when latkit itself comes to write other files for the same subject (weights, folding, layout)."""
+
+
+def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """`artefacts` in the folder that LATKIT_CACHE names, or in `~/.cache/latkit`."""
+    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "artefacts"
+
+
+class _Sidecar(BaseModel):
+    """What the JSON file beside a cached file says of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    format: Literal["latkit-artefact-1"] = "latkit-artefact-1"
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    runtime: str
+    exporter: str
+    opset: int
+    subject: str
+    """The subject's title, for people."""
+
+
+class ArtefactCache:
+    """Artefacts in a folder, named by a hash of all that makes them what they are.
+
+    A file that is not what its sidecar says is exported again. Several processes may share a folder.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.folder = default_folder() if folder is None else Path(folder)
+
+    def artefact(self, subject: Op | Network, target: Target) -> Artefact:
+        """The subject's artefact for the target's runtime, precision and batch, from the folder or exported into it.
+
+        Raises ExportError naming the subject, and MissingExtra.
+        """
+        runtime = runtime_named(target.runtime)
+        name = _name(subject, runtime, target)
+        path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
+        known = _known(path, sidecar)
+        if known is None:
+            known = export_subject(runtime, subject, path, target.batch)
+            _write(sidecar, known, subject.title)
+        return known
+
+
+def _name(subject: Op | Network, runtime: Runtime, target: Target) -> str:
+    ops = subject.ops if isinstance(subject, Network) else (subject,)
+    seen = [op.to_json() for op in ops if not op.vanishes] or [ops[0].to_json()]
+    return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
+
+
+def _known(path: Path, sidecar: Path) -> Artefact | None:
+    """The cached artefact, or None where it is absent or not what its sidecar says."""
+    try:
+        said = _Sidecar.model_validate_json(sidecar.read_bytes())
+        if hashlib.sha256(path.read_bytes()).hexdigest() != said.sha256:
+            return None
+    except (FileNotFoundError, ValidationError):
+        return None
+    return Artefact(path, said.sha256, said.runtime, said.exporter, said.opset)
+
+
+def _write(sidecar: Path, artefact: Artefact, title: str) -> None:
+    said = _Sidecar(
+        sha256=artefact.sha256,
+        runtime=artefact.runtime,
+        exporter=artefact.exporter,
+        opset=artefact.opset,
+        subject=title,
+    )
+    with tempfile.NamedTemporaryFile("w", dir=sidecar.parent, delete=False, encoding="utf-8") as file:
+        file.write(said.model_dump_json(indent=1) + "\n")
+    Path(file.name).replace(sidecar)

@@ -1,0 +1,75 @@
+"""From a torch module to an artefact, and the check that both compute the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latkit.errors import ExportError, LatkitError
+from latkit.ops import Network, Op, Shape
+from latkit.runtimes import runtime_named
+from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.base import Runtime
+from latkit.runtimes.weights import for_inference, seeded_module, without_skips
+
+
+def export_module(
+    runtime: Runtime, module: nn.Module, input_shape: Shape, path: str | os.PathLike[str], batch: int = 1
+) -> Artefact:
+    """Export a module with the weights it has, in evaluation mode and with batch norms folded; it is left unchanged.
+
+    `input_shape` is without the batch. The file appears at `path` whole or not at all. Raises ExportError and
+    MissingExtra.
+    """
+    path = Path(path)
+    return _export(runtime, module, input_shape, path, batch, what=path.name)
+
+
+def export_subject(runtime: Runtime, subject: Op | Network, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
+    """Export an op or a network with weights made up from its key. Ops that vanish are left out. Raises ExportError."""
+    seen = without_skips(subject)
+    try:
+        module = seeded_module(seen)
+    except LatkitError as error:
+        raise ExportError(f"cannot build {subject.title}: {error}") from error
+    return _export(runtime, module, seen.input_shape, Path(path), batch, what=subject.title)
+
+
+def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
+    """Largest absolute difference between the artefact's output, run on this machine, and the module's in evaluation
+    mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ.
+    """
+    example = _example(input_shape, batch)
+    with torch.no_grad():
+        expected = for_inference(module)(example)
+    found = runtime_named(artefact.runtime).run(artefact.path, example)
+    if found.shape != expected.shape:
+        raise ExportError(
+            f"{artefact.path.name}: expected an output of {tuple(expected.shape)}, but found {tuple(found.shape)}"
+        )
+    return float((found - expected).abs().max())
+
+
+def _example(input_shape: Shape, batch: int) -> Tensor:
+    return torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0))
+
+
+def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artefact:
+    exporter = runtime.exporter
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
+        unfinished = Path(folder, f"model{runtime.suffix}")
+        try:
+            runtime.export(for_inference(module), _example(input_shape, batch), unfinished)
+        except LatkitError:
+            raise
+        except Exception as error:  # an exporter may raise anything
+            raise ExportError(f"cannot export {what} for {runtime.name}: {type(error).__name__}: {error}") from error
+        sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+        unfinished.replace(path)
+    return Artefact(path, sha256, runtime.name, exporter, runtime.opset)

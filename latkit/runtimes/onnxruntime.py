@@ -1,0 +1,56 @@
+"""onnxruntime: ONNX files, written by torch's TorchScript exporter."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latkit.runtimes.base import Runtime, release
+
+
+class OnnxRuntime(Runtime):
+    """ONNX in fp32.
+
+    The TorchScript exporter is deprecated but takes 10 ms for an op where the newer one takes 700 ms and needs
+    onnxscript; both give the same nodes for the ops that latkit knows.
+    """
+
+    name = "onnxruntime"
+    suffix = ".onnx"
+    opset = 17
+    requirements = ("onnxruntime",)
+
+    @property
+    def exporter(self) -> str:
+        """Such as `torch.onnx 2.13.0 torchscript`."""
+        return f"torch.onnx {release('torch')} torchscript"
+
+    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+        """Write an ONNX file with the input `input` and the output `output`, checked by onnx."""
+        import onnx
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # see the class: deprecated, and meant
+            torch.onnx.export(
+                module,
+                (example,),
+                path,
+                dynamo=False,
+                opset_version=self.opset,
+                input_names=["input"],
+                output_names=["output"],
+            )
+        onnx.checker.check_model(path, full_check=True)
+
+    def run(self, path: Path, example: Tensor) -> Tensor:
+        """Run on the CPU."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        (output,) = session.run(None, {session.get_inputs()[0].name: example.numpy()})
+        return torch.from_numpy(output)

@@ -1,0 +1,123 @@
+"""tflite: TFLite files with channels-last images, written by litert-torch and run by XNNPACK on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from latkit.errors import MissingExtra
+from latkit.runtimes.base import Runtime, release
+
+
+class TFLite(Runtime):
+    """TFLite in fp32. Images go in and come out as (N, H, W, C), so that no transposition is timed with an op."""
+
+    name = "tflite"
+    suffix = ".tflite"
+    requirements = ("ai-edge-litert",)
+
+    @property
+    def exporter(self) -> str:
+        """Such as `litert-torch 0.10.0`."""
+        try:
+            return f"litert-torch {release('litert-torch')}"
+        except PackageNotFoundError:
+            raise MissingExtra("litert-torch", "tflite") from None
+
+    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+        """Write a TFLite file. The first conversion of a process imports litert-torch, which takes 3 to 6 s."""
+        litert_torch = _import_litert_torch()
+        with torch.no_grad():
+            output_rank = module(example).dim()
+        with _quiet():
+            if example.dim() == 4 or output_rank == 4:
+                module = litert_torch.to_channel_last_io(
+                    module, args=[0] if example.dim() == 4 else [], outputs=[0] if output_rank == 4 else []
+                ).eval()
+            litert_torch.convert(module, (_channels_last(example),)).export(str(path))
+
+    def run(self, path: Path, example: Tensor) -> Tensor:
+        """Run on the CPU; XNNPACK takes what it can."""
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise MissingExtra("ai-edge-litert", "tflite") from error
+        interpreter = Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], _channels_last(example).numpy())
+        interpreter.invoke()
+        output = torch.from_numpy(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+        return output.permute(0, 3, 1, 2) if output.dim() == 4 else output
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, H, W, C), contiguous; anything else as it is."""
+    return tensor.permute(0, 2, 3, 1).contiguous() if tensor.dim() == 4 else tensor
+
+
+def _import_litert_torch() -> Any:
+    """The package, with its progress switched off. Raises MissingExtra."""
+    if "litert_torch" not in sys.modules:
+        with _quiet(), _quiet_import():
+            try:
+                import litert_torch
+            except ImportError as error:
+                raise MissingExtra("litert-torch", "tflite") from error
+    import litert_torch
+    from litert_torch import progress
+
+    progress.config.show_progress = False
+    return litert_torch
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Python's standard output clean, drop warnings, and put back the handlers of the root logger.
+
+    litert-torch prints its progress and, by logging at the root, installs a handler there.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
+
+
+@contextlib.contextmanager
+def _quiet_import() -> Iterator[None]:
+    """Keep what the import writes to the process's standard error, from C++, in a file that is thrown away.
+
+    TF_CPP_MIN_LOG_LEVEL is read once, at import, and also silences the C++ converter later on.
+    """
+    level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        if level is None:
+            del os.environ["TF_CPP_MIN_LOG_LEVEL"]
+        else:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
