@@ -1,0 +1,731 @@
+"""latkit's agent: times networks on a device, and is spoken to in JSON lines over stdin and stdout.
+
+One self-contained file for Python 3.8 and later. It needs numpy and a runtime to time anything, and neither to tell
+what the device is. The protocol is written down in docs/agent-protocol.md.
+
+    python -u latkit_agent.py --models FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import hashlib
+import io
+import json
+import os
+import pickle
+import platform
+import queue
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
+
+PROTOCOL = 1
+AGENT = "latkit-python-1"
+HEARTBEAT_S = 1.0
+SEED = 20181202
+SUBJECT_BLOCK_NS = 7_000_000
+REFERENCE_BLOCK_NS = 2_500_000
+MOST_RUNS_PER_BLOCK = 10
+WARM_UP_SHARE = 0.25
+"""The part of a visit that may go into warming up."""
+STILL_FALLING = 0.99
+"""A run counts as faster than the fastest before it when it takes less than this share of its time."""
+STEADY_RUNS = 3
+"""So many runs without a faster one end the warm-up."""
+
+Fields = Dict[str, Any]  # noqa: UP006 - Python 3.8 runs this
+
+
+class RequestError(Exception):
+    """Something to report to the host: `kind` is a word for programs, the message is for people."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+# What the device is
+
+
+def read(path: str) -> str | None:
+    """The stripped text of a file, or None where there is no such file or it may not be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read().replace("\0", "").strip()
+    except OSError:
+        return None
+
+
+def read_int(path: str) -> int | None:
+    """The whole number in a file, or None."""
+    text = read(path)
+    return int(text) if text is not None and text.lstrip("-").isdigit() else None
+
+
+def cpu_lines() -> list[tuple[str, str]]:
+    """Names and values of /proc/cpuinfo."""
+    pairs = (line.partition(":") for line in (read("/proc/cpuinfo") or "").splitlines())
+    return [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
+
+
+def model_name() -> str:
+    """The board's or the processor's name."""
+    board = read("/proc/device-tree/model")
+    if board:
+        return board
+    named = [value for name, value in cpu_lines() if name in ("model name", "Hardware", "cpu model") and value]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def instruction_set() -> list[str]:
+    """Features that inference kernels choose by."""
+    features = next((value.split() for name, value in cpu_lines() if name in ("flags", "Features")), [])
+    if platform.machine() in ("x86_64", "AMD64", "i686"):
+        wanted = ("sse4", "ssse3", "avx", "fma", "f16c", "amx")
+        features = [name for name in features if name.startswith(wanted)]
+    return sorted(features)
+
+
+def cores() -> list[Fields]:
+    """One entry per core that is present, with its limits in kHz and its capacity where the kernel tells them."""
+    found = []
+    for index in range(os.cpu_count() or 1):
+        folder = f"/sys/devices/system/cpu/cpu{index}"
+        core: Fields = {
+            "index": index,
+            "min_khz": read_int(f"{folder}/cpufreq/cpuinfo_min_freq"),
+            "max_khz": read_int(f"{folder}/cpufreq/cpuinfo_max_freq"),
+            "capacity": read_int(f"{folder}/cpu_capacity"),
+        }
+        found.append({name: value for name, value in core.items() if value is not None})
+    return found
+
+
+def memory(name: str) -> int | None:
+    """A line of /proc/meminfo, in bytes."""
+    for line in (read("/proc/meminfo") or "").splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def os_name() -> str:
+    """The distribution's name and version."""
+    for line in (read("/etc/os-release") or "").splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip('"')
+    return platform.platform()
+
+
+def affinity() -> list[int]:
+    """The cores this process may run on."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
+def facts() -> Fields:
+    """What the device is; see `probe` in the protocol."""
+    libc, libc_version = platform.libc_ver()
+    known: Fields = {
+        "model": model_name(),
+        "architecture": platform.machine(),
+        "instruction_set": instruction_set(),
+        "cores": cores(),
+        "memory_bytes": memory("MemTotal"),
+        "os": os_name(),
+        "kernel": platform.release(),
+        "libc": f"{libc} {libc_version}".strip(),
+        "hostname": platform.node(),
+        "python_version": platform.python_version(),
+        "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "boot_id": read("/proc/sys/kernel/random/boot_id"),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+IMPORTS = {
+    "onnxruntime": "import onnxruntime as m; print('onnxruntime', m.__version__)",
+    "tflite": (
+        "from importlib import import_module, metadata\n"
+        "try:\n name = 'ai-edge-litert'; import_module('ai_edge_litert.interpreter')\n"
+        "except ImportError:\n"
+        " name = 'tflite-runtime'; import_module('tflite_runtime.interpreter'); import numpy\n"
+        " assert numpy.__version__ < '2', 'tflite-runtime needs numpy < 2'\n"
+        "print(name, metadata.version(name))"
+    ),
+    "torch": "import torch as m; print('torch', m.__version__)",
+    "torch_cuda": "import torch as m; assert m.cuda.is_available(), 'no CUDA device'; print('torch', m.__version__)",
+}
+"""How each runtime is looked for. In a process of its own: importing a foreign build can crash."""
+
+
+def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the runtimes that work here, and why the others do not."""
+    started = {
+        name: subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for name, code in IMPORTS.items()
+    }
+    present, absent = {}, {}
+    deadline = time.monotonic() + seconds
+    for name, process in started.items():
+        try:
+            out, err = process.communicate(timeout=max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err += b"\nimporting it took too long"
+        if process.returncode == 0:
+            present[name] = out.decode().strip()
+        else:
+            words = err.decode(errors="replace").strip().splitlines()
+            absent[name] = words[-1] if words else f"importing it ended with status {process.returncode}"
+    return present, absent
+
+
+def conditions(models: str) -> Fields:
+    """What surrounds a visit; see `conditions` in the protocol."""
+    frequencies = [
+        read_int(f"/sys/devices/system/cpu/cpu{index}/cpufreq/scaling_cur_freq") for index in range(os.cpu_count() or 1)
+    ]
+    if None in frequencies:  # many virtual machines have no cpufreq, and still tell a frequency
+        frequencies = [int(float(value) * 1000) for name, value in cpu_lines() if name == "cpu MHz"]
+    known: Fields = {
+        "frequencies_khz": frequencies,
+        "temperatures_c": temperatures(),
+        "load1": os.getloadavg()[0],
+        "free_memory_bytes": memory("MemAvailable"),
+        "free_disk_bytes": shutil.disk_usage(models).free,
+        "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "affinity": affinity(),
+        "monotonic_s": time.monotonic(),
+        "unix_s": time.time(),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def temperatures() -> dict[str, float]:
+    """Degrees Celsius by thermal zone."""
+    found: dict[str, float] = {}
+    base = "/sys/class/thermal"
+    zones = sorted(os.listdir(base)) if os.path.isdir(base) else []  # noqa: PTH112, PTH208
+    for zone in zones:
+        millis = read_int(f"{base}/{zone}/temp") if zone.startswith("thermal_zone") else None
+        if millis is not None:
+            found[f"{zone} {read(f'{base}/{zone}/type') or ''}".strip()] = millis / 1000
+    return found
+
+
+# Runtimes: each loads a file and gives a way to run it once
+
+
+class Loaded:
+    """A model ready to run: `run` is one inference with everything bound, `time_run` one with its wall time in ns."""
+
+    def __init__(self, run: Callable[[], object], delegate: str, version: str, inputs: list[Fields]) -> None:
+        self.run = run
+        self.delegate = delegate
+        self.version = version
+        self.inputs = inputs
+        self.device_ns: Callable[[], int] | None = None
+
+
+def random_input(shape: list[int], kind: str, seed: int) -> Any:
+    """Normal numbers, never zeros: some kernels are faster on zeros."""
+    import numpy
+
+    values = numpy.random.RandomState(seed).standard_normal(shape)
+    if numpy.issubdtype(numpy.dtype(kind), numpy.floating):
+        return values.astype(kind)
+    return (values * 30).astype(kind)
+
+
+def concrete(shape: list[Any], batch: int) -> list[int]:
+    """A shape with its free batch filled in."""
+    sizes = [batch if index == 0 and not (isinstance(n, int) and n > 0) else n for index, n in enumerate(shape)]
+    if not all(isinstance(n, int) and n > 0 for n in sizes):
+        raise RequestError("bad-model", f"expected an input with a fixed shape, but found {shape}")
+    return sizes
+
+
+def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
+    """A model for onnxruntime on the CPU: sequential, with that many threads within an operator."""
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    kinds = {
+        "tensor(float)": "float32",
+        "tensor(float16)": "float16",
+        "tensor(double)": "float64",
+        "tensor(int64)": "int64",
+        "tensor(int32)": "int32",
+        "tensor(int8)": "int8",
+        "tensor(uint8)": "uint8",
+    }
+    feed, inputs = {}, []
+    for index, item in enumerate(session.get_inputs()):
+        if item.type not in kinds:
+            raise RequestError("bad-model", f"expected inputs of numbers, but found {item.type}")
+        shape = concrete(item.shape, request.get("batch", 1))
+        feed[item.name] = random_input(shape, kinds[item.type], SEED + index)
+        inputs.append({"name": item.name, "shape": shape, "dtype": kinds[item.type]})
+    delegate = ",".join(session.get_providers())
+    return Loaded(lambda: session.run(None, feed), delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
+
+
+def tflite_interpreter() -> tuple[Any, str]:
+    """The interpreter's class of whichever package is here, and its version."""
+    from importlib import metadata
+
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter, f"ai-edge-litert {metadata.version('ai-edge-litert')}"
+    except ImportError:
+        from tflite_runtime.interpreter import Interpreter
+
+        return Interpreter, f"tflite-runtime {metadata.version('tflite-runtime')}"
+
+
+def load_tflite(path: str, threads: int, request: Fields) -> Loaded:
+    """A model for the TFLite interpreter, with the delegate that it applies by itself: XNNPACK."""
+    interpreter_class, version = tflite_interpreter()
+    interpreter = interpreter_class(model_path=path, num_threads=threads)
+    interpreter.allocate_tensors()
+    inputs = []
+    for index, item in enumerate(interpreter.get_input_details()):
+        shape = concrete([int(n) for n in item["shape"]], request.get("batch", 1))
+        kind = str(item["dtype"].__name__)
+        interpreter.set_tensor(item["index"], random_input(shape, kind, SEED + index))
+        inputs.append({"name": item["name"], "shape": shape, "dtype": kind})
+    return Loaded(interpreter.invoke, "xnnpack", version, inputs)
+
+
+class TracedInputs(pickle.Unpickler):
+    """Reads the shapes of the inputs that torch.jit.trace stores in its file, and makes nothing else of it."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Stand-ins for all that these files name; anything else is refused."""
+        known: Fields = {
+            "torch.jit._pickle restore_type_tag": lambda value, _tag: value,
+            "torch._utils _rebuild_tensor_v2": lambda storage, _offset, shape, *_rest: {
+                "dtype": storage,
+                "shape": shape,
+            },
+            "collections OrderedDict": dict,
+        }
+        if module == "torch" and name.endswith("Storage"):
+            return name
+        if f"{module} {name}" not in known:
+            raise RequestError("bad-model", f"expected tensors as a TorchScript's stored inputs, but found {name}")
+        return known[f"{module} {name}"]
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Of a storage, the name of its class."""
+        return pid[1]
+
+
+def torch_inputs(path: str, request: Fields) -> list[Fields]:
+    """Shapes of a TorchScript's inputs: from the request, else as stored in the file when it was traced."""
+    shapes = request.get("input_shapes")
+    if shapes is None:
+        with zipfile.ZipFile(path) as archive:
+            stored = [name for name in archive.namelist() if name.endswith("/traced_inputs.pkl")]
+            if not stored:
+                raise RequestError("bad-model", "the TorchScript stores no inputs; expected input_shapes with it")
+            traced = TracedInputs(io.BytesIO(archive.read(stored[0]))).load()["forward"]
+        if any(item["dtype"] != "FloatStorage" for item in traced):
+            raise RequestError("bad-model", f"expected inputs of float32, but found {traced}")
+        shapes = [item["shape"] for item in traced]
+    return [{"name": f"input{index}", "shape": list(n), "dtype": "float32"} for index, n in enumerate(shapes)]
+
+
+def load_torchscript(path: str, request: Fields, device: str) -> tuple[Callable[[], object], list[Fields]]:
+    """A TorchScript with its inputs bound, and what they are."""
+    import torch
+
+    inputs = torch_inputs(path, request)
+    torch.inference_mode().__enter__()  # for good: this process never trains, and entering anew takes time
+    script = torch.jit.load(path, map_location=device).eval()  # type: ignore[no-untyped-call]
+    arrays = [random_input(item["shape"], item["dtype"], SEED + index) for index, item in enumerate(inputs)]
+    arguments = [torch.from_numpy(array).to(device) for array in arrays]
+    return lambda: script(*arguments), inputs
+
+
+def load_torch(path: str, threads: int, request: Fields) -> Loaded:
+    """A TorchScript on the CPU."""
+    import torch
+
+    torch.set_num_threads(threads)
+    run, inputs = load_torchscript(path, request, "cpu")
+    return Loaded(run, "cpu", f"torch {torch.__version__}", inputs)
+
+
+def load_torch_cuda(path: str, threads: int, request: Fields) -> Loaded:
+    """A TorchScript on a CUDA GPU, timed by device events; a captured graph spares small networks their launches."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RequestError("runtime-missing", "torch finds no CUDA device")
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    direct, inputs = load_torchscript(path, request, "cuda")
+    call, delegate = captured(direct)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+
+    def run() -> None:
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+
+    model = Loaded(run, delegate, f"torch {torch.__version__}", inputs)
+    model.device_ns = lambda: max(round(start.elapsed_time(end) * 1e6), 1)
+    return model
+
+
+def captured(call: Callable[[], object]) -> tuple[Callable[[], object], str]:
+    """The call as a CUDA graph where it can be captured, else itself; and which of the two."""
+    import torch
+
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(stream):  # TorchScript optimises itself in its first runs: none of that may be captured
+        for _ in range(3):
+            call()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            call()
+    except RuntimeError:
+        torch.cuda.synchronize()
+        return call, "cuda"
+    return graph.replay, "cuda-graph"
+
+
+LOADERS: dict[str, Callable[[str, int, Fields], Loaded]] = {
+    "onnxruntime": load_onnxruntime,
+    "tflite": load_tflite,
+    "torch": load_torch,
+    "torch_cuda": load_torch_cuda,
+}
+
+
+# Timing
+
+
+class Samples:
+    """Raw times of runs, one entry per run."""
+
+    def __init__(self) -> None:
+        self.wall_ns: list[int] = []
+        self.cpu_ns: list[int] = []
+        self.preemptions: list[int] = []
+
+
+def timed_runs(model: Loaded, count: int, samples: Samples) -> None:
+    """Time that many runs. The wall clock is read innermost; what it encloses is one call of the runtime."""
+    run, device_ns, wall_clock, cpu_clock = model.run, model.device_ns, time.perf_counter_ns, time.process_time_ns
+    usage, whom = resource.getrusage, resource.RUSAGE_SELF
+    for _ in range(count):
+        switches = usage(whom).ru_nivcsw
+        cpu_start = cpu_clock()
+        start = wall_clock()
+        run()
+        end = wall_clock()
+        cpu_end = cpu_clock()
+        samples.preemptions.append(usage(whom).ru_nivcsw - switches)
+        samples.wall_ns.append(end - start if device_ns is None else device_ns())
+        samples.cpu_ns.append(cpu_end - cpu_start)
+
+
+def warm_up(model: Loaded, limit_ns: int) -> tuple[int, int]:
+    """Run until the times stop falling, at most that long. Returns the number of runs and the fastest in ns."""
+    fastest, steady, count = sys.maxsize, 0, 0
+    begin = time.perf_counter_ns()
+    while steady < STEADY_RUNS and (count == 0 or time.perf_counter_ns() - begin < limit_ns):
+        start = time.perf_counter_ns()
+        model.run()
+        took = time.perf_counter_ns() - start
+        steady = 0 if took < STILL_FALLING * fastest else steady + 1
+        fastest = min(fastest, took)
+        count += 1
+    return count, max(fastest, 1)
+
+
+def runs_per_block(fastest_ns: int, block_ns: int) -> int:
+    """How many timed runs make a block of about that length."""
+    return min(max(round(block_ns / fastest_ns), 1), MOST_RUNS_PER_BLOCK)
+
+
+def visit(subject: Loaded, reference: Loaded, visit_s: float, visit_runs: int) -> Fields:
+    """One visit; see `time` in the protocol."""
+    mine, theirs = Samples(), Samples()
+    begin = time.perf_counter_ns()
+    limit = int(visit_s * 1e9)
+    _, reference_fastest = warm_up(reference, int(limit * WARM_UP_SHARE / 5))
+    warm_up_runs, fastest = warm_up(subject, int(limit * WARM_UP_SHARE))
+    subject_runs = runs_per_block(fastest, SUBJECT_BLOCK_NS)
+    reference_runs = runs_per_block(reference_fastest, REFERENCE_BLOCK_NS)
+    while True:
+        reference.run()
+        timed_runs(reference, reference_runs, theirs)
+        subject.run()
+        timed_runs(subject, min(subject_runs, visit_runs - len(mine.wall_ns)), mine)
+        if len(mine.wall_ns) >= visit_runs or time.perf_counter_ns() - begin >= limit:
+            break
+    return {
+        "wall_ns": mine.wall_ns,
+        "cpu_ns": mine.cpu_ns,
+        "preemptions": mine.preemptions,
+        "reference_wall_ns": theirs.wall_ns,
+        "reference_cpu_ns": theirs.cpu_ns,
+        "turn": {"subject_runs": subject_runs, "reference_runs": reference_runs, "warm_up_runs": warm_up_runs},
+    }
+
+
+# Requests
+
+
+def wanted(request: Fields, name: str, kind: type, least: float = 0) -> Any:
+    """A field of a request, of that type, not less than that."""
+    value = request.get(name)
+    good = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not good or isinstance(value, bool) or (isinstance(value, (int, float)) and value < least):
+        raise RequestError(
+            "bad-request", f"expected {name} as {kind.__name__} of at least {least}, but found {value!r}"
+        )
+    return value
+
+
+class Agent:
+    """The models that are loaded, and what each request does."""
+
+    def __init__(self, models: str) -> None:
+        self.models = models
+        self.loaded: dict[int, Loaded] = {}
+        self.next_handle = 1
+        self.ended = False
+        self.requests: dict[str, Callable[[Fields], Fields]] = {
+            "hello": self.hello,
+            "probe": self.probe,
+            "conditions": self.conditions,
+            "files": self.files,
+            "load": self.load,
+            "time": self.time,
+            "unload": self.unload,
+            "quit": self.quit,
+        }
+
+    def answer(self, request: Fields) -> Fields:
+        """Do what a request asks. Raises RequestError."""
+        name = request.get("request")
+        handler = self.requests.get(name) if isinstance(name, str) else None
+        if handler is None:
+            raise RequestError("unknown-request", f"expected one of {', '.join(self.requests)}, but found {name!r}")
+        return handler(request)
+
+    def hello(self, request: Fields) -> Fields:
+        """Shake hands."""
+        theirs = request.get("protocol")
+        if theirs != PROTOCOL:
+            raise RequestError("protocol", f"the agent speaks protocol {PROTOCOL}, but the host asks for {theirs!r}")
+        return {"protocol": PROTOCOL, "agent": AGENT}
+
+    def probe(self, request: Fields) -> Fields:
+        """Tell what the device is, and which runtimes work on it."""
+        present, absent = runtimes(float(request.get("runtimes_s", 60)))
+        return {"facts": facts(), "runtimes": present, "absent": absent}
+
+    def conditions(self, _request: Fields) -> Fields:
+        """Tell what surrounds a visit at this moment."""
+        return conditions(self.models)
+
+    def files(self, _request: Fields) -> Fields:
+        """Tell which models are here."""
+        return {"sha256": sorted(name for name in os.listdir(self.models) if len(name) == 64)}  # noqa: PTH208
+
+    def load(self, request: Fields) -> Fields:
+        """Load a model and run it once."""
+        name, sha256 = wanted(request, "runtime", str), wanted(request, "sha256", str)
+        threads = wanted(request, "threads", int, 1)
+        if name not in LOADERS:
+            raise RequestError("bad-request", f"expected a runtime of {', '.join(LOADERS)}, but found {name!r}")
+        path = self.verified(sha256)
+        start = time.perf_counter()
+        try:
+            model = LOADERS[name](path, threads, request)
+            model.run()
+        except ImportError as error:
+            raise RequestError("runtime-missing", f"{name} cannot be imported: {error}") from error
+        except (RequestError, MemoryError):
+            raise
+        except Exception as error:  # runtimes raise types of their own
+            raise RequestError("bad-model", f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
+        handle, self.next_handle = self.next_handle, self.next_handle + 1
+        self.loaded[handle] = model
+        return {
+            "handle": handle,
+            "runtime_version": model.version,
+            "delegate": model.delegate,
+            "inputs": model.inputs,
+            "load_s": time.perf_counter() - start,
+        }
+
+    def verified(self, sha256: str) -> str:
+        """Path of a model whose content is what its name says."""
+        if len(sha256) != 64 or not sha256.isalnum():
+            raise RequestError("bad-request", f"expected a SHA-256 in hex, but found {sha256!r}")
+        path = os.path.join(self.models, sha256)  # noqa: PTH118
+        if not os.path.isfile(path):  # noqa: PTH113
+            raise RequestError("missing-file", f"no model {sha256} is on the device")
+        content = hashlib.sha256()
+        with open(path, "rb") as file:  # noqa: PTH123
+            for piece in iter(lambda: file.read(1 << 20), b""):
+                content.update(piece)
+        if content.hexdigest() != sha256:
+            os.remove(path)  # noqa: PTH107
+            raise RequestError("hash-mismatch", f"the file of model {sha256} holds something else; it was removed")
+        return path
+
+    def model(self, request: Fields, name: str) -> Loaded:
+        """The loaded model that a field of the request names."""
+        handle = request.get(name)
+        if handle not in self.loaded:
+            raise RequestError("no-such-handle", f"expected {name} of a loaded model, but found {handle!r}")
+        return self.loaded[handle]
+
+    def time(self, request: Fields) -> Fields:
+        """Make a visit, with the garbage collector off."""
+        subject, reference = self.model(request, "handle"), self.model(request, "reference")
+        visit_s, visit_runs = wanted(request, "visit_s", float), wanted(request, "visit_runs", int, 1)
+        gc.collect()
+        gc.disable()
+        try:
+            return visit(subject, reference, visit_s, visit_runs)
+        finally:
+            gc.enable()
+
+    def unload(self, request: Fields) -> Fields:
+        """Forget a model."""
+        self.model(request, "handle")
+        del self.loaded[request["handle"]]
+        return {}
+
+    def quit(self, _request: Fields) -> Fields:
+        """End after the answer."""
+        self.ended = True
+        return {}
+
+
+# The conversation
+
+
+class Voice:
+    """Writes lines, and a heartbeat while the agent is at work."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        self.lock = threading.Lock()
+        self.working = threading.Event()
+        self.idle = threading.Event()
+        threading.Thread(target=self.beat, daemon=True).start()
+
+    def say(self, line: Fields) -> None:
+        """Write one line. Without a host to read it, the agent ends."""
+        with self.lock:
+            try:
+                self.out.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+                self.out.flush()
+            except OSError:
+                os._exit(1)
+
+    def beat(self) -> None:
+        """Say every second that the work goes on."""
+        count = 0
+        while True:
+            self.working.wait()
+            if not self.idle.wait(HEARTBEAT_S):
+                count += 1
+                self.say({"heartbeat": count})
+
+    def at_work(self, working: bool) -> None:
+        """Start or stop the heartbeat."""
+        (self.idle.clear if working else self.idle.set)()
+        (self.working.set if working else self.working.clear)()
+
+
+def understand(line: bytes) -> Fields:
+    """The request of a line."""
+    try:
+        request = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        raise RequestError("garbage", f"expected a JSON object in a line, but found {line[:80]!r}: {error}") from error
+    if not isinstance(request, dict):
+        raise RequestError("garbage", f"expected a JSON object in a line, but found {line[:80]!r}")
+    return request
+
+
+def answer_line(agent: Agent, line: bytes) -> Fields:
+    """What to say to a line: a result or an error, under the request's id."""
+    number = None
+    try:
+        request = understand(line)
+        number = request.get("id")
+        return {"id": number, "result": agent.answer(request)}
+    except RequestError as error:
+        kind, message = error.kind, str(error)
+    except MemoryError:
+        kind, message = "memory", "the device ran out of memory"
+    except Exception as error:  # noqa: BLE001 - the agent survives whatever a request does
+        kind, message = "failed", f"{type(error).__name__}: {error}"
+    return {"id": number, "error": {"kind": kind, "message": message}}
+
+
+def end_with_host(lines: BinaryIO, put: Callable[[bytes], None]) -> None:
+    """Pass lines on, and end the process once the host has gone, even in the middle of work."""
+    for line in iter(lines.readline, b""):
+        put(line)
+    os._exit(0)
+
+
+def private_stdout() -> BinaryIO:
+    """The real stdout; what runtimes print goes to stderr from now on."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return out
+
+
+def main() -> None:
+    """Answer requests until told to quit or stdin ends."""
+    parser = argparse.ArgumentParser(description="latkit's agent; see docs/agent-protocol.md")
+    parser.add_argument("--models", required=True, help="folder of the model files, named by their SHA-256")
+    models = parser.parse_args().models
+    os.makedirs(models, exist_ok=True)  # noqa: PTH103
+    voice, agent = Voice(private_stdout()), Agent(models)
+    incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=end_with_host, args=(sys.stdin.buffer, incoming.put), daemon=True).start()
+    while not agent.ended:
+        line = incoming.get()
+        voice.at_work(True)
+        answer = answer_line(agent, line)
+        voice.at_work(False)
+        voice.say(answer)
+    os._exit(0)  # runtimes may hang in their own clean-up
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The link: the host's end of the conversation with an agent (see docs/agent-protocol.md)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from latkit.devices.agent import PROTOCOL
+from latkit.devices.transports import Stream
+from latkit.errors import AgentError, DeadlineExceeded, DeviceError, DeviceGone
+
+Answer = Mapping[str, object]
+
+HELLO_S = 60.0
+"""An interpreter on a slow board, just booted, takes its time."""
+SILENCE_S = 10.0
+"""An agent at work that says nothing for so long is taken for dead: its heartbeat comes every second."""
+
+
+class Link:
+    """Asks an agent, one request at a time. After a failure of the link itself, the agent is killed.
+
+    `silence_s`: how long an agent at work may say nothing, not even its heartbeat.
+    """
+
+    def __init__(self, stream: Stream, device: str, silence_s: float = SILENCE_S) -> None:
+        self._stream = stream
+        self._device = device
+        self._silence_s = silence_s
+        self._asked = 0
+
+    def hello(self) -> Answer:
+        """Shake hands. Raises AgentError when the agent speaks another protocol."""
+        answer = self._ask("hello", HELLO_S, HELLO_S, {"protocol": PROTOCOL})
+        if answer.get("protocol") != PROTOCOL:
+            self.close()
+            raise AgentError("protocol", f"expected protocol {PROTOCOL}, but found {answer.get('protocol')!r}")
+        return answer
+
+    def ask(self, request: str, deadline_s: float, **fields: object) -> Answer:
+        """The agent's answer to a request.
+
+        Raises AgentError when the agent says that it failed; DeadlineExceeded and DeviceGone after which the link is
+        closed.
+        """
+        return self._ask(request, deadline_s, self._silence_s, fields)
+
+    def close(self) -> None:
+        """Kill the agent."""
+        self._stream.close()
+
+    def _ask(self, request: str, deadline_s: float, silence_s: float, fields: Mapping[str, object]) -> Answer:
+        self._asked += 1
+        line = json.dumps({"id": self._asked, "request": request, **fields}).encode()
+        try:
+            self._stream.write_line(line)
+            return self._answer(request, deadline_s, silence_s)
+        except AgentError:
+            raise
+        except BaseException:  # also an interrupt: the answer still to come would be taken for the next one's
+            self.close()
+            raise
+
+    def _answer(self, request: str, deadline_s: float, silence_s: float) -> Answer:
+        deadline = time.monotonic() + deadline_s
+        while True:
+            left = deadline - time.monotonic()
+            message = self._understood(self._line(request, min(left, silence_s), deadline_s, silence_s))
+            if "heartbeat" in message:
+                if left <= 0:
+                    raise DeadlineExceeded(f"{self._device}: {request!r} took longer than {deadline_s:g} s")
+                continue
+            return self._result(message)
+
+    def _line(self, request: str, wait_s: float, deadline_s: float, silence_s: float) -> bytes:
+        try:
+            return self._stream.read_line(max(wait_s, 0))
+        except DeadlineExceeded:
+            reason = (
+                f"the agent gave no sign of life for {silence_s:g} s"
+                if wait_s >= silence_s
+                else f"it took longer than {deadline_s:g} s"
+            )
+            raise DeadlineExceeded(
+                f"{self._device}: {request!r} was given up: {reason}; its process is killed"
+            ) from None
+        except DeviceGone as error:
+            raise DeviceGone(f"{self._device}: the agent died during {request!r}: {error}") from error
+
+    def _understood(self, line: bytes) -> dict[str, object]:
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise DeviceGone(f"{self._device}: expected an agent's answer as a JSON object, but found {line[:200]!r}")
+        return message
+
+    def _result(self, message: dict[str, object]) -> Answer:
+        error, result = message.get("error"), message.get("result")
+        if isinstance(error, dict):
+            raise AgentError(str(error.get("kind")), f"{error.get('message')} (on {self._device})")
+        if message.get("id") != self._asked or not isinstance(result, dict):
+            raise DeviceGone(f"{self._device}: expected an answer to request {self._asked}, but found {message!r:.200}")
+        return result
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def number(answer: Answer, name: str) -> float:
+    """A number of an answer. Raises DeviceError."""
+    value = answer.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DeviceError(f"expected the agent's answer to hold {name} as a number, but found {value!r}")
+    return value
+
+
+def text(answer: Answer, name: str) -> str:
+    """A text of an answer. Raises DeviceError."""
+    value = answer.get(name)
+    if not isinstance(value, str):
+        raise DeviceError(f"expected the agent's answer to hold {name} as a text, but found {value!r}")
+    return value
+
+
+def integers(answer: Answer, name: str) -> tuple[int, ...]:
+    """A list of whole numbers of an answer. Raises DeviceError."""
+    value = answer.get(name)
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise DeviceError(f"expected the agent's answer to hold {name} as whole numbers, but found {value!r:.100}")
+    return tuple(value)

@@ -1,0 +1,123 @@
+"""The registry: a folder with one file per device. Adding a device probes it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from latkit.devices.device import Device, Facts
+from latkit.devices.launch import COMMAND_S, find_python, launch
+from latkit.devices.link import Answer
+from latkit.devices.transports import Local, Ssh, Transport, connect
+from latkit.errors import DeviceError, UsageError
+from latkit.targets import RUNTIMES, check_name
+
+AGENT_FOLDER = ".cache/latkit"
+"""The agent's folder, in the home folder of the user on the device."""
+PROBE_S = 180.0
+"""Importing torch from an SD card takes most of a minute."""
+
+
+def add_device(
+    folder: Path, name: str, way: Local | Ssh, *, python: str | None = None, agent_folder: str | None = None
+) -> Device:
+    """Probe a device and write its file. Nothing is written unless the probe succeeds.
+
+    `python` names the interpreter on the device (by default the one that runs this for a local device, else `python3`
+    there); `agent_folder` is an absolute path on the device. Raises UsageError for a name that is taken, DeviceError.
+    """
+    check_name(name, "a device's name")
+    _check_free(folder, name)
+    with connect(way) as transport:
+        place = agent_folder or f"{transport.home()}/{AGENT_FOLDER}"
+        device = probe(transport, name, way, python, place)
+    try:
+        device.write(folder)
+    except FileExistsError:
+        _check_free(folder, name)
+    return device
+
+
+def probe(transport: Transport, name: str, way: Local | Ssh, python: str | None, folder: str) -> Device:
+    """A device's record from what its agent reads on it. Raises DeviceError."""
+    named = python or (sys.executable if isinstance(way, Local) else None)
+    interpreter = find_python(transport, named)
+    with launch(transport, name, folder, interpreter) as link:
+        answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
+    try:
+        return Device(
+            name=name,
+            added_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            python=interpreter,
+            folder=folder,
+            runtimes=_runtimes(answer),
+            transport=way,
+            facts=Facts.model_validate(answer.get("facts")),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise DeviceError(f"{name}: expected a good {field} from the probe, but found: {first['msg']}") from None
+
+
+def load_device(folder: Path, name: str) -> Device:
+    """The device of that name. Raises UsageError naming those that exist, and BadFile."""
+    check_name(name, "a device's name")
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(_names(folder)) or "none; add one with: latkit device add NAME --local"
+        raise UsageError(f"unknown device {name!r}; known devices: {known}")
+    return Device.read(path)
+
+
+def list_devices(folder: Path) -> list[Device]:
+    """All registered devices, by name. Raises BadFile."""
+    return [Device.read(folder / f"{name}.toml") for name in _names(folder)]
+
+
+def remove_device(folder: Path, name: str, keep_files: bool = False) -> DeviceError | None:
+    """Forget a device, and empty the agent's folder on it unless its files are to be kept.
+
+    The device is forgotten even where it cannot be reached; then that error is returned, as its files are still there.
+    A device file that is damaged is only removed. Raises UsageError for an unknown device.
+    """
+    device = load_device(folder, name)
+    trouble = None
+    if not keep_files:
+        try:
+            with connect(device.transport) as transport:
+                clear(transport, device.folder)
+        except DeviceError as error:
+            trouble = error
+    (folder / f"{name}.toml").unlink(missing_ok=True)
+    return trouble
+
+
+def clear(transport: Transport, folder: str) -> None:
+    """Remove what latkit put into the agent's folder, and the folder if nothing else is in it. Raises DeviceError."""
+    listed = transport.run(["find", folder, "-maxdepth", "1", "-name", "agent-*.py", "-delete"], COMMAND_S)
+    if listed.exit_status:
+        return  # the folder is not there
+    ours = [f"{folder}/{part}" for part in ("models", "venv", "wheels")]
+    transport.run(["rm", "-rf", "--", *ours], COMMAND_S).checked("removing latkit's files")
+    transport.run(["rmdir", "--", folder], COMMAND_S)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.toml") if not path.name.startswith("."))
+
+
+def _check_free(folder: Path, name: str) -> None:
+    if (folder / f"{name}.toml").exists():
+        raise UsageError(f"a device named {name!r} is registered already; remove it first, or choose another name")
+
+
+def _runtimes(answer: Answer) -> dict[str, str]:
+    found = answer.get("runtimes")
+    if not isinstance(found, Mapping):
+        raise DeviceError(f"expected runtimes from the probe, but found {found!r}")
+    return {name: str(found[name]) for name in RUNTIMES if name in found}

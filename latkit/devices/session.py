@@ -1,0 +1,212 @@
+"""The session: an open conversation with a device, in which one target is measured."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from types import TracebackType
+
+from latkit.devices.agent import PROTOCOL
+from latkit.devices.device import Device
+from latkit.devices.launch import launch, models_folder
+from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
+from latkit.devices.transports import Transport, connect
+from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
+from latkit.runtimes.artefact import Artefact
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
+
+CONDITIONS_S = 20.0
+LOAD_S = 120.0
+VISIT_MARGIN_S = 120.0
+"""A visit holds at least one turn, which a large network on a slow core can make long."""
+LOADED_BYTES = 256 * 2**20
+"""Budget for the models loaded at once, as the sum of their files: runtimes hold them packed, about twice that."""
+
+
+def open_session(
+    device: Device, target: Target, *, silence_s: float = SILENCE_S, loaded_bytes: int = LOADED_BYTES
+) -> Session:
+    """Connect to a device, start its agent and make ready for that target.
+
+    `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed. `loaded_bytes`:
+    budget for the models loaded at once, as the sum of their files. Raises UsageError for a target of another device
+    or with more threads than it has cores, RuntimeMissing, and the errors of connecting.
+    """
+    _check(device, target)
+    transport = connect(device.transport)
+    try:
+        link = launch(transport, device.name, device.folder, device.python, silence_s)
+        return Session(device, target, transport, link, loaded_bytes)
+    except BaseException:
+        transport.close()
+        raise
+
+
+class Session:
+    """A device ready for one target. Made by `open_session`; used by one thread; closed at the end of a `with`."""
+
+    def __init__(
+        self, device: Device, target: Target, transport: Transport, link: Link, loaded_bytes: int = LOADED_BYTES
+    ) -> None:
+        self.device = device
+        self.target = target
+        self._transport = transport
+        self._link = link
+        self._budget_bytes = loaded_bytes
+        self._loaded: OrderedDict[str, Answer] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
+
+    def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
+        """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
+        answer = self._handle(artefact)
+        self._handle(reference)
+        return Setup(
+            device_key=self.device.key,
+            runtime_version=text(answer, "runtime_version"),
+            delegate=text(answer, "delegate"),
+            exporter=artefact.exporter,
+            opset=artefact.opset,
+            affinity=self._affinity(),
+            reference_key=reference_key,
+            protocol=PROTOCOL,
+        )
+
+    def load(self, artefact: Artefact) -> None:
+        """Put an artefact on the device unless it is there, and load it.
+
+        Raises AgentError of kind `bad-model` when the runtime rejects it, RuntimeMissing, DeadlineExceeded, DeviceGone.
+        """
+        self._handle(artefact)
+
+    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+        """One short visit as the plan says, with the conditions before and after it; both are loaded as needed.
+
+        `conditions["turn"]` tells how many runs of each a turn holds. Raises DeviceError.
+        """
+        theirs = self._handle(reference)["handle"]
+        mine = self._handle(artefact, keep=reference.sha256)["handle"]
+        before = self.conditions()
+        started_at = time.time()
+        answer = self._link.ask(
+            "time",
+            2 * plan.visit_s + VISIT_MARGIN_S,
+            handle=mine,
+            reference=theirs,
+            visit_s=plan.visit_s,
+            visit_runs=plan.visit_runs,
+        )
+        conditions: dict[str, object] = {"before": before, "after": self.conditions(), "turn": answer.get("turn")}
+        try:
+            return Visit(
+                started_at=started_at,
+                wall_ns=integers(answer, "wall_ns"),
+                cpu_ns=integers(answer, "cpu_ns"),
+                preemptions=integers(answer, "preemptions"),
+                reference_wall_ns=integers(answer, "reference_wall_ns"),
+                reference_cpu_ns=integers(answer, "reference_cpu_ns"),
+                conditions=conditions,
+            )
+        except UsageError as error:
+            raise DeviceError(f"{self.device.name}: the agent's samples make no visit: {error}") from error
+
+    def conditions(self) -> dict[str, object]:
+        """Frequencies, temperatures, load, free memory and disk, governor, affinity, at this moment."""
+        return dict(self._link.ask("conditions", CONDITIONS_S))
+
+    def close(self) -> None:
+        """End the agent and the connection. Never raises."""
+        self._link.close()
+        self._transport.close()
+
+    def _handle(self, artefact: Artefact, keep: str = "") -> Answer:
+        """The agent's answer to loading the artefact, which is now the most recently used."""
+        if artefact.sha256 not in self._loaded:
+            self._push(artefact)
+            self._make_room(artefact.path.stat().st_size, keep)
+            self._loaded[artefact.sha256] = self._ask_to_load(artefact)
+            self._sizes[artefact.sha256] = artefact.path.stat().st_size
+        self._loaded.move_to_end(artefact.sha256)
+        return self._loaded[artefact.sha256]
+
+    def _push(self, artefact: Artefact) -> None:
+        if artefact.sha256 not in self._present:
+            self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
+            self._present.add(artefact.sha256)
+
+    def _ask_to_load(self, artefact: Artefact) -> Answer:
+        target = self.target
+        try:
+            return self._link.ask(
+                "load",
+                LOAD_S,
+                sha256=artefact.sha256,
+                runtime=target.runtime,
+                threads=target.threads,
+                precision=target.precision,
+                batch=target.batch,
+            )
+        except AgentError as error:
+            if error.kind in ("missing-file", "hash-mismatch"):
+                self._present.discard(artefact.sha256)
+            if error.kind == "runtime-missing":
+                raise _missing(self.device, target.runtime) from error
+            raise
+
+    def _make_room(self, size_bytes: int, keep: str) -> None:
+        """Unload the models not used for longest until another fits into the budget."""
+        for sha256 in list(self._loaded):
+            if sum(self._sizes.values()) + size_bytes <= self._budget_bytes:
+                return
+            if sha256 != keep:
+                self._link.ask("unload", CONDITIONS_S, handle=self._loaded.pop(sha256)["handle"])
+                del self._sizes[sha256]
+
+    def _affinity(self) -> str:
+        allowed = integers(self.conditions(), "affinity")
+        return "unpinned" if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def ranges(cores: tuple[int, ...]) -> str:
+    """Core numbers written short: `0-3,6`."""
+    parts: list[list[int]] = []
+    for core in sorted(cores):
+        if parts and core == parts[-1][-1] + 1:
+            parts[-1].append(core)
+        else:
+            parts.append([core])
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def _check(device: Device, target: Target) -> None:
+    if target.device != device.name:
+        raise UsageError(f"expected a target of device {device.name}, but found {target}")
+    count = len(device.facts.cores)
+    if target.threads > count:
+        raise UsageError(f"{target} asks for {target.threads} threads, but {device.name} has {count} cores")
+    if target.runtime not in device.runtimes:
+        raise _missing(device, target.runtime)
+
+
+def _missing(device: Device, runtime: str) -> RuntimeMissing:
+    present = ", ".join(device.runtimes) or "none"
+    return RuntimeMissing(
+        f"{device.name} lacks the runtime {runtime} (present: {present}); install it with: "
+        f"latkit device doctor {device.name} --install"
+    )
+
+
+def _texts(answer: Answer, name: str) -> list[str]:
+    value = answer.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise DeviceError(f"expected the agent's answer to hold {name} as texts, but found {value!r:.100}")
+    return value

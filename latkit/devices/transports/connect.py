@@ -1,0 +1,16 @@
+"""From the way that a device file records to an open transport."""
+
+from __future__ import annotations
+
+from latkit.devices.transports.base import Transport
+from latkit.devices.transports.local import LocalTransport
+from latkit.devices.transports.way import Local, Ssh
+
+
+def connect(way: Local | Ssh, timeout_s: float = 10.0) -> Transport:
+    """Open the transport. Raises Unreachable and HostKeyError. `timeout_s` bounds each step of connecting."""
+    if isinstance(way, Local):
+        return LocalTransport()
+    from latkit.devices.transports.ssh import SshTransport  # paramiko takes long to import
+
+    return SshTransport.connect(way, timeout_s)

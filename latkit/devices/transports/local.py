@@ -1,0 +1,178 @@
+"""The local transport: this machine as a device, by subprocesses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from latkit.devices.transports.base import Completed, Lines, Stream, Transport, sha256_of
+from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
+
+PIECE_BYTES = 65536
+
+
+class LocalTransport(Transport):
+    """This machine. Commands run in sessions of their own, so that a Ctrl-C for the host is not theirs."""
+
+    def __init__(self) -> None:
+        self._streams: list[LocalStream] = []
+
+    def run(self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"") -> Completed:
+        """Run a process; one that cannot be started has 127 as its exit status."""
+        try:
+            process = _popen(argv)
+        except OSError as error:
+            return Completed(127, b"", f"{argv[0]}: {error.strerror}".encode())
+        with process:
+            try:
+                stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                raise DeadlineExceeded(f"{argv[0]} did not end within {timeout_s:g} s; it was killed") from None
+            except BaseException:
+                _kill(process)
+                raise
+        return Completed(process.returncode, stdout, stderr)
+
+    def push(self, local_path: Path, remote_path: str) -> None:
+        """Copy a file."""
+        _copy(local_path, Path(remote_path))
+
+    def pull(self, remote_path: str, local_path: Path) -> None:
+        """Copy a file."""
+        _copy(Path(remote_path), local_path)
+
+    def start(self, argv: Sequence[str]) -> Stream:
+        """Start a process."""
+        try:
+            stream = LocalStream(_popen(argv))
+        except OSError as error:
+            raise DeviceGone(f"could not start {argv[0]}: {error.strerror}") from error
+        self._streams.append(stream)
+        return stream
+
+    def home(self) -> str:
+        """The home folder of whoever runs this."""
+        return str(Path.home())
+
+    def close(self) -> None:
+        """Kill what was started."""
+        while self._streams:
+            self._streams.pop().close()
+
+
+class LocalStream(Stream):
+    """A process of this machine. One selector waits for both its outputs: no thread disturbs what it times."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        self._process = process
+        self._input = process.stdin
+        self._out, self._err = Lines(), Lines()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(process.stdout, selectors.EVENT_READ, self._out)
+        self._selector.register(process.stderr, selectors.EVENT_READ, self._err)
+
+    def write_line(self, line: bytes) -> None:
+        """Write a line to the process."""
+        try:
+            self._input.write(line + b"\n")
+            self._input.flush()
+        except (OSError, ValueError) as error:
+            raise DeviceGone(f"the command no longer reads: {error}; its last words: {self.stderr_tail()}") from error
+
+    def read_line(self, timeout_s: float) -> bytes:
+        """The next line, of what both outputs brought until then."""
+        deadline = time.monotonic() + timeout_s
+        while (line := self._out.take()) is None:
+            if self._process.stdout not in self._open_files():
+                raise DeviceGone(f"the command ended (status {self._ended()}); its last words: {self.stderr_tail()}")
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(f"no line came within {timeout_s:g} s")
+            self._receive(deadline - time.monotonic())
+        return line
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit status of the process."""
+        return self._process.poll()
+
+    def stderr_tail(self) -> str:
+        """The last lines of stderr."""
+        with contextlib.suppress(OSError, ValueError):
+            self._receive(0)
+        return self._err.tail()
+
+    def close_input(self) -> None:
+        """End the process's stdin."""
+        with contextlib.suppress(OSError):
+            self._input.close()
+
+    def close(self) -> None:
+        """Kill the process and close its files."""
+        _kill(self._process)
+        self.close_input()
+        if self._selector.get_map() is not None:
+            self.stderr_tail()
+            self._selector.close()
+        for file in (self._process.stdout, self._process.stderr):
+            assert file
+            file.close()
+
+    def _open_files(self) -> list[object]:
+        return [key.fileobj for key in self._selector.get_map().values()]
+
+    def _receive(self, timeout_s: float) -> None:
+        """Take what has arrived on either output within that time."""
+        for key, _ in self._selector.select(max(timeout_s, 0)):
+            piece = os.read(key.fd, PIECE_BYTES)
+            if piece:
+                key.data.feed(piece)
+            else:
+                self._selector.unregister(key.fileobj)
+        self._err.forget()
+
+    def _ended(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(1)
+        return None
+
+
+def _popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - argv is a list
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process with what it started, which shares its session."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _copy(source: Path, destination: Path) -> None:
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".push-")
+        os.close(handle)
+        part = Path(name)
+        try:
+            shutil.copyfile(source, part)
+            if sha256_of(part) != sha256_of(source):
+                raise DeviceError(f"{destination}: the copy differs from {source}; is the disk sound?")
+            part.replace(destination)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise DeviceError(f"could not copy {source} to {destination}: {error}") from error
