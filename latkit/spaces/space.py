@@ -120,6 +120,10 @@ class Space:
             raise UsageError(f"{network.title} is not a network of space {self.name}")
         return found
 
+    def holds(self, network: Network) -> bool:
+        """Whether some architecture of this space decodes to the network."""
+        return next(self._matches(network.ops, 0), None) is not None
+
     def _matches(self, ops: tuple[Op, ...], position: int) -> Iterator[Architecture]:
         """Every way to lay `ops` over the layers from `position` on, skips filling the layers left out."""
         if position == len(self.layers):

@@ -19,7 +19,7 @@ from latkit.timing.measurement import Measurement, Visit
 Floats = NDArray[np.float64]
 
 QUIET_QUANTILE = 0.1
-"""Which quantile of a visit's runs, and of the visits' references, counts as undisturbed."""
+"""Which quantile counts as undisturbed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,61 +41,63 @@ def clean_runs(visit: Visit) -> NDArray[np.bool_]:
     return undisturbed if undisturbed.any() else np.ones_like(undisturbed)
 
 
-def _quiet(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float) -> float:
-    """The quantile of wall times, in seconds."""
+def _quantile_s(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float) -> float:
+    """A quantile of wall times, in seconds."""
     return float(np.quantile(np.asarray(nanoseconds, dtype=np.float64), quantile)) / 1e9
 
 
-def visit_seconds(visit: Visit, quantile: float) -> float:
-    """One visit's latency of the subject: a quantile of the wall time of its clean runs, in seconds."""
-    return _quiet(np.asarray(visit.wall_ns)[clean_runs(visit)], quantile)
-
-
-def visit_reference_seconds(visit: Visit, quantile: float = 0.5) -> float:
-    """One visit's latency of the reference, in seconds."""
-    return _quiet(visit.reference_wall_ns, quantile)
-
-
 def reference_seconds(measurements: Iterable[Measurement]) -> float:
-    """The reference's latency on the quiet device, in seconds: the low decile of its median over all visits.
+    """The reference's latency on the quiet device, in seconds: the low decile, over all visits, of its fastest run.
 
     This is what turns ratios to the reference back into seconds. Raises NotMeasured where there is no visit.
     """
-    medians = [visit_reference_seconds(visit) for measurement in measurements for visit in measurement.visits]
-    if not medians:
+    fastest = [
+        _quantile_s(visit.reference_wall_ns, 0.0) for measurement in measurements for visit in measurement.visits
+    ]
+    if not fastest:
         raise NotMeasured("no visit of the reference was measured on this target; run latkit collect first")
-    return float(np.quantile(medians, QUIET_QUANTILE))
+    return float(np.quantile(fastest, QUIET_QUANTILE))
 
 
-def _wall(measurement: Measurement, reference_s: float, quantile: float) -> Floats:  # noqa: ARG001
-    return np.array([visit_seconds(visit, quantile) for visit in measurement.visits])
+def _floor(measurement: Measurement, reference_s: float) -> Floats:
+    """Fastest run of each visit, in units of the fastest reference run of the whole measurement."""
+    fastest_reference_s = min(_quantile_s(visit.reference_wall_ns, 0.0) for visit in measurement.visits)
+    return _wall_s(measurement, 0.0) * (reference_s / fastest_reference_s)
 
 
-def _ratio(measurement: Measurement, reference_s: float, quantile: float) -> Floats:
-    ratios = [visit_seconds(visit, quantile) / visit_reference_seconds(visit, quantile) for visit in measurement.visits]
-    return np.array(ratios) * reference_s
+def _ratio(measurement: Measurement, reference_s: float) -> Floats:
+    """Median run of each visit, in units of the median reference run of that visit."""
+    references = [_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits]
+    return _wall_s(measurement, 0.5) / np.array(references) * reference_s
 
 
-def _centre(values: Floats) -> float:
-    return float(np.median(values))
+def _wall_s(measurement: Measurement, quantile: float) -> Floats:
+    """A quantile of the wall time of each visit's clean runs, in seconds, shape (visits,)."""
+    return np.array(
+        [_quantile_s(np.asarray(visit.wall_ns)[clean_runs(visit)], quantile) for visit in measurement.visits]
+    )
 
 
-def _low(values: Floats) -> float:
-    return float(np.quantile(values, 0.25))
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """How a visit becomes seconds, and how a measurement's visits become one number."""
+
+    per_visit: Callable[[Measurement, float], Floats]
+    """From a measurement and the reference's quiet latency in seconds to seconds, one per visit."""
+    quantile: float
+    """Which quantile of the visits is the answer."""
 
 
-PerVisit = Callable[[Measurement, float, float], Floats]
-
-ESTIMATORS: dict[str, tuple[PerVisit, float, Callable[[Floats], float]]] = {
-    "ratio": (_ratio, 0.5, _centre),
-    "ratio-low": (_ratio, QUIET_QUANTILE, _centre),
-    "minimum": (_wall, 0.0, lambda values: float(values.min())),
-    "low": (_wall, QUIET_QUANTILE, _low),
-    "median": (_wall, 0.5, _centre),
+ESTIMATORS: dict[str, Estimator] = {
+    "floor": Estimator(_floor, 0.0),
+    "ratio": Estimator(_ratio, 0.5),
+    "minimum": Estimator(lambda measurement, _: _wall_s(measurement, 0.0), 0.0),
+    "low": Estimator(lambda measurement, _: _wall_s(measurement, QUIET_QUANTILE), 0.25),
+    "median": Estimator(lambda measurement, _: _wall_s(measurement, 0.5), 0.5),
 }
-"""By name: how a visit becomes seconds, which quantile of its runs it takes, and how visits become one number."""
+"""By name. `floor` and `ratio` cancel slow changes of the device's speed; the others are plain wall time."""
 
-DEFAULT_ESTIMATOR = "ratio-low"
+DEFAULT_ESTIMATOR = "floor"
 
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
@@ -108,10 +110,9 @@ def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFA
         raise UsageError(f"unknown estimator {estimator!r}; known estimators: {', '.join(ESTIMATORS)}")
     if not measurement.visits:
         raise NotMeasured(f"{measurement.subject.title} on {measurement.target} has no visit yet")
-    per_visit, quantile, across = ESTIMATORS[estimator]
-    values = per_visit(measurement, reference_s, quantile)
-    rng = np.random.default_rng(0)
-    drawn = values[rng.integers(0, len(values), (200, len(values)))]
-    low, high = np.quantile([across(row) for row in drawn], [0.05, 0.95])
-    seconds = across(values)
+    method = ESTIMATORS[estimator]
+    values = method.per_visit(measurement, reference_s)
+    drawn = values[np.random.default_rng(0).integers(0, len(values), (200, len(values)))]
+    low, high = np.quantile(np.quantile(drawn, method.quantile, axis=1), [0.05, 0.95])
+    seconds = float(np.quantile(values, method.quantile))
     return Estimate(seconds, min(float(low), seconds), max(float(high), seconds))

@@ -1,0 +1,210 @@
+"""Validating: predicted beside measured, on networks that the model has not seen."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+from scipy import stats
+
+from latkit.collect import Collected, Collection
+from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
+from latkit.measurements import select
+from latkit.models import LatencyModel
+from latkit.ops import Network
+from latkit.spaces import Space
+from latkit.timing import Measurement, estimate
+
+REPETITIONS = 2
+"""Every network is measured twice, one whole measurement after the other."""
+
+
+class NetworkResult(BaseModel):
+    """One network: what was predicted, with its 90 % interval, and what was measured, twice."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    key: str
+    architecture: list[int]
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    first_ms: float
+    second_ms: float
+
+    @property
+    def measured_ms(self) -> float:
+        """Mean of the two measurements."""
+        return (self.first_ms + self.second_ms) / 2
+
+    @property
+    def error_percent(self) -> float:
+        """How far the prediction lies above what was measured."""
+        return 100 * (self.predicted_ms / self.measured_ms - 1)
+
+
+class Validation(BaseModel):
+    """Prediction error beside repeatability, the floor that no model can pass."""
+
+    model_config = ConfigDict(extra="forbid")
+    target: str
+    space: str
+    model: str
+    networks: int
+    calibration_networks: int
+    mape_percent: float
+    rmse_ms: float
+    mean_latency_ms: float
+    within_5_percent: float
+    within_10_percent: float
+    interval_coverage_percent: float
+    spearman: float
+    kendall: float
+    repeatability_mape_percent: float
+    left_out: list[str]
+    results: list[NetworkResult]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON."""
+        Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Validation:
+        """Read from JSON. Raises BadFile."""
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadFile(path, "the figures of a validation", str(error).splitlines()[0]) from error
+
+
+def fit_networks(space: Space, count: int) -> list[Network]:
+    """The networks a model of this space is calibrated on: the same for everybody, and more of them with `count`."""
+    return list(itertools.islice(_draw(space, "fit"), count))
+
+
+def unseen_networks(space: Space, count: int, seen: frozenset[str], seed: int) -> list[Network]:
+    """Networks drawn uniformly, without those whose keys are `seen`."""
+    fresh = (network for network in _draw(space, f"validation/{seed}") if network.key not in seen)
+    return list(itertools.islice(fresh, count))
+
+
+def _draw(space: Space, purpose: str) -> Iterator[Network]:
+    """Distinct networks of a space in an order that depends on the purpose alone; ends when none is left."""
+    rng = random.Random(f"{space.key}/{purpose}")
+    seen: set[str] = set()
+    # Drawing on would never end once every network was seen, and different architectures may give one network.
+    for _ in range(1000 * space.size if space.size < 1000 else 1_000_000):
+        network = space.decode(space.sample(rng))
+        if network.key not in seen:
+            seen.add(network.key)
+            yield Network(network.ops, f"{space.name}-{network.key[:8]}")
+
+
+def validate(
+    collection: Collection,
+    model: LatencyModel,
+    space: Space,
+    networks: int = 20,
+    seed: int = 0,
+    max_seconds: float | None = None,
+) -> Validation:
+    """Draw networks, measure each twice, and set what the model predicts beside it.
+
+    Measurements that exist already for the same seed, setup and plan are used, so that an interrupted validation goes
+    on where it stopped. Raises NotMeasured, MeasurementConflict where the target has changed since the fit, and
+    UsageError.
+    """
+    if networks < 2:
+        raise UsageError(f"expected at least two networks to validate on, but found {networks}")
+    chosen = unseen_networks(space, networks, model.origin_.network_keys, seed)
+    if len(chosen) < 2:
+        raise UsageError(f"space {space.name} has too few networks that the model has not seen")
+    # Predicted before anything is measured: a network that cannot be predicted costs no minute of measuring.
+    for network in chosen:
+        model.predict(network)
+    for repetition in range(REPETITIONS):
+        collected = collection.run(chosen, "validation", repetition, max_seconds, seed=repetition)
+        _check_measured(collected)
+    keys = {network.key for network in chosen}
+    of_chosen = [m for m in collection.store.measurements("validation") if m.subject.key in keys]
+    selection = select(of_chosen)
+    left_out = [f"{m.subject.title}: {reason}" for m, reason in selection.left_out]
+    return compare(model, space, chosen, selection.used, left_out)
+
+
+def _check_measured(collected: Collected) -> None:
+    if collected.failed:
+        title, reason = next(iter(collected.failed.items()))
+        raise NotMeasured(f"{len(collected.failed)} networks could not be measured, {title} among them: {reason}")
+    if not collected.finished:
+        raise NotMeasured("the time ran out before every network was measured twice; run it again to go on")
+
+
+def compare(
+    model: LatencyModel,
+    space: Space,
+    networks: Sequence[Network],
+    measurements: Sequence[Measurement],
+    left_out: Sequence[str] = (),
+) -> Validation:
+    """Set predictions beside measurements of the same networks. Networks not measured twice are left out."""
+    by_key: dict[str, dict[int, Measurement]] = {}
+    for measurement in measurements:
+        by_key.setdefault(measurement.subject.key, {})[measurement.repetition] = measurement
+        if measurement.setup != model.origin_.setup:
+            model.origin_.setup.check_same(measurement.setup)
+    results = [
+        _result(model, space, network, by_key[network.key])
+        for network in networks
+        if len(by_key.get(network.key, {})) >= REPETITIONS
+    ]
+    if len(results) < 2:
+        raise MeasurementConflict(
+            f"too few networks were measured twice under the same conditions; left out: {'; '.join(left_out) or 'none'}"
+        )
+    predicted = np.array([row.predicted_ms for row in results])
+    measured = np.array([row.measured_ms for row in results])
+    errors = np.abs(predicted / measured - 1)
+    spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
+    covered = [row.low_ms <= row.measured_ms <= row.high_ms for row in results]
+    return Validation(
+        target=str(model.origin_.target),
+        space=space.name,
+        model=model.kind,
+        networks=len(results),
+        calibration_networks=model.calibration_.networks,
+        mape_percent=float(100 * errors.mean()),
+        rmse_ms=float(np.sqrt(np.mean((predicted - measured) ** 2))),
+        mean_latency_ms=float(measured.mean()),
+        within_5_percent=float(100 * np.mean(errors <= 0.05)),
+        within_10_percent=float(100 * np.mean(errors <= 0.1)),
+        interval_coverage_percent=float(100 * np.mean(covered)),
+        spearman=float(stats.spearmanr(predicted, measured).statistic),
+        kendall=float(stats.kendalltau(predicted, measured).statistic),
+        repeatability_mape_percent=float(100 * spread.mean()),
+        left_out=list(left_out),
+        results=results,
+    )
+
+
+def _result(model: LatencyModel, space: Space, network: Network, repetitions: dict[int, Measurement]) -> NetworkResult:
+    predicted = model.predict(network)
+    origin = model.origin_
+    first, second = (
+        estimate(repetitions[index], origin.reference_s, origin.estimator).seconds for index in range(REPETITIONS)
+    )
+    return NetworkResult(
+        name=network.title,
+        key=network.key,
+        architecture=list(space.encode(network)),
+        predicted_ms=predicted.seconds * 1e3,
+        low_ms=predicted.low_s * 1e3,
+        high_ms=predicted.high_s * 1e3,
+        first_ms=first * 1e3,
+        second_ms=second * 1e3,
+    )

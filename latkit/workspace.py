@@ -1,0 +1,132 @@
+"""The workspace: three folders that hold what a person puts in and gets out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from latkit.devices import Device, load_device
+from latkit.errors import NotMeasured, UsageError
+from latkit.measurements import Selection, Store, select
+from latkit.models import MODELS, LatencyModel, load_model, save_model
+from latkit.ops import FIXED_COST, Network
+from latkit.spaces import Space
+from latkit.targets import Target, check_name
+from latkit.timing import Measurement, Subject
+
+FOLDERS = ("devices", "measurements", "search")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted model, the measurements it was fitted on and those left out."""
+
+    model: LatencyModel
+    selection: Selection
+
+
+class Workspace:
+    """A folder with `devices/`, `measurements/` and `search/` in it."""
+
+    def __init__(self, root: str | os.PathLike[str] = ".") -> None:
+        """Open a workspace. Raises UsageError where there is none."""
+        self.root = Path(root)
+        missing = [name for name in FOLDERS if not (self.root / name).is_dir()]
+        if missing:
+            raise UsageError(
+                f"{self.root.resolve()} is no workspace: expected the folders {', '.join(FOLDERS)}, but "
+                f"{', '.join(missing)} is missing; make one with: latkit init {self.root}"
+            )
+
+    @classmethod
+    def init(cls, root: str | os.PathLike[str] = ".") -> Self:
+        """Make the three folders, keeping those that are there, and open the workspace."""
+        for name in FOLDERS:
+            path = Path(root) / name
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"expected to make the folder {path}, but found: {error.strerror}") from error
+        return cls(root)
+
+    @property
+    def devices_dir(self) -> Path:
+        """Folder of the device files."""
+        return self.root / "devices"
+
+    def device(self, name: str) -> Device:
+        """A registered device. Raises UsageError naming those that are."""
+        return load_device(self.devices_dir, name)
+
+    def target_dir(self, target: Target) -> Path:
+        """Folder of what belongs to one target: `measurements/DEVICE/RUNTIME-tTHREADS-PRECISION-bBATCH`."""
+        return self.root / "measurements" / str(target)
+
+    def search_dir(self, name: str) -> Path:
+        """Folder of one search."""
+        return self.root / "search" / check_name(name, "a search's name")
+
+    def store(self, target: Target) -> Store:
+        """The target's measurements, opened for reading and writing."""
+        return Store(self.target_dir(target) / "measurements.sqlite", target)
+
+    def has_measurements(self, target: Target) -> bool:
+        """Whether anything was ever collected on the target."""
+        return (self.target_dir(target) / "measurements.sqlite").exists()
+
+    def measurements(self, target: Target) -> list[Measurement]:
+        """Everything measured on a target. Raises NotMeasured where nothing was."""
+        if not self.has_measurements(target):
+            self.device(target.device)
+            raise NotMeasured(f"nothing was measured on {target} yet; run: latkit collect {target} --space SPACE")
+        with self.store(target) as store:
+            return store.measurements()
+
+    def fit(self, target: Target, space: Space | None = None, kind: str = "lookup") -> Fitted:
+        """Fit a model on what was measured, and keep it with the target.
+
+        With a space, only its ops and networks are used, and a look-up model must know them all. Raises NotMeasured.
+        """
+        measured = [m for m in self.measurements(target) if m.role == "fit"]
+        selection = select(measured)
+        used = list(_of_space(selection.used, space)) if space else list(selection.used)
+        model = MODELS[kind]().fit(used)
+        if space is not None:
+            model.layer_seconds(space.ops())
+        save_model(model, self.model_path(target, kind))
+        return Fitted(model, Selection(tuple(used), selection.left_out))
+
+    def model(self, target: Target, kind: str = "lookup") -> LatencyModel:
+        """The model that `fit` kept. Raises NotMeasured where there is none."""
+        path = self.model_path(target, kind)
+        if not path.exists():
+            self.device(target.device)
+            raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
+        return load_model(path)
+
+    def model_path(self, target: Target, kind: str) -> Path:
+        """Where the target's model of that kind is kept. Raises UsageError for an unknown kind."""
+        if kind not in MODELS:
+            raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(MODELS)}")
+        return self.target_dir(target) / f"model-{kind}.json"
+
+    def validation_path(self, target: Target, space: Space, kind: str) -> Path:
+        """Where the figures of a validation are kept."""
+        return self.target_dir(target) / f"validation-{space.name}-{kind}.json"
+
+
+def fit_subjects(space: Space) -> list[Subject]:
+    """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
+    return [FIXED_COST, *space.ops()]
+
+
+def _of_space(measurements: Iterable[Measurement], space: Space) -> Iterable[Measurement]:
+    ops = {*space.ops(), FIXED_COST}
+    for measurement in measurements:
+        subject = measurement.subject
+        belongs = space.holds(subject) if isinstance(subject, Network) else subject in ops
+        if belongs:
+            yield measurement
