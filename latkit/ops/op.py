@@ -158,7 +158,7 @@ class Op:
         return make_op(document["kind"], tuple(shape), **attributes)
 
 
-def make_op(kind: str, input_shape: Shape, **attributes: object) -> Op:
+def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
     """An op of a registered kind: attributes checked, defaults filled in. Raises UsageError."""
     known = kind_named(kind)
     if len(input_shape) not in known.input_ranks or not all(type(n) is int and n > 0 for n in input_shape):

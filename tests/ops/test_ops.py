@@ -1,0 +1,122 @@
+"""Ops: made and checked, keys, JSON there and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latkit.errors import UsageError
+from latkit.ops import FIXED_COST, Op, OpKind, kind_named, kinds, make_op, register_kind
+
+
+@st.composite
+def ops(draw: st.DrawFn) -> Op:
+    channels, size = draw(st.integers(1, 64)), draw(st.integers(1, 64))
+    return make_op(
+        "mbconv",
+        (channels, size, size),
+        out_channels=draw(st.integers(1, 64)),
+        kernel=draw(st.sampled_from((1, 3, 5, 7))),
+        stride=draw(st.integers(1, 2)),
+        expansion=draw(st.integers(1, 6)),
+    )
+
+
+@given(ops())
+def test_an_op_comes_back_from_json(op: Op) -> None:
+    back = Op.from_json(json.loads(json.dumps(op.to_json())))
+    assert back == op
+    assert back.key == op.key
+
+
+@given(ops(), ops())
+def test_keys_are_equal_exactly_when_ops_are(one: Op, other: Op) -> None:
+    assert (one.key == other.key) == (one == other)
+
+
+def test_defaults_are_part_of_the_op() -> None:
+    short = make_op("mbconv", (8, 4, 4), out_channels=8)
+    long = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=3, stride=1, expansion=6, residual=True)
+    assert short == long
+    assert short["residual"] is True
+    assert make_op("mbconv", (8, 4, 4), out_channels=9)["residual"] is False
+
+
+def test_a_key_never_changes() -> None:
+    """Measurements are stored under keys: a changed key would orphan them."""
+    assert FIXED_COST.key == "ba59b828db9cc9b7ab7053ae31a5ccb1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes", "message"),
+    [
+        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known kinds: activation, conv"),
+        ("conv", (3, 8), {"out_channels": 4}, "expected an input shape of rank 3"),
+        ("conv", (3, 0, 8), {"out_channels": 4}, "positive sizes"),
+        ("conv", (3, 8, 8), {}, "attribute 'out_channels' is missing"),
+        ("conv", (3, 8, 8), {"out_channels": 4, "dilation": 2}, "unknown attribute 'dilation'; it takes out_channels"),
+        ("conv", (3, 8, 8), {"out_channels": 4.0}, "expected out_channels to be int, but found 4.0"),
+        ("conv", (3, 8, 8), {"out_channels": True}, "expected out_channels to be int, but found True"),
+        ("conv", (3, 8, 8), {"out_channels": 0}, "expected out_channels of at least 1, but found 0"),
+        ("conv", (3, 8, 8), {"out_channels": 4, "kernel": 2}, "expected an odd kernel, but found 2"),
+        ("conv", (3, 8, 8), {"out_channels": 4, "groups": 2}, "expected channels that 2 groups divide"),
+        ("conv", (3, 8, 8), {"out_channels": 4, "activation": "gelu"}, "expected activation to be one of"),
+        ("mbconv", (3, 8, 8), {"out_channels": 4, "residual": True}, "a residual needs an op that keeps its shape"),
+        ("pool", (3, 8, 8), {"kernel": 4}, "expected an odd kernel, but found 4"),
+        ("linear", (3, 8, 8), {"out_features": 4}, "expected an input shape of rank 1"),
+    ],
+)
+def test_a_wrong_op_says_what_was_expected(
+    kind: str, shape: tuple[int, ...], attributes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_op(kind, shape, **attributes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"kind": "skip"},
+        {"kind": "skip", "input_shape": [1, 1, 1], "attributes": {}, "extra": 1},
+        {"kind": "skip", "input_shape": "111", "attributes": {}},
+        {"kind": "skip", "input_shape": [1, 1, 1], "attributes": []},
+        {"kind": ["skip"], "input_shape": [1, 1, 1], "attributes": {}},
+        {"kind": "skip", "input_shape": [1.5, 1, 1], "attributes": {}},
+        {"kind": "skip", "input_shape": [[1], 1, 1], "attributes": {}},
+        {"kind": "linear", "input_shape": [4], "attributes": {"out_features": None}},
+        {"kind": "linear", "input_shape": [4], "attributes": {"out_features": [4]}},
+        {"kind": "linear", "input_shape": [4], "attributes": {"kind": "linear"}},
+        {"kind": "linear", "input_shape": [4], "attributes": {"input_shape": 4}},
+    ],
+)
+def test_a_document_that_is_no_op_is_refused(document: object) -> None:
+    with pytest.raises(UsageError):
+        Op.from_json(document)
+
+
+def test_an_attribute_that_is_not_there_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="a linear op has no attribute 'kernel'"):
+        make_op("linear", (3,), out_features=1)["kernel"]
+
+
+def test_a_kind_is_registered_once() -> None:
+    with pytest.raises(UsageError, match="'skip' is registered already"):
+        register_kind(OpKind("skip", {}, lambda op: op.input_shape, lambda op: 0, lambda op: 0))
+
+
+def test_kinds_are_a_copy() -> None:
+    assert kinds()["skip"] is kind_named("skip")
+    assert kinds() is not kinds()
+    assert [name for name, kind in kinds().items() if kind.vanishes] == ["skip"]
+
+
+def test_a_title_is_for_people() -> None:
+    op = make_op("mbconv", (24, 56, 56), out_channels=24, kernel=5)
+    assert op.title == "mbconv e6 k5 >24 s1 24x56x56"
