@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from latkit.devices import Device, load_device
+from latkit.collect import Collection
+from latkit.devices import Device, load_device, open_session
 from latkit.errors import NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.ops import FIXED_COST, Network
+from latkit.progress import Progress
+from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import Space
 from latkit.targets import Target, check_name
-from latkit.timing import Measurement, Subject
+from latkit.timing import Measurement, Subject, TimingPlan
 
 FOLDERS = ("devices", "measurements", "search")
 
@@ -72,6 +76,13 @@ class Workspace:
     def store(self, target: Target) -> Store:
         """The target's measurements, opened for reading and writing."""
         return Store(self.target_dir(target) / "measurements.sqlite", target)
+
+    @contextmanager
+    def collection(self, target: Target, plan: TimingPlan, progress: Progress) -> Iterator[Collection]:
+        """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts."""
+        device, cache = self.device(target.device), ArtefactCache()
+        with open_session(device, target) as session, self.store(target) as store:
+            yield Collection(session, store, lambda subject: cache.artefact(subject, target), plan, progress)
 
     def has_measurements(self, target: Target) -> bool:
         """Whether anything was ever collected on the target."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,8 @@ import polars as pl
 
 from latkit.errors import BadFile, UsageError
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
-from latkit.timing import Measurement
+from latkit.ops import Network
+from latkit.timing import Measurement, estimate, reference_seconds
 
 SCHEMA: dict[str, pl.DataType] = {
     "title": pl.String(),
@@ -88,7 +90,7 @@ def read_parquet(path: Path) -> list[Measurement]:
     return measurements_from_rows(frame.iter_rows(named=True), path)
 
 
-def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], findings: Sequence[str]) -> str:
+def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:
     """The card of a dataset as Markdown: what was measured, where, how, when, and the command that makes it again."""
     if not measurements:
         raise UsageError("there is nothing to describe: no measurement yet")
@@ -99,21 +101,36 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
     )
     runs = sum(len(visit.wall_ns) for measurement in measurements for visit in measurement.visits)
-    kinds = ("op", "network")
-    counts = {kind: sum(hasattr(m.subject, "ops") == (kind == "network") for m in measurements) for kind in kinds}
+    networks = sum(isinstance(measurement.subject, Network) for measurement in measurements)
     setups = sorted({json.dumps(words) for words in (_setup_words(m) for m in measurements)})
     lines = [
         f"# {first.target}",
         "",
         f"- Measured from {begun} to {ended}",
-        f"- {counts['op']} op measurements, {counts['network']} network measurements, "
+        f"- {len(measurements) - networks} op measurements, {networks} network measurements, "
         f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
         f"- Timing plan: {plan.visits} visits of {plan.visit_s} s, at most {plan.visit_runs} runs each",
         *device_lines,
         *(f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}" for text in setups),
-        *findings,
+        f"- Made by: `latkit {shlex.join(command)}`",
+        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device",
+        *_repeatability(measurements),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
+    """How far two measurements of the same differ, where anything was measured twice."""
+    reference_s = reference_seconds(measurements)
+    twice: dict[object, list[float]] = {}
+    for measurement in measurements:
+        identity = measurement.subject, measurement.setup, measurement.plan, measurement.role
+        twice.setdefault(identity, []).append(estimate(measurement, reference_s).seconds)
+    spreads = [2 * abs(two[0] - two[1]) / (two[0] + two[1]) for two in twice.values() if len(two) > 1]
+    if not spreads:
+        return ["- Repeatability: nothing here was measured twice"]
+    mean_percent = 100 * sum(spreads) / len(spreads)
+    return [f"- Repeatability: {mean_percent:.2f} % mean difference of {len(spreads)} subjects measured twice"]
 
 
 def _moment(seconds: float) -> str:

@@ -68,7 +68,8 @@ def _floor(measurement: Measurement, reference_s: float) -> Floats:
 def _ratio(measurement: Measurement, reference_s: float) -> Floats:
     """Median run of each visit, in units of the median reference run of that visit."""
     references = [_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits]
-    return _wall_s(measurement, 0.5) / np.array(references) * reference_s
+    ratios: Floats = _wall_s(measurement, 0.5) / np.array(references)
+    return ratios * reference_s
 
 
 def _wall_s(measurement: Measurement, quantile: float) -> Floats:

@@ -1,0 +1,120 @@
+"""What the command line shows: documents on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Cell = str | int | float | None
+
+SECONDS_BETWEEN_LINES = 10.0
+"""How often progress is told where there is no terminal to draw on."""
+
+
+def stdout() -> Console:
+    """The console for results."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """A line for people, on stdout."""
+    stdout().print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """A remark for people, on stderr."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def emit_json(document: object) -> None:
+    """The one document of a command called with --json."""
+    sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
+
+
+def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
+    """Rows with the same columns as a table on stdout."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        numeric = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    stdout().print(table)
+
+
+def show_facts(title: str, facts: Mapping[str, Cell]) -> None:
+    """Names and values, one a line."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, _text(value))
+    stdout().print(table)
+
+
+def _text(value: Cell) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class ConsoleProgress:
+    """Bars with an estimate of the time left where stderr is a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._bars.stop()
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """Show that `done` of `total` steps of a phase are finished."""
+        if self._console.is_terminal:
+            if phase not in self._tasks:
+                self._tasks[phase] = self._bars.add_task(phase, text="")
+            self._bars.update(self._tasks[phase], completed=done, total=total, text=text[:40])
+            return
+        now = time.monotonic()
+        begun, first = self._begun.setdefault(phase, (now, done))
+        if now - self._told >= SECONDS_BETWEEN_LINES and done > first:
+            self._told = now
+            left_s = (now - begun) / (done - first) * (total - done)
+            note(f"{phase}: {done} of {total}, about {left_s:.0f} s left")

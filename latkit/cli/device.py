@@ -1,0 +1,146 @@
+"""`latkit device`: register phones, boards and machines, and look after them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from latkit.cli.console import emit_json, note, say, show_facts, show_table
+from latkit.cli.options import AsJson, devices_folder
+from latkit.errors import UsageError
+
+app = typer.Typer(help="Register devices, and look after them.", no_args_is_help=True)
+
+DEFAULT_RUNTIMES = ["onnxruntime", "tflite"]
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    local: Annotated[bool, typer.Option("--local", help="This machine.")] = False,
+    ssh: Annotated[
+        str | None, typer.Option(metavar="[USER@]HOST[:PORT]", help="A machine reached by SSH, or an alias.")
+    ] = None,
+    ssh_config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="SSH configuration in place of ~/.ssh/config.")
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Interpreter on the device that runs the agent.")] = None,
+    agent_folder: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Absolute path on the device for the agent and its models.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Probe a device, write its file under devices/, and print what was found."""
+    from latkit.devices import Local, Ssh, add_device
+    from latkit.devices.describe import describe
+
+    if local == bool(ssh):
+        raise UsageError("expected either --local or --ssh [USER@]HOST[:PORT]")
+    way = Ssh.parse(ssh, ssh_config) if ssh else Local()
+    # This machine runs the agent as it runs latkit, with the runtimes that are installed beside it.
+    interpreter = python or (sys.executable if local else None)
+    device = add_device(devices_folder(context), name, way, python=interpreter, agent_folder=agent_folder)
+    if as_json:
+        emit_json(device.model_dump(mode="json"))
+        return
+    show_facts(f"device {name}", describe(device))
+    runtime = next(iter(device.runtimes), None)
+    if runtime:
+        say(f"next: latkit collect {name}/{runtime} --space proxyless-mobile")
+    else:
+        say(f"no runtime on it yet; next: latkit device doctor {name} --install")
+
+
+@app.command(name="list")
+def list_(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the registered devices."""
+    from latkit.devices import list_devices
+
+    devices = list_devices(devices_folder(context))
+    if as_json:
+        emit_json([device.model_dump(mode="json") for device in devices])
+    elif not devices:
+        say("no devices yet; add one with: latkit device add NAME --local")
+    else:
+        rows = [
+            {
+                "name": device.name,
+                "way": f"{device.transport.kind} {device.transport}" if device.transport.kind != "local" else "local",
+                "model": device.facts.model,
+                "cores": len(device.facts.cores),
+                "runtimes": ", ".join(device.runtimes.values()) or "none",
+            }
+            for device in devices
+        ]
+        show_table("devices", rows)
+
+
+@app.command()
+def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Show what is known of a device."""
+    from latkit.devices import load_device
+    from latkit.devices.describe import describe
+
+    device = load_device(devices_folder(context), name)
+    if as_json:
+        emit_json(device.model_dump(mode="json"))
+    else:
+        show_facts(f"device {name}", describe(device))
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    name: Name,
+    install: Annotated[
+        bool, typer.Option("--install", help="Put what the agent lacks on the device; it needs no internet.")
+    ] = False,
+    runtime: Annotated[
+        list[str] | None, typer.Option(help="Runtime to install; may be given again. Default: onnxruntime, tflite.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Examine a device: each failing point with its remedy. Ends with 1 when a point fails."""
+    from latkit.devices import examine, load_device
+    from latkit.devices import install as install_runtimes
+
+    folder = devices_folder(context)
+    device = load_device(folder, name)
+    if install:
+        note(f"installing {', '.join(runtime or DEFAULT_RUNTIMES)} on {name} from wheels fetched on this machine")
+        device = install_runtimes(device, runtime or DEFAULT_RUNTIMES, folder)
+    checks = examine(device)
+    if as_json:
+        emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])
+    else:
+        words = {True: "ok", False: "FAILS", None: "unknown"}
+        show_table(
+            f"device {name}",
+            [{"point": c.name, "": words[c.ok], "found": c.found, "remedy": c.remedy} for c in checks],
+        )
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    name: Name,
+    keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave the agent's folder on the device.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a device and empty the agent's folder on it. What was measured is kept."""
+    from latkit.devices import remove_device
+
+    trouble = remove_device(devices_folder(context), name, keep_files)
+    if trouble:
+        note(f"{name} is forgotten, but its files are still on it: {trouble}")
+    if as_json:
+        emit_json({"removed": name, "files_removed": not (trouble or keep_files)})
+    else:
+        say(f"removed {name}")

@@ -1,0 +1,184 @@
+"""`latkit fit`, `validate`, `predict` and `table`: latency models and what they predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts, show_table
+from latkit.cli.options import (
+    AsJson,
+    Classes,
+    MaxSeconds,
+    ModelKind,
+    Resolution,
+    SpaceName,
+    TargetName,
+    Visits,
+    VisitSeconds,
+    Width,
+    space_named,
+    workspace_folder,
+)
+
+table_app = typer.Typer(help="Latency tables of a space: seconds of every candidate.", no_args_is_help=True)
+
+
+def fit(
+    context: typer.Context,
+    target: TargetName,
+    space: Annotated[
+        str | None, typer.Option("--space", help="Use this space's ops and networks only, and require all of its ops.")
+    ] = None,
+    resolution: Resolution = None,
+    width: Width = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the latency models of a target on what was measured: a look-up model and an XGBoost model."""
+    from latkit.models import MODELS
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    where = Target.parse(target)
+    workspace = Workspace(workspace_folder(context))
+    wanted = space_named(space, resolution, width, classes) if space else None
+    rows: list[dict[str, str | int | float | None]] = []
+    for kind in MODELS:
+        fitted = workspace.fit(where, wanted, kind)
+        calibration = fitted.model.calibration_
+        error = calibration.relative_error
+        rows.append(
+            {
+                "model": kind,
+                "measurements": len(fitted.selection.used),
+                "left_out": len(fitted.selection.left_out),
+                "fixed_us": 1e6 * calibration.base_s,
+                "scale": calibration.scale,
+                "networks": calibration.networks,
+                "error_percent": None if error is None else 100 * error,
+                "file": str(workspace.model_path(where, kind)),
+            }
+        )
+    for measurement, reason in fitted.selection.left_out:
+        note(f"left out: {measurement.subject.title}: {reason}")
+    if as_json:
+        emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows})
+    else:
+        show_table(f"{where}: error on networks left out of the calibration", rows)
+
+
+def validate(
+    context: typer.Context,
+    target: TargetName,
+    space: SpaceName,
+    networks: Annotated[int, typer.Option(min=2, help="Networks to draw, none of which the fit has seen.")] = 20,
+    model: ModelKind = "lookup",
+    seed: Annotated[int, typer.Option(help="Which networks are drawn.")] = 0,
+    max_seconds: MaxSeconds = None,
+    visits: Visits = 6,
+    visit_seconds: VisitSeconds = 0.2,
+    resolution: Resolution = None,
+    width: Width = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
+    from latkit.targets import Target
+    from latkit.timing import TimingPlan
+    from latkit.validate import validate as run_validation
+    from latkit.workspace import Workspace
+
+    where, plan = Target.parse(target), TimingPlan(visits, visit_seconds)
+    wanted = space_named(space, resolution, width, classes)
+    workspace = Workspace(workspace_folder(context))
+    fitted = workspace.model(where, model)
+    with ConsoleProgress() as progress, workspace.collection(where, plan, progress) as collection:
+        validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
+    validation.save(workspace.validation_path(where, wanted, model))
+    if as_json:
+        emit_json(validation.model_dump(mode="json"))
+        return
+    for reason in validation.left_out:
+        note(f"left out: {reason}")
+    figures = validation.model_dump(mode="json", exclude={"results", "left_out"})
+    show_facts(f"{where}: predicted against measured", figures)
+
+
+def predict(
+    context: typer.Context,
+    target: TargetName,
+    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="NETWORK.json, or an ONNX file made by latkit.")],
+    model: ModelKind = "lookup",
+    as_json: AsJson = False,
+) -> None:
+    """Predict a network's latency on a target, with an interval and what each op adds."""
+    from latkit.runtimes.onnx_network import read_network
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    where = Target.parse(target)
+    fitted = Workspace(workspace_folder(context)).model(where, model)
+    subject = read_network(network)
+    predicted = fitted.predict(subject)
+    seconds = fitted.layer_seconds(subject.ops)
+    layers: list[dict[str, str | int | float | None]] = [
+        {
+            "op": op.title,
+            "macs": op.macs,
+            "adds_ms": 1e3 * added,
+            "share_percent": 100 * added / predicted.seconds,
+        }
+        for op, added in zip(subject.ops, seconds, strict=True)
+    ]
+    if as_json:
+        emit_json(
+            {
+                "target": str(where),
+                "network": subject.title,
+                "model": model,
+                "latency_ms": 1e3 * predicted.seconds,
+                "low_ms": 1e3 * predicted.low_s,
+                "high_ms": 1e3 * predicted.high_s,
+                "macs": subject.macs,
+                "parameters": subject.parameters,
+                "layers": layers,
+            }
+        )
+        return
+    show_table(f"{subject.title} on {where}", layers)
+    low_ms, high_ms = 1e3 * predicted.low_s, 1e3 * predicted.high_s
+    say(f"{1e3 * predicted.seconds:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
+
+
+@table_app.command(name="export")
+def export_table(
+    context: typer.Context,
+    target: TargetName,
+    space: SpaceName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File ending in .json or .safetensors.")],
+    model: ModelKind = "lookup",
+    resolution: Resolution = None,
+    width: Width = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the latency table of a space on a target, for use in Python or elsewhere."""
+    from latkit.tables import LatencyTable
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    where = Target.parse(target)
+    wanted = space_named(space, resolution, width, classes)
+    table = LatencyTable(wanted, Workspace(workspace_folder(context)).model(where, model))
+    table.save(output)
+    fastest_ms, slowest_ms = 1e3 * table.fastest(), 1e3 * table.slowest()
+    if as_json:
+        emit_json({"file": str(output), "fastest_ms": fastest_ms, "slowest_ms": slowest_ms})
+    else:
+        say(f"{output}: space {wanted.name} on {where}, networks from {fastest_ms:.3f} to {slowest_ms:.3f} ms")
+
+
+COMMANDS = (fit, validate, predict)

@@ -1,0 +1,47 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latkit.errors import UsageError
+from latkit.spaces import Space, load
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+TargetName = Annotated[
+    str, typer.Argument(metavar="TARGET", help="Device, runtime and settings, such as pi4/tflite-t4.")
+]
+SpaceName = Annotated[str, typer.Option("--space", help="A built-in search space, or a TOML file.")]
+ModelKind = Annotated[str, typer.Option("--model", help="Kind of latency model: lookup or xgboost.")]
+MaxSeconds = Annotated[
+    float | None, typer.Option("--max-seconds", min=1, help="Stop measuring after so long; run again to go on.")
+]
+Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
+VisitSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]
+Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
+Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]
+Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]
+
+
+def workspace_folder(context: typer.Context) -> Path:
+    """The folder that --workspace names."""
+    folder = context.obj
+    assert isinstance(folder, Path)
+    return folder
+
+
+def devices_folder(context: typer.Context) -> Path:
+    """The workspace's folder of device files. Raises UsageError where there is no workspace."""
+    folder = workspace_folder(context) / "devices"
+    if not folder.is_dir():
+        raise UsageError(f"{workspace_folder(context).resolve()} is no workspace; make one with: latkit init")
+    return folder
+
+
+def space_named(name: str, resolution: int | None, width: float | None, classes: int | None) -> Space:
+    """The space of that name, or of that TOML file, with the parameters that were given. Raises UsageError."""
+    given = {"resolution": resolution, "width": width, "classes": classes}
+    return load(name, **{key: value for key, value in given.items() if value is not None})
