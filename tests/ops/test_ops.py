@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.errors import UsageError
-from latkit.ops import FIXED_COST, Op, OpKind, kind_named, kinds, make_op, register_kind
+from latkit.ops import FIXED_COST, Op, kind_named, kinds, make_op, register_kind
 
 
 @st.composite
@@ -108,7 +108,7 @@ def test_an_attribute_that_is_not_there_is_a_key_error() -> None:
 
 def test_a_kind_is_registered_once() -> None:
     with pytest.raises(UsageError, match="'skip' is registered already"):
-        register_kind(OpKind("skip", {}, lambda op: op.input_shape, lambda op: 0, lambda op: 0))
+        register_kind(kind_named("skip"))
 
 
 def test_kinds_are_a_copy() -> None:

@@ -1,0 +1,90 @@
+"""Spaces in general: what fits together, and architectures there and back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from latkit import spaces
+from latkit.errors import UsageError
+from latkit.ops import Network, make_op
+from latkit.spaces import Layer, Space
+
+MOBILE = spaces.load("proxyless-mobile")
+SHAPE = (8, 4, 4)
+THREE, FIVE = (make_op("mbconv", SHAPE, out_channels=8, kernel=kernel) for kernel in (3, 5))
+SKIP = make_op("skip", SHAPE)
+architectures = st.tuples(*(st.integers(0, len(layer.candidates) - 1) for layer in MOBILE.choices))
+
+
+@given(architectures)
+@settings(max_examples=50, deadline=None)
+def test_what_is_encoded_decodes_to_the_same_network(architecture: tuple[int, ...]) -> None:
+    network = MOBILE.decode(architecture)
+    assert not any(op.vanishes for op in network.ops)
+    found = MOBILE.encode(network)
+    assert MOBILE.decode(found) == network
+    assert found <= architecture  # the first of those that decode to it: skips of equal blocks may trade places
+
+
+@given(st.integers())
+def test_a_sample_is_an_architecture_and_repeatable(seed: int) -> None:
+    architecture = MOBILE.sample(random.Random(seed))
+    assert MOBILE.check(architecture) == architecture
+    assert MOBILE.sample(random.Random(seed)) == architecture
+
+
+def test_samples_reach_every_candidate() -> None:
+    rng = random.Random(0)
+    drawn = [MOBILE.sample(rng) for _ in range(200)]
+    for place, layer in enumerate(MOBILE.choices):
+        assert {architecture[place] for architecture in drawn} == set(range(len(layer.candidates)))
+
+
+@pytest.mark.parametrize("wrong", [(), (0,) * 20, (0,) * 22, (6, *(0,) * 20), (-1, *(0,) * 20)])
+def test_an_architecture_of_another_space_is_refused(wrong: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="expected a"):
+        MOBILE.decode(wrong)
+
+
+def test_a_network_of_another_space_is_refused() -> None:
+    whole = MOBILE.decode((0,) * 21)
+    for stranger in (Network(whole.ops[:-1]), Network(whole.ops[1:]), Network((THREE,))):
+        with pytest.raises(UsageError, match="is not a network of space proxyless-mobile"):
+            MOBILE.encode(stranger)
+
+
+def test_a_skip_is_found_where_it_must_be() -> None:
+    space = Space("s", (Layer("a", (THREE, FIVE, SKIP)), Layer("b", (THREE, SKIP)), Layer("c", (FIVE, THREE))))
+    assert space.encode(Network((THREE, FIVE))) == (0, 1, 0)
+    assert space.encode(Network((FIVE, THREE, FIVE))) == (1, 0, 0)
+    assert space.encode(Network((FIVE,))) == (2, 1, 0)
+
+
+def test_ops_that_stand_in_several_layers_count_once() -> None:
+    space = Space("s", (Layer("a", (THREE, SKIP)), Layer("b", (FIVE, THREE))))
+    assert space.ops() == (THREE, FIVE)
+
+
+def test_layers_that_do_not_fit_are_refused() -> None:
+    wider = make_op("mbconv", SHAPE, out_channels=16)
+    cases = [
+        (lambda: Layer("a", ()), "expected at least one candidate"),
+        (lambda: Layer("a", (THREE, THREE)), "a candidate stands there twice"),
+        (lambda: Layer("a", (THREE, wider)), r"gives \(16, 4, 4\) from \(8, 4, 4\)"),
+        (lambda: Space("s", ()), "expected at least one layer"),
+        (lambda: Space("s", (Layer("a", (THREE,)),)), "every layer is fixed"),
+        (lambda: Space("s", (Layer("a", (wider,)), Layer("b", (THREE, FIVE)))), "layer a gives"),
+    ]
+    for make, message in cases:
+        with pytest.raises(UsageError, match=message):
+            make()
+
+
+def test_an_architecture_of_nothing_but_skips_is_no_network() -> None:
+    space = Space("s", (Layer("a", (THREE, SKIP)),))
+    with pytest.raises(UsageError, match="at least one op"):
+        space.decode((1,))
