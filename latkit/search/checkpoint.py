@@ -1,0 +1,37 @@
+"""Checkpoints: tensors and plain values in one file, written whole or not at all, read without pickle's powers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latkit.errors import BadFile
+
+FORMAT = "latkit-checkpoint-1"
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Replace the file at `path` in one step, so that an interruption leaves either the old one or the new one."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    with unfinished.open("wb") as file:
+        torch.save({"format": FORMAT, **content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code that is in it."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadFile(path, "a checkpoint of a search", "no such file") from None
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise BadFile(path, "a checkpoint of a search", str(error).splitlines()[0]) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BadFile(path, f"a checkpoint of format {FORMAT!r}", "another file")
+    return content

@@ -1,0 +1,43 @@
+"""Curves: the history of a search as JSON, and for TensorBoard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from latkit.search.loop import Row
+from latkit.search.result import write_json
+from latkit.spaces import Space
+
+FORMAT = "latkit-search-history-1"
+
+
+class Curves:
+    """Rows of both phases, one per epoch. Rows written before an interruption are given back by the checkpoint."""
+
+    def __init__(self, folder: Path, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
+        self.rows: dict[str, list[Row]] = rows or {"search": [], "training": []}
+        self._names = [layer.name for layer in space.choices]
+        self._folder = folder
+
+    def note(self, phase: str, row: Row) -> None:
+        """Append a row, and write it for TensorBoard."""
+        self.rows[phase].append(row)
+        # opened for each epoch and closed again: nothing is lost when the process is killed
+        with SummaryWriter(str(self._folder / phase), flush_secs=1) as writer:
+            for tag, value in _scalars(row, self._names).items():
+                writer.add_scalar(tag, value, row["epoch"])
+
+    def save(self, path: Path) -> None:
+        """Write the history as JSON."""
+        write_json(path, {"format": FORMAT, "choices": self._names, **self.rows})
+
+
+def _scalars(row: Row, names: list[str]) -> dict[str, Any]:
+    """The row's numbers by tag; probabilities as `probability/LAYER/CANDIDATE`."""
+    scalars = {name: value for name, value in row.items() if isinstance(value, float)}
+    for name, probabilities in zip(names, row.get("probabilities", []), strict=False):
+        scalars |= {f"probability/{name}/{index}": value for index, value in enumerate(probabilities)}
+    return scalars

@@ -1,0 +1,56 @@
+"""Images to search and train on, by a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from latkit.errors import UsageError
+from latkit.search.data.arrays import load_digits, load_idx, load_npz
+from latkit.search.data.feeder import Augmentation, Batch, Feeder, Normalise, augment
+from latkit.search.data.files import load_folder, load_hub
+from latkit.search.data.images import ArrayImages, DataSplit, DecodedImages, ImageSet, make_split
+
+POSSIBLE = "digits, a file ending in .npz, a folder with train/CLASS/*.png and test/CLASS/*.png, idx:FOLDER or hf:NAME"
+"""What `load_data` understands, for errors and help."""
+
+
+def load_data(source: str, resolution: int, channels: int = 3) -> DataSplit:
+    """The images that a name stands for, at a resolution and with 1 or 3 channels.
+
+    `digits`: scikit-learn's. `FILE.npz`: arrays. `idx:FOLDER`: MNIST's file format. `hf:NAME`: a Hugging Face dataset.
+    A folder: images by class. Raises UsageError, BadFile, MissingExtra.
+    """
+    if resolution < 1 or channels not in (1, 3):
+        raise UsageError(f"expected a resolution of at least 1 and 1 or 3 channels, but found {resolution}, {channels}")
+    if source == "digits":
+        return load_digits(resolution, channels)
+    prefixes: dict[str, Callable[[], DataSplit]] = {
+        "idx": lambda: load_idx(Path(rest), resolution, channels),
+        "hf": lambda: load_hub(rest, resolution, channels),
+    }
+    prefix, colon, rest = source.partition(":")
+    if colon and prefix in prefixes:
+        return prefixes[prefix]()
+    path = Path(source)
+    if path.suffix == ".npz":
+        return load_npz(path, resolution, channels)
+    if path.is_dir():
+        return load_folder(path, resolution, channels)
+    raise UsageError(f"unknown data {source!r}; possible: {POSSIBLE}")
+
+
+__all__ = [
+    "POSSIBLE",
+    "ArrayImages",
+    "Augmentation",
+    "Batch",
+    "DataSplit",
+    "DecodedImages",
+    "Feeder",
+    "ImageSet",
+    "Normalise",
+    "augment",
+    "load_data",
+    "make_split",
+]

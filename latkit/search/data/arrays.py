@@ -1,0 +1,134 @@
+"""Data that fits in memory: scikit-learn's digits, `.npz` arrays, and the idx files of MNIST and its kin."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from latkit.errors import BadFile
+from latkit.search.data.images import ArrayImages, DataSplit, fit_images, make_split
+
+Array = NDArray[np.generic]
+
+
+def load_digits(resolution: int, channels: int) -> DataSplit:
+    """scikit-learn's 1,797 digits of 8x8, enlarged; a fixed fifth of them, drawn once, is the test set."""
+    from sklearn.datasets import load_digits as bundled  # here, since only this function needs scikit-learn's second
+
+    digits = bundled()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+    labels = digits.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(labels))
+    test, train = order[: len(order) // 5], order[len(order) // 5 :]
+    sets = [_array_images(images[part], labels[part], resolution, channels) for part in (train, test)]
+    return make_split("digits", sets[0], sets[1], [str(digit) for digit in range(10)], flip=False)
+
+
+def load_npz(path: Path, resolution: int, channels: int) -> DataSplit:
+    """Arrays `train_images`, `train_labels`, `test_images` and `test_labels` from one file. Raises BadFile.
+
+    Images are uint8 of shape (n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels; labels are integers from 0.
+    """
+    fields = ("train_images", "train_labels", "test_images", "test_labels")
+    expected = f"arrays {', '.join(fields)} in .npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in fields if name in file.files}
+    except FileNotFoundError:
+        raise BadFile(path, expected, "no such file") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadFile(path, expected, str(error)) from error
+    missing = [name for name in fields if name not in arrays]
+    if missing:
+        raise BadFile(path, expected, f"no {missing[0]}")
+    return split_arrays(path.stem, path, arrays, resolution, channels)
+
+
+def split_arrays(name: str, path: Path, arrays: dict[str, Array], resolution: int, channels: int) -> DataSplit:
+    """The split of four arrays, checked. Raises BadFile naming the array."""
+    sets, classes = [], 0
+    for part in ("train", "test"):
+        images = _check_images(path, f"{part}_images", arrays[f"{part}_images"])
+        labels = _check_labels(path, f"{part}_labels", arrays[f"{part}_labels"], len(images))
+        classes = classes or int(labels.max()) + 1
+        if classes < 2:
+            raise BadFile(path, "train_labels of at least 2 classes", "one class")
+        if labels.max() >= classes:
+            raise BadFile(path, f"test_labels of the {classes} classes of train_labels", f"label {labels.max()}")
+        sets.append(_array_images(images, labels, resolution, channels))
+    return make_split(name, sets[0], sets[1], [str(label) for label in range(classes)])
+
+
+def _array_images(images: NDArray[np.uint8], labels: NDArray[np.int64], resolution: int, channels: int) -> ArrayImages:
+    fitted = fit_images(torch.from_numpy(np.ascontiguousarray(images)), resolution, channels)
+    return ArrayImages(fitted, torch.from_numpy(np.ascontiguousarray(labels)))
+
+
+def _check_images(path: Path, field: str, array: Array) -> NDArray[np.uint8]:
+    """The images as (n, C, H, W)."""
+    expected = f"{field} as uint8 of shape (n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels"
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or 0 in array.shape:
+        raise BadFile(path, expected, f"{array.dtype} of shape {array.shape}")
+    images = array.astype(np.uint8, copy=False)
+    if images.ndim == 3:
+        return images[:, None]
+    if images.shape[-1] in (1, 3):
+        return np.moveaxis(images, -1, 1)
+    if images.shape[1] in (1, 3):
+        return images
+    raise BadFile(path, expected, f"shape {array.shape}")
+
+
+def _check_labels(path: Path, field: str, array: Array, count: int) -> NDArray[np.int64]:
+    if array.dtype.kind not in "iu" or array.shape != (count,):
+        raise BadFile(path, f"{field} as integers of shape ({count},)", f"{array.dtype} of shape {array.shape}")
+    labels = array.astype(np.int64)
+    if labels.min() < 0:
+        raise BadFile(path, f"{field} counted from 0", f"label {labels.min()}")
+    return labels
+
+
+IDX_FILES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+
+
+def load_idx(folder: Path, resolution: int, channels: int) -> DataSplit:
+    """The four idx files of MNIST or Fashion-MNIST, gzipped or not. Raises BadFile."""
+    arrays: dict[str, Array] = {field: _read_idx(_plain_or_gz(folder / name)) for field, name in IDX_FILES.items()}
+    return split_arrays(folder.name, folder, arrays, resolution, channels)
+
+
+def _plain_or_gz(path: Path) -> Path:
+    gzipped = path.with_name(path.name + ".gz")
+    found = next((file for file in (path, gzipped) if file.is_file()), None)
+    if found is None:
+        raise BadFile(path, "an idx file, gzipped or not", "no such file")
+    return found
+
+
+def _read_idx(path: Path) -> NDArray[np.uint8]:
+    """Two zero bytes, 8 for uint8, the rank, the sizes as big-endian 32-bit integers, the data."""
+    expected = "an idx file of unsigned bytes"
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadFile(path, expected, str(error)) from error
+    if len(content) < 4 or content[:3] != b"\0\0\x08":
+        raise BadFile(path, expected, f"a file that begins with {content[:4]!r}")
+    rank = content[3]
+    data_start = 4 + 4 * rank
+    shape = [int.from_bytes(content[start : start + 4], "big") for start in range(4, data_start, 4)]
+    size = int(np.prod(shape, dtype=np.int64))
+    if len(content) != data_start + size:
+        raise BadFile(path, f"{expected} of shape {tuple(shape)}", f"{len(content) - data_start} bytes of data")
+    return np.frombuffer(content, np.uint8, offset=data_start).reshape(shape)

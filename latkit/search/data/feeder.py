@@ -1,0 +1,179 @@
+"""The feeder: batches in a random order that follows from a seed, augmented on the device that trains."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from latkit.errors import BadFile
+from latkit.search.data.images import ArrayImages, DataSplit, ImageSet
+
+Batch = tuple[Tensor, Tensor]
+"""Images (N, C, H, W), normalised, channels last in memory; labels (N,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Random crops of images padded by so many pixels, and mirroring."""
+
+    padding: int = 0
+    flip: bool = False
+
+
+class Feeder:
+    """Endless batches of one image set, every batch a function of seed and number alone.
+
+    So a run is resumed at batch n by asking for batch n; there is no order to be saved. Each pass over the images is
+    a new permutation; images that do not fill a batch wait for another pass.
+    """
+
+    def __init__(
+        self,
+        data: DataSplit,
+        images: ImageSet,
+        indices: Tensor,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        augmentation: Augmentation,
+        workers: int = 0,
+    ) -> None:
+        self.plan = _Plan(indices, min(batch_size, len(indices)), seed)
+        self.images = images
+        if isinstance(images, ArrayImages):  # moved once and for all; the device then crops, flips and normalises
+            self.images = ArrayImages(images.images.to(device), images.labels)
+        self.labels = images.labels
+        self.device = device
+        self.augmentation = augmentation
+        self.workers = workers
+        self.normalise = Normalise(data, device)
+        self._generator = torch.Generator(device)
+
+    @property
+    def batches_per_pass(self) -> int:
+        """Number of whole batches in one pass over the images."""
+        return self.plan.batches_per_pass
+
+    def stream(self, start: int = 0) -> Iterator[Batch]:
+        """Batches without end, from number `start` on. Raises BadFile for an image that cannot be decoded."""
+        for number, (images, labels) in enumerate(self._raw(start), start):
+            self._generator.manual_seed(_mix(self.plan.seed, number))
+            cropped = augment(images.to(self.device, non_blocking=True), self.augmentation, self._generator)
+            yield self.normalise(cropped), labels.to(self.device, non_blocking=True)
+
+    def _raw(self, start: int) -> Iterator[Batch]:
+        """Images as they come from the set, and labels."""
+        in_this_process = self.images.in_memory or self.workers == 0
+        return self._fetched(start) if in_this_process else self._decoded(start)
+
+    def _fetched(self, start: int) -> Iterator[Batch]:
+        for number in itertools.count(start):
+            indices = self.plan.indices_of(number)
+            yield self.images.fetch(indices), self.labels[indices]
+
+    def _decoded(self, start: int) -> Iterator[Batch]:
+        """Decoded ahead of time by worker processes."""
+        generator = torch.Generator().manual_seed(self.plan.seed)  # or DataLoader would draw from the global one
+        loader: DataLoader[tuple[Tensor, Tensor, str, str]] = DataLoader(
+            _Decoding(self.images, self.plan),
+            batch_size=None,
+            sampler=_CountFrom(start),
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            generator=generator,
+        )
+        for images, labels, file, problem in loader:
+            if problem:
+                raise BadFile(file, "an image", problem)
+            yield images, labels
+
+
+class _Plan:
+    """Which images stand in which batch."""
+
+    def __init__(self, indices: Tensor, batch_size: int, seed: int) -> None:
+        self.indices = indices
+        self.batch_size = batch_size
+        self.seed = seed
+        self.batches_per_pass = len(indices) // batch_size
+        self._pass, self._order = -1, indices
+
+    def indices_of(self, number: int) -> Tensor:
+        """Indices of the images in a batch, shape (batch_size,)."""
+        which_pass, position = divmod(number, self.batches_per_pass)
+        if which_pass != self._pass:
+            generator = torch.Generator().manual_seed(_mix(self.seed, which_pass))
+            self._pass, self._order = which_pass, self.indices[torch.randperm(len(self.indices), generator=generator)]
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+class _Decoding(Dataset[tuple[Tensor, Tensor, str, str]]):
+    """Decodes batches by number, in a worker process."""
+
+    def __init__(self, images: ImageSet, plan: _Plan) -> None:
+        self.images = images
+        self.plan = plan
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, str, str]:
+        indices = self.plan.indices_of(number)
+        try:
+            return self.images.fetch(indices), self.images.labels[indices], "", ""
+        except BadFile as error:  # an exception with several arguments does not survive the way between processes
+            return indices, indices, str(error.path), str(error.__cause__)
+
+
+class _CountFrom(Sampler[int]):
+    """Counts without end."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.start)
+
+
+class Normalise:
+    """uint8 images (N, C, H, W) to float ones of mean 0 and standard deviation 1, channels last in memory.
+
+    Channels last, since convolutions on CPUs (oneDNN) and on tensor cores run faster so.
+    """
+
+    def __init__(self, data: DataSplit, device: torch.device) -> None:
+        shape = (1, data.channels, 1, 1)
+        self.mean = torch.tensor(data.mean, device=device).view(shape) * 255
+        self.scale = 1 / (torch.tensor(data.std, device=device).view(shape) * 255)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalise a batch."""
+        return ((images - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
+
+
+def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+    """Crop and mirror every image of (N, C, H, W) by itself, on the device where the images are."""
+    if augmentation.padding:
+        images = _random_crop(images, augmentation.padding, generator)
+    if augmentation.flip:
+        mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+        images = torch.where(mirrored, images.flip(3), images)
+    return images
+
+
+def _random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
+    """Every image moved by up to `padding` pixels each way, its border filled with zeros."""
+    count, _, height, width = images.shape
+    padded = torch.nn.functional.pad(images, (padding,) * 4)
+    offsets = torch.randint(2 * padding + 1, (2, count, 1), generator=generator, device=images.device)
+    rows = (offsets[0] + torch.arange(height, device=images.device)).unsqueeze(2)  # (N, H, 1)
+    columns = (offsets[1] + torch.arange(width, device=images.device)).unsqueeze(1)  # (N, 1, W)
+    which = torch.arange(count, device=images.device).view(-1, 1, 1)
+    return padded[which, :, rows, columns].permute(0, 3, 1, 2)
+
+
+def _mix(seed: int, number: int) -> int:
+    """One seed of two numbers, none the neighbour's neighbour."""
+    return (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9) % 2**63

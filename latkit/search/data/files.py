@@ -1,0 +1,103 @@
+"""Data that is decoded on the way: image folders, and Hugging Face `datasets`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from latkit.errors import BadFile, MissingExtra, UsageError
+from latkit.search.data.images import DataSplit, DecodedImages, make_split
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
+
+TEST_NAMES = ("test", "val", "validation")
+"""What the images to test on may be called; the first that is there is used."""
+
+
+def load_folder(root: Path, resolution: int, channels: int) -> DataSplit:
+    """Images at `train/CLASS/*` and `test/CLASS/*` (or `val/CLASS/*`). Raises BadFile."""
+    expected = "a folder with train/CLASS/*.png and test/CLASS/*.png"
+    test_name = next((name for name in TEST_NAMES if (root / name).is_dir()), None)
+    if not (root / "train").is_dir() or test_name is None:
+        raise BadFile(root, expected, f"no {'test' if (root / 'train').is_dir() else 'train'} folder")
+    class_names = sorted(folder.name for folder in (root / "train").iterdir() if folder.is_dir())
+    if len(class_names) < 2:
+        raise BadFile(root / "train", "a folder for each of at least 2 classes", f"{len(class_names)}")
+    sets = [_folder_images(root, part, class_names, resolution, channels) for part in ("train", test_name)]
+    return make_split(root.name, sets[0], sets[1], class_names)
+
+
+def _folder_images(root: Path, part: str, class_names: list[str], resolution: int, channels: int) -> DecodedImages:
+    inside = root.resolve()
+    files: list[Path] = []
+    labels: list[int] = []
+    for folder in sorted(entry for entry in (root / part).iterdir() if entry.is_dir()):
+        if folder.name not in class_names:
+            raise BadFile(root / part, f"the classes of {root / 'train'}", f"class {folder.name!r}")
+        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        for file in found:
+            if not file.resolve().is_relative_to(inside):
+                raise BadFile(file, f"an image inside {root}", f"a link to {file.resolve()}")
+        files += found
+        labels += [class_names.index(folder.name)] * len(found)
+    if not files:
+        raise BadFile(root / part, f"images ending in {', '.join(SUFFIXES)}", "none")
+    names = [str(file) for file in files]
+    return DecodedImages(partial(_open_file, names), names, torch.tensor(labels), resolution, channels)
+
+
+def _open_file(names: list[str], index: int) -> Image.Image:
+    return Image.open(names[index])
+
+
+def load_hub(name: str, resolution: int, channels: int) -> DataSplit:
+    """A Hugging Face dataset with an image column and a label column, by its name or its folder.
+
+    Raises MissingExtra without the package `datasets`, BadFile for a dataset of another make.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "hub") from error
+    try:
+        splits = datasets.load_from_disk(name) if Path(name).is_dir() else datasets.load_dataset(name)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise UsageError(f"expected a Hugging Face dataset named {name!r}, but found {error}") from error
+    available = list(splits) if isinstance(splits, dict) else []
+    test_name = next((part for part in TEST_NAMES if part in available), None)
+    if "train" not in available or test_name is None:
+        raise BadFile(f"hf:{name}", "the splits train and test", ", ".join(map(str, available)) or "one split")
+    image_column, label_column = _columns(datasets, name, splits["train"].features)
+    class_names = splits["train"].features[label_column].names
+    sets = [
+        _hub_images(f"hf:{name}", splits[part], image_column, label_column, resolution, channels)
+        for part in ("train", test_name)
+    ]
+    return make_split(Path(name).name, sets[0], sets[1], class_names)
+
+
+def _columns(datasets: Any, name: str, features: Any) -> tuple[str, str]:
+    """Names of the column of images and of the column of class labels."""
+    images = [column for column, feature in features.items() if isinstance(feature, datasets.Image)]
+    labels = [column for column, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
+    if len(images) != 1 or not labels:
+        raise BadFile(f"hf:{name}", "one column of images and a column of class labels", ", ".join(features))
+    return images[0], labels[0]
+
+
+def _hub_images(
+    name: str, split: Any, image_column: str, label_column: str, resolution: int, channels: int
+) -> DecodedImages:
+    labels = torch.tensor(split[label_column][:])
+    names = [f"{name}, image {index}" for index in range(len(labels))]
+    return DecodedImages(partial(_open_row, split, image_column), names, labels, resolution, channels)
+
+
+def _open_row(split: Any, image_column: str, index: int) -> Image.Image:
+    image = split[index][image_column]
+    assert isinstance(image, Image.Image)
+    return image

@@ -1,0 +1,130 @@
+"""Image sets: labelled images, held in memory or decoded when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn import functional as F
+
+from latkit.errors import BadFile
+
+
+class ImageSet(Protocol):
+    """Labelled images of one shape."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Shape (n,), int64, from 0 to classes - 1."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether `fetch` is a mere indexing; if not, it is worth a process of its own."""
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """The images at these indices, uint8, shape (len(indices), C, H, W). Raises BadFile."""
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Images in memory: uint8, shape (n, C, H, W)."""
+
+    images: Tensor
+    labels: Tensor
+    in_memory: bool = True
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Index the array."""
+        return self.images[indices]
+
+
+@dataclass(frozen=True)
+class DecodedImages:
+    """Images that are opened one by one, resized to the resolution and cropped to the middle square."""
+
+    open_image: Callable[[int], Image.Image]
+    """Opens the image at an index; may raise whatever Pillow raises."""
+    names: Sequence[str]
+    """What to call each image in an error."""
+    labels: Tensor
+    resolution: int
+    channels: int
+    in_memory: bool = False
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Decode the images."""
+        return torch.stack([self._decode(index) for index in indices.tolist()])
+
+    def _decode(self, index: int) -> Tensor:
+        try:
+            with self.open_image(index) as image:
+                grey = image.convert("L" if self.channels == 1 else "RGB")
+                square = ImageOps.fit(grey, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise BadFile(self.names[index], "an image", str(error)) from error
+        flat = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
+        return flat.view(self.resolution, self.resolution, self.channels).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class DataSplit:
+    """Images to train on and images to test on, with what normalises them."""
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    class_names: tuple[str, ...]
+    resolution: int
+    channels: int
+    mean: tuple[float, ...]
+    """Per channel, of training images scaled to 0..1."""
+    std: tuple[float, ...]
+    flip: bool = True
+    """Whether a mirrored image still shows its class: true of animals, not of digits."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: (C, H, W)."""
+        return self.channels, self.resolution, self.resolution
+
+
+def make_split(
+    name: str, train: ImageSet, test: ImageSet, class_names: Sequence[str], flip: bool = True, sample: int = 512
+) -> DataSplit:
+    """A split whose mean and standard deviation are taken from up to `sample` training images, evenly spaced."""
+    count = len(train.labels)
+    indices = torch.linspace(0, count - 1, min(sample, count)).round().long()
+    images = train.fetch(indices).float() / 255
+    _, channels, resolution, _ = images.shape
+    mean = images.mean((0, 2, 3))
+    std = images.std((0, 2, 3)).clamp_min(1e-3)
+    return DataSplit(
+        name, train, test, tuple(class_names), resolution, channels, tuple(mean.tolist()), tuple(std.tolist()), flip
+    )
+
+
+def fit_images(images: Tensor, resolution: int, channels: int) -> Tensor:
+    """Images of shape (n, C, H, W), uint8, at a resolution and with 1 or 3 channels.
+
+    Grey is repeated to make colour; colour is averaged to make grey.
+    """
+    if images.shape[1] == 3 and channels == 1:
+        images = images.float().mean(1, keepdim=True).round().to(torch.uint8)
+    if images.shape[2:] != (resolution, resolution):
+        chunks = [_resize(chunk, resolution) for chunk in torch.split(images, 4096)]
+        images = torch.cat(chunks)
+    return images.expand(-1, channels, -1, -1).contiguous()
+
+
+def _resize(images: Tensor, resolution: int) -> Tensor:
+    resized = F.interpolate(images.float(), (resolution, resolution), mode="bilinear", antialias=True)
+    return resized.round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,165 @@
+"""The epoch loop that searching and training share: position, history, checkpoints, progress."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from latkit.errors import LatkitError
+
+Row = dict[str, Any]
+"""What one epoch came to: numbers, words and lists of them."""
+
+
+class Progress(Protocol):
+    """Told how far a search is."""
+
+    def advance(self, phase: str, done: int, total: int, text: str) -> None:
+        """`done` of `total` steps of a phase are done."""
+
+
+class Silent:
+    """Progress that nobody looks at."""
+
+    def advance(self, phase: str, done: int, total: int, text: str) -> None:
+        """Say nothing."""
+
+
+class Phase(Protocol):
+    """Something that goes in epochs of steps and can be saved between any two steps."""
+
+    name: str
+    epochs: int
+    steps_per_epoch: int
+
+    def begin(self, step: int) -> None:
+        """Open the data at a step, counted from the beginning of the phase."""
+
+    def step(self, step: int) -> None:
+        """Take one step."""
+
+    def summary(self, epoch: int) -> Row:
+        """What the epoch came to; the phase's sums begin anew. Raises LatkitError where a loss is no number."""
+
+    def check(self) -> None:
+        """Raise LatkitError if a loss since the last summary is no number."""
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on: tensors, numbers, words, lists and dicts only."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+
+
+class Totals:
+    """Sums of an epoch, kept where the numbers are computed: no step waits for the accelerator."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def add(self, name: str, value: Tensor, count: int) -> None:
+        """Add the sum of `count` values."""
+        value = value.detach().double()
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.counts[name] = self.counts.get(name, 0) + count
+
+    def add_batch(self, name: str, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
+        """Add a batch's mean loss and its share of right answers as `NAME_loss` and `NAME_accuracy`."""
+        self.add(f"{name}_loss", loss * len(labels), len(labels))
+        self.add(f"{name}_accuracy", (scores.argmax(1) == labels).sum(), len(labels))
+
+    def means(self) -> dict[str, float]:
+        """The means by name."""
+        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+
+    def check(self, where: str) -> None:
+        """Raise LatkitError if a mean is no number."""
+        broken = [name for name, mean in self.means().items() if not math.isfinite(mean)]
+        if broken:
+            raise LatkitError(
+                f"{where}: {broken[0]} is no longer a number; the last checkpoint is from before. "
+                "A lower learning rate helps"
+            )
+
+    def state(self) -> dict[str, Any]:
+        """The sums as they stand."""
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from saved sums."""
+        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
+        self.counts = dict(state["counts"])
+
+
+@dataclass
+class Keeper:
+    """Decides when a checkpoint is due, and has it written."""
+
+    save: Callable[[int], None]
+    """Writes a checkpoint of the phase after so many steps."""
+    every_s: float
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._saved_at = self.clock()
+
+    def keep(self, step: int) -> None:
+        """Write now."""
+        self.save(step)
+        self._saved_at = self.clock()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed."""
+        return self.clock() - self._saved_at >= self.every_s
+
+
+def run_phase(
+    phase: Phase,
+    start: int,
+    keeper: Keeper,
+    progress: Progress,
+    note: Callable[[Row], None],
+) -> None:
+    """Run a phase from step `start` to its end; `note` takes the summary of every epoch as it ends."""
+    total = phase.epochs * phase.steps_per_epoch
+    progress.advance(phase.name, start, total, "")
+    if start < total:
+        phase.begin(start)
+    for step in range(start, total):
+        phase.step(step)
+        done, text = step + 1, ""
+        if done % phase.steps_per_epoch == 0:
+            row = phase.summary(step // phase.steps_per_epoch)
+            note(row)
+            keeper.keep(done)
+            text = describe(row)
+        elif keeper.due:
+            phase.check()
+            keeper.keep(done)
+        progress.advance(phase.name, done, total, text)
+
+
+def describe(row: Row) -> str:
+    """The numbers of a row that tell most, for people."""
+    words = {
+        "weight_accuracy": "accuracy {:.1%}",
+        "architecture_accuracy": "unseen {:.1%}",
+        "expected_latency_s": "expected {:.3g} s",
+    }
+    return ", ".join(form.format(row[name]) for name, form in words.items() if name in row)
+
+
+def learning_rate(step: int, steps: int, peak: float, ramp_share: float) -> float:
+    """A linear rise to the peak in the first `ramp_share` of the steps, then half a cosine down to zero."""
+    ramp = ramp_share * steps
+    if step < ramp:
+        return peak * (step + 1) / (ramp + 1)
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - ramp) / (steps - ramp)))

@@ -1,0 +1,130 @@
+"""What an architecture step minimises: the task's loss and the expected latency, as one number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from latkit.errors import UsageError
+
+
+class Objective(Protocol):
+    """Weighs the task's loss against expected latency. May learn from what it sees, as a multiplier does."""
+
+    def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
+        """The scalar to minimise, from the scalar task loss and the scalar expected latency in seconds."""
+
+    def update(self, expected_s: float) -> None:
+        """Take note of the expected latency, in seconds, after an architecture step."""
+
+    @property
+    def multiplier(self) -> float:
+        """What a relative change of the expected latency weighs at the moment, for the curves."""
+
+    def state(self) -> dict[str, float]:
+        """What `load_state` needs to go on."""
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from a saved state."""
+
+
+def check_target(target_s: float) -> float:
+    """Return the target in seconds, or raise UsageError unless it is a positive number."""
+    if not (math.isfinite(target_s) and target_s > 0):
+        raise UsageError(f"expected a latency target of more than 0 ms, but found {target_s * 1e3:g} ms")
+    return target_s
+
+
+class Constraint:
+    """Latency as a constraint, E[latency] = target, by the method of multipliers.
+
+    L = task + multiplier v + damping / 2 v^2 with the violation v = log(E[latency] / target); after every step the
+    multiplier rises by rate x v (dual ascent). The logarithm makes rate and damping independent of the target's
+    size, and the quadratic term keeps the multiplier from swinging about its value.
+
+    The multiplier may turn negative: a search that is offered more time than it uses is drawn to larger candidates,
+    so that it ends at the target from either side. With `binding` false (no architecture is as slow as the target)
+    the latency does not count at all.
+    """
+
+    def __init__(self, target_s: float, rate: float, damping: float = 1.0, binding: bool = True) -> None:
+        self.target_s = check_target(target_s)
+        self.rate = rate
+        self.damping = damping
+        self.binding = binding
+        self._multiplier = 0.0
+
+    def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
+        """The Lagrangian, damped."""
+        if not self.binding:
+            return task_loss
+        violation = torch.log(expected_s / self.target_s)
+        return task_loss + self._multiplier * violation + 0.5 * self.damping * violation.square()
+
+    def update(self, expected_s: float) -> None:
+        """One step of dual ascent."""
+        if self.binding:
+            self._multiplier += self.rate * math.log(expected_s / self.target_s)
+
+    @property
+    def multiplier(self) -> float:
+        """The Lagrange multiplier."""
+        return self._multiplier
+
+    def state(self) -> dict[str, float]:
+        """The multiplier."""
+        return {"multiplier": self._multiplier}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from a saved multiplier."""
+        self._multiplier = float(state["multiplier"])
+
+
+class _FixedWeight:
+    """An objective that learns nothing on the way."""
+
+    def __init__(self, target_s: float, weight: float) -> None:
+        self.target_s = check_target(target_s)
+        self.weight = weight
+
+    def update(self, expected_s: float) -> None:
+        """Nothing to note."""
+
+    @property
+    def multiplier(self) -> float:
+        """The weight, which stays."""
+        return self.weight
+
+    def state(self) -> dict[str, float]:
+        """Empty."""
+        return {}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Nothing to load."""
+
+
+class Additive(_FixedWeight):
+    """task + weight (E[latency] / target - 1): Cai et al. 2019, section 3.3.1, with latency in targets."""
+
+    def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
+        """The sum."""
+        return task_loss + self.weight * (expected_s / self.target_s - 1)
+
+
+class Multiplicative(_FixedWeight):
+    """task x (log E[latency] / log target)^weight, as in the authors' code (`mul#log`).
+
+    They count in milliseconds with a target of 80; a target below 1 ms would leave nothing to take a power of. Here
+    the unit is an eightieth of the target, which is the same where theirs is defined and works at any target.
+    """
+
+    unit_per_target = 80.0
+
+    def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
+        """The product."""
+        units = (expected_s / self.target_s * self.unit_per_target).clamp_min(1.01)
+        return task_loss * (units.log() / math.log(self.unit_per_target)) ** self.weight

@@ -1,0 +1,168 @@
+"""What a search leaves behind: its recipe, its result, its curves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latkit.errors import BadFile, UsageError
+from latkit.search.data import DataSplit
+from latkit.search.settings import SearchSettings
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+FILES = {
+    "recipe": "recipe.json",
+    "checkpoint": "checkpoint.pt",
+    "architecture": "architecture.json",
+    "history": "history.json",
+    "weights": "weights.safetensors",
+    "onnx": "network.onnx",
+    "table": "table.json",
+    "result": "result.json",
+    "tensorboard": "tensorboard",
+}
+"""What a finished search's folder holds."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def save(self, path: Path) -> None:
+        """Write the record as JSON, whole or not at all."""
+        write_json(path, self.model_dump(mode="json"))
+
+
+class DataFacts(_Record):
+    """Which images a search saw, and what normalised them: `(image / 255 - mean) / std`."""
+
+    name: str
+    training_images: int
+    test_images: int
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, data: DataSplit) -> DataFacts:
+        """The facts of a split."""
+        return cls(
+            name=data.name,
+            training_images=len(data.train.labels),
+            test_images=len(data.test.labels),
+            class_names=data.class_names,
+            shape=data.shape,
+            mean=data.mean,
+            std=data.std,
+        )
+
+
+class Recipe(_Record):
+    """Everything that a search follows from. Two searches of equal recipes and versions are equal on one machine."""
+
+    format: Literal["latkit-search-recipe-1"] = "latkit-search-recipe-1"
+    space: str
+    space_key: str
+    table_sha256: str
+    target_latency_s: float
+    data: DataFacts
+    settings: SearchSettings
+    versions: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, space: Space, table: LatencyTable, data: DataSplit, target_latency_s: float, settings: SearchSettings
+    ) -> Recipe:
+        """The recipe of a search about to begin."""
+        return cls(
+            space=space.name,
+            space_key=space.key,
+            table_sha256=_table_hash(table),
+            target_latency_s=target_latency_s,
+            data=DataFacts.of(data),
+            settings=settings,
+            versions={package: version(package) for package in ("latkit", "torch", "lightning-fabric")},
+        )
+
+    def check_same(self, other: Recipe, path: Path) -> None:
+        """Raise UsageError naming the first field in which another recipe, read from `path`, differs.
+
+        How often a checkpoint is written makes no difference to what is found.
+        """
+        mine, theirs = (_flat(recipe.model_dump(mode="json")) for recipe in (self, other))
+        for name in sorted((mine.keys() | theirs.keys()) - {"settings.checkpoint_seconds"}):
+            if mine.get(name) != theirs.get(name):
+                raise UsageError(
+                    f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "
+                    f"but found {mine.get(name)!r}; resume it as it began, or search into another folder"
+                )
+
+
+class SearchResult(_Record):
+    """What a search found. `accuracy` is the share of test images classified rightly, 0 to 1."""
+
+    format: Literal["latkit-search-result-1"] = "latkit-search-result-1"
+    name: str
+    space: str
+    target_latency_s: float
+    predicted_latency_s: float
+    """Of the derived network, by the table."""
+    expected_latency_s: float
+    """Of the distribution at the end of the search."""
+    strongest_latency_s: float
+    """Of the strongest path, before repair."""
+    swaps: int
+    """Choices that the repair changed."""
+    accuracy: float
+    macs: int
+    parameters: int
+    architecture: tuple[int, ...]
+    """One candidate per choice of the space."""
+    ops: tuple[str, ...]
+    """The derived network's ops, in words."""
+    seconds: dict[str, float]
+    """Spent on `search` and `training`, interruptions left out."""
+    notes: tuple[str, ...]
+    """What a reader should know, in sentences."""
+    files: dict[str, str]
+    """Names of the files in the search's folder, by what they hold."""
+
+
+RecordType = TypeVar("RecordType", bound=_Record)
+
+
+def load_record(kind: type[RecordType], path: Path) -> RecordType:
+    """Read a recipe or a result. Raises BadFile."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise BadFile(path, f"a {kind.__name__}", "no such file") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadFile(path, f"a {kind.__name__}", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a JSON document, whole or not at all."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _table_hash(table: LatencyTable) -> str:
+    parts = [part.detach().cpu().numpy().tobytes() for part in (table.seconds, table.mask, table.base_s)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        flat.update(_flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value})
+    return flat

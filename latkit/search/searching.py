@@ -1,0 +1,140 @@
+"""The search phase: weights and architecture learned in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from latkit.search.data import Augmentation, Batch, DataSplit, Feeder
+from latkit.search.distribution import PathDistribution
+from latkit.search.gates import single_path
+from latkit.search.learner import Learner
+from latkit.search.loop import Row, Totals, learning_rate
+from latkit.search.objective import Objective
+from latkit.search.settings import SearchSettings
+from latkit.search.supernet import Supernet
+from latkit.search.weights import WeightTrainer
+from latkit.tables import LatencyTable
+
+
+class SearchPhase:
+    """Weight steps on one part of the training images, and after the warm-up architecture steps on the other.
+
+    Cai et al. 2019, section 3.2: the two kinds of step take turns; each draws paths of its own.
+    """
+
+    name = "search"
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        distribution: PathDistribution,
+        table: LatencyTable,
+        objective: Objective,
+        learner: Learner,
+        data: DataSplit,
+        settings: SearchSettings,
+        fabric: Fabric,
+    ) -> None:
+        self.distribution = distribution
+        self.table = table
+        self.objective = objective
+        self.learner = learner
+        self.settings = settings
+        self.fabric = fabric
+        self.weights = WeightTrainer(supernet, settings, fabric)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.totals = Totals()
+        self.weight_feeder, self.architecture_feeder = feeders(data, settings, fabric)
+        self.epochs = settings.warmup_epochs + settings.epochs
+        self.steps_per_epoch = self.weight_feeder.batches_per_pass
+        self._weight_batches: Iterator[Batch] = iter(())
+        self._architecture_batches: Iterator[Batch] = iter(())
+
+    def begin(self, step: int) -> None:
+        """Open both streams of images at a step."""
+        self._weight_batches = self.weight_feeder.stream(step)
+        warm_steps = self.settings.warmup_epochs * self.steps_per_epoch
+        architecture_steps = max(step - warm_steps, 0) // self.settings.weight_steps
+        self._architecture_batches = self.architecture_feeder.stream(architecture_steps)
+
+    def step(self, step: int) -> None:
+        """A weight step, and an architecture step where it is its turn."""
+        images, labels = next(self._weight_batches)
+        rate = learning_rate(
+            step, self.epochs * self.steps_per_epoch, self.settings.weight_learning_rate, self.settings.ramp_share
+        )
+        paths = single_path(self.distribution, self.generator)
+        self.totals.add_batch("weight", *self.weights.step(images, labels, rate, paths), labels)
+        after_warmup = step - self.settings.warmup_epochs * self.steps_per_epoch + 1
+        if after_warmup > 0 and after_warmup % self.settings.weight_steps == 0:
+            images, labels = next(self._architecture_batches)
+            loss, scores = self.learner.step(images, labels, self.generator)
+            self.totals.add_batch("architecture", loss, scores, labels)
+
+    def summary(self, epoch: int) -> Row:
+        """Mean losses and accuracies, and where the distribution stands."""
+        self.totals.check(f"search, epoch {epoch + 1}")
+        with torch.no_grad():
+            probabilities = self.distribution.probabilities()
+            row: Row = {
+                "epoch": epoch + 1,
+                "warm_up": epoch < self.settings.warmup_epochs,
+                **self.totals.means(),
+                "expected_latency_s": float(self.table(probabilities)),
+                "entropy": float(self.distribution.entropy()),
+                "multiplier": self.objective.multiplier,
+                "probabilities": self.distribution.rows(probabilities),
+            }
+        self.totals = Totals()
+        return row
+
+    def check(self) -> None:
+        """Raise LatkitError if a loss since the last summary is no number."""
+        self.totals.check("search, in the middle of an epoch")
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a step changes."""
+        return {
+            "weights": self.weights.state(),
+            "learner": self.learner.state(),
+            "generator": self.generator.get_state(),
+            "totals": self.totals.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.weights.load_state(state["weights"])
+        self.learner.load_state(state["learner"])
+        self.generator.set_state(state["generator"])
+        self.totals.load_state(state["totals"], self.fabric.device)
+
+
+def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[Feeder, Feeder]:
+    """Two feeders over separate parts of the training images: for weights, for the architecture."""
+    count = len(data.train.labels)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(settings.seed))
+    for_architecture = min(max(round(count * settings.architecture_share), 1), count - 1)
+    parts = order[for_architecture:], order[:for_architecture]
+    weights, architecture = (
+        Feeder(
+            data,
+            data.train,
+            part,
+            settings.batch_size,
+            2 * settings.seed + number,
+            fabric.device,
+            augmentation(data, settings),
+            settings.workers,
+        )
+        for number, part in enumerate(parts)
+    )
+    return weights, architecture
+
+
+def augmentation(data: DataSplit, settings: SearchSettings) -> Augmentation:
+    """What the settings ask for, or the data by default."""
+    return Augmentation(settings.crop_padding, data.flip if settings.flip is None else settings.flip)

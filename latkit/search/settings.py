@@ -1,0 +1,104 @@
+"""How a search goes: every number that a person may want to change, with defaults that fit the data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit.errors import UsageError
+
+
+class SearchSettings(BaseModel):
+    """Settings of a search and of the training of its result. Frozen; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0)
+
+    # the search: epochs are passes over the half of the training images that trains weights
+    warmup_epochs: int = Field(10, ge=0)
+    """Epochs that train weights only, on paths drawn uniformly."""
+    epochs: int = Field(40, ge=1)
+    """Epochs that train weights and architecture in turn."""
+    batch_size: int = Field(64, ge=2)
+    weight_steps: int = Field(1, ge=1)
+    """Weight steps for every architecture step."""
+    architecture_share: float = Field(0.5, gt=0, lt=1)
+    """Share of the training images that architecture steps see, and weight steps do not."""
+    weight_learning_rate: float = Field(0.05, gt=0)
+    architecture_learning_rate: float | None = Field(None, gt=0)
+    """Adam's; by default such that a logit drawn every other step could move by about 8 over the whole search."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(4e-5, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+
+    # latency
+    penalty: Literal["constraint", "additive", "multiplicative"] = "constraint"
+    penalty_weight: float | None = Field(None, ge=0)
+    """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code."""
+    multiplier_rate: float | None = Field(None, gt=0)
+    """The constraint's step of dual ascent; by default 30 over the number of architecture steps."""
+    damping: float = Field(1.0, ge=0)
+
+    # the derived network
+    training_epochs: int = Field(60, ge=0)
+    training_batch_size: int = Field(64, ge=2)
+    training_learning_rate: float = Field(0.05, gt=0)
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    """Decay per step of a moving average of the weights, which is then what is kept; none by default."""
+    inherit_weights: bool = False
+    """Whether training starts from the supernet's weights; from scratch otherwise."""
+
+    # both
+    ramp_share: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises to its peak, before it falls as a cosine."""
+    crop_padding: int = Field(2, ge=0)
+    """Pixels by which augmentation may move an image."""
+    flip: bool | None = None
+    """Whether augmentation mirrors images; by default as the data says."""
+    workers: int = Field(2, ge=0)
+    """Processes that decode images from files."""
+    accelerator: str = "auto"
+    """Lightning Fabric's: `auto`, `cpu`, `cuda`, ..."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    checkpoint_seconds: float = Field(300.0, gt=0)
+    """A checkpoint is written after every epoch, and within one when so much time has passed."""
+
+    @classmethod
+    def for_images(cls, count: int, **changes: object) -> SearchSettings:
+        """Defaults for so many training images: the fewer, the more passes and the smaller the batches.
+
+        Raises UsageError for a change that does not fit.
+        """
+        sizes: list[tuple[float, dict[str, object]]] = [
+            (5_000, {"warmup_epochs": 20, "epochs": 60, "training_epochs": 100}),
+            (200_000, {"batch_size": 128, "training_batch_size": 128, "training_epochs": 100}),
+            (float("inf"), {"warmup_epochs": 40, "epochs": 80, "batch_size": 256, "training_batch_size": 256}),
+        ]
+        fitting = next(numbers for most, numbers in sizes if count <= most)
+        return cls.make(**{**fitting, **changes})
+
+    @classmethod
+    def quick(cls, **changes: object) -> SearchSettings:
+        """A minute on two cores for scikit-learn's digits: for demonstrations. Raises UsageError."""
+        numbers: dict[str, object] = {
+            "warmup_epochs": 4,
+            "epochs": 14,
+            "batch_size": 64,
+            "training_epochs": 16,
+            "accelerator": "cpu",
+        }
+        return cls.make(**{**numbers, **changes})
+
+    @classmethod
+    def make(cls, **values: object) -> SearchSettings:
+        """Settings from words that a person wrote. Raises UsageError naming the first that is wrong."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UsageError(
+                f"search settings: expected {where} to be valid, but found {first['input']!r}: {first['msg']}"
+            ) from error
