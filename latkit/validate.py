@@ -17,7 +17,7 @@ from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.measurements import select
 from latkit.models import LatencyModel
 from latkit.ops import Network
-from latkit.spaces import Space
+from latkit.spaces import Architecture, Space
 from latkit.timing import Measurement, estimate
 
 REPETITIONS = 2
@@ -31,6 +31,7 @@ class NetworkResult(BaseModel):
     name: str
     key: str
     architecture: list[int]
+    """One candidate per choice of the space; empty for a network of no space."""
     predicted_ms: float
     low_ms: float
     high_ms: float
@@ -127,14 +128,28 @@ def validate(
     # Predicted before anything is measured: a network that cannot be predicted costs no minute of measuring.
     for network in chosen:
         model.predict(network)
+    measurements, left_out = _measure_twice(collection, chosen, max_seconds)
+    return compare(model, space, chosen, measurements, left_out)
+
+
+def measure_network(collection: Collection, model: LatencyModel, network: Network) -> NetworkResult:
+    """Measure one network twice and set what the model predicts beside it. Raises as `validate` does."""
+    model.predict(network)
+    measurements, left_out = _measure_twice(collection, [network], None)
+    if len(measurements) < REPETITIONS:
+        raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
+    return _result(model, network, (), {m.repetition: m for m in measurements})
+
+
+def _measure_twice(
+    collection: Collection, networks: Sequence[Network], max_seconds: float | None
+) -> tuple[tuple[Measurement, ...], list[str]]:
+    """What may be used of the networks' measurements, and what was left out and why."""
     for repetition in range(REPETITIONS):
-        collected = collection.run(chosen, "validation", repetition, max_seconds, seed=repetition)
-        _check_measured(collected)
-    keys = {network.key for network in chosen}
-    of_chosen = [m for m in collection.store.measurements("validation") if m.subject.key in keys]
-    selection = select(of_chosen)
-    left_out = [f"{m.subject.title}: {reason}" for m, reason in selection.left_out]
-    return compare(model, space, chosen, selection.used, left_out)
+        _check_measured(collection.run(networks, "validation", repetition, max_seconds, seed=repetition))
+    keys = {network.key for network in networks}
+    selection = select([m for m in collection.store.measurements("validation") if m.subject.key in keys])
+    return selection.used, [f"{m.subject.title}: {reason}" for m, reason in selection.left_out]
 
 
 def _check_measured(collected: Collected) -> None:
@@ -156,10 +171,9 @@ def compare(
     by_key: dict[str, dict[int, Measurement]] = {}
     for measurement in measurements:
         by_key.setdefault(measurement.subject.key, {})[measurement.repetition] = measurement
-        if measurement.setup != model.origin_.setup:
-            model.origin_.setup.check_same(measurement.setup)
+        model.origin_.setup.check_same(measurement.setup)
     results = [
-        _result(model, space, network, by_key[network.key])
+        _result(model, network, space.encode(network), by_key[network.key])
         for network in networks
         if len(by_key.get(network.key, {})) >= REPETITIONS
     ]
@@ -192,7 +206,9 @@ def compare(
     )
 
 
-def _result(model: LatencyModel, space: Space, network: Network, repetitions: dict[int, Measurement]) -> NetworkResult:
+def _result(
+    model: LatencyModel, network: Network, architecture: Architecture, repetitions: dict[int, Measurement]
+) -> NetworkResult:
     predicted = model.predict(network)
     origin = model.origin_
     first, second = (
@@ -201,7 +217,7 @@ def _result(model: LatencyModel, space: Space, network: Network, repetitions: di
     return NetworkResult(
         name=network.title,
         key=network.key,
-        architecture=list(space.encode(network)),
+        architecture=list(architecture),
         predicted_ms=predicted.seconds * 1e3,
         low_ms=predicted.low_s * 1e3,
         high_ms=predicted.high_s * 1e3,

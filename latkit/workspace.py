@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from latkit.collect import Collection
 from latkit.devices import Device, load_device, open_session
@@ -17,9 +17,16 @@ from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.ops import FIXED_COST, Network
 from latkit.progress import Progress
 from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.onnx_network import embed_network
+from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.spaces import Space
+from latkit.tables import LatencyTable
 from latkit.targets import Target, check_name
 from latkit.timing import Measurement, Subject, TimingPlan
+from latkit.validate import NetworkResult, measure_network
+
+MEASURED_FILE = "measured.json"
+"""In a search's folder: its network, measured on its target beside what was predicted."""
 
 FOLDERS = ("devices", "measurements", "search")
 
@@ -30,6 +37,36 @@ class Fitted:
 
     model: LatencyModel
     selection: Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found, and how fast it is on its target."""
+
+    target: Target
+    result: SearchResult
+    measured: NetworkResult
+    folder: Path
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line."""
+        result = self.result
+        return {
+            "target": str(self.target),
+            "space": result.space,
+            "target_latency_ms": 1e3 * result.target_latency_s,
+            "predicted_latency_ms": 1e3 * result.predicted_latency_s,
+            "measured_latency_ms": self.measured.measured_ms,
+            "accuracy": result.accuracy,
+            "macs": result.macs,
+            "parameters": result.parameters,
+            "architecture": list(result.architecture),
+            "ops": list(result.ops),
+            "seconds": sum(result.seconds.values()),
+            "notes": list(result.notes),
+            "files": {name: str(self.folder / file) for name, file in result.files.items()}
+            | {"measured": str(self.folder / MEASURED_FILE)},
+        }
 
 
 class Workspace:
@@ -117,6 +154,33 @@ class Workspace:
             self.device(target.device)
             raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
         return load_model(path)
+
+    def search(
+        self,
+        target: Target,
+        space: Space,
+        data: DataSplit,
+        target_latency_s: float,
+        name: str,
+        settings: SearchSettings,
+        progress: Progress,
+        kind: str = "lookup",
+        resume: bool = False,
+    ) -> Searched:
+        """Search with the target's model in the loop, train and export what is found, and measure it on the target.
+
+        Everything is kept under `search/NAME/`. Raises as `run_search` and `validate.measure_network` do.
+        """
+        model, folder = self.model(target, kind), self.search_dir(name)
+        self.device(target.device)
+        table = LatencyTable(space, model)
+        result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
+        network = Network.load(folder / result.files["architecture"])
+        embed_network(folder / result.files["onnx"], network)
+        with self.collection(target, TimingPlan(), progress) as collection:
+            measured = measure_network(collection, model, network)
+        (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return Searched(target, result, measured, folder)
 
     def model_path(self, target: Target, kind: str) -> Path:
         """Where the target's model of that kind is kept. Raises UsageError for an unknown kind."""

@@ -67,10 +67,10 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     elif not devices:
         say("no devices yet; add one with: latkit device add NAME --local")
     else:
-        rows = [
+        rows: list[dict[str, str | int | float | None]] = [
             {
                 "name": device.name,
-                "way": f"{device.transport.kind} {device.transport}" if device.transport.kind != "local" else "local",
+                "way": str(device.transport),
                 "model": device.facts.model,
                 "cores": len(device.facts.cores),
                 "runtimes": ", ".join(device.runtimes.values()) or "none",

@@ -1,0 +1,57 @@
+# One target per chore. `make demo` and `make test` set up all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+CODE := latkit tests benchmarks
+
+.PHONY: help demo test lint types tests format constraints system-packages clean
+
+help:
+	@echo "make demo         the whole of latkit on this machine, in under four minutes"
+	@echo "make test         lint, types and tests"
+	@echo "make format       put the code into shape"
+	@echo "make constraints  write constraints.txt anew from what is installed"
+
+$(BIN)/python:
+	@sh tests/system/make-venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[tflite,hub,dev]'
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/latkit demo $(DEMO)
+
+test: lint types tests
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+tests: $(VENV)/.installed-dev system-packages
+	$(BIN)/python -m pytest
+
+system-packages:
+	@sh tests/system/packages.sh
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+constraints: $(VENV)/.installed-dev
+	@{ echo "# Exact versions of everything latkit is built and tested with; made by: make constraints"; \
+	   $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.part
+	@mv constraints.part constraints.txt
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

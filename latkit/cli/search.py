@@ -1,0 +1,91 @@
+"""`latkit search`: the most accurate network at a given latency on a given target."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts
+from latkit.cli.options import (
+    AsJson,
+    Classes,
+    ModelKind,
+    Resolution,
+    SpaceName,
+    TargetName,
+    Width,
+    space_named,
+    workspace_folder,
+)
+
+
+def search(
+    context: typer.Context,
+    target: TargetName,
+    space: SpaceName,
+    data: Annotated[
+        str, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.")
+    ],
+    latency_ms: Annotated[float, typer.Option("--latency-ms", min=0, help="The latency to reach, in milliseconds.")],
+    name: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="The search's folder under search/.")],
+    model: ModelKind = "lookup",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A search setting, such as epochs=60.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
+    resolution: Resolution = None,
+    width: Width = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for the most accurate network at a latency; train, export and measure it."""
+    from latkit.search import SearchSettings, load_data
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    where = Target.parse(target)
+    wanted = space_named(space, resolution, width, classes)
+    workspace = Workspace(workspace_folder(context))
+    images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
+    changes: dict[str, object] = {"seed": seed, **dict(_assignment(text) for text in setting or ())}
+    settings = (
+        SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
+    )
+    with ConsoleProgress() as progress:
+        found = workspace.search(where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume)
+    document = found.document()
+    for remark in found.result.notes:
+        note(remark)
+    if as_json:
+        emit_json(document)
+        return
+    show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
+    say(f"files in {found.folder}; look at it with: latkit report {name} -o {name}.html")
+
+
+SHOWN = (
+    "target",
+    "space",
+    "target_latency_ms",
+    "predicted_latency_ms",
+    "measured_latency_ms",
+    "accuracy",
+    "macs",
+    "parameters",
+    "seconds",
+)
+"""What a person is shown of a search; --json gives all."""
+
+
+def _assignment(text: str) -> tuple[str, object]:
+    """`epochs=60` as a name and a value."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"expected NAME=VALUE, but found {text!r}", param_hint="--set")
+    return name, value
+
+
+COMMANDS = (search,)

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the system packages that tests talk to, when root on Debian or Ubuntu. Without them those tests are skipped,
+# each printing its reason.
+set -eu
+
+wanted=""
+[ -x /usr/sbin/sshd ] || wanted="$wanted openssh-server"
+command -v ssh-keygen >/dev/null || wanted="$wanted openssh-client"
+command -v chromium >/dev/null || wanted="$wanted chromium"
+command -v chromedriver >/dev/null || wanted="$wanted chromium-driver"
+[ -n "$wanted" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $wanted >/dev/null \
+        || echo "could not install:$wanted; the tests that need them are skipped" >&2
+else
+    echo "not root, so not installed:$wanted; the tests that need them are skipped" >&2
+fi
