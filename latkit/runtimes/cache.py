@@ -57,7 +57,7 @@ class ArtefactCache:
         runtime = runtime_named(target.runtime)
         name = _name(subject, runtime, target)
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
-        known = _known(path, sidecar)
+        known = _known(path, sidecar, runtime)
         if known is None:
             known = export_subject(runtime, subject, path, target.batch)
             _write(sidecar, known, subject.title)
@@ -70,15 +70,16 @@ def _name(subject: Op | Network, runtime: Runtime, target: Target) -> str:
     return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
 
 
-def _known(path: Path, sidecar: Path) -> Artefact | None:
-    """The cached artefact, or None where it is absent or not what its sidecar says."""
+def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:
+    """The cached artefact, or None where it is absent, not what its sidecar says, or not of this runtime."""
     try:
         said = _Sidecar.model_validate_json(sidecar.read_bytes())
-        if hashlib.sha256(path.read_bytes()).hexdigest() != said.sha256:
-            return None
+        found = Artefact(
+            path, hashlib.sha256(path.read_bytes()).hexdigest(), runtime.name, runtime.exporter, runtime.opset
+        )
     except (FileNotFoundError, ValidationError):
         return None
-    return Artefact(path, said.sha256, said.runtime, said.exporter, said.opset)
+    return found if found == Artefact(path, said.sha256, said.runtime, said.exporter, said.opset) else None
 
 
 def _write(sidecar: Path, artefact: Artefact, title: str) -> None:

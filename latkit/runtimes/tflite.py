@@ -22,7 +22,11 @@ from latkit.runtimes.base import Runtime, release
 
 
 class TFLite(Runtime):
-    """TFLite in fp32. Images go in and come out as (N, H, W, C), so that no transposition is timed with an op."""
+    """TFLite in fp32. Images go in and come out as (N, H, W, C), so that no transposition is timed with an op.
+
+    Only an op without a convolution (a pool alone, an activation alone) keeps one: the converter moves the layout along
+    with convolutions. In a network it is absent there too.
+    """
 
     name = "tflite"
     suffix = ".tflite"
@@ -69,7 +73,7 @@ def _channels_last(tensor: Tensor) -> Tensor:
 
 def _import_litert_torch() -> Any:
     """The package, with its progress switched off. Raises MissingExtra."""
-    if "litert_torch" not in sys.modules:
+    if sys.modules.get("litert_torch") is None:
         with _quiet(), _quiet_import():
             try:
                 import litert_torch

@@ -1,0 +1,21 @@
+"""ONNX files: the opset that is recorded, and names that any agent can rely on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from latkit.runtimes import runtime_named
+from latkit.runtimes.export import export_subject
+from latkit.timing import REFERENCE
+
+
+def test_the_file_has_the_recorded_opset_fixed_shapes_and_known_names(tmp_path: Path) -> None:
+    artefact = export_subject(runtime_named("onnxruntime"), REFERENCE, tmp_path / "a.onnx", batch=2)
+    model = onnx.load(artefact.path)
+    assert [entry.version for entry in model.opset_import] == [artefact.opset] == [17]
+    (entering,), (leaving,) = model.graph.input, model.graph.output
+    assert (entering.name, leaving.name) == ("input", "output")
+    assert [size.dim_value for size in entering.type.tensor_type.shape.dim] == [2, 16, 32, 32]
+    assert [size.dim_value for size in leaving.type.tensor_type.shape.dim] == [2, 32]

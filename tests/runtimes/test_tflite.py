@@ -1,0 +1,64 @@
+"""TFLite: channels last, run whole by XNNPACK, and a converter that keeps quiet."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import MissingExtra
+from latkit.ops import make_op
+from latkit.runtimes import runtime_named
+from latkit.runtimes.export import export_subject
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("litert_torch") is None, reason="litert-torch is not installed (extra: tflite)"
+)
+
+QUIET = """
+import logging, sys, warnings
+from latkit.ops import FIXED_COST
+from latkit.runtimes import runtime_named
+from latkit.runtimes.export import export_subject
+export_subject(runtime_named("tflite"), FIXED_COST, sys.argv[1])
+assert logging.getLogger().handlers == []
+"""
+
+
+def test_converting_prints_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", QUIET, str(tmp_path / "a.tflite")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    op = make_op("mbconv", (8, 6, 5), out_channels=16)
+    artefact = export_subject(runtime_named("tflite"), op, tmp_path / "a.tflite", batch=2)
+    interpreter = Interpreter(str(artefact.path))
+    interpreter.allocate_tensors()
+    assert interpreter.get_input_details()[0]["shape"].tolist() == [2, 6, 5, 8]
+    assert interpreter.get_output_details()[0]["shape"].tolist() == [2, 6, 5, 16]
+    assert [step["op_name"] for step in interpreter._get_ops_details()][-1] == "DELEGATE"
+
+
+def test_loggers_are_left_as_they_were(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    export_subject(runtime_named("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
+    assert (root.handlers, root.level) == before
+
+
+def test_without_the_extra_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    with pytest.raises(MissingExtra, match=r"litert-torch is not installed; install it with: pip install 'latkit\[tf"):
+        export_subject(runtime_named("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
