@@ -1,3 +1,40 @@
-"""latkit: neural networks measured on real devices, latency models, and search with latency in the loop."""
+"""latkit: neural networks measured on real devices, latency models, and search with latency in the loop.
+
+The names below are imported when they are first used, so that `import latkit` takes no time.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Device": "latkit.devices",
+    "Estimate": "latkit.timing",
+    "LatencyModel": "latkit.models",
+    "LatencyTable": "latkit.tables",
+    "LatkitError": "latkit.errors",
+    "LookupModel": "latkit.models",
+    "Measurement": "latkit.timing",
+    "Network": "latkit.ops",
+    "Op": "latkit.ops",
+    "Space": "latkit.spaces",
+    "Target": "latkit.targets",
+    "TimingPlan": "latkit.timing",
+    "Workspace": "latkit.workspace",
+    "XGBoostModel": "latkit.models",
+    "build_module": "latkit.modules",
+    "make_op": "latkit.ops",
+}
+_MODULES = ("devices", "measurements", "models", "ops", "runtimes", "search", "spaces", "timing", "zoo")
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return import_module(f"latkit.{name}")
+    raise AttributeError(f"module 'latkit' has no attribute {name!r}")

@@ -74,7 +74,7 @@ class LatencyTable(nn.Module):
     ) -> LatencyTable:
         """A table from plain numbers: one row per choice, one number of seconds per candidate."""
         table = cls.__new__(cls)
-        table._build(space_name, space_key, rows, base_s)
+        table._build(space_name, space_key, rows, base_s)  # noqa: SLF001 (its own class)
         return table
 
     def forward(self, probabilities: Tensor) -> Tensor:

@@ -32,14 +32,6 @@ FOLDERS = ("devices", "measurements", "search")
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
-    """A fitted model, the measurements it was fitted on and those left out."""
-
-    model: LatencyModel
-    selection: Selection
-
-
-@dataclass(frozen=True, slots=True)
 class Searched:
     """What a search found, and how fast it is on its target."""
 
@@ -133,19 +125,24 @@ class Workspace:
         with self.store(target) as store:
             return store.measurements()
 
-    def fit(self, target: Target, space: Space | None = None, kind: str = "lookup") -> Fitted:
-        """Fit a model on what was measured, and keep it with the target.
-
-        With a space, only its ops and networks are used, and a look-up model must know them all. Raises NotMeasured.
-        """
+    def selection(self, target: Target, space: Space | None = None) -> Selection:
+        """Which measurements a fit may use, of one space's ops and networks if it is given, and what it leaves out."""
         measured = [m for m in self.measurements(target) if m.role == "fit"]
         selection = select(measured)
-        used = list(_of_space(selection.used, space)) if space else list(selection.used)
-        model = MODELS[kind]().fit(used)
+        used = selection.used if space is None else tuple(_of_space(selection.used, space))
+        return Selection(used, selection.left_out)
+
+    def fit(self, target: Target, space: Space | None = None, kind: str = "lookup") -> LatencyModel:
+        """Fit a model on what was measured, and keep it with the target.
+
+        With a space, only its ops and networks are used, and the model must know all of its ops. Raises NotMeasured.
+        """
+        path = self.model_path(target, kind)
+        model = MODELS[kind]().fit(self.selection(target, space).used)
         if space is not None:
             model.layer_seconds(space.ops())
-        save_model(model, self.model_path(target, kind))
-        return Fitted(model, Selection(tuple(used), selection.left_out))
+        save_model(model, path)
+        return model
 
     def model(self, target: Target, kind: str = "lookup") -> LatencyModel:
         """The model that `fit` kept. Raises NotMeasured where there is none."""

@@ -21,7 +21,6 @@ from latkit.cli.options import (
     Visits,
     VisitSeconds,
     Width,
-    space_named,
     workspace_folder,
 )
 
@@ -42,6 +41,7 @@ def collect(
     as_json: AsJson = False,
 ) -> None:
     """Measure what the target still lacks: every candidate op of the space, and a few whole networks."""
+    from latkit.cli.named import space_named
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks

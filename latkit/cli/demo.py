@@ -48,7 +48,7 @@ def demo(
         with workspace.collection(target, plan, progress) as collection:
             collected = collection.run([*fit_subjects(space), *fit_networks(space, NETWORKS)])
         note("3/5  fitting latency models, and validating them on networks they have not seen")
-        model = workspace.fit(target, space, "lookup").model
+        model = workspace.fit(target, space, "lookup")
         workspace.fit(target, space, "xgboost")
         with workspace.collection(target, plan, progress) as collection:
             validation = validate(collection, model, space, NETWORKS)

@@ -19,7 +19,6 @@ from latkit.cli.options import (
     Visits,
     VisitSeconds,
     Width,
-    space_named,
     workspace_folder,
 )
 
@@ -38,6 +37,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit the latency models of a target on what was measured: a look-up model and an XGBoost model."""
+    from latkit.cli.named import space_named
     from latkit.models import MODELS
     from latkit.targets import Target
     from latkit.workspace import Workspace
@@ -45,16 +45,16 @@ def fit(
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
     wanted = space_named(space, resolution, width, classes) if space else None
+    selection = workspace.selection(where, wanted)
     rows: list[dict[str, str | int | float | None]] = []
     for kind in MODELS:
-        fitted = workspace.fit(where, wanted, kind)
-        calibration = fitted.model.calibration_
+        calibration = workspace.fit(where, wanted, kind).calibration_
         error = calibration.relative_error
         rows.append(
             {
                 "model": kind,
-                "measurements": len(fitted.selection.used),
-                "left_out": len(fitted.selection.left_out),
+                "measurements": len(selection.used),
+                "left_out": len(selection.left_out),
                 "fixed_us": 1e6 * calibration.base_s,
                 "scale": calibration.scale,
                 "networks": calibration.networks,
@@ -62,7 +62,7 @@ def fit(
                 "file": str(workspace.model_path(where, kind)),
             }
         )
-    for measurement, reason in fitted.selection.left_out:
+    for measurement, reason in selection.left_out:
         note(f"left out: {measurement.subject.title}: {reason}")
     if as_json:
         emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows})
@@ -86,6 +86,7 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
+    from latkit.cli.named import space_named
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import validate as run_validation
@@ -166,6 +167,7 @@ def export_table(
     as_json: AsJson = False,
 ) -> None:
     """Write the latency table of a space on a target, for use in Python or elsewhere."""
+    from latkit.cli.named import space_named
     from latkit.tables import LatencyTable
     from latkit.targets import Target
     from latkit.workspace import Workspace

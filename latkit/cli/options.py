@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from latkit.errors import UsageError
-from latkit.spaces import Space, load
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 TargetName = Annotated[
@@ -39,9 +38,3 @@ def devices_folder(context: typer.Context) -> Path:
     if not folder.is_dir():
         raise UsageError(f"{workspace_folder(context).resolve()} is no workspace; make one with: latkit init")
     return folder
-
-
-def space_named(name: str, resolution: int | None, width: float | None, classes: int | None) -> Space:
-    """The space of that name, or of that TOML file, with the parameters that were given. Raises UsageError."""
-    given = {"resolution": resolution, "width": width, "classes": classes}
-    return load(name, **{key: value for key, value in given.items() if value is not None})

@@ -15,7 +15,6 @@ from latkit.cli.options import (
     SpaceName,
     TargetName,
     Width,
-    space_named,
     workspace_folder,
 )
 
@@ -42,6 +41,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the most accurate network at a latency; train, export and measure it."""
+    from latkit.cli.named import space_named
     from latkit.search import SearchSettings, load_data
     from latkit.targets import Target
     from latkit.workspace import Workspace
