@@ -17,6 +17,7 @@ from latkit.devices.transports.base import Completed, Lines, Stream, Transport, 
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 
 PIECE_BYTES = 65536
+WRITE_S = 30.0
 
 
 class LocalTransport(Transport):
@@ -78,6 +79,7 @@ class LocalStream(Stream):
         assert process.stderr
         self._process = process
         self._input = process.stdin
+        os.set_blocking(self._input.fileno(), False)
         self._out, self._err = Lines(), Lines()
         self._selector = selectors.DefaultSelector()
         self._selector.register(process.stdout, selectors.EVENT_READ, self._out)
@@ -85,11 +87,16 @@ class LocalStream(Stream):
 
     def write_line(self, line: bytes) -> None:
         """Write a line to the process."""
-        try:
-            self._input.write(line + b"\n")
-            self._input.flush()
-        except (OSError, ValueError) as error:
-            raise DeviceGone(f"the command no longer reads: {error}; its last words: {self.stderr_tail()}") from error
+        rest, deadline = line + b"\n", time.monotonic() + WRITE_S
+        while rest:
+            try:
+                rest = rest[os.write(self._input.fileno(), rest) :]
+            except BlockingIOError:  # it reads no more before we read what it says
+                self._receive(0.01)
+            except (OSError, ValueError) as error:
+                raise DeviceGone(f"the command no longer reads: {error}; last words: {self.stderr_tail()}") from error
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(f"the command took no input for {WRITE_S:g} s")
 
     def read_line(self, timeout_s: float) -> bytes:
         """The next line, of what both outputs brought until then."""
@@ -130,7 +137,7 @@ class LocalStream(Stream):
             file.close()
 
     def _open_files(self) -> list[object]:
-        return [key.fileobj for key in self._selector.get_map().values()]
+        return [key.fileobj for key in (self._selector.get_map() or {}).values()]
 
     def _receive(self, timeout_s: float) -> None:
         """Take what has arrived on either output within that time."""

@@ -1,0 +1,96 @@
+"""Known hosts: a server is believed only when its key stands in one of these files. None is ever added by itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import paramiko
+
+from latkit.devices.transports.ssh_config import Host
+from latkit.errors import HostKeyError
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A line of a file of known hosts that speaks of the host."""
+
+    file: Path
+    line: int
+    key_type: str
+    base64: str
+    revoked: bool
+
+
+def known_keys(host: Host) -> list[KnownKey]:
+    """The keys by which a host is known, in the files' order. Lines that cannot be read are passed over."""
+    return [key for path in host.known_hosts for key in _keys_in(path, host.known_as)]
+
+
+def key_types(known: list[KnownKey], offered: tuple[str, ...]) -> list[str]:
+    """The algorithms to agree on: first those of the known keys, so that the server shows a key we can compare."""
+    types = {key.key_type for key in known}
+    if "ssh-rsa" in types:
+        types |= {"rsa-sha2-256", "rsa-sha2-512"}
+    return sorted(offered, key=lambda name: name not in types)
+
+
+def verify(host: Host, key: paramiko.PKey, known: list[KnownKey]) -> None:
+    """Raise HostKeyError unless the key is one by which the host is known."""
+    same = [line for line in known if line.base64 == key.get_base64()]
+    revoked = [line for line in same if line.revoked]
+    if revoked:
+        raise HostKeyError(f"{host.known_as}: its key is revoked by {revoked[0].file}, line {revoked[0].line}")
+    if same:
+        return
+    if not known:
+        raise HostKeyError(_unknown(host, key))
+    old = next((line for line in known if line.key_type == key.get_name()), known[0])
+    remove = shlex.join(["ssh-keygen", "-f", str(old.file), "-R", host.known_as])
+    raise HostKeyError(
+        f"{host.known_as}: its host key has changed: expected the one in {old.file}, line {old.line}, but found "
+        f"{key.get_name()} {key.fingerprint}; if the device was set up anew, delete that line ({remove}) and add the "
+        "new key; otherwise somebody may be in between"
+    )
+
+
+def _unknown(host: Host, key: paramiko.PKey) -> str:
+    file = host.known_hosts[0]
+    if host.jumps:
+        add = shlex.join(["ssh", *(["-F", host.way.config] if host.way.config else []), str(host.way.host)])
+    else:
+        add = shlex.join(["ssh-keyscan", "-p", str(host.port), host.hostname]) + f" >> {shlex.quote(str(file))}"
+    return (
+        f"{host.known_as}: its host key is unknown: expected it in {file}, but found no line for it; the server shows "
+        f"{key.get_name()} {key.fingerprint}; if that is the device's, add it with: {add}"
+    )
+
+
+def _keys_in(path: Path, name: str) -> Iterator[KnownKey]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        marker = words.pop(0) if words and words[0].startswith("@") else ""
+        if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
+            continue
+        if _names(words[0], name):
+            yield KnownKey(path, number, words[1], words[2], marker == "@revoked")
+
+
+def _names(patterns: str, name: str) -> bool:
+    """Whether the first field of a line means that name: hashed, or patterns of which a negated one excludes."""
+    if patterns.startswith("|1|"):
+        return bool(paramiko.HostKeys.hash_host(name, patterns) == patterns)
+    found = [pattern for pattern in patterns.split(",") if _matches(name, pattern.removeprefix("!"))]
+    return bool(found) and not any(pattern.startswith("!") for pattern in found)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    # brackets around an address with a port are themselves, not a set of characters
+    return fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))
