@@ -138,10 +138,15 @@ class Op:
 
     @property
     def title(self) -> str:
-        """Short name for people, such as `mbconv k5 e6 s1 24x56x56`. Never used as a key."""
-        short = {"kernel": "k", "expansion": "e", "stride": "s", "out_channels": ">", "groups": "g"}
-        words = [f"{short[name]}{value}" for name, value in self.attributes if name in short]
-        return " ".join([self.kind, *words, "x".join(map(str, self.input_shape))])
+        """Short name for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
+        attributes = dict(self.attributes)
+        short = {"kernel": "k", "expansion": "e", "stride": "s"}
+        words = [f"{letter}{attributes[name]}" for name, letter in short.items() if name in attributes]
+        if attributes.get("groups", 1) != 1:
+            words.append(f"g{attributes['groups']}")
+        output = attributes.get("out_channels", attributes.get("out_features"))
+        words += ["x".join(map(str, self.input_shape)), *([f"> {output}"] if output is not None else [])]
+        return " ".join([self.kind, *words])
 
     def to_json(self) -> dict[str, object]:
         """The op as a JSON document."""

@@ -1,0 +1,56 @@
+"""Records for tests. Their numbers are round on purpose: nobody can take them for a device's."""
+
+from collections.abc import Mapping, Sequence
+
+from latkit.ops import FIXED_COST, Network, Op, make_op
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Measurement, Role, Setup, Subject, TimingPlan, Visit
+
+TARGET = Target("board", "onnxruntime")
+SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
+PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
+REFERENCE_NS = 1_000_000
+
+
+def make_visit(
+    wall_ns: Sequence[int], reference_ns: int = REFERENCE_NS, started_at: float = 0.0, preemptions: Sequence[int] = ()
+) -> Visit:
+    return Visit(
+        started_at=started_at,
+        wall_ns=tuple(wall_ns),
+        cpu_ns=tuple(wall_ns),
+        preemptions=tuple(preemptions) or (0,) * len(wall_ns),
+        reference_wall_ns=(reference_ns,) * 3,
+        reference_cpu_ns=(reference_ns,) * 3,
+        conditions={"before": {"load": 0.0}},
+    )
+
+
+def make_measurement(
+    subject: Subject,
+    nanoseconds: int,
+    *,
+    setup: Setup = SETUP,
+    plan: TimingPlan = PLAN,
+    role: Role = "fit",
+    repetition: int = 0,
+    visits: int | None = None,
+    started_at: float = 0.0,
+) -> Measurement:
+    """A measurement all of whose runs took the same time."""
+    count = plan.visits if visits is None else visits
+    made = tuple(make_visit([nanoseconds] * 3, started_at=started_at + number) for number in range(count))
+    return Measurement(subject, TARGET, setup, plan, made, role, repetition)
+
+
+def conv(channels: int, size: int = 8) -> Op:
+    return make_op("conv", (channels, size, size), out_channels=channels, kernel=3)
+
+
+def measurements_of(nanoseconds: Mapping[Subject, int], fixed_ns: int = 1000) -> list[Measurement]:
+    """Measurements of these subjects and of the fixed cost."""
+    return [make_measurement(subject, ns) for subject, ns in {FIXED_COST: fixed_ns, **nanoseconds}.items()]
+
+
+def network_of(*ops: Op, name: str = "") -> Network:
+    return Network(ops, name)

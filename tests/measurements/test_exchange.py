@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from latkit.errors import BadFile, UsageError
+from latkit.measurements import card_path, read_parquet, write_card, write_parquet
+from tests.builders import SETUP, TARGET, conv, make_measurement, network_of
+
+MEASUREMENTS = [
+    make_measurement(conv(8), 1000),
+    make_measurement(network_of(conv(8), name="n"), 3000, role="validation"),
+    make_measurement(network_of(conv(8), name="n"), 3300, role="validation", repetition=1),
+]
+
+
+def test_a_round_trip_keeps_everything(tmp_path: Path) -> None:
+    write_parquet(MEASUREMENTS, tmp_path / "d.parquet", "# card\n")
+    assert read_parquet(tmp_path / "d.parquet") == MEASUREMENTS
+    assert card_path(tmp_path / "d.parquet").read_text() == "# card\n"
+
+
+def test_the_card_says_what_where_and_how_again() -> None:
+    card = write_card(MEASUREMENTS, ["- Model: test board"], ["measurements", "export", "board/x", "-o", "a b.parquet"])
+    assert f"# {TARGET}" in card
+    assert "1 op measurements, 2 network measurements, 6 visits, 18 timed runs" in card
+    assert "- Model: test board" in card
+    assert SETUP.runtime_version in card
+    assert "`latkit measurements export board/x -o 'a b.parquet'`" in card
+    assert "Repeatability: 9.52 % mean difference of 1 subjects measured twice" in card
+
+
+def test_nothing_is_no_dataset(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to export"):
+        write_parquet([], tmp_path / "d.parquet", "")
+    with pytest.raises(UsageError, match=r"ending in \.parquet"):
+        write_parquet(MEASUREMENTS, tmp_path / "d.csv", "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_corrupt_foreign_and_missing_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.parquet"
+    with pytest.raises(BadFile, match="no such file"):
+        read_parquet(path)
+    path.write_bytes(b"PAR1 and then nothing of the kind PAR1")
+    with pytest.raises(BadFile, match="measurements as Parquet"):
+        read_parquet(path)
+    pl.DataFrame({"song": ["a"]}).write_parquet(path)
+    with pytest.raises(BadFile, match="another table"):
+        read_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("target", "nonsense", "DEVICE/RUNTIME"), ("role", "other", "fit"), ("document", "{", "measurements")],
+)
+def test_a_wrong_value_is_refused(tmp_path: Path, column: str, value: str, said: str) -> None:
+    path = tmp_path / "d.parquet"
+    write_parquet(MEASUREMENTS, path, "")
+    pl.read_parquet(path).with_columns(pl.lit(value).alias(column)).write_parquet(path)
+    with pytest.raises(BadFile, match=said):
+        read_parquet(path)

@@ -1,0 +1,31 @@
+from dataclasses import replace
+
+from latkit.measurements import select
+from tests.builders import SETUP, conv, make_measurement, make_visit
+
+
+def test_incomplete_contended_and_old_measurements_are_left_out_with_a_reason() -> None:
+    good = make_measurement(conv(8), 1000, started_at=50)
+    incomplete = make_measurement(conv(16), 1000, visits=1, started_at=50)
+    contended = replace(
+        make_measurement(conv(24), 1000), visits=(make_visit([5, 5, 5], preemptions=(1, 1, 0), started_at=50),) * 2
+    )
+    old = make_measurement(conv(32), 1000, setup=replace(SETUP, runtime_version="runtime 0"))
+    selection = select([old, good, incomplete, contended])
+    assert selection.used == (good,)
+    reasons = {measurement.subject: reason for measurement, reason in selection.left_out}
+    assert "another setup" in reasons[conv(32)]
+    assert reasons[conv(16)] == "incomplete: 1 of 2 visits"
+    assert reasons[conv(24)] == "contended: 67% of its runs were preempted"
+
+
+def test_of_two_measurements_with_different_plans_the_later_counts() -> None:
+    first = make_measurement(conv(8), 1000)
+    again = replace(make_measurement(conv(8), 900, started_at=60), plan=replace(first.plan, visit_s=0.5))
+    selection = select([first, again])
+    assert selection.used == (again,)
+    assert [reason for _, reason in selection.left_out] == ["measured again later"]
+
+
+def test_nothing_measured_is_nothing_selected() -> None:
+    assert select([]).used == ()

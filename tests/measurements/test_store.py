@@ -1,0 +1,115 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import BadFile
+from latkit.measurements import Store
+from latkit.timing import TimingPlan
+from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit, network_of
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    op, network = (
+        make_measurement(conv(8), 1000),
+        make_measurement(network_of(conv(8), conv(8)), 2000, role="validation"),
+    )
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        assert store.add_all([op, network]) == 4
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        assert store.measurements() == [op, network]
+        assert store.measurements("validation") == [network]
+
+
+def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
+    first = make_measurement(conv(8), 1000)
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        store.add_all([first])
+        assert store.add_all([first]) == 0
+        assert store.add_all([replace(first, repetition=1)]) == 2
+
+
+def test_counts_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
+    op = conv(8)
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        store.add_visit(op, SETUP, PLAN, make_visit([5]))
+        assert store.count_visits([op, conv(16)], SETUP, PLAN) == {op.key: 1, conv(16).key: 0}
+        assert store.count_visits([op], replace(SETUP, runtime_version="runtime 2"), PLAN) == {op.key: 0}
+        assert store.count_visits([op], SETUP, TimingPlan(visits=9)) == {op.key: 0}
+        assert store.count_visits([op], SETUP, PLAN, role="validation") == {op.key: 0}
+        assert store.count_visits([op], SETUP, PLAN, repetition=1) == {op.key: 0}
+
+
+def test_a_kill_loses_at_most_the_visit_in_flight(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+from latkit.measurements import Store
+store = Store(Path(sys.argv[1]), TARGET)
+for number in range(10**6):
+    store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=float(number)))
+    print(number, flush=True)
+"""
+    path = tmp_path / "m.sqlite"
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, str(path)]
+    environment = {**os.environ, "PYTHONPATH": "."}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            said = int(process.stdout.readline())
+        process.send_signal(signal.SIGKILL)
+        rest = [int(line) for line in process.stdout.read().split()]
+    said = max([said, *rest])
+    with Store(path, TARGET) as store:
+        (measurement,) = store.measurements()
+    assert len(measurement.visits) in (said + 1, said + 2)
+    assert [visit.started_at for visit in measurement.visits[:20]] == list(range(20))
+
+
+def test_a_foreign_sqlite_file_is_refused_and_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(BadFile, match="another program's SQLite file"):
+        Store(path, TARGET)
+    assert path.read_bytes() == before
+
+
+def test_a_corrupt_file_is_refused_and_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    path.write_bytes(b"not a database at all, but long enough to look like one" * 100)
+    before = path.read_bytes()
+    with pytest.raises(BadFile, match=r"m\.sqlite: expected latkit's measurements in SQLite, but found file is not"):
+        Store(path, TARGET)
+    assert path.read_bytes() == before
+
+
+def test_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    Store(path, TARGET).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(BadFile, match="format 1, but found format 99"):
+        Store(path, TARGET)
+
+
+def test_a_row_that_was_tampered_with_is_a_bad_file(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    with Store(path, TARGET) as store:
+        store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=time.time()))
+    with sqlite3.connect(path) as connection:
+        connection.execute('UPDATE subjects SET document = \'{"kind": "warp"}\'')
+    connection.close()
+    with Store(path, TARGET) as store, pytest.raises(BadFile, match="warp"):
+        store.measurements()

@@ -1,0 +1,35 @@
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import latkit
+
+ROOMS = ["devices", "measurements", "models", "ops", "report", "runtimes", "search", "spaces", "timing", "zoo"]
+
+
+@pytest.mark.parametrize("name", latkit.__all__)
+def test_every_public_name_of_latkit_exists(name: str) -> None:
+    assert getattr(latkit, name) is not None
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_of_a_room_exists_and_nothing_else_is_public(room: str) -> None:
+    module = importlib.import_module(f"latkit.{room}")
+    assert all(hasattr(module, name) for name in module.__all__)
+    own = f"latkit.{room}"
+    here = {name for name, value in vars(module).items() if str(getattr(value, "__module__", "")).startswith(own)}
+    assert {name for name in here if not name.startswith("_")} <= set(module.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = latkit.nonsense
+
+
+def test_importing_the_front_door_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'xgboost', 'paramiko', 'numpy', 'polars', 'plotly', 'sqlalchemy', 'onnx'}"
+    code = f"import sys, latkit.cli; print(sorted({heavy} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latkit.errors import MeasurementConflict, NotMeasured, UsageError
+from latkit.timing import ESTIMATORS, Measurement, Setup, TimingPlan, Visit, estimate, reference_seconds
+from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit
+
+
+def measurement(*visits: Visit) -> Measurement:
+    return Measurement(conv(8), TARGET, SETUP, PLAN, visits)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
+    found = estimate(make_measurement(conv(8), 4_000_000), reference_s=0.001, estimator=name)
+    assert found.seconds == pytest.approx(0.004)
+    assert found.low_s == pytest.approx(0.004)
+    assert found.high_s == pytest.approx(0.004)
+
+
+@pytest.mark.parametrize("name", ["floor", "ratio"])
+@given(slower=st.floats(0.5, 3))
+def test_a_device_that_slows_down_as_a_whole_changes_no_ratio(name: str, slower: float) -> None:
+    slowed = measurement(*(make_visit([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))
+    assert estimate(slowed, 0.001, name).seconds == pytest.approx(0.004, rel=1e-5)
+
+
+def test_the_floor_ignores_one_disturbed_visit() -> None:
+    disturbed = measurement(make_visit([9_000_000] * 3), make_visit([4_000_000] * 3))
+    assert estimate(disturbed, 0.001, "floor").seconds == pytest.approx(0.004)
+    assert estimate(disturbed, 0.001, "floor").high_s > 0.004
+
+
+def test_preempted_runs_are_set_aside_unless_all_were() -> None:
+    some = measurement(make_visit([1_000_000, 4_000_000], preemptions=(1, 0)))
+    every = measurement(make_visit([1_000_000, 4_000_000], preemptions=(1, 1)))
+    assert estimate(some, 0.001, "minimum").seconds == pytest.approx(0.004)
+    assert estimate(every, 0.001, "minimum").seconds == pytest.approx(0.001)
+
+
+@given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=5), min_size=1, max_size=6))
+def test_an_interval_holds_its_estimate(runs: list[list[int]]) -> None:
+    for name in ESTIMATORS:
+        found = estimate(measurement(*(make_visit(wall) for wall in runs)), 0.001, name)
+        assert 0 < found.low_s <= found.seconds <= found.high_s
+
+
+def test_the_quiet_reference_is_that_of_the_fastest_visits() -> None:
+    visits = [make_visit([1], reference_ns=ns) for ns in [1_000_000] * 3 + [2_000_000] * 17]
+    assert reference_seconds([measurement(*visits)]) == pytest.approx(0.001)
+
+
+def test_what_was_not_measured_is_an_error() -> None:
+    with pytest.raises(NotMeasured, match="no visit"):
+        estimate(measurement(), 0.001)
+    with pytest.raises(NotMeasured, match="latkit collect"):
+        reference_seconds([])
+
+
+def test_an_unknown_estimator_is_an_error_that_names_the_known() -> None:
+    with pytest.raises(UsageError, match=r"'mean'.*floor"):
+        estimate(make_measurement(conv(8), 1), 0.001, "mean")
+
+
+def test_setups_that_differ_say_in_what() -> None:
+    other = Setup(**{name: getattr(SETUP, name) for name in SETUP.__slots__} | {"runtime_version": "runtime 2"})
+    with pytest.raises(MeasurementConflict, match="runtime_version 'runtime 1' and 'runtime 2'"):
+        SETUP.check_same(other)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"wall_ns": ()},
+        {"reference_wall_ns": ()},
+        {"cpu_ns": (1, 2)},
+        {"wall_ns": (0,), "cpu_ns": (0,), "preemptions": (0,)},
+    ],
+)
+def test_a_visit_without_whole_samples_is_refused(broken: dict[str, tuple[int, ...]]) -> None:
+    whole = {
+        "wall_ns": (5,),
+        "cpu_ns": (5,),
+        "preemptions": (0,),
+        "reference_wall_ns": (5,),
+        "reference_cpu_ns": (5,),
+    }
+    with pytest.raises(UsageError):
+        Visit(0.0, **(whole | broken))
+
+
+def test_a_plan_has_positive_numbers() -> None:
+    with pytest.raises(UsageError, match="positive"):
+        TimingPlan(visits=0)
