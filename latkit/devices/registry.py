@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from latkit.devices.device import Device, Facts
 from latkit.devices.launch import COMMAND_S, find_python, launch
-from latkit.devices.link import Answer
+from latkit.devices.link import Answer, Link
 from latkit.devices.transports import Local, Ssh, Transport, connect
 from latkit.errors import DeviceError, UsageError
 from latkit.targets import RUNTIMES, check_name
@@ -34,7 +34,7 @@ def add_device(
     _check_free(folder, name)
     with connect(way) as transport:
         place = agent_folder or f"{transport.home()}/{AGENT_FOLDER}"
-        device = probe(transport, name, way, python, place)
+        device, _ = probe(transport, name, way, python, place)
     try:
         device.write(folder)
     except FileExistsError:
@@ -42,19 +42,26 @@ def add_device(
     return device
 
 
-def probe(transport: Transport, name: str, way: Local | Ssh, python: str | None, folder: str) -> Device:
-    """A device's record from what its agent reads on it. Raises DeviceError."""
+def probe(
+    transport: Transport, name: str, way: Local | Ssh, python: str | None, folder: str
+) -> tuple[Device, dict[str, str]]:
+    """A device's record as its agent reads it there, and why each absent runtime is absent. Raises DeviceError."""
     named = python or (sys.executable if isinstance(way, Local) else None)
     interpreter = find_python(transport, named)
     with launch(transport, name, folder, interpreter) as link:
-        answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
+        return probe_with(link, name, way, interpreter, folder)
+
+
+def probe_with(link: Link, name: str, way: Local | Ssh, python: str, folder: str) -> tuple[Device, dict[str, str]]:
+    """Likewise, by an agent that runs."""
+    answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
     try:
-        return Device(
+        device = Device(
             name=name,
             added_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            python=interpreter,
+            python=python,
             folder=folder,
-            runtimes=_runtimes(answer),
+            runtimes=_runtimes(answer, "runtimes"),
             transport=way,
             facts=Facts.model_validate(answer.get("facts")),
         )
@@ -62,6 +69,7 @@ def probe(transport: Transport, name: str, way: Local | Ssh, python: str | None,
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise DeviceError(f"{name}: expected a good {field} from the probe, but found: {first['msg']}") from None
+    return device, _runtimes(answer, "absent")
 
 
 def load_device(folder: Path, name: str) -> Device:
@@ -116,8 +124,8 @@ def _check_free(folder: Path, name: str) -> None:
         raise UsageError(f"a device named {name!r} is registered already; remove it first, or choose another name")
 
 
-def _runtimes(answer: Answer) -> dict[str, str]:
-    found = answer.get("runtimes")
+def _runtimes(answer: Answer, field: str) -> dict[str, str]:
+    found = answer.get(field)
     if not isinstance(found, Mapping):
-        raise DeviceError(f"expected runtimes from the probe, but found {found!r}")
+        raise DeviceError(f"expected {field} of the probe as a table, but found {found!r}")
     return {name: str(found[name]) for name in RUNTIMES if name in found}

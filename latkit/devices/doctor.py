@@ -1,0 +1,149 @@
+"""The doctor: examines a device, and says of each failing point how to mend it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from latkit.devices.device import Device
+from latkit.devices.launch import find_python, launch
+from latkit.devices.link import Link, number
+from latkit.devices.registry import probe_with
+from latkit.devices.session import CONDITIONS_S
+from latkit.devices.transports import Transport, connect
+from latkit.errors import DeviceError
+
+CLOCK_S = 1.0
+MOST_DRIFT = 0.01
+"""Beyond this, the two monotonic clocks do not count the same seconds."""
+MOST_SKEW_S = 5.0
+MOST_LOAD_PER_CORE = 0.3
+LEAST_DISK_BYTES = 2**30
+LEAST_MEMORY_BYTES = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One point: `ok` is None where it cannot be told; then, and where it fails, `remedy` says what to do."""
+
+    name: str
+    ok: bool | None
+    found: str
+    remedy: str = ""
+
+
+def examine(device: Device) -> list[Check]:
+    """All points in order, ending early with the one that makes the others impossible. No DeviceError leaves it."""
+    try:
+        transport = connect(device.transport)
+    except DeviceError as error:
+        return [Check("reachable", False, str(error), f"check that {device.transport} is on and lets you in")]
+    with closing(transport):
+        checks = [Check("reachable", True, str(device.transport))]
+        try:
+            checks.extend(_inside(device, transport))
+        except DeviceError as error:
+            checks.append(Check("agent", False, str(error), f"see whether {device.python} starts on the device"))
+        return checks
+
+
+def _inside(device: Device, transport: Transport) -> Iterator[Check]:
+    python = _python(device, transport)
+    yield python
+    if not python.ok:
+        return
+    with launch(transport, device.name, device.folder, device.python) as link:
+        yield Check("agent", True, f"{device.folder}, on {device.python}")
+        conditions = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
+        yield from _clocks(link)
+        yield _governor(conditions.get("governor"))
+        yield _load(number(conditions, "load1"), len(device.facts.cores))
+        yield _room("disk", number(conditions, "free_disk_bytes"), LEAST_DISK_BYTES, f"make room for {device.folder}")
+        yield _room("memory", number(conditions, "free_memory_bytes"), LEAST_MEMORY_BYTES, "end what takes the memory")
+        found, absent = probe_with(link, device.name, device.transport, device.python, device.folder)
+        yield _runtimes(device, found, absent)
+        yield _facts(device, found)
+
+
+def _python(device: Device, transport: Transport) -> Check:
+    try:
+        find_python(transport, device.python)
+    except DeviceError as error:
+        return Check("python", False, str(error), f"latkit device doctor {device.name} --install")
+    return Check("python", True, device.python)
+
+
+def _clocks(link: Link) -> Iterator[Check]:
+    """How the device's clocks go beside the host's, as closely as the time for asking tells."""
+    first, wait_first = _ask_clock(link)
+    time.sleep(CLOCK_S)
+    second, wait_second = _ask_clock(link)
+    here, there = second[0] - first[0], second[1] - first[1]
+    unsure = (wait_first + wait_second) / here
+    drift = abs(there / here - 1)
+    steady = drift <= MOST_DRIFT + unsure
+    remedy = (
+        "" if steady else "measure nothing there: its clock cannot be trusted (an emulator, or a suspended machine?)"
+    )
+    yield Check("clock", steady, f"{there:.3f} s pass there in {here:.3f} s here", remedy)
+    skew_s = second[2]
+    right = abs(skew_s) <= MOST_SKEW_S + wait_second
+    remedy = "" if right else "set its date, for example by timedatectl set-ntp true; measurements do not depend on it"
+    yield Check("date", True if right else None, f"{skew_s:+.1f} s beside the host's", remedy)
+
+
+def _ask_clock(link: Link) -> tuple[tuple[float, float, float], float]:
+    """The host's and the device's monotonic seconds, how far its date is ahead, and how long asking took."""
+    begin, unix_s = time.monotonic(), time.time()
+    answer = link.ask("conditions", CONDITIONS_S)
+    wait_s = time.monotonic() - begin
+    ahead_s = number(answer, "unix_s") - unix_s - wait_s / 2
+    return (begin + wait_s / 2, number(answer, "monotonic_s"), ahead_s), wait_s
+
+
+def _governor(governor: object) -> Check:
+    if governor is None:
+        return Check("governor", None, "the device does not tell", "where frequencies change, expect drift")
+    if governor == "performance":
+        return Check("governor", True, str(governor))
+    remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    return Check("governor", False, str(governor), remedy)
+
+
+def _load(load1: float, cores: int) -> Check:
+    quiet = load1 <= MOST_LOAD_PER_CORE * cores
+    return Check("load", quiet, f"{load1:.2f} on {cores} cores", "" if quiet else "end what runs there, or wait")
+
+
+def _room(name: str, free_bytes: float, least_bytes: int, remedy: str) -> Check:
+    enough = free_bytes >= least_bytes
+    return Check(name, enough, f"{free_bytes / 2**20:.0f} MiB free", "" if enough else remedy)
+
+
+def _runtimes(device: Device, found: Device, absent: dict[str, str]) -> Check:
+    anew = f"latkit device remove {device.name} --keep-files, then add it anew"
+    names = ", ".join(found.runtimes.values())
+    changed = [name for name, version in device.runtimes.items() if found.runtimes.get(name) != version]
+    if not found.runtimes:
+        why = "; ".join(f"{name}: {reason}" for name, reason in absent.items())
+        return Check("runtimes", False, f"none ({why})", f"latkit device doctor {device.name} --install")
+    if changed:
+        was, now = device.runtimes[changed[0]], found.runtimes.get(changed[0], absent.get(changed[0]))
+        return Check("runtimes", False, f"{changed[0]} was {was}, is {now}", anew)
+    return Check("runtimes", True, names)
+
+
+def _facts(device: Device, found: Device) -> Check:
+    ours, theirs = device.facts.model_dump(), found.facts.model_dump()
+    anew = f"latkit device remove {device.name} --keep-files, then add it anew"
+    if device.key != found.key:
+        named = ("model", "architecture", "instruction_set", "cores", "memory_bytes")
+        changed = next(name for name in named if ours[name] != theirs[name])
+        return Check("facts", False, f"{changed} was {ours[changed]}, is {theirs[changed]}: another device?", anew)
+    changed_names = [name for name in ours if ours[name] != theirs[name] and name not in ("boot_id", "memory_bytes")]
+    if changed_names:
+        name = changed_names[0]
+        return Check("facts", None, f"{name} was {ours[name]}, is {theirs[name]}", f"if that is meant: {anew}")
+    return Check("facts", True, "as in its file")

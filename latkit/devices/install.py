@@ -1,0 +1,75 @@
+"""Installing runtimes on a device: a virtual environment of the agent's own, from wheels that the host fetched."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from latkit.devices.device import Device
+from latkit.devices.launch import COMMAND_S, find_python, has
+from latkit.devices.registry import load_device, probe
+from latkit.devices.transports import Transport, connect
+from latkit.devices.transports.base import sha256_of
+from latkit.devices.wheels import Interpreter, fetch
+from latkit.errors import DeviceError
+
+INSTALL_S = 1800.0
+"""Unpacking torch onto an SD card takes long."""
+
+
+def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
+    """Give a registered device those runtimes, and write its file anew with the interpreter that has them.
+
+    Nothing is fetched by the device itself. Raises UsageError, DeviceError; then the file stays as it was.
+    """
+    device = load_device(folder, name)
+    with connect(device.transport) as transport:
+        interpreter = Interpreter.asked(transport, _base(transport, device))
+        with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:
+            wheels = fetch(interpreter, runtimes, Path(temporary))
+            places = [_push(transport, wheel, device.folder) for wheel in wheels]
+        python = _environment(transport, interpreter, device.folder)
+        _install(transport, python, places)
+        found, absent = probe(transport, name, device.transport, python, device.folder)
+        failing = [runtime for runtime in runtimes if runtime not in found.runtimes]
+        if failing:
+            raise DeviceError(f"{name}: {failing[0]} was installed, but does not work: {absent.get(failing[0])}")
+        transport.run(["rm", "-rf", "--", f"{device.folder}/wheels"], COMMAND_S)
+    device = found.model_copy(update={"added_at": device.added_at})
+    device.write(folder, replace=True)
+    return device
+
+
+def _base(transport: Transport, device: Device) -> str:
+    """The recorded interpreter, or another one where it has gone (an environment made by an older system Python)."""
+    try:
+        return find_python(transport, device.python)
+    except DeviceError:
+        return find_python(transport, None)
+
+
+def _push(transport: Transport, wheel: Path, folder: str) -> str:
+    place = f"{folder}/wheels/{wheel.name}"
+    if not has(transport, place, sha256_of(wheel)):
+        transport.push(wheel, place)
+    return place
+
+
+def _environment(transport: Transport, interpreter: Interpreter, folder: str) -> str:
+    """The interpreter of the agent's environment, made if need be. pip comes as a wheel: many boards lack ensurepip."""
+    place = f"{folder}/venv"
+    made = transport.run([interpreter.path, "-m", "venv", "--without-pip", place], COMMAND_S * 5)
+    if made.exit_status:
+        words = made.stderr.decode(errors="replace").strip()[-300:]
+        raise DeviceError(f"{interpreter.path} cannot make a virtual environment; install python3-venv there: {words}")
+    return f"{place}/bin/python"
+
+
+def _install(transport: Transport, python: str, wheels: Sequence[str]) -> None:
+    """Install exactly those wheels. What needs what was settled on the host."""
+    pip = next(wheel for wheel in wheels if PurePosixPath(wheel).name.startswith("pip-"))
+    options = ["--no-index", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location"]
+    command = [python, f"{pip}/pip", "--isolated", "install", "--quiet", *options, "--upgrade"]
+    others = [wheel for wheel in wheels if wheel != pip]
+    transport.run([*command, *others], INSTALL_S).checked("installing the wheels")
