@@ -5,6 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "latkit"
 ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
+ENTRANCES = {"__init__", "__main__"}
 
 
 def floors() -> list[set[str]]:
@@ -33,7 +34,7 @@ def room_of(path: Path) -> str:
 
 
 def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(path) for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    rooms = {room_of(path) for path in PACKAGE.rglob("*.py")} - ENTRANCES
     named = set().union(*floors())
     assert rooms == named
 
@@ -43,7 +44,7 @@ def test_no_room_imports_from_a_floor_above_or_beside_its_own() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {other}"
         for path in PACKAGE.rglob("*.py")
-        if (room := room_of(path)) != "__init__"
+        if (room := room_of(path)) not in ENTRANCES
         for other in imports(path) - {room, "__version__"}
         if height[other] >= height[room]
     ]

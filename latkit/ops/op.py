@@ -141,7 +141,8 @@ class Op:
         """Short name for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
         attributes = dict(self.attributes)
         short = {"kernel": "k", "expansion": "e", "stride": "s"}
-        words = [f"{letter}{attributes[name]}" for name, letter in short.items() if name in attributes]
+        words = [str(attributes["function"])] if "function" in attributes else []
+        words += [f"{letter}{attributes[name]}" for name, letter in short.items() if attributes.get(name)]
         if attributes.get("groups", 1) != 1:
             words.append(f"g{attributes['groups']}")
         output = attributes.get("out_channels", attributes.get("out_features"))

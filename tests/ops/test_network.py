@@ -36,7 +36,7 @@ def test_a_network_comes_back_from_its_file(tmp_path: Path) -> None:
 
 def test_ops_that_do_not_fit_are_refused() -> None:
     pool, linear = make_op("pool", (8, 4, 4)), make_op("linear", (9,), out_features=2)
-    with pytest.raises(UsageError, match=r"gives \(8,\), but linear 9 expects \(9,\)"):
+    with pytest.raises(UsageError, match=r"gives \(8,\), but linear 9 > 2 expects \(9,\)"):
         Network((pool, linear))
     with pytest.raises(UsageError, match="at least one op"):
         Network(())

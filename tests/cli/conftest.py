@@ -1,0 +1,91 @@
+"""A workspace in which everything was really done once, on this machine, with a space of a few small ops."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latkit.cli import main
+
+SPACE = """
+name = "small"
+input_shape = [3, 16, 16]
+
+[[layers]]
+name = "stem"
+candidates = [{ kind = "conv", out_channels = 16 }]
+
+[[layers]]
+name = "body"
+repeat = 2
+candidates = [{ kind = "mbconv", out_channels = 16, kernel = [3, 5], expansion = [3, 6] }, { kind = "skip" }]
+
+[[layers]]
+name = "pool"
+candidates = [{ kind = "pool" }]
+
+[[layers]]
+name = "classifier"
+candidates = [{ kind = "linear", out_features = 10 }]
+"""
+
+QUICK = ["--visits", "3", "--visit-seconds", "0.02"]
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command of latkit in this process; gives its exit code, stdout and stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["latkit", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return int(code) if code else 0, said.out, said.err
+
+    return run
+
+
+def call(*words: object) -> None:
+    """Runs a command that must succeed, while fixtures are made."""
+    before, sys.argv = sys.argv, ["latkit", *map(str, words)]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, words
+    finally:
+        sys.argv = before
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace with this machine as `here`, the space collected on it, and models fitted. Not to be changed."""
+    root = tmp_path_factory.mktemp("workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        space = root / "small.toml"
+        space.write_text(SPACE)
+        call("init", root)
+        call("-C", root, "device", "add", "here", "--local", "--agent-folder", tmp_path_factory.mktemp("agent"))
+        call("-C", root, "collect", "here/onnxruntime", "--space", space, "--networks", 4, *QUICK)
+        call("-C", root, "fit", "here/onnxruntime", "--space", space)
+        yield root
+
+
+@pytest.fixture
+def document(latkit: Run) -> Callable[..., Any]:
+    """Runs a command with --json; its document. The command must succeed and print nothing else on stdout."""
+
+    def run(*words: object) -> Any:
+        code, out, err = latkit(*words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return run

@@ -1,0 +1,208 @@
+"""Every verb on a real device: this machine."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import latkit as package
+from latkit.measurements import read_parquet
+from latkit.ops import FIXED_COST, Network
+from latkit.spaces import load
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from tests.cli.conftest import QUICK
+
+TARGET = "here/onnxruntime"
+
+
+def test_init_makes_the_three_folders_and_keeps_what_is_there(tmp_path: Path, document) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "kept").touch()
+    assert document("init", tmp_path)["folders"] == ["devices", "measurements", "search"]
+    assert (tmp_path / "devices" / "kept").exists()
+    assert all((tmp_path / name).is_dir() for name in ("measurements", "search"))
+
+
+def test_devices_are_listed_and_shown(folder: Path, document, latkit) -> None:
+    (listed,) = document("-C", folder, "device", "list")
+    shown = document("-C", folder, "device", "show", "here")
+    assert listed == shown
+    assert shown["name"] == "here"
+    assert "onnxruntime" in shown["runtimes"]
+    code, out, _ = latkit("-C", folder, "device", "show", "here")
+    assert code == 0
+    assert shown["facts"]["model"] in out
+
+
+def test_doctor_gives_a_remedy_for_what_fails(folder: Path, latkit) -> None:
+    code, out, _ = latkit("-C", folder, "device", "doctor", "here", "--json")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert checks["reachable"]["ok"] is True
+    failing = [check for check in checks.values() if check["ok"] is False]
+    assert code == (1 if failing else 0)
+    assert all(check["remedy"] for check in failing)
+
+
+def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
+    document("init", tmp_path)
+    agent = tmp_path / "agent"
+    added = document("-C", tmp_path, "device", "add", "box", "--local", "--agent-folder", agent)
+    assert (tmp_path / "devices" / "box.toml").exists()
+    assert added["folder"] == str(agent)
+    assert agent.exists()
+    assert document("-C", tmp_path, "device", "remove", "box") == {"removed": "box", "files_removed": True}
+    assert not (tmp_path / "devices" / "box.toml").exists()
+    assert not agent.exists()
+
+
+def test_everything_collected_is_in_the_store(folder: Path) -> None:
+    space = load(str(folder / "small.toml"))
+    measurements = Workspace(folder).measurements(Target.parse(TARGET))
+    assert {*space.ops(), FIXED_COST} == {m.subject for m in measurements if not isinstance(m.subject, Network)}
+    assert sum(isinstance(m.subject, Network) for m in measurements) == 4
+    assert all(m.complete for m in measurements)
+    assert len({m.setup for m in measurements}) == 1
+
+
+def test_collecting_again_measures_nothing(folder: Path, document) -> None:
+    again = document("-C", folder, "collect", TARGET, "--space", folder / "small.toml", "--networks", 4, *QUICK)
+    assert again["visits"] == 0
+    assert again["already"] == 3 * again["subjects"] == 3 * (1 + 7 + 4)
+    assert again["finished"]
+
+
+def test_collecting_goes_on_where_a_kill_stopped_it(folder: Path, tmp_path: Path, document) -> None:
+    document("init", tmp_path)
+    shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
+    words = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    words += ["--visits", 20, "--visit-seconds", 0.02]
+    database = tmp_path / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
+    command = [sys.executable, "-m", "latkit", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:
+        while count_visits(database) < 10:
+            assert process.poll() is None, "it ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+    before = count_visits(database)
+    rest = document(*words)
+    assert 10 <= before < 160
+    assert rest["already"] == before
+    assert rest["visits"] == 160 - before
+    assert count_visits(database) == 160
+
+
+def count_visits(database: Path) -> int:
+    try:
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    except sqlite3.OperationalError:
+        return 0
+    try:
+        return int(connection.execute("SELECT count(*) FROM visits").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_a_time_limit_ends_it_early_and_says_so(folder: Path, tmp_path: Path, latkit) -> None:
+    latkit("init", tmp_path)
+    shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
+    words = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    code, out, err = latkit(*words, "--visits", 500, "--max-seconds", 1, "--json")
+    assert code == 0
+    assert json.loads(out)["finished"] is False
+    assert "run the same command again" in err
+
+
+def test_fit_reports_both_models(folder: Path, document) -> None:
+    fitted = document("-C", folder, "fit", TARGET, "--space", folder / "small.toml")
+    assert [row["model"] for row in fitted["models"]] == ["lookup", "xgboost"]
+    assert all(row["networks"] == 4 and row["scale"] > 0 for row in fitted["models"])
+
+
+def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None:
+    words = ["-C", folder, "validate", TARGET, "--space", folder / "small.toml", "--networks", 3, *QUICK]
+    found = document(*words)
+    contract = "target space networks mape_percent rmse_ms mean_latency_ms within_5_percent within_10_percent spearman"
+    assert {*contract.split(), "kendall", "repeatability_mape_percent"} <= found.keys()
+    assert found["target"] == "here/onnxruntime-t1-fp32-b1"
+    assert found["networks"] == len(found["results"]) == 3
+    workspace, target = Workspace(folder), Target.parse(TARGET)
+    seen = workspace.model(target).origin_.network_keys
+    assert not seen & {row["key"] for row in found["results"]}
+    validation = [m for m in workspace.measurements(target) if m.role == "validation"]
+    assert {m.repetition for m in validation} == {0, 1}
+    assert document(*words) == found, "measured already: nothing new"
+
+
+def test_predict_gives_an_interval_and_what_each_op_adds(folder: Path, tmp_path: Path, document) -> None:
+    space = load(str(folder / "small.toml"))
+    network = space.decode(space.sample(random.Random(1)))
+    network.save(tmp_path / "net.json")
+    found = document("-C", folder, "predict", TARGET, tmp_path / "net.json")
+    assert found["low_ms"] <= found["latency_ms"] <= found["high_ms"]
+    fixed_ms = 1e3 * Workspace(folder).model(Target.parse(TARGET)).base_seconds()
+    assert sum(layer["adds_ms"] for layer in found["layers"]) + fixed_ms == pytest.approx(found["latency_ms"])
+    assert found["macs"] == network.macs
+
+
+def test_an_exported_table_agrees_with_predict(folder: Path, tmp_path: Path, document) -> None:
+    document("-C", folder, "table", "export", TARGET, "--space", folder / "small.toml", "-o", tmp_path / "t.json")
+    table = LatencyTable.load(tmp_path / "t.json")
+    space = load(str(folder / "small.toml"))
+    table.check_space(space)
+    model = Workspace(folder).model(Target.parse(TARGET))
+    for seed in range(5):
+        architecture = space.sample(random.Random(seed))
+        expected = model.predict(space.decode(architecture)).seconds
+        assert float(table(table.one_hot(architecture))) == pytest.approx(expected)
+
+
+def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, document) -> None:
+    data, other = tmp_path / "data.parquet", tmp_path / "other"
+    exported = document("-C", folder, "measurements", "export", TARGET, "-o", data)
+    assert exported["measurements"] == len(read_parquet(data))
+    assert "- Model: " in (tmp_path / "data.md").read_text()
+    document("init", other)
+    imported = document("-C", other, "measurements", "import", data)
+    target = Target.parse(TARGET)
+    assert imported["visits"] == {str(target): sum(len(m.visits) for m in read_parquet(data))}
+    assert document("-C", other, "measurements", "import", data)["visits"] == {str(target): 0}
+    space = load(str(folder / "small.toml"))
+    here, there = Workspace(folder).fit(target, space), Workspace(other).fit(target, space)
+    assert there.layer_seconds(space.ops()) == here.layer_seconds(space.ops())
+
+
+def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document) -> None:
+    space = load(str(folder / "small.toml"))
+    table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
+    goal_ms = 1e3 * (table.fastest() + table.slowest()) / 2
+    quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
+    words = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
+    found = document(*words, "--latency-ms", goal_ms, "-o", "first", *quick)
+    assert found["target_latency_ms"] == pytest.approx(goal_ms)
+    assert found["predicted_latency_ms"] <= 1.01 * goal_ms
+    assert found["measured_latency_ms"] > 0
+    assert 0 <= found["accuracy"] <= 1
+    assert all(Path(path).exists() for path in found["files"].values())
+    network = Network.load(found["files"]["architecture"])
+    assert list(space.encode(network)) == found["architecture"] or space.decode(found["architecture"]) == network
+    predicted = document("-C", folder, "predict", TARGET, found["files"]["onnx"])
+    assert predicted["latency_ms"] == pytest.approx(found["predicted_latency_ms"])
+
+
+def test_in_python_the_verbs_are_the_same(folder: Path) -> None:
+    workspace = package.Workspace(folder)
+    target = package.Target.parse(TARGET)
+    space = package.spaces.load(str(folder / "small.toml"))
+    model = workspace.fit(target, space)
+    table = package.LatencyTable(space, model)
+    assert 0 < table.fastest() < table.slowest()
