@@ -1,0 +1,85 @@
+"""The derived network as a row of layers, skipped ones among them, each with the latency it adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from latkit.errors import UsageError
+from latkit.ops import Op, Shape
+from latkit.report.search_facts import SearchFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An op where it stands in the network."""
+
+    layer: str
+    """The layer's name in the space; empty where the space is not known."""
+    op: Op
+    seconds: float | None
+    """What it adds to the network's latency; None where nobody knows."""
+
+
+def layers(known: SearchFacts) -> list[Placed]:
+    """The network's layers in order. Skips are among them where the space is known: a network itself has none."""
+    if known.network is None:
+        return []
+    seconds = _from_model(known) or _from_table(known)
+    return [Placed(name, op, 0.0 if op.vanishes else seconds.get(name or str(i))) for i, (name, op) in _ops(known)]
+
+
+def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:
+    """Layer names and ops, counted; from the space if it is known, else from the network alone."""
+    assert known.network is not None
+    if known.space is None or known.result is None:
+        return enumerate(("", op) for op in known.network.ops)
+    chosen = iter(known.space.check(known.result.architecture))
+    return enumerate(
+        (layer.name, layer.candidates[next(chosen) if layer.is_choice else 0]) for layer in known.space.layers
+    )
+
+
+def _from_model(known: SearchFacts) -> dict[str, float]:
+    """Seconds by layer, from the target's model."""
+    if known.model is None:
+        return {}
+    ops = [(name or str(index), op) for index, (name, op) in _ops(known) if not op.vanishes]
+    added = known.model.layer_seconds([op for _, op in ops])
+    return dict(zip((name for name, _ in ops), added, strict=True))
+
+
+def _from_table(known: SearchFacts) -> dict[str, float]:
+    """Seconds by layer, from the table of the search: of the choices only, since it holds the fixed layers as a sum."""
+    if known.table is None or known.space is None or known.result is None:
+        return {}
+    known.table.check_space(known.space)
+    rows = known.table.seconds.tolist()
+    names = [layer.name for layer in known.space.choices]
+    return {name: row[index] for name, row, index in zip(names, rows, known.result.architecture, strict=True)}
+
+
+def stages(placed: list[Placed]) -> list[list[Placed]]:
+    """Layers in rows: a new one wherever the shape of the output changes, but no row for every single layer.
+
+    Raises UsageError where there is no layer.
+    """
+    if not placed:
+        raise UsageError("expected a network with at least one layer")
+    rows: list[list[Placed]] = [[placed[0]]]
+    for layer in placed[1:]:
+        if _shape(layer) == _shape(rows[-1][-1]):
+            rows[-1].append(layer)
+        else:
+            rows.append([layer])
+    merged: list[list[Placed]] = [rows[0]]
+    for row in rows[1:]:
+        if len(row) == 1 and row[0].op.kind != "mbconv" and merged[-1][-1].op.kind != "mbconv":
+            merged[-1] += row
+        else:
+            merged.append(row)
+    return merged
+
+
+def _shape(layer: Placed) -> Shape:
+    return layer.op.output_shape

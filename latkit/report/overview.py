@@ -1,0 +1,112 @@
+"""The whole workspace on one page: devices, targets and searches in short tables, then each in full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from latkit.devices import Device, list_devices
+from latkit.devices.describe import describe
+from latkit.errors import LatkitError
+from latkit.report.html import Html, command, element, join, notice, section, table
+from latkit.report.search import search_sections
+from latkit.report.search_facts import SearchFacts, read_search, searches_of
+from latkit.report.target import target_sections
+from latkit.report.target_facts import TargetFacts, read_target, targets_of
+from latkit.report.words import ABSENT, latency, milliseconds, percent
+from latkit.workspace import Workspace
+
+Key = TypeVar("Key")
+Record = TypeVar("Record")
+
+Anchors = list[tuple[str, str]]
+"""What the page's navigation names, with the anchor of each."""
+
+
+def overview(workspace: Workspace) -> tuple[Html, Anchors]:
+    """The page's contents and what its navigation holds. What cannot be read is said, and the rest is shown."""
+    troubles: list[str] = []
+    devices = _each(lambda _, folder: list_devices(folder), workspace, [workspace.devices_dir], troubles)
+    known_targets = _each(read_target, workspace, targets_of(workspace), troubles)
+    known_searches = _each(read_search, workspace, searches_of(workspace), troubles)
+    parts = [
+        *(notice(f"Cannot be read: {trouble}") for trouble in troubles),
+        section("Devices", _devices([device for listed in devices for device in listed])),
+        section("Targets", _targets(known_targets)),
+        section("Searches", _searches(known_searches)),
+    ]
+    anchors: Anchors = []
+    for number, target in enumerate(known_targets):
+        anchors.append((str(target.target), f"target-{number}"))
+        parts.append(_subject("Target", str(target.target), anchors[-1][1], target_sections(target, level=3)))
+    for number, search in enumerate(known_searches):
+        anchors.append((search.name, f"search-{number}"))
+        parts.append(_subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
+    return join(parts), anchors
+
+
+def _each(
+    read: Callable[[Workspace, Key], Record], workspace: Workspace, keys: Iterable[Key], troubles: list[str]
+) -> list[Record]:
+    """What a function reads for every key; where it fails, the trouble is noted instead."""
+    found: list[Record] = []
+    for key in keys:
+        try:
+            found.append(read(workspace, key))
+        except LatkitError as error:
+            troubles.append(str(error))
+    return found
+
+
+def _subject(noun: str, name: str, anchor: str, content: Html) -> Html:
+    return element("section", element("h2", f"{noun} {name}"), content, class_="subject", id=anchor)
+
+
+def _devices(devices: Sequence[Device]) -> Html:
+    if not devices:
+        return notice("No device is registered; run: ", command("latkit device add NAME --local"))
+    shown = ("model", "cores", "memory", "runtimes")
+    rows = [(device.name, *(describe(device)[name] for name in shown)) for device in devices]
+    return table(("device", *shown), rows, text_columns=len(shown) + 1)
+
+
+def _targets(targets: Sequence[TargetFacts]) -> Html:
+    if not targets:
+        return notice("Nothing was measured; run: ", command("latkit collect DEVICE/RUNTIME --space SPACE"))
+    columns = ("target", "ops", "networks", "validated on", "error", "repeatability", "within 5 %")
+    rows: list[tuple[object, ...]] = []
+    for known in targets:
+        first: tuple[object, ...] = (known.target, len(known.ops), len(known.networks))
+        if not known.validations:
+            rows.append((*first, "not validated yet", ABSENT, ABSENT, ABSENT))
+        rows += [
+            (
+                *first,
+                f"{one.networks} of {one.space}, {one.model}",
+                percent(one.mape_percent),
+                percent(one.repeatability_mape_percent),
+                f"{one.within_5_percent:.0f} %",
+            )
+            for one in known.validations
+        ]
+    return table(columns, rows)
+
+
+def _searches(searches: Sequence[SearchFacts]) -> Html:
+    if not searches:
+        search = "latkit search TARGET --space SPACE --data DATA --latency-ms MS -o NAME"
+        return notice("No search was begun; run: ", command(search))
+    columns = ("search", "space", "target", "predicted", "measured", "accuracy")
+    return table(columns, [_search_row(known) for known in searches], text_columns=2)
+
+
+def _search_row(known: SearchFacts) -> tuple[object, ...]:
+    result, measured = known.result, known.measured
+    return (
+        known.name,
+        known.recipe.space,
+        latency(known.recipe.target_latency_s),
+        latency(result.predicted_latency_s) if result else "not finished",
+        milliseconds(measured.measured_ms) if measured else "not measured",
+        f"{100 * result.accuracy:.1f} %" if result else ABSENT,
+    )

@@ -1,0 +1,132 @@
+"""A search's part of the page: what was asked for, what was found, how it got there, and what it looks like."""
+
+from __future__ import annotations
+
+from latkit.report.course import course, probability_map
+from latkit.report.drawing import draw
+from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
+from latkit.report.layers import Placed, layers
+from latkit.report.search_facts import SearchFacts, candidate_names
+from latkit.report.words import ABSENT, count, latency, millions, milliseconds, percent
+from latkit.validate import NetworkResult
+
+
+def search_sections(known: SearchFacts, level: int = 2) -> Html:
+    """Everything known of a search, under headings of a level."""
+    notes = (
+        known.result.notes if known.result else ("The search is not finished: the same command with --resume goes on.",)
+    )
+    parts = [tiles(headline(known)), *map(notice, notes)]
+    if known.measured is None:
+        parts.append(notice("The derived network was not measured on its target; no measured latency is known."))
+    parts += [
+        section("What was asked for and found", _facts(known), level=level),
+        section("The course of the search", _course(known), level=level),
+        section("The derived network", _network(known), level=level),
+    ]
+    return join(parts)
+
+
+def headline(known: SearchFacts) -> dict[str, object]:
+    """The figures that matter most, by name; None where there is none."""
+    result, measured = known.result, known.measured
+    return {
+        "target latency": latency(known.recipe.target_latency_s),
+        "predicted": latency(result.predicted_latency_s) if result else None,
+        "measured": milliseconds(measured.measured_ms) if measured else None,
+        "accuracy on test images": f"{100 * result.accuracy:.1f} %" if result else None,
+        "MACs": millions(result.macs) if result else None,
+        "parameters": millions(result.parameters) if result else None,
+    }
+
+
+def _facts(known: SearchFacts) -> Html:
+    recipe, result, data = known.recipe, known.result, known.recipe.data
+    values: dict[str, object] = {
+        "space": recipe.space,
+        "measured on": str(known.target) if known.target else None,
+        "data": f"{data.name}: {count(data.training_images, 'training image')}, "
+        f"{count(data.test_images, 'test image')}, {len(data.class_names)} classes",
+    }
+    if result:
+        values |= {
+            "expected latency at the end": latency(result.expected_latency_s),
+            "strongest path": f"{latency(result.strongest_latency_s)}; to meet the target, "
+            f"{count(result.swaps, 'choice')} of {len(result.architecture)} changed",
+            "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
+        }
+    if known.measured:
+        values["measurement"] = _measurement(known.measured)
+    settings = {name.replace("_", " "): _shown(value) for name, value in recipe.settings.model_dump().items()}
+    versions = {f"version of {name}": version for name, version in recipe.versions.items()}
+    return join([facts(values), details("All settings", facts({**settings, **versions}))])
+
+
+def _measurement(measured: NetworkResult) -> str:
+    """Two measurements beside the prediction of the same network."""
+    return (
+        f"{milliseconds(measured.first_ms)} and {milliseconds(measured.second_ms)}; predicted "
+        f"{milliseconds(measured.predicted_ms)}, 90 % interval {milliseconds(measured.low_ms)} to "
+        f"{milliseconds(measured.high_ms)}: {percent(measured.error_percent, signed=True)}"
+    )
+
+
+def _shown(value: object) -> object:
+    return "as fits the data and the search" if value is None else value
+
+
+def _course(known: SearchFacts) -> Html:
+    history = known.history
+    if history is None or not history.search:
+        return notice("No course is kept yet: it is written when the search has ended.")
+    warm = known.recipe.settings.warmup_epochs
+    words = f"The first {count(warm, 'epoch')}, shaded, train weights only." if warm else "There was no warm-up."
+    widths = [len(row) for row in history.search[-1]["probabilities"]]
+    architecture = known.result.architecture if known.result else ()
+    probabilities = probability_map(history, candidate_names(known, widths), architecture)
+    return join([paragraph(words), course(history, known.recipe.target_latency_s), element("p"), probabilities])
+
+
+def _network(known: SearchFacts) -> Html:
+    placed = layers(known)
+    if not placed:
+        return notice("No network was derived yet.")
+    timed = [layer.seconds for layer in placed if layer.seconds is not None]
+    words = "Blocks are as wide as their share of the latency and as high as they have channels."
+    if not timed:
+        words = "What each layer takes is not known here: neither a model of the target nor the space is at hand."
+    parts = [paragraph(words), draw(placed)]
+    if known.space is None and known.table is not None and known.result is not None:
+        parts.append(_skipped(known))
+    if timed:
+        parts.append(details("Every layer in figures", _table(placed, sum(timed))))
+    return join(parts)
+
+
+def _skipped(known: SearchFacts) -> Html:
+    """The choices whose candidate takes no time: skips, whose place in the picture only the space could tell."""
+    assert known.table is not None
+    assert known.result is not None
+    names = known.history.choices if known.history else [f"choice {i}" for i in range(len(known.result.architecture))]
+    rows = known.table.seconds.tolist()
+    chosen = zip(names, rows, known.result.architecture, strict=False)
+    skipped = [name for name, row, index in chosen if row[index] == 0]
+    return paragraph(f"Skipped: {', '.join(skipped) or 'none'}.")
+
+
+def _table(placed: list[Placed], total_s: float) -> Html:
+    rows = []
+    for layer in placed:
+        share = None if layer.seconds is None else layer.seconds / total_s
+        bar = element("span", class_="bar", style=f"width: {110 * (share or 0):.0f}px")
+        rows.append(
+            (
+                layer.layer or ABSENT,
+                layer.op.title,
+                bar,
+                ABSENT if layer.seconds is None else latency(layer.seconds),
+                percent(None if share is None else 100 * share),
+                f"{layer.op.macs / 1e6:.3f} M",
+            )
+        )
+    return table(("layer", "op", "", "adds", "share of layers", "MACs"), rows, text_columns=3)

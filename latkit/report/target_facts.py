@@ -1,0 +1,106 @@
+"""What a workspace knows of a target, read once for all sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from latkit.devices import Device
+from latkit.errors import UsageError
+from latkit.measurements import Selection, select
+from latkit.models import MODELS, LatencyModel
+from latkit.ops import FIXED_COST, Network, Op
+from latkit.targets import Target
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Visit, estimate, reference_seconds
+from latkit.validate import Validation
+from latkit.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """One target's device, measurements, models and validations; each may be absent."""
+
+    target: Target
+    device: Device | None
+    measurements: tuple[Measurement, ...]
+    models: Mapping[str, LatencyModel]
+    validations: tuple[Validation, ...]
+
+    @cached_property
+    def selection(self) -> Selection:
+        """The measurements that a fit would use, and those it would leave out."""
+        return select([measurement for measurement in self.measurements if measurement.role == "fit"])
+
+    @cached_property
+    def estimator(self) -> str:
+        """The fitted models' estimator, or the default one."""
+        return next((model.origin_.estimator for model in self.models.values()), DEFAULT_ESTIMATOR)
+
+    @cached_property
+    def reference_s(self) -> float | None:
+        """The reference's latency on the quiet device, in seconds; None where nothing was measured."""
+        return reference_seconds(self.selection.used) if self.selection.used else None
+
+    @cached_property
+    def fixed_s(self) -> float:
+        """The runtime's fixed cost in seconds; 0 where it was not measured."""
+        return next((self._estimate(m).seconds for m in self.selection.used if m.subject == FIXED_COST), 0.0)
+
+    @cached_property
+    def ops(self) -> Mapping[Op, Estimate]:
+        """Latency of every op measured alone, without the runtime's fixed cost."""
+        alone: dict[Op, Estimate] = {}
+        for measurement in self.selection.used:
+            op = measurement.subject
+            if isinstance(op, Op) and op != FIXED_COST:
+                whole = self._estimate(measurement)
+                alone[op] = Estimate(*(max(s - self.fixed_s, 0.0) for s in (whole.seconds, whole.low_s, whole.high_s)))
+        return alone
+
+    @cached_property
+    def networks(self) -> Mapping[str, Network]:
+        """Every network that was measured, by its key."""
+        subjects = (measurement.subject for measurement in self.measurements)
+        return {subject.key: subject for subject in subjects if isinstance(subject, Network)}
+
+    @cached_property
+    def visits(self) -> tuple[Visit, ...]:
+        """Every visit in the order of time."""
+        every = (visit for measurement in self.measurements for visit in measurement.visits)
+        return tuple(sorted(every, key=lambda visit: visit.started_at))
+
+    def _estimate(self, measurement: Measurement) -> Estimate:
+        assert self.reference_s is not None
+        return estimate(measurement, self.reference_s, self.estimator)
+
+
+def read_target(workspace: Workspace, target: Target) -> TargetFacts:
+    """Everything that is known of a target.
+
+    Raises UsageError where neither its device nor any measurement is known, and BadFile.
+    """
+    measured = workspace.has_measurements(target)
+    registered = (workspace.devices_dir / f"{target.device}.toml").is_file()
+    if not measured and not registered:
+        known = ", ".join(map(str, targets_of(workspace))) or "none; run: latkit collect TARGET --space SPACE"
+        raise UsageError(f"unknown target {target}; targets with measurements: {known}")
+    folder = workspace.target_dir(target)
+    return TargetFacts(
+        target,
+        workspace.device(target.device) if registered else None,
+        tuple(workspace.measurements(target)) if measured else (),
+        {kind: workspace.model(target, kind) for kind in MODELS if workspace.model_path(target, kind).exists()},
+        tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
+    )
+
+
+def targets_of(workspace: Workspace) -> Iterator[Target]:
+    """The targets on which something was measured, in the order of their names."""
+    for path in sorted((workspace.root / "measurements").glob("*/*/measurements.sqlite")):
+        try:
+            target = Target.parse(f"{path.parent.parent.name}/{path.parent.name}")
+        except UsageError:
+            continue  # somebody else's folder
+        if workspace.target_dir(target) == path.parent:
+            yield target

@@ -1,0 +1,179 @@
+"""Predicted against measured, beside what measuring the same networks again gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from scipy import stats
+
+from latkit.ops import Network
+from latkit.report.figures import BLUE, GREY, ORANGE, axis, embed, layout, plain
+from latkit.report.html import Html, card, element, join, notice, paragraph, table
+from latkit.report.words import ABSENT, composition, digits, milliseconds, percent, short
+from latkit.validate import NetworkResult, Validation
+
+Floats = NDArray[np.float64]
+
+WORST = 8
+"""How many of the largest errors are named."""
+
+FEWEST = 3
+"""An op's part in the errors is told where so many networks hold it, and as many do not."""
+
+
+def validation_section(validation: Validation, networks: Mapping[str, Network]) -> Html:
+    """The figures, the scatter, the largest errors, and the ops that go with them."""
+    count = validation.calibration_networks
+    calibrated = f"calibrated on {count} other networks" if count else "calibrated on no network"
+    parts = [
+        element("h4", f"Space {validation.space}, {validation.model} model"),
+        paragraph(
+            f"{validation.networks} networks that the model has not seen ({calibrated}), each measured twice. "
+            "“Measured again” predicts one of the two measurements by the other: no model can do better."
+        ),
+        _figures(validation),
+        card("Predicted against measured", _scatter(validation)),
+        element("h4", "Largest errors"),
+        _worst(validation.results, networks),
+        _suspects(validation.results, networks),
+    ]
+    if validation.left_out:
+        parts.append(notice(f"Left out: {'; '.join(validation.left_out)}"))
+    return join(parts)
+
+
+def _figures(validation: Validation) -> Html:
+    """The model's figures beside the same figures of repetition."""
+    first = np.array([row.first_ms for row in validation.results])
+    second = np.array([row.second_ms for row in validation.results])
+    apart = np.abs(second / first - 1)
+    again: list[tuple[str, str, str]] = [
+        (
+            "mean absolute error",
+            percent(validation.mape_percent),
+            percent(validation.repeatability_mape_percent),
+        ),
+        (
+            "root mean square error",
+            milliseconds(validation.rmse_ms),
+            milliseconds(float(np.sqrt(np.mean((first - second) ** 2)))),
+        ),
+        ("within 5 %", _share(validation.within_5_percent), _share(100 * float(np.mean(apart <= 0.05)))),
+        ("within 10 %", _share(validation.within_10_percent), _share(100 * float(np.mean(apart <= 0.1)))),
+        ("inside the 90 % interval", _share(validation.interval_coverage_percent), ABSENT),
+        ("rank correlation (Spearman)", _rank(validation.spearman), _correlation(stats.spearmanr, first, second)),
+        ("rank correlation (Kendall)", _rank(validation.kendall), _correlation(stats.kendalltau, first, second)),
+        ("mean latency", milliseconds(validation.mean_latency_ms), ABSENT),
+    ]
+    return table(("", "model", "measured again"), again)
+
+
+def _share(value: float) -> str:
+    return f"{value:.0f} %"
+
+
+def _rank(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else ABSENT
+
+
+def _correlation(method: Callable[[Floats, Floats], object], first: Floats, second: Floats) -> str:
+    """A rank correlation; none where one side is all the same, which has no ranks."""
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return ABSENT
+    return _rank(float(getattr(method(first, second), "statistic")))  # noqa: B009
+
+
+def _scatter(validation: Validation) -> Html:
+    """Networks as points with their prediction intervals, the diagonal, and the repeatability band about it."""
+    results = validation.results
+    measured = [row.measured_ms for row in results]
+    bounds = [*measured, *(row.low_ms for row in results), *(row.high_ms for row in results)]
+    margin = 0.04 * (max(bounds) - min(bounds)) or 0.04 * max(bounds)
+    low, high = min(bounds) - margin, max(bounds) + margin
+    band = validation.repeatability_mape_percent / 100
+    figure = go.Figure(
+        layout=layout(
+            420,
+            xaxis=axis("measured, ms", range=[low, high]),
+            yaxis=axis("predicted, ms", range=[low, high]),
+        )
+    )
+    figure.add_scatter(
+        x=[low, high, high, low],
+        y=[low * (1 - band), high * (1 - band), high * (1 + band), low * (1 + band)],
+        fill="toself",
+        mode="lines",
+        line={"width": 0},
+        fillcolor="rgba(230,159,0,.30)",
+        name=f"repeatability ±{percent(100 * band)}",
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=[low, high], y=[low, high], mode="lines", name="equal", line={"color": ORANGE, "width": 1}, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=measured,
+        y=[row.predicted_ms for row in results],
+        mode="markers",
+        name="network, with 90 % interval",
+        marker={"size": 8, "color": BLUE, "line": {"width": 1, "color": "white"}},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [row.high_ms - row.predicted_ms for row in results],
+            "arrayminus": [row.predicted_ms - row.low_ms for row in results],
+            "color": GREY,
+            "thickness": 1,
+            "width": 3,
+        },
+        text=[f"{plain(row.name)}: {percent(row.error_percent, signed=True)}" for row in results],
+        hovertemplate="%{text}<br>measured %{x:.4g} ms, predicted %{y:.4g} ms<extra></extra>",
+    )
+    return embed(figure)
+
+
+def _worst(results: Sequence[NetworkResult], networks: Mapping[str, Network]) -> Html:
+    rows = [
+        (
+            row.name,
+            composition(networks[row.key]) if row.key in networks else " ".join(map(str, row.architecture)),
+            milliseconds(row.predicted_ms),
+            milliseconds(row.measured_ms),
+            percent(row.error_percent, signed=True),
+            percent(100 * abs(row.first_ms - row.second_ms) / row.measured_ms),
+        )
+        for row in sorted(results, key=lambda row: -abs(row.error_percent))[:WORST]
+    ]
+    columns = ("network", "its ops", "predicted", "measured", "error", "its two measurements apart")
+    return table(columns, rows, text_columns=2)
+
+
+def _suspects(results: Sequence[NetworkResult], networks: Mapping[str, Network]) -> Html:
+    """Ops by how much the mean error of the networks that hold them differs from that of the others."""
+    known = [(row.error_percent, set(networks[row.key].ops)) for row in results if row.key in networks]
+    found = []
+    for op in dict.fromkeys(op for _, ops in known for op in ops):
+        holding = [error for error, ops in known if op in ops]
+        lacking = [error for error, ops in known if op not in ops]
+        if min(len(holding), len(lacking)) >= FEWEST:
+            found.append((float(np.mean(holding) - np.mean(lacking)), op, len(holding)))
+    if not found:
+        return paragraph("Too few networks to tell which ops go with the errors.")
+    found.sort(key=lambda row: -abs(row[0]))
+    rows = [
+        (f"{short(op)} at {op.title}", percent(difference, signed=True), digits(count))
+        for difference, op, count in found[:5]
+    ]
+    return join(
+        [
+            element("h4", "Ops that go with the errors"),
+            paragraph(
+                "Mean error of the networks that hold the op, less that of the networks that do not. With few networks "
+                "much of this is chance; an op that stays on top with more of them is worth measuring again."
+            ),
+            table(("op", "difference", "networks with it"), rows),
+        ]
+    )

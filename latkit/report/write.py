@@ -1,0 +1,87 @@
+"""Writing the page: one file that holds all it shows and asks the network for nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import latkit
+from latkit.errors import UsageError
+from latkit.report.figures import plotly_script
+from latkit.report.html import Html, element, join
+from latkit.report.overview import overview
+from latkit.report.search import search_sections
+from latkit.report.search_facts import read_search
+from latkit.report.style import CSS
+from latkit.report.target import target_sections
+from latkit.report.target_facts import read_target
+from latkit.report.words import moment
+from latkit.targets import Target
+from latkit.workspace import Workspace
+
+
+def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
+    """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
+
+    Raises UsageError for a subject that is unknown or a place that cannot be written to, and BadFile where what was
+    kept of the subject cannot be read. The page is written whole or not at all.
+    """
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
+    if place.is_dir():
+        raise UsageError(f"expected a file to write the report to, but found the folder {place}")
+    _write(place, _page_about(workspace, subject))
+
+
+def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
+    if subject is None:
+        content, anchors = overview(workspace)
+        return page("Workspace", workspace.root.resolve().name, content, anchors)
+    if isinstance(subject, Target):
+        return page("Target", str(subject), target_sections(read_target(workspace, subject)))
+    return page("Search", subject, search_sections(read_search(workspace, subject)))
+
+
+def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
+    """A whole HTML document."""
+    now = datetime.now(UTC)
+    head = element(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        # without an icon of its own, a page that is served makes the browser ask for one
+        Html('<link rel="icon" href="data:,">'),
+        element("title", f"{name} – latkit"),
+        element("style", Html(CSS)),
+        plotly_script(),
+    )
+    links = element("nav", *(element("a", words, href=f"#{anchor}") for words, anchor in anchors)) if anchors else ""
+    body = element(
+        "body",
+        element(
+            "header", element("h1", name), element("p", f"{noun} · {moment(now.timestamp())}"), links, class_="top"
+        ),
+        element("main", content),
+        element(
+            "footer", f"Made by latkit {latkit.__version__}, {now:%Y-%m-%d}. Everything shown is in this one file."
+        ),
+    )
+    return join([Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n"])
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file in one step. Raises UsageError where the folder cannot be written to."""
+    try:
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(part).chmod(0o644)
+            Path(part).replace(path)
+        finally:
+            Path(part).unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"expected to write {path}, but found: {error.strerror}") from error
