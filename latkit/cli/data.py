@@ -21,6 +21,7 @@ from latkit.cli.options import (
     Visits,
     VisitSeconds,
     Width,
+    check_output,
     workspace_folder,
 )
 
@@ -83,6 +84,7 @@ def export(
     from latkit.workspace import Workspace
 
     where = Target.parse(target)
+    check_output(output)
     workspace = Workspace(workspace_folder(context))
     measurements = workspace.measurements(where)
     card = write_card(measurements, _device_lines(workspace.devices_dir, where.device), sys.argv[1:])

@@ -19,6 +19,7 @@ from latkit.cli.options import (
     Visits,
     VisitSeconds,
     Width,
+    check_output,
     workspace_folder,
 )
 
@@ -173,6 +174,7 @@ def export_table(
     from latkit.workspace import Workspace
 
     where = Target.parse(target)
+    check_output(output)
     wanted = space_named(space, resolution, width, classes)
     table = LatencyTable(wanted, Workspace(workspace_folder(context)).model(where, model))
     table.save(output)

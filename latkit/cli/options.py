@@ -38,3 +38,11 @@ def devices_folder(context: typer.Context) -> Path:
     if not folder.is_dir():
         raise UsageError(f"{workspace_folder(context).resolve()} is no workspace; make one with: latkit init")
     return folder
+
+
+def check_output(path: Path) -> None:
+    """Raise UsageError where a file cannot be written, before any work is done for it."""
+    if not path.resolve().parent.is_dir():
+        raise UsageError(f"expected to write {path}, but the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise UsageError(f"expected a file to write, but {path} is a folder")

@@ -70,7 +70,9 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
         raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
-    to_frame(measurements).write_parquet(path, compression="zstd", compression_level=12)
+    unfinished = path.with_suffix(".part")
+    to_frame(measurements).write_parquet(unfinished, compression="zstd", compression_level=12)
+    unfinished.replace(path)
     card_path(path).write_text(card, encoding="utf-8")
 
 

@@ -55,13 +55,10 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 def call(*words: object) -> None:
     """Runs a command that must succeed, while fixtures are made."""
-    before, sys.argv = sys.argv, ["latkit", *map(str, words)]
-    try:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["latkit", *map(str, words)])
         main()
-    except SystemExit as ended:
-        assert not ended.code, words
-    finally:
-        sys.argv = before
+    assert not ended.value.code, words
 
 
 @pytest.fixture(scope="session")

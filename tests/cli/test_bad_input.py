@@ -1,0 +1,223 @@
+"""Bad input: one clear line on stderr, exit code 1 or 2, nothing on stdout, nothing written."""
+
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+TARGET = "here/onnxruntime"
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    """A copy of the workspace, free to be spoilt."""
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+@pytest.fixture
+def refused(latkit, copy: Path) -> Iterator[object]:
+    """Runs a command that must be refused in one line holding every phrase, and must change no file."""
+
+    def run(code: int, phrases: list[str], *words: object) -> None:
+        before = contents(copy)
+        found, out, err = latkit("-C", copy, *words)
+        assert (found, out) == (code, ""), err
+        (line,) = err.strip().splitlines()
+        assert line.startswith("error: ")
+        for phrase in phrases:
+            assert phrase in line
+        assert contents(copy) == before
+
+    return run
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def space_words(copy: Path) -> list[object]:
+    return ["--space", copy / "small.toml"]
+
+
+def test_an_unknown_device(refused, copy: Path) -> None:
+    phrases = ["unknown device 'pi4'", "known devices: here"]
+    refused(2, phrases, "device", "show", "pi4")
+    refused(2, phrases, "device", "doctor", "pi4")
+    refused(2, phrases, "device", "remove", "pi4")
+    refused(2, phrases, "collect", "pi4/tflite", *space_words(copy))
+    refused(2, phrases, "fit", "pi4/tflite")
+    refused(2, phrases, "predict", "pi4/tflite", "net.json")
+    refused(2, phrases, "measurements", "export", "pi4/tflite", "-o", copy / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("target", "phrase"),
+    [
+        ("here", "DEVICE/RUNTIME"),
+        ("here/caffe", "unknown runtime 'caffe'; known runtimes: onnxruntime"),
+        ("here/tflite-t0", "t0"),
+        ("here/tflite-int3", "int3"),
+        ("here/tflite-t1-t2", "twice"),
+        ("../evil/tflite", "DEVICE/RUNTIME"),
+        ("../tflite", "a device's name"),
+    ],
+)
+def test_a_malformed_target(refused, copy: Path, target: str, phrase: str) -> None:
+    refused(2, [phrase], "collect", target, *space_words(copy))
+
+
+def test_more_threads_than_cores(refused, copy: Path) -> None:
+    refused(2, ["threads"], "collect", "here/onnxruntime-t4096", *space_words(copy))
+
+
+def test_an_unknown_space_or_file(refused) -> None:
+    refused(2, ["unknown space 'resnet'", "proxyless-mobile"], "collect", TARGET, "--space", "resnet")
+    refused(2, ["none.toml", "no such file"], "collect", TARGET, "--space", "none.toml")
+
+
+def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
+    refused(2, ["at least 8"], "collect", TARGET, "--space", "proxyless-tiny", "--resolution", 2)
+    refused(2, ["takes no parameters"], "collect", TARGET, *space_words(copy), "--classes", 5)
+
+
+def test_a_space_file_with_a_wrong_field(refused, copy: Path) -> None:
+    path = copy / "wrong.toml"
+    path.write_text((copy / "small.toml").read_text().replace("kernel = [3, 5]", "kernal = [3, 5]"))
+    refused(2, ["wrong.toml", "kernal"], "collect", TARGET, "--space", path)
+    path.write_text((copy / "small.toml").read_text().replace("repeat = 2", "repeat = 'two'"))
+    refused(2, ["wrong.toml", "layers.1.repeat"], "collect", TARGET, "--space", path)
+
+
+def test_a_device_file_with_a_wrong_field(refused, copy: Path) -> None:
+    path = copy / "devices" / "here.toml"
+    path.write_text(path.read_text().replace("[facts]", "[facts]\ncolour = 'red'"))
+    refused(2, ["here.toml", "facts.colour"], "collect", TARGET, *space_words(copy))
+    refused(2, ["here.toml", "facts.colour"], "device", "list")
+
+
+def test_an_unreachable_host(refused) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    refused(1, ["127.0.0.1", str(port)], "device", "add", "pi", "--ssh", f"me@127.0.0.1:{port}")
+
+
+def test_malformed_ways_to_a_device(refused) -> None:
+    refused(2, ["[USER@]HOST[:PORT]"], "device", "add", "pi", "--ssh", "me@:99999")
+    refused(2, ["either --local or --ssh"], "device", "add", "pi")
+    refused(2, ["a device's name"], "device", "add", "../pi", "--local")
+    refused(2, ["registered already"], "device", "add", "here", "--local")
+
+
+def test_a_device_without_the_runtime(refused, copy: Path) -> None:
+    path = copy / "devices" / "here.toml"
+    text = path.read_text()
+    path.write_text(text[: text.index("[runtimes]")] + "[runtimes]\n\n" + text[text.index("[transport]") :])
+    refused(1, ["lacks the runtime onnxruntime", "doctor here --install"], "collect", TARGET, *space_words(copy))
+
+
+def database(copy: Path) -> Path:
+    return copy / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
+
+
+def test_a_corrupt_database(refused, copy: Path) -> None:
+    database(copy).write_bytes(b"garbage " * 1000)
+    refused(2, ["measurements.sqlite", "not a database"], "fit", TARGET)
+
+
+def test_a_foreign_database(refused, copy: Path) -> None:
+    database(copy).unlink()
+    with sqlite3.connect(database(copy)) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+    connection.close()
+    refused(2, ["measurements.sqlite", "another program's"], "fit", TARGET)
+
+
+def test_corrupt_and_foreign_parquet(refused, copy: Path) -> None:
+    path = copy / "data.parquet"
+    path.write_bytes(b"garbage")
+    refused(2, ["data.parquet"], "measurements", "import", path)
+    pl.DataFrame({"song": ["a"]}).write_parquet(path)
+    refused(2, ["data.parquet", "another table"], "measurements", "import", path)
+    refused(2, ["none.parquet", "no such file"], "measurements", "import", copy / "none.parquet")
+
+
+def test_an_export_into_nowhere(refused, copy: Path) -> None:
+    refused(2, ["none"], "measurements", "export", TARGET, "-o", copy / "none" / "data.parquet")
+    refused(2, [".parquet"], "measurements", "export", TARGET, "-o", copy / "data.csv")
+
+
+def test_an_onnx_that_is_none(refused, copy: Path) -> None:
+    path = copy / "net.onnx"
+    path.write_bytes(b"this is no protobuf")
+    refused(2, ["net.onnx", "ONNX"], "predict", TARGET, path)
+    path.write_bytes(b"")
+    refused(2, ["net.onnx", "ONNX"], "predict", TARGET, path)
+    refused(2, ["none.onnx", "no such file"], "predict", TARGET, copy / "none.onnx")
+
+
+def test_a_network_that_is_none_or_not_of_what_was_measured(refused, copy: Path) -> None:
+    path = copy / "net.json"
+    path.write_text("[]")
+    refused(2, ["net.json"], "predict", TARGET, path)
+    from latkit.zoo import load
+
+    load("mobilenetv2-1.0").save(path)
+    refused(1, ["was not measured", "nearest measured"], "predict", TARGET, path)
+
+
+def test_nothing_measured_or_fitted_yet(refused, copy: Path) -> None:
+    words = ["here/onnxruntime-b2"]
+    refused(1, ["nothing was measured", "latkit collect here/onnxruntime-t1-fp32-b2"], "fit", *words)
+    refused(1, ["no lookup model", "latkit fit"], "validate", *words, *space_words(copy))
+    refused(2, ["unknown kind of model 'forest'"], "validate", TARGET, *space_words(copy), "--model", "forest")
+
+
+def test_a_space_that_was_not_collected(refused) -> None:
+    refused(1, ["was not measured"], "table", "export", TARGET, "--space", "proxyless-tiny", "-o", "t.json")
+    refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
+
+
+def test_a_table_of_another_format(refused, copy: Path) -> None:
+    refused(2, [".json or .safetensors"], "table", "export", TARGET, *space_words(copy), "-o", copy / "t.csv")
+    refused(2, ["does not exist"], "table", "export", TARGET, *space_words(copy), "-o", copy / "none" / "t.json")
+
+
+def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) -> None:
+    words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    refused(1, ["can reach", "0.0001 ms", "its networks take from"], *words, "--latency-ms", 0.0001)
+
+
+def test_bad_searches(refused, copy: Path) -> None:
+    words = ["search", TARGET, *space_words(copy), "--latency-ms", 1]
+    refused(2, ["unknown data 'mnist'"], *words, "--data", "mnist", "-o", "x")
+    refused(2, ["a search's name"], *words, "--data", "digits", "-o", "../x")
+    refused(2, ["epochs"], *words, "--data", "digits", "-o", "x", "--set", "epochs=many")
+    refused(2, ["epohcs"], *words, "--data", "digits", "-o", "x", "--set", "epohcs=3")
+
+
+def test_no_workspace(latkit, tmp_path: Path) -> None:
+    for words in (["device", "list"], ["fit", TARGET], ["device", "add", "x", "--local"]):
+        code, out, err = latkit("-C", tmp_path, *words)
+        assert (code, out) == (2, "")
+        assert "latkit init" in err
+        assert not list(tmp_path.iterdir())
+
+
+def test_words_that_are_no_command(latkit) -> None:
+    for words in (["conquer"], ["collect"], ["collect", TARGET], ["fit", "--nonsense"]):
+        code, out, err = latkit(*words)
+        assert (code, out) == (2, "")
+        assert err
+
+
+def test_the_demo_wants_an_empty_folder(latkit, tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    code, _, err = latkit("demo", tmp_path)
+    assert code == 2
+    assert "empty folder" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
