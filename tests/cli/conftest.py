@@ -55,9 +55,10 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 def call(*words: object) -> None:
     """Runs a command that must succeed, while fixtures are made."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["latkit", *map(str, words)])
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     assert not ended.value.code, words
 
 

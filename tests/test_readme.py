@@ -1,0 +1,75 @@
+"""Every command and every line of Python in the README is run, in the order in which they stand there."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from latkit.spaces import load
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+NEEDS_A_BOARD = "pi4"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = "".join(blocks("sh")).splitlines()
+    return [shlex.split(line) for line in lines if NEEDS_A_BOARD not in line]
+
+
+@pytest.mark.timeout(600)
+def test_every_command_and_the_python_run(tmp_path: Path) -> None:
+    folder, ran = tmp_path, []
+    for words in commands():
+        if words[0] == "cd":
+            folder = folder / words[1]
+            continue
+        assert words[0] == "latkit"
+        run([sys.executable, "-m", *quickened(words)], folder)
+        ran.append(words[1])
+    assert {"init", "device", "collect", "fit", "validate", "search", "predict", "report", "table"} <= set(ran)
+    (python,) = blocks("python")
+    assert "Estimate(seconds=" in run([sys.executable, "-c", python], folder)
+
+
+def quickened(words: list[str]) -> list[str]:
+    """The same command with less work in it, where it is one that takes minutes."""
+    less = {
+        "collect": ["--visits", "2", "--visit-seconds", "0.01", "--networks", "4"],
+        "validate": ["--visits", "2", "--visit-seconds", "0.01"],
+        "search": ["--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"],
+    }
+    return [*words, *less.get(words[1], [])]
+
+
+def run(command: list[str], folder: Path) -> str:
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ.copy())
+    assert ended.returncode == 0, f"{shlex.join(command)}\n{ended.stderr}"
+    return ended.stdout
+
+
+def test_the_space_in_the_readme_is_one(tmp_path: Path) -> None:
+    (text,) = blocks("toml")
+    (tmp_path / "my-space.toml").write_text(text)
+    assert load(str(tmp_path / "my-space.toml")).size == 7**3
+
+
+def test_every_file_that_the_readme_links_to_exists() -> None:
+    root = Path(__file__).parents[1]
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"^make (\S+)", README, re.MULTILINE))
+    assert named == {"demo", "test"}
+    assert all(re.search(rf"^{name}:", makefile, re.MULTILINE) for name in named)
