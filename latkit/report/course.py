@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from latkit.report.figures import BLUE, GREEN, GREY, ORANGE, RED, SCALE, axis, embed, layout, plain
 from latkit.report.html import Html, card, cards, paragraph
 from latkit.report.search_facts import History
+from latkit.report.words import unit_for
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -17,6 +18,7 @@ Rows = Sequence[Mapping[str, Any]]
 def course(history: History, target_s: float) -> Html:
     """Small figures beside one another, all over the epoch."""
     search, training = history.search, history.training
+    unit, per_second = unit_for(target_s)
     warm = sum(bool(row.get("warm_up")) for row in search)
     figures = [
         card(
@@ -27,7 +29,7 @@ def course(history: History, target_s: float) -> Html:
             "Accuracy of the supernet's paths",
             _lines(
                 search,
-                {"weight_accuracy": "images of the weights", "architecture_accuracy": "images of the architecture"},
+                {"weight_accuracy": "trained on", "architecture_accuracy": "unseen by the weights"},
                 "%",
                 100,
                 warm=warm,
@@ -35,7 +37,7 @@ def course(history: History, target_s: float) -> Html:
         ),
         card(
             "Expected latency",
-            _lines(search, {"expected_latency_s": "expected"}, "ms", 1e3, goal=1e3 * target_s, warm=warm),
+            _lines(search, {"expected_latency_s": "expected"}, unit, per_second, goal=per_second * target_s, warm=warm),
         ),
         card(
             "Entropy: 1 undecided, 0 decided",

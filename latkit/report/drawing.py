@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from latkit.ops import Op
 from latkit.report.figures import GREY, ORANGE, PINK, RED, SKY
@@ -16,23 +18,23 @@ OTHER_KERNEL = PINK
 FIXED = "#b9c1ca"
 """The colour of ops that are not mbconv."""
 
-LABEL_WIDTH, GAP, MARGIN = 104, 16, 8
-LEAST_WIDTH, WIDEST_SHARE = 50, 260
-"""A block's width is the first, plus the second times its share of the network's latency."""
+LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
+LEAST_WIDTH, MOST_WIDTH = 50, 860
+"""What a block takes at least, and what the longest row takes where latencies are known."""
 LEAST_HEIGHT, TALLEST = 24, 34
 """Likewise its height, by the square root of its channels."""
 
 
 def draw(placed: Sequence[Placed]) -> Html:
     """The network as SVG. Width grows with a layer's share of the latency where that is known, height with channels."""
-    total_s = sum(layer.seconds or 0.0 for layer in placed)
-    most_channels = max(layer.op.output_shape[0] for layer in placed if len(layer.op.output_shape) == 3)
+    rows_of_layers = stages(list(placed))
+    scale = _Scale.of(rows_of_layers)
     top, width = float(MARGIN), 0.0
     rows: list[Html] = []
-    for stage in stages(list(placed)):
-        height = max(_height(layer.op, most_channels) for layer in stage)
+    for stage in rows_of_layers:
+        height = max(scale.height(layer.op) for layer in stage)
         middle = top + height / 2
-        row, end = _row(stage, middle, total_s, most_channels)
+        row, end = _row(stage, middle, scale)
         rows.append(row)
         width, top = max(width, end), top + height + 30
     legend, legend_end = _legend(placed, top + 12)
@@ -51,36 +53,64 @@ def draw(placed: Sequence[Placed]) -> Html:
     return element("div", svg, class_="scroll")
 
 
-def _height(op: Op, most_channels: int) -> float:
-    shape = op.output_shape
-    channels = shape[0] if len(shape) == 3 else 0
-    return LEAST_HEIGHT + TALLEST * math.sqrt(min(1.0, channels / most_channels))
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From seconds and channels to pixels."""
+
+    total_s: float
+    per_second: float
+    most_channels: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Placed]]) -> Self:
+        """Such that the longest row just takes the width there is."""
+        room = [
+            (MOST_WIDTH - len(row) * (LEAST_WIDTH + GAP)) / seconds for row in rows if (seconds := _seconds_of(row))
+        ]
+        channels = [_channels(layer.op) for row in rows for layer in row]
+        return cls(sum(map(_seconds_of, rows)), max(min(room, default=0.0), 0.0), max(*channels, 1))
+
+    def width(self, layer: Placed) -> float:
+        """Width of a layer's block."""
+        return LEAST_WIDTH + self.per_second * (layer.seconds or 0.0)
+
+    def height(self, op: Op) -> float:
+        """Height of an op's block."""
+        return LEAST_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.most_channels)
 
 
-def _row(stage: Sequence[Placed], middle: float, total_s: float, most_channels: int) -> tuple[Html, float]:
+def _seconds_of(row: Sequence[Placed]) -> float:
+    return sum(layer.seconds or 0.0 for layer in row)
+
+
+def _channels(op: Op) -> int:
+    """Channels of the output; 0 where it is no image."""
+    return op.output_shape[0] if len(op.output_shape) == 3 else 0
+
+
+def _row(stage: Sequence[Placed], middle: float, scale: _Scale) -> tuple[Html, float]:
     """One stage from left to right, and where it ends."""
     x = float(LABEL_WIDTH)
     blocks: list[Html] = []
     for layer in stage:
-        share = (layer.seconds or 0.0) / total_s if total_s else 0.0
-        width = LEAST_WIDTH + WIDEST_SHARE * share
-        blocks.append(_block(layer, x, middle, width, _height(layer.op, most_channels), share))
-        x += width + GAP
+        blocks.append(_block(layer, x, middle, scale))
+        x += scale.width(layer) + GAP
     end = x - GAP
     line = element("line", class_="line", x1=LABEL_WIDTH - 12, x2=f"{end:.1f}", y1=middle, y2=middle)
     label = _text(MARGIN, middle + 4, shape_words(stage[0].op.output_shape), "soft", "start")
     return join([line, label, *blocks]), end
 
 
-def _block(layer: Placed, x: float, middle: float, width: float, height: float, share: float) -> Html:
-    op, top = layer.op, middle - height / 2
+def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
+    op, width, height = layer.op, scale.width(layer), scale.height(layer.op)
+    top = middle - height / 2
     hint = f"{layer.layer}: {op.title}" if layer.layer else op.title
     if layer.seconds is not None and not op.vanishes:
-        hint += f"; {latency(layer.seconds)}, {percent(100 * share)} of all layers"
+        hint += f"; {latency(layer.seconds)}, {percent(100 * layer.seconds / scale.total_s)} of all layers"
     place = {"x": f"{x:.1f}", "y": f"{top:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}", "rx": 5}
     centre = x + width / 2
     if op.vanishes:
-        paper = element("rect", fill="var(--card)", class_="skip", **place)
+        paper = element("rect", class_="skip", **place)
         return element("g", element("title", hint), paper, _text(centre, middle + 4, "skip", "soft"))
     parts = [
         element("title", hint),
@@ -93,7 +123,7 @@ def _block(layer: Placed, x: float, middle: float, width: float, height: float, 
 
 
 def _label(op: Op) -> str:
-    return f"e{op['expansion']}" if op.kind == "mbconv" else op.kind
+    return f"k{op['kernel']} e{op['expansion']}" if op.kind == "mbconv" else op.kind
 
 
 def _colour(op: Op) -> str:
@@ -120,5 +150,5 @@ def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
         box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GREY)
         parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]
         x += 80
-    parts.append(_text(x, middle + 1, "e: expansion", "soft", "start"))
-    return join(parts), x + 80
+    parts.append(_text(x, middle + 1, "k: kernel, e: expansion", "soft", "start"))
+    return join(parts), x + 140

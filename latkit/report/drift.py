@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from latkit.report.figures import BLUE, GREY, RED, axis, embed, layout
 from latkit.report.html import Html, card, join, paragraph
-from latkit.report.words import latency, percent
+from latkit.report.words import latency, percent, unit_for
 from latkit.timing import Visit
 
 
@@ -30,24 +30,25 @@ def drift(visits: Sequence[Visit], reference_s: float | None) -> Html:
 
 def _figure(visits: Sequence[Visit], fastest: np.ndarray, median: np.ndarray, reference_s: float | None) -> Html:
     moments = [datetime.fromtimestamp(visit.started_at, UTC).replace(tzinfo=None) for visit in visits]
+    unit, per_second = unit_for(float(fastest.min()))
     figure = go.Figure(
         layout=layout(
             280,
             xaxis=axis("time (UTC)", type="date"),
-            yaxis=axis("ms", rangemode="tozero"),
+            yaxis=axis(unit),
         )
     )
     for name, values, colour in (("median run of a visit", median, GREY), ("fastest run of a visit", fastest, BLUE)):
         figure.add_scatter(
             x=moments,
-            y=1e3 * values,
+            y=per_second * values,
             mode="markers",
             name=name,
             marker={"size": 5, "color": colour, "opacity": 0.75},
-            hovertemplate="%{y:.4f} ms<extra></extra>",
+            hovertemplate="%{y:.4g}<extra></extra>",
         )
     if reference_s is not None:
-        figure.add_hline(y=1e3 * reference_s, line={"color": RED, "dash": "dot", "width": 1.5})
+        figure.add_hline(y=per_second * reference_s, line={"color": RED, "dash": "dot", "width": 1.5})
         # a line across the plot has no entry in the legend of its own
         figure.add_scatter(
             x=[None], y=[None], mode="lines", name="counted as quiet", line={"color": RED, "dash": "dot", "width": 1.5}

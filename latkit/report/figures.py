@@ -22,7 +22,7 @@ BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = (
 """Okabe and Ito's colours, which most colour-blind readers tell apart, and a grey that shows on light and dark."""
 
 SCALE = "Viridis"
-"""The scale of every heat map."""
+"""The scale of probabilities."""
 
 
 def plain(text: object) -> str:
@@ -33,7 +33,7 @@ def plain(text: object) -> str:
 def axis(title: str = "", **changes: object) -> dict[str, Any]:
     """An axis with a thin grid."""
     return {
-        "title": {"text": title, "standoff": 8},
+        **({"title": {"text": title, "standoff": 8}} if title else {}),
         "gridcolor": "rgba(138,148,160,.25)",
         "zeroline": False,
         "automargin": True,
@@ -64,5 +64,9 @@ def embed(figure: Any) -> Html:
 
 
 def plotly_script() -> Html:
-    """plotly.js itself, to stand on the page once."""
-    return Html(f"<script>{get_plotlyjs()}</script>")
+    """plotly.js itself, to stand on the page once.
+
+    Figures are drawn while the page is still being read; once it is whole, they are fitted to the final width.
+    """
+    fit = "addEventListener('load', () => dispatchEvent(new Event('resize')));"
+    return Html(f"<script>{get_plotlyjs()}</script><script>{fit}</script>")

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 
 from latkit.ops import Op, Value
-from latkit.report.figures import SCALE, axis, embed, layout
+from latkit.report.figures import axis, embed, layout
 from latkit.report.html import Html, card, cards, element, join, paragraph, table
 from latkit.report.words import digits, latency, shape_words
 from latkit.timing import Estimate
 
 AXES = ("kernel", "expansion")
 """What a heat map is drawn over; ops that agree in everything else stand in the same place."""
+
+HEAT = ("#fff3cf", "#fdd68a", "#f9a65a", "#e8714a")
+"""From fast to slow: light enough that dark figures can be read on all of it."""
 
 MOST_ROWS = 40
 """How many of the ops without a map are listed."""
@@ -98,15 +100,16 @@ def _map(place: Place, least: float, most: float) -> Html:
             z=[[None if cell is None else _log(cell) for cell in row] for row in grid],
             text=[["" if cell is None else digits(1e6 * cell) for cell in row] for row in grid],
             texttemplate="%{text}",
+            textfont={"color": "#10202e"},
             hovertemplate="%{x} %{y}: %{text} µs<extra></extra>",
-            colorscale=SCALE,
+            colorscale=list(HEAT),
             zmin=_log(least),
             zmax=_log(most),
             showscale=False,
             xgap=2,
             ygap=2,
         ),
-        layout(34 + 36 * len(expansions), xaxis=axis(showgrid=False), yaxis=axis(showgrid=False)),
+        layout(30 + 38 * len(expansions), xaxis=axis(showgrid=False), yaxis=axis(showgrid=False)),
     )
     figure.update_layout(margin={"l": 4, "r": 4, "t": 4, "b": 4})
     return embed(figure)
@@ -114,8 +117,7 @@ def _map(place: Place, least: float, most: float) -> Html:
 
 def _scale(least: float, most: float) -> Html:
     """The scale of colours with its two ends."""
-    colours = ", ".join(sample_colorscale(SCALE, 9))
-    ramp = element("i", style=f"background: linear-gradient(90deg, {colours})")
+    ramp = element("i", style=f"background: linear-gradient(90deg, {', '.join(HEAT)})")
     return element("div", latency(least), ramp, latency(most), class_="scale")
 
 

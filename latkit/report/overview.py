@@ -13,7 +13,7 @@ from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
-from latkit.report.words import ABSENT, latency, milliseconds, percent
+from latkit.report.words import ABSENT, latency, percent
 from latkit.workspace import Workspace
 
 Key = TypeVar("Key")
@@ -107,6 +107,6 @@ def _search_row(known: SearchFacts) -> tuple[object, ...]:
         known.recipe.space,
         latency(known.recipe.target_latency_s),
         latency(result.predicted_latency_s) if result else "not finished",
-        milliseconds(measured.measured_ms) if measured else "not measured",
+        latency(measured.measured_ms / 1e3) if measured else "not measured",
         f"{100 * result.accuracy:.1f} %" if result else ABSENT,
     )

@@ -7,7 +7,7 @@ from latkit.report.drawing import draw
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
-from latkit.report.words import ABSENT, count, latency, millions, milliseconds, percent
+from latkit.report.words import ABSENT, count, latency, millions, percent
 from latkit.validate import NetworkResult
 
 
@@ -33,7 +33,7 @@ def headline(known: SearchFacts) -> dict[str, object]:
     return {
         "target latency": latency(known.recipe.target_latency_s),
         "predicted": latency(result.predicted_latency_s) if result else None,
-        "measured": milliseconds(measured.measured_ms) if measured else None,
+        "measured": latency(measured.measured_ms / 1e3) if measured else None,
         "accuracy on test images": f"{100 * result.accuracy:.1f} %" if result else None,
         "MACs": millions(result.macs) if result else None,
         "parameters": millions(result.parameters) if result else None,
@@ -65,9 +65,9 @@ def _facts(known: SearchFacts) -> Html:
 def _measurement(measured: NetworkResult) -> str:
     """Two measurements beside the prediction of the same network."""
     return (
-        f"{milliseconds(measured.first_ms)} and {milliseconds(measured.second_ms)}; predicted "
-        f"{milliseconds(measured.predicted_ms)}, 90 % interval {milliseconds(measured.low_ms)} to "
-        f"{milliseconds(measured.high_ms)}: {percent(measured.error_percent, signed=True)}"
+        f"{latency(measured.first_ms / 1e3)} and {latency(measured.second_ms / 1e3)}; predicted "
+        f"{latency(measured.predicted_ms / 1e3)}, 90 % interval {latency(measured.low_ms / 1e3)} to "
+        f"{latency(measured.high_ms / 1e3)}: {percent(measured.error_percent, signed=True)}"
     )
 
 

@@ -25,7 +25,7 @@ h1 { font-size: 28px; line-height: 1.2; letter-spacing: -.02em; margin: 0; overf
 h2 { font-size: 21px; letter-spacing: -.01em; margin: 44px 0 12px; overflow-wrap: anywhere; }
 h3 { font-size: 16px; margin: 30px 0 8px; }
 h4 { font-size: 14px; margin: 20px 0 6px; color: var(--soft); }
-p { margin: 6px 0 12px; max-width: 78ch; }
+p { margin: 6px 0 12px; max-width: 92ch; }
 a { color: var(--accent); }
 nav { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 16px; }
 nav a {
@@ -38,13 +38,13 @@ section.subject { border-top: 1px solid var(--line); margin-top: 48px; }
   background: var(--warn-paper); color: var(--warn); border-radius: 8px; padding: 9px 14px; max-width: none;
   overflow-wrap: anywhere;
 }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(138px, 1fr)); gap: 10px; margin: 14px 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(138px, 1fr)); gap: 10px; margin: 14px 0; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 11px 14px; }
 .tile b {
   display: block; font-size: 20px; line-height: 1.3; letter-spacing: -.01em; font-variant-numeric: tabular-nums;
 }
 .tile span { color: var(--soft); font-size: 12.5px; line-height: 1.35; display: block; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 330px), 1fr)); gap: 12px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); gap: 12px; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr)); gap: 12px; }
 figure, .sheet {
   background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; margin: 0 0 12px;
@@ -78,7 +78,7 @@ svg.net text { font: 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", sans
 svg.net text.on { fill: #10202e; font-weight: 600; }
 svg.net text.soft { fill: var(--soft); font-size: 11px; }
 svg.net .line { stroke: var(--soft); stroke-width: 1.5; fill: none; }
-svg.net .skip { stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 4 3; fill: none; }
+svg.net .skip { stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 4 3; fill: var(--card); }
 .js-plotly-plot .xtick text, .js-plotly-plot .ytick text, .js-plotly-plot .g-xtitle text,
 .js-plotly-plot .g-ytitle text, .js-plotly-plot .legendtext, .js-plotly-plot .annotation-text {
   fill: var(--soft) !important;
@@ -92,5 +92,6 @@ footer { color: var(--soft); font-size: 13px; padding-top: 40px; padding-bottom:
   .tiles { grid-template-columns: 1fr 1fr; }
   .maps { grid-template-columns: 1fr 1fr; }
   th, td { padding: 6px 10px; }
+  td.word { min-width: 128px; } td.word + td.word { min-width: 240px; }
 }
 """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 
 from latkit.devices import Device
 from latkit.devices.describe import describe
 from latkit.measurements.quality import preempted_share
 from latkit.models import LatencyModel
-from latkit.ops import Network, Op
+from latkit.ops import Network
 from latkit.report.drift import drift
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.ops import ops_section
@@ -55,7 +56,13 @@ def _device(known: TargetFacts) -> Html:
 
 def device_card(device: Device) -> Html:
     """What a device is, and since when it is registered."""
-    return facts({"name": device.name, **describe(device), "registered": device.added_at})
+    return facts(
+        {
+            "name": device.name,
+            **describe(device),
+            "registered": moment(datetime.fromisoformat(device.added_at).timestamp()),
+        }
+    )
 
 
 def _measured(known: TargetFacts) -> Html:
@@ -63,12 +70,11 @@ def _measured(known: TargetFacts) -> Html:
     runs = sum(len(visit.wall_ns) for visit in visits)
     plans = sorted({f"{m.plan.visits} visits of {m.plan.visit_s:g} s" for m in known.measurements})
     setups = list(dict.fromkeys(m.setup for m in known.measurements))
-    subjects = [m.subject for m in known.selection.used]
+    networks = [m for m in known.selection.used if isinstance(m.subject, Network)]
     seen = [m.subject for m in known.measurements if m.role == "validation"]
     preempted = [preempted_share(measurement) for measurement in known.measurements]
     values = {
-        "used to fit": f"{count(sum(isinstance(s, Op) for s in subjects), 'op')}, "
-        f"{count(sum(isinstance(s, Network) for s in subjects), 'network')}",
+        "used to fit": f"{count(len(known.ops), 'op')}, {count(len(networks), 'network')}",
         "used to validate": count(len(set(seen)), "network"),
         "samples": f"{count(runs, 'run')} in {count(len(visits), 'visit')}",
         "timing plan": "; ".join(plans),

@@ -12,7 +12,7 @@ from scipy import stats
 from latkit.ops import Network
 from latkit.report.figures import BLUE, GREY, ORANGE, axis, embed, layout, plain
 from latkit.report.html import Html, card, element, join, notice, paragraph, table
-from latkit.report.words import ABSENT, composition, digits, milliseconds, percent, short
+from latkit.report.words import ABSENT, composition, latency, percent, unit_for
 from latkit.validate import NetworkResult, Validation
 
 Floats = NDArray[np.float64]
@@ -58,15 +58,15 @@ def _figures(validation: Validation) -> Html:
         ),
         (
             "root mean square error",
-            milliseconds(validation.rmse_ms),
-            milliseconds(float(np.sqrt(np.mean((first - second) ** 2)))),
+            latency(validation.rmse_ms / 1e3),
+            latency(float(np.sqrt(np.mean((first - second) ** 2))) / 1e3),
         ),
         ("within 5 %", _share(validation.within_5_percent), _share(100 * float(np.mean(apart <= 0.05)))),
         ("within 10 %", _share(validation.within_10_percent), _share(100 * float(np.mean(apart <= 0.1)))),
         ("inside the 90 % interval", _share(validation.interval_coverage_percent), ABSENT),
         ("rank correlation (Spearman)", _rank(validation.spearman), _correlation(stats.spearmanr, first, second)),
         ("rank correlation (Kendall)", _rank(validation.kendall), _correlation(stats.kendalltau, first, second)),
-        ("mean latency", milliseconds(validation.mean_latency_ms), ABSENT),
+        ("mean latency", latency(validation.mean_latency_ms / 1e3), ABSENT),
     ]
     return table(("", "model", "measured again"), again)
 
@@ -89,16 +89,18 @@ def _correlation(method: Callable[[Floats, Floats], object], first: Floats, seco
 def _scatter(validation: Validation) -> Html:
     """Networks as points with their prediction intervals, the diagonal, and the repeatability band about it."""
     results = validation.results
-    measured = [row.measured_ms for row in results]
-    bounds = [*measured, *(row.low_ms for row in results), *(row.high_ms for row in results)]
+    unit, per_second = unit_for(validation.mean_latency_ms / 1e3)
+    factor = per_second / 1e3
+    measured = [factor * row.measured_ms for row in results]
+    bounds = [*measured, *(factor * row.low_ms for row in results), *(factor * row.high_ms for row in results)]
     margin = 0.04 * (max(bounds) - min(bounds)) or 0.04 * max(bounds)
     low, high = min(bounds) - margin, max(bounds) + margin
     band = validation.repeatability_mape_percent / 100
     figure = go.Figure(
         layout=layout(
             420,
-            xaxis=axis("measured, ms", range=[low, high]),
-            yaxis=axis("predicted, ms", range=[low, high]),
+            xaxis=axis(f"measured, {unit}", range=[low, high]),
+            yaxis=axis(f"predicted, {unit}", range=[low, high]),
         )
     )
     figure.add_scatter(
@@ -107,30 +109,43 @@ def _scatter(validation: Validation) -> Html:
         fill="toself",
         mode="lines",
         line={"width": 0},
-        fillcolor="rgba(230,159,0,.30)",
+        fillcolor="rgba(230,159,0,.38)",
         name=f"repeatability ±{percent(100 * band)}",
         hoverinfo="skip",
     )
     figure.add_scatter(
-        x=[low, high], y=[low, high], mode="lines", name="equal", line={"color": ORANGE, "width": 1}, hoverinfo="skip"
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        name="equal",
+        line={"color": GREY, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
     )
     figure.add_scatter(
         x=measured,
-        y=[row.predicted_ms for row in results],
+        y=[factor * row.predicted_ms for row in results],
         mode="markers",
         name="network, with 90 % interval",
         marker={"size": 8, "color": BLUE, "line": {"width": 1, "color": "white"}},
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [row.high_ms - row.predicted_ms for row in results],
-            "arrayminus": [row.predicted_ms - row.low_ms for row in results],
+            "array": [factor * (row.high_ms - row.predicted_ms) for row in results],
+            "arrayminus": [factor * (row.predicted_ms - row.low_ms) for row in results],
             "color": GREY,
             "thickness": 1,
             "width": 3,
         },
+        # from one of the two measurements to the other
+        error_x={
+            "type": "data",
+            "array": [factor * abs(row.first_ms - row.second_ms) / 2 for row in results],
+            "color": ORANGE,
+            "thickness": 2,
+            "width": 0,
+        },
         text=[f"{plain(row.name)}: {percent(row.error_percent, signed=True)}" for row in results],
-        hovertemplate="%{text}<br>measured %{x:.4g} ms, predicted %{y:.4g} ms<extra></extra>",
+        hovertemplate="%{text}<br>measured %{x:.4g}, predicted %{y:.4g}<extra></extra>",
     )
     return embed(figure)
 
@@ -140,8 +155,8 @@ def _worst(results: Sequence[NetworkResult], networks: Mapping[str, Network]) ->
         (
             row.name,
             composition(networks[row.key]) if row.key in networks else " ".join(map(str, row.architecture)),
-            milliseconds(row.predicted_ms),
-            milliseconds(row.measured_ms),
+            latency(row.predicted_ms / 1e3, 4),
+            latency(row.measured_ms / 1e3, 4),
             percent(row.error_percent, signed=True),
             percent(100 * abs(row.first_ms - row.second_ms) / row.measured_ms),
         )
@@ -163,10 +178,7 @@ def _suspects(results: Sequence[NetworkResult], networks: Mapping[str, Network])
     if not found:
         return paragraph("Too few networks to tell which ops go with the errors.")
     found.sort(key=lambda row: -abs(row[0]))
-    rows = [
-        (f"{short(op)} at {op.title}", percent(difference, signed=True), digits(count))
-        for difference, op, count in found[:5]
-    ]
+    rows = [(op.title, percent(difference, signed=True), count) for difference, op, count in found[:5]]
     return join(
         [
             element("h4", "Ops that go with the errors"),

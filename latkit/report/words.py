@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 from latkit.ops import Network, Op, Shape
@@ -9,23 +10,24 @@ from latkit.ops import Network, Op, Shape
 ABSENT = "–"
 
 
-def latency(seconds: float) -> str:
-    """Seconds with three digits, in the unit that suits them."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if abs(seconds) >= size:
-            return f"{digits(seconds / size)} {unit}"
-    return f"{digits(seconds / 1e-6)} µs"
+def unit_for(seconds: float) -> tuple[str, float]:
+    """The unit that suits so many seconds, and how many of it make a second."""
+    units = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
+    return next((one for one in units if abs(seconds) * one[1] >= 1), units[-1])
 
 
-def milliseconds(value: float) -> str:
-    """Milliseconds as they are, with three digits."""
-    return f"{digits(value)} ms"
+def latency(seconds: float, count: int = 3) -> str:
+    """Seconds with so many digits, in the unit that suits them."""
+    unit, per_second = unit_for(seconds)
+    return f"{digits(seconds * per_second, count)} {unit}"
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A number with so many digits and never in powers of ten, where that is possible."""
-    shown = f"{value:.{count}g}"
-    return f"{value:,.0f}" if "e+" in shown or abs(value) >= 10**count else shown
+    """A number with so many digits, never as a power of ten."""
+    if value == 0:
+        return "0"
+    places = count - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:,.{min(max(places, 0), 9)}f}"
 
 
 def percent(value: float | None, signed: bool = False) -> str:
@@ -33,7 +35,8 @@ def percent(value: float | None, signed: bool = False) -> str:
     if value is None:
         return ABSENT
     places = 2 if abs(value) < 10 else 1
-    return f"{value:+.{places}f} %" if signed else f"{value:.{places}f} %"
+    shown = f"{value:+.{places}f} %" if signed else f"{value:.{places}f} %"
+    return shown.replace("-", "−")
 
 
 def count(number: int, noun: str) -> str:
