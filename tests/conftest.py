@@ -80,7 +80,9 @@ def write_server(server: Sshd) -> None:
     (server.folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{server.port}\nHostKey {server.host_key}\nPidFile none\nUsePAM no\nStrictModes no\n"
         f"AuthorizedKeysFile {server.key}.pub\nPermitRootLogin yes\nPasswordAuthentication no\n"
-        f"KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\nSetEnv HOME={server.home}\n"
+        f"KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n"
+        # an empty home; no way out to the internet, whatever a command tries
+        f"SetEnv HOME={server.home} http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 PIP_NO_INDEX=1\n"
     )
     public = server.host_key.with_suffix(".pub").read_text()
     server.known_hosts.write_text(f"# the server of the tests\n[127.0.0.1]:{server.port} {public}")

@@ -123,17 +123,25 @@ class Session:
     def _handle(self, artefact: Artefact, keep: str = "") -> Answer:
         """The agent's answer to loading the artefact, which is now the most recently used."""
         if artefact.sha256 not in self._loaded:
-            self._push(artefact)
-            self._make_room(artefact.path.stat().st_size, keep)
-            self._loaded[artefact.sha256] = self._ask_to_load(artefact)
-            self._sizes[artefact.sha256] = artefact.path.stat().st_size
+            size_bytes = artefact.path.stat().st_size
+            self._make_room(size_bytes, keep)
+            self._loaded[artefact.sha256] = self._push_and_load(artefact)
+            self._sizes[artefact.sha256] = size_bytes
         self._loaded.move_to_end(artefact.sha256)
         return self._loaded[artefact.sha256]
 
-    def _push(self, artefact: Artefact) -> None:
-        if artefact.sha256 not in self._present:
-            self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
-            self._present.add(artefact.sha256)
+    def _push_and_load(self, artefact: Artefact) -> Answer:
+        """Load what is on the device; push it before if it is not there, or turns out to be damaged."""
+        if artefact.sha256 in self._present:
+            try:
+                return self._ask_to_load(artefact)
+            except AgentError as error:
+                if error.kind not in ("missing-file", "hash-mismatch"):
+                    raise
+        self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
+        answer = self._ask_to_load(artefact)
+        self._present.add(artefact.sha256)
+        return answer
 
     def _ask_to_load(self, artefact: Artefact) -> Answer:
         target = self.target
@@ -148,8 +156,6 @@ class Session:
                 batch=target.batch,
             )
         except AgentError as error:
-            if error.kind in ("missing-file", "hash-mismatch"):
-                self._present.discard(artefact.sha256)
             if error.kind == "runtime-missing":
                 raise _missing(self.device, target.runtime) from error
             raise

@@ -278,7 +278,7 @@ class TestSshRefusals:
     def test_a_revoked_host_key(self, sshd, tmp_path: Path) -> None:
         known, public = tmp_path / "known_hosts", sshd.host_key.with_suffix(".pub").read_text()
         known.write_text(f"[127.0.0.1]:{sshd.port} {public}@revoked * {public}")
-        with pytest.raises(HostKeyError, match="revoked by .* line 2"):
+        with pytest.raises(HostKeyError, match=r"revoked by .* line 2"):
             connect(Ssh(host="board", config=str(sshd.write_config(tmp_path / "config", known))))
 
     def test_a_key_that_is_not_let_in(self, sshd, tmp_path: Path) -> None:

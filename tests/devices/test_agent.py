@@ -1,0 +1,271 @@
+"""Any agent keeps the protocol of docs/agent-protocol.md, however it is started."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.transports import Local, Ssh, Stream, connect
+from latkit.errors import DeadlineExceeded, DeviceGone
+
+LONG = {"visit_s": 2.6, "visit_runs": 10**9}
+
+
+class Talk:
+    """A conversation at the level of lines."""
+
+    def __init__(self, stream: Stream, models: Path) -> None:
+        self.stream = stream
+        self.models = models
+        self.heartbeats = 0
+        self.asked = 0
+
+    def say(self, request: str, **fields: object) -> int:
+        self.asked += 1
+        self.stream.write_line(json.dumps({"id": self.asked, "request": request, **fields}).encode())
+        return self.asked
+
+    def hear(self, timeout_s: float = 30) -> dict:
+        while True:
+            message = json.loads(self.stream.read_line(timeout_s))
+            if "heartbeat" not in message:
+                return message
+            self.heartbeats += 1
+
+    def ask(self, request: str, **fields: object) -> dict:
+        number = self.say(request, **fields)
+        message = self.hear()
+        assert message["id"] == number
+        return message.get("result", message)
+
+    def kind(self, request: str, **fields: object) -> str:
+        """Kind of the error that the request is answered with."""
+        error = self.ask(request, **fields)["error"]
+        assert set(error) == {"kind", "message"}
+        assert error["message"]
+        return error["kind"]
+
+    def put(self, artefact) -> str:
+        self.models.mkdir(exist_ok=True)
+        shutil.copy(artefact.path, self.models / artefact.sha256)
+        return artefact.sha256
+
+    def load(self, artefact, **fields: object) -> dict:
+        words = {"runtime": "onnxruntime", "threads": 1, "precision": "fp32", "batch": 1, **fields}
+        return self.ask("load", sha256=self.put(artefact), **words)
+
+
+class AgentConformance:
+    """What any agent must do. Each kind supplies the fixture `talk`: an agent started, no word said yet."""
+
+    def test_hello(self, talk: Talk) -> None:
+        answer = talk.ask("hello", protocol=PROTOCOL)
+        assert answer["protocol"] == PROTOCOL
+        assert answer["agent"]
+
+    @pytest.mark.parametrize("protocol", [PROTOCOL + 1, 0, "1", None])
+    def test_another_protocol_is_refused(self, talk: Talk, protocol: object) -> None:
+        assert talk.kind("hello", protocol=protocol) == "protocol"
+
+    def test_probe(self, talk: Talk) -> None:
+        answer = talk.ask("probe")
+        facts = answer["facts"]
+        assert facts["memory_bytes"] > 2**20
+        assert len(facts["cores"]) >= 1
+        assert all(facts[name] for name in ("model", "architecture", "os", "kernel"))
+        assert answer["runtimes"]["onnxruntime"].startswith("onnxruntime ")
+        assert not set(answer["runtimes"]) & set(answer["absent"])
+
+    def test_conditions(self, talk: Talk) -> None:
+        answer = talk.ask("conditions")
+        assert {"load1", "free_memory_bytes", "free_disk_bytes", "affinity", "monotonic_s", "unix_s"} <= set(answer)
+
+    def test_files(self, talk: Talk, make_model) -> None:
+        assert talk.ask("files") == {"sha256": []}
+        sha256 = talk.put(make_model())
+        assert talk.ask("files") == {"sha256": [sha256]}
+
+    @pytest.mark.parametrize("line", [b"garbage", b"", b"[1]", b"\xff\xfe", b"1e999999", b"[" * 50_000, b'{"id": 1'])
+    def test_a_line_that_is_no_request(self, talk: Talk, line: bytes) -> None:
+        talk.stream.write_line(line)
+        message = talk.hear()
+        assert message["id"] is None
+        assert message["error"]["kind"] == "garbage"
+        assert talk.ask("hello", protocol=PROTOCOL)["protocol"] == PROTOCOL
+
+    def test_an_unknown_request(self, talk: Talk) -> None:
+        assert talk.kind("dance") == "unknown-request"
+        assert talk.kind(None) == "unknown-request"  # type: ignore[arg-type]
+
+    def test_a_visit(self, talk: Talk, make_model) -> None:
+        subject, reference = talk.load(make_model(64, 8)), talk.load(make_model(8))
+        assert subject["delegate"] == "CPUExecutionProvider"
+        assert subject["runtime_version"].startswith("onnxruntime ")
+        assert [(item["shape"], item["dtype"]) for item in subject["inputs"]] == [([1, 64], "float32")]
+        handles = {"handle": subject["handle"], "reference": reference["handle"]}
+        answer = talk.ask("time", **handles, visit_s=5, visit_runs=25)
+        assert len(answer["wall_ns"]) == len(answer["cpu_ns"]) == len(answer["preemptions"]) == 25
+        assert len(answer["reference_wall_ns"]) == len(answer["reference_cpu_ns"]) >= 3
+        assert all(type(n) is int and n > 0 for n in answer["wall_ns"] + answer["reference_wall_ns"])
+        assert all(type(n) is int and n >= 0 for n in answer["cpu_ns"] + answer["preemptions"])
+        assert answer["turn"]["subject_runs"] == 10
+        brief = talk.ask("time", **handles, visit_s=0.001, visit_runs=10**6)
+        assert 1 <= len(brief["wall_ns"]) < 10_000
+
+    def test_a_free_batch_is_filled_in(self, talk: Talk, make_model) -> None:
+        assert talk.load(make_model(batch="n"), batch=3)["inputs"][0]["shape"] == [3, 16]
+
+    def test_unload(self, talk: Talk, make_model) -> None:
+        handle = talk.load(make_model())["handle"]
+        assert talk.ask("unload", handle=handle) == {}
+        assert talk.kind("unload", handle=handle) == "no-such-handle"
+        assert talk.kind("time", handle=handle, reference=handle, visit_s=1, visit_runs=1) == "no-such-handle"
+        assert talk.load(make_model())["handle"] != handle
+
+    def test_models_that_cannot_be_loaded(self, talk: Talk, make_model) -> None:
+        words = {"runtime": "onnxruntime", "threads": 1}
+        assert talk.kind("load", sha256="0" * 64, **words) == "missing-file"
+        assert talk.kind("load", sha256="../../etc/passwd", **words) == "bad-request"
+        artefact = make_model()
+        content = artefact.path.read_bytes()
+        (talk.models / artefact.sha256).write_bytes(content[:-1])
+        assert talk.kind("load", sha256=artefact.sha256, **words) == "hash-mismatch"
+        assert talk.ask("files") == {"sha256": []}
+        for foreign in (b"no model at all", b"", content[: len(content) // 2]):
+            sha256 = hashlib.sha256(foreign).hexdigest()
+            (talk.models / sha256).write_bytes(foreign)
+            assert talk.kind("load", sha256=sha256, **words) == "bad-model"
+        assert talk.load(artefact)["handle"]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"threads": 0}, {"threads": "1"}, {"threads": True}, {"runtime": "abacus"}, {"runtime": None}]
+    )
+    def test_wrong_fields_of_load(self, talk: Talk, make_model, wrong: dict) -> None:
+        assert talk.load(make_model(), **wrong)["error"]["kind"] == "bad-request"
+
+    @pytest.mark.parametrize("wrong", [{"visit_s": -1}, {"visit_s": "1"}, {"visit_runs": 0}, {"visit_runs": 1.5}])
+    def test_wrong_fields_of_time(self, talk: Talk, make_model, wrong: dict) -> None:
+        handle = talk.load(make_model())["handle"]
+        words = {"visit_s": 1, "visit_runs": 1, **wrong}
+        assert talk.kind("time", handle=handle, reference=handle, **words) == "bad-request"
+
+    def test_a_heartbeat_while_at_work_and_none_after(self, talk: Talk, make_model) -> None:
+        handle = talk.load(make_model())["handle"]
+        talk.heartbeats = 0
+        talk.ask("time", handle=handle, reference=handle, **LONG)
+        assert 1 <= talk.heartbeats <= 3
+        time.sleep(1.3)
+        talk.ask("conditions")
+        assert talk.heartbeats <= 3
+
+    def test_requests_are_answered_in_order(self, talk: Talk) -> None:
+        numbers = [talk.say("conditions"), talk.say("files"), talk.say("dance")]
+        assert [talk.hear()["id"] for _ in numbers] == numbers
+
+    def test_quit(self, talk: Talk) -> None:
+        assert talk.ask("quit") == {}
+        with pytest.raises(DeviceGone):
+            talk.stream.read_line(10)
+
+    @pytest.mark.parametrize("busy", [False, True])
+    def test_the_end_of_stdin_is_its_end(self, talk: Talk, make_model, busy: bool) -> None:
+        handle = talk.load(make_model())["handle"]
+        if busy:
+            talk.say("time", handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
+        begin = time.monotonic()
+        talk.stream.close_input()
+        with pytest.raises(DeviceGone):
+            talk.hear()
+        assert time.monotonic() - begin < 10
+
+
+class TestPythonAgent(AgentConformance):
+    @pytest.fixture
+    def talk(self, tmp_path: Path) -> Iterator[Talk]:
+        models = tmp_path / "models"
+        with connect(Local()) as transport:
+            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+
+    def test_prints_of_a_runtime_do_not_disturb(self, tmp_path: Path) -> None:
+        code = (
+            "import importlib.util, os, sys\n"
+            "spec = importlib.util.spec_from_file_location('latkit_agent', sys.argv.pop(1))\n"
+            "agent = importlib.util.module_from_spec(spec); sys.modules['latkit_agent'] = agent\n"
+            "spec.loader.exec_module(agent)\n"
+            "plain = agent.Agent.files\n"
+            "def noisy(self, request):\n"
+            "    print('a stray word', flush=True); os.write(1, b'and one of C'); os.system('echo and a child')\n"
+            "    return plain(self, request)\n"
+            "agent.Agent.files = noisy\n"
+            "agent.main()\n"
+        )
+        with connect(Local()) as transport:
+            command = [sys.executable, "-u", "-c", code, str(AGENT_FILE), "--models", str(tmp_path / "models")]
+            talk = Talk(transport.start(command), tmp_path / "models")
+            assert talk.ask("files") == {"sha256": []}
+            assert talk.ask("files") == {"sha256": []}
+            assert "a stray word" in talk.stream.stderr_tail()
+
+    def test_stopped_it_has_no_heartbeat(self, talk: Talk, make_model) -> None:
+        handle = talk.load(make_model())["handle"]
+        talk.say("time", handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
+        assert "heartbeat" in json.loads(talk.stream.read_line(10))
+        pid = talk.stream._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.1)
+        with pytest.raises(DeadlineExceeded):  # one heartbeat may have been on its way
+            talk.hear(2.5)
+
+    def test_its_file_stands_alone(self) -> None:
+        tree = ast.parse(AGENT_FILE.read_text(), feature_version=(3, 8))
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+        names |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom)}
+        foreign = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+        assert foreign == {"numpy", "onnxruntime", "torch", "ai_edge_litert", "tflite_runtime"}
+
+
+class TestPythonAgentOverSsh(AgentConformance):
+    @pytest.fixture
+    def talk(self, sshd, tmp_path: Path) -> Iterator[Talk]:
+        models = tmp_path / "models"
+        with connect(Ssh(host="board", config=str(sshd.config))) as transport:
+            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+
+
+class TestBarePython:
+    """A device with no runtime, not even numpy, still tells what it is."""
+
+    @pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
+    def test_old_and_new_interpreters(self, version: str, tmp_path: Path) -> None:
+        python = shutil.which(f"python{version}")
+        if not python or subprocess.run([python, "-c", ""], capture_output=True).returncode:
+            pytest.skip(f"python{version} is not installed")
+        self.converse([python, "-I", "-S"], tmp_path)
+
+    def test_without_site_packages(self, tmp_path: Path) -> None:
+        self.converse([sys.executable, "-I", "-S"], tmp_path)
+
+    def converse(self, python: list[str], tmp_path: Path) -> None:
+        models = tmp_path / "models"
+        with connect(Local()) as transport:
+            talk = Talk(transport.start([*python, "-u", str(AGENT_FILE), "--models", str(models)]), models)
+            assert talk.ask("hello", protocol=PROTOCOL)["protocol"] == PROTOCOL
+            assert talk.ask("probe")["facts"]["cores"]
+            assert talk.ask("conditions")["free_memory_bytes"] > 0
+            (models / hashlib.sha256(b"x").hexdigest()).write_bytes(b"x")
+            words = {"sha256": hashlib.sha256(b"x").hexdigest(), "runtime": "onnxruntime", "threads": 1}
+            assert talk.kind("load", **words) == "runtime-missing"
+            assert talk.ask("quit") == {}
