@@ -55,13 +55,19 @@ class Link:
         self._asked += 1
         line = json.dumps({"id": self._asked, "request": request, **fields}).encode()
         try:
-            self._stream.write_line(line)
+            self._send(request, line)
             return self._answer(request, deadline_s, silence_s)
         except AgentError:
             raise
         except BaseException:  # also an interrupt: the answer still to come would be taken for the next one's
             self.close()
             raise
+
+    def _send(self, request: str, line: bytes) -> None:
+        try:
+            self._stream.write_line(line)
+        except DeviceGone as error:
+            raise DeviceGone(f"{self._device}: the agent died before {request!r}: {error}") from error
 
     def _answer(self, request: str, deadline_s: float, silence_s: float) -> Answer:
         deadline = time.monotonic() + deadline_s

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.devices import (
+    Check,
     Core,
     Device,
     Facts,
@@ -177,26 +178,14 @@ class TestFolder:
 
 
 class TestDoctor:
-    def test_a_device_that_is_well(self, tmp_path: Path) -> None:
-        device = add_device(tmp_path, "me", Local(), agent_folder=str(tmp_path / "agent"))
-        checks = {check.name: check for check in examine(device)}
-        assert list(checks) == [
-            *("reachable", "python", "agent", "clock", "date", "governor", "load", "disk", "memory"),
-            *("runtimes", "facts"),
-        ]
-        assert all(checks[name].ok for name in ("reachable", "python", "agent", "clock", "date", "runtimes", "facts"))
-        assert all(check.ok or check.remedy for check in checks.values())
-        other = device.model_copy(
-            update={
-                "facts": device.facts.model_copy(update={"model": "Another"}),
-                "runtimes": {"onnxruntime": "onnxruntime 0.1"},
-            }
-        )
-        changed = {check.name: check for check in examine(other)}
-        assert changed["facts"].ok is False
-        assert "model was Another, is" in changed["facts"].found
-        assert changed["runtimes"].ok is False
-        assert "was onnxruntime 0.1, is onnxruntime" in changed["runtimes"].found
+    def test_a_device_that_has_changed(self, board: Device, tmp_path: Path) -> None:
+        fields: dict[str, object] = {"transport": Local(), "python": sys.executable, "folder": str(tmp_path / "agent")}
+        fields["runtimes"] = {"onnxruntime": "onnxruntime 0.1"}
+        checks = {check.name: check for check in examine(board.model_copy(update=fields))}
+        assert checks["facts"].ok is False
+        assert "model was A board, is" in checks["facts"].found
+        assert checks["runtimes"].ok is False
+        assert "was onnxruntime 0.1, is onnxruntime" in checks["runtimes"].found
 
     def test_a_device_that_is_off(self, tmp_path: Path, board: Device) -> None:
         (tmp_path / "config").touch()
@@ -255,9 +244,19 @@ class TestInstall:
         assert set(device.runtimes) == {"onnxruntime"}
         assert device.added_at == board.added_at
         assert not (place / "wheels").exists()
-        assert {check.name: check.ok for check in examine(device)}["runtimes"]
+        well_with_all_that_does_not_vary(examine(device))
         assert remove_device(tmp_path, "board") is None
         assert not place.exists()
+
+
+def well_with_all_that_does_not_vary(checks: list[Check]) -> None:
+    by_name = {check.name: check for check in checks}
+    assert list(by_name) == [
+        *("reachable", "python", "agent", "clock", "date", "governor", "load", "disk", "memory"),
+        *("runtimes", "facts"),
+    ]
+    assert all(by_name[name].ok for name in ("reachable", "python", "agent", "clock", "date", "runtimes", "facts"))
+    assert all(check.ok or check.remedy for check in checks)
 
 
 def no_internet(transport: Transport) -> None:

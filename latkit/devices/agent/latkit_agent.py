@@ -150,8 +150,8 @@ def facts() -> Fields:
 
 
 IMPORTS = {
-    "onnxruntime": "import onnxruntime as m; print('onnxruntime', m.__version__)",
-    "tflite": (
+    ("onnxruntime",): "import onnxruntime as m; print('onnxruntime', m.__version__)",
+    ("tflite",): (
         "from importlib import import_module, metadata\n"
         "try:\n name = 'ai-edge-litert'; import_module('ai_edge_litert.interpreter')\n"
         "except ImportError:\n"
@@ -159,33 +159,36 @@ IMPORTS = {
         " assert numpy.__version__ < '2', 'tflite-runtime needs numpy < 2'\n"
         "print(name, metadata.version(name))"
     ),
-    "torch": "import torch as m; print('torch', m.__version__)",
-    "torch_cuda": "import torch as m; assert m.cuda.is_available(), 'no CUDA device'; print('torch', m.__version__)",
+    ("torch", "torch_cuda"): (
+        "import torch as m; print('torch', m.__version__, flush=True)\n"
+        "assert m.cuda.is_available(), 'torch finds no CUDA device'; print('torch', m.__version__)"
+    ),
 }
-"""How each runtime is looked for. In a process of its own: importing a foreign build can crash."""
+"""How runtimes are looked for: what prints their versions in order. A bad build crashes no more than that process."""
 
 
 def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
     """Versions of the runtimes that work here, and why the others do not."""
-    started = {
-        name: subprocess.Popen(  # noqa: S603
+    started = [
+        subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        for name, code in IMPORTS.items()
-    }
-    present, absent = {}, {}
+        for code in IMPORTS.values()
+    ]
+    present: dict[str, str] = {}
+    absent: dict[str, str] = {}
     deadline = time.monotonic() + seconds
-    for name, process in started.items():
+    for names, process in zip(IMPORTS, started):  # noqa: B905 - Python 3.8 runs this
         try:
             out, err = process.communicate(timeout=max(deadline - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
             err += b"\nimporting it took too long"
-        if process.returncode == 0:
-            present[name] = out.decode().strip()
-        else:
-            words = err.decode(errors="replace").strip().splitlines()
+        versions = out.decode(errors="replace").splitlines()
+        words = err.decode(errors="replace").strip().splitlines()
+        present.update(zip(names, versions))  # noqa: B905
+        for name in names[len(versions) :]:
             absent[name] = words[-1] if words else f"importing it ended with status {process.returncode}"
     return present, absent
 
