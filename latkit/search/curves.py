@@ -15,20 +15,19 @@ FORMAT = "latkit-search-history-1"
 
 
 class Curves:
-    """Rows of both phases, one per epoch. Rows written before an interruption are given back by the checkpoint."""
+    """Rows of both phases, one per epoch. Rows from before an interruption come out of the checkpoint."""
 
-    def __init__(self, folder: Path, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
+    def __init__(self, writer: SummaryWriter, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
         self.rows: dict[str, list[Row]] = rows or {"search": [], "training": []}
         self._names = [layer.name for layer in space.choices]
-        self._folder = folder
+        self._writer = writer
 
     def note(self, phase: str, row: Row) -> None:
         """Append a row, and write it for TensorBoard."""
         self.rows[phase].append(row)
-        # opened for each epoch and closed again: nothing is lost when the process is killed
-        with SummaryWriter(str(self._folder / phase), flush_secs=1) as writer:
-            for tag, value in _scalars(row, self._names).items():
-                writer.add_scalar(tag, value, row["epoch"])
+        for tag, value in _scalars(row, self._names).items():
+            self._writer.add_scalar(f"{phase}/{tag}", value, row["epoch"])
+        self._writer.flush()  # an epoch may be the last before the process is killed
 
     def save(self, path: Path) -> None:
         """Write the history as JSON."""

@@ -149,12 +149,14 @@ def run_phase(
 
 def describe(row: Row) -> str:
     """The numbers of a row that tell most, for people."""
-    words = {
-        "weight_accuracy": "accuracy {:.1%}",
-        "architecture_accuracy": "unseen {:.1%}",
-        "expected_latency_s": "expected {:.3g} s",
-    }
-    return ", ".join(form.format(row[name]) for name, form in words.items() if name in row)
+    words = []
+    if "weight_accuracy" in row:
+        words.append(f"accuracy {row['weight_accuracy']:.1%}")
+    if "architecture_accuracy" in row:
+        words.append(f"on unseen images {row['architecture_accuracy']:.1%}")
+    if "expected_latency_s" in row:
+        words.append(f"expected latency {row['expected_latency_s'] * 1e3:.4g} ms")
+    return ", ".join(words)
 
 
 def learning_rate(step: int, steps: int, peak: float, ramp_share: float) -> float:

@@ -14,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import nn
+from torch.utils.tensorboard import SummaryWriter
 
 from latkit.errors import BadFile, UsageError
 from latkit.modules import build_module
@@ -37,6 +38,9 @@ from latkit.search.train import TrainingPhase
 from latkit.search.weights import device_module, evaluate
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
+
+LEAST_IMAGES = 8
+"""Fewer training images cannot be halved into batches that batch norm can work with."""
 
 
 def run_search(
@@ -62,14 +66,24 @@ def run_search(
     table.check_space(space)
     check_data(space, data)
     binding = check_reach(table, target_latency_s)
+    if fabric is None:
+        fabric = _fabric(settings)
     recipe = Recipe.of(space, table, data, target_latency_s, settings)
     finished = _open_folder(folder, recipe, resume)
     if finished is not None:
         return finished
-    if fabric is None:
-        fabric = Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
     search = _Search(space, table, data, target_latency_s, settings, folder, fabric, binding, progress or Silent())
     return search.run()
+
+
+def _fabric(settings: SearchSettings) -> Fabric:
+    """One device, as the settings name it. Raises UsageError where there is none such."""
+    try:
+        return Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise UsageError(
+            f"expected an accelerator that this machine has, but found {settings.accelerator!r}: {error}"
+        ) from error
 
 
 def check_data(space: Space, data: DataSplit) -> None:
@@ -81,6 +95,10 @@ def check_data(space: Space, data: DataSplit) -> None:
     if space.output_shape != (data.classes,):
         raise UsageError(
             f"space {space.name} gives {space.output_shape[0]} classes, but data {data.name} has {data.classes}"
+        )
+    if len(data.train.labels) < LEAST_IMAGES:
+        raise UsageError(
+            f"expected at least {LEAST_IMAGES} training images, but data {data.name} has {len(data.train.labels)}"
         )
 
 
@@ -130,7 +148,11 @@ class _Search:
     def run(self) -> SearchResult:
         """Do what is left to do."""
         saved = self._saved()
-        self.curves = Curves(self._path("tensorboard"), self.space, saved.get("rows"))
+        with SummaryWriter(str(self._path("tensorboard"))) as writer:
+            self.curves = Curves(writer, self.space, saved.get("rows"))
+            return self._run_phases(saved)
+
+    def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
         self.seconds: dict[str, float] = dict(saved.get("seconds", {"search": 0.0, "training": 0.0}))
         self.table.save(self._path("table"))
         supernet, phase = self._search_phase()
@@ -153,8 +175,8 @@ class _Search:
         with _seeded(settings.seed):
             supernet = device_module(Supernet(self.space), self.fabric)
         distribution = PathDistribution(self.space)
-        steps_per_epoch = feeders(self.data, settings, self.fabric)[0].batches_per_pass
-        architecture_steps = max(settings.epochs * steps_per_epoch // settings.weight_steps, 1)
+        weight_feeder, architecture_feeder = feeders(self.data, settings, self.fabric)
+        architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
         objective = make_objective(self.target_s, settings, architecture_steps, self.binding)
         rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.2)
         learner = GradientLearner(
@@ -167,7 +189,17 @@ class _Search:
             rate,
             settings.label_smoothing,
         )
-        phase = SearchPhase(supernet, distribution, self.table, objective, learner, self.data, settings, self.fabric)
+        phase = SearchPhase(
+            supernet,
+            distribution,
+            self.table,
+            objective,
+            learner,
+            weight_feeder,
+            architecture_feeder,
+            settings,
+            self.fabric,
+        )
         return supernet, phase
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:

@@ -35,7 +35,8 @@ class SearchPhase:
         table: LatencyTable,
         objective: Objective,
         learner: Learner,
-        data: DataSplit,
+        weight_feeder: Feeder,
+        architecture_feeder: Feeder,
         settings: SearchSettings,
         fabric: Fabric,
     ) -> None:
@@ -48,7 +49,7 @@ class SearchPhase:
         self.weights = WeightTrainer(supernet, settings, fabric)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.totals = Totals()
-        self.weight_feeder, self.architecture_feeder = feeders(data, settings, fabric)
+        self.weight_feeder, self.architecture_feeder = weight_feeder, architecture_feeder
         self.epochs = settings.warmup_epochs + settings.epochs
         self.steps_per_epoch = self.weight_feeder.batches_per_pass
         self._weight_batches: Iterator[Batch] = iter(())

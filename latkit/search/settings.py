@@ -83,10 +83,11 @@ class SearchSettings(BaseModel):
     def quick(cls, **changes: object) -> SearchSettings:
         """A minute on two cores for scikit-learn's digits: for demonstrations. Raises UsageError."""
         numbers: dict[str, object] = {
-            "warmup_epochs": 4,
-            "epochs": 14,
-            "batch_size": 64,
-            "training_epochs": 16,
+            "warmup_epochs": 12,
+            "epochs": 16,
+            "batch_size": 32,
+            "weight_learning_rate": 0.1,
+            "training_epochs": 14,
             "accelerator": "cpu",
         }
         return cls.make(**{**numbers, **changes})

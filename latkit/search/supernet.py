@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.modules import build_module
+from latkit.modules import MBConv, build_module
 from latkit.ops import Op
 from latkit.spaces import Architecture, Space
 
@@ -38,7 +38,7 @@ class Paths:
 
 
 class Supernet(nn.Module):
-    """All candidates of a space, built as modules with torch's default weights (Cai et al. 2019, section 3.1).
+    """All candidates of a space, built as modules (Cai et al. 2019, section 3.1).
 
     Which of them run is given to `forward`; the module has no mode besides torch's own. A candidate that does not run
     costs neither time nor activations, gets no gradient (`None`, which optimisers skip) and keeps its batch norm
@@ -83,7 +83,18 @@ class _Vanished(nn.Identity):
 
 
 def _build(op: Op) -> nn.Module:
-    return _Vanished() if op.vanishes else build_module(op)
+    """A candidate's module. The last batch norm of a residual block starts with a scale of zero.
+
+    The block then begins as the skip it competes with (Goyal et al. 2017, section 5.1): paths agree before they are
+    trained, and many paths learn together where otherwise each would have to learn alone.
+    """
+    if op.vanishes:
+        return _Vanished()
+    module = build_module(op)
+    if isinstance(module, MBConv) and module.residual:
+        last = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)][-1]
+        nn.init.zeros_(last.weight)
+    return module
 
 
 def _choose(candidates: tuple[nn.Module, ...], features: Tensor, paths: Paths, choice: int) -> Tensor:
