@@ -20,6 +20,7 @@ from latkit.devices.session import ranges
 from latkit.devices.transports import Local, Stream, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
+from latkit.runtimes.cache import ArtefactCache
 from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
 
@@ -127,6 +128,28 @@ class TestMeasuring:
             with pytest.raises(AgentError, match="bad-model"):
                 session.load(dataclasses.replace(foreign, sha256=sha256_of(path)))
             session.load(make_model())
+
+
+class TestOtherRuntimes:
+    def test_torch_finds_the_shape_in_the_file(self, here: Device, tmp_path: Path) -> None:
+        device = here.model_copy(update={"runtimes": {"torch": "torch"}})
+        target = Target("board", "torch")
+        artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
+        with open_session(device, target) as session:
+            inputs = session._handle(artefact)["inputs"]
+            setup = session.setup(artefact, artefact)
+            assert session.visit(artefact, artefact, PLAN).wall_ns
+        assert [item["shape"] for item in inputs] == [[1, *REFERENCE.input_shape]]  # type: ignore[attr-defined]
+        assert setup.runtime_version.startswith("torch ")
+
+    def test_tflite(self, here: Device, tmp_path: Path) -> None:
+        pytest.importorskip("litert_torch")
+        device = here.model_copy(update={"runtimes": {"tflite": "ai-edge-litert"}})
+        target = Target("board", "tflite")
+        artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
+        with open_session(device, target) as session:
+            assert session.setup(artefact, artefact).delegate == "xnnpack"
+            assert session.visit(artefact, artefact, PLAN).wall_ns
 
 
 class TestFaults:
@@ -273,7 +296,7 @@ class TestLink:
 
 
 def test_an_agent_that_cannot_start(tmp_path: Path) -> None:
-    with connect(Local()) as transport, pytest.raises(DeviceGone, match="the agent died (during|before) 'hello'"):
+    with connect(Local()) as transport, pytest.raises(DeviceGone, match=r"the agent died (during|before) 'hello'"):
         launch(transport, "board", str(tmp_path), "/bin/false")
 
 

@@ -286,7 +286,27 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
         feed[item.name] = random_input(shape, kinds[item.type], SEED + index)
         inputs.append({"name": item.name, "shape": shape, "dtype": kinds[item.type]})
     delegate = ",".join(session.get_providers())
-    return Loaded(lambda: session.run(None, feed), delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
+    run = bound(session, feed)
+    return Loaded(run, delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
+
+
+def bound(session: Any, feed: Fields) -> Callable[[], object]:
+    """A run of onnxruntime with inputs and outputs bound once.
+
+    The same computation as `session.run` takes, without 4 us of Python around it that differ from run to run; what is
+    left is what a program in C pays.
+    """
+    outputs = session.run(None, feed)
+    binding = session.io_binding()
+    for name, array in feed.items():
+        binding.bind_cpu_input(name, array)
+    for item, array in zip(session.get_outputs(), outputs):  # noqa: B905 - Python 3.8 runs this
+        binding.bind_output(item.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+    def run(_outputs: Any = outputs) -> None:  # holds on to the memory that the outputs are written to
+        session.run_with_iobinding(binding)
+
+    return run
 
 
 def tflite_interpreter() -> tuple[Any, str]:

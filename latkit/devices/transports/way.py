@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -49,7 +50,8 @@ class Ssh(BaseModel):
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 1 <= port <= 65535):
             raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text!r}")
-        return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=config)
+        place = str(Path(config).expanduser().absolute()) if config else None
+        return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
 
 
 Way = Annotated[Local | Ssh, Field(discriminator="kind")]
