@@ -112,7 +112,11 @@ def probability_map(history: History, names: Sequence[Sequence[str]], architectu
             ygap=2,
             colorbar={"thickness": 10, "outlinewidth": 0},
         ),
-        layout(70 + 24 * len(rows), xaxis=axis(showgrid=False), yaxis=axis(showgrid=False, autorange="reversed")),
+        layout(
+            70 + 24 * len(rows),
+            xaxis=axis(showgrid=False, type="category"),
+            yaxis=axis(showgrid=False, type="category", autorange="reversed"),
+        ),
     )
     if architecture:
         figure.add_scatter(

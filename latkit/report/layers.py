@@ -72,12 +72,14 @@ def stages(placed: list[Placed]) -> list[list[Placed]]:
             rows[-1].append(layer)
         else:
             rows.append([layer])
-    merged: list[list[Placed]] = [rows[0]]
-    for row in rows[1:]:
-        if len(row) == 1 and row[0].op.kind != "mbconv" and merged[-1][-1].op.kind != "mbconv":
+    merged: list[list[Placed]] = []
+    single_before = False
+    for row in rows:
+        if len(row) == 1 and single_before:
             merged[-1] += row
         else:
-            merged.append(row)
+            merged.append(list(row))
+        single_before = len(row) == 1
     return merged
 
 

@@ -17,7 +17,7 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
         known.result.notes if known.result else ("The search is not finished: the same command with --resume goes on.",)
     )
     parts = [tiles(headline(known)), *map(notice, notes)]
-    if known.measured is None:
+    if known.result and known.measured is None:
         parts.append(notice("The derived network was not measured on its target; no measured latency is known."))
     parts += [
         section("What was asked for and found", _facts(known), level=level),
@@ -80,7 +80,7 @@ def _course(known: SearchFacts) -> Html:
     if history is None or not history.search:
         return notice("No course is kept yet: it is written when the search has ended.")
     warm = known.recipe.settings.warmup_epochs
-    words = f"The first {count(warm, 'epoch')}, shaded, train weights only." if warm else "There was no warm-up."
+    words = f"Shaded: the warm-up, {count(warm, 'epoch')} that train weights only." if warm else "There was no warm-up."
     widths = [len(row) for row in history.search[-1]["probabilities"]]
     architecture = known.result.architecture if known.result else ()
     probabilities = probability_map(history, candidate_names(known, widths), architecture)

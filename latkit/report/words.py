@@ -45,8 +45,8 @@ def count(number: int, noun: str) -> str:
 
 
 def millions(number: int) -> str:
-    """A large count."""
-    return f"{digits(number / 1e6)} M"
+    """A count, in millions where it is a large one."""
+    return f"{number:,}" if number < 100_000 else f"{digits(number / 1e6)} M"
 
 
 def moment(seconds: float) -> str:

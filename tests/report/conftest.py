@@ -1,0 +1,84 @@
+"""A small real workspace: this machine measured, a model fitted and validated, a search run."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from latkit.devices import Local, add_device
+from latkit.progress import Silent
+from latkit.search import DataSplit, SearchSettings, load_data
+from latkit.search.data import ArrayImages
+from latkit.spaces import Space, load_space_file
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import fit_networks, validate
+from latkit.workspace import Workspace, fit_subjects
+
+TARGET = Target("here", "onnxruntime")
+
+SPACE = """
+name = "pocket"
+input_shape = [1, 8, 8]
+
+[[layers]]
+name = "stem"
+candidates = [{ kind = "conv", out_channels = 8 }]
+
+[[layers]]
+name = "body"
+repeat = 3
+candidates = [{ kind = "mbconv", out_channels = 8, kernel = [3, 5], expansion = [1, 3] }, { kind = "skip" }]
+
+[[layers]]
+name = "pool"
+candidates = [{ kind = "pool" }]
+
+[[layers]]
+name = "classifier"
+candidates = [{ kind = "linear", out_features = 10 }]
+"""
+
+
+@pytest.fixture(scope="session")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    path = tmp_path_factory.mktemp("space") / "pocket.toml"
+    path.write_text(SPACE)
+    return load_space_file(path)
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspace:
+    """To be read, not written: the tests share it."""
+    made = Workspace.init(tmp_path_factory.mktemp("workspace"))
+    folder = tmp_path_factory.mktemp("agent")
+    add_device(made.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(folder))
+    with made.collection(TARGET, TimingPlan(visits=2, visit_s=0.02), Silent()) as collection:
+        collection.run([*fit_subjects(space), *fit_networks(space, 3)])
+        model = made.fit(TARGET, space)
+        made.fit(TARGET, space, "xgboost")
+        validate(collection, model, space, 4).save(made.validation_path(TARGET, space, "lookup"))
+    table = LatencyTable(space, model)
+    settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0)
+    goal_s = (table.fastest() + table.slowest()) / 2
+    made.search(TARGET, space, few_images(), goal_s, "digits", settings, Silent())
+    unfinished = made.root / "search" / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "recipe.json").write_bytes((made.root / "search" / "digits" / "recipe.json").read_bytes())
+    return made
+
+
+def few_images() -> DataSplit:
+    data = load_data("digits", 8, 1)
+    assert isinstance(data.train, ArrayImages)
+    train = ArrayImages(data.train.images[:256], data.train.labels[:256])
+    return dataclasses.replace(data, train=train)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Workspace:
+    return Workspace.init(tmp_path / "empty")

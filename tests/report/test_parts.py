@@ -1,0 +1,133 @@
+"""The parts of a page, each from plain values."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from latkit.ops import make_op
+from latkit.report.drawing import draw
+from latkit.report.html import Html, element, join, table
+from latkit.report.layers import Placed, layers, stages
+from latkit.report.ops import places
+from latkit.report.search_facts import SearchFacts, candidate_names, read_search
+from latkit.report.words import composition, count, digits, latency, percent
+from latkit.search import Recipe, SearchResult
+from latkit.spaces import proxyless_mobile, proxyless_tiny
+from latkit.tables import LatencyTable
+from latkit.timing import Estimate
+from latkit.workspace import Workspace
+
+
+def test_escaping() -> None:
+    assert element("p", "<&>", class_="a", data_x='"') == '<p class="a" data-x="&quot;">&lt;&amp;&gt;</p>'
+    assert join(["<", Html("<br>")], "&") == "&lt;&amp;<br>"
+    assert '<td class="word">&lt;b&gt;</td>' in table(("x",), [("<b>",)])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1.5, "1.50 s"), (0.01234, "12.3 ms"), (2.881e-4, "288 µs"), (5e-7, "0.500 µs"), (0, "0 µs"), (1234, "1,234 s")],
+)
+def test_latency(seconds: float, words: str) -> None:
+    assert latency(seconds) == words
+
+
+def test_numbers() -> None:
+    assert [percent(1.234), percent(-12.34, signed=True), percent(None)] == ["1.23 %", "−12.3 %", "–"]
+    assert [count(1, "op"), count(1234, "op")] == ["1 op", "1,234 ops"]
+    assert digits(1e-12) == "0.000000000"
+
+
+def test_places_of_the_imagenet_space() -> None:
+    space = proxyless_mobile()
+    found = places({op: Estimate(1e-3, 1e-3, 1e-3) for op in space.ops()})
+    assert len(found) == 11  # six stages, each with a first block; all but the last with blocks that keep the shape
+    assert all(set(place.seconds) == {(k, e) for k in (3, 5, 7) for e in (3, 6)} for place in found)
+    assert found[0].title == "16×112×112 → 24, stride 2"
+
+
+def test_composition() -> None:
+    network = proxyless_tiny().decode([0, 6, 5] * 3)
+    assert composition(network) == "conv k3e1 | k3e3 k7e6 | k3e3 k7e6 | k3e3 k7e6 | conv | pool | linear"
+
+
+def drawn(placed: list[Placed]) -> ElementTree.Element:
+    return ElementTree.fromstring(draw(placed))
+
+
+def test_drawing_is_well_formed_and_in_proportion() -> None:
+    op = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=5, expansion=3)
+    placed = [Placed("one<", op, 1e-3), Placed("two", op, 3e-3), Placed("three", make_op("skip", (8, 4, 4)), 0.0)]
+    titles = [title.text for title in drawn(placed).iter("title")]
+    assert titles[1] == f"one<: {op.title}; 1.00 ms, 25.0 % of all layers"
+    blocks = [group.find("rect") for group in drawn(placed).iter("g")]
+    widths = [float(block.attrib["width"]) for block in blocks if block is not None]
+    assert widths[1] - widths[2] == pytest.approx(3 * (widths[0] - widths[2]), abs=0.3)
+    assert [block.attrib.get("class") for block in blocks if block is not None] == [None, None, "skip"]
+
+
+def test_drawing_without_images_or_latencies() -> None:
+    assert drawn([Placed("", make_op("linear", (4,), out_features=2), None)]).findall(".//rect")
+
+
+def test_stages_follow_the_shapes() -> None:
+    space = proxyless_tiny()
+    placed = [Placed(layer.name, layer.candidates[-1], None) for layer in space.layers]
+    assert [[layer.layer.split(".")[0] for layer in row] for row in stages(placed)] == [
+        ["stem", "first_block"],
+        ["stage1"] * 3,
+        ["stage2"] * 3,
+        ["stage3"] * 3,
+        ["feature_mix", "pool", "classifier"],
+    ]
+
+
+@pytest.fixture
+def known(workspace: Workspace) -> SearchFacts:
+    return read_search(workspace, "digits")
+
+
+def of_built_in_space(workspace: Workspace, folder: Path) -> SearchFacts:
+    """A search of `proxyless-tiny` as its own records describe it, beside a table of known seconds."""
+    space, source = proxyless_tiny(resolution=16, width=0.5, channels=1), workspace.root / "search" / "digits"
+    copy = Workspace.init(folder)
+    made = copy.root / "search" / "built-in"
+    made.mkdir()
+    recipe = json.loads((source / "recipe.json").read_text())
+    recipe |= {"space": space.name, "space_key": space.key, "data": recipe["data"] | {"shape": [1, 16, 16]}}
+    Recipe.model_validate_json(json.dumps(recipe)).save(made / "recipe.json")
+    architecture = [0, 6, 5] * 3
+    result = json.loads((source / "result.json").read_text()) | {"architecture": architecture, "space": space.name}
+    SearchResult.model_validate_json(json.dumps(result)).save(made / "result.json")
+    space.decode(architecture).save(made / "architecture.json")
+    seconds = [[1e-3 * (i + 1) for i, _ in enumerate(layer.candidates)] for layer in space.choices]
+    LatencyTable.from_seconds(space.name, space.key, seconds, 1e-4).save(made / "table.json")
+    return read_search(copy, "built-in")
+
+
+def test_a_built_in_space_is_recognised_by_its_key(workspace: Workspace, tmp_path: Path) -> None:
+    known = of_built_in_space(workspace, tmp_path)
+    assert known.space is not None
+    assert known.space.key == known.recipe.space_key
+    assert candidate_names(known, [6])[1] == ["k3e3", "k5e3", "k7e3", "k3e6", "k5e6", "k7e6", "skip"]
+    placed = layers(known)
+    assert [layer.op.kind for layer in placed].count("skip") == 3
+    assert {layer.layer: layer.seconds for layer in placed if layer.op.kind == "mbconv"} | {"first_block": None} == {
+        "first_block": None,
+        **{f"stage{stage}.block1": 1e-3 for stage in (1, 2, 3)},
+        **{f"stage{stage}.block3": 6e-3 for stage in (1, 2, 3)},
+    }
+
+
+def test_the_target_is_told_by_what_was_measured(known: SearchFacts) -> None:
+    assert known.space is None
+    assert str(known.target) == "here/onnxruntime-t1-fp32-b1"
+    assert known.model is not None
+    assert known.network is not None
+    placed = layers(known)
+    total_s = sum(layer.seconds or 0.0 for layer in placed) + known.model.base_seconds()
+    assert total_s == pytest.approx(known.model.predict(known.network).seconds)
