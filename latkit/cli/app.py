@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli import data, demo, device, model, search
+from latkit.cli import data, demo, device, model, report, search
 from latkit.cli.console import emit_json, note, say
 from latkit.cli.options import AsJson
 from latkit.errors import LatkitError
@@ -23,7 +23,7 @@ app = typer.Typer(
 app.add_typer(device.app, name="device")
 app.add_typer(data.measurements_app, name="measurements")
 app.add_typer(model.table_app, name="table")
-for module in (data, model, search, demo):
+for module in (data, model, search, report, demo):
     for command in module.COMMANDS:
         app.command()(command)
 

@@ -112,8 +112,9 @@ def doctor(
     folder = devices_folder(context)
     device = load_device(folder, name)
     if install:
-        note(f"installing {', '.join(runtime or DEFAULT_RUNTIMES)} on {name} from wheels fetched on this machine")
-        device = install_runtimes(device, runtime or DEFAULT_RUNTIMES, folder)
+        wanted = runtime or DEFAULT_RUNTIMES
+        note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
+        device = install_runtimes(folder, name, wanted)
     checks = examine(device)
     if as_json:
         emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])

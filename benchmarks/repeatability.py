@@ -1,0 +1,152 @@
+"""How well the same measurement repeats: every op of a space and some networks, measured twice, by every estimator.
+
+    python benchmarks/repeatability.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 30]
+                                       [--load] [--workspace DIR] [--json]
+
+Prints, for each estimator, the mean and the largest difference between the two measurements of the same, and the error
+of sums of ops, scaled on ten networks, on the others. `--load` keeps a busy process on each core meanwhile.
+`--workspace` keeps the measurements there, or judges those that a run before left there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from latkit.cli.console import ConsoleProgress
+from latkit.devices import Local, add_device
+from latkit.models.calibration import fit_calibration
+from latkit.ops import FIXED_COST, Network
+from latkit.spaces import load
+from latkit.targets import Target
+from latkit.timing import ESTIMATORS, Measurement, Subject, TimingPlan, estimate, reference_seconds
+from latkit.validate import fit_networks
+from latkit.workspace import Workspace, fit_subjects
+
+CALIBRATION_NETWORKS = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="proxyless-mobile")
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--load", action="store_true")
+    parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    space, target = load(given.space), Target("here", given.runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace.init(given.workspace or folder)
+        if not (workspace.devices_dir / "here.toml").exists():
+            add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
+        subjects: list[Subject] = [*fit_subjects(space), *fit_networks(space, given.networks)]
+        with busy_cores() if given.load else quiet():
+            seconds = measure_twice(workspace, target, subjects)
+        rows = judge([m for m in workspace.measurements(target) if m.subject in set(subjects)])
+    title = f"{space.name} on {given.runtime}, {'both cores busy' if given.load else 'no other load'}"
+    show(title, rows)
+    if given.json:
+        words = {"space": space.name, "runtime": given.runtime, "load": given.load, "seconds": seconds}
+        print(json.dumps({**words, "estimators": rows}))
+
+
+def measure_twice(workspace: Workspace, target: Target, subjects: list[Subject]) -> list[float]:
+    """Seconds that each of the two collections took, exporting left out."""
+    seconds = []
+    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress) as collection:
+        for repetition in range(2):
+            collected = collection.run(subjects, repetition=repetition, seed=repetition)
+            seconds.append(collected.seconds)
+            print(
+                f"measurement {repetition + 1}: {collected.visits} visits in {collected.seconds:.0f} s", file=sys.stderr
+            )
+    return seconds
+
+
+def judge(measurements: list[Measurement]) -> dict[str, dict[str, float]]:
+    """Differences and prediction errors in percent, by estimator."""
+    reference_s = reference_seconds(measurements)
+    pairs: dict[Subject, dict[int, Measurement]] = {}
+    for measurement in measurements:
+        pairs.setdefault(measurement.subject, {})[measurement.repetition] = measurement
+    rows = {}
+    for name in ESTIMATORS:
+        seconds = {s: [estimate(pair[i], reference_s, name).seconds for i in (0, 1)] for s, pair in pairs.items()}
+        ops = [spread(two) for s, two in seconds.items() if not isinstance(s, Network) and s != FIXED_COST]
+        networks = [spread(two) for s, two in seconds.items() if isinstance(s, Network)]
+        rows[name] = {
+            "ops_mean": float(np.mean(ops)),
+            "ops_largest": float(np.max(ops)),
+            "networks_mean": float(np.mean(networks)),
+            "networks_largest": float(np.max(networks)),
+            **prediction(seconds),
+        }
+    return rows
+
+
+def spread(two: list[float]) -> float:
+    return 100 * abs(two[0] - two[1]) / float(np.mean(two))
+
+
+def prediction(seconds: dict[Subject, list[float]]) -> dict[str, float]:
+    """Error of sums of the first measurement of the ops on networks that the scale was not fitted on."""
+    fixed = seconds[FIXED_COST][0]
+    networks = [subject for subject in seconds if isinstance(subject, Network)]
+    sums = [sum(seconds[op][0] - fixed for op in network.ops) for network in networks]
+    measured = [float(np.mean(seconds[network])) for network in networks]
+    fitted, unseen = slice(CALIBRATION_NETWORKS), slice(CALIBRATION_NETWORKS, None)
+    calibration = fit_calibration(sums[fitted], measured[fitted], fixed)
+    errors = [abs(calibration.seconds(s) / m - 1) for s, m in zip(sums[unseen], measured[unseen], strict=True)]
+    return {
+        "prediction_mean": 100 * float(np.mean(errors)),
+        "prediction_within_5": 100 * float(np.mean(np.array(errors) <= 0.05)),
+    }
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """A process on each core that does nothing but count."""
+    processes = [multiprocessing.Process(target=count, daemon=True) for _ in range(multiprocessing.cpu_count())]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def count() -> None:
+    number = 0
+    while True:
+        number += 1
+
+
+def show(title: str, rows: dict[str, dict[str, float]]) -> None:
+    table = Table(title=f"{title}: percent")
+    columns = list(next(iter(rows.values())))
+    for column in ["estimator", *columns]:
+        table.add_column(column.replace("_", " "), justify="left" if column == "estimator" else "right")
+    for name, row in rows.items():
+        table.add_row(name, *(f"{row[column]:.2f}" for column in columns))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
