@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code that is in it."""
+    if not path.is_file():
+        raise BadFile(path, "a checkpoint of a search", "no such file")
+    if not zipfile.is_zipfile(path):  # as torch's files are; torch would try others as pickles of its old kind
+        raise BadFile(path, "a checkpoint of a search", "another file")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BadFile(path, "a checkpoint of a search", "no such file") from None
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise BadFile(path, "a checkpoint of a search", str(error).splitlines()[0]) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from latkit.errors import UsageError
 
+LARGEST_VIOLATION = 0.1
+"""The logarithm of latency over target beyond which a multiplier rises or falls no faster."""
+
 
 class Objective(Protocol):
     """Weighs the task's loss against expected latency. May learn from what it sees, as a multiplier does."""
@@ -44,14 +47,15 @@ class Constraint:
 
     L = task + multiplier v + damping / 2 v^2 with the violation v = log(E[latency] / target); after every step the
     multiplier rises by rate x v (dual ascent). The logarithm makes rate and damping independent of the target's
-    size, and the quadratic term keeps the multiplier from swinging about its value.
+    size. The quadratic term brings a far-off latency near and keeps the multiplier from swinging about its value; so
+    that the multiplier does not wind up meanwhile, it sees no violation larger than `LARGEST_VIOLATION`.
 
     The multiplier may turn negative: a search that is offered more time than it uses is drawn to larger candidates,
     so that it ends at the target from either side. With `binding` false (no architecture is as slow as the target)
     the latency does not count at all.
     """
 
-    def __init__(self, target_s: float, rate: float, damping: float = 1.0, binding: bool = True) -> None:
+    def __init__(self, target_s: float, rate: float, damping: float = 4.0, binding: bool = True) -> None:
         self.target_s = check_target(target_s)
         self.rate = rate
         self.damping = damping
@@ -68,7 +72,8 @@ class Constraint:
     def update(self, expected_s: float) -> None:
         """One step of dual ascent."""
         if self.binding:
-            self._multiplier += self.rate * math.log(expected_s / self.target_s)
+            violation = math.log(expected_s / self.target_s)
+            self._multiplier += self.rate * min(max(violation, -LARGEST_VIOLATION), LARGEST_VIOLATION)
 
     @property
     def multiplier(self) -> float:

@@ -39,7 +39,8 @@ class SearchSettings(BaseModel):
     """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code."""
     multiplier_rate: float | None = Field(None, gt=0)
     """The constraint's step of dual ascent; by default 30 over the number of architecture steps."""
-    damping: float = Field(1.0, ge=0)
+    damping: float = Field(4.0, ge=0)
+    """Weight of the constraint's quadratic term."""
 
     # the derived network
     training_epochs: int = Field(60, ge=0)

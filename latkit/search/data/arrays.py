@@ -38,7 +38,8 @@ def load_npz(path: Path, resolution: int, channels: int) -> DataSplit:
     fields = ("train_images", "train_labels", "test_images", "test_labels")
     expected = f"arrays {', '.join(fields)} in .npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, since numpy leaves a file open that it finds broken
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in fields if name in file.files}
     except FileNotFoundError:
         raise BadFile(path, expected, "no such file") from None
@@ -66,8 +67,7 @@ def split_arrays(name: str, path: Path, arrays: dict[str, Array], resolution: in
 
 
 def _array_images(images: NDArray[np.uint8], labels: NDArray[np.int64], resolution: int, channels: int) -> ArrayImages:
-    fitted = fit_images(torch.from_numpy(np.ascontiguousarray(images)), resolution, channels)
-    return ArrayImages(fitted, torch.from_numpy(np.ascontiguousarray(labels)))
+    return ArrayImages(fit_images(torch.tensor(images), resolution, channels), torch.tensor(labels))
 
 
 def _check_images(path: Path, field: str, array: Array) -> NDArray[np.uint8]:

@@ -1,0 +1,104 @@
+"""A small space, a table of made-up numbers and images that anybody can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latkit.ops import make_op
+from latkit.search.data import DataSplit, load_data
+from latkit.spaces import Layer, Space, load_space_file
+from latkit.tables import LatencyTable
+
+MINI_SPACE = """
+name = "mini"
+input_shape = [1, 8, 8]
+
+[[layers]]
+name = "stem"
+candidates = [{ kind = "conv", out_channels = 8, stride = 2 }]
+
+[[layers]]
+name = "body"
+repeat = 2
+candidates = [
+    { kind = "mbconv", out_channels = 8, kernel = [3, 5], expansion = [2, 4] },
+    { kind = "skip" },
+]
+
+[[layers]]
+name = "pool"
+candidates = [{ kind = "pool" }]
+
+[[layers]]
+name = "classifier"
+candidates = [{ kind = "linear", out_features = 2 }]
+"""
+
+
+@pytest.fixture
+def mini_space(tmp_path: Path) -> Space:
+    path = tmp_path / "mini.toml"
+    path.write_text(MINI_SPACE)
+    return load_space_file(path)
+
+
+@pytest.fixture
+def linear_space() -> Space:
+    """Everything after the gates is linear, so that the expected loss is linear in every gate."""
+    shape = (2, 6, 6)
+    pools = [make_op("pool", shape, kernel=kernel) for kernel in (3, 5)]
+    skip = make_op("skip", shape)
+    layers = (
+        Layer("first", (pools[0], skip)),
+        Layer("second", (pools[0], pools[1], skip)),
+        Layer("flatten", (make_op("flatten", shape),)),
+        Layer("classifier", (make_op("linear", (72,), out_features=3),)),
+    )
+    return Space("linear", layers)
+
+
+@pytest.fixture
+def table_of() -> Callable[[Space], LatencyTable]:
+    """A table of one nanosecond per MAC: nobody can take it for a device's."""
+
+    def make(space: Space) -> LatencyTable:
+        rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+        return LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
+
+    return make
+
+
+def stripes(count: int, size: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy stripes, across (class 0) or along (class 1); uint8 (count, size, size)."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    wave = np.where(np.arange(size) % 2, 200, 50)
+    pictures = np.where(labels[:, None, None] == 0, wave[None, :, None], wave[None, None, :])
+    noisy = pictures + rng.normal(0, 20, (count, size, size))
+    return noisy.clip(0, 255).astype(np.uint8), labels
+
+
+@pytest.fixture
+def stripes_file(tmp_path: Path) -> Path:
+    path = tmp_path / "stripes.npz"
+    (train_images, train_labels), (test_images, test_labels) = stripes(96), stripes(32, seed=1)
+    np.savez(
+        path, train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels
+    )
+    return path
+
+
+@pytest.fixture
+def stripes_data(stripes_file: Path) -> DataSplit:
+    return load_data(str(stripes_file), 8, 1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """These networks are too small for two."""
+    torch.set_num_threads(1)

@@ -1,0 +1,169 @@
+"""The paper's equations against an oracle: the exact gradient, by enumeration and autograd."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latkit.ops import make_op
+from latkit.search.distribution import PathDistribution
+from latkit.search.gates import BinaryGates, Draw, sample, single_path
+from latkit.search.supernet import Paths, Supernet
+from latkit.spaces import Layer, Space
+
+
+def set_logits(distribution: PathDistribution, seed: int = 0) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        distribution.logits.copy_(torch.randn(distribution.logits.shape, generator=generator))
+
+
+def linear_loss(supernet: Supernet, paths: Paths) -> torch.Tensor:
+    """A loss that is linear in the scores; with it, a gate's gradient is exact and no first-order estimate."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(4, 2, 6, 6, generator=generator)
+    weights = torch.randn(4, 3, generator=generator)
+    return (supernet(images, paths) * weights).sum()
+
+
+def draw_by_hand(distribution: PathDistribution, indices: list[list[int]]) -> Draw:
+    """The draw with these candidates, the first of every choice open. Choices with fewer are padded."""
+    width = max(map(len, indices))
+    standing = distribution.mask.sum(1).tolist()
+    padded = [row + [other for other in range(width) if other not in row][: width - len(row)] for row in indices]
+    gates = torch.zeros(len(indices), width)
+    gates[:, 0] = 1
+    closed = tuple(tuple(i for i in row[1:] if i < count) for row, count in zip(padded, standing, strict=True))
+    opens = tuple((row[0],) for row in padded)
+    paths = Paths(opens, closed, gates.requires_grad_())
+    return Draw(paths, torch.tensor(padded), distribution.logits.detach().clone())
+
+
+def estimate(supernet: Supernet, distribution: PathDistribution, draw: Draw) -> torch.Tensor:
+    (by_gate,) = torch.autograd.grad(linear_loss(supernet, draw.paths), draw.paths.gates)
+    return BinaryGates().gradient(distribution, draw, by_gate)
+
+
+def test_equation_4_is_the_exact_gradient_of_the_expected_loss(linear_space: Space) -> None:
+    torch.manual_seed(0)
+    supernet, distribution = Supernet(linear_space), PathDistribution(linear_space)
+    set_logits(distribution)
+    architectures = list(itertools.product(range(2), range(3)))
+    probabilities = distribution.probabilities()
+
+    expected_loss = sum(
+        probabilities[0, i] * probabilities[1, j] * linear_loss(supernet, Paths.single((i, j))).detach()
+        for i, j in architectures
+    )
+    (exact,) = torch.autograd.grad(expected_loss, distribution.logits)
+
+    mean = torch.zeros_like(exact)
+    for i, j in architectures:
+        draw = draw_by_hand(distribution, [[i, 1 - i], [j, *(other for other in range(3) if other != j)]])
+        weight = (probabilities[0, i] * probabilities[1, j]).detach()
+        mean += weight * estimate(supernet, distribution, draw)
+    torch.testing.assert_close(mean, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_two_paths_give_the_exact_gradient_of_the_choice_between_them(linear_space: Space) -> None:
+    torch.manual_seed(0)
+    supernet, distribution = Supernet(linear_space), PathDistribution(linear_space)
+    set_logits(distribution)
+    pair, first = [0, 2], [0, 1]
+    p = distribution.probabilities()[0]
+    q = distribution.logits[1, pair].softmax(0)
+    losses = [[linear_loss(supernet, Paths.single((i, j))).detach() for j in pair] for i in first]
+    expected_loss = sum(p[i] * q[slot] * losses[i][slot] for i in first for slot in range(2))
+    (exact,) = torch.autograd.grad(expected_loss, distribution.logits)
+
+    mean = torch.zeros_like(exact)
+    for i, slot in itertools.product(first, range(2)):
+        draw = draw_by_hand(distribution, [[i, 1 - i], [pair[slot], pair[1 - slot]]])
+        mean += (p[i] * q[slot]).detach() * estimate(supernet, distribution, draw)
+    torch.testing.assert_close(mean, exact, rtol=1e-4, atol=1e-5)
+    assert mean[1, 1] == 0
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.sampled_from([2, 3]), shift=st.floats(-3, 3))
+def test_candidates_not_drawn_keep_their_probability(seed: int, count: int, shift: float) -> None:
+    distribution = PathDistribution(pool_space(4))
+    set_logits(distribution, seed)
+    before = distribution.probabilities().detach()
+    rule = BinaryGates(count)
+    draw = rule.draw(distribution, torch.Generator().manual_seed(seed))
+    moved = torch.randn(draw.indices.shape, generator=torch.Generator().manual_seed(seed + 1)) + shift
+    with torch.no_grad():
+        distribution.logits.scatter_add_(1, draw.indices, moved)
+    rule.settle(distribution, draw)
+    after = distribution.probabilities().detach()
+    untouched = torch.ones_like(before, dtype=torch.bool).scatter_(1, draw.indices, False)
+    torch.testing.assert_close(after[untouched], before[untouched], rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(after, before)
+
+
+def pool_space(candidates: int) -> Space:
+    shape = (1, 8, 8)
+    pools = [make_op("pool", shape, kernel=2 * size + 3) for size in range(candidates)]
+    return Space("pools", (Layer("first", tuple(pools)), Layer("second", tuple(pools[:-1]))))
+
+
+def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) -> None:
+    distribution, generator = PathDistribution(linear_space), torch.Generator().manual_seed(0)
+    for _ in range(50):
+        draw = BinaryGates().draw(distribution, generator)
+        assert draw.paths.gates is not None
+        assert draw.paths.gates.tolist() == [[1, 0], [1, 0]]
+        for row, opened, closed in zip(draw.indices.tolist(), draw.paths.open, draw.paths.closed, strict=True):
+            assert row == [*opened, *closed]
+            assert opened != closed
+        assert max(draw.paths.open[0] + draw.paths.closed[0]) < 2
+
+
+def test_as_many_paths_as_candidates_draw_no_padding(linear_space: Space) -> None:
+    distribution = PathDistribution(linear_space)
+    draw = BinaryGates(3).draw(distribution, torch.Generator().manual_seed(0))
+    assert sorted(draw.paths.open[0] + draw.paths.closed[0]) == [0, 1]
+    assert sorted(draw.paths.open[1] + draw.paths.closed[1]) == [0, 1, 2]
+
+
+def test_candidates_are_drawn_by_their_probabilities_without_replacement() -> None:
+    distribution = PathDistribution(pool_space(4))
+    set_logits(distribution, 3)
+    p = distribution.probabilities().detach()[0]
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.stack([sample(distribution, 2, generator)[0] for _ in range(4000)])
+    firsts = torch.bincount(draws[:, 0], minlength=4) / len(draws)
+    torch.testing.assert_close(firsts, p, rtol=0, atol=0.03)
+    pairs = torch.zeros(4, 4).index_put_((draws[:, 0], draws[:, 1]), torch.ones(len(draws)), accumulate=True)
+    expected = (p[:, None] * p[None, :] / (1 - p[:, None])).fill_diagonal_(0)
+    torch.testing.assert_close(pairs / len(draws), expected, rtol=0, atol=0.03)
+
+
+def test_a_candidate_whose_probability_underflows_can_still_be_the_second() -> None:
+    distribution = PathDistribution(pool_space(4))
+    with torch.no_grad():
+        distribution.logits[:, 0] = 1e4
+    draw = BinaryGates().draw(distribution, torch.Generator().manual_seed(0))
+    assert draw.paths.open == ((0,), (0,))
+    assert all(closed != (0,) for closed in draw.paths.closed)
+
+
+def test_single_path_gives_one_candidate_per_choice(linear_space: Space) -> None:
+    paths = single_path(PathDistribution(linear_space), torch.Generator().manual_seed(0))
+    assert [len(row) for row in paths.open] == [1, 1]
+    assert paths.gates is None
+
+
+def test_entropy_is_one_when_undecided_and_none_when_decided(linear_space: Space) -> None:
+    distribution = PathDistribution(linear_space)
+    assert float(distribution.entropy().detach()) == pytest.approx(1)
+    with torch.no_grad():
+        distribution.logits[:, 0] = 1e3
+    assert float(distribution.entropy().detach()) == pytest.approx(0)
+    assert distribution.strongest() == (0, 0)
+    rows = distribution.rows(distribution.probabilities())
+    assert rows == [[1.0, 0.0], [1.0, 0.0, 0.0]]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from latkit.errors import BadFile
+from latkit.search.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.loop import Keeper, learning_rate
+from latkit.search.train import MovingAverage
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    content = {"a": torch.arange(3), "b": {"c": [1, 2.5, "words", None]}, "generator": torch.Generator().get_state()}
+    save_checkpoint(path, content)
+    found = load_checkpoint(path)
+    assert torch.equal(found["a"], content["a"])  # type: ignore[arg-type]
+    assert found["b"] == content["b"]
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+class Harm:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("harm-was-done"),))  # type: ignore[return-value]
+
+
+def test_a_checkpoint_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": "latkit-checkpoint-1", "harm": Harm()}, "a.pt")
+    Path("b.pt").write_bytes(pickle.dumps(Harm()))
+    torch.save({"format": "another"}, "c.pt")
+    for name in ("a.pt", "b.pt", "c.pt", "none.pt"):
+        with pytest.raises(BadFile, match="expected a checkpoint"):
+            load_checkpoint(Path(name))
+    assert not Path("harm-was-done").exists()
+
+
+def test_a_checkpoint_is_due_when_time_has_passed() -> None:
+    now, saved = [0.0], []
+    keeper = Keeper(saved.append, every_s=10, clock=lambda: now[0])
+    assert not keeper.due
+    now[0] = 10
+    assert keeper.due
+    keeper.keep(3)
+    assert not keeper.due
+    assert saved == [3]
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    rates = [learning_rate(step, 100, peak=2.0, ramp_share=0.1) for step in range(100)]
+    assert max(rates) == rates[10] == pytest.approx(2.0)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 0.01
+    assert learning_rate(0, 10, 1.0, 0.0) == 1.0
+
+
+def test_a_moving_average_follows_the_weights() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight.fill_(0.0)
+        average = MovingAverage(module, decay=0.5)
+        for step in range(100):
+            module.weight.fill_(1.0 + step % 2)
+            average.update(step)
+        average.apply()
+    assert float(module.weight.detach()) == pytest.approx(1 + 2 / 3, rel=0.01)

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latkit.errors import BadFile, LatkitError, TargetOutOfReach, UsageError
+from latkit.modules import build_module
+from latkit.ops import Network
+from latkit.search import Recipe, SearchResult, SearchSettings, load_data, run_search
+from latkit.search.data import DataSplit
+from latkit.search.result import FILES, load_record
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+Tables = Callable[[Space], LatencyTable]
+
+QUICK = SearchSettings.quick(
+    warmup_epochs=2, epochs=4, batch_size=8, training_epochs=8, training_batch_size=16, crop_padding=0, flip=False
+)
+
+
+def middle_s(table: LatencyTable) -> float:
+    """A target that some path hits: a k3 e4 block and a skip."""
+    return float(table.lookup(torch.tensor((1, 4))))
+
+
+class Interrupt:
+    """Progress that breaks off after so many calls."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, phase: str, done: int, total: int, text: str) -> None:
+        assert phase in ("search", "training")
+        assert 0 <= done <= total
+        assert bool(text) <= (done > 0)
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+def test_a_search_writes_everything_it_found(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    target_s = middle_s(table)
+    result = run_search(mini_space, table, stripes_data, target_s, QUICK, folder)
+
+    assert {path.name for path in folder.iterdir()} == set(FILES.values())
+    assert result == load_record(SearchResult, folder / "result.json")
+    assert result.accuracy > 0.8
+    assert 0.98 <= result.predicted_latency_s / target_s <= 1.01
+    network = Network.load(folder / "architecture.json")
+    assert network == mini_space.decode(result.architecture)
+    assert network.name == "found"
+    module = build_module(network)
+    module.load_state_dict(load_file(folder / "weights.safetensors"))
+    check_onnx(folder / "network.onnx", module.eval())
+    history = json.loads((folder / "history.json").read_text())
+    assert len(history["search"]) == 6
+    assert len(history["training"]) == 8
+    assert [row["warm_up"] for row in history["search"]] == [True, True, False, False, False, False]
+    assert {"weight_loss", "architecture_accuracy", "entropy", "multiplier"} <= history["search"][-1].keys()
+    assert [sum(row) for row in history["search"][-1]["probabilities"]] == pytest.approx([1, 1])
+    assert LatencyTable.load(folder / "table.json").space_key == mini_space.key
+    recipe = load_record(Recipe, folder / "recipe.json")
+    assert recipe.settings == QUICK
+    assert recipe.versions["torch"] == torch.__version__ or recipe.versions["torch"] in torch.__version__
+    check_curves(folder / "tensorboard")
+
+
+def check_onnx(path: Path, module: torch.nn.Module) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    images = torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), module(images), rtol=1e-4, atol=1e-4)
+
+
+def check_curves(folder: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"search/expected_latency_s", "search/multiplier", "search/entropy", "training/weight_loss"} <= tags
+    assert "search/probability/body1/0" in tags
+    assert len(events.Scalars("search/weight_loss")) == 6
+
+
+@pytest.mark.parametrize("after", [0, 5, 13, 24, 37, 60])
+def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, after: int
+) -> None:
+    table = table_of(mini_space)
+    settings = QUICK.model_copy(update={"ema_decay": 0.9, "epochs": 3, "training_epochs": 5, "weight_steps": 2})
+    often = settings.model_copy(update={"checkpoint_seconds": 1e-9})
+    whole, parts = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
+    expected = run_search(mini_space, table, stripes_data, middle_s(table), settings, whole)
+    with pytest.raises(KeyboardInterrupt):
+        run_search(mini_space, table, stripes_data, middle_s(table), often, parts, Interrupt(after))
+    with pytest.raises(UsageError, match="holds an unfinished search; resume it"):
+        run_search(mini_space, table, stripes_data, middle_s(table), often, parts)
+    found = run_search(mini_space, table, stripes_data, middle_s(table), settings, parts, resume=True)
+
+    without_time = {"seconds": {}}
+    assert found.model_copy(update=without_time) == expected.model_copy(update=without_time)
+    assert (parts / "history.json").read_text() == (whole / "history.json").read_text()
+    assert (parts / "architecture.json").read_text() == (whole / "architecture.json").read_text()
+    weights, others = load_file(parts / "weights.safetensors"), load_file(whole / "weights.safetensors")
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_a_finished_search_is_not_overwritten(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    settings = QUICK.model_copy(update={"warmup_epochs": 0, "epochs": 1, "training_epochs": 1, "inherit_weights": True})
+    result = run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder)
+    assert "does not bind" in result.notes[0]
+    with pytest.raises(UsageError, match="holds a finished search"):
+        run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder)
+    assert run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder, resume=True) == result
+    other = settings.model_copy(update={"seed": 7})
+    with pytest.raises(UsageError, match=r"expected settings\.seed to be 0 .* but found 7"):
+        run_search(mini_space, table, stripes_data, table.slowest() * 2, other, folder, resume=True)
+
+
+def test_nothing_is_written_before_the_words_are_right(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    target_s = middle_s(table)
+    wrong_shape = load_data("digits", 8, 3)
+    wrong_classes = load_data("digits", 8, 1)
+    elsewhere = LatencyTable.from_seconds("other", "key", [[1.0, 2.0]], 0.0)
+    nowhere = QUICK.model_copy(update={"accelerator": "nonsense"})
+    with pytest.raises(TargetOutOfReach, match="networks take from"):
+        run_search(mini_space, table, stripes_data, table.fastest() / 2, QUICK, folder)
+    with pytest.raises(UsageError, match="expects images of shape"):
+        run_search(mini_space, table, wrong_shape, target_s, QUICK, folder)
+    with pytest.raises(UsageError, match="gives 2 classes, but data digits has 10"):
+        run_search(mini_space, table, wrong_classes, target_s, QUICK, folder)
+    with pytest.raises(UsageError, match="another space"):
+        run_search(mini_space, elsewhere, stripes_data, target_s, QUICK, folder)
+    with pytest.raises(UsageError, match="expected an accelerator that this machine has"):
+        run_search(mini_space, table, stripes_data, target_s, nowhere, folder)
+    with pytest.raises(UsageError, match="expected a search to resume, but found none"):
+        run_search(mini_space, table, stripes_data, target_s, QUICK, folder, resume=True)
+    assert not folder.exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_search(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table = table_of(mini_space)
+    wild = QUICK.model_copy(update={"weight_learning_rate": 1e30, "ramp_share": 0.0})
+    with pytest.raises(LatkitError, match="search, epoch 1: weight_loss is no longer a number"):
+        run_search(mini_space, table, stripes_data, middle_s(table), wild, tmp_path / "found")
+    assert not (tmp_path / "found" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"something", b"PK\x03\x04"])
+def test_a_foreign_checkpoint_is_refused(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, content: bytes
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    with pytest.raises(KeyboardInterrupt):
+        run_search(mini_space, table, stripes_data, middle_s(table), QUICK, folder, Interrupt(0))
+    (folder / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(BadFile, match="expected a checkpoint of a search"):
+        run_search(mini_space, table, stripes_data, middle_s(table), QUICK, folder, resume=True)
+
+
+def test_settings_name_what_is_wrong() -> None:
+    with pytest.raises(UsageError, match="expected epochs to be valid, but found 0"):
+        SearchSettings.make(epochs=0)
+    with pytest.raises(UsageError, match="expected nonsense to be valid"):
+        SearchSettings.quick(nonsense=1)
+    assert SearchSettings.for_images(1000).training_epochs == 100
+    assert SearchSettings.for_images(50_000).batch_size == 128
+    assert SearchSettings.for_images(1_000_000, batch_size=64).batch_size == 64
+
+
+@pytest.mark.parametrize("penalty", ["additive", "multiplicative"])
+def test_fixed_penalties_search_too(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, penalty: str
+) -> None:
+    table = table_of(mini_space)
+    settings = QUICK.model_copy(update={"penalty": penalty, "epochs": 1, "training_epochs": 1})
+    result = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found")
+    assert result.predicted_latency_s <= 1.01 * middle_s(table)
