@@ -95,6 +95,10 @@ def _network(known: SearchFacts) -> Html:
     words = "Blocks are as wide as their share of the latency and as high as they have channels."
     if not timed:
         words = "What each layer takes is not known here: neither a model of the target nor the space is at hand."
+    elif len(timed) < len(placed):
+        words += (
+            " The search's own table tells the latency of its choices; what the other layers take is in no file here."
+        )
     parts = [paragraph(words), draw(placed)]
     if known.space is None and known.table is not None and known.result is not None:
         parts.append(_skipped(known))

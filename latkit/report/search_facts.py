@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.models import MODELS, LatencyModel
 from latkit.ops import Network
 from latkit.report.target_facts import targets_of
+from latkit.report.words import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.result import FILES, load_record
 from latkit.spaces import BUILT_IN, Space
@@ -137,6 +137,4 @@ def candidate_names(facts: SearchFacts, widths: Sequence[int]) -> list[list[str]
     """What to call the candidates of every choice: their ops where the space is known, else their numbers."""
     if facts.space is None:
         return [[f"#{index}" for index in range(width)] for width in widths]
-    from latkit.report.words import short
-
-    return [[short(op) for op in layer.candidates] for layer, _ in itertools.zip_longest(facts.space.choices, widths)]
+    return [[short(op) for op in layer.candidates] for layer in facts.space.choices]
