@@ -49,6 +49,16 @@ class NetworkResult(BaseModel):
         return 100 * (self.predicted_ms / self.measured_ms - 1)
 
 
+class MeasuredNetwork(BaseModel):
+    """One network on one target: what a search keeps of the network that it found."""
+
+    model_config = ConfigDict(extra="forbid")
+    target: str
+    model: str
+    """Kind of the latency model that predicted it."""
+    network: NetworkResult
+
+
 class Validation(BaseModel):
     """Prediction error beside repeatability, the floor that no model can pass."""
 
@@ -132,13 +142,14 @@ def validate(
     return compare(model, space, chosen, measurements, left_out)
 
 
-def measure_network(collection: Collection, model: LatencyModel, network: Network) -> NetworkResult:
+def measure_network(collection: Collection, model: LatencyModel, network: Network) -> MeasuredNetwork:
     """Measure one network twice and set what the model predicts beside it. Raises as `validate` does."""
     model.predict(network)
     measurements, left_out = _measure_twice(collection, [network], None)
     if len(measurements) < REPETITIONS:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
-    return _result(model, network, (), {m.repetition: m for m in measurements})
+    result = _result(model, network, (), {m.repetition: m for m in measurements})
+    return MeasuredNetwork(target=str(model.origin_.target), model=model.kind, network=result)
 
 
 def _measure_twice(

@@ -23,7 +23,7 @@ from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target, check_name
 from latkit.timing import Measurement, Subject, TimingPlan
-from latkit.validate import NetworkResult, measure_network
+from latkit.validate import MeasuredNetwork, measure_network
 
 MEASURED_FILE = "measured.json"
 """In a search's folder: its network, measured on its target beside what was predicted."""
@@ -37,7 +37,7 @@ class Searched:
 
     target: Target
     result: SearchResult
-    measured: NetworkResult
+    measured: MeasuredNetwork
     folder: Path
 
     def document(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Searched:
             "space": result.space,
             "target_latency_ms": 1e3 * result.target_latency_s,
             "predicted_latency_ms": 1e3 * result.predicted_latency_s,
-            "measured_latency_ms": self.measured.measured_ms,
+            "measured_latency_ms": self.measured.network.measured_ms,
             "accuracy": result.accuracy,
             "macs": result.macs,
             "parameters": result.parameters,

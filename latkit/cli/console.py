@@ -114,7 +114,8 @@ class ConsoleProgress:
             return
         now = time.monotonic()
         begun, first = self._begun.setdefault(phase, (now, done))
-        if now - self._told >= SECONDS_BETWEEN_LINES and done > first:
+        # an estimate from the first few steps, which warm up, would be far off
+        if now - max(self._told, begun) >= SECONDS_BETWEEN_LINES and done > first:
             self._told = now
             left_s = (now - begun) / (done - first) * (total - done)
             note(f"{phase}: {done} of {total}, about {left_s:.0f} s left")

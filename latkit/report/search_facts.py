@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latkit.errors import BadFile, NotMeasured, UsageError
-from latkit.models import MODELS, LatencyModel
+from latkit.models import LatencyModel
 from latkit.ops import Network
-from latkit.report.target_facts import targets_of
 from latkit.report.words import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.result import FILES, load_record
-from latkit.spaces import BUILT_IN, Space
+from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.validate import NetworkResult
+from latkit.validate import MeasuredNetwork, NetworkResult
 from latkit.workspace import MEASURED_FILE, Workspace
-
-WIDTHS = (1.0, 0.25, 0.35, 0.5, 0.75, 1.25, 1.3, 1.4, 1.5, 2.0)
-"""The width multipliers under which a search's space is looked for; its key tells whether it was found."""
 
 
 class History(BaseModel):
@@ -49,11 +44,11 @@ class SearchFacts:
     table: LatencyTable | None
     measured: NetworkResult | None
     target: Target | None
-    """The target on which the network was measured, where the workspace's measurements tell."""
+    """The target on which the network was measured."""
     model: LatencyModel | None
-    """A model of that target which knows the network's ops."""
+    """The model of that target which predicted the network."""
     space: Space | None
-    """The space that was searched, where it is a built-in one."""
+    """The space that was searched."""
 
 
 def read_search(workspace: Workspace, name: str) -> SearchFacts:
@@ -65,7 +60,7 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         raise UsageError(f"unknown search {name!r}; known searches: {listed} (a target is written DEVICE/RUNTIME)")
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(path) if (path := folder / FILES["architecture"]).exists() else None
-    target = _target_of(workspace, network) if network else None
+    measured = _read(MeasuredNetwork, path) if (path := folder / MEASURED_FILE).exists() else None
     return SearchFacts(
         name=name,
         recipe=recipe,
@@ -73,10 +68,10 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         history=_read(History, path) if (path := folder / FILES["history"]).exists() else None,
         network=network,
         table=LatencyTable.load(path) if (path := folder / FILES["table"]).exists() else None,
-        measured=_read(NetworkResult, path) if (path := folder / MEASURED_FILE).exists() else None,
-        target=target,
-        model=_model_of(workspace, target, network) if target and network else None,
-        space=_space_of(recipe),
+        measured=measured.network if measured else None,
+        target=Target.parse(measured.target) if measured else None,
+        model=_model_of(workspace, measured, network) if measured and network else None,
+        space=Space.load(path) if (path := folder / FILES["space"]).exists() else None,
     )
 
 
@@ -95,42 +90,17 @@ def _read(kind: type[Any], path: Path) -> Any:
         raise BadFile(path, f"a {kind.__name__} as JSON", f"{where}: {first['msg']}") from error
 
 
-def _target_of(workspace: Workspace, network: Network) -> Target | None:
-    """The one target on which the network was measured; None where there is none or several."""
-    holding = [
-        target
-        for target in targets_of(workspace)
-        if any(measurement.subject == network for measurement in workspace.measurements(target))
-    ]
-    return holding[0] if len(holding) == 1 else None
-
-
-def _model_of(workspace: Workspace, target: Target, network: Network) -> LatencyModel | None:
-    for kind in MODELS:
-        if workspace.model_path(target, kind).exists():
-            model = workspace.model(target, kind)
-            try:
-                model.layer_seconds(network.ops)
-            except NotMeasured:
-                continue
-            return model
-    return None
-
-
-def _space_of(recipe: Recipe) -> Space | None:
-    """The built-in space of that name and key, looked for over its parameters.
-
-    A recipe names its space and holds its key, which no other space has; what is found is the space, or nothing.
-    """
-    make = BUILT_IN.get(recipe.space)
-    if make is None:
+def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> LatencyModel | None:
+    """The model that predicted the network, unless it was fitted anew since and no longer knows its ops."""
+    target = Target.parse(measured.target)
+    if not workspace.model_path(target, measured.model).exists():
         return None
-    channels, resolution, _ = recipe.data.shape
-    images: dict[str, Any] = {"resolution": resolution, "classes": len(recipe.data.class_names)}
-    if "channels" in inspect.signature(make).parameters:
-        images["channels"] = channels
-    spaces = (make(width=width, **images) for width in WIDTHS)
-    return next((space for space in spaces if space.key == recipe.space_key), None)
+    model = workspace.model(target, measured.model)
+    try:
+        model.layer_seconds(network.ops)
+    except NotMeasured:
+        return None
+    return model
 
 
 def candidate_names(facts: SearchFacts, widths: Sequence[int]) -> list[list[str]]:

@@ -24,6 +24,7 @@ FILES = {
     "history": "history.json",
     "weights": "weights.safetensors",
     "onnx": "network.onnx",
+    "space": "space.json",
     "table": "table.json",
     "result": "result.json",
     "tensorboard": "tensorboard",

@@ -154,6 +154,7 @@ class _Search:
 
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
         self.seconds: dict[str, float] = dict(saved.get("seconds", {"search": 0.0, "training": 0.0}))
+        self.space.save(self._path("space"))
         self.table.save(self._path("table"))
         supernet, phase = self._search_phase()
         if saved.get("stage") == "training":

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from latkit.errors import UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, Shape, digest
+
+FORMAT = "latkit-space-1"
 
 Architecture = tuple[int, ...]
 """One candidate's index per choice, in the order of `Space.choices`."""
@@ -123,6 +128,34 @@ class Space:
     def holds(self, network: Network) -> bool:
         """Whether some architecture of this space decodes to the network."""
         return next(self._matches(network.ops, 0), None) is not None
+
+    def to_json(self) -> dict[str, object]:
+        """The space as a JSON document."""
+        layers = [
+            {"name": layer.name, "candidates": [op.to_json() for op in layer.candidates]} for layer in self.layers
+        ]
+        return {"format": FORMAT, "name": self.name, "layers": layers}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the space as JSON, with every candidate spelt out."""
+        Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Space:
+        """Read a space that `save` wrote. Raises BadFile."""
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            if document["format"] != FORMAT:
+                raise UsageError(f"format {document['format']!r}")
+            layers = [
+                Layer(layer["name"], tuple(Op.from_json(op) for op in layer["candidates"]))
+                for layer in document["layers"]
+            ]
+            return cls(document["name"], tuple(layers))
+        except FileNotFoundError:
+            raise BadFile(path, "a search space as JSON", "no such file") from None
+        except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+            raise BadFile(path, f"a search space of format {FORMAT!r}", str(error)) from error
 
     def _matches(self, ops: tuple[Op, ...], position: int) -> Iterator[Architecture]:
         """Every way to lay `ops` over the layers from `position` on, skips filling the layers left out."""

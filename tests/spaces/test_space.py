@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latkit import spaces
-from latkit.errors import UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, make_op
-from latkit.spaces import Layer, Space
+from latkit.spaces import Layer, Space, proxyless_tiny
 
 MOBILE = spaces.load("proxyless-mobile")
 SHAPE = (8, 4, 4)
@@ -88,3 +89,21 @@ def test_an_architecture_of_nothing_but_skips_is_no_network() -> None:
     space = Space("s", (Layer("a", (THREE, SKIP)),))
     with pytest.raises(UsageError, match="at least one op"):
         space.decode((1,))
+
+
+def test_a_saved_space_is_the_same(tmp_path: Path) -> None:
+    space = proxyless_tiny(resolution=8)
+    space.save(tmp_path / "space.json")
+    again = Space.load(tmp_path / "space.json")
+    assert again == space
+    assert again.key == space.key
+
+
+def test_a_file_that_is_no_space_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    with pytest.raises(BadFile, match="no such file"):
+        Space.load(path)
+    for text in ("nonsense", "[]", "{}", '{"format": "latkit-space-1", "name": "x", "layers": [{"name": "a"}]}'):
+        path.write_text(text)
+        with pytest.raises(BadFile, match="search space"):
+            Space.load(path)
