@@ -119,4 +119,4 @@ def test_kinds_are_a_copy() -> None:
 
 def test_a_title_is_for_people() -> None:
     op = make_op("mbconv", (24, 56, 56), out_channels=24, kernel=5)
-    assert op.title == "mbconv e6 k5 >24 s1 24x56x56"
+    assert op.title == "mbconv k5 e6 s1 24x56x56 > 24"

@@ -14,11 +14,11 @@ MOBILE = spaces.load("proxyless-mobile")
 def test_the_fixed_layers() -> None:
     fixed = {layer.name: layer.candidates[0].title for layer in MOBILE.layers if not layer.is_choice}
     assert fixed == {
-        "stem": "conv g1 k3 >32 s2 3x224x224",
-        "first_block": "mbconv e1 k3 >16 s1 32x112x112",
-        "feature_mix": "conv g1 k1 >1280 s1 320x7x7",
-        "pool": "pool k0 s1 1280x7x7",
-        "classifier": "linear 1280",
+        "stem": "conv k3 s2 3x224x224 > 32",
+        "first_block": "mbconv k3 e1 s1 32x112x112 > 16",
+        "feature_mix": "conv k1 s1 320x7x7 > 1280",
+        "pool": "pool average s1 1280x7x7",
+        "classifier": "linear 1280 > 1000",
     }
     assert MOBILE.output_shape == (1000,)
 
