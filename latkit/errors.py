@@ -8,14 +8,22 @@ LatkitError
 ├── MeasurementConflict   numbers taken under different conditions were about to be merged
 ├── MissingExtra          an optional package is needed and absent
 ├── ExportError           a network could not be turned into a runtime's artefact
+├── DiskFull              the host has no room for what was measured
 └── DeviceError           the device, or the way to it
     ├── Unreachable       nothing answers there, or it refuses us
     ├── HostKeyError      the host key is unknown or has changed
     ├── DeviceGone        the connection or the agent died in the middle of something
     ├── DeadlineExceeded  no answer within the time allowed
     ├── AgentError        the agent answered with an error of its own
-    └── RuntimeMissing    the device lacks the runtime that the target names
+    ├── RuntimeMissing    the device lacks the runtime that the target names
+    ├── DeviceBusy        somebody else holds the device's lease
+    ├── DeviceFailing     fault after fault, so that the device was given up
+    └── DeviceQuarantined the device was given up before, and nobody has examined it since
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LatkitError(Exception):
@@ -63,6 +71,10 @@ class ExportError(LatkitError):
     """An op or a network could not be turned into an artefact for a runtime."""
 
 
+class DiskFull(LatkitError):
+    """The host's disk has no room for what was measured; all that was written before is kept."""
+
+
 class DeviceError(LatkitError):
     """Something went wrong on a device or on the way to it."""
 
@@ -93,3 +105,22 @@ class AgentError(DeviceError):
 
 class RuntimeMissing(DeviceError):
     """The device lacks the runtime that the target names."""
+
+
+class DeviceBusy(DeviceError):
+    """Somebody else holds the device's lease, or has taken ours over."""
+
+
+class DeviceFailing(DeviceError):
+    """A device showed one fault after the other and was given up. `faults` tells each, with when it was seen."""
+
+    def __init__(self, device: str, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__(
+            f"{device} was given up after {len(faults)} faults in a row, the last being: {faults[-1][1]}; "
+            f"everything measured before is kept. Examine it with: latkit device doctor {device}"
+        )
+        self.faults = tuple(faults)
+
+
+class DeviceQuarantined(DeviceError):
+    """A device that was given up is not measured on before it was examined."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from latkit.collect import Collection
-from latkit.devices import Device, load_device, open_session
+from latkit.collect import Collection, Exporter
+from latkit.devices import Device, RecoveringSession, Tell, leased, load_device, open_session, quarantining
 from latkit.errors import NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.ops import FIXED_COST, Network
 from latkit.progress import Progress
+from latkit.runtimes import Artefact
 from latkit.runtimes.cache import ArtefactCache
 from latkit.runtimes.onnx_network import embed_network
 from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
@@ -67,6 +69,7 @@ class Workspace:
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:
         """Open a workspace. Raises UsageError where there is none."""
         self.root = Path(root)
+        self._exporting = threading.Lock()  # exporters trace with global state: one at a time
         missing = [name for name in FOLDERS if not (self.root / name).is_dir()]
         if missing:
             raise UsageError(
@@ -107,11 +110,38 @@ class Workspace:
         return Store(self.target_dir(target) / "measurements.sqlite", target)
 
     @contextmanager
-    def collection(self, target: Target, plan: TimingPlan, progress: Progress) -> Iterator[Collection]:
-        """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts."""
-        device, cache = self.device(target.device), ArtefactCache()
-        with open_session(device, target) as session, self.store(target) as store:
-            yield Collection(session, store, lambda subject: cache.artefact(subject, target), plan, progress)
+    def collection(
+        self,
+        target: Target,
+        plan: TimingPlan,
+        progress: Progress,
+        wait_s: float = 0.0,
+        tell: Tell = lambda _text: None,
+    ) -> Iterator[Collection]:
+        """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
+
+        The device is leased meanwhile: DeviceBusy where it stays somebody else's for `wait_s` seconds. It is put into
+        quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already. `tell`
+        receives what a person should know at once: waiting, faults, a device that was booted anew.
+        """
+        device = self.device(target.device)
+        with (
+            quarantining(self.devices_dir, device.name),
+            leased(device, str(target), wait_s, tell) as lease,
+            RecoveringSession(device.name, lambda: open_session(device, target), tell, lease.renew) as session,
+            self.store(target) as store,
+        ):
+            yield Collection(session, store, self.exporter(target), plan, progress)
+
+    def exporter(self, target: Target) -> Exporter:
+        """Gives the artefacts of subjects for a target, from the cache where they are there; for any thread."""
+        cache = ArtefactCache()
+
+        def export(subject: Subject) -> Artefact:
+            with self._exporting:
+                return cache.artefact(subject, target)
+
+        return export
 
     def has_measurements(self, target: Target) -> bool:
         """Whether anything was ever collected on the target."""
@@ -163,10 +193,12 @@ class Workspace:
         progress: Progress,
         kind: str = "lookup",
         resume: bool = False,
+        wait_s: float = 0.0,
+        tell: Tell = lambda _text: None,
     ) -> Searched:
         """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
-        Everything is kept under `search/NAME/`. Raises as `run_search` and `validate.measure_network` do.
+        Everything is kept under `search/NAME/`. Raises as `run_search`, `validate.measure_network` and `collection` do.
         """
         model, folder = self.model(target, kind), self.search_dir(name)
         self.device(target.device)
@@ -174,7 +206,7 @@ class Workspace:
         result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
         network = Network.load(folder / result.files["architecture"])
         embed_network(folder / result.files["onnx"], network)
-        with self.collection(target, TimingPlan(), progress) as collection:
+        with self.collection(target, TimingPlan(), progress, wait_s, tell) as collection:
             measured = measure_network(collection, model, network)
         (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return Searched(target, result, measured, folder)

@@ -16,6 +16,15 @@ import pytest
 SSHD = Path("/usr/sbin/sshd")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The tests' own folder of leases: whoever uses this machine otherwise is not their concern."""
+    folder = tmp_path_factory.mktemp("leases")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATKIT_LEASES", str(folder))
+        yield folder
+
+
 @dataclass(frozen=True)
 class Sshd:
     """A server that lets one throwaway key in. `config` knows it as `board`, and as `behind` by way of `board`."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +16,10 @@ from latkit.cli.options import (
     Resolution,
     SpaceName,
     TargetName,
+    TargetNames,
     Visits,
     VisitSeconds,
+    Wait,
     Width,
     check_output,
     workspace_folder,
@@ -30,44 +30,46 @@ measurements_app = typer.Typer(help="Take measurements from one machine to anoth
 
 def collect(
     context: typer.Context,
-    target: TargetName,
+    targets: TargetNames,
     space: SpaceName,
     networks: Annotated[int, typer.Option(min=0, help="Whole networks to measure for calibration.")] = 10,
     max_seconds: MaxSeconds = None,
     visits: Visits = 6,
     visit_seconds: VisitSeconds = 0.2,
+    wait: Wait = 0.0,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what the target still lacks: every candidate op of the space, and a few whole networks."""
+    """Measure what the targets still lack: every candidate op of the space, and a few whole networks.
+
+    Devices are measured side by side, the targets of one device in turn.
+    """
+    from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
     from latkit.cli.named import space_named
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
     from latkit.workspace import Workspace, fit_subjects
 
-    where, plan = Target.parse(target), TimingPlan(visits, visit_seconds)
-    wanted = space_named(space, resolution, width, classes)
-    workspace = Workspace(workspace_folder(context))
+    where = list(dict.fromkeys(Target.parse(target) for target in targets))
+    plan, wanted = TimingPlan(visits, visit_seconds), space_named(space, resolution, width, classes)
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
-    with ConsoleProgress() as progress, workspace.collection(where, plan, progress) as collection:
-        collected = collection.run(subjects, max_seconds=max_seconds)
+    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait)
+    with ConsoleProgress() as progress:
+        if len(where) == 1:
+            outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]
+        else:
+            outcomes = collect_side_by_side(
+                order, where, progress, lambda target: lambda text: note(f"{target}: {text}")
+            )
+    documents = [{"space": wanted.name, **outcome.document()} for outcome in outcomes]
     if as_json:
-        emit_json({"target": str(where), "space": wanted.name, **asdict(collected)})
-    else:
-        say(
-            f"{where}: {collected.visits} visits made of {collected.subjects} ops and networks, {collected.already} "
-            f"were there, in {collected.seconds:.0f} s (inference {collected.inference_seconds:.0f} s)"
-        )
-    for title, reason in collected.failed.items():
-        note(f"not measured: {title}: {reason}")
-    if not collected.finished:
-        note("the time ran out; run the same command again to go on")
-    elif not as_json:
-        say(f"next: latkit fit {where} --space {shlex.quote(space)}")
-    if collected.failed:
+        emit_json(documents[0] if len(where) == 1 else {"targets": documents})
+    for outcome in outcomes:
+        tell_outcome(outcome, space, as_json)
+    if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
 
 

@@ -59,11 +59,13 @@ def add(
 @app.command(name="list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the registered devices."""
-    from latkit.devices import list_devices
+    from latkit.devices import holder_of, list_devices, quarantine_of
+    from latkit.devices.describe import document
 
-    devices = list_devices(devices_folder(context))
+    folder = devices_folder(context)
+    devices = list_devices(folder)
     if as_json:
-        emit_json([device.model_dump(mode="json") for device in devices])
+        emit_json([document(folder, device) for device in devices])
     elif not devices:
         say("no devices yet; add one with: latkit device add NAME --local")
     else:
@@ -74,6 +76,8 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                 "model": device.facts.model,
                 "cores": len(device.facts.cores),
                 "runtimes": ", ".join(device.runtimes.values()) or "none",
+                "used by": str(holder_of(device) or ""),
+                "quarantine": str(quarantine_of(folder, device.name) or ""),
             }
             for device in devices
         ]
@@ -83,14 +87,16 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show what is known of a device."""
-    from latkit.devices import load_device
-    from latkit.devices.describe import describe
+    from latkit.devices import holder_of, load_device, quarantine_of
+    from latkit.devices.describe import describe, document
 
-    device = load_device(devices_folder(context), name)
+    folder = devices_folder(context)
+    device = load_device(folder, name)
     if as_json:
-        emit_json(device.model_dump(mode="json"))
-    else:
-        show_facts(f"device {name}", describe(device))
+        emit_json(document(folder, device))
+        return
+    state = {"used by": holder_of(device), "quarantine": quarantine_of(folder, name)}
+    show_facts(f"device {name}", {**describe(device), **{label: str(value) for label, value in state.items() if value}})
 
 
 @app.command()
@@ -106,16 +112,19 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Examine a device: each failing point with its remedy. Ends with 1 when a point fails."""
-    from latkit.devices import examine, load_device
+    from latkit.devices import examine, healthy, leased, lift_quarantine, load_device
     from latkit.devices import install as install_runtimes
 
     folder = devices_folder(context)
     device = load_device(folder, name)
-    if install:
-        wanted = runtime or DEFAULT_RUNTIMES
-        note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
-        device = install_runtimes(folder, name, wanted)
-    checks = examine(device)
+    with leased(device, "latkit device doctor"):
+        if install:
+            wanted = runtime or DEFAULT_RUNTIMES
+            note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
+            device = install_runtimes(folder, name, wanted)
+        checks = examine(device)
+    if healthy(checks) and lift_quarantine(folder, name):
+        note(f"{name} is no longer in quarantine: run the same commands again to go on")
     if as_json:
         emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])
     else:

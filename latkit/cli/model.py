@@ -18,6 +18,7 @@ from latkit.cli.options import (
     TargetName,
     Visits,
     VisitSeconds,
+    Wait,
     Width,
     check_output,
     workspace_folder,
@@ -81,6 +82,7 @@ def validate(
     max_seconds: MaxSeconds = None,
     visits: Visits = 6,
     visit_seconds: VisitSeconds = 0.2,
+    wait: Wait = 0.0,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -97,7 +99,7 @@ def validate(
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
-    with ConsoleProgress() as progress, workspace.collection(where, plan, progress) as collection:
+    with ConsoleProgress() as progress, workspace.collection(where, plan, progress, wait, note) as collection:
         validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
     validation.save(workspace.validation_path(where, wanted, model))
     if as_json:

@@ -13,10 +13,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 TargetName = Annotated[
     str, typer.Argument(metavar="TARGET", help="Device, runtime and settings, such as pi4/tflite-t4.")
 ]
+TargetNames = Annotated[
+    list[str], typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4.")
+]
 SpaceName = Annotated[str, typer.Option("--space", help="A built-in search space, or a TOML file.")]
 ModelKind = Annotated[str, typer.Option("--model", help="Kind of latency model: lookup or xgboost.")]
 MaxSeconds = Annotated[
     float | None, typer.Option("--max-seconds", min=1, help="Stop measuring after so long; run again to go on.")
+]
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a device in use; inf: for ever.")
 ]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
 VisitSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]

@@ -14,6 +14,7 @@ from latkit.cli.options import (
     Resolution,
     SpaceName,
     TargetName,
+    Wait,
     Width,
     workspace_folder,
 )
@@ -35,6 +36,7 @@ def search(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
+    wait: Wait = 0.0,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -55,7 +57,9 @@ def search(
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
     with ConsoleProgress() as progress:
-        found = workspace.search(where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume)
+        found = workspace.search(
+            where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume, wait, note
+        )
     document = found.document()
     for remark in found.result.notes:
         note(remark)

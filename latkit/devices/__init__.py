@@ -1,8 +1,11 @@
 """Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
 
 from latkit.devices.device import Core, Device, Facts
-from latkit.devices.doctor import Check, examine
+from latkit.devices.doctor import Check, examine, healthy
 from latkit.devices.install import install
+from latkit.devices.lease import Lease, Tell, holder_of, lease_key, leased
+from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantining
+from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.session import Session, open_session
 from latkit.devices.transports import Local, Ssh, Transport, connect
@@ -12,16 +15,26 @@ __all__ = [
     "Core",
     "Device",
     "Facts",
+    "Lease",
     "Local",
+    "RecoveringSession",
     "Session",
     "Ssh",
+    "Tell",
     "Transport",
     "add_device",
     "connect",
     "examine",
+    "healthy",
+    "holder_of",
     "install",
+    "lease_key",
+    "leased",
+    "lift_quarantine",
     "list_devices",
     "load_device",
     "open_session",
+    "quarantine_of",
+    "quarantining",
     "remove_device",
 ]

@@ -1,8 +1,12 @@
-"""A device in a few words, for people."""
+"""A device in a few words for people, and with its state for programs."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from latkit.devices.device import Device
+from latkit.devices.lease import holder_of
+from latkit.devices.quarantine import quarantine_of
 
 
 def describe(device: Device) -> dict[str, str]:
@@ -19,4 +23,14 @@ def describe(device: Device) -> dict[str, str]:
         "system": f"{facts.os}, kernel {facts.kernel}",
         "python": f"{facts.python_version} at {device.python}",
         "runtimes": ", ".join(device.runtimes.values()) or "none",
+    }
+
+
+def document(folder: Path, device: Device) -> dict[str, object]:
+    """The device's file, who holds the device, and why it is left alone if it is. Raises BadFile, DeviceError."""
+    holder, quarantine = holder_of(device), quarantine_of(folder, device.name)
+    return {
+        **device.model_dump(mode="json"),
+        "holder": holder.model_dump(mode="json", exclude={"token"}) if holder else None,
+        "quarantine": quarantine.model_dump(mode="json") if quarantine else None,
     }

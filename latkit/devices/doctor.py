@@ -24,6 +24,10 @@ LEAST_DISK_BYTES = 2**30
 LEAST_MEMORY_BYTES = 2**28
 
 
+ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
+"""The points without which nothing can be measured; the others make the numbers worse."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One point: `ok` is None where it cannot be told; then, and where it fails, `remedy` says what to do."""
@@ -47,6 +51,11 @@ def examine(device: Device) -> list[Check]:
         except DeviceError as error:
             checks.append(Check("agent", False, str(error), f"see whether {device.python} starts on the device"))
         return checks
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether the device can be measured on."""
+    return not any(check.ok is False for check in checks if check.name in ESSENTIAL)
 
 
 def _inside(device: Device, transport: Transport) -> Iterator[Check]:

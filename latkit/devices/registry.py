@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from latkit.devices.device import Device, Facts
 from latkit.devices.launch import COMMAND_S, find_python, launch
 from latkit.devices.link import Answer, Link
+from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Local, Ssh, Transport, connect
 from latkit.errors import DeviceError, UsageError
 from latkit.targets import RUNTIMES, check_name
@@ -102,6 +103,7 @@ def remove_device(folder: Path, name: str, keep_files: bool = False) -> DeviceEr
         except DeviceError as error:
             trouble = error
     (folder / f"{name}.toml").unlink(missing_ok=True)
+    lift_quarantine(folder, name)
     return trouble
 
 

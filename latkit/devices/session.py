@@ -8,7 +8,7 @@ from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
 from latkit.devices.device import Device
-from latkit.devices.launch import launch, models_folder
+from latkit.devices.launch import COMMAND_S, launch, models_folder
 from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
@@ -16,6 +16,7 @@ from latkit.runtimes.artefact import Artefact
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
 
+BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 CONDITIONS_S = 20.0
 LOAD_S = 120.0
 VISIT_MARGIN_S = 120.0
@@ -57,6 +58,7 @@ class Session:
         self._loaded: OrderedDict[str, Answer] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
+        self.boot_id = boot_id(transport)
 
     def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
         """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
@@ -180,6 +182,11 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def boot_id(transport: Transport) -> str:
+    """What the device's kernel calls this run of itself: another after each boot. Empty where it does not tell."""
+    return transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
 
 
 def ranges(cores: tuple[int, ...]) -> str:

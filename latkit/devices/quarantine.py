@@ -1,0 +1,93 @@
+"""Quarantine: a device that was given up after repeated faults is left alone until it has been examined.
+
+What is known stands in the workspace as `devices/NAME.quarantine`, in TOML, beside the device's file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit.errors import BadFile, DeviceFailing, DeviceQuarantined
+
+MOST_FAULTS = 20
+"""So many of the last faults are kept."""
+
+
+class SeenFault(BaseModel):
+    """One fault, and when it was seen, as ISO 8601 in UTC."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    at: str
+    message: str
+
+
+class Quarantine(BaseModel):
+    """Why a device is left alone."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    format: Literal[1] = 1
+    device: str
+    since: str
+    """When it was given up, as ISO 8601 in UTC."""
+    faults: list[SeenFault] = Field(min_length=1)
+    """The last ones, the oldest first."""
+
+    def __str__(self) -> str:
+        return f"in quarantine since {self.since} after {len(self.faults)} faults: {self.faults[-1].message}"
+
+
+def quarantine_of(folder: Path, name: str) -> Quarantine | None:
+    """Why that device is left alone, or None where it is not. Raises BadFile."""
+    path = _path(folder, name)
+    try:
+        return Quarantine.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, ValidationError) as error:
+        raise BadFile(path, "the record of a quarantine in TOML", str(error)[:200]) from error
+
+
+def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
+    """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
+    seen = [SeenFault(at=at, message=message) for at, message in faults][-MOST_FAULTS:]
+    record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
+    path = _path(folder, name)
+    part = path.with_name(f".{path.name}")
+    part.write_text(tomli_w.dumps(record.model_dump()), encoding="utf-8")
+    part.replace(path)
+    return record
+
+
+def lift_quarantine(folder: Path, name: str) -> bool:
+    """Measure on a device again; whether it was in quarantine."""
+    path = _path(folder, name)
+    was = path.exists()
+    path.unlink(missing_ok=True)
+    return was
+
+
+@contextmanager
+def quarantining(folder: Path, name: str) -> Iterator[None]:
+    """Refuse a device in quarantine with DeviceQuarantined, and put one there that raises DeviceFailing inside."""
+    record = quarantine_of(folder, name)
+    if record is not None:
+        raise DeviceQuarantined(
+            f"{name} is {record}; once it is mended, lift the quarantine with: latkit device doctor {name}"
+        )
+    try:
+        yield
+    except DeviceFailing as error:
+        quarantine(folder, name, error.faults)
+        raise
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.quarantine"
