@@ -148,7 +148,7 @@ class _Search:
     def run(self) -> SearchResult:
         """Do what is left to do."""
         saved = self._saved()
-        with SummaryWriter(str(self._path("tensorboard"))) as writer:
+        with _threads(self.settings.threads), SummaryWriter(str(self._path("tensorboard"))) as writer:
             self.curves = Curves(writer, self.space, saved.get("rows"))
             return self._run_phases(saved)
 
@@ -283,6 +283,17 @@ class _Search:
 
     def _path(self, what: str) -> Path:
         return self.folder / FILES[what]
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads within, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -62,6 +62,10 @@ class SearchSettings(BaseModel):
     """Processes that decode images from files."""
     accelerator: str = "auto"
     """Lightning Fabric's: `auto`, `cpu`, `cuda`, ..."""
+    threads: int | None = Field(None, ge=1)
+    """torch's threads on the CPU, put back afterwards; by default as many as it has. A result depends on them in its
+    last bits. Where other processes want the same cores, one thread is far faster than several that wait for another.
+    """
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     checkpoint_seconds: float = Field(300.0, gt=0)
     """A checkpoint is written after every epoch, and within one when so much time has passed."""
@@ -82,14 +86,15 @@ class SearchSettings(BaseModel):
 
     @classmethod
     def quick(cls, **changes: object) -> SearchSettings:
-        """A minute on two cores for scikit-learn's digits: for demonstrations. Raises UsageError."""
+        """A minute on one core for scikit-learn's digits: for demonstrations. Raises UsageError."""
         numbers: dict[str, object] = {
-            "warmup_epochs": 12,
-            "epochs": 16,
+            "warmup_epochs": 10,
+            "epochs": 14,
             "batch_size": 32,
             "weight_learning_rate": 0.1,
-            "training_epochs": 14,
+            "training_epochs": 10,
             "accelerator": "cpu",
+            "threads": 1,
         }
         return cls.make(**{**numbers, **changes})
 

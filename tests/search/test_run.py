@@ -118,6 +118,22 @@ def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
     assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
+def test_threads_are_put_back(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> None:
+    table, seen = table_of(mini_space), set()
+
+    class Watch:
+        def advance(self, phase: str, done: int, total: int, text: str) -> None:
+            assert isinstance(phase + text, str)
+            assert done <= total
+            seen.add(torch.get_num_threads())
+
+    torch.set_num_threads(2)
+    settings = QUICK.model_copy(update={"threads": 1, "epochs": 1, "training_epochs": 1})
+    run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found", Watch())
+    assert seen == {1}
+    assert torch.get_num_threads() == 2
+
+
 def test_a_finished_search_is_not_overwritten(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
