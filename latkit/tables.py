@@ -32,7 +32,7 @@ class AdditiveModel(Protocol):
 
 
 class LatencyTable(nn.Module):
-    """Expected latency of a distribution over architectures (Cai et al. 2019, section 3.3, equation 2).
+    """Expected latency of a distribution over architectures (Cai et al. 2019, section 3.3).
 
     E[latency] = base + sum over layers i of sum over candidates j of p[i, j] * seconds[i, j]
 

@@ -18,6 +18,9 @@ from latkit.timing.measurement import Measurement, Visit
 
 Floats = NDArray[np.float64]
 
+CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
+"""Runtimes whose CPU time is the time of the computation; a GPU computes while the CPU waits."""
+
 QUIET_QUANTILE = 0.1
 """Which quantile counts as undisturbed."""
 
@@ -60,9 +63,23 @@ def reference_seconds(measurements: Iterable[Measurement]) -> float:
 
 
 def _floor(measurement: Measurement, reference_s: float) -> Floats:
-    """Fastest run of each visit, in units of the fastest reference run of the whole measurement."""
-    fastest_reference_s = min(_quantile_s(visit.reference_wall_ns, 0.0) for visit in measurement.visits)
-    return _wall_s(measurement, 0.0) * (reference_s / fastest_reference_s)
+    """Fastest run of each visit, in units of the fastest reference run of the whole measurement.
+
+    Of a single thread's run counts the CPU time where it is less than the wall time: the rest was spent waiting for
+    another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
+    machine.
+    """
+    alone = measurement.target.threads == 1 and measurement.target.runtime in CPU_RUNTIMES
+    fastest = [_fastest_s(visit.wall_ns, visit.cpu_ns if alone else ()) for visit in measurement.visits]
+    references = [
+        _fastest_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ()) for visit in measurement.visits
+    ]
+    return np.array(fastest) * (reference_s / min(references))
+
+
+def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
+    """The shortest of these times, in seconds."""
+    return min(min(wall_ns), min(cpu_ns, default=min(wall_ns))) / 1e9
 
 
 def _ratio(measurement: Measurement, reference_s: float) -> Floats:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,15 @@ def test_the_floor_ignores_one_disturbed_visit() -> None:
     disturbed = measurement(make_visit([9_000_000] * 3), make_visit([4_000_000] * 3))
     assert estimate(disturbed, 0.001, "floor").seconds == pytest.approx(0.004)
     assert estimate(disturbed, 0.001, "floor").high_s > 0.004
+
+
+def test_the_floor_of_a_single_thread_leaves_out_the_time_it_waited() -> None:
+    waited = replace(make_visit([7_000_000]), cpu_ns=(4_000_000,))
+    alone, together = measurement(waited), replace(measurement(waited), target=replace(TARGET, threads=2))
+    on_gpu = replace(measurement(waited), target=replace(TARGET, runtime="torch_cuda"))
+    assert estimate(alone, 0.001, "floor").seconds == pytest.approx(0.004)
+    assert estimate(together, 0.001, "floor").seconds == pytest.approx(0.007)
+    assert estimate(on_gpu, 0.001, "floor").seconds == pytest.approx(0.007)
 
 
 def test_preempted_runs_are_set_aside_unless_all_were() -> None:
