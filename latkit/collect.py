@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +12,17 @@ from latkit.errors import AgentError, ExportError, MeasurementConflict
 from latkit.measurements import Store
 from latkit.progress import Progress, Silent
 from latkit.runtimes import Artefact
-from latkit.timing import REFERENCE, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing import (
+    REFERENCE,
+    Role,
+    Setup,
+    Subject,
+    TimingPlan,
+    Visit,
+    is_settled,
+    runs_alone,
+    visit_floor_s,
+)
 
 Exporter = Callable[[Subject], Artefact]
 """Gives the artefact of a subject for the target at hand, from the cache if it is there. Raises ExportError."""
@@ -67,51 +77,61 @@ class Collection:
         """Measure what the store lacks of these subjects, one commit per visit.
 
         Sweep after sweep visits every subject that still lacks that visit, in an order drawn anew, so that all of them
-        see the same mixture of the device's moods (see docs/measuring.md). A subject that cannot be exported or that
-        the runtime rejects is left out and named in the result; a device that fails raises DeviceError, with
-        everything before it committed. `max_seconds` bounds the timing, not the exporting.
+        see the same mixture of the device's moods (see docs/measuring.md). Then the subjects whose fastest visits
+        still disagree get visits more. A subject that cannot be exported or that the runtime rejects is left out and
+        named in the result; a device that fails raises DeviceError, with everything before it committed.
+        `max_seconds` bounds the timing, not the exporting.
         """
         begun = time.monotonic()
         failed: dict[str, str] = {}
         artefacts = self._export_all(list(dict.fromkeys(subjects)), failed)
         reference = self.export(REFERENCE)
         setup = self._common_setup(artefacts, reference)
-        counts = self.store.count_visits(list(artefacts), setup, self.plan, role, repetition)
-        already = sum(min(counts[subject.key], self.plan.visits) for subject in artefacts)
-        schedule = self._sweeps(list(artefacts), counts, random.Random(f"{seed}/{already}"))
-        made, inference_ns = 0, 0
+        alone = runs_alone(self.store.target)
+        known = self.store.visits(artefacts, setup, self.plan, role, repetition)
+        floors = {subject: [visit_floor_s(visit, alone) for visit in visits] for subject, visits in known.items()}
+        already = sum(len(visits) for visits in floors.values())
+        made, inference_ns, finished = 0, 0, True
         deadline = time.monotonic() + max_seconds if max_seconds is not None else float("inf")
-        for subject in schedule:
+        for subject, to_come in self._schedule(floors, failed, random.Random(f"{seed}/{already}")):
             if time.monotonic() > deadline:
+                finished = False
                 break
-            if subject.title not in failed:
-                try:
-                    visit = self.session.visit(artefacts[subject], reference, self.plan)
-                except AgentError as error:
-                    failed[subject.title] = str(error)
-                else:
-                    self.store.add_visit(subject, setup, self.plan, visit, role, repetition)
-                    inference_ns += sum(visit.wall_ns) + sum(visit.reference_wall_ns)
+            try:
+                visit = self.session.visit(artefacts[subject], reference, self.plan)
+            except AgentError as error:
+                failed[subject.title] = str(error)
+            else:
+                self.store.add_visit(subject, setup, self.plan, visit, role, repetition)
+                floors[subject].append(visit_floor_s(visit, alone))
+                inference_ns += sum(visit.wall_ns) + sum(visit.reference_wall_ns)
             made += 1
-            self.progress.advance("measuring", already + made, already + len(schedule), subject.title)
+            self.progress.advance("measuring", already + made, already + made + to_come, subject.title)
         return Collected(
             subjects=len(artefacts),
             visits=made,
             already=already,
             failed=failed,
-            finished=made == len(schedule),
+            finished=finished,
             seconds=time.monotonic() - begun,
             inference_seconds=inference_ns / 1e9,
         )
 
-    def _sweeps(self, subjects: list[Subject], counts: Mapping[str, int], rng: random.Random) -> list[Subject]:
-        """Whom to visit, in order: every sweep holds each subject that still lacks that visit, shuffled."""
-        order: list[Subject] = []
-        for sweep in range(self.plan.visits):
-            lacking = [subject for subject in subjects if counts[subject.key] <= sweep]
+    def _schedule(
+        self, floors: Mapping[Subject, list[float]], failed: Mapping[str, str], rng: random.Random
+    ) -> Iterator[tuple[Subject, int]]:
+        """Whom to visit next, and how many visits are known to come after that; `floors` grows with every visit."""
+        for sweep in range(self.plan.visits + self.plan.extra_visits):
+            lacking = [subject for subject in floors if self._lacks(floors[subject], sweep)]
             rng.shuffle(lacking)
-            order += lacking
-        return order
+            later = sum(max(self.plan.visits - max(len(seen), sweep + 1), 0) for seen in floors.values())
+            for number, subject in enumerate(lacking, start=1):
+                if subject.title not in failed:
+                    yield subject, len(lacking) - number + later
+
+    def _lacks(self, floors_s: list[float], sweep: int) -> bool:
+        """Whether a subject with these visits takes part in a sweep, counted from 0."""
+        return len(floors_s) <= sweep and not is_settled(floors_s, self.plan)
 
     def _export_all(self, subjects: list[Subject], failed: dict[str, str]) -> dict[Subject, Artefact]:
         """Export before timing: on a machine that is both host and device, exporting would disturb."""

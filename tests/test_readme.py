@@ -42,8 +42,8 @@ def test_every_command_and_the_python_run(tmp_path: Path) -> None:
 def quickened(words: list[str]) -> list[str]:
     """The same command with less work in it, where it is one that takes minutes."""
     less = {
-        "collect": ["--visits", "2", "--visit-seconds", "0.01", "--networks", "4"],
-        "validate": ["--visits", "2", "--visit-seconds", "0.01"],
+        "collect": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0", "--networks", "4"],
+        "validate": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0"],
         "search": ["--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"],
     }
     return [*words, *less.get(words[1], [])]

@@ -12,6 +12,7 @@ from latkit.cli.console import ConsoleProgress, emit_json, note, say
 from latkit.cli.options import (
     AsJson,
     Classes,
+    ExtraVisits,
     MaxSeconds,
     Resolution,
     SpaceName,
@@ -36,6 +37,7 @@ def collect(
     max_seconds: MaxSeconds = None,
     visits: Visits = 6,
     visit_seconds: VisitSeconds = 0.2,
+    extra_visits: ExtraVisits = 6,
     wait: Wait = 0.0,
     resolution: Resolution = None,
     width: Width = None,
@@ -54,7 +56,10 @@ def collect(
     from latkit.workspace import Workspace, fit_subjects
 
     where = list(dict.fromkeys(Target.parse(target) for target in targets))
-    plan, wanted = TimingPlan(visits, visit_seconds), space_named(space, resolution, width, classes)
+    plan, wanted = (
+        TimingPlan(visits, visit_seconds, extra_visits=extra_visits),
+        space_named(space, resolution, width, classes),
+    )
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
     order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait)
     with ConsoleProgress() as progress:

@@ -40,7 +40,7 @@ def demo(
 
     begun = time.monotonic()
     workspace, target = Workspace.init(directory), Target(DEVICE, "onnxruntime")
-    plan, space = TimingPlan(visits=6, visit_s=0.05), proxyless_tiny(resolution=16)
+    plan, space = TimingPlan(visits=6, visit_s=0.05, extra_visits=3), proxyless_tiny(resolution=16)
     with ConsoleProgress() as progress:
         note("1/5  registering this machine")
         device = add_device(workspace.devices_dir, DEVICE, Local(), python=sys.executable)

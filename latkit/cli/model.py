@@ -11,6 +11,7 @@ from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts
 from latkit.cli.options import (
     AsJson,
     Classes,
+    ExtraVisits,
     MaxSeconds,
     ModelKind,
     Resolution,
@@ -82,6 +83,7 @@ def validate(
     max_seconds: MaxSeconds = None,
     visits: Visits = 6,
     visit_seconds: VisitSeconds = 0.2,
+    extra_visits: ExtraVisits = 6,
     wait: Wait = 0.0,
     resolution: Resolution = None,
     width: Width = None,
@@ -95,7 +97,7 @@ def validate(
     from latkit.validate import validate as run_validation
     from latkit.workspace import Workspace
 
-    where, plan = Target.parse(target), TimingPlan(visits, visit_seconds)
+    where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)

@@ -25,6 +25,9 @@ Wait = Annotated[
     float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a device in use; inf: for ever.")
 ]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
+ExtraVisits = Annotated[
+    int, typer.Option("--extra-visits", min=0, help="Visits more for what its fastest visits disagree on.")
+]
 VisitSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]
 Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
 Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from latkit.errors import BadFile
+from latkit.errors import BadFile, DiskFull
 from latkit.measurements.records import (
     Row,
     encode_samples,
@@ -96,10 +97,15 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn SQLite's complaints about the file into BadFile."""
+        """Turn SQLite's complaints about the file into BadFile, and about the disk into DiskFull."""
         try:
             yield
         except sa.exc.DatabaseError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise DiskFull(
+                    f"no room for {self.path}: the disk is full; what was measured before is kept. Make room, and run "
+                    "the same command again to go on"
+                ) from error
             raise BadFile(self.path, "latkit's measurements in SQLite", str(error.orig)) from error
 
     def close(self) -> None:
@@ -133,21 +139,16 @@ class Store:
                 },
             )
 
-    def count_visits(
-        self, subjects: Sequence[Subject], setup: Setup, plan: TimingPlan, role: Role = "fit", repetition: int = 0
-    ) -> dict[str, int]:
-        """How many visits each subject has under exactly this setup, plan and role, by the subject's key."""
-        keys = {
-            digest(measurement_words(subject, self.target, setup, plan, role, repetition)): subject.key
-            for subject in subjects
+    def visits(
+        self, subjects: Iterable[Subject], setup: Setup, plan: TimingPlan, role: Role = "fit", repetition: int = 0
+    ) -> dict[Subject, tuple[Visit, ...]]:
+        """The visits that each subject has under exactly this setup, plan, role and repetition."""
+        found = {
+            known.subject: known.visits
+            for known in self.measurements(role)
+            if (known.setup, known.plan, known.repetition) == (setup, plan, repetition)
         }
-        query = sa.select(_VISITS.c.measurement_key, sa.func.count()).group_by(_VISITS.c.measurement_key)
-        counts = dict.fromkeys(keys.values(), 0)
-        with self._reading(), self._engine.connect() as connection:
-            for key, count in connection.execute(query):
-                if key in keys:
-                    counts[keys[key]] = count
-        return counts
+        return {subject: found.get(subject, ()) for subject in subjects}
 
     def measurements(self, role: Role | None = None) -> list[Measurement]:
         """Every measurement with at least one visit, oldest first; of one role if it is given."""

@@ -1,6 +1,15 @@
 """Timing plans, raw samples and how a latency is estimated from them."""
 
-from latkit.timing.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, Estimate, estimate, reference_seconds
+from latkit.timing.estimators import (
+    DEFAULT_ESTIMATOR,
+    ESTIMATORS,
+    Estimate,
+    estimate,
+    is_settled,
+    reference_seconds,
+    runs_alone,
+    visit_floor_s,
+)
 from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
 from latkit.timing.reference import REFERENCE
 
@@ -16,5 +25,8 @@ __all__ = [
     "TimingPlan",
     "Visit",
     "estimate",
+    "is_settled",
     "reference_seconds",
+    "runs_alone",
+    "visit_floor_s",
 ]

@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.timing.measurement import Measurement, Visit
+from latkit.targets import Target
+from latkit.timing.measurement import Measurement, TimingPlan, Visit
 
 Floats = NDArray[np.float64]
 
 CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
 """Runtimes whose CPU time is the time of the computation; a GPU computes while the CPU waits."""
+
+SETTLING_VISITS = 3
+"""How many of a subject's visits must agree on its floor."""
 
 QUIET_QUANTILE = 0.1
 """Which quantile counts as undisturbed."""
@@ -69,19 +73,37 @@ def _floor(measurement: Measurement, reference_s: float) -> Floats:
     another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
     machine.
     """
-    alone = measurement.target.threads == 1 and measurement.target.runtime in CPU_RUNTIMES
-    fastest = [_fastest_s(visit.wall_ns, visit.cpu_ns if alone else ()) for visit in measurement.visits]
+    alone = runs_alone(measurement.target)
+    floors = np.array([visit_floor_s(visit, alone) for visit in measurement.visits])
     references = [
         _fastest_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ()) for visit in measurement.visits
     ]
-    return np.array(fastest) * (reference_s / min(references))
+    return floors * (reference_s / min(references))
+
+
+def runs_alone(target: Target) -> bool:
+    """Whether the CPU time of a run on this target is that of its computation: one thread, on a processor."""
+    return target.threads == 1 and target.runtime in CPU_RUNTIMES
+
+
+def visit_floor_s(visit: Visit, alone: bool) -> float:
+    """A visit's fastest run, in seconds; by CPU time where that is less and the run's own (`runs_alone`)."""
+    return _fastest_s(visit.wall_ns, visit.cpu_ns if alone else ())
+
+
+def is_settled(floors_s: Sequence[float], plan: TimingPlan) -> bool:
+    """Whether the fastest visits agree so well that another is not worth its time.
+
+    A floor that only one visit touched may be luck or may still be far off; three that agree are a floor.
+    """
+    fastest = sorted(floors_s)[: min(SETTLING_VISITS, plan.visits)]
+    return len(floors_s) >= plan.visits and fastest[-1] <= fastest[0] * (1 + plan.agreement)
 
 
 def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
     """The shortest of these times, in seconds."""
     # a kernel that counts CPU time in ticks gives none at all for short runs
-    measured = [ns for ns in (*wall_ns, *cpu_ns) if ns > 0]
-    return min(measured) / 1e9
+    return min(ns for ns in (*wall_ns, *cpu_ns) if ns > 0) / 1e9
 
 
 def _ratio(measurement: Measurement, reference_s: float) -> Floats:

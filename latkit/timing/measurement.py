@@ -28,9 +28,13 @@ class TimingPlan:
     visits: int = 6
     visit_s: float = 0.2
     visit_runs: int = 60
+    extra_visits: int = 6
+    """How many visits more a subject gets, one at a time, while its fastest visits disagree."""
+    agreement: float = 0.01
+    """How far apart, as a share, a subject's three fastest visits may lie for it to be settled."""
 
     def __post_init__(self) -> None:
-        if self.visits < 1 or self.visit_s <= 0 or self.visit_runs < 1:
+        if self.visits < 1 or self.visit_s <= 0 or self.visit_runs < 1 or self.agreement <= 0 or self.extra_visits < 0:
             raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
 
 

@@ -32,7 +32,7 @@ name = "classifier"
 candidates = [{ kind = "linear", out_features = 10 }]
 """
 
-QUICK = ["--visits", "3", "--visit-seconds", "0.02"]
+QUICK = ["--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0"]
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -84,7 +84,7 @@ def test_collecting_goes_on_where_a_kill_stopped_it(folder: Path, tmp_path: Path
     document("init", tmp_path)
     shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
     words = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    words += ["--visits", 20, "--visit-seconds", 0.02]
+    words += ["--visits", 20, "--visit-seconds", 0.02, "--extra-visits", 0]
     database = tmp_path / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
     command = [sys.executable, "-m", "latkit", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:

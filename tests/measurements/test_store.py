@@ -35,15 +35,15 @@ def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
         assert store.add_all([replace(first, repetition=1)]) == 2
 
 
-def test_counts_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
-    op = conv(8)
+def test_visits_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
+    op, visit = conv(8), make_visit([5])
     with Store(tmp_path / "m.sqlite", TARGET) as store:
-        store.add_visit(op, SETUP, PLAN, make_visit([5]))
-        assert store.count_visits([op, conv(16)], SETUP, PLAN) == {op.key: 1, conv(16).key: 0}
-        assert store.count_visits([op], replace(SETUP, runtime_version="runtime 2"), PLAN) == {op.key: 0}
-        assert store.count_visits([op], SETUP, TimingPlan(visits=9)) == {op.key: 0}
-        assert store.count_visits([op], SETUP, PLAN, role="validation") == {op.key: 0}
-        assert store.count_visits([op], SETUP, PLAN, repetition=1) == {op.key: 0}
+        store.add_visit(op, SETUP, PLAN, visit)
+        assert store.visits([op, conv(16)], SETUP, PLAN) == {op: (visit,), conv(16): ()}
+        assert store.visits([op], replace(SETUP, runtime_version="runtime 2"), PLAN) == {op: ()}
+        assert store.visits([op], SETUP, TimingPlan(visits=9)) == {op: ()}
+        assert store.visits([op], SETUP, PLAN, role="validation") == {op: ()}
+        assert store.visits([op], SETUP, PLAN, repetition=1) == {op: ()}
 
 
 def test_a_kill_loses_at_most_the_visit_in_flight(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
     made = Workspace.init(tmp_path_factory.mktemp("workspace"))
     folder = tmp_path_factory.mktemp("agent")
     add_device(made.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(folder))
-    with made.collection(TARGET, TimingPlan(visits=2, visit_s=0.02), Silent()) as collection:
+    with made.collection(TARGET, TimingPlan(visits=2, visit_s=0.02, extra_visits=0), Silent()) as collection:
         collection.run([*fit_subjects(space), *fit_networks(space, 3)])
         model = made.fit(TARGET, space)
         made.fit(TARGET, space, "xgboost")
