@@ -110,7 +110,7 @@ def of_tiny_space(workspace: Workspace, folder: Path) -> SearchFacts:
     return read_search(copy, "built-in")
 
 
-def test_candidates_are_named_and_skips_drawn_by_the_space_that_was_searched(workspace: Workspace, tmp_path: Path) -> None:
+def test_candidates_and_skips_are_told_by_the_space(workspace: Workspace, tmp_path: Path) -> None:
     known = of_tiny_space(workspace, tmp_path)
     assert known.space is not None
     assert known.space.key == known.recipe.space_key
