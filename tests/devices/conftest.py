@@ -43,6 +43,30 @@ def make_model(tmp_path: Path) -> MakeModel:
     return make
 
 
+@pytest.fixture
+def make_hungry(tmp_path: Path) -> MakeModel:
+    """Makes an ONNX file of a few bytes whose output takes 8 GB."""
+
+    def make() -> Artefact:
+        sides = numpy_helper.from_array(np.array([40_000, 50_000], np.int64), "sides")
+        weight = numpy_helper.from_array(np.ones((16, 1), np.float32), "weight")
+        graph = helper.make_graph(
+            [
+                helper.make_node("MatMul", ["input", "weight"], ["one"]),
+                helper.make_node("Expand", ["one", "sides"], ["output"]),
+            ],
+            "hungry",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 16])],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, [40_000, 50_000])],
+            [weight, sides],
+        )
+        path = tmp_path / "hungry.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+        return Artefact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "onnxruntime", "tests 1", 17)
+
+    return make
+
+
 FACTS = Facts(
     model="A board",
     architecture="aarch64",
@@ -75,6 +99,11 @@ def here(request: pytest.FixtureRequest, tmp_path: Path, board: Device) -> Devic
     way: Local | Ssh = Local()
     if request.param == "ssh":
         way = Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
+    return this_machine(board, tmp_path, way)
+
+
+def this_machine(board: Device, tmp_path: Path, way: Local | Ssh) -> Device:
+    """This machine as a device, by that way."""
     cores = [Core(index=index) for index in range(os.cpu_count() or 1)]
     return board.model_copy(
         update={

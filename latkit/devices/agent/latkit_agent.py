@@ -40,6 +40,9 @@ STILL_FALLING = 0.99
 STEADY_RUNS = 3
 """So many runs without a faster one end the warm-up."""
 
+NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
+"""What runtimes say when memory runs out; they raise types of their own."""
+
 Fields = Dict[str, Any]  # noqa: UP006 - Python 3.8 runs this
 
 
@@ -597,7 +600,8 @@ class Agent:
         except (RequestError, MemoryError):
             raise
         except Exception as error:  # runtimes raise types of their own
-            raise RequestError("bad-model", f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
+            kind = "memory" if any(words in str(error) for words in NO_MEMORY) else "bad-model"
+            raise RequestError(kind, f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
         handle, self.next_handle = self.next_handle, self.next_handle + 1
         self.loaded[handle] = model
         return {

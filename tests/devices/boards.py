@@ -1,0 +1,129 @@
+"""Boards for the tests of faults: servers that may be killed, and one behind a cable that may be pulled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SSHD, Sshd, wait_for
+
+NETWORK = "198.18.77"
+"""Of the addresses set aside for tests of networks."""
+
+
+class Board:
+    """An sshd of its own, started and killed at will. `config` knows it as `board`."""
+
+    def __init__(self, sshd: Sshd, folder: Path, port: int, address: str, namespace: str | None = None) -> None:
+        self.config = folder / "ssh_config"
+        self._port, self._address = port, address
+        self._folder = folder
+        self._within = ["ip", "netns", "exec", namespace] if namespace else []
+        self._process: subprocess.Popen[bytes] | None = None
+        text = (sshd.folder / "sshd_config").read_text()
+        (folder / "sshd_config").write_text(text.replace(f"127.0.0.1:{sshd.port}", f"{address}:{port}"))
+        public = sshd.host_key.with_suffix(".pub").read_text()
+        (folder / "known_hosts").write_text(f"[{address}]:{port} {public}")
+        sshd.write_config(self.config, folder / "known_hosts", port=port)
+        self.config.write_text(self.config.read_text().replace("HostName 127.0.0.1", f"HostName {address}"))
+
+    def start(self) -> None:
+        log = self._folder / "log"
+        with log.open("ab") as file:
+            command = [*self._within, str(SSHD), "-D", "-e", "-f", str(self._folder / "sshd_config")]
+            self._process = subprocess.Popen(command, stderr=file, stdin=subprocess.DEVNULL)
+        wait_for(self._port, self._process, log, self._address)
+
+    def kill(self) -> None:
+        """End the server and every connection; what runs on the board is left to notice."""
+        process, self._process = self._process, None
+        if process is not None:
+            for pid in [process.pid, *_servers_below(process.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
+            process.wait(10)
+
+
+def _servers_below(pid: int) -> list[int]:
+    """The processes of sshd that this one has started, and theirs."""
+    found = []
+    with suppress(OSError):
+        for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if b"sshd" in Path(f"/proc/{word}/cmdline").read_bytes().split(b"\0")[0]:
+                found += [int(word), *_servers_below(int(word))]
+    return found
+
+
+class Cable:
+    """A veth pair between this machine and a network namespace, in which a board stands at `address`."""
+
+    def __init__(self) -> None:
+        self.namespace = f"latkit{os.getpid()}"
+        self.address = f"{NETWORK}.2"
+        self._ours, self._theirs = f"lk{os.getpid()}a", f"lk{os.getpid()}b"
+
+    def lay(self) -> None:
+        """Make both. Raises CalledProcessError where that is not allowed."""
+        there = ["-n", self.namespace]
+        _ip("netns", "add", self.namespace)
+        _ip("link", "add", self._ours, "type", "veth", "peer", "name", self._theirs, "netns", self.namespace)
+        _ip("address", "add", f"{NETWORK}.1/30", "dev", self._ours)
+        _ip("link", "set", self._ours, "up")
+        _ip(*there, "address", "add", f"{self.address}/30", "dev", self._theirs)
+        _ip(*there, "link", "set", "lo", "up")
+        self.plug()
+
+    def pull(self) -> None:
+        _ip("-n", self.namespace, "link", "set", self._theirs, "down")
+
+    def plug(self) -> None:
+        _ip("-n", self.namespace, "link", "set", self._theirs, "up")
+
+    def remove(self) -> None:
+        with suppress(subprocess.CalledProcessError):
+            _ip("link", "delete", self._ours)
+        with suppress(subprocess.CalledProcessError):
+            _ip("netns", "delete", self.namespace)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+
+
+@contextmanager
+def cabled() -> Iterator[Cable]:
+    """A cable, or a skip that says why there is none."""
+    cable = Cable()
+    try:
+        try:
+            cable.lay()
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            said = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else error
+            pytest.skip(f"a network namespace is needed for a second board: {said}")
+        yield cable
+    finally:
+        cable.remove()
+
+
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
+    """A file system of so many bytes mounted there, or a skip that says why it cannot be."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "latkit-tests", str(folder)]
+    done = subprocess.run(mount, check=False, capture_output=True, timeout=10)
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.decode().strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=10)
+
+
+def enlarge(disk: Path) -> None:
+    """Make room on a small disk."""
+    subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True, timeout=10)

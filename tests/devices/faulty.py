@@ -1,0 +1,63 @@
+"""A device that fails on demand: its interpreter runs the real agent, and does to it what files in a folder say.
+
+`segfault`: names (SHA-256) of models whose visits end the process by a signal, or `all`. `garbage`: the next answer is
+none; the file is removed. `memory`: the most bytes that the process may have.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+SCRIPT = """#!{python}
+import importlib.util, os, resource, signal, sys
+
+folder = {folder!r}
+
+def said(name):
+    try:
+        with open(os.path.join(folder, name)) as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+
+if len(sys.argv) < 3 or "agent-" not in sys.argv[2]:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+for words in said("memory"):
+    resource.setrlimit(resource.RLIMIT_AS, (int(words), int(words)))
+spec = importlib.util.spec_from_file_location("agent", sys.argv[2])
+agent = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(agent)
+load, time, say = agent.Agent.load, agent.Agent.time, agent.Voice.say
+names = {{}}
+
+def noting_load(self, request):
+    answer = load(self, request)
+    names[answer["handle"]] = request["sha256"]
+    return answer
+
+def fatal_time(self, request):
+    if {{"all", names.get(request["handle"])}} & set(said("segfault")):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return time(self, request)
+
+def garbled_say(self, line):
+    if "result" in line and os.path.exists(os.path.join(folder, "garbage")):
+        os.remove(os.path.join(folder, "garbage"))
+        self.out.write(b"\\x00\\xffgarbage\\n")
+        self.out.flush()
+    say(self, line)
+
+agent.Agent.load, agent.Agent.time, agent.Voice.say = noting_load, fatal_time, garbled_say
+sys.argv = sys.argv[2:]
+agent.main()
+"""
+
+
+def faulty_python(folder: Path) -> str:
+    """An interpreter that reads from that folder what it is to do wrong."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "python"
+    path.write_text(SCRIPT.format(python=sys.executable, folder=str(folder)))
+    path.chmod(0o755)
+    return str(path)

@@ -1,0 +1,276 @@
+"""What devices do at night: each fault ends in bounded time, and costs at most the visit in flight."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from latkit.collect import Collected, Collection
+from latkit.devices import Device, RecoveringSession, Session, Ssh, open_session
+from latkit.errors import DeviceError, DeviceFailing, DiskFull, MeasurementConflict
+from latkit.measurements import Store
+from latkit.ops import Op, make_op
+from latkit.runtimes import Artefact
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Setup, Subject, TimingPlan
+from tests.conftest import Sshd, free_port
+from tests.devices.boards import Board, cabled, enlarge, small_disk
+from tests.devices.conftest import this_machine
+from tests.devices.faulty import faulty_python
+from tests.devices.test_session import agent_pid
+
+TARGET = Target("board", "onnxruntime")
+PLAN = TimingPlan(visits=3, visit_s=0.05, visit_runs=10**6, extra_visits=0)
+SILENCE_S = 2.5
+PAUSES_S = (0.0, 0.5, 1.0, 2.0)
+OPS = [make_op("conv", (3, 8, 8), out_channels=channels) for channels in (4, 5, 6)]
+
+Act = Callable[[], object]
+
+
+class Run:
+    """Collects three ops on a device, and does something to it at a certain visit."""
+
+    def __init__(self, device: Device, folder: Path, make_model: Callable[..., Artefact]) -> None:
+        self.device = device
+        self.folder = folder
+        self.said: list[str] = []
+        self.artefacts: dict[Subject, Artefact] = {REFERENCE: make_model(8)}
+        self.artefacts.update({op: make_model(16 + index) for index, op in enumerate(OPS)})
+        self._acts: dict[int, tuple[Act, float | None]] = {}
+
+    def at(self, visit: int, act: Act, later_s: float | None = None) -> Run:
+        """Do that after so many visits; with `later_s`, so much later, in the middle of the next one."""
+        self._acts[visit] = (act, later_s)
+        return self
+
+    def opened(self) -> Session:
+        return open_session(self.device, TARGET, silence_s=SILENCE_S)
+
+    def collect(self, plan: TimingPlan = PLAN) -> Collected:
+        self.folder.mkdir(exist_ok=True)
+        with (
+            RecoveringSession("board", self.opened, self.said.append, pauses_s=PAUSES_S) as session,
+            Store(self.folder / "measurements.sqlite", TARGET) as store,
+        ):
+            return Collection(session, store, self.artefacts.__getitem__, plan, self).run(OPS)
+
+    def advance(self, phase: str, done: int, _total: int, _text: str = "") -> None:
+        act, later_s = self._acts.pop(done, (None, None)) if phase == "measuring" else (None, None)
+        if act is not None and later_s is None:
+            act()
+        elif act is not None:
+            threading.Timer(later_s or 0, act).start()
+
+    def visits(self) -> dict[Op, int]:
+        with Store(self.folder / "measurements.sqlite", TARGET) as store:
+            return {m.subject: len(m.visits) for m in store.measurements() if isinstance(m.subject, Op)}
+
+    def whole(self) -> bool:
+        """Whether every op has its visits."""
+        return self.visits().keys() == set(OPS) and min(self.visits().values()) >= PLAN.visits
+
+    def boots(self) -> list[object]:
+        with Store(self.folder / "measurements.sqlite", TARGET) as store:
+            visits = [visit for measurement in store.measurements() for visit in measurement.visits]
+        return [visit.conditions["boot_id"] for visit in sorted(visits, key=lambda visit: visit.started_at)]
+
+
+@pytest.fixture
+def here(board: Device, sshd: Sshd, tmp_path: Path) -> Device:
+    """This machine, by SSH."""
+    return this_machine(board, tmp_path, Ssh(host="board", config=str(sshd.config)))
+
+
+@pytest.fixture
+def run(here: Device, tmp_path: Path, make_model) -> Run:
+    return Run(here, tmp_path / "store", make_model)
+
+
+@pytest.fixture
+def wrong(here: Device, tmp_path: Path, make_model) -> tuple[Run, Path]:
+    """A run on a device that fails as the files in a folder say."""
+    folder = tmp_path / "wrong"
+    device = here.model_copy(update={"python": faulty_python(folder)})
+    return Run(device, tmp_path / "store", make_model), folder
+
+
+@pytest.fixture
+def board_run(board: Device, sshd: Sshd, tmp_path: Path, make_model) -> Iterator[tuple[Run, Board]]:
+    """A run over a server of its own."""
+    server = Board(sshd, tmp_path, free_port(), "127.0.0.1")
+    server.start()
+    try:
+        device = this_machine(board, tmp_path, Ssh(host="board", config=str(server.config)))
+        yield Run(device, tmp_path / "store", make_model), server
+    finally:
+        server.kill()
+
+
+class TestTheAgent:
+    def test_is_killed_between_and_during_visits(self, run: Run) -> None:
+        run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGKILL))
+        run.at(5, lambda: os.kill(agent_pid(run.device), signal.SIGKILL), 0.03)
+        collected = run.collect()
+        assert not collected.failed
+        assert run.whole()
+        assert sum(run.visits().values()) == collected.visits, "nothing is lost, nothing is there twice"
+        assert sum("the agent died" in text for text in run.said) == 2
+        assert run.said[-1] == "board: measuring goes on"
+
+    def test_is_stopped(self, run: Run) -> None:
+        begun = time.monotonic()
+        run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGSTOP))
+        assert not run.collect().failed
+        assert run.whole()
+        assert "no sign of life for 2.5 s" in run.said[0]
+        assert time.monotonic() - begun < 20
+
+    def test_speaks_garbage(self, wrong: tuple[Run, Path]) -> None:
+        run, folder = wrong
+        run.at(2, (folder / "garbage").touch)
+        assert not run.collect().failed
+        assert run.whole()
+        assert "expected an agent's answer as a JSON object, but found" in run.said[0]
+
+    def test_has_too_little_memory_for_a_model(self, wrong: tuple[Run, Path], make_hungry) -> None:
+        run, folder = wrong
+        (folder / "memory").write_text(str(4 * 2**30))
+        run.artefacts[OPS[1]] = make_hungry()
+        collected = run.collect()
+        assert collected.failed.keys() == {OPS[1].title}
+        assert "reports memory" in collected.failed[OPS[1].title]
+        assert run.visits().keys() == {OPS[0], OPS[2]}
+
+    def test_is_ended_by_a_model(self, wrong: tuple[Run, Path]) -> None:
+        run, folder = wrong
+        (folder / "segfault").write_text(run.artefacts[OPS[1]].sha256)
+        collected = run.collect()
+        assert collected.failed.keys() == {OPS[1].title}
+        assert "crash: it ended the agent 2 times, and the reference did not" in collected.failed[OPS[1].title]
+        assert run.visits().keys() == {OPS[0], OPS[2]}
+        (folder / "segfault").unlink()
+        assert not run.collect().failed
+        assert run.whole(), "what could not be measured is measured later"
+
+    def test_dies_whatever_it_does(self, wrong: tuple[Run, Path]) -> None:
+        run, folder = wrong
+        run.at(2, lambda: (folder / "segfault").write_text("all"))
+        with pytest.raises(
+            DeviceFailing, match=r"board was given up after 3 faults in a row.* device doctor"
+        ) as caught:
+            run.collect()
+        assert len(caught.value.faults) == 3
+        assert sum(run.visits().values()) == 2, "what was measured before is kept"
+        (folder / "segfault").unlink()
+        assert run.collect().already == 2
+        assert run.whole()
+
+
+class TestTheWayToIt:
+    def test_the_server_is_killed_and_started_again(self, board_run: tuple[Run, Board]) -> None:
+        run, server = board_run
+        restart = threading.Timer(1.0, server.start)
+        run.at(2, lambda: (server.kill(), restart.start()))
+        assert not run.collect().failed
+        restart.join()
+        assert run.whole()
+
+    def test_the_server_stays_away(self, board_run: tuple[Run, Board]) -> None:
+        run, server = board_run
+        run.at(2, server.kill)
+        begun = time.monotonic()
+        with pytest.raises(DeviceFailing, match="everything measured before is kept"):
+            run.collect()
+        assert time.monotonic() - begun < 20
+        assert sum(run.visits().values()) == 2
+        server.start()
+        assert not run.collect().failed
+        assert run.whole()
+
+    def test_the_cable_is_pulled(self, board: Device, sshd: Sshd, tmp_path: Path, make_model) -> None:
+        with cabled() as cable:
+            server = Board(sshd, tmp_path, 2222, cable.address, cable.namespace)
+            server.start()
+            try:
+                device = this_machine(board, tmp_path, Ssh(host="board", config=str(server.config)))
+                run = Run(device, tmp_path / "store", make_model)
+                run.at(5, lambda: (cable.pull(), back.start()))  # by now all models are there: no push is cut off
+                back = threading.Timer(4.0, cable.plug)
+                assert not run.collect().failed
+                back.join()
+                assert run.whole()
+                assert run.said
+            finally:
+                server.kill()
+
+
+class TestTheMachines:
+    def test_the_device_is_booted(self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        boot = tmp_path / "boot_id"
+        boot.write_text("first\n")
+        monkeypatch.setattr("latkit.devices.session.BOOT_ID_FILE", str(boot))
+
+        def reboot() -> None:
+            boot.write_text("second\n")
+            os.kill(agent_pid(run.device), signal.SIGKILL)
+
+        run.at(4, reboot)
+        assert not run.collect().failed
+        assert any("board was booted anew" in text for text in run.said)
+        boots = run.boots()
+        assert boots == ["first"] * 4 + ["second"] * (len(boots) - 4)
+        assert len(boots) > 4
+
+    def test_the_device_comes_back_with_another_runtime(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        setup = Session.setup
+
+        def other(*words: Any) -> Setup:
+            return dataclasses.replace(setup(*words), runtime_version="onnxruntime 0")
+
+        def change() -> None:
+            monkeypatch.setattr(Session, "setup", other)
+            os.kill(agent_pid(run.device), signal.SIGKILL)
+
+        run.at(4, change)
+        with pytest.raises(MeasurementConflict, match="runtime_version"):
+            run.collect()
+
+    def test_the_devices_disk_is_full(self, run: Run, tmp_path: Path, make_model) -> None:
+        with small_disk(tmp_path / "small", 1_500_000) as disk:
+            run.device = run.device.model_copy(update={"folder": str(disk / "agent")})
+            for index, op in enumerate(OPS):
+                run.artefacts[op] = make_model(400 + index)
+            with pytest.raises(DeviceError, match="No space left on device"):
+                run.collect()
+            assert not list(disk.rglob("*.part")), "nothing half is left"
+            enlarge(disk)
+            assert not run.collect().failed
+            assert run.whole()
+
+    def test_the_hosts_disk_is_full(self, run: Run, tmp_path: Path) -> None:
+        with small_disk(tmp_path / "small", 140_000) as disk:
+            run.folder = disk / "store"
+            plan = TimingPlan(visits=100, visit_s=0.05)
+            with pytest.raises(DiskFull, match="the disk is full; what was measured before is kept"):
+                run.collect(plan)
+            before = sum(run.visits().values())
+            assert before > 0
+            enlarge(disk)
+            assert run.collect(TimingPlan(visits=1, visit_s=0.05)).visits >= len(OPS)
+
+    def test_the_hosts_clock_is_set_back(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = itertools.count(10**9, -3600)
+        monkeypatch.setattr("latkit.devices.session.time", SimpleNamespace(time=lambda: float(next(clock))))
+        assert not run.collect().failed
+        assert run.whole()
