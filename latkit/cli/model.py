@@ -65,12 +65,15 @@ def fit(
                 "file": str(workspace.model_path(where, kind)),
             }
         )
+    flags = selection.flags()
     for measurement, reason in selection.left_out:
         note(f"left out: {measurement.subject.title}: {reason}")
     if as_json:
-        emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows})
+        emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows, "flags": flags})
     else:
         show_table(f"{where}: error on networks left out of the calibration", rows)
+        raised = ", ".join(f"{name} {count}" for name, count in flags.items() if count)
+        say(f"flags on the {len(selection.used)} measurements used: {raised or 'none'}")
 
 
 def validate(

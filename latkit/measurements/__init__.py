@@ -1,7 +1,20 @@
 """What was measured: the store, its exchange format, and the quality of what it holds."""
 
 from latkit.measurements.exchange import card_path, read_parquet, write_card, write_parquet
+from latkit.measurements.flags import FLAGS, count_flags, flags_of
 from latkit.measurements.quality import Selection, select, setup_of
 from latkit.measurements.store import Store
 
-__all__ = ["Selection", "Store", "card_path", "read_parquet", "select", "setup_of", "write_card", "write_parquet"]
+__all__ = [
+    "FLAGS",
+    "Selection",
+    "Store",
+    "card_path",
+    "count_flags",
+    "flags_of",
+    "read_parquet",
+    "select",
+    "setup_of",
+    "write_card",
+    "write_parquet",
+]

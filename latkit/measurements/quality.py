@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from latkit.measurements.flags import contended, count_flags, usable_runs
 from latkit.timing import Measurement, Setup, Subject
 
-CONTENDED_SHARE = 0.5
-"""A measurement more than half of whose runs were preempted tells of its neighbours, not of its subject."""
+ENOUGH_RUNS = 6
+"""So many runs that tell of the subject alone make a contended measurement usable: as many as a plan has visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +19,10 @@ class Selection:
     used: tuple[Measurement, ...]
     left_out: tuple[tuple[Measurement, str], ...]
 
+    def flags(self) -> dict[str, int]:
+        """How many of the measurements used raise each flag, by its name (see `latkit.measurements.flags`)."""
+        return count_flags(self.used)
+
 
 def setup_of(measurements: Sequence[Measurement]) -> Setup | None:
     """The setup under which the latest visit was made, or None where there is none."""
@@ -27,13 +30,13 @@ def setup_of(measurements: Sequence[Measurement]) -> Setup | None:
     return latest.setup if latest else None
 
 
-def preempted_share(measurement: Measurement) -> float:
-    """Share of runs during which the kernel preempted the agent, 0 to 1."""
-    return float(np.mean([count > 0 for visit in measurement.visits for count in visit.preemptions]))
-
-
 def select(measurements: Sequence[Measurement]) -> Selection:
-    """Keep complete, undisturbed measurements of the latest setup; of one subject's, the one begun last."""
+    """Keep complete measurements of the latest setup with enough usable runs; of one subject's, the one begun last.
+
+    A contended measurement of a single thread is kept where CPU time leaves out what its runs waited: on a busy machine
+    no network runs without waiting. The other flags leave nothing out, since the reference timed in turn and the floor
+    over the visits cancel most of what they stand for; `Selection.flags` tells of them.
+    """
     setup = setup_of(measurements)
     newest: dict[tuple[Subject, int], Measurement] = {}
     left_out: list[tuple[Measurement, str]] = []
@@ -54,6 +57,7 @@ def _reason_against(measurement: Measurement, setup: Setup | None) -> str:
         return "taken under another setup than the latest (device, runtime or exporter has changed)"
     if not measurement.complete:
         return f"incomplete: {len(measurement.visits)} of {measurement.plan.visits} visits"
-    if (share := preempted_share(measurement)) > CONTENDED_SHARE:
-        return f"contended: {share:.0%} of its runs were preempted"
+    remark = contended(measurement)
+    if remark and (usable := usable_runs(measurement)) < ENOUGH_RUNS:
+        return f"contended: {remark}, and {usable} runs tell of it alone where {ENOUGH_RUNS} are needed"
     return ""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from latkit.devices import Device
 from latkit.devices.describe import describe
-from latkit.measurements.quality import preempted_share
+from latkit.measurements.flags import preempted_share
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.drift import drift

@@ -128,6 +128,13 @@ def test_fit_reports_both_models(folder: Path, document) -> None:
     assert all(row["networks"] == 4 and row["scale"] > 0 for row in fitted["models"])
 
 
+def test_fit_counts_the_flags_of_what_it_used(folder: Path, document, latkit) -> None:
+    flags = document("-C", folder, "fit", TARGET)["flags"]
+    assert list(flags) == ["contended", "throttled", "drifting", "unpinned", "cold"]
+    _, out, _ = latkit("-C", folder, "fit", TARGET)
+    assert "flags on the" in out
+
+
 def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None:
     words = ["-C", folder, "validate", TARGET, "--space", folder / "small.toml", "--networks", 3, *QUICK]
     found = document(*words)

@@ -16,7 +16,7 @@ def test_incomplete_contended_and_old_measurements_are_left_out_with_a_reason() 
     reasons = {measurement.subject: reason for measurement, reason in selection.left_out}
     assert "another setup" in reasons[conv(32)]
     assert reasons[conv(16)] == "incomplete: 1 of 2 visits"
-    assert reasons[conv(24)] == "contended: 67% of its runs were preempted"
+    assert reasons[conv(24)].startswith("contended: 67% of its runs were preempted")
 
 
 def test_of_two_measurements_with_different_plans_the_later_counts() -> None:

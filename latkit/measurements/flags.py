@@ -1,0 +1,188 @@
+"""Flags: what was amiss while a measurement was made, read off its samples and the conditions around its visits.
+
+Each flag is a function from a measurement to a remark, empty where the flag is not raised. What a device does not tell
+is unknown, and raises nothing. The thresholds stand in docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.timing import Measurement, Visit
+from latkit.timing.estimators import CPU_RUNTIMES
+
+MOST = 0.5
+"""A measurement is flagged for what more than this share of its runs or visits suffered."""
+WAITING_GAP = 0.05
+"""A single thread waited when its CPU time falls short of the wall time by more than this share."""
+THROTTLED_SHARE = 0.8
+"""A visit was throttled when the fastest core ends it below this share of the highest frequency seen."""
+DRIFTING_SHARE = 0.1
+"""The device drifted when the slowest visit's reference floor is above the fastest one's by more than this share."""
+COLD_SHARE = 0.1
+"""A visit began cold when the fastest of its first third of runs is slower than that of the last by more than this."""
+COLD_RUNS = 6
+"""Fewer timed runs than this do not tell whether times were still falling."""
+
+Bools = NDArray[np.bool_]
+
+
+def single_thread(measurement: Measurement) -> bool:
+    """Whether wall and CPU time of an undisturbed run agree: one thread, and no accelerator that it waits for."""
+    return measurement.target.threads == 1 and measurement.target.runtime in CPU_RUNTIMES
+
+
+def preempted(measurement: Measurement) -> Bools:
+    """Which runs the kernel preempted, shape (runs of all visits,)."""
+    return np.array([count > 0 for visit in measurement.visits for count in visit.preemptions])
+
+
+def preempted_share(measurement: Measurement) -> float:
+    """Share of runs during which the kernel preempted the agent, 0 to 1."""
+    return float(np.mean(preempted(measurement)))
+
+
+def waited(measurement: Measurement) -> Bools:
+    """Which runs of a single thread spent time waiting, shape (runs of all visits,). No run of other targets did."""
+    wall, cpu = _times(measurement)
+    # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
+    gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
+    return gap if single_thread(measurement) else np.zeros_like(gap)
+
+
+def usable_runs(measurement: Measurement) -> int:
+    """How many runs tell of the subject alone.
+
+    They are those that nothing disturbed, and the disturbed ones of a single thread whose CPU time leaves out what
+    they waited, as the estimator `floor` counts them.
+    """
+    disturbed = preempted(measurement) | waited(measurement)
+    wall, cpu = _times(measurement)
+    timed_by_cpu = (cpu > 0) & (cpu < wall) & single_thread(measurement)
+    return int(np.sum(~disturbed | timed_by_cpu))
+
+
+def contended(measurement: Measurement) -> str:
+    """Other processes took the cores: most runs were preempted, or waited."""
+    share = preempted_share(measurement)
+    if share > MOST:
+        return f"{share:.0%} of its runs were preempted"
+    disturbed = float(np.mean(preempted(measurement) | waited(measurement)))
+    return f"{disturbed:.0%} of its runs were preempted or waited" if disturbed > MOST else ""
+
+
+def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str:
+    """The device slowed itself down: most visits ended at a low frequency, or a sensor was at its trip point.
+
+    `fastest_khz` is the highest frequency seen on the device; without it, that of this measurement counts.
+    """
+    ends = [_end_khz(visit) for visit in measurement.visits]
+    known = [khz for khz in ends if khz is not None]
+    highest = max([*known, fastest_khz or 0.0])
+    slow = sum(khz < THROTTLED_SHARE * highest for khz in known)
+    if known and slow / len(known) > MOST:
+        return f"{slow} of {len(known)} visits ended below {THROTTLED_SHARE:.0%} of {highest / 1e6:.2f} GHz"
+    hot = [over for visit in measurement.visits if (over := _over_trip(visit)) is not None]
+    if hot and sum(hot) / len(hot) > MOST:
+        return f"a sensor was at its trip point in {sum(hot)} of {len(hot)} visits"
+    return ""
+
+
+def drifting(measurement: Measurement) -> str:
+    """The device changed its speed between the visits: the reference's fastest run moved."""
+    alone = single_thread(measurement)
+    floors = [
+        min(ns for ns in (*visit.reference_wall_ns, *(visit.reference_cpu_ns if alone else ())) if ns > 0)
+        for visit in measurement.visits
+    ]
+    moved = max(floors) / min(floors) - 1 if floors else 0.0
+    return f"the reference moved by {moved:.0%} between its visits" if moved > DRIFTING_SHARE else ""
+
+
+def unpinned(measurement: Measurement) -> str:
+    """The agent was free to move between cores."""
+    return "it was not pinned to cores" if measurement.setup.affinity == "unpinned" else ""
+
+
+def cold(measurement: Measurement) -> str:
+    """The warm-up ended too early: in most visits, the times were still falling while they were taken."""
+    told = [visit.wall_ns for visit in measurement.visits if len(visit.wall_ns) >= COLD_RUNS]
+    falling = sum(min(wall[: len(wall) // 3]) > (1 + COLD_SHARE) * min(wall[-(len(wall) // 3) :]) for wall in told)
+    return f"times were still falling in {falling} of {len(told)} visits" if falling > MOST * len(told) else ""
+
+
+FLAGS: dict[str, Callable[[Measurement], str]] = {
+    "contended": contended,
+    "throttled": throttled,
+    "drifting": drifting,
+    "unpinned": unpinned,
+    "cold": cold,
+}
+"""By name, what tells whether it is raised."""
+
+
+def flags_of(measurement: Measurement, fastest_khz: float | None = None) -> dict[str, str]:
+    """The flags that are raised, each with a remark. `fastest_khz`: the highest frequency seen on the device."""
+    if not measurement.visits:
+        return {}
+    remarks = {name: tell(measurement) for name, tell in FLAGS.items()}
+    remarks["throttled"] = throttled(measurement, fastest_khz)
+    return {name: remark for name, remark in remarks.items() if remark}
+
+
+def count_flags(measurements: Sequence[Measurement]) -> dict[str, int]:
+    """How many of these measurements of one device raise each flag; frequencies are compared among all of them."""
+    fastest = fastest_khz(measurements)
+    raised = [flags_of(measurement, fastest) for measurement in measurements]
+    return {name: sum(name in flags for flags in raised) for name in FLAGS}
+
+
+def fastest_khz(measurements: Iterable[Measurement]) -> float | None:
+    """The highest frequency at the end of any visit, in kHz; None where the device does not tell."""
+    ends = (_end_khz(visit) for measurement in measurements for visit in measurement.visits)
+    return max((khz for khz in ends if khz is not None), default=None)
+
+
+def _times(measurement: Measurement) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Wall and CPU time of every run, in nanoseconds."""
+    wall = [ns for visit in measurement.visits for ns in visit.wall_ns]
+    cpu = [ns for visit in measurement.visits for ns in visit.cpu_ns]
+    return np.array(wall, dtype=np.int64), np.array(cpu, dtype=np.int64)
+
+
+def _end_khz(visit: Visit) -> float | None:
+    """Frequency of the fastest core that the agent may use, just after a visit: before it, cores idle and are slow."""
+    after = _mapping(visit.conditions.get("after"))
+    frequencies = after.get("frequencies_khz")
+    if not isinstance(frequencies, list):
+        return None
+    allowed = after.get("affinity")
+    cores = allowed if isinstance(allowed, list) else range(len(frequencies))
+    known = [frequencies[core] for core in cores if isinstance(core, int) and 0 <= core < len(frequencies)]
+    return max((float(khz) for khz in known if isinstance(khz, int | float) and khz > 0), default=None)
+
+
+def _over_trip(visit: Visit) -> bool | None:
+    """Whether a sensor was at its trip point before or after a visit; None where no trip point is known."""
+    over = [
+        degrees >= trip
+        for moment in ("before", "after")
+        for degrees, trip in sensors(_mapping(visit.conditions.get(moment)))
+    ]
+    return any(over) if over else None
+
+
+def sensors(conditions: Mapping[str, object]) -> Iterator[tuple[float, float]]:
+    """Temperature and trip point, in degrees Celsius, of the sensors of which the agent tells both."""
+    found, trips = _mapping(conditions.get("temperatures_c")), _mapping(conditions.get("trips_c"))
+    for name, degrees in found.items():
+        trip = trips.get(name)
+        if isinstance(degrees, int | float) and isinstance(trip, int | float):
+            yield float(degrees), float(trip)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
