@@ -92,7 +92,7 @@ class ConsoleProgress:
         )
         self._tasks: dict[str, TaskID] = {}
         self._begun: dict[str, tuple[float, int]] = {}
-        self._told = time.monotonic()
+        self._told: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -115,7 +115,7 @@ class ConsoleProgress:
         now = time.monotonic()
         begun, first = self._begun.setdefault(phase, (now, done))
         # an estimate from the first few steps, which warm up, would be far off
-        if now - max(self._told, begun) >= SECONDS_BETWEEN_LINES and done > first:
-            self._told = now
+        if now - self._told.get(phase, begun) >= SECONDS_BETWEEN_LINES and done > first:
+            self._told[phase] = now
             left_s = (now - begun) / (done - first) * (total - done)
             note(f"{phase}: {done} of {total}, about {left_s:.0f} s left")
