@@ -92,6 +92,21 @@ class AgentConformance:
         answer = talk.ask("conditions")
         assert {"load1", "free_memory_bytes", "free_disk_bytes", "affinity", "monotonic_s", "unix_s"} <= set(answer)
 
+    def test_pinned_and_put_back(self, talk: Talk) -> None:
+        free = talk.ask("conditions")["affinity"]
+        assert talk.ask("pin", cores=free[-1:]) == {"affinity": free[-1:]}
+        assert talk.ask("conditions")["affinity"] == free[-1:]
+        assert talk.ask("pin", cores=[]) == {"affinity": free}
+
+    def test_cores_that_cannot_be_had_pin_nothing(self, talk: Talk) -> None:
+        free = talk.ask("conditions")["affinity"]
+        assert talk.ask("pin", cores=[free[0], 4095]) == {"affinity": free}
+        assert talk.ask("pin", cores=[10**30]) == {"affinity": free}
+
+    @pytest.mark.parametrize("cores", ["0", [0.5], [True], [-1], None])
+    def test_cores_that_are_none(self, talk: Talk, cores: object) -> None:
+        assert talk.kind("pin", cores=cores) == "bad-request"
+
     def test_files(self, talk: Talk, make_model) -> None:
         assert talk.ask("files") == {"sha256": []}
         sha256 = talk.put(make_model())
@@ -121,6 +136,7 @@ class AgentConformance:
         assert all(type(n) is int and n > 0 for n in answer["wall_ns"] + answer["reference_wall_ns"])
         assert all(type(n) is int and n >= 0 for n in answer["cpu_ns"] + answer["preemptions"])
         assert answer["turn"]["subject_runs"] == 10
+        assert answer["inference_ns"] > sum(answer["wall_ns"]) + sum(answer["reference_wall_ns"])
         brief = talk.ask("time", **handles, visit_s=0.001, visit_runs=10**6)
         assert 1 <= len(brief["wall_ns"]) < 10_000
 

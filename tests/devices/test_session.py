@@ -14,9 +14,9 @@ import pytest
 
 from latkit.devices import Device, Session, Ssh, open_session
 from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.cores import ranges
 from latkit.devices.launch import launch
 from latkit.devices.link import Link
-from latkit.devices.session import ranges
 from latkit.devices.transports import Local, Stream, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
@@ -58,7 +58,7 @@ class TestMeasuring:
         assert min(visit.wall_ns) > 0
         assert min(visit.cpu_ns) >= 0
         assert abs(visit.started_at - time.time()) < 100
-        assert set(visit.conditions) == {"before", "after", "turn"}
+        assert set(visit.conditions) == {"before", "after", "turn", "inference_ns"}
         assert visit.conditions["before"]["monotonic_s"] < visit.conditions["after"]["monotonic_s"]  # type: ignore[index]
 
     def test_cpu_and_wall_time_belong_together(self, here: Device, make_model) -> None:
