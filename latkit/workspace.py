@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from latkit.collect import Collection, Exporter
-from latkit.devices import Device, RecoveringSession, Tell, leased, load_device, open_session, quarantining
+from latkit.devices import Device, RecoveringSession, Tell, leased, load_device, open_session, parse_cores, quarantining
 from latkit.errors import NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
@@ -117,18 +117,22 @@ class Workspace:
         progress: Progress,
         wait_s: float = 0.0,
         tell: Tell = lambda _text: None,
+        cores: tuple[int, ...] = (),
     ) -> Iterator[Collection]:
         """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
 
         The device is leased meanwhile: DeviceBusy where it stays somebody else's for `wait_s` seconds. It is put into
         quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already. `tell`
-        receives what a person should know at once: waiting, faults, a device that was booted anew.
+        receives what a person should know at once: waiting, faults, a device that was booted anew. `cores`: those to
+        pin to; raises UsageError where the device lacks them.
         """
         device = self.device(target.device)
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
-            RecoveringSession(device.name, lambda: open_session(device, target), tell, lease.renew) as session,
+            RecoveringSession(
+                device.name, lambda: open_session(device, target, cores=cores, tell=tell), tell, lease.renew
+            ) as session,
             self.store(target) as store,
         ):
             yield Collection(session, store, self.exporter(target), plan, progress)
@@ -206,7 +210,7 @@ class Workspace:
         result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
         network = Network.load(folder / result.files["architecture"])
         embed_network(folder / result.files["onnx"], network)
-        with self.collection(target, TimingPlan(), progress, wait_s, tell) as collection:
+        with self.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model)) as collection:
             measured = measure_network(collection, model, network)
         (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
         return Searched(target, result, measured, folder)
@@ -225,6 +229,11 @@ class Workspace:
 def fit_subjects(space: Space) -> list[Subject]:
     """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
     return [FIXED_COST, *space.ops()]
+
+
+def pinned_as(model: LatencyModel) -> tuple[int, ...]:
+    """The cores on which the model's measurements were made: what is set beside it must run there too."""
+    return parse_cores(model.origin_.setup.affinity)
 
 
 def _of_space(measurements: Iterable[Measurement], space: Space) -> Iterable[Measurement]:

@@ -31,10 +31,12 @@ class Order:
     max_seconds: float | None
     """For each target."""
     wait_s: float
+    cores: tuple[int, ...] = ()
+    """Those to pin to; none: not pinned."""
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
-        with self.workspace.collection(target, self.plan, progress, self.wait_s, tell) as collection:
+        with self.workspace.collection(target, self.plan, progress, self.wait_s, tell, self.cores) as collection:
             return collection.run(self.subjects, max_seconds=self.max_seconds)
 
 

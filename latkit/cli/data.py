@@ -14,6 +14,7 @@ from latkit.cli.options import (
     Classes,
     ExtraVisits,
     MaxSeconds,
+    Pin,
     Resolution,
     SpaceName,
     TargetName,
@@ -39,6 +40,7 @@ def collect(
     visit_seconds: VisitSeconds = 0.2,
     extra_visits: ExtraVisits = 6,
     wait: Wait = 0.0,
+    pin: Pin = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -50,6 +52,7 @@ def collect(
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
     from latkit.cli.named import space_named
+    from latkit.devices import parse_cores
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
@@ -61,7 +64,8 @@ def collect(
         space_named(space, resolution, width, classes),
     )
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
-    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait)
+    cores = parse_cores(pin) if pin else ()
+    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait, cores)
     with ConsoleProgress() as progress:
         if len(where) == 1:
             outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]

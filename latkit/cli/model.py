@@ -98,13 +98,16 @@ def validate(
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import validate as run_validation
-    from latkit.workspace import Workspace
+    from latkit.workspace import Workspace, pinned_as
 
     where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
-    with ConsoleProgress() as progress, workspace.collection(where, plan, progress, wait, note) as collection:
+    with (
+        ConsoleProgress() as progress,
+        workspace.collection(where, plan, progress, wait, note, pinned_as(fitted)) as collection,
+    ):
         validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
     validation.save(workspace.validation_path(where, wanted, model))
     if as_json:

@@ -24,6 +24,10 @@ MaxSeconds = Annotated[
 Wait = Annotated[
     float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a device in use; inf: for ever.")
 ]
+Pin = Annotated[
+    str | None,
+    typer.Option("--pin", metavar="CORES", help="Cores to run on, such as 0, 0-3 or 0,2. Default: not pinned."),
+]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
 ExtraVisits = Annotated[
     int, typer.Option("--extra-visits", min=0, help="Visits more for what its fastest visits disagree on.")

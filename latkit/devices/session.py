@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.cores import UNPINNED, check_cores, ranges
 from latkit.devices.device import Device
 from latkit.devices.launch import COMMAND_S, launch, models_folder
 from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
@@ -26,19 +28,31 @@ LOADED_BYTES = 256 * 2**20
 
 
 def open_session(
-    device: Device, target: Target, *, silence_s: float = SILENCE_S, loaded_bytes: int = LOADED_BYTES
+    device: Device,
+    target: Target,
+    *,
+    cores: tuple[int, ...] = (),
+    tell: Callable[[str], None] = lambda _text: None,
+    silence_s: float = SILENCE_S,
+    loaded_bytes: int = LOADED_BYTES,
 ) -> Session:
     """Connect to a device, start its agent and make ready for that target.
 
-    `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed. `loaded_bytes`:
-    budget for the models loaded at once, as the sum of their files. Raises UsageError for a target of another device
-    or with more threads than it has cores, RuntimeMissing, and the errors of connecting.
+    `cores`: those that it may run on, all where there are none; a device that does not allow this stays unpinned, and
+    `tell` hears of it. The affinity is the agent's own and ends with it. `silence_s`: after so long without a sign of
+    life from an agent at work, it is given up and killed. `loaded_bytes`: budget for the models loaded at once, as the
+    sum of their files. Raises UsageError for a target of another device or with more threads than it has cores, and for
+    cores that it lacks, RuntimeMissing, and the errors of connecting.
     """
     _check(device, target)
+    check_cores(device, target, cores)
     transport = connect(device.transport)
     try:
         link = launch(transport, device.name, device.folder, device.python, silence_s)
-        return Session(device, target, transport, link, loaded_bytes)
+        session = Session(device, target, transport, link, loaded_bytes)
+        if cores and not session.pin(cores):
+            tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
+        return session
     except BaseException:
         transport.close()
         raise
@@ -59,6 +73,15 @@ class Session:
         self._sizes: dict[str, int] = {}
         self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
         self.boot_id = boot_id(transport)
+
+    def pin(self, cores: tuple[int, ...]) -> bool:
+        """Keep the models loaded from now on to these cores; whether the device allows it."""
+        try:
+            return integers(self._link.ask("pin", CONDITIONS_S, cores=list(cores)), "affinity") == cores
+        except AgentError as error:
+            if error.kind == "unknown-request":  # an agent from before there was pinning
+                return False
+            raise
 
     def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
         """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
@@ -173,7 +196,7 @@ class Session:
 
     def _affinity(self) -> str:
         allowed = integers(self.conditions(), "affinity")
-        return "unpinned" if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
+        return UNPINNED if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
 
     def __enter__(self) -> Session:
         return self
@@ -187,17 +210,6 @@ class Session:
 def boot_id(transport: Transport) -> str:
     """What the device's kernel calls this run of itself: another after each boot. Empty where it does not tell."""
     return transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
-
-
-def ranges(cores: tuple[int, ...]) -> str:
-    """Core numbers written short: `0-3,6`."""
-    parts: list[list[int]] = []
-    for core in sorted(cores):
-        if parts and core == parts[-1][-1] + 1:
-            parts[-1].append(core)
-        else:
-            parts.append([core])
-    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
 def _check(device: Device, target: Target) -> None:

@@ -74,6 +74,11 @@ def test_more_threads_than_cores(refused, copy: Path) -> None:
     refused(2, ["threads"], "collect", "here/onnxruntime-t4096", *space_words(copy))
 
 
+@pytest.mark.parametrize(("cores", "phrase"), [("none", "such as 0, 0-3 or 0,2"), ("4095", "cannot be pinned to 4095")])
+def test_cores_that_do_not_exist(refused, copy: Path, cores: str, phrase: str) -> None:
+    refused(2, [phrase], "collect", TARGET, *space_words(copy), "--pin", cores)
+
+
 def test_an_unknown_space_or_file(refused) -> None:
     refused(2, ["unknown space 'resnet'", "proxyless-mobile"], "collect", TARGET, "--space", "resnet")
     refused(2, ["none.toml", "no such file"], "collect", TARGET, "--space", "none.toml")

@@ -135,6 +135,20 @@ def test_fit_counts_the_flags_of_what_it_used(folder: Path, document, latkit) ->
     assert "flags on the" in out
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="pinning to the only core is no pinning")
+def test_pinned_measurements_are_kept_apart_and_validated_pinned(folder: Path, tmp_path: Path, document) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    words = ["--space", copy / "small.toml", *QUICK]
+    document("-C", copy, "collect", TARGET, *words, "--networks", 4, "--pin", "1")
+    document("-C", copy, "fit", TARGET)
+    document("-C", copy, "validate", TARGET, *words, "--networks", 3)
+    workspace = Workspace(copy)
+    measured = workspace.measurements(Target.parse(TARGET))
+    assert {m.setup.affinity for m in measured} == {"unpinned", "1"}
+    assert {m.setup.affinity for m in measured if m.role == "validation"} == {"1"}
+    assert {m.setup.affinity for m in workspace.selection(Target.parse(TARGET)).used} == {"1"}
+
+
 def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None:
     words = ["-C", folder, "validate", TARGET, "--space", folder / "small.toml", "--networks", 3, *QUICK]
     found = document(*words)

@@ -132,6 +132,14 @@ def affinity() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
+def keep_to(cores: list[int]) -> None:
+    """Let this thread, and those that it makes from now on, run on these cores only, where the device allows it."""
+    try:
+        os.sched_setaffinity(0, cores)
+    except (AttributeError, OSError, ValueError, OverflowError, MemoryError):
+        return  # what was granted is read back
+
+
 def facts() -> Fields:
     """What the device is; see `probe` in the protocol."""
     libc, libc_version = platform.libc_ver()
@@ -478,18 +486,17 @@ def timed_runs(model: Loaded, count: int, samples: Samples) -> None:
         samples.cpu_ns.append(cpu_end - cpu_start)
 
 
-def warm_up(model: Loaded, limit_ns: int) -> tuple[int, int]:
-    """Run until the times stop falling, at most that long. Returns the number of runs and the fastest in ns."""
-    fastest, steady, count = sys.maxsize, 0, 0
+def warm_up(model: Loaded, limit_ns: int) -> list[int]:
+    """Run until the times stop falling, at most that long. Returns the time of every run in ns."""
+    runs, fastest, steady = [], sys.maxsize, 0
     begin = time.perf_counter_ns()
-    while steady < STEADY_RUNS and (count == 0 or time.perf_counter_ns() - begin < limit_ns):
+    while steady < STEADY_RUNS and (not runs or time.perf_counter_ns() - begin < limit_ns):
         start = time.perf_counter_ns()
         model.run()
-        took = time.perf_counter_ns() - start
-        steady = 0 if took < STILL_FALLING * fastest else steady + 1
-        fastest = min(fastest, took)
-        count += 1
-    return count, max(fastest, 1)
+        runs.append(max(time.perf_counter_ns() - start, 1))
+        steady = 0 if runs[-1] < STILL_FALLING * fastest else steady + 1
+        fastest = min(fastest, runs[-1])
+    return runs
 
 
 def runs_per_block(fastest_ns: int, block_ns: int) -> int:
@@ -499,17 +506,18 @@ def runs_per_block(fastest_ns: int, block_ns: int) -> int:
 
 def visit(subject: Loaded, reference: Loaded, visit_s: float, visit_runs: int) -> Fields:
     """One visit; see `time` in the protocol."""
-    mine, theirs = Samples(), Samples()
+    # a turn's first runs find a cold cache: they are counted as work, and not told
+    mine, theirs, untold = Samples(), Samples(), Samples()
     begin = time.perf_counter_ns()
     limit = int(visit_s * 1e9)
-    _, reference_fastest = warm_up(reference, int(limit * WARM_UP_SHARE / 5))
-    warm_up_runs, fastest = warm_up(subject, int(limit * WARM_UP_SHARE))
-    subject_runs = runs_per_block(fastest, SUBJECT_BLOCK_NS)
-    reference_runs = runs_per_block(reference_fastest, REFERENCE_BLOCK_NS)
+    reference_warm_up = warm_up(reference, int(limit * WARM_UP_SHARE / 5))
+    subject_warm_up = warm_up(subject, int(limit * WARM_UP_SHARE))
+    subject_runs = runs_per_block(min(subject_warm_up), SUBJECT_BLOCK_NS)
+    reference_runs = runs_per_block(min(reference_warm_up), REFERENCE_BLOCK_NS)
     while True:
-        reference.run()
+        timed_runs(reference, 1, untold)
         timed_runs(reference, reference_runs, theirs)
-        subject.run()
+        timed_runs(subject, 1, untold)
         timed_runs(subject, min(subject_runs, visit_runs - len(mine.wall_ns)), mine)
         if len(mine.wall_ns) >= visit_runs or time.perf_counter_ns() - begin >= limit:
             break
@@ -519,7 +527,14 @@ def visit(subject: Loaded, reference: Loaded, visit_s: float, visit_runs: int) -
         "preemptions": mine.preemptions,
         "reference_wall_ns": theirs.wall_ns,
         "reference_cpu_ns": theirs.cpu_ns,
-        "turn": {"subject_runs": subject_runs, "reference_runs": reference_runs, "warm_up_runs": warm_up_runs},
+        "inference_ns": sum(
+            map(sum, (reference_warm_up, subject_warm_up, untold.wall_ns, theirs.wall_ns, mine.wall_ns))
+        ),
+        "turn": {
+            "subject_runs": subject_runs,
+            "reference_runs": reference_runs,
+            "warm_up_runs": len(subject_warm_up),
+        },
     }
 
 
@@ -542,6 +557,7 @@ class Agent:
 
     def __init__(self, models: str) -> None:
         self.models = models
+        self.free_affinity = affinity()
         self.loaded: dict[int, Loaded] = {}
         self.next_handle = 1
         self.ended = False
@@ -549,6 +565,7 @@ class Agent:
             "hello": self.hello,
             "probe": self.probe,
             "conditions": self.conditions,
+            "pin": self.pin,
             "files": self.files,
             "load": self.load,
             "time": self.time,
@@ -579,6 +596,16 @@ class Agent:
     def conditions(self, _request: Fields) -> Fields:
         """Tell what surrounds a visit at this moment."""
         return conditions(self.models)
+
+    def pin(self, request: Fields) -> Fields:
+        """Keep what is loaded from now on to some cores; without any, to those that the agent was started on."""
+        asked = wanted(request, "cores", list)
+        if not all(isinstance(core, int) and not isinstance(core, bool) and core >= 0 for core in asked):
+            raise RequestError("bad-request", f"expected cores as numbers, but found {asked!r:.100}")
+        keep_to(asked or self.free_affinity)
+        if asked and affinity() != sorted(set(asked)):  # some of them are not ours: all or nothing
+            keep_to(self.free_affinity)
+        return {"affinity": affinity()}
 
     def files(self, _request: Fields) -> Fields:
         """Tell which models are here."""

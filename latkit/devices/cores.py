@@ -1,0 +1,51 @@
+"""Cores: how sets of them are written, and which of a device's may be pinned to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from latkit.devices.device import Device
+from latkit.errors import UsageError
+from latkit.targets import Target
+
+UNPINNED = "unpinned"
+"""In place of cores: free to move between all of them."""
+
+_CORES = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", re.ASCII)
+
+
+def parse_cores(text: str) -> tuple[int, ...]:
+    """Core numbers written as `0`, `0-3` or `0,2`, in order; none of `unpinned`. Raises UsageError."""
+    if text == UNPINNED:
+        return ()
+    if not _CORES.fullmatch(text):
+        raise UsageError(f"expected cores such as 0, 0-3 or 0,2, but found {text!r}")
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if int(last or first) < int(first):
+            raise UsageError(f"expected cores from the lower to the higher, but found {part!r}")
+        found.update(range(int(first), int(last or first) + 1))
+    return tuple(sorted(found))
+
+
+def ranges(cores: Iterable[int]) -> str:
+    """Core numbers written short: `0-3,6`."""
+    parts: list[list[int]] = []
+    for core in sorted(cores):
+        if parts and core == parts[-1][-1] + 1:
+            parts[-1].append(core)
+        else:
+            parts.append([core])
+    return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
+
+
+def check_cores(device: Device, target: Target, cores: tuple[int, ...]) -> None:
+    """Raise UsageError where the device lacks one of these cores, or they are fewer than the target's threads."""
+    present = [core.index for core in device.facts.cores]
+    missing = sorted(set(cores) - set(present))
+    if missing:
+        raise UsageError(f"{device.name} has the cores {ranges(present)}, and cannot be pinned to {ranges(missing)}")
+    if cores and len(cores) < target.threads:
+        raise UsageError(f"{target} asks for {target.threads} threads, but is to be pinned to core {ranges(cores)}")
