@@ -122,7 +122,12 @@ class Session:
             visit_s=plan.visit_s,
             visit_runs=plan.visit_runs,
         )
-        conditions: dict[str, object] = {"before": before, "after": self.conditions(), "turn": answer.get("turn")}
+        conditions: dict[str, object] = {
+            "before": before,
+            "after": self.conditions(),
+            "turn": answer.get("turn"),
+            "inference_ns": answer.get("inference_ns"),
+        }
         try:
             return Visit(
                 started_at=started_at,
