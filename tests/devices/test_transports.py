@@ -149,6 +149,14 @@ class TransportConformance:
         with pytest.raises(DeviceGone):
             stream.write_line(b"anybody there?")
 
+    def test_what_a_command_said_is_read_after_its_end(self, transport: Transport) -> None:
+        stream = transport.start(["sh", "-c", "echo last; echo words >&2"])
+        time.sleep(1)
+        assert stream.read_line(5) == b"last"
+        with pytest.raises(DeviceGone, match="words"):
+            stream.read_line(5)
+        stream.close()
+
     def test_a_flood_on_stderr_stops_nothing(self, transport: Transport) -> None:
         flood = "import sys\nfor i in range(200000): print('x' * 40, file=sys.stderr)\nprint('done')"
         stream = transport.start(["python3", "-c", flood])

@@ -250,8 +250,8 @@ class SshStream(Stream):
 
     def _receive(self, wait_s: float) -> None:
         """Take what has arrived; the line with the process id is not the command's own."""
-        command = self._command
-        if self._channel.closed:
+        command, channel = self._command, self._channel
+        if channel.closed and not (channel.recv_ready() or channel.recv_stderr_ready()):
             return
         command.receive(wait_s)
         self._err.feed(bytes(command.err))
