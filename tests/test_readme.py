@@ -44,7 +44,16 @@ def quickened(words: list[str]) -> list[str]:
     less = {
         "collect": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0", "--networks", "4"],
         "validate": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0"],
-        "search": ["--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"],
+        "search": [
+            "--set",
+            "architecture_share=0.9",
+            "--set",
+            "warmup_epochs=1",
+            "--set",
+            "epochs=1",
+            "--set",
+            "training_epochs=1",
+        ],
     }
     return [*words, *less.get(words[1], [])]
 

@@ -86,6 +86,8 @@ class Feeder:
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             generator=generator,
+            # a forked copy of a process that runs threads, as torch and JAX (for TFLite) do, may hang
+            multiprocessing_context="forkserver" if self.workers else None,
         )
         for images, labels, file, problem in loader:
             if problem:
