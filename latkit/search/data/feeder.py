@@ -87,7 +87,7 @@ class Feeder:
             pin_memory=self.device.type == "cuda",
             generator=generator,
             # a forked copy of a process that runs threads, as torch and JAX (for TFLite) do, may hang
-            multiprocessing_context="forkserver" if self.workers else None,
+            multiprocessing_context="forkserver",
         )
         for images, labels, file, problem in loader:
             if problem:
