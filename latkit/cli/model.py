@@ -71,7 +71,8 @@ def fit(
     if as_json:
         emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows, "flags": flags})
     else:
-        show_table(f"{where}: error on networks left out of the calibration", rows)
+        title = f"{where}: error on networks left out of the calibration"
+        show_table(title, [{name: value for name, value in row.items() if name != "file"} for row in rows])
         raised = ", ".join(f"{name} {count}" for name, count in flags.items() if count)
         say(f"flags on the {len(selection.used)} measurements used: {raised or 'none'}")
 
