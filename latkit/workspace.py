@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any, Self
 
 from latkit.collect import Collection, Exporter
-from latkit.devices import Device, RecoveringSession, Tell, leased, load_device, open_session, parse_cores, quarantining
+from latkit.devices import (
+    Device,
+    RecoveringSession,
+    Tell,
+    leased,
+    load_device,
+    open_unchanged,
+    parse_cores,
+    quarantining,
+    setup_changes,
+)
 from latkit.errors import NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
@@ -24,7 +34,7 @@ from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target, check_name
-from latkit.timing import Measurement, Subject, TimingPlan
+from latkit.timing import REFERENCE, Measurement, Setup, Subject, TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network
 
 MEASURED_FILE = "measured.json"
@@ -123,19 +133,22 @@ class Workspace:
 
         The device is leased meanwhile: DeviceBusy where it stays somebody else's for `wait_s` seconds. It is put into
         quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already. `tell`
-        receives what a person should know at once: waiting, faults, a device that was booted anew. `cores`: those to
-        pin to; raises UsageError where the device lacks them.
+        receives what a person should know at once: waiting, faults, a device that was booted anew or has changed.
+        `cores`: those to pin to; raises UsageError where the device lacks them, and MeasurementConflict where it is
+        another machine than its file says.
         """
         device = self.device(target.device)
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
             RecoveringSession(
-                device.name, lambda: open_session(device, target, cores=cores, tell=tell), tell, lease.renew
+                device.name, lambda: open_unchanged(device, target, cores, tell), tell, lease.renew
             ) as session,
             self.store(target) as store,
         ):
-            yield Collection(session, store, self.exporter(target), plan, progress)
+            collection = Collection(session, store, self.exporter(target), plan, progress)
+            _tell_what_changed(collection, tell)
+            yield collection
 
     def exporter(self, target: Target) -> Exporter:
         """Gives the artefacts of subjects for a target, from the cache where they are there; for any thread."""
@@ -150,6 +163,17 @@ class Workspace:
     def has_measurements(self, target: Target) -> bool:
         """Whether anything was ever collected on the target."""
         return (self.target_dir(target) / "measurements.sqlite").exists()
+
+    def latest_setups(self, device: str) -> dict[Target, Setup]:
+        """Under what each target of a device was measured last. Raises BadFile."""
+        found: dict[Target, Setup] = {}
+        for path in sorted((self.root / "measurements" / device).glob("*/measurements.sqlite")):
+            target = Target.parse(f"{device}/{path.parent.name}")
+            with self.store(target) as store:
+                setup = store.latest_setup()
+            if setup is not None:
+                found[target] = setup
+        return found
 
     def measurements(self, target: Target) -> list[Measurement]:
         """Everything measured on a target. Raises NotMeasured where nothing was."""
@@ -229,6 +253,17 @@ class Workspace:
 def fit_subjects(space: Space) -> list[Subject]:
     """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
     return [FIXED_COST, *space.ops()]
+
+
+def _tell_what_changed(collection: Collection, tell: Tell) -> None:
+    """Tell what differs from the setup of the latest measurements, which Setup keeps apart from new ones."""
+    before = collection.store.latest_setup()
+    if before is None:
+        return
+    reference = collection.export(REFERENCE)
+    changed = setup_changes(before, collection.session.setup(reference, reference))
+    if changed:
+        tell(f"since {collection.store.target} was measured last, {changed}; what was measured before is kept apart")
 
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:

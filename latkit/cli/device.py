@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_facts, show_table
-from latkit.cli.options import AsJson, devices_folder
+from latkit.cli.options import AsJson, devices_folder, workspace_folder
 from latkit.errors import UsageError
 
 app = typer.Typer(help="Register devices, and look after them.", no_args_is_help=True)
@@ -114,15 +114,17 @@ def doctor(
     """Examine a device: each failing point with its remedy. Ends with 1 when a point fails."""
     from latkit.devices import examine, healthy, leased, lift_quarantine, load_device
     from latkit.devices import install as install_runtimes
+    from latkit.workspace import Workspace
 
     folder = devices_folder(context)
     device = load_device(folder, name)
+    measured = Workspace(workspace_folder(context)).latest_setups(name)
     with leased(device, "latkit device doctor"):
         if install:
             wanted = runtime or DEFAULT_RUNTIMES
             note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
             device = install_runtimes(folder, name, wanted)
-        checks = examine(device)
+        checks = examine(device, measured)
     if healthy(checks) and lift_quarantine(folder, name):
         note(f"{name} is no longer in quarantine: run the same commands again to go on")
     if as_json:

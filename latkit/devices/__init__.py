@@ -1,5 +1,6 @@
 """Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
 
+from latkit.devices.changes import open_unchanged, setup_changes
 from latkit.devices.cores import parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import Check, examine, healthy
@@ -35,8 +36,10 @@ __all__ = [
     "list_devices",
     "load_device",
     "open_session",
+    "open_unchanged",
     "parse_cores",
     "quarantine_of",
     "quarantining",
     "remove_device",
+    "setup_changes",
 ]

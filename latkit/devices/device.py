@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latkit.devices.transports import Way
-from latkit.errors import BadFile
+from latkit.errors import BadFile, DeviceError
 from latkit.ops import digest
 
 
@@ -52,6 +53,16 @@ class Facts(BaseModel):
         # the kernel keeps a part of the memory that differs between its builds: whole 64 MiB tell machines apart
         memory = round(self.memory_bytes / 2**26)
         return digest([self.model, self.architecture, self.instruction_set, cores, memory])
+
+
+def facts_of(answer: Mapping[str, object], device: str) -> Facts:
+    """The facts in an agent's answer to `probe`. Raises DeviceError naming the field that is wrong."""
+    try:
+        return Facts.model_validate(answer.get("facts"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(("facts", *(str(part) for part in first["loc"])))
+        raise DeviceError(f"{device}: expected a good {field} from the probe, but found: {first['msg']}") from None
 
 
 class Device(BaseModel):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from latkit.devices.changes import hardware_changes, setup_changes, system_changes
 from latkit.devices.device import Device
 from latkit.devices.launch import find_python, launch
 from latkit.devices.link import Link, number
@@ -14,6 +15,8 @@ from latkit.devices.registry import probe_with
 from latkit.devices.session import CONDITIONS_S
 from latkit.devices.transports import Transport, connect
 from latkit.errors import DeviceError
+from latkit.targets import Target
+from latkit.timing import Setup
 
 CLOCK_S = 1.0
 MOST_DRIFT = 0.01
@@ -38,8 +41,11 @@ class Check:
     remedy: str = ""
 
 
-def examine(device: Device) -> list[Check]:
-    """All points in order, ending early with the one that makes the others impossible. No DeviceError leaves it."""
+def examine(device: Device, measured: Mapping[Target, Setup] | None = None) -> list[Check]:
+    """All points in order, ending early with the one that makes the others impossible. No DeviceError leaves it.
+
+    `measured`: the setup under which each target of the device was measured last.
+    """
     try:
         transport = connect(device.transport)
     except DeviceError as error:
@@ -47,7 +53,7 @@ def examine(device: Device) -> list[Check]:
     with closing(transport):
         checks = [Check("reachable", True, str(device.transport))]
         try:
-            checks.extend(_inside(device, transport))
+            checks.extend(_inside(device, transport, measured or {}))
         except DeviceError as error:
             checks.append(Check("agent", False, str(error), f"see whether {device.python} starts on the device"))
         return checks
@@ -58,7 +64,7 @@ def healthy(checks: list[Check]) -> bool:
     return not any(check.ok is False for check in checks if check.name in ESSENTIAL)
 
 
-def _inside(device: Device, transport: Transport) -> Iterator[Check]:
+def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setup]) -> Iterator[Check]:
     python = _python(device, transport)
     yield python
     if not python.ok:
@@ -74,6 +80,7 @@ def _inside(device: Device, transport: Transport) -> Iterator[Check]:
         found, absent = probe_with(link, device.name, device.transport, device.python, device.folder)
         yield _runtimes(device, found, absent)
         yield _facts(device, found)
+        yield from _measured(measured, found)
 
 
 def _python(device: Device, transport: Transport) -> Check:
@@ -145,14 +152,28 @@ def _runtimes(device: Device, found: Device, absent: dict[str, str]) -> Check:
 
 
 def _facts(device: Device, found: Device) -> Check:
-    ours, theirs = device.facts.model_dump(), found.facts.model_dump()
     anew = f"latkit device remove {device.name} --keep-files, then add it anew"
-    if device.key != found.key:
-        named = ("model", "architecture", "instruction_set", "cores", "memory_bytes")
-        changed = next(name for name in named if ours[name] != theirs[name])
-        return Check("facts", False, f"{changed} was {ours[changed]}, is {theirs[changed]}: another device?", anew)
-    changed_names = [name for name in ours if ours[name] != theirs[name] and name not in ("boot_id", "memory_bytes")]
-    if changed_names:
-        name = changed_names[0]
-        return Check("facts", None, f"{name} was {ours[name]}, is {theirs[name]}", f"if that is meant: {anew}")
+    other = hardware_changes(device, found.facts)
+    if other:
+        return Check("facts", False, f"{other}: another device?", anew)
+    updated = system_changes(device, found.facts)
+    if updated:
+        return Check("facts", None, updated, f"if that is meant: {anew}")
     return Check("facts", True, "as in its file")
+
+
+def _measured(measured: Mapping[Target, Setup], found: Device) -> Iterator[Check]:
+    """Whether what was measured on each target could be measured alike today."""
+    for target, before in measured.items():
+        now = replace(
+            before,
+            device_key=found.key,
+            runtime_version=found.runtimes.get(target.runtime, ""),
+            governor=found.facts.governor or "",
+        )
+        changed = setup_changes(before, now)
+        if changed:
+            remedy = f"measured anew, it is kept apart and not mixed: latkit collect {target} --space SPACE"
+            yield Check(f"measured {target}", None, changed, remedy)
+        else:
+            yield Check(f"measured {target}", True, "under what is there today")

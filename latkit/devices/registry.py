@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from latkit.devices.device import Device, Facts
+from latkit.devices.device import Device, facts_of
 from latkit.devices.launch import COMMAND_S, find_python, launch
 from latkit.devices.link import Answer, Link
 from latkit.devices.quarantine import lift_quarantine
@@ -64,7 +64,7 @@ def probe_with(link: Link, name: str, way: Local | Ssh, python: str, folder: str
             folder=folder,
             runtimes=_runtimes(answer, "runtimes"),
             transport=way,
-            facts=Facts.model_validate(answer.get("facts")),
+            facts=facts_of(answer, name),
         )
     except ValidationError as error:
         first = error.errors()[0]

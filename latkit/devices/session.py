@@ -9,7 +9,7 @@ from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
 from latkit.devices.cores import UNPINNED, check_cores, ranges
-from latkit.devices.device import Device
+from latkit.devices.device import Device, Facts, facts_of
 from latkit.devices.launch import COMMAND_S, launch, models_folder
 from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
 from latkit.devices.transports import Transport, connect
@@ -20,6 +20,7 @@ from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
 
 BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 CONDITIONS_S = 20.0
+FACTS_S = 60.0
 LOAD_S = 120.0
 VISIT_MARGIN_S = 120.0
 """A visit holds at least one turn, which a large network on a slow core can make long."""
@@ -87,15 +88,17 @@ class Session:
         """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
         answer = self._handle(artefact)
         self._handle(reference)
+        conditions = self._link.ask("conditions", CONDITIONS_S)
         return Setup(
             device_key=self.device.key,
             runtime_version=text(answer, "runtime_version"),
             delegate=text(answer, "delegate"),
             exporter=artefact.exporter,
             opset=artefact.opset,
-            affinity=self._affinity(),
+            affinity=self._affinity(conditions),
             reference_key=reference_key,
             protocol=PROTOCOL,
+            governor=str(conditions.get("governor") or ""),
         )
 
     def load(self, artefact: Artefact) -> None:
@@ -140,6 +143,10 @@ class Session:
             )
         except UsageError as error:
             raise DeviceError(f"{self.device.name}: the agent's samples make no visit: {error}") from error
+
+    def facts(self) -> Facts:
+        """What the device is at this moment. Raises DeviceError."""
+        return facts_of(self._link.ask("probe", FACTS_S, runtimes_s=0), self.device.name)
 
     def conditions(self) -> dict[str, object]:
         """Frequencies, temperatures, load, free memory and disk, governor, affinity, at this moment."""
@@ -199,8 +206,8 @@ class Session:
                 self._link.ask("unload", CONDITIONS_S, handle=self._loaded.pop(sha256)["handle"])
                 del self._sizes[sha256]
 
-    def _affinity(self) -> str:
-        allowed = integers(self.conditions(), "affinity")
+    def _affinity(self, conditions: Answer) -> str:
+        allowed = integers(conditions, "affinity")
         return UNPINNED if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
 
     def __enter__(self) -> Session:

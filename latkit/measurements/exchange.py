@@ -147,5 +147,6 @@ def _setup_words(measurement: Measurement) -> dict[str, object]:
         "exporter": setup.exporter,
         "opset": setup.opset,
         "affinity": setup.affinity,
+        "governor": setup.governor or "unknown",
         "protocol": setup.protocol,
     }

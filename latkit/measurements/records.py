@@ -45,11 +45,24 @@ def measurement_words(
     return {
         "subject_key": subject.key,
         "target": str(target),
-        "setup": json.dumps(asdict(setup), sort_keys=True),
+        "setup": json.dumps(_setup_document(setup), sort_keys=True),
         "plan": json.dumps(asdict(plan), sort_keys=True),
         "role": role,
         "repetition": repetition,
     }
+
+
+def _setup_document(setup: Setup) -> dict[str, object]:
+    """A setup as JSON. An unknown governor is left out, as in files from before it was told."""
+    return {name: value for name, value in asdict(setup).items() if name != "governor" or value}
+
+
+def setup_from_document(document: str, source: object) -> Setup:
+    """The setup of a JSON document. Raises BadFile naming its source."""
+    try:
+        return _SETUP.validate_json(document)
+    except ValidationError as error:
+        raise BadFile(source, "latkit's measurements", str(error).splitlines()[0]) from error
 
 
 def encode_samples(visit: Visit) -> dict[str, bytes]:

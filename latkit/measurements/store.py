@@ -18,6 +18,7 @@ from latkit.measurements.records import (
     encode_samples,
     measurement_words,
     measurements_from_rows,
+    setup_from_document,
     subject_document,
 )
 from latkit.ops import digest
@@ -149,6 +150,15 @@ class Store:
             if (known.setup, known.plan, known.repetition) == (setup, plan, repetition)
         }
         return {subject: found.get(subject, ()) for subject in subjects}
+
+    def latest_setup(self) -> Setup | None:
+        """The setup of the visit made last, by whatever role; None where there is none."""
+        query = (
+            sa.select(_MEASUREMENTS.c.setup).join_from(_VISITS, _MEASUREMENTS).order_by(_VISITS.c.started_at.desc())
+        ).limit(1)
+        with self._reading(), self._engine.connect() as connection:
+            row = connection.scalar(query)
+        return None if row is None else setup_from_document(row, self.path)
 
     def measurements(self, role: Role | None = None) -> list[Measurement]:
         """Every measurement with at least one visit, oldest first; of one role if it is given."""

@@ -58,11 +58,17 @@ class Setup:
     """Key of the reference network that was timed in turn."""
     protocol: int
     """Version of the agent's protocol."""
+    governor: str = ""
+    """What sets the cores' frequencies, such as `ondemand`; empty where the device does not tell."""
+
+    def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
+        """What differs from a later setup, by the field's name: what it was and what it is."""
+        ours, theirs = asdict(self), asdict(later)
+        return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
 
     def check_same(self, other: Setup) -> None:
         """Raise MeasurementConflict naming what differs."""
-        ours, theirs = asdict(self), asdict(other)
-        differing = [f"{name} {ours[name]!r} and {theirs[name]!r}" for name in ours if ours[name] != theirs[name]]
+        differing = [f"{name} {ours!r} and {theirs!r}" for name, (ours, theirs) in self.changes(other).items()]
         if differing:
             raise MeasurementConflict("measurements taken under different conditions: " + "; ".join(differing))
 

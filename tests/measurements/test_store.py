@@ -113,3 +113,13 @@ def test_a_row_that_was_tampered_with_is_a_bad_file(tmp_path: Path) -> None:
     connection.close()
     with Store(path, TARGET) as store, pytest.raises(BadFile, match="warp"):
         store.measurements()
+
+
+def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
+    with Store(tmp_path / "measurements.sqlite", TARGET) as store:
+        assert store.latest_setup() is None
+        governed = replace(SETUP, governor="performance")
+        for setup, started_at in ((governed, 2.0), (SETUP, 1.0)):
+            store.add_visit(conv(8), setup, PLAN, make_visit([1000], started_at=started_at))
+        assert store.latest_setup() == governed
+        assert {measurement.setup for measurement in store.measurements()} == {SETUP, governed}

@@ -180,6 +180,8 @@ IMPORTS = {
 
 def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
     """Versions of the runtimes that work here, and why the others do not."""
+    if seconds <= 0:
+        return {}, {}
     started = [
         subprocess.Popen(  # noqa: S603
             [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -488,7 +490,8 @@ def timed_runs(model: Loaded, count: int, samples: Samples) -> None:
 
 def warm_up(model: Loaded, limit_ns: int) -> list[int]:
     """Run until the times stop falling, at most that long. Returns the time of every run in ns."""
-    runs, fastest, steady = [], sys.maxsize, 0
+    runs: list[int] = []
+    fastest, steady = sys.maxsize, 0
     begin = time.perf_counter_ns()
     while steady < STEADY_RUNS and (not runs or time.perf_counter_ns() - begin < limit_ns):
         start = time.perf_counter_ns()

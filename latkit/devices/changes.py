@@ -1,0 +1,71 @@
+"""Changes: whether a device and its measurements are still what they were, so that nothing is mixed unawares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from latkit.devices.device import Device, Facts
+from latkit.devices.session import Session, open_session
+from latkit.errors import MeasurementConflict
+from latkit.targets import Target
+from latkit.timing import Setup
+
+HARDWARE = ("model", "architecture", "instruction_set", "cores", "memory_bytes")
+"""The facts that make a device itself (see `Facts.key`)."""
+UNSTEADY = ("boot_id", "memory_bytes")
+"""Facts that differ from day to day on the same device."""
+
+
+def hardware_changes(device: Device, found: Facts) -> str:
+    """What shows that this is another machine than the device file's; empty where it is the same."""
+    return "" if device.key == found.key else _first_change(device.facts, found, HARDWARE)
+
+
+def system_changes(device: Device, found: Facts) -> str:
+    """What else has changed since the device was registered, such as its kernel; empty where nothing has."""
+    names = tuple(name for name in Facts.model_fields if name not in (*UNSTEADY, *HARDWARE))
+    return _first_change(device.facts, found, names)
+
+
+def check_same_device(device: Device, found: Facts) -> None:
+    """Raise MeasurementConflict where this is another machine than the device file's."""
+    changed = hardware_changes(device, found)
+    if changed:
+        raise MeasurementConflict(
+            f"{device.name} is another device than its file says: {changed}; measurements of both would be mixed. "
+            f"Register it anew: latkit device remove {device.name} --keep-files, then latkit device add"
+        )
+
+
+def open_unchanged(
+    device: Device, target: Target, cores: tuple[int, ...], tell: Callable[[str], None] = lambda _text: None
+) -> Session:
+    """A session as `open_session` gives it, on the very device that was registered; `tell` hears of updates to it.
+
+    Raises as `open_session` does, and MeasurementConflict where this is another machine.
+    """
+    session = open_session(device, target, cores=cores, tell=tell)
+    try:
+        found = session.facts()
+        check_same_device(device, found)
+    except BaseException:
+        session.close()
+        raise
+    updated = system_changes(device, found)
+    if updated:
+        tell(f"{device.name} has changed since it was registered: {updated}")
+    return session
+
+
+def setup_changes(before: Setup, now: Setup) -> str:
+    """What differs between the setup of earlier measurements and that of now, in words; empty where nothing does."""
+    return "; ".join(
+        f"{name.replace('_', ' ')} was {old or 'unknown'}, is {new or 'unknown'}"
+        for name, (old, new) in before.changes(now).items()
+    )
+
+
+def _first_change(ours: Facts, theirs: Facts, names: tuple[str, ...]) -> str:
+    before, now = ours.model_dump(), theirs.model_dump()
+    changed = [name for name in names if before[name] != now[name]]
+    return f"{changed[0]} was {before[changed[0]]}, is {now[changed[0]]}" if changed else ""
