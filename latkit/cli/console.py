@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -91,8 +92,7 @@ class ConsoleProgress:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._begun: dict[str, tuple[float, int]] = {}
-        self._told: dict[str, float] = {}
+        self._phases: dict[str, _Phase] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -106,16 +106,30 @@ class ConsoleProgress:
             self._bars.stop()
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
-        """Show that `done` of `total` steps of a phase are finished."""
+        """Show that `done` of `total` steps of a phase are finished; a phase that starts again counts anew."""
+        now = time.monotonic()
+        known = self._phases.get(phase)
+        if known is None or done <= known.done:
+            known = self._phases[phase] = _Phase(begun=now, first=done, told=now)
+            if phase in self._tasks:
+                self._bars.remove_task(self._tasks.pop(phase))
+        known.done = done
         if self._console.is_terminal:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(phase, text="")
             self._bars.update(self._tasks[phase], completed=done, total=total, text=text[:40])
-            return
-        now = time.monotonic()
-        begun, first = self._begun.setdefault(phase, (now, done))
-        # an estimate from the first few steps, which warm up, would be far off
-        if now - self._told.get(phase, begun) >= SECONDS_BETWEEN_LINES and done > first:
-            self._told[phase] = now
-            left_s = (now - begun) / (done - first) * (total - done)
+        elif now - known.told >= SECONDS_BETWEEN_LINES:
+            known.told = now
+            left_s = (now - known.begun) / (done - known.first) * (total - done)
             note(f"{phase}: {done} of {total}, about {left_s:.0f} s left")
+
+
+@dataclass
+class _Phase:
+    """How far a phase has come, and since when."""
+
+    begun: float
+    first: int
+    """Steps that were done when it was first heard of."""
+    told: float
+    done: int = 0
