@@ -11,6 +11,29 @@ SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERE
 PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
 REFERENCE_NS = 1_000_000
 
+SMALL_SPACE = """
+name = "small"
+input_shape = [3, 16, 16]
+
+[[layers]]
+name = "stem"
+candidates = [{ kind = "conv", out_channels = 16 }]
+
+[[layers]]
+name = "body"
+repeat = 2
+candidates = [{ kind = "mbconv", out_channels = 16, kernel = [3, 5], expansion = [3, 6] }, { kind = "skip" }]
+
+[[layers]]
+name = "pool"
+candidates = [{ kind = "pool" }]
+
+[[layers]]
+name = "classifier"
+candidates = [{ kind = "linear", out_features = 10 }]
+"""
+"""A space of seven small ops, as a user would write it."""
+
 
 def make_visit(
     wall_ns: Sequence[int], reference_ns: int = REFERENCE_NS, started_at: float = 0.0, preemptions: Sequence[int] = ()

@@ -9,28 +9,7 @@ from typing import Any
 import pytest
 
 from latkit.cli import main
-
-SPACE = """
-name = "small"
-input_shape = [3, 16, 16]
-
-[[layers]]
-name = "stem"
-candidates = [{ kind = "conv", out_channels = 16 }]
-
-[[layers]]
-name = "body"
-repeat = 2
-candidates = [{ kind = "mbconv", out_channels = 16, kernel = [3, 5], expansion = [3, 6] }, { kind = "skip" }]
-
-[[layers]]
-name = "pool"
-candidates = [{ kind = "pool" }]
-
-[[layers]]
-name = "classifier"
-candidates = [{ kind = "linear", out_features = 10 }]
-"""
+from tests.builders import SMALL_SPACE
 
 QUICK = ["--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0"]
 
@@ -69,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         space = root / "small.toml"
-        space.write_text(SPACE)
+        space.write_text(SMALL_SPACE)
         call("init", root)
         call("-C", root, "device", "add", "here", "--local", "--agent-folder", tmp_path_factory.mktemp("agent"))
         call("-C", root, "collect", "here/onnxruntime", "--space", space, "--networks", 4, *QUICK)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import latkit as package
 from latkit.measurements import read_parquet
@@ -188,6 +189,9 @@ def test_an_exported_table_agrees_with_predict(folder: Path, tmp_path: Path, doc
         architecture = space.sample(random.Random(seed))
         expected = model.predict(space.decode(architecture)).seconds
         assert float(table(table.one_hot(architecture))) == pytest.approx(expected)
+    logits = torch.randn(table.seconds.shape, dtype=torch.float64, requires_grad=True)
+    # in microseconds: gradcheck compares with finite differences within an absolute tolerance
+    assert torch.autograd.gradcheck(lambda x: 1e6 * table(torch.softmax(x, -1)), logits)
 
 
 def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, document) -> None:
