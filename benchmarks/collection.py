@@ -1,0 +1,58 @@
+"""What collecting costs beside the inference it contains: every op of a space and the networks to calibrate on.
+
+    python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 10] [--json]
+
+Artefacts are exported before the clock starts. Prints the seconds of the collection, the seconds of pure inference in
+it (the runs that warm up among them), and their ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+
+from latkit.cli.console import ConsoleProgress, show_facts
+from latkit.devices import Local, add_device
+from latkit.spaces import load
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import fit_networks
+from latkit.workspace import Workspace, fit_subjects
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="proxyless-mobile")
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    space, target = load(given.space), Target("here", given.runtime)
+    subjects = [*fit_subjects(space), *fit_networks(space, given.networks)]
+    with tempfile.TemporaryDirectory() as folder, ConsoleProgress() as progress:
+        workspace = Workspace.init(folder)
+        add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
+        export = workspace.exporter(target)
+        for done, subject in enumerate(subjects, start=1):
+            export(subject)
+            progress.advance("exporting", done, len(subjects), subject.title)
+        with workspace.collection(target, TimingPlan(), progress) as collection:
+            collected = collection.run(subjects)
+    figures: dict[str, str | int | float | None] = {
+        "space": space.name,
+        "runtime": given.runtime,
+        "subjects": collected.subjects,
+        "visits": collected.visits,
+        "collection_s": collected.seconds,
+        "inference_s": collected.inference_seconds,
+        "ratio": collected.seconds / collected.inference_seconds,
+    }
+    show_facts("collection beside inference", figures)
+    if given.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
