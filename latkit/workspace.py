@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from latkit.collect import Collection, Exporter
 from latkit.devices import (
+    COOLING,
+    Cooling,
     Device,
     RecoveringSession,
     Tell,
@@ -128,6 +130,7 @@ class Workspace:
         wait_s: float = 0.0,
         tell: Tell = lambda _text: None,
         cores: tuple[int, ...] = (),
+        cooling: Cooling = COOLING,
     ) -> Iterator[Collection]:
         """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
 
@@ -135,14 +138,14 @@ class Workspace:
         quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already. `tell`
         receives what a person should know at once: waiting, faults, a device that was booted anew or has changed.
         `cores`: those to pin to; raises UsageError where the device lacks them, and MeasurementConflict where it is
-        another machine than its file says.
+        another machine than its file says. `cooling`: when visits wait for a hot device to cool.
         """
         device = self.device(target.device)
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
             RecoveringSession(
-                device.name, lambda: open_unchanged(device, target, cores, tell), tell, lease.renew
+                device.name, lambda: open_unchanged(device, target, cores, tell, cooling), tell, lease.renew
             ) as session,
             self.store(target) as store,
         ):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from latkit.cli.console import note, say
 from latkit.collect import Collected
-from latkit.devices import Device, Local, lease_key
+from latkit.devices import COOLING, Cooling, Device, Local, lease_key
 from latkit.errors import ExportError, LatkitError
 from latkit.progress import Progress
 from latkit.targets import Target
@@ -33,10 +33,13 @@ class Order:
     wait_s: float
     cores: tuple[int, ...] = ()
     """Those to pin to; none: not pinned."""
+    cooling: Cooling = COOLING
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
-        with self.workspace.collection(target, self.plan, progress, self.wait_s, tell, self.cores) as collection:
+        with self.workspace.collection(
+            target, self.plan, progress, self.wait_s, tell, self.cores, self.cooling
+        ) as collection:
             return collection.run(self.subjects, max_seconds=self.max_seconds)
 
 

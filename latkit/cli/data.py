@@ -13,6 +13,7 @@ from latkit.cli.options import (
     AsJson,
     Classes,
     ExtraVisits,
+    MaxCelsius,
     MaxSeconds,
     Pin,
     Resolution,
@@ -41,6 +42,7 @@ def collect(
     extra_visits: ExtraVisits = 6,
     wait: Wait = 0.0,
     pin: Pin = None,
+    max_celsius: MaxCelsius = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -52,7 +54,7 @@ def collect(
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
     from latkit.cli.named import space_named
-    from latkit.devices import parse_cores
+    from latkit.devices import Cooling, parse_cores
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
@@ -65,7 +67,7 @@ def collect(
     )
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
     cores = parse_cores(pin) if pin else ()
-    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait, cores)
+    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait, cores, Cooling(max_celsius))
     with ConsoleProgress() as progress:
         if len(where) == 1:
             outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]

@@ -28,6 +28,10 @@ Pin = Annotated[
     str | None,
     typer.Option("--pin", metavar="CORES", help="Cores to run on, such as 0, 0-3 or 0,2. Default: not pinned."),
 ]
+MaxCelsius = Annotated[
+    float | None,
+    typer.Option("--max-celsius", help="Pause while a sensor is hotter. Default: short of the device's trip points."),
+]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
 ExtraVisits = Annotated[
     int, typer.Option("--extra-visits", min=0, help="Visits more for what its fastest visits disagree on.")

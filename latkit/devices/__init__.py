@@ -1,6 +1,7 @@
 """Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
 
 from latkit.devices.changes import open_unchanged, setup_changes
+from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import Check, examine, healthy
@@ -13,7 +14,9 @@ from latkit.devices.session import Session, open_session
 from latkit.devices.transports import Local, Ssh, Transport, connect
 
 __all__ = [
+    "COOLING",
     "Check",
+    "Cooling",
     "Core",
     "Device",
     "Facts",

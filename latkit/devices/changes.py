@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.device import Device, Facts
 from latkit.devices.session import Session, open_session
 from latkit.errors import MeasurementConflict
@@ -38,13 +39,17 @@ def check_same_device(device: Device, found: Facts) -> None:
 
 
 def open_unchanged(
-    device: Device, target: Target, cores: tuple[int, ...], tell: Callable[[str], None] = lambda _text: None
+    device: Device,
+    target: Target,
+    cores: tuple[int, ...],
+    tell: Callable[[str], None] = lambda _text: None,
+    cooling: Cooling = COOLING,
 ) -> Session:
     """A session as `open_session` gives it, on the very device that was registered; `tell` hears of updates to it.
 
     Raises as `open_session` does, and MeasurementConflict where this is another machine.
     """
-    session = open_session(device, target, cores=cores, tell=tell)
+    session = open_session(device, target, cores=cores, tell=tell, cooling=cooling)
     try:
         found = session.facts()
         check_same_device(device, found)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import UNPINNED, check_cores, ranges
 from latkit.devices.device import Device, Facts, facts_of
 from latkit.devices.launch import COMMAND_S, launch, models_folder
@@ -33,6 +34,7 @@ def open_session(
     target: Target,
     *,
     cores: tuple[int, ...] = (),
+    cooling: Cooling = COOLING,
     tell: Callable[[str], None] = lambda _text: None,
     silence_s: float = SILENCE_S,
     loaded_bytes: int = LOADED_BYTES,
@@ -40,7 +42,8 @@ def open_session(
     """Connect to a device, start its agent and make ready for that target.
 
     `cores`: those that it may run on, all where there are none; a device that does not allow this stays unpinned, and
-    `tell` hears of it. The affinity is the agent's own and ends with it. `silence_s`: after so long without a sign of
+    `tell` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the device to
+    cool. `silence_s`: after so long without a sign of
     life from an agent at work, it is given up and killed. `loaded_bytes`: budget for the models loaded at once, as the
     sum of their files. Raises UsageError for a target of another device or with more threads than it has cores, and for
     cores that it lacks, RuntimeMissing, and the errors of connecting.
@@ -50,7 +53,7 @@ def open_session(
     transport = connect(device.transport)
     try:
         link = launch(transport, device.name, device.folder, device.python, silence_s)
-        session = Session(device, target, transport, link, loaded_bytes)
+        session = Session(device, target, transport, link, loaded_bytes, cooling, tell)
         if cores and not session.pin(cores):
             tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
         return session
@@ -63,13 +66,22 @@ class Session:
     """A device ready for one target. Made by `open_session`; used by one thread; closed at the end of a `with`."""
 
     def __init__(
-        self, device: Device, target: Target, transport: Transport, link: Link, loaded_bytes: int = LOADED_BYTES
+        self,
+        device: Device,
+        target: Target,
+        transport: Transport,
+        link: Link,
+        loaded_bytes: int = LOADED_BYTES,
+        cooling: Cooling = COOLING,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.device = device
         self.target = target
         self._transport = transport
         self._link = link
         self._budget_bytes = loaded_bytes
+        self._cooling: Cooling | None = cooling
+        self._tell = tell
         self._loaded: OrderedDict[str, Answer] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
@@ -111,11 +123,12 @@ class Session:
     def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
         """One short visit as the plan says, with the conditions before and after it; both are loaded as needed.
 
-        `conditions["turn"]` tells how many runs of each a turn holds. Raises DeviceError.
+        `conditions["turn"]` tells how many runs of each a turn holds, `conditions["cooled_s"]` how many seconds the
+        visit waited for a hot device to cool, if it did. Raises DeviceError.
         """
         theirs = self._handle(reference)["handle"]
         mine = self._handle(artefact, keep=reference.sha256)["handle"]
-        before = self.conditions()
+        before, paused_s = self._when_cool()
         started_at = time.time()
         answer = self._link.ask(
             "time",
@@ -131,6 +144,8 @@ class Session:
             "turn": answer.get("turn"),
             "inference_ns": answer.get("inference_ns"),
         }
+        if paused_s:
+            conditions["cooled_s"] = paused_s
         try:
             return Visit(
                 started_at=started_at,
@@ -151,6 +166,17 @@ class Session:
     def conditions(self) -> dict[str, object]:
         """Frequencies, temperatures, load, free memory and disk, governor, affinity, at this moment."""
         return dict(self._link.ask("conditions", CONDITIONS_S))
+
+    def _when_cool(self) -> tuple[dict[str, object], float]:
+        """The conditions once the device is not hot, and the seconds that this took."""
+        conditions = self.conditions()
+        if self._cooling is None or not self._cooling.is_hot(conditions):
+            return conditions, 0.0
+        conditions, paused_s = self._cooling.pause(self.conditions)
+        if self._cooling.is_hot(conditions):
+            self._tell(f"{self.device.name} is hot, and has not cooled in {paused_s:.0f} s: it is measured hot")
+            self._cooling = None  # or every visit would wait as long in vain
+        return conditions, paused_s
 
     def close(self) -> None:
         """End the agent and the connection. Never raises."""

@@ -27,6 +27,8 @@ import zipfile
 from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
 
 PROTOCOL = 1
+SYSFS = os.environ.get("LATKIT_SYSFS", "/sys")
+"""Where conditions are read; tests write their own."""
 AGENT = "latkit-python-1"
 HEARTBEAT_S = 1.0
 SEED = 20181202
@@ -39,6 +41,9 @@ STILL_FALLING = 0.99
 """A run counts as faster than the fastest before it when it takes less than this share of its time."""
 STEADY_RUNS = 3
 """So many runs without a faster one end the warm-up."""
+
+MOST_TRIPS = 12
+"""The kernel's own limit to the trip points of a thermal zone."""
 
 NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
 """What runtimes say when memory runs out; they raise types of their own."""
@@ -208,18 +213,19 @@ def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
 
 def conditions(models: str) -> Fields:
     """What surrounds a visit; see `conditions` in the protocol."""
-    frequencies = [
-        read_int(f"/sys/devices/system/cpu/cpu{index}/cpufreq/scaling_cur_freq") for index in range(os.cpu_count() or 1)
-    ]
+    cpus = f"{SYSFS}/devices/system/cpu"
+    frequencies = [read_int(f"{cpus}/cpu{index}/cpufreq/scaling_cur_freq") for index in range(os.cpu_count() or 1)]
     if None in frequencies:  # many virtual machines have no cpufreq, and still tell a frequency
         frequencies = [int(float(value) * 1000) for name, value in cpu_lines() if name == "cpu MHz"]
+    read_now = sensors()
     known: Fields = {
         "frequencies_khz": frequencies,
-        "temperatures_c": temperatures(),
+        "temperatures_c": {name: degrees for name, (degrees, _) in read_now.items()},
+        "trips_c": {name: trip for name, (_, trip) in read_now.items() if trip is not None},
         "load1": os.getloadavg()[0],
         "free_memory_bytes": memory("MemAvailable"),
         "free_disk_bytes": shutil.disk_usage(models).free,
-        "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "governor": read(f"{cpus}/cpu0/cpufreq/scaling_governor"),
         "affinity": affinity(),
         "monotonic_s": time.monotonic(),
         "unix_s": time.time(),
@@ -227,16 +233,30 @@ def conditions(models: str) -> Fields:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def temperatures() -> dict[str, float]:
-    """Degrees Celsius by thermal zone."""
-    found: dict[str, float] = {}
-    base = "/sys/class/thermal"
+def sensors() -> dict[str, tuple[float, float | None]]:
+    """Degrees Celsius by thermal zone, and at which the kernel begins to slow the device down where it tells."""
+    found: dict[str, tuple[float, float | None]] = {}
+    base = f"{SYSFS}/class/thermal"
     zones = sorted(os.listdir(base)) if os.path.isdir(base) else []  # noqa: PTH112, PTH208
     for zone in zones:
         millis = read_int(f"{base}/{zone}/temp") if zone.startswith("thermal_zone") else None
         if millis is not None:
-            found[f"{zone} {read(f'{base}/{zone}/type') or ''}".strip()] = millis / 1000
+            name = f"{zone} {read(f'{base}/{zone}/type') or ''}".strip()
+            found[name] = (millis / 1000, trip_point(f"{base}/{zone}"))
     return found
+
+
+def trip_point(zone: str) -> float | None:
+    """The lowest passive trip point of a thermal zone in degrees Celsius, or None."""
+    found = []
+    for index in range(MOST_TRIPS):
+        kind = read(f"{zone}/trip_point_{index}_type")
+        if kind is None:
+            break
+        millis = read_int(f"{zone}/trip_point_{index}_temp")
+        if kind == "passive" and millis is not None and millis > 0:  # unset ones are 0 or below
+            found.append(millis / 1000)
+    return min(found) if found else None
 
 
 # Runtimes: each loads a file and gives a way to run it once
