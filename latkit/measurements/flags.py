@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.timing import Measurement, Visit
-from latkit.timing.estimators import CPU_RUNTIMES
+from latkit.timing import Measurement, Visit, runs_alone
 
 MOST = 0.5
 """A measurement is flagged for what more than this share of its runs or visits suffered."""
@@ -30,11 +29,6 @@ COLD_RUNS = 6
 Bools = NDArray[np.bool_]
 
 
-def single_thread(measurement: Measurement) -> bool:
-    """Whether wall and CPU time of an undisturbed run agree: one thread, and no accelerator that it waits for."""
-    return measurement.target.threads == 1 and measurement.target.runtime in CPU_RUNTIMES
-
-
 def preempted(measurement: Measurement) -> Bools:
     """Which runs the kernel preempted, shape (runs of all visits,)."""
     return np.array([count > 0 for visit in measurement.visits for count in visit.preemptions])
@@ -50,7 +44,7 @@ def waited(measurement: Measurement) -> Bools:
     wall, cpu = _times(measurement)
     # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
     gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
-    return gap if single_thread(measurement) else np.zeros_like(gap)
+    return gap if runs_alone(measurement.target) else np.zeros_like(gap)
 
 
 def usable_runs(measurement: Measurement) -> int:
@@ -61,7 +55,7 @@ def usable_runs(measurement: Measurement) -> int:
     """
     disturbed = preempted(measurement) | waited(measurement)
     wall, cpu = _times(measurement)
-    timed_by_cpu = (cpu > 0) & (cpu < wall) & single_thread(measurement)
+    timed_by_cpu = (cpu > 0) & (cpu < wall) & runs_alone(measurement.target)
     return int(np.sum(~disturbed | timed_by_cpu))
 
 
@@ -93,7 +87,7 @@ def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str
 
 def drifting(measurement: Measurement) -> str:
     """The device changed its speed between the visits: the reference's fastest run moved."""
-    alone = single_thread(measurement)
+    alone = runs_alone(measurement.target)
     floors = [
         min(ns for ns in (*visit.reference_wall_ns, *(visit.reference_cpu_ns if alone else ())) if ns > 0)
         for visit in measurement.visits
