@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ from latkit.timing import (
     Visit,
     is_settled,
     runs_alone,
-    visit_floor_s,
+    visit_reference_floor_s,
 )
 
 Exporter = Callable[[Subject], Artefact]
@@ -87,13 +88,13 @@ class Collection:
         artefacts = self._export_all(list(dict.fromkeys(subjects)), failed)
         reference = self.export(REFERENCE)
         setup = self._common_setup(artefacts, reference)
-        alone = runs_alone(self.store.target)
         known = self.store.visits(artefacts, setup, self.plan, role, repetition)
-        floors = {subject: [visit_floor_s(visit, alone) for visit in visits] for subject, visits in known.items()}
-        already = sum(len(visits) for visits in floors.values())
+        seen = {subject: list(visits) for subject, visits in known.items()}
+        quiet_s = self._quiet_reference_s(setup)
+        already = sum(len(visits) for visits in seen.values())
         made, inference_ns, finished = 0, 0, True
         deadline = time.monotonic() + max_seconds if max_seconds is not None else float("inf")
-        for subject, to_come in self._schedule(floors, failed, random.Random(f"{seed}/{already}")):
+        for subject, to_come in self._schedule(seen, failed, quiet_s, random.Random(f"{seed}/{already}")):
             if time.monotonic() > deadline:
                 finished = False
                 break
@@ -103,7 +104,7 @@ class Collection:
                 failed[subject.title] = str(error)
             else:
                 self.store.add_visit(subject, setup, self.plan, visit, role, repetition)
-                floors[subject].append(visit_floor_s(visit, alone))
+                seen[subject].append(visit)
                 inference_ns += _inference_ns(visit)
             made += 1
             self.progress.advance("measuring", already + made, already + made + to_come, subject.title)
@@ -118,20 +119,33 @@ class Collection:
         )
 
     def _schedule(
-        self, floors: Mapping[Subject, list[float]], failed: Mapping[str, str], rng: random.Random
+        self, seen: Mapping[Subject, list[Visit]], failed: Mapping[str, str], quiet_s: float, rng: random.Random
     ) -> Iterator[tuple[Subject, int]]:
-        """Whom to visit next, and how many visits are known to come after that; `floors` grows with every visit."""
+        """Whom to visit next, and how many visits are known to come after that; `seen` grows with every visit."""
         for sweep in range(self.plan.visits + self.plan.extra_visits):
-            lacking = [subject for subject in floors if self._lacks(floors[subject], sweep)]
+            lacking = self._lacking(seen, sweep, quiet_s)
             rng.shuffle(lacking)
-            later = sum(max(self.plan.visits - max(len(seen), sweep + 1), 0) for seen in floors.values())
+            later = sum(max(self.plan.visits - max(len(visits), sweep + 1), 0) for visits in seen.values())
             for number, subject in enumerate(lacking, start=1):
                 if subject.title not in failed:
                     yield subject, len(lacking) - number + later
 
-    def _lacks(self, floors_s: list[float], sweep: int) -> bool:
-        """Whether a subject with these visits takes part in a sweep, counted from 0."""
-        return len(floors_s) <= sweep and not is_settled(floors_s, self.plan)
+    def _quiet_reference_s(self, setup: Setup) -> float:
+        """The reference's fastest visit among all that were ever made under this setup, in seconds; else infinity."""
+        alone = runs_alone(self.store.target)
+        known = (measurement.visits for measurement in self.store.measurements() if measurement.setup == setup)
+        return min((visit_reference_floor_s(visit, alone) for visits in known for visit in visits), default=math.inf)
+
+    def _lacking(self, seen: Mapping[Subject, list[Visit]], sweep: int, quiet_s: float) -> list[Subject]:
+        """The subjects that take part in a sweep, counted from 0: those that have neither that visit nor settled."""
+        alone = runs_alone(self.store.target)
+        made = (visit_reference_floor_s(visit, alone) for visits in seen.values() for visit in visits)
+        quiet_s = min([quiet_s, *made])
+        return [
+            subject
+            for subject, visits in seen.items()
+            if len(visits) <= sweep and not is_settled(visits, self.plan, quiet_s, alone)
+        ]
 
     def _export_all(self, subjects: list[Subject], failed: dict[str, str]) -> dict[Subject, Artefact]:
         """Export before timing: on a machine that is both host and device, exporting would disturb."""

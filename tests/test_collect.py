@@ -18,8 +18,11 @@ OPS = [conv(8 * number) for number in range(1, 6)]
 class ScriptedSession:
     """Answers every visit with times that the test gives, one number of nanoseconds per visit of an op."""
 
-    def __init__(self, nanoseconds: dict[str, list[int]] | None = None, rejected: str = "") -> None:
+    def __init__(
+        self, nanoseconds: dict[str, list[int]] | None = None, rejected: str = "", reference_ns: int = 1000
+    ) -> None:
         self.nanoseconds = nanoseconds or {}
+        self.reference_ns = reference_ns
         self.rejected = rejected
         self.visited: list[str] = []
 
@@ -33,7 +36,8 @@ class ScriptedSession:
             raise AgentError("bad-model", "no such thing")
         self.visited.append(key)
         times = self.nanoseconds.get(key) or [5]
-        return make_visit([times.pop(0) if len(times) > 1 else times[0]], started_at=float(len(self.visited)))
+        wall_ns = [times.pop(0) if len(times) > 1 else times[0]]
+        return make_visit(wall_ns, self.reference_ns, started_at=float(len(self.visited)))
 
 
 def export(subject: Subject) -> Artefact:
@@ -65,6 +69,17 @@ def test_extra_visits_go_to_those_that_disagree_until_they_agree(store: Store) -
     Collection(session, store, export, TimingPlan(visits=3, extra_visits=4)).run(OPS)
     counts = {op: session.visited.count(op.key) for op in OPS}
     assert counts == {OPS[0]: 3, noisy: 5, OPS[2]: 3, hopeless: 7, OPS[4]: 3}
+
+
+def test_visits_that_agree_on_a_disturbed_device_are_not_enough(store: Store) -> None:
+    plan = TimingPlan(visits=3, extra_visits=4)
+    Collection(ScriptedSession(reference_ns=1000), store, export, plan).run(OPS[:1])
+    disturbed = ScriptedSession(reference_ns=1200)
+    Collection(disturbed, store, export, plan).run(OPS[1:2], role="validation")
+    assert len(disturbed.visited) == 7
+    quiet = ScriptedSession(reference_ns=1010)
+    Collection(quiet, store, export, plan).run(OPS[1:2], role="validation", repetition=1)
+    assert len(quiet.visited) == 3
 
 
 def test_what_is_there_is_not_measured_again(store: Store) -> None:

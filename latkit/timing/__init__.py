@@ -8,7 +8,7 @@ from latkit.timing.estimators import (
     is_settled,
     reference_seconds,
     runs_alone,
-    visit_floor_s,
+    visit_reference_floor_s,
 )
 from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
 from latkit.timing.reference import REFERENCE
@@ -28,5 +28,5 @@ __all__ = [
     "is_settled",
     "reference_seconds",
     "runs_alone",
-    "visit_floor_s",
+    "visit_reference_floor_s",
 ]

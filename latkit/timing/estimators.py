@@ -25,6 +25,9 @@ CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
 SETTLING_VISITS = 3
 """How many of a subject's visits must agree on its floor."""
 
+QUIET_REFERENCE = 0.03
+"""A device counts as quiet while its reference is at most this share slower than in its fastest visit."""
+
 QUIET_QUANTILE = 0.1
 """Which quantile counts as undisturbed."""
 
@@ -75,9 +78,7 @@ def _floor(measurement: Measurement, reference_s: float) -> Floats:
     """
     alone = runs_alone(measurement.target)
     floors = np.array([visit_floor_s(visit, alone) for visit in measurement.visits])
-    references = [
-        _fastest_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ()) for visit in measurement.visits
-    ]
+    references = [visit_reference_floor_s(visit, alone) for visit in measurement.visits]
     return floors * (reference_s / min(references))
 
 
@@ -91,13 +92,23 @@ def visit_floor_s(visit: Visit, alone: bool) -> float:
     return _fastest_s(visit.wall_ns, visit.cpu_ns if alone else ())
 
 
-def is_settled(floors_s: Sequence[float], plan: TimingPlan) -> bool:
-    """Whether the fastest visits agree so well that another is not worth its time.
+def visit_reference_floor_s(visit: Visit, alone: bool) -> float:
+    """The same of a visit's reference, in seconds."""
+    return _fastest_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ())
 
-    A floor that only one visit touched may be luck or may still be far off; three that agree are a floor.
+
+def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: float, alone: bool) -> bool:
+    """Whether the fastest visits agree so well, on a quiet device, that another is not worth its time.
+
+    A floor that only one visit touched may be luck or may still be far off; three that agree are a floor. If the
+    reference was slow in all of them, they agree on what a disturbed device does.
     """
-    fastest = sorted(floors_s)[: min(SETTLING_VISITS, plan.visits)]
-    return len(floors_s) >= plan.visits and fastest[-1] <= fastest[0] * (1 + plan.agreement)
+    if len(visits) < plan.visits:
+        return False
+    fastest = sorted(visits, key=lambda visit: visit_floor_s(visit, alone))[: min(SETTLING_VISITS, plan.visits)]
+    agree = visit_floor_s(fastest[-1], alone) <= visit_floor_s(fastest[0], alone) * (1 + plan.agreement)
+    reference_s = min(visit_reference_floor_s(visit, alone) for visit in fastest)
+    return agree and reference_s <= quiet_reference_s * (1 + QUIET_REFERENCE)
 
 
 def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
