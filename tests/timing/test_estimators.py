@@ -35,12 +35,17 @@ def test_the_floor_ignores_one_disturbed_visit() -> None:
 
 
 def test_the_floor_of_a_single_thread_leaves_out_the_time_it_waited() -> None:
-    waited = replace(make_visit([7_000_000]), cpu_ns=(4_000_000,))
+    waited = replace(make_visit([7_000_000, 8_000_000]), cpu_ns=(4_000_000, 4_000_000))
     alone, together = measurement(waited), replace(measurement(waited), target=replace(TARGET, threads=2))
     on_gpu = replace(measurement(waited), target=replace(TARGET, runtime="torch_cuda"))
     assert estimate(alone, 0.001, "floor").seconds == pytest.approx(0.004)
     assert estimate(together, 0.001, "floor").seconds == pytest.approx(0.007)
     assert estimate(on_gpu, 0.001, "floor").seconds == pytest.approx(0.007)
+
+
+def test_one_cpu_time_that_falls_short_of_all_others_is_no_floor() -> None:
+    wrong = replace(make_visit([5_000_000] * 4), cpu_ns=(1_000_000, 4_000_000, 4_000_000, 4_000_000))
+    assert estimate(measurement(wrong), 0.001, "floor").seconds == pytest.approx(0.004)
 
 
 def test_preempted_runs_are_set_aside_unless_all_were() -> None:
