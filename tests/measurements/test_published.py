@@ -1,0 +1,40 @@
+"""The datasets that the repository publishes: read back, and every figure of their validations computed again."""
+
+from pathlib import Path
+
+import pytest
+
+from latkit.measurements import card_path, read_parquet, select
+from latkit.models import LookupModel
+from latkit.ops import Network
+from latkit.spaces import load
+from latkit.targets import Target
+from latkit.validate import Validation, compare
+
+PUBLISHED = Path(__file__).parents[2] / "measurements"
+DATASETS = sorted(PUBLISHED.glob("*/*/measurements.parquet"))
+
+
+def test_there_are_datasets_of_two_runtimes() -> None:
+    assert {path.parent.name for path in DATASETS} >= {"onnxruntime-t1-fp32-b1", "tflite-t1-fp32-b1"}
+
+
+@pytest.mark.parametrize("path", DATASETS, ids=lambda path: path.parent.name)
+def test_a_dataset_gives_the_figures_that_stand_beside_it(path: Path) -> None:
+    measurements = read_parquet(path)
+    target = Target.parse("/".join(path.parent.parts[-2:]))
+    assert {measurement.target for measurement in measurements} == {target}
+    assert card_path(path).read_text().startswith(f"# {target}\n")
+    model = LookupModel().fit(select([m for m in measurements if m.role == "fit"]).used)
+    told = Validation.load(path.parent / "validation-proxyless-mobile-lookup.json")
+    chosen = [m for m in measurements if m.role == "validation" and isinstance(m.subject, Network)]
+    by_key = {m.subject.key: m.subject for m in chosen}
+    networks = [by_key[row.key] for row in told.results]
+    again = compare(model, load("proxyless-mobile"), networks, select(chosen).used)
+    figures = again.model_dump(exclude={"results", "left_out"})
+    expected = told.model_dump(exclude={"results", "left_out"})
+    assert figures.pop("space") == expected.pop("space")
+    assert {name: figures.pop(name) for name in ("target", "model")} == {
+        name: expected.pop(name) for name in ("target", "model")
+    }
+    assert figures == pytest.approx(expected, rel=1e-6)
