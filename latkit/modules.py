@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.ops import Network, Op
+from latkit.ops import Network, Op, Shape
 
 
 class ConvBatchNorm(nn.Sequential):
@@ -112,7 +112,7 @@ def build_module(subject: Op | Network) -> nn.Module:
     return builder(subject)
 
 
-def example_input(subject: Op | Network, batch: int = 1, seed: int = 0) -> Tensor:
-    """Random normal input of shape (batch, *input_shape); never zeros, which some kernels run faster."""
+def example_input(shape: Shape, batch: int = 1, seed: int = 0) -> Tensor:
+    """Random normal input of shape (batch, *shape); never zeros, which some kernels run faster."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, *subject.input_shape, generator=generator)
+    return torch.randn(batch, *shape, generator=generator)

@@ -135,10 +135,6 @@ def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
     return [f"- Repeatability: {mean_percent:.2f} % mean difference of {len(spreads)} subjects measured twice"]
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def _setup_words(measurement: Measurement) -> dict[str, object]:
     setup = measurement.setup
     return {

@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from latkit.errors import ExportError, LatkitError
+from latkit.modules import example_input
 from latkit.ops import Network, Op, Shape
 from latkit.runtimes import runtime_named
 from latkit.runtimes.artefact import Artefact
@@ -44,7 +45,7 @@ def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batc
     """Largest absolute difference between the artefact's output, run on this machine, and the module's in evaluation
     mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ.
     """
-    example = _example(input_shape, batch)
+    example = example_input(input_shape, batch)
     with torch.no_grad():
         expected = for_inference(module)(example)
     found = runtime_named(artefact.runtime).run(artefact.path, example)
@@ -55,17 +56,13 @@ def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batc
     return float((found - expected).abs().max())
 
 
-def _example(input_shape: Shape, batch: int) -> Tensor:
-    return torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0))
-
-
 def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artefact:
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         unfinished = Path(folder, f"model{runtime.suffix}")
         try:
-            runtime.export(for_inference(module), _example(input_shape, batch), unfinished)
+            runtime.export(for_inference(module), example_input(input_shape, batch), unfinished)
         except LatkitError:
             raise
         except Exception as error:  # an exporter may raise anything

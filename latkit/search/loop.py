@@ -12,23 +12,10 @@ import torch
 from torch import Tensor
 
 from latkit.errors import LatkitError
+from latkit.progress import Progress
 
 Row = dict[str, Any]
 """What one epoch came to: numbers, words and lists of them."""
-
-
-class Progress(Protocol):
-    """Told how far a search is."""
-
-    def advance(self, phase: str, done: int, total: int, text: str) -> None:
-        """`done` of `total` steps of a phase are done."""
-
-
-class Silent:
-    """Progress that nobody looks at."""
-
-    def advance(self, phase: str, done: int, total: int, text: str) -> None:
-        """Say nothing."""
 
 
 class Phase(Protocol):

@@ -19,6 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 from latkit.errors import BadFile, UsageError
 from latkit.modules import build_module
 from latkit.ops import Network
+from latkit.progress import Progress, Silent
 from latkit.runtimes import runtime_named
 from latkit.runtimes.export import export_module
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
@@ -28,7 +29,7 @@ from latkit.search.derive import Derived, check_reach, derive
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
 from latkit.search.learner import GradientLearner
-from latkit.search.loop import Keeper, Phase, Progress, Row, Silent, run_phase
+from latkit.search.loop import Keeper, Phase, Row, run_phase
 from latkit.search.objective import Additive, Constraint, Multiplicative, Objective
 from latkit.search.result import FILES, Recipe, SearchResult, load_record
 from latkit.search.searching import SearchPhase, feeders

@@ -1,8 +1,8 @@
 """From raw samples to a latency. The evidence for the choice of default stands in docs/measuring.md.
 
 Noise on a processor is one-sided, it drifts over minutes, and what disturbs the subject disturbs the reference timed in
-turn with it. So every estimator here first sets aside the runs in which the kernel counted a preemption, and reduces
-every visit to one number before it looks across visits.
+turn with it. So every estimator here reduces every visit to one number before it looks across visits; those by wall
+time first set aside the runs in which the kernel counted a preemption.
 """
 
 from __future__ import annotations
@@ -39,10 +39,6 @@ class Estimate:
     seconds: float
     low_s: float
     high_s: float
-
-    def scaled(self, factor: float) -> Estimate:
-        """The estimate times a positive factor."""
-        return Estimate(self.seconds * factor, self.low_s * factor, self.high_s * factor)
 
 
 def clean_runs(visit: Visit) -> NDArray[np.bool_]:

@@ -45,14 +45,14 @@ def test_batch_norms_have_statistics_and_everything_is_in_evaluation_mode() -> N
 def test_a_deep_network_neither_vanishes_nor_overflows(name: str) -> None:
     network = zoo.load(name)
     with torch.inference_mode():
-        output = seeded_module(network)(example_input(network))
+        output = seeded_module(network)(example_input(network.input_shape))
     assert 1e-3 < output.std() < 1e3
 
 
 def test_a_copy_for_inference_computes_the_same_without_batch_norms() -> None:
     module = seeded_module(REFERENCE)
     folded = for_inference(module)
-    x = example_input(REFERENCE, 2)
+    x = example_input(REFERENCE.input_shape, 2)
     torch.testing.assert_close(folded(x), module(x), rtol=1e-4, atol=1e-5)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())

@@ -6,6 +6,7 @@ set -eu
 wanted=""
 [ -x /usr/sbin/sshd ] || wanted="$wanted openssh-server"
 command -v ssh-keygen >/dev/null || wanted="$wanted openssh-client"
+command -v ip >/dev/null || wanted="$wanted iproute2"
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v chromedriver >/dev/null || wanted="$wanted chromium-driver"
 [ -n "$wanted" ] || exit 0
