@@ -1,10 +1,10 @@
 """Latency models: measurements in, seconds with an interval out."""
 
 from latkit.models.base import LatencyModel, Origin
+from latkit.models.boosted import XGBoostModel
 from latkit.models.calibration import Calibration
 from latkit.models.files import load_model, save_model
 from latkit.models.lookup import LookupModel
-from latkit.models.trees import XGBoostModel
 
 MODELS: dict[str, type[LatencyModel]] = {"lookup": LookupModel, "xgboost": XGBoostModel}
 """The kinds of latency model by name."""

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latkit.errors import BadFile, UsageError
 from latkit.models.base import LatencyModel, Origin
+from latkit.models.boosted import XGBoostModel
 from latkit.models.calibration import Calibration
 from latkit.models.lookup import LookupModel
-from latkit.models.trees import KindModel, XGBoostModel, booster_from_json, booster_to_json
+from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.ops import Op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
 
-FORMAT: Literal["latkit-model-1"] = "latkit-model-1"
+FORMAT: Literal["latkit-model-2"] = "latkit-model-2"
+"""Format 1 differs in what its trees were given and in what was kept of their errors; its look-up models are read."""
 
 
 class _OpEntry(BaseModel):
@@ -34,13 +36,13 @@ class _OpEntry(BaseModel):
 class _KindEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     baseline: list[float]
-    relative_error: float = Field(ge=0)
+    errors: list[float]
     booster: dict[str, Any]
 
 
 class _ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    format: Literal["latkit-model-1"] = FORMAT
+    format: Literal["latkit-model-1", "latkit-model-2"] = FORMAT
     kind: Literal["lookup", "xgboost"]
     target: str
     setup: Setup
@@ -50,6 +52,13 @@ class _ModelFile(BaseModel):
     calibration: Calibration
     ops: list[_OpEntry]
     kinds: dict[str, _KindEntry] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trees_of_another_format(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("format") == "latkit-model-1" and document.get("kinds"):
+            raise ValueError("trees of an older latkit, which know other features; run latkit fit again")
+        return document
 
 
 def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
@@ -71,7 +80,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         "kinds": {
             name: {
                 "baseline": kind.baseline.tolist(),
-                "relative_error": kind.relative_error,
+                "errors": kind.errors.tolist(),
                 "booster": booster_to_json(kind.booster),
             }
             for name, kind in kinds.items()
@@ -113,7 +122,7 @@ def _trees(ops: dict[Op, Estimate], kinds: dict[str, _KindEntry]) -> XGBoostMode
     model.ops_ = ops
     model.predicted_ = {}
     model.kinds_ = {
-        name: KindModel(np.array(kind.baseline), booster_from_json(kind.booster), kind.relative_error)
+        name: KindModel(np.array(kind.baseline), booster_from_json(kind.booster), np.array(kind.errors))
         for name, kind in kinds.items()
     }
     return model

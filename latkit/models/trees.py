@@ -1,9 +1,8 @@
-"""The XGBoost model: predicts ops that were never measured from what they are made of."""
+"""Boosted trees over a physical baseline, on plain numbers: for ops and kernels of one kind alike."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,101 +11,88 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.model_selection import KFold
 
-from latkit.errors import NotMeasured
-from latkit.models.base import LatencyModel
-from latkit.models.features import features, roofline
-from latkit.models.lookup import not_measured
-from latkit.ops import Op
-from latkit.timing import Estimate
-
 Floats = NDArray[np.float64]
 
-FEWEST_OPS = 12
-"""Of a kind with fewer measured ops nothing is learned; those ops themselves are looked up."""
+FEWEST = 12
+"""Of fewer measured latencies nothing is learned."""
 
-PARAMETERS = {"max_depth": 4, "eta": 0.06, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1}
-ROUNDS = 250
-FOLDS = 5
+FOLDS = 10
+DEPTHS = (2, 3, 5)
+ROUNDS = (25, 50, 100, 200, 400)
+"""What cross-validation chooses from: how deep the trees are, and how many."""
+
+PARAMETERS = {"eta": 0.05, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1, "seed": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class KindModel:
-    """Ops of one kind: log latency = log of a physical baseline + what boosted trees add.
+    """Latencies of one kind of op or kernel: log latency = log of a physical baseline + what boosted trees add.
 
-    The baseline is a non-negative sum of roofline terms, so that ops outside the measured range stay sane.
+    The baseline is a non-negative sum of roofline terms, so that what lies outside the measured range stays sane.
     """
 
     baseline: Floats
-    """Seconds per unit of each roofline term, shape (5,)."""
+    """Seconds per unit of each roofline term, shape (terms,)."""
     booster: xgboost.Booster
-    relative_error: float
-    """0.9 quantile of the relative error on ops left out, by cross-validation."""
+    errors: Floats
+    """log(predicted / measured) of every latency fitted on, each when its fold was left out, shape (n,)."""
 
-    def seconds(self, ops: Sequence[Op]) -> Floats:
-        """Predicted seconds of ops of this kind, shape (len(ops),)."""
-        correction = self.booster.predict(xgboost.DMatrix(np.stack([features(op) for op in ops])))
-        return _baseline_seconds(self.baseline, ops) * np.exp(correction.astype(np.float64))
-
-
-def _baseline_seconds(baseline: Floats, ops: Sequence[Op]) -> Floats:
-    seconds: Floats = np.stack([roofline(op) for op in ops]) @ baseline
-    return seconds
+    def seconds(self, terms: Floats, features: Floats) -> Floats:
+        """Predicted seconds, shape (n,), of roofline terms of shape (n, terms) and features of shape (n, features)."""
+        correction = self.booster.predict(xgboost.DMatrix(features))
+        return _baseline_seconds(self.baseline, terms) * np.exp(correction.astype(np.float64))
 
 
-def _fit_once(ops: Sequence[Op], seconds: Floats) -> tuple[Floats, xgboost.Booster]:
-    terms = np.stack([roofline(op) for op in ops])
+def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
+    """Fit one kind's model on measured seconds of shape (n,); n is at least `FEWEST`.
+
+    `terms`, shape (n, terms), are counts that latency grows with (MACs, elements, ...; a column of ones for what every
+    run costs); `features`, shape (n, features), whatever else may decide it. The trees' depth and number are those of
+    the least error on latencies left out.
+    """
+    folds = list(KFold(min(FOLDS, len(seconds)), shuffle=True, random_state=0).split(seconds))
+    tried = [(depth, _left_out_errors(terms, features, seconds, folds, depth)) for depth in DEPTHS]
+    squares = np.array([(errors**2).mean(axis=1) for _, errors in tried])  # (depths, rounds)
+    best, number = np.unravel_index(squares.argmin(), squares.shape)
+    depth, errors = tried[int(best)]
+    baseline, booster = _fit(terms, features, seconds, depth, ROUNDS[number])
+    return KindModel(baseline, booster, errors[number])
+
+
+def _left_out_errors(
+    terms: Floats, features: Floats, seconds: Floats, folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]], depth: int
+) -> Floats:
+    """log(predicted / measured) of every latency when it is left out, by number of trees; shape (rounds, n)."""
+    errors = np.empty((len(ROUNDS), len(seconds)))
+    for train, test in folds:
+        baseline, booster = _fit(terms[train], features[train], seconds[train], depth, ROUNDS[-1])
+        offset = np.log(_baseline_seconds(baseline, terms[test]) / seconds[test])
+        matrix = xgboost.DMatrix(features[test])
+        for number, rounds in enumerate(ROUNDS):
+            errors[number, test] = offset + booster.predict(matrix, iteration_range=(0, rounds))
+    return errors
+
+
+def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: int) -> tuple[Floats, xgboost.Booster]:
+    baseline = fit_baseline(terms, seconds)
+    residual = np.log(seconds / _baseline_seconds(baseline, terms))
+    parameters = {**PARAMETERS, "max_depth": depth}
+    return baseline, xgboost.train(parameters, xgboost.DMatrix(features, label=residual), rounds)
+
+
+def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
+    """Non-negative seconds per unit of each term, shape (terms,): those of the least squared relative errors."""
     scale = terms.max(axis=0).clip(min=1)
-    # Relative errors matter, so every op's row is divided by its latency.
-    weights, _ = nnls(terms / scale / seconds[:, None], np.ones(len(ops)))
-    baseline = weights / scale
-    residual = np.log(seconds) - np.log(_baseline_seconds(baseline, ops))
-    matrix = xgboost.DMatrix(np.stack([features(op) for op in ops]), label=residual)
-    return baseline, xgboost.train({**PARAMETERS, "seed": 0}, matrix, ROUNDS)
+    # Relative errors matter, so every row is divided by its latency.
+    weights, _ = nnls(terms / scale / seconds[:, None], np.ones(len(seconds)))
+    found: Floats = weights / scale
+    return found
 
 
-def fit_kind(ops: Sequence[Op], seconds: Floats) -> KindModel:
-    """Fit one kind's model; its error is that on ops left out of five folds."""
-    errors = []
-    for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(np.arange(len(ops))):
-        baseline, booster = _fit_once([ops[i] for i in train], seconds[train])
-        predicted = KindModel(baseline, booster, 0.0).seconds([ops[i] for i in test])
-        errors.append(np.abs(predicted / seconds[test] - 1))
-    baseline, booster = _fit_once(ops, seconds)
-    return KindModel(baseline, booster, float(np.quantile(np.concatenate(errors), 0.9)))
-
-
-class XGBoostModel(LatencyModel):
-    """Boosted trees per op kind; kinds of which fewer than twelve ops were measured are looked up."""
-
-    kind = "xgboost"
-
-    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
-        by_kind: dict[str, list[Op]] = {}
-        for op in measured:
-            by_kind.setdefault(op.kind, []).append(op)
-        self.kinds_: dict[str, KindModel] = {}
-        self.ops_: dict[Op, Estimate] = {}
-        for kind, ops in by_kind.items():
-            if len(ops) >= FEWEST_OPS:
-                self.kinds_[kind] = fit_kind(ops, np.array([measured[op].seconds for op in ops]))
-            else:
-                self.ops_ |= {op: measured[op] for op in ops}
-        self.predicted_: dict[Op, Estimate] = {}
-
-    def op_estimate(self, op: Op) -> Estimate:
-        """Predicted latency of one op, without the fixed cost. Raises NotMeasured for a kind too little measured."""
-        if op in self.ops_:
-            return self.ops_[op]
-        if op.kind not in self.kinds_:
-            raise NotMeasured(
-                f"{not_measured(op, self.ops_)}; {FEWEST_OPS} measured ops of kind {op.kind} would let it be predicted"
-            )
-        if op not in self.predicted_:
-            model = self.kinds_[op.kind]
-            seconds = float(model.seconds([op])[0])
-            error = model.relative_error
-            self.predicted_[op] = Estimate(seconds, seconds * max(0.0, 1 - error), seconds * (1 + error))
-        return self.predicted_[op]
+def _baseline_seconds(baseline: Floats, terms: Floats) -> Floats:
+    """Seconds of the baseline, shape (n,); never nothing, whose logarithm nobody knows."""
+    seconds: Floats = terms @ baseline
+    return seconds.clip(min=1e-9)
 
 
 def booster_to_json(booster: xgboost.Booster) -> object:

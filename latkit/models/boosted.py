@@ -1,0 +1,57 @@
+"""The XGBoost model: predicts ops that were never measured from what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.errors import NotMeasured
+from latkit.models.base import LatencyModel
+from latkit.models.features import features, roofline
+from latkit.models.lookup import not_measured
+from latkit.models.trees import FEWEST, KindModel, fit_kind
+from latkit.ops import Op
+from latkit.timing import Estimate
+
+Floats = NDArray[np.float64]
+
+
+class XGBoostModel(LatencyModel):
+    """Boosted trees per op kind; kinds of which fewer than twelve ops were measured are looked up."""
+
+    kind = "xgboost"
+
+    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
+        by_kind: dict[str, list[Op]] = {}
+        for op in measured:
+            by_kind.setdefault(op.kind, []).append(op)
+        self.kinds_: dict[str, KindModel] = {}
+        self.ops_: dict[Op, Estimate] = {}
+        for kind, ops in by_kind.items():
+            if len(ops) >= FEWEST:
+                self.kinds_[kind] = fit_kind(*numbers(ops), np.array([measured[op].seconds for op in ops]))
+            else:
+                self.ops_ |= {op: measured[op] for op in ops}
+        self.predicted_: dict[Op, Estimate] = {}
+
+    def op_estimate(self, op: Op) -> Estimate:
+        """Predicted latency of one op, without the fixed cost. Raises NotMeasured for a kind too little measured."""
+        if op in self.ops_:
+            return self.ops_[op]
+        if op.kind not in self.kinds_:
+            raise NotMeasured(
+                f"{not_measured(op, self.ops_)}; {FEWEST} measured ops of kind {op.kind} would let it be predicted"
+            )
+        if op not in self.predicted_:
+            model = self.kinds_[op.kind]
+            seconds = float(model.seconds(*numbers([op]))[0])
+            error = float(np.quantile(np.abs(np.expm1(model.errors)), 0.9))
+            self.predicted_[op] = Estimate(seconds, seconds * max(0.0, 1 - error), seconds * (1 + error))
+        return self.predicted_[op]
+
+
+def numbers(ops: Sequence[Op]) -> tuple[Floats, Floats]:
+    """Roofline terms, shape (ops, terms), and features, shape (ops, features), of ops of one kind."""
+    return np.stack([roofline(op) for op in ops]), np.stack([features(op) for op in ops])
