@@ -56,6 +56,18 @@ class Collected:
     inference_seconds: float
     """Sum of the wall time of every run, of subjects and references, those that warmed up among them."""
 
+    def plus(self, later: Collected) -> Collected:
+        """This collection and one made after it, of other subjects, as one."""
+        return Collected(
+            subjects=self.subjects + later.subjects,
+            visits=self.visits + later.visits,
+            already=self.already + later.already,
+            failed={**self.failed, **later.failed},
+            finished=later.finished,
+            seconds=self.seconds + later.seconds,
+            inference_seconds=self.inference_seconds + later.inference_seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:

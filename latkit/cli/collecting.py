@@ -12,7 +12,9 @@ from latkit.cli.console import note, say
 from latkit.collect import Collected
 from latkit.devices import COOLING, Cooling, Device, Local, lease_key
 from latkit.errors import ExportError, LatkitError
+from latkit.explore import explore
 from latkit.progress import Progress
+from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import Subject, TimingPlan
 from latkit.workspace import Workspace
@@ -34,13 +36,20 @@ class Order:
     cores: tuple[int, ...] = ()
     """Those to pin to; none: not pinned."""
     cooling: Cooling = COOLING
+    space: Space | None = None
+    further_ops: int = 0
+    """How many ops beyond the space to measure (see `latkit.explore`)."""
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
         with self.workspace.collection(
             target, self.plan, progress, self.wait_s, tell, self.cores, self.cooling
         ) as collection:
-            return collection.run(self.subjects, max_seconds=self.max_seconds)
+            collected = collection.run(self.subjects, max_seconds=self.max_seconds)
+            if self.space is None or not self.further_ops or not collected.finished:
+                return collected
+            left_s = None if self.max_seconds is None else max(self.max_seconds - collected.seconds, 0.0)
+            return collected.plus(explore(collection, self.space, self.further_ops, left_s))
 
 
 @dataclass(frozen=True, slots=True)

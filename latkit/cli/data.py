@@ -36,6 +36,9 @@ def collect(
     targets: TargetNames,
     space: SpaceName,
     networks: Annotated[int, typer.Option(min=0, help="Whole networks to measure for calibration.")] = 10,
+    ops: Annotated[
+        int, typer.Option(min=0, help="Ops beyond the space to measure, chosen where an XGBoost model errs.")
+    ] = 0,
     max_seconds: MaxSeconds = None,
     visits: Visits = 6,
     visit_seconds: VisitSeconds = 0.2,
@@ -67,7 +70,8 @@ def collect(
     )
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
     cores = parse_cores(pin) if pin else ()
-    order = Order(Workspace(workspace_folder(context)), subjects, plan, max_seconds, wait, cores, Cooling(max_celsius))
+    workspace, cooling = Workspace(workspace_folder(context)), Cooling(max_celsius)
+    order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops)
     with ConsoleProgress() as progress:
         if len(where) == 1:
             outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]

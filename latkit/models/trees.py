@@ -42,6 +42,11 @@ class KindModel:
         correction = self.booster.predict(xgboost.DMatrix(features))
         return _baseline_seconds(self.baseline, terms) * np.exp(correction.astype(np.float64))
 
+    def importance(self) -> Floats:
+        """How much each feature decides: the gain of all splits on it, shape (features,)."""
+        gains = self.booster.get_score(importance_type="total_gain")
+        return np.array([float(gains.get(f"f{i}", 0.0)) for i in range(self.booster.num_features())])  # type: ignore[arg-type]
+
 
 def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
     """Fit one kind's model on measured seconds of shape (n,); n is at least `FEWEST`.

@@ -8,6 +8,7 @@ from latkit.errors import UsageError
 from latkit.spaces.files import load_space_file
 from latkit.spaces.proxyless import proxyless_mobile, proxyless_tiny, scale_channels
 from latkit.spaces.space import Architecture, Layer, Space
+from latkit.spaces.variations import variations
 
 BUILT_IN: dict[str, Callable[..., Space]] = {"proxyless-mobile": proxyless_mobile, "proxyless-tiny": proxyless_tiny}
 """The spaces that come with latkit, by name."""
@@ -37,4 +38,5 @@ __all__ = [
     "proxyless_mobile",
     "proxyless_tiny",
     "scale_channels",
+    "variations",
 ]
