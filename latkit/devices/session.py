@@ -25,8 +25,10 @@ FACTS_S = 60.0
 LOAD_S = 120.0
 VISIT_MARGIN_S = 120.0
 """A visit holds at least one turn, which a large network on a slow core can make long."""
-LOADED_BYTES = 256 * 2**20
-"""Budget for the models loaded at once, as the sum of their files: runtimes hold them packed, about twice that."""
+LOADED_SHARE = 1 / 16
+"""Of the device's memory, the budget for the models loaded at once, as the sum of their files: runtimes hold them
+packed, about twice that. A model that was unloaded costs as much as a visit when its turn comes again."""
+LEAST_LOADED_BYTES = 128 * 2**20
 
 
 def open_session(
@@ -37,7 +39,7 @@ def open_session(
     cooling: Cooling = COOLING,
     tell: Callable[[str], None] = lambda _text: None,
     silence_s: float = SILENCE_S,
-    loaded_bytes: int = LOADED_BYTES,
+    loaded_bytes: int | None = None,
 ) -> Session:
     """Connect to a device, start its agent and make ready for that target.
 
@@ -45,7 +47,7 @@ def open_session(
     `tell` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the device to
     cool. `silence_s`: after so long without a sign of
     life from an agent at work, it is given up and killed. `loaded_bytes`: budget for the models loaded at once, as the
-    sum of their files. Raises UsageError for a target of another device or with more threads than it has cores, and for
+    sum of their files; a share of the device's memory where it is not given. Raises UsageError for a target of another device or with more threads than it has cores, and for
     cores that it lacks, RuntimeMissing, and the errors of connecting.
     """
     _check(device, target)
@@ -71,7 +73,7 @@ class Session:
         target: Target,
         transport: Transport,
         link: Link,
-        loaded_bytes: int = LOADED_BYTES,
+        loaded_bytes: int | None = None,
         cooling: Cooling = COOLING,
         tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
@@ -79,11 +81,13 @@ class Session:
         self.target = target
         self._transport = transport
         self._link = link
-        self._budget_bytes = loaded_bytes
+        share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), LEAST_LOADED_BYTES)
+        self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
         self._cooling: Cooling | None = cooling
         self._tell = tell
         self._loaded: OrderedDict[str, Answer] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._push_s = self._load_s = 0.0
         self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
         self.boot_id = boot_id(transport)
 
@@ -123,9 +127,10 @@ class Session:
     def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
         """One short visit as the plan says, with the conditions before and after it; both are loaded as needed.
 
-        `conditions["turn"]` tells how many runs of each a turn holds, `conditions["cooled_s"]` how many seconds the
-        visit waited for a hot device to cool, if it did. Raises DeviceError.
+        `conditions["turn"]` tells how many runs of each a turn holds. `push_s`, `load_s` and `cooled_s` tell the
+        seconds that went into pushing, loading, and waiting for a hot device to cool, if any did. Raises DeviceError.
         """
+        self._push_s = self._load_s = 0.0
         theirs = self._handle(reference)["handle"]
         mine = self._handle(artefact, keep=reference.sha256)["handle"]
         before, paused_s = self._when_cool()
@@ -144,8 +149,8 @@ class Session:
             "turn": answer.get("turn"),
             "inference_ns": answer.get("inference_ns"),
         }
-        if paused_s:
-            conditions["cooled_s"] = paused_s
+        spent = {"push_s": self._push_s, "load_s": self._load_s, "cooled_s": paused_s}
+        conditions.update({name: seconds for name, seconds in spent.items() if seconds})
         try:
             return Visit(
                 started_at=started_at,
@@ -201,15 +206,17 @@ class Session:
             except AgentError as error:
                 if error.kind not in ("missing-file", "hash-mismatch"):
                     raise
+        begun = time.monotonic()
         self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
+        self._push_s += time.monotonic() - begun
         answer = self._ask_to_load(artefact)
         self._present.add(artefact.sha256)
         return answer
 
     def _ask_to_load(self, artefact: Artefact) -> Answer:
-        target = self.target
+        target, begun = self.target, time.monotonic()
         try:
-            return self._link.ask(
+            answer = self._link.ask(
                 "load",
                 LOAD_S,
                 sha256=artefact.sha256,
@@ -222,6 +229,8 @@ class Session:
             if error.kind == "runtime-missing":
                 raise _missing(self.device, target.runtime) from error
             raise
+        self._load_s += time.monotonic() - begun
+        return answer
 
     def _make_room(self, size_bytes: int, keep: str) -> None:
         """Unload the models not used for longest until another fits into the budget."""

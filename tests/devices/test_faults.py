@@ -271,6 +271,8 @@ class TestTheMachines:
 
     def test_the_hosts_clock_is_set_back(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = itertools.count(10**9, -3600)
-        monkeypatch.setattr("latkit.devices.session.time", SimpleNamespace(time=lambda: float(next(clock))))
+        monkeypatch.setattr(
+            "latkit.devices.session.time", SimpleNamespace(time=lambda: float(next(clock)), monotonic=time.monotonic)
+        )
         assert not run.collect().failed
         assert run.whole()

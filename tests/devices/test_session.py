@@ -58,7 +58,7 @@ class TestMeasuring:
         assert min(visit.wall_ns) > 0
         assert min(visit.cpu_ns) >= 0
         assert abs(visit.started_at - time.time()) < 100
-        assert set(visit.conditions) == {"before", "after", "turn", "inference_ns"}
+        assert set(visit.conditions) == {"before", "after", "turn", "inference_ns", "push_s", "load_s"}
         assert visit.conditions["before"]["monotonic_s"] < visit.conditions["after"]["monotonic_s"]  # type: ignore[index]
 
     def test_cpu_and_wall_time_belong_together(self, here: Device, make_model) -> None:

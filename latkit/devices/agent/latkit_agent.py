@@ -654,6 +654,8 @@ class Agent:
             raise RequestError(kind, f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
         handle, self.next_handle = self.next_handle, self.next_handle + 1
         self.loaded[handle] = model
+        gc.collect()
+        gc.freeze()  # what a runtime brings along lives as long as the process: no visit has to look through it again
         return {
             "handle": handle,
             "runtime_version": model.version,
