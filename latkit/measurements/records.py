@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from latkit.errors import BadFile, UsageError
+from latkit.graphs import Graph
 from latkit.ops import Network, Op
 from latkit.targets import Target
 from latkit.timing import Measurement, Role, Setup, Subject, TimingPlan, Visit
@@ -28,14 +29,16 @@ _CONDITIONS = TypeAdapter(dict[str, object])
 
 
 def subject_document(subject: Subject) -> dict[str, object]:
-    """An op or a network as a JSON document."""
+    """An op, a network or a graph as a JSON document."""
     return subject.to_json()
 
 
 def subject_from_document(document: object) -> Subject:
-    """The op or network of a JSON document. Raises UsageError."""
-    is_network = isinstance(document, dict) and "ops" in document
-    return Network.from_json(document) if is_network else Op.from_json(document)
+    """The op, network or graph of a JSON document. Raises UsageError."""
+    names = set(document) if isinstance(document, dict) else set()
+    if "nodes" in names:
+        return Graph.from_json(document)
+    return Network.from_json(document) if "ops" in names else Op.from_json(document)
 
 
 def measurement_words(

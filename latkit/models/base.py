@@ -11,7 +11,7 @@ from latkit.errors import NotMeasured, UsageError
 from latkit.models.calibration import Calibration, fit_calibration
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Setup, Subject, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Setup, estimate, reference_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class LatencyModel(ABC):
     def _op_sum(self, network: Network) -> float:
         return sum(self.op_estimate(op).seconds for op in network.ops if not op.vanishes)
 
-    def predict(self, subject: Subject) -> Estimate:
+    def predict(self, subject: Op | Network) -> Estimate:
         """Latency of a network, or of an op measured alone, in seconds with a 90 % interval. Raises NotMeasured."""
         if isinstance(subject, Op):
             alone, fixed_s = self.op_estimate(subject), self.calibration_.base_s

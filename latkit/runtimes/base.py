@@ -7,6 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
+from latkit.errors import ExportError
+from latkit.graphs import Graph
+
 
 def release(package: str) -> str:
     """The installed release of a package, without a build's own suffix: `2.13.0` of torch `2.13.0+cpu`.
@@ -41,6 +44,10 @@ class Runtime(ABC):
 
         `example` is (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever the exporter raises.
         """
+
+    def export_graph(self, graph: Graph, path: Path) -> None:
+        """Write a foreign network, or a kernel of one, with weights made up from its key. Raises ExportError."""
+        raise ExportError(f"{path.name}: {graph.title} can be written for onnxruntime only, but found {self.name}")
 
     @abstractmethod
     def run(self, path: Path, example: Any) -> Any:

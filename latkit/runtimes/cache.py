@@ -11,11 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import runtime_named
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.export import export_subject
+from latkit.runtimes.export import Subject, export_subject
 from latkit.targets import Target
 
 RECIPE = 1
@@ -49,7 +50,7 @@ class ArtefactCache:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = default_folder() if folder is None else Path(folder)
 
-    def artefact(self, subject: Op | Network, target: Target) -> Artefact:
+    def artefact(self, subject: Subject, target: Target) -> Artefact:
         """The subject's artefact for the target's runtime, precision and batch, from the folder or exported into it.
 
         Raises ExportError naming the subject, and MissingExtra.
@@ -64,10 +65,15 @@ class ArtefactCache:
         return known
 
 
-def _name(subject: Op | Network, runtime: Runtime, target: Target) -> str:
-    ops = subject.ops if isinstance(subject, Network) else (subject,)
-    seen = [op.to_json() for op in ops if not op.vanishes] or [ops[0].to_json()]
+def _name(subject: Subject, runtime: Runtime, target: Target) -> str:
+    seen = [subject.key] if isinstance(subject, Graph) else _seen(subject)
     return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
+
+
+def _seen(subject: Op | Network) -> list[object]:
+    """What of an op or a network is exported."""
+    ops = subject.ops if isinstance(subject, Network) else (subject,)
+    return [op.to_json() for op in ops if not op.vanishes] or [ops[0].to_json()]
 
 
 def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:

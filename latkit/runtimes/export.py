@@ -5,18 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from latkit.errors import ExportError, LatkitError
+from latkit.graphs import Graph
 from latkit.modules import example_input
 from latkit.ops import Network, Op, Shape
 from latkit.runtimes import runtime_named
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
+
+
+Subject = Op | Network | Graph
+"""What is exported."""
 
 
 def export_module(
@@ -31,8 +37,14 @@ def export_module(
     return _export(runtime, module, input_shape, path, batch, what=path.name)
 
 
-def export_subject(runtime: Runtime, subject: Op | Network, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
-    """Export an op or a network with weights made up from its key. Ops that vanish are left out. Raises ExportError."""
+def export_subject(runtime: Runtime, subject: Subject, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
+    """Export an op, a network or a graph with weights made up from its key. Ops that vanish are left out.
+
+    A graph holds its batch. Raises ExportError.
+    """
+    if isinstance(subject, Graph):
+        graph = subject
+        return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), subject.title)
     seen = without_skips(subject)
     try:
         module = seeded_module(seen)
@@ -57,12 +69,20 @@ def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batc
 
 
 def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artefact:
+    def write(unfinished: Path) -> None:
+        runtime.export(for_inference(module), example_input(input_shape, batch), unfinished)
+
+    return _write(runtime, write, path, what)
+
+
+def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artefact:
+    """Have an artefact written beside `path`, and put it there whole. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         unfinished = Path(folder, f"model{runtime.suffix}")
         try:
-            runtime.export(for_inference(module), example_input(input_shape, batch), unfinished)
+            write(unfinished)
         except LatkitError:
             raise
         except Exception as error:  # an exporter may raise anything

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime, release
 
 
@@ -44,6 +45,14 @@ class OnnxRuntime(Runtime):
                 output_names=["output"],
             )
         onnx.checker.check_model(path, full_check=True)
+
+    def export_graph(self, graph: Graph, path: Path) -> None:
+        """Write the graph's own operators, in the release that it is written in."""
+        import onnx
+
+        from latkit.runtimes.onnx_graph import model_of_graph
+
+        onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
     def run(self, path: Path, example: Tensor) -> Tensor:
         """Run on the CPU."""

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from latkit.errors import MeasurementConflict, UsageError
+from latkit.graphs import Graph
 from latkit.ops import Network, Op
 from latkit.targets import Target
 
-Subject = Op | Network
+Subject = Op | Network | Graph
 """What is measured."""
 
 Role = Literal["fit", "validation"]

@@ -1,0 +1,62 @@
+"""What kind of work a node does, as far as its cost is concerned."""
+
+from __future__ import annotations
+
+from latkit.graphs.graph import Graph, Node
+
+VIEWS = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+"""Operators that give the same numbers under another shape; a runtime copies nothing for them."""
+
+UNARY = frozenset(
+    {"Relu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs"}
+    | {"Reciprocal", "LeakyRelu", "Elu", "Selu", "Softplus", "Gelu", "Mish", "Swish", "Cast", "Floor", "Ceil", "Not"}
+)
+"""Operators on one tensor, number by number."""
+
+BINARY = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "PRelu", "Where", "Equal", "Less", "Greater"})
+"""Operators on two tensors, number by number."""
+
+_SAME_COST = {"Sub": "Add", "Flatten": "Reshape"}
+
+
+def node_kind(graph: Graph, node: Node) -> str:
+    """The node's kind in lower case, such as `conv_depthwise`, `mul_broadcast` or `transpose_heads`."""
+    if node.op == "Conv":
+        return _conv_kind(graph, node)
+    if node.op in BINARY:
+        return _binary_kind(graph, node)
+    if node.op == "Transpose":
+        return _transpose_kind(tuple(node.get("perm", ())))
+    if node.op in ("MatMul", "Gemm"):
+        return "linear" if graph.constant(node.inputs[1]) else "matmul"
+    if node.op.startswith("Global") or node.op in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"):
+        return "reduce"
+    return node.op.lower()
+
+
+def _conv_kind(graph: Graph, node: Node) -> str:
+    groups = node.get("group", 1)
+    if groups == 1:
+        return "conv"
+    return "conv_depthwise" if groups == graph.tensors()[node.inputs[0]].shape[1] else "conv_grouped"
+
+
+def _binary_kind(graph: Graph, node: Node) -> str:
+    """By what is combined: two tensors of one size, a tensor and a smaller one, a tensor and constants."""
+    name = _SAME_COST.get(node.op, node.op).lower()
+    constants = [constant for number in node.inputs if (constant := graph.constant(number)) is not None]
+    if constants:
+        return f"{name}_scalar" if constants[0].tensor.elements == 1 else f"{name}_constant"
+    tensors = graph.tensors()
+    same = all(tensors[number].shape == node.outputs[0].shape for number in node.inputs)
+    return name if same else f"{name}_broadcast"
+
+
+def _transpose_kind(perm: tuple[int, ...]) -> str:
+    """By what moves: the last axis stays (whole rows are copied), the last two change places, or anything else."""
+    rank = len(perm)
+    if perm and perm[-1] == rank - 1:
+        return "transpose_rows"
+    if perm[:-2] == tuple(range(rank - 2)):
+        return "transpose_last"
+    return "transpose"
