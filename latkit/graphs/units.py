@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from latkit.graphs.graph import ABSENT, Graph, Node, giver_of, takers_of
@@ -104,7 +104,9 @@ def _gated(links: Links) -> Iterator[Unit]:
 
 def _backward(links: Links, seed: int) -> list[tuple[int, tuple[int, ...]]]:
     """Values from which the seed is computed by scalar steps, each with the nodes of those steps."""
-    found, steps, at = [], (), seed
+    found: list[tuple[int, tuple[int, ...]]] = []
+    steps: tuple[int, ...] = ()
+    at = seed
     while True:
         number = links.variables(links.graph.nodes[at])[0]
         found.append((number, steps))
@@ -196,6 +198,3 @@ def _linear(links: Links) -> Iterator[Unit]:
         constants = [c for n in links.graph.nodes[after].inputs if (c := links.graph.constant(n)) is not None]
         if constants and constants[0].tensor.elements == node.outputs[0].shape[-1]:
             yield Unit("linear", (index, after))
-
-
-Pattern = Callable[[Links], Iterator[Unit]]

@@ -20,7 +20,6 @@ from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 
-
 Subject = Op | Network | Graph
 """What is exported."""
 

@@ -24,7 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 FEW = 64
 """A constant of floats that holds more numbers is a weight: its values do not matter."""
 
-_TYPES = {
+_TYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.INT64: "int64",
     TensorProto.INT32: "int32",
@@ -118,7 +118,7 @@ def _weights_to_inputs(model: onnx.ModelProto) -> set[str]:
 def _folded(model: onnx.ModelProto, source: object) -> onnx.ModelProto:
     """The model as onnxruntime's basic optimisation leaves it: constants folded, what computes nothing dropped."""
     import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
+    from onnxruntime.capi import onnxruntime_pybind11_state as reasons
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
@@ -135,7 +135,7 @@ def _folded(model: onnx.ModelProto, source: object) -> onnx.ModelProto:
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=["MatMulAddFusion", "GemmActivationFusion"],
             )
-        except (Fail, InvalidArgument, InvalidGraph, NotImplemented, ValueError, RuntimeError) as error:
+        except (reasons.Fail, reasons.InvalidGraph, reasons.NotImplemented, ValueError, RuntimeError) as error:
             raise BadFile(source, "a network that onnxruntime can read", str(error).splitlines()[0]) from error
         return onnx.load(written)
 
@@ -258,12 +258,7 @@ def model_of_graph(graph: Graph, seed: int) -> onnx.ModelProto:
     names = {ABSENT: ""} | {number: f"v{number}" for number in numbers}
     first = graph.first_outputs()
     nodes = [
-        helper.make_node(
-            node.op,
-            [names[number] for number in node.inputs],
-            [names[first[index] + n] for n in range(len(node.outputs))],
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in node.attributes},
-        )
+        _node(node, [names[n] for n in node.inputs], [names[first[index] + n] for n in range(len(node.outputs))])
         for index, node in enumerate(graph.nodes)
     ]
     weights = [
@@ -284,6 +279,11 @@ def model_of_graph(graph: Graph, seed: int) -> onnx.ModelProto:
     except onnx.checker.ValidationError as error:
         raise ExportError(f"cannot write {graph.title} as ONNX: {str(error).splitlines()[0]}") from error
     return model
+
+
+def _node(node: Node, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
+    settings: dict[str, Any] = {k: list(value) if isinstance(value, tuple) else value for k, value in node.attributes}
+    return helper.make_node(node.op, inputs, outputs, **settings)
 
 
 def _described(names: dict[int, str], numbers: Iterable[int], tensors: tuple[Tensor, ...]) -> list[Any]:
