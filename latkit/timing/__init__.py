@@ -7,11 +7,10 @@ from latkit.timing.estimators import (
     estimate,
     is_settled,
     reference_seconds,
-    runs_alone,
-    visit_reference_floor_s,
 )
 from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
 from latkit.timing.reference import REFERENCE
+from latkit.timing.visits import runs_alone, visit_reference_floor_s
 
 __all__ = [
     "DEFAULT_ESTIMATOR",

@@ -3,10 +3,16 @@
 Noise on a processor is one-sided, it drifts over minutes, and what disturbs the subject disturbs the reference timed in
 turn with it. So every estimator here reduces every visit to one number before it looks across visits; those by wall
 time first set aside the runs in which the kernel counted a preemption.
+
+The default, `matched`, is two estimators in one, because the length of a run decides what can be known of it. A short
+run fits between two disturbances: some are not disturbed at all, and the fastest is what the device can do (`floor`). A
+long run never is undisturbed: its fastest is a matter of luck, but it is disturbed as much as the reference runs around
+it (`paired`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.targets import Target
 from latkit.timing.measurement import Measurement, TimingPlan, Visit
+from latkit.timing.visits import runs_alone, visit_floor_s, visit_ratio, visit_reference_floor_s
 
 Floats = NDArray[np.float64]
 
-CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
-"""Runtimes whose CPU time is the time of the computation; a GPU computes while the CPU waits."""
+LONG_RUN_S = 4e-3
+"""A run of this length counts half by its floor and half by its pairs; see docs/measuring.md for other lengths."""
 
 SETTLING_VISITS = 3
 """How many of a subject's visits must agree on its floor."""
@@ -30,6 +36,8 @@ QUIET_REFERENCE = 0.03
 
 QUIET_QUANTILE = 0.1
 """Which quantile counts as undisturbed."""
+
+RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,69 +74,60 @@ def reference_seconds(measurements: Iterable[Measurement]) -> float:
 
 
 def _floor(measurement: Measurement, reference_s: float) -> Floats:
-    """Fastest run of each visit, in units of the fastest reference run of the whole measurement.
+    """Fastest run of each visit, in units of the fastest reference run of the whole measurement; shape (1, visits).
 
     Of a single thread's run counts the CPU time where it is less than the wall time: the rest was spent waiting for
     another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
     machine.
     """
     alone = runs_alone(measurement.target)
-    floors = np.array([visit_floor_s(visit, alone) for visit in measurement.visits])
+    floors = np.array([[visit_floor_s(visit, alone) for visit in measurement.visits]])
     references = [visit_reference_floor_s(visit, alone) for visit in measurement.visits]
     return floors * (reference_s / min(references))
 
 
-def runs_alone(target: Target) -> bool:
-    """Whether the CPU time of a run on this target is that of its computation: one thread, on a processor."""
-    return target.threads == 1 and target.runtime in CPU_RUNTIMES
+def _paired(measurement: Measurement, reference_s: float) -> Floats:
+    """Typical run of each visit, in units of the reference around it; shape (1, visits)."""
+    alone = runs_alone(measurement.target)
+    return np.array([[visit_ratio(visit, alone) * reference_s for visit in measurement.visits]])
 
 
-def visit_floor_s(visit: Visit, alone: bool) -> float:
-    """A visit's fastest run, in seconds; by CPU time where that is less and the run's own (`runs_alone`)."""
-    return _fastest_s(visit.wall_ns, visit.cpu_ns if alone else ())
+def _matched(measurement: Measurement, reference_s: float) -> Floats:
+    """What `floor` and `paired` say of each visit; shape (2, visits)."""
+    return np.concatenate([_floor(measurement, reference_s), _paired(measurement, reference_s)])
 
 
-def visit_reference_floor_s(visit: Visit, alone: bool) -> float:
-    """The same of a visit's reference, in seconds."""
-    return _fastest_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ())
+def _join_matched(values: Floats) -> Floats:
+    """The two joined as a weighted geometric mean."""
+    floor, paired = values[..., 0, :].min(axis=-1), np.median(values[..., 1, :], axis=-1)
+    share = 1 / (1 + (floor / LONG_RUN_S) ** 4)
+    joined: Floats = floor**share * paired ** (1 - share)
+    return joined
 
 
-def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: float, alone: bool) -> bool:
-    """Whether the fastest visits agree so well, on a quiet device, that another is not worth its time.
+def _wall(quantile: float) -> Callable[[Measurement, float], Floats]:
+    """A quantile of the wall time of each visit's clean runs, in seconds, shape (1, visits)."""
 
-    A floor that only one visit touched may be luck or may still be far off; three that agree are a floor. If the
-    reference was slow in all of them, they agree on what a disturbed device does.
-    """
-    if len(visits) < plan.visits:
-        return False
-    fastest = sorted(visits, key=lambda visit: visit_floor_s(visit, alone))[: min(SETTLING_VISITS, plan.visits)]
-    agree = visit_floor_s(fastest[-1], alone) <= visit_floor_s(fastest[0], alone) * (1 + plan.agreement)
-    reference_s = min(visit_reference_floor_s(visit, alone) for visit in fastest)
-    return agree and reference_s <= quiet_reference_s * (1 + QUIET_REFERENCE)
+    def per_visit(measurement: Measurement, _reference_s: float) -> Floats:
+        runs = [_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.visits]
+        return np.array([runs])
 
-
-def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
-    """The shortest wall time, or the second shortest CPU time where that is less, in seconds.
-
-    Once in some hundred thousand runs a kernel's CPU time falls far short of what any run takes, which would be the
-    floor of all if the shortest counted; and one that counts in ticks gives none at all for short runs.
-    """
-    told = sorted(ns for ns in cpu_ns if ns > 0)
-    return min([min(wall_ns), *told[1:2]]) / 1e9
+    return per_visit
 
 
 def _ratio(measurement: Measurement, reference_s: float) -> Floats:
-    """Median run of each visit, in units of the median reference run of that visit."""
+    """Median wall time of each visit, in units of the median reference run of that visit; shape (1, visits)."""
     references = [_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits]
-    ratios: Floats = _wall_s(measurement, 0.5) / np.array(references)
+    ratios: Floats = _wall(0.5)(measurement, reference_s) / np.array(references)
     return ratios * reference_s
 
 
-def _wall_s(measurement: Measurement, quantile: float) -> Floats:
-    """A quantile of the wall time of each visit's clean runs, in seconds, shape (visits,)."""
-    return np.array(
-        [_quantile_s(np.asarray(visit.wall_ns)[clean_runs(visit)], quantile) for visit in measurement.visits]
-    )
+def _across(quantile: float) -> Callable[[Floats], Floats]:
+    def join(values: Floats) -> Floats:
+        joined: Floats = np.quantile(values[..., 0, :], quantile, axis=-1)
+        return joined
+
+    return join
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +135,23 @@ class Estimator:
     """How a visit becomes seconds, and how a measurement's visits become one number."""
 
     per_visit: Callable[[Measurement, float], Floats]
-    """From a measurement and the reference's quiet latency in seconds to seconds, one per visit."""
-    quantile: float
-    """Which quantile of the visits is the answer."""
+    """From a measurement and the reference's quiet latency in seconds to seconds, shape (parts, visits)."""
+    join: Callable[[Floats], Floats]
+    """From seconds, shape (..., parts, visits), to the answer, shape (...)."""
 
 
 ESTIMATORS: dict[str, Estimator] = {
-    "floor": Estimator(_floor, 0.0),
-    "ratio": Estimator(_ratio, 0.5),
-    "minimum": Estimator(lambda measurement, _: _wall_s(measurement, 0.0), 0.0),
-    "low": Estimator(lambda measurement, _: _wall_s(measurement, QUIET_QUANTILE), 0.25),
-    "median": Estimator(lambda measurement, _: _wall_s(measurement, 0.5), 0.5),
+    "matched": Estimator(_matched, _join_matched),
+    "floor": Estimator(_floor, _across(0.0)),
+    "paired": Estimator(_paired, _across(0.5)),
+    "ratio": Estimator(_ratio, _across(0.5)),
+    "minimum": Estimator(_wall(0.0), _across(0.0)),
+    "low": Estimator(_wall(QUIET_QUANTILE), _across(0.25)),
+    "median": Estimator(_wall(0.5), _across(0.5)),
 }
-"""By name. `floor` and `ratio` cancel slow changes of the device's speed; the others are plain wall time."""
+"""By name. The first four are set beside the reference; the others are plain wall time."""
 
-DEFAULT_ESTIMATOR = "floor"
+DEFAULT_ESTIMATOR = "matched"
 
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
@@ -163,9 +164,38 @@ def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFA
         raise UsageError(f"unknown estimator {estimator!r}; known estimators: {', '.join(ESTIMATORS)}")
     if not measurement.visits:
         raise NotMeasured(f"{measurement.subject.title} on {measurement.target} has no visit yet")
-    method = ESTIMATORS[estimator]
-    values = method.per_visit(measurement, reference_s)
-    drawn = values[np.random.default_rng(0).integers(0, len(values), (200, len(values)))]
-    low, high = np.quantile(np.quantile(drawn, method.quantile, axis=1), [0.05, 0.95])
-    seconds = float(np.quantile(values, method.quantile))
+    return _with_interval(ESTIMATORS[estimator], measurement, reference_s)
+
+
+def _with_interval(method: Estimator, measurement: Measurement, reference_s: float) -> Estimate:
+    values = method.per_visit(measurement, reference_s)  # (parts, visits)
+    visits = values.shape[-1]
+    drawn = np.random.default_rng(0).integers(0, visits, (RESAMPLES, visits))
+    low, high = np.quantile(method.join(np.moveaxis(values[:, drawn], 0, 1)), [0.05, 0.95])
+    seconds = float(method.join(values))
     return Estimate(seconds, min(float(low), seconds), max(float(high), seconds))
+
+
+def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: float, alone: bool) -> bool:
+    """Whether what the visits say is so narrow that another is not worth its time.
+
+    A short subject's floor that only one visit touched may be luck or may still be far off; three that agree are a
+    floor, unless the reference was slow in all of them: then they agree on what a disturbed device does. Of a long
+    subject the standard error of the median over the visits counts.
+    """
+    if len(visits) < plan.visits:
+        return False
+    fastest = sorted(visits, key=lambda visit: visit_floor_s(visit, alone))[: min(SETTLING_VISITS, plan.visits)]
+    least_s = visit_floor_s(fastest[0], alone)
+    if least_s > LONG_RUN_S:
+        return _median_error([visit_ratio(visit, alone) for visit in visits]) <= plan.agreement
+    agree = visit_floor_s(fastest[-1], alone) <= least_s * (1 + plan.agreement)
+    reference_s = min(visit_reference_floor_s(visit, alone) for visit in fastest)
+    return agree and reference_s <= quiet_reference_s * (1 + QUIET_REFERENCE)
+
+
+def _median_error(values: Sequence[float]) -> float:
+    """Standard error of the median, as a share of it, from the median of the absolute deviations."""
+    middle = float(np.median(values))
+    deviation = 1.4826 * float(np.median(np.abs(np.asarray(values) - middle)))
+    return 1.2533 * deviation / (middle * math.sqrt(len(values)))
