@@ -17,6 +17,7 @@ from latkit.devices import (
     Device,
     RecoveringSession,
     Tell,
+    host_boot_id,
     leased,
     load_device,
     open_unchanged,
@@ -145,11 +146,15 @@ class Workspace:
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
             RecoveringSession(
-                device.name, lambda: open_unchanged(device, target, cores, tell, cooling), tell, lease.renew
+                device.name,
+                lambda: open_unchanged(device, target, cores, tell, cooling, lease.hold_machine),
+                tell,
+                lease.renew,
             ) as session,
             self.store(target) as store,
         ):
-            collection = Collection(session, store, self.exporter(target), plan, progress)
+            elsewhere = session.boot_id not in ("", host_boot_id())
+            collection = Collection(session, store, self.exporter(target), plan, progress, overlapping=elsewhere)
             _tell_what_changed(collection, tell)
             yield collection
 

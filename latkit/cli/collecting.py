@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from latkit.cli.console import note, say
 from latkit.collect import Collected
-from latkit.devices import COOLING, Cooling, Device, Local, lease_key
+from latkit.devices import COOLING, Cooling, Device, is_this_host, lease_key
 from latkit.errors import ExportError, LatkitError
 from latkit.explore import explore
 from latkit.progress import Progress
@@ -94,7 +94,7 @@ def collect_side_by_side(order: Order, targets: Sequence[Target], progress: Prog
     groups: dict[str, list[Target]] = {}
     for target, device in devices.items():
         groups.setdefault(lease_key(device), []).append(target)
-    if len(groups) > 1 and any(isinstance(device.transport, Local) for device in devices.values()):
+    if len(groups) > 1 and any(map(is_this_host, devices.values())):
         _export_first(order, devices, progress)
     outcomes: dict[Target, Outcome] = {}
     bugs: list[BaseException] = []
@@ -134,6 +134,19 @@ def _export_first(order: Order, devices: dict[Target, Device], progress: Progres
             progress.advance(f"{target} exporting", done, len(order.subjects), subject.title)
 
 
+def _parts(collected: Collected) -> str:
+    """Where the time went, without what took none."""
+    parts = {
+        "inference": collected.inference_seconds,
+        "export": collected.export_seconds,
+        "push": collected.push_seconds,
+        "load": collected.load_seconds,
+        "faults": collected.lost_seconds,
+        "idle": collected.idle_seconds,
+    }
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items() if seconds >= 0.05)
+
+
 def tell_outcome(outcome: Outcome, space: str, as_json: bool) -> None:
     """Say what was collected on a target; with --json, only the remarks."""
     where, collected = outcome.target, outcome.collected
@@ -143,7 +156,7 @@ def tell_outcome(outcome: Outcome, space: str, as_json: bool) -> None:
     if not as_json:
         say(
             f"{where}: {collected.visits} visits made of {collected.subjects} ops and networks, {collected.already} "
-            f"were there, in {collected.seconds:.0f} s (inference {collected.inference_seconds:.0f} s)"
+            f"were there, in {collected.seconds:.0f} s ({_parts(collected)})"
         )
     for title, reason in collected.failed.items():
         note(f"not measured on {where}: {title}: {reason}")

@@ -5,8 +5,9 @@ from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import Check, examine, healthy
+from latkit.devices.holder import host_boot_id
 from latkit.devices.install import install
-from latkit.devices.lease import Lease, Tell, holder_of, lease_key, leased
+from latkit.devices.lease import Lease, Tell, holder_of, is_this_host, lease_key, leased
 from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantining
 from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
@@ -32,7 +33,9 @@ __all__ = [
     "examine",
     "healthy",
     "holder_of",
+    "host_boot_id",
     "install",
+    "is_this_host",
     "lease_key",
     "leased",
     "lift_quarantine",

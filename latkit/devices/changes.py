@@ -44,13 +44,16 @@ def open_unchanged(
     cores: tuple[int, ...],
     tell: Callable[[str], None] = lambda _text: None,
     cooling: Cooling = COOLING,
+    claim: Callable[[str], None] = lambda _boot_id: None,
 ) -> Session:
     """A session as `open_session` gives it, on the very device that was registered; `tell` hears of updates to it.
 
+    `claim` hears the boot id of the machine that the device turns out to be, and raises where it may not be used.
     Raises as `open_session` does, and MeasurementConflict where this is another machine.
     """
     session = open_session(device, target, cores=cores, tell=tell, cooling=cooling)
     try:
+        claim(session.boot_id)
         found = session.facts()
         check_same_device(device, found)
     except BaseException:

@@ -40,7 +40,7 @@ class Holder(BaseModel):
     def live(self) -> bool:
         """Whether the lease still binds: its process lives, and its time to live has not run out."""
         fresh = 0 <= time.monotonic() - self.renewed_s <= self.ttl_s
-        return fresh and self.boot_id == _boot_id() and _lives(self.pid, self.process_start)
+        return fresh and self.boot_id == host_boot_id() and _lives(self.pid, self.process_start)
 
 
 def ourselves(purpose: str, ttl_s: float) -> Holder:
@@ -51,7 +51,7 @@ def ourselves(purpose: str, ttl_s: float) -> Holder:
         host=socket.gethostname(),
         pid=os.getpid(),
         process_start=_process_start(os.getpid()),
-        boot_id=_boot_id(),
+        boot_id=host_boot_id(),
         purpose=purpose,
         since=datetime.now().astimezone().isoformat(timespec="seconds"),
         renewed_s=time.monotonic(),
@@ -66,7 +66,8 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _boot_id() -> str:
+def host_boot_id() -> str:
+    """What this machine's kernel calls this run of itself; empty where it does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -22,8 +22,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latkit.devices.device import Device
-from latkit.devices.holder import Holder, ourselves
-from latkit.devices.transports import Local
+from latkit.devices.holder import Holder, host_boot_id, ourselves
 from latkit.errors import DeviceBusy, DeviceError
 from latkit.ops import digest
 
@@ -44,38 +43,54 @@ def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("LATKIT_LEASES") or "/tmp/latkit-leases")  # noqa: S108 - made sticky, files hold no secret
 
 
+Take = Callable[[Path], Holder]
+"""Writes us into a file as soon as nobody else holds it. Raises DeviceBusy."""
+
+
 class Lease:
     """A device that is ours. Renewed by a thread until it is released; made by `leased`."""
 
-    def __init__(self, path: Path, holder: Holder) -> None:
-        self._path = path
-        self._holder = holder
+    def __init__(self, path: Path, take: Take, ttl_s: float) -> None:
+        self._take = take
+        self._ttl_s = ttl_s
+        self._held = {path: take(path)}
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
 
     def renew(self) -> None:
         """Say that we still use the device. Raises DeviceBusy when somebody has taken it over meanwhile."""
-        with _locked(self._path) as handle:
-            found = _read(handle)
-            if found is None or found.token != self._holder.token:
-                raise DeviceBusy(
-                    f"the lease was lost while this process stood still: the device is used by {found or 'nobody'}"
-                )
-            _write(handle, found.model_copy(update={"renewed_s": time.monotonic()}))
+        for path, holder in tuple(self._held.items()):
+            with _locked(path) as handle:
+                found = _read(handle)
+                if found is None or found.token != holder.token:
+                    raise DeviceBusy(
+                        f"the lease was lost while this process stood still: the device is used by {found or 'nobody'}"
+                    )
+                _write(handle, found.model_copy(update={"renewed_s": time.monotonic()}))
+
+    def hold_machine(self, boot_id: str) -> None:
+        """Hold the machine that the device turns out to be, by whatever way others reach it. Raises DeviceBusy.
+
+        Before a device was asked, its lease goes by what its file tells, which is out of date once it was booted.
+        """
+        path = next(iter(self._held)).with_name(f"{_machine_key(boot_id)}.json")
+        if boot_id and path not in self._held:
+            self._held[path] = self._take(path)
 
     def release(self) -> None:
         """Give the device free, unless it was taken over."""
         self._released.set()
         self._thread.join()
-        with _locked(self._path) as handle:
-            found = _read(handle)
-            if found is not None and found.token == self._holder.token:
-                os.ftruncate(handle, 0)
+        for path, holder in self._held.items():
+            with _locked(path) as handle:
+                found = _read(handle)
+                if found is not None and found.token == holder.token:
+                    os.ftruncate(handle, 0)
 
     def _keep(self) -> None:
         with suppress(DeviceError, OSError):  # whoever measures learns it from its own renewal
-            while not self._released.wait(self._holder.ttl_s / RENEWALS_PER_TTL):
+            while not self._released.wait(self._ttl_s / RENEWALS_PER_TTL):
                 self.renew()
 
 
@@ -89,8 +104,7 @@ def leased(
     ttl_s: float = TTL_S,
 ) -> Iterator[Lease]:
     """Hold a device. Raises DeviceBusy naming who holds it, once `wait_s` seconds have passed."""
-    path = _path(device, folder)
-    lease = Lease(path, _take(path, device.name, purpose, wait_s, tell, ttl_s))
+    lease = Lease(_path(device, folder), lambda path: _take(path, device.name, purpose, wait_s, tell, ttl_s), ttl_s)
     try:
         yield lease
     finally:
@@ -108,10 +122,28 @@ def holder_of(device: Device, folder: Path | None = None) -> Holder | None:
 
 
 def lease_key(device: Device) -> str:
-    """Hash of the hardware and the way to it: the same box has the same key under any name, in any workspace."""
-    way = device.transport
-    place = "local" if isinstance(way, Local) else f"{way.host.lower()}:{way.port or 22}"
-    return digest([device.key, place])
+    """What tells a device from others, as far as its file knows: the same under any name, in any workspace.
+
+    It is the machine as its boot id names it, by whatever way it is reached; without one, its hardware and the way.
+    """
+    known = known_boot_id(device)
+    if known:
+        return _machine_key(known)
+    return digest([device.key, device.transport.place])
+
+
+def known_boot_id(device: Device) -> str:
+    """The boot id of the machine as far as it is known without asking it: out of date once a board was booted."""
+    return host_boot_id() if device.transport.kind == "local" else device.facts.boot_id or ""
+
+
+def is_this_host(device: Device) -> bool:
+    """Whether the device is this very machine, by whatever way it is reached, as far as its file knows."""
+    return device.transport.kind == "local" or known_boot_id(device) == host_boot_id() != ""
+
+
+def _machine_key(boot_id: str) -> str:
+    return digest(["machine", boot_id])
 
 
 def _take(path: Path, name: str, purpose: str, wait_s: float, tell: Tell, ttl_s: float) -> Holder:

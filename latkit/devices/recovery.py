@@ -60,7 +60,10 @@ class RecoveringSession:
         self._crashes: Counter[str] = Counter()
         self._known: tuple[Artefact, Artefact, Setup] | None = None
         self._session: Session | None = opened()
-        self._boot_id = self._session.boot_id
+        self.boot_id = self._session.boot_id
+        """What the device's kernel calls this run of itself; empty where it does not tell."""
+        self.faults = 0
+        """How many there were, since the beginning."""
         self._in_a_row = 0
 
     def setup(self, artefact: Artefact, reference: Artefact) -> Setup:
@@ -70,10 +73,21 @@ class RecoveringSession:
         return found
 
     def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
-        """One visit; its conditions also hold `boot_id`, which changes when the device is booted."""
-        visit = self._persist(artefact, reference, lambda session: session.visit(artefact, reference, plan))
+        """One visit; its conditions also hold `boot_id`, which changes when the device is booted, and `lost_s`, the
+        seconds from its beginning until it could be made, if there were faults.
+        """
+        lost_s, begun = 0.0, time.monotonic()
+
+        def act(session: Session) -> Visit:
+            nonlocal lost_s
+            lost_s = time.monotonic() - begun
+            return session.visit(artefact, reference, plan)
+
+        lost_before = self.faults
+        visit = self._persist(artefact, reference, act)
         self._still_ours()
-        return replace(visit, conditions={**visit.conditions, "boot_id": self._boot_id})
+        lost = {"lost_s": lost_s} if self.faults > lost_before else {}
+        return replace(visit, conditions={**visit.conditions, "boot_id": self.boot_id, **lost})
 
     def close(self) -> None:
         """End the session. Never raises."""
@@ -136,9 +150,9 @@ class RecoveringSession:
         except BaseException:
             session.close()
             raise
-        if session.boot_id != self._boot_id:
+        if session.boot_id != self.boot_id:
             self._tell(f"{self._device} was booted anew; the visits of before and after are told apart by boot_id")
-        self._boot_id = session.boot_id
+        self.boot_id = session.boot_id
         return session
 
     def _lost(self, error: DeviceError) -> None:
@@ -154,6 +168,7 @@ class RecoveringSession:
         self._in_a_row = 0
 
     def _note(self, error: DeviceError) -> None:
+        self.faults += 1
         self._faults.append((datetime.now(UTC).isoformat(timespec="seconds"), str(error)))
         self._tell(f"fault: {error}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Device, Local, Ssh, holder_of, lease_key, leased
+from latkit.devices import Device, Local, Ssh, holder_of, host_boot_id, is_this_host, lease_key, leased
 from latkit.errors import DeviceBusy
 
 HOLD = """
@@ -75,13 +75,40 @@ def test_it_is_released_on_errors(board: Device, tmp_path: Path) -> None:
     assert holder_of(board, tmp_path) is None
 
 
-def test_the_hardware_and_the_way_make_the_device(board: Device) -> None:
-    here = board.model_copy(update={"transport": Local()})
+def with_facts(device: Device, **changes: object) -> Device:
+    return device.model_copy(update={"facts": device.facts.model_copy(update=changes)})
+
+
+def test_without_a_boot_id_the_hardware_and_the_way_make_the_device(board: Device) -> None:
     assert lease_key(board) == lease_key(board.model_copy(update={"name": "another", "folder": "/elsewhere"}))
     assert lease_key(board) == lease_key(board.model_copy(update={"transport": Ssh(host="Board", port=2222)}))
-    assert lease_key(board) != lease_key(here)
-    facts = board.facts.model_copy(update={"memory_bytes": 2**30})
-    assert lease_key(here) != lease_key(here.model_copy(update={"facts": facts}))
+    assert lease_key(board) != lease_key(board.model_copy(update={"transport": Ssh(host="board")}))
+    assert lease_key(board) != lease_key(with_facts(board, memory_bytes=2**30))
+
+
+def test_the_same_machine_reached_in_two_ways_has_one_lease(board: Device, tmp_path: Path) -> None:
+    here = board.model_copy(update={"name": "here", "transport": Local()})
+    by_ssh = with_facts(board, boot_id=host_boot_id())
+    elsewhere = with_facts(board, boot_id="another")
+    assert lease_key(here) == lease_key(by_ssh) == lease_key(with_facts(by_ssh, memory_bytes=1))
+    assert (is_this_host(here), is_this_host(by_ssh), is_this_host(elsewhere)) == (True, True, False)
+    words = "board is used by .* for here/x"
+    with leased(here, "here/x", folder=tmp_path), pytest.raises(DeviceBusy, match=words):
+        leased(by_ssh, "board/x", folder=tmp_path).__enter__()
+
+
+def test_a_machine_that_was_booted_between_two_commands_has_one_lease(board: Device, tmp_path: Path) -> None:
+    before, anew = with_facts(board, boot_id="first"), with_facts(board, name="anew", boot_id="second")
+    with leased(anew, "anew/x", folder=tmp_path), leased(before, "board/x", folder=tmp_path) as lease:
+        with pytest.raises(DeviceBusy, match=r"board is used by .* for anew/x"):
+            lease.hold_machine("second")
+        lease.renew()
+    with leased(before, "board/x", folder=tmp_path) as lease:
+        lease.hold_machine("second")
+        lease.hold_machine("second")
+        lease.renew()
+        assert str(holder_of(anew, tmp_path)).endswith("for board/x")
+    assert (holder_of(anew, tmp_path), holder_of(before, tmp_path)) == (None, None)
 
 
 def test_a_killed_holder_is_overtaken_at_once(board: Device, tmp_path: Path) -> None:
