@@ -1,11 +1,11 @@
 """How well the same measurement repeats: every op of a space and some networks, measured twice, by every estimator.
 
     python benchmarks/repeatability.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 30]
-                                       [--load] [--workspace DIR] [--json]
+                                       [--only quiet|loaded] [--workspace DIR] [--json]
 
-Prints, for each estimator, the mean and the largest difference between the two measurements of the same, and the error
-of sums of ops, scaled on ten networks, on the others. `--load` keeps a busy process on each core meanwhile.
-`--workspace` keeps the measurements there, or judges those that a run before left there.
+Twice as the machine is, and twice while a busy process is kept on each core. Prints, for each estimator, the mean and
+the largest difference between the two measurements of the same, and the error of sums of ops, scaled on ten networks,
+on the others. `--workspace` keeps the measurements there, or judges those that a run before left there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from latkit.models.calibration import fit_calibration
 from latkit.ops import FIXED_COST, Network
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import ESTIMATORS, Measurement, Subject, TimingPlan, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, Subject, TimingPlan, estimate, reference_seconds
 from latkit.validate import fit_networks
 from latkit.workspace import Workspace, fit_subjects
 
@@ -41,24 +41,37 @@ def main() -> None:
     parser.add_argument("--space", default="proxyless-mobile")
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--networks", type=int, default=30)
-    parser.add_argument("--load", action="store_true")
+    parser.add_argument("--only", choices=LOADS)
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     space, target = load(given.space), Target("here", given.runtime)
+    subjects: list[Subject] = [*fit_subjects(space), *fit_networks(space, given.networks)]
+    figures: dict[str, object] = {"target": str(target), "space": space.name, "networks": given.networks}
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace.init(given.workspace or folder)
-        if not (workspace.devices_dir / "here.toml").exists():
-            add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
-        subjects: list[Subject] = [*fit_subjects(space), *fit_networks(space, given.networks)]
-        with busy_cores() if given.load else quiet():
-            seconds = measure_twice(workspace, target, subjects)
-        rows = judge([m for m in workspace.measurements(target) if m.subject in set(subjects)])
-    title = f"{space.name} on {given.runtime}, {'both cores busy' if given.load else 'no other load'}"
-    show(title, rows)
+        for name in (given.only,) if given.only else LOADS:
+            workspace = registered(Path(given.workspace or folder) / name)
+            with LOADS[name]():
+                seconds = measure_twice(workspace, target, subjects)
+            rows = judge([m for m in workspace.measurements(target) if m.subject in set(subjects)])
+            show(f"{space.name} on {given.runtime}, {name}", rows)
+            best = rows[DEFAULT_ESTIMATOR]
+            figures[name] = {
+                "ops_percent": best["ops_mean"],
+                "networks_percent": best["networks_mean"],
+                "seconds": seconds,
+                "estimators": rows,
+            }
     if given.json:
-        words = {"space": space.name, "runtime": given.runtime, "load": given.load, "seconds": seconds}
-        print(json.dumps({**words, "estimators": rows}))
+        print(json.dumps(figures))
+
+
+def registered(folder: Path) -> Workspace:
+    """A workspace in that folder, in which this machine is the device `here`."""
+    workspace = Workspace.init(folder)
+    if not (workspace.devices_dir / "here.toml").exists():
+        add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
+    return workspace
 
 
 def measure_twice(workspace: Workspace, target: Target, subjects: list[Subject]) -> list[float]:
@@ -136,6 +149,10 @@ def count() -> None:
     number = 0
     while True:
         number += 1
+
+
+LOADS = {"quiet": quiet, "loaded": busy_cores}
+"""What else runs meanwhile."""
 
 
 def show(title: str, rows: dict[str, dict[str, float]]) -> None:
