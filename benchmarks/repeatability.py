@@ -34,6 +34,7 @@ from latkit.validate import fit_networks
 from latkit.workspace import Workspace, fit_subjects
 
 CALIBRATION_NETWORKS = 10
+WAIT_S = 600.0
 
 
 def main() -> None:
@@ -77,7 +78,7 @@ def registered(folder: Path) -> Workspace:
 def measure_twice(workspace: Workspace, target: Target, subjects: list[Subject]) -> list[float]:
     """Seconds that each of the two collections took, exporting left out."""
     seconds = []
-    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress) as collection:
+    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, WAIT_S) as collection:
         for repetition in range(2):
             collected = collection.run(subjects, repetition=repetition, seed=repetition)
             seconds.append(collected.seconds)
