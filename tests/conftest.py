@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.devices.phone.fixtures import adb_server_here, adbd_here, configuration, served_here  # noqa: F401
+
 SSHD = Path("/usr/sbin/sshd")
 
 

@@ -26,6 +26,9 @@ def add(
     ssh: Annotated[
         str | None, typer.Option(metavar="[USER@]HOST[:PORT]", help="A machine reached by SSH, or an alias.")
     ] = None,
+    adb: Annotated[
+        str | None, typer.Option(metavar="SERIAL|HOST:PORT", help="A phone, as adb devices shows it, or over TCP.")
+    ] = None,
     ssh_config: Annotated[
         str | None, typer.Option(metavar="FILE", help="SSH configuration in place of ~/.ssh/config.")
     ] = None,
@@ -36,12 +39,14 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Probe a device, write its file under devices/, and print what was found."""
-    from latkit.devices import Local, Ssh, add_device
+    from latkit.devices import Adb, Local, Ssh, Way, add_device
     from latkit.devices.describe import describe
 
-    if local == bool(ssh):
-        raise UsageError("expected either --local or --ssh [USER@]HOST[:PORT]")
-    way = Ssh.parse(ssh, ssh_config) if ssh else Local()
+    if [local, ssh is not None, adb is not None].count(True) != 1:
+        raise UsageError("expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL and --adb HOST:PORT")
+    way: Way = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
+    if adb is not None:
+        way = Adb.parse(adb)
     # This machine runs the agent as it runs latkit, with the runtimes that are installed beside it.
     interpreter = python or (sys.executable if local else None)
     device = add_device(devices_folder(context), name, way, python=interpreter, agent_folder=agent_folder)

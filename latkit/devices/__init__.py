@@ -12,10 +12,11 @@ from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantini
 from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.session import Session, open_session
-from latkit.devices.transports import Local, Ssh, Transport, connect
+from latkit.devices.transports import Adb, Local, Ssh, Transport, Way, connect
 
 __all__ = [
     "COOLING",
+    "Adb",
     "Check",
     "Cooling",
     "Core",
@@ -28,6 +29,7 @@ __all__ = [
     "Ssh",
     "Tell",
     "Transport",
+    "Way",
     "add_device",
     "connect",
     "examine",

@@ -13,18 +13,20 @@ from latkit.devices.device import Device, facts_of
 from latkit.devices.launch import COMMAND_S, find_python, launch
 from latkit.devices.link import Answer, Link
 from latkit.devices.quarantine import lift_quarantine
-from latkit.devices.transports import Local, Ssh, Transport, connect
+from latkit.devices.transports import Adb, Local, Transport, Way, connect
 from latkit.errors import DeviceError, UsageError
 from latkit.targets import RUNTIMES, check_name
 
 AGENT_FOLDER = ".cache/latkit"
 """The agent's folder, in the home folder of the user on the device."""
+PHONE_FOLDER = "latkit"
+"""Likewise on a phone, whose home folder is /data/local/tmp."""
 PROBE_S = 180.0
 """Importing torch from an SD card takes most of a minute."""
 
 
 def add_device(
-    folder: Path, name: str, way: Local | Ssh, *, python: str | None = None, agent_folder: str | None = None
+    folder: Path, name: str, way: Way, *, python: str | None = None, agent_folder: str | None = None
 ) -> Device:
     """Probe a device and write its file. Nothing is written unless the probe succeeds.
 
@@ -34,7 +36,7 @@ def add_device(
     check_name(name, "a device's name")
     _check_free(folder, name)
     with connect(way) as transport:
-        place = agent_folder or f"{transport.home()}/{AGENT_FOLDER}"
+        place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(way, Adb) else AGENT_FOLDER}"
         device, _ = probe(transport, name, way, python, place)
     try:
         device.write(folder)
@@ -43,9 +45,7 @@ def add_device(
     return device
 
 
-def probe(
-    transport: Transport, name: str, way: Local | Ssh, python: str | None, folder: str
-) -> tuple[Device, dict[str, str]]:
+def probe(transport: Transport, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
     """A device's record as its agent reads it there, and why each absent runtime is absent. Raises DeviceError."""
     named = python or (sys.executable if isinstance(way, Local) else None)
     interpreter = find_python(transport, named)
@@ -53,7 +53,7 @@ def probe(
         return probe_with(link, name, way, interpreter, folder)
 
 
-def probe_with(link: Link, name: str, way: Local | Ssh, python: str, folder: str) -> tuple[Device, dict[str, str]]:
+def probe_with(link: Link, name: str, way: Way, python: str, folder: str) -> tuple[Device, dict[str, str]]:
     """Likewise, by an agent that runs."""
     answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
     try:

@@ -2,6 +2,6 @@
 
 from latkit.devices.transports.base import Completed, Stream, Transport
 from latkit.devices.transports.connect import connect
-from latkit.devices.transports.way import Local, Ssh, Way
+from latkit.devices.transports.way import Adb, Local, Ssh, Way
 
-__all__ = ["Completed", "Local", "Ssh", "Stream", "Transport", "Way", "connect"]
+__all__ = ["Adb", "Completed", "Local", "Ssh", "Stream", "Transport", "Way", "connect"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from latkit.devices.transports.base import Transport
 from latkit.devices.transports.local import LocalTransport
-from latkit.devices.transports.way import Local, Ssh
+from latkit.devices.transports.way import Adb, Local, Way
 
 
-def connect(way: Local | Ssh, timeout_s: float = 10.0) -> Transport:
+def connect(way: Way, timeout_s: float = 10.0) -> Transport:
     """Open the transport. Raises Unreachable and HostKeyError. `timeout_s` bounds each step of connecting."""
     if isinstance(way, Local):
         return LocalTransport()
+    if isinstance(way, Adb):
+        from latkit.devices.transports.adb import AdbTransport  # as little as paramiko needed by most
+
+        return AdbTransport.connect(way, timeout_s)
     from latkit.devices.transports.ssh import SshTransport  # paramiko takes long to import
 
     return SshTransport.connect(way, timeout_s)

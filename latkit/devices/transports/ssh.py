@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import select
 import shlex
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import paramiko
 
-from latkit.devices.transports.base import Completed, Lines, Stream, Transport, sha256_of
+from latkit.devices.transports.base import Completed, Lines, Stream, Transport
+from latkit.devices.transports.copies import pull_by_commands, push_by_commands
 from latkit.devices.transports.ssh_connect import close_all, connect_all
 from latkit.devices.transports.way import Ssh
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
@@ -21,8 +20,6 @@ from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 PIECE_BYTES = 32768
 SLICE_S = 0.25
 COMMAND_S = 60.0
-SLOWEST_BYTES_PER_S = 50_000
-"""A copy that is slower than this on the whole is given up."""
 TELL_PID = 'echo $$; exec "$@"'
 """The server ends no command when its channel closes, so each tells its process id first, to be killed by."""
 
@@ -62,44 +59,11 @@ class SshTransport(Transport):
 
     def push(self, local_path: Path, remote_path: str) -> None:
         """Copy a file to the device."""
-        part = f"{remote_path}.{secrets.token_hex(4)}.part"
-        try:
-            content, sha256 = local_path.read_bytes(), sha256_of(local_path)
-        except OSError as error:
-            raise DeviceError(f"could not read {local_path}: {error}") from error
-        folder = remote_path.rpartition("/")[0] or "."
-        self.run(["mkdir", "-p", "--", folder], COMMAND_S).checked(f"making {folder}")
-        try:
-            writing = ["sh", "-c", 'cat > "$1"', "cat", part]
-            self.run(writing, _copy_s(len(content)), content).checked(f"writing {remote_path}")
-            found = self.run(["sha256sum", part], _copy_s(len(content))).checked(f"checking {remote_path}").stdout
-            if not found.decode(errors="replace").startswith(sha256):
-                raise DeviceError(f"{remote_path}: the copy differs from {local_path}; is the device's disk full?")
-            self.run(["mv", "-f", "--", part, remote_path], COMMAND_S).checked(f"renaming to {remote_path}")
-        except DeviceError as error:
-            if not isinstance(error, DeviceGone):
-                with contextlib.suppress(DeviceError):
-                    self.run(["rm", "-f", "--", part], COMMAND_S)
-            raise
+        push_by_commands(self, local_path, remote_path)
 
     def pull(self, remote_path: str, local_path: Path) -> None:
         """Copy a file from the device."""
-        found = self.run(["sha256sum", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
-        size = self.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
-        content = self.run(["cat", remote_path], _copy_s(int(size.split()[0]))).checked(f"reading {remote_path}").stdout
-        try:
-            local_path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=local_path.parent, prefix=".pull-", delete=False) as file:
-                file.write(content)
-            part = Path(file.name)
-            try:
-                if not found.decode(errors="replace").startswith(sha256_of(part)):
-                    raise DeviceError(f"{local_path}: the copy differs from {remote_path} on the device; try again")
-                part.replace(local_path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise DeviceError(f"could not write {local_path}: {error}") from error
+        pull_by_commands(self, remote_path, local_path)
 
     def start(self, argv: Sequence[str]) -> Stream:
         """Start a command."""
@@ -260,7 +224,3 @@ class SshStream(Stream):
         if command.pid is not None:
             self._out.feed(bytes(command.out))
             command.out.clear()
-
-
-def _copy_s(size_bytes: int) -> float:
-    return COMMAND_S + size_bytes / SLOWEST_BYTES_PER_S

@@ -6,14 +6,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from latkit.errors import UsageError
 
+PHONE_HOME = "/data/local/tmp"
+"""The one folder of an unrooted phone that its shell may write to and execute from."""
 ADDRESS = re.compile(
     r"(?:(?P<user>[^@\s-][^@\s]*)@)?(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^@:\s\[\]-][^@:\s\[\]]*))"
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
+SERIAL = re.compile(r"^[A-Za-z0-9._][A-Za-z0-9._:() -]*$")
 
 
 class Local(BaseModel):
@@ -23,6 +26,11 @@ class Local(BaseModel):
     kind: Literal["local"] = "local"
 
     def __str__(self) -> str:
+        return "local"
+
+    @property
+    def place(self) -> str:
+        """What tells it from every other way."""
         return "local"
 
 
@@ -43,6 +51,11 @@ class Ssh(BaseModel):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{user}{host}" + (f":{self.port}" if self.port else "")
 
+    @property
+    def place(self) -> str:
+        """What tells it from every other way."""
+        return f"{self.host.lower()}:{self.port or 22}"
+
     @classmethod
     def parse(cls, text: str, config: str | None = None) -> Ssh:
         """Read `[USER@]HOST[:PORT]`; an IPv6 address stands in brackets. Raises UsageError."""
@@ -54,5 +67,41 @@ class Ssh(BaseModel):
         return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
 
 
-Way = Annotated[Local | Ssh, Field(discriminator="kind")]
+class Adb(BaseModel):
+    """A phone reached by ADB: over TCP at a host and port, else by its serial through the local adb server."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    kind: Literal["adb"] = "adb"
+    serial: str | None = Field(default=None, pattern=SERIAL.pattern)
+    """As `adb devices` shows it."""
+    host: str | None = Field(default=None, min_length=1)
+    port: int | None = Field(default=None, ge=1, le=65535)
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Adb:
+        if (self.serial is None) == (self.host is None) or (self.host is None) != (self.port is None):
+            raise ValueError("expected either a serial, or a host and a port")
+        return self
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if self.host and ":" in self.host else self.host
+        return self.serial or f"{host}:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """What tells it from every other way."""
+        return f"adb {str(self).lower()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Adb:
+        """Read `SERIAL` or `HOST:PORT`; an IPv6 address stands in brackets. Raises UsageError."""
+        match = ADDRESS.fullmatch(text)
+        if match and match["port"] and not match["user"] and 1 <= int(match["port"]) <= 65535:
+            return cls(host=match["v6"] or match["host"], port=int(match["port"]))
+        if not SERIAL.fullmatch(text):
+            raise UsageError(f"expected a phone's SERIAL as adb devices shows it, or HOST:PORT, but found {text!r}")
+        return cls(serial=text)
+
+
+Way = Annotated[Local | Ssh | Adb, Field(discriminator="kind")]
 """Any of them; `kind` tells which."""

@@ -1,0 +1,54 @@
+"""The keys that latkit shows to phones: the user's own adb key, else one that latkit makes and keeps."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from adb_shell.auth.keygen import keygen, write_public_keyfile
+from adb_shell.auth.sign_cryptography import CryptographySigner
+
+from latkit.errors import BadFile, DeviceError
+
+
+def signers(environment: Mapping[str, str] = os.environ) -> list[CryptographySigner]:
+    """The user's key where there is one, and latkit's; made now where there is neither. Raises BadFile, DeviceError."""
+    theirs, ours = Path.home() / ".android" / "adbkey", _folder(environment) / "adbkey"
+    if not theirs.is_file() and not ours.is_file():
+        _make(ours)
+    return [_signer(path) for path in (theirs, ours) if path.is_file()]
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "latkit"
+
+
+def _make(path: Path) -> None:
+    """A new key that nobody else may read, not even while it is written."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".key-") as folder:
+            part = Path(folder) / path.name
+            keygen(str(part))
+            part.chmod(0o600)
+            Path(f"{part}.pub").replace(f"{path}.pub")
+            part.replace(path)
+    except OSError as error:
+        raise DeviceError(f"could not make a key for phones at {path}: {error.strerror}") from error
+
+
+def _signer(path: Path) -> CryptographySigner:
+    """The key of a file; the public half is worked out where it is missing."""
+    try:
+        public = Path(f"{path}.pub")
+        if public.is_file():
+            return CryptographySigner(str(path))
+        with tempfile.TemporaryDirectory(prefix="latkit-key-") as folder:
+            copy = Path(folder) / path.name
+            copy.symlink_to(path)
+            write_public_keyfile(str(copy), f"{copy}.pub")
+            return CryptographySigner(str(copy))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadFile(path, "a private RSA key as adb keeps it", str(error)) from error

@@ -1,0 +1,163 @@
+"""A command that runs on a phone: what it says on either output, its process id and exit status.
+
+Phones since Android 7 offer the service `shell,v2`, which keeps the outputs apart and tells the status. On older ones
+the command writes stderr to a file, and its status follows its output, behind a word that nobody can guess.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from latkit.devices.transports.adb_channel import Adbd, Channel
+
+STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
+"""Kinds of frames in shell protocol 2; each frame is its kind, the length of its content and the content."""
+HEADER = struct.Struct("<BL")
+MOST_FRAME_BYTES = 32768
+MOST_UNSENT_BYTES = 2**20
+NOTHING = "/dev/null"
+TELL_PID = "echo $$; "
+"""adbd makes this shell the leader of a session and does not end it with its service: it is killed by this number."""
+
+
+class Process(ABC):
+    """A command, and what has arrived of it: `out` and `err` grow in `receive`, and are emptied by who reads them."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.pid: int | None = None
+        self.exit_status: int | None = None
+        self.out, self.err = bytearray(), bytearray()
+        self.files: list[str] = []
+        """Files there that are of no use after its end."""
+        self.ended = False
+        """Whether all it will ever say has arrived. Without a status then, it was cut off."""
+
+    def receive(self, wait_s: float) -> None:
+        """Take what arrives within that time. Raises DeviceGone."""
+        piece = self.channel.receive(wait_s)
+        self.ended = self.ended or piece is None
+        self._understand(piece or b"")
+
+    def send(self, content: bytes) -> None:
+        """Give it something on its stdin."""
+        self.channel.send(content)
+
+    def feed(self, stdin: bytes | None) -> bytes | None:
+        """Send of its stdin what may wait to leave, and its end after it. Returns the rest; None after the end."""
+        if stdin is None or self.channel.unsent_bytes > MOST_UNSENT_BYTES:
+            return stdin
+        self.send(stdin[:MOST_UNSENT_BYTES])
+        if len(stdin) > MOST_UNSENT_BYTES:
+            return stdin[MOST_UNSENT_BYTES:]
+        self.end_input()
+        return None
+
+    @abstractmethod
+    def end_input(self) -> None:
+        """End its stdin."""
+
+    @abstractmethod
+    def _understand(self, piece: bytes) -> None: ...
+
+    def _take_pid(self) -> None:
+        """The first line is not the command's own."""
+        if self.pid is None and b"\n" in self.out:
+            line, _, rest = bytes(self.out).partition(b"\n")
+            self.pid, self.out = int(line) if line.isdigit() else 0, bytearray(rest)
+
+
+class ShellV2(Process):
+    """By the service `shell,v2`."""
+
+    def __init__(self, adbd: Adbd, argv: Sequence[str]) -> None:
+        """Start it. Raises ServiceRefused by a phone that is too old, DeviceGone."""
+        super().__init__(adbd.open(f"shell,v2,raw:{TELL_PID}exec {shlex.join(argv)}"))
+        self._frames = bytearray()
+
+    def send(self, content: bytes) -> None:
+        """In frames."""
+        for begin in range(0, len(content), MOST_FRAME_BYTES):
+            piece = content[begin : begin + MOST_FRAME_BYTES]
+            self.channel.send(HEADER.pack(STDIN, len(piece)) + piece)
+
+    def end_input(self) -> None:
+        """By a frame."""
+        self.channel.send(HEADER.pack(CLOSE_STDIN, 0))
+
+    def _understand(self, piece: bytes) -> None:
+        self._frames += piece
+        begin = 0
+        while len(self._frames) - begin >= HEADER.size:
+            kind, length = HEADER.unpack_from(self._frames, begin)
+            end = begin + HEADER.size + length
+            if len(self._frames) < end:
+                break
+            self._frame(kind, bytes(self._frames[begin + HEADER.size : end]))
+            begin = end
+        del self._frames[:begin]
+        self._take_pid()
+
+    def _frame(self, kind: int, content: bytes) -> None:
+        if kind == STDOUT:
+            self.out += content
+        elif kind == STDERR:
+            self.err += content
+        elif kind == EXIT and content:
+            self.exit_status, self.ended = content[0], True
+
+
+class Exec(Process):
+    """By the service `exec` of phones before Android 7. Its stdin ends only with the service, or is a file there."""
+
+    def __init__(self, adbd: Adbd, argv: Sequence[str], scratch: str, stdin_file: str | None = None) -> None:
+        """Start it. `scratch` is a folder there that may be written to. Raises ServiceRefused, DeviceGone."""
+        self._mark = secrets.token_hex(16).encode()
+        self._behind = False
+        """Whether the mark was seen: what follows is the status, then stderr."""
+        self._arrived = bytearray()
+        errors = f"{scratch}/.latkit-{secrets.token_hex(8)}"
+        files = [errors, *([stdin_file] if stdin_file not in (None, NOTHING) else [])]
+        reading = f"< {shlex.quote(stdin_file)} " if stdin_file else ""
+        script = (
+            f"{TELL_PID}{shlex.join(argv)} {reading}2> {shlex.quote(errors)}; echo {self._mark.decode()} $?; "
+            f"cat {shlex.quote(errors)}; rm -f {shlex.join(files)}"
+        )
+        super().__init__(adbd.open(f"exec:{script}"))
+        self.files = files
+
+    def feed(self, stdin: bytes | None) -> bytes | None:  # noqa: ARG002
+        """Nothing: it reads a file."""
+        return None
+
+    def end_input(self) -> None:
+        """The protocol ends both directions at once; so the status is never known."""
+        self.channel.close()
+        self.ended = True
+
+    def _understand(self, piece: bytes) -> None:
+        self._arrived += piece
+        if not self._behind:
+            before, mark, after = bytes(self._arrived).partition(self._mark)
+            if not mark and not self.ended:
+                before, after = self._without_beginning(before)
+            self.out += before
+            self._arrived = bytearray(after)
+            self._behind = bool(mark)
+        if self._behind and self.exit_status is None and b"\n" in self._arrived:
+            status, _, rest = bytes(self._arrived).partition(b"\n")
+            self.exit_status, self._arrived = int(status), bytearray(rest)
+        if self.exit_status is not None:
+            self.err += self._arrived
+            self._arrived.clear()
+        self._take_pid()
+
+    def _without_beginning(self, arrived: bytes) -> tuple[bytes, bytes]:
+        """What cannot belong to the mark, and its end that may be the mark's beginning."""
+        lengths = range(min(len(arrived), len(self._mark) - 1), 0, -1)
+        keep = next((length for length in lengths if self._mark.startswith(arrived[-length:])), 0)
+        return arrived[: len(arrived) - keep], arrived[len(arrived) - keep :]

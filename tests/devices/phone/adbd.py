@@ -1,0 +1,96 @@
+"""The real adbd, on this machine's own file system or on a phone's, reached on loopback only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.devices.phone.packages import Missing, unpacked
+
+START_S = 10
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running adbd."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> str:
+        """As `--adb` takes it."""
+        return f"127.0.0.1:{self.port}"
+
+
+@contextmanager
+def adbd(
+    folder: Path, within: Sequence[str] = (), place: str = "", environment: dict[str, str] | None = None
+) -> Iterator[Daemon]:
+    """Run adbd, by `within` if it is to run in a root of its own, in which its files lie at `place`. Raises Missing."""
+    files = unpacked("amd64", "adbd")
+    shim = loopback(folder)
+    libraries, port = f"{place or files}/usr/lib/x86_64-linux-gnu", free_port()
+    command = [
+        *within,
+        f"{libraries}/ld-linux-x86-64.so.2",
+        "--library-path",
+        f"{libraries}:{libraries}/android",
+        "--preload",
+        f"{place}/loopback.so" if place else str(shim),
+        f"{place or files}/usr/lib/android-sdk/platform-tools/adbd",
+    ]
+    log = folder / "adbd.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            env={**(environment or dict(os.environ)), "ADBD_PORT": str(port)},
+            stdout=file,
+            stderr=file,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        _wait(process, port, log)
+        yield Daemon(process, port, log)
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def loopback(folder: Path) -> Path:
+    """The library that keeps adbd on loopback, built. Raises Missing."""
+    if not shutil.which("gcc"):
+        raise Missing("gcc is missing: apt-get install gcc")
+    shim = folder / "loopback.so"
+    if not shim.exists():
+        source = Path(__file__).with_name("loopback.c")
+        command = ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o", str(shim), str(source)]
+        subprocess.run(command, check=True, timeout=60)
+    return shim
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Missing(f"adbd does not run here: {log.read_text(errors='replace')[-500:]}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise Missing(f"adbd does not answer: {log.read_text(errors='replace')[-500:]}")

@@ -1,0 +1,46 @@
+"""Fixtures: the real adbd on this machine's own files, and the phone made of packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.devices.phone.adbd import Daemon, adbd
+from tests.devices.phone.packages import Missing
+from tests.devices.phone.server import adb, adb_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The tests' own folder of configuration, where latkit keeps its key for phones."""
+    folder = tmp_path_factory.mktemp("configuration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def adbd_here(tmp_path_factory: pytest.TempPathFactory, configuration: Path) -> Iterator[Daemon]:
+    """A real adbd whose commands run on this machine."""
+    try:
+        with adbd(tmp_path_factory.mktemp("adbd")) as daemon:
+            yield daemon
+    except Missing as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def adb_server_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An adb server of the tests' own."""
+    with adb_server(tmp_path_factory.mktemp("adb-server")):
+        yield
+
+
+@pytest.fixture(scope="session")
+def served_here(adbd_here: Daemon, adb_server_here: None) -> str:
+    """The serial under which the server knows `adbd_here`."""
+    said = adb("connect", adbd_here.address)
+    assert b"connected to" in said.stdout, said
+    return adbd_here.address

@@ -1,0 +1,75 @@
+"""What the phone is made of: packages of Debian's next release, unpacked into a folder; the system stays as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+RELEASE = "trixie"
+"""The first release that packages adbd."""
+CACHE = Path(os.environ.get("LATKIT_TEST_CACHE") or Path(__file__).parents[3] / "build" / "phone")
+"""Kept between runs: fetching takes longer than all else."""
+FETCH_S = 120
+
+
+class Missing(Exception):
+    """Something that the phone is made of is not to be had here; the message says what."""
+
+
+def unpacked(architecture: str, *names: str) -> Path:
+    """A folder with those packages of that architecture, and all that they depend on. Raises Missing."""
+    folder = CACHE / f"{RELEASE}-{architecture}-{'-'.join(names)}"
+    if not folder.is_dir():
+        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        try:
+            _fetch(part, architecture, names)
+            part.rename(folder)
+        except subprocess.TimeoutExpired:
+            raise Missing(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.decode(errors="replace").strip().splitlines() or [""]
+            raise Missing(f"{', '.join(names)} cannot be fetched: {said[-1]}") from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _fetch(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
+    apt = folder / "apt"
+    for place in ("lists/partial", "cache/archives/partial"):
+        (apt / place).mkdir(parents=True)
+    (apt / "status").touch()
+    (apt / "next.sources").write_text(_sources())
+    options = {
+        "Dir::Etc::SourceList": apt / "next.sources",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": apt / "lists",
+        "Dir::State::status": apt / "status",
+        "Dir::Cache": apt / "cache",
+        "APT::Sandbox::User": "root",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "Acquire::Languages": "none",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    _run("apt-get", *words, "update", "-qq")
+    _run("apt-get", *words, "install", "-qq", "-y", "--no-install-recommends", "--download-only", *names)
+    for package in sorted((apt / "cache" / "archives").glob("*.deb")):
+        _run("dpkg", "-x", str(package), str(folder))
+    shutil.rmtree(apt)
+
+
+def _sources() -> str:
+    """The system's own list of sources, of the next release: so it is fetched from where everything else is."""
+    ours = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
+    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+        if ours and path.is_file() and "debian" in path.read_text():
+            return path.read_text().replace(ours[1], RELEASE)
+    raise Missing("adbd is fetched as a package of Debian, and this system has no Debian sources")
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=FETCH_S, stdin=subprocess.DEVNULL)
