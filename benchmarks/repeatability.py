@@ -15,8 +15,8 @@ import json
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in (given.only,) if given.only else LOADS:
             workspace = registered(Path(given.workspace or folder) / name)
-            with LOADS[name]():
-                seconds = measure_twice(workspace, target, subjects)
+            seconds = measure_twice(workspace, target, subjects, LOADS[name])
             rows = judge([m for m in workspace.measurements(target) if m.subject in set(subjects)])
             show(f"{space.name} on {given.runtime}, {name}", rows)
             best = rows[DEFAULT_ESTIMATOR]
@@ -75,10 +74,16 @@ def registered(folder: Path) -> Workspace:
     return workspace
 
 
-def measure_twice(workspace: Workspace, target: Target, subjects: list[Subject]) -> list[float]:
+def measure_twice(
+    workspace: Workspace, target: Target, subjects: list[Subject], load: Callable[[], AbstractContextManager[None]]
+) -> list[float]:
     """Seconds that each of the two collections took, exporting left out."""
     seconds = []
-    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, WAIT_S) as collection:
+    with (
+        ConsoleProgress() as progress,
+        workspace.collection(target, TimingPlan(), progress, WAIT_S) as collection,
+        load(),
+    ):
         for repetition in range(2):
             collected = collection.run(subjects, repetition=repetition, seed=repetition)
             seconds.append(collected.seconds)
