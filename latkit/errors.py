@@ -9,6 +9,7 @@ LatkitError
 ├── MissingExtra          an optional package is needed and absent
 ├── ExportError           a network could not be turned into a runtime's artefact
 ├── DiskFull              the host has no room for what was measured
+├── BundleError           the native agent could not be put together from what the host has
 └── DeviceError           the device, or the way to it
     ├── Unreachable       nothing answers there, or it refuses us
     ├── HostKeyError      the host key is unknown or has changed
@@ -73,6 +74,10 @@ class ExportError(LatkitError):
 
 class DiskFull(LatkitError):
     """The host's disk has no room for what was measured; all that was written before is kept."""
+
+
+class BundleError(LatkitError):
+    """The native agent's bundle could not be built, or is not what was built."""
 
 
 class DeviceError(LatkitError):

@@ -95,7 +95,7 @@ def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> li
     said = ""
     for choice in range(max(len(REQUIREMENTS[name]) for name in runtimes)):
         wanted = sorted({package for name in runtimes for package in _requirements(name, choice)})
-        said = _download(interpreter, ["pip", *wanted], folder)
+        said = download(interpreter, ["pip", *wanted], folder)
         if not said:
             return sorted(folder.glob("*.whl"))
     raise DeviceError(
@@ -110,8 +110,8 @@ def _requirements(runtime: str, choice: int) -> tuple[str, ...]:
     return alternatives[min(choice, len(alternatives) - 1)]
 
 
-def _download(interpreter: Interpreter, requirements: Sequence[str], folder: Path) -> str:
-    """Run pip; its last words if it fails, else nothing."""
+def download(interpreter: Interpreter, requirements: Sequence[str], folder: Path) -> str:
+    """Let pip download what its arguments `requirements` name; its last words if it fails, else nothing."""
     major, minor = interpreter.version
     options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
     options += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]

@@ -1,11 +1,14 @@
-"""The agent: what runs on a device. It is pushed there as one file; nothing here is imported by it."""
+"""The agent: what runs on a device. It is pushed there, and nothing here is imported by it."""
 
 from pathlib import Path
 
 AGENT_FILE = Path(__file__).with_name("latkit_agent.py")
-"""The agent for devices that have Python."""
+"""The agent for devices that have Python, as one file."""
+
+NATIVE_SOURCES = Path(__file__).with_name("native")
+"""Folder of the agent in C, for devices that have none."""
 
 PROTOCOL = 1
 """Version of the protocol that the host speaks; see docs/agent-protocol.md."""
 
-__all__ = ["AGENT_FILE", "PROTOCOL"]
+__all__ = ["AGENT_FILE", "NATIVE_SOURCES", "PROTOCOL"]

@@ -1,0 +1,260 @@
+#include "agent.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "models.h"
+#include "probe.h"
+#include "visit.h"
+
+static const char AGENT[] = "latkit-native-1";
+
+static const struct runtime *const RUNTIMES[] = {&onnxruntime, &tflite};
+
+/* Fields of requests */
+
+static bool wanted_integer(const struct json *request, const char *name, int64_t least, int64_t *value,
+                           struct failure *failure) {
+    const struct json *field = json_member(request, name);
+    if (!field || field->kind != JSON_NUMBER || !field->whole || field->integer < least) {
+        return fail_as(failure, "bad-request", "expected %s as a whole number of at least %" PRId64, name, least);
+    }
+    *value = field->integer;
+    return true;
+}
+
+static bool wanted_seconds(const struct json *request, const char *name, double *value, struct failure *failure) {
+    const struct json *field = json_member(request, name);
+    if (!field || field->kind != JSON_NUMBER || !(field->number >= 0)) {
+        return fail_as(failure, "bad-request", "expected %s as a number of at least 0", name);
+    }
+    *value = field->number;
+    return true;
+}
+
+static bool wanted_sha256(const struct json *request, char sha256[SHA256_HEX + 1], struct failure *failure) {
+    const struct json *field = json_member(request, "sha256");
+    *sha256 = 0;
+    if (field && field->kind == JSON_STRING && field->length == SHA256_HEX) {
+        memcpy(sha256, field->text, SHA256_HEX);
+        sha256[SHA256_HEX] = 0;
+    }
+    return is_sha256(sha256) || fail_as(failure, "bad-request", "expected sha256 as a SHA-256 in hex");
+}
+
+static bool wanted_runtime(const struct json *request, const struct runtime **runtime, struct failure *failure) {
+    const struct json *field = json_member(request, "runtime");
+    for (size_t i = 0; i < sizeof RUNTIMES / sizeof *RUNTIMES; i++) {
+        *runtime = RUNTIMES[i];
+        if (json_is(field, RUNTIMES[i]->name)) return true;
+    }
+    if (json_is(field, "torch") || json_is(field, "torch_cuda")) {
+        return fail_as(failure, "runtime-missing", "the native agent has no torch");
+    }
+    return fail_as(failure, "bad-request", "expected a runtime of onnxruntime, tflite");
+}
+
+/* The place of a loaded model that a field of the request names. */
+static bool wanted_model(struct agent *agent, const struct json *request, const char *name, size_t *place,
+                         struct failure *failure) {
+    const struct json *field = json_member(request, name);
+    bool named = field && field->kind == JSON_NUMBER && field->whole && field->integer > 0;
+    for (*place = 0; named && *place < MOST_LOADED; ++*place) {
+        if (agent->loaded[*place].handle == field->integer) return true;
+    }
+    return fail_as(failure, "no-such-handle", "expected %s of a loaded model", name);
+}
+
+static bool wanted_cores(const struct json *request, int64_t cores[MOST_CORES], size_t *count, struct failure *failure) {
+    const struct json *field = json_member(request, "cores");
+    *count = 0;
+    if (!field || field->kind != JSON_ARRAY) return fail_as(failure, "bad-request", "expected cores as a list");
+    for (const struct json *core = field->first; core; core = core->next) {
+        if (core->kind != JSON_NUMBER || !core->whole || core->integer < 0 || *count == MOST_CORES) {
+            return fail_as(failure, "bad-request", "expected cores as at most %d numbers", MOST_CORES);
+        }
+        cores[(*count)++] = core->integer;
+    }
+    return true;
+}
+
+/* Requests, in the order of the protocol */
+
+static bool hello(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    (void)agent;
+    const struct json *theirs = json_member(request, "protocol");
+    if (!theirs || theirs->kind != JSON_NUMBER || !theirs->whole || theirs->integer != PROTOCOL) {
+        return fail_as(failure, "protocol", "the agent speaks protocol %d, and the host another one", PROTOCOL);
+    }
+    text_add(out, "{\"protocol\":%d,\"agent\":\"%s\"}", PROTOCOL, AGENT);
+    return true;
+}
+
+static bool probe(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    double seconds = 60;
+    if (json_member(request, "runtimes_s") && !wanted_seconds(request, "runtimes_s", &seconds, failure)) return false;
+    text_add(out, "{");
+    text_name(out, "facts");
+    write_facts(out);
+    write_runtimes(out, agent->libraries, seconds);
+    text_add(out, "}");
+    return true;
+}
+
+static bool conditions(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    (void)request, (void)failure;
+    write_conditions(out, agent->models);
+    return true;
+}
+
+static bool is_affinity(const int64_t *asked, size_t asked_count, const int64_t *cores, size_t count) {
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < asked_count; j++) {
+            if (asked[j] == cores[i]) {
+                found++;
+                break;
+            }
+        }
+    }
+    for (size_t j = 0; j < asked_count; j++) {
+        bool had = false;
+        for (size_t i = 0; i < count; i++) had = had || asked[j] == cores[i];
+        if (!had) return false;
+    }
+    return found == count;
+}
+
+static bool pin(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    int64_t asked[MOST_CORES], cores[MOST_CORES];
+    size_t count;
+    if (!wanted_cores(request, asked, &count, failure)) return false;
+    if (count) set_affinity(asked, count);
+    if (!count || !is_affinity(asked, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
+        set_affinity(agent->free_cores, agent->free_core_count);
+    }
+    text_add(out, "{");
+    text_integers(out, "affinity", cores, get_affinity(cores));
+    text_add(out, "}");
+    return true;
+}
+
+static bool files(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    (void)request, (void)failure;
+    text_add(out, "{\"sha256\":");
+    write_models(out, agent->models);
+    text_add(out, "}");
+    return true;
+}
+
+static void write_loaded(struct text *out, int64_t handle, const struct model *model, double load_s) {
+    text_add(out, "{\"handle\":%" PRId64 ",\"runtime_version\":\"%s\",\"delegate\":\"%s\",\"inputs\":[", handle,
+             model->version, model->delegate);
+    for (size_t i = 0; i < model->input_count; i++) {
+        const struct input *input = &model->inputs[i];
+        text_comma(out);
+        text_add(out, "{\"name\":");
+        text_string(out, input->name);
+        text_integers(out, "shape", input->shape, input->rank);
+        text_add(out, ",\"dtype\":\"%s\"}", dtype_name(input->dtype));
+    }
+    text_add(out, "],\"load_s\":%.6f}", load_s);
+}
+
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool load(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    char sha256[SHA256_HEX + 1], path[1024];
+    const struct runtime *runtime;
+    int64_t threads;
+    struct wish wish = {.path = path, .libraries = agent->libraries, .batch = 1};
+    if (!wanted_runtime(request, &runtime, failure) || !wanted_sha256(request, sha256, failure) ||
+        !wanted_integer(request, "threads", 1, &threads, failure) ||
+        (json_member(request, "batch") && !wanted_integer(request, "batch", 1, &wish.batch, failure))) {
+        return false;
+    }
+    if (threads > MOST_CORES) return fail_as(failure, "bad-request", "expected at most %d threads", MOST_CORES);
+    wish.threads = (int)threads;
+    size_t place = 0;
+    while (place < MOST_LOADED && agent->loaded[place].handle) place++;
+    if (place == MOST_LOADED) return fail_as(failure, "memory", "%d models are loaded: unload some", MOST_LOADED);
+    if (!models_verify(agent->models, sha256, path, sizeof path, failure)) return false;
+    double begin = now_s();
+    struct model *model = &agent->loaded[place].model;
+    if (!runtime->load(&wish, model, failure)) return false;
+    if (!model->run(model->state, failure)) {
+        model->release(model->state);
+        return false;
+    }
+    agent->loaded[place].handle = ++agent->next_handle;
+    write_loaded(out, agent->next_handle, model, now_s() - begin);
+    return true;
+}
+
+static void write_visit(struct text *out, const struct visit *visit) {
+    const struct samples *subject = &visit->subject, *reference = &visit->reference;
+    text_add(out, "{");
+    text_integers(out, "wall_ns", subject->wall_ns, subject->count);
+    text_integers(out, "cpu_ns", subject->cpu_ns, subject->count);
+    text_integers(out, "preemptions", subject->preemptions, subject->count);
+    text_integers(out, "reference_wall_ns", reference->wall_ns, reference->count);
+    text_integers(out, "reference_cpu_ns", reference->cpu_ns, reference->count);
+    text_add(out, ",\"inference_ns\":%" PRId64, visit->inference_ns);
+    text_add(out, ",\"turn\":{\"subject_runs\":%" PRId64 ",\"reference_runs\":%" PRId64 ",\"warm_up_runs\":%" PRId64 "}}",
+             visit->subject_runs, visit->reference_runs, visit->warm_up_runs);
+}
+
+static bool make_visit(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    size_t subject = 0, reference = 0;
+    double visit_s = 0;
+    int64_t visit_runs = 0;
+    struct visit visit;
+    if (!wanted_model(agent, request, "handle", &subject, failure) ||
+        !wanted_model(agent, request, "reference", &reference, failure) ||
+        !wanted_seconds(request, "visit_s", &visit_s, failure) ||
+        !wanted_integer(request, "visit_runs", 1, &visit_runs, failure)) {
+        return false;
+    }
+    bool done = visit_make(&agent->loaded[subject].model, &agent->loaded[reference].model, visit_s, visit_runs, &visit,
+                           failure);
+    if (done) write_visit(out, &visit);
+    else failure->kind = "failed"; /* the model was good when it was loaded */
+    visit_free(&visit);
+    return done;
+}
+
+static bool unload(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    size_t place;
+    if (!wanted_model(agent, request, "handle", &place, failure)) return false;
+    agent->loaded[place].model.release(agent->loaded[place].model.state);
+    agent->loaded[place].handle = 0;
+    text_add(out, "{}");
+    return true;
+}
+
+static bool quit(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    (void)request, (void)failure;
+    agent->ended = true;
+    text_add(out, "{}");
+    return true;
+}
+
+static const struct {
+    const char *name;
+    bool (*answer)(struct agent *, const struct json *, struct text *, struct failure *);
+} REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},   {"files", files},
+                {"load", load},   {"time", make_visit}, {"unload", unload},         {"quit", quit}};
+
+bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    const struct json *name = json_member(request, "request");
+    for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++) {
+        if (json_is(name, REQUESTS[i].name)) return REQUESTS[i].answer(agent, request, out, failure);
+    }
+    return fail_as(failure, "unknown-request", "no such request");
+}

@@ -1,0 +1,30 @@
+/* The agent: the models that are loaded, and what each request does; see docs/agent-protocol.md. */
+#ifndef LATKIT_AGENT_H
+#define LATKIT_AGENT_H
+
+#include <stdbool.h>
+
+#include "json.h"
+#include "runtime.h"
+#include "system.h"
+#include "text.h"
+
+enum { PROTOCOL = 1, MOST_LOADED = 1024 };
+
+struct agent {
+    const char *models;    /* folder of the model files */
+    const char *libraries; /* folder of the runtimes' libraries */
+    bool ended;
+    int64_t next_handle;
+    int64_t free_cores[MOST_CORES]; /* those that the agent was started on */
+    size_t free_core_count;
+    struct {
+        int64_t handle; /* 0: no model */
+        struct model model;
+    } loaded[MOST_LOADED];
+};
+
+/* Do what a request asks, and write its result; false with a failure. */
+bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure);
+
+#endif

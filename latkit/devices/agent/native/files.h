@@ -1,0 +1,19 @@
+/* Files: reads the small ones in which the kernel tells what the device is and does. */
+#ifndef LATKIT_FILES_H
+#define LATKIT_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The text of a file without spaces around it, at most size - 1 bytes; false where it cannot be read. */
+bool read_file(char *into, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The whole number in a file. */
+bool read_integer(int64_t *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The value of the first line `name : value` of a file such as /proc/cpuinfo, from `*from` on, which then points
+ * behind it. False where there is none. */
+bool next_value(const char **from, const char *name, char *into, size_t size);
+
+#endif

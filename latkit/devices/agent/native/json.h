@@ -1,0 +1,44 @@
+/* JSON: reads one document of bounded size from a line, in place and without allocating. */
+#ifndef LATKIT_JSON_H
+#define LATKIT_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { JSON_MOST_VALUES = 4096, JSON_MOST_DEPTH = 16 };
+
+enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+struct json {
+    enum json_kind kind;
+    bool whole;        /* of a number: written without fraction and exponent */
+    int64_t integer;   /* of a whole number, held to the range of the type */
+    double number;     /* of a number */
+    const char *text;  /* of a string: decoded; of a number: as it is written */
+    size_t length;     /* of the text in bytes */
+    const char *name;  /* of an object's member */
+    size_t name_length;
+    const struct json *first; /* of an array or object */
+    const struct json *next;  /* in the array or object that this is in */
+};
+
+struct json_document {
+    size_t count;
+    struct json values[JSON_MOST_VALUES];
+};
+
+/* The value of a line of UTF-8, or NULL with `*problem` saying why it is none. The line is changed (strings are decoded
+ * where they stand) and belongs to the document; it ends with a NUL at line[length]. */
+const struct json *json_read(struct json_document *document, char *line, size_t length, const char **problem);
+
+/* The last member of that name, or NULL: also for what is no object. */
+const struct json *json_member(const struct json *object, const char *name);
+
+/* Whether this is a string that reads so. NULL is none. */
+bool json_is(const struct json *value, const char *text);
+
+/* Length in bytes of the UTF-8 character at `text`, of which `left` bytes are there; 0 if it is malformed. */
+size_t utf8_length(const char *text, size_t left);
+
+#endif

@@ -1,0 +1,86 @@
+/* latkit's native agent: times networks on a device without Python; see docs/agent-protocol.md.
+ *
+ *     latkit-agent --models FOLDER [--libraries FOLDER]
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "models.h"
+#include "voice.h"
+
+/* The options: pairs of a name and a folder. Without --libraries they are in `lib` beside the program. */
+static bool read_options(int count, char **words, struct agent *agent) {
+    static char beside[1024];
+    const char *slash = strrchr(words[0], '/');
+    snprintf(beside, sizeof beside, "%.*slib", slash ? (int)(slash - words[0] + 1) : 0, words[0]);
+    agent->libraries = beside;
+    for (int i = 1; i + 1 < count; i += 2) {
+        if (strcmp(words[i], "--models") == 0) agent->models = words[i + 1];
+        else if (strcmp(words[i], "--libraries") == 0) agent->libraries = words[i + 1];
+        else return false;
+    }
+    return agent->models && count % 2 == 1;
+}
+
+/* The id as it was written, where it is a whole number. */
+static void write_id(struct text *out, const struct json *id) {
+    if (id && id->kind == JSON_NUMBER && id->whole) text_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
+    else text_add(out, "{\"id\":null,");
+}
+
+static void write_failure(struct text *out, const struct json *id, const struct failure *failure) {
+    text_clear(out);
+    write_id(out, id);
+    text_add(out, "\"error\":{\"kind\":\"%s\",\"message\":", failure->kind);
+    text_string(out, failure->message);
+    text_add(out, "}}");
+}
+
+/* What to say to a line: a result or an error, under the request's id. */
+static void answer(struct agent *agent, char *line, size_t length, struct text *out) {
+    static struct json_document document;
+    struct failure failure = {0};
+    const char *problem = NULL;
+    const struct json *request = json_read(&document, line, length, &problem), *id = json_member(request, "id");
+    bool done = false;
+    if (!request || request->kind != JSON_OBJECT) {
+        fail_as(&failure, "garbage", "expected a JSON object in a line, but found %s", problem ? problem : "another value");
+    } else {
+        text_clear(out);
+        write_id(out, id);
+        text_add(out, "\"result\":");
+        done = agent_answer(agent, request, out, &failure);
+        text_add(out, "}");
+    }
+    if (done && out->failed) done = fail_as(&failure, "memory", "no memory for the answer");
+    if (!done) write_failure(out, id, &failure);
+}
+
+int main(int count, char **words) {
+    static struct agent agent;
+    struct text out = {0};
+    if (!read_options(count, words, &agent)) {
+        fprintf(stderr, "usage: %s --models FOLDER [--libraries FOLDER]\n", words[0]);
+        return 2;
+    }
+    if (!models_make_folder(agent.models)) {
+        fprintf(stderr, "%s: %s\n", agent.models, strerror(errno));
+        return 1;
+    }
+    agent.free_core_count = get_affinity(agent.free_cores);
+    voice_start();
+    while (!agent.ended) {
+        size_t length;
+        char *line = voice_hear(&length);
+        voice_at_work(true);
+        answer(&agent, line, length, &out);
+        voice_at_work(false);
+        voice_say(out.bytes ? out.bytes : "", out.length);
+        free(line);
+    }
+    _exit(0); /* runtimes may hang in their own clean-up */
+}

@@ -1,0 +1,23 @@
+/* The models: files in the agent's folder, named by the SHA-256 of their content. */
+#ifndef LATKIT_MODELS_H
+#define LATKIT_MODELS_H
+
+#include <stdbool.h>
+
+#include "runtime.h"
+#include "sha256.h"
+#include "text.h"
+
+/* Make the folder, with those above it that lack; false where that cannot be done. */
+bool models_make_folder(const char *folder);
+
+/* Whether this is a SHA-256 in hex. */
+bool is_sha256(const char *name);
+
+/* Write the names of the models that are there, in order, as a JSON array. */
+void write_models(struct text *out, const char *folder);
+
+/* The path of a model whose content is what its name says; one whose content is something else is removed. */
+bool models_verify(const char *folder, const char *sha256, char *path, size_t size, struct failure *failure);
+
+#endif

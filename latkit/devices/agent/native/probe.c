@@ -1,0 +1,74 @@
+#include "probe.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+static const struct runtime *const RUNTIMES[] = {&onnxruntime, &tflite};
+enum { RUNTIME_COUNT = sizeof RUNTIMES / sizeof *RUNTIMES, MESSAGE_BYTES = 512 };
+
+/* What a look at a runtime brought: its version, or the reason why it does not work. */
+struct finding {
+    bool works;
+    char words[MESSAGE_BYTES];
+};
+
+/* In a process of its own: a library that was built for other processors ends no more than that. */
+static void look_and_end(const struct runtime *runtime, const char *libraries, int to) {
+    struct finding finding = {0};
+    struct failure failure;
+    char version[64];
+    finding.works = runtime->look(libraries, version, &failure);
+    snprintf(finding.words, sizeof finding.words, "%.500s", finding.works ? version : failure.message);
+    _exit(write(to, &finding, sizeof finding) == sizeof finding ? 0 : 1);
+}
+
+static void wait_for(int from, double seconds, struct finding *finding) {
+    struct pollfd ready = {.fd = from, .events = POLLIN};
+    int milliseconds = seconds > 3600 ? 3600000 : (int)(seconds * 1000);
+    if (poll(&ready, 1, milliseconds) == 0) {
+        snprintf(finding->words, sizeof finding->words, "loading it took too long");
+    } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* at once: it fits into the pipe */
+        *finding = (struct finding){.words = "loading it ended the process"};
+    }
+}
+
+static void look(const struct runtime *runtime, const char *libraries, double seconds, struct finding *finding) {
+    int ends[2];
+    *finding = (struct finding){.words = "no process can be started to look for it"};
+    if (pipe(ends) != 0) return;
+    pid_t child = fork();
+    if (child == 0) look_and_end(runtime, libraries, ends[1]);
+    close(ends[1]);
+    if (child > 0) {
+        wait_for(ends[0], seconds, finding);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    close(ends[0]);
+}
+
+static void write_findings(struct text *out, const char *name, const struct finding *findings, bool works) {
+    text_name(out, name);
+    text_add(out, "{");
+    for (size_t i = 0; findings && i < RUNTIME_COUNT; i++) {
+        if (findings[i].works != works) continue;
+        text_name(out, RUNTIMES[i]->name);
+        text_string(out, findings[i].words);
+    }
+    text_add(out, "}");
+}
+
+void write_runtimes(struct text *out, const char *libraries, double seconds) {
+    struct finding findings[RUNTIME_COUNT];
+    struct finding *found = seconds > 0 ? findings : NULL;
+    for (size_t i = 0; found && i < RUNTIME_COUNT; i++) look(RUNTIMES[i], libraries, seconds, &findings[i]);
+    write_findings(out, "runtimes", found, true);
+    write_findings(out, "absent", found, false);
+}

@@ -1,0 +1,76 @@
+/* The runtime: what loads a model and runs it. Each kind is a file that fills in `struct model`. */
+#ifndef LATKIT_RUNTIME_H
+#define LATKIT_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MOST_INPUTS = 16, MOST_OUTPUTS = 64, MOST_RANK = 8 };
+
+/* Something to report to the host: a word for programs, and a message for people. */
+struct failure {
+    const char *kind;
+    char message[1000];
+};
+
+/* Fill in a failure; always false, so that a caller can return it. */
+bool fail_as(struct failure *failure, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+enum dtype { FLOAT32, FLOAT16, FLOAT64, INT64, INT32, INT8, UINT8, DTYPES };
+
+struct input {
+    char name[128];
+    int64_t shape[MOST_RANK];
+    size_t rank;
+    enum dtype dtype;
+};
+
+/* A model ready to run: everything is bound, `run` is one inference. */
+struct model {
+    bool (*run)(void *state, struct failure *failure);
+    void (*release)(void *state);
+    void *state;
+    char version[64];
+    const char *delegate;
+    size_t input_count;
+    struct input inputs[MOST_INPUTS];
+};
+
+/* What is asked of a runtime. `libraries`: the folder of its library. */
+struct wish {
+    const char *path;
+    const char *libraries;
+    int threads;
+    int64_t batch;
+};
+
+struct runtime {
+    const char *name;
+    bool (*load)(const struct wish *wish, struct model *model, struct failure *failure);
+    /* The version of the library in that folder, once it can be called. */
+    bool (*look)(const char *libraries, char version[64], struct failure *failure);
+};
+
+extern const struct runtime onnxruntime, tflite;
+
+/* The library of that name in the folder, or NULL with a failure of kind `runtime-missing`. */
+void *open_library(const char *folder, const char *name, struct failure *failure);
+
+/* Look a function up: its address goes to the pointer at `place`. A failure of kind `runtime-missing` without it. */
+bool find_function(void *library, const char *name, void *place, struct failure *failure);
+
+const char *dtype_name(enum dtype dtype);
+
+/* The shape with a free batch filled in, or a failure. */
+bool settle_shape(struct input *input, int64_t batch, struct failure *failure);
+
+/* Bytes that an input takes, or 0 where that is more than can be. */
+size_t input_bytes(const struct input *input);
+
+/* Normal numbers from a fixed seed, never zeros: some kernels are faster on zeros. Whole numbers are 30 times as wide. */
+void fill_random(void *values, const struct input *input, uint64_t seed);
+
+enum { SEED = 20181202 };
+
+#endif

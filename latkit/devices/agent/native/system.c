@@ -1,0 +1,210 @@
+#include "system.h"
+
+#include <gnu/libc-version.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "files.h"
+#include "sensors.h"
+
+enum { CPUINFO_BYTES = 1 << 18, LINE_BYTES = 8192 };
+
+/* /proc/cpuinfo; the caller frees it. */
+static char *cpuinfo(void) {
+    char *text = malloc(CPUINFO_BYTES);
+    if (text && !read_file(text, CPUINFO_BYTES, "/proc/cpuinfo")) *text = 0;
+    return text;
+}
+
+static void add_text(struct text *out, const char *name, const char *value) {
+    text_name(out, name);
+    text_string(out, value);
+}
+
+/* How many cores are present, those that are off among them. */
+static int core_count(void) {
+    char present[64];
+    const char *last;
+    if (read_file(present, sizeof present, "%s/devices/system/cpu/present", sysfs())) {
+        last = strrchr(present, '-');
+        int highest = atoi(last ? last + 1 : present);
+        if (highest >= 0 && highest < MOST_CORES) return highest + 1;
+    }
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online < 1 ? 1 : online > MOST_CORES ? MOST_CORES : (int)online;
+}
+
+static void add_model(struct text *out, const char *info, const char *machine) {
+    static const char *const names[] = {"model name", "Hardware", "cpu model"};
+    char line[LINE_BYTES];
+    if (read_file(line, sizeof line, "/proc/device-tree/model") && *line) {
+        add_text(out, "model", line);
+        return;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *from = info;
+        if (next_value(&from, names[i], line, sizeof line) && *line) {
+            add_text(out, "model", line);
+            return;
+        }
+    }
+    add_text(out, "model", machine);
+}
+
+static int compare_words(const void *one, const void *other) {
+    return strcmp(*(const char *const *)one, *(const char *const *)other);
+}
+
+/* Of x86's hundreds of flags those that inference kernels choose by. */
+static bool matters(const char *feature, bool x86) {
+    static const char *const wanted[] = {"sse4", "ssse3", "avx", "fma", "f16c", "amx"};
+    bool found = !x86;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && !found; i++) {
+        found = strncmp(feature, wanted[i], strlen(wanted[i])) == 0;
+    }
+    return found;
+}
+
+static void add_instruction_set(struct text *out, const char *info, bool x86) {
+    char line[LINE_BYTES] = "", *words[LINE_BYTES / 2], *rest = line;
+    size_t count = 0;
+    const char *from = info;
+    if (!next_value(&from, "flags", line, sizeof line)) {
+        from = info;
+        next_value(&from, "Features", line, sizeof line);
+    }
+    for (char *word; (word = strsep(&rest, " "));) {
+        if (*word && matters(word, x86)) words[count++] = word;
+    }
+    if (count) qsort(words, count, sizeof *words, compare_words);
+    text_name(out, "instruction_set");
+    text_add(out, "[");
+    for (size_t i = 0; i < count; i++) {
+        text_comma(out);
+        text_string(out, words[i]);
+    }
+    text_add(out, "]");
+}
+
+static void add_core(struct text *out, int core) {
+    static const char *const files[][2] = {
+        {"min_khz", "cpufreq/cpuinfo_min_freq"}, {"max_khz", "cpufreq/cpuinfo_max_freq"}, {"capacity", "cpu_capacity"}};
+    text_comma(out);
+    text_add(out, "{\"index\":%d", core);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        int64_t value;
+        if (read_integer(&value, "%s/devices/system/cpu/cpu%d/%s", sysfs(), core, files[i][1])) {
+            text_add(out, ",\"%s\":%" PRId64, files[i][0], value);
+        }
+    }
+    text_add(out, "}");
+}
+
+static void add_memory(struct text *out, const char *name, const char *line_name) {
+    char info[LINE_BYTES], line[64];
+    const char *from = info;
+    if (!read_file(info, sizeof info, "/proc/meminfo") || !next_value(&from, line_name, line, sizeof line)) return;
+    text_name(out, name);
+    text_add(out, "%lld", strtoll(line, NULL, 10) * 1024);
+}
+
+static void add_os(struct text *out, const struct utsname *name) {
+    char release[LINE_BYTES], plain[2 * sizeof name->release];
+    const char *found = read_file(release, sizeof release, "/etc/os-release") ? strstr(release, "PRETTY_NAME=") : NULL;
+    if (!found) {
+        snprintf(plain, sizeof plain, "%s %s", name->sysname, name->release);
+        add_text(out, "os", plain);
+        return;
+    }
+    char *value = release + (found - release) + strlen("PRETTY_NAME=");
+    value += *value == '"';
+    value[strcspn(value, "\"\n")] = 0;
+    add_text(out, "os", value);
+}
+
+void write_facts(struct text *out) {
+    struct utsname name;
+    char line[256], *info = cpuinfo();
+    uname(&name);
+    text_add(out, "{");
+    add_model(out, info ? info : "", name.machine);
+    add_text(out, "architecture", name.machine);
+    add_instruction_set(out, info ? info : "", strcmp(name.machine, "x86_64") == 0);
+    text_name(out, "cores");
+    text_add(out, "[");
+    for (int core = 0; core < core_count(); core++) add_core(out, core);
+    text_add(out, "]");
+    add_memory(out, "memory_bytes", "MemTotal");
+    add_os(out, &name);
+    add_text(out, "kernel", name.release);
+    snprintf(line, sizeof line, "glibc %s", gnu_get_libc_version());
+    add_text(out, "libc", line);
+    add_text(out, "hostname", name.nodename);
+    add_governor(out);
+    if (read_file(line, sizeof line, "/proc/sys/kernel/random/boot_id")) add_text(out, "boot_id", line);
+    text_add(out, "}");
+    free(info);
+}
+
+/* Seconds of a clock. */
+static double seconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void add_disk(struct text *out, const char *models) {
+    struct statvfs disk;
+    if (statvfs(models, &disk) != 0) return;
+    text_name(out, "free_disk_bytes");
+    text_add(out, "%llu", (unsigned long long)disk.f_bavail * disk.f_frsize);
+}
+
+void write_conditions(struct text *out, const char *models) {
+    int64_t cores[MOST_CORES];
+    struct sysinfo info = {0};
+    char *processors = cpuinfo();
+    sysinfo(&info); /* Android keeps /proc/loadavg to itself */
+    text_add(out, "{");
+    add_frequencies(out, core_count(), processors ? processors : "");
+    add_thermal_zones(out);
+    text_name(out, "load1");
+    text_add(out, "%.2f", (double)info.loads[0] / (1 << SI_LOAD_SHIFT));
+    add_memory(out, "free_memory_bytes", "MemAvailable");
+    add_disk(out, models);
+    add_governor(out);
+    text_integers(out, "affinity", cores, get_affinity(cores));
+    text_name(out, "monotonic_s");
+    text_add(out, "%.9f", seconds(CLOCK_MONOTONIC));
+    text_name(out, "unix_s");
+    text_add(out, "%.6f}", seconds(CLOCK_REALTIME));
+    free(processors);
+}
+
+size_t get_affinity(int64_t cores[MOST_CORES]) {
+    cpu_set_t allowed;
+    size_t count = 0;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    for (size_t core = 0; core < MOST_CORES; core++) {
+        if (CPU_ISSET(core, &allowed)) cores[count++] = (int64_t)core;
+    }
+    return count;
+}
+
+void set_affinity(const int64_t *cores, size_t count) {
+    cpu_set_t wanted;
+    CPU_ZERO(&wanted);
+    for (size_t i = 0; i < count; i++) {
+        if (cores[i] < MOST_CORES) CPU_SET((size_t)cores[i], &wanted);
+    }
+    sched_setaffinity(0, sizeof wanted, &wanted);
+}

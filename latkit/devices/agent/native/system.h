@@ -1,0 +1,23 @@
+/* The system: what the device is, and what surrounds a visit; see `probe` and `conditions` in docs/agent-protocol.md. */
+#ifndef LATKIT_SYSTEM_H
+#define LATKIT_SYSTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text.h"
+
+enum { MOST_CORES = 1024 };
+
+/* Write the facts, or the conditions, as a JSON object. `models`: the folder whose disk is meant. */
+void write_facts(struct text *out);
+void write_conditions(struct text *out, const char *models);
+
+/* The cores that this thread may run on, in order; how many there are. */
+size_t get_affinity(int64_t cores[MOST_CORES]);
+
+/* Let this thread, and those that it makes from now on, run on these cores only. What was granted is to be read back. */
+void set_affinity(const int64_t *cores, size_t count);
+
+#endif

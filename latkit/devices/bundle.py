@@ -1,0 +1,179 @@
+"""The bundle: agent, loader, C library and runtimes as one archive for a device without Python.
+
+It is put together on the host from what a Debian package and PyPI publish, the same bytes every time, and kept in the
+user's cache. Nothing of the device itself is needed but its kernel.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit.devices.agent import NATIVE_SOURCES
+from latkit.devices.toolchain import LOADERS, Toolchain
+from latkit.devices.transports.base import sha256_of
+from latkit.devices.wheels import Interpreter, download
+from latkit.errors import BundleError
+from latkit.ops import digest
+
+AGENT = "latkit-agent"
+"""Name of the program in the bundle; `lib/` beside it holds the rest."""
+PINS_FILE = NATIVE_SOURCES / "pins.toml"
+WHEEL_GLIBC = (2, 36)
+"""What the bundle's own C library is at least, so that wheels for it may be taken."""
+
+
+class Pin(BaseModel):
+    """A runtime's library in a published wheel."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    package: str
+    version: str
+    python: str
+    """Version of the Python that the wheel is for; the library does not depend on it."""
+    library: str
+    """Its path in the wheel."""
+    place: str
+    """Its path in the bundle."""
+    wheel_sha256: dict[str, str]
+    """By architecture."""
+
+
+class Bundle(BaseModel):
+    """An archive in the cache, as the JSON file beside it describes it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    format: Literal["latkit-bundle-1"] = "latkit-bundle-1"
+    architecture: str
+    runtimes: dict[str, str]
+    """Version of each runtime in it."""
+    file: str
+    """The archive's name: a gzipped tar file."""
+    bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    files: dict[str, str]
+    """SHA-256 of each file in it, by path."""
+
+    @property
+    def loader(self) -> str:
+        """Path in the bundle of what starts the agent: the device may have no such file of its own."""
+        return f"lib/{LOADERS[self.architecture]}"
+
+
+def pins() -> dict[str, Pin]:
+    """What a bundle takes from PyPI, by runtime."""
+    return {name: Pin.model_validate(table) for name, table in tomllib.loads(PINS_FILE.read_text()).items()}
+
+
+def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """`bundles` in the folder that LATKIT_CACHE names, or in `~/.cache/latkit`."""
+    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "bundles"
+
+
+def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | None = None) -> tuple[Bundle, Path]:
+    """The bundle for a processor, with those runtimes (all by default), and where its archive is; built if need be.
+
+    Raises UsageError for an unknown processor, BundleError where a compiler or a wheel is missing, or where the
+    archive in the cache is not what was built.
+    """
+    wanted = {name: pin for name, pin in pins().items() if not runtimes or name in runtimes}
+    folder = folder or default_folder()
+    toolchain = Toolchain.find(architecture)
+    libraries = toolchain.libraries()
+    key = _key(toolchain, libraries, wanted)
+    record = folder / f"{architecture}-{key[:12]}.json"
+    if not record.is_file():
+        _build(toolchain, libraries, wanted, record)
+    return read_bundle(record)
+
+
+def read_bundle(record: Path) -> tuple[Bundle, Path]:
+    """A bundle by its JSON file, and where its archive is. Raises BundleError unless it is what was built."""
+    remedy = f"remove {record} and build it anew: latkit agent build"
+    try:
+        bundle = Bundle.model_validate_json(record.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BundleError(f"expected {record} to describe a bundle, but found: {error}; {remedy}") from error
+    archive = record.with_name(bundle.file)
+    found = sha256_of(archive) if archive.is_file() else "no file"
+    if found != bundle.sha256:
+        raise BundleError(f"expected {archive} with the SHA-256 {bundle.sha256}, but found {found}; {remedy}")
+    return bundle, archive
+
+
+def _key(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin]) -> str:
+    """Hash of all that a bundle is made of."""
+    sources = {path.name: sha256_of(path) for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))}
+    parts = {name: sha256_of(path) for name, path in libraries.items()}
+    compiler = sha256_of(Path(toolchain.compiler))
+    return digest([toolchain.architecture, compiler, sources, parts, {n: p.model_dump() for n, p in wanted.items()}])
+
+
+def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path) -> None:
+    """Put a bundle together, and write it and its record, the record last."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=record.parent) as temporary:
+        files = {f"lib/{name}": path.read_bytes() for name, path in libraries.items()}
+        files |= _runtimes(toolchain.architecture, wanted, Path(temporary))
+        toolchain.compile(Path(temporary, AGENT), {"LITERT_VERSION": pins()["tflite"].version})
+        files[AGENT] = Path(temporary, AGENT).read_bytes()
+        archive = Path(temporary, "archive")
+        archive.write_bytes(packed(files))
+        bundle = Bundle(
+            architecture=toolchain.architecture,
+            runtimes={name: f"{pin.package} {pin.version}" for name, pin in wanted.items()},
+            file=record.with_suffix(".tar.gz").name,
+            bytes=archive.stat().st_size,
+            sha256=sha256_of(archive),
+            files={name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+        )
+        archive.replace(record.with_name(bundle.file))
+        part = Path(temporary, "record")
+        part.write_text(bundle.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.replace(record)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Files as a gzipped tar file of programs: the same bytes for the same files, whoever packs them and when."""
+    out = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=out, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def _runtimes(architecture: str, wanted: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
+    """The runtimes' libraries from their wheels, by place in the bundle. pip refuses a wheel of another hash."""
+    lines = [f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in wanted.values()]
+    requirements, wheels = folder / "requirements.txt", folder / "wheels"
+    requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    versions = {tuple(map(int, pin.python.split("."))) for pin in wanted.values()}
+    assert len(versions) == 1, "pip downloads for one Python at a time"
+    major, minor = versions.pop()
+    interpreter = Interpreter(path="", version=(major, minor), machine=architecture, glibc=WHEEL_GLIBC)
+    said = download(interpreter, ["--no-deps", "--require-hashes", "--requirement", str(requirements)], wheels)
+    if said:
+        raise BundleError(f"could not fetch the pinned wheels for {architecture}: {said}")
+    return {pin.place: _member(wheels, pin) for pin in wanted.values()}
+
+
+def _member(wheels: Path, pin: Pin) -> bytes:
+    name = pin.package.replace("-", "_")
+    with zipfile.ZipFile(next(wheels.glob(f"{name}-{pin.version}-*.whl"))) as wheel:
+        return wheel.read(pin.library)
