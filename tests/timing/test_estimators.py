@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
-from latkit.timing import ESTIMATORS, Measurement, Setup, TimingPlan, Visit, estimate, reference_seconds
+from latkit.timing import (
+    ESTIMATORS,
+    Measurement,
+    Setup,
+    TimingPlan,
+    Visit,
+    estimate,
+    is_settled,
+    reference_seconds,
+)
 from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit
 
 
@@ -21,7 +30,7 @@ def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
     assert found.high_s == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("name", ["floor", "ratio"])
+@pytest.mark.parametrize("name", ["matched", "floor", "paired", "ratio"])
 @given(slower=st.floats(0.5, 3))
 def test_a_device_that_slows_down_as_a_whole_changes_no_ratio(name: str, slower: float) -> None:
     slowed = measurement(*(make_visit([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))
@@ -46,6 +55,47 @@ def test_the_floor_of_a_single_thread_leaves_out_the_time_it_waited() -> None:
 def test_one_cpu_time_that_falls_short_of_all_others_is_no_floor() -> None:
     wrong = replace(make_visit([5_000_000] * 4), cpu_ns=(1_000_000, 4_000_000, 4_000_000, 4_000_000))
     assert estimate(measurement(wrong), 0.001, "floor").seconds == pytest.approx(0.004)
+
+
+def turns(subject_ns: list[int], reference_ns: list[int]) -> Visit:
+    """A visit of as many turns as there are runs of the subject, each after two runs of the reference."""
+    reference = tuple(ns for ns in reference_ns for _ in range(2))
+    return replace(
+        make_visit(subject_ns),
+        reference_wall_ns=reference,
+        reference_cpu_ns=reference,
+        conditions={"turn": {"subject_runs": 1, "reference_runs": 2}},
+    )
+
+
+def test_a_pair_sets_a_run_beside_the_reference_runs_around_it() -> None:
+    slow_in_the_middle = turns([40_000_000, 80_000_000, 60_000_000], [1_000_000, 1_000_000, 3_000_000])
+    # around the runs: (1 + 1) / 2, (1 + 3) / 2 and 3 ms; so they take 40, 40 and 20 references
+    assert estimate(measurement(slow_in_the_middle), 0.001, "paired").seconds == pytest.approx(0.040)
+
+
+def test_short_runs_are_matched_by_their_floor_and_long_runs_by_their_pairs() -> None:
+    for longer, name in [(1, "floor"), (100, "paired")]:
+        runs = [ns * longer * 10_000 for ns in (40, 60, 60)]
+        visits = measurement(turns(runs, [1_000_000] * 3), turns(runs, [1_000_000] * 3))
+        matched = estimate(visits, 0.001, "matched").seconds
+        assert matched == pytest.approx(estimate(visits, 0.001, name).seconds, rel=1e-3)
+
+
+def test_a_long_subject_is_settled_when_its_ratios_agree_whatever_its_floors_do() -> None:
+    plan = replace(PLAN, visits=4)
+    agreeing = [turns([ms * 10_000_000] * 2, [ms * 1_000_000] * 2) for ms in (1, 2, 3, 4)]
+    disagreeing = [turns([ms * 10_000_000] * 2, [1_000_000] * 2) for ms in (1, 2, 3, 4)]
+    assert is_settled(agreeing, plan, 0.001, alone=True)
+    assert not is_settled(disagreeing, plan, 0.001, alone=True)
+    assert not is_settled(agreeing[:3], plan, 0.001, alone=True)
+
+
+def test_a_short_subject_is_settled_when_its_floors_agree_on_a_quiet_device() -> None:
+    visits = [make_visit([100_000] * 3)] * 3
+    assert is_settled(visits, PLAN, quiet_reference_s=0.001, alone=True)
+    assert not is_settled(visits, PLAN, quiet_reference_s=0.0009, alone=True)
+    assert not is_settled([*visits[:1], make_visit([110_000] * 3)], PLAN, quiet_reference_s=0.001, alone=True)
 
 
 def test_preempted_runs_are_set_aside_unless_all_were() -> None:
