@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.devices.phone.fixtures import adb_server_here, adbd_here, configuration, served_here  # noqa: F401
+from tests.devices.phone.fixtures import (  # noqa: F401
+    adb_server_here,
+    adbd_here,
+    configuration,
+    phone,
+    phone_of_packages,
+    served_here,
+)
 
 SSHD = Path("/usr/sbin/sshd")
 

@@ -9,6 +9,10 @@ command -v ssh-keygen >/dev/null || wanted="$wanted openssh-client"
 command -v ip >/dev/null || wanted="$wanted iproute2"
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v chromedriver >/dev/null || wanted="$wanted chromium-driver"
+command -v gcc >/dev/null || wanted="$wanted gcc libc6-dev"
+command -v aarch64-linux-gnu-gcc >/dev/null || wanted="$wanted gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+command -v qemu-aarch64-static >/dev/null || wanted="$wanted qemu-user-static"
+command -v update-binfmts >/dev/null || wanted="$wanted binfmt-support"
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

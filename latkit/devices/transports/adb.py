@@ -91,7 +91,7 @@ class AdbTransport(Transport):
             return
         script = f"kill -9 -{process.pid}; kill -9 {process.pid}; rm -f {shlex.join(process.files)}"
         with contextlib.suppress(DeviceError):
-            channel = self._adbd.open(f"exec:{script}")
+            channel = self._adbd.open(f"{'shell,v2,raw' if self._shell_v2 else 'exec'}:{script}")
             deadline = time.monotonic() + KILL_S
             while channel.receive(SLICE_S) is not None and time.monotonic() < deadline:
                 continue

@@ -32,12 +32,9 @@ class Daemon:
 
 
 @contextmanager
-def adbd(
-    folder: Path, within: Sequence[str] = (), place: str = "", environment: dict[str, str] | None = None
-) -> Iterator[Daemon]:
-    """Run adbd, by `within` if it is to run in a root of its own, in which its files lie at `place`. Raises Missing."""
-    files = unpacked("amd64", "adbd")
-    shim = loopback(folder)
+def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[Daemon]:
+    """Run adbd, by `within` if it is to run in a root of its own, where its files lie at `place`. Raises Missing."""
+    files, shim = unpacked("amd64", "adbd"), loopback(folder)
     libraries, port = f"{place or files}/usr/lib/x86_64-linux-gnu", free_port()
     command = [
         *within,
@@ -45,14 +42,14 @@ def adbd(
         "--library-path",
         f"{libraries}:{libraries}/android",
         "--preload",
-        f"{place}/loopback.so" if place else str(shim),
+        f"/{shim.name}" if place else str(shim),
         f"{place or files}/usr/lib/android-sdk/platform-tools/adbd",
     ]
     log = folder / "adbd.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,
-            env={**(environment or dict(os.environ)), "ADBD_PORT": str(port)},
+            env={**os.environ, "ADBD_PORT": str(port)},
             stdout=file,
             stderr=file,
             stdin=subprocess.DEVNULL,

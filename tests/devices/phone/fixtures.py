@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.devices.phone.adbd import Daemon, adbd
+from tests.devices.phone.emulated import Phone, running_phone
 from tests.devices.phone.packages import Missing
 from tests.devices.phone.server import adb, adb_server
 
@@ -44,3 +45,20 @@ def served_here(adbd_here: Daemon, adb_server_here: None) -> str:
     said = adb("connect", adbd_here.address)
     assert b"connected to" in said.stdout, said
     return adbd_here.address
+
+
+@pytest.fixture(scope="session")
+def phone_of_packages(tmp_path_factory: pytest.TempPathFactory, configuration: Path) -> Iterator[Phone]:
+    """The phone, for whoever leaves it as it was."""
+    try:
+        with running_phone(tmp_path_factory.mktemp("phone")) as found:
+            yield found
+    except Missing as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def phone(phone_of_packages: Phone) -> Iterator[Phone]:
+    """The phone, put back into its usual state afterwards."""
+    yield phone_of_packages
+    phone_of_packages.reset()
