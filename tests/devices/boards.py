@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from latkit.devices.session import BOOT_ID_FILE
 from tests.conftest import SSHD, Sshd, wait_for
 
 NETWORK = "198.18.77"
@@ -17,13 +18,27 @@ NETWORK = "198.18.77"
 
 
 class Board:
-    """An sshd of its own, started and killed at will. `config` knows it as `board`."""
+    """An sshd of its own, started and killed at will. `config` knows it as `board`.
 
-    def __init__(self, sshd: Sshd, folder: Path, port: int, address: str, namespace: str | None = None) -> None:
+    `boot`: a file whose content stands there for the kernel's boot id; another content, and the board was booted.
+    """
+
+    def __init__(
+        self,
+        sshd: Sshd,
+        folder: Path,
+        port: int,
+        address: str,
+        namespace: str | None = None,
+        boot: Path | None = None,
+    ) -> None:
         self.config = folder / "ssh_config"
         self._port, self._address = port, address
         self._folder = folder
         self._within = ["ip", "netns", "exec", namespace] if namespace else []
+        if boot is not None:
+            mount = f'mount --bind "$0" {BOOT_ID_FILE} && exec "$@"'
+            self._within += ["unshare", "--mount", "sh", "-c", mount, str(boot)]
         self._process: subprocess.Popen[bytes] | None = None
         text = (sshd.folder / "sshd_config").read_text()
         (folder / "sshd_config").write_text(text.replace(f"127.0.0.1:{sshd.port}", f"{address}:{port}"))
@@ -38,6 +53,13 @@ class Board:
             command = [*self._within, str(SSHD), "-D", "-e", "-f", str(self._folder / "sshd_config")]
             self._process = subprocess.Popen(command, stderr=file, stdin=subprocess.DEVNULL)
         wait_for(self._port, self._process, log, self._address)
+
+    def drop(self) -> None:
+        """End every connection, and let the server be."""
+        if self._process is not None:
+            for pid in _servers_below(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, 9)
 
     def kill(self) -> None:
         """End the server and every connection; what runs on the board is left to notice."""

@@ -1,0 +1,153 @@
+"""A night on two boards, cut short: collected unattended, with faults injected at random, and every visit counted.
+
+    python -m benchmarks.endurance [--minutes 30] [--seed 0] [--folder DIR] [--json]
+
+Two boards stand on this machine, each an sshd of its own with its own disk and boot id: one on loopback, the other in a
+network namespace behind a cable. On each a command collects and collects; whatever ends it, it is started again, as a
+user would. Each board suffers faults drawn by a seeded generator, the next once the last was overcome. The collecting
+process notes every visit that its store has committed in a journal; at the end journal and store are compared: nothing
+may be lost, nothing may be there twice. Needs root, sshd, ip, mount and unshare. Ends with 1 where a count is off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.night import FAULTS, NightBoard, Suffered, night_board
+from latkit.cli.console import show_facts, show_table
+from latkit.workspace import Workspace
+from tests.conftest import Sshd, free_port, make_key, write_server
+from tests.devices.boards import cabled, small_disk
+
+BOARD_DISK_BYTES = 8 * 2**20
+HOST_DISK_BYTES = 512 * 2**20
+
+Row = dict[str, str | int | float | None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="Where everything is kept afterwards, workspaces apart.")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["LATKIT_LEASES"] = str(folder / "leases")
+        boards = two_boards(stack, folder)
+        endure(boards, 60 * given.minutes, given.seed)
+        rows, totals = by_kind(boards), {"minutes": given.minutes, "seed": given.seed, **count(boards)}
+        for board in boards:
+            (folder / f"{board.name}.endings").write_text("\n".join(board.endings) + "\n")
+            board.server.kill()
+    show_table("faults, and what became of each", rows)
+    show_facts("visits counted", totals)
+    if given.json:
+        print(json.dumps({**totals, "faults": rows}))
+    if totals["lost"] or totals["twice"] or totals["unexplained"] or totals["stuck"] or totals["agents_left"]:
+        sys.exit(1)
+
+
+def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
+    """One on loopback, one behind a cable; taken away with the stack."""
+    server = folder / "server"
+    shutil.rmtree(server, ignore_errors=True)
+    server.mkdir()
+    names = ("config", "known_hosts")
+    keys = make_key(server / "user_key"), make_key(server / "host_key")
+    sshd = Sshd(free_port(), server, *(server / name for name in names), *keys, server / "log")
+    write_server(sshd)
+    boards = []
+    for name, cable in (("loopback", None), ("cabled", stack.enter_context(cabled()))):
+        place = folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        disks = tuple(
+            stack.enter_context(small_disk(place / disk, size))
+            for disk, size in (("disk", BOARD_DISK_BYTES), ("workspace", HOST_DISK_BYTES))
+        )
+        board = night_board(name, sshd, place, (disks[0], disks[1]), free_port(), cable)
+        stack.callback(board.server.kill)
+        board.begin()
+        boards.append(board)
+    return boards
+
+
+def endure(boards: list[NightBoard], seconds: float, seed: int) -> None:
+    """Collect on both boards for so long, while both suffer."""
+    ended, end_s = threading.Event(), time.monotonic() + seconds
+    collecting = [threading.Thread(target=board.collect_until, args=(ended,)) for board in boards]
+    suffering = [
+        threading.Thread(target=board.suffer_until, args=(end_s, random.Random(f"{seed}/{board.name}")))
+        for board in boards
+    ]
+    for thread in [*collecting, *suffering]:
+        thread.start()
+    for thread in suffering:
+        thread.join()
+    ended.wait(max(end_s - time.monotonic(), 0))
+    ended.set()
+    for thread in collecting:
+        thread.join()
+    time.sleep(2)  # for the last agents to notice
+
+
+def by_kind(boards: list[NightBoard]) -> list[Row]:
+    """How often each fault came, what followed, and the seconds until visits were committed again."""
+    rows: list[Row] = []
+    for kind in FAULTS:
+        found: list[Suffered] = [one for board in boards for one in board.suffered if one.kind == kind]
+        outcomes = Counter(one.outcome for one in found)
+        rows.append(
+            {
+                "fault": kind,
+                "injected": len(found),
+                "outcome": ", ".join(f"{outcome} {times}" for outcome, times in outcomes.most_common()),
+                "mean_s": sum(one.seconds for one in found) / len(found) if found else None,
+                "longest_s": max((one.seconds for one in found), default=None),
+            }
+        )
+    return rows
+
+
+def count(boards: list[NightBoard]) -> Row:
+    """Visits in the journals and in the stores, and whatever does not fit."""
+    totals: Counter[str] = Counter()
+    for board in boards:
+        noted = Counter(board.journal.read_text().splitlines())
+        with Workspace(board.host_disk).store(board.target) as store:
+            kept = Counter(
+                f"{one.subject.key} {visit.started_at!r}" for one in store.measurements() for visit in one.visits
+            )
+        unnoted = sum((kept - noted).values())
+        totals["committed"] += sum(noted.values())
+        totals["stored"] += sum(kept.values())
+        totals["lost"] += sum((noted - kept).values())
+        totals["twice"] += sum(times - 1 for times in kept.values())
+        # a process may be killed when it has committed a visit, and not yet noted that
+        totals["unnoted"] += unnoted
+        totals["unexplained"] += max(unnoted - len(board.endings) - 1, 0)
+        totals["faults"] += len(board.suffered)
+        totals["stuck"] += sum(one.outcome == "STUCK" for one in board.suffered)
+        totals["commands_started_again"] += len(board.endings)
+        totals["doctor_asked"] += board.doctored
+        totals["agents_left"] += len(board.agents())
+    lost_s = sum(one.seconds for board in boards for one in board.suffered)
+    return {**totals, "seconds_lost": lost_s, "seconds_lost_per_fault": lost_s / max(totals["faults"], 1)}
+
+
+if __name__ == "__main__":
+    main()
