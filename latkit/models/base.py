@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import ClassVar, Self
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.models.calibration import Calibration, fit_calibration
+from latkit.models.intervals import around
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Setup, estimate, reference_seconds
@@ -90,7 +92,7 @@ class LatencyModel(ABC):
         seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
-            return Estimate(seconds, seconds * max(0.0, 1 - half_width), seconds * (1 + half_width))
+            return around(seconds, math.log1p(half_width))
         # Nothing is known of how sums of ops err here: the ops' own intervals, as if they all erred alike.
         low_s = self.calibration_.seconds(sum(op.low_s for op in ops))
         return Estimate(seconds, low_s, self.calibration_.seconds(sum(op.high_s for op in ops)))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from latkit.errors import NotMeasured
 from latkit.models.base import LatencyModel
 from latkit.models.features import features, roofline
+from latkit.models.intervals import around
 from latkit.models.lookup import not_measured
 from latkit.models.trees import FEWEST, KindModel, fit_kind
 from latkit.ops import Op
@@ -47,8 +48,7 @@ class XGBoostModel(LatencyModel):
         if op not in self.predicted_:
             model = self.kinds_[op.kind]
             seconds = float(model.seconds(*numbers([op]))[0])
-            error = float(np.quantile(np.abs(np.expm1(model.errors)), 0.9))
-            self.predicted_[op] = Estimate(seconds, seconds * max(0.0, 1 - error), seconds * (1 + error))
+            self.predicted_[op] = around(seconds, model.log_half_width)
         return self.predicted_[op]
 
 

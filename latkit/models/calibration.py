@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,13 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from latkit.models.intervals import CONFIDENCE, FEWEST_ERRORS, half_width
+
 Floats = NDArray[np.float64]
 
-CONFIDENCE = 0.9
-"""Intervals are meant to hold this share of the measured latencies."""
+CURVE = (0, 1, 2, 5, 10, 20, 50)
+"""Numbers of networks for which it is told how well a calibration on so many predicts others."""
 
-FEWEST_NETWORKS = 3
-"""With fewer networks there is no telling how far a prediction is off."""
+DRAWS = 200
+"""How often so many networks are drawn from those measured; seeded, so that the same networks give the same curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a calibration on so many networks is worth, judged on measured networks that it was not fitted on."""
+
+    networks: int
+    mean_error: float
+    """Mean relative error."""
+    within_5: float
+    """Share predicted within 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +38,17 @@ class Calibration:
 
     Ops measured alone find their data in the cache and are not fused with their neighbours; `scale` holds what that
     changes. `relative_error` is the standard deviation of the relative error on networks left out of the fit;
-    None where fewer than three networks were measured.
+    None where fewer than three networks were measured. docs/models.md tells what richer forms were tried.
     """
 
     base_s: float
     scale: float = 1.0
     relative_error: float | None = None
     networks: int = 0
+    errors: tuple[float, ...] = ()
+    """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
+    curve: tuple[CurvePoint, ...] = ()
+    """How many networks are worth measuring."""
 
     def seconds(self, op_sum_s: float) -> float:
         """Latency of a network whose ops sum to `op_sum_s`, in seconds."""
@@ -39,10 +57,10 @@ class Calibration:
     @property
     def relative_half_width(self) -> float | None:
         """Half the width of a network's 90 % interval, relative to its latency; None where that is not known."""
-        if self.relative_error is None:
-            return None
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1)
-        return float(quantile * self.relative_error * np.sqrt(1 + 1 / self.networks))
+        if self.errors or self.relative_error is None:
+            width = half_width(self.errors)
+            return None if width is None else math.expm1(width)
+        return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
 
 def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fixed_s: float) -> Calibration:
@@ -56,8 +74,23 @@ def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fix
         return Calibration(fixed_s)
     scales = (measured - fixed_s) / sums
     scale = float(np.median(scales))
-    if len(sums) < FEWEST_NETWORKS:
-        return Calibration(fixed_s, scale, None, len(sums))
+    curve = _curve(sums, measured, fixed_s)
+    if len(sums) < FEWEST_ERRORS:
+        return Calibration(fixed_s, scale, None, len(sums), (), curve)
     left_out = np.array([np.median(np.delete(scales, index)) for index in range(len(sums))])
-    errors = (fixed_s + left_out * sums) / measured - 1
-    return Calibration(fixed_s, scale, float(np.sqrt(np.mean(errors**2))), len(sums))
+    errors = np.log((fixed_s + left_out * sums) / measured)
+    spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
+    return Calibration(fixed_s, scale, spread, len(sums), tuple(errors.tolist()), curve)
+
+
+def _curve(sums: Floats, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:
+    """Networks drawn again and again to calibrate on, all others to judge by; at least one of them."""
+    rng = np.random.default_rng(0)
+    points = []
+    for count in (count for count in CURVE if count < len(sums)):
+        orders = np.argsort(rng.random((DRAWS, len(sums))), axis=1)
+        fitted, judged = orders[:, :count], orders[:, count:]
+        scales = np.median((measured[fitted] - fixed_s) / sums[fitted], axis=1) if count else np.ones(DRAWS)
+        errors = np.abs((fixed_s + scales[:, None] * sums[judged]) / measured[judged] - 1)
+        points.append(CurvePoint(count, float(errors.mean()), float((errors <= 0.05).mean())))
+    return tuple(points)

@@ -40,6 +40,19 @@ def work(op: Op) -> Work:
     return Work(op.macs - depthwise, depthwise, inputs + outputs, op.parameters)
 
 
+def activation_peak(op: Op) -> int:
+    """Most numbers that the op's activations hold at one time, input and output among them, each part run in turn."""
+    inputs, outputs = math.prod(op.input_shape), math.prod(op.output_shape)
+    if op.kind != "mbconv":
+        return inputs + outputs
+    hidden = op.input_shape[0] * op.integer("expansion")
+    expanded, reduced = inputs * op.integer("expansion"), outputs // op.integer("out_channels") * hidden
+    if op["expansion"] == 1:
+        return inputs + reduced + outputs if op["residual"] else max(inputs + reduced, reduced + outputs)
+    kept = inputs if op["residual"] else 0
+    return max(inputs + expanded, kept + expanded + reduced, kept + reduced + outputs)
+
+
 def roofline(op: Op) -> Floats:
     """Terms of the physical baseline, shape (5,): a latency is a non-negative sum of them."""
     amount = work(op)

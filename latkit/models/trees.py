@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.model_selection import KFold
 
+from latkit.models.intervals import half_width
+
 Floats = NDArray[np.float64]
 
 FEWEST = 12
@@ -41,6 +43,13 @@ class KindModel:
         """Predicted seconds, shape (n,), of roofline terms of shape (n, terms) and features of shape (n, features)."""
         correction = self.booster.predict(xgboost.DMatrix(features))
         return _baseline_seconds(self.baseline, terms) * np.exp(correction.astype(np.float64))
+
+    @property
+    def log_half_width(self) -> float:
+        """Half the width of a prediction's 90 % interval, in the logarithm."""
+        known = half_width(self.errors)
+        assert known is not None, f"fitted on at least {FEWEST}"
+        return known
 
     def importance(self) -> Floats:
         """How much each feature decides: the gain of all splits on it, shape (features,)."""

@@ -1,0 +1,7 @@
+"""Models and counts applied to a search space: tables of every candidate, as torch modules."""
+
+from latkit.tables.additive import AdditiveTable
+from latkit.tables.latency import LatencyTable
+from latkit.tables.quantities import PeakTable, Quantities, macs_table, parameters_table
+
+__all__ = ["AdditiveTable", "LatencyTable", "PeakTable", "Quantities", "macs_table", "parameters_table"]

@@ -1,0 +1,113 @@
+"""A quantity that adds up over layers, as a differentiable torch module of a search space."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from latkit.errors import UsageError
+from latkit.ops import Op
+from latkit.spaces import Architecture, Space
+from latkit.tables.groups import OUTSIDE, Groups
+
+
+class AdditiveTable(nn.Module):
+    """Expectation of an additive quantity under a distribution over architectures.
+
+    E[quantity] = base + sum over layers i of sum over candidates j of p[i, j] * values[i, j]
+
+    `values` has shape (choices, candidates), where layers with fewer candidates are padded; `mask` is true where a
+    candidate stands. `base` holds what every architecture has. A table does not change once it is made.
+    """
+
+    values: Tensor
+    mask: Tensor
+    base: Tensor
+
+    def __init__(self, space_name: str, space_key: str, rows: Sequence[Sequence[float]], base: float) -> None:
+        """A table from plain numbers: one row per choice, one number per candidate."""
+        super().__init__()
+        if not math.isfinite(base) or not all(math.isfinite(value) for row in rows for value in row):
+            raise UsageError(f"expected a finite number for every candidate of space {space_name}")
+        self.space_name = space_name
+        self.space_key = space_key
+        width = max(len(row) for row in rows)
+        padded = [[*row, *[0.0] * (width - len(row))] for row in rows]
+        standing = [[index < len(row) for index in range(width)] for row in rows]
+        self.register_buffer("values", torch.tensor(padded, dtype=torch.float64))
+        self.register_buffer("mask", torch.tensor(standing))
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
+        self._rows = [list(map(float, row)) for row in rows]
+        self._base = float(base)
+        self._groups = Groups.of(self._rows)
+
+    def forward(self, probabilities: Tensor) -> Tensor:
+        """Expected quantity, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
+
+        Entries where no candidate stands (`mask` is false) have no effect. Accumulated in double precision.
+        """
+        check_shape(probabilities, self.mask)
+        return self.base + (probabilities.to(self.values.dtype) * self.values).sum((-2, -1))
+
+    def lookup(self, architectures: Tensor) -> Tensor:
+        """The quantity, shape (...), of architectures as integers of shape (..., choices), one candidate's index each.
+
+        Some ten million architectures a second and processor core, the faster the smaller the integers (uint8).
+        Raises UsageError where an index names no candidate.
+        """
+        rows = architectures.detach().cpu().reshape(-1, len(self._rows)).numpy()
+        totals = torch.from_numpy(self._groups.totals(rows)) + self._base
+        return totals.reshape(architectures.shape[:-1]).to(self.values.device)
+
+    def total(self, architecture: Sequence[int]) -> float:
+        """The quantity of one architecture, in microseconds of time. Raises UsageError."""
+        if len(architecture) != len(self._rows) or min(architecture) < 0:
+            raise UsageError(OUTSIDE)
+        try:
+            return self._base + sum([row[index] for row, index in zip(self._rows, architecture, strict=True)])
+        except IndexError:
+            raise UsageError(OUTSIDE) from None
+
+    def one_hot(self, architecture: Architecture) -> Tensor:
+        """Probabilities of shape (choices, candidates) that put all weight on one architecture."""
+        return nn.functional.one_hot(torch.tensor(architecture), self.mask.shape[-1]).to(self.values.dtype)
+
+    def least(self) -> float:
+        """The least that any architecture has."""
+        return self._base + sum(map(min, self._rows))
+
+    def most(self) -> float:
+        """The most that any architecture has."""
+        return self._base + sum(map(max, self._rows))
+
+    def rows(self) -> list[list[float]]:
+        """One row per choice, one number per candidate, without padding."""
+        return [list(row) for row in self._rows]
+
+    def check_space(self, space: Space) -> None:
+        """Raise UsageError unless the table was made for this space."""
+        if space.key != self.space_key:
+            raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
+
+
+def check_shape(probabilities: Tensor, mask: Tensor) -> None:
+    """Raise UsageError unless probabilities have shape (..., choices, candidates)."""
+    if probabilities.shape[-2:] != mask.shape:
+        raise UsageError(
+            f"expected probabilities of shape (..., {', '.join(map(str, mask.shape))}), "
+            f"but got {tuple(probabilities.shape)}"
+        )
+
+
+def per_candidate(space: Space, value: Callable[[Op], float]) -> list[list[float]]:
+    """A number of every candidate of every choice; 0 for those that vanish."""
+    return [[0.0 if op.vanishes else value(op) for op in layer.candidates] for layer in space.choices]
+
+
+def fixed_ops(space: Space) -> list[Op]:
+    """The ops that every architecture of a space has."""
+    fixed = [layer.candidates[0] for layer in space.layers if not layer.is_choice]
+    return [op for op in fixed if not op.vanishes]
