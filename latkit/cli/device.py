@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -33,6 +32,10 @@ def add(
         str | None, typer.Option(metavar="FILE", help="SSH configuration in place of ~/.ssh/config.")
     ] = None,
     python: Annotated[str | None, typer.Option(help="Interpreter on the device that runs the agent.")] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(metavar="native|python", help="Which agent it runs. Default: python where there is Python."),
+    ] = None,
     agent_folder: Annotated[
         str | None, typer.Option(metavar="DIR", help="Absolute path on the device for the agent and its models.")
     ] = None,
@@ -47,9 +50,14 @@ def add(
     way: Way = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
     if adb is not None:
         way = Adb.parse(adb)
+    if agent not in (None, "native", "python") or (agent == "native" and python):
+        raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
     # This machine runs the agent as it runs latkit, with the runtimes that are installed beside it.
-    interpreter = python or (sys.executable if local else None)
-    device = add_device(devices_folder(context), name, way, python=interpreter, agent_folder=agent_folder)
+    interpreter = python or ("python3" if agent == "python" else None)
+    native = agent == "native"
+    device = add_device(
+        devices_folder(context), name, way, python=interpreter, native=native, agent_folder=agent_folder
+    )
     if as_json:
         emit_json(device.model_dump(mode="json"))
         return

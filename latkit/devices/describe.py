@@ -21,7 +21,7 @@ def describe(device: Device) -> dict[str, str]:
         "memory": f"{facts.memory_bytes / 2**30:.1f} GiB",
         "governor": facts.governor or "unknown",
         "system": f"{facts.os}, kernel {facts.kernel}",
-        "python": f"{facts.python_version} at {device.python}",
+        "agent": device.runs,
         "runtimes": ", ".join(device.runtimes.values()) or "none",
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latkit.devices.transports import Way
 from latkit.errors import BadFile, DeviceError
@@ -74,14 +74,27 @@ class Device(BaseModel):
     """Also the name of its file, without the suffix."""
     added_at: str
     """When it was added, as ISO 8601 in UTC."""
-    python: str = Field(min_length=1)
-    """The interpreter that the agent uses, on the device."""
+    agent: Literal["python", "native"] = "python"
+    """Which agent it runs."""
+    python: str | None = Field(default=None, min_length=1)
+    """The interpreter on the device that the Python agent uses; none for the native agent."""
     folder: str = Field(pattern="^/.*[^/]$")
     """The agent's folder on the device: the agent, models, and what `doctor --install` puts there."""
     runtimes: dict[str, str]
     """Version of each runtime that works on the device, such as `ai-edge-litert 2.3.0`."""
     transport: Way
     facts: Facts
+
+    @model_validator(mode="after")
+    def _has_what_its_agent_needs(self) -> Device:
+        if (self.agent == "python") != (self.python is not None):
+            raise ValueError("expected python with the Python agent, and only with it")
+        return self
+
+    @property
+    def runs(self) -> str:
+        """Its agent in words."""
+        return f"Python {self.facts.python_version} at {self.python}" if self.python else "native agent"
 
     @property
     def key(self) -> str:

@@ -55,7 +55,14 @@ def examine(device: Device, measured: Mapping[Target, Setup] | None = None) -> l
         try:
             checks.extend(_inside(device, transport, measured or {}))
         except DeviceError as error:
-            checks.append(Check("agent", False, str(error), f"see whether {device.python} starts on the device"))
+            checks.append(
+                Check(
+                    "agent",
+                    False,
+                    str(error),
+                    f"see whether {device.python or 'the native agent'} starts on the device",
+                )
+            )
         return checks
 
 
@@ -70,7 +77,7 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setu
     if not python.ok:
         return
     with launch(transport, device.name, device.folder, device.python) as link:
-        yield Check("agent", True, f"{device.folder}, on {device.python}")
+        yield Check("agent", True, f"{device.runs}, in {device.folder}")
         conditions = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
         yield from _clocks(link)
         yield _governor(conditions.get("governor"))
@@ -84,6 +91,8 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setu
 
 
 def _python(device: Device, transport: Transport) -> Check:
+    if device.python is None:
+        return Check("python", True, "not needed by the native agent")
     try:
         find_python(transport, device.python)
     except DeviceError as error:

@@ -12,7 +12,7 @@ from latkit.devices.registry import load_device, probe
 from latkit.devices.transports import Transport, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.devices.wheels import Interpreter, fetch
-from latkit.errors import DeviceError
+from latkit.errors import DeviceError, UsageError
 
 INSTALL_S = 1800.0
 """Unpacking torch onto an SD card takes long."""
@@ -24,6 +24,8 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
     Nothing is fetched by the device itself. Raises UsageError, DeviceError; then the file stays as it was.
     """
     device = load_device(folder, name)
+    if device.python is None:
+        raise UsageError(f"{name} runs the native agent, which brings its runtimes with it; nothing is to be installed")
     with connect(device.transport) as transport:
         interpreter = Interpreter.asked(transport, _base(transport, device))
         with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:

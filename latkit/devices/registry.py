@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latkit.devices.device import Device, facts_of
-from latkit.devices.launch import COMMAND_S, find_python, launch
+from latkit.devices.launch import COMMAND_S, choose_python, launch
 from latkit.devices.link import Answer, Link
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect
@@ -26,18 +26,27 @@ PROBE_S = 180.0
 
 
 def add_device(
-    folder: Path, name: str, way: Way, *, python: str | None = None, agent_folder: str | None = None
+    folder: Path,
+    name: str,
+    way: Way,
+    *,
+    python: str | None = None,
+    native: bool = False,
+    agent_folder: str | None = None,
 ) -> Device:
     """Probe a device and write its file. Nothing is written unless the probe succeeds.
 
     `python` names the interpreter on the device (by default the one that runs this for a local device, else `python3`
-    there); `agent_folder` is an absolute path on the device. Raises UsageError for a name that is taken, DeviceError.
+    there). A device without any gets the native agent, and so does one where `native` asks for it. `agent_folder` is an
+    absolute path on the device. Raises UsageError for a name that is taken, DeviceError, BundleError.
     """
     check_name(name, "a device's name")
     _check_free(folder, name)
     with connect(way) as transport:
         place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(way, Adb) else AGENT_FOLDER}"
-        device, _ = probe(transport, name, way, python, place)
+        named = python or (sys.executable if isinstance(way, Local) else None)
+        interpreter = None if native else choose_python(transport, named)
+        device, _ = probe(transport, name, way, interpreter, place)
     try:
         device.write(folder)
     except FileExistsError:
@@ -47,19 +56,18 @@ def add_device(
 
 def probe(transport: Transport, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
     """A device's record as its agent reads it there, and why each absent runtime is absent. Raises DeviceError."""
-    named = python or (sys.executable if isinstance(way, Local) else None)
-    interpreter = find_python(transport, named)
-    with launch(transport, name, folder, interpreter) as link:
-        return probe_with(link, name, way, interpreter, folder)
+    with launch(transport, name, folder, python) as link:
+        return probe_with(link, name, way, python, folder)
 
 
-def probe_with(link: Link, name: str, way: Way, python: str, folder: str) -> tuple[Device, dict[str, str]]:
+def probe_with(link: Link, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
     """Likewise, by an agent that runs."""
     answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
     try:
         device = Device(
             name=name,
             added_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            agent="python" if python else "native",
             python=python,
             folder=folder,
             runtimes=_runtimes(answer, "runtimes"),
@@ -112,7 +120,7 @@ def clear(transport: Transport, folder: str) -> None:
     listed = transport.run(["find", folder, "-maxdepth", "1", "-name", "agent-*.py", "-delete"], COMMAND_S)
     if listed.exit_status:
         return  # the folder is not there
-    ours = [f"{folder}/{part}" for part in ("models", "venv", "wheels")]
+    ours = [f"{folder}/{part}" for part in ("models", "native", "venv", "wheels")]
     transport.run(["rm", "-rf", "--", *ours], COMMAND_S).checked("removing latkit's files")
     transport.run(["rmdir", "--", folder], COMMAND_S)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latkit.devices.launch import COMMAND_S
+from latkit.devices.pip import download
 from latkit.devices.transports import Transport
 from latkit.errors import DeviceError, UsageError
 
-DOWNLOAD_S = 1800.0
 OLDEST_GLIBC = {"x86_64": 5, "i686": 5, "aarch64": 17, "armv7l": 17}
 """The second number of the oldest glibc that wheels are built against, by architecture (PEP 600)."""
 OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -95,7 +93,7 @@ def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> li
     said = ""
     for choice in range(max(len(REQUIREMENTS[name]) for name in runtimes)):
         wanted = sorted({package for name in runtimes for package in _requirements(name, choice)})
-        said = download(interpreter, ["pip", *wanted], folder)
+        said = download(["pip", *wanted], folder, interpreter.version, interpreter.platforms())
         if not said:
             return sorted(folder.glob("*.whl"))
     raise DeviceError(
@@ -108,22 +106,3 @@ def _requirements(runtime: str, choice: int) -> tuple[str, ...]:
     """The runtime's alternative of that number, or its last."""
     alternatives = REQUIREMENTS[runtime]
     return alternatives[min(choice, len(alternatives) - 1)]
-
-
-def download(interpreter: Interpreter, requirements: Sequence[str], folder: Path) -> str:
-    """Let pip download what its arguments `requirements` name; its last words if it fails, else nothing."""
-    major, minor = interpreter.version
-    options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
-    options += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
-    options += [f"--platform={tag}" for tag in interpreter.platforms()]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *options]
-    try:
-        done = subprocess.run(  # noqa: S603 - argv is a list
-            [*command, f"--dest={folder}", *requirements], capture_output=True, timeout=DOWNLOAD_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return f"pip download took longer than {DOWNLOAD_S:g} s"
-    if done.returncode == 0:
-        return ""
-    errors = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return errors[-1] if errors else f"pip download ended with status {done.returncode}"

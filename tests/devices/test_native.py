@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.agent import AGENT_FILE, NATIVE_SOURCES
 from latkit.devices.bundle import pins
 from latkit.devices.toolchain import Toolchain
 from latkit.devices.transports import Local, connect
