@@ -53,10 +53,9 @@ def add(
     if agent not in (None, "native", "python") or (agent == "native" and python):
         raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
     # This machine runs the agent as it runs latkit, with the runtimes that are installed beside it.
-    interpreter = python or ("python3" if agent == "python" else None)
-    native = agent == "native"
+    interpreter = python or ("python3" if agent == "python" and not local else None)
     device = add_device(
-        devices_folder(context), name, way, python=interpreter, native=native, agent_folder=agent_folder
+        devices_folder(context), name, way, python=interpreter, native=agent == "native", agent_folder=agent_folder
     )
     if as_json:
         emit_json(device.model_dump(mode="json"))

@@ -24,7 +24,7 @@ from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.pip import download
 from latkit.devices.toolchain import LOADERS, Toolchain
 from latkit.devices.transports.base import sha256_of
-from latkit.errors import BundleError
+from latkit.errors import BundleError, UsageError
 from latkit.ops import digest
 
 AGENT = "latkit-agent"
@@ -86,10 +86,14 @@ def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | None = None) -> tuple[Bundle, Path]:
     """The bundle for a processor, with those runtimes (all by default), and where its archive is; built if need be.
 
-    Raises UsageError for an unknown processor, BundleError where a compiler or a wheel is missing, or where the
+    Raises UsageError for an unknown processor or runtime, BundleError where a compiler or a wheel is missing, or where the
     archive in the cache is not what was built.
     """
-    wanted = {name: pin for name, pin in pins().items() if not runtimes or name in runtimes}
+    known = pins()
+    unknown = [name for name in runtimes if name not in known]
+    if unknown:
+        raise UsageError(f"expected runtimes of {', '.join(known)} for the native agent, but found {unknown[0]!r}")
+    wanted = {name: pin for name, pin in known.items() if not runtimes or name in runtimes}
     folder = folder or default_folder()
     toolchain = Toolchain.find(architecture)
     libraries = toolchain.libraries()
