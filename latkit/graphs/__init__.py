@@ -1,6 +1,23 @@
 """Graphs: foreign networks and their kernels, as records with no disk, no device and no torch."""
 
-from latkit.graphs.cutting import Cut, Edge, Kernel, Rule, candidates, cut
-from latkit.graphs.graph import Constant, Graph, Node, Tensor
+from latkit.graphs.builder import GraphBuilder
+from latkit.graphs.cutting import Candidate, Cut, Edge, Kernel, Rule, candidates, cut
+from latkit.graphs.families import networks
+from latkit.graphs.graph import Constant, Graph, Node, Tensor, node_macs
 
-__all__ = ["Constant", "Cut", "Edge", "Graph", "Kernel", "Node", "Rule", "Tensor", "candidates", "cut"]
+__all__ = [
+    "Candidate",
+    "Constant",
+    "Cut",
+    "Edge",
+    "Graph",
+    "GraphBuilder",
+    "Kernel",
+    "Node",
+    "Rule",
+    "Tensor",
+    "candidates",
+    "cut",
+    "networks",
+    "node_macs",
+]

@@ -33,6 +33,8 @@ class Edge:
     giver: int
     taker: int
     """Places of the kernels."""
+    value: int
+    """The tensor's number in the graph."""
     elements: int
     takers: int
     """How many kernels take the same tensor."""
@@ -149,7 +151,7 @@ class _Cutting:
         for root, takers in handed.items():
             giver = self.links.giver[root]
             for taker in takers:
-                yield Edge(kernel_of[giver], taker, tensors[root].elements, len(takers))
+                yield Edge(kernel_of[giver], taker, root, tensors[root].elements, len(takers))
 
     def _behind_views(self, number: int) -> int:
         """The value that is seen under other shapes as this one."""

@@ -52,7 +52,7 @@ class LatencyModel(ABC):
 
         All must be of one target and setup. Raises MeasurementConflict, NotMeasured, or UsageError.
         """
-        target, setup = _common_origin(measurements)
+        target, setup = common_origin(measurements)
         reference_s = reference_seconds(measurements)
         latencies = {m.subject: estimate(m, reference_s, estimator) for m in measurements}
         if FIXED_COST not in latencies:
@@ -112,7 +112,8 @@ def _without(latency: Estimate, fixed_s: float) -> Estimate:
     return Estimate(*(max(value - fixed_s, least) for value in (latency.seconds, latency.low_s, latency.high_s)))
 
 
-def _common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:
+def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:
+    """The target and setup of all the measurements. Raises NotMeasured, UsageError, or MeasurementConflict."""
     if not measurements:
         raise NotMeasured("nothing was measured yet; run latkit collect first")
     first = measurements[0]

@@ -1,0 +1,187 @@
+"""Writing graphs by hand: every call adds a node and gives the number of its value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.graphs.graph import Constant, Graph, Node, Setting, Tensor
+
+_CONSTANT = 1 << 20
+"""Constants are numbered from here while the graph is written: how many inputs there are is known at the end."""
+
+_NODE = 1 << 21
+
+
+class GraphBuilder:
+    """A graph in the making. Numbers that its methods give stand for values; images are (N, C, H, W)."""
+
+    def __init__(self) -> None:
+        self._inputs: list[Tensor] = []
+        self._constants: list[Constant] = []
+        self._nodes: list[Node] = []
+        self._tensors: dict[int, Tensor] = {}
+        self._given = 0
+
+    def input(self, *shape: int) -> int:
+        """An input of 32-bit floats."""
+        self._inputs.append(Tensor(shape))
+        self._tensors[len(self._inputs) - 1] = Tensor(shape)
+        return len(self._inputs) - 1
+
+    def weight(self, *shape: int) -> int:
+        """Weights of that shape."""
+        return self._constant(Constant(Tensor(shape)))
+
+    def integers(self, *values: int) -> int:
+        """A vector of whole numbers."""
+        return self._constant(Constant(Tensor((len(values),), "int64"), values))
+
+    def whole(self, value: int) -> int:
+        """One whole number."""
+        return self._constant(Constant(Tensor((), "int64"), (value,)))
+
+    def scalar(self, value: float) -> int:
+        """One number."""
+        return self._constant(Constant(Tensor(()), (float(value),)))
+
+    def _constant(self, constant: Constant) -> int:
+        self._constants.append(constant)
+        number = _CONSTANT + len(self._constants) - 1
+        self._tensors[number] = constant.tensor
+        return number
+
+    def shape(self, value: int) -> tuple[int, ...]:
+        """A value's shape."""
+        return self._tensors[value].shape
+
+    def node(self, op: str, inputs: Sequence[int], *shapes: tuple[int, ...], **attributes: Setting) -> int:
+        """Any node of ONNX, with the shapes of what it gives; the number of its first output."""
+        outputs = tuple(Tensor(shape) for shape in shapes)
+        self._nodes.append(Node(op, tuple(inputs), outputs, tuple(sorted(attributes.items()))))
+        first = _NODE + self._given
+        self._tensors.update({first + place: tensor for place, tensor in enumerate(outputs)})
+        self._given += len(outputs)
+        return first
+
+    def graph(self, outputs: Sequence[int], name: str = "") -> Graph:
+        """The graph that was written."""
+        constants, nodes = len(self._inputs), len(self._inputs) + len(self._constants)
+
+        def final(number: int) -> int:
+            if number >= _NODE:
+                return number - _NODE + nodes
+            return number - _CONSTANT + constants if number >= _CONSTANT else number
+
+        written = tuple(Node(n.op, tuple(map(final, n.inputs)), n.outputs, n.attributes) for n in self._nodes)
+        return Graph(tuple(self._inputs), tuple(self._constants), written, tuple(map(final, outputs)), name=name)
+
+    def conv(
+        self, x: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, pad: int | None = None
+    ) -> int:
+        """Convolution with a bias, padded by half its kernel unless told otherwise."""
+        batch, given, height, width = self.shape(x)
+        pad = kernel // 2 if pad is None else pad
+        size = tuple((n + 2 * pad - kernel) // stride + 1 for n in (height, width))
+        weights = self.weight(channels, given // groups, kernel, kernel), self.weight(channels)
+        return self.node(
+            "Conv",
+            (x, *weights),
+            (batch, channels, *size),
+            dilations=(1, 1),
+            group=groups,
+            kernel_shape=(kernel, kernel),
+            pads=(pad,) * 4,
+            strides=(stride, stride),
+        )
+
+    def unary(self, op: str, x: int, **attributes: Setting) -> int:
+        """One tensor, number by number."""
+        return self.node(op, (x,), self.shape(x), **attributes)
+
+    def binary(self, op: str, x: int, y: int) -> int:
+        """Two tensors, number by number; the shape is that of the larger."""
+        return self.node(op, (x, y), max(self.shape(x), self.shape(y), key=lambda s: (len(s), s)))
+
+    def activation(self, name: str, x: int) -> int:
+        """An activation as exporters write it: relu, relu6, silu, hardswish, gelu or sigmoid."""
+        if name == "relu6":
+            return self.node("Clip", (x, self.scalar(0), self.scalar(6)), self.shape(x))
+        if name == "silu":
+            return self.binary("Mul", x, self.unary("Sigmoid", x))
+        if name == "hardswish":
+            return self.binary("Mul", x, self.unary("HardSigmoid", x, alpha=1 / 6, beta=0.5))
+        if name == "gelu":
+            inner = self.unary("Erf", self.binary("Div", x, self.scalar(2**0.5)))
+            product = self.binary("Mul", x, self.binary("Add", inner, self.scalar(1)))
+            return self.binary("Mul", product, self.scalar(0.5))
+        return self.unary({"relu": "Relu", "sigmoid": "Sigmoid"}[name], x)
+
+    def linear(self, x: int, features: int) -> int:
+        """A product with a matrix of weights along the last axis, and a bias."""
+        *rows, given = self.shape(x)
+        product = self.node("MatMul", (x, self.weight(given, features)), (*rows, features))
+        return self.node("Add", (self.weight(features), product), (*rows, features))
+
+    def matmul(self, x: int, y: int) -> int:
+        """A product of two tensors along their last two axes."""
+        return self.node("MatMul", (x, y), (*self.shape(x)[:-1], self.shape(y)[-1]))
+
+    def layer_norm(self, x: int) -> int:
+        """Layer normalisation along the last axis."""
+        size = self.shape(x)[-1]
+        return self.node(
+            "LayerNormalization", (x, self.weight(size), self.weight(size)), self.shape(x), axis=-1, epsilon=1e-6
+        )
+
+    def softmax(self, x: int) -> int:
+        """Softmax along the last axis."""
+        return self.unary("Softmax", x, axis=-1)
+
+    def transpose(self, x: int, *perm: int) -> int:
+        """Axes in another order."""
+        return self.node("Transpose", (x,), tuple(self.shape(x)[axis] for axis in perm), perm=perm)
+
+    def reshape(self, x: int, *shape: int) -> int:
+        """The same numbers under another shape."""
+        return self.node("Reshape", (x, self.integers(*shape)), shape)
+
+    def global_pool(self, x: int) -> int:
+        """Mean over height and width, which stay as 1."""
+        return self.node("GlobalAveragePool", (x,), (*self.shape(x)[:2], 1, 1))
+
+    def pool(self, op: str, x: int, kernel: int, stride: int, **attributes: Setting) -> int:
+        """MaxPool or AveragePool, padded by half its kernel."""
+        batch, channels, height, width = self.shape(x)
+        pad = kernel // 2
+        size = tuple((n + 2 * pad - kernel) // stride + 1 for n in (height, width))
+        settings = {"kernel_shape": (kernel, kernel), "pads": (pad,) * 4, "strides": (stride, stride)}
+        return self.node(op, (x,), (batch, channels, *size), **settings, **attributes)
+
+    def concat(self, axis: int, *values: int) -> int:
+        """Tensors one behind the other along an axis."""
+        shape = list(self.shape(values[0]))
+        shape[axis] = sum(self.shape(value)[axis] for value in values)
+        return self.node("Concat", values, tuple(shape), axis=axis)
+
+    def slice(self, x: int, axis: int, start: int, end: int) -> int:
+        """A part of a tensor along an axis."""
+        shape = list(self.shape(x))
+        shape[axis] = end - start
+        parts = self.integers(start), self.integers(end), self.integers(axis), self.integers(1)
+        return self.node("Slice", (x, *parts), tuple(shape))
+
+    def split(self, x: int, axis: int, *sizes: int) -> tuple[int, ...]:
+        """A tensor in parts along an axis."""
+        shapes = [
+            tuple(size if place == axis % len(self.shape(x)) else n for place, n in enumerate(self.shape(x)))
+            for size in sizes
+        ]
+        first = self.node("Split", (x, self.integers(*sizes)), *shapes, axis=axis)
+        return tuple(first + place for place in range(len(sizes)))
+
+    def resize(self, x: int, factor: int, mode: str = "nearest") -> int:
+        """An image enlarged by a whole factor."""
+        batch, channels, height, width = self.shape(x)
+        size = batch, channels, height * factor, width * factor
+        settings = {"mode": mode, "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.node("Resize", (x, -1, -1, self.integers(*size)), size, **settings)

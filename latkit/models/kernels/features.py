@@ -1,0 +1,170 @@
+"""What of a kernel decides its latency, as numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.graphs import Graph, Kernel, Node
+from latkit.graphs.graph import ABSENT, Tensor, node_macs
+from latkit.graphs.units import units_of
+
+Floats = NDArray[np.float64]
+
+NUMBER_BYTES = 4
+
+SHAPES = 16
+"""How many numbers say what the heaviest unit of a kernel looks like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A kernel taken out of its network, and what is known of it without measuring."""
+
+    graph: Graph
+    kind: str
+    anchor: str
+    macs: int
+    input_elements: int
+    output_elements: int
+    weights: int
+    light: tuple[tuple[str, int], ...]
+    """Kinds of its light units beside the anchor, each with how many numbers it gives."""
+
+    @property
+    def bytes(self) -> int:
+        """What is read and written: inputs, weights and outputs."""
+        return NUMBER_BYTES * (self.input_elements + self.weights + self.output_elements)
+
+    @property
+    def light_kinds(self) -> frozenset[str]:
+        """The kinds of its light units."""
+        return frozenset(kind for kind, _ in self.light)
+
+
+def piece_of(graph: Graph, kernel: Kernel) -> Piece:
+    """A kernel of a graph as a piece of its own."""
+    part = graph.part(kernel.members, kernel.kind)
+    units = units_of(part)
+    anchor = next(place for place, unit in enumerate(units) if unit.kind == kernel.anchor)
+    tensors = part.tensors()
+    return Piece(
+        part,
+        kernel.kind,
+        kernel.anchor,
+        sum(node_macs(node, tensors) for node in part.nodes),
+        sum(tensor.elements for tensor in part.inputs),
+        sum(tensors[number].elements for number in part.outputs),
+        part.parameters,
+        tuple(
+            (unit.kind, part.nodes[unit.members[-1]].outputs[0].elements)
+            for place, unit in enumerate(units)
+            if place != anchor
+        ),
+    )
+
+
+def roofline(piece: Piece) -> Floats:
+    """Terms of the physical baseline, shape (6,): a latency is a non-negative sum of them."""
+    light = sum(elements for _, elements in piece.light)
+    amounts = [1, piece.macs, piece.input_elements, piece.output_elements, piece.weights, light]
+    return np.array(amounts, dtype=np.float64)
+
+
+def features(piece: Piece, light_kinds: Sequence[str]) -> Floats:
+    """Features for regression among kernels of one anchor, shape (6 + SHAPES + len(light_kinds),)."""
+    terms = roofline(piece)[1:]
+    intensity = piece.macs / max(piece.bytes, 1)
+    light = dict(piece.light)
+    return np.array(
+        [
+            *np.log1p(terms),
+            math.log1p(intensity),
+            *_shapes(piece),
+            *(math.log1p(light.get(kind, 0)) for kind in light_kinds),
+        ]
+    )
+
+
+def _shapes(piece: Piece) -> list[float]:
+    """What the anchor's first node looks like, padded with noughts to `SHAPES` numbers."""
+    graph = piece.graph
+    unit = next(unit for unit in units_of(graph) if unit.kind == piece.anchor)
+    node, tensors = graph.nodes[unit.members[0]], graph.tensors()
+    describe = {"Conv": _convolution, "MatMul": _product, "Gemm": _product}.get(node.op, _plain)
+    numbers = [float(number) for number in describe(node, tensors)][:SHAPES]
+    return numbers + [0.0] * (SHAPES - len(numbers))
+
+
+def _convolution(node: Node, tensors: Sequence[Tensor]) -> list[float]:
+    given, made = tensors[node.inputs[0]].shape, node.outputs[0].shape
+    kernel, stride = node.get("kernel_shape", (1, 1)), node.get("strides", (1, 1))
+    groups = node.get("group", 1)
+    pads = node.get("pads", (0,))
+    remainders = [given[1] % 16, made[1] % 16, given[1] // groups % 16, made[1] % 8]
+    sizes = [given[1], made[1], given[-1], made[-1], kernel[0], stride[0], groups, given[1] // groups, pads[0]]
+    return [*sizes, *remainders, made[-1] % 6, node.get("dilations", (1,))[0]]
+
+
+def _product(node: Node, tensors: Sequence[Tensor]) -> list[float]:
+    """Batch, rows, inner size and columns of a matrix product, and what is left over of tiles."""
+    left, made = tensors[node.inputs[0]].shape, node.outputs[0].shape
+    columns, inner = made[-1], left[-1]
+    one_matrix = len(tensors[node.inputs[1]].shape) <= 2
+    rows = math.prod(made[:-1]) if one_matrix else made[-2]
+    batch = math.prod(made) // max(rows * columns, 1)
+    return [batch, rows, inner, columns, rows % 12, columns % 16, columns % 64, inner % 16, columns % 128, len(made)]
+
+
+def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
+    """Of everything else: the sizes of what comes in and goes out, and how it lies in memory."""
+    given, made = tensors[node.inputs[0]].shape or (1,), node.outputs[0].shape or (1,)
+    inputs = sum(number != ABSENT for number in node.inputs)
+    axis = int(node.get("axis", -1))
+    kernel, stride = node.get("kernel_shape", (0,)), node.get("strides", (0,))
+    return [
+        given[-1],
+        given[-2] if len(given) > 1 else 1,
+        math.prod(given[:-1]),
+        made[-1],
+        math.prod(made[:-1]),
+        len(given),
+        inputs,
+        kernel[0],
+        stride[0],
+        math.prod(given[axis:]),
+        math.prod(given) / max(math.prod(made), 1),
+        _unmoved(tuple(node.get("perm", ()))) if node.op == "Transpose" else -1,
+        _run_length(node, given),
+        tensors[node.inputs[-1]].elements if node.inputs[-1] != ABSENT else 0,
+        float(str(node.get("mode", "")) == "linear"),
+        _moved(node),
+    ]
+
+
+def _unmoved(perm: tuple[int, ...]) -> int:
+    """How many of the last axes a transposition leaves in place."""
+    count = 0
+    while count < len(perm) and perm[-1 - count] == len(perm) - 1 - count:
+        count += 1
+    return count
+
+
+def _run_length(node: Node, given: tuple[int, ...]) -> int:
+    """How many numbers in a row a transposition copies at once."""
+    if node.op != "Transpose":
+        return 0
+    unmoved = _unmoved(tuple(node.get("perm", ())))
+    return math.prod(given[len(given) - unmoved :]) if unmoved else 1
+
+
+def _moved(node: Node) -> float:
+    """The order of a transposition's axes as one number."""
+    number = 0
+    for axis in node.get("perm", ()):
+        number = 8 * number + int(axis)
+    return float(number)

@@ -1,0 +1,245 @@
+"""The latency of foreign networks on one target: fixed cost + kernels - what neighbours save, then calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.optimize import nnls
+
+from latkit.errors import NotMeasured
+from latkit.graphs import Cut, Graph, Rule, cut
+from latkit.models.base import Origin, common_origin
+from latkit.models.kernels.features import Floats, Piece, piece_of
+from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
+from latkit.models.kernels.savings import Neighbours, Seen, learn_savings, saved_by_edge
+from latkit.ops import FIXED_COST
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Subject, estimate, reference_seconds
+
+CONFIDENCE = 0.9
+"""Intervals are meant to hold this share of the measured latencies."""
+
+FEWEST_NETWORKS = 5
+"""With fewer whole networks nothing is learned from them but how far predictions are off."""
+
+UNKNOWN_ERROR = 0.3
+"""Half width of an interval, as a share, where no network was measured at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """What one kernel adds to a network."""
+
+    kind: str
+    macs: int
+    bytes: int
+    seconds: float
+    share: float
+    known: str
+    """`measured`, `predicted`, or `extrapolated`: predicted, and smaller or larger than all that were measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Latency of a foreign network, and what each of its kernels adds to it."""
+
+    latency: Estimate
+    kernels: tuple[KernelRow, ...]
+    fixed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCalibration:
+    """What sums of kernels leave out: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
+
+    A kernel in a network finds its weights and its code further away than one that runs again and again.
+    """
+
+    scale: float = 1.0
+    per_kernel_s: float = 0.0
+    per_weight_s: float = 0.0
+    networks: int = 0
+    measured_error: float = UNKNOWN_ERROR
+    """Half width of the 90 % interval, as a share, of networks all of whose kernels were measured."""
+    predicted_error: float = UNKNOWN_ERROR
+    """The same where none was."""
+
+
+class KernelModel:
+    """Predicts graphs from measurements of graphs. Learned names end in an underscore and exist after `fit`."""
+
+    origin_: Origin
+    rules_: frozenset[Rule]
+    fixed_s_: float
+    measured_: dict[str, float]
+    """Seconds of every measured kernel without the fixed cost, by its graph's key."""
+    anchors_: dict[str, AnchorModel]
+    savings_: dict[Neighbours, float]
+    calibration_: NetworkCalibration
+
+    def fit(
+        self, measurements: Sequence[Measurement], rules: Collection[Rule], estimator: str = DEFAULT_ESTIMATOR
+    ) -> Self:
+        """Fit on measurements of `FIXED_COST` and of graphs, all of one target and setup; others are ignored.
+
+        A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, any other a network.
+        Raises MeasurementConflict, NotMeasured, or UsageError.
+        """
+        target, setup = common_origin(measurements)
+        reference_s = reference_seconds(measurements)
+        seconds = {m.subject: estimate(m, reference_s, estimator).seconds for m in measurements}
+        if FIXED_COST not in seconds:
+            raise NotMeasured(
+                f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
+            )
+        self.rules_ = frozenset(rules)
+        self.fixed_s_ = seconds[FIXED_COST]
+        cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph)}
+        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) > 2}
+        left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
+        self.savings_ = learn_savings(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
+        self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(graph.key for graph in whole))
+        self.calibration_ = NetworkCalibration()
+        self.calibration_ = self._calibrate(list(whole.values()), [seconds[graph] for graph in whole], left_out)
+        return self
+
+    def _fit_kernels(self, alone: Sequence[Cut], seconds: Mapping[Subject, float]) -> dict[str, float]:
+        """Learn the kernels; what is predicted of each when it is left out."""
+        if not alone:
+            raise NotMeasured("no kernel was measured yet")
+        pieces = [piece_of(parts.graph, parts.kernels[0]) for parts in alone]
+        without = [max(seconds[p.graph] - self.fixed_s_, seconds[p.graph] / 1000) for p in alone]
+        self.measured_ = {piece.graph.key: s for piece, s in zip(pieces, without, strict=True)}
+        self.anchors_, left_out = fit_anchors(pieces, without)
+        return {piece.graph.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
+
+    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[Seen]:
+        seen = []
+        for parts in pairs:
+            keys = [piece_of(parts.graph, kernel).graph.key for kernel in parts.kernels]
+            if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
+                continue
+            (edge,) = parts.edges
+            alone_s = sum(self.measured_[key] for key in keys)
+            saved_s = alone_s - (seconds[parts.graph] - self.fixed_s_)
+            neighbours = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
+            seen.append(Seen(neighbours, edge.elements, saved_s, alone_s))
+        return seen
+
+    def _calibrate(
+        self, networks: Sequence[Cut], measured_s: Sequence[float], left_out: Mapping[str, float]
+    ) -> NetworkCalibration:
+        """Fit what whole networks cost beyond the sum of their kernels, and how far it is off."""
+        usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
+        if len(usable) < FEWEST_NETWORKS:
+            return NetworkCalibration(networks=len(usable))
+        known = np.array([self._amounts(parts, self.measured_) for parts, _ in usable])
+        guessed = np.array([self._amounts(parts, left_out) for parts, _ in usable])
+        target = np.array([s - self.fixed_s_ for _, s in usable])
+        weights = _relative_fit(known, target)
+        errors = [_left_out_errors(known, amounts, target, self.fixed_s_) for amounts in (known, guessed)]
+        measured_error, predicted_error = (_half_width(found) for found in errors)
+        scale, per_kernel_s, per_weight_s = (float(weight) for weight in weights)
+        return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(usable), measured_error, predicted_error)
+
+    def _covers(self, parts: Cut) -> bool:
+        try:
+            for kernel in parts.kernels:
+                check_known(self.anchors_, piece_of(parts.graph, kernel))
+        except NotMeasured:
+            return False
+        return True
+
+    def _amounts(self, parts: Cut, known: Mapping[str, float]) -> Floats:
+        """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
+        pieces = [piece_of(parts.graph, kernel) for kernel in parts.kernels]
+        seconds, _ = self._kernel_seconds(pieces, known)
+        saved = sum(saved_by_edge(parts, self.savings_))
+        return np.array([max(seconds.sum() - saved, seconds.sum() / 10), len(pieces), parts.graph.parameters])
+
+    def _kernel_seconds(self, pieces: Sequence[Piece], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
+        """Seconds of every kernel, looked up or predicted, and which were looked up."""
+        found = [known.get(piece.graph.key) for piece in pieces]
+        seconds = np.array([np.nan if s is None else s for s in found])
+        lacking = [place for place, s in enumerate(found) if s is None]
+        if lacking:
+            seconds[lacking] = predict_pieces(self.anchors_, [pieces[place] for place in lacking])
+        return seconds, [s is not None for s in found]
+
+    def predict(self, graph: Graph, *, measured: bool = True) -> Prediction:
+        """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
+
+        With `measured` false, nothing is looked up: as if none of its kernels had been measured. Raises NotMeasured
+        naming the kernels of kinds never seen, and the command that measures them.
+        """
+        parts = cut(graph, self.rules_)
+        pieces = [piece_of(graph, kernel) for kernel in parts.kernels]
+        self._check_all(pieces)
+        seconds, looked_up = self._kernel_seconds(pieces, self.measured_ if measured else {})
+        added = self._added(parts, pieces, seconds)
+        latency = self.fixed_s_ + float(added.sum())
+        share = float(seconds[looked_up].sum() / seconds.sum())
+        known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
+        half = float(np.hypot(known, (1 - share) * unknown))
+        words = [self._known(piece, there) for piece, there in zip(pieces, looked_up, strict=True)]
+        rows = tuple(
+            KernelRow(piece.kind, piece.macs, piece.bytes, float(s), float(s) / latency, word)
+            for piece, s, word in zip(pieces, added, words, strict=True)
+        )
+        return Prediction(Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half)), rows, self.fixed_s_)
+
+    def _check_all(self, pieces: Sequence[Piece]) -> None:
+        reasons = []
+        for piece in pieces:
+            try:
+                if piece.graph.key not in self.measured_:
+                    check_known(self.anchors_, piece)
+            except NotMeasured as error:
+                reasons.append(str(error))
+        if reasons:
+            raise NotMeasured(
+                f"{'; '.join(dict.fromkeys(reasons))}. Measure this network's own kernels with: "
+                f"latkit collect {self.origin_.target} --model MODEL.onnx"
+            )
+
+    def _added(self, parts: Cut, pieces: Sequence[Piece], seconds: Floats) -> Floats:
+        """What every kernel adds: its own time less half of what it saves with each neighbour, calibrated."""
+        added = seconds.copy()
+        for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
+            added[edge.giver] -= saved / 2
+            added[edge.taker] -= saved / 2
+        least = seconds / 10
+        added = np.maximum(added, least)
+        weights = np.array([piece.weights for piece in pieces], dtype=np.float64)
+        calibration = self.calibration_
+        return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
+
+    def _known(self, piece: Piece, looked_up: bool) -> str:
+        if looked_up:
+            return "measured"
+        return "extrapolated" if self.anchors_[piece.anchor].extrapolates(piece) else "predicted"
+
+
+def _relative_fit(amounts: Floats, seconds: Floats) -> Floats:
+    """Non-negative seconds per unit of each amount, those of the least squared relative errors, shape (3,)."""
+    scale = amounts.max(axis=0).clip(min=1e-12)
+    weights, _ = nnls(amounts / scale / seconds[:, None], np.ones(len(seconds)))
+    found: Floats = weights / scale
+    return found
+
+
+def _left_out_errors(known: Floats, amounts: Floats, seconds: Floats, fixed_s: float) -> Floats:
+    """Relative error on every network when it is left out of the fit, shape (n,)."""
+    errors = np.empty(len(seconds))
+    for place in range(len(seconds)):
+        weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
+        errors[place] = (fixed_s + amounts[place] @ weights) / (fixed_s + seconds[place]) - 1
+    return errors
+
+
+def _half_width(errors: Floats) -> float:
+    """Half the width of the interval that held `CONFIDENCE` of the errors, by the rank that a new one would have."""
+    rank = min(int(np.ceil(CONFIDENCE * (len(errors) + 1))), len(errors)) - 1
+    return float(np.sort(np.abs(errors))[rank])

@@ -1,0 +1,92 @@
+"""Kernels that were not measured: boosted trees over a roofline, for every kind of kernel with enough measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latkit.errors import NotMeasured
+from latkit.models.kernels.features import Floats, Piece, features, roofline
+from latkit.models.trees import FEWEST, KindModel, fit_baseline, fit_kind
+
+LEAST_S = 1e-8
+"""No kernel is predicted to take less."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorModel:
+    """What is known of the kernels of one anchor."""
+
+    light_kinds: tuple[str, ...]
+    """Kinds of light units that were seen beside it, in the order of the features."""
+    lows: Floats
+    highs: Floats
+    """Least and largest roofline terms among the kernels fitted on, shape (6,)."""
+    baseline: Floats
+    """Seconds per unit of each roofline term; used alone where there are too few kernels for trees."""
+    trees: KindModel | None
+    relative_error: float
+    """Standard deviation of the relative error on kernels left out of the fit."""
+
+    def seconds(self, pieces: Sequence[Piece]) -> Floats:
+        """Predicted seconds, shape (len(pieces),)."""
+        terms = np.array([roofline(piece) for piece in pieces])
+        if self.trees is None:
+            return (terms @ self.baseline).clip(min=LEAST_S)
+        return self.trees.seconds(terms, np.array([features(piece, self.light_kinds) for piece in pieces]))
+
+    def extrapolates(self, piece: Piece) -> bool:
+        """Whether a kernel is smaller or larger than all that were fitted on."""
+        terms = roofline(piece)
+        return bool((terms < self.lows).any() or (terms > self.highs).any())
+
+
+def fit_anchors(pieces: Sequence[Piece], seconds: Sequence[float]) -> tuple[dict[str, AnchorModel], Floats]:
+    """A model for every anchor, and for every kernel what is predicted of it when it is left out, in seconds."""
+    left_out = np.array(seconds, dtype=np.float64)
+    models: dict[str, AnchorModel] = {}
+    for anchor in sorted({piece.anchor for piece in pieces}):
+        places = [place for place, piece in enumerate(pieces) if piece.anchor == anchor]
+        model, errors = _fit_anchor([pieces[place] for place in places], left_out[places])
+        models[anchor] = model
+        left_out[places] *= np.exp(errors)
+    return models, left_out
+
+
+def _fit_anchor(pieces: Sequence[Piece], seconds: Floats) -> tuple[AnchorModel, Floats]:
+    light_kinds = tuple(sorted({kind for piece in pieces for kind in piece.light_kinds}))
+    terms = np.array([roofline(piece) for piece in pieces])
+    trees = None
+    baseline = fit_baseline(terms, seconds)
+    errors = np.log((terms @ baseline).clip(min=LEAST_S) / seconds)
+    if len(pieces) >= FEWEST:
+        trees = fit_kind(terms, np.array([features(piece, light_kinds) for piece in pieces]), seconds)
+        errors = trees.errors
+    error = float(np.sqrt(np.mean(errors**2)))
+    return AnchorModel(light_kinds, terms.min(axis=0), terms.max(axis=0), baseline, trees, error), errors
+
+
+def predict_pieces(models: Mapping[str, AnchorModel], pieces: Sequence[Piece]) -> Floats:
+    """Predicted seconds of kernels of any anchor, shape (len(pieces),): one call of the trees per anchor.
+
+    Raises NotMeasured naming a kernel of a kind that was never seen.
+    """
+    for piece in pieces:
+        check_known(models, piece)
+    seconds = np.empty(len(pieces))
+    for anchor in {piece.anchor for piece in pieces}:
+        places = [place for place, piece in enumerate(pieces) if piece.anchor == anchor]
+        seconds[places] = models[anchor].seconds([pieces[place] for place in places])
+    return seconds
+
+
+def check_known(models: Mapping[str, AnchorModel], piece: Piece) -> None:
+    """Raise NotMeasured where kernels of that anchor, or with that light work beside it, were never seen."""
+    known = models.get(piece.anchor)
+    if known is None:
+        raise NotMeasured(f"no kernel {piece.kind!r} was measured yet, nor any other of its kind")
+    unknown = piece.light_kinds - set(known.light_kinds)
+    if unknown:
+        raise NotMeasured(f"no kernel {piece.kind!r} was measured yet, nor any {piece.anchor} with {min(unknown)}")
