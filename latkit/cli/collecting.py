@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from latkit.cli.console import note, say
 from latkit.collect import Collected
@@ -33,17 +33,19 @@ class Order:
     max_seconds: float | None
     """For each target."""
     wait_s: float
-    cores: tuple[int, ...] = ()
-    """Those to pin to; none: not pinned."""
+    cores: Mapping[Target, tuple[int, ...]] = field(default_factory=dict)
+    """Those to pin to; a target without any is not pinned."""
     cooling: Cooling = COOLING
     space: Space | None = None
     further_ops: int = 0
     """How many ops beyond the space to measure (see `latkit.explore`)."""
+    new_scale: bool = False
+    """Measure anew on devices that have come to another speed."""
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
         with self.workspace.collection(
-            target, self.plan, progress, self.wait_s, tell, self.cores, self.cooling
+            target, self.plan, progress, self.wait_s, tell, self.cores.get(target, ()), self.cooling, self.new_scale
         ) as collection:
             collected = collection.run(self.subjects, max_seconds=self.max_seconds)
             if self.space is None or not self.further_ops or not collected.finished:

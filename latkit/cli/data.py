@@ -46,6 +46,9 @@ def collect(
     wait: Wait = 0.0,
     pin: Pin = None,
     max_celsius: MaxCelsius = None,
+    new_scale: Annotated[
+        bool, typer.Option("--new-scale", help="Measure all anew: the device has come to another speed, and stays so.")
+    ] = False,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -57,7 +60,7 @@ def collect(
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
     from latkit.cli.named import space_named
-    from latkit.devices import Cooling, parse_cores
+    from latkit.devices import Cooling, cores_of, load_device
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
@@ -69,9 +72,9 @@ def collect(
         space_named(space, resolution, width, classes),
     )
     subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
-    cores = parse_cores(pin) if pin else ()
     workspace, cooling = Workspace(workspace_folder(context)), Cooling(max_celsius)
-    order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops)
+    cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
+    order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale)
     with ConsoleProgress() as progress:
         if len(where) == 1:
             outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]

@@ -26,7 +26,7 @@ Wait = Annotated[
 ]
 Pin = Annotated[
     str | None,
-    typer.Option("--pin", metavar="CORES", help="Cores to run on, such as 0, 0-3 or 0,2. Default: not pinned."),
+    typer.Option("--cores", "--pin", metavar="CORES", help="Cores to run on: 0, 0-3, 0xF0, big or little."),
 ]
 MaxCelsius = Annotated[
     float | None,

@@ -2,7 +2,7 @@
 
 from latkit.devices.changes import open_unchanged, setup_changes
 from latkit.devices.cooling import COOLING, Cooling
-from latkit.devices.cores import parse_cores
+from latkit.devices.cores import cores_of, parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import Check, examine, healthy
 from latkit.devices.holder import host_boot_id
@@ -32,6 +32,7 @@ __all__ = [
     "Way",
     "add_device",
     "connect",
+    "cores_of",
     "examine",
     "healthy",
     "holder_of",

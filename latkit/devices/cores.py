@@ -12,15 +12,23 @@ from latkit.targets import Target
 UNPINNED = "unpinned"
 """In place of cores: free to move between all of them."""
 
+BIG, LITTLE = "big", "little"
+"""In place of cores: the fastest cluster, and the slowest."""
+
+_MASK = re.compile(r"0x[0-9a-f]{1,256}", re.ASCII | re.IGNORECASE)
 _CORES = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", re.ASCII)
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
-    """Core numbers written as `0`, `0-3` or `0,2`, in order; none of `unpinned`. Raises UsageError."""
+    """Core numbers written as `0`, `0-3`, `0,2` or as a mask, `0xF0`; none of `unpinned`. Raises UsageError."""
     if text == UNPINNED:
         return ()
+    if _MASK.fullmatch(text) and int(text, 16):
+        return tuple(core for core in range(int(text, 16).bit_length()) if int(text, 16) >> core & 1)
     if not _CORES.fullmatch(text):
-        raise UsageError(f"expected cores such as 0, 0-3 or 0,2, but found {text!r}")
+        raise UsageError(
+            f"expected cores such as 0, 0-3 or 0,2, a mask such as 0xF0, big or little, but found {text!r}"
+        )
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -28,6 +36,21 @@ def parse_cores(text: str) -> tuple[int, ...]:
             raise UsageError(f"expected cores from the lower to the higher, but found {part!r}")
         found.update(range(int(first), int(last or first) + 1))
     return tuple(sorted(found))
+
+
+def cores_of(device: Device, text: str) -> tuple[int, ...]:
+    """As parse_cores, and of `big` and `little` that cluster of the device: the cores of greatest and least capacity.
+
+    Where the kernel tells no capacities, the highest frequencies stand for them. Raises UsageError, also where the
+    device has only one kind of core.
+    """
+    if text not in (BIG, LITTLE):
+        return parse_cores(text)
+    speeds = {core.index: core.capacity or core.max_khz or 0 for core in device.facts.cores}
+    chosen = max(speeds.values()) if text == BIG else min(speeds.values())
+    if len(set(speeds.values())) == 1:
+        raise UsageError(f"{device.name} has cores of one kind only, so that none of them are {text}; name them: 0-3")
+    return tuple(sorted(core for core, speed in speeds.items() if speed == chosen))
 
 
 def ranges(cores: Iterable[int]) -> str:

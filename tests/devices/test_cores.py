@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from latkit.devices import Device, open_session
-from latkit.devices.cores import check_cores, parse_cores, ranges
+from latkit.devices import Core, Device, open_session
+from latkit.devices.cores import check_cores, cores_of, parse_cores, ranges
 from latkit.errors import AgentError, UsageError
 from latkit.targets import Target
 
@@ -18,17 +18,43 @@ needs_two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="t
 
 @pytest.mark.parametrize(
     ("text", "cores"),
-    [("0", (0,)), ("0-3", (0, 1, 2, 3)), ("0,2", (0, 2)), ("5,0-1,1", (0, 1, 5)), ("unpinned", ())],
+    [
+        ("0", (0,)),
+        ("0-3", (0, 1, 2, 3)),
+        ("0,2", (0, 2)),
+        ("5,0-1,1", (0, 1, 5)),
+        ("0xF0", (4, 5, 6, 7)),
+        ("unpinned", ()),
+    ],
 )
 def test_cores_are_read(text: str, cores: tuple[int, ...]) -> None:
     assert parse_cores(text) == cores
     assert parse_cores(ranges(cores) or "unpinned") == cores
 
 
-@pytest.mark.parametrize("text", ["", "a", "0-", "-1", "3-0", "0,,1", "0-99999", "0 1", "٣"])
+@pytest.mark.parametrize("text", ["", "a", "0-", "-1", "3-0", "0,,1", "0-99999", "0 1", "٣", "0x", "0x0"])
 def test_cores_that_are_none(text: str) -> None:
     with pytest.raises(UsageError, match="expected cores"):
         parse_cores(text)
+
+
+def with_cores(device: Device, *cores: Core) -> Device:
+    return device.model_copy(update={"facts": device.facts.model_copy(update={"cores": list(cores)})})
+
+
+@pytest.mark.parametrize("name", ["capacity", "max_khz"])
+def test_clusters_by_name(board: Device, name: str) -> None:
+    speeds = [300, 300, 700, 1024]
+    phone = with_cores(board, *(Core(index=index, **{name: speed}) for index, speed in enumerate(speeds)))
+    assert cores_of(phone, "big") == (3,)
+    assert cores_of(phone, "little") == (0, 1)
+    assert cores_of(phone, "0x6") == (1, 2)
+
+
+def test_clusters_where_all_cores_are_alike(board: Device) -> None:
+    alike = with_cores(board, Core(index=0), Core(index=1))
+    with pytest.raises(UsageError, match="cores of one kind only"):
+        cores_of(alike, "big")
 
 
 def test_cores_that_the_device_lacks(board: Device) -> None:
