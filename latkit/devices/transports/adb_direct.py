@@ -61,7 +61,7 @@ class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
     def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
         """All of it; adb-shell's own sends a part and does not say so to its caller."""
         rest, deadline = memoryview(data), time.monotonic() + (transport_timeout_s or DEAD_S)
-        while rest:
+        while rest and self.socket:
             rest = rest[super().bulk_write(rest, max(deadline - time.monotonic(), 0)) :]
         return len(data)
 

@@ -96,9 +96,10 @@ class Adb(BaseModel):
     def parse(cls, text: str) -> Adb:
         """Read `SERIAL` or `HOST:PORT`; an IPv6 address stands in brackets. Raises UsageError."""
         match = ADDRESS.fullmatch(text)
-        if match and match["port"] and not match["user"] and 1 <= int(match["port"]) <= 65535:
-            return cls(host=match["v6"] or match["host"], port=int(match["port"]))
-        if not SERIAL.fullmatch(text):
+        port = int(match["port"]) if match and match["port"] and not match["user"] else None
+        if match and port is not None and 1 <= port <= 65535:
+            return cls(host=match["v6"] or match["host"], port=port)
+        if port is not None or not SERIAL.fullmatch(text):
             raise UsageError(f"expected a phone's SERIAL as adb devices shows it, or HOST:PORT, but found {text!r}")
         return cls(serial=text)
 
