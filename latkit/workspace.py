@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from latkit.collect import Collection, Exporter
+from latkit.collect import Collection, Exporter, keep_scale, on_scale, recheck
 from latkit.devices import (
     COOLING,
+    Check,
     Cooling,
     Device,
     RecoveringSession,
@@ -20,12 +21,13 @@ from latkit.devices import (
     host_boot_id,
     leased,
     load_device,
+    open_session,
     open_unchanged,
     parse_cores,
     quarantining,
     setup_changes,
 )
-from latkit.errors import NotMeasured, UsageError
+from latkit.errors import LatkitError, NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.ops import FIXED_COST, Network
@@ -37,7 +39,7 @@ from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target, check_name
-from latkit.timing import REFERENCE, Measurement, Setup, Subject, TimingPlan
+from latkit.timing import DRIFT, REFERENCE, Measurement, Scale, Setup, Subject, TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network
 
 MEASURED_FILE = "measured.json"
@@ -132,6 +134,7 @@ class Workspace:
         tell: Tell = lambda _text: None,
         cores: tuple[int, ...] = (),
         cooling: Cooling = COOLING,
+        new_scale: bool = False,
     ) -> Iterator[Collection]:
         """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
 
@@ -155,8 +158,10 @@ class Workspace:
         ):
             elsewhere = session.boot_id not in ("", host_boot_id())
             collection = Collection(session, store, self.exporter(target), plan, progress, overlapping=elsewhere)
-            _tell_what_changed(collection, tell)
+            _tell_what_changed(collection, session.boot_id, tell)
+            collection = on_scale(collection, collection.export(REFERENCE), new_scale, tell)
             yield collection
+            keep_scale(store, collection.setup())
 
     def exporter(self, target: Target) -> Exporter:
         """Gives the artefacts of subjects for a target, from the cache where they are there; for any thread."""
@@ -182,6 +187,24 @@ class Workspace:
             if setup is not None:
                 found[target] = setup
         return found
+
+    def check_scales(self, device: str) -> Iterator[Check]:
+        """Whether the reference still takes on each measured target what is kept as its latency there."""
+        for target, setup in self.latest_setups(device).items():
+            with self.store(target) as store:
+                scale = store.scale(setup)
+            if scale is not None:
+                try:
+                    yield self._check_scale(target, setup, scale)
+                except LatkitError as error:
+                    yield Check(f"scale {target}", None, str(error), "see what else fails")
+
+    def _check_scale(self, target: Target, setup: Setup, scale: Scale) -> Check:
+        with open_session(self.device(target.device), target, cores=parse_cores(setup.affinity)) as session:
+            found = recheck(session, self.exporter(target)(REFERENCE), scale, target)
+        remedy = f"if it is to stay so: latkit collect {target} --space SPACE --new-scale" if found.changed else ""
+        ok = False if found.changed else None if abs(found.moved) > DRIFT else True
+        return Check(f"scale {target}", ok, str(found), remedy)
 
     def measurements(self, target: Target) -> list[Measurement]:
         """Everything measured on a target. Raises NotMeasured where nothing was."""
@@ -263,15 +286,16 @@ def fit_subjects(space: Space) -> list[Subject]:
     return [FIXED_COST, *space.ops()]
 
 
-def _tell_what_changed(collection: Collection, tell: Tell) -> None:
+def _tell_what_changed(collection: Collection, boot_id: str, tell: Tell) -> None:
     """Tell what differs from the setup of the latest measurements, which Setup keeps apart from new ones."""
-    before = collection.store.latest_setup()
+    target, before = collection.store.target, collection.store.latest_setup()
     if before is None:
         return
-    reference = collection.export(REFERENCE)
-    changed = setup_changes(before, collection.session.setup(reference, reference))
+    changed = setup_changes(before, replace(collection.setup(), scale=before.scale))
     if changed:
-        tell(f"since {collection.store.target} was measured last, {changed}; what was measured before is kept apart")
+        tell(f"since {target} was measured last, {changed}; what was measured before is kept apart")
+    if boot_id and collection.store.latest_boot_id() not in ("", boot_id):
+        tell(f"{target.device} was booted since {target} was measured last")
 
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:

@@ -130,13 +130,16 @@ def doctor(
 
     folder = devices_folder(context)
     device = load_device(folder, name)
-    measured = Workspace(workspace_folder(context)).latest_setups(name)
+    workspace = Workspace(workspace_folder(context))
+    measured = workspace.latest_setups(name)
     with leased(device, "latkit device doctor"):
         if install:
             wanted = runtime or DEFAULT_RUNTIMES
             note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
             device = install_runtimes(folder, name, wanted)
         checks = examine(device, measured)
+        if healthy(checks):
+            checks += workspace.check_scales(name)
     if healthy(checks) and lift_quarantine(folder, name):
         note(f"{name} is no longer in quarantine: run the same commands again to go on")
     if as_json:

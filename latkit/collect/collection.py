@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from latkit.collect.collected import Collected, Ledger
@@ -49,6 +49,13 @@ class Collection:
     progress: Progress = field(default_factory=Silent)
     overlapping: bool = False
     """Whether artefacts are exported while the device is at work: not where it is this very machine."""
+    scale: int = 0
+    """See `Setup.scale`."""
+
+    def setup(self) -> Setup:
+        """What identifies the numbers of this collection. Raises DeviceError, ExportError."""
+        reference = self.export(REFERENCE)
+        return replace(self.session.setup(reference, reference), scale=self.scale)
 
     def run(
         self,
@@ -68,8 +75,7 @@ class Collection:
         """
         begun = time.monotonic()
         wanted = list(dict.fromkeys(subjects))
-        reference = self.export(REFERENCE)
-        setup = self.session.setup(reference, reference)
+        reference, setup = self.export(REFERENCE), self.setup()
         seen, quiet_s = self._known(wanted, setup, role, repetition)
         already = sum(len(visits) for visits in seen.values())
         failed: dict[str, str] = {}

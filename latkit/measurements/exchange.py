@@ -26,8 +26,12 @@ SCHEMA: dict[str, pl.DataType] = {
     "started_at": pl.Float64(),
     **{name: pl.List(pl.Int64()) for name in SAMPLES},
     "conditions": pl.String(),
+    "reference_s": pl.Float64(),
 }
 """Columns of a published dataset. `title` is for readers; everything else is read back."""
+
+LATER = ("reference_s",)
+"""Columns that datasets published earlier lack."""
 
 
 def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
@@ -50,6 +54,7 @@ def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
         rows += [
             {
                 **words,
+                "reference_s": measurement.reference_s,
                 "started_at": visit.started_at,
                 **{name: list(getattr(visit, name)) for name in SAMPLES},
                 "conditions": json.dumps(visit.conditions),
@@ -86,7 +91,7 @@ def read_parquet(path: Path) -> list[Measurement]:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise BadFile(path, expected, str(error).splitlines()[0]) from error
     found = dict(zip(frame.columns, frame.dtypes, strict=True))
-    if found != SCHEMA:
+    if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:
         missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
         raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
     return measurements_from_rows(frame.iter_rows(named=True), path)
@@ -115,10 +120,14 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         *device_lines,
         *(f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}" for text in setups),
         f"- Made by: `latkit {shlex.join(command)}`",
-        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device",
+        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device{_kept(measurements)}",
         *_repeatability(measurements),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _kept(measurements: Sequence[Measurement]) -> str:
+    return ", kept with the target" if all(m.reference_s is not None for m in measurements) else ""
 
 
 def _repeatability(measurements: Sequence[Measurement]) -> list[str]:

@@ -48,7 +48,7 @@ def measurement_words(
     return {
         "subject_key": subject.key,
         "target": str(target),
-        "setup": json.dumps(_setup_document(setup), sort_keys=True),
+        "setup": setup_document(setup),
         "plan": json.dumps(asdict(plan), sort_keys=True),
         "role": role,
         "repetition": repetition,
@@ -56,8 +56,13 @@ def measurement_words(
 
 
 def _setup_document(setup: Setup) -> dict[str, object]:
-    """A setup as JSON. An unknown governor is left out, as in files from before it was told."""
-    return {name: value for name, value in asdict(setup).items() if name != "governor" or value}
+    """A setup as JSON. An unknown governor and the first scale are left out, as in files from before they were told."""
+    return {name: value for name, value in asdict(setup).items() if name not in ("governor", "scale") or value}
+
+
+def setup_document(setup: Setup) -> str:
+    """A setup as the text that identifies it."""
+    return json.dumps(_setup_document(setup), sort_keys=True)
 
 
 def setup_from_document(document: str, source: object) -> Setup:
@@ -117,6 +122,7 @@ def measurements_from_rows(rows: Iterable[Row], source: object) -> list[Measurem
                     visits=(),
                     role=_ROLE.validate_python(row["role"]),
                     repetition=int(row["repetition"]),
+                    reference_s=row.get("reference_s"),
                 )
                 visits[identity] = []
             visits[identity].append(_visit(row))

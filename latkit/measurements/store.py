@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,17 +19,19 @@ from latkit.measurements.records import (
     encode_samples,
     measurement_words,
     measurements_from_rows,
+    setup_document,
     setup_from_document,
     subject_document,
 )
 from latkit.ops import digest
 from latkit.targets import Target
-from latkit.timing import Measurement, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing import Measurement, Role, Scale, Setup, Subject, TimingPlan, Visit
 
 APPLICATION_ID = 0x4C41544B
 """`LATK`: marks a SQLite file as ours."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: `scales` was added. Files of version 1 get it when they are opened."""
 
 _METADATA = sa.MetaData()
 
@@ -65,6 +68,16 @@ _VISITS = sa.Table(
     sa.Column("conditions", sa.Text, nullable=False),
 )
 
+_SCALES = sa.Table(
+    "scales",
+    _METADATA,
+    sa.Column("setup", sa.Text, primary_key=True),
+    sa.Column("reference_s", sa.Float, nullable=False),
+    sa.Column("visits", sa.Integer, nullable=False),
+    sa.Column("quiet", sa.Boolean, nullable=False),
+    sa.Column("established_at", sa.Float, nullable=False),
+)
+
 
 class Store:
     """Measurements of one target in one SQLite file. Use as a context manager, or close it."""
@@ -88,11 +101,12 @@ class Store:
             tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
             application = connection.scalar(sa.text("PRAGMA application_id"))
             version = connection.scalar(sa.text("PRAGMA user_version"))
-            if tables == 0 and application == 0:
+            ours = application == APPLICATION_ID
+            if (tables == 0 and application == 0) or (ours and version == 1):
                 connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
                 connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
                 _METADATA.create_all(connection)
-            elif application != APPLICATION_ID:
+            elif not ours:
                 raise BadFile(self.path, "latkit's measurements", "another program's SQLite file")
             elif version != FORMAT_VERSION:
                 raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
@@ -175,6 +189,32 @@ class Store:
             row = connection.scalar(query)
         return None if row is None else setup_from_document(row, self.path)
 
+    def setups(self) -> list[Setup]:
+        """Every setup under which anything was measured."""
+        with self._reading(), self._engine.connect() as connection:
+            found = connection.scalars(sa.select(_MEASUREMENTS.c.setup).distinct()).all()
+        return [setup_from_document(text, self.path) for text in found]
+
+    def latest_boot_id(self) -> str:
+        """The boot id told by the visit made last; empty where none told it."""
+        query = sa.select(_VISITS.c.conditions).order_by(_VISITS.c.id.desc()).limit(1)
+        with self._reading(), self._engine.connect() as connection:
+            row = connection.scalar(query)
+        return str(json.loads(row).get("boot_id", "")) if row else ""
+
+    def scale(self, setup: Setup) -> Scale | None:
+        """What the reference takes on the quiet device under this setup; None where that was not established yet."""
+        query = sa.select(_SCALES).where(_SCALES.c.setup == setup_document(setup))
+        with self._reading(), self._engine.connect() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else Scale(**{name: row[name] for name in row if name != "setup"})
+
+    def keep_scale(self, setup: Setup, scale: Scale) -> None:
+        """Keep that for this setup, in place of what was kept before."""
+        with self._reading(), self._writing() as connection:
+            words = {"setup": setup_document(setup), **asdict(scale)}
+            connection.execute(sa.insert(_SCALES).prefix_with("OR REPLACE"), words)
+
     def measurements(self, role: Role | None = None) -> list[Measurement]:
         """Every measurement with at least one visit, oldest first; of one role if it is given."""
         query = (
@@ -182,9 +222,11 @@ class Store:
                 _SUBJECTS.c.document,
                 *(_MEASUREMENTS.c[name] for name in ("key", "target", "setup", "plan", "role", "repetition")),
                 *(column for column in _VISITS.c if column.name not in ("id", "measurement_key")),
+                _SCALES.c.reference_s,
             )
             .join_from(_VISITS, _MEASUREMENTS)
             .join(_SUBJECTS)
+            .outerjoin(_SCALES, _SCALES.c.setup == _MEASUREMENTS.c.setup)
             .order_by(_VISITS.c.id)
         )
         if role is not None:
@@ -199,6 +241,9 @@ class Store:
         written = 0
         for measurement in measurements:
             subject, setup, plan = measurement.subject, measurement.setup, measurement.plan
+            if measurement.reference_s is not None and self.scale(setup) is None:
+                begun_at = measurement.visits[0].started_at
+                self.keep_scale(setup, Scale(measurement.reference_s, len(measurement.visits), True, begun_at))
             for visit in measurement.visits:
                 if _visit_identity(measurement, visit) not in present:
                     self.add_visit(subject, setup, plan, visit, measurement.role, measurement.repetition)

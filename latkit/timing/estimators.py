@@ -61,13 +61,21 @@ def _quantile_s(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float)
 
 
 def reference_seconds(measurements: Iterable[Measurement]) -> float:
-    """The reference's latency on the quiet device, in seconds: the low decile, over all visits, of its fastest run.
+    """The reference's latency on the quiet device, in seconds, which turns ratios to the reference back into seconds.
 
-    This is what turns ratios to the reference back into seconds. Raises NotMeasured where there is no visit.
+    The one that is kept with the target, where all measurements carry the same (see `latkit.timing.scale`); else the
+    low decile, over all visits, of its fastest run. Raises NotMeasured where there is no visit.
     """
-    fastest = [
-        _quantile_s(visit.reference_wall_ns, 0.0) for measurement in measurements for visit in measurement.visits
-    ]
+    given = tuple(measurements)
+    kept = {measurement.reference_s for measurement in given}
+    if len(kept) == 1 and (found := kept.pop()) is not None:
+        return found
+    return quiet_reference_seconds(visit for measurement in given for visit in measurement.visits)
+
+
+def quiet_reference_seconds(visits: Iterable[Visit]) -> float:
+    """The low decile, over visits, of the reference's fastest run, in seconds. Raises NotMeasured without a visit."""
+    fastest = [_quantile_s(visit.reference_wall_ns, 0.0) for visit in visits]
     if not fastest:
         raise NotMeasured("no visit of the reference was measured on this target; run latkit collect first")
     return float(np.quantile(fastest, QUIET_QUANTILE))

@@ -61,6 +61,8 @@ class Setup:
     """Version of the agent's protocol."""
     governor: str = ""
     """What sets the cores' frequencies, such as `ondemand`; empty where the device does not tell."""
+    scale: int = 0
+    """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.scale`)."""
 
     def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
         """What differs from a later setup, by the field's name: what it was and what it is."""
@@ -111,6 +113,8 @@ class Measurement:
     visits: tuple[Visit, ...]
     role: Role = "fit"
     repetition: int = 0
+    reference_s: float | None = None
+    """The reference's latency on the quiet device as it is kept with the target; None where none is kept yet."""
 
     @property
     def complete(self) -> bool:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,20 @@ def test_the_card_says_what_where_and_how_again() -> None:
     assert SETUP.runtime_version in card
     assert "`latkit measurements export board/x -o 'a b.parquet'`" in card
     assert "Repeatability: 9.52 % mean difference of 1 subjects measured twice" in card
+
+
+def test_the_scale_that_was_kept_goes_along(tmp_path: Path) -> None:
+    kept = [replace(measurement, reference_s=0.0005) for measurement in MEASUREMENTS]
+    write_parquet(kept, tmp_path / "d.parquet", "")
+    assert read_parquet(tmp_path / "d.parquet") == kept
+    assert "Reference: 500.0 µs on the quiet device, kept with the target" in write_card(kept, [], [])
+
+
+def test_a_dataset_from_before_scales_were_kept(tmp_path: Path) -> None:
+    path = tmp_path / "d.parquet"
+    write_parquet(MEASUREMENTS, path, "")
+    pl.read_parquet(path).drop("reference_s").write_parquet(path)
+    assert read_parquet(path) == MEASUREMENTS
 
 
 def test_nothing_is_no_dataset(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from latkit.errors import BadFile
 from latkit.measurements import Store
-from latkit.timing import TimingPlan
+from latkit.timing import Scale, TimingPlan
 from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit, network_of
+
+SCALE = Scale(0.001, 40, True, 1.0)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -94,13 +96,53 @@ def test_a_corrupt_file_is_refused_and_unchanged(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_file_from_before_scales_were_kept_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    measured = make_measurement(conv(8), 1000)
+    with Store(path, TARGET) as store:
+        store.add_all([measured])
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE scales")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with Store(path, TARGET) as store:
+        assert store.scale(SETUP) is None
+        assert store.measurements() == [measured]
+        store.keep_scale(SETUP, SCALE)
+    with Store(path, TARGET) as store:
+        assert store.scale(SETUP) == SCALE
+
+
+def test_a_scale_belongs_to_its_setup_and_comes_with_its_measurements(tmp_path: Path) -> None:
+    other = replace(SETUP, scale=1)
+    measured = [make_measurement(conv(8), 1000), make_measurement(conv(8), 900, setup=other)]
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        store.add_all(measured)
+        store.keep_scale(SETUP, SCALE)
+        assert (store.scale(SETUP), store.scale(other)) == (SCALE, None)
+        assert store.setups() == [SETUP, other]
+        found = store.measurements()
+        assert found == [replace(measured[0], reference_s=SCALE.reference_s), measured[1]]
+    with Store(tmp_path / "elsewhere.sqlite", TARGET) as store:
+        store.add_all(found)
+        assert store.measurements() == found
+
+
+def test_the_boot_id_of_the_latest_visit(tmp_path: Path) -> None:
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        assert store.latest_boot_id() == ""
+        for boot in ("first", "second"):
+            store.add_visit(conv(8), SETUP, PLAN, replace(make_visit([5]), conditions={"boot_id": boot}))
+        assert store.latest_boot_id() == "second"
+
+
 def test_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.sqlite"
     Store(path, TARGET).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(BadFile, match="format 1, but found format 99"):
+    with pytest.raises(BadFile, match="format 2, but found format 99"):
         Store(path, TARGET)
 
 
