@@ -46,15 +46,15 @@ static bool make_room(struct samples *samples, int64_t runs, struct failure *fai
 /* Time that many runs. The wall clock is read innermost; what it encloses is one call of the runtime. */
 static bool timed_runs(const struct model *model, int64_t runs, struct samples *samples, struct failure *failure) {
     if (!make_room(samples, runs, failure)) return false;
-    for (; runs > 0; runs--) {
-        int64_t switches = preemptions();
+    for (int64_t before = preemptions(), after; runs > 0; runs--, before = after) {
         int64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         int64_t start = clock_ns(CLOCK_MONOTONIC);
         bool done = model->run(model->state, failure);
         int64_t end = clock_ns(CLOCK_MONOTONIC);
         int64_t cpu_end = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        after = preemptions();
         if (!done) return false;
-        samples->preemptions[samples->count] = preemptions() - switches;
+        samples->preemptions[samples->count] = after - before;
         samples->wall_ns[samples->count] = end > start ? end - start : 1;
         samples->cpu_ns[samples->count] = cpu_end - cpu_start;
         samples->count++;

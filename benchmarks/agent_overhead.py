@@ -1,0 +1,225 @@
+"""What the agents add to a run, in nanoseconds, beside the same runtime called directly in a loop of C.
+
+    python benchmarks/agent_overhead.py [--rounds 200] [--ops 8] [--runtime onnxruntime] [--json]
+
+The op is the one by which latkit measures a runtime's fixed cost. `direct_ns` is a run of it in a bare loop over the
+runtime's C API (benchmarks/direct.c), timed by blocks of ten runs, in turn with visits of both agents on this machine.
+Of rounds, and of blocks, the low decile is taken: noise only adds.
+
+- `native_ns`, `python_ns`: what a timed run costs in an agent beyond the direct call: clocks, counters, bookkeeping and
+  the way into the runtime. It is time of the visit, and not of the sample.
+- `native_sample_ns`, `python_sample_ns`: by how much an agent's samples are longer than the direct call. This much is
+  in every latency.
+
+Then the sizes of the bundles, how long it takes to push and to start one, and both agents on the same ops, each
+measured twice: their difference beside the repeatability.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from latkit.cli.console import ConsoleProgress, show_facts, show_table
+from latkit.devices import Device, Local, Session, add_device, connect, open_session
+from latkit.devices.agent import NATIVE_SOURCES
+from latkit.devices.bundle import bundle_for, pins
+from latkit.devices.launch import launch
+from latkit.devices.toolchain import ARCHITECTURES, WARNINGS, Toolchain
+from latkit.errors import BundleError
+from latkit.ops import FIXED_COST, Op
+from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.cache import ArtefactCache
+from latkit.spaces import load
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Measurement, TimingPlan, Visit, estimate, reference_seconds
+
+DIRECT = Path(__file__).with_name("direct.c")
+BLOCK_RUNS = 10
+ROUND_S = 0.01
+LOW = 0.1
+AGENTS = ("native", "python")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=200, help="visits of each agent, and as many of the bare loop")
+    parser.add_argument("--ops", type=int, default=8, help="ops of proxyless-mobile on which the agents are compared")
+    parser.add_argument("--runtime", default="onnxruntime", choices=sorted(pins()))
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    bundles = bundle_sizes()
+    with tempfile.TemporaryDirectory() as temporary, ConsoleProgress() as progress:
+        folder = Path(temporary)
+        push_s, start_s = push_and_start(folder)
+        devices = {
+            name: add_device(folder, name, Local(), native=name == "native", agent_folder=str(folder / f"at-{name}"))
+            for name in AGENTS
+        }
+        figures = overheads(devices, given.runtime, given.rounds, folder)
+        rows = compare(devices, given.runtime, given.ops, progress.advance)
+    figures |= {
+        "bundle_bytes": bundles.get("aarch64 tflite") or min(bundles.values()),
+        "bundles_bytes": bundles,
+        "push_s": push_s,
+        "start_s": start_s,
+        "difference_percent": float(np.mean([row["difference_percent"] for row in rows])),
+        "repeatability_percent": float(np.mean([row["repeatability_percent"] for row in rows])),
+    }
+    show_table(f"both agents on {given.runtime}", rows)
+    show_facts(
+        "agents beside direct calls", {name: figure for name, figure in figures.items() if name != "bundles_bytes"}
+    )
+    show_facts("bundles, bytes", bundles)
+    if given.json:
+        print(json.dumps(figures))
+
+
+def bundle_sizes() -> dict[str, int]:
+    """Bytes of the bundle of each processor that can be built for here, with each runtime alone and with all."""
+    sizes = {}
+    for architecture in ARCHITECTURES:
+        for runtimes in [*([name] for name in pins()), list(pins())]:
+            try:
+                sizes[f"{architecture} {' '.join(runtimes)}"] = bundle_for(architecture, runtimes)[0].bytes
+            except BundleError as error:
+                print(error)
+    return sizes
+
+
+def push_and_start(folder: Path) -> tuple[float, float]:
+    """Seconds until a native agent has answered where nothing was before, and where its bundle is already."""
+    seconds = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        with connect(Local()) as transport, launch(transport, "here", str(folder / "pushed"), None):
+            seconds.append(time.perf_counter() - begin)
+    return seconds[0], seconds[1]
+
+
+def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: Path) -> dict[str, object]:
+    """Both agents beside the bare loop, all in turn."""
+    artefact = ArtefactCache().artefact(FIXED_COST, Target("here", runtime))
+    plan = TimingPlan(visits=1, visit_s=ROUND_S, visit_runs=10**9)
+    runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
+    samples: dict[str, list[float]] = {name: [] for name in runs}
+    with ExitStack() as stack:
+        direct = stack.enter_context(Direct(folder, devices["native"], artefact, runtime))
+        sessions = opened(stack, devices, runtime)
+        for _ in range(rounds):
+            blocks = direct.blocks()
+            runs["direct"].append(float(np.mean(blocks)))
+            samples["direct"].extend(blocks)
+            for name, session in sessions.items():
+                visit = session.visit(artefact, artefact, plan)
+                runs[name].append(run_ns(visit))
+                samples[name].extend(block_means(visit))
+    low = {name: float(np.quantile(values, LOW)) for name, values in runs.items()}
+    low_samples = {name: float(np.quantile(values, LOW)) for name, values in samples.items()}
+    return {
+        "direct_ns": low["direct"],
+        **{f"{name}_ns": low[name] - low["direct"] for name in AGENTS},
+        **{f"{name}_sample_ns": low_samples[name] - low_samples["direct"] for name in AGENTS},
+    }
+
+
+def opened(stack: ExitStack, devices: Mapping[str, Device], runtime: str) -> dict[str, Session]:
+    return {name: stack.enter_context(open_session(device, Target(name, runtime))) for name, device in devices.items()}
+
+
+def run_ns(visit: Visit) -> float:
+    """What a run took of the visit's time, the agent's own work with it. The first run of each block is not told."""
+    turn = visit.conditions["turn"]
+    assert isinstance(turn, dict)
+    turns = len(visit.wall_ns) / turn["subject_runs"]
+    return ROUND_S * 1e9 / (len(visit.wall_ns) + len(visit.reference_wall_ns) + 2 * turns + turn["warm_up_runs"])
+
+
+def block_means(visit: Visit) -> list[float]:
+    """Means of the samples of a run, block by block, in ns."""
+    whole = len(visit.wall_ns) // BLOCK_RUNS * BLOCK_RUNS
+    return [float(mean) for mean in np.reshape(visit.wall_ns[:whole], (-1, BLOCK_RUNS)).mean(axis=1)]
+
+
+class Direct:
+    """The bare loop, as a process that runs blocks when it is told to."""
+
+    def __init__(self, folder: Path, device: Device, artefact: Artefact, runtime: str) -> None:
+        toolchain, program = Toolchain.find(platform.machine()), folder / "direct"
+        sources = [str(DIRECT), *(str(NATIVE_SOURCES / f"{name}.c") for name in ("runtime", "onnxruntime", "tflite"))]
+        version = f'-DLITERT_VERSION="{pins()["tflite"].version}"'
+        command = [toolchain.compiler, "-std=c11", "-O2", *WARNINGS, "-D_GNU_SOURCE", version, f"-I{NATIVE_SOURCES}"]
+        subprocess.run([*command, "-o", str(program), *sources, "-lm", "-ldl"], check=True)
+        library = next(Path(device.folder).glob("native/*/lib"))
+        loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
+        words = [*loader, str(program), runtime, str(library), str(artefact.path)]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._count = 100
+        self._count = max(round(ROUND_S * 1e9 / BLOCK_RUNS / float(np.mean(self.blocks()))), 1)
+
+    def blocks(self) -> list[float]:
+        """Mean time of a run in each block of a round, in ns."""
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(f"{self._count}\n")
+        self._process.stdin.flush()
+        return [int(word) / BLOCK_RUNS for word in self._process.stdout.readline().split()]
+
+    def __enter__(self) -> Direct:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def compare(
+    devices: Mapping[str, Device], runtime: str, ops: int, advance: Callable[[str, int, int, str], None]
+) -> list[dict[str, str | int | float | None]]:
+    """Both agents on the same ops, each twice, visit by visit in random order."""
+    known = sorted(load("proxyless-mobile").ops(), key=lambda op: op.macs)
+    chosen = [known[index] for index in np.linspace(0, len(known) - 1, ops).round().astype(int)]
+    target, cache, plan = Target("here", runtime), ArtefactCache(), TimingPlan()
+    artefacts = {op: cache.artefact(op, target) for op in chosen}
+    reference = cache.artefact(REFERENCE, target)
+    visits: dict[tuple[Op, str, int], list[Visit]] = {}
+    with ExitStack() as stack:
+        sessions = opened(stack, devices, runtime)
+        order = [(op, name, half) for op in chosen for name in AGENTS for half in (0, 1) for _ in range(plan.visits)]
+        random.Random(0).shuffle(order)
+        for done, key in enumerate(order, start=1):
+            visits.setdefault(key, []).append(sessions[key[1]].visit(artefacts[key[0]], reference, plan))
+            advance("comparing", done, len(order), key[1])
+        setups = {name: session.setup(reference, reference) for name, session in sessions.items()}
+    measured = {
+        (op, name, half): Measurement(op, target, setups[name], plan, tuple(found))
+        for (op, name, half), found in visits.items()
+    }
+    scale = reference_seconds(measured.values())
+    seconds = {key: estimate(measurement, scale).seconds for key, measurement in measured.items()}
+    return [row(op, {name: [seconds[op, name, half] for half in (0, 1)] for name in AGENTS}) for op in chosen]
+
+
+def row(op: Op, seconds: Mapping[str, Sequence[float]]) -> dict[str, str | int | float | None]:
+    means = {name: float(np.mean(twice)) for name, twice in seconds.items()}
+    repeats = [abs(first - second) / means[name] for name, (first, second) in seconds.items()]
+    return {
+        "op": op.title,
+        **{f"{name}_ms": 1e3 * mean for name, mean in means.items()},
+        "difference_percent": 100 * abs(means["native"] / means["python"] - 1),
+        "repeatability_percent": 100 * float(np.mean(repeats)),
+    }
+
+
+if __name__ == "__main__":
+    main()
