@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from latkit.graphs.graph import ABSENT, Graph
-from latkit.graphs.units import Links, Unit, units_of
+from latkit.graphs.links import Links
+from latkit.graphs.units import Unit, units_of
 
 Rule = tuple[str, str]
 """Kind of a kernel, and kind of the unit that its runtime computes along with it. For a light kernel, the reverse."""
@@ -44,21 +45,26 @@ class Edge:
 class Cut:
     """A graph in kernels."""
 
-    graph: Graph
+    links: Links
     kernels: tuple[Kernel, ...]
     edges: tuple[Edge, ...]
     views: int
     """How many nodes give the same numbers under another shape; they belong to no kernel."""
 
+    @property
+    def graph(self) -> Graph:
+        """What was cut."""
+        return self.links.graph
+
     def kernel_graph(self, index: int) -> Graph:
         """A kernel as a graph of its own."""
-        return self.graph.part(self.kernels[index].members, self.kernels[index].kind)
+        return self.links.part(self.kernels[index].members, self.kernels[index].kind)
 
     def pair_graph(self, edge: Edge) -> Graph:
         """Two neighbours as one graph, with the views between them."""
         giver, taker = self.kernels[edge.giver], self.kernels[edge.taker]
-        between = _views_between(self.graph, giver.members, taker.members)
-        return self.graph.part((*giver.members, *between, *taker.members), f"{giver.kind} > {taker.kind}")
+        between = _views_between(self.links, giver.members, taker.members)
+        return self.links.part((*giver.members, *between, *taker.members), f"{giver.kind} > {taker.kind}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class _Cutting:
         kernels = tuple(_kernel(self.kernels[place]) for place in kept)
         renamed = {place: index for index, place in enumerate(kept)}
         edges = tuple(self._edges({node: renamed[place] for node, place in self.kernel_of.items()}))
-        return Cut(self.graph, kernels, edges, sum(unit.kind == "view" for unit in self.units))
+        return Cut(self.links, kernels, edges, sum(unit.kind == "view" for unit in self.units))
 
     def _place(self, unit: Unit) -> None:
         """Join the kernels before the unit that its runtime computes along with it; the last one first."""
@@ -173,9 +179,9 @@ def _members(units: list[Unit]) -> tuple[int, ...]:
     return tuple(sorted(node for unit in units for node in unit.members))
 
 
-def _views_between(graph: Graph, before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
+def _views_between(links: Links, before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
     """The views on the way from one kernel's nodes to another's."""
-    links = Links(graph)
+    graph = links.graph
     found: set[int] = set()
     for node in after:
         for number in graph.nodes[node].inputs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,8 +105,8 @@ class Graph:
 
     @property
     def title(self) -> str:
-        """Short name for people."""
-        return self.name or f"graph {self.key[:8]}"
+        """Short name for people: a kernel's kind is not its own, so part of the key comes with it."""
+        return f"{self.name or 'graph'} {self.key[:8]}"
 
     @property
     def macs(self) -> int:
@@ -136,34 +135,6 @@ class Graph:
             numbers.append(following)
             following += len(node.outputs)
         return tuple(numbers)
-
-    def part(self, members: Iterable[int], name: str = "") -> Graph:
-        """Some of the nodes as a graph of their own.
-
-        What they take from others becomes an input, what others (or the graph's outputs) take from them an output.
-        """
-        kept = sorted(set(members))
-        first = self.first_outputs()
-        inside = {first[index] + n for index in kept for n in range(len(self.nodes[index].outputs))}
-        taken = list(dict.fromkeys(n for index in kept for n in self.nodes[index].inputs if n != ABSENT))
-        inputs = [n for n in taken if n not in inside and self.constant(n) is None]
-        constants = [n for n in taken if self.constant(n) is not None]
-        given = [first[index] + n for index in kept for n in range(len(self.nodes[index].outputs))]
-        renamed = {ABSENT: ABSENT} | {number: place for place, number in enumerate([*inputs, *constants, *given])}
-        outside = {n for i, node in enumerate(self.nodes) if i not in set(kept) for n in node.inputs} | {*self.outputs}
-        tensors = self.tensors()
-        nodes = tuple(
-            Node(node.op, tuple(renamed[n] for n in node.inputs), node.outputs, node.attributes)
-            for node in (self.nodes[index] for index in kept)
-        )
-        return Graph(
-            tuple(tensors[n] for n in inputs),
-            tuple(self.constants[n - len(self.inputs)] for n in constants),
-            nodes,
-            tuple(renamed[n] for n in given if n in outside) or (renamed[given[-1]],),
-            self.opset,
-            name,
-        )
 
     def to_json(self) -> dict[str, object]:
         """The graph as a JSON document."""
@@ -244,32 +215,6 @@ def _einsum_macs(node: Node, shapes: list[tuple[int, ...]]) -> int:
         for letter, size in zip(word, shape, strict=False)
     }
     return math.prod(sizes.values()) if len(shapes) > 1 else 0
-
-
-def edges(graph: Graph) -> Iterator[tuple[int, int, int]]:
-    """(giving node, taking node, number of the value) of every edge between two nodes."""
-    giver = giver_of(graph)
-    for taking, node in enumerate(graph.nodes):
-        for number in node.inputs:
-            if number in giver:
-                yield giver[number], taking, number
-
-
-def giver_of(graph: Graph) -> Mapping[int, int]:
-    """Which node gives a value, by the value's number."""
-    first = graph.first_outputs()
-    return {first[i] + n: i for i, node in enumerate(graph.nodes) for n in range(len(node.outputs))}
-
-
-def takers_of(graph: Graph) -> Mapping[int, list[int]]:
-    """Which nodes take a value, by the value's number; the graph's outputs are taken by the node `len(graph.nodes)`."""
-    takers: dict[int, list[int]] = {}
-    for taking, node in enumerate(graph.nodes):
-        for number in node.inputs:
-            takers.setdefault(number, []).append(taking)
-    for number in graph.outputs:
-        takers.setdefault(number, []).append(len(graph.nodes))
-    return takers
 
 
 def _tensor_to_json(tensor: Tensor) -> list[object]:

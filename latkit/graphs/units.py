@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from latkit.graphs.graph import ABSENT, Graph, Node, giver_of, takers_of
+from latkit.graphs.graph import ABSENT, Graph, Node
 from latkit.graphs.kinds import BINARY, UNARY, VIEWS, node_kind
+from latkit.graphs.links import Links
 
 LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"})
 
@@ -28,37 +29,6 @@ _POINTWISE = {name.lower() for name in UNARY | BINARY}
 
 GATED = {"Erf": "gelu", "Sigmoid": "silu", "HardSigmoid": "hardswish", "Tanh": "gelu_tanh", "Clip": "hardswish"}
 """Activations that multiply a tensor by a function of itself, by the operator that function is made of."""
-
-
-class Links:
-    """Who gives and who takes what in a graph."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.giver: Mapping[int, int] = giver_of(graph)
-        self.takers: Mapping[int, list[int]] = takers_of(graph)
-        self.first = graph.first_outputs()
-
-    def sole_taker(self, index: int) -> int | None:
-        """The only node that takes what a node of one output gives; None where there are others or none."""
-        takers = self.takers.get(self.first[index], [])
-        alone = len(takers) == 1 and takers[0] < len(self.graph.nodes) and len(self.graph.nodes[index].outputs) == 1
-        return takers[0] if alone else None
-
-    def given_by(self, number: int) -> int | None:
-        """The node that gives a value; None for inputs and constants."""
-        return self.giver.get(number)
-
-    def variables(self, node: Node) -> list[int]:
-        """The node's inputs that are neither constants nor absent."""
-        return [n for n in node.inputs if n != ABSENT and self.graph.constant(n) is None]
-
-    def is_scalar_step(self, node: Node) -> bool:
-        """Whether a node changes one tensor number by number, by the same rule for every number."""
-        if node.op in UNARY:
-            return True
-        constants = [constant for n in node.inputs if (constant := self.graph.constant(n)) is not None]
-        return node.op in BINARY and len(constants) == 1 and constants[0].tensor.elements == 1
 
 
 def units_of(graph: Graph) -> tuple[Unit, ...]:

@@ -1,1 +1,13 @@
 """Latency of foreign networks: their graphs cut into kernels as the target's runtime does, each kernel predicted."""
+
+from latkit.models.kernels.files import load_kernel_model, save_kernel_model
+from latkit.models.kernels.model import KernelModel, KernelRow, NetworkCalibration, Prediction
+
+__all__ = [
+    "KernelModel",
+    "KernelRow",
+    "NetworkCalibration",
+    "Prediction",
+    "load_kernel_model",
+    "save_kernel_model",
+]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.graphs import Graph, Kernel, Node
+from latkit.graphs import Cut, Graph, Kernel, Node
 from latkit.graphs.graph import ABSENT, Tensor, node_macs
 from latkit.graphs.units import units_of
 
@@ -46,9 +46,12 @@ class Piece:
         return frozenset(kind for kind, _ in self.light)
 
 
-def piece_of(graph: Graph, kernel: Kernel) -> Piece:
-    """A kernel of a graph as a piece of its own."""
-    part = graph.part(kernel.members, kernel.kind)
+def pieces_of(parts: Cut) -> list[Piece]:
+    """The kernels of a graph, each as a piece of its own."""
+    return [_piece(parts.kernel_graph(place), kernel) for place, kernel in enumerate(parts.kernels)]
+
+
+def _piece(part: Graph, kernel: Kernel) -> Piece:
     units = units_of(part)
     anchor = next(place for place, unit in enumerate(units) if unit.kind == kernel.anchor)
     tensors = part.tensors()

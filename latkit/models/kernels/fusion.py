@@ -8,11 +8,12 @@ what A and C save as neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from latkit.graphs import Candidate, Graph, Rule, candidates
-from latkit.graphs.units import Links, Unit, units_of
+from latkit.graphs.links import Links
+from latkit.graphs.units import Unit, units_of
 
 ENOUGH = 0.5
 """Share of the lesser's time that must be saved."""
@@ -22,6 +23,9 @@ TELLING = 0.02
 
 KEPT = 0.7
 """Share of what neighbours save that must be left with a unit between them."""
+
+GOOD_SIZE = 100_000
+"""Numbers that pass between the two, where there is a choice: enough to be timed well, and few enough for a cache."""
 
 INSTANCES = 1
 """A rule is tried on so many pairs of different sizes, and holds if it does on most of them."""
@@ -37,13 +41,15 @@ class Chain:
     third: Graph
     without: Graph
     """The first and the third alone."""
+    both: Graph
+    """The first two; what the second takes of others of that shape, it takes of the first too, as laid out by it."""
     whole: Graph
 
-    def fused(self, seconds: Seconds, before_s: float, both_s: float) -> bool:
+    def fused(self, seconds: Seconds, before_s: float) -> bool:
         """Whether the middle one leaves what the outer two save as neighbours."""
         third_s, whole_s = seconds(self.third), seconds(self.whole)
         saved = before_s + third_s - seconds(self.without)
-        left = both_s + third_s - whole_s
+        left = seconds(self.both) + third_s - whole_s
         return saved > TELLING * whole_s and KEPT * saved < left < saved / KEPT
 
 
@@ -59,7 +65,7 @@ class Probe:
 
     def graphs(self) -> list[Graph]:
         """Everything that is to be timed."""
-        more = [self.chain.third, self.chain.without, self.chain.whole] if self.chain else []
+        more = [self.chain.third, self.chain.without, self.chain.both, self.chain.whole] if self.chain else []
         return [self.before, self.after, self.both, *more]
 
     def fused(self, seconds: Seconds) -> bool:
@@ -67,7 +73,7 @@ class Probe:
         before_s, after_s, both_s = (seconds(graph) for graph in (self.before, self.after, self.both))
         if before_s + after_s - both_s > max(ENOUGH * min(before_s, after_s), TELLING * both_s):
             return True
-        return self.chain is not None and self.chain.fused(seconds, before_s, both_s)
+        return self.chain is not None and self.chain.fused(seconds, before_s)
 
 
 def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collection[Rule]) -> list[Probe]:
@@ -77,11 +83,12 @@ def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collecti
     """
     found: dict[Rule, dict[str, tuple[float, Graph, Candidate]]] = {}
     for network in networks:
+        links = Links(network)
         for candidate in candidates(network, rules):
             if candidate.rule not in decided:
-                both = network.part((*candidate.before, *candidate.after))
+                both = links.part((*candidate.before, *candidate.after))
                 handed = _handed(network, candidate)
-                telling = handed**2 / (both.macs + 10 * handed)
+                telling = min(handed, GOOD_SIZE**2 / handed) ** 2 / (both.macs + 10 * handed)
                 found.setdefault(candidate.rule, {})[both.key] = telling, network, candidate
     chosen = (sorted(known.values(), key=lambda k: -k[0])[:INSTANCES] for known in found.values())
     return [_probe(network, candidate) for instances in chosen for _, network, candidate in instances]
@@ -101,12 +108,12 @@ def _handed(graph: Graph, candidate: Candidate) -> int:
 
 
 def _probe(graph: Graph, candidate: Candidate) -> Probe:
-    before, after = candidate.before, candidate.after
+    before, after, links = candidate.before, candidate.after, Links(graph)
     return Probe(
         candidate.rule,
-        graph.part(before, candidate.rule[0]),
-        graph.part(after, candidate.rule[1]),
-        graph.part((*before, *after), " + ".join(candidate.rule)),
+        links.part(before, candidate.rule[0]),
+        links.part(after, candidate.rule[1]),
+        links.part((*before, *after), " + ".join(candidate.rule)),
         _chain(graph, candidate),
     )
 
@@ -121,10 +128,17 @@ def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
         return None
     third, taken = following
     both = (*candidate.before, *candidate.after)
+    others = {
+        n for node in candidate.after for n in links.variables(graph.nodes[node]) if links.giver.get(n) not in both
+    }
+    like = {number: kept for number in others if tensors[number].shape == tensors[kept].shape}
+    direct = _rewired(graph, third.members, {taken: kept})
+    through = _rewired(_rewired(graph, third.members, {taken: given}), candidate.after, like)
     return Chain(
-        graph.part(third.members, third.kind),
-        _last_output(_rewired(graph, third, taken, kept).part((*candidate.before, *third.members))),
-        _last_output(_rewired(graph, third, taken, given).part((*both, *third.members))),
+        links.part(third.members, third.kind),
+        _last_output(Links(direct).part((*candidate.before, *third.members))),
+        _last_output(Links(through).part(both)),
+        _last_output(Links(through).part((*both, *third.members))),
     )
 
 
@@ -148,11 +162,11 @@ def _next_heavy(graph: Graph, links: Links, value: int) -> tuple[Unit, int] | No
     return None
 
 
-def _rewired(graph: Graph, unit: Unit, taken: int, instead: int) -> Graph:
-    """The graph with a unit that takes one value instead of another."""
+def _rewired(graph: Graph, members: Iterable[int], instead: Mapping[int, int]) -> Graph:
+    """The graph with nodes that take other values than they did."""
     nodes = list(graph.nodes)
-    for index in unit.members:
-        inputs = tuple(instead if number == taken else number for number in nodes[index].inputs)
+    for index in members:
+        inputs = tuple(instead.get(number, number) for number in nodes[index].inputs)
         nodes[index] = replace(nodes[index], inputs=inputs)
     return replace(graph, nodes=tuple(nodes))
 

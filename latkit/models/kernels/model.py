@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from latkit.errors import NotMeasured
 from latkit.graphs import Cut, Graph, Rule, cut
 from latkit.models.base import Origin, common_origin
-from latkit.models.kernels.features import Floats, Piece, piece_of
+from latkit.models.kernels.features import Floats, Piece, pieces_of
 from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
 from latkit.models.kernels.savings import Neighbours, Seen, learn_savings, saved_by_edge
 from latkit.ops import FIXED_COST
@@ -109,7 +109,7 @@ class KernelModel:
         """Learn the kernels; what is predicted of each when it is left out."""
         if not alone:
             raise NotMeasured("no kernel was measured yet")
-        pieces = [piece_of(parts.graph, parts.kernels[0]) for parts in alone]
+        pieces = [piece for parts in alone for piece in pieces_of(parts)]
         without = [max(seconds[p.graph] - self.fixed_s_, seconds[p.graph] / 1000) for p in alone]
         self.measured_ = {piece.graph.key: s for piece, s in zip(pieces, without, strict=True)}
         self.anchors_, left_out = fit_anchors(pieces, without)
@@ -118,7 +118,7 @@ class KernelModel:
     def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[Seen]:
         seen = []
         for parts in pairs:
-            keys = [piece_of(parts.graph, kernel).graph.key for kernel in parts.kernels]
+            keys = [piece.graph.key for piece in pieces_of(parts)]
             if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
                 continue
             (edge,) = parts.edges
@@ -146,15 +146,15 @@ class KernelModel:
 
     def _covers(self, parts: Cut) -> bool:
         try:
-            for kernel in parts.kernels:
-                check_known(self.anchors_, piece_of(parts.graph, kernel))
+            for piece in pieces_of(parts):
+                check_known(self.anchors_, piece)
         except NotMeasured:
             return False
         return True
 
     def _amounts(self, parts: Cut, known: Mapping[str, float]) -> Floats:
         """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
-        pieces = [piece_of(parts.graph, kernel) for kernel in parts.kernels]
+        pieces = pieces_of(parts)
         seconds, _ = self._kernel_seconds(pieces, known)
         saved = sum(saved_by_edge(parts, self.savings_))
         return np.array([max(seconds.sum() - saved, seconds.sum() / 10), len(pieces), parts.graph.parameters])
@@ -175,7 +175,7 @@ class KernelModel:
         naming the kernels of kinds never seen, and the command that measures them.
         """
         parts = cut(graph, self.rules_)
-        pieces = [piece_of(graph, kernel) for kernel in parts.kernels]
+        pieces = pieces_of(parts)
         self._check_all(pieces)
         seconds, looked_up = self._kernel_seconds(pieces, self.measured_ if measured else {})
         added = self._added(parts, pieces, seconds)

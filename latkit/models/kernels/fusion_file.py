@@ -1,0 +1,62 @@
+"""The rules of a target as a JSON file that stands beside its models."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latkit.errors import BadFile
+from latkit.graphs import Rule
+
+
+class FusionRule(BaseModel):
+    """What was found about one pair of neighbours."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    before: str
+    after: str
+    fused: bool
+
+
+class FusionFile(BaseModel):
+    """All that was found about a target's runtime."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal["latkit-fusion-1"] = "latkit-fusion-1"
+    target: str
+    runtime: str
+    """The runtime and its version."""
+    rules: tuple[FusionRule, ...]
+
+    @property
+    def decided(self) -> dict[Rule, bool]:
+        """Whether each rule that was tried holds."""
+        return {(rule.before, rule.after): rule.fused for rule in self.rules}
+
+    @property
+    def holding(self) -> frozenset[Rule]:
+        """The rules that hold."""
+        return frozenset(rule for rule, fused in self.decided.items() if fused)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON, in one step."""
+        unfinished = Path(path).with_suffix(".part")
+        unfinished.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> FusionFile:
+        """Read from JSON. Raises BadFile."""
+        try:
+            return cls.model_validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadFile(path, "fusion rules", str(error).splitlines()[0]) from error
+
+
+def fusion_file(target: str, runtime: str, decided: dict[Rule, bool]) -> FusionFile:
+    """The file of what was decided."""
+    rules = tuple(FusionRule(before=b, after=a, fused=fused) for (b, a), fused in sorted(decided.items()))
+    return FusionFile(target=target, runtime=runtime, rules=rules)
