@@ -1,10 +1,11 @@
 """Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
 
 from latkit.devices.changes import open_unchanged, setup_changes
+from latkit.devices.check import Check
 from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import cores_of, parse_cores
 from latkit.devices.device import Core, Device, Facts
-from latkit.devices.doctor import Check, examine, healthy
+from latkit.devices.doctor import examine, healthy
 from latkit.devices.holder import host_boot_id
 from latkit.devices.install import install
 from latkit.devices.lease import Lease, Tell, holder_of, is_this_host, lease_key, leased

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from latkit.measurements.flags import sensors
+from latkit.measurements.flags import sensors, thermal_status
 
 HEADROOM_C = 5.0
 """A visit may heat the device by so much without reaching the trip point."""
@@ -38,14 +38,14 @@ class Cooling:
         return max(excesses, default=None)
 
     def is_hot(self, conditions: Conditions) -> bool:
-        """Whether no visit should begin now."""
+        """Whether no visit should begin now: a sensor is at its limit, or a phone says that it slows itself down."""
         excess = self.excess_c(conditions)
-        return excess is not None and excess >= 0
+        return thermal_status(conditions) > 0 or (excess is not None and excess >= 0)
 
     def is_cool(self, conditions: Conditions) -> bool:
         """Whether a pause may end."""
         excess = self.excess_c(conditions)
-        return excess is None or excess <= -COOLED_BY_C
+        return thermal_status(conditions) == 0 and (excess is None or excess <= -COOLED_BY_C)
 
     def pause(self, look: Callable[[], dict[str, object]]) -> tuple[dict[str, object], float]:
         """Wait until the device is cool, at most `longest_s`: the conditions then, and the seconds waited."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from latkit.devices.clusters import clusters
 from latkit.devices.device import Device
 from latkit.errors import UsageError
 from latkit.targets import Target
@@ -41,16 +42,14 @@ def parse_cores(text: str) -> tuple[int, ...]:
 def cores_of(device: Device, text: str) -> tuple[int, ...]:
     """As parse_cores, and of `big` and `little` that cluster of the device: the cores of greatest and least capacity.
 
-    Where the kernel tells no capacities, the highest frequencies stand for them. Raises UsageError, also where the
-    device has only one kind of core.
+    Raises UsageError, also where the device has only one kind of core.
     """
     if text not in (BIG, LITTLE):
         return parse_cores(text)
-    speeds = {core.index: core.capacity or core.max_khz or 0 for core in device.facts.cores}
-    chosen = max(speeds.values()) if text == BIG else min(speeds.values())
-    if len(set(speeds.values())) == 1:
+    kinds = clusters(device.facts.cores)
+    if len(kinds) == 1:
         raise UsageError(f"{device.name} has cores of one kind only, so that none of them are {text}; name them: 0-3")
-    return tuple(sorted(core for core, speed in speeds.items() if speed == chosen))
+    return kinds[-1 if text == BIG else 0].cores
 
 
 def ranges(cores: Iterable[int]) -> str:

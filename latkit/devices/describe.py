@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latkit.devices.device import Device
+from latkit.devices.clusters import Cluster, clusters
+from latkit.devices.cores import ranges
+from latkit.devices.device import Device, Facts
 from latkit.devices.lease import holder_of
 from latkit.devices.quarantine import quarantine_of
+
+EMULATED = "emulated"
+"""Stands wherever a latency of an emulator is shown: it is no phone's."""
 
 
 def describe(device: Device) -> dict[str, str]:
     """What a person wants to know of a device, by name."""
     facts = device.facts
-    fastest = max((core.max_khz or 0 for core in facts.cores), default=0)
     return {
-        "model": facts.model,
+        "model": f"{facts.model} ({EMULATED})" if facts.emulated else facts.model,
         "way": str(device.transport),
-        "cores": f"{len(facts.cores)} {facts.architecture}" + (f", up to {fastest / 1e6:.2f} GHz" if fastest else ""),
+        **({"chip": facts.soc} if facts.soc else {}),
+        "cores": _cores(facts),
         "instruction set": " ".join(facts.instruction_set) or "nothing special",
         "memory": f"{facts.memory_bytes / 2**30:.1f} GiB",
         "governor": facts.governor or "unknown",
@@ -24,6 +29,19 @@ def describe(device: Device) -> dict[str, str]:
         "agent": device.runs,
         "runtimes": ", ".join(device.runtimes.values()) or "none",
     }
+
+
+def _cores(facts: Facts) -> str:
+    """How many cores of which kind, and how fast."""
+    kinds = clusters(facts.cores)
+    count = f"{len(facts.cores)} {facts.architecture}"
+    if len(kinds) == 1:
+        return count + _speed(kinds[0])
+    return f"{count}: " + "; ".join(f"{kind.name} {ranges(kind.cores)}{_speed(kind)}" for kind in kinds)
+
+
+def _speed(kind: Cluster) -> str:
+    return f", up to {kind.max_khz / 1e6:.2f} GHz" if kind.max_khz else ""
 
 
 def document(folder: Path, device: Device) -> dict[str, object]:

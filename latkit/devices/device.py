@@ -43,6 +43,12 @@ class Facts(BaseModel):
     hostname: str = ""
     python_version: str = ""
     """Version of the interpreter that the agent uses."""
+    soc: str = ""
+    """The chip, as a phone tells it."""
+    build: str = ""
+    """Fingerprint of a phone's system."""
+    emulated: bool = False
+    """Whether it is an emulator: what is measured there is no phone's latency, and every record of it says so."""
     governor: str | None = None
     boot_id: str | None = None
 

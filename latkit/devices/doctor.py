@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from latkit.devices.changes import hardware_changes, setup_changes, system_changes
+from latkit.devices.check import Check
 from latkit.devices.device import Device
 from latkit.devices.launch import find_python, launch
 from latkit.devices.link import Link, number
+from latkit.devices.phone import phone_state
+from latkit.devices.phone_checks import check_emulated, check_phone
 from latkit.devices.registry import probe_with
 from latkit.devices.session import CONDITIONS_S
-from latkit.devices.transports import Transport, connect
+from latkit.devices.transports import Adb, Transport, connect
 from latkit.errors import DeviceError
 from latkit.targets import Target
 from latkit.timing import Setup
@@ -29,16 +32,6 @@ LEAST_MEMORY_BYTES = 2**28
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
 """The points without which nothing can be measured; the others make the numbers worse."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One point: `ok` is None where it cannot be told; then, and where it fails, `remedy` says what to do."""
-
-    name: str
-    ok: bool | None
-    found: str
-    remedy: str = ""
 
 
 def examine(device: Device, measured: Mapping[Target, Setup] | None = None) -> list[Check]:
@@ -80,14 +73,17 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setu
         yield Check("agent", True, f"{device.runs}, in {device.folder}")
         conditions = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
         yield from _clocks(link)
-        yield _governor(conditions.get("governor"))
+        yield _governor(conditions.get("governor"), isinstance(device.transport, Adb))
         yield _load(number(conditions, "load1"), len(device.facts.cores))
         yield _room("disk", number(conditions, "free_disk_bytes"), LEAST_DISK_BYTES, f"make room for {device.folder}")
         yield _room("memory", number(conditions, "free_memory_bytes"), LEAST_MEMORY_BYTES, "end what takes the memory")
-        found, absent = probe_with(link, device.name, device.transport, device.python, device.folder)
+        found, absent = probe_with(link, transport, device.name, device.transport, device.python, device.folder)
         yield _runtimes(device, found, absent)
         yield _facts(device, found)
         yield from _measured(measured, found)
+        if isinstance(device.transport, Adb):
+            yield check_emulated(found.facts.emulated)
+            yield from check_phone(phone_state(transport))
 
 
 def _python(device: Device, transport: Transport) -> Check:
@@ -128,9 +124,11 @@ def _ask_clock(link: Link) -> tuple[tuple[float, float, float], float]:
     return (begin + wait_s / 2, number(answer, "monotonic_s"), ahead_s), wait_s
 
 
-def _governor(governor: object) -> Check:
+def _governor(governor: object, is_phone: bool) -> Check:
     if governor is None:
         return Check("governor", None, "the device does not tell", "where frequencies change, expect drift")
+    if is_phone:
+        return Check("governor", None, str(governor), "a phone lets only root change it: expect drift")
     if governor == "performance":
         return Check("governor", True, str(governor))
     remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from latkit.devices.device import Device, facts_of
 from latkit.devices.launch import COMMAND_S, choose_python, launch
 from latkit.devices.link import Answer, Link
+from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect
 from latkit.errors import DeviceError, UsageError
@@ -57,10 +58,12 @@ def add_device(
 def probe(transport: Transport, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
     """A device's record as its agent reads it there, and why each absent runtime is absent. Raises DeviceError."""
     with launch(transport, name, folder, python) as link:
-        return probe_with(link, name, way, python, folder)
+        return probe_with(link, transport, name, way, python, folder)
 
 
-def probe_with(link: Link, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
+def probe_with(
+    link: Link, transport: Transport, name: str, way: Way, python: str | None, folder: str
+) -> tuple[Device, dict[str, str]]:
     """Likewise, by an agent that runs."""
     answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
     try:
@@ -72,7 +75,7 @@ def probe_with(link: Link, name: str, way: Way, python: str | None, folder: str)
             folder=folder,
             runtimes=_runtimes(answer, "runtimes"),
             transport=way,
-            facts=facts_of(answer, name),
+            facts=phone_facts(facts_of(answer, name), properties(transport, way)),
         )
     except ValidationError as error:
         first = error.errors()[0]

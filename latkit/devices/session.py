@@ -13,6 +13,7 @@ from latkit.devices.cores import UNPINNED, check_cores, ranges
 from latkit.devices.device import Device, Facts, facts_of
 from latkit.devices.launch import COMMAND_S, launch, models_folder
 from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
+from latkit.devices.phone import PhoneWatch, phone_facts, properties
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
 from latkit.runtimes.artefact import Artefact
@@ -81,6 +82,7 @@ class Session:
         self.target = target
         self._transport = transport
         self._link = link
+        self._phone = PhoneWatch(transport, device.transport)
         share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), LEAST_LOADED_BYTES)
         self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
         self._cooling: Cooling | None = cooling
@@ -115,6 +117,7 @@ class Session:
             reference_key=reference_key,
             protocol=PROTOCOL,
             governor=str(conditions.get("governor") or ""),
+            emulated=self.device.facts.emulated,
         )
 
     def load(self, artefact: Artefact) -> None:
@@ -166,11 +169,12 @@ class Session:
 
     def facts(self) -> Facts:
         """What the device is at this moment. Raises DeviceError."""
-        return facts_of(self._link.ask("probe", FACTS_S, runtimes_s=0), self.device.name)
+        found = facts_of(self._link.ask("probe", FACTS_S, runtimes_s=0), self.device.name)
+        return phone_facts(found, properties(self._transport, self.device.transport))
 
     def conditions(self) -> dict[str, object]:
-        """Frequencies, temperatures, load, free memory and disk, governor, affinity, at this moment."""
-        return dict(self._link.ask("conditions", CONDITIONS_S))
+        """Frequencies, temperatures, load, free memory and disk, governor, affinity, now; and a phone's state."""
+        return {**self._link.ask("conditions", CONDITIONS_S), **self._phone.conditions()}
 
     def _when_cool(self) -> tuple[dict[str, object], float]:
         """The conditions once the device is not hot, and the seconds that this took."""

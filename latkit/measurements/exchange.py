@@ -147,6 +147,7 @@ def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
 def _setup_words(measurement: Measurement) -> dict[str, object]:
     setup = measurement.setup
     return {
+        **({"device": "emulated"} if setup.emulated else {}),
         "runtime": setup.runtime_version,
         "delegate": setup.delegate,
         "exporter": setup.exporter,

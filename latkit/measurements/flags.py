@@ -9,42 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latkit.timing import Measurement, Visit, runs_alone
+from latkit.timing.disturbance import (
+    DRIFTING_SHARE,
+    MOST,
+    disturbed_share,
+    is_unpinned,
+    preempted,
+    preempted_share,
+    reference_drift,
+    run_times,
+    waited,
+)
 
-MOST = 0.5
-"""A measurement is flagged for what more than this share of its runs or visits suffered."""
-WAITING_GAP = 0.05
-"""A single thread waited when its CPU time falls short of the wall time by more than this share."""
 THROTTLED_SHARE = 0.8
 """A visit was throttled when the fastest core ends it below this share of the highest frequency seen."""
-DRIFTING_SHARE = 0.1
-"""The device drifted when the slowest visit's reference floor is above the fastest one's by more than this share."""
 COLD_SHARE = 0.1
 """A visit began cold when the fastest of its first third of runs is slower than that of the last by more than this."""
 COLD_RUNS = 6
 """Fewer timed runs than this do not tell whether times were still falling."""
-
-Bools = NDArray[np.bool_]
-
-
-def preempted(measurement: Measurement) -> Bools:
-    """Which runs the kernel preempted, shape (runs of all visits,)."""
-    return np.array([count > 0 for visit in measurement.visits for count in visit.preemptions])
-
-
-def preempted_share(measurement: Measurement) -> float:
-    """Share of runs during which the kernel preempted the agent, 0 to 1."""
-    return float(np.mean(preempted(measurement)))
-
-
-def waited(measurement: Measurement) -> Bools:
-    """Which runs of a single thread spent time waiting, shape (runs of all visits,). No run of other targets did."""
-    wall, cpu = _times(measurement)
-    # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
-    gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
-    return gap if runs_alone(measurement.target) else np.zeros_like(gap)
 
 
 def usable_runs(measurement: Measurement) -> int:
@@ -54,7 +38,7 @@ def usable_runs(measurement: Measurement) -> int:
     they waited, as the estimator `floor` counts them.
     """
     disturbed = preempted(measurement) | waited(measurement)
-    wall, cpu = _times(measurement)
+    wall, cpu = run_times(measurement)
     timed_by_cpu = (cpu > 0) & (cpu < wall) & runs_alone(measurement.target)
     return int(np.sum(~disturbed | timed_by_cpu))
 
@@ -64,12 +48,14 @@ def contended(measurement: Measurement) -> str:
     share = preempted_share(measurement)
     if share > MOST:
         return f"{share:.0%} of its runs were preempted"
-    disturbed = float(np.mean(preempted(measurement) | waited(measurement)))
+    disturbed = disturbed_share(measurement)
     return f"{disturbed:.0%} of its runs were preempted or waited" if disturbed > MOST else ""
 
 
 def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str:
-    """The device slowed itself down: most visits ended at a low frequency, or a sensor was at its trip point.
+    """The device slowed itself down: most visits ended at a low frequency, or it was too hot.
+
+    It was too hot when a sensor was at its trip point, or a phone said that it slows itself down.
 
     `fastest_khz` is the highest frequency seen on the device; without it, that of this measurement counts.
     """
@@ -82,23 +68,21 @@ def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str
     hot = [over for visit in measurement.visits if (over := _over_trip(visit)) is not None]
     if hot and sum(hot) / len(hot) > MOST:
         return f"a sensor was at its trip point in {sum(hot)} of {len(hot)} visits"
+    slowed = sum(any(thermal_status(moment) for moment in _moments(visit)) for visit in measurement.visits)
+    if slowed > MOST * len(measurement.visits):
+        return f"the phone slowed itself down in {slowed} of {len(measurement.visits)} visits"
     return ""
 
 
 def drifting(measurement: Measurement) -> str:
     """The device changed its speed between the visits: the reference's fastest run moved."""
-    alone = runs_alone(measurement.target)
-    floors = [
-        min(ns for ns in (*visit.reference_wall_ns, *(visit.reference_cpu_ns if alone else ())) if ns > 0)
-        for visit in measurement.visits
-    ]
-    moved = max(floors) / min(floors) - 1 if floors else 0.0
+    moved = reference_drift(measurement)
     return f"the reference moved by {moved:.0%} between its visits" if moved > DRIFTING_SHARE else ""
 
 
 def unpinned(measurement: Measurement) -> str:
     """The agent was free to move between cores."""
-    return "it was not pinned to cores" if measurement.setup.affinity == "unpinned" else ""
+    return "it was not pinned to cores" if is_unpinned(measurement) else ""
 
 
 def cold(measurement: Measurement) -> str:
@@ -140,13 +124,6 @@ def fastest_khz(measurements: Iterable[Measurement]) -> float | None:
     return max((khz for khz in ends if khz is not None), default=None)
 
 
-def _times(measurement: Measurement) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Wall and CPU time of every run, in nanoseconds."""
-    wall = [ns for visit in measurement.visits for ns in visit.wall_ns]
-    cpu = [ns for visit in measurement.visits for ns in visit.cpu_ns]
-    return np.array(wall, dtype=np.int64), np.array(cpu, dtype=np.int64)
-
-
 def _end_khz(visit: Visit) -> float | None:
     """Frequency of the fastest core that the agent may use, just after a visit: before it, cores idle and are slow."""
     after = _mapping(visit.conditions.get("after"))
@@ -161,11 +138,7 @@ def _end_khz(visit: Visit) -> float | None:
 
 def _over_trip(visit: Visit) -> bool | None:
     """Whether a sensor was at its trip point before or after a visit; None where no trip point is known."""
-    over = [
-        degrees >= trip
-        for moment in ("before", "after")
-        for degrees, trip in sensors(_mapping(visit.conditions.get(moment)))
-    ]
+    over = [degrees >= trip for moment in _moments(visit) for degrees, trip in sensors(moment)]
     return any(over) if over else None
 
 
@@ -176,6 +149,17 @@ def sensors(conditions: Mapping[str, object]) -> Iterator[tuple[float, float]]:
         trip = trips.get(name)
         if isinstance(degrees, int | float) and isinstance(trip, int | float):
             yield float(degrees), float(trip)
+
+
+def thermal_status(conditions: Mapping[str, object]) -> int:
+    """A phone's own word on its heat, 0: cool, to 6; 0 also of what is no phone."""
+    status = _mapping(conditions.get("phone")).get("thermal_status")
+    return status if isinstance(status, int) else 0
+
+
+def _moments(visit: Visit) -> list[Mapping[str, object]]:
+    """The conditions before and after a visit."""
+    return [_mapping(visit.conditions.get(moment)) for moment in ("before", "after")]
 
 
 def _mapping(value: object) -> Mapping[str, object]:

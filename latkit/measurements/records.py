@@ -55,9 +55,13 @@ def measurement_words(
     }
 
 
+_LATER_WORDS = ("governor", "scale", "emulated")
+"""What setups did not tell at first."""
+
+
 def _setup_document(setup: Setup) -> dict[str, object]:
-    """A setup as JSON. An unknown governor and the first scale are left out, as in files from before they were told."""
-    return {name: value for name, value in asdict(setup).items() if name not in ("governor", "scale") or value}
+    """A setup as JSON. What says nothing (an unknown governor, the first scale) is left out, as in earlier files."""
+    return {name: value for name, value in asdict(setup).items() if name not in _LATER_WORDS or value}
 
 
 def setup_document(setup: Setup) -> str:

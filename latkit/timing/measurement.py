@@ -63,6 +63,8 @@ class Setup:
     """What sets the cores' frequencies, such as `ondemand`; empty where the device does not tell."""
     scale: int = 0
     """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.scale`)."""
+    emulated: bool = False
+    """Whether the device is an emulator: then the latency is no phone's."""
 
     def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
         """What differs from a later setup, by the field's name: what it was and what it is."""

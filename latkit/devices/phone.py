@@ -1,0 +1,144 @@
+"""Phones: what Android itself tells of a phone and of its state, beside what the agent reads off the kernel."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from latkit.devices.device import Facts
+from latkit.devices.transports import Adb, Transport, Way
+
+ASK_S = 30.0
+"""A phone under load takes seconds to answer `dumpsys`."""
+EMULATOR_FLAGS = ("ro.kernel.qemu", "ro.boot.qemu")
+EMULATOR_HARDWARE = ("goldfish", "ranchu", "cutf_cvm", "vsoc_x86", "vsoc_arm64")
+"""Boards of Android's emulator, old and new, and of Cuttlefish."""
+THERMAL_WORDS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+"""Android's names of the thermal statuses 0 to 6."""
+ASK_STATE = """
+echo '[battery]'; dumpsys battery
+echo '[thermal]'; dumpsys thermalservice | grep -E 'IsStatusOverride|Thermal Status'
+echo '[power]'; dumpsys power | grep 'mWakefulness='
+echo "[saver] $(settings get global low_power)"
+echo "[awake] $(settings get global stay_on_while_plugged_in)"
+"""
+"""One command, since each costs the phone a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneState:
+    """A phone's state at a moment; None is what it does not tell."""
+
+    battery_percent: int | None = None
+    battery_c: float | None = None
+    charging: bool | None = None
+    """Whether it is plugged in."""
+    screen_on: bool | None = None
+    battery_saver: bool | None = None
+    stays_awake: bool | None = None
+    """Whether the screen stays on while it is plugged in."""
+    thermal_status: int | None = None
+    """0: cool, to 6: about to shut down; from 1 on Android slows it down. None before Android 10, or if set by hand."""
+
+    def conditions(self) -> dict[str, object]:
+        """What is known, by name, as it is kept beside a visit."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def properties(transport: Transport, way: Way) -> dict[str, str]:
+    """A phone's properties; none of what is no phone. Raises DeviceGone, DeadlineExceeded."""
+    if not isinstance(way, Adb):
+        return {}
+    said = transport.run(["getprop"], ASK_S).stdout.decode(errors="replace")
+    return dict(re.findall(r"^\[([^]]+)\]: \[(.*)\]$", said.replace("\r", ""), re.MULTILINE))
+
+
+def phone_facts(facts: Facts, known: Mapping[str, str]) -> Facts:
+    """An agent's facts with what the phone's properties tell better: its name, chip and system."""
+    if not known:
+        return facts
+    model = _words(known, "ro.product.manufacturer", "ro.product.model")
+    chip = _words(known, "ro.soc.manufacturer", "ro.soc.model") or _words(known, "ro.board.platform")
+    release, level = known.get("ro.build.version.release", ""), known.get("ro.build.version.sdk", "unknown")
+    return facts.model_copy(
+        update={
+            "model": model or facts.model,
+            "soc": chip,
+            "os": f"Android {release} (API level {level})" if release else facts.os,
+            "build": known.get("ro.build.fingerprint", ""),
+            "emulated": is_emulated(known),
+        }
+    )
+
+
+def is_emulated(known: Mapping[str, str]) -> bool:
+    """Whether the properties are those of an emulator, whose latencies are no phone's."""
+    flagged = any(known.get(name) == "1" for name in EMULATOR_FLAGS)
+    return flagged or known.get("ro.hardware") in EMULATOR_HARDWARE
+
+
+def phone_state(transport: Transport) -> PhoneState:
+    """The phone's state now. Raises DeviceGone, DeadlineExceeded."""
+    return read_state(transport.run(["sh", "-c", ASK_STATE], ASK_S).stdout.decode(errors="replace"))
+
+
+class PhoneWatch:
+    """Looks at a phone's state between visits, not before each: every look makes the phone work."""
+
+    def __init__(self, transport: Transport, way: Way, every_s: float = 10.0) -> None:
+        self._transport = transport
+        self._is_phone = isinstance(way, Adb)
+        self._every_s = every_s
+        self._seen_at = -math.inf
+        self._seen: dict[str, object] = {}
+
+    def conditions(self) -> dict[str, object]:
+        """The state as last seen, under `phone`; nothing of what is no phone. Raises DeviceGone, DeadlineExceeded."""
+        if self._is_phone and time.monotonic() - self._seen_at >= self._every_s:
+            self._seen, self._seen_at = phone_state(self._transport).conditions(), time.monotonic()
+        return {"phone": self._seen} if self._seen else {}
+
+
+def read_state(said: str) -> PhoneState:
+    """The state in what ASK_STATE has printed."""
+    degrees = _number(said, r"^\s*temperature: (-?\d+)")
+    plugged = re.findall(r"^\s*(?:AC|USB|Wireless|Dock) powered: (true|false)", said, re.MULTILINE)
+    wakefulness = _found(said, r"mWakefulness=(\w+)")
+    saver, awake = _number(said, r"^\[saver\] (\d+)"), _number(said, r"^\[awake\] (\d+)")
+    return PhoneState(
+        battery_percent=_number(said, r"^\s*level: (\d+)"),
+        battery_c=None if degrees is None else degrees / 10,
+        charging="true" in plugged if plugged else None,
+        screen_on=wakefulness == "Awake" if wakefulness else None,
+        battery_saver=None if saver is None else saver > 0,
+        stays_awake=None if awake is None else awake > 0,
+        thermal_status=_thermal_status(said),
+    )
+
+
+def _thermal_status(said: str) -> int | None:
+    """A status that was set by hand, as developers do, says nothing about the phone's heat."""
+    overridden = _found(said, r"IsStatusOverride: (\w+)") == "true"
+    return None if overridden else _number(said, r"^\s*Thermal Status: (\d+)")
+
+
+def _found(said: str, pattern: str) -> str:
+    match = re.search(pattern, said, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _number(said: str, pattern: str) -> int | None:
+    found = _found(said, pattern)
+    return int(found) if found else None
+
+
+def _words(known: Mapping[str, str], *names: str) -> str:
+    """Values put together, each word once: manufacturers like to stand in their models' names too."""
+    words: list[str] = []
+    for word in " ".join(known.get(name, "") for name in names).split():
+        if word.lower() not in (other.lower() for other in words):
+            words.append(word)
+    return " ".join(words)
