@@ -7,15 +7,16 @@ from datetime import datetime
 
 from latkit.devices import Device
 from latkit.devices.describe import describe
-from latkit.measurements.flags import preempted_share
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.drift import drift
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.ops import ops_section
 from latkit.report.target_facts import TargetFacts
+from latkit.report.target_flags import flags_section
 from latkit.report.validation import validation_section
 from latkit.report.words import ABSENT, count, latency, moment, percent
+from latkit.timing.disturbance import preempted_share
 
 
 def target_sections(known: TargetFacts, level: int = 2) -> Html:
@@ -26,6 +27,7 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
         return join([*parts, section("Measurements", lacking, level=level)])
     parts += [
         section("What was measured", _measured(known), level=level),
+        section("What was amiss meanwhile", flags_section(known.selection.used), level=level),
         section("From ops to networks", _models(known), level=level),
         section("Op latencies", _ops(known), level=level),
         section("Predicted against measured", _validations(known), level=level),

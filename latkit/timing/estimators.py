@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
+from latkit.timing.disturbance import widening
 from latkit.timing.measurement import Measurement, TimingPlan, Visit
 from latkit.timing.visits import runs_alone, visit_floor_s, visit_ratio, visit_reference_floor_s
 
@@ -163,7 +164,8 @@ DEFAULT_ESTIMATOR = "matched"
 
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
-    """Latency of a measurement's subject, in seconds, with a 90 % interval by bootstrap over visits.
+    """Latency of a measurement's subject, in seconds, with a 90 % interval: bootstrap over visits, widened by
+    what they cannot show (see `latkit.timing.disturbance`).
 
     `reference_s` is the reference's latency on the quiet device. The bootstrap is seeded, so that the same samples
     always give the same answer. Raises UsageError for an unknown estimator and NotMeasured where there is no visit.
@@ -181,7 +183,11 @@ def _with_interval(method: Estimator, measurement: Measurement, reference_s: flo
     drawn = np.random.default_rng(0).integers(0, visits, (RESAMPLES, visits))
     low, high = np.quantile(method.join(np.moveaxis(values[:, drawn], 0, 1)), [0.05, 0.95])
     seconds = float(method.join(values))
-    return Estimate(seconds, min(float(low), seconds), max(float(high), seconds))
+    below, above = (abs(math.log(seconds / float(bound))) for bound in (min(low, seconds), max(high, seconds)))
+    unseen = widening(measurement)
+    return Estimate(
+        seconds, seconds * math.exp(-math.hypot(below, unseen)), seconds * math.exp(math.hypot(above, unseen))
+    )
 
 
 def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: float, alone: bool) -> bool:

@@ -1,0 +1,40 @@
+"""What was amiss while a target was measured: the flags, how many measurements raise each, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.measurements import FLAGS, flags_of
+from latkit.measurements.flags import fastest_khz
+from latkit.report.html import Html, details, join, notice, table
+from latkit.report.words import count, percent
+from latkit.timing import Measurement
+from latkit.timing.disturbance import CONTENDED_WIDENING, DRIFTING_WIDENING, UNPINNED_WIDENING
+
+WIDENING = {"unpinned": UNPINNED_WIDENING, "drifting": DRIFTING_WIDENING, "contended": CONTENDED_WIDENING}
+"""By how much a flag widens the interval of an estimate, to either side; those not named by nothing."""
+MOST_ROWS = 200
+
+
+def flags_section(measurements: Sequence[Measurement]) -> Html:
+    """A row for every flag that is raised, and under it the measurements with what was found."""
+    fastest = fastest_khz(measurements)
+    raised = [(measurement, flags_of(measurement, fastest)) for measurement in measurements]
+    parts, rows = [], []
+    for name in FLAGS:
+        found = [(measurement, flags[name]) for measurement, flags in raised if name in flags]
+        if found:
+            share, wider = percent(100 * len(found) / len(measurements)), WIDENING.get(name)
+            rows.append((name, str(len(found)), share, f"±{percent(100 * wider)}" if wider else "not at all"))
+            parts.append(_which(name, found))
+    if not rows:
+        return notice("No measurement used to fit raises a flag.")
+    return join([table(("flag", "measurements", "share", "widens intervals by"), rows), *parts])
+
+
+def _which(name: str, found: Sequence[tuple[Measurement, str]]) -> Html:
+    rows = [(measurement.subject.title, remark) for measurement, remark in found[:MOST_ROWS]]
+    shown = f", the first {MOST_ROWS}" if len(found) > MOST_ROWS else ""
+    return details(
+        f"{name}: {count(len(found), 'measurement')}{shown}", table(("measurement", "what was found"), rows, 2)
+    )

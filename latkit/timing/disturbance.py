@@ -1,0 +1,85 @@
+"""Disturbance: what else happened on the device while a measurement was made, and how far that spreads its estimate."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.timing.measurement import Measurement
+from latkit.timing.visits import runs_alone
+
+MOST = 0.5
+"""A measurement is contended when more than this share of its runs was disturbed."""
+WAITING_GAP = 0.05
+"""A single thread waited when its CPU time falls short of the wall time by more than this share."""
+DRIFTING_SHARE = 0.1
+"""The device drifted when the slowest visit's reference floor is above the fastest one's by more than this share."""
+
+UNPINNED_WIDENING = 0.005
+DRIFTING_WIDENING = 0.01
+CONTENDED_WIDENING = 0.01
+"""Half-widths, relative to the latency, that the visits of one measurement do not show; see docs/measuring.md."""
+
+Bools = NDArray[np.bool_]
+Nanoseconds = NDArray[np.int64]
+
+
+def preempted(measurement: Measurement) -> Bools:
+    """Which runs the kernel preempted, shape (runs of all visits,)."""
+    return np.array([count > 0 for visit in measurement.visits for count in visit.preemptions])
+
+
+def preempted_share(measurement: Measurement) -> float:
+    """Share of runs during which the kernel preempted the agent, 0 to 1."""
+    return float(np.mean(preempted(measurement)))
+
+
+def waited(measurement: Measurement) -> Bools:
+    """Which runs of a single thread spent time waiting, shape (runs of all visits,). No run of other targets did."""
+    wall, cpu = run_times(measurement)
+    # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
+    gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
+    return gap if runs_alone(measurement.target) else np.zeros_like(gap)
+
+
+def disturbed_share(measurement: Measurement) -> float:
+    """Share of runs that were preempted or waited, 0 to 1."""
+    return float(np.mean(preempted(measurement) | waited(measurement)))
+
+
+def reference_drift(measurement: Measurement) -> float:
+    """By which share the reference's fastest run was slower in the slowest visit than in the fastest."""
+    alone = runs_alone(measurement.target)
+    floors = [
+        min(ns for ns in (*visit.reference_wall_ns, *(visit.reference_cpu_ns if alone else ())) if ns > 0)
+        for visit in measurement.visits
+    ]
+    return max(floors) / min(floors) - 1 if floors else 0.0
+
+
+def is_unpinned(measurement: Measurement) -> bool:
+    """Whether the agent was free to move between cores."""
+    return measurement.setup.affinity == "unpinned"
+
+
+def widening(measurement: Measurement) -> float:
+    """Half-width of what the interval of a measurement's visits cannot show, relative to its latency.
+
+    Bootstrap over visits knows how the visits differ. It does not know how this measurement differs from the next,
+    made on other cores and in another mood of the device.
+    """
+    widths = (
+        UNPINNED_WIDENING * is_unpinned(measurement),
+        DRIFTING_WIDENING * (reference_drift(measurement) > DRIFTING_SHARE),
+        CONTENDED_WIDENING * (disturbed_share(measurement) > MOST),
+    )
+    return math.hypot(*widths)
+
+
+def run_times(measurement: Measurement) -> tuple[Nanoseconds, Nanoseconds]:
+    """Wall and CPU time of every run, in nanoseconds."""
+    wall = [ns for visit in measurement.visits for ns in visit.wall_ns]
+    cpu = [ns for visit in measurement.visits for ns in visit.cpu_ns]
+    return np.array(wall, dtype=np.int64), np.array(cpu, dtype=np.int64)
