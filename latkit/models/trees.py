@@ -19,11 +19,14 @@ FEWEST = 12
 """Of fewer measured latencies nothing is learned."""
 
 FOLDS = 10
-DEPTHS = (2, 3, 5)
-ROUNDS = (25, 50, 100, 200, 400)
+DEPTHS = (2, 4)
+ROUNDS = (25, 50, 100, 200)
 """What cross-validation chooses from: how deep the trees are, and how many."""
 
-PARAMETERS = {"eta": 0.05, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1, "seed": 0}
+LEAST_S = 1e-9
+"""A baseline is never less: nobody knows the logarithm of nothing."""
+
+PARAMETERS = {"eta": 0.1, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1, "seed": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class KindModel:
 
     def seconds(self, terms: Floats, features: Floats) -> Floats:
         """Predicted seconds, shape (n,), of roofline terms of shape (n, terms) and features of shape (n, features)."""
-        correction = self.booster.predict(xgboost.DMatrix(features))
+        correction = self.booster.predict(_matrix(self.baseline, terms, features))
         return _baseline_seconds(self.baseline, terms) * np.exp(correction.astype(np.float64))
 
     @property
@@ -54,7 +57,8 @@ class KindModel:
     def importance(self) -> Floats:
         """How much each feature decides: the gain of all splits on it, shape (features,)."""
         gains = self.booster.get_score(importance_type="total_gain")
-        return np.array([float(gains.get(f"f{i}", 0.0)) for i in range(self.booster.num_features())])  # type: ignore[arg-type]
+        count = self.booster.num_features() - len(self.baseline) - 1
+        return np.array([np.sum(gains.get(f"f{number}", 0.0)) for number in range(count)])
 
 
 def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
@@ -81,7 +85,7 @@ def _left_out_errors(
     for train, test in folds:
         baseline, booster = _fit(terms[train], features[train], seconds[train], depth, ROUNDS[-1])
         offset = np.log(_baseline_seconds(baseline, terms[test]) / seconds[test])
-        matrix = xgboost.DMatrix(features[test])
+        matrix = _matrix(baseline, terms[test], features[test])
         for number, rounds in enumerate(ROUNDS):
             errors[number, test] = offset + booster.predict(matrix, iteration_range=(0, rounds))
     return errors
@@ -91,7 +95,14 @@ def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: i
     baseline = fit_baseline(terms, seconds)
     residual = np.log(seconds / _baseline_seconds(baseline, terms))
     parameters = {**PARAMETERS, "max_depth": depth}
-    return baseline, xgboost.train(parameters, xgboost.DMatrix(features, label=residual), rounds)
+    return baseline, xgboost.train(parameters, _matrix(baseline, terms, features, residual), rounds)
+
+
+def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | None = None) -> xgboost.DMatrix:
+    """What the trees see: the features, the baseline's logarithm, and each term's share of it."""
+    parts = terms * baseline
+    total = parts.sum(axis=1, keepdims=True).clip(min=LEAST_S)
+    return xgboost.DMatrix(np.concatenate([features, np.log(total), parts / total], axis=1), label=label)
 
 
 def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
@@ -104,9 +115,9 @@ def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
 
 
 def _baseline_seconds(baseline: Floats, terms: Floats) -> Floats:
-    """Seconds of the baseline, shape (n,); never nothing, whose logarithm nobody knows."""
+    """Seconds of the baseline, shape (n,)."""
     seconds: Floats = terms @ baseline
-    return seconds.clip(min=1e-9)
+    return seconds.clip(min=LEAST_S)
 
 
 def booster_to_json(booster: xgboost.Booster) -> object:
