@@ -1,0 +1,7 @@
+"""A new device from a few measurements: what other devices know, and which networks to measure."""
+
+from latkit.models.transfer.belief import Belief
+from latkit.models.transfer.choosing import choose_rows
+from latkit.models.transfer.inference import Inferred, infer
+
+__all__ = ["Belief", "Inferred", "choose_rows", "infer"]
