@@ -30,10 +30,13 @@ from latkit.devices import (
 from latkit.errors import LatkitError, NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
+from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
+from latkit.models.kernels.fusion_file import FusionFile
 from latkit.ops import FIXED_COST, Network
 from latkit.progress import Progress
 from latkit.runtimes import Artefact
 from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.onnx_module import graph_of_module
 from latkit.runtimes.onnx_network import embed_network
 from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.spaces import Space
@@ -240,6 +243,44 @@ class Workspace:
             self.device(target.device)
             raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
         return load_model(path)
+
+    def fusion_path(self, target: Target) -> Path:
+        """Where the rules by which the target's runtime fuses are kept."""
+        return self.target_dir(target) / "fusion.json"
+
+    def kernel_model_path(self, target: Target) -> Path:
+        """Where the target's model of foreign networks is kept."""
+        return self.target_dir(target) / "model-kernels.json"
+
+    def fit_kernels(self, target: Target) -> KernelModel:
+        """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
+
+        Raises NotMeasured where none was.
+        """
+        if not self.fusion_path(target).exists():
+            raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
+        rules = FusionFile.load(self.fusion_path(target)).holding
+        model = KernelModel().fit(self.selection(target).used, rules)
+        save_kernel_model(model, self.kernel_model_path(target))
+        return model
+
+    def kernel_model(self, target: Target) -> KernelModel:
+        """The model that `fit_kernels` kept. Raises NotMeasured where there is none."""
+        path = self.kernel_model_path(target)
+        if not path.exists():
+            self.device(target.device)
+            raise NotMeasured(
+                f"no foreign network can be predicted on {target} yet; run: latkit collect {target} --kernels 400, "
+                f"then: latkit fit {target}"
+            )
+        return load_kernel_model(path)
+
+    def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:
+        """Latency of a torch module on a target, for inputs of exactly the shape of `example`, a tensor.
+
+        The module is exported to ONNX first. Raises ExportError, NotMeasured.
+        """
+        return self.kernel_model(target).predict(graph_of_module(module, example))
 
     def search(
         self,

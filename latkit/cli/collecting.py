@@ -149,7 +149,7 @@ def _parts(collected: Collected) -> str:
     return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items() if seconds >= 0.05)
 
 
-def tell_outcome(outcome: Outcome, space: str, as_json: bool) -> None:
+def tell_outcome(outcome: Outcome, space: str | None, as_json: bool) -> None:
     """Say what was collected on a target; with --json, only the remarks."""
     where, collected = outcome.target, outcome.collected
     if collected is None:
@@ -165,4 +165,4 @@ def tell_outcome(outcome: Outcome, space: str, as_json: bool) -> None:
     if not collected.finished:
         note("the time ran out; run the same command again to go on")
     elif not as_json:
-        say(f"next: latkit fit {where} --space {shlex.quote(space)}")
+        say(f"next: latkit fit {where}{f' --space {shlex.quote(space)}' if space else ''}")

@@ -13,17 +13,18 @@ from latkit.cli.options import (
     AsJson,
     Classes,
     ExtraVisits,
+    InputShapes,
     MaxCelsius,
     MaxSeconds,
     Pin,
     Resolution,
-    SpaceName,
     TargetName,
     TargetNames,
     Visits,
     VisitSeconds,
     Wait,
     Width,
+    check_one_of,
     check_output,
     workspace_folder,
 )
@@ -34,7 +35,14 @@ measurements_app = typer.Typer(help="Take measurements from one machine to anoth
 def collect(
     context: typer.Context,
     targets: TargetNames,
-    space: SpaceName,
+    space: Annotated[str | None, typer.Option("--space", help="A built-in search space, or a TOML file.")] = None,
+    kernels: Annotated[
+        int | None, typer.Option(min=1, help="Instead of a space: so many kernels of foreign networks.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Instead of a space: an ONNX file's own kernels, and itself.")
+    ] = None,
+    shape: InputShapes = None,
     networks: Annotated[int, typer.Option(min=0, help="Whole networks to measure for calibration.")] = 10,
     ops: Annotated[
         int, typer.Option(min=0, help="Ops beyond the space to measure, chosen where an XGBoost model errs.")
@@ -54,27 +62,35 @@ def collect(
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what the targets still lack: every candidate op of the space, and a few whole networks.
+    """Measure what the targets still lack: every candidate op of the space, and a few whole networks; or kernels.
 
     Devices are measured side by side, the targets of one device in turn.
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
+    from latkit.cli.foreign import ForeignOrder, parse_shapes
     from latkit.cli.named import space_named
     from latkit.devices import Cooling, cores_of, load_device
+    from latkit.runtimes.onnx_graph import read_graph
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
     from latkit.workspace import Workspace, fit_subjects
 
     where = list(dict.fromkeys(Target.parse(target) for target in targets))
-    plan, wanted = (
-        TimingPlan(visits, visit_seconds, extra_visits=extra_visits),
-        space_named(space, resolution, width, classes),
-    )
-    subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
+    check_one_of(space=space, kernels=kernels, model=model)
+    plan = TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     workspace, cooling = Workspace(workspace_folder(context)), Cooling(max_celsius)
     cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
-    order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale)
+    order: Order
+    if space:
+        wanted = space_named(space, resolution, width, classes)
+        subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
+        order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale)
+    else:
+        graph = read_graph(model, parse_shapes(shape or [])) if model else None
+        order = ForeignOrder(
+            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graph
+        )
     with ConsoleProgress() as progress:
         if len(where) == 1:
             outcomes = [Outcome(where[0], order.collect(where[0], progress, note))]
@@ -82,7 +98,7 @@ def collect(
             outcomes = collect_side_by_side(
                 order, where, progress, lambda target: lambda text: note(f"{target}: {text}")
             )
-    documents = [{"space": wanted.name, **outcome.document()} for outcome in outcomes]
+    documents = [{"space": order.space.name if order.space else None, **outcome.document()} for outcome in outcomes]
     if as_json:
         emit_json(documents[0] if len(where) == 1 else {"targets": documents})
     for outcome in outcomes:

@@ -12,6 +12,7 @@ from latkit.cli.options import (
     AsJson,
     Classes,
     ExtraVisits,
+    InputShapes,
     MaxSeconds,
     ModelKind,
     Resolution,
@@ -39,7 +40,8 @@ def fit(
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the latency models of a target on what was measured: a look-up model and an XGBoost model."""
+    """Fit the latency models of a target on what was measured: look-up, XGBoost, and one of foreign networks."""
+    from latkit.cli.foreign import fit_kernels_row, is_ours
     from latkit.cli.named import space_named
     from latkit.models import MODELS
     from latkit.targets import Target
@@ -49,8 +51,10 @@ def fit(
     workspace = Workspace(workspace_folder(context))
     wanted = space_named(space, resolution, width, classes) if space else None
     selection = workspace.selection(where, wanted)
+    foreign = workspace.fusion_path(where).exists() and not wanted
+    kinds = () if foreign and not any(is_ours(m.subject) for m in selection.used) else MODELS
     rows: list[dict[str, str | int | float | None]] = []
-    for kind in MODELS:
+    for kind in kinds:
         calibration = workspace.fit(where, wanted, kind).calibration_
         error = calibration.relative_error
         rows.append(
@@ -65,6 +69,8 @@ def fit(
                 "file": str(workspace.model_path(where, kind)),
             }
         )
+    if foreign:
+        rows.append(fit_kernels_row(workspace, where, len(selection.left_out)))
     flags = selection.flags()
     for measurement, reason in selection.left_out:
         note(f"left out: {measurement.subject.title}: {reason}")
@@ -123,18 +129,26 @@ def validate(
 def predict(
     context: typer.Context,
     target: TargetName,
-    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="NETWORK.json, or an ONNX file made by latkit.")],
+    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="NETWORK.json, or any ONNX file.")],
     model: ModelKind = "lookup",
+    shape: InputShapes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict a network's latency on a target, with an interval and what each op adds."""
-    from latkit.runtimes.onnx_network import read_network
+    """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
+    from latkit.cli.foreign import parse_shapes, show_prediction
+    from latkit.graphs import Graph
+    from latkit.runtimes.onnx_network import read_subject
     from latkit.targets import Target
     from latkit.workspace import Workspace
 
     where = Target.parse(target)
-    fitted = Workspace(workspace_folder(context)).model(where, model)
-    subject = read_network(network)
+    workspace = Workspace(workspace_folder(context))
+    workspace.device(where.device)
+    subject = read_subject(network, parse_shapes(shape or []))
+    if isinstance(subject, Graph):
+        show_prediction(where, subject, network, workspace.kernel_model(where).predict(subject), as_json=as_json)
+        return
+    fitted = workspace.model(where, model)
     predicted = fitted.predict(subject)
     seconds = fitted.layer_seconds(subject.ops)
     layers: list[dict[str, str | int | float | None]] = [

@@ -32,6 +32,10 @@ MaxCelsius = Annotated[
     float | None,
     typer.Option("--max-celsius", help="Pause while a sensor is hotter. Default: short of the device's trip points."),
 ]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME=SIZES", help="Shape of an ONNX file's input, such as input=1,3,224,224."),
+]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
 ExtraVisits = Annotated[
     int, typer.Option("--extra-visits", min=0, help="Visits more for what its fastest visits disagree on.")
@@ -63,3 +67,11 @@ def check_output(path: Path) -> None:
         raise UsageError(f"expected to write {path}, but the folder {path.parent} does not exist")
     if path.is_dir():
         raise UsageError(f"expected a file to write, but {path} is a folder")
+
+
+def check_one_of(**given: object) -> None:
+    """Raise UsageError unless exactly one of these options was given."""
+    if sum(value is not None for value in given.values()) != 1:
+        names = " or ".join(f"--{name}" for name in given)
+        found = ", ".join(f"--{name}" for name, value in given.items() if value is not None)
+        raise UsageError(f"expected either {names}, but found {found or 'none of them'}")

@@ -3,9 +3,10 @@
 from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.cutting import Candidate, Cut, Edge, Kernel, Rule, candidates, cut
 from latkit.graphs.families import networks
-from latkit.graphs.graph import Constant, Graph, Node, Tensor, node_macs
+from latkit.graphs.graph import OPSET, Constant, Graph, Node, Tensor, node_macs
 
 __all__ = [
+    "OPSET",
     "Candidate",
     "Constant",
     "Cut",

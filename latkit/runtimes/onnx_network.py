@@ -1,4 +1,4 @@
-"""Networks that travel inside ONNX files: latkit writes the `Network` it exported into the file's metadata."""
+"""Networks as files: latkit's own, which travel in the metadata of ONNX files it exported, and any other ONNX file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from latkit.errors import BadFile, UsageError
+from latkit.graphs import Graph
 from latkit.ops import Network
+from latkit.runtimes.onnx_graph import Shapes, read_graph
 
 METADATA_KEY = "latkit.network"
 
@@ -20,6 +22,25 @@ def embed_network(path: str | os.PathLike[str], network: Network) -> None:
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(network.to_json())})
     onnx.save(model, path)
+
+
+def read_subject(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Network | Graph:
+    """The network of a JSON file or of an ONNX file that latkit exported; the graph of any other ONNX file.
+
+    `shapes` are those of `read_graph`. Raises BadFile.
+    """
+    if Path(path).suffix != ".onnx" or _words(path).get(METADATA_KEY):
+        return read_network(path)
+    return read_graph(path, shapes)
+
+
+def _words(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The words of an ONNX file's metadata; none where it cannot be read, which is told by whoever reads it next."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError):
+        return {}
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def read_network(path: str | os.PathLike[str]) -> Network:

@@ -8,7 +8,7 @@ what A and C save as neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from latkit.graphs import Candidate, Graph, Rule, candidates
@@ -24,14 +24,33 @@ TELLING = 0.02
 KEPT = 0.7
 """Share of what neighbours save that must be left with a unit between them."""
 
+MOST = 1.5
+"""More than this share cannot be saved: what was timed was disturbed."""
+
 GOOD_SIZE = 100_000
 """Numbers that pass between the two, where there is a choice: enough to be timed well, and few enough for a cache."""
 
-INSTANCES = 1
-"""A rule is tried on so many pairs of different sizes, and holds if it does on most of them."""
+INSTANCES = 2
+"""A rule is tried on so many pairs of different sizes."""
 
 Seconds = Callable[[Graph], float]
 """Measured latency of a graph, without the runtime's fixed cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What is saved, beside what would show that it is: both in seconds, to be added up over several probes."""
+
+    found_s: float
+    full_s: float
+    """As much as would be found if the rule held."""
+    whole_s: float
+    """Of all work timed together."""
+
+    def shows(self, least_share: float) -> bool:
+        """Whether so large a share was found, of something that can be told from noise."""
+        telling = min(self.found_s, self.full_s) > TELLING * self.whole_s
+        return telling and least_share * self.full_s < self.found_s < MOST * self.full_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +64,11 @@ class Chain:
     """The first two; what the second takes of others of that shape, it takes of the first too, as laid out by it."""
     whole: Graph
 
-    def fused(self, seconds: Seconds, before_s: float) -> bool:
-        """Whether the middle one leaves what the outer two save as neighbours."""
+    def saving(self, seconds: Seconds, before_s: float) -> Saving:
+        """What the outer two save with the middle one between, and what they save as neighbours."""
         third_s, whole_s = seconds(self.third), seconds(self.whole)
-        saved = before_s + third_s - seconds(self.without)
-        left = seconds(self.both) + third_s - whole_s
-        return saved > TELLING * whole_s and KEPT * saved < left < saved / KEPT
+        found_s = seconds(self.both) + third_s - whole_s
+        return Saving(found_s, before_s + third_s - seconds(self.without), whole_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +86,10 @@ class Probe:
         more = [self.chain.third, self.chain.without, self.chain.both, self.chain.whole] if self.chain else []
         return [self.before, self.after, self.both, *more]
 
-    def fused(self, seconds: Seconds) -> bool:
-        """Whether the runtime computes both at once, by the seconds of `graphs`."""
+    def saving(self, seconds: Seconds) -> Saving:
+        """What is saved by computing both at once, and the lesser of them."""
         before_s, after_s, both_s = (seconds(graph) for graph in (self.before, self.after, self.both))
-        if before_s + after_s - both_s > max(ENOUGH * min(before_s, after_s), TELLING * both_s):
-            return True
-        return self.chain is not None and self.chain.fused(seconds, before_s)
+        return Saving(before_s + after_s - both_s, min(before_s, after_s), both_s)
 
 
 def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collection[Rule]) -> list[Probe]:
@@ -95,11 +111,22 @@ def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collecti
 
 
 def decide(made: Iterable[Probe], seconds: Seconds) -> dict[Rule, bool]:
-    """Whether each rule holds, by most of its probes."""
-    votes: dict[Rule, list[bool]] = {}
+    """Whether each rule holds, by what all of its probes save together."""
+    by_rule: dict[Rule, list[Probe]] = {}
     for probe in made:
-        votes.setdefault(probe.rule, []).append(probe.fused(seconds))
-    return {rule: 2 * sum(found) > len(found) for rule, found in votes.items()}
+        by_rule.setdefault(probe.rule, []).append(probe)
+    return {rule: _holds(found, seconds) for rule, found in by_rule.items()}
+
+
+def _holds(made: Sequence[Probe], seconds: Seconds) -> bool:
+    if _sum([probe.saving(seconds) for probe in made]).shows(ENOUGH):
+        return True
+    chains = [probe.chain.saving(seconds, seconds(probe.before)) for probe in made if probe.chain]
+    return bool(chains) and _sum(chains).shows(KEPT)
+
+
+def _sum(savings: Sequence[Saving]) -> Saving:
+    return Saving(sum(s.found_s for s in savings), sum(s.full_s for s in savings), sum(s.whole_s for s in savings))
 
 
 def _handed(graph: Graph, candidate: Candidate) -> int:
@@ -124,7 +151,8 @@ def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
     given, kept = links.first[max(candidate.after)], links.first[max(candidate.before)]
     tensors = graph.tensors()
     following = _next_heavy(graph, links, given)
-    if following is None or tensors[given].shape != tensors[kept].shape:
+    heavy = any(not unit.light for unit in units_of(links.part(candidate.before)))
+    if following is None or not heavy or tensors[given].shape != tensors[kept].shape:
         return None
     third, taken = following
     both = (*candidate.before, *candidate.after)

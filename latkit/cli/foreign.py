@@ -1,0 +1,109 @@
+"""Foreign networks at the command line: collecting their kernels, and predicting them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from latkit.cli.collecting import Order
+from latkit.cli.console import emit_json, say, show_table
+from latkit.collect import Collected
+from latkit.errors import UsageError
+from latkit.graphs import Graph
+from latkit.models.kernels import Prediction
+from latkit.ops import FIXED_COST
+from latkit.probing import collect_kernels, collect_model
+from latkit.progress import Progress
+from latkit.targets import Target
+from latkit.timing import Subject
+from latkit.workspace import Workspace
+
+SHOWN = 30
+"""So many kernels are shown in a terminal, those that take longest; all of them with --json."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignOrder(Order):
+    """What is to be collected for foreign networks."""
+
+    kernels: int = 0
+    """How many kernels of all kinds; none where a model's own are wanted."""
+    model: Graph | None = None
+
+    def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
+        """Collect on one target. Raises as Workspace.collection and Collection.run do."""
+        with self.workspace.collection(
+            target, self.plan, progress, self.wait_s, tell, self.cores.get(target, ()), self.cooling, self.new_scale
+        ) as collection:
+            path = self.workspace.fusion_path(target)
+            if self.model is not None:
+                return collect_model(collection, path, self.model, self.max_seconds)
+            return collect_kernels(collection, path, self.kernels, self.max_seconds)
+
+
+def is_ours(subject: Subject) -> bool:
+    """Whether a look-up model can be fitted on it: an op or a network of ours, and not the fixed cost alone."""
+    return not isinstance(subject, Graph) and subject != FIXED_COST
+
+
+def fit_kernels_row(workspace: Workspace, target: Target, left_out: int) -> dict[str, str | int | float | None]:
+    """Fit the model of foreign networks, and what is shown of it beside the other models."""
+    model = workspace.fit_kernels(target)
+    calibration = model.calibration_
+    return {
+        "model": "kernels",
+        "measurements": len(model.measured_),
+        "left_out": left_out,
+        "fixed_us": 1e6 * model.fixed_s_,
+        "scale": calibration.scale,
+        "networks": calibration.networks,
+        "error_percent": 100 * calibration.predicted_error,
+        "file": str(workspace.kernel_model_path(target)),
+    }
+
+
+def parse_shapes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes such as `input=1,3,224,224` by name. Raises UsageError."""
+    shapes = {}
+    for word in words:
+        name, equals, sizes = word.rpartition("=")
+        if not equals or not all(size.isdecimal() and int(size) > 0 for size in sizes.split(",")):
+            raise UsageError(f"expected a shape such as input=1,3,224,224, but found {word!r}")
+        shapes[name] = tuple(int(size) for size in sizes.split(","))
+    return shapes
+
+
+def show_prediction(target: Target, graph: Graph, file: Path, predicted: Prediction, *, as_json: bool) -> None:
+    """Say how long a foreign network takes, and what each of its kernels adds."""
+    latency = predicted.latency
+    rows: list[dict[str, str | int | float | None]] = [
+        {
+            "kernel": row.kind,
+            "macs": row.macs,
+            "bytes": row.bytes,
+            "adds_ms": 1e3 * row.seconds,
+            "share_percent": 100 * row.share,
+            "known": row.known,
+        }
+        for row in predicted.kernels
+    ]
+    low_ms, high_ms, middle_ms = (1e3 * s for s in (latency.low_s, latency.high_s, latency.seconds))
+    if as_json:
+        emit_json(
+            {
+                "target": str(target),
+                "network": file.stem,
+                "model": "kernels",
+                "latency_ms": middle_ms,
+                "low_ms": low_ms,
+                "high_ms": high_ms,
+                "macs": graph.macs,
+                "parameters": graph.parameters,
+                "kernels": rows,
+            }
+        )
+        return
+    longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:SHOWN]
+    show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
+    say(f"{middle_ms:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
