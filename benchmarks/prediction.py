@@ -1,0 +1,189 @@
+"""How well latencies are predicted: unseen networks, ops left out of a training, foreign networks, and the intervals.
+
+    python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 200] [--workspace DIR]
+                                    [--skip-foreign] [--json]
+
+Measures every op of `proxyless-mobile`, further ops near them, 20 networks to calibrate on, and unseen networks twice,
+on this machine. With `--workspace` the measurements are kept there, and what a run before left there is used. An op
+counts as left out when the tenth of all ops that it was drawn into took no part in the training; the random forest is
+scikit-learn's on nn-Meter's features (Zhang et al. 2021, table 3) of the same ops, in the same tenths.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import KFold
+
+from latkit.cli.console import ConsoleProgress, show_table
+from latkit.devices import Local, add_device
+from latkit.explore import explore
+from latkit.models import FEWEST, LookupModel, fit_kind, numbers
+from latkit.models.intervals import half_width
+from latkit.ops import Op
+from latkit.spaces import Space, load
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import Validation, fit_networks, validate
+from latkit.workspace import Workspace, fit_subjects
+
+CALIBRATION_NETWORKS = 20
+FOLDS = 10
+
+Floats = NDArray[np.float64]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", nargs="+", default=["onnxruntime", "tflite"], help="runtimes on this machine")
+    parser.add_argument("--networks", type=int, default=50, help="unseen networks")
+    parser.add_argument("--ops", type=int, default=200, help="ops beyond the space to train on")
+    parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--skip-foreign", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() if given.workspace is None else nullcontext(given.workspace) as folder:
+        workspace = Workspace.init(folder)
+        if not (workspace.devices_dir / "here.toml").exists():
+            add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
+        judged = {name: judge(workspace, name, given.networks, given.ops) for name in given.targets}
+        foreign = None if given.skip_foreign else judge_foreign(workspace, given.targets[0])
+    figures = summary(judged, foreign)
+    show(judged, figures)
+    if given.json:
+        print(json.dumps(figures))
+
+
+def judge(workspace: Workspace, runtime: str, networks: int, ops: int) -> dict[str, Any]:
+    """Measure what is lacking on one runtime, and hold every model against it."""
+    space, target = load("proxyless-mobile"), Target("here", runtime)
+    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, np.inf) as collection:
+        collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
+        model = workspace.fit(target, space, "lookup")
+        validation = validate(collection, model, space, networks)
+        explore(collection, space, ops)
+    return {"validation": validation, **judge_ops(measured_ops(workspace, target), space)}
+
+
+def measured_ops(workspace: Workspace, target: Target) -> dict[Op, float]:
+    """Seconds of every op measured, without the fixed cost."""
+    model = LookupModel().fit(workspace.selection(target).used)
+    return {op: latency.seconds for op, latency in model.ops_.items()}
+
+
+def judge_ops(measured_s: Mapping[Op, float], space: Space) -> dict[str, Any]:
+    """Relative errors on ops left out, of trees and of nn-Meter's random forest, and the coverage of the intervals."""
+    trees, forest, covered, of_space = [], [], [], []
+    known = set(space.ops())
+    for kind in sorted({op.kind for op in measured_s}):
+        ops = [op for op in measured_s if op.kind == kind]
+        if len(ops) < 2 * FEWEST:
+            continue
+        seconds = np.array([measured_s[op] for op in ops])
+        for train, test in KFold(FOLDS, shuffle=True, random_state=1).split(ops):
+            errors, width = tree_errors(ops, seconds, train, test)
+            trees += errors.tolist()
+            covered += (np.abs(errors) <= width).tolist()
+            forest += forest_errors(ops, seconds, train, test).tolist()
+            of_space += [ops[i] in known for i in test]
+    return {"trees": np.array(trees), "forest": np.array(forest), "covered": covered, "of_space": np.array(of_space)}
+
+
+def tree_errors(
+    ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], test: NDArray[np.intp]
+) -> tuple[Floats, float]:
+    """log(predicted / measured) of those to test, and what their 90 % interval allows."""
+    terms, features = numbers(ops)
+    model = fit_kind(terms[train], features[train], seconds[train])
+    return np.log(model.seconds(terms[test], features[test]) / seconds[test]), half_width(model.errors) or np.inf
+
+
+def forest_errors(ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
+    """Likewise of scikit-learn's random forest on nn-Meter's features."""
+    features = np.array([nn_meter_features(op) for op in ops])
+    forest = RandomForestRegressor(n_estimators=100, random_state=0).fit(features[train], seconds[train])
+    found: Floats = np.log(forest.predict(features[test]) / seconds[test])
+    return found
+
+
+def nn_meter_features(op: Op) -> list[float]:
+    """HW, Cin, Cout, K, S, FLOPs and parameters; for a block of several kernels its expansion as well."""
+    attributes = dict(op.attributes)
+    wanted = [attributes.get(name, 0) for name in ("kernel", "stride", "expansion")]
+    return [op.input_shape[-1], op.input_shape[0], op.output_shape[0], *map(float, wanted), 2 * op.macs, op.parameters]
+
+
+def judge_foreign(workspace: Workspace, runtime: str) -> dict[str, Any]:
+    """Networks that nobody here wrote, before and after their kernels are measured."""
+    from foreign_networks import foreign_networks
+
+    with ConsoleProgress() as progress:
+        return dict(foreign_networks(workspace, Target("here", runtime), progress))
+
+
+def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The figures of the last line: shares in percent, over all targets where no target is named."""
+    wanted = ("mape_percent", "within_5_percent", "within_10_percent", "repeatability_mape_percent")
+    validations: dict[str, Validation] = {name: one["validation"] for name, one in judged.items()}
+    networks = [row.low_ms <= row.measured_ms <= row.high_ms for one in validations.values() for row in one.results]
+    ops = [held for one in judged.values() for held in one["covered"]]
+    figures: dict[str, Any] = {
+        "targets": {name: {key: getattr(one, key) for key in wanted} for name, one in validations.items()},
+        "unseen_ops_within_10_percent": within_10(judged, "trees"),
+        "random_forest_within_10_percent": within_10(judged, "forest"),
+    }
+    if foreign is not None:
+        wanted = ("count", "unmeasured_within_10_percent", "measured_within_10_percent")
+        figures["foreign_networks"] = {key: foreign[key] for key in wanted}
+    return {
+        **figures,
+        "interval_90_coverage_percent": 100 * float(np.mean(networks + ops)),
+        "interval_90_coverage_percent_of": {
+            "networks": 100 * float(np.mean(networks)),
+            "ops": 100 * float(np.mean(ops)),
+        },
+    }
+
+
+def within_10(judged: Mapping[str, Mapping[str, Any]], what: str) -> float:
+    """Share of ops left out that are predicted within 10 %, over all targets."""
+    errors = np.concatenate([one[what] for one in judged.values()])
+    return 100 * float(np.mean(np.abs(np.expm1(errors)) <= 0.1))
+
+
+def show(judged: Mapping[str, Mapping[str, Any]], figures: Mapping[str, Any]) -> None:
+    """The tables for people."""
+    show_table("unseen networks", [{"target": name, **row} for name, row in figures["targets"].items()])
+    rows: list[dict[str, str | int | float | None]] = []
+    for name, one in judged.items():
+        for method in ("trees", "forest"):
+            errors = np.abs(np.expm1(one[method]))
+            rows.append(
+                {
+                    "target": name,
+                    "model": {"trees": "XGBoost", "forest": "random forest, nn-Meter's features"}[method],
+                    "ops": len(errors),
+                    "mean error, %": 100 * float(errors.mean()),
+                    "within 5 %": 100 * float(np.mean(errors <= 0.05)),
+                    "within 10 %": 100 * float(np.mean(errors <= 0.1)),
+                    "of the space within 10 %": 100 * float(np.mean(errors[one["of_space"]] <= 0.1)),
+                }
+            )
+    show_table("ops left out of the training", rows)
+    show_table("coverage of 90 % intervals, percent", [figures["interval_90_coverage_percent_of"]])
+    if "foreign_networks" in figures:
+        show_table("foreign networks", [figures["foreign_networks"]])
+
+
+if __name__ == "__main__":
+    main()
