@@ -143,8 +143,8 @@ def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] 
         "random_forest_within_10_percent": within_10(judged, "forest"),
     }
     if foreign is not None:
-        wanted = ("count", "unmeasured_within_10_percent", "measured_within_10_percent")
-        figures["foreign_networks"] = {key: foreign[key] for key in wanted}
+        names = ("count", "unmeasured_within_10_percent", "measured_within_10_percent")
+        figures["foreign_networks"] = {name: foreign[name] for name in names}
     return {
         **figures,
         "interval_90_coverage_percent": 100 * float(np.mean(networks + ops)),

@@ -32,7 +32,7 @@ from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
-from latkit.ops import FIXED_COST, Network
+from latkit.ops import FIXED_COST, Network, Op
 from latkit.progress import Progress
 from latkit.runtimes import Artefact
 from latkit.runtimes.cache import ArtefactCache
@@ -227,10 +227,14 @@ class Workspace:
     def fit(self, target: Target, space: Space | None = None, kind: str = "lookup") -> LatencyModel:
         """Fit a model on what was measured, and keep it with the target.
 
-        With a space, only its ops and networks are used, and the model must know all of its ops. Raises NotMeasured.
+        With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
+        ops as well, and the model must know all of the space's ops. Raises NotMeasured.
         """
         path = self.model_path(target, kind)
-        model = MODELS[kind]().fit(self.selection(target, space).used)
+        used = self.selection(target).used
+        if space is not None:
+            used = tuple(_of_space(used, space, every_op=MODELS[kind].learns))
+        model = MODELS[kind]().fit(used)
         if space is not None:
             model.layer_seconds(space.ops())
         save_model(model, path)
@@ -344,10 +348,12 @@ def pinned_as(model: LatencyModel) -> tuple[int, ...]:
     return parse_cores(model.origin_.setup.affinity)
 
 
-def _of_space(measurements: Iterable[Measurement], space: Space) -> Iterable[Measurement]:
+def _of_space(measurements: Iterable[Measurement], space: Space, *, every_op: bool = False) -> Iterable[Measurement]:
     ops = {*space.ops(), FIXED_COST}
     for measurement in measurements:
         subject = measurement.subject
-        belongs = space.holds(subject) if isinstance(subject, Network) else subject in ops
+        belongs = subject in ops or (every_op and isinstance(subject, Op))
+        if isinstance(subject, Network):
+            belongs = space.holds(subject)
         if belongs:
             yield measurement

@@ -36,6 +36,8 @@ class LatencyModel(ABC):
     """
 
     kind: ClassVar[str]
+    learns: ClassVar[bool] = False
+    """Whether it predicts an op from others, so that it is better for every op measured."""
     origin_: Origin
     calibration_: Calibration
 

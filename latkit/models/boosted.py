@@ -23,6 +23,7 @@ class XGBoostModel(LatencyModel):
     """Boosted trees per op kind; kinds of which fewer than twelve ops were measured are looked up."""
 
     kind = "xgboost"
+    learns = True
 
     def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
         by_kind: dict[str, list[Op]] = {}
