@@ -131,7 +131,7 @@ def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[
     record.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=record.parent) as temporary:
         files = {f"lib/{name}": path.read_bytes() for name, path in libraries.items()}
-        files |= _runtimes(toolchain.architecture, wanted, Path(temporary))
+        files |= runtime_libraries(toolchain.architecture, wanted, Path(temporary))
         toolchain.compile(Path(temporary, AGENT), {"LITERT_VERSION": pins()["tflite"].version})
         files[AGENT] = Path(temporary, AGENT).read_bytes()
         archive = Path(temporary, "archive")
@@ -164,8 +164,11 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _runtimes(architecture: str, wanted: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
-    """The runtimes' libraries from their wheels, by place in the bundle. pip refuses a wheel of another hash."""
+def runtime_libraries(architecture: str, wanted: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
+    """The runtimes' libraries from their wheels, by place in the bundle, by way of an empty folder.
+
+    Raises BundleError, also for a wheel of another hash, which pip refuses.
+    """
     lines = [f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in wanted.values()]
     requirements, wheels = folder / "requirements.txt", folder / "wheels"
     requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
