@@ -86,7 +86,7 @@ def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | None = None) -> tuple[Bundle, Path]:
     """The bundle for a processor, with those runtimes (all by default), and where its archive is; built if need be.
 
-    Raises UsageError for an unknown processor or runtime, BundleError where a compiler or a wheel is missing, or where the
+    Raises UsageError for an unknown processor or runtime, BundleError where a compiler or a wheel is missing, or the
     archive in the cache is not what was built.
     """
     known = pins()
