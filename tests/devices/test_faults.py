@@ -126,6 +126,7 @@ class TestTheAgent:
         assert run.whole()
         assert sum(run.visits().values()) == collected.visits, "nothing is lost, nothing is there twice"
         assert sum("the agent died" in text for text in run.said) == 2
+        assert 0 < collected.lost_seconds < collected.seconds
         assert run.said[-1] == "board: measuring goes on"
 
     def test_is_stopped(self, run: Run) -> None:

@@ -135,9 +135,9 @@ def test_a_later_process_of_the_same_id_holds_nothing(board: Device, tmp_path: P
 
 
 def test_a_stopped_holder_is_overtaken_when_its_time_is_up(board: Device, tmp_path: Path) -> None:
-    process = elsewhere(board, tmp_path, ttl_s=1)
+    process = elsewhere(board, tmp_path, ttl_s=2)
     try:
-        time.sleep(1.5)
+        time.sleep(2.3)
         assert holder_of(board, tmp_path) is not None, "a thread renews it"
         process.send_signal(signal.SIGSTOP)
         said: list[str] = []

@@ -1,0 +1,62 @@
+"""Exporting while a device is at work: on another machine only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latkit.devices import Device, Ssh
+from latkit.progress import Silent
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.workspace import Workspace
+from tests.builders import conv
+from tests.conftest import Sshd
+from tests.devices.conftest import FACTS, this_machine
+
+TARGET = Target("board", "onnxruntime")
+PLAN = TimingPlan(visits=2, visit_s=0.02, extra_visits=0)
+
+
+@pytest.fixture
+def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """One with this machine by SSH as `board`, which tells whatever boot id the file `boot_id` holds."""
+    made = Workspace.init(tmp_path / "workspace")
+    record = Device(
+        name="board",
+        added_at="2026-01-01T00:00:00+00:00",
+        python="python3",
+        folder="/x",
+        runtimes={},
+        transport=Ssh(host="board"),
+        facts=FACTS,
+    )
+    device = this_machine(record, tmp_path, Ssh(host="board", config=str(sshd.config)))
+    device.write(made.devices_dir)
+    (tmp_path / "boot_id").write_text("another machine\n")
+    monkeypatch.setattr("latkit.devices.session.BOOT_ID_FILE", str(tmp_path / "boot_id"))
+    monkeypatch.setattr("latkit.devices.changes.check_same_device", lambda *_words: None)
+    return made
+
+
+def test_another_machine_is_timed_while_this_one_exports(workspace: Workspace) -> None:
+    with workspace.collection(TARGET, PLAN, Silent()) as collection:
+        assert collection.overlapping
+        collected = collection.run([conv(8), conv(16)])
+    assert (collected.visits, collected.failed) == (4, {})
+    parts = collected.inference_seconds + collected.load_seconds + collected.push_seconds + collected.export_seconds
+    assert 0 < parts + collected.idle_seconds == pytest.approx(collected.seconds)
+
+
+def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_first(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    with workspace.collection(TARGET, PLAN, Silent()) as collection:
+        collection.run([conv(8)])
+    (tmp_path / "boot_id").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
+    said: list[str] = []
+    with workspace.collection(TARGET, PLAN, Silent(), tell=said.append) as collection:
+        assert not collection.overlapping
+        assert collection.run([conv(8)]).already == 2, "what was measured before the boot is still of use"
+    assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in said
