@@ -46,10 +46,10 @@ def open_session(
 
     `cores`: those that it may run on, all where there are none; a device that does not allow this stays unpinned, and
     `tell` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the device to
-    cool. `silence_s`: after so long without a sign of
-    life from an agent at work, it is given up and killed. `loaded_bytes`: budget for the models loaded at once, as the
-    sum of their files; a share of the device's memory where it is not given. Raises UsageError for a target of another device or with more threads than it has cores, and for
-    cores that it lacks, RuntimeMissing, and the errors of connecting.
+    cool. `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed.
+    `loaded_bytes`: budget for the models loaded at once, as the sum of their files; a share of the device's memory
+    where it is not given. Raises UsageError for a target of another device or with more threads than it has cores, and
+    for cores that it lacks, RuntimeMissing, and the errors of connecting.
     """
     _check(device, target)
     check_cores(device, target, cores)

@@ -19,7 +19,8 @@ struct finding {
     char words[MESSAGE_BYTES];
 };
 
-/* In a process of its own: a library that was built for other processors ends no more than that. */
+/* In a process of its own: a library that was built for other processors ends no more than that. The threads that only
+ * read and write lines are not copied into it, and hold nothing that loading a library needs. */
 static void look_and_end(const struct runtime *runtime, const char *libraries, int to) {
     struct finding finding = {0};
     struct failure failure;
