@@ -14,6 +14,16 @@ COMMAND_S = 60.0
 SLOWEST_BYTES_PER_S = 50_000
 """A copy that is slower than this on the whole is given up."""
 NO_SUCH_COMMAND = 127
+PREPARE = 'mkdir -p -- "$1" && { [ ! -f "$2" ] || wc -c < "$2"; }'
+"""Makes the folder, and tells how much of an earlier try is there."""
+FINISH = """
+cat >> "$1" && found=$(sha256sum < "$1") || exit
+case $found in
+  "$3"*) mv -f -- "$1" "$2";;
+  *) echo "the copy differs; is the disk full?" >&2; exit 1;;
+esac
+"""
+"""Writes the rest, checks the whole and renames it: one command, since some devices take long for each."""
 
 
 def push_by_commands(transport: Transport, local_path: Path, remote_path: str) -> None:
@@ -25,14 +35,15 @@ def push_by_commands(transport: Transport, local_path: Path, remote_path: str) -
     sha256 = hashlib.sha256(content).hexdigest()
     part = f"{remote_path}.{sha256[:16]}.part"
     folder = remote_path.rpartition("/")[0] or "."
-    transport.run(["mkdir", "-p", "--", folder], COMMAND_S).checked(f"making {folder}")
+    prepared = transport.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S).checked(f"making {folder}")
     try:
-        begin = _already_there(transport, part, content)
-        appending = ["sh", "-c", 'cat >> "$1"', "cat", part]
-        transport.run(appending, _copy_s(len(content)), content[begin:]).checked(f"writing {remote_path}")
-        if remote_sha256(transport, part, len(content)) != sha256:
-            raise DeviceError(f"{remote_path}: the copy differs from {local_path}; is the device's disk full?")
-        transport.run(["mv", "-f", "--", part, remote_path], COMMAND_S).checked(f"renaming to {remote_path}")
+        begin = _sound(transport, part, content, int(prepared.stdout or b"0"))
+        finishing = ["sh", "-c", FINISH, "sh", part, remote_path, sha256]
+        done = transport.run(finishing, _copy_s(len(content)), content[begin:])
+        if done.exit_status == NO_SUCH_COMMAND:
+            _check_and_rename(transport, part, remote_path, len(content), sha256)
+        else:
+            done.checked(f"writing {remote_path}")
     except DeviceError as error:
         if not isinstance(error, DeviceGone):
             with contextlib.suppress(DeviceError):
@@ -71,17 +82,22 @@ def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
     return words[0].lstrip("\\") if words else ""
 
 
-def _already_there(transport: Transport, part: str, content: bytes) -> int:
-    """How many bytes of an earlier try can stay; what is no beginning of the content is removed."""
-    size = transport.run(["wc", "-c", part], COMMAND_S)
-    if size.exit_status:
+def _sound(transport: Transport, part: str, content: bytes, count: int) -> int:
+    """How many of the `count` bytes of an earlier try can stay; what is no beginning of the content is removed."""
+    if not count:
         return 0
-    count = int(size.stdout.split()[0])
     beginning = hashlib.sha256(content[:count]).hexdigest()
-    if 0 < count <= len(content) and remote_sha256(transport, part, count) == beginning:
+    if count <= len(content) and remote_sha256(transport, part, count) == beginning:
         return count
     transport.run(["rm", "-f", "--", part], COMMAND_S).checked(f"removing {part}")
     return 0
+
+
+def _check_and_rename(transport: Transport, part: str, remote_path: str, size_bytes: int, sha256: str) -> None:
+    """The end of a push to a device that cannot check by itself."""
+    if remote_sha256(transport, part, size_bytes) != sha256:
+        raise DeviceError(f"writing {remote_path} failed on the device: the copy differs; is its disk full?")
+    transport.run(["mv", "-f", "--", part, remote_path], COMMAND_S).checked(f"renaming to {remote_path}")
 
 
 def _copy_s(size_bytes: int) -> float:
