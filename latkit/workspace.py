@@ -32,6 +32,7 @@ from latkit.measurements import Selection, Store, select
 from latkit.models import MODELS, LatencyModel, load_model, save_model
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
+from latkit.models.keys import KeyTable, imported_model
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.progress import Progress
 from latkit.runtimes import Artefact
@@ -239,6 +240,20 @@ class Workspace:
             model.layer_seconds(space.ops())
         save_model(model, path)
         return model
+
+    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
+        """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
+
+        Raises BadFile, and UsageError where anything was measured on the target: the two do not mix.
+        """
+        if self.has_measurements(target):
+            raise UsageError(f"{target} was measured here; import the table under the name of another device")
+        table = KeyTable.read(path)
+        model = imported_model(table, target)
+        self.target_dir(target).mkdir(parents=True, exist_ok=True)
+        (self.target_dir(target) / "imported.yaml").write_bytes(Path(path).read_bytes())
+        save_model(model, self.model_path(target, model.kind))
+        return table, model
 
     def model(self, target: Target, kind: str = "lookup") -> LatencyModel:
         """The model that `fit` kept. Raises NotMeasured where there is none."""

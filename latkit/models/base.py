@@ -27,6 +27,8 @@ class Origin:
     """The reference's latency on the quiet device, which turns ratios into seconds."""
     network_keys: frozenset[str]
     """Keys of the networks it was calibrated on: a validation must not use them."""
+    imported: str = ""
+    """Where its latencies come from if they were not measured here: a file and its hash; empty if they were."""
 
 
 class LatencyModel(ABC):

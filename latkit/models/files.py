@@ -28,9 +28,9 @@ FORMAT: Literal["latkit-model-2"] = "latkit-model-2"
 class _OpEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     op: dict[str, Any]
-    seconds: float = Field(gt=0)
+    seconds: float = Field(ge=0)
     low_s: float = Field(ge=0)
-    high_s: float = Field(gt=0)
+    high_s: float = Field(ge=0)
 
 
 class _KindEntry(BaseModel):
@@ -47,8 +47,9 @@ class _ModelFile(BaseModel):
     target: str
     setup: Setup
     estimator: str
-    reference_s: float = Field(gt=0)
+    reference_s: float = Field(ge=0)
     network_keys: list[str]
+    imported: str = ""
     calibration: Calibration
     ops: list[_OpEntry]
     kinds: dict[str, _KindEntry] = {}
@@ -75,6 +76,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         "estimator": origin.estimator,
         "reference_s": origin.reference_s,
         "network_keys": sorted(origin.network_keys),
+        "imported": origin.imported,
         "calibration": asdict(model.calibration_),
         "ops": [{"op": op.to_json(), **asdict(latency)} for op, latency in model.ops_.items()],
         "kinds": {
@@ -106,7 +108,9 @@ def load_model(path: str | os.PathLike[str]) -> LatencyModel:
         raise BadFile(path, expected, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, ValueError, UsageError) as error:
         raise BadFile(path, expected, str(error)) from error
-    model.origin_ = Origin(target, entry.setup, entry.estimator, entry.reference_s, frozenset(entry.network_keys))
+    model.origin_ = Origin(
+        target, entry.setup, entry.estimator, entry.reference_s, frozenset(entry.network_keys), entry.imported
+    )
     model.calibration_ = entry.calibration
     return model
 
