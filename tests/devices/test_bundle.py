@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import platform
 import shutil
 import tarfile
@@ -12,7 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from latkit.cli.app import app
 from latkit.devices import Local, Ssh, add_device, connect, load_device, open_session, remove_device
 from latkit.devices import bundle as bundling
 from latkit.devices import launch as launching
@@ -83,6 +86,13 @@ class TestBuilding:
             entries = archive.getmembers()
         assert [entry.name for entry in entries] == ["a", "lib/b"]
         assert {(e.mtime, e.uid, e.gid, e.uname, e.gname, e.mode) for e in entries} == {(0, 0, 0, "", "", 0o755)}
+
+    def test_the_command(self, bundles: Path) -> None:
+        done = CliRunner().invoke(app, ["agent", "build", "--arch", HERE, "--json"])
+        assert done.exit_code == 0
+        bundle, archive = bundle_for(HERE)
+        assert json.loads(done.stdout) == {**bundle.model_dump(mode="json"), "path": str(archive)}
+        assert CliRunner().invoke(app, ["agent", "build", "--arch", HERE]).exit_code == 0
 
     def test_unknown_words(self) -> None:
         with pytest.raises(UsageError, match="expected an architecture of aarch64, x86_64, but found 'mips'"):

@@ -11,8 +11,6 @@
 
 static const char AGENT[] = "latkit-native-1";
 
-static const struct runtime *const RUNTIMES[] = {&onnxruntime, &tflite};
-
 /* Fields of requests */
 
 static bool wanted_integer(const struct json *request, const char *name, int64_t least, int64_t *value,
@@ -46,9 +44,9 @@ static bool wanted_sha256(const struct json *request, char sha256[SHA256_HEX + 1
 
 static bool wanted_runtime(const struct json *request, const struct runtime **runtime, struct failure *failure) {
     const struct json *field = json_member(request, "runtime");
-    for (size_t i = 0; i < sizeof RUNTIMES / sizeof *RUNTIMES; i++) {
-        *runtime = RUNTIMES[i];
-        if (json_is(field, RUNTIMES[i]->name)) return true;
+    for (size_t i = 0; i < RUNTIMES; i++) {
+        *runtime = RUNTIME[i];
+        if (json_is(field, RUNTIME[i]->name)) return true;
     }
     if (json_is(field, "torch") || json_is(field, "torch_cuda")) {
         return fail_as(failure, "runtime-missing", "the native agent has no torch");
@@ -109,22 +107,21 @@ static bool conditions(struct agent *agent, const struct json *request, struct t
     return true;
 }
 
-static bool is_affinity(const int64_t *asked, size_t asked_count, const int64_t *cores, size_t count) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < asked_count; j++) {
-            if (asked[j] == cores[i]) {
-                found++;
-                break;
-            }
-        }
+static bool holds(const int64_t *cores, size_t count, int64_t core) {
+    size_t i = 0;
+    while (i < count && cores[i] != core) i++;
+    return i < count;
+}
+
+/* Whether both have the same cores. */
+static bool same_cores(const int64_t *one, size_t one_count, const int64_t *other, size_t other_count) {
+    for (size_t i = 0; i < one_count; i++) {
+        if (!holds(other, other_count, one[i])) return false;
     }
-    for (size_t j = 0; j < asked_count; j++) {
-        bool had = false;
-        for (size_t i = 0; i < count; i++) had = had || asked[j] == cores[i];
-        if (!had) return false;
+    for (size_t i = 0; i < other_count; i++) {
+        if (!holds(one, one_count, other[i])) return false;
     }
-    return found == count;
+    return true;
 }
 
 static bool pin(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
@@ -132,7 +129,7 @@ static bool pin(struct agent *agent, const struct json *request, struct text *ou
     size_t count;
     if (!wanted_cores(request, asked, &count, failure)) return false;
     if (count) set_affinity(asked, count);
-    if (!count || !is_affinity(asked, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
+    if (!count || !same_cores(asked, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
         set_affinity(agent->free_cores, agent->free_core_count);
     }
     text_add(out, "{");

@@ -10,8 +10,7 @@
 
 #include "runtime.h"
 
-static const struct runtime *const RUNTIMES[] = {&onnxruntime, &tflite};
-enum { RUNTIME_COUNT = sizeof RUNTIMES / sizeof *RUNTIMES, MESSAGE_BYTES = 512 };
+enum { MESSAGE_BYTES = 512 };
 
 /* What a look at a runtime brought: its version, or the reason why it does not work. */
 struct finding {
@@ -58,18 +57,18 @@ static void look(const struct runtime *runtime, const char *libraries, double se
 static void write_findings(struct text *out, const char *name, const struct finding *findings, bool works) {
     text_name(out, name);
     text_add(out, "{");
-    for (size_t i = 0; findings && i < RUNTIME_COUNT; i++) {
+    for (size_t i = 0; findings && i < RUNTIMES; i++) {
         if (findings[i].works != works) continue;
-        text_name(out, RUNTIMES[i]->name);
+        text_name(out, RUNTIME[i]->name);
         text_string(out, findings[i].words);
     }
     text_add(out, "}");
 }
 
 void write_runtimes(struct text *out, const char *libraries, double seconds) {
-    struct finding findings[RUNTIME_COUNT];
+    struct finding findings[RUNTIMES];
     struct finding *found = seconds > 0 ? findings : NULL;
-    for (size_t i = 0; found && i < RUNTIME_COUNT; i++) look(RUNTIMES[i], libraries, seconds, &findings[i]);
+    for (size_t i = 0; found && i < RUNTIMES; i++) look(RUNTIME[i], libraries, seconds, &findings[i]);
     write_findings(out, "runtimes", found, true);
     write_findings(out, "absent", found, false);
 }

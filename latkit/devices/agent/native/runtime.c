@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const struct runtime *const RUNTIME[RUNTIMES] = {&onnxruntime, &tflite};
+
 static const struct {
     const char *name;
     size_t bytes;

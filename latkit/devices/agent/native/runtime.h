@@ -54,6 +54,9 @@ struct runtime {
 
 extern const struct runtime onnxruntime, tflite;
 
+enum { RUNTIMES = 2 };
+extern const struct runtime *const RUNTIME[RUNTIMES];
+
 /* The library of that name in the folder, or NULL with a failure of kind `runtime-missing`. */
 void *open_library(const char *folder, const char *name, struct failure *failure);
 
