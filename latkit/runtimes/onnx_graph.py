@@ -159,9 +159,9 @@ class _Reading:
     def graph(self, name: str) -> Graph:
         """The graph, without what depends on constants alone and without what nothing takes."""
         nodes = self._live(self._computing())
-        used = {taken for node in nodes for taken in node.input}
+        used = list(dict.fromkeys(taken for node in nodes for taken in node.input))
         inputs = [v.name for v in self.onnx.input if v.name not in self.constants and v.name in used]
-        constants = [constant for constant in self.constants if constant in used]
+        constants = [taken for taken in used if taken in self.constants]
         numbers = {"": ABSENT} | {known: place for place, known in enumerate([*inputs, *constants])}
         made = []
         for node in nodes:

@@ -1,0 +1,183 @@
+"""Ten architectures that nobody here wrote, from transformers with random weights: predicted, and measured.
+
+They are predicted twice: from kernels none of which has the shape of one of theirs, and with their own measured.
+The model is calibrated on latkit's own families of networks alone. Run by benchmarks/prediction.py, or by itself:
+
+    python benchmarks/foreign_networks.py WORKSPACE TARGET [--kernels 400] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from latkit import Target, Workspace
+from latkit.graphs import Graph, cut
+from latkit.measurements import select
+from latkit.models.kernels import KernelModel
+from latkit.models.kernels.features import pieces_of
+from latkit.models.kernels.fusion_file import FusionFile
+from latkit.probing import Probing, collect_kernels, collect_model
+from latkit.progress import Progress, Silent
+from latkit.runtimes.onnx_module import graph_of_module
+from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds
+
+KERNELS = 500
+
+LABELS = 1000
+
+
+class Logits(nn.Module):
+    """An image classifier of transformers as a function from a tensor to a tensor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.model(pixel_values=image).logits
+
+
+def architectures() -> dict[str, Callable[[], tuple[nn.Module, int]]]:
+    """Name -> a function that gives the classifier, its weights random, and the side of its images in pixels."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import transformers as hf
+
+    hf.logging.set_verbosity_error()
+
+    def of(kind: str, side: int = 224, **settings: Any) -> Callable[[], tuple[nn.Module, int]]:
+        def make() -> tuple[nn.Module, int]:
+            config = getattr(hf, f"{kind}Config")(num_labels=LABELS, **settings)
+            return getattr(hf, f"{kind}ForImageClassification")(config), side
+
+        return make
+
+    tiny = {"hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768}
+    return {
+        "MobileNetV1": of("MobileNetV1"),
+        "MobileNetV2": of("MobileNetV2"),
+        "EfficientNet-B0": of(
+            "EfficientNet", width_coefficient=1.0, depth_coefficient=1.0, hidden_dim=1280, image_size=224
+        ),
+        "ResNet-18": of("ResNet", hidden_sizes=[64, 128, 256, 512], depths=[2, 2, 2, 2], layer_type="basic"),
+        "ResNet-50": of("ResNet"),
+        "RegNetY-400MF": of(
+            "RegNet", hidden_sizes=[48, 104, 208, 440], depths=[1, 3, 6, 6], groups_width=8, layer_type="y"
+        ),
+        "ConvNeXt-T": of("ConvNext"),
+        "MobileViT-S": of("MobileViT", side=256),
+        "ViT-Ti": of("ViT", **tiny),
+        "PoolFormer-S12": of("PoolFormer"),
+    }
+
+
+def graph_of(name: str, make: Callable[[], tuple[nn.Module, int]]) -> Graph:
+    torch.manual_seed(0)
+    model, side = make()
+    graph = graph_of_module(Logits(model.eval()), torch.randn(1, 3, side, side))
+    return Graph(graph.inputs, graph.constants, graph.nodes, graph.outputs, graph.opset, name)
+
+
+def foreign_networks(
+    workspace: Workspace,
+    target: Target,
+    progress: Progress,
+    kernels: int = KERNELS,
+    plan: TimingPlan | None = None,
+    names: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Collect what is lacking, and set predictions beside measurements; resumable."""
+    judged = {name: graph_of(name, make) for name, make in architectures().items() if not names or name in names}
+    path, graphs = workspace.fusion_path(target), list(judged.values())
+    with workspace.collection(target, plan or TimingPlan(), progress, wait_s=float("inf")) as collection:
+        collect_kernels(collection, path, kernels)
+        for graph in graphs:
+            collect_model(collection, path, graph)
+        Probing(collection, float("inf")).measure(graphs)
+    rules = FusionFile.load(path).holding
+    used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
+    own = {piece.graph.key for graph in graphs for piece in pieces_of(cut(graph, rules))}
+    without = [m for m in used if m.subject not in set(graphs) and not contains(m, own, rules)]
+    measured_s = latencies(used)
+    unseen = KernelModel().fit(without, rules)
+    seen = KernelModel().fit([m for m in used if m.subject not in set(graphs)], rules)
+    rows = [
+        row(name, measured_s[graph.key], unseen.predict(graph), seen.predict(graph)) for name, graph in judged.items()
+    ]
+    return {
+        "count": len(rows),
+        "unmeasured_within_10_percent": within(rows, "unmeasured_error_percent"),
+        "measured_within_10_percent": within(rows, "measured_error_percent"),
+        "kernels_measured": len(unseen.measured_),
+        "rows": rows,
+    }
+
+
+def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[str, str]]) -> bool:
+    """Whether what was measured is a kernel with one of these keys, alone or with a neighbour."""
+    subject = measurement.subject
+    if not isinstance(subject, Graph):
+        return False
+    parts = cut(subject, rules)
+    return len(parts.kernels) <= 2 and any(piece.graph.key in keys for piece in pieces_of(parts))
+
+
+def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
+    reference_s = reference_seconds(measurements)
+    return {m.subject.key: estimate(m, reference_s).seconds for m in measurements}
+
+
+def row(name: str, measured_s: float, unmeasured: Any, measured: Any) -> dict[str, Any]:
+    words = [kernel.known for kernel in unmeasured.kernels]
+    return {
+        "network": name,
+        "measured_ms": 1e3 * measured_s,
+        "unmeasured_ms": 1e3 * unmeasured.latency.seconds,
+        "unmeasured_error_percent": 100 * (unmeasured.latency.seconds / measured_s - 1),
+        "with_own_kernels_ms": 1e3 * measured.latency.seconds,
+        "measured_error_percent": 100 * (measured.latency.seconds / measured_s - 1),
+        "kernels": len(words),
+        "extrapolated": words.count("extrapolated"),
+    }
+
+
+def within(rows: Sequence[dict[str, Any]], name: str, percent: float = 10.0) -> float:
+    return 100 * sum(abs(row[name]) <= percent for row in rows) / len(rows)
+
+
+def show(found: dict[str, Any]) -> None:
+    table = Table(title="foreign networks: predicted from other kernels, and from their own")
+    for column in found["rows"][0]:
+        table.add_column(column.replace("_", " "), justify="left" if column == "network" else "right")
+    for one in found["rows"]:
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in one.values()))
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("workspace", type=Path)
+    parser.add_argument("target", type=Target.parse)
+    parser.add_argument("--kernels", type=int, default=KERNELS)
+    parser.add_argument("--visits", type=int, default=6)
+    parser.add_argument("--visit-seconds", type=float, default=0.2)
+    parser.add_argument("--network", action="append", default=[], help="judge these alone")
+    parser.add_argument("--json", action="store_true")
+    words = parser.parse_args()
+    plan = TimingPlan(words.visits, words.visit_seconds)
+    workspace = Workspace(words.workspace)
+    found = foreign_networks(workspace, words.target, Silent(), words.kernels, plan, words.network)
+    print(json.dumps(found)) if words.json else show(found)
+
+
+if __name__ == "__main__":
+    main()

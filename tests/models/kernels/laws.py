@@ -1,0 +1,50 @@
+"""A made-up machine whose latencies follow a law, so that what is learned can be checked against it.
+
+Its numbers are round on purpose: nobody can take them for a device's.
+"""
+
+from latkit.graphs import Graph, GraphBuilder, cut
+from latkit.graphs.graph import node_macs
+from latkit.ops import FIXED_COST
+from latkit.timing import Measurement, Subject
+from tests.builders import make_measurement
+
+FIXED_NS = 1000
+CONVERTED = 1.0
+"""Nanoseconds per number that a convolution takes or gives in another layout, unless its neighbour shares it."""
+
+TRUTH = {("conv", "relu"), ("conv", "add"), ("conv+add", "relu")}
+"""What this machine computes at once: the second costs nothing."""
+
+
+def nanoseconds(graph: Graph) -> int:
+    """A tenth of a nanosecond per MAC, one per number given by a kernel, and what layouts cost."""
+    parts = cut(graph, TRUTH)
+    tensors = graph.tensors()
+    total = 0.0
+    for kernel in parts.kernels:
+        last = graph.nodes[kernel.members[-1]].outputs[0].elements
+        total += 100 + sum(node_macs(graph.nodes[n], tensors) for n in kernel.members) / 10 + last
+        if kernel.anchor == "conv":
+            total += CONVERTED * (last + tensors[graph.nodes[kernel.members[0]].inputs[0]].elements)
+    for edge in parts.edges:
+        if {parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor} == {"conv"}:
+            total -= 2 * CONVERTED * edge.elements / (1 if edge.takers == 1 else 2)
+    return FIXED_NS + round(total)
+
+
+def measured(subject: Subject) -> Measurement:
+    """What this machine would tell of a subject."""
+    return make_measurement(subject, nanoseconds(subject) if isinstance(subject, Graph) else FIXED_NS)
+
+
+def chain(channels: int, size: int, *more: str) -> Graph:
+    """Convolution, and light work after it; `conv` for another convolution."""
+    b = GraphBuilder()
+    x = b.conv(b.input(1, channels, size, size), channels, 3)
+    for word in more:
+        x = b.conv(x, channels) if word == "conv" else b.activation(word, x)
+    return b.graph([x], "chain")
+
+
+__all__ = ["FIXED_COST", "FIXED_NS", "TRUTH", "chain", "measured", "nanoseconds"]

@@ -1,0 +1,132 @@
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import BadFile, MeasurementConflict, NotMeasured
+from latkit.graphs import Graph, GraphBuilder, cut
+from latkit.models.kernels import KernelModel, load_kernel_model, save_kernel_model
+from latkit.models.kernels.savings import Seen, learn_savings, saved_by_edge
+from tests.builders import SETUP, make_measurement
+from tests.models.kernels.laws import FIXED_COST, FIXED_NS, TRUTH, chain, measured, nanoseconds
+
+
+def network(channels: int, size: int, depth: int) -> Graph:
+    return chain(channels, size, *["relu", "conv"] * depth)
+
+
+def kernels(*networks: Graph) -> list[Graph]:
+    parts = [cut(graph, TRUTH) for graph in networks]
+    return list(dict.fromkeys(c.kernel_graph(place) for c in parts for place in range(len(c.kernels))))
+
+
+def pairs(*networks: Graph) -> list[Graph]:
+    parts = [cut(graph, TRUTH) for graph in networks]
+    return list(dict.fromkeys(c.pair_graph(edge) for c in parts for edge in c.edges))
+
+
+TRAINING = [network(channels, size, 3) for channels, size in itertools.product((4, 8, 16, 32, 64), (4, 8, 16, 32))]
+UNSEEN = network(24, 12, 4)
+
+
+def fitted(*more: Graph, subjects: Sequence[Graph] = ()) -> KernelModel:
+    chosen = subjects or [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
+    return KernelModel().fit([measured(subject) for subject in (FIXED_COST, *chosen, *more)], TRUTH)
+
+
+@pytest.fixture(scope="module")
+def model() -> KernelModel:
+    return fitted()
+
+
+def test_a_network_of_kernels_never_measured(model: KernelModel) -> None:
+    predicted = model.predict(UNSEEN)
+    truth = nanoseconds(UNSEEN) / 1e9
+    assert predicted.latency.seconds == pytest.approx(truth, rel=0.15)
+    assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
+    assert {row.known for row in predicted.kernels} == {"predicted"}
+    total = predicted.fixed_s + sum(row.seconds for row in predicted.kernels)
+    assert total == pytest.approx(predicted.latency.seconds)
+    assert sum(row.macs for row in predicted.kernels) == UNSEEN.macs
+
+
+def test_measured_kernels_are_looked_up() -> None:
+    model = fitted(*kernels(UNSEEN))
+    predicted = model.predict(UNSEEN)
+    assert predicted.latency.seconds == pytest.approx(nanoseconds(UNSEEN) / 1e9, rel=0.02)
+    assert {row.known for row in predicted.kernels} == {"measured"}
+    assert {row.known for row in model.predict(UNSEEN, measured=False).kernels} == {"predicted"}
+
+
+def test_what_is_larger_than_all_that_was_measured_is_marked(model: KernelModel) -> None:
+    assert {row.known for row in model.predict(network(128, 48, 3)).kernels} == {"extrapolated"}
+
+
+def test_what_neighbours_save_is_learned_from_pairs(model: KernelModel) -> None:
+    assert model.savings_["conv", "conv"] == pytest.approx(2e-9, rel=0.01)
+    assert model.calibration_.networks == len(TRAINING)
+    assert model.calibration_.scale == pytest.approx(1, abs=0.05)
+    assert model.calibration_.measured_error < 0.05
+
+
+def test_a_kernel_of_a_kind_never_seen_is_named_with_the_command_that_measures_it(model: KernelModel) -> None:
+    b = GraphBuilder()
+    graph = b.graph([b.softmax(b.activation("relu", b.conv(b.input(1, 8, 8, 8), 8)))])
+    with pytest.raises(NotMeasured, match=r"'softmax'.* latkit collect board/onnxruntime\S* --model MODEL.onnx"):
+        model.predict(graph)
+
+
+def test_light_work_never_seen_beside_a_kernel_is_an_error_too() -> None:
+    model = KernelModel().fit([measured(s) for s in (FIXED_COST, *kernels(*TRAINING))], {*TRUTH, ("conv", "sigmoid")})
+    with pytest.raises(NotMeasured, match="nor any conv with sigmoid"):
+        model.predict(chain(8, 8, "sigmoid"))
+
+
+def test_a_model_is_the_same_after_it_was_saved(model: KernelModel, tmp_path: Path) -> None:
+    save_kernel_model(model, tmp_path / "model.json")
+    loaded = load_kernel_model(tmp_path / "model.json")
+    assert loaded.predict(UNSEEN) == model.predict(UNSEEN)
+    assert loaded.origin_ == model.origin_
+
+
+@pytest.mark.parametrize("change", [{"format": "latkit-kernels-0"}, {"fixed_s": "much"}, {"anchors": {"conv": {}}}])
+def test_what_is_no_kernel_model_is_refused(model: KernelModel, change: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    save_kernel_model(model, path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(BadFile, match=r"model\.json"):
+        load_kernel_model(path)
+
+
+def test_nothing_is_fitted_without_the_fixed_cost_or_kernels() -> None:
+    with pytest.raises(NotMeasured, match="fixed cost"):
+        KernelModel().fit([measured(chain(4, 4))], TRUTH)
+    with pytest.raises(NotMeasured, match="no kernel"):
+        KernelModel().fit([measured(FIXED_COST)], TRUTH)
+
+
+def test_measurements_of_two_setups_do_not_mix() -> None:
+    from dataclasses import replace
+
+    other = make_measurement(FIXED_COST, FIXED_NS, setup=replace(SETUP, runtime_version="runtime 2"))
+    with pytest.raises(MeasurementConflict, match="runtime_version"):
+        KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
+
+
+def test_a_saving_is_the_median_of_its_pairs_by_size() -> None:
+    rates = learn_savings([Seen(("conv", "conv"), 1000, 2e-6, 1e-3), Seen(("conv", "conv"), 10, 9e-6, 1e-3)])
+    assert rates == {("conv", "conv"): pytest.approx(2e-9)}
+
+
+def test_a_tensor_that_two_take_is_written_once() -> None:
+    b = GraphBuilder()
+    x = b.conv(b.input(1, 8, 8, 8), 8)
+    parts = cut(b.graph([b.conv(x, 4), b.conv(x, 16)]), ())
+    both = saved_by_edge(parts, {("conv", "conv"): 4e-9})
+    assert both == pytest.approx([512 * 3e-9] * 2), "each half of the reading, and a quarter of the writing"
+    b = GraphBuilder()
+    x = b.conv(b.input(1, 8, 8, 8), 8)
+    parts = cut(b.graph([b.conv(x, 4), b.global_pool(x)]), ())
+    assert saved_by_edge(parts, {("conv", "conv"): 4e-9}) == pytest.approx([512 * 2e-9, 0])
