@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,7 @@ def fit(
     foreign = workspace.fusion_path(where).exists() and not wanted
     kinds = () if foreign and not any(is_ours(m.subject) for m in selection.used) else MODELS
     rows: list[dict[str, str | int | float | None]] = []
+    curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:
         calibration = workspace.fit(where, wanted, kind).calibration_
         error = calibration.relative_error
@@ -69,18 +71,35 @@ def fit(
                 "file": str(workspace.model_path(where, kind)),
             }
         )
+        curves[kind] = [asdict(point) for point in calibration.curve]
     if foreign:
         rows.append(fit_kernels_row(workspace, where, len(selection.left_out)))
     flags = selection.flags()
     for measurement, reason in selection.left_out:
         note(f"left out: {measurement.subject.title}: {reason}")
     if as_json:
-        emit_json({"target": str(where), "space": wanted.name if wanted else None, "models": rows, "flags": flags})
+        emit_json(
+            {
+                "target": str(where),
+                "space": wanted.name if wanted else None,
+                "models": rows,
+                "flags": flags,
+                "curves": curves,
+            }
+        )
     else:
         title = f"{where}: error on networks left out of the calibration"
         show_table(title, [{name: value for name, value in row.items() if name != "file"} for row in rows])
+        for kind, curve in curves.items():
+            show_table(f"{kind}: error on other networks, by the number calibrated on", [_percent(p) for p in curve])
         raised = ", ".join(f"{name} {count}" for name, count in flags.items() if count)
         say(f"flags on the {len(selection.used)} measurements used: {raised or 'none'}")
+
+
+def _percent(point: dict[str, str | int | float | None]) -> dict[str, str | int | float | None]:
+    """A point of the curve as it is shown."""
+    error, within_5 = (float(point[name] or 0) for name in ("mean_error", "within_5"))
+    return {"networks": point["networks"], "mean error, %": 100 * error, "within 5 %": 100 * within_5}
 
 
 def validate(
@@ -185,15 +204,19 @@ def export_table(
     context: typer.Context,
     target: TargetName,
     space: SpaceName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File ending in .json or .safetensors.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File ending in .json, .safetensors or .yaml.")],
     model: ModelKind = "lookup",
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the latency table of a space on a target, for use in Python or elsewhere."""
+    """Write the latency table of a space on a target, for use in Python or elsewhere.
+
+    As .yaml it holds the ops' milliseconds under ProxylessNAS's keys.
+    """
     from latkit.cli.named import space_named
+    from latkit.models.keys import write_keys
     from latkit.tables import LatencyTable
     from latkit.targets import Target
     from latkit.workspace import Workspace
@@ -201,13 +224,40 @@ def export_table(
     where = Target.parse(target)
     check_output(output)
     wanted = space_named(space, resolution, width, classes)
-    table = LatencyTable(wanted, Workspace(workspace_folder(context)).model(where, model))
-    table.save(output)
+    fitted = Workspace(workspace_folder(context)).model(where, model)
+    table = LatencyTable(wanted, fitted)
+    if output.suffix == ".yaml":
+        ops = wanted.ops()
+        write_keys(dict(zip(ops, fitted.layer_seconds(ops), strict=True)), ops, output)
+    else:
+        table.save(output)
     fastest_ms, slowest_ms = 1e3 * table.fastest(), 1e3 * table.slowest()
     if as_json:
         emit_json({"file": str(output), "fastest_ms": fastest_ms, "slowest_ms": slowest_ms})
     else:
         say(f"{output}: space {wanted.name} on {where}, networks from {fastest_ms:.3f} to {slowest_ms:.3f} ms")
+
+
+@table_app.command(name="import")
+def import_table(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="YAML file in the key format of ProxylessNAS or Once-for-all.")],
+    device: Annotated[str, typer.Option("--device", help="Name for the device that it was measured on.")],
+    runtime: Annotated[str, typer.Option("--runtime", help="What executed the ops there.")] = "tflite",
+    as_json: AsJson = False,
+) -> None:
+    """Keep a latency table that others made as a look-up model, marked as imported and not as measured."""
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    where = Target.parse(f"{device}/{runtime}")
+    workspace = Workspace(workspace_folder(context))
+    table, model = workspace.import_table(file, where)
+    keys, ops, path = len(table.entries), len(table.ops()), workspace.model_path(where, model.kind)
+    if as_json:
+        emit_json({"target": str(where), "keys": keys, "ops": ops, "imported": table.source, "file": str(path)})
+    else:
+        say(f"{where}: {keys} keys of {table.source}; latkit knows {ops} ops of them")
 
 
 COMMANDS = (fit, validate, predict)
