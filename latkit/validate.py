@@ -78,6 +78,8 @@ class Validation(BaseModel):
     kendall: float
     repeatability_mape_percent: float
     left_out: list[str]
+    emulated: bool = False
+    """Whether the device is an emulator: then the latencies are no phone's."""
     results: list[NetworkResult]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -213,6 +215,7 @@ def compare(
         kendall=float(stats.kendalltau(predicted, measured).statistic),
         repeatability_mape_percent=float(100 * spread.mean()),
         left_out=list(left_out),
+        emulated=model.origin_.setup.emulated,
         results=results,
     )
 

@@ -13,7 +13,7 @@ from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
-from latkit.report.words import ABSENT, latency, percent
+from latkit.report.words import ABSENT, latency, marked, percent
 from latkit.workspace import Workspace
 
 Key = TypeVar("Key")
@@ -37,8 +37,8 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     ]
     anchors: Anchors = []
     for number, target in enumerate(known_targets):
-        anchors.append((str(target.target), f"target-{number}"))
-        parts.append(_subject("Target", str(target.target), anchors[-1][1], target_sections(target, level=3)))
+        anchors.append((marked(target.target, target.emulated), f"target-{number}"))
+        parts.append(_subject("Target", anchors[-1][0], anchors[-1][1], target_sections(target, level=3)))
     for number, search in enumerate(known_searches):
         anchors.append((search.name, f"search-{number}"))
         parts.append(_subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
@@ -76,7 +76,7 @@ def _targets(targets: Sequence[TargetFacts]) -> Html:
     columns = ("target", "ops", "networks", "validated on", "error", "repeatability", "within 5 %")
     rows: list[tuple[object, ...]] = []
     for known in targets:
-        first: tuple[object, ...] = (known.target, len(known.ops), len(known.networks))
+        first: tuple[object, ...] = (marked(known.target, known.emulated), len(known.ops), len(known.networks))
         if not known.validations:
             rows.append((*first, "not validated yet", ABSENT, ABSENT, ABSENT))
         rows += [
@@ -103,7 +103,7 @@ def _searches(searches: Sequence[SearchFacts]) -> Html:
 def _search_row(known: SearchFacts) -> tuple[object, ...]:
     result, measured = known.result, known.measured
     return (
-        known.name,
+        marked(known.name, known.emulated),
         known.recipe.space,
         latency(known.recipe.target_latency_s),
         latency(result.predicted_latency_s) if result else "not finished",

@@ -7,7 +7,7 @@ from latkit.report.drawing import draw
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
-from latkit.report.words import ABSENT, count, latency, millions, percent
+from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent
 from latkit.validate import NetworkResult
 
 
@@ -16,7 +16,8 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
     notes = (
         known.result.notes if known.result else ("The search is not finished: the same command with --resume goes on.",)
     )
-    parts = [tiles(headline(known)), *map(notice, notes)]
+    warned = (EMULATED,) if known.emulated else ()
+    parts = [*map(notice, warned), tiles(headline(known)), *map(notice, notes)]
     if known.result and known.measured is None:
         parts.append(notice("The derived network was not measured on its target; no measured latency is known."))
     parts += [
@@ -44,7 +45,7 @@ def _facts(known: SearchFacts) -> Html:
     recipe, result, data = known.recipe, known.result, known.recipe.data
     values: dict[str, object] = {
         "space": recipe.space,
-        "measured on": str(known.target) if known.target else None,
+        "measured on": marked(known.target, known.emulated) if known.target else None,
         "data": f"{data.name}: {count(data.training_images, 'training image')}, "
         f"{count(data.test_images, 'test image')}, {len(data.class_names)} classes",
     }

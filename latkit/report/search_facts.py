@@ -50,6 +50,11 @@ class SearchFacts:
     space: Space | None
     """The space that was searched."""
 
+    @property
+    def emulated(self) -> bool:
+        """Whether the latencies are those of an emulator."""
+        return self.model is not None and self.model.origin_.setup.emulated
+
 
 def read_search(workspace: Workspace, name: str) -> SearchFacts:
     """Everything that a search left behind. Raises UsageError naming the searches that exist, and BadFile."""

@@ -15,13 +15,14 @@ from latkit.report.ops import ops_section
 from latkit.report.target_facts import TargetFacts
 from latkit.report.target_flags import flags_section
 from latkit.report.validation import validation_section
-from latkit.report.words import ABSENT, count, latency, moment, percent
+from latkit.report.words import ABSENT, EMULATED, count, latency, moment, percent
 from latkit.timing.disturbance import preempted_share
 
 
 def target_sections(known: TargetFacts, level: int = 2) -> Html:
     """Everything known of a target, under headings of a level."""
-    parts = [tiles(headline(known)), section("Device", _device(known), level=level)]
+    warned = [notice(EMULATED)] if known.emulated else []
+    parts = [*warned, tiles(headline(known)), section("Device", _device(known), level=level)]
     if not known.measurements:
         lacking = notice("Nothing measured yet; run: ", command(f"latkit collect {known.target} --space SPACE"))
         return join([*parts, section("Measurements", lacking, level=level)])

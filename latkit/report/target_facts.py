@@ -27,6 +27,12 @@ class TargetFacts:
     models: Mapping[str, LatencyModel]
     validations: tuple[Validation, ...]
 
+    @property
+    def emulated(self) -> bool:
+        """Whether any of it was measured on an emulator, or would be."""
+        registered = self.device is not None and self.device.facts.emulated
+        return registered or any(measurement.setup.emulated for measurement in self.measurements)
+
     @cached_property
     def selection(self) -> Selection:
         """The measurements that a fit would use, and those it would leave out."""

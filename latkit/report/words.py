@@ -8,6 +8,12 @@ from datetime import UTC, datetime
 from latkit.ops import Network, Op, Shape
 
 ABSENT = "–"
+EMULATED = "Emulated: measured on an emulator. These latencies show that all works, and are no phone's."
+
+
+def marked(name: object, emulated: bool) -> str:
+    """A name with the word that no emulated latency is shown without."""
+    return f"{name} (emulated)" if emulated else str(name)
 
 
 def unit_for(seconds: float) -> tuple[str, float]:

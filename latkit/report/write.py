@@ -18,7 +18,7 @@ from latkit.report.search_facts import read_search
 from latkit.report.style import CSS
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target
-from latkit.report.words import moment
+from latkit.report.words import marked, moment
 from latkit.targets import Target
 from latkit.workspace import Workspace
 
@@ -42,8 +42,10 @@ def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
         content, anchors = overview(workspace)
         return page("Workspace", workspace.root.resolve().name, content, anchors)
     if isinstance(subject, Target):
-        return page("Target", str(subject), target_sections(read_target(workspace, subject)))
-    return page("Search", subject, search_sections(read_search(workspace, subject)))
+        known = read_target(workspace, subject)
+        return page("Target", marked(subject, known.emulated), target_sections(known))
+    search = read_search(workspace, subject)
+    return page("Search", marked(subject, search.emulated), search_sections(search))
 
 
 def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
