@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from latkit.devices import Device, Ssh, leased, load_device
+from latkit.measurements import Store
+from latkit.targets import Target
 from tests.cli.conftest import QUICK, Run
 from tests.conftest import Sshd
 from tests.devices.faulty import faulty_python
@@ -97,3 +102,25 @@ def test_quarantine_until_the_doctor_lifts_it(root: Path, latkit: Run, document,
     _, _, err = latkit("-C", root, "device", "doctor", "bad")
     assert "bad is no longer in quarantine" in err
     assert document(*collecting(root, "bad/onnxruntime"))["finished"]
+
+
+def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
+    words = [*map(str, collecting(root, "here/onnxruntime")), "--visits", "12"]
+    process = subprocess.Popen([sys.executable, "-m", "latkit", *words], stderr=subprocess.DEVNULL)
+    path = root / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
+
+    def committed() -> int:
+        with Store(path, Target("here", "onnxruntime")) as store:
+            return sum(len(measurement.visits) for measurement in store.measurements())
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (path.exists() and committed() >= 3):
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    before = committed()
+    assert before >= 3
+    again = document(*words)
+    assert again["finished"]
+    assert again["already"] == before, "a dead process holds no lease, and what it committed is there"
+    assert committed() == before + again["visits"]

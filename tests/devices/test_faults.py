@@ -179,6 +179,15 @@ class TestTheAgent:
 
 
 class TestTheWayToIt:
+    def test_the_connection_is_dropped(self, board_run: tuple[Run, Board]) -> None:
+        run, server = board_run
+        run.at(2, server.drop)
+        run.at(4, server.drop, 0.03)
+        collected = run.collect()
+        assert not collected.failed
+        assert run.whole()
+        assert sum(run.visits().values()) == collected.visits
+
     def test_the_server_is_killed_and_started_again(self, board_run: tuple[Run, Board]) -> None:
         run, server = board_run
         restart = threading.Timer(1.0, server.start)
