@@ -169,17 +169,6 @@ class Store:
                 },
             )
 
-    def visits(
-        self, subjects: Iterable[Subject], setup: Setup, plan: TimingPlan, role: Role = "fit", repetition: int = 0
-    ) -> dict[Subject, tuple[Visit, ...]]:
-        """The visits that each subject has under exactly this setup, plan, role and repetition."""
-        found = {
-            known.subject: known.visits
-            for known in self.measurements(role)
-            if (known.setup, known.plan, known.repetition) == (setup, plan, repetition)
-        }
-        return {subject: found.get(subject, ()) for subject in subjects}
-
     def latest_setup(self) -> Setup | None:
         """The setup of the visit made last, by whatever role; None where there is none."""
         query = (

@@ -39,13 +39,19 @@ def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
 
 def test_visits_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
     op, visit = conv(8), make_visit([5])
+    words = [
+        (SETUP, PLAN, "fit", 0),
+        (replace(SETUP, runtime_version="runtime 2"), PLAN, "fit", 0),
+        (SETUP, TimingPlan(visits=9), "fit", 0),
+        (SETUP, PLAN, "validation", 0),
+        (SETUP, PLAN, "fit", 1),
+    ]
     with Store(tmp_path / "m.sqlite", TARGET) as store:
-        store.add_visit(op, SETUP, PLAN, visit)
-        assert store.visits([op, conv(16)], SETUP, PLAN) == {op: (visit,), conv(16): ()}
-        assert store.visits([op], replace(SETUP, runtime_version="runtime 2"), PLAN) == {op: ()}
-        assert store.visits([op], SETUP, TimingPlan(visits=9)) == {op: ()}
-        assert store.visits([op], SETUP, PLAN, role="validation") == {op: ()}
-        assert store.visits([op], SETUP, PLAN, repetition=1) == {op: ()}
+        for setup, plan, role, repetition in words:
+            store.add_visit(op, setup, plan, visit, role, repetition)
+        found = store.measurements()
+    assert [(one.setup, one.plan, one.role, one.repetition) for one in found] == words
+    assert all(one.visits == (visit,) for one in found)
 
 
 def test_a_kill_loses_at_most_the_visit_in_flight(tmp_path: Path) -> None:
