@@ -105,7 +105,7 @@ def foreign_networks(
         Probing(collection, float("inf")).measure(graphs)
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
-    own = {piece.graph.key for graph in graphs for piece in pieces_of(cut(graph, rules))}
+    own = {piece.key for graph in graphs for piece in pieces_of(cut(graph, rules))}
     without = [m for m in used if m.subject not in set(graphs) and not contains(m, own, rules)]
     measured_s = latencies(used)
     unseen = KernelModel().fit(without, rules)
@@ -128,7 +128,7 @@ def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[st
     if not isinstance(subject, Graph):
         return False
     parts = cut(subject, rules)
-    return len(parts.kernels) <= 2 and any(piece.graph.key in keys for piece in pieces_of(parts))
+    return len(parts.kernels) <= 2 and any(piece.key in keys for piece in pieces_of(parts))
 
 
 def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:

@@ -75,7 +75,7 @@ def collect_kernels(collection: Collection, path: Path, count: int, max_seconds:
         while probing.done.finished:
             known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
             free = [p for p in wanted.kernels if p.graph.title not in probing.done.failed]
-            there = sum(piece.graph.key in known for piece in free)
+            there = sum(piece.key in known for piece in free)
             batch = choose_kernels(free, known, min(BATCH, count - there))
             if not batch or not probing.measure(batch):
                 break

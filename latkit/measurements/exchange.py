@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from latkit.errors import BadFile, UsageError
+from latkit.graphs import Graph
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
@@ -109,12 +110,14 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
     )
     runs = sum(len(visit.wall_ns) for measurement in measurements for visit in measurement.visits)
     networks = sum(isinstance(measurement.subject, Network) for measurement in measurements)
+    graphs = sum(isinstance(measurement.subject, Graph) for measurement in measurements)
     setups = sorted({json.dumps(words) for words in (_setup_words(m) for m in measurements)})
     lines = [
         f"# {first.target}",
         "",
         f"- Measured from {begun} to {ended}",
-        f"- {len(measurements) - networks} op measurements, {networks} network measurements, "
+        f"- {len(measurements) - networks - graphs} op measurements, {networks} network measurements, "
+        f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
         f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
         f"- Timing plan: {plan.visits} visits of {plan.visit_s} s, at most {plan.visit_runs} runs each",
         *device_lines,

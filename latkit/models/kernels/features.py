@@ -25,6 +25,8 @@ SHAPES = 16
 class Piece:
     """A kernel taken out of its network, and what is known of it without measuring."""
 
+    key: str
+    """Of its graph."""
     graph: Graph
     kind: str
     anchor: str
@@ -47,15 +49,24 @@ class Piece:
 
 
 def pieces_of(parts: Cut) -> list[Piece]:
-    """The kernels of a graph, each as a piece of its own."""
-    return [_piece(parts.kernel_graph(place), kernel) for place, kernel in enumerate(parts.kernels)]
+    """The kernels of a graph, each as a piece of its own; those that are alike, as one and the same."""
+    known: dict[str, Piece] = {}
+    found = []
+    for place, kernel in enumerate(parts.kernels):
+        part = parts.kernel_graph(place)
+        key = part.key
+        if key not in known:
+            known[key] = _piece(key, part, kernel)
+        found.append(known[key])
+    return found
 
 
-def _piece(part: Graph, kernel: Kernel) -> Piece:
+def _piece(key: str, part: Graph, kernel: Kernel) -> Piece:
     units = units_of(part)
     anchor = next(place for place, unit in enumerate(units) if unit.kind == kernel.anchor)
     tensors = part.tensors()
     return Piece(
+        key,
         part,
         kernel.kind,
         kernel.anchor,

@@ -111,14 +111,14 @@ class KernelModel:
             raise NotMeasured("no kernel was measured yet")
         pieces = [piece for parts in alone for piece in pieces_of(parts)]
         without = [max(seconds[p.graph] - self.fixed_s_, seconds[p.graph] / 1000) for p in alone]
-        self.measured_ = {piece.graph.key: s for piece, s in zip(pieces, without, strict=True)}
+        self.measured_ = {piece.key: s for piece, s in zip(pieces, without, strict=True)}
         self.anchors_, left_out = fit_anchors(pieces, without)
-        return {piece.graph.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
+        return {piece.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
 
     def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[Seen]:
         seen = []
         for parts in pairs:
-            keys = [piece.graph.key for piece in pieces_of(parts)]
+            keys = [piece.key for piece in pieces_of(parts)]
             if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
                 continue
             (edge,) = parts.edges
@@ -161,12 +161,12 @@ class KernelModel:
 
     def _kernel_seconds(self, pieces: Sequence[Piece], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""
-        found = [known.get(piece.graph.key) for piece in pieces]
-        seconds = np.array([np.nan if s is None else s for s in found])
-        lacking = [place for place, s in enumerate(found) if s is None]
+        seconds = {piece.key: known[piece.key] for piece in pieces if piece.key in known}
+        lacking = list({piece.key: piece for piece in pieces if piece.key not in known}.values())
         if lacking:
-            seconds[lacking] = predict_pieces(self.anchors_, [pieces[place] for place in lacking])
-        return seconds, [s is not None for s in found]
+            predicted = predict_pieces(self.anchors_, lacking).tolist()
+            seconds |= {piece.key: s for piece, s in zip(lacking, predicted, strict=True)}
+        return np.array([seconds[piece.key] for piece in pieces]), [piece.key in known for piece in pieces]
 
     def predict(self, graph: Graph, *, measured: bool = True) -> Prediction:
         """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
@@ -194,7 +194,7 @@ class KernelModel:
         reasons = []
         for piece in pieces:
             try:
-                if piece.graph.key not in self.measured_:
+                if piece.key not in self.measured_:
                     check_known(self.anchors_, piece)
             except NotMeasured as error:
                 reasons.append(str(error))

@@ -48,7 +48,7 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     for network in drawn:
         parts = cut(network, rules)
         pieces = pieces_of(parts)
-        kernels |= {piece.graph.key: piece for piece in pieces}
+        kernels |= {piece.key: piece for piece in pieces}
         for edge in parts.edges:
             giver, taker = pieces[edge.giver], pieces[edge.taker]
             by_size = neighbours.setdefault((giver.anchor, taker.anchor), {})
@@ -96,11 +96,11 @@ def _numbers(pieces: Sequence[Piece]) -> np.ndarray[tuple[int, int], np.dtype[np
 
 def _errors(pieces: Sequence[Piece], known_s: Mapping[str, float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """How far a model is off on every measured kernel when it is left out; 1 where there is no model yet."""
-    known = [piece for piece in pieces if piece.graph.key in known_s]
+    known = [piece for piece in pieces if piece.key in known_s]
     if len(known) < FEWEST:
         return np.ones(max(len(known), 1))
     terms = np.array([roofline(piece) for piece in known])
-    return fit_kind(terms, _numbers(known), np.array([known_s[piece.graph.key] for piece in known])).errors
+    return fit_kind(terms, _numbers(known), np.array([known_s[piece.key] for piece in known])).errors
 
 
 def _choose_of_anchor(
@@ -110,7 +110,7 @@ def _choose_of_anchor(
     count: int,
 ) -> list[Graph]:
     numbers = _numbers(pieces)
-    there = np.array([piece.graph.key in known_s for piece in pieces])
+    there = np.array([piece.key in known_s for piece in pieces])
     free = [piece for piece, known in zip(pieces, there, strict=True) if not known]
     if not free or count <= 0:
         return []
