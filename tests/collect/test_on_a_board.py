@@ -1,12 +1,14 @@
-"""Exporting while a device is at work: on another machine only."""
+"""Collecting on a real board: what is exported meanwhile, and whether it still is as fast as it was."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latkit.devices import Device, Ssh
+from latkit.errors import MeasurementConflict
 from latkit.progress import Silent
 from latkit.targets import Target
 from latkit.timing import TimingPlan
@@ -60,3 +62,26 @@ def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_fir
         assert not collection.overlapping
         assert collection.run([conv(8)]).already == 2, "what was measured before the boot is still of use"
     assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in said
+
+
+def test_a_device_of_another_speed_is_seen_by_doctor_and_collect(workspace: Workspace) -> None:
+    plan = TimingPlan(visits=16, visit_s=0.02, extra_visits=0)
+    with workspace.collection(TARGET, plan, Silent()) as collection:
+        collection.run([conv(8), conv(16)])
+        setup = collection.setup()
+    with workspace.store(TARGET) as store:
+        scale = store.scale(setup)
+        assert scale is not None
+        assert 0 < scale.reference_s < 1
+        assert {measurement.reference_s for measurement in store.measurements()} == {scale.reference_s}
+    (check,) = workspace.check_scales("board")
+    assert check.name == f"scale {TARGET}"
+    with workspace.store(TARGET) as store:  # as if it had been ten times slower
+        store.keep_scale(setup, replace(scale, reference_s=10 * scale.reference_s, quiet=True))
+    (check,) = workspace.check_scales("board")
+    assert check.ok is False
+    assert "--new-scale" in check.remedy
+    with pytest.raises(MeasurementConflict, match="--new-scale"), workspace.collection(TARGET, plan, Silent()):
+        pass
+    with workspace.collection(TARGET, plan, Silent(), new_scale=True) as collection:
+        assert collection.run([conv(8)]).already == 0
