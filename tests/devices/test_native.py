@@ -23,9 +23,10 @@ from latkit.devices.agent import AGENT_FILE, PROTOCOL
 from latkit.devices.bundle import pins
 from latkit.devices.device import facts_of
 from latkit.devices.toolchain import LOADERS, Toolchain
-from latkit.devices.transports import Local, Ssh, connect
+from latkit.devices.transports import Adb, Local, connect
 from latkit.errors import BundleError, DeadlineExceeded
 from latkit.runtimes.artefact import Artefact
+from tests.devices.phone.adbd import Daemon
 from tests.devices.test_agent import AgentConformance, Talk
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -105,7 +106,9 @@ def talking(program: Path, tmp_path: Path) -> Iterator[Talk]:
         yield Talk(transport.start([str(program), "--models", str(models)]), models)
 
 
-class TestNativeAgent(AgentConformance):
+class TestNativeAgent:
+    """As it is sent to devices; what any agent must do, TestSanitizedAgent shows."""
+
     @pytest.fixture
     def talk(self, native: Path, tmp_path: Path) -> Iterator[Talk]:
         yield from talking(native, tmp_path)
@@ -191,11 +194,13 @@ class TestNativeAgent(AgentConformance):
         assert "libLiteRt.so" in answer["absent"]["tflite"]
 
 
-class TestNativeAgentOverSsh(AgentConformance):
+class TestNativeAgentOverAdb(AgentConformance):
+    """By way of the real adbd, on this machine's processor."""
+
     @pytest.fixture
-    def talk(self, native: Path, sshd, tmp_path: Path) -> Iterator[Talk]:
+    def talk(self, native: Path, adbd_here: Daemon, tmp_path: Path) -> Iterator[Talk]:
         models = tmp_path / "models"
-        with connect(Ssh(host="board", config=str(sshd.config))) as transport:
+        with connect(Adb.parse(adbd_here.address)) as transport:
             yield Talk(transport.start([str(native), "--models", str(models)]), models)
 
 
