@@ -9,6 +9,7 @@ from latkit.devices import Device
 from latkit.devices.describe import describe
 from latkit.models import LatencyModel
 from latkit.ops import Network
+from latkit.report.calibration import calibration_curve
 from latkit.report.drift import drift
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.ops import ops_section
@@ -112,7 +113,8 @@ def _models(known: TargetFacts) -> Html:
         "error on those left out",
         "90 % interval",
     )
-    return table(columns, [_model_row(kind, model) for kind, model in known.models.items()])
+    rows = table(columns, [_model_row(kind, model) for kind, model in known.models.items()])
+    return join([rows, calibration_curve(known.models)])
 
 
 def _model_row(kind: str, model: LatencyModel) -> tuple[str, ...]:

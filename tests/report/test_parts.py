@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from latkit.models import LookupModel
 from latkit.ops import make_op
+from latkit.report.calibration import calibration_curve
 from latkit.report.drawing import draw
 from latkit.report.html import Html, element, join, table
 from latkit.report.layers import Placed, layers, stages
@@ -20,6 +22,7 @@ from latkit.spaces import proxyless_mobile, proxyless_tiny
 from latkit.tables import LatencyTable
 from latkit.timing import Estimate
 from latkit.workspace import Workspace
+from tests.builders import conv, measurements_of, network_of
 
 
 def test_escaping() -> None:
@@ -132,3 +135,15 @@ def test_the_target_is_told_by_what_was_measured(known: SearchFacts) -> None:
     placed = layers(known)
     total_s = sum(layer.seconds or 0.0 for layer in placed) + known.model.base_seconds()
     assert total_s == pytest.approx(known.model.predict(known.network).seconds)
+
+
+def test_the_curve_of_calibration_shows_every_model_that_has_one() -> None:
+    blocks = [network_of(*[conv(8)] * count) for count in range(1, 8)]
+    measured = {conv(8): 11_000} | {network: 1000 + 12_000 * len(network.ops) for network in blocks}
+    model = LookupModel().fit(measurements_of(measured, fixed_ns=1000))
+    assert calibration_curve({"lookup": LookupModel().fit(measurements_of({conv(8): 11_000}))}) == ""
+    drawn_curve = calibration_curve({"lookup": model})
+    assert "How many networks are worth measuring" in drawn_curve
+    assert [point.networks for point in model.calibration_.curve] == [0, 1, 2, 5]
+    assert model.calibration_.curve[0].mean_error > 0.1
+    assert model.calibration_.curve[-1].mean_error == pytest.approx(0, abs=1e-9)
