@@ -56,7 +56,7 @@ def main() -> None:
     show_table("faults, and what became of each", rows)
     show_facts("visits counted", totals)
     if given.json:
-        print(json.dumps({**totals, "faults": rows}))
+        print(json.dumps({**totals, "by_kind": rows}))
     if totals["lost"] or totals["twice"] or totals["unexplained"] or totals["stuck"] or totals["agents_left"]:
         sys.exit(1)
 
@@ -96,10 +96,12 @@ def endure(boards: list[NightBoard], seconds: float, seed: int) -> None:
     ]
     for thread in [*collecting, *suffering]:
         thread.start()
-    for thread in suffering:
-        thread.join()
-    ended.wait(max(end_s - time.monotonic(), 0))
-    ended.set()
+    try:
+        for thread in suffering:
+            thread.join()
+        ended.wait(max(end_s - time.monotonic(), 0))
+    finally:
+        ended.set()
     for thread in collecting:
         thread.join()
     time.sleep(2)  # for the last agents to notice

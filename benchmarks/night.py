@@ -86,8 +86,11 @@ class NightBoard:
         workspace = Workspace.init(self.host_disk)
         (self.folder / "space.toml").write_text(SMALL_SPACE)
         way = Ssh(host="board", config=str(self.server.config))
-        python, place = faulty_python(self.wrong), str(self.disk / "agent")
-        add_device(workspace.devices_dir, self.name, way, python=python, agent_folder=place)
+        device = add_device(
+            workspace.devices_dir, self.name, way, python=sys.executable, agent_folder=f"{self.disk}/agent"
+        )
+        # a probe looks through the script to the interpreter behind it
+        device.model_copy(update={"python": faulty_python(self.wrong)}).write(workspace.devices_dir, replace=True)
 
     def reboot(self) -> None:
         """Give the kernel another boot id."""
