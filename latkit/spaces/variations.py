@@ -9,8 +9,8 @@ from latkit.errors import UsageError
 from latkit.ops import Op, Shape, Value, make_op
 from latkit.spaces.space import Space
 
-SCALES = (0.5, 1.5)
-"""Channels and resolutions are scaled by factors between these."""
+CHANNELS, SIZES = (0.5, 1.5), (0.5, 1.2)
+"""Channels and resolutions are scaled by factors between these: what width multipliers and input sizes do."""
 
 MIXED = 0.4
 """The share that takes its kernel, stride and so on from another op of the space."""
@@ -60,11 +60,11 @@ def _vary(op: Op, ops: Sequence[Op], rng: random.Random) -> Op | None:
 
 def _scaled_shape(shape: Shape, rng: random.Random) -> Shape:
     channels = shape[0] if shape[0] <= FEW_CHANNELS else _scaled(shape[0], rng)
-    factor = rng.uniform(*SCALES)
+    factor = rng.uniform(*SIZES)
     return channels, *(max(1, round(size * factor)) for size in shape[1:])
 
 
 def _scaled(channels: int, rng: random.Random) -> int:
     """Channels times a factor, to a multiple of 8 as networks have them where there are that many."""
-    scaled = channels * rng.uniform(*SCALES)
+    scaled = channels * rng.uniform(*CHANNELS)
     return max(8, round(scaled / 8) * 8) if channels >= 16 else max(1, round(scaled))
