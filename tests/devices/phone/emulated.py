@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from latkit.devices.transports import Adb, connect
 from tests.devices.phone.adbd import Daemon, adbd, loopback
 from tests.devices.phone.packages import Missing, unpacked
 from tests.devices.phone.root import SHELL, Root, make_root
@@ -44,6 +45,11 @@ class Phone:
     def address(self) -> str:
         """As `--adb` takes it."""
         return self.daemon.address
+
+    def listed(self, folder: str) -> list[str]:
+        """Names in a folder of the phone, as its own programs see it."""
+        with connect(Adb.parse(self.address)) as transport:
+            return transport.run(["ls", "-A", folder], 20).stdout.decode().split()
 
     def reset(self) -> None:
         """Back to the usual state: well, charging, cool, awake; the folder for the agent writable and executable."""

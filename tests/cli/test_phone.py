@@ -1,0 +1,83 @@
+"""A phone straight from its box, from `device add` to the report; here it is the phone made of packages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from tests.cli.conftest import Run
+from tests.devices.phone.emulated import Phone
+from tests.devices.phone.packages import CACHE
+
+SPACE = """
+name = "tiny"
+input_shape = [3, 8, 8]
+
+[[layers]]
+name = "stem"
+candidates = [{ kind = "conv", out_channels = 8 }]
+
+[[layers]]
+name = "body"
+candidates = [{ kind = "conv", out_channels = 8, kernel = [1, 3, 5] }, { kind = "skip" }]
+
+[[layers]]
+name = "pool"
+candidates = [{ kind = "pool" }]
+
+[[layers]]
+name = "classifier"
+candidates = [{ kind = "linear", out_features = 4 }]
+"""
+QUICK = ["--visits", 2, "--visit-seconds", 0.01, "--extra-visits", 0]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of our own, but for the agent's bundle: its parts take long to fetch."""
+    folder = tmp_path_factory.mktemp("cache")
+    (CACHE / "bundles").mkdir(parents=True, exist_ok=True)
+    (folder / "bundles").symlink_to(CACHE / "bundles")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATKIT_CACHE", str(folder))
+        yield folder
+
+
+def test_from_its_box_to_the_report(phone: Phone, cache: Path, tmp_path: Path, latkit: Run, document) -> None:
+    root, space = ["-C", tmp_path], tmp_path / "tiny.toml"
+    space.write_text(SPACE)
+    assert latkit("init", tmp_path)[0] == 0
+    device = document(*root, "device", "add", "phone", "--adb", phone.address)
+    assert device["agent"] == "native"
+    assert set(device["runtimes"]) == {"onnxruntime", "tflite"}
+    facts = device["facts"]
+    assert facts["emulated"] is True
+    assert (facts["model"], facts["soc"]) == ("latkit Phone of packages", "QEMU user-mode")
+    assert facts["os"] == "Android 14 (API level 34)"
+    assert {core["capacity"] for core in facts["cores"]} == {380, 1024}
+
+    targets = ["phone/onnxruntime", "phone/tflite"]
+    found = document(*root, "collect", *targets, "--space", space, "--networks", 2, *QUICK)["targets"]
+    assert all(one["finished"] and not one["failed"] for one in found)
+    for name in targets:
+        measurements = Workspace(tmp_path).measurements(Target.parse(name))
+        assert measurements
+        assert all(measurement.setup.emulated for measurement in measurements)
+        visits = [visit for measurement in measurements for visit in measurement.visits]
+        assert all(visit.conditions["before"]["phone"]["thermal_status"] == 0 for visit in visits)  # type: ignore[index]
+
+    document(*root, "fit", "phone/tflite", "--space", space)
+    validation = document(*root, "validate", "phone/tflite", "--space", space, "--networks", 2, *QUICK)
+    assert validation["emulated"] is True
+    assert validation["mean_latency_ms"] > 0
+    for subject in ([], ["phone/tflite"], ["phone/onnxruntime"]):
+        page = tmp_path / "report.html"
+        assert latkit(*root, "report", *subject, "-o", page)[0] == 0
+        assert "(emulated)" in page.read_text()
+
+    assert document(*root, "device", "remove", "phone") == {"removed": "phone", "files_removed": True}
+    assert "latkit" not in phone.listed("/data/local/tmp")
