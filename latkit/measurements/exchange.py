@@ -158,4 +158,5 @@ def _setup_words(measurement: Measurement) -> dict[str, object]:
         "affinity": setup.affinity,
         "governor": setup.governor or "unknown",
         "protocol": setup.protocol,
+        **({"scale": setup.scale} if setup.scale else {}),
     }
