@@ -39,7 +39,8 @@ int main(int count, char **words) {
         return 1;
     }
     while (fgets(line, sizeof line, stdin)) {
-        for (long blocks = strtol(line, NULL, 10); blocks > 0; blocks--) printf("%" PRId64 " ", block_ns(&model, &failure));
+        for (long blocks = strtol(line, NULL, 10); blocks > 0; blocks--)
+            printf("%" PRId64 " ", block_ns(&model, &failure));
         printf("\n");
         fflush(stdout);
     }

@@ -65,7 +65,8 @@ static bool wanted_model(struct agent *agent, const struct json *request, const 
     return fail_as(failure, "no-such-handle", "expected %s of a loaded model", name);
 }
 
-static bool wanted_cores(const struct json *request, int64_t cores[MOST_CORES], size_t *count, struct failure *failure) {
+static bool wanted_cores(const struct json *request, int64_t cores[MOST_CORES], size_t *count,
+                         struct failure *failure) {
     const struct json *field = json_member(request, "cores");
     *count = 0;
     if (!field || field->kind != JSON_ARRAY) return fail_as(failure, "bad-request", "expected cores as a list");
@@ -203,7 +204,8 @@ static void write_visit(struct text *out, const struct visit *visit) {
     text_integers(out, "reference_wall_ns", reference->wall_ns, reference->count);
     text_integers(out, "reference_cpu_ns", reference->cpu_ns, reference->count);
     text_add(out, ",\"inference_ns\":%" PRId64, visit->inference_ns);
-    text_add(out, ",\"turn\":{\"subject_runs\":%" PRId64 ",\"reference_runs\":%" PRId64 ",\"warm_up_runs\":%" PRId64 "}}",
+    text_add(out,
+             ",\"turn\":{\"subject_runs\":%" PRId64 ",\"reference_runs\":%" PRId64 ",\"warm_up_runs\":%" PRId64 "}}",
              visit->subject_runs, visit->reference_runs, visit->warm_up_runs);
 }
 
@@ -245,7 +247,7 @@ static bool quit(struct agent *agent, const struct json *request, struct text *o
 static const struct {
     const char *name;
     bool (*answer)(struct agent *, const struct json *, struct text *, struct failure *);
-} REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},   {"files", files},
+} REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},  {"files", files},
                 {"load", load},   {"time", make_visit}, {"unload", unload},         {"quit", quit}};
 
 bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {

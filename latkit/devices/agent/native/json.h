@@ -12,12 +12,12 @@ enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 
 struct json {
     enum json_kind kind;
-    bool whole;        /* of a number: written without fraction and exponent */
-    int64_t integer;   /* of a whole number, held to the range of the type */
-    double number;     /* of a number */
-    const char *text;  /* of a string: decoded; of a number: as it is written */
-    size_t length;     /* of the text in bytes */
-    const char *name;  /* of an object's member */
+    bool whole;       /* of a number: written without fraction and exponent */
+    int64_t integer;  /* of a whole number, held to the range of the type */
+    double number;    /* of a number */
+    const char *text; /* of a string: decoded; of a number: as it is written */
+    size_t length;    /* of the text in bytes */
+    const char *name; /* of an object's member */
     size_t name_length;
     const struct json *first; /* of an array or object */
     const struct json *next;  /* in the array or object that this is in */

@@ -48,7 +48,8 @@ static void answer(struct agent *agent, char *line, size_t length, struct text *
     const struct json *request = json_read(&document, line, length, &problem), *id = json_member(request, "id");
     bool done = false;
     if (!request || request->kind != JSON_OBJECT) {
-        fail_as(&failure, "garbage", "expected a JSON object in a line, but found %s", problem ? problem : "another value");
+        fail_as(&failure, "garbage", "expected a JSON object in a line, but found %s",
+                problem ? problem : "another value");
     } else {
         text_clear(out);
         write_id(out, id);

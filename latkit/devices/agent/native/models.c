@@ -23,7 +23,9 @@ bool models_make_folder(const char *folder) {
     return mkdir(path, 0777) == 0 || errno == EEXIST;
 }
 
-bool is_sha256(const char *name) { return strlen(name) == SHA256_HEX && strspn(name, "0123456789abcdef") == SHA256_HEX; }
+bool is_sha256(const char *name) {
+    return strlen(name) == SHA256_HEX && strspn(name, "0123456789abcdef") == SHA256_HEX;
+}
 
 static int only_models(const struct dirent *entry) { return is_sha256(entry->d_name); }
 

@@ -9,8 +9,8 @@
 static const char LIBRARY[] = "libonnxruntime.so";
 
 /* The numbers that the API gives to element types. */
-static const int ELEMENT_TYPE[DTYPES] = {
-    [FLOAT32] = 1, [UINT8] = 2, [INT8] = 3, [INT32] = 6, [INT64] = 7, [FLOAT16] = 10, [FLOAT64] = 11};
+static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [UINT8] = 2,    [INT8] = 3,    [INT32] = 6,
+                                         [INT64] = 7,   [FLOAT16] = 10, [FLOAT64] = 11};
 
 struct session {
     Handle *session;
@@ -109,7 +109,8 @@ static bool read_type(const Handle *type, struct input *input, struct failure *f
         return false;
     }
     if (!settle_dtype(input, element_type, failure)) return false;
-    if (input->rank > MOST_RANK) return fail_as(failure, "bad-model", "the input %s has %zu sides", input->name, input->rank);
+    if (input->rank > MOST_RANK)
+        return fail_as(failure, "bad-model", "the input %s has %zu sides", input->name, input->rank);
     return succeeded(api->GetDimensions(tensor, input->shape, input->rank), failure);
 }
 
@@ -120,7 +121,8 @@ static bool read_input(struct session *session, size_t index, struct input *inpu
     size_t length = strlen(name);
     if (length < sizeof input->name) memcpy(input->name, name, length + 1);
     succeeded(api->AllocatorFree(allocator, name), failure);
-    if (length >= sizeof input->name) return fail_as(failure, "bad-model", "an input's name has %zu characters", length);
+    if (length >= sizeof input->name)
+        return fail_as(failure, "bad-model", "an input's name has %zu characters", length);
     bool done = succeeded(api->SessionGetInputTypeInfo(session->session, index, &type), failure) &&
                 read_type(type, input, failure);
     if (type) api->ReleaseTypeInfo(type);
@@ -132,8 +134,9 @@ static bool fill_input(struct session *session, size_t index, struct input *inpu
     session->buffers[index] = malloc(bytes);
     if (!session->buffers[index]) return fail_as(failure, "memory", "no memory for the input %s", input->name);
     fill_random(session->buffers[index], input, SEED + index);
-    return succeeded(api->CreateTensorWithDataAsOrtValue(memory, session->buffers[index], bytes, input->shape, input->rank,
-                                                         ELEMENT_TYPE[input->dtype], &session->inputs[index]),
+    return succeeded(api->CreateTensorWithDataAsOrtValue(memory, session->buffers[index], bytes, input->shape,
+                                                         input->rank, ELEMENT_TYPE[input->dtype],
+                                                         &session->inputs[index]),
                      failure);
 }
 
@@ -180,7 +183,8 @@ static bool fill_model(struct session *session, const struct wish *wish, struct 
         return false;
     }
     if (model->input_count > MOST_INPUTS) {
-        return fail_as(failure, "bad-model", "expected at most %d inputs, but found %zu", MOST_INPUTS, model->input_count);
+        return fail_as(failure, "bad-model", "expected at most %d inputs, but found %zu", MOST_INPUTS,
+                       model->input_count);
     }
     for (size_t i = 0; i < model->input_count; i++) {
         struct input *input = &model->inputs[i];

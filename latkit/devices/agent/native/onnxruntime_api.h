@@ -74,7 +74,7 @@ struct api {
     Status *(*BindOutput)(Handle *binding, const char *name, const Handle *value);
 };
 
-#define STANDS_AT(name, place) \
+#define STANDS_AT(name, place)                                                                                         \
     _Static_assert(offsetof(struct api, name) == (place) * sizeof(Nameless), #name " has its place in the table")
 STANDS_AT(Run, 9);
 STANDS_AT(SetInterOpNumThreads, 25);

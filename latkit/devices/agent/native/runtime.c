@@ -46,7 +46,8 @@ bool settle_shape(struct input *input, int64_t batch, struct failure *failure) {
     if (input->rank > 0 && input->shape[0] <= 0) input->shape[0] = batch;
     for (size_t i = 0; i < input->rank; i++) {
         if (input->shape[i] <= 0) {
-            return fail_as(failure, "bad-model", "expected a fixed shape of %s, but its side %zu is free", input->name, i);
+            return fail_as(failure, "bad-model", "expected a fixed shape of %s, but its side %zu is free", input->name,
+                           i);
         }
     }
     if (input_bytes(input) == 0) return fail_as(failure, "memory", "the input %s does not fit", input->name);

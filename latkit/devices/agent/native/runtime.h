@@ -71,7 +71,7 @@ bool settle_shape(struct input *input, int64_t batch, struct failure *failure);
 /* Bytes that an input takes, or 0 where that is more than can be. */
 size_t input_bytes(const struct input *input);
 
-/* Normal numbers from a fixed seed, never zeros: some kernels are faster on zeros. Whole numbers are 30 times as wide. */
+/* Normal numbers from a fixed seed, never zeros: some kernels are faster on zeros. Whole numbers are 30 times wider. */
 void fill_random(void *values, const struct input *input, uint64_t seed);
 
 enum { SEED = 20181202 };

@@ -52,7 +52,8 @@ static void digest_end(uint32_t state[8], const unsigned char *rest, size_t left
 }
 
 bool sha256_file(FILE *file, char hex[SHA256_HEX + 1]) {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     unsigned char piece[PIECE]; /* whole blocks: only the last piece leaves a rest */
     uint64_t total = 0;
     size_t length, at;

@@ -32,10 +32,10 @@ static void add_text(struct text *out, const char *name, const char *value) {
 /* How many cores are present, those that are off among them. */
 static int core_count(void) {
     char present[64];
-    const char *last;
-    if (read_file(present, sizeof present, "%s/devices/system/cpu/present", sysfs())) {
-        last = strrchr(present, '-');
-        int highest = atoi(last ? last + 1 : present);
+    if (read_file(present, sizeof present, "%s/devices/system/cpu/present", sysfs())) { /* such as 0-3,5 */
+        const char *last = present + strlen(present);
+        while (last > present && last[-1] != '-' && last[-1] != ',') last--;
+        int highest = atoi(last);
         if (highest >= 0 && highest < MOST_CORES) return highest + 1;
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);

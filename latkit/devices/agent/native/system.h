@@ -1,4 +1,4 @@
-/* The system: what the device is, and what surrounds a visit; see `probe` and `conditions` in docs/agent-protocol.md. */
+/* The system: what the device is, and what surrounds a visit; see `probe` and `conditions` in the protocol. */
 #ifndef LATKIT_SYSTEM_H
 #define LATKIT_SYSTEM_H
 
@@ -17,7 +17,7 @@ void write_conditions(struct text *out, const char *models);
 /* The cores that this thread may run on, in order; how many there are. */
 size_t get_affinity(int64_t cores[MOST_CORES]);
 
-/* Let this thread, and those that it makes from now on, run on these cores only. What was granted is to be read back. */
+/* Let this thread, and those that it makes from now on, run on these cores only, where the device allows it. */
 void set_affinity(const int64_t *cores, size_t count);
 
 #endif

@@ -14,8 +14,8 @@ static const char LIBRARY[] = "libLiteRt.so";
 enum { CPU = 1, HOST_MEMORY = 1, LOCK_TO_WRITE = 1, MOST_SIDES = 8 };
 
 /* The numbers that the API gives to element types. */
-static const int ELEMENT_TYPE[DTYPES] = {
-    [FLOAT32] = 1, [INT32] = 2, [UINT8] = 3, [INT64] = 4, [INT8] = 9, [FLOAT16] = 10, [FLOAT64] = 11};
+static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [INT32] = 2,    [UINT8] = 3,   [INT64] = 4,
+                                         [INT8] = 9,    [FLOAT16] = 10, [FLOAT64] = 11};
 
 typedef void *Handle; /* of whatever the library owns */
 
@@ -80,8 +80,8 @@ static bool find_functions(void *library, struct failure *failure) {
            FIND(GetSignatureOutputTensorByIndex) && FIND(GetRankedTensorType) &&
            FIND(GetCompiledModelInputBufferRequirements) && FIND(GetCompiledModelOutputBufferRequirements) &&
            FIND(CreateManagedTensorBufferFromRequirements) && FIND(GetTensorBufferPackedSize) &&
-           FIND(LockTensorBuffer) && FIND(UnlockTensorBuffer) && FIND(RunCompiledModel) &&
-           FIND(DestroyTensorBuffer) && FIND(DestroyCompiledModel) && FIND(DestroyOptions) && FIND(DestroyModel);
+           FIND(LockTensorBuffer) && FIND(UnlockTensorBuffer) && FIND(RunCompiledModel) && FIND(DestroyTensorBuffer) &&
+           FIND(DestroyCompiledModel) && FIND(DestroyOptions) && FIND(DestroyModel);
 #undef FIND
 }
 
@@ -99,8 +99,8 @@ static bool look(const char *libraries, char found[64], struct failure *failure)
 /* Whether a status is that of success; else it becomes a failure. */
 static bool succeeded(int status, const char *doing, struct failure *failure) {
     enum { NO_MEMORY = 2 };
-    return status == 0 || fail_as(failure, status == NO_MEMORY ? "memory" : "bad-model", "LiteRT gave status %d on %s",
-                                  status, doing);
+    return status == 0 ||
+           fail_as(failure, status == NO_MEMORY ? "memory" : "bad-model", "LiteRT gave status %d on %s", status, doing);
 }
 
 static void release(void *state) {
@@ -139,17 +139,18 @@ static bool make_options(int threads, Handle *options, struct failure *failure) 
 
 static bool open_model(struct compiled *compiled, const struct wish *wish, struct failure *failure) {
     Handle options = NULL;
-    bool done = succeeded(api.CreateModelFromFile(environment, wish->path, &compiled->model), "reading the file", failure) &&
-                make_options(wish->threads, &options, failure) &&
-                succeeded(api.CreateCompiledModel(environment, compiled->model, options, &compiled->compiled),
-                          "compiling the model", failure) &&
-                succeeded(api.GetModelSignature(compiled->model, 0, &compiled->signature), "the signature", failure) &&
-                succeeded(api.GetNumSignatureInputs(compiled->signature, &compiled->input_count), "the inputs", failure) &&
-                succeeded(api.GetNumSignatureOutputs(compiled->signature, &compiled->output_count), "the outputs", failure);
+    bool done =
+        succeeded(api.CreateModelFromFile(environment, wish->path, &compiled->model), "reading the file", failure) &&
+        make_options(wish->threads, &options, failure) &&
+        succeeded(api.CreateCompiledModel(environment, compiled->model, options, &compiled->compiled),
+                  "compiling the model", failure) &&
+        succeeded(api.GetModelSignature(compiled->model, 0, &compiled->signature), "the signature", failure) &&
+        succeeded(api.GetNumSignatureInputs(compiled->signature, &compiled->input_count), "the inputs", failure) &&
+        succeeded(api.GetNumSignatureOutputs(compiled->signature, &compiled->output_count), "the outputs", failure);
     if (options) api.DestroyOptions(options);
     if (done && (compiled->input_count > MOST_INPUTS || compiled->output_count > MOST_OUTPUTS)) {
-        return fail_as(failure, "bad-model", "expected at most %d inputs and %d outputs, but found %zu and %zu", MOST_INPUTS,
-                       MOST_OUTPUTS, compiled->input_count, compiled->output_count);
+        return fail_as(failure, "bad-model", "expected at most %d inputs and %d outputs, but found %zu and %zu",
+                       MOST_INPUTS, MOST_OUTPUTS, compiled->input_count, compiled->output_count);
     }
     return done;
 }
@@ -169,7 +170,8 @@ static bool fill(Handle buffer, const struct input *input, uint64_t seed, struct
     void *values = NULL;
     size_t bytes = 0;
     if (!succeeded(api.GetTensorBufferPackedSize(buffer, &bytes), "an input's size", failure)) return false;
-    if (bytes < input_bytes(input)) return fail_as(failure, "bad-model", "the input %s has only %zu bytes", input->name, bytes);
+    if (bytes < input_bytes(input))
+        return fail_as(failure, "bad-model", "the input %s has only %zu bytes", input->name, bytes);
     if (!succeeded(api.LockTensorBuffer(buffer, &values, LOCK_TO_WRITE), "writing an input", failure)) return false;
     fill_random(values, input, seed);
     return succeeded(api.UnlockTensorBuffer(buffer), "writing an input", failure);
@@ -188,10 +190,12 @@ static bool bind_input(struct compiled *c, size_t index, struct input *input, in
     snprintf(input->name, sizeof input->name, "%s", name);
     if (!describe(input, &type, failure)) return false;
     if (input->rank > 0 && input->shape[0] <= 0) {
-        return fail_as(failure, "bad-model", "expected a file of fixed batch: export it for batch %lld", (long long)batch);
+        return fail_as(failure, "bad-model", "expected a file of fixed batch: export it for batch %lld",
+                       (long long)batch);
     }
     return settle_shape(input, batch, failure) &&
-           succeeded(api.GetCompiledModelInputBufferRequirements(c->compiled, 0, index, &needs), "an input's needs", failure) &&
+           succeeded(api.GetCompiledModelInputBufferRequirements(c->compiled, 0, index, &needs), "an input's needs",
+                     failure) &&
            succeeded(api.CreateManagedTensorBufferFromRequirements(environment, &type, needs, &c->inputs[index]),
                      "making an input", failure) &&
            fill(c->inputs[index], input, SEED + index, failure);

@@ -5,8 +5,8 @@
 #include <time.h>
 
 static const int64_t SUBJECT_BLOCK_NS = 7000000, REFERENCE_BLOCK_NS = 2500000, MOST_RUNS_PER_BLOCK = 10;
-static const double WARM_UP_SHARE = 0.25, /* the part of a visit that may go into warming up */
-    STILL_FALLING = 0.99;                 /* a run is faster than the fastest before it when it takes less of its time */
+static const double WARM_UP_SHARE = 0.25; /* the part of a visit that may go into warming up */
+static const double STILL_FALLING = 0.99; /* a run is faster than those before when it takes less than this of theirs */
 enum { STEADY_RUNS = 3 };                 /* so many runs without a faster one end the warm-up */
 
 static int64_t clock_ns(clockid_t clock) {

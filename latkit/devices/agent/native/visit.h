@@ -28,7 +28,7 @@ struct visit {
     int64_t warm_up_runs; /* of the subject */
 };
 
-/* Make a visit of at most `visit_runs` runs of the subject. Its samples are freed by visit_free, also after a failure. */
+/* Make a visit of at most `visit_runs` runs of the subject. visit_free frees its samples, also after a failure. */
 bool visit_make(const struct model *subject, const struct model *reference, double visit_s, int64_t visit_runs,
                 struct visit *visit, struct failure *failure);
 void visit_free(struct visit *visit);

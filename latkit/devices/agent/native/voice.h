@@ -11,8 +11,8 @@ enum { MOST_LINE_BYTES = 1 << 20 };
  * ends, the process ends, even in the middle of work. */
 void voice_start(void);
 
-/* The next line of the host without its end, with a NUL behind it; it belongs to the caller, who frees it. A line longer
- * than MOST_LINE_BYTES is cut. */
+/* The next line of the host without its end, with a NUL behind it; the caller frees it. A line longer than
+ * MOST_LINE_BYTES is cut. */
 char *voice_hear(size_t *length);
 
 /* Write one line. Without a host to read it, the process ends. */
