@@ -1,0 +1,69 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from latkit.collect import Collection
+from latkit.explore import BATCH, choose_ops, explore
+from latkit.measurements import Store
+from latkit.ops import FIXED_COST, Op
+from latkit.spaces import proxyless_tiny, variations
+from latkit.timing import TimingPlan
+from tests.builders import TARGET
+from tests.collect.test_collection import ScriptedSession, export
+
+SPACE = proxyless_tiny(resolution=16)
+POOL = list(itertools.islice(variations(SPACE), 1000))
+PLAN = TimingPlan(visits=1, extra_visits=0)
+
+
+@pytest.fixture
+def collection(tmp_path: Path):
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        session = ScriptedSession({op.key: [2000 + op.macs] for op in [*SPACE.ops(), *POOL]})
+        collection = Collection(session, store, export, PLAN)
+        collection.run([FIXED_COST, *SPACE.ops()])
+        yield collection
+
+
+def measured(collection: Collection) -> set[Op]:
+    subjects = {m.subject for m in collection.store.measurements()}
+    return {subject for subject in subjects if isinstance(subject, Op)} - {FIXED_COST, *SPACE.ops()}
+
+
+def test_so_many_ops_beyond_the_space_are_measured_and_no_more(collection: Collection) -> None:
+    explored = explore(collection, SPACE, BATCH + 4)
+    assert explored.finished
+    assert explored.visits == len(measured(collection)) == BATCH + 4
+    assert measured(collection) < set(POOL)
+    assert {op.kind for op in measured(collection)} == {op.kind for op in SPACE.ops()}
+    assert explore(collection, SPACE, BATCH + 4).visits == 0
+    assert explore(collection, SPACE, BATCH + 6).visits == 2
+
+
+def test_what_was_begun_is_finished_first(collection: Collection) -> None:
+    longer = Collection(collection.session, collection.store, export, TimingPlan(visits=2, extra_visits=0))
+    longer.run([FIXED_COST, *SPACE.ops()])
+    longer.run(POOL[:2], max_seconds=0)
+    begun = measured(collection)
+    explore(longer, SPACE, 3)
+    assert begun <= measured(collection)
+    assert all(m.complete for m in collection.store.measurements() if m.plan == longer.plan)
+    assert len(measured(collection)) == 3
+
+
+def test_an_op_that_cannot_be_measured_is_told_and_not_tried_again(collection: Collection) -> None:
+    assert isinstance(collection.session, ScriptedSession)
+    known = {op: 1e-9 * op.macs for op in SPACE.ops()}
+    collection.session.rejected = choose_ops(known, POOL, 4, SPACE.ops())[0].key
+    explored = explore(collection, SPACE, 4)
+    assert len(explored.failed) == 1
+    assert len(measured(collection)) == 3
+
+
+def test_kinds_of_many_ops_get_more_and_every_kind_gets_some() -> None:
+    chosen = choose_ops({op: 1e-9 * max(op.macs, 1) for op in SPACE.ops()}, POOL, 20, SPACE.ops())
+    counts = {kind: sum(op.kind == kind for op in chosen) for kind in ("mbconv", "conv", "linear", "pool")}
+    assert sum(counts.values()) == len(set(chosen)) == 20
+    assert counts["mbconv"] > counts["conv"] >= counts["linear"] >= 1
+    assert counts["pool"] >= 1
