@@ -21,6 +21,9 @@ from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Subject, est
 CONFIDENCE = 0.9
 """Intervals are meant to hold this share of the measured latencies."""
 
+FEWEST_KERNELS = 8
+"""A graph of fewer kernels is no network: what was timed to learn how the runtime fuses tells nothing of a whole."""
+
 FEWEST_NETWORKS = 5
 """With fewer whole networks nothing is learned from them but how far predictions are off."""
 
@@ -84,7 +87,7 @@ class KernelModel:
     ) -> Self:
         """Fit on measurements of `FIXED_COST` and of graphs, all of one target and setup; others are ignored.
 
-        A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, any other a network.
+        A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, one in many a network.
         Raises MeasurementConflict, NotMeasured, or UsageError.
         """
         target, setup = common_origin(measurements)
@@ -97,7 +100,7 @@ class KernelModel:
         self.rules_ = frozenset(rules)
         self.fixed_s_ = seconds[FIXED_COST]
         cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph)}
-        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) > 2}
+        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= FEWEST_KERNELS}
         left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
         self.savings_ = learn_savings(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
         self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(graph.key for graph in whole))

@@ -1,0 +1,101 @@
+"""A network that is none of latkit's, collected and predicted on this machine."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+
+from latkit.graphs import Graph, GraphBuilder
+from latkit.models.kernels.fusion_file import FusionFile
+from latkit.runtimes.onnx_graph import model_of_graph
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from tests.cli.conftest import call
+
+TARGET = "here/onnxruntime"
+
+QUICK = ["--visits", "2", "--visit-seconds", "0.005", "--extra-visits", "0"]
+
+
+def foreign(size: int = 8, last: str = "relu") -> Graph:
+    b = GraphBuilder()
+    x = b.activation("relu", b.conv(b.input(1, 3, size, size), 16, 3))
+    x = b.binary("Add", b.activation("relu", b.conv(x, 16, 3)), x)
+    x = b.activation(last, b.conv(b.activation("relu", b.conv(x, 16)), 16))
+    return b.graph([b.linear(b.reshape(b.global_pool(x), 1, 16), 10)], "foreign")
+
+
+@pytest.fixture(scope="module")
+def collected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the workspace in which a foreign network's kernels were measured and a model fitted."""
+    root = tmp_path_factory.mktemp("foreign") / "workspace"
+    shutil.copytree(folder, root)
+    onnx.save(model_of_graph(foreign(), 0), root / "net.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATKIT_CACHE", str(root / "cache"))
+        call("-C", root, "collect", TARGET, "--model", root / "net.onnx", *QUICK)
+        call("-C", root, "fit", TARGET)
+        yield root
+
+
+def test_predict_gives_an_interval_and_a_row_per_kernel(collected: Path, document) -> None:
+    found = document("-C", collected, "predict", TARGET, collected / "net.onnx")
+    assert found["network"] == "net"
+    assert found["macs"] == foreign().macs
+    assert 0 < found["low_ms"] <= found["latency_ms"] <= found["high_ms"]
+    assert {row["known"] for row in found["kernels"]} == {"measured"}
+    assert {name for row in found["kernels"] for name in row["kernel"].split("+")} >= {"conv", "reduce", "linear"}
+    assert sum(row["share_percent"] for row in found["kernels"]) <= 100
+    assert all(row["adds_ms"] > 0 and row["bytes"] > 0 for row in found["kernels"])
+
+
+def test_other_shapes_are_predicted_and_marked(collected: Path, document, latkit) -> None:
+    onnx.save(model_of_graph(foreign(32), 0), collected / "large.onnx")
+    found = document("-C", collected, "predict", TARGET, collected / "large.onnx")
+    assert {row["known"] for row in found["kernels"]} > {"extrapolated"}
+    code, out, _ = latkit("-C", collected, "predict", TARGET, collected / "large.onnx")
+    assert code == 0
+    assert "90 % interval" in out
+
+
+def test_a_kind_never_measured_is_named_with_the_command(collected: Path, latkit) -> None:
+    b = GraphBuilder()
+    onnx.save(model_of_graph(b.graph([b.softmax(b.conv(b.input(1, 3, 8, 8), 16, 3))]), 0), collected / "odd.onnx")
+    code, out, err = latkit("-C", collected, "predict", TARGET, collected / "odd.onnx")
+    assert (code, out) == (1, "")
+    assert "no kernel 'softmax' was measured yet" in err
+    assert f"latkit collect {TARGET}-t1-fp32-b1 --model" in err
+
+
+def test_what_was_learned_is_kept_with_the_target(collected: Path, document) -> None:
+    workspace, target = Workspace(collected), Target.parse(TARGET)
+    fusion = FusionFile.load(workspace.fusion_path(target))
+    assert fusion.runtime.startswith("onnxruntime ")
+    assert ("conv", "relu") in fusion.decided
+    again = document("-C", collected, "collect", TARGET, "--model", collected / "net.onnx", *QUICK)
+    assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
+    kinds = {row["model"] for row in document("-C", collected, "fit", TARGET)["models"]}
+    assert kinds >= {"lookup", "kernels"}
+
+
+def test_a_target_without_kernels_says_how_to_measure_some(folder: Path, tmp_path: Path, latkit) -> None:
+    onnx.save(model_of_graph(foreign(), 0), tmp_path / "net.onnx")
+    code, out, err = latkit("-C", folder, "predict", TARGET, tmp_path / "net.onnx")
+    assert (code, out) == (1, "")
+    assert "--kernels" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase"),
+    [
+        ([], "expected either --space or --kernels or --model, but found none of them"),
+        (["--space", "proxyless-tiny", "--kernels", "10"], "but found --space, --kernels"),
+        (["--model", "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
+    ],
+)
+def test_wrong_words(words: list[str], phrase: str, folder: Path, latkit) -> None:
+    code, out, err = latkit("-C", folder, "collect", TARGET, *words)
+    assert (code, out) == (2, "")
+    assert phrase in err
