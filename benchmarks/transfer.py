@@ -2,14 +2,15 @@
 
     python benchmarks/transfer.py [--data DIR] [--devices FILE.npz] [--samples 10 20] [--json]
 
-For each device, ten or twenty networks are chosen by what the other devices and the architectures tell, "measured" (read
-from the data), and all others predicted. A device that stands in the data at several batch sizes is left out whole.
-`--devices FILE.npz`: the devices of this file are the new ones, and all of those in DIR the known ones. DIR holds
-`nasbench201_latency_ms.npz` and `fbnet_latency_ms.npz`: arrays `arch` (and `op_names`), and one of milliseconds a device.
+For each device, ten or twenty networks are chosen by what the other devices and the architectures tell, "measured"
+(read from the data), and all others predicted. A device that stands in the data at several batch sizes is left out
+whole. `--devices FILE.npz`: the devices of this file are the new ones, and all of those in DIR the known ones. DIR
+holds `nasbench201_latency_ms.npz` and `fbnet_latency_ms.npz`: the array `arch` (and `op_names`), and one of
+milliseconds for each device.
 
-Columns: Spearman's correlation and the mean absolute error over the networks that were not measured; `ceiling`: the same
-correlation for a sum of ops fitted on every network's answer, which no number of measurements lets such a model pass;
-`in 90 %`: how many latencies lie in their 90 % interval; seconds: choosing, inferring and predicting, all told.
+Columns: Spearman's correlation and the mean absolute error over the networks that were not measured; `ceiling`: the
+correlation of a sum of ops fitted to every network's answer; `in 90 %`: how many latencies lie in their 90 % interval;
+seconds: learning from the known devices, choosing, inferring and predicting, all told.
 """
 
 from __future__ import annotations

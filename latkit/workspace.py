@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,16 @@ from latkit.devices import (
 )
 from latkit.errors import LatkitError, NotMeasured, UsageError
 from latkit.measurements import Selection, Store, select
-from latkit.models import MODELS, LatencyModel, load_model, save_model
+from latkit.models import (
+    KINDS,
+    MODELS,
+    LatencyModel,
+    LookupModel,
+    TransferModel,
+    choose_networks,
+    load_model,
+    save_model,
+)
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
 from latkit.models.keys import KeyTable, imported_model
@@ -241,6 +250,33 @@ class Workspace:
         save_model(model, path)
         return model
 
+    def fit_from(self, target: Target, sources: Sequence[Target], space: Space) -> TransferModel:
+        """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
+
+        It is kept with the target. Raises NotMeasured where a source lacks an op of the space, or the target networks.
+        """
+        model = TransferModel(self._sources(target, sources, space), space.ops())
+        model.fit(self.selection(target, space).used)
+        save_model(model, self.model_path(target, model.kind))
+        return model
+
+    def networks_to_measure(self, target: Target, sources: Sequence[Target], space: Space, count: int) -> list[Network]:
+        """The networks of a space that tell most about a target that others are known beside: `count` in all.
+
+        Those measured there already count among them. Raises as `fit_from` does.
+        """
+        done: list[Network] = []
+        if self.has_measurements(target):
+            subjects = [measurement.subject for measurement in self.selection(target, space).used]
+            done = [subject for subject in subjects if isinstance(subject, Network)]
+        models = list(self._sources(target, sources, space).values())
+        return [*done, *choose_networks(space, models, max(count - len(done), 0), done)]
+
+    def _sources(self, target: Target, sources: Sequence[Target], space: Space) -> dict[Target, LatencyModel]:
+        if target in sources:
+            raise UsageError(f"expected other targets to learn from, but found {target} itself")
+        return {source: LookupModel().fit(self.selection(source, space).used) for source in sources}
+
     def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
         """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
 
@@ -332,8 +368,8 @@ class Workspace:
 
     def model_path(self, target: Target, kind: str) -> Path:
         """Where the target's model of that kind is kept. Raises UsageError for an unknown kind."""
-        if kind not in MODELS:
-            raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(MODELS)}")
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(KINDS)}")
         return self.target_dir(target) / f"model-{kind}.json"
 
     def validation_path(self, target: Target, space: Space, kind: str) -> Path:

@@ -18,6 +18,7 @@ from latkit.cli.options import (
     MaxSeconds,
     Pin,
     Resolution,
+    Sources,
     TargetName,
     TargetNames,
     Visits,
@@ -43,6 +44,7 @@ def collect(
         Path | None, typer.Option("--model", help="Instead of a space: an ONNX file's own kernels, and itself.")
     ] = None,
     shape: InputShapes = None,
+    sources: Sources = None,
     networks: Annotated[int, typer.Option(min=0, help="Whole networks to measure for calibration.")] = 10,
     ops: Annotated[
         int, typer.Option(min=0, help="Ops beyond the space to measure, chosen where an XGBoost model errs.")
@@ -64,11 +66,13 @@ def collect(
 ) -> None:
     """Measure what the targets still lack: every candidate op of the space, and a few whole networks; or kernels.
 
+    With --from, only networks are measured: those that tell most, when set beside what other targets know already.
     Devices are measured side by side, the targets of one device in turn.
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
     from latkit.cli.foreign import ForeignOrder, parse_shapes
     from latkit.cli.named import space_named
+    from latkit.cli.transfer import transfer_subjects
     from latkit.devices import Cooling, cores_of, load_device
     from latkit.runtimes.onnx_graph import read_graph
     from latkit.targets import Target
@@ -84,7 +88,10 @@ def collect(
     order: Order
     if space:
         wanted = space_named(space, resolution, width, classes)
-        subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
+        if sources:
+            subjects = transfer_subjects(workspace, where, sources, wanted, networks)
+        else:
+            subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
         order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale)
     else:
         graph = read_graph(model, parse_shapes(shape or [])) if model else None

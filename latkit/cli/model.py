@@ -17,6 +17,7 @@ from latkit.cli.options import (
     MaxSeconds,
     ModelKind,
     Resolution,
+    Sources,
     SpaceName,
     TargetName,
     Visits,
@@ -36,14 +37,19 @@ def fit(
     space: Annotated[
         str | None, typer.Option("--space", help="Use this space's ops and networks only, and require all of its ops.")
     ] = None,
+    sources: Sources = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the latency models of a target on what was measured: look-up, XGBoost, and one of foreign networks."""
+    """Fit the latency models of a target on what was measured: look-up, XGBoost, and one of foreign networks.
+
+    With --from, a transfer model: a few networks measured on the target, and all that other targets know of the space.
+    """
     from latkit.cli.foreign import fit_kernels_row, is_ours
     from latkit.cli.named import space_named
+    from latkit.cli.transfer import fit_from
     from latkit.models import MODELS
     from latkit.targets import Target
     from latkit.workspace import Workspace
@@ -51,6 +57,9 @@ def fit(
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
     wanted = space_named(space, resolution, width, classes) if space else None
+    if sources:
+        fit_from(workspace, where, sources, wanted, as_json=as_json)
+        return
     selection = workspace.selection(where, wanted)
     foreign = workspace.fusion_path(where).exists() and not wanted
     kinds = () if foreign and not any(is_ours(m.subject) for m in selection.used) else MODELS

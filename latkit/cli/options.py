@@ -17,7 +17,13 @@ TargetNames = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4.")
 ]
 SpaceName = Annotated[str, typer.Option("--space", help="A built-in search space, or a TOML file.")]
-ModelKind = Annotated[str, typer.Option("--model", help="Kind of latency model: lookup or xgboost.")]
+ModelKind = Annotated[str, typer.Option("--model", help="Kind of latency model: lookup, xgboost or transfer.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from", metavar="TARGET", help="A target that was collected before, to learn from; repeat for more."
+    ),
+]
 MaxSeconds = Annotated[
     float | None, typer.Option("--max-seconds", min=1, help="Stop measuring after so long; run again to go on.")
 ]

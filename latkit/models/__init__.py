@@ -6,21 +6,28 @@ from latkit.models.calibration import Calibration
 from latkit.models.files import load_model, save_model
 from latkit.models.lookup import LookupModel
 from latkit.models.sampling import choose
+from latkit.models.transfer import TransferModel, choose_networks
 from latkit.models.trees import FEWEST, KindModel, fit_kind
 
 MODELS: dict[str, type[LatencyModel]] = {"lookup": LookupModel, "xgboost": XGBoostModel}
-"""The kinds of latency model by name."""
+"""The kinds of latency model that a target's own measurements suffice for, by name."""
+
+KINDS = (*MODELS, TransferModel.kind)
+"""The names of all kinds."""
 
 __all__ = [
     "FEWEST",
+    "KINDS",
     "MODELS",
     "Calibration",
     "KindModel",
     "LatencyModel",
     "LookupModel",
     "Origin",
+    "TransferModel",
     "XGBoostModel",
     "choose",
+    "choose_networks",
     "fit_kind",
     "load_model",
     "numbers",

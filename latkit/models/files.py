@@ -16,6 +16,7 @@ from latkit.models.base import LatencyModel, Origin
 from latkit.models.boosted import XGBoostModel
 from latkit.models.calibration import Calibration
 from latkit.models.lookup import LookupModel
+from latkit.models.transfer import TransferModel
 from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.ops import Op
 from latkit.targets import Target
@@ -43,7 +44,7 @@ class _KindEntry(BaseModel):
 class _ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     format: Literal["latkit-model-1", "latkit-model-2"] = FORMAT
-    kind: Literal["lookup", "xgboost"]
+    kind: Literal["lookup", "xgboost", "transfer"]
     target: str
     setup: Setup
     estimator: str
@@ -53,6 +54,7 @@ class _ModelFile(BaseModel):
     calibration: Calibration
     ops: list[_OpEntry]
     kinds: dict[str, _KindEntry] = {}
+    sources: list[str] = []
 
     @model_validator(mode="before")
     @classmethod
@@ -64,8 +66,8 @@ class _ModelFile(BaseModel):
 
 def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
     """Write a fitted model as JSON, in one step: a reader never sees half a file."""
-    if not isinstance(model, LookupModel | XGBoostModel):
-        raise UsageError(f"expected a look-up or an XGBoost model, but found {type(model).__name__}")
+    if not isinstance(model, LookupModel | XGBoostModel | TransferModel):
+        raise UsageError(f"expected a look-up, an XGBoost or a transfer model, but found {type(model).__name__}")
     origin = model.origin_
     kinds = model.kinds_ if isinstance(model, XGBoostModel) else {}
     document = {
@@ -87,6 +89,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
             }
             for name, kind in kinds.items()
         },
+        "sources": list(model.sources_) if isinstance(model, TransferModel) else [],
     }
     unfinished = Path(path).with_suffix(".part")
     unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -99,7 +102,7 @@ def load_model(path: str | os.PathLike[str]) -> LatencyModel:
     try:
         entry = _ModelFile.model_validate_json(Path(path).read_bytes())
         ops = {Op.from_json(row.op): Estimate(row.seconds, row.low_s, row.high_s) for row in entry.ops}
-        model: LatencyModel = _lookup(ops) if entry.kind == "lookup" else _trees(ops, entry.kinds)
+        model = _learned(entry, ops)
         target = Target.parse(entry.target)
     except FileNotFoundError:
         raise BadFile(path, expected, "no such file") from None
@@ -115,9 +118,13 @@ def load_model(path: str | os.PathLike[str]) -> LatencyModel:
     return model
 
 
-def _lookup(ops: dict[Op, Estimate]) -> LookupModel:
-    model = LookupModel()
+def _learned(entry: _ModelFile, ops: dict[Op, Estimate]) -> LatencyModel:
+    if entry.kind == "xgboost":
+        return _trees(ops, entry.kinds)
+    model = LookupModel() if entry.kind == "lookup" else TransferModel()
     model.ops_ = ops
+    if isinstance(model, TransferModel):
+        model.sources_ = tuple(entry.sources)
     return model
 
 

@@ -48,8 +48,9 @@ class Belief:
 def scaled(features: Floats) -> Floats:
     """Features, shape (rows, features), about their means and with a mean square of 1 a row."""
     centred = features - features.mean(axis=0)
-    size = np.sqrt((centred**2).sum(axis=1).mean())
-    return centred / size if size else centred
+    size = float(np.sqrt((centred**2).sum(axis=1).mean()))
+    made: Floats = centred / (size or 1.0)
+    return made
 
 
 def standardised(features: Floats) -> Floats:
@@ -57,7 +58,8 @@ def standardised(features: Floats) -> Floats:
     centred = features - features.mean(axis=0)
     deviation = centred.std(axis=0)
     centred[:, deviation < 1e-9] = 0.0
-    return centred / np.where(deviation < 1e-9, 1.0, deviation)
+    made: Floats = centred / np.where(deviation < 1e-9, 1.0, deviation)
+    return made
 
 
 def explained(features: Floats, latencies: Floats) -> Floats:
@@ -77,8 +79,8 @@ def explained(features: Floats, latencies: Floats) -> Floats:
 
 def least_squares(design: Floats) -> Floats:
     """What times a target, shape (rows,), gives its shortest least-squares coefficients; shape (features, rows)."""
-    inverse: Floats = np.linalg.pinv(design.T @ design, rcond=1e-10, hermitian=True)
-    return inverse @ design.T
+    solve: Floats = np.linalg.pinv(design.T @ design, rcond=1e-10, hermitian=True) @ design.T
+    return solve
 
 
 def common_ground(features: Floats, known: Sequence[Floats]) -> Floats:
@@ -89,4 +91,5 @@ def common_ground(features: Floats, known: Sequence[Floats]) -> Floats:
     """
     entries = [device.shape[1] for device in known]
     curves = standardised(explained(features, np.column_stack(known)))
-    return curves / np.sqrt(np.repeat(entries, entries))
+    shared: Floats = curves / np.sqrt(np.repeat(entries, entries))
+    return shared

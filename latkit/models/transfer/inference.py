@@ -53,7 +53,8 @@ class _Explanations:
 
     def probabilities(self) -> Floats:
         likelihood: Floats = np.exp(self.log_evidence - self.log_evidence.max())
-        return likelihood / likelihood.sum()
+        shares: Floats = likelihood / likelihood.sum()
+        return shares
 
 
 def infer(belief: Belief, measured: Sequence[int], latencies: Floats, quantum: float = 0.0) -> Inferred:
@@ -104,8 +105,8 @@ def _explain(some: Belief, relative: Floats, rounding: float) -> _Explanations:
     for _ in range(1 + max(1, len(relative) // 6)):
         variance = np.outer(noises, size) ** 2 + rounding + np.where(spoilt, (OUTLIER_NOISE * size) ** 2, 0.0)
         covariance = prior + variance[:, :, None] * np.eye(len(relative))
-        precision: Floats = np.linalg.inv(covariance)
-        coefficients = precision @ (relative - some.level)
+        precision = np.linalg.inv(covariance).astype(np.float64)
+        coefficients: Floats = precision @ (relative - some.level)
         misfit = coefficients @ (relative - some.level) + np.linalg.slogdet(covariance)[1]
         many = spoilt.sum(axis=1)
         evidence = many * np.log(OUTLIER_SHARE) + (len(relative) - many) * np.log1p(-OUTLIER_SHARE) - misfit / 2
