@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from latkit.ops import FIXED_COST, Op, kind_named, make_op
 from latkit.spaces import proxyless_mobile
 from tests.builders import SETUP, TARGET, conv, make_measurement, measurements_of, network_of
 
+GOLDEN = Path(__file__).parent / "golden"
 MBCONVS = [op for op in proxyless_mobile().ops() if op.kind == "mbconv"]
 
 
@@ -121,6 +123,35 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(f'"{TARGET}"', '"nonsense"'))
     with pytest.raises(BadFile, match="DEVICE/RUNTIME"):
         load_model(path)
+
+
+def test_a_look_up_model_of_format_1_is_read() -> None:
+    model = load_model(GOLDEN / "model-1-lookup.json")
+    assert model.kind == "lookup"
+    assert model.calibration_.networks == 20
+    assert model.calibration_.curve == ()
+    linear = model.predict(make_op("linear", (1280,), out_features=1000))
+    assert linear.seconds == pytest.approx(63e-6, rel=0.01)
+    half_width = model.calibration_.relative_half_width
+    assert half_width == pytest.approx(1.729 * (model.calibration_.relative_error or 0), rel=1e-3)
+
+
+def test_trees_of_format_1_are_refused_with_the_way_out(tmp_path: Path) -> None:
+    document = json.loads((GOLDEN / "model-1-lookup.json").read_text())
+    kind = {"baseline": [0.0], "relative_error": 0.1, "booster": {}}
+    path = tmp_path / "model-xgboost.json"
+    path.write_text(json.dumps({**document, "kind": "xgboost", "kinds": {"mbconv": kind}}))
+    with pytest.raises(BadFile, match="run latkit fit again"):
+        load_model(path)
+
+
+def test_intervals_of_trees_hold_what_they_claim_on_ops_left_out() -> None:
+    rng = np.random.default_rng(0)
+    noisy = {op: int(formula_ns(op) * np.exp(rng.normal(0, 0.05))) for op in MBCONVS}
+    model = XGBoostModel().fit(measurements_of({op: noisy[op] for op in MBCONVS[:-20]}, fixed_ns=1))
+    estimates = [(model.op_estimate(op), noisy[op] / 1e9) for op in MBCONVS[-20:]]
+    assert 14 <= sum(latency.low_s <= seconds <= latency.high_s for latency, seconds in estimates) <= 20
+    assert all(latency.low_s > 0.7 * latency.seconds for latency, _ in estimates)
 
 
 def test_measurements_of_two_targets_do_not_mix() -> None:
