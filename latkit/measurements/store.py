@@ -97,19 +97,29 @@ class Store:
             raise
 
     def _prepare(self) -> None:
+        """Make the tables that the file lacks, all or none: another process may look at it, or kill this one."""
         with self._engine.begin() as connection:
-            tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
-            application = connection.scalar(sa.text("PRAGMA application_id"))
-            version = connection.scalar(sa.text("PRAGMA user_version"))
-            ours = application == APPLICATION_ID
-            if (tables == 0 and application == 0) or (ours and version == 1):
+            if self._is_whole(connection):
+                return
+        with self._engine.begin() as connection:
+            connection.execute(sa.text("BEGIN IMMEDIATE"))
+            if not self._is_whole(connection):
+                _METADATA.create_all(connection)
                 connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
                 connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
-                _METADATA.create_all(connection)
-            elif not ours:
-                raise BadFile(self.path, "latkit's measurements", "another program's SQLite file")
-            elif version != FORMAT_VERSION:
-                raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
+
+    def _is_whole(self, connection: sa.Connection) -> bool:
+        """Whether the file is of this version; False where it is empty or of version 1. Raises BadFile otherwise."""
+        tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
+        application = connection.scalar(sa.text("PRAGMA application_id"))
+        version = connection.scalar(sa.text("PRAGMA user_version"))
+        if tables == 0 and application in (0, APPLICATION_ID):
+            return False
+        if application != APPLICATION_ID:
+            raise BadFile(self.path, "latkit's measurements", "another program's SQLite file")
+        if version not in (1, FORMAT_VERSION):
+            raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
+        return bool(version == FORMAT_VERSION)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

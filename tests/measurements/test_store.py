@@ -11,6 +11,7 @@ import pytest
 
 from latkit.errors import BadFile
 from latkit.measurements import Store
+from latkit.measurements.store import APPLICATION_ID
 from latkit.timing import Scale, TimingPlan
 from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit, network_of
 
@@ -140,6 +141,41 @@ def test_the_boot_id_of_the_latest_visit(tmp_path: Path) -> None:
         for boot in ("first", "second"):
             store.add_visit(conv(8), SETUP, PLAN, replace(make_visit([5]), conditions={"boot_id": boot}))
         assert store.latest_boot_id() == "second"
+
+
+def test_many_may_make_the_same_file_at_once(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+from latkit.measurements import Store
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(20):
+    with Store(Path(sys.argv[1]) / f"{number}.sqlite", TARGET) as store:
+        store.measurements()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    makers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    for maker in makers:
+        assert maker.stdout
+        assert maker.stdout.readline() == b"ready\n"
+    for maker in makers:
+        assert maker.stdin
+        maker.stdin.write(b"\n")
+        maker.stdin.flush()
+    for maker in makers:
+        maker.communicate(timeout=60)
+    assert [maker.returncode for maker in makers] == [0, 0]
+
+
+def test_a_file_whose_maker_was_killed_half_way_is_made_whole(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "m.sqlite") as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        assert store.measurements() == []
 
 
 def test_another_version_is_refused(tmp_path: Path) -> None:
