@@ -17,6 +17,7 @@ from tests.devices.phone.fixtures import (  # noqa: F401
     adb_server_here,
     adbd_here,
     configuration,
+    kept_bundles,
     phone,
     phone_of_packages,
     served_here,

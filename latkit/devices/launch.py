@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 
 from latkit.devices.agent import AGENT_FILE
 from latkit.devices.bundle import AGENT, Bundle, bundle_for
@@ -55,10 +55,17 @@ def push_native(transport: Transport, folder: str) -> list[str]:
     place = f"{folder}/native/{bundle.sha256[:12]}"
     command = [f"{place}/{bundle.loader}", "--library-path", f"{place}/lib", f"{place}/{AGENT}"]
     if not _complete(transport, place, bundle):
-        _unpack(transport, archive, place)
-        if not _complete(transport, place, bundle):
-            raise DeviceError(f"expected the agent's files in {place} as they were sent, but found others")
-        _check_starts(transport, command)
+        packed = f"{folder}/bundle-{bundle.sha256[:12]}.tar.gz"
+        transport.push(archive, packed)
+        try:
+            _unpack(transport, packed, place)
+            if not _complete(transport, place, bundle):
+                raise DeviceError(f"expected the agent's files in {place} as they were sent, but found others")
+            _check_starts(transport, command)
+        except DeviceError:
+            with suppress(DeviceError):
+                transport.run(["rm", "-rf", "--", f"{folder}/native", packed], COMMAND_S)
+            raise
     return command
 
 
@@ -82,11 +89,10 @@ def _complete(transport: Transport, place: str, bundle: Bundle) -> bool:
     return found == {f"{place}/{name}": sha256 for name, sha256 in bundle.files.items()}
 
 
-def _unpack(transport: Transport, archive: Path, place: str) -> None:
-    """Push a bundle and unpack it, in place of any other that is there. Needs mkdir, tar and rm on the device."""
-    native, packed = place.rpartition("/")[0], f"{place}.tar.gz"
+def _unpack(transport: Transport, packed: str, place: str) -> None:
+    """Unpack a bundle in place of any other that is there. Needs mkdir, tar and rm on the device."""
+    native = place.rpartition("/")[0]
     transport.run(["rm", "-rf", "--", native], COMMAND_S).checked("removing another version of the agent")
-    transport.push(archive, packed)
     transport.run(["mkdir", "-p", "--", place], COMMAND_S).checked("making the agent's folder")
     transport.run(["tar", "-xzf", packed, "-C", place], UNPACK_S).checked("unpacking the agent")
     transport.run(["rm", "-f", "--", packed], COMMAND_S).checked("removing the agent's archive")

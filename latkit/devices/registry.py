@@ -120,11 +120,12 @@ def remove_device(folder: Path, name: str, keep_files: bool = False) -> DeviceEr
 
 def clear(transport: Transport, folder: str) -> None:
     """Remove what latkit put into the agent's folder, and the folder if nothing else is in it. Raises DeviceError."""
-    listed = transport.run(["find", folder, "-maxdepth", "1", "-name", "agent-*.py", "-delete"], COMMAND_S)
+    ours = ["(", "-name", "agent-*.py", "-o", "-name", "bundle-*", ")"]
+    listed = transport.run(["find", folder, "-maxdepth", "1", *ours, "-delete"], COMMAND_S)
     if listed.exit_status:
         return  # the folder is not there
-    ours = [f"{folder}/{part}" for part in ("models", "native", "venv", "wheels")]
-    transport.run(["rm", "-rf", "--", *ours], COMMAND_S).checked("removing latkit's files")
+    folders = [f"{folder}/{part}" for part in ("models", "native", "venv", "wheels")]
+    transport.run(["rm", "-rf", "--", *folders], COMMAND_S).checked("removing latkit's files")
     transport.run(["rmdir", "--", folder], COMMAND_S)
 
 

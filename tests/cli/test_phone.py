@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.cli.conftest import Run
 from tests.devices.phone.emulated import Phone
-from tests.devices.phone.packages import CACHE
 
 SPACE = """
 name = "tiny"
@@ -36,18 +32,7 @@ candidates = [{ kind = "linear", out_features = 4 }]
 QUICK = ["--visits", 2, "--visit-seconds", 0.01, "--extra-visits", 0]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache of our own, but for the agent's bundle: its parts take long to fetch."""
-    folder = tmp_path_factory.mktemp("cache")
-    (CACHE / "bundles").mkdir(parents=True, exist_ok=True)
-    (folder / "bundles").symlink_to(CACHE / "bundles")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATKIT_CACHE", str(folder))
-        yield folder
-
-
-def test_from_its_box_to_the_report(phone: Phone, cache: Path, tmp_path: Path, latkit: Run, document) -> None:
+def test_from_its_box_to_the_report(phone: Phone, kept_bundles: Path, tmp_path: Path, latkit: Run, document) -> None:
     root, space = ["-C", tmp_path], tmp_path / "tiny.toml"
     space.write_text(SPACE)
     assert latkit("init", tmp_path)[0] == 0

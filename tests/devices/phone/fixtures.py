@@ -9,7 +9,7 @@ import pytest
 
 from tests.devices.phone.adbd import Daemon, adbd
 from tests.devices.phone.emulated import Phone, running_phone
-from tests.devices.phone.packages import Missing
+from tests.devices.phone.packages import CACHE, Missing
 from tests.devices.phone.server import adb, adb_server
 
 
@@ -55,6 +55,16 @@ def phone_of_packages(tmp_path_factory: pytest.TempPathFactory, configuration: P
             yield found
     except Missing as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def kept_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, but for the agent's bundles, whose parts take long to fetch: those are kept."""
+    cache, kept = tmp_path_factory.mktemp("cache"), CACHE / "bundles"
+    kept.mkdir(parents=True, exist_ok=True)
+    (cache / "bundles").symlink_to(kept)
+    monkeypatch.setenv("LATKIT_CACHE", str(cache))
+    return kept
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +126,15 @@ class Root:
     def set_setting(self, place: str, name: str, value: str) -> None:
         """Write what `settings get` says."""
         (self.phone / f"settings-{place}-{name}").write_text(f"{value}\n")
+
+    @contextmanager
+    def program(self, name: str, script: str) -> Iterator[None]:
+        """Another program in place of one of the phone's."""
+        path, kept = self.folder / "system" / "bin" / name, self.folder / "system" / "bin" / f".{name}"
+        path.rename(kept)
+        _write(path, f"#!/system/bin/sh\n{script}\n".encode())
+        yield
+        kept.replace(path)
 
 
 def make_root(folder: Path) -> Root:

@@ -1,0 +1,74 @@
+"""Phones that cannot be used as they are, and cables that are pulled: clear words, nothing lost, nothing left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latkit.devices import Adb, RecoveringSession, add_device, open_session
+from latkit.errors import DeviceError
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from tests.devices.conftest import this_machine
+from tests.devices.phone.adbd import Daemon
+from tests.devices.phone.cable import Cable, cable_to
+from tests.devices.phone.emulated import Phone
+
+TMP = "/data/local/tmp"
+
+
+def refusal(phone: Phone, folder: Path) -> str:
+    """What adding the phone ends with; nothing may be left on it."""
+    with pytest.raises(DeviceError) as caught:
+        add_device(folder, "phone", Adb.parse(phone.address))
+    assert not list(folder.glob("*.toml"))
+    return str(caught.value)
+
+
+class TestPhonesThatCannotBeUsed:
+    def test_no_programs_may_be_started(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+        """As where SELinux refuses it."""
+        phone.remount("noexec")
+        message = refusal(phone, tmp_path)
+        assert "exit status 126" in message
+        assert "Permission denied" in message
+        assert "--agent-folder" in message
+        assert phone.listed(f"{TMP}/latkit") == []
+
+    def test_full(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+        phone.remount("size=3m")
+        assert "No space left on device" in refusal(phone, tmp_path)
+        assert phone.listed(f"{TMP}/latkit") == []
+
+    def test_read_only(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+        phone.remount("ro")
+        assert "Read-only file system" in refusal(phone, tmp_path)
+
+    def test_32_bits(self, phone: Phone, tmp_path: Path) -> None:
+        with phone.root.program("uname", "echo armv7l"):
+            assert "expected a 64-bit processor (aarch64, x86_64)" in refusal(phone, tmp_path)
+        assert phone.listed(f"{TMP}/latkit") == []
+
+
+class TestCablePulled:
+    """A phone that runs this machine's Python: it is quicker, and the way to it is the same."""
+
+    @pytest.fixture
+    def cable(self, adbd_here: Daemon) -> Iterator[Cable]:
+        with cable_to(adbd_here.port) as cable:
+            yield cable
+
+    def test_measuring_goes_on(self, cable: Cable, board, make_model, tmp_path: Path) -> None:
+        device = this_machine(board, tmp_path, Adb(host="127.0.0.1", port=cable.port))
+        target, plan = Target("board", "onnxruntime"), TimingPlan(visits=1, visit_s=0.01, visit_runs=3)
+        model, reference = make_model(), make_model(size=8)
+        said: list[str] = []
+        opened = lambda: open_session(device, target)  # noqa: E731
+        with RecoveringSession("board", opened, said.append, pauses_s=(0.0, 0.1)) as session:
+            session.setup(model, reference)
+            cable.pull()
+            cable.plug()
+            assert session.visit(model, reference, plan).wall_ns
+        assert any("the connection is lost" in remark for remark in said)
