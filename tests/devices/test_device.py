@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.devices import (
+    Adb,
     Check,
     Core,
     Device,
     Facts,
     Local,
     Ssh,
+    Way,
     add_device,
     examine,
     install,
@@ -46,11 +48,14 @@ class TestFile:
             kernel=WORD,
             governor=st.none() | WORD,
         ),
-        way=st.builds(Local) | st.builds(Ssh, host=WORD, user=st.none() | WORD, port=st.none() | st.integers(1, 65535)),
+        way=st.builds(Local)
+        | st.builds(Ssh, host=WORD, user=st.none() | WORD, port=st.none() | st.integers(1, 65535))
+        | st.builds(Adb, serial=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9.:-]*\Z"))
+        | st.builds(Adb, host=WORD, port=st.integers(1, 65535)),
         runtimes=st.dictionaries(WORD, WORD),
     )
     def test_round_trip(
-        self, tmp_path_factory: pytest.TempPathFactory, facts: Facts, way: Local | Ssh, runtimes: dict[str, str]
+        self, tmp_path_factory: pytest.TempPathFactory, facts: Facts, way: Way, runtimes: dict[str, str]
     ) -> None:
         folder = tmp_path_factory.mktemp("devices")
         device = Device(
