@@ -171,7 +171,8 @@ def predict(
 
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
-    workspace.device(where.device)
+    if not workspace.model_path(where, model).exists():
+        workspace.device(where.device)
     subject = read_subject(network, parse_shapes(shape or []))
     if isinstance(subject, Graph):
         show_prediction(where, subject, network, workspace.kernel_model(where).predict(subject), as_json=as_json)
@@ -197,6 +198,7 @@ def predict(
                 "latency_ms": 1e3 * predicted.seconds,
                 "low_ms": 1e3 * predicted.low_s,
                 "high_ms": 1e3 * predicted.high_s,
+                "imported": fitted.origin_.imported,
                 "macs": subject.macs,
                 "parameters": subject.parameters,
                 "layers": layers,
@@ -206,6 +208,8 @@ def predict(
     show_table(f"{subject.title} on {where}", layers)
     low_ms, high_ms = 1e3 * predicted.low_s, 1e3 * predicted.high_s
     say(f"{1e3 * predicted.seconds:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
+    if fitted.origin_.imported:
+        note(f"not measured here, but imported from {fitted.origin_.imported}")
 
 
 @table_app.command(name="export")

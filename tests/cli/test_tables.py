@@ -1,0 +1,35 @@
+"""Tables at the command line: what others made, and what others read."""
+
+import json
+from pathlib import Path
+
+import yaml
+from typer.testing import CliRunner
+
+from latkit.cli.app import app
+from latkit.workspace import Workspace
+
+TABLE = "Conv-input:224x224x3-output:112x112x32: {mean: 1.5}\nLogits-input:1x1x8-output:10: {mean: 0.5}\n"
+
+
+def run(workspace: Path, *words: str) -> dict[str, object]:
+    result = CliRunner().invoke(app, ["--workspace", str(workspace), *words, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path) -> None:
+    Workspace.init(tmp_path)
+    table = tmp_path / "phone.yaml"
+    table.write_text(TABLE)
+    imported = run(tmp_path, "table", "import", str(table), "--device", "phone")
+    assert (imported["target"], imported["keys"], imported["ops"]) == ("phone/tflite-t1-fp32-b1", 2, 2)
+    assert str(imported["imported"]).startswith("phone.yaml, SHA-256 ")
+    network = tmp_path / "network.json"
+    op = {"kind": "linear", "input_shape": [8], "attributes": {"out_features": 10}}
+    network.write_text(json.dumps({"format": "latkit-network-1", "name": "n", "ops": [op]}))
+    assert run(tmp_path, "predict", "phone/tflite", str(network))["latency_ms"] == 0.5
+    kept = tmp_path / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
+    assert yaml.safe_load(kept.read_text()) == yaml.safe_load(TABLE)
