@@ -70,11 +70,11 @@ class TestBuilding:
         assert sha256_of(archive) == first.sha256
 
     def test_the_same_agent_from_sources_elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        tools, defines = toolchain(HERE), {"LITERT_VERSION": "1"}
-        tools.compile(tmp_path / "one", defines)
+        tools, defines, quickly = toolchain(HERE), {"LITERT_VERSION": "1"}, ("-O0", "-g", "-s")
+        tools.compile(tmp_path / "one", defines, quickly)
         shutil.copytree(compiling.NATIVE_SOURCES, tmp_path / "elsewhere")
         monkeypatch.setattr(compiling, "NATIVE_SOURCES", tmp_path / "elsewhere")
-        tools.compile(tmp_path / "other", defines)
+        tools.compile(tmp_path / "other", defines, quickly)
         assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
     def test_an_archive_holds_nothing_of_its_maker(self) -> None:

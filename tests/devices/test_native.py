@@ -240,7 +240,7 @@ class TestAnotherProcessor:
         if emulator is None:
             pytest.skip("qemu-aarch64-static is not installed")
         tools, program = toolchain("aarch64"), tmp_path / "latkit-agent"
-        tools.compile(program, {"LITERT_VERSION": "1"})
+        tools.compile(program, {"LITERT_VERSION": "1"}, ["-O1"])
         (tmp_path / "lib").mkdir()
         for name, path in tools.libraries().items():
             shutil.copy(path, tmp_path / "lib" / name)

@@ -47,7 +47,7 @@ def said(echo: subprocess.Popen[bytes], line: bytes) -> bytes:
     return echo.stdout.readline().rstrip(b"\n")
 
 
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(value=VALUES, ascii_only=st.booleans(), indent=st.booleans())
