@@ -190,6 +190,11 @@ class NightBoard:
             self.suffered.append(Suffered(kind, time.monotonic() - begun, outcome))
 
 
+def _one_of(models: list[Path], rng: random.Random) -> list[Path]:
+    """One of them; none where a full disk has left none, and the agent still has all of them loaded."""
+    return [rng.choice(models)] if models else []
+
+
 def _drop(board: NightBoard, _rng: random.Random) -> None:
     board.server.drop()
 
@@ -213,12 +218,13 @@ def _garbage(board: NightBoard, _rng: random.Random) -> None:
 
 
 def _crash(board: NightBoard, rng: random.Random) -> None:
-    (board.wrong / "segfault").write_text(rng.choice(board.models()).name)
+    (board.wrong / "segfault").write_text(" ".join(model.name for model in _one_of(board.models(), rng)))
     time.sleep(5)
 
 
 def _corrupt(board: NightBoard, rng: random.Random) -> None:
-    rng.choice(board.models()).write_bytes(rng.randbytes(1000))
+    for model in _one_of(board.models(), rng):
+        model.write_bytes(rng.randbytes(1000))
     board.signal_agents(signal.SIGKILL)
 
 
