@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.transports import Adb, Transport, connect
+from latkit.devices.phone import PhoneState, PhoneWatch, is_emulated, phone_state, properties
+from latkit.devices.transports import Adb, Local, Transport, connect
 from latkit.errors import DeadlineExceeded, DeviceError
 from tests.devices.phone.emulated import Phone
 from tests.devices.test_transports import soon
@@ -67,3 +68,28 @@ class TestTransport:
         phone.remount("ro")
         with pytest.raises(DeviceError, match="Read-only file system"):
             transport.push(source, f"{FOLDER}/there")
+
+
+class TestWhatAndroidTells:
+    def test_properties(self, phone: Phone, transport: Transport) -> None:
+        phone.root.set_properties(ro__build__display__id="two words [and] brackets", ro__kernel__qemu="0")
+        way = Adb.parse(phone.address)
+        found = properties(transport, way)
+        assert found["ro.build.display.id"] == "two words [and] brackets"
+        assert not is_emulated(found)
+        assert properties(transport, Local()) == {}
+
+    def test_state(self, phone: Phone, transport: Transport) -> None:
+        assert phone_state(transport) == PhoneState(80, 29.0, True, True, False, True, 0)
+        phone.root.set_battery(20, plugged=False, celsius=41.5)
+        phone.root.set_thermal(3)
+        phone.root.set_screen(on=False)
+        phone.root.set_setting("global", "low_power", "1")
+        assert phone_state(transport) == PhoneState(20, 41.5, False, False, True, True, 3)
+
+    def test_it_is_looked_at_now_and_then(self, phone: Phone, transport: Transport) -> None:
+        watch = PhoneWatch(transport, Adb.parse(phone.address), every_s=60)
+        before = watch.conditions()
+        phone.root.set_thermal(3)
+        assert watch.conditions() == before
+        assert PhoneWatch(transport, Local()).conditions() == {}
