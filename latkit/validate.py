@@ -56,6 +56,8 @@ class MeasuredNetwork(BaseModel):
     target: str
     model: str
     """Kind of the latency model that predicted it."""
+    emulated: bool = False
+    """Whether the device is an emulator: then the latencies are no phone's."""
     network: NetworkResult
 
 
@@ -151,7 +153,8 @@ def measure_network(collection: Collection, model: LatencyModel, network: Networ
     if len(measurements) < REPETITIONS:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
     result = _result(model, network, (), {m.repetition: m for m in measurements})
-    return MeasuredNetwork(target=str(model.origin_.target), model=model.kind, network=result)
+    origin = model.origin_
+    return MeasuredNetwork(target=str(origin.target), model=model.kind, emulated=origin.setup.emulated, network=result)
 
 
 def _measure_twice(

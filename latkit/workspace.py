@@ -79,6 +79,7 @@ class Searched:
             "target_latency_ms": 1e3 * result.target_latency_s,
             "predicted_latency_ms": 1e3 * result.predicted_latency_s,
             "measured_latency_ms": self.measured.network.measured_ms,
+            "emulated": self.measured.emulated,
             "accuracy": result.accuracy,
             "macs": result.macs,
             "parameters": result.parameters,

@@ -199,6 +199,7 @@ def predict(
                 "low_ms": 1e3 * predicted.low_s,
                 "high_ms": 1e3 * predicted.high_s,
                 "imported": fitted.origin_.imported,
+                "emulated": fitted.origin_.setup.emulated,
                 "macs": subject.macs,
                 "parameters": subject.parameters,
                 "layers": layers,
@@ -210,6 +211,8 @@ def predict(
     say(f"{1e3 * predicted.seconds:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
     if fitted.origin_.imported:
         note(f"not measured here, but imported from {fitted.origin_.imported}")
+    if fitted.origin_.setup.emulated:
+        note(f"{where.device} is emulated: this is no phone's latency")
 
 
 @table_app.command(name="export")

@@ -66,6 +66,8 @@ def search(
     if as_json:
         emit_json(document)
         return
+    if document["emulated"]:
+        note(f"{where.device} is emulated: these are no phone's latencies")
     show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
     say(f"files in {found.folder}; look at it with: latkit report {name} -o {name}.html")
 
