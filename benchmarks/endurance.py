@@ -1,6 +1,6 @@
 """A night on two boards, cut short: collected unattended, with faults injected at random, and every visit counted.
 
-    python -m benchmarks.endurance [--minutes 30] [--seed 0] [--folder DIR] [--json]
+    python -m benchmarks.endurance [--minutes 30] [--seed 0] [--only FAULT]... [--folder DIR] [--json]
 
 Two boards stand on this machine, each an sshd of its own with its own disk and boot id: one on loopback, the other in a
 network namespace behind a cable. On each a command collects and collects; whatever ends it, it is started again, as a
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", choices=list(FAULTS), default=[], help="May be given again.")
     parser.add_argument("--folder", type=Path, help="Where everything is kept afterwards, workspaces apart.")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -48,7 +49,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         os.environ["LATKIT_LEASES"] = str(folder / "leases")
         boards = two_boards(stack, folder)
-        endure(boards, 60 * given.minutes, given.seed)
+        endure(boards, 60 * given.minutes, given.seed, given.only)
         rows, totals = by_kind(boards), {"minutes": given.minutes, "seed": given.seed, **count(boards)}
         for board in boards:
             (folder / f"{board.name}.endings").write_text("\n".join(board.endings) + "\n")
@@ -86,12 +87,12 @@ def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
     return boards
 
 
-def endure(boards: list[NightBoard], seconds: float, seed: int) -> None:
+def endure(boards: list[NightBoard], seconds: float, seed: int, only: list[str]) -> None:
     """Collect on both boards for so long, while both suffer."""
     ended, end_s = threading.Event(), time.monotonic() + seconds
     collecting = [threading.Thread(target=board.collect_until, args=(ended,)) for board in boards]
     suffering = [
-        threading.Thread(target=board.suffer_until, args=(end_s, random.Random(f"{seed}/{board.name}")))
+        threading.Thread(target=board.suffer_until, args=(end_s, random.Random(f"{seed}/{board.name}"), only))
         for board in boards
     ]
     for thread in [*collecting, *suffering]:

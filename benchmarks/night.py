@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,9 +170,9 @@ class NightBoard:
         """How many visits the store has committed."""
         return self.journal.read_bytes().count(b"\n")
 
-    def suffer_until(self, end_s: float, rng: random.Random) -> None:
+    def suffer_until(self, end_s: float, rng: random.Random, only: Sequence[str] = ()) -> None:
         """One fault after another until that moment of the monotonic clock, each overcome before the next."""
-        kinds = [kind for kind in FAULTS if kind != "cable pulled" or self.cable]
+        kinds = [kind for kind in only or FAULTS if kind != "cable pulled" or self.cable]
         while True:
             pause_s, kind = rng.uniform(4, 12), rng.choice(kinds)
             if time.monotonic() + pause_s > end_s - 30:
