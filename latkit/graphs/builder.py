@@ -179,6 +179,11 @@ class GraphBuilder:
         first = self.node("Split", (x, self.integers(*sizes)), *shapes, axis=axis)
         return tuple(first + place for place in range(len(sizes)))
 
+    def pad(self, x: int, *after: int) -> int:
+        """Noughts after the end of each axis, as many as are given for it."""
+        shape = tuple(size + more for size, more in zip(self.shape(x), after, strict=True))
+        return self.node("Pad", (x, self.integers(*(0 for _ in after), *after), self.scalar(0)), shape, mode="constant")
+
     def resize(self, x: int, factor: int, mode: str = "nearest") -> int:
         """An image enlarged by a whole factor."""
         batch, channels, height, width = self.shape(x)

@@ -38,7 +38,7 @@ class Edge:
     """The tensor's number in the graph."""
     elements: int
     takers: int
-    """How many kernels take the same tensor."""
+    """How many take the same tensor: kernels, and whoever reads the graph's outputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,9 @@ class _Cutting:
                 if giver is not None and kernel_of[giver] != kernel and kernel not in handed.setdefault(root, []):
                     handed[root].append(kernel)
         for root, takers in handed.items():
-            giver = self.links.giver[root]
+            giver, read = self.links.giver[root], root in self.graph.outputs
             for taker in takers:
-                yield Edge(kernel_of[giver], taker, root, tensors[root].elements, len(takers))
+                yield Edge(kernel_of[giver], taker, root, tensors[root].elements, len(takers) + read)
 
     def _behind_views(self, number: int) -> int:
         """The value that is seen under other shapes as this one."""

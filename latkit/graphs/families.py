@@ -415,6 +415,25 @@ def _projected(rng: Draw, name: str) -> Graph:
     return b.graph([b.binary("Add", y, x)], name)
 
 
+def _padded(rng: Draw, name: str) -> Graph:
+    """Noughts added by an operator of its own before convolutions that are not padded; then channels last."""
+    b = GraphBuilder()
+    size, act = rng.choice((112, 160, 192, 224)), rng.choice(("silu", "silu", "relu", "hardswish"))
+    x = b.conv(b.pad(b.input(1, 3, size, size), 0, 0, 1, 1), rng.choice((16, 32, 48)), 3, 2, pad=0)
+    for _ in range(_depth(rng)):
+        given, side = b.shape(x)[1], b.shape(x)[2]
+        kernel = rng.choice((3, 5))
+        x = b.activation(act, b.conv(x, given * rng.choice((2, 4))))
+        if side > 8 and rng.random() < 0.7:
+            x = b.conv(b.pad(x, 0, 0, kernel - 2, kernel - 2), b.shape(x)[1], kernel, 2, b.shape(x)[1], pad=0)
+        else:
+            x = b.conv(x, b.shape(x)[1], kernel, 1, b.shape(x)[1])
+        x = b.conv(_gate(b, rng, b.activation(act, x), act), min(2 * given, 192))
+    x = b.layer_norm(_channels_last(b, x))
+    x = b.linear(b.pad(x, 0, rng.randint(1, 4), rng.randint(1, 4), 0), rng.choice((96, 192)))
+    return b.graph([x], name)
+
+
 def _decoder(rng: Draw, name: str) -> Graph:
     """An image made small and large again, its sizes joined: nearest or linear enlarging, concatenation."""
     b = GraphBuilder()
@@ -444,5 +463,6 @@ FAMILIES: dict[str, Callable[[Draw, str], Graph]] = {
     "normed-linear": _normed_linear,
     "projected": _projected,
     "decoder": _decoder,
+    "padded": _padded,
 }
 """By name."""

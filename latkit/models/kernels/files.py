@@ -14,6 +14,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.models.base import Origin
 from latkit.models.kernels.model import KernelModel, NetworkCalibration
 from latkit.models.kernels.regression import AnchorModel
+from latkit.models.kernels.savings import Seen
 from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.targets import Target
 from latkit.timing import Setup
@@ -42,7 +43,8 @@ class _Saving(BaseModel):
     model_config = _STRICT
     giver: str
     taker: str
-    seconds_per_number: float
+    shared: bool
+    pairs: list[Seen]
 
 
 class _KernelFile(BaseModel):
@@ -75,8 +77,8 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         measured=model.measured_,
         anchors={name: _anchor_entry(anchor) for name, anchor in model.anchors_.items()},
         savings=[
-            _Saving(giver=giver, taker=taker, seconds_per_number=rate)
-            for (giver, taker), rate in sorted(model.savings_.items())
+            _Saving(giver=giver, taker=taker, shared=shared, pairs=list(seen))
+            for (giver, taker, shared), seen in sorted(model.savings_.items())
         ],
         calibration=model.calibration_,
     )
@@ -100,7 +102,7 @@ def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
         model.fixed_s_, model.rules_ = document.fixed_s, frozenset(document.rules)
         model.measured_, model.calibration_ = document.measured, document.calibration
         model.anchors_ = {name: _anchor(entry) for name, entry in document.anchors.items()}
-        model.savings_ = {(entry.giver, entry.taker): entry.seconds_per_number for entry in document.savings}
+        model.savings_ = {(entry.giver, entry.taker, entry.shared): tuple(entry.pairs) for entry in document.savings}
     except (OSError, ValueError, ValidationError, UsageError) as error:
         raise BadFile(path, "a kernel model", str(error).splitlines()[0]) from error
     return model

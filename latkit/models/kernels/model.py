@@ -14,7 +14,7 @@ from latkit.graphs import Cut, Graph, Rule, cut
 from latkit.models.base import Origin, common_origin
 from latkit.models.kernels.features import Floats, Piece, pieces_of
 from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
-from latkit.models.kernels.savings import Neighbours, Seen, learn_savings, saved_by_edge
+from latkit.models.kernels.savings import MOST, Neighbours, Savings, Seen, group_pairs, saved_by_edge
 from latkit.ops import FIXED_COST
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Subject, estimate, reference_seconds
 
@@ -26,6 +26,9 @@ FEWEST_KERNELS = 8
 
 FEWEST_NETWORKS = 5
 """With fewer whole networks nothing is learned from them but how far predictions are off."""
+
+LEAST_KERNEL_S = 5e-7
+"""No kernel takes less: below it lies the noise of the fixed cost, which every measured kernel is less."""
 
 UNKNOWN_ERROR = 0.3
 """Half width of an interval, as a share, where no network was measured at all."""
@@ -79,7 +82,7 @@ class KernelModel:
     measured_: dict[str, float]
     """Seconds of every measured kernel without the fixed cost, by its graph's key."""
     anchors_: dict[str, AnchorModel]
-    savings_: dict[Neighbours, float]
+    savings_: Savings
     calibration_: NetworkCalibration
 
     def fit(
@@ -102,7 +105,7 @@ class KernelModel:
         cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph)}
         whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= FEWEST_KERNELS}
         left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
-        self.savings_ = learn_savings(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
+        self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
         self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(graph.key for graph in whole))
         self.calibration_ = NetworkCalibration()
         self.calibration_ = self._calibrate(list(whole.values()), [seconds[graph] for graph in whole], left_out)
@@ -113,12 +116,12 @@ class KernelModel:
         if not alone:
             raise NotMeasured("no kernel was measured yet")
         pieces = [piece for parts in alone for piece in pieces_of(parts)]
-        without = [max(seconds[p.graph] - self.fixed_s_, seconds[p.graph] / 1000) for p in alone]
+        without = [max(seconds[parts.graph] - self.fixed_s_, LEAST_KERNEL_S) for parts in alone]
         self.measured_ = {piece.key: s for piece, s in zip(pieces, without, strict=True)}
         self.anchors_, left_out = fit_anchors(pieces, without)
         return {piece.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
 
-    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[Seen]:
+    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[tuple[Neighbours, Seen]]:
         seen = []
         for parts in pairs:
             keys = [piece.key for piece in pieces_of(parts)]
@@ -127,8 +130,8 @@ class KernelModel:
             (edge,) = parts.edges
             alone_s = sum(self.measured_[key] for key in keys)
             saved_s = alone_s - (seconds[parts.graph] - self.fixed_s_)
-            neighbours = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
-            seen.append(Seen(neighbours, edge.elements, saved_s, alone_s))
+            anchors = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
+            seen.append(((*anchors, edge.takers > 1), Seen(edge.elements, saved_s, alone_s)))
         return seen
 
     def _calibrate(
@@ -159,8 +162,7 @@ class KernelModel:
         """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
         pieces = pieces_of(parts)
         seconds, _ = self._kernel_seconds(pieces, known)
-        saved = sum(saved_by_edge(parts, self.savings_))
-        return np.array([max(seconds.sum() - saved, seconds.sum() / 10), len(pieces), parts.graph.parameters])
+        return np.array([self._less_savings(parts, seconds).sum(), len(pieces), parts.graph.parameters])
 
     def _kernel_seconds(self, pieces: Sequence[Piece], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""
@@ -209,15 +211,17 @@ class KernelModel:
 
     def _added(self, parts: Cut, pieces: Sequence[Piece], seconds: Floats) -> Floats:
         """What every kernel adds: its own time less half of what it saves with each neighbour, calibrated."""
-        added = seconds.copy()
-        for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
-            added[edge.giver] -= saved / 2
-            added[edge.taker] -= saved / 2
-        least = seconds / 10
-        added = np.maximum(added, least)
+        added = self._less_savings(parts, seconds)
         weights = np.array([piece.weights for piece in pieces], dtype=np.float64)
         calibration = self.calibration_
         return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
+
+    def _less_savings(self, parts: Cut, seconds: Floats) -> Floats:
+        """Every kernel's seconds less half of what it saves with each neighbour; a tenth of it is left at least."""
+        left = seconds.copy()
+        for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
+            left[[edge.giver, edge.taker]] -= min(saved, MOST * (seconds[edge.giver] + seconds[edge.taker])) / 2
+        return np.maximum(left, seconds / 10)
 
     def _known(self, piece: Piece, looked_up: bool) -> str:
         if looked_up:

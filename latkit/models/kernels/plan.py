@@ -41,32 +41,42 @@ class Plan:
     """The kernels that the pairs consist of."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two neighbours together, and each alone."""
+
+    macs: int
+    both: Graph
+    giver: Graph
+    taker: Graph
+
+
 def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
     """Everything that networks consist of, cut by the rules of a target."""
     kernels: dict[str, Piece] = {}
-    neighbours: dict[Neighbours, dict[int, tuple[Graph, Graph, Graph]]] = {}
+    neighbours: dict[Neighbours, dict[int, _Pair]] = {}
     for network in drawn:
         parts = cut(network, rules)
         pieces = pieces_of(parts)
         kernels |= {piece.key: piece for piece in pieces}
         for edge in parts.edges:
             giver, taker = pieces[edge.giver], pieces[edge.taker]
-            by_size = neighbours.setdefault((giver.anchor, taker.anchor), {})
-            if edge.elements not in by_size:
-                by_size[edge.elements] = parts.pair_graph(edge), giver.graph, taker.graph
-    chosen = [choice for by_size in neighbours.values() for choice in _far_apart(by_size, rules)]
-    needed = dict.fromkeys(graph for _, giver, taker in chosen for graph in (giver, taker))
-    return Plan(tuple(kernels.values()), tuple(dict.fromkeys(pair for pair, _, _ in chosen)), tuple(needed))
+            by_size = neighbours.setdefault((giver.anchor, taker.anchor, edge.takers > 1), {})
+            macs = giver.macs + taker.macs
+            # What is saved is lost in the noise of long kernels: of pairs of one size, the one of least work is timed.
+            if edge.elements not in by_size or macs < by_size[edge.elements].macs:
+                by_size[edge.elements] = _Pair(macs, parts.pair_graph(edge), giver.graph, taker.graph)
+    chosen = [pair for by_size in neighbours.values() for pair in _far_apart(by_size, rules)]
+    needed = dict.fromkeys(graph for pair in chosen for graph in (pair.giver, pair.taker))
+    return Plan(tuple(kernels.values()), tuple(dict.fromkeys(pair.both for pair in chosen)), tuple(needed))
 
 
-def _far_apart(
-    by_size: Mapping[int, tuple[Graph, Graph, Graph]], rules: Collection[Rule]
-) -> list[tuple[Graph, Graph, Graph]]:
-    """A large, a middling and a smaller pair, of those that stay two kernels on their own."""
+def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_Pair]:
+    """A small, a middling and a larger pair, of those that stay two kernels on their own."""
     sizes = sorted(by_size)
-    places = {round((len(sizes) - 1) * share / (PAIRS + 1)) for share in range(2, PAIRS + 2)}
+    places = {(len(sizes) - 1) * share // (PAIRS + 1) for share in range(1, PAIRS + 1)}
     found = [by_size[sizes[place]] for place in sorted(places)]
-    return [pair for pair in found if len(cut(pair[0], rules).kernels) == 2]
+    return [pair for pair in found if len(cut(pair.both, rules).kernels) == 2]
 
 
 def choose_kernels(pool: Sequence[Piece], known_s: Mapping[str, float], count: int) -> list[Graph]:

@@ -2,68 +2,95 @@
 
 A kernel measured alone reads its input and writes its output in the order that the network's own input and output have.
 Between two kernels that both work in another order (as onnxruntime's convolutions do on x86) neither conversion
-happens; other neighbours lose something instead.
+happens. Other neighbours cost more than alone, such as those that a runtime fuses into something slower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from latkit.graphs import Cut
+from latkit.graphs import Cut, Edge
 
-Neighbours = tuple[str, str]
-"""The kernel that hands a tensor on, and the one that takes it, by their anchors."""
+Neighbours = tuple[str, str, bool]
+"""Anchor of the kernel that hands a tensor on, anchor of the one that takes it, and whether others take it too."""
+
+BREADTH = 1.5
+"""How alike two tensors' sizes are, in powers of two, for what is known of one to tell of the other."""
+
+MOST = 0.5
+"""Share of both kernels' time that is saved at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One pair that was timed together and apart."""
 
-    neighbours: Neighbours
     elements: int
     saved_s: float
+    """Negative where both together cost more."""
     alone_s: float
-    """Of both together, were each alone."""
+    """Of both, were each alone."""
+
+    def weight(self, elements: int) -> float:
+        """How much it tells of a tensor of that size: a saving is lost in the noise of long kernels."""
+        distance = np.log2(elements / self.elements) / BREADTH
+        return float((self.elements / self.alone_s) ** 2 * np.exp(-(distance**2) / 2) + 1e-30)
 
 
-def learn_savings(pairs: Iterable[Seen]) -> dict[Neighbours, float]:
-    """Seconds saved per number handed on, by neighbours: the median over their pairs, each as heavy as its tensor.
-
-    Negative where neighbours cost more than alone.
-    """
-    by_neighbours: dict[Neighbours, list[Seen]] = {}
-    for pair in pairs:
-        by_neighbours.setdefault(pair.neighbours, []).append(pair)
-    return {neighbours: _rate(seen) for neighbours, seen in by_neighbours.items()}
+Savings = Mapping[Neighbours, tuple[Seen, ...]]
+"""All pairs that were timed."""
 
 
-def _rate(seen: Sequence[Seen]) -> float:
+def group_pairs(pairs: Iterable[tuple[Neighbours, Seen]]) -> dict[Neighbours, tuple[Seen, ...]]:
+    """Pairs by their neighbours."""
+    found: dict[Neighbours, tuple[Seen, ...]] = {}
+    for neighbours, seen in pairs:
+        found[neighbours] = (*found.get(neighbours, ()), seen)
+    return found
+
+
+def saved_per_number(savings: Savings, neighbours: Neighbours, elements: int) -> float | None:
+    """Seconds saved per number handed on, by the weighted median of pairs; None where no such pair was timed."""
+    seen = savings.get(neighbours)
+    if not seen:
+        return None
     rates = np.array([pair.saved_s / pair.elements for pair in seen])
-    weights = np.array([pair.elements for pair in seen], dtype=np.float64)
+    weights = np.array([pair.weight(elements) for pair in seen])
     order = rates.argsort()
     heavy = weights[order].cumsum() / weights.sum()
     return float(rates[order][np.searchsorted(heavy, 0.5)])
 
 
-def saved_by_edge(pieces: Cut, rates: Mapping[Neighbours, float]) -> list[float]:
+def saved_by_edge(parts: Cut, savings: Savings) -> list[float]:
     """Seconds that every edge of a cut saves, in the order of its edges.
 
-    Half of a pair's saving is the giver's, which writes once however many take it, and saves only where all of them
-    do; the other half is the taker's.
+    Where several kernels take a tensor, each saves what such a taker does; what its giver saves comes on top, once,
+    where all of them would let it.
     """
-    kinds = [(pieces.kernels[e.giver].anchor, pieces.kernels[e.taker].anchor) for e in pieces.edges]
-    rate = [rates.get(pair, 0.0) for pair in kinds]
-    saving_takers: dict[int, int] = {}
-    for edge, per_element in zip(pieces.edges, rate, strict=True):
-        saving_takers[edge.value] = saving_takers.get(edge.value, 0) + (per_element > 0)
-    saved = []
-    for edge, per_element in zip(pieces.edges, rate, strict=True):
-        if per_element <= 0 or edge.takers == 1:
-            share = 1.0
-        else:
-            share = 0.5 + (0.5 / edge.takers if saving_takers[edge.value] == edge.takers else 0.0)
-        saved.append(share * per_element * edge.elements)
+    rates = [_rates(parts, edge, savings) for edge in parts.edges]
+    by_value: dict[int, list[int]] = {}
+    for place, edge in enumerate(parts.edges):
+        by_value.setdefault(edge.value, []).append(place)
+    saved = [0.0] * len(parts.edges)
+    for places in by_value.values():
+        alone = len(places) == 1 and parts.edges[places[0]].takers == 1
+        elements = parts.edges[places[0]].elements
+        givers = 0.0
+        if len(places) == parts.edges[places[0]].takers and all(rates[place][0] > 0 for place in places):
+            givers = max(min(rates[place][0] - rates[place][1] for place in places), 0.0)
+        for place in places:
+            sole, shared = rates[place]
+            saved[place] = elements * (sole if alone else shared + givers / len(places))
     return saved
+
+
+def _rates(parts: Cut, edge: Edge, savings: Savings) -> tuple[float, float]:
+    """What a pair saves per number when the taker is the only one, and when it is not."""
+    giver, taker = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
+    sole, shared = (saved_per_number(savings, (giver, taker, others), edge.elements) for others in (False, True))
+    if sole is None:
+        return (shared or 0.0,) * 2
+    return sole, (max(sole, 0.0) / 2 if shared is None else shared)

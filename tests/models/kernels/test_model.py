@@ -8,7 +8,7 @@ import pytest
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured
 from latkit.graphs import Graph, GraphBuilder, cut
 from latkit.models.kernels import KernelModel, load_kernel_model, save_kernel_model
-from latkit.models.kernels.savings import Seen, learn_savings, saved_by_edge
+from latkit.models.kernels.savings import Neighbours, Seen, saved_by_edge, saved_per_number
 from tests.builders import SETUP, make_measurement
 from tests.models.kernels.laws import FIXED_COST, FIXED_NS, TRUTH, chain, measured, nanoseconds
 
@@ -27,8 +27,8 @@ def pairs(*networks: Graph) -> list[Graph]:
     return list(dict.fromkeys(c.pair_graph(edge) for c in parts for edge in c.edges))
 
 
-TRAINING = [network(channels, size, 3) for channels, size in itertools.product((4, 8, 16, 32, 64), (4, 8, 16, 32))]
-UNSEEN = network(24, 12, 4)
+TRAINING = [network(channels, size, 8) for channels, size in itertools.product((4, 8, 16, 32, 64), (4, 8, 16, 32))]
+UNSEEN = network(24, 12, 8)
 
 
 def fitted(*more: Graph, subjects: Sequence[Graph] = ()) -> KernelModel:
@@ -65,7 +65,7 @@ def test_what_is_larger_than_all_that_was_measured_is_marked(model: KernelModel)
 
 
 def test_what_neighbours_save_is_learned_from_pairs(model: KernelModel) -> None:
-    assert model.savings_["conv", "conv"] == pytest.approx(2e-9, rel=0.01)
+    assert saved_per_number(model.savings_, ("conv", "conv", False), 1000) == pytest.approx(2e-9, rel=0.01)
     assert model.calibration_.networks == len(TRAINING)
     assert model.calibration_.scale == pytest.approx(1, abs=0.05)
     assert model.calibration_.measured_error < 0.05
@@ -115,18 +115,30 @@ def test_measurements_of_two_setups_do_not_mix() -> None:
         KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
 
 
-def test_a_saving_is_the_median_of_its_pairs_by_size() -> None:
-    rates = learn_savings([Seen(("conv", "conv"), 1000, 2e-6, 1e-3), Seen(("conv", "conv"), 10, 9e-6, 1e-3)])
-    assert rates == {("conv", "conv"): pytest.approx(2e-9)}
+def test_long_kernels_and_other_sizes_tell_less_of_a_saving() -> None:
+    pairs = {("conv", "conv", False): (Seen(1000, 2e-6, 1e-5), Seen(1000, 9e-6, 1e-3), Seen(1 << 20, 5e-3, 1e-2))}
+    assert saved_per_number(pairs, ("conv", "conv", False), 1000) == pytest.approx(2e-9)
+    assert saved_per_number(pairs, ("conv", "conv", False), 1 << 20) == pytest.approx(5e-3 / (1 << 20))
+    assert saved_per_number(pairs, ("conv", "add", False), 1000) is None
+
+
+def known(sole: float, shared: float | None = None) -> dict[Neighbours, tuple[Seen, ...]]:
+    rates = {("conv", "conv", False): sole, ("conv", "conv", True): shared}
+    return {key: (Seen(512, 512 * rate, 1e-4),) for key, rate in rates.items() if rate is not None}
 
 
 def test_a_tensor_that_two_take_is_written_once() -> None:
     b = GraphBuilder()
     x = b.conv(b.input(1, 8, 8, 8), 8)
     parts = cut(b.graph([b.conv(x, 4), b.conv(x, 16)]), ())
-    both = saved_by_edge(parts, {("conv", "conv"): 4e-9})
-    assert both == pytest.approx([512 * 3e-9] * 2), "each half of the reading, and a quarter of the writing"
+    assert saved_by_edge(parts, known(4e-9, 1e-9)) == pytest.approx([512 * (1e-9 + 1.5e-9)] * 2)
+    assert saved_by_edge(parts, known(4e-9)) == pytest.approx([512 * (2e-9 + 1e-9)] * 2)
+
+
+@pytest.mark.parametrize("other", ["pool", "output"])
+def test_a_giver_saves_nothing_where_one_taker_will_not_have_it(other: str) -> None:
     b = GraphBuilder()
     x = b.conv(b.input(1, 8, 8, 8), 8)
-    parts = cut(b.graph([b.conv(x, 4), b.global_pool(x)]), ())
-    assert saved_by_edge(parts, {("conv", "conv"): 4e-9}) == pytest.approx([512 * 2e-9, 0])
+    parts = cut(b.graph([b.conv(x, 4), b.global_pool(x) if other == "pool" else x]), ())
+    saved = saved_by_edge(parts, known(4e-9, 1e-9))
+    assert saved == pytest.approx([512 * 1e-9, 0][: len(parts.edges)])
