@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from latkit.devices.transports.adb_channel import DEAD_S, Adbd, Channel, ServiceRefused
+from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
 from latkit.devices.transports.adb_process import NOTHING, Exec, Process, ShellV2
 from latkit.devices.transports.base import Completed, Lines, Stream, Transport
 from latkit.devices.transports.copies import pull_by_commands, push_by_commands
+from latkit.devices.transports.sockets import DEAD_S
 from latkit.devices.transports.way import PHONE_HOME, Adb
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 
@@ -35,6 +36,7 @@ class AdbTransport(Transport):
         self._scratch = scratch
         self._shell_v2 = shell_v2
         self._streams: list[AdbStream] = []
+        self._out_of_reach = False
 
     @classmethod
     def connect(cls, way: Adb, timeout_s: float) -> AdbTransport:
@@ -87,15 +89,17 @@ class AdbTransport(Transport):
 
     def kill(self, process: Process) -> None:
         """Kill a command and what it started, and remove its files. Never raises."""
-        if not process.pid or process.ended:
+        if not process.pid or process.ended or self._out_of_reach:
             return
         script = f"kill -9 -{process.pid}; kill -9 {process.pid}; rm -f {shlex.join(process.files)}"
-        with contextlib.suppress(DeviceError):
+        deadline = time.monotonic() + KILL_S
+        try:
             channel = self._adbd.open(f"{'shell,v2,raw' if self._shell_v2 else 'exec'}:{script}")
-            deadline = time.monotonic() + KILL_S
             while channel.receive(SLICE_S) is not None and time.monotonic() < deadline:
                 continue
             channel.close()
+        except DeviceError:
+            self._out_of_reach = True  # or each command that is left would wait as long in vain
 
     def _process(self, argv: Sequence[str], stdin: bytes | None) -> Process:
         """The command, started. Where its stdin is given as a whole, `feed` is still to be called with it."""

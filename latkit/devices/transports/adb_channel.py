@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from abc import ABC, abstractmethod
 
 from latkit.errors import DeviceError
-
-DEAD_S = 10
-"""A phone that acknowledges nothing for so long is gone."""
 
 
 class ServiceRefused(DeviceError):
@@ -49,13 +45,3 @@ class Adbd(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the way and every channel. Never raises; closing twice is allowed."""
-
-
-def notice_death(sock: socket.socket) -> None:
-    """Send at once, and notice a peer that is dead: TCP alone would wait for a quarter of an hour."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    wanted = {"TCP_USER_TIMEOUT": DEAD_S * 1000, "TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
-    for name, value in wanted.items():
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

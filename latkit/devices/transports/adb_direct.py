@@ -20,8 +20,9 @@ from adb_shell.exceptions import (
 )
 from adb_shell.transport.tcp_transport import TcpTransport
 
-from latkit.devices.transports.adb_channel import DEAD_S, Adbd, Channel, ServiceRefused, notice_death
+from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
 from latkit.devices.transports.adb_keys import signers
+from latkit.devices.transports.sockets import DEAD_S, notice_death
 from latkit.errors import DeviceGone, Unreachable
 
 NOISE = (InvalidCommandError, InvalidChecksumError, InvalidResponseError, ValueError, KeyError)

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 from adbutils import AdbClient, AdbConnection, AdbError
 
-from latkit.devices.transports.adb_channel import DEAD_S, Adbd, Channel, ServiceRefused, notice_death
+from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
+from latkit.devices.transports.sockets import DEAD_S, notice_death
 from latkit.errors import DeviceGone, Unreachable
 
 PIECE_BYTES = 65536
@@ -24,7 +25,10 @@ class ServerAdbd(Adbd):
         self._serial = serial
         self._client = AdbClient()
         self._channels: list[ServerChannel] = []
-        check_serial(self._client, serial)
+        try:
+            check_serial(self._client, serial)
+        except DeviceGone as error:
+            raise Unreachable(f"{error}; see whether adb works: adb devices") from error
 
     def open(self, service: str) -> Channel:
         """Open a service; the server keeps the connection to the phone."""

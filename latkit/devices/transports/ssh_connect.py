@@ -9,12 +9,11 @@ from collections.abc import Iterator
 import paramiko
 
 from latkit.devices.transports.known_hosts import key_types, known_keys, verify
+from latkit.devices.transports.sockets import DEAD_S, notice_death
 from latkit.devices.transports.ssh_config import Host, resolve
 from latkit.devices.transports.way import Ssh
 from latkit.errors import Unreachable, UsageError
 
-DEAD_S = 10
-"""A peer that acknowledges nothing for so long is gone."""
 MOST_JUMPS = 8
 
 
@@ -81,13 +80,7 @@ def _dial(host: Host) -> socket.socket:
         sock = socket.create_connection((host.hostname, host.port), host.timeout_s)
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"{host.way}: cannot connect to {host.hostname} port {host.port}: {error}") from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # a dead peer is noticed by TCP alone: SSH's own keep-alive does not mind an answer that never comes
-    wanted = {"TCP_USER_TIMEOUT": DEAD_S * 1000, "TCP_KEEPIDLE": 4, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
-    for name, value in wanted.items():
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    notice_death(sock)  # SSH's own keep-alive does not mind an answer that never comes
     return sock
 
 
