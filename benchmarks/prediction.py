@@ -1,10 +1,10 @@
 """How well latencies are predicted: unseen networks, ops left out of a training, foreign networks, and the intervals.
 
     python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 200] [--workspace DIR]
-                                    [--skip-foreign] [--json]
+                                    [--device NAME] [--skip-foreign] [--json]
 
 Measures every op of `proxyless-mobile`, further ops near them, 20 networks to calibrate on, and unseen networks twice,
-on this machine. With `--workspace` the measurements are kept there, and what a run before left there is used. An op
+on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are kept there, and what a run before left there is used. An op
 counts as left out when the tenth of all ops that it was drawn into took no part in the training; the random forest is
 scikit-learn's on nn-Meter's features (Zhang et al. 2021, table 3) of the same ops, in the same tenths.
 """
@@ -38,6 +38,7 @@ from latkit.validate import Validation, fit_networks, validate
 from latkit.workspace import Workspace, fit_subjects
 
 CALIBRATION_NETWORKS = 20
+HERE = "here"
 FOLDS = 10
 
 Floats = NDArray[np.float64]
@@ -49,24 +50,26 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=50, help="unseen networks")
     parser.add_argument("--ops", type=int, default=200, help="ops beyond the space to train on")
     parser.add_argument("--workspace", type=Path)
+    parser.add_argument("--device", default=HERE, help="a registered device of the workspace")
     parser.add_argument("--skip-foreign", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() if given.workspace is None else nullcontext(given.workspace) as folder:
         workspace = Workspace.init(folder)
-        if not (workspace.devices_dir / "here.toml").exists():
-            add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
-        judged = {name: judge(workspace, name, given.networks, given.ops) for name in given.targets}
-        foreign = None if given.skip_foreign else judge_foreign(workspace, given.targets[0])
+        if given.device == HERE and not (workspace.devices_dir / f"{HERE}.toml").exists():
+            add_device(workspace.devices_dir, HERE, Local(), python=sys.executable)
+        targets = {name: Target(given.device, name) for name in given.targets}
+        judged = {name: judge(workspace, target, given.networks, given.ops) for name, target in targets.items()}
+        foreign = None if given.skip_foreign else judge_foreign(workspace, next(iter(targets.values())))
     figures = summary(judged, foreign)
     show(judged, figures)
     if given.json:
         print(json.dumps(figures))
 
 
-def judge(workspace: Workspace, runtime: str, networks: int, ops: int) -> dict[str, Any]:
-    """Measure what is lacking on one runtime, and hold every model against it."""
-    space, target = load("proxyless-mobile"), Target("here", runtime)
+def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict[str, Any]:
+    """Measure what is lacking on one target, and hold every model against it."""
+    space = load("proxyless-mobile")
     with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, np.inf) as collection:
         collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
         model = workspace.fit(target, space, "lookup")
@@ -123,12 +126,12 @@ def nn_meter_features(op: Op) -> list[float]:
     return [op.input_shape[-1], op.input_shape[0], op.output_shape[0], *map(float, wanted), 2 * op.macs, op.parameters]
 
 
-def judge_foreign(workspace: Workspace, runtime: str) -> dict[str, Any]:
+def judge_foreign(workspace: Workspace, target: Target) -> dict[str, Any]:
     """Networks that nobody here wrote, before and after their kernels are measured."""
     from foreign_networks import foreign_networks
 
     with ConsoleProgress() as progress:
-        return dict(foreign_networks(workspace, Target("here", runtime), progress))
+        return dict(foreign_networks(workspace, target, progress))
 
 
 def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] | None) -> dict[str, Any]:
