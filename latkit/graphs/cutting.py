@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.graph import ABSENT, Graph
@@ -34,6 +34,8 @@ class Edge:
     giver: int
     taker: int
     """Places of the kernels."""
+    entry: str
+    """Where the taker takes it: its anchor, or such as `conv+add` where light work beside the anchor does."""
     value: int
     """The tensor's number in the graph."""
     elements: int
@@ -109,7 +111,7 @@ class _Cutting:
         kept = [place for place, units in enumerate(self.kernels) if units]
         kernels = tuple(_kernel(self.kernels[place]) for place in kept)
         renamed = {place: index for index, place in enumerate(kept)}
-        edges = tuple(self._edges({node: renamed[place] for node, place in self.kernel_of.items()}))
+        edges = tuple(self._edges(kernels, {node: renamed[place] for node, place in self.kernel_of.items()}))
         return Cut(self.links, kernels, edges, sum(unit.kind == "view" for unit in self.units))
 
     def _place(self, unit: Unit) -> None:
@@ -144,20 +146,23 @@ class _Cutting:
                     found.add(place)
         return found
 
-    def _edges(self, kernel_of: dict[int, int]) -> Iterator[Edge]:
+    def _edges(self, kernels: Sequence[Kernel], kernel_of: dict[int, int]) -> Iterator[Edge]:
         """What kernels hand to each other, also by way of views."""
-        tensors = self.graph.tensors()
-        handed: dict[int, list[int]] = {}
+        tensors = self.links.tensors
+        kind_of = {node: unit.kind for unit in self.units for node in unit.members}
+        handed: dict[int, dict[int, str]] = {}
         for node, kernel in kernel_of.items():
+            anchor = kernels[kernel].anchor
+            entry = anchor if kind_of[node] == anchor else f"{anchor}+{kind_of[node]}"
             for number in self.graph.nodes[node].inputs:
                 root = self._behind_views(number)
                 giver = self.links.given_by(root) if root != ABSENT else None
-                if giver is not None and kernel_of[giver] != kernel and kernel not in handed.setdefault(root, []):
-                    handed[root].append(kernel)
+                if giver is not None and kernel_of[giver] != kernel:
+                    handed.setdefault(root, {}).setdefault(kernel, entry)
         for root, takers in handed.items():
             giver, read = self.links.giver[root], root in self.graph.outputs
-            for taker in takers:
-                yield Edge(kernel_of[giver], taker, root, tensors[root].elements, len(takers) + read)
+            for taker, entry in takers.items():
+                yield Edge(kernel_of[giver], taker, entry, root, tensors[root].elements, len(takers) + read)
 
     def _behind_views(self, number: int) -> int:
         """The value that is seen under other shapes as this one."""

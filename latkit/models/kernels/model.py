@@ -130,8 +130,8 @@ class KernelModel:
             (edge,) = parts.edges
             alone_s = sum(self.measured_[key] for key in keys)
             saved_s = alone_s - (seconds[parts.graph] - self.fixed_s_)
-            anchors = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
-            seen.append(((*anchors, edge.takers > 1), Seen(edge.elements, saved_s, alone_s)))
+            neighbours = parts.kernels[edge.giver].anchor, edge.entry, edge.takers > 1
+            seen.append((neighbours, Seen(edge.elements, saved_s, alone_s)))
         return seen
 
     def _calibrate(

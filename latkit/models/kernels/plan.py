@@ -61,7 +61,7 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
         kernels |= {piece.key: piece for piece in pieces}
         for edge in parts.edges:
             giver, taker = pieces[edge.giver], pieces[edge.taker]
-            by_size = neighbours.setdefault((giver.anchor, taker.anchor, edge.takers > 1), {})
+            by_size = neighbours.setdefault((giver.anchor, edge.entry, edge.takers > 1), {})
             macs = giver.macs + taker.macs
             # What is saved is lost in the noise of long kernels: of pairs of one size, the one of least work is timed.
             if edge.elements not in by_size or macs < by_size[edge.elements].macs:

@@ -15,7 +15,7 @@ import numpy as np
 from latkit.graphs import Cut, Edge
 
 Neighbours = tuple[str, str, bool]
-"""Anchor of the kernel that hands a tensor on, anchor of the one that takes it, and whether others take it too."""
+"""Anchor of the kernel that hands a tensor on, where the other takes it, and whether others take it too."""
 
 BREADTH = 1.5
 """How alike two tensors' sizes are, in powers of two, for what is known of one to tell of the other."""
@@ -90,7 +90,8 @@ def saved_by_edge(parts: Cut, savings: Savings) -> list[float]:
 def _rates(parts: Cut, edge: Edge, savings: Savings) -> tuple[float, float]:
     """What a pair saves per number when the taker is the only one, and when it is not."""
     giver, taker = parts.kernels[edge.giver].anchor, parts.kernels[edge.taker].anchor
-    sole, shared = (saved_per_number(savings, (giver, taker, others), edge.elements) for others in (False, True))
+    entry = edge.entry if {(giver, edge.entry, others) for others in (False, True)} & savings.keys() else taker
+    sole, shared = (saved_per_number(savings, (giver, entry, others), edge.elements) for others in (False, True))
     if sole is None:
         return (shared or 0.0,) * 2
     return sole, (max(sole, 0.0) / 2 if shared is None else shared)

@@ -18,13 +18,13 @@ TRUTH = {("conv", "relu"), ("conv", "add"), ("conv+add", "relu")}
 
 
 def nanoseconds(graph: Graph) -> int:
-    """A tenth of a nanosecond per MAC, one per number given by a kernel, and what layouts cost."""
+    """A microsecond per kernel, a tenth of a nanosecond per MAC, one per number given, and what layouts cost."""
     parts = cut(graph, TRUTH)
     tensors = graph.tensors()
     total = 0.0
     for kernel in parts.kernels:
         last = graph.nodes[kernel.members[-1]].outputs[0].elements
-        total += 100 + sum(node_macs(graph.nodes[n], tensors) for n in kernel.members) / 10 + last
+        total += 1000 + sum(node_macs(graph.nodes[n], tensors) for n in kernel.members) / 10 + last
         if kernel.anchor == "conv":
             total += CONVERTED * (last + tensors[graph.nodes[kernel.members[0]].inputs[0]].elements)
     for edge in parts.edges:
