@@ -4,9 +4,10 @@
                                     [--device NAME] [--skip-foreign] [--json]
 
 Measures every op of `proxyless-mobile`, further ops near them, 20 networks to calibrate on, and unseen networks twice,
-on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are kept there, and what a run before left there is used. An op
-counts as left out when the tenth of all ops that it was drawn into took no part in the training; the random forest is
-scikit-learn's on nn-Meter's features (Zhang et al. 2021, table 3) of the same ops, in the same tenths.
+on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are kept there,
+and what a run before left there is used. An op counts as left out when the tenth of all ops that it was drawn into took
+no part in the training; the random forest is scikit-learn's on nn-Meter's features (Zhang et al. 2021, table 3) of the
+same ops, in the same tenths.
 """
 
 from __future__ import annotations
