@@ -113,7 +113,10 @@ def test_an_unreachable_host(refused) -> None:
 
 def test_malformed_ways_to_a_device(refused) -> None:
     refused(2, ["[USER@]HOST[:PORT]"], "device", "add", "pi", "--ssh", "me@:99999")
-    refused(2, ["either --local or --ssh"], "device", "add", "pi")
+    refused(2, ["one of --local, --ssh", "--adb SERIAL"], "device", "add", "pi")
+    refused(2, ["one of --local, --ssh"], "device", "add", "pi", "--local", "--adb", "R58M")
+    refused(2, ["a phone's SERIAL", "HOST:PORT"], "device", "add", "pi", "--adb", "host:99999")
+    refused(1, ["cannot connect", "adb tcpip 5555"], "device", "add", "pi", "--adb", "127.0.0.1:1")
     refused(2, ["a device's name"], "device", "add", "../pi", "--local")
     refused(2, ["registered already"], "device", "add", "here", "--local")
 

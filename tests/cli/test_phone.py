@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from latkit.targets import Target
@@ -66,3 +67,20 @@ def test_from_its_box_to_the_report(phone: Phone, kept_bundles: Path, tmp_path: 
 
     assert document(*root, "device", "remove", "phone") == {"removed": "phone", "files_removed": True}
     assert "latkit" not in phone.listed("/data/local/tmp")
+
+
+def test_the_doctor_says_what_to_change(phone: Phone, kept_bundles: Path, tmp_path: Path, latkit: Run) -> None:
+    root = ["-C", tmp_path]
+    assert latkit("init", tmp_path)[0] == 0
+    assert latkit(*root, "device", "add", "phone", "--adb", phone.address)[0] == 0
+    phone.root.set_battery(20, plugged=False)
+    phone.root.set_thermal(3)
+    phone.root.set_screen(on=False)
+    code, out, _ = latkit(*root, "device", "doctor", "phone", "--json")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert code == 1
+    assert [checks[name]["ok"] for name in ("reachable", "agent", "runtimes", "facts")] == [True] * 4
+    assert [checks[name]["ok"] for name in ("battery", "heat", "screen")] == [False] * 3
+    assert "let it cool" in checks["heat"]["remedy"]
+    assert checks["hardware"]["found"] == "emulated"
+    assert latkit(*root, "device", "remove", "phone")[0] == 0
