@@ -18,8 +18,6 @@ class Cluster:
     name: str
     cores: tuple[int, ...]
     max_khz: int | None
-    capacity: int | None
-    """Beside the fastest core's 1024."""
 
 
 def clusters(cores: Iterable[Core]) -> list[Cluster]:
@@ -30,6 +28,6 @@ def clusters(cores: Iterable[Core]) -> list[Cluster]:
     found = [kinds[kind] for kind in sorted(kinds)]
     names = NAMES.get(len(found)) or tuple(f"cluster{index}" for index in range(len(found)))
     return [
-        Cluster(name, tuple(sorted(core.index for core in same)), same[0].max_khz, same[0].capacity)
+        Cluster(name, tuple(sorted(core.index for core in same)), same[0].max_khz)
         for name, same in zip(names, found, strict=True)
     ]

@@ -71,7 +71,6 @@ class DirectAdbd(Adbd):
     """Connections to HOST:PORT. Each serves one stream at a time, since a quiet one would hold up the others."""
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.name = f"{host}:{port}"
         self._connect: Callable[[], Connection] = lambda: Connection(host, port, timeout_s)
         self._idle = [self._connect()]
         self._all = list(self._idle)
