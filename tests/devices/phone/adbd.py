@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -58,8 +59,17 @@ def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[
         _wait(process, port, log)
         yield Daemon(process, port, log)
     finally:
+        # a process that changes its user no longer dies with its parent, as unshare would have it
+        for pid in children(process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait(10)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started. The first of a process namespace takes all others with it."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
 def loopback(folder: Path) -> Path:

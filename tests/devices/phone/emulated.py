@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latkit.devices.transports import Adb, connect
-from tests.devices.phone.adbd import Daemon, adbd, loopback
+from tests.devices.phone.adbd import Daemon, adbd, children, loopback
 from tests.devices.phone.packages import Missing, unpacked
 from tests.devices.phone.root import SHELL, Root, make_root
 
@@ -58,7 +58,7 @@ class Phone:
 
     def remount(self, options: str) -> None:
         """Change how the folder for the agent is mounted: `ro`, `noexec`, `size=1m`."""
-        init = Path(f"/proc/{self.daemon.process.pid}/task/{self.daemon.process.pid}/children").read_text().split()[0]
+        init = str(children(self.daemon.process.pid)[0])
         folder = self.root.folder / "data" / "local" / "tmp"
         command = ["nsenter", "-t", init, "-m", "mount", "-o", f"remount,{options}", str(folder)]
         subprocess.run(command, check=True, capture_output=True, timeout=10)
