@@ -56,16 +56,22 @@ class Probing:
         return {subject: max(s - fixed_s, s / 1000) for subject, s in found.items()}
 
 
-def collect_kernels(collection: Collection, path: Path, count: int, max_seconds: float | None = None) -> Collected:
+def collect_kernels(
+    collection: Collection,
+    path: Path,
+    count: int,
+    max_seconds: float | None = None,
+    networks: Sequence[Graph] | None = None,
+) -> Collected:
     """Learn the target's rules, kept at `path`, and measure `count` kernels, pairs of neighbours and whole networks.
 
-    What was measured before counts: the networks that kernels are taken from are the same for everybody.
-    `max_seconds` bounds the timing. Raises as Collection.run does.
+    Kernels are taken from latkit's own networks, which are the same for everybody, unless others are given; what was
+    measured before counts. `max_seconds` bounds the timing. Raises as Collection.run does.
     """
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
     if not probing.measure([FIXED_COST]):
         return probing.done
-    drawn = drawn_networks()
+    drawn = drawn_networks() if networks is None else list(networks)
     rules = learn_rules(probing, path, drawn)
     if rules is None:
         return probing.done
