@@ -83,7 +83,7 @@ def test_target(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path)
     path = tmp_path / "target.html"
     write_report(workspace, TARGET, path)
     assert open_page(browser, path) == []
-    assert figures(browser) == 3  # one place with a heat map, the scatter, the reference over time
+    assert figures(browser) == 4  # a heat map, the scatter, the curve of networks, the reference over time
     text = text_of(browser)
     (validation_file,) = workspace.target_dir(TARGET).glob("validation-*.json")
     validation = Validation.load(validation_file)
@@ -125,7 +125,7 @@ def test_whole_workspace_on_a_phone(browser: webdriver.Chrome, workspace: Worksp
         assert browser.execute_script("return document.documentElement.scrollWidth") == 400
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert figures(browser) == 10
+    assert figures(browser) == 11
     text = text_of(browser)
     for words in ("here", "digits", "unfinished", "not finished"):
         assert words in text
