@@ -177,6 +177,7 @@ def _measured(measured: Mapping[Target, Setup], found: Device) -> Iterator[Check
             device_key=found.key,
             runtime_version=found.runtimes.get(target.runtime, ""),
             governor=found.facts.governor or "",
+            agent=found.agent,
         )
         changed = setup_changes(before, now)
         if changed:

@@ -118,6 +118,7 @@ class Session:
             protocol=PROTOCOL,
             governor=str(conditions.get("governor") or ""),
             emulated=self.device.facts.emulated,
+            agent=self.device.agent,
         )
 
     def load(self, artefact: Artefact) -> None:

@@ -157,6 +157,7 @@ def _setup_words(measurement: Measurement) -> dict[str, object]:
         "opset": setup.opset,
         "affinity": setup.affinity,
         "governor": setup.governor or "unknown",
+        "agent": setup.agent,
         "protocol": setup.protocol,
         **({"scale": setup.scale} if setup.scale else {}),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,13 +55,14 @@ def measurement_words(
     }
 
 
-_LATER_WORDS = ("governor", "scale", "emulated")
-"""What setups did not tell at first."""
+_LATER_WORDS = {field.name: field.default for field in fields(Setup) if field.default is not MISSING}
+"""What setups did not tell at first, and what it is where nothing is told."""
 
 
 def _setup_document(setup: Setup) -> dict[str, object]:
-    """A setup as JSON. What says nothing (an unknown governor, the first scale) is left out, as in earlier files."""
-    return {name: value for name, value in asdict(setup).items() if name not in _LATER_WORDS or value}
+    """A setup as JSON. What is as it always was at first is left out, as in earlier files."""
+    words = asdict(setup)
+    return {name: value for name, value in words.items() if name not in _LATER_WORDS or value != _LATER_WORDS[name]}
 
 
 def setup_document(setup: Setup) -> str:

@@ -65,6 +65,8 @@ class Setup:
     """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.scale`)."""
     emulated: bool = False
     """Whether the device is an emulator: then the latency is no phone's."""
+    agent: str = "python"
+    """Which agent timed it, `python` or `native`: Python's way into a runtime costs a microsecond more."""
 
     def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
         """What differs from a later setup, by the field's name: what it was and what it is."""
