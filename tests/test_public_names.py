@@ -6,7 +6,19 @@ import pytest
 
 import latkit
 
-ROOMS = ["devices", "measurements", "models", "ops", "report", "runtimes", "search", "spaces", "timing", "zoo"]
+ROOMS = [
+    "devices",
+    "graphs",
+    "measurements",
+    "models",
+    "ops",
+    "report",
+    "runtimes",
+    "search",
+    "spaces",
+    "timing",
+    "zoo",
+]
 
 
 @pytest.mark.parametrize("name", latkit.__all__)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 
 from latkit.graphs import Graph, GraphBuilder
 from latkit.models.kernels.fusion_file import FusionFile
@@ -67,6 +68,13 @@ def test_a_kind_never_measured_is_named_with_the_command(collected: Path, latkit
     assert (code, out) == (1, "")
     assert "no kernel 'softmax' was measured yet" in err
     assert f"latkit collect {TARGET}-t1-fp32-b1 --model" in err
+
+
+def test_a_torch_module_is_predicted_by_the_same_model(collected: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.ReLU())
+    predicted = Workspace(collected).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
+    assert sum(row.macs for row in predicted.kernels) == 16 * 64 * 27
+    assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
 
 
 def test_what_was_learned_is_kept_with_the_target(collected: Path, document) -> None:

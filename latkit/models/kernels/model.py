@@ -12,14 +12,12 @@ from scipy.optimize import nnls
 from latkit.errors import NotMeasured
 from latkit.graphs import Cut, Graph, Rule, cut
 from latkit.models.base import Origin, common_origin
+from latkit.models.intervals import half_width
 from latkit.models.kernels.features import Floats, Piece, pieces_of
 from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
 from latkit.models.kernels.savings import MOST, Neighbours, Savings, Seen, group_pairs, saved_by_edge
 from latkit.ops import FIXED_COST
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Subject, estimate, reference_seconds
-
-CONFIDENCE = 0.9
-"""Intervals are meant to hold this share of the measured latencies."""
 
 FEWEST_KERNELS = 8
 """A graph of fewer kernels is no network: what was timed to learn how the runtime fuses tells nothing of a whole."""
@@ -146,7 +144,7 @@ class KernelModel:
         target = np.array([s - self.fixed_s_ for _, s in usable])
         weights = _relative_fit(known, target)
         errors = [_left_out_errors(known, amounts, target, self.fixed_s_) for amounts in (known, guessed)]
-        measured_error, predicted_error = (_half_width(found) for found in errors)
+        measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
         scale, per_kernel_s, per_weight_s = (float(weight) for weight in weights)
         return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(usable), measured_error, predicted_error)
 
@@ -244,9 +242,3 @@ def _left_out_errors(known: Floats, amounts: Floats, seconds: Floats, fixed_s: f
         weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
         errors[place] = (fixed_s + amounts[place] @ weights) / (fixed_s + seconds[place]) - 1
     return errors
-
-
-def _half_width(errors: Floats) -> float:
-    """Half the width of the interval that held `CONFIDENCE` of the errors, by the rank that a new one would have."""
-    rank = min(int(np.ceil(CONFIDENCE * (len(errors) + 1))), len(errors)) - 1
-    return float(np.sort(np.abs(errors))[rank])
