@@ -52,7 +52,7 @@ from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target, check_name
-from latkit.timing import DRIFT, REFERENCE, Measurement, Scale, Setup, Subject, TimingPlan
+from latkit.timing import DEFAULT_ESTIMATOR, DRIFT, REFERENCE, Measurement, Scale, Setup, Subject, TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network
 
 MEASURED_FILE = "measured.json"
@@ -235,29 +235,34 @@ class Workspace:
         used = selection.used if space is None else tuple(_of_space(selection.used, space))
         return Selection(used, selection.left_out)
 
-    def fit(self, target: Target, space: Space | None = None, kind: str = "lookup") -> LatencyModel:
+    def fit(
+        self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str = DEFAULT_ESTIMATOR
+    ) -> LatencyModel:
         """Fit a model on what was measured, and keep it with the target.
 
         With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
-        ops as well, and the model must know all of the space's ops. Raises NotMeasured.
+        ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
+        `latkit.timing.ESTIMATORS`. Raises NotMeasured.
         """
         path = self.model_path(target, kind)
         used = self.selection(target).used
         if space is not None:
             used = tuple(_of_space(used, space, every_op=MODELS[kind].learns))
-        model = MODELS[kind]().fit(used)
+        model = MODELS[kind]().fit(used, estimator)
         if space is not None:
             model.layer_seconds(space.ops())
         save_model(model, path)
         return model
 
-    def fit_from(self, target: Target, sources: Sequence[Target], space: Space) -> TransferModel:
+    def fit_from(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+    ) -> TransferModel:
         """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
 
         It is kept with the target. Raises NotMeasured where a source lacks an op of the space, or the target networks.
         """
-        model = TransferModel(self._sources(target, sources, space), space.ops())
-        model.fit(self.selection(target, space).used)
+        model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
+        model.fit(self.selection(target, space).used, estimator)
         save_model(model, self.model_path(target, model.kind))
         return model
 
@@ -273,10 +278,12 @@ class Workspace:
         models = list(self._sources(target, sources, space).values())
         return [*done, *choose_networks(space, models, max(count - len(done), 0), done)]
 
-    def _sources(self, target: Target, sources: Sequence[Target], space: Space) -> dict[Target, LatencyModel]:
+    def _sources(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+    ) -> dict[Target, LatencyModel]:
         if target in sources:
             raise UsageError(f"expected other targets to learn from, but found {target} itself")
-        return {source: LookupModel().fit(self.selection(source, space).used) for source in sources}
+        return {source: LookupModel().fit(self.selection(source, space).used, estimator) for source in sources}
 
     def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
         """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
@@ -308,7 +315,7 @@ class Workspace:
         """Where the target's model of foreign networks is kept."""
         return self.target_dir(target) / "model-kernels.json"
 
-    def fit_kernels(self, target: Target) -> KernelModel:
+    def fit_kernels(self, target: Target, estimator: str = DEFAULT_ESTIMATOR) -> KernelModel:
         """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
 
         Raises NotMeasured where none was.
@@ -316,7 +323,7 @@ class Workspace:
         if not self.fusion_path(target).exists():
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
         rules = FusionFile.load(self.fusion_path(target)).holding
-        model = KernelModel().fit(self.selection(target).used, rules)
+        model = KernelModel().fit(self.selection(target).used, rules, estimator)
         save_kernel_model(model, self.kernel_model_path(target))
         return model
 

@@ -47,9 +47,11 @@ def is_ours(subject: Subject) -> bool:
     return not isinstance(subject, Graph) and subject != FIXED_COST
 
 
-def fit_kernels_row(workspace: Workspace, target: Target, left_out: int) -> dict[str, str | int | float | None]:
+def fit_kernels_row(
+    workspace: Workspace, target: Target, estimator: str, left_out: int
+) -> dict[str, str | int | float | None]:
     """Fit the model of foreign networks, and what is shown of it beside the other models."""
-    model = workspace.fit_kernels(target)
+    model = workspace.fit_kernels(target, estimator)
     calibration = model.calibration_
     return {
         "model": "kernels",

@@ -38,6 +38,9 @@ def fit(
         str | None, typer.Option("--space", help="Use this space's ops and networks only, and require all of its ops.")
     ] = None,
     sources: Sources = None,
+    estimator: Annotated[
+        str, typer.Option("--estimator", help="How samples become a latency; see docs/measuring.md.")
+    ] = "matched",
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -58,7 +61,7 @@ def fit(
     workspace = Workspace(workspace_folder(context))
     wanted = space_named(space, resolution, width, classes) if space else None
     if sources:
-        fit_from(workspace, where, sources, wanted, as_json=as_json)
+        fit_from(workspace, where, sources, wanted, estimator, as_json=as_json)
         return
     selection = workspace.selection(where, wanted)
     foreign = workspace.fusion_path(where).exists() and not wanted
@@ -66,7 +69,7 @@ def fit(
     rows: list[dict[str, str | int | float | None]] = []
     curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:
-        calibration = workspace.fit(where, wanted, kind).calibration_
+        calibration = workspace.fit(where, wanted, kind, estimator).calibration_
         error = calibration.relative_error
         rows.append(
             {
@@ -82,7 +85,7 @@ def fit(
         )
         curves[kind] = [asdict(point) for point in calibration.curve]
     if foreign:
-        rows.append(fit_kernels_row(workspace, where, len(selection.left_out)))
+        rows.append(fit_kernels_row(workspace, where, estimator, len(selection.left_out)))
     flags = selection.flags()
     for measurement, reason in selection.left_out:
         note(f"left out: {measurement.subject.title}: {reason}")

@@ -24,12 +24,12 @@ def transfer_subjects(
 
 
 def fit_from(
-    workspace: Workspace, target: Target, sources: Sequence[str], space: Space | None, *, as_json: bool
+    workspace: Workspace, target: Target, sources: Sequence[str], space: Space | None, estimator: str, *, as_json: bool
 ) -> None:
     """Fit a transfer model and tell how well it predicts the networks when each is left out."""
     if space is None:
         raise UsageError("expected --space beside --from, whose ops are to be inferred, but found none")
-    model = workspace.fit_from(target, [Target.parse(source) for source in sources], space)
+    model = workspace.fit_from(target, [Target.parse(source) for source in sources], space, estimator)
     calibration = model.calibration_
     assert calibration.relative_error is not None
     row = {

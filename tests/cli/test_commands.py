@@ -129,6 +129,17 @@ def test_fit_reports_both_models(folder: Path, document) -> None:
     assert all(row["networks"] == 4 and row["scale"] > 0 for row in fitted["models"])
 
 
+def test_fit_takes_the_estimator_that_is_named(folder: Path, tmp_path: Path, document, latkit) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    document("-C", copy, "fit", TARGET, "--estimator", "median")
+    model = json.loads((copy / "measurements" / f"{TARGET}-t1-fp32-b1" / "model-lookup.json").read_text())
+    assert model["estimator"] == "median"
+    code, _, err = latkit("-C", copy, "fit", TARGET, "--estimator", "mean")
+    assert code == 2
+    assert "known estimators: matched" in err
+
+
 def test_fit_counts_the_flags_of_what_it_used(folder: Path, document, latkit) -> None:
     flags = document("-C", folder, "fit", TARGET)["flags"]
     assert list(flags) == ["contended", "throttled", "drifting", "unpinned", "cold"]
