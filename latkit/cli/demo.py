@@ -37,6 +37,7 @@ def demo(
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks, validate
     from latkit.workspace import Workspace, fit_subjects
+    from latkit.workspace.searching import search
 
     begun = time.monotonic()
     workspace, target = Workspace.init(directory), Target(DEVICE, "onnxruntime")
@@ -57,7 +58,7 @@ def demo(
         goal_s = table.fastest() + TARGET_SHARE * (table.slowest() - table.fastest())
         note(f"4/5  searching for the most accurate network at {1e3 * goal_s:.2f} ms, and training it")
         images = load_data("digits", space.input_shape[-1], space.input_shape[0])
-        found = workspace.search(target, space, images, goal_s, "digits", SearchSettings.quick(), progress)
+        found = search(workspace, target, space, images, goal_s, "digits", SearchSettings.quick(), progress)
         note("5/5  writing the report")
         report = directory / "report.html"
         write_report(workspace, None, report)

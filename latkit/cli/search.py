@@ -47,6 +47,7 @@ def search(
     from latkit.search import SearchSettings, load_data
     from latkit.targets import Target
     from latkit.workspace import Workspace
+    from latkit.workspace.searching import search as run_search
 
     where = Target.parse(target)
     wanted = space_named(space, resolution, width, classes)
@@ -57,8 +58,8 @@ def search(
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
     with ConsoleProgress() as progress:
-        found = workspace.search(
-            where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume, wait, note
+        found = run_search(
+            workspace, where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume, wait, note
         )
     document = found.document()
     for remark in found.result.notes:

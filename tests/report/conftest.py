@@ -18,6 +18,7 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import fit_networks, validate
 from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace.searching import search
 
 TARGET = Target("here", "onnxruntime")
 
@@ -65,7 +66,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
     table = LatencyTable(space, model)
     settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0)
     goal_s = (table.fastest() + table.slowest()) / 2
-    made.search(TARGET, space, few_images(), goal_s, "digits", settings, Silent())
+    search(made, TARGET, space, few_images(), goal_s, "digits", settings, Silent())
     unfinished = made.root / "search" / "unfinished"
     unfinished.mkdir()
     (unfinished / "recipe.json").write_bytes((made.root / "search" / "digits" / "recipe.json").read_bytes())

@@ -1,0 +1,133 @@
+"""The models of a workspace: fitted on what was measured, kept with their targets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from latkit.devices import parse_cores
+from latkit.errors import NotMeasured, UsageError
+from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, load_model, save_model
+from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
+from latkit.models.kernels.fusion_file import FusionFile
+from latkit.models.keys import KeyTable, imported_model
+from latkit.ops import Network
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.timing import DEFAULT_ESTIMATOR
+from latkit.workspace.folders import Folders, of_space
+
+
+class Modelling(Folders):
+    """What is learned in a workspace."""
+
+    def fit(
+        self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str = DEFAULT_ESTIMATOR
+    ) -> LatencyModel:
+        """Fit a model on what was measured, and keep it with the target.
+
+        With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
+        ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
+        `latkit.timing.ESTIMATORS`. Raises NotMeasured.
+        """
+        path = self.model_path(target, kind)
+        used = self.selection(target).used
+        if space is not None:
+            used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
+        model = MODELS[kind]().fit(used, estimator)
+        if space is not None:
+            model.layer_seconds(space.ops())
+        save_model(model, path)
+        return model
+
+    def model(self, target: Target, kind: str = "lookup") -> LatencyModel:
+        """The model that `fit` kept. Raises NotMeasured where there is none."""
+        path = self.model_path(target, kind)
+        if not path.exists():
+            self.device(target.device)
+            raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
+        return load_model(path)
+
+    def fit_kernels(self, target: Target, estimator: str = DEFAULT_ESTIMATOR) -> KernelModel:
+        """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
+
+        Raises NotMeasured where none was.
+        """
+        if not self.fusion_path(target).exists():
+            raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
+        rules = FusionFile.load(self.fusion_path(target)).holding
+        model = KernelModel().fit(self.selection(target).used, rules, estimator)
+        save_kernel_model(model, self.kernel_model_path(target))
+        return model
+
+    def kernel_model(self, target: Target) -> KernelModel:
+        """The model that `fit_kernels` kept. Raises NotMeasured where there is none."""
+        path = self.kernel_model_path(target)
+        if not path.exists():
+            self.device(target.device)
+            raise NotMeasured(
+                f"no foreign network can be predicted on {target} yet; run: latkit collect {target} --kernels 400, "
+                f"then: latkit fit {target}"
+            )
+        return load_kernel_model(path)
+
+    def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:
+        """Latency of a torch module on a target, for inputs of exactly the shape of `example`, a tensor.
+
+        The module is exported to ONNX first. Raises ExportError, NotMeasured.
+        """
+        from latkit.runtimes.onnx_module import graph_of_module
+
+        return self.kernel_model(target).predict(graph_of_module(module, example))
+
+    def fit_from(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+    ) -> TransferModel:
+        """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
+
+        It is kept with the target. Raises NotMeasured where a source lacks an op of the space, or the target networks.
+        """
+        model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
+        model.fit(self.selection(target, space).used, estimator)
+        save_model(model, self.model_path(target, model.kind))
+        return model
+
+    def networks_to_measure(self, target: Target, sources: Sequence[Target], space: Space, count: int) -> list[Network]:
+        """The networks of a space that tell most about a target that others are known beside: `count` in all.
+
+        Those measured there already count among them. Raises as `fit_from` does.
+        """
+        done: list[Network] = []
+        if self.has_measurements(target):
+            subjects = [measurement.subject for measurement in self.selection(target, space).used]
+            done = [subject for subject in subjects if isinstance(subject, Network)]
+        models = list(self._sources(target, sources, space).values())
+        return [*done, *choose_networks(space, models, max(count - len(done), 0), done)]
+
+    def _sources(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+    ) -> dict[Target, LatencyModel]:
+        if target in sources:
+            raise UsageError(f"expected other targets to learn from, but found {target} itself")
+        return {source: LookupModel().fit(self.selection(source, space).used, estimator) for source in sources}
+
+    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
+        """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
+
+        Raises BadFile, and UsageError where anything was measured on the target: the two do not mix.
+        """
+        if self.has_measurements(target):
+            raise UsageError(f"{target} was measured here; import the table under the name of another device")
+        table = KeyTable.read(path)
+        model = imported_model(table, target)
+        self.target_dir(target).mkdir(parents=True, exist_ok=True)
+        (self.target_dir(target) / "imported.yaml").write_bytes(Path(path).read_bytes())
+        save_model(model, self.model_path(target, model.kind))
+        return table, model
+
+
+def pinned_as(model: LatencyModel) -> tuple[int, ...]:
+    """The cores on which the model's measurements were made: what is set beside it must run there too."""
+    return parse_cores(model.origin_.setup.affinity)

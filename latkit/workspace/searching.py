@@ -1,0 +1,82 @@
+"""Searching in a workspace: with a target's model in the loop, and the result measured on that target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latkit.devices import Tell
+from latkit.ops import Network
+from latkit.progress import Progress
+from latkit.runtimes.onnx_network import embed_network
+from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import MeasuredNetwork, measure_network
+from latkit.workspace.folders import MEASURED_FILE
+from latkit.workspace.modelling import pinned_as
+from latkit.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found, and how fast it is on its target."""
+
+    target: Target
+    result: SearchResult
+    measured: MeasuredNetwork
+    folder: Path
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line."""
+        result = self.result
+        return {
+            "target": str(self.target),
+            "space": result.space,
+            "target_latency_ms": 1e3 * result.target_latency_s,
+            "predicted_latency_ms": 1e3 * result.predicted_latency_s,
+            "measured_latency_ms": self.measured.network.measured_ms,
+            "emulated": self.measured.emulated,
+            "accuracy": result.accuracy,
+            "macs": result.macs,
+            "parameters": result.parameters,
+            "architecture": list(result.architecture),
+            "ops": list(result.ops),
+            "seconds": sum(result.seconds.values()),
+            "notes": list(result.notes),
+            "files": {name: str(self.folder / file) for name, file in result.files.items()}
+            | {"measured": str(self.folder / MEASURED_FILE)},
+        }
+
+
+def search(
+    workspace: Workspace,
+    target: Target,
+    space: Space,
+    data: DataSplit,
+    target_latency_s: float,
+    name: str,
+    settings: SearchSettings,
+    progress: Progress,
+    kind: str = "lookup",
+    resume: bool = False,
+    wait_s: float = 0.0,
+    tell: Tell = lambda _text: None,
+) -> Searched:
+    """Search with the target's model in the loop, train and export what is found, and measure it on the target.
+
+    Everything is kept under `search/NAME/`. Raises as `run_search`, `validate.measure_network` and `collection` do.
+    """
+    model, folder = workspace.model(target, kind), workspace.search_dir(name)
+    workspace.device(target.device)
+    table = LatencyTable(space, model)
+    result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
+    network = Network.load(folder / result.files["architecture"])
+    embed_network(folder / result.files["onnx"], network)
+    with workspace.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model)) as collection:
+        measured = measure_network(collection, model, network)
+    (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return Searched(target, result, measured, folder)
