@@ -6,8 +6,8 @@ time first set aside the runs in which the kernel counted a preemption.
 
 The default, `matched`, is two estimators in one, because the length of a run decides what can be known of it. A short
 run fits between two disturbances: some are not disturbed at all, and the fastest is what the device can do (`floor`). A
-long run never is undisturbed: its fastest is a matter of luck, but it is disturbed as much as the reference runs around
-it (`paired`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`.
+long run never is undisturbed: its fastest is a matter of luck, but how much it was disturbed shows in the reference
+runs around it (`level`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.timing.disturbance import widening
+from latkit.timing.level import level_in_references
 from latkit.timing.measurement import Measurement, TimingPlan, Visit
-from latkit.timing.visits import runs_alone, visit_floor_s, visit_ratio, visit_reference_floor_s
+from latkit.timing.visits import runs_alone, visit_floor_s, visit_reference_floor_s, visit_turns
 
 Floats = NDArray[np.float64]
+Draws = NDArray[np.int64]
+"""Indices of visits, shape (draws, visits)."""
 
 LONG_RUN_S = 4e-3
-"""A run of this length counts half by its floor and half by its pairs; see docs/measuring.md for other lengths."""
+"""A run of this length counts half by its floor and half by its level."""
 
 SETTLING_VISITS = 3
 """How many of a subject's visits must agree on its floor."""
@@ -40,6 +43,9 @@ QUIET_QUANTILE = 0.1
 
 RESAMPLES = 200
 
+NEARLY_ALL = 0.999
+"""Where the floor's share is greater, nothing else is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -48,6 +54,11 @@ class Estimate:
     seconds: float
     low_s: float
     high_s: float
+
+
+def resamples(visits: int) -> Draws:
+    """Draws of as many visits as there are, with replacement, for a bootstrap; the same every time."""
+    return np.random.default_rng(0).integers(0, visits, (RESAMPLES, visits))
 
 
 def clean_runs(visit: Visit) -> NDArray[np.bool_]:
@@ -82,83 +93,82 @@ def quiet_reference_seconds(visits: Iterable[Visit]) -> float:
     return float(np.quantile(fastest, QUIET_QUANTILE))
 
 
-def _floor(measurement: Measurement, reference_s: float) -> Floats:
-    """Fastest run of each visit, in units of the fastest reference run of the whole measurement; shape (1, visits).
+Estimator = Callable[[Measurement, float, Draws], Floats]
+"""From a measurement, the reference's quiet latency in seconds and draws of visits to seconds, shape (draws,)."""
+
+
+def _floor(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """Fastest run of all visits, in units of the fastest reference run of the whole measurement.
 
     Of a single thread's run counts the CPU time where it is less than the wall time: the rest was spent waiting for
     another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
     machine.
     """
     alone = runs_alone(measurement.target)
-    floors = np.array([[visit_floor_s(visit, alone) for visit in measurement.visits]])
+    floors = np.array([visit_floor_s(visit, alone) for visit in measurement.visits])
     references = [visit_reference_floor_s(visit, alone) for visit in measurement.visits]
-    return floors * (reference_s / min(references))
+    fastest: Floats = floors[drawn].min(axis=-1)
+    return fastest * (reference_s / min(references))
 
 
-def _paired(measurement: Measurement, reference_s: float) -> Floats:
-    """Typical run of each visit, in units of the reference around it; shape (1, visits)."""
-    alone = runs_alone(measurement.target)
-    return np.array([[visit_ratio(visit, alone) * reference_s for visit in measurement.visits]])
+def _level(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """A run while the device is quiet, by regression on the reference around it (see `latkit.timing.level`)."""
+    return reference_s * level_in_references(measurement.visits, runs_alone(measurement.target), drawn)
 
 
-def _matched(measurement: Measurement, reference_s: float) -> Floats:
-    """What `floor` and `paired` say of each visit; shape (2, visits)."""
-    return np.concatenate([_floor(measurement, reference_s), _paired(measurement, reference_s)])
-
-
-def _join_matched(values: Floats) -> Floats:
-    """The two joined as a weighted geometric mean."""
-    floor, paired = values[..., 0, :].min(axis=-1), np.median(values[..., 1, :], axis=-1)
+def _matched(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """`floor` and `level` joined as a weighted geometric mean."""
+    floor = _floor(measurement, reference_s, drawn)
     share = 1 / (1 + (floor / LONG_RUN_S) ** 4)
-    joined: Floats = floor**share * paired ** (1 - share)
+    if share.min() > NEARLY_ALL:
+        return floor
+    joined: Floats = floor**share * _level(measurement, reference_s, drawn) ** (1 - share)
     return joined
 
 
-def _wall(quantile: float) -> Callable[[Measurement, float], Floats]:
-    """A quantile of the wall time of each visit's clean runs, in seconds, shape (1, visits)."""
-
-    def per_visit(measurement: Measurement, _reference_s: float) -> Floats:
-        runs = [_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.visits]
-        return np.array([runs])
-
-    return per_visit
+def _paired(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """Median over the visits of the median run of each, in units of the reference around it."""
+    alone = runs_alone(measurement.target)
+    ratios = [float(np.median(np.divide(*visit_turns(visit, alone)))) for visit in measurement.visits]
+    return _across(np.array(ratios) * reference_s, 0.5, drawn)
 
 
-def _ratio(measurement: Measurement, reference_s: float) -> Floats:
-    """Median wall time of each visit, in units of the median reference run of that visit; shape (1, visits)."""
-    references = [_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits]
-    ratios: Floats = _wall(0.5)(measurement, reference_s) / np.array(references)
-    return ratios * reference_s
+def _ratio(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """Median over the visits of the median wall time of each, in units of that of the reference."""
+    references = np.array([_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits])
+    return _across(_wall_s(measurement, 0.5) / references * reference_s, 0.5, drawn)
 
 
-def _across(quantile: float) -> Callable[[Floats], Floats]:
-    def join(values: Floats) -> Floats:
-        joined: Floats = np.quantile(values[..., 0, :], quantile, axis=-1)
-        return joined
+def _wall(in_visit: float, over_visits: float) -> Estimator:
+    """A quantile over the visits of a quantile of the wall times of each."""
 
-    return join
+    def seconds(measurement: Measurement, _reference_s: float, drawn: Draws) -> Floats:
+        return _across(_wall_s(measurement, in_visit), over_visits, drawn)
+
+    return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Estimator:
-    """How a visit becomes seconds, and how a measurement's visits become one number."""
+def _wall_s(measurement: Measurement, quantile: float) -> Floats:
+    """A quantile of the wall time of each visit's clean runs, in seconds, shape (visits,)."""
+    return np.array([_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.visits])
 
-    per_visit: Callable[[Measurement, float], Floats]
-    """From a measurement and the reference's quiet latency in seconds to seconds, shape (parts, visits)."""
-    join: Callable[[Floats], Floats]
-    """From seconds, shape (..., parts, visits), to the answer, shape (...)."""
+
+def _across(values: Floats, quantile: float, drawn: Draws) -> Floats:
+    joined: Floats = np.quantile(values[drawn], quantile, axis=-1)
+    return joined
 
 
 ESTIMATORS: dict[str, Estimator] = {
-    "matched": Estimator(_matched, _join_matched),
-    "floor": Estimator(_floor, _across(0.0)),
-    "paired": Estimator(_paired, _across(0.5)),
-    "ratio": Estimator(_ratio, _across(0.5)),
-    "minimum": Estimator(_wall(0.0), _across(0.0)),
-    "low": Estimator(_wall(QUIET_QUANTILE), _across(0.25)),
-    "median": Estimator(_wall(0.5), _across(0.5)),
+    "matched": _matched,
+    "floor": _floor,
+    "level": _level,
+    "paired": _paired,
+    "ratio": _ratio,
+    "minimum": _wall(0.0, 0.0),
+    "low": _wall(QUIET_QUANTILE, 0.25),
+    "median": _wall(0.5, 0.5),
 }
-"""By name. The first four are set beside the reference; the others are plain wall time."""
+"""By name. The first five are set beside the reference; the others are plain wall time."""
 
 DEFAULT_ESTIMATOR = "matched"
 
@@ -177,12 +187,10 @@ def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFA
     return _with_interval(ESTIMATORS[estimator], measurement, reference_s)
 
 
-def _with_interval(method: Estimator, measurement: Measurement, reference_s: float) -> Estimate:
-    values = method.per_visit(measurement, reference_s)  # (parts, visits)
-    visits = values.shape[-1]
-    drawn = np.random.default_rng(0).integers(0, visits, (RESAMPLES, visits))
-    low, high = np.quantile(method.join(np.moveaxis(values[:, drawn], 0, 1)), [0.05, 0.95])
-    seconds = float(method.join(values))
+def _with_interval(estimator: Estimator, measurement: Measurement, reference_s: float) -> Estimate:
+    visits = len(measurement.visits)
+    seconds = float(estimator(measurement, reference_s, np.arange(visits)[None])[0])
+    low, high = np.quantile(estimator(measurement, reference_s, resamples(visits)), [0.05, 0.95])
     below, above = (abs(math.log(seconds / float(bound))) for bound in (min(low, seconds), max(high, seconds)))
     unseen = widening(measurement)
     return Estimate(
@@ -195,21 +203,15 @@ def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: flo
 
     A short subject's floor that only one visit touched may be luck or may still be far off; three that agree are a
     floor, unless the reference was slow in all of them: then they agree on what a disturbed device does. Of a long
-    subject the standard error of the median over the visits counts.
+    subject the standard error of its level counts.
     """
     if len(visits) < plan.visits:
         return False
     fastest = sorted(visits, key=lambda visit: visit_floor_s(visit, alone))[: min(SETTLING_VISITS, plan.visits)]
     least_s = visit_floor_s(fastest[0], alone)
     if least_s > LONG_RUN_S:
-        return _median_error([visit_ratio(visit, alone) for visit in visits]) <= plan.agreement
+        levels = level_in_references(visits, alone, resamples(len(visits)))
+        return float(np.std(np.log(levels))) <= plan.agreement
     agree = visit_floor_s(fastest[-1], alone) <= least_s * (1 + plan.agreement)
     reference_s = min(visit_reference_floor_s(visit, alone) for visit in fastest)
     return agree and reference_s <= quiet_reference_s * (1 + QUIET_REFERENCE)
-
-
-def _median_error(values: Sequence[float]) -> float:
-    """Standard error of the median, as a share of it, from the median of the absolute deviations."""
-    middle = float(np.median(values))
-    deviation = 1.4826 * float(np.median(np.abs(np.asarray(values) - middle)))
-    return 1.2533 * deviation / (middle * math.sqrt(len(values)))

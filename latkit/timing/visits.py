@@ -41,22 +41,18 @@ def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
     return min([min(wall_ns), *told[1:2]]) / 1e9
 
 
-def visit_ratio(visit: Visit, alone: bool) -> float:
-    """A visit's typical run in units of the reference just before and just after it: the median over its turns.
+def visit_turns(visit: Visit, alone: bool) -> tuple[Floats, Floats]:
+    """Seconds of every run of a visit, and of the mean reference run just before and just after it; both (runs,).
 
-    A machine that is slow for some milliseconds slows both, so that what a run of many milliseconds loses shows in the
-    mean of the reference runs around it. Where the agent does not tell its turns, all of the visit is one.
+    Where the agent does not tell its turns, all of the visit is one.
     """
     subject = _runs_s(visit.wall_ns, visit.cpu_ns if alone else ())
     reference = _runs_s(visit.reference_wall_ns, visit.reference_cpu_ns if alone else ())
-    sizes = _turn_sizes(visit)
-    if sizes is None:
-        return float(np.median(subject) / reference.mean())
-    subject_runs, reference_runs = sizes
+    subject_runs, reference_runs = _turn_sizes(visit) or (len(subject), len(reference))
     before = reference[: len(reference) // reference_runs * reference_runs].reshape(-1, reference_runs).mean(axis=1)
     around = (before + np.append(before[1:], before[-1])) / 2  # shape (turns,)
     turn_of = np.minimum(np.arange(len(subject)) // subject_runs, len(around) - 1)
-    return float(np.median(subject / around[turn_of]))
+    return subject, around[turn_of]
 
 
 def _turn_sizes(visit: Visit) -> tuple[int, int] | None:

@@ -31,7 +31,7 @@ def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
     assert found.high_s == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("name", ["matched", "floor", "paired", "ratio"])
+@pytest.mark.parametrize("name", ["matched", "floor", "level", "paired", "ratio"])
 @given(slower=st.floats(0.5, 3))
 def test_a_device_that_slows_down_as_a_whole_changes_no_ratio(name: str, slower: float) -> None:
     slowed = measurement(*(make_visit([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))
@@ -75,18 +75,29 @@ def test_a_pair_sets_a_run_beside_the_reference_runs_around_it() -> None:
     assert estimate(measurement(slow_in_the_middle), 0.001, "paired").seconds == pytest.approx(0.040)
 
 
-def test_short_runs_are_matched_by_their_floor_and_long_runs_by_their_pairs() -> None:
-    for longer, name in [(1, "floor"), (100, "paired")]:
+def test_the_level_is_what_a_run_takes_in_quiet_moments_however_it_suffers_in_others() -> None:
+    for suffering in (1.0, 1.6):
+        speeds = [1.0, 1.0, 1.2, 1.25, 1.0, 1.2] * 5
+        runs = [round(40e6 * slow**suffering) for slow in speeds]
+        slowed = turns(runs, [round(1e6 * slow) for slow in speeds])
+        fastest_only = turns([40_000_000] * 30, [1_000_000] * 30)
+        quiet = estimate(measurement(fastest_only), 0.001, "level").seconds
+        assert estimate(measurement(slowed, slowed), 0.001, "level").seconds == pytest.approx(quiet, rel=0.03)
+
+
+def test_short_runs_are_matched_by_their_floor_and_long_runs_by_their_level() -> None:
+    for longer, name in [(1, "floor"), (100, "level")]:
         runs = [ns * longer * 10_000 for ns in (40, 60, 60)]
         visits = measurement(turns(runs, [1_000_000] * 3), turns(runs, [1_000_000] * 3))
         matched = estimate(visits, 0.001, "matched").seconds
         assert matched == pytest.approx(estimate(visits, 0.001, name).seconds, rel=1e-3)
 
 
-def test_a_long_subject_is_settled_when_its_ratios_agree_whatever_its_floors_do() -> None:
+def test_a_long_subject_is_settled_when_its_level_is_sure_whatever_its_floors_do() -> None:
     plan = replace(PLAN, visits=4)
-    agreeing = [turns([ms * 10_000_000] * 2, [ms * 1_000_000] * 2) for ms in (1, 2, 3, 4)]
-    disagreeing = [turns([ms * 10_000_000] * 2, [1_000_000] * 2) for ms in (1, 2, 3, 4)]
+    speeds = (1.0, 1.1, 1.2, 1.05)
+    agreeing = [turns([round(1e7 * slow**1.2)] * 2, [round(1e6 * slow)] * 2) for slow in speeds]
+    disagreeing = [turns([round(1e7 * slow)] * 2, [1_000_000] * 2) for slow in speeds]
     assert is_settled(agreeing, plan, 0.001, alone=True)
     assert not is_settled(disagreeing, plan, 0.001, alone=True)
     assert not is_settled(agreeing[:3], plan, 0.001, alone=True)
