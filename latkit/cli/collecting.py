@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 from latkit.cli.console import note, say
-from latkit.collect import Collected
-from latkit.devices import COOLING, Cooling, Device, is_this_host, lease_key
-from latkit.errors import ExportError, LatkitError
+from latkit.collect import Collected, Collection
+from latkit.devices import COOLING, BenchmarkTool, Cooling, Device, benchmark_tool, is_this_host, lease_key
+from latkit.errors import ExportError, LatkitError, UsageError
 from latkit.explore import explore
 from latkit.progress import Progress
 from latkit.spaces import Space
@@ -41,17 +42,45 @@ class Order:
     """How many ops beyond the space to measure (see `latkit.explore`)."""
     new_scale: bool = False
     """Measure anew on devices that have come to another speed."""
+    tool: BenchmarkTool | None = field(default=None, kw_only=True)
+    """What measures instead of latkit's agents."""
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
-        with self.workspace.collection(
-            target, self.plan, progress, self.wait_s, tell, self.cores.get(target, ()), self.cooling, self.new_scale
-        ) as collection:
+        with self.collection(target, progress, tell) as collection:
             collected = collection.run(self.subjects, max_seconds=self.max_seconds)
             if self.space is None or not self.further_ops or not collected.finished:
                 return collected
             left_s = None if self.max_seconds is None else max(self.max_seconds - collected.seconds, 0.0)
             return collected.plus(explore(collection, self.space, self.further_ops, left_s))
+
+    def collection(
+        self, target: Target, progress: Progress, tell: Callable[[str], None]
+    ) -> AbstractContextManager[Collection]:
+        """What is needed to measure on one target. Raises as Workspace.collection does."""
+        return self.workspace.collection(
+            target,
+            self.plan,
+            progress,
+            self.wait_s,
+            tell,
+            self.cores.get(target, ()),
+            self.cooling,
+            self.new_scale,
+            self.tool,
+        )
+
+
+def tool_of(binary: Path | None, flags: Sequence[str] | None, *targets: Target) -> BenchmarkTool | None:
+    """The tool that --binary and --binary-flag name, for these targets. Raises UsageError."""
+    if binary is None:
+        if flags:
+            raise UsageError(f"expected --binary PATH with --binary-flag, but found --binary-flag {flags[0]} alone")
+        return None
+    for target in targets:
+        if target.runtime != "tflite":
+            raise UsageError(f"expected a target of the runtime tflite with --binary, but found {target}")
+    return benchmark_tool(binary, flags or ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ import typer
 from latkit.cli.console import ConsoleProgress, emit_json, note, say
 from latkit.cli.options import (
     AsJson,
+    Binary,
+    BinaryFlags,
     Classes,
     ExtraVisits,
     InputShapes,
@@ -56,6 +58,8 @@ def collect(
     wait: Wait = 0.0,
     pin: Pin = None,
     max_celsius: MaxCelsius = None,
+    binary: Binary = None,
+    binary_flag: BinaryFlags = None,
     new_scale: Annotated[
         bool, typer.Option("--new-scale", help="Measure all anew: the device has come to another speed, and stays so.")
     ] = False,
@@ -69,7 +73,7 @@ def collect(
     With --from, only networks are measured: those that tell most, when set beside what other targets know already.
     Devices are measured side by side, the targets of one device in turn.
     """
-    from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome
+    from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome, tool_of
     from latkit.cli.foreign import ForeignOrder, parse_shapes
     from latkit.cli.named import space_named
     from latkit.cli.transfer import transfer_subjects
@@ -82,6 +86,7 @@ def collect(
 
     where = list(dict.fromkeys(Target.parse(target) for target in targets))
     check_one_of(space=space, kernels=kernels, model=model)
+    tool = tool_of(binary, binary_flag, *where)
     plan = TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     workspace, cooling = Workspace(workspace_folder(context)), Cooling(max_celsius)
     cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
@@ -92,11 +97,11 @@ def collect(
             subjects = transfer_subjects(workspace, where, sources, wanted, networks)
         else:
             subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
-        order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale)
+        order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale, tool=tool)
     else:
         graph = read_graph(model, parse_shapes(shape or [])) if model else None
         order = ForeignOrder(
-            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graph
+            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graph, tool=tool
         )
     with ConsoleProgress() as progress:
         if len(where) == 1:

@@ -33,9 +33,7 @@ class ForeignOrder(Order):
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
-        with self.workspace.collection(
-            target, self.plan, progress, self.wait_s, tell, self.cores.get(target, ()), self.cooling, self.new_scale
-        ) as collection:
+        with self.collection(target, progress, tell) as collection:
             path = self.workspace.fusion_path(target)
             if self.model is not None:
                 return collect_model(collection, path, self.model, self.max_seconds)

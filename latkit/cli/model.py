@@ -11,6 +11,8 @@ import typer
 from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts, show_table
 from latkit.cli.options import (
     AsJson,
+    Binary,
+    BinaryFlags,
     Classes,
     ExtraVisits,
     InputShapes,
@@ -126,12 +128,15 @@ def validate(
     visit_seconds: VisitSeconds = 0.2,
     extra_visits: ExtraVisits = 6,
     wait: Wait = 0.0,
+    binary: Binary = None,
+    binary_flag: BinaryFlags = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
+    from latkit.cli.collecting import tool_of
     from latkit.cli.named import space_named
     from latkit.targets import Target
     from latkit.timing import TimingPlan
@@ -139,12 +144,13 @@ def validate(
     from latkit.workspace import Workspace, pinned_as
 
     where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
+    tool = tool_of(binary, binary_flag, where)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
     with (
         ConsoleProgress() as progress,
-        workspace.collection(where, plan, progress, wait, note, pinned_as(fitted)) as collection,
+        workspace.collection(where, plan, progress, wait, note, pinned_as(fitted), tool=tool) as collection,
     ):
         validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
     validation.save(workspace.validation_path(where, wanted, model))

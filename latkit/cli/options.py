@@ -42,6 +42,14 @@ InputShapes = Annotated[
     list[str] | None,
     typer.Option("--shape", metavar="NAME=SIZES", help="Shape of an ONNX file's input, such as input=1,3,224,224."),
 ]
+Binary = Annotated[
+    Path | None,
+    typer.Option("--binary", help="Measure with this benchmark_model of TFLite's, built for the device: tflite only."),
+]
+BinaryFlags = Annotated[
+    list[str] | None,
+    typer.Option("--binary-flag", metavar="NAME=VALUE", help="A flag for it, such as use_gpu=true; repeat for more."),
+]
 Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
 ExtraVisits = Annotated[
     int, typer.Option("--extra-visits", min=0, help="Visits more for what its fastest visits disagree on.")

@@ -1,5 +1,7 @@
 """Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
 
+from latkit.devices.benchmark_model import BenchmarkTool, benchmark_tool
+from latkit.devices.benchmark_model_session import measuring_with
 from latkit.devices.changes import open_unchanged, setup_changes
 from latkit.devices.check import Check
 from latkit.devices.cooling import COOLING, Cooling
@@ -18,6 +20,7 @@ from latkit.devices.transports import Adb, Local, Ssh, Transport, Way, connect
 __all__ = [
     "COOLING",
     "Adb",
+    "BenchmarkTool",
     "Check",
     "Cooling",
     "Core",
@@ -32,6 +35,7 @@ __all__ = [
     "Transport",
     "Way",
     "add_device",
+    "benchmark_tool",
     "connect",
     "cores_of",
     "examine",
@@ -45,6 +49,7 @@ __all__ = [
     "lift_quarantine",
     "list_devices",
     "load_device",
+    "measuring_with",
     "open_session",
     "open_unchanged",
     "parse_cores",

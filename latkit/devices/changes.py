@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.device import Device, Facts
-from latkit.devices.session import Session, open_session
+from latkit.devices.session import Session, SessionMaker, open_session
 from latkit.errors import MeasurementConflict
 from latkit.targets import Target
 from latkit.timing import Setup
@@ -45,13 +45,15 @@ def open_unchanged(
     tell: Callable[[str], None] = lambda _text: None,
     cooling: Cooling = COOLING,
     claim: Callable[[str], None] = lambda _boot_id: None,
+    make: SessionMaker | None = None,
 ) -> Session:
     """A session as `open_session` gives it, on the very device that was registered; `tell` hears of updates to it.
 
     `claim` hears the boot id of the machine that the device turns out to be, and raises where it may not be used.
-    Raises as `open_session` does, and MeasurementConflict where this is another machine.
+    `make`: makes a session of another kind. Raises as `open_session` does, and MeasurementConflict where this is
+    another machine.
     """
-    session = open_session(device, target, cores=cores, tell=tell, cooling=cooling)
+    session = open_session(device, target, cores=cores, tell=tell, cooling=cooling, make=make)
     try:
         claim(session.boot_id)
         found = session.facts()

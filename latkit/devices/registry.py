@@ -120,7 +120,7 @@ def remove_device(folder: Path, name: str, keep_files: bool = False) -> DeviceEr
 
 def clear(transport: Transport, folder: str) -> None:
     """Remove what latkit put into the agent's folder, and the folder if nothing else is in it. Raises DeviceError."""
-    ours = ["(", "-name", "agent-*.py", "-o", "-name", "bundle-*", ")"]
+    ours = ["(", "-name", "agent-*.py", "-o", "-name", "bundle-*", "-o", "-name", "benchmark_model-*", ")"]
     listed = transport.run(["find", folder, "-maxdepth", "1", *ours, "-delete"], COMMAND_S)
     if listed.exit_status:
         return  # the folder is not there

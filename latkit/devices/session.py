@@ -41,6 +41,7 @@ def open_session(
     tell: Callable[[str], None] = lambda _text: None,
     silence_s: float = SILENCE_S,
     loaded_bytes: int | None = None,
+    make: SessionMaker | None = None,
 ) -> Session:
     """Connect to a device, start its agent and make ready for that target.
 
@@ -48,15 +49,15 @@ def open_session(
     `tell` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the device to
     cool. `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed.
     `loaded_bytes`: budget for the models loaded at once, as the sum of their files; a share of the device's memory
-    where it is not given. Raises UsageError for a target of another device or with more threads than it has cores, and
-    for cores that it lacks, RuntimeMissing, and the errors of connecting.
+    where it is not given. `make`: makes a session of another kind. Raises UsageError for a target of another device or
+    with more threads than it has cores, and for cores that it lacks, RuntimeMissing, and the errors of connecting.
     """
     _check(device, target)
     check_cores(device, target, cores)
     transport = connect(device.transport)
     try:
         link = launch(transport, device.name, device.folder, device.python, silence_s)
-        session = Session(device, target, transport, link, loaded_bytes, cooling, tell)
+        session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, tell)
         if cores and not session.pin(cores):
             tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
         return session
@@ -257,6 +258,10 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+SessionMaker = Callable[[Device, Target, Transport, Link, int | None, Cooling, Callable[[str], None]], Session]
+"""Makes a session of what `open_session` has opened."""
 
 
 def boot_id(transport: Transport) -> str:

@@ -66,7 +66,8 @@ class Setup:
     emulated: bool = False
     """Whether the device is an emulator: then the latency is no phone's."""
     agent: str = "python"
-    """Which agent timed it, `python` or `native`: Python's way into a runtime costs a microsecond more."""
+    """What timed it: an agent, `python` or `native` (Python's way into a runtime costs a microsecond more), or
+    `benchmark_model`."""
 
     def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
         """What differs from a later setup, by the field's name: what it was and what it is."""

@@ -11,12 +11,14 @@ from dataclasses import replace
 from latkit.collect import Collection, Exporter, keep_scale, on_scale, recheck
 from latkit.devices import (
     COOLING,
+    BenchmarkTool,
     Check,
     Cooling,
     RecoveringSession,
     Tell,
     host_boot_id,
     leased,
+    measuring_with,
     open_session,
     open_unchanged,
     parse_cores,
@@ -50,6 +52,7 @@ class Workspace(Modelling):
         cores: tuple[int, ...] = (),
         cooling: Cooling = COOLING,
         new_scale: bool = False,
+        tool: BenchmarkTool | None = None,
     ) -> Iterator[Collection]:
         """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
 
@@ -57,15 +60,16 @@ class Workspace(Modelling):
         quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already. `tell`
         receives what a person should know at once: waiting, faults, a device that was booted anew or has changed.
         `cores`: those to pin to; raises UsageError where the device lacks them, and MeasurementConflict where it is
-        another machine than its file says. `cooling`: when visits wait for a hot device to cool.
+        another machine than its file says. `cooling`: when visits wait for a hot device to cool. `tool`:
+        measures instead of latkit's agent.
         """
-        device = self.device(target.device)
+        device, make = self.device(target.device), measuring_with(tool) if tool else None
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
             RecoveringSession(
                 device.name,
-                lambda: open_unchanged(device, target, cores, tell, cooling, lease.hold_machine),
+                lambda: open_unchanged(device, target, cores, tell, cooling, lease.hold_machine, make),
                 tell,
                 lease.renew,
             ) as session,
@@ -95,7 +99,7 @@ class Workspace(Modelling):
         for target, setup in self.latest_setups(device).items():
             with self.store(target) as store:
                 scale = store.scale(setup)
-            if scale is not None:
+            if scale is not None and setup.agent != BenchmarkTool.name:
                 try:
                     yield self._check_scale(target, setup, scale)
                 except LatkitError as error:

@@ -1,0 +1,129 @@
+"""Google's `benchmark_model`, TensorFlow Lite's benchmark tool: its flags, how it is started, what can go wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from latkit.devices.benchmark_model_output import RUNS, TOOL, Report, complaints, last_words, read_report, unknown_flags
+from latkit.devices.device import Device
+from latkit.devices.transports.base import Completed, sha256_of
+from latkit.errors import AgentError, DeviceError, UsageError
+
+SWITCHES = ("use_gpu", "use_hexagon", "use_nnapi", "use_xnnpack")
+"""Flags that ask for a delegate each: then the tool must say that it computes."""
+FLAGS: Mapping[str, str] = {
+    **dict.fromkeys(SWITCHES, "true|false"),
+    "gpu_precision_loss_allowed": "true|false",
+    "gpu_backend": "cl|gl",
+    "hexagon_lib_path": r"/[\w./+-]+",
+    "nnapi_accelerator_name": r"[\w.-]+",
+}
+"""The tool's flags that are passed on, and what each may be."""
+PHASE_S = 60.0
+"""After so long the tool begins no further run of a phase."""
+START_S = 120.0
+"""For loading a model, and for the last run of each phase."""
+NO_PROGRAM = (126, 127)
+NO_PROGRAM_WORDS = ("exec format error", "not executable", "cannot execute", "syntax error", "bad elf")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkTool:
+    """A `benchmark_model` on the host's disk, and what it is to be told."""
+
+    name: ClassVar[str] = TOOL
+    """What `Setup.agent` says of what it has measured."""
+
+    path: Path
+    sha256: str
+    flags: Mapping[str, str]
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Our words for the delegates that were asked for."""
+        return tuple(name.removeprefix("use_") for name in SWITCHES if self.flags.get(name) == "true")
+
+    @property
+    def version(self) -> str:
+        """What tells this build from others: it prints no version."""
+        return f"{TOOL} {self.sha256[:12]}"
+
+    def delegate(self, report: Report) -> str:
+        """What computed, with all flags that change how: numbers under other ones do not merge with it."""
+        asked_for = {f"use_{word}" for word in self.wanted}
+        settings = [f"{name}={value}" for name, value in sorted(self.flags.items()) if name not in asked_for]
+        return "; ".join([report.computed_by, *settings])
+
+    def command(self, program: str, graph: str, threads: int, warm_up_s: float, cores: Sequence[int]) -> list[str]:
+        """How the program is started on the device, kept to these cores if there are any.
+
+        Not told to watch its memory: the thread that does so disturbs what is timed.
+        """
+        library = self.flags.get("hexagon_lib_path")
+        return [
+            *(["env", f"LD_LIBRARY_PATH={library}"] if library else []),
+            *(taskset(cores) if cores else []),
+            program,
+            f"--graph={graph}",
+            f"--num_threads={threads}",
+            "--warmup_runs=1",
+            f"--warmup_min_secs={warm_up_s:g}",
+            f"--num_runs={RUNS}",
+            "--min_secs=0",
+            f"--max_secs={PHASE_S:g}",
+            "--enable_op_profiling=false",
+            *(f"--{name}={value}" for name, value in self.flags.items()),
+        ]
+
+    def report(self, completed: Completed, device: Device) -> Report:
+        """What a start of the tool has told.
+
+        Raises AgentError where the model is at fault: of kind `bad-model` where the tool rejects it, `delegate` where a
+        delegate that was asked for does not compute it, `crash`. Raises DeviceError where the tool is.
+        """
+        said = (completed.stdout + b"\n" + completed.stderr).decode(errors="replace")
+        ignored = unknown_flags(said)
+        if any(f"--{name}" in ignored for name in self.flags):
+            raise DeviceError(f"expected a {TOOL} that knows all flags that were asked for, but found: {ignored}")
+        if completed.exit_status:
+            raise self._failure(completed.exit_status, said, device)
+        report = read_report(said)
+        lacking = [word for word in self.wanted if word not in report.delegates]
+        if lacking:
+            words = complaints(said) or last_words(said)
+            raise AgentError("delegate", f"{TOOL} computed nothing on {', '.join(lacking)}: {words}")
+        return report
+
+    def _failure(self, status: int, said: str, device: Device) -> DeviceError:
+        """Why the tool did not end well."""
+        if status in NO_PROGRAM or any(words in said.lower() for words in NO_PROGRAM_WORDS):
+            return DeviceError(
+                f"{device.name} does not run {self.path} (exit status {status}: {last_words(said)}); expected a {TOOL} "
+                f"built for its {device.facts.architecture}, in a folder from which programs may be started"
+            )
+        kind = "crash" if status < 0 or status > 128 else "delegate" if complaints(said) else "bad-model"
+        return AgentError(kind, f"{TOOL} ended with exit status {status}: {last_words(said)}")
+
+
+def benchmark_tool(path: Path, flags: Sequence[str] = ()) -> BenchmarkTool:
+    """The tool at that path, with flags such as `use_gpu=true`. Raises UsageError."""
+    if not path.is_file():
+        raise UsageError(f"expected Google's {TOOL}, built for the device, but found no file {path}")
+    found: dict[str, str] = {}
+    for flag in flags:
+        name, _, value = flag.removeprefix("--").partition("=")
+        if name not in FLAGS:
+            raise UsageError(f"expected a flag of {TOOL} among {', '.join(FLAGS)}, but found {flag!r}")
+        if not re.fullmatch(FLAGS[name], value):
+            raise UsageError(f"expected {name}={FLAGS[name]}, but found {flag!r}")
+        found[name] = value
+    return BenchmarkTool(path, sha256_of(path), found)
+
+
+def taskset(cores: Sequence[int]) -> list[str]:
+    """The words before a command that keep it to these cores; toybox wants its mask in bare hexadecimal."""
+    return ["taskset", f"{sum(1 << core for core in cores):x}"]

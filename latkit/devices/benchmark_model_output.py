@@ -1,0 +1,160 @@
+"""What Google's `benchmark_model` prints: its runs, and which delegates took how many nodes.
+
+The tool gives no list of its runs, but a line about each phase: the warm-up, then the timed runs. Of three timed runs
+the line says enough to know each of them, so latkit asks for three at a time and invents none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from latkit.errors import DeviceError
+
+TOOL = "benchmark_model"
+RUNS = 3
+"""Timed runs of one start of the tool: the most that its line tells one by one."""
+PRINTED = 1e-5
+"""The tool prints a mean with six digits, so that it is off by less than this share."""
+LAST_LINES = 5
+
+_PHASE = re.compile(
+    r"\bcount=(?P<count>\d+)(?: first=(?P<first>\d+))? curr=(?P<last>\d+)"
+    r"(?: min=(?P<least>\d+) max=(?P<most>\d+) avg=(?P<mean>[\d.e+]+))?"
+)
+_REPLACING = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \((\w+)\)")
+_TAKEN = re.compile(r"(\w+) delegate: (\d+) nodes delegated out of (\d+) nodes")
+_APPLIED = re.compile(r"Explicitly applied (\w+) delegate, and the model graph will be (?:complete|partial)ly executed")
+_NOT_USED = re.compile(r"Though (\w+) delegate is explicitly applied, the model graph will not be executed")
+_BY_DEFAULT = re.compile(r"Created TensorFlow Lite (XNNPACK) delegate for CPU")
+_UNKNOWN = re.compile(r"^.*(?:Unconsumed cmdline flags|Unknown flag|unrecognized).*$", re.IGNORECASE | re.MULTILINE)
+_COMPLAINT = re.compile(
+    r"^.*(?:delegate.*(?:fail|not |unable|unsupported)|(?:fail|not |unable).*delegate).*$", re.IGNORECASE | re.MULTILINE
+)
+_WORDS = {"gpu": r"gpu|litert_(cl|gl|webgpu|metal)", "hexagon": "hexagon", "nnapi": "nnapi", "xnnpack": "xnnpack"}
+"""Our words for delegates, and how each shows in the names that the tool has for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """The tool's line about some runs in a row; all times in microseconds, which is as fine as the tool counts."""
+
+    count: int
+    first: int
+    last: int
+    least: int
+    most: int
+    mean: float
+
+    @property
+    def total_ns(self) -> int:
+        """Time of all of its runs."""
+        return round(1000 * self.count * self.mean)
+
+    def each_us(self) -> tuple[int, ...]:
+        """Every run, in the order they were made. Raises DeviceError for more than RUNS, or figures that disagree.
+
+        The middle one of three is the shortest or the longest, unless those were the first and the last: then it is
+        what the mean leaves over.
+        """
+        if not 1 <= self.count <= RUNS:
+            raise DeviceError(f"expected {TOOL} to make at most {RUNS} timed runs, but found {self.count}")
+        if self.count < RUNS:
+            return (self.first, self.last)[: self.count]
+        extremes = {self.least, self.most} - {self.first, self.last}
+        left_over = round(RUNS * self.mean) - self.first - self.last
+        middle = extremes.pop() if extremes else min(max(left_over, self.least), self.most)
+        runs = (self.first, middle, self.last)
+        if extremes or abs(sum(runs) / RUNS - self.mean) > PRINTED * self.mean + 0.5:
+            raise DeviceError(f"expected {TOOL}'s figures to be those of {RUNS} runs, but found {self}")
+        return runs
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a delegate took of a network; None is what the tool did not tell."""
+
+    nodes: int | None = None
+    of: int | None = None
+
+    def __str__(self) -> str:
+        if self.nodes is None:
+            return ""
+        return f" {self.nodes}/{self.of} nodes" if self.of else f" {self.nodes} nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one start of the tool told."""
+
+    warm_up: Phase
+    timed: Phase
+    delegates: Mapping[str, Share]
+    """Those that really compute something, by our words, in the order in which the tool names them."""
+
+    @property
+    def inference_ns(self) -> int:
+        """Time of all runs, those that warmed up among them."""
+        return self.warm_up.total_ns + self.timed.total_ns
+
+    @property
+    def computed_by(self) -> str:
+        """Such as `gpu 61/63 nodes, xnnpack 2/3 nodes`; `cpu` where no delegate is named."""
+        return ", ".join(f"{word}{share}" for word, share in self.delegates.items()) or "cpu"
+
+
+def read_report(said: str) -> Report:
+    """What the tool told in its output. Raises DeviceError with its last lines where the two phases are not in it."""
+    phases = [_phase(match) for match in _PHASE.finditer(said)]
+    if len(phases) < 2:
+        raise DeviceError(
+            f"expected {TOOL} to print a line `count=… curr=…` for its warm-up and one for its timed runs, "
+            f"but found {last_words(said)}"
+        )
+    return Report(phases[-2], phases[-1], read_delegates(said))
+
+
+def read_delegates(said: str) -> dict[str, Share]:
+    """The delegates that compute something, by our words, with what each took."""
+    found: dict[str, Share] = {}
+    for name, nodes, of in _TAKEN.findall(said):
+        found.setdefault(_word(name), Share(int(nodes), int(of)))
+    for nodes, of, name in _REPLACING.findall(said):
+        found.setdefault(_word(name), Share(int(nodes), int(of) if of else None))
+    for name in (*_APPLIED.findall(said), *_BY_DEFAULT.findall(said)):
+        found.setdefault(_word(name), Share())
+    unused = {_word(name) for name in _NOT_USED.findall(said)}
+    return {word: share for word, share in found.items() if share.nodes != 0 and word not in unused}
+
+
+def unknown_flags(said: str) -> str:
+    """The tool's lines about flags that it does not know; newer builds warn of them, and go on without them."""
+    return " ".join(match.group().strip() for match in _UNKNOWN.finditer(said))
+
+
+def complaints(said: str) -> str:
+    """The last lines in which the tool complains of a delegate; empty where there are none."""
+    return last_words("\n".join(match.group() for match in _COMPLAINT.finditer(said)), otherwise="")
+
+
+def last_words(said: str, otherwise: str = "nothing") -> str:
+    """The last lines of an output, for a message to a person."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return " | ".join(lines[-LAST_LINES:])[-800:] or otherwise
+
+
+def _phase(match: re.Match[str]) -> Phase:
+    """One run, or runs that all took the same, are told by `curr` alone."""
+    told = match.groupdict()
+    last = int(told["last"])
+    whole = {name: int(told[name] or last) for name in ("first", "least", "most")}
+    return Phase(count=int(told["count"]), last=last, mean=float(told["mean"] or last), **whole)
+
+
+def _word(name: str) -> str:
+    """Our word for a delegate; its own name where there is none."""
+    for word, pattern in _WORDS.items():
+        if re.search(pattern, name, re.IGNORECASE):
+            return word
+    return name

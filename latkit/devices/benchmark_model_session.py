@@ -1,0 +1,175 @@
+"""Sessions in which Google's `benchmark_model` measures, for whoever has it for their device.
+
+The tool reaches what latkit's agents do not: a phone's GPU, Hexagon and NNAPI. The agent still tells the device's facts
+and conditions; every latency comes from the tool. A sample is one timed run as the tool counted it, in whole
+microseconds. The tool does not list its runs, so each start of it makes three, which its output tells one by one (see
+`benchmark_model_output`). It tells neither CPU time nor preemptions: both are kept as 0, which estimators take as not
+told. A turn is one start for the subject, with one for the reference before and one after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+
+from latkit.devices.agent import PROTOCOL
+from latkit.devices.benchmark_model import PHASE_S, START_S, BenchmarkTool, taskset
+from latkit.devices.benchmark_model_output import RUNS, TOOL, Report
+from latkit.devices.cooling import COOLING, Cooling
+from latkit.devices.cores import UNPINNED, ranges
+from latkit.devices.device import Device
+from latkit.devices.launch import COMMAND_S, has, models_folder
+from latkit.devices.link import Link
+from latkit.devices.session import Session, SessionMaker
+from latkit.devices.transports import Transport
+from latkit.errors import AgentError, DeviceError, UsageError
+from latkit.runtimes.artefact import Artefact
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
+
+WARM_UP_SHARE = 0.5
+"""Of a visit's length, the least that each start of the tool spends on its warm-up."""
+
+
+def measuring_with(tool: BenchmarkTool) -> SessionMaker:
+    """Makes sessions in which that tool measures, for `open_session`."""
+    return partial(BenchmarkSession, tool=tool)
+
+
+class BenchmarkSession(Session):
+    """A session in which the tool measures. Made by `open_session`, given `measuring_with`."""
+
+    def __init__(
+        self,
+        device: Device,
+        target: Target,
+        transport: Transport,
+        link: Link,
+        loaded_bytes: int | None = None,
+        cooling: Cooling = COOLING,
+        tell: Callable[[str], None] = lambda _text: None,
+        *,
+        tool: BenchmarkTool,
+    ) -> None:
+        if target.runtime != "tflite":
+            raise UsageError(f"expected a target of the runtime tflite for {TOOL}, but found {target}")
+        super().__init__(device, target, transport, link, loaded_bytes, cooling, tell)
+        self._tool = tool
+        self._program = f"{device.folder}/{TOOL}-{tool.sha256[:12]}"
+        self._cores: tuple[int, ...] = ()
+        self._paths: dict[str, str] = {}
+        self._delegates: dict[str, str] = {}
+        self._put_tool()
+
+    def pin(self, cores: tuple[int, ...]) -> bool:
+        """Keep the tool to these cores from now on, by `taskset`; whether the device allows it."""
+        allowed = super().pin(cores) and not self._transport.run([*taskset(cores), "true"], COMMAND_S).exit_status
+        self._cores = cores if allowed else ()
+        return allowed
+
+    def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
+        """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and keeps it.
+
+        Raises AgentError where a delegate that was asked for does not compute it.
+        """
+        self._path(reference)
+        if artefact.sha256 not in self._delegates:
+            self._delegates[artefact.sha256] = self._tool.delegate(self._time(artefact, warm_up_s=0))
+        pinned = self._cores and len(self._cores) < len(self.device.facts.cores)
+        return Setup(
+            device_key=self.device.key,
+            runtime_version=self._tool.version,
+            delegate=self._delegates[artefact.sha256],
+            exporter=artefact.exporter,
+            opset=artefact.opset,
+            affinity=ranges(self._cores) if pinned else UNPINNED,
+            reference_key=reference_key,
+            protocol=PROTOCOL,
+            governor=str(self.conditions().get("governor") or ""),
+            emulated=self.device.facts.emulated,
+            agent=TOOL,
+        )
+
+    def load(self, artefact: Artefact) -> None:
+        """Put an artefact on the device, and have the tool run it once. Raises as `visit` does."""
+        self._time(artefact, warm_up_s=0)
+
+    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+        """One visit: as many turns as begin within `visit_s`, at least one. Raises as Session.visit does.
+
+        AgentError: of kind `bad-model` where the tool rejects the artefact, `delegate` where a delegate that was asked
+        for does not compute it, `crash`, and `too-short` where a run takes less than the tool's microsecond.
+        `conditions["delegated"]` tells what each delegate took of the artefact: `nodes` and `of`.
+        """
+        self._push_s = 0.0
+        self._path(artefact)
+        self._path(reference)
+        before, paused_s = self._when_cool()
+        started_at, begun = time.time(), time.monotonic()
+        warm_up_s = WARM_UP_SHARE * plan.visit_s
+        references, subjects = [self._time_reference(reference, warm_up_s)], list[Report]()
+        while not subjects or (time.monotonic() - begun < plan.visit_s and RUNS * len(subjects) < plan.visit_runs):
+            subjects.append(self._time(artefact, warm_up_s))
+            references.append(self._time_reference(reference, warm_up_s))
+        inference_ns = sum(report.inference_ns for report in (*subjects, *references))
+        spent_s = time.monotonic() - begun
+        spent = {"push_s": self._push_s, "load_s": max(spent_s - inference_ns / 1e9, 0.0), "cooled_s": paused_s}
+        conditions: dict[str, object] = {
+            "before": before,
+            "after": self.conditions(),
+            "turn": _turn(subjects, references),
+            "inference_ns": inference_ns,
+            "delegated": {word: asdict(share) for word, share in subjects[0].delegates.items()},
+            **{name: seconds for name, seconds in spent.items() if seconds},
+        }
+        return _visit(started_at, _runs_ns(subjects), _runs_ns(references), conditions)
+
+    def _put_tool(self) -> None:
+        """Have the tool on the device, ready to be started."""
+        if not has(self._transport, self._program, self._tool.sha256):
+            self._transport.push(self._tool.path, self._program)
+        self._transport.run(["chmod", "755", self._program], COMMAND_S).checked(f"making {TOOL} executable")
+
+    def _path(self, artefact: Artefact) -> str:
+        """Where the artefact lies on the device, pushed unless it is there."""
+        path = f"{models_folder(self.device.folder)}/{artefact.sha256}"
+        if artefact.sha256 not in self._paths and not has(self._transport, path, artefact.sha256):
+            begun = time.monotonic()
+            self._transport.push(artefact.path, path)
+            self._push_s += time.monotonic() - begun
+        return self._paths.setdefault(artefact.sha256, path)
+
+    def _time_reference(self, reference: Artefact, warm_up_s: float) -> Report:
+        """As `_time`; what goes wrong with the reference is no fault of the subject, and ends the collection."""
+        try:
+            return self._time(reference, warm_up_s)
+        except AgentError as error:
+            raise DeviceError(f"{self.device.name}: the reference could be measured before, but now {error}") from error
+
+    def _time(self, artefact: Artefact, warm_up_s: float) -> Report:
+        """What one start of the tool tells of an artefact. Raises DeviceError."""
+        path = self._path(artefact)
+        command = self._tool.command(self._program, path, self.target.threads, warm_up_s, self._cores)
+        return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
+
+
+def _turn(subjects: Sequence[Report], references: Sequence[Report]) -> dict[str, int] | None:
+    """How many runs a turn holds; None where a start of the tool ran out of time, so that turns differ."""
+    whole = all(report.timed.count == RUNS for report in (*subjects, *references))
+    return {"subject_runs": RUNS, "reference_runs": RUNS} if whole else None
+
+
+def _runs_ns(reports: Sequence[Report]) -> tuple[int, ...]:
+    return tuple(1000 * us for report in reports for us in report.timed.each_us())
+
+
+def _visit(
+    started_at: float, wall_ns: tuple[int, ...], reference_ns: tuple[int, ...], conditions: dict[str, object]
+) -> Visit:
+    """The visit, with nothing told of CPU time and preemptions. Raises AgentError where a run took no time."""
+    if min(*wall_ns, *reference_ns) <= 0:
+        raise AgentError("too-short", f"a run takes less than the microsecond that {TOOL} counts in")
+    untold, reference_untold = (0,) * len(wall_ns), (0,) * len(reference_ns)
+    return Visit(started_at, wall_ns, untold, untold, reference_ns, reference_untold, conditions)
