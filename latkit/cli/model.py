@@ -141,13 +141,14 @@ def validate(
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import validate as run_validation
-    from latkit.workspace import Workspace, pinned_as
+    from latkit.workspace import Workspace, check_tool, pinned_as
 
     where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     tool = tool_of(binary, binary_flag, where)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
+    check_tool(fitted, tool)
     with (
         ConsoleProgress() as progress,
         workspace.collection(where, plan, progress, wait, note, pinned_as(fitted), tool=tool) as collection,

@@ -9,6 +9,8 @@ import typer
 from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts
 from latkit.cli.options import (
     AsJson,
+    Binary,
+    BinaryFlags,
     Classes,
     ModelKind,
     Resolution,
@@ -37,12 +39,15 @@ def search(
     quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
     wait: Wait = 0.0,
+    binary: Binary = None,
+    binary_flag: BinaryFlags = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the most accurate network at a latency; train, export and measure it."""
+    from latkit.cli.collecting import tool_of
     from latkit.cli.named import space_named
     from latkit.search import SearchSettings, load_data
     from latkit.targets import Target
@@ -50,6 +55,7 @@ def search(
     from latkit.workspace.searching import search as run_search
 
     where = Target.parse(target)
+    tool = tool_of(binary, binary_flag, where)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
@@ -59,7 +65,19 @@ def search(
     )
     with ConsoleProgress() as progress:
         found = run_search(
-            workspace, where, wanted, images, latency_ms / 1e3, name, settings, progress, model, resume, wait, note
+            workspace,
+            where,
+            wanted,
+            images,
+            latency_ms / 1e3,
+            name,
+            settings,
+            progress,
+            model,
+            resume,
+            wait,
+            note,
+            tool,
         )
     document = found.document()
     for remark in found.result.notes:

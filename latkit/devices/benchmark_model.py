@@ -12,6 +12,7 @@ from latkit.devices.benchmark_model_output import RUNS, TOOL, Report, complaints
 from latkit.devices.device import Device
 from latkit.devices.transports.base import Completed, sha256_of
 from latkit.errors import AgentError, DeviceError, UsageError
+from latkit.timing import Setup
 
 SWITCHES = ("use_gpu", "use_hexagon", "use_nnapi", "use_xnnpack")
 """Flags that ask for a delegate each: then the tool must say that it computes."""
@@ -52,11 +53,19 @@ class BenchmarkTool:
         """What tells this build from others: it prints no version."""
         return f"{TOOL} {self.sha256[:12]}"
 
+    @property
+    def settings(self) -> str:
+        """Its flags, such as `gpu_backend=cl use_gpu=true`."""
+        return " ".join(f"{name}={value}" for name, value in sorted(self.flags.items()))
+
     def delegate(self, report: Report) -> str:
-        """What computed, with all flags that change how: numbers under other ones do not merge with it."""
-        asked_for = {f"use_{word}" for word in self.wanted}
-        settings = [f"{name}={value}" for name, value in sorted(self.flags.items()) if name not in asked_for]
-        return "; ".join([report.computed_by, *settings])
+        """What computed, with all flags: numbers under other ones do not merge with it."""
+        return f"{report.computed_by}; {self.settings}" if self.flags else report.computed_by
+
+    def has_measured(self, setup: Setup) -> bool:
+        """Whether what was measured under that setup was measured with this build and these flags."""
+        settings = setup.delegate.partition("; ")[2]
+        return (setup.agent, setup.runtime_version, settings) == (self.name, self.version, self.settings)
 
     def command(self, program: str, graph: str, threads: int, warm_up_s: float, cores: Sequence[int]) -> list[str]:
         """How the program is started on the device, kept to these cores if there are any.

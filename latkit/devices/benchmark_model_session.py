@@ -2,9 +2,10 @@
 
 The tool reaches what latkit's agents do not: a phone's GPU, Hexagon and NNAPI. The agent still tells the device's facts
 and conditions; every latency comes from the tool. A sample is one timed run as the tool counted it, in whole
-microseconds. The tool does not list its runs, so each start of it makes three, which its output tells one by one (see
-`benchmark_model_output`). It tells neither CPU time nor preemptions: both are kept as 0, which estimators take as not
-told. A turn is one start for the subject, with one for the reference before and one after it.
+microseconds; what it counts as none is kept as one, and told. The tool does not list its runs, so each start of it
+makes three, which its output tells one by one (see `benchmark_model_output`). It tells neither CPU time nor
+preemptions: both are kept as 0, which estimators take as not told. A turn is one start for the subject, with one for
+the reference before and one after it.
 """
 
 from __future__ import annotations
@@ -100,31 +101,41 @@ class BenchmarkSession(Session):
         """One visit: as many turns as begin within `visit_s`, at least one. Raises as Session.visit does.
 
         AgentError: of kind `bad-model` where the tool rejects the artefact, `delegate` where a delegate that was asked
-        for does not compute it, `crash`, and `too-short` where a run takes less than the tool's microsecond.
-        `conditions["delegated"]` tells what each delegate took of the artefact: `nodes` and `of`.
+        for does not compute it, `crash`. `conditions["delegated"]` tells what each delegate took of the artefact, as
+        `nodes` and `of`; `below_1_us` how many of its runs the tool counted as no microsecond, if any.
         """
         self._push_s = 0.0
         self._path(artefact)
         self._path(reference)
         before, paused_s = self._when_cool()
         started_at, begun = time.time(), time.monotonic()
-        warm_up_s = WARM_UP_SHARE * plan.visit_s
-        references, subjects = [self._time_reference(reference, warm_up_s)], list[Report]()
-        while not subjects or (time.monotonic() - begun < plan.visit_s and RUNS * len(subjects) < plan.visit_runs):
-            subjects.append(self._time(artefact, warm_up_s))
-            references.append(self._time_reference(reference, warm_up_s))
-        inference_ns = sum(report.inference_ns for report in (*subjects, *references))
+        subjects, references = self._turns(artefact, reference, plan)
         spent_s = time.monotonic() - begun
-        spent = {"push_s": self._push_s, "load_s": max(spent_s - inference_ns / 1e9, 0.0), "cooled_s": paused_s}
+        wall_us, reference_us = _runs_us(subjects), _runs_us(references)
+        inference_ns = sum(report.inference_ns for report in (*subjects, *references))
+        starting_s = max(spent_s - inference_ns / 1e9, 0.0)
+        noted = {"push_s": self._push_s, "load_s": starting_s, "cooled_s": paused_s, "below_1_us": wall_us.count(0)}
         conditions: dict[str, object] = {
             "before": before,
             "after": self.conditions(),
             "turn": _turn(subjects, references),
             "inference_ns": inference_ns,
             "delegated": {word: asdict(share) for word, share in subjects[0].delegates.items()},
-            **{name: seconds for name, seconds in spent.items() if seconds},
+            **{name: value for name, value in noted.items() if value},
         }
-        return _visit(started_at, _runs_ns(subjects), _runs_ns(references), conditions)
+        untold, reference_untold = (0,) * len(wall_us), (0,) * len(reference_us)
+        return Visit(
+            started_at, _nanoseconds(wall_us), untold, untold, _nanoseconds(reference_us), reference_untold, conditions
+        )
+
+    def _turns(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
+        """Of each turn of a visit what the tool told of the subject; and of the reference, before it and at the end."""
+        begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.visit_s
+        references, subjects = [self._time_reference(reference, warm_up_s)], list[Report]()
+        while not subjects or (time.monotonic() - begun < plan.visit_s and RUNS * len(subjects) < plan.visit_runs):
+            subjects.append(self._time(artefact, warm_up_s))
+            references.append(self._time_reference(reference, warm_up_s))
+        return subjects, references
 
     def _put_tool(self) -> None:
         """Have the tool on the device, ready to be started."""
@@ -161,15 +172,10 @@ def _turn(subjects: Sequence[Report], references: Sequence[Report]) -> dict[str,
     return {"subject_runs": RUNS, "reference_runs": RUNS} if whole else None
 
 
-def _runs_ns(reports: Sequence[Report]) -> tuple[int, ...]:
-    return tuple(1000 * us for report in reports for us in report.timed.each_us())
+def _runs_us(reports: Sequence[Report]) -> tuple[int, ...]:
+    return tuple(us for report in reports for us in report.timed.each_us())
 
 
-def _visit(
-    started_at: float, wall_ns: tuple[int, ...], reference_ns: tuple[int, ...], conditions: dict[str, object]
-) -> Visit:
-    """The visit, with nothing told of CPU time and preemptions. Raises AgentError where a run took no time."""
-    if min(*wall_ns, *reference_ns) <= 0:
-        raise AgentError("too-short", f"a run takes less than the microsecond that {TOOL} counts in")
-    untold, reference_untold = (0,) * len(wall_ns), (0,) * len(reference_ns)
-    return Visit(started_at, wall_ns, untold, untold, reference_ns, reference_untold, conditions)
+def _nanoseconds(runs_us: Sequence[int]) -> tuple[int, ...]:
+    """Of readings in whole microseconds, each of which is off by less than one; so is 1 for 0, which no run takes."""
+    return tuple(1000 * max(us, 1) for us in runs_us)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from latkit.devices import parse_cores
+from latkit.devices import BenchmarkTool, parse_cores
 from latkit.errors import NotMeasured, UsageError
 from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, load_model, save_model
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
@@ -131,3 +131,17 @@ class Modelling(Folders):
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:
     """The cores on which the model's measurements were made: what is set beside it must run there too."""
     return parse_cores(model.origin_.setup.affinity)
+
+
+def check_tool(model: LatencyModel, tool: BenchmarkTool | None) -> None:
+    """Raise UsageError unless what is set beside the model would be measured with what the model's ops were."""
+    setup = model.origin_.setup
+    if tool.has_measured(setup) if tool else setup.agent != BenchmarkTool.name:
+        return
+    agent = "latkit's agent"
+    theirs = f"{setup.runtime_version} ({setup.delegate})" if setup.agent == BenchmarkTool.name else agent
+    ours = f"{tool.version} ({tool.settings or 'no flags'})" if tool else agent
+    raise UsageError(
+        f"expected to measure with {theirs}, as for the model of {model.origin_.target}, but found {ours}; "
+        "give the same --binary and --binary-flag as to latkit collect"
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latkit.devices import Tell
+from latkit.devices import BenchmarkTool, Tell
 from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.runtimes.onnx_network import embed_network
@@ -17,7 +17,7 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network
 from latkit.workspace.folders import MEASURED_FILE
-from latkit.workspace.modelling import pinned_as
+from latkit.workspace.modelling import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
 
@@ -65,18 +65,21 @@ def search(
     resume: bool = False,
     wait_s: float = 0.0,
     tell: Tell = lambda _text: None,
+    tool: BenchmarkTool | None = None,
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
-    Everything is kept under `search/NAME/`. Raises as `run_search`, `validate.measure_network` and `collection` do.
+    Everything is kept under `search/NAME/`. `tool`: measures instead of latkit's agent. Raises as `run_search`,
+    `validate.measure_network` and `collection` do, and UsageError where the model's ops were measured otherwise.
     """
     model, folder = workspace.model(target, kind), workspace.search_dir(name)
     workspace.device(target.device)
+    check_tool(model, tool)
     table = LatencyTable(space, model)
     result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
     network = Network.load(folder / result.files["architecture"])
     embed_network(folder / result.files["onnx"], network)
-    with workspace.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model)) as collection:
+    with workspace.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model), tool=tool) as collection:
         measured = measure_network(collection, model, network)
     (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return Searched(target, result, measured, folder)

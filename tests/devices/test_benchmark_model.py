@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ from latkit.devices.benchmark_model_output import Share, read_delegates, read_re
 from latkit.devices.registry import clear
 from latkit.devices.transports import connect
 from latkit.errors import AgentError, DeviceError, MeasurementConflict, UsageError
+from latkit.ops import FIXED_COST
 from latkit.progress import Silent
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace
+from latkit.workspace import Workspace, check_tool
 from tests.builders import conv
 from tests.conftest import Sshd
 from tests.devices.conftest import this_machine
@@ -241,11 +243,20 @@ class TestSession:
         setup = opened(tool).setup(reference, reference)
         assert setup.agent == "benchmark_model"
         assert setup.runtime_version == f"benchmark_model {tool.sha256[:12]}"
-        assert setup.delegate == "gpu 61/63 nodes; gpu_backend=cl"
+        assert setup.delegate == "gpu 61/63 nodes; gpu_backend=cl use_gpu=true"
         plain = opened(make_tool(then="exit # another build")).setup(reference, reference)
         assert plain.delegate == "cpu"
         with pytest.raises(MeasurementConflict, match=r"runtime_version.*delegate"):
             setup.check_same(plain)
+        assert tool.has_measured(setup)
+        assert not tool.has_measured(plain)
+        assert not tool.has_measured(replace(setup, agent="native"))
+        assert not benchmark_tool(tool.path, ["use_gpu=true"]).has_measured(setup)
+
+    def test_a_run_below_the_tools_resolution_is_marked(self, opened, make_tool, make_model) -> None:
+        visit = opened(make_tool(lines(0) + lines(0, 1, 0))).visit(make_model(32), make_model(16), PLAN)
+        assert visit.wall_ns == (1000, 1000, 1000)
+        assert visit.conditions["below_1_us"] == 2
 
     def test_flags_reach_the_tool_as_they_are(self, opened, make_tool, make_model, tmp_path: Path) -> None:
         tool = make_tool(APPLIED + ROUND, flags=["use_gpu=true", "gpu_precision_loss_allowed=false"])
@@ -298,11 +309,6 @@ class TestFaults:
         with pytest.raises(AgentError, match=message):
             session.load(make_model(32))
 
-    def test_a_run_too_short_for_the_tool_is_no_latency(self, opened, make_tool, make_model) -> None:
-        session = opened(make_tool(lines(0) + lines(0, 1, 0)))
-        with pytest.raises(AgentError, match="less than the microsecond"):
-            session.visit(make_model(32), make_model(16), PLAN)
-
     def test_the_reference_is_no_fault_of_the_subject(self, opened, make_tool, make_model) -> None:
         session = opened(make_tool("", "exit 1"))
         with pytest.raises(DeviceError, match="the reference") as caught:
@@ -350,8 +356,16 @@ def test_a_collection_is_kept_apart_and_gone_on_with(
     plan = TimingPlan(visits=2, visit_s=0.001, extra_visits=0)
     for already in (0, 4):
         with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:
-            collected = collection.run([conv(8), conv(16)])
+            collected = collection.run([conv(8), FIXED_COST])
             assert (collected.visits, collected.already, collected.failed) == (4 - already, already, {})
     measured = workspace.measurements(TARGET)
     assert {measurement.setup.agent for measurement in measured} == {"benchmark_model"}
     assert not list(workspace.check_scales("board")), "doctor has no tool to look at the scale with"
+    model = workspace.fit(TARGET)
+    check_tool(model, make_tool())
+    with pytest.raises(
+        UsageError, match=r"expected to measure with benchmark_model \w+ \(cpu\), .* found latkit's agent"
+    ):
+        check_tool(model, None)
+    with pytest.raises(UsageError, match=r"use_gpu=true"):
+        check_tool(model, make_tool(flags=["use_gpu=true"]))
