@@ -29,7 +29,7 @@ PHASE_S = 60.0
 START_S = 120.0
 """For loading a model, and for the last run of each phase."""
 NO_PROGRAM = (126, 127)
-NO_PROGRAM_WORDS = ("exec format error", "not executable", "cannot execute", "syntax error", "bad elf")
+NO_PROGRAM_WORDS = ("exec format error", "not executable", "cannot execute", "cannot link", "syntax error", "bad elf")
 
 
 @dataclass(frozen=True, slots=True)
