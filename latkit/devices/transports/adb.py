@@ -8,12 +8,11 @@ import shlex
 import struct
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
 from latkit.devices.transports.adb_process import NOTHING, Exec, Process, ShellV2
-from latkit.devices.transports.base import Completed, Lines, Stream, Transport
-from latkit.devices.transports.copies import pull_by_commands, push_by_commands
+from latkit.devices.transports.base import Completed, Lines, Stream
+from latkit.devices.transports.copies import CopyingByCommands
 from latkit.devices.transports.sockets import DEAD_S
 from latkit.devices.transports.way import PHONE_HOME, Adb
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
@@ -26,7 +25,7 @@ SYNC_BYTES = 65536
 SYNC_LENGTH = struct.Struct("<L")
 
 
-class AdbTransport(Transport):
+class AdbTransport(CopyingByCommands):
     """A phone. Files go through `cat`, so that a copy can be taken up where it broke off."""
 
     def __init__(self, adbd: Adbd, name: str, scratch: str = PHONE_HOME, shell_v2: bool = True) -> None:
@@ -62,14 +61,6 @@ class AdbTransport(Transport):
         finally:
             process.channel.close()
         return Completed(process.exit_status, bytes(process.out), bytes(process.err))
-
-    def push(self, local_path: Path, remote_path: str) -> None:
-        """Copy a file to the phone."""
-        push_by_commands(self, local_path, remote_path)
-
-    def pull(self, remote_path: str, local_path: Path) -> None:
-        """Copy a file from the phone."""
-        pull_by_commands(self, remote_path, local_path)
 
     def start(self, argv: Sequence[str]) -> Stream:
         """Start a command."""

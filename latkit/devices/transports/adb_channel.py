@@ -14,14 +14,22 @@ class ServiceRefused(DeviceError):
 class Channel(ABC):
     """An open service. Used by one thread."""
 
-    @abstractmethod
+    def __init__(self) -> None:
+        self._unsent = bytearray()
+
     def send(self, content: bytes) -> None:
-        """Take bytes to send; they leave within `receive`."""
+        """Take bytes to send; what cannot leave at once leaves within `receive`."""
+        self._unsent += content
+        self._flush()
 
     @property
-    @abstractmethod
     def unsent_bytes(self) -> int:
         """How many of them wait to leave."""
+        return len(self._unsent)
+
+    @abstractmethod
+    def _flush(self) -> None:
+        """Let go what the other side takes now."""
 
     @abstractmethod
     def receive(self, wait_s: float) -> bytes | None:

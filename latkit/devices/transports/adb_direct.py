@@ -155,9 +155,9 @@ class DirectChannel(Channel):
     """A service on a connection of its own, which is idle again afterwards."""
 
     def __init__(self, connection: Connection, service: str, idle: list[Connection]) -> None:
+        super().__init__()
         self._connection = connection
         self._idle = idle
-        self._unsent = bytearray()
         self._may_send = False
         self._open = True
         connection.services += 1
@@ -171,16 +171,6 @@ class DirectChannel(Channel):
             if self._next(deadline - time.monotonic()) is None:
                 self._open = False
                 raise ServiceRefused(f"{connection.name}: the phone refuses {service.partition(':')[0]}")
-
-    def send(self, content: bytes) -> None:
-        """Keep it until the phone has acknowledged what was sent before."""
-        self._unsent += content
-        self._flush()
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Of what was given to `send`."""
-        return len(self._unsent)
 
     def receive(self, wait_s: float) -> bytes | None:
         """What comes."""
@@ -214,6 +204,7 @@ class DirectChannel(Channel):
         return b""
 
     def _flush(self) -> None:
+        """Send a piece where the phone has acknowledged what was sent before."""
         if self._unsent and self._may_send and self._open:
             piece = bytes(self._unsent[: self._connection.most_bytes])
             del self._unsent[: len(piece)]

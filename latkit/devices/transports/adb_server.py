@@ -55,22 +55,12 @@ class ServerChannel(Channel):
     """A socket to the server, which passes everything on."""
 
     def __init__(self, sock: socket.socket, serial: str) -> None:
+        super().__init__()
         notice_death(sock)
         sock.setblocking(False)
         self._socket = sock
         self._serial = serial
-        self._unsent = bytearray()
         self.closed = False
-
-    def send(self, content: bytes) -> None:
-        """Keep it until the server takes it."""
-        self._unsent += content
-        self._flush()
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Of what was given to `send`."""
-        return len(self._unsent)
 
     def receive(self, wait_s: float) -> bytes | None:
         """What comes."""
@@ -93,6 +83,7 @@ class ServerChannel(Channel):
         self._socket.close()
 
     def _flush(self) -> None:
+        """Send what the server takes."""
         try:
             while self._unsent and not self.closed:
                 del self._unsent[: self._socket.send(self._unsent[: 16 * PIECE_BYTES])]

@@ -26,7 +26,19 @@ esac
 """Writes the rest, checks the whole and renames it: one command, since some devices take long for each."""
 
 
-def push_by_commands(transport: Transport, local_path: Path, remote_path: str) -> None:
+class CopyingByCommands(Transport):
+    """A transport that copies by commands."""
+
+    def push(self, local_path: Path, remote_path: str) -> None:
+        """Copy a file to the device."""
+        _push(self, local_path, remote_path)
+
+    def pull(self, remote_path: str, local_path: Path) -> None:
+        """Copy a file from the device."""
+        _pull(self, remote_path, local_path)
+
+
+def _push(transport: Transport, local_path: Path, remote_path: str) -> None:
     """What `Transport.push` promises. What arrived before the connection was lost is not sent again by the next try."""
     try:
         content = local_path.read_bytes()
@@ -51,7 +63,7 @@ def push_by_commands(transport: Transport, local_path: Path, remote_path: str) -
         raise
 
 
-def pull_by_commands(transport: Transport, remote_path: str, local_path: Path) -> None:
+def _pull(transport: Transport, remote_path: str, local_path: Path) -> None:
     """What `Transport.pull` promises."""
     size = transport.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
     size_bytes = int(size.split()[0])

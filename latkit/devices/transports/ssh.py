@@ -7,12 +7,11 @@ import select
 import shlex
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import paramiko
 
-from latkit.devices.transports.base import Completed, Lines, Stream, Transport
-from latkit.devices.transports.copies import pull_by_commands, push_by_commands
+from latkit.devices.transports.base import Completed, Lines, Stream
+from latkit.devices.transports.copies import CopyingByCommands
 from latkit.devices.transports.ssh_connect import close_all, connect_all
 from latkit.devices.transports.way import Ssh
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
@@ -24,7 +23,7 @@ TELL_PID = 'echo $$; exec "$@"'
 """The server ends no command when its channel closes, so each tells its process id first, to be killed by."""
 
 
-class SshTransport(Transport):
+class SshTransport(CopyingByCommands):
     """A machine reached by SSH. Files go through `cat`: that needs no SFTP server."""
 
     def __init__(self, transports: list[paramiko.Transport], name: str) -> None:
@@ -56,14 +55,6 @@ class SshTransport(Transport):
         finally:
             channel.close()
         return Completed(channel.exit_status, bytes(command.out), bytes(command.err))
-
-    def push(self, local_path: Path, remote_path: str) -> None:
-        """Copy a file to the device."""
-        push_by_commands(self, local_path, remote_path)
-
-    def pull(self, remote_path: str, local_path: Path) -> None:
-        """Copy a file from the device."""
-        pull_by_commands(self, remote_path, local_path)
 
     def start(self, argv: Sequence[str]) -> Stream:
         """Start a command."""
