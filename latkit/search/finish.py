@@ -1,0 +1,70 @@
+"""The end of a search: the trained network evaluated, exported and recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import nn
+
+from latkit.ops import Network
+from latkit.runtimes import runtime_named
+from latkit.runtimes.export import export_module
+from latkit.search.data import DataSplit
+from latkit.search.derive import Derived
+from latkit.search.result import FILES, SearchResult
+from latkit.search.weights import evaluate
+from latkit.tables import LatencyTable
+
+
+def finish(
+    folder: Path,
+    network: Network,
+    module: nn.Module,
+    derived: Derived,
+    table: LatencyTable,
+    target_s: float,
+    data: DataSplit,
+    fabric: Fabric,
+    expected_s: float,
+    seconds: dict[str, float],
+) -> SearchResult:
+    """Evaluate on the test images; write weights, ONNX file and result. `expected_s` is of the last distribution."""
+    accuracy = evaluate(module, data, data.test, fabric)
+    module = module.cpu().eval()
+    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+    save_file(state, folder / FILES["weights"])
+    export_module(runtime_named("onnxruntime"), module, network.input_shape, folder / FILES["onnx"])
+    result = SearchResult(
+        name=network.name,
+        space=table.space_name,
+        target_latency_s=target_s,
+        predicted_latency_s=derived.predicted_s,
+        expected_latency_s=expected_s,
+        strongest_latency_s=derived.strongest_s,
+        swaps=derived.swaps,
+        accuracy=accuracy,
+        macs=network.macs,
+        parameters=network.parameters,
+        architecture=derived.architecture,
+        ops=tuple(op.title for op in network.ops),
+        seconds=seconds,
+        notes=_notes(derived, table, target_s),
+        files=FILES,
+    )
+    result.save(folder / FILES["result"])
+    return result
+
+
+def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str, ...]:
+    slowest_s, target_ms = table.slowest(), target_s * 1e3
+    if slowest_s <= target_s:
+        return (
+            f"the target of {target_ms:.4g} ms does not bind: the slowest network of the space takes "
+            f"{slowest_s * 1e3:.4g} ms",
+        )
+    share = derived.predicted_s / target_s
+    if share < 0.98:
+        return (f"no architecture lies within 2 % of the target; this one takes {share:.1%} of it",)
+    return ()
