@@ -34,7 +34,8 @@ class SearchSettings(BaseModel):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
 
     # latency
-    penalty: Literal["constraint", "additive", "multiplicative"] = "constraint"
+    penalty: Literal["constraint", "additive", "multiplicative", "none"] = "constraint"
+    """How latency counts; with `none`, not at all while searching."""
     penalty_weight: float | None = Field(None, ge=0)
     """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code."""
     multiplier_rate: float | None = Field(None, gt=0)
@@ -49,7 +50,17 @@ class SearchSettings(BaseModel):
     ema_decay: float | None = Field(None, gt=0, lt=1)
     """Decay per step of a moving average of the weights, which is then what is kept; none by default."""
     inherit_weights: bool = False
-    """Whether training starts from the supernet's weights; from scratch otherwise."""
+    """Whether training starts from the supernet's weights; from scratch otherwise. With no epochs of training, the
+    weights stay as they are and only batch norm's statistics are taken anew."""
+    distillation_weight: float = Field(0.5, ge=0, le=1)
+    """With a teacher: the weight of what it says; the labels have the rest."""
+    distillation_temperature: float = Field(4.0, gt=0)
+    """With a teacher: how much both networks' scores are softened before they are compared."""
+    evaluation_epochs: int = Field(5, ge=0)
+    """Every so many epochs, and after the last, the accuracy on the test images goes into the curves; nothing is
+    chosen by it. 0: never."""
+    export_tflite: bool = True
+    """Whether the network is written for TFLite besides ONNX, where litert-torch is installed."""
 
     # both
     ramp_share: float = Field(0.1, ge=0, lt=1)
