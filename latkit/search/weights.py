@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +15,9 @@ from latkit.search.settings import SearchSettings
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A scalar to minimise, from normalised images (N, C, H, W), scores (N, classes) and labels (N,)."""
+
 
 class WeightTrainer:
     """Stochastic gradient descent with Nesterov momentum on a module's weights.
@@ -23,10 +26,12 @@ class WeightTrainer:
     momentum nor decay.
     """
 
-    def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric) -> None:
+    def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric, loss: Loss | None = None) -> None:
+        """`loss`: cross-entropy with the settings' label smoothing unless given."""
         self.module = module
         self.fabric = fabric
         self.label_smoothing = settings.label_smoothing
+        self.loss = loss or self._cross_entropy
         parameters = list(module.parameters())
         # scales, shifts and biases are left alone: decay has no business with them (He et al. 2018, section 3.1)
         groups: list[dict[str, Any]] = [
@@ -42,11 +47,14 @@ class WeightTrainer:
             group["lr"] = learning_rate
         with self.fabric.autocast():
             scores = self.module(images, *state)
-            loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+            loss = self.loss(images, scores, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.optimizer.step()
         return loss.detach(), scores.detach()
+
+    def _cross_entropy(self, _images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
 
     def state(self) -> dict[str, Any]:
         """Weights and optimiser."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latkit.errors import BadFile
+from latkit.search.data.classes import check_classes
 
 
 class ImageSet(Protocol):
@@ -100,7 +101,11 @@ class DataSplit:
 def make_split(
     name: str, train: ImageSet, test: ImageSet, class_names: Sequence[str], flip: bool = True, sample: int = 512
 ) -> DataSplit:
-    """A split whose mean and standard deviation are taken from up to `sample` training images, evenly spaced."""
+    """A split whose mean and standard deviation are taken from up to `sample` training images, evenly spaced.
+
+    Raises UsageError where there is nothing to tell apart, or a class has no image to train on; and BadFile.
+    """
+    check_classes(name, train.labels, test.labels, class_names)
     count = len(train.labels)
     indices = torch.linspace(0, count - 1, min(sample, count)).round().long()
     images = train.fetch(indices).float() / 255

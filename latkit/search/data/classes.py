@@ -1,0 +1,33 @@
+"""Whether images can teach a classifier anything: what is checked of every source's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from latkit.errors import UsageError
+
+
+def check_classes(name: str, train: Tensor, test: Tensor, class_names: Sequence[str]) -> None:
+    """Raise UsageError unless there are two classes or more, all of them trained on, and only they are tested on."""
+    if len(class_names) < 2:
+        raise UsageError(
+            f"data {name}: expected at least 2 classes, but found {len(class_names)}: nothing to tell apart"
+        )
+    for part, labels in (("train", train), ("test", test)):
+        if not len(labels):
+            raise UsageError(f"data {name}: expected images to {part} on, but found none")
+        if int(labels.min()) < 0 or int(labels.max()) >= len(class_names):
+            wrong = int(labels.min()) if int(labels.min()) < 0 else int(labels.max())
+            raise UsageError(
+                f"data {name}: expected {part} labels from 0 to {len(class_names) - 1}, but found label {wrong}"
+            )
+    present = torch.bincount(train, minlength=len(class_names)) > 0
+    lacking = [class_name for class_name, there in zip(class_names, present.tolist(), strict=True) if not there]
+    if lacking:
+        raise UsageError(
+            f"data {name}: expected training images of each of its {len(class_names)} classes, but found none of "
+            f"{', '.join(map(repr, lacking[:5]))}{', ...' if len(lacking) > 5 else ''}; add some, or leave the class out"
+        )

@@ -1,0 +1,37 @@
+"""What a search ran on: versions, processor, threads. Results of equal recipes are equal where these are."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+
+def versions() -> dict[str, str]:
+    """Releases of what computes the numbers."""
+    packages = {package: version(package) for package in ("latkit", "torch", "lightning-fabric")}
+    return {"python": platform.python_version(), **packages}
+
+
+def machine() -> dict[str, str]:
+    """Operating system, processor and torch's threads; the GPU where there is one."""
+    facts = {
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, else what Python knows of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

@@ -1,0 +1,59 @@
+"""Losses and weights that are no longer numbers: found within a few steps, without a wait in every one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from latkit.errors import LatkitError
+
+STEPS_BETWEEN_CHECKS = 32
+"""On an accelerator, whose numbers are waited for; on the CPU every step is checked."""
+
+
+class LossWatch:
+    """Keeps the losses since the last check, and at a check stops at the first that is no number."""
+
+    def __init__(self, phase: str, steps_per_epoch: int, remedy: str) -> None:
+        self.phase = phase
+        self.steps_per_epoch = steps_per_epoch
+        self.remedy = remedy
+        """What helps, to end a sentence with."""
+        self._recent: list[tuple[int, str, Tensor]] = []
+
+    def note(self, step: int, name: str, loss: Tensor) -> None:
+        """Take in a scalar loss of a step, counted from 0. Raises LatkitError where one so far is no number."""
+        self._recent.append((step, name, loss.detach()))
+        if loss.device.type == "cpu" or len(self._recent) >= STEPS_BETWEEN_CHECKS:
+            self.check()
+
+    def check(self) -> None:
+        """Raise LatkitError naming the first loss that is no number, and its step."""
+        recent, self._recent = self._recent, []
+        for (step, name, _), value in zip(recent, _values([loss for _, _, loss in recent]), strict=True):
+            if not math.isfinite(value):
+                epoch, within = divmod(step, self.steps_per_epoch)
+                raise LatkitError(
+                    f"{self.phase}, step {step + 1} (epoch {epoch + 1}, step {within + 1} of {self.steps_per_epoch}): "
+                    f"expected {name} to be a finite number, but found {value}; the checkpoint from before it is kept. "
+                    f"What helps: {self.remedy}"
+                )
+
+
+def check_weights(weights: Iterable[Tensor], where: str, remedy: str) -> None:
+    """Raise LatkitError where a weight is no number: such weights are neither kept nor exported."""
+    norms = torch._foreach_norm([weight.detach() for weight in weights if weight.is_floating_point()])
+    if norms and not all(map(math.isfinite, _values(list(norms)))):
+        raise LatkitError(
+            f"{where}: expected weights that are finite numbers, but found others; the checkpoint from before is kept. "
+            f"What helps: {remedy}"
+        )
+
+
+def _values(scalars: list[Tensor]) -> list[float]:
+    """All of them at once: one wait for an accelerator."""
+    values: list[float] = torch.stack([scalar.float() for scalar in scalars]).tolist() if scalars else []
+    return values

@@ -1,0 +1,89 @@
+"""The network that a search found, ready for use: its trained weights, and what normalises its images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from latkit.errors import BadFile, UsageError
+from latkit.modules import build_module
+from latkit.ops import Network
+from latkit.search.result import FILES, Recipe, load_record
+
+
+class TrainedNetwork(nn.Module):
+    """Class scores (N, classes) from images as they are kept: (N, C, H, W), uint8, or floats from 0 to 255.
+
+    Always in evaluation mode, its weights without gradients. The images are normalised within:
+    `(image / 255 - mean) / std`, per channel. Raises UsageError where weights or classes do not fit the network.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: Network,
+        weights: Mapping[str, Tensor],
+        mean: Sequence[float],
+        std: Sequence[float],
+        class_names: Sequence[str],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.class_names = tuple(class_names)
+        self.layers = build_module(network)
+        try:
+            self.layers.load_state_dict(dict(weights))
+        except RuntimeError as error:
+            raise UsageError(f"expected weights of {network.title}, but found others: {error}") from error
+        if network.output_shape != (len(self.class_names),):
+            raise UsageError(f"expected {network.output_shape[0]} class names, but found {len(self.class_names)}")
+        shape = (1, network.input_shape[0], 1, 1)
+        self.register_buffer("mean", torch.tensor(mean).view(shape) * 255)
+        self.register_buffer("std", torch.tensor(std).view(shape) * 255)
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise and classify."""
+        scores: Tensor = self.layers((images - self.mean) / self.std)
+        return scores
+
+    def train(self, mode: bool = True) -> TrainedNetwork:
+        """Stays in evaluation mode, whatever is asked of the module that holds it."""
+        super().train(False)
+        return self
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights' and statistics' names and values."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.layers.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def load_network(folder: Path) -> TrainedNetwork:
+    """The trained network of a finished search's folder, on the CPU. Raises BadFile.
+
+    Needs the folder's recipe, architecture and weights only.
+    """
+    recipe = load_record(Recipe, folder / FILES["recipe"])
+    network = Network.load(folder / FILES["architecture"])
+    path = folder / FILES["weights"]
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise BadFile(path, "the weights of a finished search", "no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise BadFile(path, "the weights of a finished search", str(error)) from error
+    try:
+        return TrainedNetwork(network, weights, recipe.data.mean, recipe.data.std, recipe.data.class_names)
+    except UsageError as error:
+        raise BadFile(path, f"the weights of {FILES['architecture']}", str(error)) from error
