@@ -7,7 +7,7 @@ from pathlib import Path
 
 from latkit.errors import UsageError
 from latkit.search.data.arrays import load_digits, load_idx, load_npz
-from latkit.search.data.feeder import Augmentation, Batch, Feeder, Normalise, augment
+from latkit.search.data.feeder import WHOLE, Augmentation, Batch, Feeder, Normalise, Part, augment
 from latkit.search.data.files import load_folder, load_hub
 from latkit.search.data.images import ArrayImages, DataSplit, DecodedImages, ImageSet, make_split
 
@@ -42,6 +42,7 @@ def load_data(source: str, resolution: int, channels: int = 3) -> DataSplit:
 
 __all__ = [
     "POSSIBLE",
+    "WHOLE",
     "ArrayImages",
     "Augmentation",
     "Batch",
@@ -50,6 +51,7 @@ __all__ = [
     "Feeder",
     "ImageSet",
     "Normalise",
+    "Part",
     "augment",
     "load_data",
     "make_split",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from latkit.errors import BadFile
+from latkit.errors import BadFile, UsageError
 from latkit.search.data.images import ArrayImages, DataSplit, ImageSet
 
 Batch = tuple[Tensor, Tensor]
@@ -25,11 +25,34 @@ class Augmentation:
     flip: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of so many equal parts of every batch one process sees."""
+
+    number: int = 0
+    of: int = 1
+
+    def places(self, count: int) -> slice:
+        """This part's places in a batch of `count` images. Raises UsageError where the parts would not be equal."""
+        if count % self.of:
+            raise UsageError(
+                f"expected batches that {self.of} processes can share equally, but found batches of {count} images; "
+                f"set batch_size and training_batch_size to multiples of {self.of}, or start fewer processes"
+            )
+        size = count // self.of
+        return slice(self.number * size, (self.number + 1) * size)
+
+
+WHOLE = Part()
+"""What a process sees that is alone."""
+
+
 class Feeder:
     """Endless batches of one image set, every batch a function of seed and number alone.
 
     So a run is resumed at batch n by asking for batch n; there is no order to be saved. Each pass over the images is
-    a new permutation; images that do not fill a batch wait for another pass.
+    a new permutation; images that do not fill a batch wait for another pass. Several processes see each its part of
+    every batch, with the images moved and mirrored as they would be in the whole one.
     """
 
     def __init__(
@@ -42,8 +65,9 @@ class Feeder:
         device: torch.device,
         augmentation: Augmentation,
         workers: int = 0,
+        part: Part = WHOLE,
     ) -> None:
-        self.plan = _Plan(indices, min(batch_size, len(indices)), seed)
+        self.plan = _Plan(indices, min(batch_size, len(indices)), seed, part)
         self.images = images
         if isinstance(images, ArrayImages):  # moved once and for all; the device then crops, flips and normalises
             self.images = ArrayImages(images.images.to(device), images.labels)
@@ -63,7 +87,13 @@ class Feeder:
         """Batches without end, from number `start` on. Raises BadFile for an image that cannot be decoded."""
         for number, (images, labels) in enumerate(self._raw(start), start):
             self._generator.manual_seed(_mix(self.plan.seed, number))
-            cropped = augment(images.to(self.device, non_blocking=True), self.augmentation, self._generator)
+            cropped = augment(
+                images.to(self.device, non_blocking=True),
+                self.augmentation,
+                self._generator,
+                self.plan.batch_size,
+                self.plan.places,
+            )
             yield self.normalise(cropped), labels.to(self.device, non_blocking=True)
 
     def _raw(self, start: int) -> Iterator[Batch]:
@@ -98,20 +128,21 @@ class Feeder:
 class _Plan:
     """Which images stand in which batch."""
 
-    def __init__(self, indices: Tensor, batch_size: int, seed: int) -> None:
+    def __init__(self, indices: Tensor, batch_size: int, seed: int, part: Part) -> None:
         self.indices = indices
         self.batch_size = batch_size
         self.seed = seed
+        self.places = part.places(batch_size)
         self.batches_per_pass = len(indices) // batch_size
         self._pass, self._order = -1, indices
 
     def indices_of(self, number: int) -> Tensor:
-        """Indices of the images in a batch, shape (batch_size,)."""
+        """Indices of the images in this process's part of a batch, shape (batch_size / parts,)."""
         which_pass, position = divmod(number, self.batches_per_pass)
         if which_pass != self._pass:
             generator = torch.Generator().manual_seed(_mix(self.seed, which_pass))
             self._pass, self._order = which_pass, self.indices[torch.randperm(len(self.indices), generator=generator)]
-        return self._order[position * self.batch_size : (position + 1) * self.batch_size]
+        return self._order[position * self.batch_size : (position + 1) * self.batch_size][self.places]
 
 
 class _Decoding(Dataset[tuple[Tensor, Tensor, str, str]]):
@@ -155,21 +186,31 @@ class Normalise:
         return ((images - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
 
 
-def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Crop and mirror every image of (N, C, H, W) by itself, on the device where the images are."""
+def augment(
+    images: Tensor,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    batch_size: int | None = None,
+    places: slice = slice(None),
+) -> Tensor:
+    """Crop and mirror every image of (N, C, H, W) by itself, on the device where the images are.
+
+    Where the images are those at some `places` of a batch of `batch_size`, chance treats them as it would there.
+    """
+    whole = len(images) if batch_size is None else batch_size
     if augmentation.padding:
-        images = _random_crop(images, augmentation.padding, generator)
+        offsets = torch.randint(2 * augmentation.padding + 1, (2, whole, 1), generator=generator, device=images.device)
+        images = _crop(images, augmentation.padding, offsets[:, places])
     if augmentation.flip:
-        mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
+        mirrored = torch.rand(whole, 1, 1, 1, generator=generator, device=images.device)[places] < 0.5
         images = torch.where(mirrored, images.flip(3), images)
     return images
 
 
-def _random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Every image moved by up to `padding` pixels each way, its border filled with zeros."""
+def _crop(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
+    """Every image cut at its own offset, (2, N, 1), from one padded with zeros."""
     count, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, (padding,) * 4)
-    offsets = torch.randint(2 * padding + 1, (2, count, 1), generator=generator, device=images.device)
     rows = (offsets[0] + torch.arange(height, device=images.device)).unsqueeze(2)  # (N, H, 1)
     columns = (offsets[1] + torch.arange(width, device=images.device)).unsqueeze(1)  # (N, 1, W)
     which = torch.arange(count, device=images.device).view(-1, 1, 1)
