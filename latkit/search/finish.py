@@ -29,6 +29,7 @@ def finish(
     fabric: Fabric,
     expected_s: float,
     seconds: dict[str, float],
+    remarks: tuple[str, ...] = (),
 ) -> SearchResult:
     """Evaluate on the test images; write weights, ONNX file and result. `expected_s` is of the last distribution."""
     accuracy = evaluate(module, data, data.test, fabric)
@@ -50,7 +51,7 @@ def finish(
         architecture=derived.architecture,
         ops=tuple(op.title for op in network.ops),
         seconds=seconds,
-        notes=_notes(derived, table, target_s),
+        notes=(*_notes(derived, table, target_s), *remarks),
         files=FILES,
     )
     result.save(folder / FILES["result"])

@@ -28,6 +28,7 @@ from latkit.search.result import FILES, Recipe, SearchResult, load_record
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
 from latkit.search.train import TrainingPhase
+from latkit.search.warmup import WARM_UP_FILE, check_warm_up, warmed_up
 from latkit.search.weights import device_module
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -43,11 +44,13 @@ def run_search(
     progress: Progress | None = None,
     resume: bool = False,
     fabric: Fabric | None = None,
+    warm_up: Path | None = None,
 ) -> SearchResult:
     """Search `space` for the most accurate network at a latency in seconds, and train it (Cai et al. 2019).
 
     Everything is written under `folder` (see `FILES`); `resume` goes on from its checkpoint, and of a finished search
-    gives the result. Without `fabric`, one device as the settings say.
+    gives the result. Without `fabric`, one device as the settings say. `warm_up`: the `warmup.pt` of a search that
+    differs in table and target alone, to begin from; what is found is the same, bit for bit.
 
     Raises, before anything is written, UsageError where space, table and data do not belong together or the folder
     holds another search, and TargetOutOfReach where every network is slower than the target. Raises LatkitError
@@ -59,10 +62,14 @@ def run_search(
     if fabric is None:
         fabric = fabric_of(settings)
     recipe = Recipe.of(space, table, data, target_latency_s, settings)
+    if warm_up is not None:
+        check_warm_up(warm_up, recipe)
     finished = _open_folder(folder, recipe, resume)
     if finished is not None:
         return finished
-    search = _Search(space, table, data, target_latency_s, settings, folder, fabric, binding, progress or Silent())
+    search = _Search(
+        space, table, data, target_latency_s, settings, folder, fabric, binding, progress or Silent(), warm_up
+    )
     return search.run()
 
 
@@ -97,6 +104,7 @@ class _Search:
     fabric: Fabric
     binding: bool
     progress: Progress
+    warm_up: Path | None
 
     def run(self) -> SearchResult:
         """Do what is left to do."""
@@ -112,6 +120,10 @@ class _Search:
         supernet, phase = make_search_phase(
             self.space, self.table, self.data, self.target_s, self.settings, self.fabric, self.binding
         )
+        if not saved and self.warm_up is not None:
+            saved = warmed_up(self.warm_up, phase)
+            self.curves.rows = saved["rows"]
+        self.warmed_by: str = saved.get("warm_up", "")
         if saved.get("stage") == "training":
             derived = Derived(**saved["derived"])
             start = self._module(derived, None)
@@ -136,6 +148,7 @@ class _Search:
             self.fabric,
             expected_s,
             self.seconds,
+            (f"the warm-up is that of {self.warmed_by}, its time counted there",) if self.warmed_by else (),
         )
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
@@ -156,8 +169,11 @@ class _Search:
 
         def save(step: int) -> None:
             self.seconds[phase.name] = before + time.monotonic() - began
-            content = {"stage": phase.name, "step": step, "phase": phase.state(), **extra}
-            save_checkpoint(self._path("checkpoint"), {**content, "rows": self.curves.rows, "seconds": self.seconds})
+            content = {"stage": phase.name, "step": step, "phase": phase.state(), "warm_up": self.warmed_by, **extra}
+            content |= {"rows": self.curves.rows, "seconds": self.seconds}
+            save_checkpoint(self._path("checkpoint"), content)
+            if phase.name == "search" and step == self.settings.warmup_epochs * phase.steps_per_epoch:
+                save_checkpoint(self.folder / WARM_UP_FILE, content)
 
         def note(row: Row) -> None:
             self.curves.note(phase.name, row)

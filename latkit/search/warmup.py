@@ -1,0 +1,83 @@
+"""A warm-up that several searches share: paths are drawn uniformly in it, so neither table nor target changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latkit.errors import BadFile, UsageError
+from latkit.search.checkpoint import load_checkpoint
+from latkit.search.loop import Row
+from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.searching import SearchPhase
+
+WARM_UP_FILE = "warmup.pt"
+"""In a search's folder: its checkpoint at the end of the warm-up."""
+
+OF_NO_CONSEQUENCE = (
+    "penalty",
+    "penalty_weight",
+    "multiplier_rate",
+    "damping",
+    "architecture_learning_rate",
+    "training_epochs",
+    "training_batch_size",
+    "training_learning_rate",
+    "ema_decay",
+    "inherit_weights",
+    "workers",
+    "checkpoint_seconds",
+)
+"""Settings in which searches that share a warm-up may differ: what they are about comes after it."""
+
+
+def check_warm_up(path: Path, recipe: Recipe) -> None:
+    """Raise UsageError where a warm-up is not the one that the search of a recipe would make, and BadFile."""
+    if not path.is_file():
+        raise BadFile(path, "the end of a warm-up", "no such file")
+    mine, theirs = _facts(recipe), _facts(load_record(Recipe, path.parent / FILES["recipe"]))
+    for name in sorted(mine.keys() | theirs.keys()):
+        if mine.get(name) != theirs.get(name):
+            raise UsageError(
+                f"{path}: expected the warm-up of a search whose {name} is {mine.get(name)!r}, but found "
+                f"{theirs.get(name)!r}; let the search warm up itself"
+            )
+
+
+def warmed_up(path: Path, phase: SearchPhase) -> dict[str, Any]:
+    """A checkpoint that lets a search of another target go on from the end of a warm-up.
+
+    `phase` is that search's own, just made. Weights, generator and the losses of the warm-up come from the file; the
+    learner begins as it would have, and latencies in the history are by the search's own table. So the search ends
+    bit for bit as if it had warmed up itself. Its seconds begin at none: they are those of the search that did it.
+    Raises BadFile.
+    """
+    saved = load_checkpoint(path)
+    steps = phase.settings.warmup_epochs * phase.steps_per_epoch
+    if not {"stage", "step", "phase", "rows"} <= saved.keys() or saved["stage"] != phase.name:
+        raise BadFile(path, "a checkpoint of the end of a warm-up", "another checkpoint")
+    if int(saved["step"]) != steps:
+        raise BadFile(path, f"a checkpoint of the end of a warm-up, after {steps} steps", f"{saved['step']} steps")
+    return {
+        "stage": phase.name,
+        "step": steps,
+        "phase": {**saved["phase"], "learner": phase.learner.state()},
+        "rows": {name: [_row(row, phase) for row in rows] for name, rows in saved["rows"].items()},
+        "seconds": {"search": 0.0, "training": 0.0},
+        "warm_up": path.parent.name,
+    }
+
+
+def _row(row: Row, phase: SearchPhase) -> Row:
+    """A row of the history with the losses of the warm-up, and everything else as it stands in this phase."""
+    means = {name: value for name, value in row.items() if name.startswith("weight_")}
+    own = phase.summary(row["epoch"] - 1)
+    return {name: value for name, value in row.items() if name in means or name in own} | own
+
+
+def _facts(recipe: Recipe) -> Mapping[str, Any]:
+    """What a warm-up follows from."""
+    settings = recipe.settings.model_dump(exclude=set(OF_NO_CONSEQUENCE))
+    facts = recipe.model_dump(include={"space", "space_key", "data", "versions"})
+    return facts | {f"setting {name}": value for name, value in settings.items()}
