@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lightning_fabric import Fabric
 
+from latkit.search.constraints import Limit, Limits
 from latkit.search.data import DataSplit
 from latkit.search.distribution import PathDistribution
-from latkit.search.gates import BinaryGates
-from latkit.search.learner import GradientLearner
+from latkit.search.gates import BinaryGates, PathRule
+from latkit.search.learner import GradientLearner, Learner
 from latkit.search.machine import seeded
+from latkit.search.mixing import FullMixing, GumbelSoftmax
 from latkit.search.objective import Additive, Constraint, Multiplicative, Objective
+from latkit.search.reinforce import ReinforceLearner
 from latkit.search.searching import SearchPhase, feeders
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
@@ -24,9 +29,23 @@ def make_objective(target_s: float, settings: SearchSettings, architecture_steps
     if settings.penalty == "additive":
         return Additive(target_s, 0.2 if weight is None else weight)
     if settings.penalty == "multiplicative":
-        return Multiplicative(target_s, 0.6 if weight is None else weight)
-    rate = settings.multiplier_rate or 30 / architecture_steps
-    return Constraint(target_s, rate, settings.damping, binding)
+        usual = 0.1 if settings.learner == "reinforce" else 0.6
+        return Multiplicative(target_s, usual if weight is None else weight)
+    counts = binding and settings.penalty != "none"
+    return Constraint(target_s, _dual_rate(settings, architecture_steps), settings.damping, counts)
+
+
+def make_rule(settings: SearchSettings) -> PathRule:
+    """The path rule that the settings name."""
+    if settings.path_rule == "full":
+        return FullMixing()
+    if settings.path_rule == "binary":
+        return BinaryGates()
+    return GumbelSoftmax(settings.gumbel_begin, settings.gumbel_end, hard=settings.path_rule == "gumbel-hard")
+
+
+def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
+    return settings.multiplier_rate or 30 / architecture_steps
 
 
 def make_search_phase(
@@ -37,31 +56,32 @@ def make_search_phase(
     settings: SearchSettings,
     fabric: Fabric,
     binding: bool,
+    limits: Sequence[Limit] = (),
 ) -> tuple[Supernet, SearchPhase]:
     """The supernet and the phase that trains it and learns its architecture. `binding` as `check_reach` gives it."""
     with seeded(settings.seed):
         supernet = device_module(Supernet(space), fabric)
-    distribution = PathDistribution(space)
+    distribution, rule = PathDistribution(space), make_rule(settings)
     weight_feeder, architecture_feeder = feeders(data, settings, fabric)
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
     objective = make_objective(target_s, settings, architecture_steps, binding)
+    bounds = Limits(limits, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.2)
-    learner = GradientLearner(
-        supernet,
-        distribution,
-        table,
-        objective,
-        BinaryGates(),
-        fabric,
-        rate,
-        settings.label_smoothing,
-    )
+    common = (supernet, distribution, table, objective)
+    learner: Learner
+    if settings.learner == "reinforce":
+        samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay
+        learner = ReinforceLearner(*common, fabric, rate, samples, decay, bounds)
+    else:
+        learner = GradientLearner(*common, rule, fabric, rate, settings.label_smoothing, bounds)
     phase = SearchPhase(
         supernet,
         distribution,
         table,
         objective,
         learner,
+        rule,
+        bounds,
         weight_feeder,
         architecture_feeder,
         settings,

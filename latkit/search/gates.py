@@ -1,8 +1,8 @@
-"""Path rules: which paths an architecture step runs, and what their gates' gradients say about the logits."""
+"""Path rules: which paths the steps of a search run, and what their gates' gradients say about the logits."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,20 +17,36 @@ class Draw:
     """What a rule drew for one architecture step."""
 
     paths: Paths
+    """Their gates are a leaf that requires its gradient."""
     indices: Tensor
     """The candidate in every slot of the gates, shape (choices, slots)."""
     logits: Tensor
-    """The logits before the step, shape (choices, candidates)."""
+    """The logits before the step, shape (choices, candidates); minus infinity where no candidate stands."""
+    shares: Tensor
+    """The softmax that the gates stand for, shape (choices, slots); zero in slots that hold no candidate."""
+    temperature: float = 1.0
+    """Of that softmax."""
 
 
 class PathRule(Protocol):
-    """How an architecture step goes from logits to paths and back. Holds no state between steps."""
+    """How steps go from logits to paths and back.
 
-    def draw(self, distribution: PathDistribution, generator: torch.Generator) -> Draw:
-        """Draw the paths of one step; their gates are a leaf that requires its gradient."""
+    A rule holds no state: whatever changes on the way follows from `progress`, the share of the architecture steps
+    that is done, from 0 to 1. So nothing of it has to be saved. Gates are on the CPU, as the logits are.
+    """
 
-    def gradient(self, distribution: PathDistribution, draw: Draw, gate_gradient: Tensor) -> Tensor:
-        """dL/dalpha, shape (choices, candidates), from dL/dgates, shape (choices, slots)."""
+    def weight_paths(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Paths:
+        """The paths that a weight step trains; no gradient is asked of their gates."""
+
+    def draw(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Draw:
+        """Draw the paths of one architecture step."""
+
+    def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
+        """dL/dalpha, shape (choices, candidates), of a loss that depends on gates and on probabilities.
+
+        `by_gate` is dL/dg of the drawn gates, shape (choices, slots); `by_probability` is dL/dp of everything that is
+        computed from the probabilities themselves, such as expected latency, shape (choices, candidates).
+        """
 
     def settle(self, distribution: PathDistribution, draw: Draw) -> None:
         """Put right, after the optimiser's step, what the rule promises about the logits."""
@@ -42,15 +58,50 @@ def sample(distribution: PathDistribution, count: int, generator: torch.Generato
     Gives (choices, count) indices. Where a choice has fewer candidates, the slots at the end hold none that stands.
     The largest of log p + Gumbel noise are such a draw, and no probability underflows on the way.
     """
-    log_probabilities = distribution.log_probabilities().detach()
-    uniform = torch.rand(log_probabilities.shape, generator=generator, dtype=torch.float64)
-    gumbel = -(-uniform.clamp_min(1e-300).log()).log()
-    return (log_probabilities + gumbel).topk(min(count, log_probabilities.shape[1])).indices
+    noisy = distribution.log_probabilities().detach() + gumbel_noise(distribution.logits.shape, generator)
+    return noisy.topk(min(count, noisy.shape[1])).indices
+
+
+def gumbel_noise(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Independent draws of the standard Gumbel distribution, in double precision."""
+    uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return -(-uniform.clamp_min(1e-300).log()).log()
+
+
+def standing_logits(distribution: PathDistribution) -> Tensor:
+    """The logits as they are, apart from autograd; minus infinity where no candidate stands."""
+    return distribution.logits.detach().masked_fill(~distribution.mask, -torch.inf)
 
 
 def single_path(distribution: PathDistribution, generator: torch.Generator) -> Paths:
-    """One path, every choice drawn by its probabilities: what a weight step trains (section 3.2, equations 2 and 3)."""
+    """One path, every choice drawn by its probabilities (section 3.2, equations 2 and 3)."""
     return Paths.single(sample(distribution, 1, generator).squeeze(1).tolist())
+
+
+def placed(paths: Paths, device: torch.device) -> Paths:
+    """The paths with their gates on a device; gradients find their way back."""
+    return paths if paths.gates is None else replace(paths, gates=paths.gates.to(device))
+
+
+def through_softmax(shares: Tensor, by_share: Tensor) -> Tensor:
+    """Chain rule of a softmax: dL/dz_i = sum_j dL/ds_j s_j (delta_ij - s_i); all of shape (choices, slots)."""
+    weighted = shares * by_share
+    return weighted - shares * weighted.sum(1, keepdim=True)
+
+
+def one_open(indices: Tensor, standing: Tensor) -> Paths:
+    """Paths that open the candidate in slot 0 of `indices` and close the others where `standing` says there is one.
+
+    Both have shape (choices, slots). The gates, 1 and zeros, require their gradient.
+    """
+    gates = torch.zeros(indices.shape)
+    gates[:, 0] = 1
+    closed = tuple(
+        tuple(index for index, stands in zip(row[1:], stands_row[1:], strict=True) if stands)
+        for row, stands_row in zip(indices.tolist(), standing.tolist(), strict=True)
+    )
+    opens = tuple((index,) for index in indices[:, 0].tolist())
+    return Paths(opens, closed, gates.requires_grad_())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,58 +109,65 @@ class BinaryGates:
     """Path-level binarisation (Cai et al. 2019, sections 3.2 and 3.2.1).
 
     `paths` candidates are drawn per choice, and with their probabilities renormalised one of them is opened: gate 1,
-    all others 0. Two is the paper's rule; as many as there are candidates makes equation 4 unabridged.
+    all others 0. Two is the paper's rule; as many as there are candidates makes equation 4 unabridged. A weight step
+    trains a single path.
+
+    What equation 4 approximates: with the other choices as they were drawn, the exact gradient by alpha_i of the
+    expected loss is sum_j E[L | candidate j] p_j (delta_ij - p_i). The equation puts dL/dg_j, taken where one gate is
+    open, in the place of E[L | candidate j]. The two differ by a constant over j, which the sum takes out, wherever L
+    is linear in the gates: there its mean is the exact gradient. Elsewhere it is the first order of Taylor's series.
+
+    What two paths approximate: with the pair (a, b) drawn and renormalised to q, the estimate's mean is the gradient
+    of the expected loss of choosing between the two, q_a q_b (L_a - L_b) for alpha_a and its negative for alpha_b. The
+    exact gradient for alpha_a is the sum of p_a p_b (L_a - L_b) over all b. So over the draws every pair moves the
+    right way, with a weight of its own: P(pair) / (p_a + p_b)^2.
     """
 
     paths: int = 2
 
-    def draw(self, distribution: PathDistribution, generator: torch.Generator) -> Draw:
+    def weight_paths(
+        self,
+        distribution: PathDistribution,
+        progress: float,  # noqa: ARG002
+        generator: torch.Generator,
+    ) -> Paths:
+        """A single path, ungated."""
+        return single_path(distribution, generator)
+
+    def draw(
+        self,
+        distribution: PathDistribution,
+        progress: float,  # noqa: ARG002
+        generator: torch.Generator,
+    ) -> Draw:
         """Draw the candidates of every choice and open one of them."""
         indices = sample(distribution, self.paths, generator)
-        standing = distribution.mask.gather(1, indices)
-        logits = distribution.logits.detach().clone()
-        slice_probabilities = _renormalised(logits, indices, standing)
-        opened = torch.multinomial(slice_probabilities, 1, generator=generator)
+        logits = standing_logits(distribution)
+        opened = torch.multinomial(logits.gather(1, indices).softmax(1), 1, generator=generator)
         # the open candidate goes to slot 0, where its gate of 1 is
         indices = torch.cat([indices.gather(1, opened), _without(indices, opened)], 1)
-        standing = distribution.mask.gather(1, indices)
-        gates = torch.zeros(indices.shape)
-        gates[:, 0] = 1
-        closed = tuple(
-            tuple(index for index, stands in zip(row[1:], stands_row[1:], strict=True) if stands)
-            for row, stands_row in zip(indices.tolist(), standing.tolist(), strict=True)
-        )
-        opens = tuple((index,) for index in indices[:, 0].tolist())
-        return Draw(Paths(opens, closed, gates.requires_grad_()), indices, logits)
+        paths = one_open(indices, distribution.mask.gather(1, indices))
+        return Draw(paths, indices, logits, logits.gather(1, indices).softmax(1))
 
-    def gradient(self, distribution: PathDistribution, draw: Draw, gate_gradient: Tensor) -> Tensor:
-        """Equation 4 over the drawn candidates: dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i)."""
-        standing = distribution.mask.gather(1, draw.indices)
-        p = _renormalised(draw.logits, draw.indices, standing)
-        weighted = p * gate_gradient
-        gradient = weighted - p * weighted.sum(1, keepdim=True)
+    def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
+        """Equation 4 over the drawn candidates: dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i).
+
+        What depends on the probabilities goes the same way: a candidate that was not drawn gets no gradient.
+        """
+        gradient = through_softmax(draw.shares, by_gate + by_probability.gather(1, draw.indices))
         return torch.zeros_like(draw.logits).scatter_(1, draw.indices, gradient)
 
     def settle(self, distribution: PathDistribution, draw: Draw) -> None:
         """Shift the drawn logits so that every other candidate keeps its probability (section 3.2.1)."""
-        standing = distribution.mask.gather(1, draw.indices)
         with torch.no_grad():
             new = distribution.logits.gather(1, draw.indices)
             old = draw.logits.gather(1, draw.indices)
-            shift = _logsumexp(new, standing) - _logsumexp(old, standing)
-            distribution.logits.scatter_(1, draw.indices, torch.where(standing, new - shift, new))
-
-
-def _renormalised(logits: Tensor, indices: Tensor, standing: Tensor) -> Tensor:
-    """Softmax over the drawn candidates alone, shape (choices, slots)."""
-    return logits.gather(1, indices).masked_fill(~standing, -torch.inf).softmax(1)
+            stands = old.isfinite()
+            shift = new.where(stands, old).logsumexp(1, keepdim=True) - old.logsumexp(1, keepdim=True)
+            distribution.logits.scatter_(1, draw.indices, torch.where(stands, new - shift, new))
 
 
 def _without(indices: Tensor, opened: Tensor) -> Tensor:
     """The drawn candidates but for the opened one, in order."""
     kept = torch.ones_like(indices, dtype=torch.bool).scatter_(1, opened, False)
     return indices[kept].view(indices.shape[0], -1)
-
-
-def _logsumexp(logits: Tensor, standing: Tensor) -> Tensor:
-    return logits.masked_fill(~standing, -torch.inf).logsumexp(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What an architecture step minimises: the task's loss and the expected latency, as one number."""
+"""What architecture steps minimise, or reward: how well the task goes and how long it takes, as one number."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ LARGEST_VIOLATION = 0.1
 
 
 class Objective(Protocol):
-    """Weighs the task's loss against expected latency. May learn from what it sees, as a multiplier does."""
+    """Weighs the task against latency. May learn from what it sees, as a multiplier does."""
 
     def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
         """The scalar to minimise, from the scalar task loss and the scalar expected latency in seconds."""
+
+    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
+        """The rewards of some paths, shape (paths,), from their accuracies, 0 to 1, and their latencies in seconds.
+
+        `expected_s` is the expected latency of the distribution that they were drawn from.
+        """
 
     def update(self, expected_s: float) -> None:
         """Take note of the expected latency, in seconds, after an architecture step."""
@@ -40,6 +46,11 @@ def check_target(target_s: float) -> float:
     if not (math.isfinite(target_s) and target_s > 0):
         raise UsageError(f"expected a latency target of more than 0 ms, but found {target_s * 1e3:g} ms")
     return target_s
+
+
+def clipped(violation: float) -> float:
+    """The violation as dual ascent sees it: no further from zero than `LARGEST_VIOLATION`."""
+    return min(max(violation, -LARGEST_VIOLATION), LARGEST_VIOLATION)
 
 
 class Constraint:
@@ -69,11 +80,21 @@ class Constraint:
         violation = torch.log(expected_s / self.target_s)
         return task_loss + self._multiplier * violation + 0.5 * self.damping * violation.square()
 
+    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
+        """accuracy x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an exponent that is adapted.
+
+        w = -(multiplier + damping v): the power weighs a relative change of latency as the Lagrangian does, so that
+        dual ascent on it ends at the target.
+        """
+        if not self.binding:
+            return accuracy
+        violation = math.log(expected_s / self.target_s)
+        return accuracy * (seconds / self.target_s) ** -(self._multiplier + self.damping * violation)
+
     def update(self, expected_s: float) -> None:
         """One step of dual ascent."""
         if self.binding:
-            violation = math.log(expected_s / self.target_s)
-            self._multiplier += self.rate * min(max(violation, -LARGEST_VIOLATION), LARGEST_VIOLATION)
+            self._multiplier += self.rate * clipped(math.log(expected_s / self.target_s))
 
     @property
     def multiplier(self) -> float:
@@ -119,6 +140,10 @@ class Additive(_FixedWeight):
         """The sum."""
         return task_loss + self.weight * (expected_s / self.target_s - 1)
 
+    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
+        """accuracy - weight (latency / target - 1)."""
+        return accuracy - self.weight * (seconds / self.target_s - 1)
+
 
 class Multiplicative(_FixedWeight):
     """task x (log E[latency] / log target)^weight, as in the authors' code (`mul#log`).
@@ -133,3 +158,7 @@ class Multiplicative(_FixedWeight):
         """The product."""
         units = (expected_s / self.target_s * self.unit_per_target).clamp_min(1.01)
         return task_loss * (units.log() / math.log(self.unit_per_target)) ** self.weight
+
+    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
+        """accuracy x (latency / target)^-weight: section 3.3.2, where w = -weight stays."""
+        return accuracy * (seconds / self.target_s) ** -self.weight

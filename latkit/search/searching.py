@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from latkit.search.constraints import Limits
 from latkit.search.data import Augmentation, Batch, DataSplit, Feeder
 from latkit.search.distribution import PathDistribution
-from latkit.search.gates import single_path
+from latkit.search.gates import PathRule, placed
 from latkit.search.learner import Learner
 from latkit.search.loop import Row, Totals, learning_rate
 from latkit.search.objective import Objective
@@ -35,6 +36,8 @@ class SearchPhase:
         table: LatencyTable,
         objective: Objective,
         learner: Learner,
+        rule: PathRule,
+        limits: Limits,
         weight_feeder: Feeder,
         architecture_feeder: Feeder,
         settings: SearchSettings,
@@ -44,11 +47,13 @@ class SearchPhase:
         self.table = table
         self.objective = objective
         self.learner = learner
+        self.rule = rule
+        self.limits = limits
         self.settings = settings
         self.fabric = fabric
         self.weights = WeightTrainer(supernet, settings, fabric)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.totals = Totals()
+        self.totals = Totals(self.fabric)
         self.weight_feeder, self.architecture_feeder = weight_feeder, architecture_feeder
         self.epochs = settings.warmup_epochs + settings.epochs
         self.steps_per_epoch = self.weight_feeder.batches_per_pass
@@ -68,13 +73,19 @@ class SearchPhase:
         rate = learning_rate(
             step, self.epochs * self.steps_per_epoch, self.settings.weight_learning_rate, self.settings.ramp_share
         )
-        paths = single_path(self.distribution, self.generator)
+        progress = self.progress(step)
+        paths = placed(self.rule.weight_paths(self.distribution, progress, self.generator), images.device)
         self.totals.add_batch("weight", *self.weights.step(images, labels, rate, paths), labels)
         after_warmup = step - self.settings.warmup_epochs * self.steps_per_epoch + 1
         if after_warmup > 0 and after_warmup % self.settings.weight_steps == 0:
             images, labels = next(self._architecture_batches)
-            loss, scores = self.learner.step(images, labels, self.generator)
+            loss, scores = self.learner.step(images, labels, self.generator, progress)
             self.totals.add_batch("architecture", loss, scores, labels)
+
+    def progress(self, step: int) -> float:
+        """The share of the search after the warm-up that is done before a step, 0 to 1."""
+        warm_epochs, epochs = self.settings.warmup_epochs, self.settings.epochs
+        return max(step / self.steps_per_epoch - warm_epochs, 0.0) / epochs
 
     def summary(self, epoch: int) -> Row:
         """Mean losses and accuracies, and where the distribution stands."""
@@ -88,9 +99,10 @@ class SearchPhase:
                 "expected_latency_s": float(self.table(probabilities)),
                 "entropy": float(self.distribution.entropy()),
                 "multiplier": self.objective.multiplier,
+                **self.limits.figures(probabilities),
                 "probabilities": self.distribution.rows(probabilities),
             }
-        self.totals = Totals()
+        self.totals = Totals(self.fabric)
         return row
 
     def check(self) -> None:
@@ -111,7 +123,7 @@ class SearchPhase:
         self.weights.load_state(state["weights"])
         self.learner.load_state(state["learner"])
         self.generator.set_state(state["generator"])
-        self.totals.load_state(state["totals"], self.fabric.device)
+        self.totals.load_state(state["totals"])
 
 
 def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[Feeder, Feeder]:

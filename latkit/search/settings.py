@@ -33,15 +33,35 @@ class SearchSettings(BaseModel):
     weight_decay: float = Field(4e-5, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
 
+    # how the architecture is learned
+    learner: Literal["gradient", "reinforce"] = "gradient"
+    """By the gates' gradients, or by the rewards of sampled paths."""
+    path_rule: Literal["binary", "full", "gumbel", "gumbel-hard"] = "binary"
+    """What runs in a step: single paths and pairs (ProxylessNAS), all candidates mixed by their probabilities (DARTS),
+    or by Gumbel-softmax (FBNet), softly or with one candidate open. Of `reinforce`, weight steps alone."""
+    gumbel_begin: float = Field(5.0, gt=0)
+    gumbel_end: float = Field(0.1, gt=0)
+    """Temperatures of the Gumbel-softmax when architecture steps begin and end."""
+    reinforce_samples: int = Field(10, ge=2)
+    """Paths whose rewards one step of `reinforce` learns from."""
+    reinforce_baseline_decay: float = Field(0.9, ge=0, lt=1)
+    """What a step of `reinforce` leaves of its baseline, the moving average of rewards."""
+
     # latency
     penalty: Literal["constraint", "additive", "multiplicative", "none"] = "constraint"
     """How latency counts; with `none`, not at all while searching."""
     penalty_weight: float | None = Field(None, ge=0)
-    """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code."""
+    """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code; of 0.1 with
+    `reinforce`."""
     multiplier_rate: float | None = Field(None, gt=0)
     """The constraint's step of dual ascent; by default 30 over the number of architecture steps."""
     damping: float = Field(4.0, ge=0)
     """Weight of the constraint's quadratic term."""
+    repair_candidates: int = Field(8, ge=1)
+    """Where the strongest path misses target or limits: of so many most probable paths that do not, the one with the
+    least loss is taken; with 1, the most probable."""
+    repair_batches: int = Field(4, ge=1)
+    """Batches of the architecture's images that this loss is measured on, with the supernet's weights."""
 
     # the derived network
     training_epochs: int = Field(60, ge=0)
@@ -78,6 +98,10 @@ class SearchSettings(BaseModel):
     last bits. Where other processes want the same cores, one thread is far faster than several that wait for another.
     """
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    sync_batch_norm: bool = True
+    """Whether several processes normalise their parts of a batch together, as one process would the whole."""
+    deterministic: bool = True
+    """Whether a GPU is to compute the same bits every time, which may take longer; a CPU does so anyway."""
     checkpoint_seconds: float = Field(300.0, gt=0)
     """A checkpoint is written after every epoch, and within one when so much time has passed."""
 

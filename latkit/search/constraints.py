@@ -1,0 +1,119 @@
+"""Further constraints: upper bounds on latency elsewhere, MACs, parameters or memory, each with its multiplier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from latkit.errors import TargetOutOfReach, UsageError
+from latkit.search.objective import clipped
+from latkit.spaces import Space
+from latkit.tables import AdditiveTable, PeakTable
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An upper bound: what `table` gives for the derived network is at most `most`, in the table's unit."""
+
+    name: str
+    """`macs`, `params`, `peak_bytes`, a target's name; whatever says best what is bounded."""
+    table: AdditiveTable | PeakTable
+    most: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.most) and self.most > 0):
+            raise UsageError(f"limit {self.name}: expected a bound of more than 0, but found {self.most:g}")
+
+    def amount(self, architecture: Sequence[int]) -> float:
+        """What one architecture has of the bounded quantity."""
+        return float(self.table.lookup(torch.tensor(architecture)))
+
+    def admits(self, architecture: Sequence[int]) -> bool:
+        """Whether one architecture keeps the limit, up to rounding."""
+        return self.amount(architecture) <= self.most * (1 + 1e-9)
+
+
+def check_limits(limits: Sequence[Limit], space: Space) -> None:
+    """Raise UsageError for tables of another space or a name given twice, TargetOutOfReach for what none can keep."""
+    names = [limit.name for limit in limits]
+    for limit in limits:
+        if names.count(limit.name) > 1:
+            raise UsageError(f"expected one limit on {limit.name}, but found {names.count(limit.name)}")
+        if limit.table.space_key != space.key:
+            raise UsageError(f"limit {limit.name}: its table was made for another space than {space.name!r}")
+        least, most = limit.table.least(), limit.table.most()
+        if limit.most < least:
+            raise TargetOutOfReach(
+                f"expected a limit on {limit.name} that space {space.name} can keep, but found {limit.most:g}; "
+                f"its networks have from {least:.6g} to {most:.6g}"
+            )
+
+
+class Limits:
+    """The limits of one search, kept by the method of multipliers for inequalities (Bertsekas 1982, section 3.1).
+
+    For each, with the violation v = log(E[quantity] / bound), a relative change of the quantity weighs
+    max(0, multiplier + damping v), and after every step the multiplier becomes max(0, multiplier + rate v). So a
+    limit that is kept anyway weighs nothing. The other measures against winding up and swinging are those of
+    `objective.Constraint`.
+    """
+
+    def __init__(self, limits: Sequence[Limit] = (), rate: float = 0.0, damping: float = 4.0) -> None:
+        self.limits = tuple(limits)
+        self.rate = rate
+        self.damping = damping
+        self._multipliers = [0.0] * len(self.limits)
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """What the limits add to the loss, a scalar, for probabilities (choices, candidates). Its gradient counts."""
+        total = torch.zeros((), dtype=torch.float64)
+        for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
+            violation = torch.log(limit.table(probabilities) / limit.most)
+            total = total + self._weight(multiplier, float(violation.detach())) * violation
+        return total
+
+    def factors(self, architectures: Tensor, probabilities: Tensor) -> Tensor:
+        """What the limits make of the rewards of paths (paths, choices) drawn by probabilities: shape (paths,).
+
+        The product of (quantity / bound)^-weight, as the objective's reward has it for latency.
+        """
+        product = torch.ones(len(architectures), dtype=torch.float64)
+        for limit, multiplier, violation in zip(
+            self.limits, self._multipliers, self._violations(probabilities), strict=True
+        ):
+            amounts = limit.table.lookup(architectures)
+            product = product * (amounts / limit.most) ** -self._weight(multiplier, violation)
+        return product
+
+    def update(self, probabilities: Tensor) -> None:
+        """One step of dual ascent, given the distribution as it stands."""
+        self._multipliers = [
+            max(0.0, multiplier + self.rate * clipped(violation))
+            for multiplier, violation in zip(self._multipliers, self._violations(probabilities), strict=True)
+        ]
+
+    def figures(self, probabilities: Tensor) -> dict[str, float]:
+        """For the curves: what is expected of every bounded quantity, and what it weighs."""
+        figures: dict[str, float] = {}
+        for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
+            figures[f"expected_{limit.name}"] = float(limit.table(probabilities.detach()))
+            figures[f"multiplier_{limit.name}"] = multiplier
+        return figures
+
+    def state(self) -> dict[str, float]:
+        """The multipliers by name."""
+        return {limit.name: value for limit, value in zip(self.limits, self._multipliers, strict=True)}
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from saved multipliers."""
+        self._multipliers = [float(state[limit.name]) for limit in self.limits]
+
+    def _violations(self, probabilities: Tensor) -> list[float]:
+        return [math.log(float(limit.table(probabilities.detach())) / limit.most) for limit in self.limits]
+
+    def _weight(self, multiplier: float, violation: float) -> float:
+        return max(0.0, multiplier + self.damping * violation)

@@ -1,0 +1,120 @@
+"""The learner by policy gradient: reward accuracy x (latency / target)^w, with a moving baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional as F
+
+from latkit.search.constraints import Limits
+from latkit.search.distribution import PathDistribution
+from latkit.search.gates import sample
+from latkit.search.learner import LogitLearner
+from latkit.search.objective import Objective
+from latkit.search.supernet import Paths, Supernet
+from latkit.tables import LatencyTable
+
+
+def policy_gradient(probabilities: Tensor, architectures: Tensor, advantages: Tensor) -> Tensor:
+    """Mean over paths of advantage x d log p(path) / d alpha, shape (choices, candidates): ascends the reward.
+
+    Of probabilities of that shape, architectures (paths, choices) and advantages (paths,). The logarithm of a path's
+    probability is the sum of those of its choices, so d log p / d alpha_i = delta_ij - p_i where candidate j stands.
+    """
+    chosen = F.one_hot(architectures, probabilities.shape[1]).to(probabilities.dtype)  # (paths, choices, candidates)
+    weights = advantages.to(probabilities.dtype)[:, None, None]
+    return (weights * (chosen - probabilities)).mean(0)
+
+
+def advantages(rewards: Tensor, baseline: float | None) -> Tensor:
+    """Rewards above the baseline, shape (paths,); where there is none yet, above the mean of the other paths.
+
+    Neither baseline depends on the path that it is taken from, so the gradient's mean stays the exact one.
+    """
+    if baseline is not None:
+        return rewards - baseline
+    others = (rewards.sum() - rewards) / (len(rewards) - 1)
+    return rewards - others
+
+
+class ReinforceLearner(LogitLearner):
+    """Learns by the rewards of sampled paths (Cai et al. 2019, section 3.3.2; Williams 1992).
+
+    J = E[R(path)], and dJ/dalpha = E[R d log p(path) / dalpha] is estimated from several single paths a step, all on
+    the same images. They run forward only. Latency is the table's, looked up per path; the objective makes the
+    reward of it and of the batch's accuracy, with an exponent that is fixed, as in the paper, or adapted. Batch norm
+    uses the batch's statistics, as the gradient learner has it.
+
+    The baseline is a moving average of the rewards of earlier steps: unlike the authors' code, which takes the step's
+    own rewards in first, this leaves the estimate unbiased.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        distribution: PathDistribution,
+        table: LatencyTable,
+        objective: Objective,
+        fabric: Fabric,
+        learning_rate: float,
+        samples: int = 10,
+        baseline_decay: float = 0.9,
+        limits: Limits | None = None,
+    ) -> None:
+        """`samples`: paths a step, two at least. `baseline_decay`: what a step leaves of the moving average."""
+        super().__init__(distribution, table, objective, learning_rate, limits)
+        self.supernet = supernet
+        self.fabric = fabric
+        self.samples = samples
+        self.baseline_decay = baseline_decay
+        self.baseline: float | None = None
+
+    def step(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+        progress: float = 0.0,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """One architecture step on images (N, C, H, W) and labels (N,). Gives loss and scores of its first path."""
+        drawn = [sample(self.distribution, 1, generator).squeeze(1) for _ in range(self.samples)]
+        scores = [self._scores(images, path) for path in drawn]
+        correct = torch.stack([(one.argmax(1) == labels).double().mean() for one in scores])
+        averaged = self.fabric.all_reduce(correct, reduce_op="mean")  # all ranks draw the same paths
+        assert isinstance(averaged, Tensor)
+        self.learn(torch.stack(drawn), averaged.cpu())
+        return F.cross_entropy(scores[0], labels), scores[0]
+
+    def learn(self, architectures: Tensor, accuracies: Tensor) -> None:
+        """Move the logits by the rewards of paths (paths, choices) whose accuracies, 0 to 1, are known (paths,)."""
+        rewards = self.rewards(architectures, accuracies)
+        probabilities = self.distribution.probabilities().detach()
+        ascent = policy_gradient(probabilities, architectures, advantages(rewards, self.baseline))
+        self.apply(-ascent)
+        before, mean = self.baseline, float(rewards.mean())
+        self.baseline = mean if before is None else self.baseline_decay * before + (1 - self.baseline_decay) * mean
+        self.adapt()
+
+    def rewards(self, architectures: Tensor, accuracies: Tensor) -> Tensor:
+        """The reward of every path, shape (paths,)."""
+        probabilities = self.distribution.probabilities().detach()
+        kept = accuracies * self.limits.factors(architectures, probabilities)
+        return self.objective.reward(kept, self.table.lookup(architectures), self.expected_s())
+
+    def _scores(self, images: Tensor, architecture: Tensor) -> Tensor:
+        with torch.no_grad(), self.fabric.autocast():
+            scores: Tensor = self.supernet(images, Paths.single(architecture.tolist()))
+        return scores.detach()
+
+    def state(self) -> dict[str, Any]:
+        """Logits, optimiser, objective, limits and baseline."""
+        return {**super().state(), "baseline": self.baseline}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        super().load_state(state)
+        self.baseline = state["baseline"]
