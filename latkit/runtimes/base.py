@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,5 +51,11 @@ class Runtime(ABC):
         raise ExportError(f"{path.name}: {graph.title} can be written for onnxruntime only, but found {self.name}")
 
     @abstractmethod
+    def load(self, path: Path) -> Callable[[Any], Any]:
+        """The file as a function on this machine, on one thread: from an input like the example that it was exported
+        with, to the output in torch's layout, float32. Raises MissingExtra.
+        """
+
     def run(self, path: Path, example: Any) -> Any:
-        """Run the file on this machine, once, on one thread: the output in torch's layout, float32."""
+        """Run the file on this machine, once."""
+        return self.load(path)(example)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -54,12 +55,17 @@ class OnnxRuntime(Runtime):
 
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
-    def run(self, path: Path, example: Tensor) -> Tensor:
-        """Run on the CPU."""
+    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+        """A session on the CPU."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        (output,) = session.run(None, {session.get_inputs()[0].name: example.numpy()})
-        return torch.from_numpy(output)
+        name = session.get_inputs()[0].name
+
+        def run(example: Tensor) -> Tensor:
+            (output,) = session.run(None, {name: example.numpy()})
+            return torch.from_numpy(output)
+
+        return run

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -52,18 +52,23 @@ class TFLite(Runtime):
                 ).eval()
             litert_torch.convert(module, (_channels_last(example),)).export(str(path))
 
-    def run(self, path: Path, example: Tensor) -> Tensor:
-        """Run on the CPU; XNNPACK takes what it can."""
+    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+        """An interpreter on the CPU; XNNPACK takes what it can."""
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise MissingExtra("ai-edge-litert", "tflite") from error
         interpreter = Interpreter(str(path), num_threads=1)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], _channels_last(example).numpy())
-        interpreter.invoke()
-        output = torch.from_numpy(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
-        return output.permute(0, 3, 1, 2) if output.dim() == 4 else output
+        entry, end = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+        def run(example: Tensor) -> Tensor:
+            interpreter.set_tensor(entry, _channels_last(example).numpy())
+            interpreter.invoke()
+            output = torch.from_numpy(interpreter.get_tensor(end))
+            return output.permute(0, 3, 1, 2) if output.dim() == 4 else output
+
+        return run
 
 
 def _channels_last(tensor: Tensor) -> Tensor:

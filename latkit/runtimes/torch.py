@@ -15,6 +15,7 @@ the ops), and is read by the old releases of torch that devices keep.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -45,15 +46,20 @@ class Torch(Runtime):
             )
             torch.jit.save(traced, path)
 
-    def run(self, path: Path, example: Tensor) -> Tensor:
-        """Run on this machine's CPU or GPU."""
-        with warnings.catch_warnings(), torch.inference_mode():
+    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+        """The module on this machine's CPU or GPU."""
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
                 path, map_location=self.device
             )
-            output: Tensor = module(example.to(self.device))
-            return output.cpu()
+
+        def run(example: Tensor) -> Tensor:
+            with torch.inference_mode():
+                output: Tensor = module(example.to(self.device))
+                return output.cpu()
+
+        return run
 
 
 class TorchCuda(Torch):

@@ -4,5 +4,15 @@ from latkit.search.data import DataSplit, load_data
 from latkit.search.result import Recipe, SearchResult
 from latkit.search.run import run_search
 from latkit.search.settings import SearchSettings
+from latkit.search.trained import TrainedNetwork, load_network
 
-__all__ = ["DataSplit", "Recipe", "SearchResult", "SearchSettings", "load_data", "run_search"]
+__all__ = [
+    "DataSplit",
+    "Recipe",
+    "SearchResult",
+    "SearchSettings",
+    "TrainedNetwork",
+    "load_data",
+    "load_network",
+    "run_search",
+]

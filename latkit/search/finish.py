@@ -9,11 +9,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
-from latkit.runtimes import runtime_named
-from latkit.runtimes.export import export_module
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived
+from latkit.search.exports import RUNTIMES, export
+from latkit.search.finite import check_weights
 from latkit.search.result import FILES, SearchResult
+from latkit.search.settings import SearchSettings
 from latkit.search.weights import evaluate
 from latkit.tables import LatencyTable
 
@@ -26,17 +27,23 @@ def finish(
     table: LatencyTable,
     target_s: float,
     data: DataSplit,
+    settings: SearchSettings,
     fabric: Fabric,
     expected_s: float,
     seconds: dict[str, float],
     remarks: tuple[str, ...] = (),
 ) -> SearchResult:
-    """Evaluate on the test images; write weights, ONNX file and result. `expected_s` is of the last distribution."""
+    """Evaluate on the test images; write weights, files for runtimes, and result.
+
+    `expected_s` is of the last distribution; `remarks` go into the result's notes. Raises LatkitError where a weight
+    is no number, ExportError where a file computes something else than the module.
+    """
+    check_weights(module.state_dict().values(), "training")
     accuracy = evaluate(module, data, data.test, fabric)
     module = module.cpu().eval()
     state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
     save_file(state, folder / FILES["weights"])
-    export_module(runtime_named("onnxruntime"), module, network.input_shape, folder / FILES["onnx"])
+    exports, missing = export(folder, network, module, data, settings.export_tflite)
     result = SearchResult(
         name=network.name,
         space=table.space_name,
@@ -51,8 +58,9 @@ def finish(
         architecture=derived.architecture,
         ops=tuple(op.title for op in network.ops),
         seconds=seconds,
-        notes=(*_notes(derived, table, target_s), *remarks),
-        files=FILES,
+        notes=(*_notes(derived, table, target_s), *missing, *remarks),
+        exports=exports,
+        files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
     )
     result.save(folder / FILES["result"])
     return result

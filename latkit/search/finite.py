@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from latkit.errors import LatkitError
 
@@ -14,14 +15,19 @@ STEPS_BETWEEN_CHECKS = 32
 """On an accelerator, whose numbers are waited for; on the CPU every step is checked."""
 
 
+REMEDIES = {
+    "search": "a lower weight_learning_rate or architecture_learning_rate, or precision=32-true for bf16-mixed",
+    "training": "a lower training_learning_rate, or precision=32-true for bf16-mixed",
+}
+"""By the name of the phase."""
+
+
 class LossWatch:
     """Keeps the losses since the last check, and at a check stops at the first that is no number."""
 
-    def __init__(self, phase: str, steps_per_epoch: int, remedy: str) -> None:
+    def __init__(self, phase: str, steps_per_epoch: int) -> None:
         self.phase = phase
         self.steps_per_epoch = steps_per_epoch
-        self.remedy = remedy
-        """What helps, to end a sentence with."""
         self._recent: list[tuple[int, str, Tensor]] = []
 
     def note(self, step: int, name: str, loss: Tensor) -> None:
@@ -39,17 +45,17 @@ class LossWatch:
                 raise LatkitError(
                     f"{self.phase}, step {step + 1} (epoch {epoch + 1}, step {within + 1} of {self.steps_per_epoch}): "
                     f"expected {name} to be a finite number, but found {value}; the checkpoint from before it is kept. "
-                    f"What helps: {self.remedy}"
+                    f"What helps: {REMEDIES[self.phase]}"
                 )
 
 
-def check_weights(weights: Iterable[Tensor], where: str, remedy: str) -> None:
+def check_weights(weights: Iterable[Tensor], phase: str) -> None:
     """Raise LatkitError where a weight is no number: such weights are neither kept nor exported."""
-    norms = torch._foreach_norm([weight.detach() for weight in weights if weight.is_floating_point()])
-    if norms and not all(map(math.isfinite, _values(list(norms)))):
+    numbers = [weight.detach() for weight in weights if weight.is_floating_point()]
+    if not math.isfinite(float(get_total_norm(numbers, math.inf))):
         raise LatkitError(
-            f"{where}: expected weights that are finite numbers, but found others; the checkpoint from before is kept. "
-            f"What helps: {remedy}"
+            f"{phase}: expected weights that are finite numbers, but found others; the checkpoint from before is kept. "
+            f"What helps: {REMEDIES[phase]}"
         )
 
 

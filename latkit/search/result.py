@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latkit.errors import BadFile, UsageError
 from latkit.search.data import DataSplit
+from latkit.search.environment import machine, versions
 from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -24,12 +24,13 @@ FILES = {
     "history": "history.json",
     "weights": "weights.safetensors",
     "onnx": "network.onnx",
+    "tflite": "network.tflite",
     "space": "space.json",
     "table": "table.json",
     "result": "result.json",
     "tensorboard": "tensorboard",
 }
-"""What a finished search's folder holds."""
+"""What a finished search's folder holds; without the TFLite file where nothing is there to write it."""
 
 
 class _Record(BaseModel):
@@ -65,6 +66,13 @@ class DataFacts(_Record):
         )
 
 
+class TeacherFacts(_Record):
+    """A network that the derived one learned from."""
+
+    network_key: str
+    weights_sha256: str
+
+
 class Recipe(_Record):
     """Everything that a search follows from. Two searches of equal recipes and versions are equal on one machine."""
 
@@ -75,11 +83,20 @@ class Recipe(_Record):
     target_latency_s: float
     data: DataFacts
     settings: SearchSettings
+    teacher: TeacherFacts | None = None
     versions: dict[str, str]
+    machine: dict[str, str] = {}
+    """Where the search began: results may differ elsewhere in their last bits."""
 
     @classmethod
     def of(
-        cls, space: Space, table: LatencyTable, data: DataSplit, target_latency_s: float, settings: SearchSettings
+        cls,
+        space: Space,
+        table: LatencyTable,
+        data: DataSplit,
+        target_latency_s: float,
+        settings: SearchSettings,
+        teacher: TeacherFacts | None = None,
     ) -> Recipe:
         """The recipe of a search about to begin."""
         return cls(
@@ -89,21 +106,33 @@ class Recipe(_Record):
             target_latency_s=target_latency_s,
             data=DataFacts.of(data),
             settings=settings,
-            versions={package: version(package) for package in ("latkit", "torch", "lightning-fabric")},
+            teacher=teacher,
+            versions=versions(),
+            machine=machine(),
         )
 
     def check_same(self, other: Recipe, path: Path) -> None:
         """Raise UsageError naming the first field in which another recipe, read from `path`, differs.
 
-        How often a checkpoint is written makes no difference to what is found.
+        How often a checkpoint is written makes no difference to what is found, and the machine at most to last bits.
         """
-        mine, theirs = (_flat(recipe.model_dump(mode="json")) for recipe in (self, other))
+        mine, theirs = (_flat(recipe.model_dump(mode="json", exclude={"machine"})) for recipe in (self, other))
         for name in sorted((mine.keys() | theirs.keys()) - {"settings.checkpoint_seconds"}):
             if mine.get(name) != theirs.get(name):
                 raise UsageError(
                     f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "
                     f"but found {mine.get(name)!r}; resume it as it began, or search into another folder"
                 )
+
+
+class ExportFacts(_Record):
+    """How an exported file did beside the torch module, on images of the test set."""
+
+    largest_difference: float
+    """Between scores, absolute."""
+    agreement: float
+    """Share of images for which both predict the same class, 0 to 1."""
+    images: int
 
 
 class SearchResult(_Record):
@@ -132,6 +161,8 @@ class SearchResult(_Record):
     """Spent on `search` and `training`, interruptions left out."""
     notes: tuple[str, ...]
     """What a reader should know, in sentences."""
+    exports: dict[str, ExportFacts] = {}
+    """By what `files` calls them."""
     files: dict[str, str]
     """Names of the files in the search's folder, by what they hold."""
 

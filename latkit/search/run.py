@@ -21,6 +21,7 @@ from latkit.search.checks import check_data
 from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived, check_reach, derive
+from latkit.search.distillation import check_teacher
 from latkit.search.finish import finish
 from latkit.search.loop import Keeper, Phase, Row, run_phase
 from latkit.search.machine import fabric_of, seeded, threads
@@ -28,6 +29,7 @@ from latkit.search.result import FILES, Recipe, SearchResult, load_record
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
 from latkit.search.train import TrainingPhase
+from latkit.search.trained import TrainedNetwork
 from latkit.search.warmup import WARM_UP_FILE, check_warm_up, warmed_up
 from latkit.search.weights import device_module
 from latkit.spaces import Space
@@ -45,12 +47,14 @@ def run_search(
     resume: bool = False,
     fabric: Fabric | None = None,
     warm_up: Path | None = None,
+    teacher: TrainedNetwork | None = None,
 ) -> SearchResult:
     """Search `space` for the most accurate network at a latency in seconds, and train it (Cai et al. 2019).
 
     Everything is written under `folder` (see `FILES`); `resume` goes on from its checkpoint, and of a finished search
     gives the result. Without `fabric`, one device as the settings say. `warm_up`: the `warmup.pt` of a search that
-    differs in table and target alone, to begin from; what is found is the same, bit for bit.
+    differs in table and target alone, to begin from; what is found is the same, bit for bit. `teacher`: what the
+    derived network learns from besides the labels, as `load_network` gives it.
 
     Raises, before anything is written, UsageError where space, table and data do not belong together or the folder
     holds another search, and TargetOutOfReach where every network is slower than the target. Raises LatkitError
@@ -58,17 +62,19 @@ def run_search(
     """
     table.check_space(space)
     check_data(space, data)
+    if teacher is not None:
+        check_teacher(teacher, data)
     binding = check_reach(table, target_latency_s)
     if fabric is None:
         fabric = fabric_of(settings)
-    recipe = Recipe.of(space, table, data, target_latency_s, settings)
+    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None)
     if warm_up is not None:
         check_warm_up(warm_up, recipe)
     finished = _open_folder(folder, recipe, resume)
     if finished is not None:
         return finished
     search = _Search(
-        space, table, data, target_latency_s, settings, folder, fabric, binding, progress or Silent(), warm_up
+        space, table, data, target_latency_s, settings, folder, fabric, binding, progress or Silent(), warm_up, teacher
     )
     return search.run()
 
@@ -105,6 +111,7 @@ class _Search:
     binding: bool
     progress: Progress
     warm_up: Path | None
+    teacher: TrainedNetwork | None
 
     def run(self) -> SearchResult:
         """Do what is left to do."""
@@ -134,7 +141,7 @@ class _Search:
             saved = {}
         network = self.space.decode(derived.architecture, self.folder.name)
         network.save(self._path("architecture"))
-        training = TrainingPhase(start, self.data, self.settings, self.fabric)
+        training = TrainingPhase(start, self.data, self.settings, self.fabric, self.teacher)
         self._run(training, saved, {"derived": dataclasses.asdict(derived)})
         expected_s = self.curves.rows["search"][-1]["expected_latency_s"]
         return finish(
@@ -145,6 +152,7 @@ class _Search:
             self.table,
             self.target_s,
             self.data,
+            self.settings,
             self.fabric,
             expected_s,
             self.seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,23 +11,38 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import Batch, DataSplit, Feeder
+from latkit.search.distillation import Distillation
+from latkit.search.finite import LossWatch, check_weights
 from latkit.search.loop import Row, Totals, learning_rate
 from latkit.search.searching import augmentation
 from latkit.search.settings import SearchSettings
-from latkit.search.weights import WeightTrainer
+from latkit.search.statistics import recalibrate
+from latkit.search.trained import TrainedNetwork
+from latkit.search.weights import WeightTrainer, evaluate
 
 
 class TrainingPhase:
-    """Label smoothing, a linear rise and a cosine fall of the learning rate, and a moving average if asked for."""
+    """Label smoothing, a linear rise and a cosine fall of the learning rate; a moving average and a teacher if asked
+    for.
+    """
 
     name = "training"
 
-    def __init__(self, module: nn.Module, data: DataSplit, settings: SearchSettings, fabric: Fabric) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        data: DataSplit,
+        settings: SearchSettings,
+        fabric: Fabric,
+        teacher: TrainedNetwork | None = None,
+    ) -> None:
+        self.data = data
         self.settings = settings
         self.fabric = fabric
-        self.weights = WeightTrainer(module, settings, fabric)
+        loss = Distillation(teacher, data, settings, fabric.device) if teacher else None
+        self.weights = WeightTrainer(module, settings, fabric, loss)
         self.average = MovingAverage(module, settings.ema_decay) if settings.ema_decay else None
-        self.totals = Totals()
+        self.totals = Totals(self.fabric)
         self.feeder = Feeder(
             data,
             data.train,
@@ -39,6 +55,7 @@ class TrainingPhase:
         )
         self.epochs = settings.training_epochs
         self.steps_per_epoch = self.feeder.batches_per_pass
+        self.watch = LossWatch(self.name, self.steps_per_epoch)
         self._batches: Iterator[Batch] = iter(())
 
     def begin(self, step: int) -> None:
@@ -48,27 +65,54 @@ class TrainingPhase:
     def step(self, step: int) -> None:
         """One weight step."""
         images, labels = next(self._batches)
-        steps = self.epochs * self.steps_per_epoch
-        rate = learning_rate(step, steps, self.settings.training_learning_rate, self.settings.ramp_share)
-        self.totals.add_batch("weight", *self.weights.step(images, labels, rate), labels)
+        loss, scores = self.weights.step(images, labels, self._learning_rate(step))
+        self.totals.add_batch("weight", loss, scores, labels)
+        self.watch.note(step, "the loss", loss)
         if self.average:
             self.average.update(step)
 
+    def _learning_rate(self, step: int) -> float:
+        steps = self.epochs * self.steps_per_epoch
+        return learning_rate(step, steps, self.settings.training_learning_rate, self.settings.ramp_share)
+
     def summary(self, epoch: int) -> Row:
-        """Mean loss and accuracy on training images."""
-        self.totals.check(f"training, epoch {epoch + 1}")
-        row: Row = {"epoch": epoch + 1, **self.totals.means()}
-        self.totals = Totals()
+        """Mean loss and accuracy on training images, and every so many epochs the accuracy on the test images."""
+        self.check()
+        rate = self._learning_rate((epoch + 1) * self.steps_per_epoch - 1)
+        row: Row = {"epoch": epoch + 1, **self.totals.means(), "learning_rate": rate}
+        every = self.settings.evaluation_epochs
+        if every and ((epoch + 1) % every == 0 or epoch + 1 == self.epochs):
+            with self._as_kept():
+                row["test_accuracy"] = evaluate(self.weights.module, self.data, self.data.test, self.fabric)
+        self.totals = Totals(self.fabric)
         return row
 
     def check(self) -> None:
-        """Raise LatkitError if a loss since the last summary is no number."""
-        self.totals.check("training, in the middle of an epoch")
+        """Raise LatkitError if a loss or a weight is no number."""
+        self.watch.check()
+        check_weights(self.weights.module.state_dict().values(), self.name)
+
+    @contextmanager
+    def _as_kept(self) -> Iterator[None]:
+        """The averaged weights in their place, where there are any, and the others put back after."""
+        if self.average:
+            self.average.swap()
+        try:
+            yield
+        finally:
+            if self.average:
+                self.average.swap()
 
     def finish(self) -> nn.Module:
-        """The trained module, with the averaged weights where there are any."""
+        """The trained module, with the averaged weights where there are any.
+
+        Averaged weights, and inherited ones that were not trained, get batch norm statistics of their own.
+        """
         if self.average:
-            self.average.apply()
+            self.average.swap()
+        if self.average or self.epochs == 0:
+            batch_size, seed = self.settings.training_batch_size, self.settings.seed
+            recalibrate(self.weights.module, self.data, self.fabric, batch_size, seed)
         return self.weights.module
 
     def state(self) -> dict[str, Any]:
@@ -79,14 +123,18 @@ class TrainingPhase:
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state."""
         self.weights.load_state(state["weights"])
-        self.totals.load_state(state["totals"], self.fabric.device)
+        self.totals.load_state(state["totals"])
         if self.average:
             for value, saved in zip(self.average.values, state["average"], strict=True):
                 value.copy_(saved)
 
 
 class MovingAverage:
-    """Exponential moving average of a module's weights and batch norm statistics."""
+    """Exponential moving average of a module's weights and batch norm statistics.
+
+    The averaged statistics are those of the weights that were averaged, not of the average: they serve for a glance on
+    the way, and `recalibrate` gives the right ones in the end.
+    """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
@@ -101,8 +149,10 @@ class MovingAverage:
         for value, tensor in zip(self.values, self._followed, strict=True):
             value.lerp_(tensor, 1 - decay)
 
-    def apply(self) -> None:
-        """Give the module the averaged weights."""
+    def swap(self) -> None:
+        """Give the module the averaged weights and keep its own, or the other way round."""
         with torch.no_grad():
             for value, tensor in zip(self.values, self._followed, strict=True):
+                own = tensor.clone()
                 tensor.copy_(value)
+                value.copy_(own)

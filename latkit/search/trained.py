@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from latkit.errors import BadFile, UsageError
 from latkit.modules import build_module
 from latkit.ops import Network
-from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.result import FILES, Recipe, TeacherFacts, load_record
 
 
 class TrainedNetwork(nn.Module):
@@ -55,14 +55,18 @@ class TrainedNetwork(nn.Module):
         scores: Tensor = self.layers((images - self.mean) / self.std)
         return scores
 
-    def train(self, mode: bool = True) -> TrainedNetwork:
+    def train(self, mode: bool = True) -> TrainedNetwork:  # noqa: ARG002
         """Stays in evaluation mode, whatever is asked of the module that holds it."""
         super().train(False)
         return self
 
     @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights' and statistics' names and values."""
+    def facts(self) -> TeacherFacts:
+        """What a recipe notes of it, should another network learn from it."""
+        return TeacherFacts(network_key=self.network.key, weights_sha256=self._hash())
+
+    def _hash(self) -> str:
+        """Of the weights' and statistics' names and values."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.layers.state_dict().items()):
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

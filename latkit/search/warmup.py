@@ -26,6 +26,10 @@ OF_NO_CONSEQUENCE = (
     "training_learning_rate",
     "ema_decay",
     "inherit_weights",
+    "distillation_weight",
+    "distillation_temperature",
+    "evaluation_epochs",
+    "export_tflite",
     "workers",
     "checkpoint_seconds",
 )

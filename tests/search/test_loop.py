@@ -66,5 +66,5 @@ def test_a_moving_average_follows_the_weights() -> None:
         for step in range(100):
             module.weight.fill_(1.0 + step % 2)
             average.update(step)
-        average.apply()
+        average.swap()
     assert float(module.weight.detach()) == pytest.approx(1 + 2 / 3, rel=0.01)

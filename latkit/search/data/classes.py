@@ -25,9 +25,10 @@ def check_classes(name: str, train: Tensor, test: Tensor, class_names: Sequence[
                 f"data {name}: expected {part} labels from 0 to {len(class_names) - 1}, but found label {wrong}"
             )
     present = torch.bincount(train, minlength=len(class_names)) > 0
-    lacking = [class_name for class_name, there in zip(class_names, present.tolist(), strict=True) if not there]
+    lacking = [repr(class_name) for class_name, there in zip(class_names, present.tolist(), strict=True) if not there]
     if lacking:
+        listed = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
         raise UsageError(
             f"data {name}: expected training images of each of its {len(class_names)} classes, but found none of "
-            f"{', '.join(map(repr, lacking[:5]))}{', ...' if len(lacking) > 5 else ''}; add some, or leave the class out"
+            f"{listed}; add some, or leave the class out"
         )
