@@ -102,6 +102,9 @@ class SearchSettings(BaseModel):
     """Whether several processes normalise their parts of a batch together, as one process would the whole."""
     deterministic: bool = True
     """Whether a GPU is to compute the same bits every time, which may take longer; a CPU does so anyway."""
+    checkpointing: bool = False
+    """Whether blocks keep their input alone for the backward pass, and run twice: far less memory, a third more time,
+    the same result to the bit."""
     checkpoint_seconds: float = Field(300.0, gt=0)
     """A checkpoint is written after every epoch, and within one when so much time has passed."""
 
