@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from latkit.search.constraints import Limits
 from latkit.search.data import Augmentation, Batch, DataSplit, Feeder
 from latkit.search.distribution import PathDistribution
+from latkit.search.finite import LossWatch, check_weights
 from latkit.search.gates import PathRule, placed
 from latkit.search.learner import Learner
 from latkit.search.loop import Row, Totals, learning_rate
@@ -57,6 +58,7 @@ class SearchPhase:
         self.weight_feeder, self.architecture_feeder = weight_feeder, architecture_feeder
         self.epochs = settings.warmup_epochs + settings.epochs
         self.steps_per_epoch = self.weight_feeder.batches_per_pass
+        self.watch = LossWatch(self.name, self.steps_per_epoch)
         self._weight_batches: Iterator[Batch] = iter(())
         self._architecture_batches: Iterator[Batch] = iter(())
 
@@ -70,17 +72,22 @@ class SearchPhase:
     def step(self, step: int) -> None:
         """A weight step, and an architecture step where it is its turn."""
         images, labels = next(self._weight_batches)
-        rate = learning_rate(
-            step, self.epochs * self.steps_per_epoch, self.settings.weight_learning_rate, self.settings.ramp_share
-        )
         progress = self.progress(step)
         paths = placed(self.rule.weight_paths(self.distribution, progress, self.generator), images.device)
-        self.totals.add_batch("weight", *self.weights.step(images, labels, rate, paths), labels)
+        loss, scores = self.weights.step(images, labels, self._learning_rate(step), paths)
+        self.totals.add_batch("weight", loss, scores, labels)
+        self.watch.note(step, "the weight step's loss", loss)
         after_warmup = step - self.settings.warmup_epochs * self.steps_per_epoch + 1
         if after_warmup > 0 and after_warmup % self.settings.weight_steps == 0:
             images, labels = next(self._architecture_batches)
             loss, scores = self.learner.step(images, labels, self.generator, progress)
             self.totals.add_batch("architecture", loss, scores, labels)
+            self.watch.note(step, "the architecture step's loss", loss)
+            self.watch.note(step, "the sum of the architecture's logits", self.distribution.logits.sum())
+
+    def _learning_rate(self, step: int) -> float:
+        steps = self.epochs * self.steps_per_epoch
+        return learning_rate(step, steps, self.settings.weight_learning_rate, self.settings.ramp_share)
 
     def progress(self, step: int) -> float:
         """The share of the search after the warm-up that is done before a step, 0 to 1."""
@@ -89,13 +96,14 @@ class SearchPhase:
 
     def summary(self, epoch: int) -> Row:
         """Mean losses and accuracies, and where the distribution stands."""
-        self.totals.check(f"search, epoch {epoch + 1}")
+        self.check()
         with torch.no_grad():
             probabilities = self.distribution.probabilities()
             row: Row = {
                 "epoch": epoch + 1,
                 "warm_up": epoch < self.settings.warmup_epochs,
                 **self.totals.means(),
+                "learning_rate": self._learning_rate((epoch + 1) * self.steps_per_epoch - 1),
                 "expected_latency_s": float(self.table(probabilities)),
                 "entropy": float(self.distribution.entropy()),
                 "multiplier": self.objective.multiplier,
@@ -106,8 +114,9 @@ class SearchPhase:
         return row
 
     def check(self) -> None:
-        """Raise LatkitError if a loss since the last summary is no number."""
-        self.totals.check("search, in the middle of an epoch")
+        """Raise LatkitError if a loss or a weight is no number."""
+        self.watch.check()
+        check_weights(self.weights.module.state_dict().values(), self.name)
 
     def state(self) -> dict[str, Any]:
         """Everything that a step changes."""
