@@ -8,7 +8,8 @@ LatkitError
 ├── MeasurementConflict   numbers taken under different conditions were about to be merged
 ├── MissingExtra          an optional package is needed and absent
 ├── ExportError           a network could not be turned into a runtime's artefact
-├── DiskFull              the host has no room for what was measured
+├── DiskFull              the host has no room for what was measured or learned
+├── OutOfMemory           a search needs more memory than there is
 ├── BundleError           the native agent could not be put together from what the host has
 └── DeviceError           the device, or the way to it
     ├── Unreachable       nothing answers there, or it refuses us
@@ -73,7 +74,11 @@ class ExportError(LatkitError):
 
 
 class DiskFull(LatkitError):
-    """The host's disk has no room for what was measured; all that was written before is kept."""
+    """The host's disk has no room for what was measured or learned; all that was written before is kept."""
+
+
+class OutOfMemory(LatkitError):
+    """A search needs more memory than the machine or its accelerator has; its last checkpoint is kept."""
 
 
 class BundleError(LatkitError):

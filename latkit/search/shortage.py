@@ -1,0 +1,72 @@
+"""Memory and disk that run out: errors that say what helps."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from latkit.errors import DiskFull, OutOfMemory
+from latkit.search.settings import SearchSettings
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a file system says that has no room left, for anybody or for this user or in this file."""
+
+NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "Cannot allocate memory")
+"""What torch's allocators and data loaders say, in errors of no class of their own."""
+
+
+@contextmanager
+def telling_shortages(folder: Path, settings: SearchSettings) -> Iterator[None]:
+    """Within, raise OutOfMemory or DiskFull in the place of what torch and the system raise, saying what helps."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise disk_full(folder, error) from error
+        if error.errno == errno.ENOMEM:
+            raise _out_of_memory(folder, settings, error) from error
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if _is_of_memory(error):
+            raise _out_of_memory(folder, settings, error) from error
+        raise
+
+
+def disk_full(path: Path, error: OSError) -> DiskFull:
+    """The error for a file or folder that could not be written."""
+    return DiskFull(
+        f"{path}: expected room on the disk, but found: {error.strerror}; what was written before is kept. Make room "
+        "and go on with --resume"
+    )
+
+
+def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
+    return OutOfMemory(
+        f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
+        "kept: where other programs took the memory, go on with --resume. Else begin another search with "
+        f"{', or with '.join(_remedies(settings))}"
+    )
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].strip()
+
+
+def _remedies(settings: SearchSettings) -> list[str]:
+    """Settings that lower memory, those that cost nothing first."""
+    remedies = [
+        f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
+    ]
+    if settings.precision == "32-true":
+        remedies.append("precision=bf16-mixed")
+    if not settings.checkpointing:
+        remedies.append("checkpointing=true")
+    return remedies
