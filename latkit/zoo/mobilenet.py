@@ -9,18 +9,27 @@ from latkit.zoo.chain import Chain
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Expansion, channels, blocks and stride of every stage; the first block of a stage carries its stride."""
 
+SMALL_IMAGE = 32
+"""Pixels up to which an image is small: the stem does not halve it, nor does the first stage that would."""
 
-def mobilenet_v2(width: float = 1.0, resolution: int = 224, classes: int = 1000) -> Network:
-    """MobileNetV2 of a width multiplier. The feature mix is never narrower than 1280. Raises UsageError."""
-    chain = Chain((3, resolution, resolution))
-    chain.add("conv", out_channels=scale_channels(32, width), stride=2)
-    for expansion, channels, blocks, stride in STAGES:
+
+def mobilenet_v2(width: float = 1.0, resolution: int = 224, classes: int = 1000, channels: int = 3) -> Network:
+    """MobileNetV2 of a width multiplier, for images of so many channels. Raises UsageError.
+
+    The feature mix is never narrower than 1280. Images of up to 32 px are halved three times rather than five, as is
+    usual for CIFAR: the last stages then see 4x4 pixels and not one.
+    """
+    small = resolution <= SMALL_IMAGE
+    chain = Chain((channels, resolution, resolution))
+    chain.add("conv", out_channels=scale_channels(32, width), stride=1 if small else 2)
+    for stage, (expansion, features, blocks, stage_stride) in enumerate(STAGES):
         for block in range(blocks):
+            kept = block > 0 or (small and stage == 1)
             chain.add(
                 "mbconv",
-                out_channels=scale_channels(channels, width),
+                out_channels=scale_channels(features, width),
                 expansion=expansion,
-                stride=stride if block == 0 else 1,
+                stride=1 if kept else stage_stride,
             )
     chain.add_head(scale_channels(1280, max(1.0, width)), classes)
     return chain.network(f"mobilenetv2-{width}")
