@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from latkit.errors import UsageError
+from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.data import DataSplit
+from latkit.search.derive import check_reach
+from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
+from latkit.tables import LatencyTable
 
 LEAST_IMAGES = 8
 """Fewer training images cannot be halved into batches that batch norm can work with."""
@@ -24,3 +27,19 @@ def check_data(space: Space, data: DataSplit) -> None:
         raise UsageError(
             f"expected at least {LEAST_IMAGES} training images, but data {data.name} has {len(data.train.labels)}"
         )
+
+
+def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings) -> bool:
+    """Whether the target binds: whether some network of the space is slower than it.
+
+    A target that does not is a mistake, unless latency is not to count (`penalty="none"`). Raises TargetOutOfReach
+    with the range for a target that every network meets or none, UsageError for one that is no positive number.
+    """
+    binding = check_reach(table, target_s)
+    if not binding and settings.penalty != "none":
+        raise TargetOutOfReach(
+            f"expected a latency target that some network of space {table.space_name} misses, but found "
+            f"{target_s * 1e3:.4g} ms, which all of them meet: they take from {table.fastest() * 1e3:.4g} to "
+            f"{table.slowest() * 1e3:.4g} ms. Ask for less, or have latency not count at all with penalty=none"
+        )
+    return binding

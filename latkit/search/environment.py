@@ -15,12 +15,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def machine() -> dict[str, str]:
-    """Operating system, processor and torch's threads; the GPU where there is one."""
+def machine(threads: int | None) -> dict[str, str]:
+    """Operating system, processor and torch's threads (None: as many as it has); the GPU where there is one."""
     facts = {
         "platform": platform.platform(),
         "processor": _processor(),
-        "threads": str(torch.get_num_threads()),
+        "threads": str(threads or torch.get_num_threads()),
     }
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()

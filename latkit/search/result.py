@@ -108,7 +108,7 @@ class Recipe(_Record):
             settings=settings,
             teacher=teacher,
             versions=versions(),
-            machine=machine(),
+            machine=machine(settings.threads),
         )
 
     def check_same(self, other: Recipe, path: Path) -> None:
