@@ -1,7 +1,8 @@
-"""`latkit search`: the most accurate network at a given latency on a given target."""
+"""`latkit search`: the most accurate network at a given latency on a given target, or one for each of several."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -15,7 +16,7 @@ from latkit.cli.options import (
     ModelKind,
     Resolution,
     SpaceName,
-    TargetName,
+    TargetNames,
     Wait,
     Width,
     workspace_folder,
@@ -24,13 +25,25 @@ from latkit.cli.options import (
 
 def search(
     context: typer.Context,
-    target: TargetName,
+    targets: TargetNames,
     space: SpaceName,
     data: Annotated[
         str, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.")
     ],
-    latency_ms: Annotated[float, typer.Option("--latency-ms", min=0, help="The latency to reach, in milliseconds.")],
-    name: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="The search's folder under search/.")],
+    latency_ms: Annotated[
+        list[float],
+        typer.Option(
+            "--latency-ms",
+            min=0,
+            help="The latency to reach, in milliseconds; repeat for each target, or for a series.",
+        ),
+    ],
+    name: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="NAME", help="The search's folder under search/; of several, how they begin."
+        ),
+    ],
     model: ModelKind = "lookup",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
     setting: Annotated[
@@ -46,16 +59,24 @@ def search(
     classes: Classes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the most accurate network at a latency; train, export and measure it."""
+    """Search for the most accurate network at a latency; train, export and measure it.
+
+    Several targets, or several latencies, are searched in turn and share the warm-up; then every network is measured on
+    every target.
+    """
     from latkit.cli.collecting import tool_of
     from latkit.cli.named import space_named
+    from latkit.cli.series import search_all
     from latkit.search import SearchSettings, load_data
     from latkit.targets import Target
     from latkit.workspace import Workspace
+    from latkit.workspace.crossing import Crossing
     from latkit.workspace.searching import search as run_search
+    from latkit.workspace.series import Series
 
-    where = Target.parse(target)
-    tool = tool_of(binary, binary_flag, where)
+    wheres = [Target.parse(target) for target in targets]
+    series = Series.plan(name, wheres, [one_ms / 1e3 for one_ms in latency_ms])
+    tool = tool_of(binary, binary_flag, *wheres)
     wanted = space_named(space, resolution, width, classes)
     workspace = Workspace(workspace_folder(context))
     images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
@@ -64,29 +85,30 @@ def search(
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
     with ConsoleProgress() as progress:
-        found = run_search(
+        one = partial(
+            run_search,
             workspace,
-            where,
-            wanted,
-            images,
-            latency_ms / 1e3,
-            name,
-            settings,
-            progress,
-            model,
-            resume,
-            wait,
-            note,
-            tool,
+            space=wanted,
+            data=images,
+            settings=settings,
+            progress=progress,
+            kind=model,
+            wait_s=wait,
+            tell=note,
+            tool=tool,
         )
+        if len(series.members) > 1:
+            search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)
+            return
+        found = one(target=wheres[0], target_latency_s=latency_ms[0] / 1e3, name=name, resume=resume)
     document = found.document()
-    for remark in found.result.notes:
+    for remark in found.notes:
         note(remark)
     if as_json:
         emit_json(document)
         return
     if document["emulated"]:
-        note(f"{where.device} is emulated: these are no phone's latencies")
+        note(f"{wheres[0].device} is emulated: these are no phone's latencies")
     show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
     say(f"files in {found.folder}; look at it with: latkit report {name} -o {name}.html")
 

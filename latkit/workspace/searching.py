@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from latkit.devices import BenchmarkTool, Tell
 from latkit.ops import Network
 from latkit.progress import Progress
@@ -20,6 +22,9 @@ from latkit.workspace.folders import MEASURED_FILE
 from latkit.workspace.modelling import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
+MISSED = 0.05
+"""A measured latency is expected to lie within this share of what was predicted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Searched:
@@ -29,6 +34,11 @@ class Searched:
     result: SearchResult
     measured: MeasuredNetwork
     folder: Path
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know, in sentences: of the search, and of the measurement."""
+        return (*self.result.notes, *measured_notes(self.result, self.measured))
 
     def document(self) -> dict[str, Any]:
         """The figures of the command line."""
@@ -46,7 +56,7 @@ class Searched:
             "architecture": list(result.architecture),
             "ops": list(result.ops),
             "seconds": sum(result.seconds.values()),
-            "notes": list(result.notes),
+            "notes": list(self.notes),
             "files": {name: str(self.folder / file) for name, file in result.files.items()}
             | {"measured": str(self.folder / MEASURED_FILE)},
         }
@@ -66,20 +76,50 @@ def search(
     wait_s: float = 0.0,
     tell: Tell = lambda _text: None,
     tool: BenchmarkTool | None = None,
+    warm_up: Path | None = None,
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
-    Everything is kept under `search/NAME/`. `tool`: measures instead of latkit's agent. Raises as `run_search`,
-    `validate.measure_network` and `collection` do, and UsageError where the model's ops were measured otherwise.
+    Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again. `tool`: measures
+    instead of latkit's agent. `warm_up`: as for `run_search`. Raises as `run_search`, `validate.measure_network` and
+    `collection` do, and UsageError where the model's ops were measured otherwise.
     """
     model, folder = workspace.model(target, kind), workspace.search_dir(name)
     workspace.device(target.device)
     check_tool(model, tool)
     table = LatencyTable(space, model)
-    result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume)
+    result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume, warm_up=warm_up)
     network = Network.load(folder / result.files["architecture"])
     embed_network(folder / result.files["onnx"], network)
+    measured = _measured_before(folder, target, network) if resume else None
+    if measured is not None:
+        return Searched(target, result, measured, folder)
     with workspace.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model), tool=tool) as collection:
         measured = measure_network(collection, model, network)
     (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return Searched(target, result, measured, folder)
+
+
+def _measured_before(folder: Path, target: Target, network: Network) -> MeasuredNetwork | None:
+    """What was measured of this very network on the target when the search was finished."""
+    path = folder / MEASURED_FILE
+    if not path.exists():
+        return None
+    try:
+        kept = MeasuredNetwork.model_validate_json(path.read_bytes())
+    except ValidationError:
+        return None  # written in part, or by another version: it is measured again
+    return kept if (kept.target, kept.network.key) == (str(target), network.key) else None
+
+
+def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str, ...]:
+    """What to say where the network takes more than 5 % more or less than predicted, or more than was asked for."""
+    taken_s, target = measured.network.measured_ms / 1e3, measured.target
+    off, over = taken_s / result.predicted_latency_s - 1, taken_s / result.target_latency_s - 1
+    if max(abs(off), over) <= MISSED:
+        return ()
+    return (
+        f"measured {1e3 * taken_s:.4g} ms, {off:+.1%} of what was predicted and {over:+.1%} of what was asked for; "
+        "nothing was changed for it. More networks calibrate the model for the next search: "
+        f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}",
+    )

@@ -1,0 +1,56 @@
+"""`latkit compare`: the cross table, networks that were searched for one target measured on every target."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from latkit.cli.console import ConsoleProgress, emit_json, note, say
+from latkit.cli.options import AsJson, Binary, BinaryFlags, ModelKind, Wait, workspace_folder
+
+
+def compare(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Searches, or series of searches.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="TARGET", help="A further target to measure on; repeat for more."),
+    ] = None,
+    zoo: Annotated[
+        bool, typer.Option("--zoo", help="Measure the published networks too: MobileNetV2, ProxylessNAS, at 224 px.")
+    ] = False,
+    model: ModelKind = "lookup",
+    wait: Wait = 0.0,
+    binary: Binary = None,
+    binary_flag: BinaryFlags = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the networks of searches on each other's targets; `latkit report` then shows the table."""
+    from latkit.cli.collecting import tool_of
+    from latkit.cli.crossed import show_cross_table
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+    from latkit.workspace.crossing import Crossing
+    from latkit.workspace.entries import entries_of, targets_of, zoo_entries
+    from latkit.workspace.series import searches_named
+
+    workspace = Workspace(workspace_folder(context))
+    entries = entries_of(workspace, searches_named(workspace, names))
+    targets = [*targets_of(entries), *map(Target.parse, target or ())]
+    for one in targets:
+        workspace.device(one.device)
+    tool = tool_of(binary, binary_flag, *targets)
+    entries += zoo_entries([entry.network for entry in entries], zoo)
+    with ConsoleProgress() as progress:
+        crossing = Crossing(workspace, progress, model, wait, note, tool)
+        crossed = crossing.table(names[0], entries, targets)
+    path = crossed.save(workspace.search_dir(names[0]))
+    if as_json:
+        emit_json({**crossed.document(), "file": str(path)})
+        return
+    show_cross_table(crossed)
+    say(f"kept in {path}; look at it with: latkit report {names[0]} -o {names[0]}.html")
+
+
+COMMANDS = (compare,)

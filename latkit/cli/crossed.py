@@ -1,0 +1,38 @@
+"""The cross table on a terminal."""
+
+from __future__ import annotations
+
+from latkit.cli.console import Cell, note, say, show_table
+from latkit.workspace.cross_table import Cell as Latency
+from latkit.workspace.cross_table import CrossTable, Row
+
+
+def show_cross_table(crossed: CrossTable) -> None:
+    """The table for people, what it says of every network on its own target, and what is absent."""
+    show_table(
+        f"every network on every target: ms, in brackets as predicted ({crossed.name})", list(map(_row, crossed.rows))
+    )
+    for claim in crossed.claims():
+        say(("" if claim.holds else "not: " if claim.holds is False else "unknown: ") + claim.words)
+    for row in crossed.rows:
+        for target, cell in row.cells.items():
+            if cell.measured_ms is None:
+                note(f"not measured: {row.name} on {target}: {cell.reason}")
+    for target in crossed.emulated:
+        note(f"{target} is emulated: these are no phone's latencies")
+
+
+def _row(row: Row) -> dict[str, Cell]:
+    facts: dict[str, Cell] = {
+        "network": row.name,
+        "accuracy": None if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+        "MACs": row.macs,
+        "parameters": row.parameters,
+    }
+    return facts | {target: _words(cell, target == row.target) for target, cell in row.cells.items()}
+
+
+def _words(cell: Latency, own: bool) -> str:
+    measured = "–" if cell.measured_ms is None else f"{cell.measured_ms:.4g}"
+    predicted = "" if cell.predicted_ms is None else f" ({cell.predicted_ms:.4g})"
+    return measured + predicted + (" *" if own else "")

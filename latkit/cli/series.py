@@ -1,0 +1,58 @@
+"""Several searches in one command: one after the other, then the cross table of what they found."""
+
+from __future__ import annotations
+
+import typer
+
+from latkit.cli.console import emit_json, note, say, show_table
+from latkit.cli.crossed import show_cross_table
+from latkit.errors import LatkitError
+from latkit.search.result import FILES
+from latkit.targets import Target
+from latkit.workspace.cross_table import CrossTable
+from latkit.workspace.crossing import Crossing
+from latkit.workspace.entries import entries_of, zoo_entries
+from latkit.workspace.series import Outcome, SearchOne, Series, search_series
+
+
+def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool, as_json: bool) -> None:
+    """Search all of a series and show what was found. Ends with 1 where a search of it failed."""
+    outcomes = []
+    for outcome in search_series(crossing.workspace, series, one, resume, note):
+        outcomes.append(outcome)
+        for remark in outcome.searched.notes if outcome.searched else ():
+            note(f"{outcome.member.name}: {remark}")
+    crossed = _cross(crossing, series)
+    if as_json:
+        searches = [outcome.document() for outcome in outcomes]
+        emit_json({"searches": searches, "cross_table": crossed.document() if crossed else None})
+    else:
+        _show(series, outcomes, crossed)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in failed:
+        note(f"error: {outcome.member.title}: {outcome.error}")
+    if failed:
+        note("what was found is kept; the same command with --resume goes on with the others")
+        raise typer.Exit(LatkitError.exit_code)
+
+
+def _cross(crossing: Crossing, series: Series) -> CrossTable | None:
+    """The cross table of the searches that ended; None where none did."""
+    folders = {member.name: crossing.workspace.search_dir(member.name) for member in series.members}
+    ended = [name for name, folder in folders.items() if (folder / FILES["result"]).exists()]
+    if not ended:
+        return None
+    targets = [Target.parse(member.target) for member in series.members]
+    entries = entries_of(crossing.workspace, ended)
+    crossed = crossing.table(series.name, [*entries, *zoo_entries(entry.network for entry in entries)], targets)
+    crossed.save(crossing.workspace.search_dir(series.name))
+    return crossed
+
+
+def _show(series: Series, outcomes: list[Outcome], crossed: CrossTable | None) -> None:
+    documents = [outcome.document() for outcome in outcomes]
+    columns = ("name", "target_latency_ms", "predicted_latency_ms", "measured_latency_ms", "accuracy", "seconds")
+    show_table(f"searches {series.name}", [{name: one.get(name) for name in columns} for one in documents])
+    if crossed:
+        show_cross_table(crossed)
+    say(f"look at them with: latkit report {series.name} -o {series.name}.html")

@@ -1,0 +1,139 @@
+"""The cross table as a record: networks by targets, kept as a file so that a report needs no device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latkit.errors import BadFile
+
+CROSS_FILE = "cross.json"
+"""In the folder of a search or a series: the cross table of its networks."""
+
+Kind = Literal["derived", "zoo", "baseline"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(_Record):
+    """One network on one target. What is not known is None, and `reason` says why nothing was measured."""
+
+    predicted_ms: float | None = None
+    first_ms: float | None = None
+    second_ms: float | None = None
+    reason: str = ""
+
+    @property
+    def measured_ms(self) -> float | None:
+        """Mean of the two measurements."""
+        return None if self.first_ms is None or self.second_ms is None else (self.first_ms + self.second_ms) / 2
+
+    def clearly_below(self, other: Cell) -> bool:
+        """Whether both measurements here are below both of the other: more than measuring again would change."""
+        if self.first_ms is None or self.second_ms is None or other.first_ms is None or other.second_ms is None:
+            return False
+        return max(self.first_ms, self.second_ms) < min(other.first_ms, other.second_ms)
+
+
+class Row(_Record):
+    """One network on all targets."""
+
+    name: str
+    kind: Kind
+    target: str
+    """The target that it was searched for; empty where it was for none."""
+    target_latency_ms: float | None
+    accuracy: float | None
+    """Share of its search's test images; None for a network that nobody trained here."""
+    input_shape: tuple[int, ...]
+    macs: int
+    parameters: int
+    key: str
+    cells: dict[str, Cell]
+    """By target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whether a network is, on its own target, at least as fast as those made for others that are as accurate."""
+
+    target: str
+    network: str
+    holds: bool | None
+    """None where it was not measured there, or nothing was made for another target."""
+    words: str
+
+
+class CrossTable(_Record):
+    """Networks by targets."""
+
+    format: Literal["latkit-cross-table-1"] = "latkit-cross-table-1"
+    name: str
+    targets: tuple[str, ...]
+    emulated: tuple[str, ...] = ()
+    """Those of the targets that are emulators: their latencies are no phone's."""
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> CrossTable:
+        """Read from JSON. Raises BadFile."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadFile(path, "a cross table", str(error).splitlines()[0]) from error
+
+    def save(self, folder: Path) -> Path:
+        """Write as JSON into a search's or a series' folder, and say where."""
+        path = folder / CROSS_FILE
+        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return path
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line."""
+        return {
+            "targets": list(self.targets),
+            "emulated": list(self.emulated),
+            "networks": [
+                {
+                    **row.model_dump(mode="json", exclude={"cells", "key"}),
+                    "latencies_ms": {
+                        target: {"predicted": cell.predicted_ms, "measured": cell.measured_ms, "reason": cell.reason}
+                        for target, cell in row.cells.items()
+                    },
+                }
+                for row in self.rows
+            ],
+            "own_target": [
+                {"target": claim.target, "network": claim.network, "holds": claim.holds, "words": claim.words}
+                for claim in self.claims()
+            ],
+        }
+
+    def claims(self) -> Iterator[Claim]:
+        """What the table says of every network that was made for one of its targets."""
+        for row in self.rows:
+            if row.target in self.targets:
+                yield self._claim(row)
+
+    def _claim(self, own: Row) -> Claim:
+        target, cell = own.target, own.cells[own.target]
+        if cell.measured_ms is None or own.accuracy is None:
+            return Claim(target, own.name, None, f"{own.name} was not measured on {target}")
+        others = [row for row in self.rows if row.target not in ("", target) and row.cells[target].measured_ms]
+        if not others:
+            return Claim(target, own.name, None, f"nothing made for another target was measured on {target}")
+        ahead = [
+            f"{row.name}, made for {row.target}, is as accurate there and faster: "
+            f"{row.cells[target].measured_ms:.4g} ms at {100 * (row.accuracy or 0):.1f} %"
+            for row in others
+            if row.accuracy is not None and row.accuracy >= own.accuracy and row.cells[target].clearly_below(cell)
+        ]
+        words = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {100 * own.accuracy:.1f} %; "
+        found = "; ".join(ahead) or "nothing made for another target is as accurate there and faster"
+        return Claim(target, own.name, not ahead, words + found)

@@ -1,0 +1,160 @@
+"""Measuring the cross table: every derived network, and those of the zoo, on every target (Cai et al. 2019, table 4).
+
+A search specialises a network for one target; here it stands beside the networks made for the others, on all targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from latkit.devices import BenchmarkTool, Tell
+from latkit.errors import LatkitError, NotMeasured
+from latkit.measurements import Store, select
+from latkit.models import LatencyModel
+from latkit.ops import Network
+from latkit.progress import Progress
+from latkit.targets import Target
+from latkit.timing import DEFAULT_ESTIMATOR, Measurement, Setup, TimingPlan, estimate, reference_seconds
+from latkit.validate import REPETITIONS
+from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
+from latkit.workspace.modelling import check_tool, pinned_as
+from latkit.workspace.workspace import Workspace
+
+Twice = Sequence[Measurement]
+"""The measurements of one network, in the order of their repetitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A network that takes part, and what is known of it beforehand; see `Row`."""
+
+    name: str
+    kind: Kind
+    network: Network
+    target: str = ""
+    target_latency_s: float | None = None
+    accuracy: float | None = None
+
+    def row(self, cells: Mapping[str, Cell]) -> Row:
+        """The entry with what was measured of it, by target."""
+        return Row(
+            name=self.name,
+            kind=self.kind,
+            target=self.target,
+            target_latency_ms=None if self.target_latency_s is None else 1e3 * self.target_latency_s,
+            accuracy=self.accuracy,
+            input_shape=self.network.input_shape,
+            macs=self.network.macs,
+            parameters=self.network.parameters,
+            key=self.network.key,
+            cells=dict(cells),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """How the targets are measured: as at the end of a search."""
+
+    workspace: Workspace
+    progress: Progress
+    kind: str = "lookup"
+    """Kind of the latency model that predicts."""
+    wait_s: float = 0.0
+    tell: Tell = lambda _text: None
+    tool: BenchmarkTool | None = None
+
+    def table(self, name: str, entries: Sequence[Entry], targets: Sequence[Target]) -> CrossTable:
+        """Measure every network twice on every target, and set predictions beside it.
+
+        What is in a target's store already is not measured again, and where all is, the device is not asked for. What
+        cannot be measured is absent, with the reason.
+        """
+        networks = list(dict.fromkeys(entry.network for entry in entries))
+        columns = {str(target): self._column(target, networks) for target in dict.fromkeys(targets)}
+        return CrossTable(
+            name=name,
+            targets=tuple(columns),
+            emulated=tuple(target for target, (_, emulated) in columns.items() if emulated),
+            rows=tuple(
+                entry.row({target: cells[entry.network] for target, (cells, _) in columns.items()}) for entry in entries
+            ),
+        )
+
+    def _column(self, target: Target, networks: Sequence[Network]) -> tuple[dict[Network, Cell], bool]:
+        """All networks on one target, and whether that is an emulator."""
+        model = self._model(target)
+        known, setup = self._stored(target, networks)
+        reasons: dict[Network, str] = {}
+        if known.keys() < set(networks):
+            try:
+                reasons = self._measure(target, model, networks)
+            except LatkitError as error:
+                self.tell(f"{target}: {error}")
+                reasons = dict.fromkeys(networks, str(error))
+            known, setup = self._stored(target, networks)
+        cells = {network: _cell(model, network, known, reasons.get(network, "")) for network in networks}
+        return cells, setup is not None and setup.emulated
+
+    def _model(self, target: Target) -> LatencyModel | None:
+        try:
+            return self.workspace.model(target, self.kind)
+        except NotMeasured as error:
+            self.tell(f"{target}: nothing is predicted: {error}")
+            return None
+
+    def _stored(self, target: Target, networks: Sequence[Network]) -> tuple[dict[Network, Twice], Setup | None]:
+        """The networks that were measured twice under the target's latest setup, and that setup."""
+        if not self.workspace.has_measurements(target):
+            return {}, None
+        with self.workspace.store(target) as store:
+            return measured_twice(store, networks), store.latest_setup()
+
+    def _measure(self, target: Target, model: LatencyModel | None, networks: Sequence[Network]) -> dict[Network, str]:
+        """Measure what the store lacks; why some networks could not be. Raises as Workspace.collection does."""
+        if model is not None:
+            check_tool(model, self.tool)
+        failed: dict[str, str] = {}
+        cores = pinned_as(model) if model else ()
+        with self.workspace.collection(
+            target, TimingPlan(), self.progress, self.wait_s, self.tell, cores, tool=self.tool
+        ) as collection:
+            for repetition in range(REPETITIONS):
+                able = [network for network in networks if network.title not in failed]
+                failed |= collection.run(able, "validation", repetition, seed=repetition).failed
+        return {network: failed[network.title] for network in networks if network.title in failed}
+
+
+def measured_twice(store: Store, networks: Sequence[Network]) -> dict[Network, Twice]:
+    """Of these networks, those that were measured twice under the target's latest setup."""
+    wanted, setup = set(networks), store.latest_setup()
+    found: dict[Network, dict[int, Measurement]] = {}
+    for measurement in select([m for m in store.measurements("validation") if m.subject in wanted]).used:
+        if isinstance(measurement.subject, Network) and measurement.setup == setup:
+            found.setdefault(measurement.subject, {})[measurement.repetition] = measurement
+    repetitions = range(REPETITIONS)
+    return {
+        network: [by_repetition[index] for index in repetitions]
+        for network, by_repetition in found.items()
+        if by_repetition.keys() >= set(repetitions)
+    }
+
+
+def _cell(model: LatencyModel | None, network: Network, known: Mapping[Network, Twice], reason: str) -> Cell:
+    predicted_ms = _predicted_ms(model, network)
+    if network not in known:
+        return Cell(predicted_ms=predicted_ms, reason=reason or "not measured twice under the same conditions")
+    if model is None:
+        reference_s, estimator = reference_seconds(m for twice in known.values() for m in twice), DEFAULT_ESTIMATOR
+    else:
+        reference_s, estimator = model.origin_.reference_s, model.origin_.estimator
+    first, second = (estimate(measurement, reference_s, estimator).seconds for measurement in known[network])
+    return Cell(predicted_ms=predicted_ms, first_ms=1e3 * first, second_ms=1e3 * second)
+
+
+def _predicted_ms(model: LatencyModel | None, network: Network) -> float | None:
+    """None where the model does not know an op of the network."""
+    try:
+        return None if model is None else 1e3 * model.predict(network).seconds
+    except NotMeasured:
+        return None

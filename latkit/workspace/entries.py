@@ -1,0 +1,74 @@
+"""Which networks take part in a cross table: what searches derived, and the zoo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from latkit.errors import UsageError
+from latkit.ops import Network
+from latkit.search.result import FILES, SearchResult, load_record
+from latkit.targets import Target
+from latkit.validate import MeasuredNetwork
+from latkit.workspace.crossing import Entry
+from latkit.workspace.folders import MEASURED_FILE, Folders
+from latkit.workspace.series import SERIES_FILE, Series
+from latkit.zoo import NETWORKS, load, mobilenet_v2
+
+
+def entries_of(folders: Folders, names: Sequence[str]) -> list[Entry]:
+    """The networks that searches derived. Raises UsageError for a search that is not finished."""
+    entries = []
+    for name in names:
+        folder = folders.search_dir(name)
+        if not (folder / FILES["result"]).exists():
+            raise UsageError(
+                f"expected a finished search, but {name} is not; finish it with: latkit search ... --resume"
+            )
+        result, target = load_record(SearchResult, folder / FILES["result"]), target_of(folders, name)
+        entries.append(
+            Entry(
+                name,
+                "derived",
+                Network.load(folder / FILES["architecture"]),
+                str(target or ""),
+                result.target_latency_s,
+                result.accuracy,
+            )
+        )
+    return entries
+
+
+def target_of(folders: Folders, name: str) -> Target | None:
+    """The target that a search was for: by its measurement, or by the series it belongs to; None where neither says."""
+    path = folders.search_dir(name) / MEASURED_FILE
+    if path.exists():
+        return Target.parse(MeasuredNetwork.model_validate_json(path.read_bytes()).target)
+    for kept in sorted((folders.root / "search").glob(f"*/{SERIES_FILE}")):
+        for member in Series.load(kept).members:
+            if member.name == name:
+                return Target.parse(member.target)
+    return None
+
+
+def zoo_entries(networks: Iterable[Network], published: bool = False) -> list[Entry]:
+    """The zoo beside these networks: what takes the same images and knows as many classes, MobileNetV2 made for them.
+
+    `published`: all published networks as well, at their own 224 px and 1000 classes. No accuracy is told: nobody
+    trained them here, on the same data.
+    """
+    shapes = {(network.input_shape, network.output_shape) for network in networks}
+    zoo = [load(name) for name in NETWORKS]
+    zoo = [network for network in zoo if published or (network.input_shape, network.output_shape) in shapes]
+    for (channels, height, width), (classes,) in sorted(shapes):
+        made = mobilenet_v2(1.0, height, classes, channels)
+        if height == width and made not in zoo:
+            zoo.append(Network(made.ops, f"{made.name}-{height}px"))
+    return [Entry(network.title, "zoo", network) for network in zoo]
+
+
+def targets_of(entries: Iterable[Entry]) -> list[Target]:
+    """The targets that the networks were searched for. Raises UsageError where none is known."""
+    targets = [Target.parse(target) for target in dict.fromkeys(entry.target for entry in entries) if target]
+    if not targets:
+        raise UsageError("expected searches whose network was measured on a target, but found none")
+    return targets

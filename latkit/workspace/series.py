@@ -1,0 +1,182 @@
+"""Several searches in a row, one per target or latency: they share the warm-up, and one's failure ends no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from latkit.devices import Tell
+from latkit.errors import BadFile, LatkitError, UsageError
+from latkit.search.result import FILES
+from latkit.search.warmup import WARM_UP_FILE
+from latkit.targets import Target
+from latkit.workspace.folders import Folders
+from latkit.workspace.searching import Searched
+from latkit.workspace.workspace import Workspace
+
+SERIES_FILE = "series.json"
+"""In the folder of a series, which is none of its searches' own: which searches belong to it."""
+
+
+class Member(BaseModel):
+    """One search of a series."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    """Its folder's name under `search/`."""
+    target: str
+    target_latency_s: float
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.name}: {self.target} at {1e3 * self.target_latency_s:.4g} ms"
+
+
+class Series(BaseModel):
+    """Searches that were asked for in one command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal["latkit-search-series-1"] = "latkit-search-series-1"
+    name: str
+    members: tuple[Member, ...]
+
+    @classmethod
+    def plan(cls, name: str, targets: Sequence[Target], latencies_s: Sequence[float]) -> Series:
+        """A search per target, at one latency for all or one for each; or per latency, on one target.
+
+        A search is named after what tells it from the others: `NAME-DEVICE-RUNTIME-...`, `NAME-2ms`; just `NAME` where
+        it is the only one.
+        """
+        if 1 not in (len(latencies_s), len(targets)) and len(latencies_s) != len(targets):
+            raise UsageError(
+                f"expected one latency, or one for each of {len(targets)} targets, but found {len(latencies_s)}"
+            )
+        longest = max(len(targets), len(latencies_s))
+        pairs = list(zip(_spread(targets, longest), _spread(latencies_s, longest), strict=True))
+        if len(set(pairs)) < len(pairs):
+            raise UsageError("expected different targets or latencies, but found the same ones twice")
+        by_target, by_latency = len(set(targets)) > 1, len(set(targets)) < len(pairs)
+        return cls(
+            name=name,
+            members=tuple(
+                Member(
+                    name="-".join(
+                        [
+                            name,
+                            *([str(target).replace("/", "-")] if by_target else []),
+                            *([f"{1e3 * latency_s:.6g}ms"] if by_latency and len(pairs) > 1 else []),
+                        ]
+                    ),
+                    target=str(target),
+                    target_latency_s=latency_s,
+                )
+                for target, latency_s in pairs
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Series:
+        """Read from JSON. Raises BadFile."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise BadFile(path, "a series of searches", str(error).splitlines()[0]) from error
+
+    def save(self, folder: Path) -> None:
+        """Write as JSON into the series' own folder."""
+        folder.mkdir(exist_ok=True)
+        (folder / SERIES_FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+class SearchOne(Protocol):
+    """`workspace.searching.search` with all given that the searches of a series have in common."""
+
+    def __call__(
+        self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
+    ) -> Searched:
+        """Search, train, export and measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one search of a series."""
+
+    member: Member
+    searched: Searched | None = None
+    error: LatkitError | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line, or why there are none."""
+        if self.searched is None:
+            return {"name": self.member.name, "target": self.member.target, "error": str(self.error)}
+        return {"name": self.member.name, **self.searched.document()}
+
+
+def search_series(workspace: Workspace, series: Series, one: SearchOne, resume: bool, tell: Tell) -> Iterator[Outcome]:
+    """Search after search; with `resume`, the finished ones are read and the others go on or begin.
+
+    The warm-up of the first one that did one serves all that begin after it. Raises UsageError before any of them
+    begins; a failure of one is in its outcome.
+    """
+    _check(workspace, series, resume)
+    series.save(workspace.search_dir(series.name))
+    for number, member in enumerate(series.members, start=1):
+        tell(f"{number} of {len(series.members)}  {member.title}")
+        begun = (workspace.search_dir(member.name) / FILES["recipe"]).exists()
+        try:
+            searched = one(
+                target=Target.parse(member.target),
+                target_latency_s=member.target_latency_s,
+                name=member.name,
+                resume=begun,
+                warm_up=_warm_up(workspace, series),
+            )
+        except LatkitError as error:
+            tell(f"failed: {error}")
+            yield Outcome(member, error=error)
+        else:
+            yield Outcome(member, searched)
+
+
+def _check(workspace: Workspace, series: Series, resume: bool) -> None:
+    """Raise UsageError where a device is not registered, or folders are not as `resume` wants them."""
+    for member in series.members:
+        workspace.device(Target.parse(member.target).device)
+    folders = [workspace.search_dir(name) for name in (series.name, *(member.name for member in series.members))]
+    begun = [folder for folder in folders if (folder / FILES["recipe"]).exists()]
+    if (folders[0] / FILES["recipe"]).exists():
+        raise UsageError(f"{folders[0]} holds a search of one target; give the series another name")
+    if begun and not resume:
+        raise UsageError(f"{begun[0]} holds a search already; resume the series, or give it another name")
+    if resume and not begun:
+        raise UsageError(f"expected a series of searches to resume, but found none at {folders[1]}")
+
+
+def _warm_up(workspace: Workspace, series: Series) -> Path | None:
+    """What the first search that warmed up has left for the others."""
+    kept = (workspace.search_dir(member.name) / WARM_UP_FILE for member in series.members)
+    return next((path for path in kept if path.exists()), None)
+
+
+def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
+    """The names of searches; a series stands for those of its searches that were begun. Raises UsageError."""
+    found: list[str] = []
+    for name in names:
+        path = folders.search_dir(name) / SERIES_FILE
+        members = [member.name for member in Series.load(path).members] if path.exists() else [name]
+        begun = [one for one in members if (folders.search_dir(one) / FILES["recipe"]).exists()]
+        if not begun:
+            raise UsageError(
+                f"expected a search or a series of searches, but found nothing at {folders.search_dir(name)}"
+            )
+        found += begun
+    return list(dict.fromkeys(found))
+
+
+def _spread(values: Sequence[Any], count: int) -> Sequence[Any]:
+    return list(values) * count if len(values) == 1 else values
