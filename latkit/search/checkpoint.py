@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
+from latkit.search.ranks import first_does
 
 FORMAT = "latkit-checkpoint-1"
 
@@ -25,14 +28,27 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     unfinished.replace(path)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code that is in it."""
+def load_checkpoint(path: Path, fabric: Fabric | None = None) -> dict[str, Any]:
+    """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code that is in it.
+
+    Of several processes, the first reads the file and tells the others what is in it.
+    """
+    if fabric is not None and fabric.world_size > 1:
+        return _loaded(path, io.BytesIO(first_does(lambda: _existing(path).read_bytes(), fabric)))
+    return _loaded(path, _existing(path))
+
+
+def _existing(path: Path) -> Path:
     if not path.is_file():
         raise BadFile(path, "a checkpoint of a search", "no such file")
-    if not zipfile.is_zipfile(path):  # as torch's files are; torch would try others as pickles of its old kind
+    return path
+
+
+def _loaded(path: Path, file: Path | io.BytesIO) -> dict[str, Any]:
+    if not zipfile.is_zipfile(file):  # as torch's files are; torch would try others as pickles of its old kind
         raise BadFile(path, "a checkpoint of a search", "another file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise BadFile(path, "a checkpoint of a search", str(error).splitlines()[0]) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -17,14 +17,16 @@ FORMAT = "latkit-search-history-1"
 class Curves:
     """Rows of both phases, one per epoch. Rows from before an interruption come out of the checkpoint."""
 
-    def __init__(self, writer: SummaryWriter, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
+    def __init__(self, writer: SummaryWriter | None, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
         self.rows: dict[str, list[Row]] = rows or {"search": [], "training": []}
         self._names = [layer.name for layer in space.choices]
         self._writer = writer
 
     def note(self, phase: str, row: Row) -> None:
-        """Append a row, and write it for TensorBoard."""
+        """Append a row, and write it for TensorBoard where there is a writer: in the first process."""
         self.rows[phase].append(row)
+        if self._writer is None:
+            return
         for tag, value in _scalars(row, self._names).items():
             self._writer.add_scalar(f"{phase}/{tag}", value, row["epoch"])
         self._writer.flush()  # an epoch may be the last before the process is killed

@@ -13,6 +13,7 @@ from latkit.search.data import DataSplit
 from latkit.search.derive import Derived
 from latkit.search.exports import RUNTIMES, export
 from latkit.search.finite import check_weights
+from latkit.search.ranks import first_does
 from latkit.search.result import FILES, SearchResult
 from latkit.search.settings import SearchSettings
 from latkit.search.weights import evaluate
@@ -40,30 +41,34 @@ def finish(
     """
     check_weights(module.state_dict().values(), "training")
     accuracy = evaluate(module, data, data.test, fabric)
-    module = module.cpu().eval()
-    state = {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
-    save_file(state, folder / FILES["weights"])
-    exports, missing = export(folder, network, module, data, settings.export_tflite)
-    result = SearchResult(
-        name=network.name,
-        space=table.space_name,
-        target_latency_s=target_s,
-        predicted_latency_s=derived.predicted_s,
-        expected_latency_s=expected_s,
-        strongest_latency_s=derived.strongest_s,
-        swaps=derived.swaps,
-        accuracy=accuracy,
-        macs=network.macs,
-        parameters=network.parameters,
-        architecture=derived.architecture,
-        ops=tuple(op.title for op in network.ops),
-        seconds=seconds,
-        notes=(*_notes(derived, table, target_s), *missing, *remarks),
-        exports=exports,
-        files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
-    )
-    result.save(folder / FILES["result"])
-    return result
+
+    def written() -> bytes:
+        kept = module.cpu().eval()
+        state = {name: tensor.contiguous() for name, tensor in kept.state_dict().items()}
+        save_file(state, folder / FILES["weights"])
+        exports, missing = export(folder, network, kept, data, settings.export_tflite)
+        result = SearchResult(
+            name=network.name,
+            space=table.space_name,
+            target_latency_s=target_s,
+            predicted_latency_s=derived.predicted_s,
+            expected_latency_s=expected_s,
+            strongest_latency_s=derived.strongest_s,
+            swaps=derived.swaps,
+            accuracy=accuracy,
+            macs=network.macs,
+            parameters=network.parameters,
+            architecture=derived.architecture,
+            ops=tuple(op.title for op in network.ops),
+            seconds=seconds,
+            notes=(*_notes(derived, table, target_s), *missing, *remarks),
+            exports=exports,
+            files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
+        )
+        result.save(folder / FILES["result"])
+        return result.model_dump_json().encode()
+
+    return SearchResult.model_validate_json(first_does(written, fabric))
 
 
 def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from latkit.errors import LatkitError
 from latkit.progress import Progress
+from latkit.search.ranks import first_decides, total
 
 Row = dict[str, Any]
 """What one epoch came to: numbers, words and lists of them."""
@@ -45,17 +47,32 @@ class Phase(Protocol):
 
 
 class Totals:
-    """Sums of an epoch, kept where the numbers are computed: no step waits for the accelerator."""
+    """Sums of an epoch over the images of all processes.
 
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
+    The steps' own numbers are kept where they are computed until somebody asks for the sums: no step waits for the
+    accelerator or for another process. They are always added one by one in their order, so that it makes no difference
+    to the last bit when somebody asked.
+    """
+
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
+        self._waiting: dict[str, list[Tensor]] = {}
 
     def add(self, name: str, value: Tensor, count: int) -> None:
-        """Add the sum of `count` values."""
-        value = value.detach().double()
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.counts[name] = self.counts.get(name, 0) + count
+        """Add the sum of this process's `count` values; every process has as many."""
+        self._waiting.setdefault(name, []).append(value.detach())
+        self.counts[name] = self.counts.get(name, 0) + count * self.fabric.world_size
+
+    def _settle(self) -> None:
+        """Bring the sums up to date. Every process must do so at the same step."""
+        for name, values in self._waiting.items():
+            so_far = self.sums.get(name, 0.0)
+            for value in total(torch.stack(values).double(), self.fabric).tolist():
+                so_far += value  # not sum(), which rounds as if all of them had come at once
+            self.sums[name] = so_far
+        self._waiting = {}
 
     def add_batch(self, name: str, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
         """Add a batch's mean loss and its share of right answers as `NAME_loss` and `NAME_accuracy`."""
@@ -64,7 +81,8 @@ class Totals:
 
     def means(self) -> dict[str, float]:
         """The means by name."""
-        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self._settle()
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
 
     def check(self, where: str) -> None:
         """Raise LatkitError if a mean is no number."""
@@ -77,12 +95,16 @@ class Totals:
 
     def state(self) -> dict[str, Any]:
         """The sums as they stand."""
+        self._settle()
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
-    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from saved sums."""
-        self.sums = {name: value.to(device) for name, value in state["sums"].items()}
-        self.counts = dict(state["counts"])
+        self.sums, self.counts, self._waiting = dict(state["sums"]), dict(state["counts"]), {}
+
+
+STEPS_BETWEEN_LOOKS = 16
+"""Several processes must look at the clock together, which is a message."""
 
 
 @dataclass
@@ -92,6 +114,7 @@ class Keeper:
     save: Callable[[int], None]
     """Writes a checkpoint of the phase after so many steps."""
     every_s: float
+    fabric: Fabric
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
@@ -102,10 +125,11 @@ class Keeper:
         self.save(step)
         self._saved_at = self.clock()
 
-    @property
-    def due(self) -> bool:
-        """Whether enough time has passed."""
-        return self.clock() - self._saved_at >= self.every_s
+    def due(self, step: int) -> bool:
+        """Whether enough time has passed. Several processes go by the first one's clock, every so many steps."""
+        if self.fabric.world_size > 1 and step % STEPS_BETWEEN_LOOKS:
+            return False
+        return first_decides(self.clock() - self._saved_at >= self.every_s, self.fabric)
 
 
 def run_phase(
@@ -128,7 +152,7 @@ def run_phase(
             note(row)
             keeper.keep(done)
             text = describe(row)
-        elif keeper.due:
+        elif keeper.due(done):
             phase.check()
             keeper.keep(done)
         progress.advance(phase.name, done, total, text)

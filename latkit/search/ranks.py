@@ -9,6 +9,7 @@ the backward pass: every process knows the path, so all send the same parameters
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -105,6 +106,12 @@ def first_does(work: Callable[[], bytes], fabric: Fabric) -> bytes:
     if content:
         _broadcast(torch.frombuffer(bytearray(content), dtype=torch.uint8), fabric)
     return content
+
+
+def first_path(path: Path | None, fabric: Fabric) -> Path | None:
+    """The path that the first process was given, in all of them: what each finds on its disk may differ."""
+    name = first_does(lambda: str(path or "").encode(), fabric).decode()
+    return Path(name) if name else None
 
 
 def _received(fabric: Fabric) -> bytes:

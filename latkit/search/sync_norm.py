@@ -36,7 +36,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(images)
         out, means, variances = _Normalise.apply(images, self.weight, self.bias, self.eps, self.fabric)  # type: ignore[no-untyped-call]
-        self._follow(means, variances, images.numel() // images.shape[1] * self.fabric.world_size)
+        if self.track_running_stats:
+            self._follow(means, variances, images.numel() // images.shape[1] * self.fabric.world_size)
         assert isinstance(out, Tensor)
         return out
 

@@ -57,7 +57,7 @@ def warmed_up(path: Path, phase: SearchPhase) -> dict[str, Any]:
     bit for bit as if it had warmed up itself. Its seconds begin at none: they are those of the search that did it.
     Raises BadFile.
     """
-    saved = load_checkpoint(path)
+    saved = load_checkpoint(path, phase.fabric)
     steps = phase.settings.warmup_epochs * phase.steps_per_epoch
     if not {"stage", "step", "phase", "rows"} <= saved.keys() or saved["stage"] != phase.name:
         raise BadFile(path, "a checkpoint of the end of a warm-up", "another checkpoint")

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.loop import Keeper, learning_rate
+from latkit.search.loop import Keeper, Totals, learning_rate
 from latkit.search.train import MovingAverage
+
+FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
 def test_a_checkpoint_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -39,14 +43,29 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_checkpoint_is_due_when_time_has_passed() -> None:
-    now, saved = [0.0], []
-    keeper = Keeper(saved.append, every_s=10, clock=lambda: now[0])
-    assert not keeper.due
+    now, saved = [0.0], list[int]()
+    keeper = Keeper(saved.append, every_s=10, fabric=FABRIC, clock=lambda: now[0])
+    assert not keeper.due(1)
     now[0] = 10
-    assert keeper.due
+    assert keeper.due(3)
     keeper.keep(3)
-    assert not keeper.due
+    assert not keeper.due(4)
     assert saved == [3]
+
+
+def test_sums_are_the_same_whenever_somebody_asks() -> None:
+    values = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    asked, left_alone = Totals(FABRIC), Totals(FABRIC)
+    for number, value in enumerate(values):
+        for totals in (asked, left_alone):
+            totals.add("loss", value, 2)
+        if number % 7 == 0:
+            asked.means()
+            state = asked.state()
+            asked = Totals(FABRIC)
+            asked.load_state(state)
+    assert asked.means() == left_alone.means()
+    assert asked.means()["loss"] == pytest.approx(float(values.mean()) / 2)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
