@@ -33,7 +33,9 @@ FILES = {
 """What a finished search's folder holds; without the TFLite file where nothing is there to write it."""
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """Something that is kept as JSON: frozen, and unknown names are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def save(self, path: Path) -> None:
@@ -41,7 +43,7 @@ class _Record(BaseModel):
         write_json(path, self.model_dump(mode="json"))
 
 
-class DataFacts(_Record):
+class DataFacts(Record):
     """Which images a search saw, and what normalised them: `(image / 255 - mean) / std`."""
 
     name: str
@@ -66,14 +68,14 @@ class DataFacts(_Record):
         )
 
 
-class TeacherFacts(_Record):
+class TeacherFacts(Record):
     """A network that the derived one learned from."""
 
     network_key: str
     weights_sha256: str
 
 
-class Recipe(_Record):
+class Recipe(Record):
     """Everything that a search follows from. Two searches of equal recipes and versions are equal on one machine."""
 
     format: Literal["latkit-search-recipe-1"] = "latkit-search-recipe-1"
@@ -125,7 +127,7 @@ class Recipe(_Record):
                 )
 
 
-class ExportFacts(_Record):
+class ExportFacts(Record):
     """How an exported file did beside the torch module, on images of the test set."""
 
     largest_difference: float
@@ -135,7 +137,7 @@ class ExportFacts(_Record):
     images: int
 
 
-class SearchResult(_Record):
+class SearchResult(Record):
     """What a search found. `accuracy` is the share of test images classified rightly, 0 to 1."""
 
     format: Literal["latkit-search-result-1"] = "latkit-search-result-1"
@@ -167,7 +169,7 @@ class SearchResult(_Record):
     """Names of the files in the search's folder, by what they hold."""
 
 
-RecordType = TypeVar("RecordType", bound=_Record)
+RecordType = TypeVar("RecordType", bound=Record)
 
 
 def load_record(kind: type[RecordType], path: Path) -> RecordType:
