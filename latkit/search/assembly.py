@@ -60,7 +60,7 @@ def make_search_phase(
 ) -> tuple[Supernet, SearchPhase]:
     """The supernet and the phase that trains it and learns its architecture. `binding` as `check_reach` gives it."""
     with seeded(settings.seed):
-        supernet = device_module(Supernet(space), fabric)
+        supernet = device_module(Supernet(space, settings.checkpointing), fabric)
     distribution, rule = PathDistribution(space), make_rule(settings)
     weight_feeder, architecture_feeder = feeders(data, settings, fabric)
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)

@@ -93,8 +93,9 @@ class LogitLearner:
 class GradientLearner(LogitLearner):
     """Learns by the gates' gradients (Cai et al. 2019, section 3.2).
 
-    The weights are frozen: only the gates' gradients are computed. Batch norm uses the batch's statistics, as in the
-    authors' code, since the running ones lag behind weights that other paths have trained.
+    The weights are at rest: only the gates' gradients are computed. Batch norm uses the batch's statistics, as in the
+    authors' code, since the running ones lag behind weights that other paths have trained; unlike there, the running
+    ones do not follow these images.
 
     Expected latency is linear in the probabilities, as the network's output is in the gates. So dL/dp_j goes through
     the path rule together with dL/dg_j: with binary gates, task and latency are traded on the same pairs of
@@ -126,14 +127,14 @@ class GradientLearner(LogitLearner):
         draw = self.rule.draw(self.distribution, progress, generator)
         gates = draw.paths.gates
         assert gates is not None
-        with self.fabric.autocast():
-            scores = self.supernet(images, placed(draw.paths, images.device))
-            task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         probabilities = self.distribution.probabilities().detach().requires_grad_()
-        loss = self.objective(task_loss, self.table(probabilities).to(task_loss.device))
-        loss = loss + self.limits(probabilities).to(loss.device)
-        # asking for these two gradients only, autograd computes none of the weights'
-        by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
+        with self.supernet.at_rest(draw.paths):  # the backward pass too: closed candidates run in it
+            with self.fabric.autocast():
+                scores = self.supernet(images, placed(draw.paths, images.device))
+                task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+            loss = self.objective(task_loss, self.table(probabilities).to(task_loss.device))
+            loss = loss + self.limits(probabilities).to(loss.device)
+            by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
         averaged = self.fabric.all_reduce(by_gate, reduce_op="mean")  # all ranks draw the same paths
         assert isinstance(averaged, Tensor)
         self.apply(self.rule.gradient(draw, averaged, by_probability))

@@ -106,8 +106,9 @@ class ReinforceLearner(LogitLearner):
         return self.objective.reward(kept, self.table.lookup(architectures), self.expected_s())
 
     def _scores(self, images: Tensor, architecture: Tensor) -> Tensor:
-        with torch.no_grad(), self.fabric.autocast():
-            scores: Tensor = self.supernet(images, Paths.single(architecture.tolist()))
+        paths = Paths.single(architecture.tolist())
+        with torch.no_grad(), self.supernet.at_rest(paths), self.fabric.autocast():
+            scores: Tensor = self.supernet(images, paths)
         return scores.detach()
 
     def state(self) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from latkit.errors import UsageError
 from latkit.modules import MBConv, build_module
 from latkit.ops import Op
+from latkit.search.blocks import batch_norms, gated, recomputed, statistics_kept
 from latkit.spaces import Architecture, Space
 
 Indices = tuple[tuple[int, ...], ...]
@@ -21,9 +24,10 @@ Indices = tuple[tuple[int, ...], ...]
 class Paths:
     """The candidates that run in one step, choice by choice.
 
-    A layer gives sum_j gates[j] * o_j(x), the open candidates first and the closed ones after them. A closed
-    candidate has a gate of exactly zero: it runs forward only, so that the gate's gradient is known, and no gradient
-    passes through it. Without gates, every choice has one open candidate and gives that candidate's output.
+    A layer gives sum_j gates[j] * o_j(x), the open candidates first and the closed ones after them. A layer with
+    closed candidates has one open: its gate is exactly 1 and theirs are exactly 0. A closed candidate runs forward
+    only, so that the gate's gradient is known, and no gradient passes through it. Without gates, every choice has one
+    open candidate and gives that candidate's output.
     """
 
     open: Indices
@@ -37,36 +41,73 @@ class Paths:
         return cls(tuple((index,) for index in architecture))
 
 
+class _Parts(NamedTuple):
+    """What a step handles of a module."""
+
+    parameters: tuple[nn.Parameter, ...]
+    batch_norms: tuple[nn.BatchNorm2d, ...]
+
+
 class Supernet(nn.Module):
     """All candidates of a space, built as modules (Cai et al. 2019, section 3.1).
 
     Which of them run is given to `forward`; the module has no mode besides torch's own. A candidate that does not run
-    costs neither time nor activations, gets no gradient (`None`, which optimisers skip) and keeps its batch norm
-    statistics.
+    costs neither time nor activations, gets no gradient and keeps its batch norm statistics. No step looks at all
+    candidates: what it costs does not depend on their number.
+
+    With `checkpointing`, blocks keep their input alone for the backward pass, and run twice.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, checkpointing: bool = False) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             nn.ModuleList(map(_build, layer.candidates)) if layer.is_choice else _build(layer.candidates[0])
             for layer in space.layers
         )
+        self.checkpointing = checkpointing
         self._choices = len(space.choices)
         # plain tuples beside the registered modules: looking a candidate up is then one indexing
         self._plan = [tuple(layer) if isinstance(layer, nn.ModuleList) else layer for layer in self.layers]
+        self._known: dict[nn.Module, _Parts] = {}
 
     def forward(self, images: Tensor, paths: Paths) -> Tensor:
         """Class scores of shape (N, classes) from images of shape (N, C, H, W)."""
-        if len(paths.open) != self._choices:
-            raise UsageError(f"expected paths for {self._choices} choices, but found {len(paths.open)}")
+        self._check(paths)
+        gates = paths.gates.unbind() if paths.gates is not None else (None,) * self._choices
         features, choice = images, 0
         for layer in self._plan:
             if isinstance(layer, tuple):
-                features = _choose(layer, features, paths, choice)
+                closed = [layer[index] for index in paths.closed[choice]] if paths.closed else []
+                features = self._layer([layer[index] for index in paths.open[choice]], closed, gates[choice], features)
                 choice += 1
             else:
-                features = layer(features)
+                features = self._run(layer, features)
         return features
+
+    def parameters_of(self, paths: Paths) -> list[nn.Parameter]:
+        """The parameters that get a gradient in a step on these paths: of fixed layers and open candidates."""
+        self._check(paths)
+        return [parameter for module in self._running(paths.open) for parameter in self._parts(module).parameters]
+
+    @contextmanager
+    def at_rest(self, paths: Paths) -> Iterator[None]:
+        """Within, forward and backward passes on these paths change nothing here.
+
+        Weights are constants, for which autograd computes and keeps nothing; batch norm takes the batch's statistics,
+        but the running ones stay: they are of the images that train weights.
+        """
+        self._check(paths)
+        parts = [self._parts(module) for module in self._running(paths.open)]
+        closed = [self._parts(module) for module in self._chosen(paths.closed)] if paths.closed else []
+        weights = [weight for part in parts for weight in part.parameters if weight.requires_grad]
+        for weight in weights:
+            weight.requires_grad_(False)
+        try:
+            with statistics_kept(norm for part in [*parts, *closed] for norm in part.batch_norms):
+                yield
+        finally:
+            for weight in weights:
+                weight.requires_grad_(True)
 
     def path_module(self, architecture: Architecture) -> nn.Sequential:
         """The modules of one architecture, with the weights they have here.
@@ -76,6 +117,45 @@ class Supernet(nn.Module):
         indices = iter(architecture)
         chosen = [layer[next(indices)] if isinstance(layer, tuple) else layer for layer in self._plan]
         return nn.Sequential(*(module for module in chosen if not isinstance(module, _Vanished)))
+
+    def _layer(
+        self, opened: Sequence[nn.Module], closed: Sequence[nn.Module], gates: Tensor | None, features: Tensor
+    ) -> Tensor:
+        """The output of one choice: the open candidates' outputs, mixed by their gates where there are any."""
+        outputs = [self._run(candidate, features) for candidate in opened]
+        if gates is None or closed:
+            (output,) = outputs
+            return output if gates is None else gated(gates, features, output, closed)
+        mixed: Tensor = gates[0] * outputs[0]
+        for gate, output in zip(gates[1:], outputs[1:], strict=False):
+            mixed = torch.addcmul(mixed, gate, output)
+        return mixed
+
+    def _run(self, block: nn.Module, features: Tensor) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            return recomputed(block, features)
+        out: Tensor = block(features)
+        return out
+
+    def _check(self, paths: Paths) -> None:
+        if len(paths.open) != self._choices:
+            raise UsageError(f"expected paths for {self._choices} choices, but found {len(paths.open)}")
+
+    def _running(self, indices: Indices) -> Iterator[nn.Module]:
+        """The fixed layers and these candidates."""
+        yield from (layer for layer in self._plan if not isinstance(layer, tuple))
+        yield from self._chosen(indices)
+
+    def _chosen(self, indices: Indices) -> Iterator[nn.Module]:
+        choices = (layer for layer in self._plan if isinstance(layer, tuple))
+        for layer, chosen in zip(choices, indices, strict=True):
+            yield from (layer[index] for index in chosen)
+
+    def _parts(self, module: nn.Module) -> _Parts:
+        """What is inside a module, looked up once: walking through modules is slow."""
+        if module not in self._known:
+            self._known[module] = _Parts(tuple(module.parameters()), tuple(batch_norms(module)))
+        return self._known[module]
 
 
 class _Vanished(nn.Identity):
@@ -95,20 +175,3 @@ def _build(op: Op) -> nn.Module:
         last = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)][-1]
         nn.init.zeros_(last.weight)
     return module
-
-
-def _choose(candidates: tuple[nn.Module, ...], features: Tensor, paths: Paths, choice: int) -> Tensor:
-    """The output of one layer: the open candidates' outputs, mixed by their gates where there are any."""
-    if paths.gates is None:
-        (index,) = paths.open[choice]
-        out: Tensor = candidates[index](features)
-        return out
-    outputs = [candidates[index](features) for index in paths.open[choice]]
-    if paths.closed:
-        with torch.no_grad():
-            outputs += [candidates[index](features) for index in paths.closed[choice]]
-    gates = paths.gates[choice].unbind()
-    mixed: Tensor = gates[0] * outputs[0]
-    for gate, output in zip(gates[1:], outputs[1:], strict=False):
-        mixed = torch.addcmul(mixed, gate, output)
-    return mixed

@@ -1,0 +1,86 @@
+"""How a block runs in a step: its activations computed twice rather than kept, its batch norm left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
+
+
+def batch_norms(block: nn.Module) -> list[nn.BatchNorm2d]:
+    """The batch norms inside a block."""
+    return [part for part in block.modules() if isinstance(part, nn.BatchNorm2d)]
+
+
+@contextmanager
+def statistics_kept(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
+    """Within, these batch norms in training mode take the batch's statistics, and their running ones do not move."""
+    following = [norm for norm in norms if norm.track_running_stats]
+    for norm in following:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in following:
+            norm.track_running_stats = True
+
+
+def recomputed(block: nn.Module, features: Tensor) -> Tensor:
+    """The block's output; what its backward pass needs is computed again there (Chen et al. 2016, arXiv 1604.06174).
+
+    The result is the same to the bit, and running statistics move once. Only the block's input is kept meanwhile.
+    """
+    out: Tensor = checkpoint(
+        block,
+        features,
+        use_reentrant=False,
+        preserve_rng_state=False,  # no block draws random numbers
+        context_fn=lambda: (nullcontext(), statistics_kept(batch_norms(block))),
+    )
+    return out
+
+
+def gated(gates: Tensor, features: Tensor, output: Tensor, closed: Iterable[nn.Module]) -> Tensor:
+    """The output of a layer of which one candidate is open, with a gate of 1, and others are closed, with gates of 0.
+
+    `gates` of shape (slots,): the open one, the closed ones in order, and unused ones. `features` is the layer's input,
+    `output` what the open candidate makes of it. The sum of equation 2 is then `output` itself, and nothing is added
+    up. The gradient of gate j is <dL/dout, o_j(features)>: closed candidates run in the backward pass, where that is
+    asked for, so that nothing of them is kept, not even their output.
+    """
+    out = _Gated.apply(gates, features, output, tuple(closed))  # type: ignore[no-untyped-call]
+    assert isinstance(out, Tensor)
+    return out
+
+
+class _Gated(torch.autograd.Function):
+    """See `gated`."""
+
+    @staticmethod
+    def forward(ctx: Any, gates: Tensor, features: Tensor, output: Tensor, closed: tuple[nn.Module, ...]) -> Tensor:
+        ctx.save_for_backward(features, output)
+        ctx.closed = closed
+        ctx.unused = len(gates) - 1 - len(closed)
+        kind = features.device.type
+        ctx.autocast = (kind, torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind))
+        return output.view_as(output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_output: Tensor) -> tuple[Tensor, None, Tensor, None]:
+        features, output = ctx.saved_tensors
+        by_gate = [_inner(by_output, output)]
+        with torch.autocast(*ctx.autocast):
+            by_gate += [_inner(by_output, candidate(features)) for candidate in ctx.closed]
+        by_gate += [by_gate[0].new_zeros(())] * ctx.unused
+        return torch.stack(by_gate), None, by_output, None
+
+
+def _inner(one: Tensor, other: Tensor) -> Tensor:
+    """Inner product of two tensors of one shape, as a scalar in single precision."""
+    return (one * other).sum(dtype=torch.float32)
