@@ -11,8 +11,8 @@ from torch.nn.utils import get_total_norm
 
 from latkit.errors import LatkitError
 
-STEPS_BETWEEN_CHECKS = 32
-"""On an accelerator, whose numbers are waited for; on the CPU every step is checked."""
+LOSSES_AT_ONCE = 32
+"""Losses that are checked at once on an accelerator, whose numbers are waited for; on the CPU, every one is."""
 
 
 REMEDIES = {
@@ -25,15 +25,16 @@ REMEDIES = {
 class LossWatch:
     """Keeps the losses since the last check, and at a check stops at the first that is no number."""
 
-    def __init__(self, phase: str, steps_per_epoch: int) -> None:
+    def __init__(self, phase: str, steps_per_epoch: int, device: torch.device) -> None:
         self.phase = phase
         self.steps_per_epoch = steps_per_epoch
+        self.every = 1 if device.type == "cpu" else LOSSES_AT_ONCE
         self._recent: list[tuple[int, str, Tensor]] = []
 
     def note(self, step: int, name: str, loss: Tensor) -> None:
-        """Take in a scalar loss of a step, counted from 0. Raises LatkitError where one so far is no number."""
+        """Take in a scalar loss of a step, counted from 0. Raises LatkitError as `check` does, where it is due."""
         self._recent.append((step, name, loss.detach()))
-        if loss.device.type == "cpu" or len(self._recent) >= STEPS_BETWEEN_CHECKS:
+        if len(self._recent) >= self.every:
             self.check()
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from latkit.search.gates import PathRule, placed
 from latkit.search.learner import Learner
 from latkit.search.loop import Row, Totals, learning_rate
 from latkit.search.objective import Objective
+from latkit.search.ranks import part_of
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
 from latkit.search.weights import WeightTrainer
@@ -58,7 +59,7 @@ class SearchPhase:
         self.weight_feeder, self.architecture_feeder = weight_feeder, architecture_feeder
         self.epochs = settings.warmup_epochs + settings.epochs
         self.steps_per_epoch = self.weight_feeder.batches_per_pass
-        self.watch = LossWatch(self.name, self.steps_per_epoch)
+        self.watch = LossWatch(self.name, self.steps_per_epoch, fabric.device)
         self._weight_batches: Iterator[Batch] = iter(())
         self._architecture_batches: Iterator[Batch] = iter(())
 
@@ -84,6 +85,7 @@ class SearchPhase:
             self.totals.add_batch("architecture", loss, scores, labels)
             self.watch.note(step, "the architecture step's loss", loss)
             self.watch.note(step, "the sum of the architecture's logits", self.distribution.logits.sum())
+            self.watch.check()  # the step has waited for the gates' gradients anyway
 
     def _learning_rate(self, step: int) -> float:
         steps = self.epochs * self.steps_per_epoch
@@ -151,6 +153,7 @@ def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[
             fabric.device,
             augmentation(data, settings),
             settings.workers,
+            part_of(fabric),
         )
         for number, part in enumerate(parts)
     )

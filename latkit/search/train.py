@@ -14,6 +14,7 @@ from latkit.search.data import Batch, DataSplit, Feeder
 from latkit.search.distillation import Distillation
 from latkit.search.finite import LossWatch, check_weights
 from latkit.search.loop import Row, Totals, learning_rate
+from latkit.search.ranks import part_of
 from latkit.search.searching import augmentation
 from latkit.search.settings import SearchSettings
 from latkit.search.statistics import recalibrate
@@ -52,10 +53,11 @@ class TrainingPhase:
             fabric.device,
             augmentation(data, settings),
             settings.workers,
+            part_of(fabric),
         )
         self.epochs = settings.training_epochs
         self.steps_per_epoch = self.feeder.batches_per_pass
-        self.watch = LossWatch(self.name, self.steps_per_epoch)
+        self.watch = LossWatch(self.name, self.steps_per_epoch, fabric.device)
         self._batches: Iterator[Batch] = iter(())
 
     def begin(self, step: int) -> None:

@@ -15,6 +15,10 @@ from latkit.errors import BadFile
 from latkit.search.data.classes import check_classes
 
 
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is no image, or half of one."""
+
+
 class ImageSet(Protocol):
     """Labelled images of one shape."""
 
@@ -65,7 +69,7 @@ class DecodedImages:
             with self.open_image(index) as image:
                 grey = image.convert("L" if self.channels == 1 else "RGB")
                 square = ImageOps.fit(grey, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             raise BadFile(self.names[index], "an image", str(error)) from error
         flat = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
         return flat.view(self.resolution, self.resolution, self.channels).permute(2, 0, 1)
