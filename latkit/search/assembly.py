@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lightning_fabric import Fabric
+from torch import nn
 
+from latkit.modules import build_module
+from latkit.ops import Network
 from latkit.search.constraints import Limit, Limits
 from latkit.search.data import DataSplit
 from latkit.search.distribution import PathDistribution
@@ -88,3 +91,9 @@ def make_search_phase(
         fabric,
     )
     return supernet, phase
+
+
+def fresh_module(network: Network, settings: SearchSettings, fabric: Fabric) -> nn.Module:
+    """A network about to be trained: its weights drawn as those of every network of the same settings."""
+    with seeded(settings.seed + 1):
+        return device_module(build_module(network), fabric)

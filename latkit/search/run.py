@@ -13,9 +13,8 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from latkit.modules import build_module
 from latkit.progress import Progress, Silent
-from latkit.search.assembly import make_search_phase
+from latkit.search.assembly import fresh_module, make_search_phase
 from latkit.search.checks import check_data, check_latency
 from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
@@ -24,7 +23,7 @@ from latkit.search.distillation import check_teacher
 from latkit.search.finish import finish
 from latkit.search.folder import SearchFolder
 from latkit.search.loop import Keeper, Phase, Row, run_phase
-from latkit.search.machine import exact, fabric_of, seeded, threads
+from latkit.search.machine import exact, fabric_of, threads
 from latkit.search.ranks import first_path
 from latkit.search.result import Recipe, SearchResult
 from latkit.search.settings import SearchSettings
@@ -33,7 +32,6 @@ from latkit.search.supernet import Supernet
 from latkit.search.train import TrainingPhase
 from latkit.search.trained import TrainedNetwork
 from latkit.search.warmup import warmed_up
-from latkit.search.weights import device_module
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -161,11 +159,10 @@ class _Search:
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
         """The derived network with fresh weights, or with those that the supernet has."""
-        with seeded(self.settings.seed + 1):
-            module = build_module(self.space.decode(derived.architecture))
+        module = fresh_module(self.space.decode(derived.architecture), self.settings, self.fabric)
         if supernet is not None:
             module.load_state_dict(supernet.path_module(derived.architecture).state_dict())
-        return device_module(module, self.fabric)
+        return module
 
     def _run(self, phase: Phase, saved: dict[str, Any], extra: dict[str, Any]) -> None:
         """Run a phase from where the checkpoint left it, writing checkpoints as it goes."""
