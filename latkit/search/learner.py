@@ -14,6 +14,7 @@ from latkit.search.constraints import Limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import PathRule, placed
 from latkit.search.objective import Objective
+from latkit.search.ranks import mean
 from latkit.search.supernet import Supernet
 from latkit.tables import LatencyTable
 
@@ -135,8 +136,7 @@ class GradientLearner(LogitLearner):
             loss = self.objective(task_loss, self.table(probabilities).to(task_loss.device))
             loss = loss + self.limits(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
-        averaged = self.fabric.all_reduce(by_gate, reduce_op="mean")  # all ranks draw the same paths
-        assert isinstance(averaged, Tensor)
+        averaged = mean(by_gate, self.fabric)  # all processes draw the same paths
         self.apply(self.rule.gradient(draw, averaged, by_probability))
         self.rule.settle(self.distribution, draw)
         self.adapt()

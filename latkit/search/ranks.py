@@ -47,9 +47,9 @@ def gathered(values: Tensor, fabric: Fabric) -> Tensor:
     if fabric.world_size == 1:
         return values.unsqueeze(0)
     sent = values.to(fabric.device).contiguous()
-    received = sent.new_empty(fabric.world_size, *sent.shape)
-    _together(lambda: dist.all_gather_into_tensor(received, sent))
-    return received.to(values.device)
+    received = [torch.empty_like(sent) for _ in range(fabric.world_size)]
+    _together(lambda: dist.all_gather(received, sent))
+    return torch.stack(received).to(values.device)
 
 
 def average_gradients(parameters: Iterable[Tensor], fabric: Fabric) -> None:

@@ -15,6 +15,7 @@ from latkit.search.distribution import PathDistribution
 from latkit.search.gates import sample
 from latkit.search.learner import LogitLearner
 from latkit.search.objective import Objective
+from latkit.search.ranks import mean
 from latkit.search.supernet import Paths, Supernet
 from latkit.tables import LatencyTable
 
@@ -84,9 +85,8 @@ class ReinforceLearner(LogitLearner):
         drawn = [sample(self.distribution, 1, generator).squeeze(1) for _ in range(self.samples)]
         scores = [self._scores(images, path) for path in drawn]
         correct = torch.stack([(one.argmax(1) == labels).double().mean() for one in scores])
-        averaged = self.fabric.all_reduce(correct, reduce_op="mean")  # all ranks draw the same paths
-        assert isinstance(averaged, Tensor)
-        self.learn(torch.stack(drawn), averaged.cpu())
+        # all processes draw the same paths
+        self.learn(torch.stack(drawn), mean(correct, self.fabric).cpu())
         return F.cross_entropy(scores[0], labels), scores[0]
 
     def learn(self, architectures: Tensor, accuracies: Tensor) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from latkit.search.data import DataSplit, Normalise
+from latkit.search.ranks import average, part_of
 
 IMAGES = 2048
 """As many training images at most: means over them are known to a few per cent of their spread."""
@@ -29,7 +30,9 @@ def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: 
     normalise = Normalise(data, fabric.device)
     with torch.no_grad(), fabric.autocast():
         for indices in _batches(len(data.train.labels), batch_size, seed):
-            module(normalise(data.train.fetch(indices).to(fabric.device)))
+            part = indices[part_of(fabric).places(len(indices))]
+            module(normalise(data.train.fetch(part).to(fabric.device)))
+    average([tensor for tensor in module.buffers() if tensor.is_floating_point()], fabric)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     module.train(was_training)

@@ -42,15 +42,15 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return out
 
     def _follow(self, means: Tensor, variances: Tensor, count: int) -> None:
-        """Move the running statistics, as torch does: with the unbiased variance."""
+        """Move the running statistics, as torch does: with the unbiased variance, to the mean without a momentum."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        assert self.momentum is not None
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(means, self.momentum)
-            self.running_var.lerp_(variances * (count / max(count - 1, 1)), self.momentum)
+            momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(means, momentum)
+            self.running_var.lerp_(variances * (count / max(count - 1, 1)), momentum)
 
 
 def synchronise(module: nn.Module, fabric: Fabric) -> None:
