@@ -149,12 +149,28 @@ def validate(
 def measure_network(collection: Collection, model: LatencyModel, network: Network) -> MeasuredNetwork:
     """Measure one network twice and set what the model predicts beside it. Raises as `validate` does."""
     model.predict(network)
-    measurements, left_out = _measure_twice(collection, [network], None)
-    if len(measurements) < REPETITIONS:
-        raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
+    measurements = _twice(collection, network)
     result = _result(model, network, (), {m.repetition: m for m in measurements})
     origin = model.origin_
     return MeasuredNetwork(target=str(origin.target), model=model.kind, emulated=origin.setup.emulated, network=result)
+
+
+def measured_seconds(collection: Collection, model: LatencyModel, network: Network) -> float:
+    """Seconds of one network that the model need not know, measured twice, by the model's scale and estimator.
+
+    Raises as `measure_network` does.
+    """
+    origin = model.origin_
+    found = [estimate(m, origin.reference_s, origin.estimator).seconds for m in _twice(collection, network)]
+    return sum(found) / len(found)
+
+
+def _twice(collection: Collection, network: Network) -> tuple[Measurement, ...]:
+    """Both measurements of one network. Raises NotMeasured."""
+    measurements, left_out = _measure_twice(collection, [network], None)
+    if len(measurements) < REPETITIONS:
+        raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
+    return measurements
 
 
 def _measure_twice(

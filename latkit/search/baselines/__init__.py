@@ -1,0 +1,24 @@
+"""Baselines: what a search is compared with, at the same latency and trained alike."""
+
+from latkit.search.baselines.evolution import RegularisedEvolution, Strategy, evolve
+from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Wanted
+from latkit.search.baselines.run import EvolutionPlan, run_baselines
+from latkit.search.baselines.sampling import LatencySampler, random_architectures
+from latkit.search.baselines.widths import LatencyOf, ladder, scaled_mobilenet
+
+__all__ = [
+    "BASELINES_FILE",
+    "BaselineRecord",
+    "Baselines",
+    "EvolutionPlan",
+    "LatencyOf",
+    "LatencySampler",
+    "RegularisedEvolution",
+    "Strategy",
+    "Wanted",
+    "evolve",
+    "ladder",
+    "random_architectures",
+    "run_baselines",
+    "scaled_mobilenet",
+]

@@ -1,0 +1,86 @@
+"""Evolution with shared weights: one supernet trained on uniform paths, then architectures bred by its accuracy.
+
+Single-path one-shot (Guo et al. 2020), with regularised evolution (Real et al. 2019) as the way to breed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from latkit.search.baselines.sampling import LatencySampler
+from latkit.spaces import Architecture
+
+Fitness = Callable[[Architecture], float]
+"""How good an architecture is: the higher, the better."""
+
+
+class Strategy(Protocol):
+    """A way to propose architectures and to learn from what they are worth."""
+
+    def ask(self) -> Architecture:
+        """The architecture to judge next."""
+
+    def tell(self, architecture: Architecture, fitness: float) -> None:
+        """What it is worth."""
+
+
+class RegularisedEvolution:
+    """The youngest `population` architectures live; the best of `tournament` of them has a child (Real et al. 2019).
+
+    Everybody lies between the sampler's bounds of latency: the first ones are drawn from it, and a child is mutated
+    until it is there. A mutation draws one choice anew, and each other choice with a probability of `mutation`.
+    """
+
+    ATTEMPTS = 1000
+    """A child that misses the bounds so often is replaced by a random architecture."""
+
+    def __init__(
+        self,
+        sampler: LatencySampler,
+        rng: random.Random,
+        population: int = 32,
+        tournament: int = 8,
+        mutation: float = 0.1,
+    ) -> None:
+        self.sampler = sampler
+        self.rng = rng
+        self.tournament = tournament
+        self.mutation = mutation
+        self._living: deque[tuple[float, Architecture]] = deque(maxlen=population)
+        self._sizes = [len(row) for row in sampler.table.rows()]
+
+    def ask(self) -> Architecture:
+        """A random architecture while the population grows, then a child."""
+        if len(self._living) < (self._living.maxlen or 0):
+            return self.sampler.draw(self.rng)
+        _, parent = max(self.rng.choices(self._living, k=self.tournament))
+        children = (self._mutated(parent) for _ in range(self.ATTEMPTS))
+        return next(filter(self.sampler.holds, children), None) or self.sampler.draw(self.rng)
+
+    def tell(self, architecture: Architecture, fitness: float) -> None:
+        """It lives, and the oldest dies."""
+        self._living.append((fitness, architecture))
+
+    def _mutated(self, parent: Architecture) -> Architecture:
+        certain = self.rng.randrange(len(parent))
+        return tuple(
+            self.rng.randrange(size) if position == certain or self.rng.random() < self.mutation else index
+            for position, (index, size) in enumerate(zip(parent, self._sizes, strict=True))
+        )
+
+
+def evolve(
+    strategy: Strategy, fitness: Fitness, evaluations: int, note: Callable[[int], None] = lambda _done: None
+) -> Architecture:
+    """The best of so many architectures that a strategy proposes, each judged but once. `note` takes how many were."""
+    judged: dict[Architecture, float] = {}
+    for done in range(1, evaluations + 1):
+        architecture = strategy.ask()
+        if architecture not in judged:
+            judged[architecture] = fitness(architecture)
+        strategy.tell(architecture, judged[architecture])
+        note(done)
+    return max(judged, key=judged.__getitem__)

@@ -1,0 +1,235 @@
+"""Baselines of a search: found, trained and evaluated as its derived network is, and kept beside it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from latkit.errors import UsageError
+from latkit.ops import Network
+from latkit.progress import Progress, Silent
+from latkit.search.assembly import fresh_module
+from latkit.search.baselines.evolution import RegularisedEvolution, evolve
+from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Kind, Wanted
+from latkit.search.baselines.sampling import at_target, random_architectures
+from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
+from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
+from latkit.search.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.checks import check_data
+from latkit.search.data import DataSplit
+from latkit.search.loop import Keeper, Phase, run_phase
+from latkit.search.machine import exact, fabric_of, threads
+from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.settings import SearchSettings
+from latkit.search.train import TrainingPhase
+from latkit.search.trained import TrainedNetwork
+from latkit.search.weights import evaluate
+from latkit.spaces import Architecture, Space
+from latkit.tables import LatencyTable
+
+FOLDER = "baselines"
+"""In the search's folder: checkpoints of baselines under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvolutionPlan:
+    """How long evolution goes on."""
+
+    evaluations: int = 200
+    images: int = 2048
+    """Images that an architecture is judged on, at most."""
+    population: int = 32
+    tournament: int = 8
+
+
+def run_baselines(
+    space: Space,
+    table: LatencyTable,
+    data: DataSplit,
+    target_latency_s: float,
+    settings: SearchSettings,
+    folder: Path,
+    wanted: Sequence[Wanted],
+    latency_of: LatencyOf | None = None,
+    progress: Progress | None = None,
+    fabric: Fabric | None = None,
+    teacher: TrainedNetwork | None = None,
+    evolution: EvolutionPlan | None = None,
+) -> Baselines:
+    """Train and evaluate what a search is to be compared with, by the settings and on the images of that search.
+
+    `folder`: the search's, which may be finished or not; the arguments must be those it began with. Networks have the
+    seeds of the derived one: `seed + 1` for their first weights, `seed` for the order of images; architectures are
+    drawn by `seed`. `latency_of`: seconds of MobileNetV2's widths, which no table of a space knows. What is finished
+    already is kept, what was interrupted goes on from its checkpoint.
+
+    Raises UsageError where an argument does not fit the search, where MobileNetV2 is wanted without `latency_of`, or
+    under several processes, and TargetOutOfReach where no network has such a latency.
+    """
+    table.check_space(space)
+    check_data(space, data)
+    _check(settings, wanted, latency_of)
+    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None)
+    recipe.check_same(load_record(Recipe, folder / FILES["recipe"]), folder / FILES["recipe"])
+    fabric = fabric or fabric_of(settings)
+    if fabric.world_size > 1:
+        raise UsageError(
+            f"expected one process to train baselines, but found {fabric.world_size}; run it without torchrun"
+        )
+    (folder / FOLDER).mkdir(exist_ok=True)
+    trainer = _Trainer(data, settings, folder, fabric, progress or Silent(), teacher)
+    with threads(settings.threads), exact(settings.deterministic, fabric.device):
+        for one in wanted:
+            if one.kind == "mobilenetv2":
+                assert latency_of is not None
+                trainer.mobilenet(space, target_latency_s, latency_of)
+            elif one.kind == "random":
+                trainer.randoms(space, table, target_latency_s, one.count)
+            else:
+                trainer.evolution(space, table, target_latency_s, evolution or EvolutionPlan())
+    return Baselines.load(folder)
+
+
+def _check(settings: SearchSettings, wanted: Sequence[Wanted], latency_of: LatencyOf | None) -> None:
+    if settings.inherit_weights:
+        raise UsageError(
+            "expected a network trained from scratch to compare with baselines, which are, but found "
+            "inherit_weights=True"
+        )
+    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
+        raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
+
+
+@dataclass(frozen=True, slots=True)
+class _Trainer:
+    """Finds and trains baselines that are not finished yet."""
+
+    data: DataSplit
+    settings: SearchSettings
+    folder: Path
+    fabric: Fabric
+    progress: Progress
+    teacher: TrainedNetwork | None
+
+    def randoms(self, space: Space, table: LatencyTable, target_s: float, count: int) -> None:
+        """So many random architectures at the target."""
+        drawn = random_architectures(space, at_target(table, target_s), count, self.settings.seed)
+        for number, architecture in enumerate(drawn, 1):
+            self._train_architecture(f"random-{number}", "random", space, table, architecture, {})
+
+    def mobilenet(self, space: Space, target_s: float, latency_of: LatencyOf) -> None:
+        """MobileNetV2 scaled to the target, once."""
+        if not any(record.kind == "mobilenetv2" for record in Baselines.load(self.folder).records):
+            network, seconds = scaled_mobilenet(space, target_s, latency_of)
+            self._train(network.name, "mobilenetv2", network, seconds, None, {})
+
+    def evolution(self, space: Space, table: LatencyTable, target_s: float, plan: EvolutionPlan) -> None:
+        """What evolution finds at the target, once."""
+        if Baselines.load(self.folder).named("evolution"):
+            return
+        found = self._checkpoint("evolution-found")
+        if not found.exists():
+            architecture, seconds = self._evolved(space, table, target_s, plan)
+            save_checkpoint(found, {"architecture": list(architecture), "seconds": seconds})
+            self._checkpoint("evolution-supernet").unlink(missing_ok=True)
+        saved = load_checkpoint(found)
+        searched = {"search": float(saved["seconds"])}
+        self._train_architecture("evolution", "evolution", space, table, tuple(saved["architecture"]), searched)
+        found.unlink()
+
+    def _evolved(
+        self, space: Space, table: LatencyTable, target_s: float, plan: EvolutionPlan
+    ) -> tuple[Architecture, float]:
+        """The best architecture, and the seconds that it took to find it."""
+        sampler = at_target(table, target_s)
+        supernet, phase = uniform_phase(space, table, self.data, target_s, self.settings, self.fabric)
+        seconds = self._run("evolution-supernet", phase)
+        begun = time.monotonic()
+        fitness = SharedWeights(supernet, phase, self.data, plan.images)
+        rng = random.Random(f"evolution/{self.settings.seed}")
+        strategy = RegularisedEvolution(sampler, rng, plan.population, plan.tournament)
+
+        def note(done: int) -> None:
+            self.progress.advance("evolution", done, plan.evaluations)
+
+        architecture = evolve(strategy, fitness, plan.evaluations, note)
+        return architecture, seconds + time.monotonic() - begun
+
+    def _train_architecture(
+        self,
+        name: str,
+        kind: Kind,
+        space: Space,
+        table: LatencyTable,
+        architecture: Architecture,
+        searched: dict[str, float],
+    ) -> None:
+        network, predicted_s = space.decode(architecture, name), table.total(architecture)
+        self._train(name, kind, network, predicted_s, architecture, searched)
+
+    def _train(
+        self,
+        name: str,
+        kind: Kind,
+        network: Network,
+        predicted_s: float,
+        architecture: Architecture | None,
+        searched: dict[str, float],
+    ) -> None:
+        """Train a network as the derived one is, and keep its record; unless it is there already."""
+        before = Baselines.load(self.folder)
+        if before.named(name):
+            return
+        module = fresh_module(network, self.settings, self.fabric)
+        phase = TrainingPhase(module, self.data, self.settings, self.fabric, self.teacher)
+        seconds = self._run(name, phase)
+        record = BaselineRecord(
+            name=name,
+            kind=kind,
+            accuracy=evaluate(phase.finish(), self.data, self.data.test, self.fabric),
+            predicted_latency_s=predicted_s,
+            macs=network.macs,
+            parameters=network.parameters,
+            architecture=architecture,
+            seconds={**searched, "training": seconds},
+        )
+        before.with_record(record).save(self.folder / BASELINES_FILE)
+        self._checkpoint(name).unlink(missing_ok=True)
+
+    def _run(self, name: str, phase: Phase) -> float:
+        """Run a phase from where its checkpoint left it; gives the seconds that it took in all."""
+        path = self._checkpoint(name)
+        saved = load_checkpoint(path) if path.exists() else {"step": 0, "seconds": 0.0}
+        if "phase" in saved:
+            phase.load_state(saved.pop("phase"))
+        begun = time.monotonic()
+
+        def seconds() -> float:
+            return float(saved["seconds"]) + time.monotonic() - begun
+
+        def save(step: int) -> None:
+            save_checkpoint(path, {"step": step, "seconds": seconds(), "phase": phase.state()})
+
+        keeper = Keeper(save, self.settings.checkpoint_seconds, self.fabric)
+        run_phase(phase, int(saved["step"]), keeper, _Named(self.progress, name), lambda _row: None)
+        return seconds()
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.folder / FOLDER / f"{name}.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Tells of the progress of one of several."""
+
+    progress: Progress
+    name: str
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """With the name before it."""
+        self.progress.advance(f"{self.name}: {phase}", done, total, text)

@@ -1,0 +1,115 @@
+"""Random architectures of a given latency, drawn uniformly however rare they are."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.errors import TargetOutOfReach, UsageError
+from latkit.ops import Network
+from latkit.search.derive import LEAST, MOST, check_reach
+from latkit.spaces import Architecture, Space
+from latkit.tables import LatencyTable
+
+STEPS = 4000
+"""Grains from the fastest architecture to the upper bound: latencies are counted in them."""
+
+MOST_MISSED = 1000
+"""So many draws without what is looked for, and there is none."""
+
+
+class LatencySampler:
+    """Draws architectures uniformly from all those whose latency, by a table, lies between two bounds in seconds.
+
+    Exactly uniform: the ways to complete every partial path are counted by dynamic programming, with latencies rounded
+    down to grains, and choices are drawn by these counts. The bounds are widened by what rounding may hide, and a draw
+    whose latency proves to be outside is drawn anew: a few in a hundred, since the grains are small.
+
+    Raises TargetOutOfReach where no architecture lies between the bounds.
+    """
+
+    def __init__(self, table: LatencyTable, least_s: float, most_s: float) -> None:
+        self.table = table
+        self.least_s, self.most_s = least_s, most_s
+        rows = table.rows()
+        self._fastest = [min(row) for row in rows]
+        grain_s = max(most_s - table.fastest(), 1e-12) / STEPS
+        extra = [[seconds - fastest for seconds in row] for row, fastest in zip(rows, self._fastest, strict=True)]
+        self._grains = [np.floor(np.array(row) / grain_s).astype(int) for row in extra]
+        # rounding down hides less than a grain of each choice
+        lowest = int((least_s - table.fastest()) / grain_s) - len(rows) - 1
+        self._ways = _ways(self._grains, max(lowest, 0), STEPS + 1)
+        if not self._ways[0][0] or not self._holds_any():
+            raise TargetOutOfReach(
+                f"expected an architecture of space {table.space_name} that takes {least_s * 1e3:.4g} to "
+                f"{most_s * 1e3:.4g} ms, but found none; its networks take from {table.fastest() * 1e3:.4g} to "
+                f"{table.slowest() * 1e3:.4g} ms"
+            )
+
+    def draw(self, rng: random.Random) -> Architecture:
+        """One architecture."""
+        while True:
+            architecture = self._draw(rng)
+            if self.holds(architecture):
+                return architecture
+
+    def holds(self, architecture: Architecture) -> bool:
+        """Whether an architecture's latency lies between the bounds."""
+        return self.least_s <= self.table.total(architecture) <= self.most_s
+
+    def _draw(self, rng: random.Random) -> Architecture:
+        """One whose latency in grains lies between the widened bounds."""
+        spent, chosen = 0, []
+        for grains, ways in zip(self._grains, self._ways[1:], strict=True):
+            after = spent + grains
+            weights = np.where(after < len(ways), ways[np.minimum(after, len(ways) - 1)], 0.0)
+            (index,) = rng.choices(range(len(grains)), weights.tolist())
+            spent = int(after[index])
+            chosen.append(index)
+        return tuple(chosen)
+
+    def _holds_any(self) -> bool:
+        """Whether the bounds hold an architecture, and not only their widened selves."""
+        rng = random.Random(0)
+        return any(self.holds(self._draw(rng)) for _ in range(MOST_MISSED))
+
+
+def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDArray[np.float64]]:
+    """For every choice and every number of grains spent before it, the ways to go on and end within the bounds."""
+    within = np.arange(count) >= lowest
+    ways = [within.astype(float)]
+    for row in reversed(grains):
+        later = ways[0]
+        total = np.zeros(count)
+        for grain in row[row < count]:
+            total[: count - grain] += later[grain:]
+        ways.insert(0, total)
+    return ways
+
+
+def at_target(table: LatencyTable, target_s: float) -> LatencySampler:
+    """Draws from what counts as hitting a target: 0.98 to 1.01 of it. Raises TargetOutOfReach, UsageError."""
+    check_reach(table, target_s)
+    return LatencySampler(table, LEAST * target_s, MOST * target_s)
+
+
+def random_architectures(space: Space, sampler: LatencySampler, count: int, seed: int) -> list[Architecture]:
+    """Architectures of as many different networks, the first of them the same whatever the count.
+
+    Raises UsageError where there are not so many.
+    """
+    rng, missed = random.Random(f"baselines/{seed}"), 0
+    drawn: dict[Network, Architecture] = {}
+    while len(drawn) < count:
+        architecture = sampler.draw(rng)
+        network = space.decode(architecture)
+        missed = missed + 1 if network in drawn else 0
+        drawn.setdefault(network, architecture)
+        if missed == MOST_MISSED:
+            raise UsageError(
+                f"expected {count} random networks of {sampler.least_s * 1e3:.4g} to {sampler.most_s * 1e3:.4g} ms, "
+                f"but space {space.name} has about {len(drawn)}; ask for fewer"
+            )
+    return list(drawn.values())

@@ -1,0 +1,49 @@
+"""How good an architecture is by the weights of a supernet that was trained on uniform paths."""
+
+from __future__ import annotations
+
+from lightning_fabric import Fabric
+
+from latkit.search.assembly import make_search_phase
+from latkit.search.data import ArrayImages, DataSplit
+from latkit.search.searching import SearchPhase
+from latkit.search.settings import SearchSettings
+from latkit.search.statistics import recalibrate
+from latkit.search.supernet import Supernet
+from latkit.search.weights import evaluate
+from latkit.spaces import Architecture, Space
+from latkit.tables import LatencyTable
+
+
+def uniform_phase(
+    space: Space, table: LatencyTable, data: DataSplit, target_s: float, settings: SearchSettings, fabric: Fabric
+) -> tuple[Supernet, SearchPhase]:
+    """The supernet, and a search that never leaves its warm-up: as many weight steps, all on uniform paths."""
+    epochs = settings.warmup_epochs + settings.epochs
+    changes = {"warmup_epochs": epochs, "epochs": 1, "learner": "gradient", "path_rule": "binary"}
+    supernet, phase = make_search_phase(
+        space, table, data, target_s, settings.model_copy(update=changes), fabric, binding=True
+    )
+    phase.epochs = epochs
+    return supernet, phase
+
+
+class SharedWeights:
+    """Accuracy of a path of the supernet on images that did not train weights, 0 to 1.
+
+    Batch norm statistics are those of the path, taken anew: the running ones mix all paths' (Guo et al. 2020, section
+    3.4).
+    """
+
+    def __init__(self, supernet: Supernet, phase: SearchPhase, data: DataSplit, images: int) -> None:
+        self.supernet = supernet
+        self.data = data
+        self.settings, self.fabric = phase.settings, phase.fabric
+        unseen = phase.architecture_feeder.plan.indices[:images]
+        self.images = ArrayImages(data.train.fetch(unseen), data.train.labels[unseen])
+
+    def __call__(self, architecture: Architecture) -> float:
+        """The accuracy of one architecture."""
+        module = self.supernet.path_module(architecture)
+        recalibrate(module, self.data, self.fabric, self.settings.batch_size, self.settings.seed)
+        return evaluate(module, self.data, self.images, self.fabric)

@@ -1,0 +1,50 @@
+"""MobileNetV2 scaled to a latency: the width whose latency is nearest, and hardly above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from latkit.errors import TargetOutOfReach
+from latkit.ops import Network
+from latkit.spaces import Space
+from latkit.zoo import mobilenet_v2
+
+LatencyOf = Callable[[Network], float]
+"""Seconds of a network on the target: predicted by a model that knows it, or measured."""
+
+WIDTHS = tuple(round(0.05 * step, 2) for step in range(1, 41))
+"""The multipliers tried, from 0.05 to 2: channels are multiples of 8, so that finer ones give the same networks."""
+
+MOST = 1.02
+"""A network's latency at most, in targets."""
+
+
+def ladder(space: Space) -> Iterator[Network]:
+    """MobileNetV2 for a space's images and classes, from the narrowest on; widths of equal channels but once."""
+    channels, resolution, _ = space.input_shape
+    (classes,) = space.output_shape
+    before: Network | None = None
+    for width in WIDTHS:
+        network = mobilenet_v2(width, resolution, classes, channels)
+        if network != before:
+            yield network
+        before = network
+
+
+def scaled_mobilenet(space: Space, target_s: float, latency_of: LatencyOf) -> tuple[Network, float]:
+    """The network nearest to the target, of those no slower than 1.02 of it, and its seconds.
+
+    Asks for the latency of one network after the other until one is too slow. Raises TargetOutOfReach where the
+    narrowest is.
+    """
+    fitting: list[tuple[Network, float]] = []
+    for network in ladder(space):
+        seconds = latency_of(network)
+        if seconds > MOST * target_s:
+            break
+        fitting.append((network, seconds))
+    if not fitting:
+        raise TargetOutOfReach(
+            f"expected a MobileNetV2 of at most {target_s * 1e3:.4g} ms, but its narrowest takes {seconds * 1e3:.4g} ms"
+        )
+    return min(fitting, key=lambda pair: abs(pair[1] - target_s))
