@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from latkit.errors import BadFile
 from latkit.search.data.classes import check_classes
 
-
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for a file that is no image, or half of one."""
 
