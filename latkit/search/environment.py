@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from torch import distributed as dist
 
 
 def versions() -> dict[str, str]:
@@ -16,11 +17,12 @@ def versions() -> dict[str, str]:
 
 
 def machine(threads: int | None) -> dict[str, str]:
-    """Operating system, processor and torch's threads (None: as many as it has); the GPU where there is one."""
+    """Operating system, processor, torch's threads (None: as many as it has) and processes; the GPU if there is one."""
     facts = {
         "platform": platform.platform(),
         "processor": _processor(),
         "threads": str(threads or torch.get_num_threads()),
+        "processes": str(dist.get_world_size() if dist.is_initialized() else 1),
     }
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()

@@ -14,6 +14,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.data import DataSplit
 from latkit.search.environment import machine, versions
 from latkit.search.settings import SearchSettings
+from latkit.search.whole import whole
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -53,6 +54,8 @@ class DataFacts(Record):
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    source: str = ""
+    """What `load_data` was asked for, by which the images can be had again."""
 
     @classmethod
     def of(cls, data: DataSplit) -> DataFacts:
@@ -65,6 +68,7 @@ class DataFacts(Record):
             shape=data.shape,
             mean=data.mean,
             std=data.std,
+            source=data.source,
         )
 
 
@@ -104,7 +108,7 @@ class Recipe(Record):
         return cls(
             space=space.name,
             space_key=space.key,
-            table_sha256=_table_hash(table),
+            table_sha256=table_hash(table),
             target_latency_s=target_latency_s,
             data=DataFacts.of(data),
             settings=settings,
@@ -113,13 +117,24 @@ class Recipe(Record):
             machine=machine(settings.threads),
         )
 
+    @property
+    def identity(self) -> dict[str, str | float]:
+        """What a checkpoint must share with the search that goes on from it, for its numbers to mean anything."""
+        return {
+            "space": self.space,
+            "space_key": self.space_key,
+            "table_sha256": self.table_sha256,
+            "target_latency_s": self.target_latency_s,
+        }
+
     def check_same(self, other: Recipe, path: Path) -> None:
         """Raise UsageError naming the first field in which another recipe, read from `path`, differs.
 
-        How often a checkpoint is written makes no difference to what is found, and the machine at most to last bits.
+        How often a checkpoint is written and where the images lie make no difference to what is found, and the machine
+        at most to last bits.
         """
         mine, theirs = (_flat(recipe.model_dump(mode="json", exclude={"machine"})) for recipe in (self, other))
-        for name in sorted((mine.keys() | theirs.keys()) - {"settings.checkpoint_seconds"}):
+        for name in sorted((mine.keys() | theirs.keys()) - {"settings.checkpoint_seconds", "data.source"}):
             if mine.get(name) != theirs.get(name):
                 raise UsageError(
                     f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "
@@ -185,12 +200,12 @@ def load_record(kind: type[RecordType], path: Path) -> RecordType:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole(path) as unfinished:
+        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _table_hash(table: LatencyTable) -> str:
+def table_hash(table: LatencyTable) -> str:
+    """Hash of a table's seconds."""
     parts = [part.detach().cpu().numpy().tobytes() for part in (table.seconds, table.mask, table.base_s)]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,10 @@ def load_data(source: str, resolution: int, channels: int = 3) -> DataSplit:
     `digits`: scikit-learn's. `FILE.npz`: arrays. `idx:FOLDER`: MNIST's file format. `hf:NAME`: a Hugging Face dataset.
     A folder: images by class. Raises UsageError, BadFile, MissingExtra.
     """
+    return dataclasses.replace(_load(source, resolution, channels), source=source)
+
+
+def _load(source: str, resolution: int, channels: int) -> DataSplit:
     if resolution < 1 or channels not in (1, 3):
         raise UsageError(f"expected a resolution of at least 1 and 1 or 3 channels, but found {resolution}, {channels}")
     if source == "digits":

@@ -89,6 +89,8 @@ class DataSplit:
     std: tuple[float, ...]
     flip: bool = True
     """Whether a mirrored image still shows its class: true of animals, not of digits."""
+    source: str = ""
+    """What `load_data` was asked for; empty of images that came another way."""
 
     @property
     def classes(self) -> int:

@@ -1,0 +1,137 @@
+"""A finished search done again from its recipe, and the two compared bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+from torch import equal
+
+from latkit.errors import BadFile, UsageError
+from latkit.progress import Progress
+from latkit.search.data import DataSplit, load_data
+from latkit.search.machine import threads
+from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_record, table_hash
+from latkit.search.run import run_search
+from latkit.search.trained import TrainedNetwork
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """How a search that was done again compares with the first time."""
+
+    folder: Path
+    result: SearchResult
+    differing: tuple[str, ...]
+    """Of architecture, accuracy, history and weights, what is not equal bit for bit."""
+    circumstances: tuple[str, ...]
+    """What was not the same: versions, threads, processes, the machine; each with what it was and is."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether all that was found is the same, bit for bit."""
+        return not self.differing
+
+
+def repeat_search(
+    original: Path,
+    folder: Path,
+    progress: Progress | None = None,
+    data: DataSplit | None = None,
+    teacher: TrainedNetwork | None = None,
+    fabric: Fabric | None = None,
+) -> Repetition:
+    """Do the search of `original` again under `folder`, by its recipe, its space and its table, and compare.
+
+    `data` need be given only where the images cannot be had again as `load_data` had them; `teacher` where the first
+    search had one. As many threads are used as then. Raises UsageError where the search is not finished or the data
+    is not what it was, and what `run_search` raises.
+    """
+    recipe = load_record(Recipe, original / FILES["recipe"])
+    if not (original / FILES["result"]).exists():
+        raise UsageError(
+            f"{original}: expected a finished search to repeat, but found an unfinished one; resume it first"
+        )
+    space, table = Space.load(original / FILES["space"]), LatencyTable.load(original / FILES["table"])
+    if space.key != recipe.space_key:
+        raise BadFile(original / FILES["space"], "the space of the search's recipe", "another one")
+    if table_hash(table) != recipe.table_sha256:
+        raise BadFile(original / FILES["table"], "the table of the search's recipe", "another one")
+    images = data or _images(recipe)
+    _check_data(recipe, images)
+    with _threads(recipe):
+        result = run_search(
+            space,
+            table,
+            images,
+            recipe.target_latency_s,
+            recipe.settings,
+            folder,
+            progress,
+            fabric=fabric,
+            teacher=teacher,
+        )
+    again = load_record(Recipe, folder / FILES["recipe"])
+    return Repetition(folder, result, differences(original, folder), _circumstances(recipe, again))
+
+
+def _images(recipe: Recipe) -> DataSplit:
+    if not recipe.data.source:
+        raise UsageError(f"the recipe does not say where data {recipe.data.name} comes from; give the data")
+    channels, resolution, _ = recipe.data.shape
+    return load_data(recipe.data.source, resolution, channels)
+
+
+def _check_data(recipe: Recipe, data: DataSplit) -> None:
+    expected, found = (facts.model_dump(exclude={"source"}) for facts in (recipe.data, DataFacts.of(data)))
+    for name, value in expected.items():
+        if found[name] != value:
+            raise UsageError(
+                f"data {data.name}: expected {name} to be {value!r} as in the recipe of the search, "
+                f"but found {found[name]!r}"
+            )
+
+
+@contextmanager
+def _threads(recipe: Recipe) -> Iterator[None]:
+    count = recipe.machine.get("threads", "")
+    with threads(int(count)) if count.isdigit() else nullcontext():
+        yield
+
+
+def differences(one: Path, other: Path) -> tuple[str, ...]:
+    """What two finished searches found differently, bit for bit: `architecture`, `accuracy`, `history`, `weights`."""
+    first, second = (load_record(SearchResult, folder / FILES["result"]) for folder in (one, other))
+    histories = [json.loads((folder / FILES["history"]).read_bytes()) for folder in (one, other)]
+    weights = [load_file(folder / FILES["weights"]) for folder in (one, other)]
+    same_weights = weights[0].keys() == weights[1].keys() and all(
+        equal(value, weights[1][name]) for name, value in weights[0].items()
+    )
+    found = {
+        "architecture": first.architecture == second.architecture,
+        "accuracy": first.accuracy == second.accuracy,
+        "history": histories[0] == histories[1],
+        "weights": same_weights,
+    }
+    return tuple(name for name, same in found.items() if not same)
+
+
+def _circumstances(then: Recipe, now: Recipe) -> tuple[str, ...]:
+    return (
+        *_changes("version of ", then.versions, now.versions),
+        *_changes("", then.machine, now.machine),
+    )
+
+
+def _changes(kind: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) != now.get(name):
+            yield f"{kind}{name}: {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"
