@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 
@@ -204,7 +205,7 @@ class _Trainer:
     def _run(self, name: str, phase: Phase) -> float:
         """Run a phase from where its checkpoint left it; gives the seconds that it took in all."""
         path = self._checkpoint(name)
-        saved = load_checkpoint(path) if path.exists() else {"step": 0, "seconds": 0.0}
+        saved: dict[str, Any] = load_checkpoint(path) if path.exists() else {"step": 0, "seconds": 0.0}
         if "phase" in saved:
             phase.load_state(saved.pop("phase"))
         begun = time.monotonic()

@@ -1,0 +1,389 @@
+"""Is what a search finds better than what one gets without it? On Fashion-MNIST, at equal latency, trained alike.
+
+    python benchmarks/search_quality.py --workspace DIR [--data idx:FOLDER] [--runtime onnxruntime]
+                                        [--seeds 0 1 2] [--targets-ms MS MS] [--processes 1] [--quick] [--json]
+
+For each seed and each latency target: one search of `proxyless-tiny`, the network it derives, five random networks of
+the same latency, and MobileNetV2 scaled to it, all trained from scratch in the same way on the same images. The target
+is this machine, which is registered, measured and fitted in the workspace where that was not done before. Latencies are
+measured when nothing trains. Ended or killed, and started again with the same words, it goes on where it was.
+
+The last line of `--json` has accuracies as shares of the test images, 0 to 1, and seconds of one thread. Without
+`--targets-ms`, the targets are 45 and 65 % of the way from the fastest network of the space to the slowest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import torch
+
+from latkit.cli.console import ConsoleProgress, show_table
+from latkit.collect import Collection
+from latkit.devices import Local, add_device
+from latkit.ops import Network
+from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
+from latkit.search.baselines import Baselines, Wanted, ladder, run_baselines
+from latkit.search.data import ArrayImages
+from latkit.search.result import FILES, load_record, write_json
+from latkit.spaces import Space, load
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import MeasuredNetwork, fit_networks, measure_network, measured_seconds
+from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace.folders import MEASURED_FILE
+from latkit.workspace.modelling import pinned_as
+
+HERE = "here"
+CALIBRATION_NETWORKS = 20
+SHARES = (0.45, 0.65)
+"""Where the targets are, from the fastest network of the space to the slowest."""
+
+FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
+
+PUBLISHED: dict[str, Any] = {
+    "warmup_epochs": 2,
+    "epochs": 2,
+    "batch_size": 64,
+    "weight_learning_rate": 0.1,
+    "training_epochs": 2,
+    "training_batch_size": 64,
+    "training_learning_rate": 0.1,
+    "crop_padding": 0,
+    "flip": False,
+    "label_smoothing": 0.0,
+}
+"""The settings of the published run."""
+
+QUICK = {"warmup_epochs": 1, "epochs": 1, "training_epochs": 1}
+QUICK_IMAGES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One search with its baselines, all that a process needs to know of it."""
+
+    workspace: Path
+    runtime: str
+    data: str
+    images: int
+    resolution: int
+    seed: int
+    target_s: float
+    randoms: int
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Of its folder under `search/`."""
+        return f"quality-{self.runtime}-seed{self.seed}-{1e6 * self.target_s:.0f}us"
+
+    @property
+    def folder(self) -> Path:
+        """Its folder."""
+        return self.workspace / "search" / self.name
+
+    @property
+    def networks(self) -> int:
+        """How many it trains."""
+        return self.randoms + 2
+
+
+def main() -> None:
+    given = arguments()
+    workspace, target = Workspace.init(given.workspace), Target(HERE, given.runtime)
+    if not (workspace.devices_dir / f"{HERE}.toml").exists():
+        add_device(workspace.devices_dir, HERE, Local(), python=sys.executable)
+    space = space_of(given.resolution)
+    images_of(given.data, given.resolution, given.images)  # an error here costs no minute of measuring
+    table = fitted(workspace, target, space)
+    targets_s = [1e-3 * ms for ms in given.targets_ms] if given.targets_ms else between(table)
+    measure_widths(workspace, target, space, max(targets_s))
+    settings = {**PUBLISHED, **(QUICK if given.quick else {})}
+    jobs = [
+        Job(
+            given.workspace,
+            given.runtime,
+            given.data,
+            given.images,
+            given.resolution,
+            seed,
+            target_s,
+            given.randoms,
+            {**settings, **given.set, "seed": seed, "threads": 1, "accelerator": "cpu"},
+        )
+        for seed in given.seeds
+        for target_s in targets_s
+    ]
+    run_all(jobs, given.processes)
+    with ConsoleProgress() as progress:
+        rows = [row(job, measured(workspace, target, job, progress)) for job in jobs]
+    show(rows)
+    if given.json:
+        print(json.dumps({"runs": [{name: one[name] for name in PRINTED} for one in rows]}))
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, required=True, help="made where there is none")
+    parser.add_argument("--data", default=f"idx:{FASHION_MNIST}", help="images of one channel and ten classes")
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--targets-ms", type=float, nargs="+")
+    parser.add_argument("--randoms", type=int, default=5, help="random networks per search")
+    parser.add_argument("--images", type=int, default=20_000, help="training images, of those that there are")
+    parser.add_argument("--resolution", type=int, default=28)
+    parser.add_argument("--set", type=assignment, action="append", default=[], metavar="NAME=VALUE", help="a setting")
+    parser.add_argument("--processes", type=int, default=1, help="jobs side by side, a thread each")
+    parser.add_argument("--quick", action="store_true", help="a few hundred images, to try the script")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    given.set = dict(given.set)
+    if given.quick:
+        given.images = min(given.images, QUICK_IMAGES)
+    kind, _, folder = given.data.partition(":")
+    if kind == "idx" and not Path(folder).is_dir():
+        parser.error(
+            f"expected the idx files of Fashion-MNIST in {folder}, but found no such folder; "
+            "on Debian: apt-get install dataset-fashion-mnist; or give --data"
+        )
+    return given
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """`epochs=3` as a name and a value, which the settings check."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, but found {text!r}")
+    return name, value
+
+
+def space_of(resolution: int) -> Space:
+    """The space that is searched: of images with one channel."""
+    return load("proxyless-tiny", resolution=resolution, channels=1)
+
+
+def images_of(source: str, resolution: int, count: int) -> DataSplit:
+    """The first so many training images, and all test images."""
+    data = load_data(source, resolution, 1)
+    first = torch.arange(min(count, len(data.train.labels)))
+    return dataclasses.replace(data, train=ArrayImages(data.train.fetch(first), data.train.labels[first]))
+
+
+def fitted(workspace: Workspace, target: Target, space: Space) -> LatencyTable:
+    """The space's table on this machine, measured and fitted where that was not done before."""
+    if not workspace.model_path(target, "lookup").exists():
+        with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, math.inf) as collection:
+            collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
+        workspace.fit(target, space, "lookup")
+    return LatencyTable(space, workspace.model(target, "lookup"))
+
+
+def between(table: LatencyTable) -> list[float]:
+    """The targets: some way from the fastest network to the slowest, in whole microseconds."""
+    fastest_s, slowest_s = table.fastest(), table.slowest()
+    return [round(fastest_s + share * (slowest_s - fastest_s), 6) for share in SHARES]
+
+
+def widths_path(workspace: Workspace, target: Target) -> Path:
+    """Where the seconds of MobileNetV2's widths are kept, by network."""
+    return workspace.target_dir(target) / "mobilenetv2.json"
+
+
+def measure_widths(workspace: Workspace, target: Target, space: Space, most_s: float) -> None:
+    """Measure MobileNetV2 from the narrowest to the first that is slower than any target: no table has it."""
+    path = widths_path(workspace, target)
+    seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    if seconds and max(seconds.values()) > 1.1 * most_s:
+        return
+    model = workspace.model(target, "lookup")
+    with ConsoleProgress() as progress, at_work(workspace, target, progress) as collection:
+        for network in ladder(space):
+            seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
+            if seconds[network.key] > 1.1 * most_s:
+                break
+    write_json(path, seconds)
+
+
+def at_work(workspace: Workspace, target: Target, progress: ConsoleProgress) -> AbstractContextManager[Collection]:
+    """The target, measured as the model's ops were."""
+    model = workspace.model(target, "lookup")
+    return workspace.collection(target, TimingPlan(), progress, math.inf, cores=pinned_as(model))
+
+
+def run_all(jobs: Sequence[Job], processes: int) -> None:
+    """Run what is not finished, some jobs side by side."""
+    # a new process for each job: the time of one does not depend on what ran before it
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for done, job in enumerate(as_completed([pool.submit(run_job, job) for job in jobs]), 1):
+            tell(f"{done} of {len(jobs)} finished: {job.result()}")
+
+
+def run_job(job: Job) -> str:
+    """One search and its baselines. Gives its name."""
+    target, workspace = Target(HERE, job.runtime), Workspace(job.workspace)
+    space, data = space_of(job.resolution), images_of(job.data, job.resolution, job.images)
+    table = LatencyTable(space, workspace.model(target, "lookup"))
+    settings, told = SearchSettings.make(**job.settings), Told(job)
+    resume = (job.folder / FILES["recipe"]).exists()
+    run_search(space, table, data, job.target_s, settings, job.folder, told, resume)
+    told.finished("search", "training")
+    seconds: dict[str, float] = json.loads(widths_path(workspace, target).read_text())
+    wanted = [Wanted(kind="random", count=job.randoms), Wanted(kind="mobilenetv2")]
+    run_baselines(
+        space, table, data, job.target_s, settings, job.folder, wanted, lambda network: seconds[network.key], told
+    )
+    return job.name
+
+
+class Told:
+    """Tells now and then how far a job is, and how long it may take."""
+
+    SEARCH = 2.5
+    """About what a search costs, in trainings."""
+
+    EVERY_S = 30.0
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._shares: dict[str, float] = {}
+        self._begun = self._told = time.monotonic()
+        self._at_first: float | None = None
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """Take note, and tell if it is time."""
+        self._shares[phase] = done / total
+        self._at_first = self._share if self._at_first is None else self._at_first
+        now = time.monotonic()
+        if now - self._told > self.EVERY_S and self._share > self._at_first:
+            self._told = now
+            left_s = (now - self._begun) * (1 - self._share) / (self._share - self._at_first)
+            tell(f"{self.job.name}: {phase} {done} of {total}; {self._share:.0%} in all, {left_s:.0f} s left {text}")
+
+    def finished(self, *phases: str) -> None:
+        """These are done, in whatever run."""
+        self._shares.update(dict.fromkeys(phases, 1.0))
+
+    @property
+    def _share(self) -> float:
+        """Of the job, 0 to 1."""
+        done = sum(self._shares.values()) + (self.SEARCH - 1) * self._shares.get("search", 0.0)
+        return done / (self.SEARCH + self.job.networks)
+
+
+def tell(text: str) -> None:
+    """Say something to a person."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def measured(workspace: Workspace, target: Target, job: Job, progress: ConsoleProgress) -> MeasuredNetwork:
+    """The derived network of a job, measured on the target: once, and then read."""
+    path = job.folder / MEASURED_FILE
+    if not path.exists():
+        network = Network.load(job.folder / FILES["architecture"])
+        with at_work(workspace, target, progress) as collection:
+            found = measure_network(collection, workspace.model(target, "lookup"), network)
+        path.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return MeasuredNetwork.model_validate_json(path.read_bytes())
+
+
+PRINTED = (
+    "seed",
+    "target_latency_ms",
+    "predicted_latency_ms",
+    "measured_latency_ms",
+    "accuracy",
+    "random_accuracy_mean",
+    "mobilenetv2_accuracy",
+    "search_seconds",
+    "training_seconds",
+)
+"""What the last line gives of a search."""
+
+Row = dict[str, Any]
+
+
+def row(job: Job, measured_network: MeasuredNetwork) -> Row:
+    """The figures of one search."""
+    result = load_record(SearchResult, job.folder / FILES["result"])
+    records = Baselines.load(job.folder).records
+    random = [record.accuracy for record in records if record.kind == "random"]
+    mobilenet = next(record for record in records if record.kind == "mobilenetv2")
+    return {
+        "seed": job.seed,
+        "target_latency_ms": 1e3 * job.target_s,
+        "predicted_latency_ms": 1e3 * result.predicted_latency_s,
+        "measured_latency_ms": measured_network.network.measured_ms,
+        "accuracy": result.accuracy,
+        "random_accuracy_mean": fmean(random),
+        "random_accuracies": random,
+        "mobilenetv2_accuracy": mobilenet.accuracy,
+        "mobilenetv2": f"{mobilenet.name}, {1e3 * mobilenet.predicted_latency_s:.3g} ms",
+        "search_seconds": result.seconds["search"],
+        "training_seconds": result.seconds["training"],
+        "architecture": "".join(map(str, result.architecture)),
+    }
+
+
+def show(rows: Sequence[Row]) -> None:
+    """The tables for people."""
+    show_table("searches", [single(one) for one in rows])
+    targets_ms = sorted({one["target_latency_ms"] for one in rows})
+    show_table(
+        "accuracy at equal latency, percent: mean over seeds ± their standard deviation",
+        [summary([one for one in rows if one["target_latency_ms"] == target]) for target in targets_ms],
+    )
+
+
+def single(one: Row) -> Row:
+    """One search, in units for people."""
+    return {
+        "seed": one["seed"],
+        "target, ms": one["target_latency_ms"],
+        "predicted/target": one["predicted_latency_ms"] / one["target_latency_ms"],
+        "measured/predicted": one["measured_latency_ms"] / one["predicted_latency_ms"],
+        "derived, %": 100 * one["accuracy"],
+        "random, %": " ".join(f"{100 * accuracy:.1f}" for accuracy in one["random_accuracies"]),
+        "MobileNetV2, %": 100 * one["mobilenetv2_accuracy"],
+        "which": one["mobilenetv2"],
+        "search/training": one["search_seconds"] / one["training_seconds"],
+        "architecture": one["architecture"],
+    }
+
+
+def summary(rows: Sequence[Row]) -> Row:
+    """All seeds of one target: means, differences and spreads."""
+    names = ("accuracy", "random_accuracy_mean", "mobilenetv2_accuracy")
+    derived, random, mobilenet = ([100 * one[name] for one in rows] for name in names)
+    return {
+        "target, ms": rows[0]["target_latency_ms"],
+        "derived": spread(derived),
+        "random": spread(random),
+        "MobileNetV2": spread(mobilenet),
+        "over random": spread([one - other for one, other in zip(derived, random, strict=True)]),
+        "over MobileNetV2": spread([one - other for one, other in zip(derived, mobilenet, strict=True)]),
+    }
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation, in words."""
+    return f"{fmean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+if __name__ == "__main__":
+    main()
