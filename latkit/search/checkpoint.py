@@ -14,18 +14,17 @@ from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
 from latkit.search.ranks import first_does
+from latkit.search.whole import whole
 
 FORMAT = "latkit-checkpoint-1"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Replace the file at `path` in one step, so that an interruption leaves either the old one or the new one."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    with unfinished.open("wb") as file:
+    with whole(path) as unfinished, unfinished.open("wb") as file:
         torch.save({"format": FORMAT, **content}, file)
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def load_checkpoint(path: Path, fabric: Fabric | None = None) -> dict[str, Any]:

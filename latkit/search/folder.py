@@ -52,23 +52,39 @@ class SearchFolder:
             raise UsageError(f"{self.path}: expected a search to resume, but found none")
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(f"{self.path}: expected a folder to search into, but found a file")
-        self.path.mkdir(parents=True, exist_ok=True)
-        recipe.save(recipe_path)
+        self._begin(recipe)
         return b""
+
+    def _begin(self, recipe: Recipe) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            recipe.save(self.file("recipe"))
+        except OSError as error:
+            raise UsageError(
+                f"{self.path}: expected a folder that can be written to, but found: {error.strerror}"
+            ) from error
 
     def write(self, work: Callable[[], object]) -> None:
         """Have files written by the first process alone."""
         if self.fabric.is_global_zero:
             work()
 
-    def saved(self) -> dict[str, Any]:
-        """What the checkpoint holds; empty where there is none. Raises BadFile."""
+    def saved(self, recipe: Recipe) -> dict[str, Any]:
+        """What the checkpoint holds; empty where there is none. Raises BadFile, also for another search's."""
         path = self.file("checkpoint")
         if not first_does(lambda: b"there" if path.exists() else b"", self.fabric):
             return {}
         saved = load_checkpoint(path, self.fabric)
-        if not {"stage", "step", "phase", "rows", "seconds"} <= saved.keys():
+        if not {"of", "stage", "step", "phase", "rows", "seconds"} <= saved.keys():
             raise BadFile(path, "a checkpoint of a search", "one that lacks some of its parts")
+        for what, wanted in recipe.identity.items():
+            if saved["of"].get(what) != wanted:
+                raise BadFile(
+                    path,
+                    f"a checkpoint of this search, with {what} {wanted!r}",
+                    f"another search's, with {saved['of'].get(what)!r}; put the search's own back, or remove it to "
+                    "begin anew",
+                )
         return saved
 
     def save(self, content: dict[str, Any], warmed_up: bool) -> None:

@@ -75,7 +75,9 @@ def run_search(
     if finished is not None:
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
-    search = _Search(space, table, data, target_latency_s, settings, files, fabric, binding, shown, warm_up, teacher)
+    search = _Search(
+        space, table, data, target_latency_s, settings, recipe, files, fabric, binding, shown, warm_up, teacher
+    )
     with telling_shortages(folder, settings):
         return search.run()
 
@@ -89,6 +91,7 @@ class _Search:
     data: DataSplit
     target_s: float
     settings: SearchSettings
+    recipe: Recipe
     files: SearchFolder
     fabric: Fabric
     binding: bool
@@ -98,7 +101,7 @@ class _Search:
 
     def run(self) -> SearchResult:
         """Do what is left to do."""
-        saved = self.files.saved()
+        saved = self.files.saved(self.recipe)
         with (
             threads(self.settings.threads),
             exact(self.settings.deterministic, self.fabric.device),
@@ -174,7 +177,14 @@ class _Search:
 
         def save(step: int) -> None:
             self.seconds[phase.name] = before + time.monotonic() - began
-            content = {"stage": phase.name, "step": step, "phase": phase.state(), "warm_up": self.warmed_by, **extra}
+            content = {
+                "of": self.recipe.identity,
+                "stage": phase.name,
+                "step": step,
+                "phase": phase.state(),
+                "warm_up": self.warmed_by,
+                **extra,
+            }
             content |= {"rows": self.curves.rows, "seconds": self.seconds}
             self.files.save(
                 content, step == self.settings.warmup_epochs * phase.steps_per_epoch and phase.name == "search"

@@ -145,7 +145,8 @@ def test_a_finished_search_is_not_overwritten(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
-    settings = QUICK.model_copy(update={"warmup_epochs": 0, "epochs": 1, "training_epochs": 1, "inherit_weights": True})
+    changes = {"warmup_epochs": 0, "epochs": 1, "training_epochs": 1, "inherit_weights": True, "penalty": "none"}
+    settings = QUICK.model_copy(update=changes)
     result = run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder)
     assert "does not bind" in result.notes[0]
     with pytest.raises(UsageError, match="holds a finished search"):
