@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+Anchors = list[tuple[str, str]]
+"""What a page's navigation names, with the anchor of each."""
+
 
 class Html(str):
     """Markup that may stand on a page as it is."""
@@ -34,6 +37,11 @@ def section(title: str, *children: object, level: int = 2, anchor: str = "") -> 
     """A section with its heading."""
     attributes = {"id": anchor} if anchor else {}
     return element("section", element(f"h{level}", title), *children, **attributes)
+
+
+def subject(noun: str, name: str, anchor: str, content: Html) -> Html:
+    """All about one of the subjects of a page."""
+    return element("section", element("h2", f"{noun} {name}"), content, class_="subject", id=anchor)
 
 
 def paragraph(*children: object) -> Html:

@@ -8,19 +8,18 @@ from typing import TypeVar
 from latkit.devices import Device, list_devices
 from latkit.devices.describe import describe
 from latkit.errors import LatkitError
-from latkit.report.html import Html, command, element, join, notice, section, table
+from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
+from latkit.report.series import comparison_sections, cross_files, searches_table
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
-from latkit.report.words import ABSENT, latency, marked, percent
+from latkit.report.words import ABSENT, marked, percent
 from latkit.workspace import Workspace
+from latkit.workspace.cross_table import CrossTable
 
 Key = TypeVar("Key")
 Record = TypeVar("Record")
-
-Anchors = list[tuple[str, str]]
-"""What the page's navigation names, with the anchor of each."""
 
 
 def overview(workspace: Workspace) -> tuple[Html, Anchors]:
@@ -29,19 +28,21 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     devices = _each(lambda _, folder: list_devices(folder), workspace, [workspace.devices_dir], troubles)
     known_targets = _each(read_target, workspace, targets_of(workspace), troubles)
     known_searches = _each(read_search, workspace, searches_of(workspace), troubles)
+    crossed = _each(lambda _, path: CrossTable.load(path), workspace, cross_files(workspace), troubles)
     parts = [
         *(notice(f"Cannot be read: {trouble}") for trouble in troubles),
         section("Devices", _devices([device for listed in devices for device in listed])),
         section("Targets", _targets(known_targets)),
         section("Searches", _searches(known_searches)),
+        comparison_sections(known_searches, crossed),
     ]
     anchors: Anchors = []
     for number, target in enumerate(known_targets):
         anchors.append((marked(target.target, target.emulated), f"target-{number}"))
-        parts.append(_subject("Target", anchors[-1][0], anchors[-1][1], target_sections(target, level=3)))
+        parts.append(subject("Target", anchors[-1][0], anchors[-1][1], target_sections(target, level=3)))
     for number, search in enumerate(known_searches):
         anchors.append((search.name, f"search-{number}"))
-        parts.append(_subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
+        parts.append(subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
     return join(parts), anchors
 
 
@@ -56,10 +57,6 @@ def _each(
         except LatkitError as error:
             troubles.append(str(error))
     return found
-
-
-def _subject(noun: str, name: str, anchor: str, content: Html) -> Html:
-    return element("section", element("h2", f"{noun} {name}"), content, class_="subject", id=anchor)
 
 
 def _devices(devices: Sequence[Device]) -> Html:
@@ -96,17 +93,4 @@ def _searches(searches: Sequence[SearchFacts]) -> Html:
     if not searches:
         search = "latkit search TARGET --space SPACE --data DATA --latency-ms MS -o NAME"
         return notice("No search was begun; run: ", command(search))
-    columns = ("search", "space", "target", "predicted", "measured", "accuracy")
-    return table(columns, [_search_row(known) for known in searches], text_columns=2)
-
-
-def _search_row(known: SearchFacts) -> tuple[object, ...]:
-    result, measured = known.result, known.measured
-    return (
-        marked(known.name, known.emulated),
-        known.recipe.space,
-        latency(known.recipe.target_latency_s),
-        latency(result.predicted_latency_s) if result else "not finished",
-        latency(measured.measured_ms / 1e3) if measured else "not measured",
-        f"{100 * result.accuracy:.1f} %" if result else ABSENT,
-    )
+    return searches_table(searches)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from latkit.report.baselines import baselines_section
 from latkit.report.course import course, probability_map
 from latkit.report.drawing import draw
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
 from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent
+from latkit.search.result import ExportFacts
 from latkit.validate import NetworkResult
 
 
 def search_sections(known: SearchFacts, level: int = 2) -> Html:
     """Everything known of a search, under headings of a level."""
-    notes = (
-        known.result.notes if known.result else ("The search is not finished: the same command with --resume goes on.",)
-    )
+    notes = known.notes if known.result else ("The search is not finished: the same command with --resume goes on.",)
     warned = (EMULATED,) if known.emulated else ()
     parts = [*map(notice, warned), tiles(headline(known)), *map(notice, notes)]
     if known.result and known.measured is None:
@@ -25,6 +25,8 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
         section("The course of the search", _course(known), level=level),
         section("The derived network", _network(known), level=level),
     ]
+    if known.baselines:
+        parts.append(section("Baselines", baselines_section(known), level=level))
     return join(parts)
 
 
@@ -34,7 +36,7 @@ def headline(known: SearchFacts) -> dict[str, object]:
     return {
         "target latency": latency(known.recipe.target_latency_s),
         "predicted": latency(result.predicted_latency_s) if result else None,
-        "measured": latency(measured.measured_ms / 1e3) if measured else None,
+        "measured": latency(measured.network.measured_ms / 1e3) if measured else None,
         "accuracy on test images": f"{100 * result.accuracy:.1f} %" if result else None,
         "MACs": millions(result.macs) if result else None,
         "parameters": millions(result.parameters) if result else None,
@@ -56,8 +58,9 @@ def _facts(known: SearchFacts) -> Html:
             f"{count(result.swaps, 'choice')} of {len(result.architecture)} changed",
             "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
         }
+        values |= {f"{name} file beside the module": _export(exported) for name, exported in result.exports.items()}
     if known.measured:
-        values["measurement"] = _measurement(known.measured)
+        values["measurement"] = _measurement(known.measured.network)
     settings = {name.replace("_", " "): _shown(value) for name, value in recipe.settings.model_dump().items()}
     versions = {f"version of {name}": version for name, version in recipe.versions.items()}
     return join([facts(values), details("All settings", facts({**settings, **versions}))])
@@ -69,6 +72,14 @@ def _measurement(measured: NetworkResult) -> str:
         f"{latency(measured.first_ms / 1e3)} and {latency(measured.second_ms / 1e3)}; predicted "
         f"{latency(measured.predicted_ms / 1e3)}, 90 % interval {latency(measured.low_ms / 1e3)} to "
         f"{latency(measured.high_ms / 1e3)}: {percent(measured.error_percent, signed=True)}"
+    )
+
+
+def _export(exported: ExportFacts) -> str:
+    """How an exported file answers, beside the module that it was exported from."""
+    return (
+        f"{percent(100 * exported.agreement)} of {count(exported.images, 'test image')} predicted alike, scores at "
+        f"most {exported.largest_difference:.2g} apart"
     )
 
 
@@ -122,7 +133,7 @@ def _skipped(known: SearchFacts) -> Html:
 def _table(placed: list[Placed], total_s: float) -> Html:
     rows = []
     for layer in placed:
-        share = None if layer.seconds is None else layer.seconds / total_s
+        share = None if layer.seconds is None or not total_s else layer.seconds / total_s
         bar = element("span", class_="bar", style=f"width: {110 * (share or 0):.0f}px")
         rows.append(
             (

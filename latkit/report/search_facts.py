@@ -14,12 +14,14 @@ from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.words import short
 from latkit.search import Recipe, SearchResult
+from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.validate import MeasuredNetwork, NetworkResult
+from latkit.validate import MeasuredNetwork
 from latkit.workspace import MEASURED_FILE, Workspace
+from latkit.workspace.searching import measured_notes
 
 
 class History(BaseModel):
@@ -42,13 +44,22 @@ class SearchFacts:
     history: History | None
     network: Network | None
     table: LatencyTable | None
-    measured: NetworkResult | None
+    measured: MeasuredNetwork | None
     target: Target | None
     """The target on which the network was measured."""
     model: LatencyModel | None
     """The model of that target which predicted the network."""
     space: Space | None
     """The space that was searched."""
+    baselines: tuple[BaselineRecord, ...] = ()
+    """What was trained beside the derived network."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know, in sentences: of the search, and of the measurement."""
+        if self.result is None:
+            return ()
+        return (*self.result.notes, *(measured_notes(self.result, self.measured) if self.measured else ()))
 
     @property
     def emulated(self) -> bool:
@@ -73,10 +84,11 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         history=_read(History, path) if (path := folder / FILES["history"]).exists() else None,
         network=network,
         table=LatencyTable.load(path) if (path := folder / FILES["table"]).exists() else None,
-        measured=measured.network if measured else None,
+        measured=measured,
         target=Target.parse(measured.target) if measured else None,
         model=_model_of(workspace, measured, network) if measured and network else None,
         space=Space.load(path) if (path := folder / FILES["space"]).exists() else None,
+        baselines=Baselines.load(folder).records,
     )
 
 

@@ -15,12 +15,14 @@ from latkit.report.html import Html, element, join
 from latkit.report.overview import overview
 from latkit.report.search import search_sections
 from latkit.report.search_facts import read_search
+from latkit.report.series import beside, series_sections
 from latkit.report.style import CSS
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target
 from latkit.report.words import marked, moment
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from latkit.workspace.series import series_named
 
 
 def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
@@ -44,8 +46,13 @@ def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
     if isinstance(subject, Target):
         known = read_target(workspace, subject)
         return page("Target", marked(subject, known.emulated), target_sections(known))
+    series = series_named(workspace, subject)
+    if series is not None:
+        content, anchors = series_sections(workspace, series)
+        return page("Series of searches", subject, content, anchors)
     search = read_search(workspace, subject)
-    return page("Search", marked(subject, search.emulated), search_sections(search))
+    content = join([search_sections(search), beside(workspace, search)])
+    return page("Search", marked(subject, search.emulated), content)
 
 
 def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:

@@ -163,17 +163,22 @@ def _warm_up(workspace: Workspace, series: Series) -> Path | None:
     return next((path for path in kept if path.exists()), None)
 
 
+def series_named(folders: Folders, name: str) -> Series | None:
+    """The series of a name; None where there is none. Raises BadFile."""
+    path = folders.root / "search" / name / SERIES_FILE
+    known = path.parent.parent == folders.root / "search" and path.is_file()
+    return Series.load(path) if known else None
+
+
 def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
     """The names of searches; a series stands for those of its searches that were begun. Raises UsageError."""
     found: list[str] = []
     for name in names:
-        path = folders.search_dir(name) / SERIES_FILE
-        members = [member.name for member in Series.load(path).members] if path.exists() else [name]
+        series = series_named(folders, name)
+        members = [member.name for member in series.members] if series else [name]
         begun = [one for one in members if (folders.search_dir(one) / FILES["recipe"]).exists()]
         if not begun:
-            raise UsageError(
-                f"expected a search or a series of searches, but found nothing at {folders.search_dir(name)}"
-            )
+            raise UsageError(f"expected a search or a series of searches, but found none called {name!r}")
         found += begun
     return list(dict.fromkeys(found))
 

@@ -1,0 +1,77 @@
+"""The cross table: networks that were made for one target, on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.report.html import Html, element, join, notice, paragraph, table
+from latkit.report.words import ABSENT, EMULATED, latency, marked, millions, percent
+from latkit.workspace.cross_table import Cell, CrossTable, Row
+
+
+def cross_section(crossed: CrossTable) -> Html:
+    """The table, what it says of every network on its own target, and what is absent."""
+    emulated = [notice(f"{target}: {EMULATED}") for target in crossed.emulated]
+    columns = (
+        "network",
+        "accuracy",
+        "MACs",
+        "parameters",
+        *(marked(t, t in crossed.emulated) for t in crossed.targets),
+    )
+    return join(
+        [
+            *emulated,
+            paragraph(
+                "Latency measured on each target, the mean of two measurements; below it what the target's model "
+                "predicts, where it knows all ops of the network. A network's own target is marked with ★."
+            ),
+            table(columns, [_row(row, crossed.targets) for row in crossed.rows]),
+            _claims(crossed),
+            _absent(crossed.rows),
+        ]
+    )
+
+
+def _row(row: Row, targets: Sequence[str]) -> tuple[object, ...]:
+    shape = "×".join(map(str, row.input_shape))
+    return (
+        join([row.name, Html("<br>"), element("small", f"{row.kind}, {shape}")]),
+        ABSENT if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+        millions(row.macs),
+        millions(row.parameters),
+        *(_cell(row.cells[target], row.target == target) for target in targets),
+    )
+
+
+def _cell(cell: Cell, own: bool) -> Html:
+    """Measured above predicted."""
+    measured = ABSENT if cell.measured_ms is None else latency(cell.measured_ms / 1e3)
+    lines: list[object] = [element("b", f"★ {measured}") if own else measured]
+    if cell.predicted_ms is not None:
+        off = "" if cell.measured_ms is None else f", {percent(100 * (cell.predicted_ms / cell.measured_ms - 1), True)}"
+        lines += [Html("<br>"), element("small", f"predicted {latency(cell.predicted_ms / 1e3)}{off}")]
+    return join(lines)
+
+
+def _claims(crossed: CrossTable) -> Html:
+    words = {True: "Holds: ", False: "Does not hold: ", None: "Unknown: "}
+    found = [element("li", element("b", words[claim.holds]), claim.words) for claim in crossed.claims()]
+    if not found:
+        return join([])
+    return join(
+        [
+            paragraph("Each network on its own target is at least as fast as the others that are as accurate?"),
+            element("ul", *found),
+        ]
+    )
+
+
+def _absent(rows: Sequence[Row]) -> Html:
+    missing = [
+        f"{row.name} on {target}: {cell.reason}"
+        for row in rows
+        for target, cell in row.cells.items()
+        if cell.measured_ms is None
+    ]
+    return join([notice("Not measured: ", one) for one in missing])

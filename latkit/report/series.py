@@ -1,0 +1,90 @@
+"""Several searches on one page: their figures, the cross table, accuracy against latency, the networks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from latkit.report.crossing import cross_section
+from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
+from latkit.report.pareto import pareto_section
+from latkit.report.search import search_sections
+from latkit.report.search_facts import SearchFacts, read_search, searches_of
+from latkit.report.side_by_side import side_by_side
+from latkit.report.words import ABSENT, latency, marked
+from latkit.workspace import Workspace
+from latkit.workspace.cross_table import CROSS_FILE, CrossTable
+from latkit.workspace.series import Series
+
+
+def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable], level: int = 2) -> Html:
+    """What several searches, and their cross tables, show together."""
+    parts = [section(f"Every network on every target: {one.name}", cross_section(one), level=level) for one in crossed]
+    for title, content in (
+        ("Accuracy against latency", pareto_section(searches, crossed)),
+        ("The networks side by side", side_by_side(searches)),
+    ):
+        if content:
+            parts.append(section(title, content, level=level))
+    return join(parts)
+
+
+def searches_table(searches: Sequence[SearchFacts]) -> Html:
+    """A line for every search."""
+    columns = ("search", "space", "target", "asked for", "predicted", "measured", "accuracy")
+    return table(columns, [_row(known) for known in searches], text_columns=3)
+
+
+def _row(known: SearchFacts) -> tuple[object, ...]:
+    result, measured = known.result, known.measured
+    return (
+        marked(known.name, known.emulated),
+        known.recipe.space,
+        known.target or ABSENT,
+        latency(known.recipe.target_latency_s),
+        latency(result.predicted_latency_s) if result else "not finished",
+        latency(measured.network.measured_ms / 1e3) if measured else "not measured",
+        f"{100 * result.accuracy:.1f} %" if result else ABSENT,
+    )
+
+
+def cross_files(workspace: Workspace) -> Iterator[Path]:
+    """The files of all cross tables that were kept."""
+    yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
+
+
+def cross_tables_with(workspace: Workspace, name: str) -> list[CrossTable]:
+    """The cross tables in which a search's network stands. Raises BadFile."""
+    kept = [CrossTable.load(path) for path in cross_files(workspace)]
+    return [crossed for crossed in kept if any(row.name == name for row in crossed.rows)]
+
+
+def beside(workspace: Workspace, known: SearchFacts) -> Html:
+    """What a search's network is beside those of the searches that it was compared with. Raises BadFile."""
+    crossed = cross_tables_with(workspace, known.name)
+    named = dict.fromkeys(row.name for table in crossed for row in table.rows if row.kind == "derived")
+    existing = set(searches_of(workspace))
+    others = [read_search(workspace, name) for name in named if name in existing and name != known.name]
+    return comparison_sections([known, *others], crossed)
+
+
+def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors]:
+    """A page about a series: all of its searches together, then each. Raises BadFile."""
+    existing = set(searches_of(workspace))
+    names = [member.name for member in series.members]
+    searches = [read_search(workspace, name) for name in names if name in existing]
+    crossed = [CrossTable.load(path) for path in cross_files(workspace) if path.parent.name == series.name]
+    parts = [
+        section(
+            "Searches",
+            searches_table(searches),
+            *(notice(f"Not begun: {name}") for name in names if name not in existing),
+            *([] if crossed else [notice("No cross table yet; run: ", command(f"latkit compare {series.name}"))]),
+        ),
+        comparison_sections(searches, crossed),
+    ]
+    anchors: Anchors = []
+    for number, known in enumerate(searches):
+        anchors.append((known.name, f"search-{number}"))
+        parts.append(subject("Search", known.name, anchors[-1][1], search_sections(known, level=3)))
+    return join(parts), anchors

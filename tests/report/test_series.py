@@ -1,0 +1,137 @@
+"""A series of searches on a page: the cross table, accuracy against latency, the networks side by side."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from latkit.report import write_report
+from latkit.report.crossing import cross_section
+from latkit.report.pareto import pareto_section
+from latkit.report.search_facts import read_search
+from latkit.report.side_by_side import side_by_side
+from latkit.workspace import Workspace
+from latkit.workspace.cross_table import Cell, CrossTable, Row
+from latkit.workspace.series import Member, Series
+
+HERE, THERE = "here/onnxruntime-t1-fp32-b1", "there/tflite-t1-fp32-b1"
+
+
+def row(name: str, target: str, accuracy: float | None, here: Cell, there: Cell) -> Row:
+    return Row(
+        name=name,
+        kind="derived" if target else "zoo",
+        target=target,
+        target_latency_ms=1.0,
+        accuracy=accuracy,
+        input_shape=(1, 8, 8),
+        macs=200_000,
+        parameters=3000,
+        key=name,
+        cells={HERE: here, THERE: there},
+    )
+
+
+def crossed(*rows: Row) -> CrossTable:
+    return CrossTable(name="both", targets=(HERE, THERE), rows=rows)
+
+
+def cell(milliseconds: float) -> Cell:
+    return Cell(predicted_ms=1.1 * milliseconds, first_ms=0.99 * milliseconds, second_ms=1.01 * milliseconds)
+
+
+@pytest.fixture
+def series(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the workspace in which the search has a sister, found for another target."""
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copy = Workspace(tmp_path / "copy")
+    shutil.copytree(copy.search_dir("digits"), copy.search_dir("sister"))
+    measured = json.loads((copy.search_dir("sister") / "measured.json").read_text())
+    (copy.search_dir("sister") / "measured.json").write_text(json.dumps(measured | {"target": THERE}))
+    baseline = {
+        "name": "random-1",
+        "kind": "random",
+        "accuracy": 0.1,
+        "predicted_latency_s": 1e-4,
+        "macs": 1,
+        "parameters": 2,
+        "architecture": [0, 0, 0],
+        "seconds": {},
+    }
+    (copy.search_dir("digits") / "baselines.json").write_text(
+        json.dumps({"format": "latkit-baselines-1", "records": [baseline]})
+    )
+    members = [
+        Member(name=n, target=t, target_latency_s=1e-3)
+        for n, t in (("digits", HERE), ("sister", THERE), ("third", HERE))
+    ]
+    Series(name="both", members=tuple(members)).save(copy.search_dir("both"))
+    absent = Cell(reason="the device is <gone>")
+    crossed(
+        row("digits", HERE, 0.9, cell(1), cell(3)),
+        row("sister", THERE, 0.8, cell(2), cell(2)),
+        row("mobilenet", "", None, cell(5), absent),
+    ).save(copy.search_dir("both"))
+    return copy
+
+
+def test_a_page_about_a_series_shows_all_of_it(series: Workspace, tmp_path: Path) -> None:
+    write_report(series, "both", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for words in (
+        "Not begun: third",
+        "★ 1.00 ms",
+        "mobilenet on there/tflite-t1-fp32-b1: the device is &lt;gone&gt;",
+        "Accuracy against latency",
+        "The networks side by side",
+        "random-1",
+        "Search sister",
+    ):
+        assert words in text
+    write_report(series, "digits", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Every network on every target: both" in text
+    write_report(series, "unfinished", tmp_path / "page.html")
+    assert "Every network on every target" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_spoilt_cross_table_is_told_on_the_overview(series: Workspace, tmp_path: Path) -> None:
+    (series.search_dir("both") / "cross.json").write_text("{}")
+    write_report(series, None, tmp_path / "page.html")
+    assert "cross.json: expected a cross table" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_claims_are_told_as_they_are() -> None:
+    own, other = row("a", HERE, 0.9, cell(2), cell(3)), row("b", THERE, 0.95, cell(1), cell(1))
+    first, second = crossed(own, other).claims()
+    assert (first.holds, second.holds) == (False, True)
+    assert "b, made for there/tflite-t1-fp32-b1, is as accurate there and faster: 1 ms at 95.0 %" in first.words
+    assert "Does not hold" in cross_section(crossed(own, other))
+    alike = Cell(first_ms=1.9, second_ms=2.05)  # between its own two measurements: no difference to speak of
+    assert next(crossed(own, row("b", THERE, 0.95, alike, cell(1))).claims()).holds
+    assert next(crossed(own).claims()).holds is None
+    assert next(crossed(row("a", HERE, 0.9, Cell(reason="gone"), cell(3)), other).claims()).holds is None
+
+
+def test_the_picture_has_baselines_and_networks_made_for_others(series: Workspace) -> None:
+    searches = [read_search(series, name) for name in ("digits", "sister", "unfinished")]
+    tables = [CrossTable.load(series.search_dir("both") / "cross.json")]
+    page = pareto_section(searches, tables)
+    assert page.count("plotly-graph-div") == 2
+    for words in ("searched for this target", "searched for another target", "random"):
+        assert words in page
+    assert pareto_section(searches[1:], []) == ""
+
+
+def test_networks_of_one_space_stand_layer_under_layer(series: Workspace) -> None:
+    searches = [read_search(series, name) for name in ("digits", "sister")]
+    drawn = ElementTree.fromstring(side_by_side(searches).split("</p>")[1])
+    blocks = [group.find("rect") for group in drawn.iter("g")]
+    lefts = [block.attrib["x"] for block in blocks if block is not None]
+    assert lefts[: len(lefts) // 2] == lefts[len(lefts) // 2 :]
+    assert len(lefts) == 2 * 6  # three fixed layers and three choices
+    assert side_by_side(searches[:1]) == ""
