@@ -40,9 +40,24 @@ def recomputed(block: nn.Module, features: Tensor) -> Tensor:
         features,
         use_reentrant=False,
         preserve_rng_state=False,  # no block draws random numbers
-        context_fn=lambda: (nullcontext(), statistics_kept(batch_norms(block))),
+        context_fn=lambda: (nullcontext(), _second_time(batch_norms(block))),
     )
     return out
+
+
+@contextmanager
+def _second_time(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
+    """Within, running statistics have no momentum. `statistics_kept` would not do: batch norm would save less than it
+    did the first time, and `checkpoint` counts.
+    """
+    before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm, _, _ in before:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, momentum, count in before:
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def gated(gates: Tensor, features: Tensor, output: Tensor, closed: Iterable[nn.Module]) -> Tensor:

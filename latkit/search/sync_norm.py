@@ -45,9 +45,9 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """Move the running statistics, as torch does: with the unbiased variance, to the mean without a momentum."""
         assert self.running_mean is not None
         assert self.running_var is not None
-        assert self.num_batches_tracked is not None
         with torch.no_grad():
-            self.num_batches_tracked.add_(1)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
             momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
             self.running_mean.lerp_(means, momentum)
             self.running_var.lerp_(variances * (count / max(count - 1, 1)), momentum)
