@@ -95,8 +95,8 @@ class ReinforceLearner(LogitLearner):
         probabilities = self.distribution.probabilities().detach()
         ascent = policy_gradient(probabilities, architectures, advantages(rewards, self.baseline))
         self.apply(-ascent)
-        before, mean = self.baseline, float(rewards.mean())
-        self.baseline = mean if before is None else self.baseline_decay * before + (1 - self.baseline_decay) * mean
+        before, now = self.baseline, float(rewards.mean())
+        self.baseline = now if before is None else self.baseline_decay * before + (1 - self.baseline_decay) * now
         self.adapt()
 
     def rewards(self, architectures: Tensor, accuracies: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -10,40 +10,87 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.errors import TargetOutOfReach, UsageError
-from latkit.search.derive import check_reach, derive, most_probable
+from latkit.search import repair
+from latkit.search.constraints import Limit, check_limits
+from latkit.search.derive import check_reach, derive
 from latkit.search.distribution import PathDistribution
+from latkit.search.repair import most_probable
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
+from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
+
+Problem = tuple[np.ndarray, LatencyTable, float, float, list[Limit]]
 
 
 @st.composite
-def problems(draw: st.DrawFn) -> tuple[LatencyTable, np.ndarray, float, float]:
-    """A table of whole seconds, log-probabilities, and two bounds that some path may or may not meet."""
+def problems(draw: st.DrawFn) -> Problem:
+    """A table of whole seconds, log-probabilities, two bounds that some path may or may not meet, and limits."""
     counts = draw(st.lists(st.integers(2, 4), min_size=1, max_size=4))
-    rows = [draw(st.lists(st.integers(-2, 12), min_size=count, max_size=count)) for count in counts]
-    table = LatencyTable.from_seconds("s", "k", [[float(value) for value in row] for row in rows], base_s=50.0)
+
+    def rows() -> list[list[float]]:
+        return [draw(st.lists(st.integers(-2, 12).map(float), min_size=count, max_size=count)) for count in counts]
+
+    table = LatencyTable.from_seconds("s", "k", rows(), base_s=50.0)
+    others = [AdditiveTable("s", "k", rows(), 50.0) for _ in range(draw(st.integers(0, 2)))]
+    shares = st.floats(0, 1.1)
+    limits = [
+        Limit(f"limit{number}", other, other.least() + draw(shares) * (other.most() - other.least()))
+        for number, other in enumerate(others)
+    ]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     log_probabilities = np.full((len(counts), max(counts)), -np.inf)
     for row, count in zip(log_probabilities, counts, strict=True):
         row[:count] = np.log(rng.dirichlet(np.ones(count)))
     most_s = draw(st.floats(table.fastest(), table.slowest() + 1))
-    return table, log_probabilities, draw(st.floats(0.9, 1.0)) * most_s, most_s
+    return log_probabilities, table, draw(st.floats(0.9, 1.0)) * most_s, most_s, limits
 
 
-@given(problem=problems())
-def test_repair_finds_what_brute_force_finds(problem: tuple[LatencyTable, np.ndarray, float, float]) -> None:
-    table, log_probabilities, least_s, most_s = problem
+def enumerated(problem: Problem) -> list[tuple[int, ...]]:
+    """The paths that the repair may give: within both bounds if there are any, else below the upper ones."""
+    _, table, least_s, most_s, limits = problem
     every = list(itertools.product(*(range(int(row.sum())) for row in table.mask)))
-    seconds = {architecture: float(table.lookup(torch.tensor(architecture))) for architecture in every}
-    fast_enough = [architecture for architecture in every if seconds[architecture] <= most_s * (1 + 1e-12)]
-    within = [architecture for architecture in fast_enough if seconds[architecture] >= least_s] or fast_enough
+    kept = [path for path in every if all(limit.amount(path) <= limit.most * (1 + 1e-12) for limit in limits)]
+    fast_enough = [path for path in kept if table.total(path) <= most_s * (1 + 1e-12)]
+    return [path for path in fast_enough if table.total(path) >= least_s] or fast_enough
 
-    def score(architecture: tuple[int, ...]) -> float:
-        return float(sum(row[index] for row, index in zip(log_probabilities, architecture, strict=True)))
 
-    found = most_probable(log_probabilities, table, least_s, most_s)
-    assert found in within
-    assert score(found) == pytest.approx(max(map(score, within)))
+def score(log_probabilities: np.ndarray, path: tuple[int, ...]) -> float:
+    return float(sum(row[index] for row, index in zip(log_probabilities, path, strict=True)))
+
+
+@given(problem=problems(), count=st.integers(1, 5))
+def test_repair_finds_what_brute_force_finds(problem: Problem, count: int) -> None:
+    within = enumerated(problem)
+    found = most_probable(*problem, count)
+    assert len(set(found)) == len(found) == min(count, len(within))
+    assert set(found) <= set(within)
+    best = sorted((score(problem[0], path) for path in within), reverse=True)
+    assert [score(problem[0], path) for path in found] == pytest.approx(best[:count])
+
+
+@given(problem=problems(), count=st.integers(1, 3))
+def test_repair_meets_its_bounds_where_it_cannot_keep_every_path(problem: Problem, count: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repair, "EXACT", 0)
+        found = most_probable(*problem, count)
+        within = enumerated(problem)
+    assert bool(found) == bool(within)
+    assert set(found) <= set(within)
+    if not problem[4] and found:
+        best = max(score(problem[0], path) for path in within)
+        assert score(problem[0], found[0]) == pytest.approx(best)
+
+
+def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
+    rng = np.random.default_rng(0)
+    table = LatencyTable.from_seconds("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)
+    other = AdditiveTable("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)
+    log_probabilities = np.log(rng.dirichlet(np.ones(7), 20))
+    limit = Limit("other", other, 8.0)
+    found = most_probable(log_probabilities, table, 9.8, 10.1, [limit], 3)
+    assert len(found) == 3
+    assert all(limit.admits(path) and 9.8 <= table.total(path) <= 10.1 for path in found)
+    free = most_probable(log_probabilities, table, 9.8, 10.1)[0]
+    assert score(log_probabilities, found[0]) <= score(log_probabilities, free)
 
 
 def decided(space: Space, architecture: tuple[int, ...]) -> PathDistribution:
@@ -100,3 +147,60 @@ def test_a_target_that_does_not_bind_keeps_the_strongest_path(
 ) -> None:
     table = table_of(mini_space)
     assert derive(decided(mini_space, (4, 0)), table, table.slowest() * 10).architecture == (4, 0)
+
+
+def test_a_strongest_path_that_breaks_a_limit_is_repaired(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable]
+) -> None:
+    table, target_s = table_of(mini_space), table_of(mini_space).slowest() * 10
+    parameters = parameters_table(mini_space)
+    limit = Limit("params", parameters, parameters.total((3, 1)))
+    derived = derive(decided(mini_space, (3, 3)), table, target_s, [limit])
+    assert limit.admits(derived.architecture)
+    assert derived.swaps == 1
+    assert derive(decided(mini_space, (3, 1)), table, target_s, [limit]).swaps == 0
+
+
+def test_the_peak_of_memory_is_a_limit_too(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
+    table, peak = table_of(mini_space), PeakTable(mini_space)
+    limit = Limit("peak_bytes", peak, float(peak.lookup(torch.tensor((0, 0)))))
+    assert not limit.admits((1, 0))
+    derived = derive(decided(mini_space, (1, 3)), table, table.slowest() * 10, [limit])
+    assert limit.admits(derived.architecture)
+    every = itertools.product(range(5), repeat=2)
+    assert {limit.admits(path) for path in every} == {True, False}
+
+
+def test_of_several_repairs_the_one_that_is_chosen_is_taken(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable]
+) -> None:
+    table, seen = table_of(mini_space), []
+    target_s = table.total((3, 4))
+
+    def last(paths: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        seen.extend(paths)
+        return paths[-1]
+
+    derived = derive(decided(mini_space, (3, 3)), table, target_s, (), 3, last)
+    assert len(seen) > 1
+    assert derived.architecture == seen[-1]
+    assert all(0.98 <= table.total(path) / target_s <= 1.01 for path in seen)
+    assert seen[0] == derive(decided(mini_space, (3, 3)), table, target_s).architecture
+
+
+def test_limits_that_no_network_keeps_are_told(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
+    table, macs = table_of(mini_space), macs_table(mini_space)
+    with pytest.raises(TargetOutOfReach, match=r"limit on macs that space mini can keep, but found 1; .* from \d+ to"):
+        check_limits([Limit("macs", macs, 1)], mini_space)
+    with pytest.raises(UsageError, match="expected one limit on macs, but found 2"):
+        check_limits([Limit("macs", macs, 1e9), Limit("macs", macs, 2e9)], mini_space)
+    with pytest.raises(UsageError, match="expected a bound of more than 0, but found -1"):
+        Limit("macs", macs, -1)
+    elsewhere = AdditiveTable("other", "key", [[1.0, 2.0]], 0.0)
+    with pytest.raises(UsageError, match="limit there: its table was made for another space than 'mini'"):
+        check_limits([Limit("there", elsewhere, 1)], mini_space)
+    reversed_rows = [[1.0 - second for second in row] for row in table.rows()]
+    against = Limit("against", AdditiveTable("mini", mini_space.key, reversed_rows, 0.0), 2.0 - 2e-5)
+    check_limits([against], mini_space)
+    with pytest.raises(TargetOutOfReach, match="found none that has against of at most"):
+        check_reach(table, table.fastest(), [against])
