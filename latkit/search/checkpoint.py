@@ -46,6 +46,8 @@ def _existing(path: Path) -> Path:
 def _loaded(path: Path, file: Path | io.BytesIO) -> dict[str, Any]:
     if not zipfile.is_zipfile(file):  # as torch's files are; torch would try others as pickles of its old kind
         raise BadFile(path, "a checkpoint of a search", "another file")
+    if isinstance(file, io.BytesIO):
+        file.seek(0)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:

@@ -46,9 +46,11 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         with torch.no_grad():
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-            momentum = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+            seen, momentum = self.num_batches_tracked, self.momentum
+            if seen is not None:
+                seen.add_(1)
+                momentum = 1 / float(seen) if momentum is None else momentum
+            assert momentum is not None
             self.running_mean.lerp_(means, momentum)
             self.running_var.lerp_(variances * (count / max(count - 1, 1)), momentum)
 

@@ -83,13 +83,17 @@ def stripes(count: int, size: int = 8, seed: int = 0) -> tuple[np.ndarray, np.nd
     return noisy.clip(0, 255).astype(np.uint8), labels
 
 
-@pytest.fixture
-def stripes_file(tmp_path: Path) -> Path:
-    path = tmp_path / "stripes.npz"
+def save_stripes(path: Path) -> None:
     (train_images, train_labels), (test_images, test_labels) = stripes(96), stripes(32, seed=1)
     np.savez(
         path, train_images=train_images, train_labels=train_labels, test_images=test_images, test_labels=test_labels
     )
+
+
+@pytest.fixture
+def stripes_file(tmp_path: Path) -> Path:
+    path = tmp_path / "stripes.npz"
+    save_stripes(path)
     return path
 
 

@@ -1,0 +1,129 @@
+"""Mini searches in processes of their own, as torchrun starts several, or killed on the way.
+
+`python -m tests.search.processes FOLDER` does the jobs of `FOLDER/jobs.json` one after the other. All of them are
+forked off one process that has imported everything, since starting takes longer than a mini search.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latkit.errors import LatkitError
+from latkit.search import SearchSettings, finish, load_data, run_search
+from latkit.search.exports import export
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search, and how it ends."""
+
+    folder: str
+    settings: dict[str, object]
+    target_s: float
+    ranks: int = 1
+    resume: bool = False
+    stop_in: str = ""
+    """The phase in which the first process stops, or `export`; none if empty."""
+    stop_at: int = 0
+    """After so many of its steps."""
+    kill: bool = False
+    """By SIGKILL, rather than by an exception."""
+
+
+class Stop:
+    """Progress that ends the process."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        assert done <= total, text
+        if phase == self.job.stop_in and done == self.job.stop_at:
+            self.now()
+
+    def now(self) -> None:
+        if self.job.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise LatkitError("stopped by the test")
+
+
+def killed_after(work: Callable[..., Any], stop: Stop) -> Callable[..., Any]:
+    def wrapped(*arguments: Any) -> Any:
+        found = work(*arguments)
+        stop.now()
+        return found
+
+    return wrapped
+
+
+def search(folder: Path, job: Job) -> None:
+    space, table = Space.load(folder / "space.json"), LatencyTable.load(folder / "table.json")
+    data = load_data(str(folder / "stripes.npz"), 8, 1)
+    stop, settings = Stop(job), SearchSettings.make(**job.settings)
+    if job.stop_in == "export":
+        finish.export = killed_after(export, stop)  # type: ignore[attr-defined]
+    run_search(space, table, data, job.target_s, settings, Path(job.folder), stop, job.resume)
+
+
+@contextmanager
+def rank_of(job: Job, rank: int, port: int) -> Iterator[None]:
+    """What torchrun tells its processes."""
+    if job.ranks > 1:
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": job.ranks, "LOCAL_WORLD_SIZE": job.ranks}
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+        os.environ.update({name: str(value) for name, value in {**ranks, **where}.items()}, TORCHELASTIC_RUN_ID="test")
+    yield
+
+
+def forked(folder: Path, job: Job, rank: int, port: int) -> int:
+    """The process id of one rank. What it ends with is written beside its folder."""
+    process = os.fork()
+    if process:
+        return process
+    status = 1
+    try:
+        with rank_of(job, rank, port):
+            search(folder, job)
+        status = 0
+    except LatkitError as error:
+        Path(f"{job.folder}-{rank}.txt").write_text(str(error))
+    except Exception:  # noqa: BLE001  # or the traceback would be lost with the fork
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    ends: list[list[int]] = []
+    for fields in json.loads((folder / "jobs.json").read_text()):
+        job = Job(**fields)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = int(server.getsockname()[1])
+        processes = [forked(folder, job, rank, port) for rank in range(job.ranks)]
+        ends += [[os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]]
+    (folder / "ends.json").write_text(json.dumps(ends))
+
+
+def write_jobs(folder: Path, space: Space, table: LatencyTable, jobs: Sequence[Job]) -> None:
+    space.save(folder / "space.json")
+    table.save(folder / "table.json")
+    (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

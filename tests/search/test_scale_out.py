@@ -1,0 +1,155 @@
+"""Several processes find what one finds; what was killed goes on to the same bits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latkit.errors import LatkitError, UsageError
+from latkit.search import SearchResult, SearchSettings, load_data, run_search
+from latkit.search.data import DataSplit, Part
+from latkit.search.repeat import differences
+from latkit.spaces import Space, load_space_file
+from latkit.tables import LatencyTable
+from tests.search.conftest import MINI_SPACE, save_stripes
+from tests.search.processes import Job, Stop, write_jobs
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = SearchSettings.quick(
+    warmup_epochs=1,
+    epochs=2,
+    batch_size=8,
+    training_epochs=2,
+    training_batch_size=16,
+    ema_decay=0.9,
+    export_tflite=False,
+    checkpoint_seconds=1e-9,
+)
+MOMENTS = {"warm-up": ("search", 4), "search": ("search", 11), "training": ("training", 8), "export": ("export", 0)}
+"""When processes are killed: phase and step."""
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Searches of one recipe, by the names of their folders; and how their processes ended."""
+
+    space: Space
+    table: LatencyTable
+    data: DataSplit
+    target_s: float
+    root: Path
+    ends: dict[str, list[int]]
+
+    def run(self, name: str, stop: Stop | None = None, resume: bool = False) -> Path:
+        """One search in this process; its folder."""
+        folder = self.root / name
+        run_search(self.space, self.table, self.data, self.target_s, SETTINGS, folder, stop, resume)
+        return folder
+
+    def job(self, name: str, **how: Any) -> Job:
+        """One search in others."""
+        return Job(str(self.root / name), SETTINGS.model_dump(mode="json"), self.target_s, **how)
+
+    def run_jobs(self, *jobs: Job) -> None:
+        """Do them all, one after the other."""
+        write_jobs(self.root, self.space, self.table, jobs)
+        command = [sys.executable, "-m", "tests.search.processes", str(self.root)]
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=one_thread, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        ends = json.loads((self.root / "ends.json").read_text())
+        self.ends.update(zip((Path(job.folder).name for job in jobs), ends, strict=True))
+
+
+@pytest.fixture(scope="module")
+def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
+    """All that the tests below look at, since starting processes takes longer than searching."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("searches")
+    (root / "mini.toml").write_text(MINI_SPACE)
+    space = load_space_file(root / "mini.toml")
+    rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+    table = LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
+    save_stripes(root / "stripes.npz")
+    data, target_s = load_data(str(root / "stripes.npz"), 8, 1), float(table.lookup(torch.tensor((1, 4))))
+    found = Searches(space, table, data, target_s, root, {})
+    found.run("alone")
+    with pytest.raises(LatkitError, match="stopped by the test"):
+        found.run("handed-over", Stop(found.job("handed-over", stop_in="search", stop_at=9)))
+    found.run_jobs(
+        found.job("both", ranks=2),
+        found.job("handed-back", ranks=2, stop_in="training", stop_at=7),
+        found.job("handed-over", ranks=2, resume=True),
+        found.job("both-again", ranks=2),
+        *(found.job(name, stop_in=phase, stop_at=step, kill=True) for name, (phase, step) in MOMENTS.items()),
+    )
+    return found
+
+
+def history(folder: Path) -> torch.Tensor:
+    """Losses, accuracies, expected latency and probabilities of every epoch."""
+    rows = json.loads((folder / "history.json").read_text())
+    numbers = [[row["weight_loss"], row["weight_accuracy"]] for row in rows["search"] + rows["training"]]
+    probabilities = [value for row in rows["search"] for choice in row["probabilities"] for value in choice]
+    return torch.tensor([*(value for pair in numbers for value in pair), *probabilities])
+
+
+def check_alike(one: Path, other: Path) -> None:
+    """Equal but for rounding: sums are taken in another order."""
+    results = [SearchResult.model_validate_json((folder / "result.json").read_bytes()) for folder in (one, other)]
+    assert results[0].architecture == results[1].architecture
+    torch.testing.assert_close(history(one), history(other), rtol=1e-3, atol=1e-4)
+    weights, others = load_file(one / "weights.safetensors"), load_file(other / "weights.safetensors")
+    assert weights.keys() == others.keys()
+    for name, value in weights.items():
+        torch.testing.assert_close(value, others[name], rtol=1e-3, atol=1e-3)
+
+
+def test_two_processes_find_what_one_finds(searches: Searches) -> None:
+    assert searches.ends["both"] == [0, 0]
+    check_alike(searches.root / "alone", searches.root / "both")
+
+
+def test_two_processes_find_the_same_bits_every_time(searches: Searches) -> None:
+    assert differences(searches.root / "both", searches.root / "both-again") == ()
+
+
+def test_two_processes_go_on_with_the_checkpoint_of_one(searches: Searches) -> None:
+    assert searches.ends["handed-over"] == [0, 0]
+    check_alike(searches.root / "alone", searches.root / "handed-over")
+
+
+def test_one_process_goes_on_with_the_checkpoint_of_two(searches: Searches) -> None:
+    assert not (searches.root / "handed-back" / "result.json").exists()
+    check_alike(searches.root / "alone", searches.run("handed-back", resume=True))
+
+
+def test_a_process_whose_partner_ends_does_not_wait_for_it(searches: Searches) -> None:
+    assert searches.ends["handed-back"] == [1, 1]
+    assert (searches.root / "handed-back-0.txt").read_text() == "stopped by the test"
+    assert "another process of this search has ended" in (searches.root / "handed-back-1.txt").read_text()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_search_that_was_killed_goes_on_to_the_same_bits(searches: Searches, moment: str) -> None:
+    assert searches.ends[moment] == [-signal.SIGKILL]
+    assert not (searches.root / moment / "result.json").exists()
+    assert differences(searches.root / "alone", searches.run(moment, resume=True)) == ()
+
+
+def test_a_batch_is_cut_into_equal_parts() -> None:
+    assert [Part(number, 3).places(12) for number in range(3)] == [slice(0, 4), slice(4, 8), slice(8, 12)]
+    with pytest.raises(UsageError, match="5 processes can share equally, but found batches of 12 images"):
+        Part(0, 5).places(12)
