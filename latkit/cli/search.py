@@ -49,6 +49,10 @@ def search(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A search setting, such as epochs=60.")
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A finished search whose network the found one learns from as well."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
     wait: Wait = 0.0,
@@ -67,9 +71,10 @@ def search(
     from latkit.cli.collecting import tool_of
     from latkit.cli.named import space_named
     from latkit.cli.series import search_all
-    from latkit.search import SearchSettings, load_data
+    from latkit.report import write_report
+    from latkit.search import SearchSettings, load_data, load_network
     from latkit.targets import Target
-    from latkit.workspace import Workspace
+    from latkit.workspace import REPORT_FILE, Workspace
     from latkit.workspace.crossing import Crossing
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
@@ -96,12 +101,15 @@ def search(
             wait_s=wait,
             tell=note,
             tool=tool,
+            teacher=load_network(workspace.search_dir(teacher)) if teacher else None,
         )
         if len(series.members) > 1:
             search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)
             return
         found = one(target=wheres[0], target_latency_s=latency_ms[0] / 1e3, name=name, resume=resume)
+    write_report(workspace, name, found.folder / REPORT_FILE)
     document = found.document()
+    document["files"]["report"] = str(found.folder / REPORT_FILE)
     for remark in found.notes:
         note(remark)
     if as_json:
@@ -110,7 +118,7 @@ def search(
     if document["emulated"]:
         note(f"{wheres[0].device} is emulated: these are no phone's latencies")
     show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
-    say(f"files in {found.folder}; look at it with: latkit report {name} -o {name}.html")
+    say(f"files in {found.folder}; look at {REPORT_FILE} in it with a browser")
 
 
 SHOWN = (

@@ -7,8 +7,10 @@ import typer
 from latkit.cli.console import emit_json, note, say, show_table
 from latkit.cli.crossed import show_cross_table
 from latkit.errors import LatkitError
+from latkit.report import write_report
 from latkit.search.result import FILES
 from latkit.targets import Target
+from latkit.workspace import REPORT_FILE
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.crossing import Crossing
 from latkit.workspace.entries import entries_of, zoo_entries
@@ -23,6 +25,10 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool,
         for remark in outcome.searched.notes if outcome.searched else ():
             note(f"{outcome.member.name}: {remark}")
     crossed = _cross(crossing, series)
+    for found in (outcome.searched for outcome in outcomes if outcome.searched):
+        write_report(crossing.workspace, found.folder.name, found.folder / REPORT_FILE)
+    if crossed:
+        write_report(crossing.workspace, series.name, crossing.workspace.search_dir(series.name) / REPORT_FILE)
     if as_json:
         searches = [outcome.document() for outcome in outcomes]
         emit_json({"searches": searches, "cross_table": crossed.document() if crossed else None})
@@ -55,4 +61,4 @@ def _show(series: Series, outcomes: list[Outcome], crossed: CrossTable | None) -
     show_table(f"searches {series.name}", [{name: one.get(name) for name in columns} for one in documents])
     if crossed:
         show_cross_table(crossed)
-    say(f"look at them with: latkit report {series.name} -o {series.name}.html")
+    say(f"look at search/{series.name}/{REPORT_FILE} with a browser")

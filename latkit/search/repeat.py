@@ -65,6 +65,8 @@ def repeat_search(
         raise BadFile(original / FILES["space"], "the space of the search's recipe", "another one")
     if table_hash(table) != recipe.table_sha256:
         raise BadFile(original / FILES["table"], "the table of the search's recipe", "another one")
+    if recipe.teacher != (teacher.facts if teacher else None):
+        raise UsageError(f"{original}: expected the teacher that its recipe names, but found {_named(teacher)}")
     images = data or _images(recipe)
     _check_data(recipe, images)
     with _threads(recipe):
@@ -81,6 +83,10 @@ def repeat_search(
         )
     again = load_record(Recipe, folder / FILES["recipe"])
     return Repetition(folder, result, differences(original, folder), _circumstances(recipe, again))
+
+
+def _named(teacher: TrainedNetwork | None) -> str:
+    return "none; give it" if teacher is None else f"another one of weights {teacher.facts.weights_sha256[:12]}..."
 
 
 def _images(recipe: Recipe) -> DataSplit:

@@ -78,13 +78,14 @@ def load_network(folder: Path) -> TrainedNetwork:
 
     Needs the folder's recipe, architecture and weights only.
     """
+    for what in ("recipe", "architecture", "weights"):
+        if not (folder / FILES[what]).exists():
+            raise BadFile(folder, "the folder of a finished search", f"no {FILES[what]} there")
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(folder / FILES["architecture"])
     path = folder / FILES["weights"]
     try:
         weights = load_file(path)
-    except FileNotFoundError:
-        raise BadFile(path, "the weights of a finished search", "no such file") from None
     except (OSError, SafetensorError) as error:
         raise BadFile(path, "the weights of a finished search", str(error)) from error
     try:

@@ -21,6 +21,9 @@ FOLDERS = ("devices", "measurements", "search")
 MEASURED_FILE = "measured.json"
 """In a search's folder: its network, measured on its target beside what was predicted."""
 
+REPORT_FILE = "report.html"
+"""In a search's folder: its page."""
+
 
 class Folders:
     """A folder with `devices/`, `measurements/` and `search/` in it, and what lies there."""

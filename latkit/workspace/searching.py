@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from latkit.devices import BenchmarkTool, Tell
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.runtimes.onnx_network import embed_network
-from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
+from latkit.search import DataSplit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -57,6 +56,7 @@ class Searched:
             "ops": list(result.ops),
             "seconds": sum(result.seconds.values()),
             "notes": list(self.notes),
+            "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
             "files": {name: str(self.folder / file) for name, file in result.files.items()}
             | {"measured": str(self.folder / MEASURED_FILE)},
         }
@@ -77,20 +77,22 @@ def search(
     tell: Tell = lambda _text: None,
     tool: BenchmarkTool | None = None,
     warm_up: Path | None = None,
+    teacher: TrainedNetwork | None = None,
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
     Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again. `tool`: measures
-    instead of latkit's agent. `warm_up`: as for `run_search`. Raises as `run_search`, `validate.measure_network` and
-    `collection` do, and UsageError where the model's ops were measured otherwise.
+    instead of latkit's agent. `warm_up` and `teacher`: as for `run_search`. Raises as `run_search`,
+    `validate.measure_network` and `collection` do, and UsageError where the model's ops were measured otherwise.
     """
     model, folder = workspace.model(target, kind), workspace.search_dir(name)
     workspace.device(target.device)
     check_tool(model, tool)
     table = LatencyTable(space, model)
-    result = run_search(space, table, data, target_latency_s, settings, folder, progress, resume, warm_up=warm_up)
+    result = run_search(
+        space, table, data, target_latency_s, settings, folder, progress, resume, warm_up=warm_up, teacher=teacher
+    )
     network = Network.load(folder / result.files["architecture"])
-    embed_network(folder / result.files["onnx"], network)
     measured = _measured_before(folder, target, network) if resume else None
     if measured is not None:
         return Searched(target, result, measured, folder)

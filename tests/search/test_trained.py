@@ -84,9 +84,9 @@ def test_a_found_network_that_is_broken_is_refused(found: tuple[SearchResult, Pa
     with pytest.raises(BadFile, match=r"weights\.safetensors: expected the weights of a finished search"):
         load_network(folder)
     (folder / "weights.safetensors").unlink()
-    with pytest.raises(BadFile, match="found no such file"):
+    with pytest.raises(BadFile, match=r"the folder of a finished search, but found no weights\.safetensors there"):
         load_network(folder)
-    with pytest.raises(BadFile, match=r"nowhere.recipe\.json: expected a Recipe"):
+    with pytest.raises(BadFile, match=r"nowhere: expected the folder of a finished search, but found no recipe\.json"):
         load_network(folder / "nowhere")
 
 

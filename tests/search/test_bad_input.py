@@ -1,0 +1,345 @@
+"""What is wrong is told with what was expected, what was found and what to do; what was there before stays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
+from latkit.search import SearchSettings, load_data, run_search
+from latkit.search.checkpoint import load_checkpoint
+from latkit.search.data import ArrayImages, DataSplit, make_split
+from latkit.search.finite import LossWatch, check_weights
+from latkit.search.shortage import telling_shortages
+from latkit.spaces import Space, load_space_file
+from latkit.tables import LatencyTable
+from tests.search.conftest import MINI_SPACE
+from tests.search.test_data import idx, write_folder, write_idx
+
+Tables = Callable[[Space], LatencyTable]
+
+BRIEF = SearchSettings.quick(
+    warmup_epochs=1,
+    epochs=2,
+    batch_size=8,
+    training_epochs=1,
+    training_batch_size=16,
+    crop_padding=0,
+    flip=False,
+    export_tflite=False,
+    workers=0,
+)
+
+
+def middle_s(table: LatencyTable) -> float:
+    """A target that some path hits and others miss."""
+    return (table.fastest() + table.slowest()) / 2
+
+
+class At:
+    """Progress that does something once, after so many steps of a phase."""
+
+    def __init__(self, phase: str, step: int, what: Callable[[], object]) -> None:
+        self.when = (phase, step)
+        self.what = what
+
+    def advance(self, phase: str, done: int, total: int, text: str) -> None:
+        assert done <= total, text
+        if (phase, done) == self.when:
+            self.what()
+
+
+def stop() -> None:
+    raise KeyboardInterrupt
+
+
+def interrupted(space: Space, table: LatencyTable, data: DataSplit, folder: Path) -> Path:
+    """A search that stopped after its first epoch; its checkpoint."""
+    with pytest.raises(KeyboardInterrupt):
+        run_search(space, table, data, middle_s(table), BRIEF, folder, At("search", 7, stop))
+    return folder / "checkpoint.pt"
+
+
+# latency
+
+
+def test_targets_that_all_or_none_meet_are_refused_with_the_range(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    range_ms = f"from {table.fastest() * 1e3:.4g} to {table.slowest() * 1e3:.4g} ms"
+    with pytest.raises(TargetOutOfReach, match=f"can reach .* found {table.fastest() * 900:.4g} ms; .* {range_ms}"):
+        run_search(mini_space, table, stripes_data, table.fastest() * 0.9, BRIEF, folder)
+    with pytest.raises(TargetOutOfReach, match=f"which all of them meet: they take {range_ms}.* penalty=none"):
+        run_search(mini_space, table, stripes_data, table.slowest() * 1.1, BRIEF, folder)
+    for nonsense in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="expected a latency target of more than 0 ms"):
+            run_search(mini_space, table, stripes_data, nonsense, BRIEF, folder)
+    assert not folder.exists()
+
+
+# images
+
+
+def write_npz(path: Path, train: list[int], test: list[int]) -> str:
+    arrays = {}
+    for part, labels in (("train", train), ("test", test)):
+        arrays |= {f"{part}_images": np.zeros((len(labels), 8, 8), np.uint8), f"{part}_labels": np.array(labels)}
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_arrays_of_one_class_or_without_a_class_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="at least 2 classes, but found one class"):
+        load_data(write_npz(tmp_path / "one.npz", [0] * 9, [0]), 8)
+    with pytest.raises(
+        UsageError, match=r"data gap: expected training images of each .* 4 classes, .* none of '1', '2'"
+    ):
+        load_data(write_npz(tmp_path / "gap.npz", [0, 3] * 5, [0, 1]), 8)
+    with pytest.raises(BadFile, match="the 2 classes of train_labels, but found label 2"):
+        load_data(write_npz(tmp_path / "more.npz", [0, 1] * 5, [2]), 8)
+
+
+def test_idx_files_of_one_class_are_refused(tmp_path: Path) -> None:
+    write_idx(tmp_path)
+    (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.zeros(10)))
+    with pytest.raises(BadFile, match="at least 2 classes, but found one class"):
+        load_data(f"idx:{tmp_path}", 8)
+
+
+def test_folders_of_one_class_or_with_an_empty_one_are_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "train" / "diagonal").mkdir()
+    with pytest.raises(UsageError, match=r"of each of its 3 classes, but found none of 'diagonal'; add some"):
+        load_data(str(tmp_path), 8)
+    for part in ("train", "test"):
+        for name in ("along", "diagonal"):
+            shutil.rmtree(tmp_path / part / name, ignore_errors=True)
+    with pytest.raises(BadFile, match="a folder for each of at least 2 classes, but found 1"):
+        load_data(str(tmp_path), 8)
+
+
+def test_hub_datasets_of_one_class_are_refused(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+
+    def saved(name: str, names: list[str], train: list[int], test: list[int]) -> str:
+        features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names)})
+        parts = {}
+        for part, labels in (("train", train), ("test", test)):
+            rows = {"image": [Image.new("L", (8, 8))] * len(labels), "label": labels}
+            parts[part] = datasets.Dataset.from_dict(rows, features=features)
+        datasets.DatasetDict(parts).save_to_disk(tmp_path / name)
+        return f"hf:{tmp_path / name}"
+
+    with pytest.raises(UsageError, match="data one: expected at least 2 classes, but found 1"):
+        load_data(saved("one", ["a"], [0, 0], [0]), 8)
+    with pytest.raises(UsageError, match=r"data lacking: .* found none of 'b'"):
+        load_data(saved("lacking", ["a", "b"], [0, 0], [0]), 8)
+    with pytest.raises(UsageError, match="data unlabelled: expected test labels from 0 to 1, but found label -1"):
+        load_data(saved("unlabelled", ["a", "b"], [0, 1], [-1]), 8)
+
+
+def test_images_given_in_python_are_checked_alike() -> None:
+    def images(labels: list[int]) -> ArrayImages:
+        return ArrayImages(torch.zeros(len(labels), 1, 8, 8, dtype=torch.uint8), torch.tensor(labels))
+
+    with pytest.raises(UsageError, match="data mine: expected train labels from 0 to 1, but found label 2"):
+        make_split("mine", images([0, 1, 2]), images([0]), ["a", "b"])
+    with pytest.raises(UsageError, match="data mine: expected images to test on, but found none"):
+        make_split("mine", images([0, 1]), images([]), ["a", "b"])
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("content", [b"", b"no picture", "half"])
+def test_a_broken_image_is_found_before_the_search(tmp_path: Path, part: str, content: bytes | str) -> None:
+    write_folder(tmp_path)
+    broken = sorted((tmp_path / part / "along").iterdir())[1]
+    whole = broken.read_bytes()
+    broken.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    with pytest.raises(BadFile, match=rf"{broken}: expected an image, but found .*; replace or remove it"):
+        load_data(str(tmp_path), 8, 1)
+
+
+def test_an_image_that_breaks_on_the_way_stops_a_search_that_then_goes_on(
+    mini_space: Space, table_of: Tables, tmp_path: Path
+) -> None:
+    table = table_of(mini_space)
+    data = load_data(str(write_folder(tmp_path / "images", 48)), 8, 1)
+    broken = sorted((tmp_path / "images" / "train" / "along").iterdir())[1]
+    picture = broken.read_bytes()
+    undisturbed, folder = tmp_path / "undisturbed" / "net", tmp_path / "net"
+    run_search(mini_space, table, data, middle_s(table), BRIEF, undisturbed)
+    spoil = At("search", 4, lambda: broken.write_bytes(b"no picture"))
+    with pytest.raises(BadFile, match=f"{broken}: expected an image, but found"):
+        run_search(mini_space, table, data, middle_s(table), BRIEF, folder, spoil)
+    broken.write_bytes(picture)
+    run_search(mini_space, table, data, middle_s(table), BRIEF, folder, resume=True)
+    one, other = (load_file(path / "weights.safetensors") for path in (folder, undisturbed))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+# numbers that are none
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_checkpoint(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    wild = BRIEF.model_copy(
+        update={"weight_learning_rate": 1e30, "ramp_share": 0.0, "warmup_epochs": 0, "checkpoint_seconds": 1e-9}
+    )
+    expected = (
+        r"search, step 2 \(epoch 1, step 2 of 6\): expected the (weight|architecture) step's loss to be a finite "
+        r"number, but found (nan|inf); the checkpoint from before it is kept\. What helps: a lower weight_learning_rate"
+    )
+    with pytest.raises(LatkitError, match=expected):
+        run_search(mini_space, table, stripes_data, middle_s(table), wild, folder)
+    assert load_checkpoint(folder / "checkpoint.pt")["step"] == 1
+    wild = BRIEF.model_copy(update={"training_learning_rate": 1e30, "ramp_share": 0.0})
+    with pytest.raises(LatkitError, match=r"training, step 2 .* the loss .* a lower training_learning_rate"):
+        run_search(mini_space, table, stripes_data, middle_s(table), wild, tmp_path / "trained")
+    assert load_checkpoint(tmp_path / "trained" / "checkpoint.pt")["stage"] == "training"
+    assert not (tmp_path / "trained" / "result.json").exists()
+
+
+def test_on_an_accelerator_losses_are_looked_at_together() -> None:
+    watch = LossWatch("training", 10, torch.device("cuda"))
+    for step in range(20):
+        watch.note(step, "the loss", torch.tensor(float("nan") if step >= 13 else 1.0))
+    with pytest.raises(LatkitError, match=r"training, step 14 \(epoch 2, step 4 of 10\).* but found nan"):
+        watch.check()
+    watch = LossWatch("training", 10, torch.device("cuda"))
+    for step in range(31):
+        watch.note(step, "the loss", torch.tensor(float("inf")))
+    with pytest.raises(LatkitError, match=r"training, step 1 \(epoch 1, step 1 of 10\).* but found inf"):
+        watch.note(31, "the loss", torch.tensor(float("inf")))
+
+
+def test_weights_that_are_no_numbers_are_not_kept() -> None:
+    check_weights([torch.ones(3), torch.tensor(7)], "search")
+    for broken in (float("nan"), float("-inf")):
+        with pytest.raises(LatkitError, match="search: expected weights that are finite numbers"):
+            check_weights([torch.ones(3), torch.tensor([1.0, broken])], "search")
+
+
+# memory and disk
+
+HUNGRY = """
+import pathlib, resource, sys
+import torch
+from latkit.errors import OutOfMemory
+from latkit.search import SearchSettings, run_search
+from latkit.search.data import ArrayImages, make_split
+from latkit.spaces import load_space_file
+from latkit.tables import LatencyTable
+
+folder = pathlib.Path(sys.argv[1])
+space = load_space_file(folder / "mini.toml")
+rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+table = LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
+images = ArrayImages(torch.zeros(40_000, 1, 8, 8, dtype=torch.uint8), torch.arange(40_000) % 2)
+data = make_split("zeros", images, images, ["a", "b"])
+settings = SearchSettings.quick(batch_size=20_000, epochs=1, warmup_epochs=0)
+used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
+try:
+    run_search(space, table, data, float(table.lookup(torch.tensor((1, 4)))), settings, folder / "found")
+except OutOfMemory as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory that the system keeps")
+def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(MINI_SPACE)
+    command = [sys.executable, "-c", textwrap.dedent(HUNGRY), str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=120)
+    assert "found: expected enough memory for the search, but found: " in done.stdout, done.stderr[-2000:]
+    assert "allocate memory" in done.stdout or "not enough memory" in done.stdout
+    assert "a batch_size below 20000 and a training_batch_size below 64, or with precision=bf16-mixed" in done.stdout
+
+
+def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path) -> None:
+    lean = BRIEF.model_copy(update={"precision": "bf16-mixed", "checkpointing": True})
+    with (
+        pytest.raises(OutOfMemory, match=r"go on with --resume. Else .* training_batch_size below 16$"),
+        telling_shortages(tmp_path, lean),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with pytest.raises(RuntimeError, match="something else"), telling_shortages(tmp_path, BRIEF):
+        raise RuntimeError("something else")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file system that is always full")
+def test_a_full_disk_leaves_the_old_checkpoint(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    before = interrupted(mini_space, table, stripes_data, folder).read_bytes()
+    (folder / "checkpoint.pt.unfinished").symlink_to("/dev/full")
+    with pytest.raises(DiskFull, match=rf"{folder}: expected room on the disk, but found: No space left .* --resume"):
+        run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    assert not list(folder.glob("*.unfinished"))
+    run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table = table_of(mini_space)
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "found", Path("/dev/null/found")):
+        with pytest.raises(UsageError, match=rf"{place}: expected a folder"):
+            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, place)
+
+
+# checkpoints
+
+
+def test_a_checkpoint_of_another_search_is_refused_and_stays(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table = table_of(mini_space)
+    path = interrupted(mini_space, table, stripes_data, tmp_path / "found")
+    (tmp_path / "other.toml").write_text(MINI_SPACE.replace('"mini"', '"other"').replace("repeat = 2", "repeat = 3"))
+    other = load_space_file(tmp_path / "other.toml")
+    foreign = interrupted(other, table_of(other), stripes_data, tmp_path / "other").read_bytes()
+    slower = LatencyTable.from_seconds("mini", mini_space.key, (2 * table.seconds).tolist(), base_s=1e-6)
+    slow = interrupted(mini_space, slower, stripes_data, tmp_path / "slow").read_bytes()
+    for content, words in ((foreign, "with space 'mini', but found another search's, with 'other'"), (slow, "table_")):
+        path.write_bytes(content)
+        with pytest.raises(BadFile, match=f"checkpoint.pt: expected a checkpoint of this search, .*{words}"):
+            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, tmp_path / "found", resume=True)
+        assert path.read_bytes() == content
+
+
+def test_a_damaged_checkpoint_is_refused(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    path = interrupted(mini_space, table, stripes_data, folder)
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    damaged = [whole[:cut] for cut in (0, 10, middle, len(whole) - 1)]
+    damaged.append(
+        whole[:middle] + bytes(byte ^ 0xFF for byte in whole[middle : middle + 2000]) + whole[middle + 2000 :]
+    )
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(BadFile, match=r"checkpoint\.pt: expected a checkpoint of a search"):
+            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+        assert path.read_bytes() == content
