@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from latkit.ops import make_op
 from latkit.search.distribution import PathDistribution
-from latkit.search.gates import BinaryGates, Draw, sample, single_path
+from latkit.search.gates import BinaryGates, Draw, one_open, sample, single_path, standing_logits
 from latkit.search.supernet import Paths, Supernet
 from latkit.spaces import Layer, Space
 
@@ -33,19 +33,16 @@ def linear_loss(supernet: Supernet, paths: Paths) -> torch.Tensor:
 def draw_by_hand(distribution: PathDistribution, indices: list[list[int]]) -> Draw:
     """The draw with these candidates, the first of every choice open. Choices with fewer are padded."""
     width = max(map(len, indices))
-    standing = distribution.mask.sum(1).tolist()
     padded = [row + [other for other in range(width) if other not in row][: width - len(row)] for row in indices]
-    gates = torch.zeros(len(indices), width)
-    gates[:, 0] = 1
-    closed = tuple(tuple(i for i in row[1:] if i < count) for row, count in zip(padded, standing, strict=True))
-    opens = tuple((row[0],) for row in padded)
-    paths = Paths(opens, closed, gates.requires_grad_())
-    return Draw(paths, torch.tensor(padded), distribution.logits.detach().clone())
+    slots, logits = torch.tensor(padded), standing_logits(distribution)
+    paths = one_open(slots, distribution.mask.gather(1, slots))
+    return Draw(paths, slots, logits, logits.gather(1, slots).softmax(1))
 
 
-def estimate(supernet: Supernet, distribution: PathDistribution, draw: Draw) -> torch.Tensor:
+def estimate(supernet: Supernet, draw: Draw) -> torch.Tensor:
+    assert draw.paths.gates is not None
     (by_gate,) = torch.autograd.grad(linear_loss(supernet, draw.paths), draw.paths.gates)
-    return BinaryGates().gradient(distribution, draw, by_gate)
+    return BinaryGates().gradient(draw, by_gate, torch.zeros_like(draw.logits))
 
 
 def test_equation_4_is_the_exact_gradient_of_the_expected_loss(linear_space: Space) -> None:
@@ -65,7 +62,7 @@ def test_equation_4_is_the_exact_gradient_of_the_expected_loss(linear_space: Spa
     for i, j in architectures:
         draw = draw_by_hand(distribution, [[i, 1 - i], [j, *(other for other in range(3) if other != j)]])
         weight = (probabilities[0, i] * probabilities[1, j]).detach()
-        mean += weight * estimate(supernet, distribution, draw)
+        mean += weight * estimate(supernet, draw)
     torch.testing.assert_close(mean, exact, rtol=1e-4, atol=1e-5)
 
 
@@ -83,7 +80,7 @@ def test_two_paths_give_the_exact_gradient_of_the_choice_between_them(linear_spa
     mean = torch.zeros_like(exact)
     for i, slot in itertools.product(first, range(2)):
         draw = draw_by_hand(distribution, [[i, 1 - i], [pair[slot], pair[1 - slot]]])
-        mean += (p[i] * q[slot]).detach() * estimate(supernet, distribution, draw)
+        mean += (p[i] * q[slot]).detach() * estimate(supernet, draw)
     torch.testing.assert_close(mean, exact, rtol=1e-4, atol=1e-5)
     assert mean[1, 1] == 0
 
@@ -94,7 +91,7 @@ def test_candidates_not_drawn_keep_their_probability(seed: int, count: int, shif
     set_logits(distribution, seed)
     before = distribution.probabilities().detach()
     rule = BinaryGates(count)
-    draw = rule.draw(distribution, torch.Generator().manual_seed(seed))
+    draw = rule.draw(distribution, 0.0, torch.Generator().manual_seed(seed))
     moved = torch.randn(draw.indices.shape, generator=torch.Generator().manual_seed(seed + 1)) + shift
     with torch.no_grad():
         distribution.logits.scatter_add_(1, draw.indices, moved)
@@ -114,7 +111,7 @@ def pool_space(candidates: int) -> Space:
 def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) -> None:
     distribution, generator = PathDistribution(linear_space), torch.Generator().manual_seed(0)
     for _ in range(50):
-        draw = BinaryGates().draw(distribution, generator)
+        draw = BinaryGates().draw(distribution, 0.0, generator)
         assert draw.paths.gates is not None
         assert draw.paths.gates.tolist() == [[1, 0], [1, 0]]
         for row, opened, closed in zip(draw.indices.tolist(), draw.paths.open, draw.paths.closed, strict=True):
@@ -125,7 +122,7 @@ def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) ->
 
 def test_as_many_paths_as_candidates_draw_no_padding(linear_space: Space) -> None:
     distribution = PathDistribution(linear_space)
-    draw = BinaryGates(3).draw(distribution, torch.Generator().manual_seed(0))
+    draw = BinaryGates(3).draw(distribution, 0.0, torch.Generator().manual_seed(0))
     assert sorted(draw.paths.open[0] + draw.paths.closed[0]) == [0, 1]
     assert sorted(draw.paths.open[1] + draw.paths.closed[1]) == [0, 1, 2]
 
@@ -147,7 +144,7 @@ def test_a_candidate_whose_probability_underflows_can_still_be_the_second() -> N
     distribution = PathDistribution(pool_space(4))
     with torch.no_grad():
         distribution.logits[:, 0] = 1e4
-    draw = BinaryGates().draw(distribution, torch.Generator().manual_seed(0))
+    draw = BinaryGates().draw(distribution, 0.0, torch.Generator().manual_seed(0))
     assert draw.paths.open == ((0,), (0,))
     assert all(closed != (0,) for closed in draw.paths.closed)
 
