@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -66,10 +67,16 @@ def init(
         say(f"workspace {root}: {', '.join(FOLDERS)}\nnext: latkit device add NAME --local")
 
 
+def _speaker() -> str:
+    """Which of several processes speaks; the first one needs no name."""
+    rank = os.environ.get("RANK", "0") if "TORCHELASTIC_RUN_ID" in os.environ else "0"
+    return "" if rank == "0" else f"process {rank}: "
+
+
 def main() -> None:
     """Entry point of the `latkit` command."""
     try:
         app()
     except LatkitError as error:
-        note(f"error: {error}")
+        note(f"{_speaker()}error: {error}")
         sys.exit(error.exit_code)

@@ -73,9 +73,11 @@ def search(
     from latkit.cli.series import search_all
     from latkit.report import write_report
     from latkit.search import SearchSettings, load_data, load_network
+    from latkit.search.machine import is_first_process
     from latkit.targets import Target
     from latkit.workspace import REPORT_FILE, Workspace
     from latkit.workspace.crossing import Crossing
+    from latkit.workspace.following import follow
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
 
@@ -89,6 +91,10 @@ def search(
     settings = (
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
+    learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
+    if not is_first_process():
+        follow(workspace, series, wanted, images, settings, model, learned_from)
+        return
     with ConsoleProgress() as progress:
         one = partial(
             run_search,
@@ -101,7 +107,7 @@ def search(
             wait_s=wait,
             tell=note,
             tool=tool,
-            teacher=load_network(workspace.search_dir(teacher)) if teacher else None,
+            teacher=learned_from,
         )
         if len(series.members) > 1:
             search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)

@@ -20,9 +20,14 @@ PATIENCE = timedelta(hours=12)
 """How long a process waits for the others: the first of them may be measuring on a device meanwhile."""
 
 
+def process_count() -> int:
+    """How many processes search together: as many as torchrun has started."""
+    return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+
+
 def is_first_process() -> bool:
-    """Whether this process is the one that writes and tells: the only one, or torchrun's first."""
-    return not TorchElasticEnvironment.detect() or os.environ["RANK"] == "0"
+    """Whether this process is the one that writes and tells."""
+    return process_count() == 1 or os.environ["RANK"] == "0"
 
 
 def fabric_of(settings: SearchSettings) -> Fabric:

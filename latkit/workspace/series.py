@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latkit.devices import Tell
 from latkit.errors import BadFile, LatkitError, UsageError
+from latkit.search.machine import process_count
 from latkit.search.result import FILES
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.targets import Target
@@ -49,7 +50,7 @@ class Series(BaseModel):
     def plan(cls, name: str, targets: Sequence[Target], latencies_s: Sequence[float]) -> Series:
         """A search per target, at one latency for all or one for each; or per latency, on one target.
 
-        A search is named after what tells it from the others: `NAME-DEVICE-RUNTIME-...`, `NAME-2ms`; just `NAME` where
+        A search is named after what tells it from the others: `NAME-pi4-tflite-t4`, `NAME-2ms`; just `NAME` where
         it is the only one.
         """
         if 1 not in (len(latencies_s), len(targets)) and len(latencies_s) != len(targets):
@@ -68,7 +69,7 @@ class Series(BaseModel):
                     name="-".join(
                         [
                             name,
-                            *([str(target).replace("/", "-")] if by_target else []),
+                            *([_slug(target)] if by_target else []),
                             *([f"{1e3 * latency_s:.6g}ms"] if by_latency and len(pairs) > 1 else []),
                         ]
                     ),
@@ -121,7 +122,7 @@ def search_series(workspace: Workspace, series: Series, one: SearchOne, resume: 
     """Search after search; with `resume`, the finished ones are read and the others go on or begin.
 
     The warm-up of the first one that did one serves all that begin after it. Raises UsageError before any of them
-    begins; a failure of one is in its outcome.
+    begins; a failure of one is in its outcome, but of several processes it ends them all.
     """
     _check(workspace, series, resume)
     series.save(workspace.search_dir(series.name))
@@ -137,6 +138,8 @@ def search_series(workspace: Workspace, series: Series, one: SearchOne, resume: 
                 warm_up=_warm_up(workspace, series),
             )
         except LatkitError as error:
+            if process_count() > 1:
+                raise  # the other processes are where this one cannot join them
             tell(f"failed: {error}")
             yield Outcome(member, error=error)
         else:
@@ -181,6 +184,11 @@ def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
             raise UsageError(f"expected a search or a series of searches, but found none called {name!r}")
         found += begun
     return list(dict.fromkeys(found))
+
+
+def _slug(target: Target) -> str:
+    """The target as part of a folder's name, without what is usual."""
+    return str(target).replace("/", "-").removesuffix("-fp32-b1")
 
 
 def _spread(values: Sequence[Any], count: int) -> Sequence[Any]:

@@ -1,0 +1,27 @@
+"""The part that torchrun's other processes take in a search: they search along, the first one tells and measures."""
+
+from __future__ import annotations
+
+from latkit.search import DataSplit, SearchSettings, run_search
+from latkit.search.trained import TrainedNetwork
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.workspace.modelling import Modelling
+from latkit.workspace.series import Series
+
+
+def follow(
+    workspace: Modelling,
+    series: Series,
+    space: Space,
+    data: DataSplit,
+    settings: SearchSettings,
+    kind: str = "lookup",
+    teacher: TrainedNetwork | None = None,
+) -> None:
+    """Search along, search after search. What is resumed, and from which warm-up, is the first process's business."""
+    for member in series.members:
+        table = LatencyTable(space, workspace.model(Target.parse(member.target), kind))
+        folder = workspace.search_dir(member.name)
+        run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher)
