@@ -53,6 +53,8 @@ def quickened(words: list[str]) -> list[str]:
             "epochs=1",
             "--set",
             "training_epochs=1",
+            "--set",
+            "export_tflite=false",
         ],
     }
     return [*words, *less.get(words[1], [])]

@@ -225,6 +225,7 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
     goal_ms = 1e3 * (table.fastest() + table.slowest()) / 2
     quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
+    quick += ["--set", "export_tflite=false"]
     words = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
     found = document(*words, "--latency-ms", goal_ms, "-o", "first", *quick)
     assert found["target_latency_ms"] == pytest.approx(goal_ms)
@@ -232,6 +233,11 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert found["measured_latency_ms"] > 0
     assert 0 <= found["accuracy"] <= 1
     assert all(Path(path).exists() for path in found["files"].values())
+    assert "<html" in Path(found["files"]["report"]).read_text()[:100]
+    assert found["exports"].keys() == {"onnx"}
+    assert found["exports"]["onnx"]["agreement"] > 0.95
+    taught = document(*words, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
+    assert json.loads(Path(taught["files"]["recipe"]).read_text())["teacher"]["network_key"] == network.key
     network = Network.load(found["files"]["architecture"])
     assert list(space.encode(network)) == found["architecture"] or space.decode(found["architecture"]) == network
     predicted = document("-C", folder, "predict", TARGET, found["files"]["onnx"])

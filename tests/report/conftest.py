@@ -64,7 +64,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
         made.fit(TARGET, space, "xgboost")
         validate(collection, model, space, 4).save(made.validation_path(TARGET, space, "lookup"))
     table = LatencyTable(space, model)
-    settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0)
+    settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0, export_tflite=False)
     goal_s = (table.fastest() + table.slowest()) / 2
     search(made, TARGET, space, few_images(), goal_s, "digits", settings, Silent())
     unfinished = made.root / "search" / "unfinished"

@@ -20,7 +20,14 @@ from latkit.tables import LatencyTable
 Tables = Callable[[Space], LatencyTable]
 
 QUICK = SearchSettings.quick(
-    warmup_epochs=2, epochs=2, batch_size=8, training_epochs=1, training_batch_size=16, crop_padding=0, flip=False
+    export_tflite=False,
+    warmup_epochs=2,
+    epochs=2,
+    batch_size=8,
+    training_epochs=1,
+    training_batch_size=16,
+    crop_padding=0,
+    flip=False,
 )
 
 
