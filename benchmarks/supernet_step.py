@@ -7,7 +7,9 @@
 **Time.** Pairs of architectures are drawn. For each architecture a plain network is built, with the same weights, and
 these take turns in random order: a step of the plain network; the supernet's weight step on the same architecture; a
 complete architecture step (draw, both paths, gates' gradients, logits updated and settled) that opens it and closes the
-other of its pair. All train with the same `WeightTrainer` or learner that a search uses. Every step's floor over the
+other of its pair. Each is timed right after the step that it follows in practice: the plain network's after another of
+its own, the supernet's after a weight step on another path, so that its caches are no warmer than they are in a search.
+All train with the same `WeightTrainer` or learner that a search uses. Every step's floor over the
 turns is taken (noise is one-sided); a ratio is the sum of the floors over that of the plain networks'. With one thread
 on a CPU it is the process's CPU time, which other processes disturb least; wall time otherwise.
 
@@ -208,18 +210,15 @@ def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float
     """Ratios of the floors, and the medians of the turns' ratios."""
     rng = random.Random(0)
     searching = Searching(bench, space)
-    subjects = [
-        [plain_step(searching.plain(a)), searching.weight_step(a), searching.architecture_step(a, b)]
-        for a, b in drawn_pairs(space, pairs, rng)
-    ]
+    subjects = [steps_of(searching, a, b) for a, b in drawn_pairs(space, pairs, rng)]
     batch = bench.batch(space, bench.batch_size)
-    seconds: list[list[list[float]]] = [[[] for _ in steps] for steps in subjects]
-    for turn in range(turns + 1):
+    seconds: list[list[list[float]]] = [[[] for _ in range(3)] for _ in subjects]
+    for _ in range(turns):
         for number in rng.sample(range(len(subjects)), len(subjects)):
             for kind in rng.sample(range(3), 3):
-                taken = bench.seconds(subjects[number][kind], *batch)
-                if turn:  # the first one warms up
-                    seconds[number][kind].append(taken)
+                before, step = subjects[number][kind]
+                before(*batch)
+                seconds[number][kind].append(bench.seconds(step, *batch))
     plain_s, weight_s, architecture_s = (sum(min(each[kind]) for each in seconds) for kind in range(3))
     return {
         "weight_step_ratio": weight_s / plain_s,
@@ -228,6 +227,17 @@ def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float
         "architecture_step_ratio_median": median_ratio(seconds, 2),
         "plain_step_seconds": plain_s / len(subjects),
     }
+
+
+def steps_of(searching: Searching, opened: Architecture, closed: Architecture) -> list[tuple[Step, Step]]:
+    """The three kinds of step, each with the one before it: what it finds in the caches is what that one left there."""
+    plain = plain_step(searching.plain(opened))
+    other = searching.weight_step(closed)
+    return [
+        (plain, plain),
+        (other, searching.weight_step(opened)),
+        (other, searching.architecture_step(opened, closed)),
+    ]
 
 
 def median_ratio(seconds: Sequence[Sequence[Sequence[float]]], kind: int) -> float:

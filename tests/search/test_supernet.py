@@ -71,7 +71,7 @@ def test_a_weight_step_leaves_unsampled_candidates_alone(mini_space: Space) -> N
             torch.testing.assert_close(trainer.optimizer.state[parameter]["momentum_buffer"], momentum[id(parameter)])
 
 
-def test_an_architecture_step_freezes_weights_and_moves_two_logits(
+def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_else(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     supernet, distribution, table = Supernet(mini_space), PathDistribution(mini_space), table_of(mini_space)
@@ -80,14 +80,36 @@ def test_an_architecture_step_freezes_weights_and_moves_two_logits(
             parameter.add_(0.1)
     objective = Constraint(table.slowest(), rate=0.1)
     learner = GradientLearner(supernet, distribution, table, objective, BinaryGates(), FABRIC, 0.1)
-    weights = {name: value.clone() for name, value in supernet.named_parameters()}
+    weights = snapshot(supernet)
     before = distribution.probabilities().detach()
     learner.step(*batch(), torch.Generator().manual_seed(0))
-    assert all(torch.equal(value, weights[name]) for name, value in supernet.named_parameters())
-    assert all(parameter.grad is None for parameter in supernet.parameters())
+    assert not changed(supernet, weights)  # running statistics neither
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in supernet.parameters())
     moved = ((distribution.probabilities() - before).abs() > 1e-6).sum(1)
     assert moved.tolist() == [2, 2]
     assert objective.multiplier != 0
+
+
+def test_the_parameters_of_a_path_are_those_that_get_a_gradient(mini_space: Space) -> None:
+    supernet = Supernet(mini_space)
+    for paths in (Paths.single((0, 4)), Paths(((0, 1), (2, 3)), gates=torch.full((2, 2), 0.5))):
+        supernet.zero_grad()
+        supernet(batch()[0], paths).sum().backward()
+        reached = {id(parameter) for parameter in supernet.parameters_of(paths)}
+        assert reached == {id(p) for p in supernet.parameters() if p.grad is not None}
+
+
+def test_weights_at_rest_get_no_gradient_and_wake_up(mini_space: Space) -> None:
+    supernet, paths = Supernet(mini_space), Paths.single((0, 1))
+    supernet.layers[0].requires_grad_(False)
+    images = batch()[0].requires_grad_()
+    with supernet.at_rest(paths):
+        supernet(images, paths).sum().backward()
+    assert images.grad is not None
+    assert all(parameter.grad is None for parameter in supernet.parameters())
+    supernet(images, paths).sum().backward()
+    assert {name for name, p in supernet.named_parameters() if p.grad is None} >= {"layers.0.0.weight"}
+    assert all(parameter.grad is not None for parameter in supernet.layers[1][0].parameters())
 
 
 def test_a_closed_candidate_passes_no_gradient(mini_space: Space) -> None:

@@ -1,0 +1,58 @@
+"""Memory by every allocation that torch makes, as the benchmark counts it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from lightning_fabric import Fabric
+
+from benchmarks.supernet_step import Bench, Searching, drawn_pairs, plain_step, with_candidates
+from latkit.search.settings import SearchSettings
+from latkit.spaces import Architecture, Space, load
+
+FIRST: Architecture = (0, 1, 0, 1, 0, 1, 0, 1, 0)
+SECOND: Architecture = (1, 0, 1, 0, 1, 0, 1, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    return load("proxyless-tiny", resolution=8, width=0.5)
+
+
+def bench(**settings: object) -> Bench:
+    return Bench(Fabric(accelerator="cpu", devices=1), SearchSettings.make(**settings), 16)
+
+
+def test_steps_need_as_much_memory_with_two_candidates_as_with_twelve(space: Space) -> None:
+    weight, architecture = [], []
+    for count in (2, 12):
+        searching = Searching(bench(), with_candidates(space, count))
+        weight.append(searching.bench.step_bytes(searching.weight_step(FIRST), space))
+        architecture.append(searching.bench.step_bytes(searching.architecture_step(FIRST, SECOND), space))
+    assert weight[0] == weight[1]
+    logits_bytes = 9 * 12 * 8
+    assert architecture[1] <= architecture[0] + 20 * logits_bytes  # a handful of tensors of the logits' shape
+    assert architecture[1] < weight[1]
+
+
+def test_a_weight_step_needs_as_much_memory_as_a_plain_step(space: Space) -> None:
+    searching = Searching(bench(), space)
+    opened, _ = next(drawn_pairs(space, 1, random.Random(0)))
+    plain = searching.bench.step_bytes(plain_step(searching.plain(opened)), space)
+    assert searching.bench.step_bytes(searching.weight_step(opened), space) == pytest.approx(plain, rel=0.01)
+
+
+def test_checkpointing_saves_memory_in_both_steps_and_in_plain_training(space: Space) -> None:
+    plain, saving = Searching(bench(), space), Searching(bench(checkpointing=True), space)
+    for steps in zip(*map(three_steps, (plain, saving)), strict=True):
+        full, less = (plain.bench.step_bytes(step, space) for step in steps)
+        assert less < 0.7 * full
+
+
+def three_steps(searching: Searching) -> list[object]:
+    return [
+        searching.weight_step(FIRST),
+        searching.architecture_step(FIRST, SECOND),
+        plain_step(searching.plain(FIRST)),
+    ]
