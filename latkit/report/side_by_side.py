@@ -11,7 +11,7 @@ from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts
 from latkit.report.words import latency, shape_words
 
-LABEL, WIDTH, GAP, ROW, TOP = 190, 42, 4, 74, 34
+LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
 """Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
 
 LOWEST, PER_EXPANSION = 20, 4

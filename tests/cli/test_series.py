@@ -1,0 +1,87 @@
+"""Two targets in one command: out of reach on one of them, then resumed; and the cross table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from latkit.spaces import load
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from tests.cli.conftest import QUICK
+
+ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
+FEWEST = [
+    "--quick",
+    *("--set", "export_tflite=false"),
+    *(word for name in ("warmup", "", "training") for word in ("--set", f"{name}_epochs=1".strip("_"))),
+]
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path, document) -> Path:
+    """A copy of the workspace, with a second target."""
+    made = Path(shutil.copytree(folder, tmp_path / "copy"))
+    document("-C", made, "collect", TWO, "--space", made / "small.toml", "--networks", 3, *QUICK)
+    document("-C", made, "fit", TWO, "--space", made / "small.toml")
+    return made
+
+
+def middle_ms(root: Path, target: str) -> float:
+    table = LatencyTable(load(str(root / "small.toml")), Workspace(root).model(Target.parse(target)))
+    return 1e3 * (table.fastest() + table.slowest()) / 2
+
+
+def visits(root: Path) -> int:
+    measured = [m for name in (ONE, TWO) for m in Workspace(root).measurements(Target.parse(name))]
+    return sum(len(measurement.visits) for measurement in measured)
+
+
+def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, document, latkit) -> None:
+    words = ["-C", copy, "search", ONE, TWO, "--space", copy / "small.toml", "--data", "digits", "-o", "pair", *FEWEST]
+    goal = ["--latency-ms", middle_ms(copy, ONE), "--latency-ms"]
+    code, out, err = latkit(*words, *goal, 1e-6, "--json")
+    assert code == 1
+    first, failed = json.loads(out)["searches"]
+    assert first["accuracy"] >= 0
+    assert "expected a latency target that space small can reach" in failed["error"]
+    assert f"error: {failed['name']}: {TWO} at 1e-06 ms" in err
+    assert json.loads(out)["cross_table"]["networks"][0]["name"] == first["name"]
+
+    found = document(*words, *goal, middle_ms(copy, TWO), "--resume")
+    again, second = found["searches"]
+    assert again == first
+    assert f"the warm-up is that of {first['name']}, its time counted there" in second["notes"]
+    crossed = found["cross_table"]
+    assert crossed["targets"] == [ONE, TWO]
+    assert [row["target"] for row in crossed["networks"]] == [ONE, TWO, ""]
+    for row in crossed["networks"]:
+        assert all(cell["measured"] > 0 for cell in row["latencies_ms"].values())
+        assert all((cell["predicted"] is None) == (row["kind"] == "zoo") for cell in row["latencies_ms"].values())
+    own = crossed["networks"][1]["latencies_ms"][TWO]
+    assert own["measured"] == pytest.approx(second["measured_latency_ms"])
+    assert [claim["network"] for claim in crossed["own_target"]] == [first["name"], second["name"]]
+
+    before = visits(copy)
+    compared = document("-C", copy, "compare", "pair")
+    assert visits(copy) == before, "measured already: nothing new"
+    assert {**compared, "file": ""} == {**crossed, "file": ""}
+    assert Path(compared["file"]).parent == copy / "search" / "pair"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what the test wants to be absent")
+def test_what_cannot_be_measured_is_absent_with_the_reason(copy: Path, document, latkit) -> None:
+    words = ["-C", copy, "search", ONE, "--space", copy / "small.toml", "--data", "digits", "-o", "one", *FEWEST]
+    document(*words, "--latency-ms", middle_ms(copy, ONE))
+    found = document("-C", copy, "compare", "one", "--target", "here/torch_cuda")
+    cell = found["networks"][0]["latencies_ms"]["here/torch_cuda-t1-fp32-b1"]
+    assert cell["measured"] is cell["predicted"] is None
+    assert cell["reason"]
+    code, out, err = latkit("-C", copy, "compare", "one", "nothing")
+    assert (code, out) == (2, "")
+    assert "expected a search or a series of searches, but found none called 'nothing'" in err
