@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from latkit.errors import TargetOutOfReach, UsageError
+from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.derive import check_reach
 from latkit.search.settings import SearchSettings
@@ -29,13 +32,14 @@ def check_data(space: Space, data: DataSplit) -> None:
         )
 
 
-def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings) -> bool:
+def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings, limits: Sequence[Limit] = ()) -> bool:
     """Whether the target binds: whether some network of the space is slower than it.
 
     A target that does not is a mistake, unless latency is not to count (`penalty="none"`). Raises TargetOutOfReach
-    with the range for a target that every network meets or none, UsageError for one that is no positive number.
+    with the range for a target that every network meets or none, and where none within the limits meets it;
+    UsageError for one that is no positive number.
     """
-    binding = check_reach(table, target_s)
+    binding = check_reach(table, target_s, limits)
     if not binding and settings.penalty != "none":
         raise TargetOutOfReach(
             f"expected a latency target that some network of space {table.space_name} misses, but found "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from latkit.errors import TargetOutOfReach, UsageError
+from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.search.objective import clipped
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, PeakTable
@@ -51,6 +54,35 @@ def check_limits(limits: Sequence[Limit], space: Space) -> None:
                 f"expected a limit on {limit.name} that space {space.name} can keep, but found {limit.most:g}; "
                 f"its networks have from {least:.6g} to {most:.6g}"
             )
+
+
+LIMITS_FILE = "limits.json"
+"""In a search's folder, where it had limits: their bounds and tables."""
+
+
+def save_limits(limits: Sequence[Limit], path: Path) -> None:
+    """Write limits as JSON. A peak's table is made anew from the space, so only its bound is written."""
+    document: dict[str, dict[str, Any]] = {}
+    for limit in limits:
+        table = limit.table
+        numbers = {"rows": table.rows(), "base": float(table.base)} if isinstance(table, AdditiveTable) else {}
+        document[limit.name] = {"most": limit.most, **numbers}
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def load_limits(path: Path, space: Space) -> list[Limit]:
+    """Read limits that `save_limits` wrote for a space; none where there is no such file. Raises BadFile."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return [Limit(name, _table(facts, space), float(facts["most"])) for name, facts in document.items()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+        raise BadFile(path, "limits of a search", str(error)) from error
+
+
+def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
+    if "rows" in facts:
+        return AdditiveTable(space.name, space.key, facts["rows"], float(facts["base"]))
+    return PeakTable(space)
 
 
 class Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -9,12 +10,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
+from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived
 from latkit.search.exports import RUNTIMES, export
 from latkit.search.finite import check_weights
 from latkit.search.ranks import first_does
-from latkit.search.result import FILES, SearchResult
+from latkit.search.result import FILES, KeptLimit, SearchResult
 from latkit.search.settings import SearchSettings
 from latkit.search.weights import evaluate
 from latkit.tables import LatencyTable
@@ -33,6 +35,7 @@ def finish(
     expected_s: float,
     seconds: dict[str, float],
     remarks: tuple[str, ...] = (),
+    limits: Sequence[Limit] = (),
 ) -> SearchResult:
     """Evaluate on the test images; write weights, files for runtimes, and result.
 
@@ -62,6 +65,9 @@ def finish(
             ops=tuple(op.title for op in network.ops),
             seconds=seconds,
             notes=(*_notes(derived, table, target_s), *missing, *remarks),
+            limits={
+                limit.name: KeptLimit(predicted=limit.amount(derived.architecture), most=limit.most) for limit in limits
+            },
             exports=exports,
             files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
         )

@@ -15,6 +15,7 @@ from torch import equal
 
 from latkit.errors import BadFile, UsageError
 from latkit.progress import Progress
+from latkit.search.constraints import LIMITS_FILE, load_limits
 from latkit.search.data import DataSplit, load_data
 from latkit.search.machine import threads
 from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_record, table_hash
@@ -49,7 +50,7 @@ def repeat_search(
     teacher: TrainedNetwork | None = None,
     fabric: Fabric | None = None,
 ) -> Repetition:
-    """Do the search of `original` again under `folder`, by its recipe, its space and its table, and compare.
+    """Do the search of `original` again under `folder`, by its recipe, its space and its tables, and compare.
 
     `data` need be given only where the images cannot be had again as `load_data` had them; `teacher` where the first
     search had one. As many threads are used as then. Raises UsageError where the search is not finished or the data
@@ -80,6 +81,7 @@ def repeat_search(
             progress,
             fabric=fabric,
             teacher=teacher,
+            limits=load_limits(original / LIMITS_FILE, space),
         )
     again = load_record(Recipe, folder / FILES["recipe"])
     return Repetition(folder, result, differences(original, folder), _circumstances(recipe, again))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latkit.errors import BadFile, UsageError
+from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.environment import machine, versions
 from latkit.search.settings import SearchSettings
 from latkit.search.whole import whole
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
+from latkit.tables import AdditiveTable, LatencyTable, PeakTable
 
 FILES = {
     "recipe": "recipe.json",
@@ -79,6 +80,18 @@ class TeacherFacts(Record):
     weights_sha256: str
 
 
+class LimitFacts(Record):
+    """An upper bound beside the latency target."""
+
+    most: float
+    table_sha256: str
+
+    @classmethod
+    def of(cls, limit: Limit) -> LimitFacts:
+        """The facts of a limit."""
+        return cls(most=limit.most, table_sha256=table_hash(limit.table))
+
+
 class Recipe(Record):
     """Everything that a search follows from. Two searches of equal recipes and versions are equal on one machine."""
 
@@ -90,6 +103,7 @@ class Recipe(Record):
     data: DataFacts
     settings: SearchSettings
     teacher: TeacherFacts | None = None
+    limits: dict[str, LimitFacts] = {}
     versions: dict[str, str]
     machine: dict[str, str] = {}
     """Where the search began: results may differ elsewhere in their last bits."""
@@ -103,6 +117,7 @@ class Recipe(Record):
         target_latency_s: float,
         settings: SearchSettings,
         teacher: TeacherFacts | None = None,
+        limits: Sequence[Limit] = (),
     ) -> Recipe:
         """The recipe of a search about to begin."""
         return cls(
@@ -110,6 +125,7 @@ class Recipe(Record):
             space_key=space.key,
             table_sha256=table_hash(table),
             target_latency_s=target_latency_s,
+            limits={limit.name: LimitFacts.of(limit) for limit in limits},
             data=DataFacts.of(data),
             settings=settings,
             teacher=teacher,
@@ -140,6 +156,13 @@ class Recipe(Record):
                     f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "
                     f"but found {mine.get(name)!r}; resume it as it began, or search into another folder"
                 )
+
+
+class KeptLimit(Record):
+    """What the derived network has of a bounded quantity, by its table, and the bound."""
+
+    predicted: float
+    most: float
 
 
 class ExportFacts(Record):
@@ -178,6 +201,8 @@ class SearchResult(Record):
     """Spent on `search` and `training`, interruptions left out."""
     notes: tuple[str, ...]
     """What a reader should know, in sentences."""
+    limits: dict[str, KeptLimit] = {}
+    """By name, in their tables' units."""
     exports: dict[str, ExportFacts] = {}
     """By what `files` calls them."""
     files: dict[str, str]
@@ -204,9 +229,9 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
         unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def table_hash(table: LatencyTable) -> str:
-    """Hash of a table's seconds."""
-    parts = [part.detach().cpu().numpy().tobytes() for part in (table.seconds, table.mask, table.base_s)]
+def table_hash(table: AdditiveTable | PeakTable) -> str:
+    """Hash of a table's numbers."""
+    parts = [part.detach().cpu().numpy().tobytes() for part in (table.values, table.mask, table.base)]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

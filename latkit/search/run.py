@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from torch.utils.tensorboard import SummaryWriter
 from latkit.progress import Progress, Silent
 from latkit.search.assembly import fresh_module, make_search_phase
 from latkit.search.checks import check_data, check_latency
+from latkit.search.choosing import least_loss
+from latkit.search.constraints import LIMITS_FILE, Limit, check_limits, save_limits
 from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived, derive
@@ -48,13 +52,15 @@ def run_search(
     fabric: Fabric | None = None,
     warm_up: Path | None = None,
     teacher: TrainedNetwork | None = None,
+    limits: Sequence[Limit] = (),
 ) -> SearchResult:
     """Search `space` for the most accurate network at a latency in seconds, and train it (Cai et al. 2019).
 
     Everything is written under `folder` (see `FILES`); `resume` goes on from its checkpoint, and of a finished search
     gives the result. Without `fabric`, one device as the settings say. `warm_up`: the `warmup.pt` of a search that
     differs in table and target alone, to begin from; what is found is the same, bit for bit. `teacher`: what the
-    derived network learns from besides the labels, as `load_network` gives it.
+    derived network learns from besides the labels, as `load_network` gives it. `limits`: upper bounds
+    that the network keeps besides.
 
     Raises, before anything is written, UsageError where space, table and data do not belong together or the folder
     holds another search, and TargetOutOfReach where every network is slower than the target or none. Raises
@@ -65,10 +71,11 @@ def run_search(
     check_data(space, data)
     if teacher is not None:
         check_teacher(teacher, data)
-    binding = check_latency(table, target_latency_s, settings)
+    check_limits(limits, space)
+    binding = check_latency(table, target_latency_s, settings, limits)
     if fabric is None:
         fabric = fabric_of(settings)
-    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None)
+    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None, limits)
     warm_up = first_path(warm_up, fabric)
     files = SearchFolder(folder, fabric)
     finished = files.open(recipe, resume, warm_up)
@@ -76,7 +83,7 @@ def run_search(
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
     search = _Search(
-        space, table, data, target_latency_s, settings, recipe, files, fabric, binding, shown, warm_up, teacher
+        space, table, data, target_latency_s, settings, recipe, files, fabric, binding, shown, warm_up, teacher, limits
     )
     with telling_shortages(folder, settings):
         return search.run()
@@ -98,6 +105,7 @@ class _Search:
     progress: Progress
     warm_up: Path | None
     teacher: TrainedNetwork | None
+    limits: Sequence[Limit]
 
     def run(self) -> SearchResult:
         """Do what is left to do."""
@@ -142,22 +150,28 @@ class _Search:
             expected_s,
             self.seconds,
             (f"the warm-up is that of {self.warmed_by}, its time counted there",) if self.warmed_by else (),
+            self.limits,
         )
 
     def _write_givens(self) -> None:
         self.space.save(self.files.file("space"))
         self.table.save(self.files.file("table"))
+        if self.limits:
+            save_limits(self.limits, self.files.path / LIMITS_FILE)
 
     def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:
         """What the search finds, and the module to train; the supernet is given up with it."""
         supernet, phase = make_search_phase(
-            self.space, self.table, self.data, self.target_s, self.settings, self.fabric, self.binding
+            self.space, self.table, self.data, self.target_s, self.settings, self.fabric, self.binding, self.limits
         )
         if not saved and self.warm_up is not None:
             saved = warmed_up(self.warm_up, phase)
             self.curves.rows, self.warmed_by = saved["rows"], saved["warm_up"]
         self._run(phase, saved, {})
-        derived = derive(phase.distribution, self.table, self.target_s)
+        choose = partial(least_loss, supernet, phase.architecture_feeder, self.settings.repair_batches, self.fabric)
+        derived = derive(
+            phase.distribution, self.table, self.target_s, self.limits, self.settings.repair_candidates, choose
+        )
         return derived, self._module(derived, supernet if self.settings.inherit_weights else None)
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
@@ -191,7 +205,7 @@ class _Search:
             )
 
         def note(row: Row) -> None:
-            self.curves.note(phase.name, row)
+            self.curves.note(phase.name, row, before + time.monotonic() - began)
 
         keeper = Keeper(save, self.settings.checkpoint_seconds, self.fabric)
         if start == 0 and phase.name == "training":
