@@ -118,12 +118,12 @@ def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabri
     normalise = Normalise(data, fabric.device)
     was_training = module.training
     module.eval()
-    right = torch.zeros((), dtype=torch.int64)
+    right = torch.zeros((), dtype=torch.int64, device=fabric.device)
     batches = torch.split(torch.arange(len(images.labels)), batch_size)
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
             scores = module(normalise(images.fetch(indices).to(fabric.device)))
-            right += (scores.argmax(1).cpu() == images.labels[indices]).sum()
+            right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # waits for nothing
     module.train(was_training)
     return int(total(right, fabric)) / len(images.labels)
 

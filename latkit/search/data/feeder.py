@@ -67,11 +67,13 @@ class Feeder:
         workers: int = 0,
         part: Part = WHOLE,
     ) -> None:
-        self.plan = _Plan(indices, min(batch_size, len(indices)), seed, part)
         self.images = images
-        if isinstance(images, ArrayImages):  # moved once and for all; the device then crops, flips and normalises
-            self.images = ArrayImages(images.images.to(device), images.labels)
-        self.labels = images.labels
+        if isinstance(images, ArrayImages):
+            # moved once and for all, and so is the order of a pass: the device then looks up, crops, flips and
+            # normalises by itself, and no batch waits for a copy
+            self.images = ArrayImages(images.images.to(device), images.labels.to(device))
+        order_device = self.images.labels.device
+        self.plan = _Plan(indices.to(order_device), min(batch_size, len(indices)), seed, part)
         self.device = device
         self.augmentation = augmentation
         self.workers = workers
@@ -104,7 +106,7 @@ class Feeder:
     def _fetched(self, start: int) -> Iterator[Batch]:
         for number in itertools.count(start):
             indices = self.plan.indices_of(number)
-            yield self.images.fetch(indices), self.labels[indices]
+            yield self.images.fetch(indices), self.images.labels[indices]
 
     def _decoded(self, start: int) -> Iterator[Batch]:
         """Decoded ahead of time by worker processes."""
@@ -141,7 +143,8 @@ class _Plan:
         which_pass, position = divmod(number, self.batches_per_pass)
         if which_pass != self._pass:
             generator = torch.Generator().manual_seed(_mix(self.seed, which_pass))
-            self._pass, self._order = which_pass, self.indices[torch.randperm(len(self.indices), generator=generator)]
+            order = torch.randperm(len(self.indices), generator=generator)
+            self._pass, self._order = which_pass, self.indices[order.to(self.indices.device)]
         return self._order[position * self.batch_size : (position + 1) * self.batch_size][self.places]
 
 
