@@ -10,7 +10,8 @@ from torch import nn
 from latkit.errors import ExportError
 from latkit.modules import build_module
 from latkit.runtimes import runtime_named
-from latkit.runtimes.export import export_module
+from latkit.runtimes.export import export_module, export_subject
+from latkit.runtimes.onnx_graph import read_graph
 from latkit.runtimes.onnx_network import read_network
 from latkit.search.data import DataSplit, Normalise
 from latkit.search.exports import compare, export
@@ -35,6 +36,19 @@ def test_files_compute_what_the_module_computes(mini_space: Space, stripes_data:
     assert notes == ()
     assert {path.name for path in tmp_path.glob("network.*")} == {"network.onnx", "network.tflite"}
     assert read_network(tmp_path / "network.onnx") == network
+
+
+def test_what_is_measured_is_what_is_exported_but_for_the_weights(
+    mini_space: Space, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    network = mini_space.decode((0, 2))
+    export(tmp_path, network, some_module(mini_space, 0), stripes_data, tflite=False)
+    export_subject(runtime_named("onnxruntime"), network, tmp_path / "measured.onnx")
+    kept, measured = (
+        [(node.op, node.attributes, node.outputs) for node in read_graph(tmp_path / f"{name}.onnx").nodes]
+        for name in ("network", "measured")
+    )
+    assert kept == measured
 
 
 def test_without_its_package_a_format_is_noted_as_missing(
