@@ -22,13 +22,17 @@ class Curves:
         self._names = [layer.name for layer in space.choices]
         self._writer = writer
 
-    def note(self, phase: str, row: Row) -> None:
-        """Append a row, and write it for TensorBoard where there is a writer: in the first process."""
+    def note(self, phase: str, row: Row, seconds: float) -> None:
+        """Append a row, and write it for TensorBoard where there is a writer: in the first process.
+
+        `seconds` that the phase has taken go to TensorBoard alone: the history is the same whenever it is made again.
+        """
         self.rows[phase].append(row)
         if self._writer is None:
             return
         for tag, value in _scalars(row, self._names).items():
             self._writer.add_scalar(f"{phase}/{tag}", value, row["epoch"])
+        self._writer.add_scalar(f"{phase}/seconds", seconds, row["epoch"])
         self._writer.flush()  # an epoch may be the last before the process is killed
 
     def save(self, path: Path) -> None:

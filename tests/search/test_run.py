@@ -98,6 +98,9 @@ def check_curves(folder: Path) -> None:
     tags = set(events.Tags()["scalars"])
     assert {"search/expected_latency_s", "search/multiplier", "search/entropy", "training/weight_loss"} <= tags
     assert "search/probability/body1/0" in tags
+    assert {"search/learning_rate", "search/architecture_loss", "training/test_accuracy"} <= tags
+    seconds = [point.value for point in events.Scalars("training/seconds")]
+    assert seconds == sorted(seconds)
     assert len(events.Scalars("search/weight_loss")) == 6
 
 
