@@ -46,6 +46,14 @@ def search(
     ],
     model: ModelKind = "lookup",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit",
+            metavar="WHAT<=MOST",
+            help="An upper bound besides: macs<=20e6, params<=1e6, peak_bytes<=2e5, or TARGET<=12 in milliseconds.",
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A search setting, such as epochs=60.")
     ] = None,
@@ -69,6 +77,7 @@ def search(
     every target.
     """
     from latkit.cli.collecting import tool_of
+    from latkit.cli.limits import parse_limits
     from latkit.cli.named import space_named
     from latkit.cli.series import search_all
     from latkit.report import write_report
@@ -78,6 +87,7 @@ def search(
     from latkit.workspace import REPORT_FILE, Workspace
     from latkit.workspace.crossing import Crossing
     from latkit.workspace.following import follow
+    from latkit.workspace.limits import limits_of
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
 
@@ -92,8 +102,9 @@ def search(
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
     learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
+    limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
     if not is_first_process():
-        follow(workspace, series, wanted, images, settings, model, learned_from)
+        follow(workspace, series, wanted, images, settings, model, learned_from, limits)
         return
     with ConsoleProgress() as progress:
         one = partial(
@@ -108,6 +119,7 @@ def search(
             tell=note,
             tool=tool,
             teacher=learned_from,
+            limits=limits,
         )
         if len(series.members) > 1:
             search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)

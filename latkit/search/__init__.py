@@ -1,5 +1,6 @@
 """Search: the most accurate network of a space at a given latency."""
 
+from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit, load_data
 from latkit.search.result import Recipe, SearchResult
 from latkit.search.run import run_search
@@ -8,6 +9,7 @@ from latkit.search.trained import TrainedNetwork, load_network
 
 __all__ = [
     "DataSplit",
+    "Limit",
     "Recipe",
     "SearchResult",
     "SearchSettings",

@@ -16,6 +16,11 @@ WARM_UP_FILE = "warmup.pt"
 """In a search's folder: its checkpoint at the end of the warm-up."""
 
 OF_NO_CONSEQUENCE = (
+    "learner",
+    "reinforce_samples",
+    "reinforce_baseline_decay",
+    "repair_candidates",
+    "repair_batches",
     "penalty",
     "penalty_weight",
     "multiplier_rate",

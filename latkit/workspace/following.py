@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from latkit.search import DataSplit, SearchSettings, run_search
+from collections.abc import Sequence
+
+from latkit.search import DataSplit, Limit, SearchSettings, run_search
 from latkit.search.trained import TrainedNetwork
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -19,9 +21,10 @@ def follow(
     settings: SearchSettings,
     kind: str = "lookup",
     teacher: TrainedNetwork | None = None,
+    limits: Sequence[Limit] = (),
 ) -> None:
     """Search along, search after search. What is resumed, and from which warm-up, is the first process's business."""
     for member in series.members:
         table = LatencyTable(space, workspace.model(Target.parse(member.target), kind))
         folder = workspace.search_dir(member.name)
-        run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher)
+        run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher, limits=limits)

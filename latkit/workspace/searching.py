@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from latkit.devices import BenchmarkTool, Tell
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search import DataSplit, SearchResult, SearchSettings, TrainedNetwork, run_search
+from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -54,6 +55,7 @@ class Searched:
             "parameters": result.parameters,
             "architecture": list(result.architecture),
             "ops": list(result.ops),
+            "limits": {name: limit.model_dump() for name, limit in result.limits.items()},
             "seconds": sum(result.seconds.values()),
             "notes": list(self.notes),
             "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
@@ -78,11 +80,12 @@ def search(
     tool: BenchmarkTool | None = None,
     warm_up: Path | None = None,
     teacher: TrainedNetwork | None = None,
+    limits: Sequence[Limit] = (),
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
     Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again. `tool`: measures
-    instead of latkit's agent. `warm_up` and `teacher`: as for `run_search`. Raises as `run_search`,
+    instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. Raises as `run_search`,
     `validate.measure_network` and `collection` do, and UsageError where the model's ops were measured otherwise.
     """
     model, folder = workspace.model(target, kind), workspace.search_dir(name)
@@ -90,7 +93,17 @@ def search(
     check_tool(model, tool)
     table = LatencyTable(space, model)
     result = run_search(
-        space, table, data, target_latency_s, settings, folder, progress, resume, warm_up=warm_up, teacher=teacher
+        space,
+        table,
+        data,
+        target_latency_s,
+        settings,
+        folder,
+        progress,
+        resume,
+        warm_up=warm_up,
+        teacher=teacher,
+        limits=limits,
     )
     network = Network.load(folder / result.files["architecture"])
     measured = _measured_before(folder, target, network) if resume else None

@@ -1,0 +1,26 @@
+"""`--limit "macs<=20e6"`: what of a network is bounded, and by how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+
+
+def parse_limits(texts: Sequence[str]) -> dict[str, float]:
+    """The bounds by what they bound, as they were written. Raises typer.BadParameter."""
+    bounds: dict[str, float] = {}
+    for text in texts:
+        what, sign, most = text.partition("<=")
+        try:
+            bound = float(most)
+        except ValueError:
+            sign = ""
+        if not sign or not what.strip():
+            raise typer.BadParameter(
+                f"expected WHAT<=MOST, for example macs<=20e6, but found {text!r}", param_hint="--limit"
+            )
+        if what.strip() in bounds:
+            raise typer.BadParameter(f"expected one limit on {what.strip()}, but found two", param_hint="--limit")
+        bounds[what.strip()] = bound
+    return bounds

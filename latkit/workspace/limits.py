@@ -1,0 +1,39 @@
+"""What a search's limits bound: quantities of a space by name, and latency on the workspace's other targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from latkit.errors import UsageError
+from latkit.search import Limit
+from latkit.spaces import Space
+from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
+from latkit.targets import Target
+from latkit.workspace.modelling import Modelling
+
+COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
+    "macs": macs_table,
+    "params": parameters_table,
+    "peak_bytes": PeakTable,
+}
+"""What is counted of a network of a space, by the name a limit has for it."""
+
+
+def limits_of(
+    workspace: Modelling, space: Space, bounds: Mapping[str, float], kind: str = "lookup"
+) -> tuple[Limit, ...]:
+    """The limits of a search, from bounds by name: a name of `COUNTED`, or a target, whose bound is in milliseconds.
+
+    A target's latency is that of its fitted model of the given kind; it is bounded in seconds. Raises UsageError for
+    other names and bounds that are no positive number, NotMeasured where a target has no such model.
+    """
+    return tuple(_limit(workspace, space, name, most, kind) for name, most in bounds.items())
+
+
+def _limit(workspace: Modelling, space: Space, name: str, most: float, kind: str) -> Limit:
+    if name in COUNTED:
+        return Limit(name, COUNTED[name](space), most)
+    if "/" not in name:
+        raise UsageError(f"expected a limit on {', '.join(COUNTED)} or a target, but found {name!r}")
+    target = Target.parse(name)
+    return Limit(str(target), LatencyTable(space, workspace.model(target, kind)), most / 1e3)
