@@ -116,9 +116,9 @@ class SearchPhase:
         return row
 
     def check(self) -> None:
-        """Raise LatkitError if a loss or a weight is no number."""
+        """Raise LatkitError if a loss, a weight or a logit is no number: then no checkpoint is to be written."""
         self.watch.check()
-        check_weights(self.weights.module.state_dict().values(), self.name)
+        check_weights([*self.weights.module.state_dict().values(), self.distribution.logits], self.name)
 
     def state(self) -> dict[str, Any]:
         """Everything that a step changes."""

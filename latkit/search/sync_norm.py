@@ -5,6 +5,7 @@ torch's own SyncBatchNorm works on CUDA only. This one does the same arithmetic 
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -29,6 +30,13 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """The same parameters and statistics, shared with `norm`."""
         made = cls.__new__(cls)
         made.__dict__ = {**norm.__dict__, "fabric": fabric}
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SyncBatchNorm2d:
+        """The processes are not copied with it."""
+        memo[id(self.fabric)] = self.fabric
+        made = SyncBatchNorm2d.__new__(SyncBatchNorm2d)
+        made.__dict__ = copy.deepcopy(self.__dict__, memo)
         return made
 
     def forward(self, images: Tensor) -> Tensor:
