@@ -51,6 +51,8 @@ def _facts(known: SearchFacts) -> Html:
         "data": f"{data.name}: {count(data.training_images, 'training image')}, "
         f"{count(data.test_images, 'test image')}, {len(data.class_names)} classes",
     }
+    if recipe.teacher:
+        values["taught by"] = f"a network of weights {recipe.teacher.weights_sha256[:12]}"
     if result:
         values |= {
             "expected latency at the end": latency(result.expected_latency_s),
@@ -63,7 +65,7 @@ def _facts(known: SearchFacts) -> Html:
         values["measurement"] = _measurement(known.measured.network)
     settings = {name.replace("_", " "): _shown(value) for name, value in recipe.settings.model_dump().items()}
     versions = {f"version of {name}": version for name, version in recipe.versions.items()}
-    return join([facts(values), details("All settings", facts({**settings, **versions}))])
+    return join([facts(values), details("All settings", facts({**settings, **versions, **recipe.machine}))])
 
 
 def _measurement(measured: NetworkResult) -> str:
