@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Annotated
 
@@ -15,35 +16,37 @@ from latkit.cli.options import (
     Classes,
     ModelKind,
     Resolution,
-    SpaceName,
-    TargetNames,
     Wait,
     Width,
     workspace_folder,
 )
+from latkit.errors import UsageError
 
 
 def search(
     context: typer.Context,
-    targets: TargetNames,
-    space: SpaceName,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4."),
+    ] = None,
+    space: Annotated[str | None, typer.Option("--space", help="A built-in search space, or a TOML file.")] = None,
     data: Annotated[
-        str, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.")
-    ],
+        str | None, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.")
+    ] = None,
     latency_ms: Annotated[
-        list[float],
+        list[float] | None,
         typer.Option(
             "--latency-ms",
             min=0,
             help="The latency to reach, in milliseconds; repeat for each target, or for a series.",
         ),
-    ],
+    ] = None,
     name: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--output", "-o", metavar="NAME", help="The search's folder under search/; of several, how they begin."
         ),
-    ],
+    ] = None,
     model: ModelKind = "lookup",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
     limit: Annotated[
@@ -63,6 +66,14 @@ def search(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
+    repeat: Annotated[
+        str | None,
+        typer.Option(
+            "--repeat",
+            metavar="NAME",
+            help="Do a finished search again as its recipe says, and compare; needs no other words. -o: its new name.",
+        ),
+    ] = None,
     wait: Wait = 0.0,
     binary: Binary = None,
     binary_flag: BinaryFlags = None,
@@ -79,6 +90,7 @@ def search(
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
     from latkit.cli.named import space_named
+    from latkit.cli.repeating import repeat as repeat_search
     from latkit.cli.series import search_all
     from latkit.report import write_report
     from latkit.search import SearchSettings, load_data, load_network
@@ -91,17 +103,22 @@ def search(
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
 
+    workspace = Workspace(workspace_folder(context))
+    learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
+    if repeat:
+        repeat_search(workspace, repeat, name or f"{repeat}-again", data, learned_from, as_json)
+        return
+    if not (targets and space and data and latency_ms and name):
+        raise _lacking(zip(NEEDED, (targets, space, data, latency_ms, name), strict=True))
     wheres = [Target.parse(target) for target in targets]
     series = Series.plan(name, wheres, [one_ms / 1e3 for one_ms in latency_ms])
     tool = tool_of(binary, binary_flag, *wheres)
     wanted = space_named(space, resolution, width, classes)
-    workspace = Workspace(workspace_folder(context))
     images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
     changes: dict[str, object] = {"seed": seed, **dict(_assignment(text) for text in setting or ())}
     settings = (
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
-    learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
     limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
     if not is_first_process():
         follow(workspace, series, wanted, images, settings, model, learned_from, limits)
@@ -139,6 +156,9 @@ def search(
     say(f"files in {found.folder}; look at {REPORT_FILE} in it with a browser")
 
 
+NEEDED = ("TARGET", "--space", "--data", "--latency-ms", "--output")
+"""What a search cannot do without; a repetition can."""
+
 SHOWN = (
     "target",
     "space",
@@ -151,6 +171,14 @@ SHOWN = (
     "seconds",
 )
 """What a person is shown of a search; --json gives all."""
+
+
+def _lacking(words: Iterable[tuple[str, object]]) -> UsageError:
+    lacking = ", ".join(word for word, value in words if not value)
+    return UsageError(
+        f"expected {', '.join(NEEDED)}, but found no {lacking}; to do a finished search again: "
+        "latkit search --repeat NAME"
+    )
 
 
 def _assignment(text: str) -> tuple[str, object]:

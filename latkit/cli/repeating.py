@@ -1,0 +1,69 @@
+"""`latkit search --repeat NAME`: a finished search done again from its recipe, and compared bit for bit."""
+
+from __future__ import annotations
+
+import typer
+
+from latkit.cli.console import ConsoleProgress, emit_json, say
+from latkit.errors import LatkitError
+from latkit.progress import Silent
+from latkit.search import DataSplit, TrainedNetwork
+from latkit.search.data import load_data
+from latkit.search.machine import is_first_process
+from latkit.search.repeat import Repetition, repeat_search
+from latkit.search.result import FILES, Recipe, load_record
+from latkit.workspace import Workspace
+
+
+def repeat(
+    workspace: Workspace, name: str, again: str, data: str | None, teacher: TrainedNetwork | None, as_json: bool
+) -> None:
+    """Search as `search/NAME/` was searched, under another name, and say whether both are equal. Ends with 1 if not.
+
+    `data`: where the images are now, if they are no longer where the recipe says. Nothing is measured.
+    """
+    original, folder = workspace.search_dir(name), workspace.search_dir(again)
+    images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
+    if not is_first_process():
+        repeat_search(original, folder, Silent(), images, teacher)
+        return
+    with ConsoleProgress() as progress:
+        repetition = repeat_search(original, folder, progress, images, teacher)
+    if as_json:
+        emit_json(document(name, repetition))
+    else:
+        say(sentence(name, repetition))
+    if not repetition.equal:
+        raise typer.Exit(LatkitError.exit_code)
+
+
+def _images(recipe: Recipe, source: str) -> DataSplit:
+    channels, resolution, _ = recipe.data.shape
+    return load_data(source, resolution, channels)
+
+
+def document(name: str, repetition: Repetition) -> dict[str, object]:
+    """What --json prints."""
+    return {
+        "search": name,
+        "repeated_as": repetition.folder.name,
+        "equal": repetition.equal,
+        "differing": list(repetition.differing),
+        "circumstances": list(repetition.circumstances),
+        "accuracy": repetition.result.accuracy,
+        "folder": str(repetition.folder),
+    }
+
+
+def sentence(name: str, repetition: Repetition) -> str:
+    """What a person is told."""
+    again, changed = repetition.folder.name, "; ".join(repetition.circumstances)
+    if repetition.equal:
+        beside = f", although not all was the same ({changed})" if changed else ""
+        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{beside}"
+    why = (
+        f"not all was the same: {changed}"
+        if changed
+        else ("versions, machine, threads and processes were the same, so it should not: please report it")
+    )
+    return f"{again} differs from {name} in {', '.join(repetition.differing)}; {why}"
