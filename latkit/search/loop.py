@@ -12,7 +12,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from latkit.errors import LatkitError
 from latkit.progress import Progress
 from latkit.search.ranks import first_decides, total
 
@@ -34,10 +33,10 @@ class Phase(Protocol):
         """Take one step."""
 
     def summary(self, epoch: int) -> Row:
-        """What the epoch came to; the phase's sums begin anew. Raises LatkitError where a loss is no number."""
+        """What the epoch came to; the phase's sums begin anew. Raises LatkitError as `check` does."""
 
     def check(self) -> None:
-        """Raise LatkitError if a loss since the last summary is no number."""
+        """Raise LatkitError if a loss or a weight is no number."""
 
     def state(self) -> dict[str, Any]:
         """What `load_state` needs to go on: tensors, numbers, words, lists and dicts only."""
@@ -83,15 +82,6 @@ class Totals:
         """The means by name."""
         self._settle()
         return {name: value / self.counts[name] for name, value in self.sums.items()}
-
-    def check(self, where: str) -> None:
-        """Raise LatkitError if a mean is no number."""
-        broken = [name for name, mean in self.means().items() if not math.isfinite(mean)]
-        if broken:
-            raise LatkitError(
-                f"{where}: {broken[0]} is no longer a number; the last checkpoint is from before. "
-                "A lower learning rate helps"
-            )
 
     def state(self) -> dict[str, Any]:
         """The sums as they stand."""
