@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from latkit.errors import BadFile, UsageError
+from latkit.search import SearchSettings, run_search
+from latkit.search.data import DataSplit
+from latkit.search.repeat import differences, repeat_search
+from latkit.search.result import FILES
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+SETTINGS = SearchSettings.quick(
+    warmup_epochs=1, epochs=1, batch_size=8, training_epochs=1, training_batch_size=16, export_tflite=False
+)
+
+
+@pytest.fixture
+def original(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
+) -> Path:
+    table, folder = table_of(mini_space), tmp_path / "original"
+    target_s = float(table.lookup(torch.tensor((1, 4))))
+    run_search(mini_space, table, stripes_data, target_s, SETTINGS, folder)
+    return folder
+
+
+def edited(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_search_is_repeated_from_its_folder_alone_to_the_same_bits(original: Path, tmp_path: Path) -> None:
+    repetition = repeat_search(original, tmp_path / "again")
+    assert repetition.equal
+    assert repetition.circumstances == ()
+    assert repetition.result.name == "again"
+    with pytest.raises(UsageError, match="holds a finished search"):
+        repeat_search(original, tmp_path / "again")
+
+
+def test_a_repetition_names_what_differs(original: Path, tmp_path: Path) -> None:
+    """Another seed, which the recipe is made to deny, and another version of torch."""
+    recipe = json.loads((original / FILES["recipe"]).read_text())
+    edited(
+        original / FILES["recipe"],
+        settings={**recipe["settings"], "seed": 1},
+        versions={**recipe["versions"], "torch": "1.0"},
+        machine={**recipe["machine"], "processes": "2"},
+    )
+    repetition = repeat_search(original, tmp_path / "again")
+    assert {"history", "weights"} <= set(repetition.differing)
+    assert not repetition.equal
+    here = recipe["versions"]["torch"]
+    assert repetition.circumstances == (f"version of torch: 1.0 then, {here} now", "processes: 2 then, 1 now")
+
+
+def test_what_cannot_be_repeated_is_told_beforehand(
+    original: Path, stripes_file: Path, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    recipe = json.loads((original / FILES["recipe"]).read_text())
+    edited(original / FILES["recipe"], data={**recipe["data"], "training_images": 95})
+    with pytest.raises(UsageError, match=r"expected training_images to be 95 as in the recipe .* but found 96"):
+        repeat_search(original, again)
+    edited(original / FILES["recipe"], data={**recipe["data"], "source": ""})
+    with pytest.raises(UsageError, match="the recipe does not say where data stripes comes from"):
+        repeat_search(original, again)
+    stripes_file.unlink()
+    edited(original / FILES["recipe"], data=recipe["data"])
+    with pytest.raises(BadFile, match="no such file"):
+        repeat_search(original, again)
+    edited(original / FILES["recipe"], table_sha256="0")
+    with pytest.raises(BadFile, match="the table of the search's recipe"):
+        repeat_search(original, again, data=stripes_data)
+    (original / FILES["result"]).unlink()
+    with pytest.raises(UsageError, match="found an unfinished one; resume it first"):
+        repeat_search(original, again)
+    assert not again.exists()
+
+
+def test_every_difference_is_found(original: Path, tmp_path: Path) -> None:
+    other = tmp_path / "again"
+    repeat_search(original, other)
+    assert differences(original, other) == ()
+    result = json.loads((other / FILES["result"]).read_text())
+    edited(other / FILES["result"], accuracy=result["accuracy"] + 1e-9, architecture=[4, 4])
+    history = json.loads((other / FILES["history"]).read_text())
+    history["search"][0]["weight_loss"] += 1e-12
+    edited(other / FILES["history"], **history)
+    assert differences(original, other) == ("architecture", "accuracy", "history")
