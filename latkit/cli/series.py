@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_table
@@ -19,18 +21,17 @@ from latkit.workspace.series import Outcome, SearchOne, Series, search_series
 
 def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool, as_json: bool) -> None:
     """Search all of a series and show what was found. Ends with 1 where a search of it failed."""
-    outcomes = []
-    for outcome in search_series(crossing.workspace, series, one, resume, note):
+    workspace, outcomes = crossing.workspace, []
+    for outcome in search_series(workspace, series, one, resume, note):
         outcomes.append(outcome)
         for remark in outcome.searched.notes if outcome.searched else ():
             note(f"{outcome.member.name}: {remark}")
     crossed = _cross(crossing, series)
-    for found in (outcome.searched for outcome in outcomes if outcome.searched):
-        write_report(crossing.workspace, found.folder.name, found.folder / REPORT_FILE)
-    if crossed:
-        write_report(crossing.workspace, series.name, crossing.workspace.search_dir(series.name) / REPORT_FILE)
+    pages = [outcome.searched.folder for outcome in outcomes if outcome.searched]
+    for page in [*pages, *([workspace.search_dir(series.name)] if crossed else [])]:
+        write_report(workspace, page.name, page / REPORT_FILE)
     if as_json:
-        searches = [outcome.document() for outcome in outcomes]
+        searches = [_document(outcome) for outcome in outcomes]
         emit_json({"searches": searches, "cross_table": crossed.document() if crossed else None})
     else:
         _show(series, outcomes, crossed)
@@ -40,6 +41,13 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool,
     if failed:
         note("what was found is kept; the same command with --resume goes on with the others")
         raise typer.Exit(LatkitError.exit_code)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    document = outcome.document()
+    if outcome.searched:
+        document["files"]["report"] = str(outcome.searched.folder / REPORT_FILE)
+    return document
 
 
 def _cross(crossing: Crossing, series: Series) -> CrossTable | None:

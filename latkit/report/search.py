@@ -9,7 +9,7 @@ from latkit.report.html import Html, details, element, facts, join, notice, para
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
 from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent
-from latkit.search.result import ExportFacts
+from latkit.search.result import ExportFacts, KeptLimit
 from latkit.validate import NetworkResult
 
 
@@ -60,6 +60,7 @@ def _facts(known: SearchFacts) -> Html:
             f"{count(result.swaps, 'choice')} of {len(result.architecture)} changed",
             "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
         }
+        values |= {f"limit on {name}": _kept(name, kept) for name, kept in result.limits.items()}
         values |= {f"{name} file beside the module": _export(exported) for name, exported in result.exports.items()}
     if known.measured:
         values["measurement"] = _measurement(known.measured.network)
@@ -75,6 +76,12 @@ def _measurement(measured: NetworkResult) -> str:
         f"{latency(measured.predicted_ms / 1e3)}, 90 % interval {latency(measured.low_ms / 1e3)} to "
         f"{latency(measured.high_ms / 1e3)}: {percent(measured.error_percent, signed=True)}"
     )
+
+
+def _kept(name: str, kept: KeptLimit) -> str:
+    """What the network has of a bounded quantity, and the bound; a target's name bounds seconds."""
+    amount, most = (latency(one) if "/" in name else millions(round(one)) for one in (kept.predicted, kept.most))
+    return f"{amount} of at most {most}"
 
 
 def _export(exported: ExportFacts) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
+from latkit.errors import LatkitError
 from latkit.search import DataSplit, Limit, SearchSettings, run_search
 from latkit.search.trained import TrainedNetwork
 from latkit.spaces import Space
@@ -27,4 +29,6 @@ def follow(
     for member in series.members:
         table = LatencyTable(space, workspace.model(Target.parse(member.target), kind))
         folder = workspace.search_dir(member.name)
-        run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher, limits=limits)
+        # one of several that fails ends no other: the first process tells of it, and goes on to the next
+        with suppress(LatkitError) if len(series.members) > 1 else nullcontext():
+            run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher, limits=limits)
