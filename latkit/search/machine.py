@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from latkit.errors import UsageError
 from latkit.search.settings import SearchSettings
@@ -39,7 +40,7 @@ def fabric_of(settings: SearchSettings) -> Fabric:
         if not TorchElasticEnvironment.detect():
             return Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
         return _joined(settings)
-    except (ValueError, RuntimeError, ImportError) as error:
+    except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise UsageError(
             f"expected an accelerator that this machine has, but found {settings.accelerator!r}: {error}"
         ) from error
