@@ -155,6 +155,8 @@ def describe(row: Row) -> str:
         words.append(f"accuracy {row['weight_accuracy']:.1%}")
     if "architecture_accuracy" in row:
         words.append(f"on unseen images {row['architecture_accuracy']:.1%}")
+    if "test_accuracy" in row:
+        words.append(f"on test images {row['test_accuracy']:.1%}")
     if "expected_latency_s" in row:
         words.append(f"expected latency {row['expected_latency_s'] * 1e3:.4g} ms")
     return ", ".join(words)
