@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from lightning_fabric import Fabric
 
 from benchmarks.supernet_step import Bench, Searching, drawn_pairs, plain_step, with_candidates
-from latkit.search.settings import SearchSettings
+from latkit.search import SearchSettings, run_search
+from latkit.search.data import DataSplit
 from latkit.spaces import Architecture, Space, load
+from latkit.tables import LatencyTable
 
 FIRST: Architecture = (0, 1, 0, 1, 0, 1, 0, 1, 0)
 SECOND: Architecture = (1, 0, 1, 0, 1, 0, 1, 0, 1)
@@ -56,3 +60,14 @@ def three_steps(searching: Searching) -> list[object]:
         searching.architecture_step(FIRST, SECOND),
         plain_step(searching.plain(FIRST)),
     ]
+
+
+def test_what_saves_memory_goes_through_a_whole_search(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    settings = SearchSettings.quick(
+        warmup_epochs=1, epochs=2, batch_size=8, training_epochs=4, training_batch_size=16, flip=False, crop_padding=0
+    ).model_copy(update={"precision": "bf16-mixed", "checkpointing": True, "export_tflite": False})
+    table = table_of(mini_space)
+    result = run_search(mini_space, table, stripes_data, 0.7 * table.slowest(), settings, tmp_path / "net")
+    assert result.accuracy > 0.6

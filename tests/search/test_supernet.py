@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -135,3 +136,27 @@ def test_gates_may_mix_several_open_candidates(mini_space: Space) -> None:
 def test_paths_of_another_space_are_refused(mini_space: Space) -> None:
     with pytest.raises(UsageError, match="expected paths for 2 choices, but found 3"):
         Supernet(mini_space)(batch()[0], Paths.single((0, 0, 0)))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_checkpointing_gives_the_same_architecture_step(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable], precision: Literal["32-true", "bf16-mixed"]
+) -> None:
+    torch.manual_seed(0)
+    table, fabric = table_of(mini_space), Fabric(accelerator="cpu", devices=1, precision=precision)
+    plain, saving = Supernet(mini_space), Supernet(mini_space, checkpointing=True)
+    with torch.no_grad():
+        for parameter in plain.parameters():
+            parameter.add_(0.1)
+    saving.load_state_dict(plain.state_dict())
+    logits = []
+    for supernet in (plain, saving):
+        distribution, objective = PathDistribution(mini_space), Constraint(table.slowest(), rate=0.1)
+        learner = GradientLearner(supernet, distribution, table, objective, BinaryGates(), fabric, 0.1)
+        for seed in range(3):
+            learner.step(*batch(), torch.Generator().manual_seed(seed))
+        logits.append(distribution.logits.detach())
+    assert torch.equal(*logits)
+    assert logits[0].isfinite().all()
+    assert logits[0].abs().sum() > 0
+    assert not changed(saving, snapshot(plain))
