@@ -131,18 +131,22 @@ def test_folders_of_one_class_or_with_an_empty_one_are_refused(tmp_path: Path) -
         load_data(str(tmp_path), 8)
 
 
-def test_hub_datasets_of_one_class_are_refused(tmp_path: Path) -> None:
+def test_hub_datasets_of_one_class_or_with_broken_images_are_refused(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
 
-    def saved(name: str, names: list[str], train: list[int], test: list[int]) -> str:
+    def saved(name: str, names: list[str], train: list[int], test: list[int], last: object = None) -> str:
         features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names)})
         parts = {}
         for part, labels in (("train", train), ("test", test)):
-            rows = {"image": [Image.new("L", (8, 8))] * len(labels), "label": labels}
+            images = [Image.new("L", (8, 8))] * (len(labels) - 1)
+            rows = {"image": [*images, last or Image.new("L", (8, 8))], "label": labels}
             parts[part] = datasets.Dataset.from_dict(rows, features=features)
         datasets.DatasetDict(parts).save_to_disk(tmp_path / name)
         return f"hf:{tmp_path / name}"
 
+    broken = saved("broken", ["a", "b"], [0, 1, 1], [0], {"bytes": b"no picture", "path": None})
+    with pytest.raises(BadFile, match=r"broken, image 2: expected an image, but found"):
+        load_data(broken, 8)
     with pytest.raises(UsageError, match="data one: expected at least 2 classes, but found 1"):
         load_data(saved("one", ["a"], [0, 0], [0]), 8)
     with pytest.raises(UsageError, match=r"data lacking: .* found none of 'b'"):
