@@ -48,7 +48,7 @@ def make_rule(settings: SearchSettings) -> PathRule:
 
 
 def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
-    return settings.multiplier_rate or 30 / architecture_steps
+    return settings.multiplier_rate or 60 / architecture_steps
 
 
 def make_search_phase(
@@ -70,13 +70,13 @@ def make_search_phase(
     objective = make_objective(target_s, settings, architecture_steps, binding)
     bounds = Limits(limits, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.2)
-    common = (supernet, distribution, table, objective)
+    common, growth = (supernet, distribution, table, objective), settings.architecture_rate_growth
     learner: Learner
     if settings.learner == "reinforce":
         samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay
-        learner = ReinforceLearner(*common, fabric, rate, samples, decay, bounds)
+        learner = ReinforceLearner(*common, fabric, rate, samples, decay, bounds, growth)
     else:
-        learner = GradientLearner(*common, rule, fabric, rate, settings.label_smoothing, bounds)
+        learner = GradientLearner(*common, rule, fabric, rate, settings.label_smoothing, bounds, growth)
     phase = SearchPhase(
         supernet,
         distribution,

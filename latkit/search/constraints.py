@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
-from latkit.search.objective import clipped
+from latkit.search.objective import Multiplier
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, PeakTable
 
@@ -89,16 +89,14 @@ class Limits:
     """The limits of one search, kept by the method of multipliers for inequalities (Bertsekas 1982, section 3.1).
 
     For each, with the violation v = log(E[quantity] / bound), a relative change of the quantity weighs
-    max(0, multiplier + damping v), and after every step the multiplier becomes max(0, multiplier + rate v). So a
-    limit that is kept anyway weighs nothing. The other measures against winding up and swinging are those of
-    `objective.Constraint`.
+    max(0, multiplier + damping v), and the multiplier learns as that of `objective.Constraint`, but does not fall below
+    zero. So a limit that is kept anyway weighs nothing.
     """
 
-    def __init__(self, limits: Sequence[Limit] = (), rate: float = 0.0, damping: float = 4.0) -> None:
+    def __init__(self, limits: Sequence[Limit] = (), rate: float = 0.0, damping: float = 8.0) -> None:
         self.limits = tuple(limits)
-        self.rate = rate
         self.damping = damping
-        self._multipliers = [0.0] * len(self.limits)
+        self._multipliers = [Multiplier(rate, least=0.0) for _ in self.limits]
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         """What the limits add to the loss, a scalar, for probabilities (choices, candidates). Its gradient counts."""
@@ -123,29 +121,28 @@ class Limits:
 
     def update(self, probabilities: Tensor) -> None:
         """One step of dual ascent, given the distribution as it stands."""
-        self._multipliers = [
-            max(0.0, multiplier + self.rate * clipped(violation))
-            for multiplier, violation in zip(self._multipliers, self._violations(probabilities), strict=True)
-        ]
+        for multiplier, violation in zip(self._multipliers, self._violations(probabilities), strict=True):
+            multiplier.update(violation)
 
     def figures(self, probabilities: Tensor) -> dict[str, float]:
         """For the curves: what is expected of every bounded quantity, and what it weighs."""
         figures: dict[str, float] = {}
         for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
             figures[f"expected_{limit.name}"] = float(limit.table(probabilities.detach()))
-            figures[f"multiplier_{limit.name}"] = multiplier
+            figures[f"multiplier_{limit.name}"] = multiplier.value
         return figures
 
-    def state(self) -> dict[str, float]:
-        """The multipliers by name."""
-        return {limit.name: value for limit, value in zip(self.limits, self._multipliers, strict=True)}
+    def state(self) -> dict[str, dict[str, float]]:
+        """The multipliers' states by name."""
+        return {limit.name: one.state() for limit, one in zip(self.limits, self._multipliers, strict=True)}
 
-    def load_state(self, state: Mapping[str, float]) -> None:
+    def load_state(self, state: Mapping[str, Mapping[str, float]]) -> None:
         """Go on from saved multipliers."""
-        self._multipliers = [float(state[limit.name]) for limit in self.limits]
+        for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
+            multiplier.load_state(state[limit.name])
 
     def _violations(self, probabilities: Tensor) -> list[float]:
         return [math.log(float(limit.table(probabilities.detach())) / limit.most) for limit in self.limits]
 
-    def _weight(self, multiplier: float, violation: float) -> float:
-        return max(0.0, multiplier + self.damping * violation)
+    def _weight(self, multiplier: Multiplier, violation: float) -> float:
+        return max(0.0, multiplier.value + self.damping * violation)

@@ -50,15 +50,25 @@ class LogitLearner:
         objective: Objective,
         learning_rate: float,
         limits: Limits | None = None,
+        growth: float = 1.0,
     ) -> None:
+        """`growth`: how many times as large as in the beginning the learning rate is in the end."""
         self.distribution = distribution
         self.table = table
         self.objective = objective
         self.limits = limits or Limits()
+        self.learning_rate = learning_rate
+        self.growth = growth
         self.optimizer = torch.optim.Adam(distribution.parameters(), lr=learning_rate, betas=BETAS)
 
-    def apply(self, gradient: Tensor) -> None:
-        """One step of the logits down a gradient of their shape."""
+    def apply(self, gradient: Tensor, progress: float) -> None:
+        """One step of the logits down a gradient of their shape.
+
+        The learning rate grows with progress: as long as the weights know little the distribution stays open, and in
+        the end it decides, however few the steps that a search has.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * (1 + (self.growth - 1) * progress)
         self.distribution.logits.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -114,8 +124,9 @@ class GradientLearner(LogitLearner):
         learning_rate: float,
         label_smoothing: float = 0.0,
         limits: Limits | None = None,
+        growth: float = 1.0,
     ) -> None:
-        super().__init__(distribution, table, objective, learning_rate, limits)
+        super().__init__(distribution, table, objective, learning_rate, limits, growth)
         self.supernet = supernet
         self.rule = rule
         self.fabric = fabric
@@ -137,7 +148,7 @@ class GradientLearner(LogitLearner):
             loss = loss + self.limits(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
         averaged = mean(by_gate, self.fabric)  # all processes draw the same paths
-        self.apply(self.rule.gradient(draw, averaged, by_probability))
+        self.apply(self.rule.gradient(draw, averaged, by_probability), progress)
         self.rule.settle(self.distribution, draw)
         self.adapt()
         return task_loss.detach(), scores.detach()

@@ -14,6 +14,9 @@ from latkit.errors import UsageError
 LARGEST_VIOLATION = 0.1
 """The logarithm of latency over target beyond which a multiplier rises or falls no faster."""
 
+AHEAD, FOLLOWING = 1.5, 0.25
+"""How far a multiplier looks ahead, and how fast its trail follows; see `Multiplier`."""
+
 
 class Objective(Protocol):
     """Weighs the task against latency. May learn from what it sees, as a multiplier does."""
@@ -48,37 +51,63 @@ def check_target(target_s: float) -> float:
     return target_s
 
 
-def clipped(violation: float) -> float:
-    """The violation as dual ascent sees it: no further from zero than `LARGEST_VIOLATION`."""
-    return min(max(violation, -LARGEST_VIOLATION), LARGEST_VIOLATION)
+class Multiplier:
+    """A Lagrange multiplier, learned by dual ascent on where its violation is heading.
+
+    After every step it rises by rate x (v + `AHEAD` (v - trail)), where the trail follows the violation v by
+    rate x `FOLLOWING` a step. As long as v falls by itself, the multiplier does not wind up, and it is turned back
+    before v has changed its sign: without that, a distribution that has become decided meanwhile would be left on the
+    wrong side. So that it does not run away either, it sees no violation larger than `LARGEST_VIOLATION`.
+    """
+
+    def __init__(self, rate: float, least: float = -math.inf) -> None:
+        """`least`: what it never falls below; zero for an upper bound."""
+        self.rate = rate
+        self.least = least
+        self.value = 0.0
+        self._trail: float | None = None
+
+    def update(self, violation: float) -> None:
+        """One step of dual ascent."""
+        trail = violation if self._trail is None else self._trail
+        ahead = violation + AHEAD * (violation - trail)
+        self._trail = trail + min(self.rate * FOLLOWING, 1.0) * (violation - trail)
+        self.value = max(self.least, self.value + self.rate * min(max(ahead, -LARGEST_VIOLATION), LARGEST_VIOLATION))
+
+    def state(self) -> dict[str, float]:
+        """Value and trail."""
+        return {"multiplier": self.value} | ({} if self._trail is None else {"trail": self._trail})
+
+    def load_state(self, state: Mapping[str, float]) -> None:
+        """Go on from a saved state."""
+        self.value = float(state["multiplier"])
+        self._trail = state.get("trail")
 
 
 class Constraint:
     """Latency as a constraint, E[latency] = target, by the method of multipliers.
 
     L = task + multiplier v + damping / 2 v^2 with the violation v = log(E[latency] / target); after every step the
-    multiplier rises by rate x v (dual ascent). The logarithm makes rate and damping independent of the target's
-    size. The quadratic term brings a far-off latency near and keeps the multiplier from swinging about its value; so
-    that the multiplier does not wind up meanwhile, it sees no violation larger than `LARGEST_VIOLATION`.
+    multiplier rises by about rate x v (dual ascent; see `Multiplier`). The logarithm makes rate and damping independent
+    of the target's size. The quadratic term brings a far-off latency near and keeps the multiplier from swinging.
 
     The multiplier may turn negative: a search that is offered more time than it uses is drawn to larger candidates,
     so that it ends at the target from either side. With `binding` false (no architecture is as slow as the target)
     the latency does not count at all.
     """
 
-    def __init__(self, target_s: float, rate: float, damping: float = 4.0, binding: bool = True) -> None:
+    def __init__(self, target_s: float, rate: float, damping: float = 8.0, binding: bool = True) -> None:
         self.target_s = check_target(target_s)
-        self.rate = rate
         self.damping = damping
         self.binding = binding
-        self._multiplier = 0.0
+        self._multiplier = Multiplier(rate)
 
     def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
         """The Lagrangian, damped."""
         if not self.binding:
             return task_loss
         violation = torch.log(expected_s / self.target_s)
-        return task_loss + self._multiplier * violation + 0.5 * self.damping * violation.square()
+        return task_loss + self.multiplier * violation + 0.5 * self.damping * violation.square()
 
     def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
         """accuracy x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an exponent that is adapted.
@@ -89,25 +118,25 @@ class Constraint:
         if not self.binding:
             return accuracy
         violation = math.log(expected_s / self.target_s)
-        return accuracy * (seconds / self.target_s) ** -(self._multiplier + self.damping * violation)
+        return accuracy * (seconds / self.target_s) ** -(self.multiplier + self.damping * violation)
 
     def update(self, expected_s: float) -> None:
         """One step of dual ascent."""
         if self.binding:
-            self._multiplier += self.rate * clipped(math.log(expected_s / self.target_s))
+            self._multiplier.update(math.log(expected_s / self.target_s))
 
     @property
     def multiplier(self) -> float:
         """The Lagrange multiplier."""
-        return self._multiplier
+        return self._multiplier.value
 
     def state(self) -> dict[str, float]:
-        """The multiplier."""
-        return {"multiplier": self._multiplier}
+        """The multiplier's."""
+        return self._multiplier.state()
 
     def load_state(self, state: Mapping[str, float]) -> None:
         """Go on from a saved multiplier."""
-        self._multiplier = float(state["multiplier"])
+        self._multiplier.load_state(state)
 
 
 class _FixedWeight:

@@ -65,9 +65,10 @@ class ReinforceLearner(LogitLearner):
         samples: int = 10,
         baseline_decay: float = 0.9,
         limits: Limits | None = None,
+        growth: float = 1.0,
     ) -> None:
         """`samples`: paths a step, two at least. `baseline_decay`: what a step leaves of the moving average."""
-        super().__init__(distribution, table, objective, learning_rate, limits)
+        super().__init__(distribution, table, objective, learning_rate, limits, growth)
         self.supernet = supernet
         self.fabric = fabric
         self.samples = samples
@@ -79,22 +80,22 @@ class ReinforceLearner(LogitLearner):
         images: Tensor,
         labels: Tensor,
         generator: torch.Generator,
-        progress: float = 0.0,  # noqa: ARG002
+        progress: float = 0.0,
     ) -> tuple[Tensor, Tensor]:
         """One architecture step on images (N, C, H, W) and labels (N,). Gives loss and scores of its first path."""
         drawn = [sample(self.distribution, 1, generator).squeeze(1) for _ in range(self.samples)]
         scores = [self._scores(images, path) for path in drawn]
         correct = torch.stack([(one.argmax(1) == labels).double().mean() for one in scores])
         # all processes draw the same paths
-        self.learn(torch.stack(drawn), mean(correct, self.fabric).cpu())
+        self.learn(torch.stack(drawn), mean(correct, self.fabric).cpu(), progress)
         return F.cross_entropy(scores[0], labels), scores[0]
 
-    def learn(self, architectures: Tensor, accuracies: Tensor) -> None:
+    def learn(self, architectures: Tensor, accuracies: Tensor, progress: float = 0.0) -> None:
         """Move the logits by the rewards of paths (paths, choices) whose accuracies, 0 to 1, are known (paths,)."""
         rewards = self.rewards(architectures, accuracies)
         probabilities = self.distribution.probabilities().detach()
         ascent = policy_gradient(probabilities, architectures, advantages(rewards, self.baseline))
-        self.apply(-ascent)
+        self.apply(-ascent, progress)
         before, now = self.baseline, float(rewards.mean())
         self.baseline = now if before is None else self.baseline_decay * before + (1 - self.baseline_decay) * now
         self.adapt()

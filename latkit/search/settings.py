@@ -28,7 +28,9 @@ class SearchSettings(BaseModel):
     """Share of the training images that architecture steps see, and weight steps do not."""
     weight_learning_rate: float = Field(0.05, gt=0)
     architecture_learning_rate: float | None = Field(None, gt=0)
-    """Adam's; by default such that a logit drawn every other step could move by about 8 over the whole search."""
+    """Adam's, when architecture steps begin; by default 16 over their number."""
+    architecture_rate_growth: float = Field(6.0, ge=1)
+    """How many times as large that learning rate is in the end, when the architecture is to be decided."""
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(4e-5, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
@@ -54,8 +56,8 @@ class SearchSettings(BaseModel):
     """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code; of 0.1 with
     `reinforce`."""
     multiplier_rate: float | None = Field(None, gt=0)
-    """The constraint's step of dual ascent; by default 30 over the number of architecture steps."""
-    damping: float = Field(4.0, ge=0)
+    """The constraint's step of dual ascent; by default 60 over the number of architecture steps."""
+    damping: float = Field(8.0, ge=0)
     """Weight of the constraint's quadratic term."""
     repair_candidates: int = Field(8, ge=1)
     """Where the strongest path misses target or limits: of so many most probable paths that do not, the one with the
@@ -103,8 +105,8 @@ class SearchSettings(BaseModel):
     deterministic: bool = True
     """Whether a GPU is to compute the same bits every time, which may take longer; a CPU does so anyway."""
     checkpointing: bool = False
-    """Whether blocks keep their input alone for the backward pass, and run twice: far less memory, a third more time,
-    the same result to the bit."""
+    """Whether blocks keep their input alone for the backward pass, and run twice: far less memory, up to half more
+    time, the same result to the bit."""
     checkpoint_seconds: float = Field(300.0, gt=0)
     """A checkpoint is written after every epoch, and within one when so much time has passed."""
 

@@ -26,6 +26,7 @@ OF_NO_CONSEQUENCE = (
     "multiplier_rate",
     "damping",
     "architecture_learning_rate",
+    "architecture_rate_growth",
     "training_epochs",
     "training_batch_size",
     "training_learning_rate",
