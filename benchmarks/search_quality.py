@@ -37,7 +37,7 @@ from latkit.devices import Local, add_device
 from latkit.ops import Network
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import Baselines, Wanted, ladder, run_baselines
-from latkit.search.data import ArrayImages
+from latkit.search.data import ArrayImages, ImageSet
 from latkit.search.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
@@ -66,6 +66,8 @@ PUBLISHED: dict[str, Any] = {
     "crop_padding": 0,
     "flip": False,
     "label_smoothing": 0.0,
+    "evaluation_epochs": 0,
+    "export_tflite": False,
 }
 """The settings of the published run."""
 
@@ -179,16 +181,21 @@ def space_of(resolution: int) -> Space:
 
 
 def images_of(source: str, resolution: int, count: int) -> DataSplit:
-    """The first so many training images, and all test images."""
+    """The first so many training images, and the test images: no more of them than of the others."""
     data = load_data(source, resolution, 1)
-    first = torch.arange(min(count, len(data.train.labels)))
-    return dataclasses.replace(data, train=ArrayImages(data.train.fetch(first), data.train.labels[first]))
+    return dataclasses.replace(data, train=first_of(data.train, count), test=first_of(data.test, count))
+
+
+def first_of(images: ImageSet, count: int) -> ArrayImages:
+    """The first so many images, or all that there are."""
+    first = torch.arange(min(count, len(images.labels)))
+    return ArrayImages(images.fetch(first), images.labels[first])
 
 
 def fitted(workspace: Workspace, target: Target, space: Space) -> LatencyTable:
     """The space's table on this machine, measured and fitted where that was not done before."""
     if not workspace.model_path(target, "lookup").exists():
-        with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, math.inf) as collection:
+        with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
             collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
         workspace.fit(target, space, "lookup")
     return LatencyTable(space, workspace.model(target, "lookup"))

@@ -64,6 +64,10 @@ def search(
         str | None,
         typer.Option(metavar="NAME", help="A finished search whose network the found one learns from as well."),
     ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="Train beside it, at its latency: random:5, evolution, mobilenetv2; repeat."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
     repeat: Annotated[
@@ -94,6 +98,7 @@ def search(
     from latkit.cli.series import search_all
     from latkit.report import write_report
     from latkit.search import SearchSettings, load_data, load_network
+    from latkit.search.baselines import Wanted, check_baselines
     from latkit.search.machine import is_first_process
     from latkit.targets import Target
     from latkit.workspace import REPORT_FILE, Workspace
@@ -119,6 +124,8 @@ def search(
     settings = (
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
+    baselines = [Wanted.parse(text) for text in baseline or ()]
+    check_baselines(settings, baselines)
     limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
     if not is_first_process():
         follow(workspace, series, wanted, images, settings, model, learned_from, limits)
@@ -137,6 +144,7 @@ def search(
             tool=tool,
             teacher=learned_from,
             limits=limits,
+            baselines=baselines,
         )
         if len(series.members) > 1:
             search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)

@@ -13,13 +13,14 @@ from latkit.devices import BenchmarkTool, Tell
 from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
+from latkit.search.baselines import Wanted, check_baselines
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.timing import TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network
+from latkit.workspace.baselines import Measuring, search_baselines
 from latkit.workspace.folders import MEASURED_FILE
-from latkit.workspace.modelling import check_tool, pinned_as
+from latkit.workspace.modelling import check_tool
 from latkit.workspace.workspace import Workspace
 
 MISSED = 0.05
@@ -81,16 +82,19 @@ def search(
     warm_up: Path | None = None,
     teacher: TrainedNetwork | None = None,
     limits: Sequence[Limit] = (),
+    baselines: Sequence[Wanted] = (),
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
     Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again. `tool`: measures
-    instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. Raises as `run_search`,
-    `validate.measure_network` and `collection` do, and UsageError where the model's ops were measured otherwise.
+    instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and
+    measure beside the network that is found. Raises as `run_search`, `run_baselines`, `validate.measure_network` and
+    `collection` do, and UsageError where the model's ops were measured otherwise.
     """
     model, folder = workspace.model(target, kind), workspace.search_dir(name)
     workspace.device(target.device)
     check_tool(model, tool)
+    check_baselines(settings, baselines)
     table = LatencyTable(space, model)
     result = run_search(
         space,
@@ -107,11 +111,13 @@ def search(
     )
     network = Network.load(folder / result.files["architecture"])
     measured = _measured_before(folder, target, network) if resume else None
-    if measured is not None:
-        return Searched(target, result, measured, folder)
-    with workspace.collection(target, TimingPlan(), progress, wait_s, tell, pinned_as(model), tool=tool) as collection:
-        measured = measure_network(collection, model, network)
-    (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measuring = Measuring(workspace, target, model, progress, wait_s, tell, tool)
+    if measured is None:
+        with measuring.collection() as collection:
+            measured = measure_network(collection, model, network)
+        (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if baselines:
+        search_baselines(measuring, space, data, target_latency_s, name, settings, baselines, teacher)
     return Searched(target, result, measured, folder)
 
 
@@ -134,7 +140,7 @@ def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str
     if max(abs(off), over) <= MISSED:
         return ()
     return (
-        f"measured {1e3 * taken_s:.4g} ms, {off:+.1%} of what was predicted and {over:+.1%} of what was asked for; "
+        f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked for; "
         "nothing was changed for it. More networks calibrate the model for the next search: "
         f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}",
     )

@@ -10,7 +10,10 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 """Expansion, channels, blocks and stride of every stage; the first block of a stage carries its stride."""
 
 SMALL_IMAGE = 32
-"""Pixels up to which an image is small: the stem does not halve it, nor does the first stage that would."""
+"""Pixels up to which an image is small: neither the stem nor the last stage that would halves it."""
+
+SMALL_STRIDES = (1, 2, 2, 2, 1, 1, 1)
+"""Strides of the stages for small images."""
 
 
 def mobilenet_v2(width: float = 1.0, resolution: int = 224, classes: int = 1000, channels: int = 3) -> Network:
@@ -22,14 +25,14 @@ def mobilenet_v2(width: float = 1.0, resolution: int = 224, classes: int = 1000,
     small = resolution <= SMALL_IMAGE
     chain = Chain((channels, resolution, resolution))
     chain.add("conv", out_channels=scale_channels(32, width), stride=1 if small else 2)
-    for stage, (expansion, features, blocks, stage_stride) in enumerate(STAGES):
+    for (expansion, features, blocks, large_stride), small_stride in zip(STAGES, SMALL_STRIDES, strict=True):
+        stride = small_stride if small else large_stride
         for block in range(blocks):
-            kept = block > 0 or (small and stage == 1)
             chain.add(
                 "mbconv",
                 out_channels=scale_channels(features, width),
                 expansion=expansion,
-                stride=1 if kept else stage_stride,
+                stride=stride if block == 0 else 1,
             )
     chain.add_head(scale_channels(1280, max(1.0, width)), classes)
     return chain.network(f"mobilenetv2-{width}")

@@ -51,3 +51,12 @@ def test_the_found_mobile_network_keeps_to_its_papers_candidates() -> None:
     assert {(op["kernel"], op["expansion"]) for op in blocks} <= {(k, e) for k in (3, 5, 7) for e in (3, 6)}
     with pytest.raises(UsageError, match="proxyless-mobile is not a network of space proxyless-mobile"):
         spaces.load("proxyless-mobile").encode(zoo.load("proxyless-mobile"))
+
+
+def test_small_images_are_halved_three_times() -> None:
+    network = zoo.mobilenet_v2(0.5, 28, classes=10, channels=1)
+    assert network.input_shape == (1, 28, 28)
+    assert network.output_shape == (10,)
+    assert network.ops[0].output_shape == (16, 28, 28)
+    assert network.ops[-4].output_shape == (160, 4, 4)
+    assert len(network.ops) == len(zoo.mobilenet_v2(0.5).ops)

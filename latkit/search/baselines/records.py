@@ -65,8 +65,9 @@ class Baselines(Record):
         return load_record(cls, path) if path.exists() else cls()
 
     def with_record(self, record: BaselineRecord) -> Baselines:
-        """These, and one more or a newer one of its name."""
-        return Baselines(records=(*(other for other in self.records if other.name != record.name), record))
+        """These, and one more, or a newer one in the place of that of its name."""
+        by_name = {other.name: other for other in self.records} | {record.name: record}
+        return Baselines(records=tuple(by_name.values()))
 
     def named(self, name: str) -> BaselineRecord | None:
         """The finished baseline of a name."""

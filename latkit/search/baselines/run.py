@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from latkit.errors import UsageError
 from latkit.ops import Network
@@ -64,24 +65,25 @@ def run_baselines(
 ) -> Baselines:
     """Train and evaluate what a search is to be compared with, by the settings and on the images of that search.
 
-    `folder`: the search's, which may be finished or not; the arguments must be those it began with. Networks have the
-    seeds of the derived one: `seed + 1` for their first weights, `seed` for the order of images; architectures are
-    drawn by `seed`. `latency_of`: seconds of MobileNetV2's widths, which no table of a space knows. What is finished
-    already is kept, what was interrupted goes on from its checkpoint.
+    `folder`: the search's, which may be finished or not; the arguments must be those it began with. Limits that it had
+    beside its latency do not bind baselines. Networks have the seeds of the derived one: `seed + 1` for their first
+    weights, `seed` for the order of images; architectures are drawn by `seed`. `latency_of`: seconds of MobileNetV2's
+    widths, which no table of a space knows. What is finished already is kept, what was interrupted goes on from its
+    checkpoint.
 
     Raises UsageError where an argument does not fit the search, where MobileNetV2 is wanted without `latency_of`, or
     under several processes, and TargetOutOfReach where no network has such a latency.
     """
     table.check_space(space)
     check_data(space, data)
-    _check(settings, wanted, latency_of)
-    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None)
-    recipe.check_same(load_record(Recipe, folder / FILES["recipe"]), folder / FILES["recipe"])
+    check_baselines(settings, wanted)
+    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
+        raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
+    recipe, path = Recipe.of(space, table, data, target_latency_s, settings), folder / FILES["recipe"]
+    kept = load_record(Recipe, path)
+    facts = {"teacher": teacher.facts if teacher else None, "limits": kept.limits}  # limits are the search's alone
+    recipe.model_copy(update=facts).check_same(kept, path)
     fabric = fabric or fabric_of(settings)
-    if fabric.world_size > 1:
-        raise UsageError(
-            f"expected one process to train baselines, but found {fabric.world_size}; run it without torchrun"
-        )
     (folder / FOLDER).mkdir(exist_ok=True)
     trainer = _Trainer(data, settings, folder, fabric, progress or Silent(), teacher)
     with threads(settings.threads), exact(settings.deterministic, fabric.device):
@@ -96,14 +98,18 @@ def run_baselines(
     return Baselines.load(folder)
 
 
-def _check(settings: SearchSettings, wanted: Sequence[Wanted], latency_of: LatencyOf | None) -> None:
-    if settings.inherit_weights:
+def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
+    """Raise UsageError where baselines cannot be trained, or not as the derived network is."""
+    if wanted and settings.inherit_weights:
         raise UsageError(
             "expected a network trained from scratch to compare with baselines, which are, but found "
             "inherit_weights=True"
         )
-    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
-        raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
+    if wanted and TorchElasticEnvironment.detect():
+        raise UsageError(
+            "expected one process to train baselines, but found torchrun's; search without them first, then resume the "
+            "search with them and without torchrun"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""The baselines of a search in a workspace: trained beside it, and measured on its target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from latkit.collect import Collection
+from latkit.devices import BenchmarkTool, Tell
+from latkit.models import LatencyModel
+from latkit.ops import Network
+from latkit.progress import Progress
+from latkit.search import DataSplit, SearchSettings
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, Wanted, run_baselines
+from latkit.search.trained import TrainedNetwork
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import measured_seconds
+from latkit.workspace.modelling import pinned_as
+from latkit.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How networks are measured on a target, as the ops of its model were."""
+
+    workspace: Workspace
+    target: Target
+    model: LatencyModel
+    progress: Progress
+    wait_s: float
+    tell: Tell
+    tool: BenchmarkTool | None
+
+    def collection(self) -> AbstractContextManager[Collection]:
+        """The target at work."""
+        return self.workspace.collection(
+            self.target,
+            TimingPlan(),
+            self.progress,
+            self.wait_s,
+            self.tell,
+            pinned_as(self.model),
+            tool=self.tool,
+        )
+
+    def seconds(self, network: Network) -> float:
+        """What a network takes, whether the model knows it or not."""
+        with self.collection() as collection:
+            return measured_seconds(collection, self.model, network)
+
+
+def search_baselines(
+    measuring: Measuring,
+    space: Space,
+    data: DataSplit,
+    target_latency_s: float,
+    name: str,
+    settings: SearchSettings,
+    wanted: Sequence[Wanted],
+    teacher: TrainedNetwork | None = None,
+) -> Baselines:
+    """What is lacking of the baselines of the search `search/NAME/`, trained and measured; gives all of them.
+
+    MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
+    """
+    folder, table = measuring.workspace.search_dir(name), LatencyTable(space, measuring.model)
+    baselines = run_baselines(
+        space,
+        table,
+        data,
+        target_latency_s,
+        settings,
+        folder,
+        wanted,
+        measuring.seconds,
+        measuring.progress,
+        teacher=teacher,
+    )
+    unmeasured = [record for record in baselines.records if record.measured_latency_s is None]
+    for record in unmeasured:
+        baselines = baselines.with_record(_measured(measuring, space, record))
+        baselines.save(folder / BASELINES_FILE)
+    return baselines
+
+
+def _measured(measuring: Measuring, space: Space, record: BaselineRecord) -> BaselineRecord:
+    """The record with its latency on the target; that of MobileNetV2 was measured when its width was chosen."""
+    seconds = record.predicted_latency_s
+    if record.architecture is not None:
+        seconds = measuring.seconds(space.decode(record.architecture, record.name))
+    return record.model_copy(update={"measured_latency_s": seconds})
