@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from functools import partial
 
 from latkit.devices import Device, list_devices
 from latkit.devices.describe import describe
-from latkit.errors import LatkitError
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
+from latkit.report.reading import each, told
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.series import comparison_sections, cross_files, searches_table
@@ -18,19 +18,16 @@ from latkit.report.words import ABSENT, marked, percent
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CrossTable
 
-Key = TypeVar("Key")
-Record = TypeVar("Record")
-
 
 def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     """The page's contents and what its navigation holds. What cannot be read is said, and the rest is shown."""
     troubles: list[str] = []
-    devices = _each(lambda _, folder: list_devices(folder), workspace, [workspace.devices_dir], troubles)
-    known_targets = _each(read_target, workspace, targets_of(workspace), troubles)
-    known_searches = _each(read_search, workspace, searches_of(workspace), troubles)
-    crossed = _each(lambda _, path: CrossTable.load(path), workspace, cross_files(workspace), troubles)
+    devices = each(list_devices, [workspace.devices_dir], troubles)
+    known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)
+    known_searches = each(partial(read_search, workspace), searches_of(workspace), troubles)
+    crossed = each(CrossTable.load, cross_files(workspace), troubles)
     parts = [
-        *(notice(f"Cannot be read: {trouble}") for trouble in troubles),
+        told(troubles),
         section("Devices", _devices([device for listed in devices for device in listed])),
         section("Targets", _targets(known_targets)),
         section("Searches", _searches(known_searches)),
@@ -44,19 +41,6 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
         anchors.append((search.name, f"search-{number}"))
         parts.append(subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
     return join(parts), anchors
-
-
-def _each(
-    read: Callable[[Workspace, Key], Record], workspace: Workspace, keys: Iterable[Key], troubles: list[str]
-) -> list[Record]:
-    """What a function reads for every key; where it fails, the trouble is noted instead."""
-    found: list[Record] = []
-    for key in keys:
-        try:
-            found.append(read(workspace, key))
-        except LatkitError as error:
-            troubles.append(str(error))
-    return found
 
 
 def _devices(devices: Sequence[Device]) -> Html:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from latkit.report.crossing import cross_section
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.pareto import pareto_section
+from latkit.report.reading import each, told
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.side_by_side import side_by_side
@@ -53,19 +55,16 @@ def cross_files(workspace: Workspace) -> Iterator[Path]:
     yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
 
 
-def cross_tables_with(workspace: Workspace, name: str) -> list[CrossTable]:
-    """The cross tables in which a search's network stands. Raises BadFile."""
-    kept = [CrossTable.load(path) for path in cross_files(workspace)]
-    return [crossed for crossed in kept if any(row.name == name for row in crossed.rows)]
-
-
 def beside(workspace: Workspace, known: SearchFacts) -> Html:
-    """What a search's network is beside those of the searches that it was compared with. Raises BadFile."""
-    crossed = cross_tables_with(workspace, known.name)
+    """What a search's network is beside those of the searches that it was compared with."""
+    troubles: list[str] = []
+    kept = each(CrossTable.load, cross_files(workspace), troubles)
+    crossed = [table for table in kept if any(row.name == known.name for row in table.rows)]
     named = dict.fromkeys(row.name for table in crossed for row in table.rows if row.kind == "derived")
     existing = set(searches_of(workspace))
-    others = [read_search(workspace, name) for name in named if name in existing and name != known.name]
-    return comparison_sections([known, *others], crossed)
+    names = [name for name in named if name in existing and name != known.name]
+    others = each(partial(read_search, workspace), names, troubles)
+    return join([told(troubles), comparison_sections([known, *others], crossed)])
 
 
 def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors]:

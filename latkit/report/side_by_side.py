@@ -1,4 +1,4 @@
-"""Specialised networks side by side, layer under layer, as in figure 5 of the paper (Cai et al. 2019)."""
+"""Specialised networks side by side, layer under layer, as the paper draws them (Cai et al. 2019, section 4.3)."""
 
 from __future__ import annotations
 

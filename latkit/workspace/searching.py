@@ -140,7 +140,7 @@ def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str
     if max(abs(off), over) <= MISSED:
         return ()
     return (
-        f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked for; "
-        "nothing was changed for it. More networks calibrate the model for the next search: "
+        f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked "
+        "for; nothing was changed for it. More networks calibrate the model for the next search: "
         f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}",
     )

@@ -61,18 +61,12 @@ class Series(BaseModel):
         pairs = list(zip(_spread(targets, longest), _spread(latencies_s, longest), strict=True))
         if len(set(pairs)) < len(pairs):
             raise UsageError("expected different targets or latencies, but found the same ones twice")
-        by_target, by_latency = len(set(targets)) > 1, len(set(targets)) < len(pairs)
+        many_targets, many_latencies = len(set(targets)) > 1, len(set(targets)) < len(pairs)
         return cls(
             name=name,
             members=tuple(
                 Member(
-                    name="-".join(
-                        [
-                            name,
-                            *([_slug(target)] if by_target else []),
-                            *([f"{1e3 * latency_s:.6g}ms"] if by_latency and len(pairs) > 1 else []),
-                        ]
-                    ),
+                    name="-".join([name, *[_slug(target)] * many_targets, *[_in_ms(latency_s)] * many_latencies]),
                     target=str(target),
                     target_latency_s=latency_s,
                 )
@@ -189,6 +183,11 @@ def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
 def _slug(target: Target) -> str:
     """The target as part of a folder's name, without what is usual."""
     return str(target).replace("/", "-").removesuffix("-fp32-b1")
+
+
+def _in_ms(latency_s: float) -> str:
+    """A latency as part of a folder's name."""
+    return f"{1e3 * latency_s:.6g}ms"
 
 
 def _spread(values: Sequence[Any], count: int) -> Sequence[Any]:

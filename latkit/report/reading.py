@@ -1,0 +1,28 @@
+"""Reading what a page is not about alone: what is spoilt is told on it, and the rest is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from latkit.errors import LatkitError
+from latkit.report.html import Html, join, notice
+
+Key = TypeVar("Key")
+Record = TypeVar("Record")
+
+
+def each(read: Callable[[Key], Record], keys: Iterable[Key], troubles: list[str]) -> list[Record]:
+    """What a function reads for every key; where it fails, the trouble is noted instead."""
+    found: list[Record] = []
+    for key in keys:
+        try:
+            found.append(read(key))
+        except LatkitError as error:
+            troubles.append(str(error))
+    return found
+
+
+def told(troubles: Iterable[str]) -> Html:
+    """What could not be read."""
+    return join([notice(f"Cannot be read: {trouble}") for trouble in troubles])
