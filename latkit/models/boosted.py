@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured
 from latkit.models.base import LatencyModel
-from latkit.models.features import features, roofline
+from latkit.models.features import features
 from latkit.models.intervals import around
 from latkit.models.lookup import not_measured
+from latkit.models.parts import roofline
 from latkit.models.trees import FEWEST, KindModel, fit_kind
 from latkit.ops import Op
 from latkit.timing import Estimate

@@ -1,4 +1,4 @@
-"""What of an op decides its latency: roofline quantities and its attributes, as numbers."""
+"""What of an op decides its latency beside its roofline: amounts of work, what fills no tile, its attributes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latkit.models.parts import half_full, up
 from latkit.ops import ACTIVATIONS, Op
 
 Floats = NDArray[np.float64]
-
-
-CACHES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Sizes, in MiB, that a processor's caches may have: what exceeds them costs more (numbers of four bytes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +63,14 @@ def activation_peak(op: Op) -> int:
     return max(inputs + amount.widened, kept + amount.widened + amount.reduced, kept + amount.reduced + outputs)
 
 
-def roofline(op: Op) -> Floats:
-    """Terms of the physical baseline, shape (16,): a latency is a non-negative sum of them.
-
-    Depthwise MACs count apart by kernel, since runtimes have routines of their own for some kernels and none for
-    others; and so do the numbers that exceed each size a cache may have.
-    """
-    amount = work(op)
-    kernel = op.integer("kernel") if op.kind in ("conv", "mbconv") else 1
-    sizes = (kernel <= 3, kernel == 5, kernel > 5)
-    inner_bytes = 4 * (amount.widened + amount.reduced)
-    terms = [
-        1.0,
-        amount.expand_macs,
-        amount.dense_macs - amount.expand_macs,
-        *(amount.depthwise_macs if same else 0.0 for same in sizes),
-        math.prod(op.input_shape) + amount.widened,
-        amount.widened,
-        amount.reduced,
-        amount.reduced + math.prod(op.output_shape),
-        amount.weights,
-        *(max(inner_bytes - mebibytes * 2**20, 0.0) for mebibytes in CACHES),
-    ]
-    return np.array(terms, dtype=np.float64)
-
-
 REMAINDERS = (8, 16, 32)
 """Widths of the tiles that matrix products are cut into: what does not fill one is wasted."""
+
+TILES = (8, 16, 32, 64)
+"""Likewise, where what counts is by how much the work grows when the last tile is filled up."""
+
+PIXELS = 6
+"""Pixels of a row that a blocked convolution gives at a time."""
 
 
 def feature_names(kind_attributes: list[str]) -> list[str]:
@@ -100,8 +78,9 @@ def feature_names(kind_attributes: list[str]) -> list[str]:
     logs = ["expand_macs", "dense_macs", "depthwise_macs", "elements", "weights", "inner_bytes", "intensity"]
     shapes = ["channels_in", "size_in", "channels_out", "size_out", "hidden", "depthwise_share"]
     remainders = [f"{what}_mod_{n}" for what in ("channels_in", "hidden", "channels_out") for n in REMAINDERS]
-    spatial = ["size_in_mod_8", "size_out_mod_8", "pixels_out_mod_16"]
-    return [*(f"log_{name}" for name in logs), *shapes, *remainders, *spatial, *kind_attributes]
+    fillings = [f"{what}_up_{n}" for what in ("channels_in", "hidden", "channels_out") for n in (*TILES, "half")]
+    spatial = ["size_in_mod_8", "size_out_mod_8", "size_out_mod_6", "pixels_out_mod_16"]
+    return [*(f"log_{name}" for name in logs), *shapes, *remainders, *fillings, *spatial, *kind_attributes]
 
 
 def features(op: Op) -> Floats:
@@ -118,10 +97,12 @@ def features(op: Op) -> Floats:
     logs = [math.log1p(n) for n in (*counts, 4 * (amount.widened + amount.reduced), intensity)]
     share = amount.depthwise_macs / max(op.macs, 1)
     shapes = [channels_in, size_in, channels_out, size_out, amount.hidden, share]
-    remainders = [count % n for count in (channels_in, amount.hidden, channels_out) for n in REMAINDERS]
-    spatial = [size_in % 8, size_out % 8, math.prod(op.output_shape[1:]) % 16]
+    channels = (channels_in, amount.hidden, channels_out)
+    remainders = [count % n for count in channels for n in REMAINDERS]
+    fillings = [share for n in channels for share in (*(up(n, tile) / n for tile in TILES), half_full(n))]
+    spatial = [size_in % 8, size_out % 8, size_out % PIXELS, math.prod(op.output_shape[1:]) % 16]
     attributes = [_number(value) for _, value in op.attributes]
-    return np.array([*logs, *shapes, *remainders, *spatial, *attributes], dtype=np.float64)
+    return np.array([*logs, *shapes, *remainders, *fillings, *spatial, *attributes], dtype=np.float64)
 
 
 def _number(value: int | float | str | bool) -> float:

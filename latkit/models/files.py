@@ -22,8 +22,12 @@ from latkit.ops import Op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
 
-FORMAT: Literal["latkit-model-2"] = "latkit-model-2"
-"""Format 1 differs in what its trees were given and in what was kept of their errors; its look-up models are read."""
+FORMAT: Literal["latkit-model-3"] = "latkit-model-3"
+"""Formats 1 and 2 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
+transfer models are read."""
+
+
+OLDER = ("latkit-model-1", "latkit-model-2")
 
 
 class _OpEntry(BaseModel):
@@ -43,7 +47,7 @@ class _KindEntry(BaseModel):
 
 class _ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    format: Literal["latkit-model-1", "latkit-model-2"] = FORMAT
+    format: Literal["latkit-model-1", "latkit-model-2", "latkit-model-3"] = FORMAT
     kind: Literal["lookup", "xgboost", "transfer"]
     target: str
     setup: Setup
@@ -59,7 +63,7 @@ class _ModelFile(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _trees_of_another_format(cls, document: Any) -> Any:
-        if isinstance(document, dict) and document.get("format") == "latkit-model-1" and document.get("kinds"):
+        if isinstance(document, dict) and document.get("kinds") and document.get("format") in OLDER:
             raise ValueError("trees of an older latkit, which know other features; run latkit fit again")
         return document
 

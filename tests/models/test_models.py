@@ -136,8 +136,9 @@ def test_a_look_up_model_of_format_1_is_read() -> None:
     assert half_width == pytest.approx(1.729 * (model.calibration_.relative_error or 0), rel=1e-3)
 
 
-def test_trees_of_format_1_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    document = json.loads((GOLDEN / "model-1-lookup.json").read_text())
+@pytest.mark.parametrize("number", [1, 2])
+def test_trees_of_older_formats_are_refused_with_the_way_out(tmp_path: Path, number: int) -> None:
+    document = json.loads((GOLDEN / "model-1-lookup.json").read_text()) | {"format": f"latkit-model-{number}"}
     kind = {"baseline": [0.0], "relative_error": 0.1, "booster": {}}
     path = tmp_path / "model-xgboost.json"
     path.write_text(json.dumps({**document, "kind": "xgboost", "kinds": {"mbconv": kind}}))

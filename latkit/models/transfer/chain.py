@@ -13,9 +13,9 @@ import numpy as np
 from latkit.errors import NotMeasured, UsageError
 from latkit.models.base import LatencyModel, Origin, common_origin
 from latkit.models.calibration import Calibration
-from latkit.models.features import roofline
 from latkit.models.intervals import CONFIDENCE
 from latkit.models.lookup import not_measured
+from latkit.models.parts import roofline
 from latkit.models.transfer.belief import Belief, Floats
 from latkit.models.transfer.choosing import choose_rows
 from latkit.models.transfer.inference import Inferred, infer
