@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from latkit.cli.limits import parse_limits
+from latkit.errors import UsageError
+from latkit.spaces import load
+from latkit.workspace import Workspace
+from latkit.workspace.limits import limits_of
+
+
+def test_bounds_are_read_as_they_are_written() -> None:
+    bounds = parse_limits(["macs<=20e6", "pi4/tflite-t4 <= 12.5"])
+    assert bounds == {"macs": 20e6, "pi4/tflite-t4": 12.5}
+
+
+@pytest.mark.parametrize("text", ["macs", "macs<20", "<=3", "macs<=many", "macs>=3"])
+def test_a_limit_says_what_and_how_much(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="expected WHAT<=MOST"):
+        parse_limits([text])
+
+
+def test_a_quantity_is_bounded_once() -> None:
+    with pytest.raises(typer.BadParameter, match="expected one limit on macs, but found two"):
+        parse_limits(["macs<=1", "macs<=2"])
+
+
+def test_names_become_tables_of_the_space(tmp_path: Path) -> None:
+    workspace, space = Workspace.init(tmp_path), load("proxyless-tiny")
+    limits = limits_of(workspace, space, {"macs": 2e7, "params": 1e6, "peak_bytes": 1e6})
+    path = (0,) * len(space.choices)
+    network = space.decode(path)
+    assert [limit.most for limit in limits] == [2e7, 1e6, 1e6]
+    assert limits[0].amount(path) == network.macs
+    assert limits[1].amount(path) == network.parameters
+    with pytest.raises(UsageError, match="expected a limit on macs, params, peak_bytes or a target, but found 'flops'"):
+        limits_of(workspace, space, {"flops": 1})
+    with pytest.raises(UsageError, match="pi4"):
+        limits_of(workspace, space, {"pi4/tflite": 12})
