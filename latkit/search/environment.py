@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import distributed as dist
+
+ROOMS = ("ops", "spaces", "tables", "search")
+"""Those of latkit, besides `modules.py`, whose code decides what a search finds."""
 
 
 def versions() -> dict[str, str]:
@@ -17,16 +21,28 @@ def versions() -> dict[str, str]:
 
 
 def machine(threads: int | None) -> dict[str, str]:
-    """Operating system, processor, torch's threads (None: as many as it has) and processes; the GPU if there is one."""
+    """Operating system, processor, torch's threads (None: as many as it has) and processes; the GPU if there is one.
+
+    `source` is a hash of latkit's own files that compute: within one release they may have been worked on.
+    """
     facts = {
         "platform": platform.platform(),
         "processor": _processor(),
         "threads": str(threads or torch.get_num_threads()),
         "processes": str(dist.get_world_size() if dist.is_initialized() else 1),
+        "source": _source(),
     }
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
     return facts
+
+
+def _source() -> str:
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in [*sorted(path for room in ROOMS for path in root.glob(f"{room}/**/*.py")), root / "modules.py"]:
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _processor() -> str:
