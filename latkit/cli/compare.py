@@ -32,16 +32,15 @@ def compare(
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.crossing import Crossing
-    from latkit.workspace.entries import entries_of, targets_of, zoo_entries
+    from latkit.workspace.entries import all_entries, targets_of
     from latkit.workspace.series import searches_named
 
     workspace = Workspace(workspace_folder(context))
-    entries = entries_of(workspace, searches_named(workspace, names))
+    entries = all_entries(workspace, searches_named(workspace, names), zoo)
     targets = [*targets_of(entries), *map(Target.parse, target or ())]
     for one in targets:
         workspace.device(one.device)
     tool = tool_of(binary, binary_flag, *targets)
-    entries += zoo_entries([entry.network for entry in entries], zoo)
     with ConsoleProgress() as progress:
         crossing = Crossing(workspace, progress, model, wait, note, tool)
         crossed = crossing.table(names[0], entries, targets)

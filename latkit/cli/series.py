@@ -15,7 +15,7 @@ from latkit.targets import Target
 from latkit.workspace import REPORT_FILE
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.crossing import Crossing
-from latkit.workspace.entries import entries_of, zoo_entries
+from latkit.workspace.entries import all_entries
 from latkit.workspace.series import Outcome, SearchOne, Series, search_series
 
 
@@ -57,8 +57,7 @@ def _cross(crossing: Crossing, series: Series) -> CrossTable | None:
     if not ended:
         return None
     targets = [Target.parse(member.target) for member in series.members]
-    entries = entries_of(crossing.workspace, ended)
-    crossed = crossing.table(series.name, [*entries, *zoo_entries(entry.network for entry in entries)], targets)
+    crossed = crossing.table(series.name, all_entries(crossing.workspace, ended), targets)
     crossed.save(crossing.workspace.search_dir(series.name))
     return crossed
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from latkit.errors import UsageError
+from pydantic import ValidationError
+
+from latkit.errors import BadFile, UsageError
 from latkit.ops import Network
+from latkit.search.baselines import Baselines, ladder
 from latkit.search.result import FILES, SearchResult, load_record
+from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork
 from latkit.workspace.crossing import Entry
@@ -15,34 +19,48 @@ from latkit.workspace.series import SERIES_FILE, Series
 from latkit.zoo import NETWORKS, load, mobilenet_v2
 
 
-def entries_of(folders: Folders, names: Sequence[str]) -> list[Entry]:
+def all_entries(folders: Folders, names: Sequence[str], published: bool = False) -> list[Entry]:
+    """Every network of a cross table of searches: derived, MobileNetV2 as trained beside them, the zoo.
+
+    Raises UsageError for a search that is not finished, BadFile.
+    """
+    derived = derived_entries(folders, names)
+    trained = {entry.network: entry for name in names for entry in _trained_mobilenets(folders, name)}
+    zoo = zoo_entries((entry.network for entry in derived), published)
+    return [*derived, *trained.values(), *(entry for entry in zoo if entry.network not in trained)]
+
+
+def _trained_mobilenets(folders: Folders, name: str) -> Iterator[Entry]:
+    """MobileNetV2 of the widths that were trained as baselines of a search."""
+    folder = folders.search_dir(name)
+    records = {one.name: one for one in Baselines.load(folder).records if one.kind == "mobilenetv2"}
+    for network in ladder(Space.load(folder / FILES["space"])) if records else ():
+        if network.name in records:
+            yield Entry(network.name, "baseline", network, accuracy=records[network.name].accuracy)
+
+
+def derived_entries(folders: Folders, names: Sequence[str]) -> list[Entry]:
     """The networks that searches derived. Raises UsageError for a search that is not finished."""
-    entries = []
-    for name in names:
-        folder = folders.search_dir(name)
-        if not (folder / FILES["result"]).exists():
-            raise UsageError(
-                f"expected a finished search, but {name} is not; finish it with: latkit search ... --resume"
-            )
-        result, target = load_record(SearchResult, folder / FILES["result"]), target_of(folders, name)
-        entries.append(
-            Entry(
-                name,
-                "derived",
-                Network.load(folder / FILES["architecture"]),
-                str(target or ""),
-                result.target_latency_s,
-                result.accuracy,
-            )
-        )
-    return entries
+    return [_derived(folders, name) for name in names]
+
+
+def _derived(folders: Folders, name: str) -> Entry:
+    folder = folders.search_dir(name)
+    if not (folder / FILES["result"]).exists():
+        raise UsageError(f"expected a finished search, but {name} is not; finish it with: latkit search ... --resume")
+    result, network = load_record(SearchResult, folder / FILES["result"]), Network.load(folder / FILES["architecture"])
+    target = target_of(folders, name)
+    return Entry(name, "derived", network, str(target or ""), result.target_latency_s, result.accuracy)
 
 
 def target_of(folders: Folders, name: str) -> Target | None:
     """The target that a search was for: by its measurement, or by the series it belongs to; None where neither says."""
     path = folders.search_dir(name) / MEASURED_FILE
     if path.exists():
-        return Target.parse(MeasuredNetwork.model_validate_json(path.read_bytes()).target)
+        try:
+            return Target.parse(MeasuredNetwork.model_validate_json(path.read_bytes()).target)
+        except ValidationError as error:
+            raise BadFile(path, "a measured network", str(error).splitlines()[0]) from error
     for kept in sorted((folders.root / "search").glob(f"*/{SERIES_FILE}")):
         for member in Series.load(kept).members:
             if member.name == name:

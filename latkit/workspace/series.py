@@ -168,15 +168,15 @@ def series_named(folders: Folders, name: str) -> Series | None:
 
 
 def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
-    """The names of searches; a series stands for those of its searches that were begun. Raises UsageError."""
+    """The names of searches; a series stands for those of its searches that are finished. Raises UsageError."""
     found: list[str] = []
     for name in names:
         series = series_named(folders, name)
         members = [member.name for member in series.members] if series else [name]
-        begun = [one for one in members if (folders.search_dir(one) / FILES["recipe"]).exists()]
-        if not begun:
-            raise UsageError(f"expected a search or a series of searches, but found none called {name!r}")
-        found += begun
+        finished = [one for one in members if (folders.search_dir(one) / FILES["result"]).exists()]
+        if not finished:
+            raise UsageError(f"expected a finished search or a series with one, but found none called {name!r}")
+        found += finished
     return list(dict.fromkeys(found))
 
 

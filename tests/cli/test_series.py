@@ -82,4 +82,4 @@ def check_absent(copy: Path, latkit, document) -> None:
         assert cell["reason"]
     code, out, err = latkit("-C", copy, "compare", "pair", "nothing")
     assert (code, out) == (2, "")
-    assert "expected a search or a series of searches, but found none called 'nothing'" in err
+    assert "expected a finished search or a series with one, but found none called 'nothing'" in err

@@ -57,7 +57,7 @@ class Searcher:
             raise TargetOutOfReach("too fast")
         folder = self.workspace.search_dir(name)
         folder.mkdir(exist_ok=True)
-        for file in ("recipe.json", *(["warmup.pt"] if warm_up is None else [])):
+        for file in ("recipe.json", "result.json", *(["warmup.pt"] if warm_up is None else [])):
             (folder / file).touch()
         return Searched(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
 

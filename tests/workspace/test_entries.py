@@ -1,0 +1,88 @@
+"""Who takes part in a cross table: derived networks, MobileNetV2 as trained beside them, the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import BadFile, UsageError
+from latkit.search import SearchResult
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, ladder
+from latkit.spaces import proxyless_tiny
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
+from latkit.workspace.series import Member, Series
+
+SPACE = proxyless_tiny(resolution=16, width=0.5)
+TARGET = "board/tflite-t1-fp32-b1"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """One finished search, as its records describe it; its series tells its target."""
+    made = Workspace.init(tmp_path / "workspace")
+    folder, network = made.search_dir("found"), SPACE.decode([0] * 9)
+    folder.mkdir()
+    SPACE.save(folder / "space.json")
+    network.save(folder / "architecture.json")
+    seconds = dict.fromkeys(
+        ("target_latency_s", "predicted_latency_s", "expected_latency_s", "strongest_latency_s"), 1e-3
+    )
+    SearchResult(
+        name="found",
+        space=SPACE.name,
+        swaps=0,
+        accuracy=0.5,
+        macs=network.macs,
+        parameters=network.parameters,
+        architecture=(0,) * 9,
+        ops=(),
+        seconds={},
+        notes=(),
+        files={},
+        **seconds,
+    ).save(folder / "result.json")
+    Series(name="all", members=(Member(name="found", target=TARGET, target_latency_s=1e-3),)).save(
+        made.search_dir("all")
+    )
+    return made
+
+
+def test_the_zoo_stands_beside_what_was_derived(workspace: Workspace) -> None:
+    found, made = all_entries(workspace, ["found"])
+    assert (found.name, found.kind, found.target, found.accuracy) == ("found", "derived", TARGET, 0.5)
+    assert (made.name, made.kind, made.accuracy) == ("mobilenetv2-1.0-16px", "zoo", None)
+    assert made.network.input_shape == found.network.input_shape
+    published = all_entries(workspace, ["found"], published=True)
+    assert {entry.network.input_shape for entry in published[1:-1]} == {(3, 224, 224)}
+    assert {"mobilenetv2-1.4", "proxyless-gpu"} <= {entry.name for entry in published}
+
+
+def test_a_mobilenet_that_was_trained_beside_a_search_has_its_accuracy(workspace: Workspace) -> None:
+    narrow = next(ladder(SPACE))
+    record = BaselineRecord(
+        name=narrow.name,
+        kind="mobilenetv2",
+        accuracy=0.4,
+        predicted_latency_s=1e-3,
+        macs=narrow.macs,
+        parameters=narrow.parameters,
+        architecture=None,
+        seconds={},
+    )
+    Baselines(records=(record,)).save(workspace.search_dir("found") / BASELINES_FILE)
+    trained = all_entries(workspace, ["found"])[1]
+    assert (trained.name, trained.kind, trained.accuracy, trained.target) == (narrow.name, "baseline", 0.4, "")
+    assert trained.network == narrow
+
+
+def test_targets_are_told_by_measurement_or_series(workspace: Workspace) -> None:
+    assert targets_of(derived_entries(workspace, ["found"])) == [Target.parse(TARGET)]
+    assert target_of(workspace, "other") is None
+    with pytest.raises(UsageError, match="expected a finished search, but other is not"):
+        derived_entries(workspace, ["other"])
+    (workspace.search_dir("found") / "measured.json").write_text("{}")
+    with pytest.raises(BadFile, match="a measured network"):
+        target_of(workspace, "found")
