@@ -9,9 +9,9 @@ these take turns in random order: a step of the plain network; the supernet's we
 complete architecture step (draw, both paths, gates' gradients, logits updated and settled) that opens it and closes the
 other of its pair. Each is timed right after the step that it follows in practice: the plain network's after another of
 its own, the supernet's after a weight step on another path, so that its caches are no warmer than they are in a search.
-All train with the same `WeightTrainer` or learner that a search uses. Every step's floor over the
-turns is taken (noise is one-sided); a ratio is the sum of the floors over that of the plain networks'. With one thread
-on a CPU it is the process's CPU time, which other processes disturb least; wall time otherwise.
+All train with the same `WeightTrainer` or learner that a search uses. Every step's floor over the turns is taken (noise
+is one-sided); a ratio is the sum of the floors over that of the plain networks'. With one thread on a CPU it is the
+process's CPU time, which other processes disturb least; wall time otherwise.
 
 **Memory.** The peak of one step: weights, momentum and batch norm statistics of the *whole* supernet, every
 candidate's, plus the most that the step had allocated at once above these (activations, gradients, workspaces). On CUDA
@@ -59,6 +59,12 @@ Step = Callable[[Tensor, Tensor], object]
 KERNELS, EXPANSIONS = (5, 3, 7), (6, 3, 4, 5)
 """Of the twelve candidates; the first two are of kernel 5 and expansion 6, and of kernel 3 and expansion 6."""
 
+AIMS = {
+    "weight_step_ratio": "at most 1.15; the authors' code 1.29",
+    "architecture_step_ratio": "at most 1.35; the authors' code 1.44",
+    "memory_ratio": "at most 1.15",
+}
+
 RATE = 1e-9
 """So small a step leaves the logits where they are: every turn draws alike."""
 
@@ -90,12 +96,14 @@ def main() -> None:
         f"{space.name}, {given.resolution} px, batch {given.batch} for time and {given.memory_batch} for memory, "
         f"{given.precision}, {fabric.device}"
     )
-    show_facts(setting, {name: value for name, value in figures.items() if not isinstance(value, dict)})
+    others = os.getloadavg()[0]
+    facts = {name: value for name, value in figures.items() if not isinstance(value, dict)}
+    show_facts(f"{setting}, load {others:.1f}", {f"{n} ({AIMS[n]})" if n in AIMS else n: v for n, v in facts.items()})
     for name, row in figures.items():
         if isinstance(row, dict):
             show_facts(name, {f"{count} candidates": value for count, value in row.items()})
     if given.json:
-        print(json.dumps({**figures, "setting": setting}))
+        print(json.dumps({**figures, "setting": setting, "load": others}))
 
 
 @dataclass(frozen=True)

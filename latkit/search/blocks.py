@@ -47,8 +47,9 @@ def recomputed(block: nn.Module, features: Tensor) -> Tensor:
 
 @contextmanager
 def _second_time(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
-    """Within, running statistics have no momentum. `statistics_kept` would not do: batch norm would save less than it
-    did the first time, and `checkpoint` counts.
+    """Within, running statistics have no momentum, and so stay.
+
+    `statistics_kept` would not do: batch norm would save less than it did the first time, and `checkpoint` counts.
     """
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm, _, _ in before:
