@@ -29,7 +29,7 @@ class SearchSettings(BaseModel):
     weight_learning_rate: float = Field(0.05, gt=0)
     architecture_learning_rate: float | None = Field(None, gt=0)
     """Adam's, when architecture steps begin; by default 16 over their number."""
-    architecture_rate_growth: float = Field(6.0, ge=1)
+    architecture_rate_growth: float = Field(8.0, ge=1)
     """How many times as large that learning rate is in the end, when the architecture is to be decided."""
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(4e-5, ge=0)

@@ -85,6 +85,24 @@ def test_two_paths_give_the_exact_gradient_of_the_choice_between_them(linear_spa
     assert mean[1, 1] == 0
 
 
+def test_over_the_draws_every_pair_moves_the_right_way(linear_space: Space) -> None:
+    """The mean over pairs, each with its probability to be drawn, is what the docstring of BinaryGates says it is."""
+    distribution = PathDistribution(linear_space)
+    set_logits(distribution)
+    p, losses = distribution.probabilities().detach()[1], torch.tensor([0.3, 1.1, -0.4])
+    mean, said = torch.zeros(3), torch.zeros(3)
+    for a, b in itertools.combinations(range(3), 2):
+        drawn = p[a] * p[b] / (1 - p[a]) + p[b] * p[a] / (1 - p[b])
+        draw = draw_by_hand(distribution, [[0, 1], [a, b]])
+        # of a loss that is linear in the gates, dL/dg_j is the loss of candidate j
+        mean += drawn * BinaryGates().gradient(draw, losses[draw.indices], torch.zeros(2, 3))[1]
+        moves = drawn / (p[a] + p[b]) ** 2 * p[a] * p[b] * (losses[a] - losses[b])
+        said[a] += moves
+        said[b] -= moves
+    torch.testing.assert_close(mean, said)
+    assert (mean * losses)[[1, 2]].min() > 0  # the worst goes down, the best, of negative loss, up
+
+
 @given(seed=st.integers(0, 2**32 - 1), count=st.sampled_from([2, 3]), shift=st.floats(-3, 3))
 def test_candidates_not_drawn_keep_their_probability(seed: int, count: int, shift: float) -> None:
     distribution = PathDistribution(pool_space(4))
