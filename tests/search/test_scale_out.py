@@ -27,15 +27,15 @@ from tests.search.processes import Job, Stop, write_jobs
 ROOT = Path(__file__).parents[2]
 SETTINGS = SearchSettings.quick(
     warmup_epochs=1,
-    epochs=2,
+    epochs=1,
     batch_size=8,
-    training_epochs=2,
+    training_epochs=1,
     training_batch_size=16,
     ema_decay=0.9,
     export_tflite=False,
     checkpoint_seconds=1e-9,
 )
-MOMENTS = {"warm-up": ("search", 4), "search": ("search", 11), "training": ("training", 8), "export": ("export", 0)}
+MOMENTS = {"warm-up": ("search", 4), "search": ("search", 9), "training": ("training", 4), "export": ("export", 0)}
 """When processes are killed: phase and step."""
 
 
@@ -90,7 +90,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
         found.run("handed-over", Stop(found.job("handed-over", stop_in="search", stop_at=9)))
     found.run_jobs(
         found.job("both", ranks=2),
-        found.job("handed-back", ranks=2, stop_in="training", stop_at=7),
+        found.job("handed-back", ranks=2, stop_in="training", stop_at=4),
         found.job("handed-over", ranks=2, resume=True),
         found.job("both-again", ranks=2),
         *(found.job(name, stop_in=phase, stop_at=step, kill=True) for name, (phase, step) in MOMENTS.items()),
