@@ -14,7 +14,6 @@ from latkit.errors import LatkitError
 LOSSES_AT_ONCE = 32
 """Losses that are checked at once on an accelerator, whose numbers are waited for; on the CPU, every one is."""
 
-
 REMEDIES = {
     "search": "a lower weight_learning_rate or architecture_learning_rate, or precision=32-true for bf16-mixed",
     "training": "a lower training_learning_rate, or precision=32-true for bf16-mixed",
@@ -61,6 +60,8 @@ def check_weights(weights: Iterable[Tensor], phase: str) -> None:
 
 
 def _values(scalars: list[Tensor]) -> list[float]:
-    """All of them at once: one wait for an accelerator."""
-    values: list[float] = torch.stack([scalar.float() for scalar in scalars]).tolist() if scalars else []
+    """All of them at once, on the device of the first: one wait for an accelerator."""
+    if not scalars:
+        return []
+    values: list[float] = torch.stack([scalar.float().to(scalars[0].device) for scalar in scalars]).tolist()
     return values
