@@ -48,7 +48,7 @@ def make_rule(settings: SearchSettings) -> PathRule:
 
 
 def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
-    return settings.multiplier_rate or 60 / architecture_steps
+    return settings.multiplier_rate or 100 / architecture_steps
 
 
 def make_search_phase(

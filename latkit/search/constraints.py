@@ -15,7 +15,7 @@ from torch import Tensor
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.search.objective import Multiplier
 from latkit.spaces import Space
-from latkit.tables import AdditiveTable, PeakTable
+from latkit.tables import AdditiveTable, LatencyTable, PeakTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class Limit:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.most) and self.most > 0):
             raise UsageError(f"limit {self.name}: expected a bound of more than 0, but found {self.most:g}")
+
+    def worded(self, amount: float) -> str:
+        """An amount of the bounded quantity for people: seconds as milliseconds."""
+        return f"{amount * 1e3:.4g} ms" if isinstance(self.table, LatencyTable) else f"{amount:.6g}"
 
     def amount(self, architecture: Sequence[int]) -> float:
         """What one architecture has of the bounded quantity."""
@@ -51,8 +55,8 @@ def check_limits(limits: Sequence[Limit], space: Space) -> None:
         least, most = limit.table.least(), limit.table.most()
         if limit.most < least:
             raise TargetOutOfReach(
-                f"expected a limit on {limit.name} that space {space.name} can keep, but found {limit.most:g}; "
-                f"its networks have from {least:.6g} to {most:.6g}"
+                f"expected a limit on {limit.name} that space {space.name} can keep, but found "
+                f"{limit.worded(limit.most)}; its networks have from {limit.worded(least)} to {limit.worded(most)}"
             )
 
 

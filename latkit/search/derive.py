@@ -85,7 +85,7 @@ def _leanest(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> A
     alike = np.zeros(table.mask.shape)
     paths = most_probable(alike, table, 0.0, MOST * target_s, limits)
     if not paths:
-        bounds = ", ".join(f"{limit.name} of at most {limit.most:g}" for limit in limits)
+        bounds = ", ".join(f"{limit.name} of at most {limit.worded(limit.most)}" for limit in limits)
         raise TargetOutOfReach(
             f"expected limits that some network of space {table.space_name} keeps at {target_s * 1e3:.4g} ms, "
             f"but found none that has {bounds}; loosen one of them"

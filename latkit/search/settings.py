@@ -56,7 +56,7 @@ class SearchSettings(BaseModel):
     """The weight of a fixed penalty: by default 0.2 added, or a power of 0.6, as in the authors' code; of 0.1 with
     `reinforce`."""
     multiplier_rate: float | None = Field(None, gt=0)
-    """The constraint's step of dual ascent; by default 60 over the number of architecture steps."""
+    """The constraint's step of dual ascent; by default 100 over the number of architecture steps."""
     damping: float = Field(8.0, ge=0)
     """Weight of the constraint's quadratic term."""
     repair_candidates: int = Field(8, ge=1)

@@ -196,6 +196,8 @@ def test_limits_that_no_network_keeps_are_told(mini_space: Space, table_of: Call
         check_limits([Limit("macs", macs, 1e9), Limit("macs", macs, 2e9)], mini_space)
     with pytest.raises(UsageError, match="expected a bound of more than 0, but found -1"):
         Limit("macs", macs, -1)
+    with pytest.raises(TargetOutOfReach, match=r"but found 1e-06 ms; its networks have from 0\.001 ms to 0\.0\d+ ms"):
+        check_limits([Limit("pi4/tflite-t1-fp32-b1", table, 1e-9)], mini_space)
     elsewhere = AdditiveTable("other", "key", [[1.0, 2.0]], 0.0)
     with pytest.raises(UsageError, match="limit there: its table was made for another space than 'mini'"):
         check_limits([Limit("there", elsewhere, 1)], mini_space)

@@ -35,11 +35,11 @@ def test_dual_ascent_ends_at_the_target(
         Supernet(mini_space),
         PathDistribution(mini_space),
         table,
-        Constraint(target_s, rate=60 / steps),
+        Constraint(target_s, rate=100 / steps),
         BinaryGates(),
         FABRIC,
         learning_rate=16 / steps,
-        growth=6.0,
+        growth=8.0,
     )
     generator = torch.Generator().manual_seed(0)
     images, labels = torch.randn(8, 1, 8, 8, generator=generator), torch.randint(2, (8,), generator=generator)
