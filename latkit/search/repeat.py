@@ -18,7 +18,7 @@ from latkit.progress import Progress
 from latkit.search.constraints import LIMITS_FILE, load_limits
 from latkit.search.data import DataSplit, load_data
 from latkit.search.machine import threads
-from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_record, table_hash
+from latkit.search.result import FILES, DataFacts, LimitFacts, Recipe, SearchResult, load_record, table_hash
 from latkit.search.run import run_search
 from latkit.search.trained import TrainedNetwork
 from latkit.spaces import Space
@@ -54,7 +54,7 @@ def repeat_search(
 
     `data` need be given only where the images cannot be had again as `load_data` had them; `teacher` where the first
     search had one. As many threads are used as then. Raises UsageError where the search is not finished or the data
-    is not what it was, and what `run_search` raises.
+    is not what it was, and what `run_search` raises. Of several processes, all must see both folders.
     """
     recipe = load_record(Recipe, original / FILES["recipe"])
     if not (original / FILES["result"]).exists():
@@ -68,6 +68,9 @@ def repeat_search(
         raise BadFile(original / FILES["table"], "the table of the search's recipe", "another one")
     if recipe.teacher != (teacher.facts if teacher else None):
         raise UsageError(f"{original}: expected the teacher that its recipe names, but found {_named(teacher)}")
+    limits = load_limits(original / LIMITS_FILE, space)
+    if {limit.name: LimitFacts.of(limit) for limit in limits} != recipe.limits:
+        raise BadFile(original / LIMITS_FILE, "the limits of the search's recipe", "others")
     images = data or _images(recipe)
     _check_data(recipe, images)
     with _threads(recipe):
@@ -81,7 +84,7 @@ def repeat_search(
             progress,
             fabric=fabric,
             teacher=teacher,
-            limits=load_limits(original / LIMITS_FILE, space),
+            limits=limits,
         )
     again = load_record(Recipe, folder / FILES["recipe"])
     return Repetition(folder, result, differences(original, folder), _circumstances(recipe, again))

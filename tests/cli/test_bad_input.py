@@ -206,6 +206,8 @@ def test_bad_searches(refused, copy: Path) -> None:
     refused(2, ["a search's name"], *words, "--data", "digits", "-o", "../x")
     refused(2, ["epochs"], *words, "--data", "digits", "-o", "x", "--set", "epochs=many")
     refused(2, ["epohcs"], *words, "--data", "digits", "-o", "x", "--set", "epohcs=3")
+    refused(2, ["found no --data, --output", "--repeat NAME"], *words)
+    refused(2, ["none", "no such file"], "search", "--repeat", "none")
 
 
 def test_no_workspace(latkit, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 import latkit as package
 from latkit.measurements import read_parquet
 from latkit.ops import FIXED_COST, Network
+from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -223,7 +224,8 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
 def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document) -> None:
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
-    goal_ms = 1e3 * (table.fastest() + table.slowest()) / 2
+    drawn_s = [table.total(space.sample(random.Random(seed))) for seed in range(100)]
+    goal_ms = 1e3 * sorted(drawn_s)[50]  # some network takes just that
     quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
     quick += ["--set", "export_tflite=false"]
     words = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
@@ -242,6 +244,12 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert predicted["latency_ms"] == pytest.approx(found["predicted_latency_ms"])
     taught = document(*words, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
     assert json.loads(Path(taught["files"]["recipe"]).read_text())["teacher"]["network_key"] == network.key
+    document(*words, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", "--baseline", "random:1")
+    (baseline,) = Baselines.load(Path(found["files"]["recipe"]).parent).records
+    assert baseline.measured_latency_s is not None
+    assert 0.98 * goal_ms <= 1e3 * baseline.predicted_latency_s <= 1.01 * goal_ms
+    again = document("-C", folder, "search", "--repeat", "taught", "--teacher", "first")
+    assert (again["repeated_as"], again["equal"], again["differing"]) == ("taught-again", True, [])
 
 
 def test_in_python_the_verbs_are_the_same(folder: Path) -> None:

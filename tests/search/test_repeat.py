@@ -77,6 +77,13 @@ def test_what_cannot_be_repeated_is_told_beforehand(
     edited(original / FILES["recipe"], table_sha256="0")
     with pytest.raises(BadFile, match="the table of the search's recipe"):
         repeat_search(original, again, data=stripes_data)
+    edited(
+        original / FILES["recipe"],
+        table_sha256=recipe["table_sha256"],
+        teacher={"network_key": "k", "weights_sha256": "w"},
+    )
+    with pytest.raises(UsageError, match="expected the teacher that its recipe names, but found none"):
+        repeat_search(original, again, data=stripes_data)
     (original / FILES["result"]).unlink()
     with pytest.raises(UsageError, match="found an unfinished one; resume it first"):
         repeat_search(original, again)
