@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric import Fabric
 
-from latkit.errors import BadFile
+from latkit.errors import BadFile, LatkitError
+from latkit.progress import Silent
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.loop import Keeper, Totals, learning_rate
+from latkit.search.loop import Keeper, Totals, learning_rate, run_phase
 from latkit.search.train import MovingAverage
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
@@ -51,6 +53,47 @@ def test_a_checkpoint_is_due_when_time_has_passed() -> None:
     keeper.keep(3)
     assert not keeper.due(4)
     assert saved == [3]
+
+
+class Spoilt:
+    """A phase of two epochs of four steps, whose weights are no numbers from a step on."""
+
+    name = "search"
+    epochs = 2
+    steps_per_epoch = 4
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.done = 0
+
+    def begin(self, step: int) -> None:
+        self.done = step
+
+    def step(self, step: int) -> None:
+        self.done = step + 1
+
+    def summary(self, epoch: int) -> dict[str, Any]:
+        self.check()
+        return {"epoch": epoch + 1}
+
+    def check(self) -> None:
+        if self.done >= self.since:
+            raise LatkitError("no number")
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        assert not state
+
+
+@pytest.mark.parametrize(("every_s", "kept"), [(0.0, [1, 2, 3, 4, 5]), (1e9, [4])])
+def test_nothing_is_kept_once_something_is_no_number(every_s: float, kept: list[int]) -> None:
+    saved: list[int] = []
+    keeper = Keeper(saved.append, every_s, FABRIC)
+    with pytest.raises(LatkitError, match="no number"):
+        run_phase(Spoilt(since=6), 0, keeper, Silent(), lambda _: None)
+    assert saved == kept
 
 
 def test_sums_are_the_same_whenever_somebody_asks() -> None:
