@@ -15,7 +15,7 @@ from latkit.models.base import LatencyModel, Origin, common_origin
 from latkit.models.calibration import Calibration
 from latkit.models.intervals import CONFIDENCE
 from latkit.models.lookup import not_measured
-from latkit.models.parts import roofline
+from latkit.models.transfer.amounts import amounts
 from latkit.models.transfer.belief import Belief, Floats
 from latkit.models.transfer.choosing import choose_rows
 from latkit.models.transfer.inference import Inferred, infer
@@ -142,7 +142,7 @@ def _belief(ops: Sequence[Op], sources: Sequence[LatencyModel], networks: Sequen
     seconds = np.array([source.layer_seconds(ops) for source in sources])
     relative = seconds / seconds.mean(axis=1, keepdims=True)
     level = relative.mean(axis=0)
-    work = np.stack([roofline(op) for op in ops])
+    work = np.stack([amounts(op) for op in ops])
     work = work[:, work.any(axis=0)]
     parts = [(relative - level).T, work / (work / level[:, None]).mean(axis=0), np.diag(level)]
     counts = np.zeros((len(networks), len(ops)))
