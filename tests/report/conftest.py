@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import fit_networks, validate
 from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace.cross_table import Cell, CrossTable, Row
 from latkit.workspace.searching import search
+from latkit.workspace.series import Member, Series
 
 TARGET = Target("here", "onnxruntime")
 
@@ -83,3 +87,64 @@ def few_images() -> DataSplit:
 @pytest.fixture
 def empty(tmp_path: Path) -> Workspace:
     return Workspace.init(tmp_path / "empty")
+
+
+HERE, THERE = "here/onnxruntime-t1-fp32-b1", "there/tflite-t1-fp32-b1"
+
+
+def row(name: str, target: str, accuracy: float | None, here: Cell, there: Cell) -> Row:
+    return Row(
+        name=name,
+        kind="derived" if target else "zoo",
+        target=target,
+        target_latency_ms=1.0,
+        accuracy=accuracy,
+        input_shape=(1, 8, 8),
+        macs=200_000,
+        parameters=3000,
+        key=name,
+        cells={HERE: here, THERE: there},
+    )
+
+
+def crossed(*rows: Row) -> CrossTable:
+    return CrossTable(name="both", targets=(HERE, THERE), rows=rows)
+
+
+def cell(milliseconds: float) -> Cell:
+    return Cell(predicted_ms=1.1 * milliseconds, first_ms=0.99 * milliseconds, second_ms=1.01 * milliseconds)
+
+
+@pytest.fixture
+def series(workspace: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the workspace in which the search has a sister, found for another target."""
+    shutil.copytree(workspace.root, tmp_path / "copy")
+    copy = Workspace(tmp_path / "copy")
+    shutil.copytree(copy.search_dir("digits"), copy.search_dir("sister"))
+    measured = json.loads((copy.search_dir("sister") / "measured.json").read_text())
+    (copy.search_dir("sister") / "measured.json").write_text(json.dumps(measured | {"target": THERE}))
+    baseline = {
+        "name": "random-1",
+        "kind": "random",
+        "accuracy": 0.1,
+        "predicted_latency_s": 1e-4,
+        "macs": 1,
+        "parameters": 2,
+        "architecture": [0, 0, 0],
+        "seconds": {},
+    }
+    (copy.search_dir("digits") / "baselines.json").write_text(
+        json.dumps({"format": "latkit-baselines-1", "records": [baseline]})
+    )
+    members = [
+        Member(name=n, target=t, target_latency_s=1e-3)
+        for n, t in (("digits", HERE), ("sister", THERE), ("third", HERE))
+    ]
+    Series(name="both", members=tuple(members)).save(copy.search_dir("both"))
+    absent = Cell(reason="the device is <gone>")
+    crossed(
+        row("digits", HERE, 0.9, cell(1), cell(3)),
+        row("sister", THERE, 0.8, cell(2), cell(2)),
+        row("mobilenet", "", None, cell(5), absent),
+    ).save(copy.search_dir("both"))
+    return copy

@@ -115,6 +115,21 @@ def test_search(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path)
     assert browser.find_elements(By.CSS_SELECTOR, "svg.net rect")
 
 
+def test_series(browser: webdriver.Chrome, series: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "series.html"
+    write_report(series, "both", path)
+    assert open_page(browser, path) == []
+    assert figures(browser) == 2 + 2 * 7  # accuracy against latency on either target, and the figures of two searches
+    assert len(browser.find_elements(By.CSS_SELECTOR, "svg.beside g")) == 2 * 6
+    text = text_of(browser)
+    for words in (
+        "★ 1.00 ms",
+        "Not measured: mobilenet on there/tflite-t1-fp32-b1: the device is <gone>",
+        "Holds: digits",
+    ):
+        assert words in text
+
+
 def test_whole_workspace_on_a_phone(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "all.html"
     write_report(workspace, None, path)
