@@ -54,13 +54,13 @@ def gathered(values: Tensor, fabric: Fabric) -> Tensor:
 
 def average_gradients(parameters: Iterable[Tensor], fabric: Fabric) -> None:
     """Replace every gradient by its mean over the processes; parameters without one are passed over."""
-    if fabric.world_size > 1:
+    if fabric.world_size > 1:  # one process need not even look for them
         average([parameter.grad for parameter in parameters if parameter.grad is not None], fabric)
 
 
 def average(tensors: list[Tensor], fabric: Fabric) -> None:
     """Replace tensors, the same ones in every process, by their means over the processes: few messages, not many."""
-    for piece in _pieces(tensors):
+    for piece in _pieces(tensors) if fabric.world_size > 1 else ():
         averaged = mean(torch.cat([tensor.reshape(-1) for tensor in piece]), fabric)
         parts = torch.split(averaged, [tensor.numel() for tensor in piece])
         for tensor, part in zip(piece, parts, strict=True):
