@@ -69,7 +69,7 @@ def make_search_phase(
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
     objective = make_objective(target_s, settings, architecture_steps, binding)
     bounds = Limits(limits, _dual_rate(settings, architecture_steps), settings.damping)
-    rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.2)
+    rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
     common, growth = (supernet, distribution, table, objective), settings.architecture_rate_growth
     learner: Learner
     if settings.learner == "reinforce":

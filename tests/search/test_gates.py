@@ -138,6 +138,20 @@ def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) ->
         assert max(draw.paths.open[0] + draw.paths.closed[0]) < 2
 
 
+def test_of_a_pair_each_is_opened_by_its_renormalised_probability() -> None:
+    """Not by the order in which they were drawn, which favours the less probable one."""
+    pools = tuple(make_op("pool", (1, 8, 8), kernel=kernel) for kernel in (3, 5, 7))
+    distribution = PathDistribution(Space("many", tuple(Layer(f"layer{number}", pools) for number in range(1000))))
+    p = torch.tensor([0.7, 0.2, 0.1])
+    with torch.no_grad():
+        distribution.logits.copy_(p.log().expand(1000, 3))
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.cat([BinaryGates().draw(distribution, 0.0, generator).indices for _ in range(5)])
+    for a, b in itertools.combinations(range(3), 2):
+        pair = drawn[drawn.sum(1) == a + b]
+        assert float((pair[:, 0] == a).double().mean()) == pytest.approx(float(p[a] / (p[a] + p[b])), abs=0.06)
+
+
 def test_as_many_paths_as_candidates_draw_no_padding(linear_space: Space) -> None:
     distribution = PathDistribution(linear_space)
     draw = BinaryGates(3).draw(distribution, 0.0, torch.Generator().manual_seed(0))
