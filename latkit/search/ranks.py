@@ -138,5 +138,5 @@ def _together(exchange: Callable[[], object]) -> None:
     except RuntimeError as error:
         raise LatkitError(
             "another process of this search has ended or cannot be reached; look for its message. The last checkpoint "
-            f"is kept: start all of them again with --resume ({str(error).splitlines()[0]})"
+            f"is kept: start all of them again with --resume ({str(error).splitlines()[0].split('. ')[0]})"
         ) from error
