@@ -93,6 +93,7 @@ class Crossing:
                 self.tell(f"{target}: {error}")
                 reasons = dict.fromkeys(networks, str(error))
             known, setup = self._stored(target, networks)
+            reasons = self._left_out(target, networks) | reasons
         cells = {network: _cell(model, network, known, reasons.get(network, "")) for network in networks}
         return cells, setup is not None and setup.emulated
 
@@ -109,6 +110,14 @@ class Crossing:
             return {}, None
         with self.workspace.store(target) as store:
             return measured_twice(store, networks), store.latest_setup()
+
+    def _left_out(self, target: Target, networks: Sequence[Network]) -> dict[Network, str]:
+        """Why measurements of these networks may not be used, the last reason of each."""
+        if not self.workspace.has_measurements(target):
+            return {}
+        with self.workspace.store(target) as store:
+            selection = select([m for m in store.measurements("validation") if m.subject in set(networks)])
+        return {m.subject: reason for m, reason in selection.left_out if isinstance(m.subject, Network)}
 
     def _measure(self, target: Target, model: LatencyModel | None, networks: Sequence[Network]) -> dict[Network, str]:
         """Measure what the store lacks; why some networks could not be. Raises as Workspace.collection does."""
