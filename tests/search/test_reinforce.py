@@ -53,6 +53,7 @@ def test_the_mean_estimate_is_the_exact_gradient_whatever_the_baseline(linear_sp
 
 
 def test_the_first_step_takes_the_other_paths_as_its_baseline_and_is_exact_too(linear_space: Space) -> None:
+    assert advantages(torch.tensor([1.0, 2.0, 6.0]), None).tolist() == [-3.0, -1.5, 4.5]
     distribution = undecided(linear_space)
     p, weights = distribution.probabilities().detach(), path_probabilities(distribution).detach()
     mean = torch.zeros_like(p)
