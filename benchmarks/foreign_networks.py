@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from latkit import Target, Workspace
+from latkit.errors import NotMeasured
 from latkit.graphs import Graph, cut
 from latkit.measurements import select
-from latkit.models.kernels import KernelModel
+from latkit.models.kernels import KernelModel, Prediction
 from latkit.models.kernels.features import pieces_of
 from latkit.models.kernels.fusion_file import FusionFile
 from latkit.probing import Probing, collect_kernels, collect_model
@@ -110,9 +112,7 @@ def foreign_networks(
     measured_s = latencies(used)
     unseen = KernelModel().fit(without, rules)
     seen = KernelModel().fit([m for m in used if m.subject not in set(graphs)], rules)
-    rows = [
-        row(name, measured_s[graph.key], unseen.predict(graph), seen.predict(graph)) for name, graph in judged.items()
-    ]
+    rows = [row(name, graph, measured_s[graph.key], unseen, seen) for name, graph in judged.items()]
     return {
         "count": len(rows),
         "unmeasured_within_10_percent": within(rows, "unmeasured_error_percent"),
@@ -136,22 +136,39 @@ def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
     return {m.subject.key: estimate(m, reference_s).seconds for m in measurements}
 
 
-def row(name: str, measured_s: float, unmeasured: Any, measured: Any) -> dict[str, Any]:
-    words = [kernel.known for kernel in unmeasured.kernels]
+def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen: KernelModel) -> dict[str, Any]:
+    """One network, measured and predicted both ways; what cannot be predicted is None, and counts as missed."""
+    unmeasured, measured = predicted(unseen, graph), predicted(seen, graph)
+    words = [kernel.known for kernel in unmeasured.kernels] if unmeasured else []
     return {
         "network": name,
         "measured_ms": 1e3 * measured_s,
-        "unmeasured_ms": 1e3 * unmeasured.latency.seconds,
-        "unmeasured_error_percent": 100 * (unmeasured.latency.seconds / measured_s - 1),
-        "with_own_kernels_ms": 1e3 * measured.latency.seconds,
-        "measured_error_percent": 100 * (measured.latency.seconds / measured_s - 1),
-        "kernels": len(words),
+        **against("unmeasured_ms", "unmeasured_error_percent", unmeasured, measured_s),
+        **against("with_own_kernels_ms", "measured_error_percent", measured, measured_s),
+        "kernels": len(cut(graph, unseen.rules_).kernels),
         "extrapolated": words.count("extrapolated"),
     }
 
 
+def predicted(model: KernelModel, graph: Graph) -> Prediction | None:
+    """The prediction, or None, and why on stderr, where a kernel is of a kind that was never measured."""
+    try:
+        return model.predict(graph)
+    except NotMeasured as error:
+        print(f"{graph.title}: {error}", file=sys.stderr)
+        return None
+
+
+def against(name: str, error_name: str, found: Prediction | None, measured_s: float) -> dict[str, float | None]:
+    """A prediction in ms and its error in percent, by these names."""
+    if found is None:
+        return {name: None, error_name: None}
+    seconds = found.latency.seconds
+    return {name: 1e3 * seconds, error_name: 100 * (seconds / measured_s - 1)}
+
+
 def within(rows: Sequence[dict[str, Any]], name: str, percent: float = 10.0) -> float:
-    return 100 * sum(abs(row[name]) <= percent for row in rows) / len(rows)
+    return 100 * sum(row[name] is not None and abs(row[name]) <= percent for row in rows) / len(rows)
 
 
 def show(found: dict[str, Any]) -> None:
