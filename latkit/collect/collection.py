@@ -68,8 +68,8 @@ class Collection:
         """Measure what the store lacks of these subjects, one commit per visit.
 
         Sweep after sweep visits every subject that still lacks that visit, in an order drawn anew, so that all of them
-        see the same mixture of the device's moods (see docs/measuring.md). Then the subjects whose fastest visits
-        still disagree get visits more. A subject that cannot be exported or that the runtime rejects is left out and
+        see the same mixture of the device's moods (see docs/measuring.md). Then the subjects that have not
+        settled get visits more. A subject that cannot be exported or that the runtime rejects is left out and
         named in the result; a device that fails raises DeviceError, with everything before it committed.
         `max_seconds` bounds the timing, not what is exported before it.
         """

@@ -30,9 +30,10 @@ class TimingPlan:
     visit_s: float = 0.2
     visit_runs: int = 60
     extra_visits: int = 6
-    """How many visits more a subject gets, one at a time, while its fastest visits disagree."""
+    """How many visits more a subject gets, one at a time, while it has not settled."""
     agreement: float = 0.01
-    """How far apart, as a share, a subject's three fastest visits may lie for it to be settled."""
+    """What settled means, as a share: how far apart a short subject's three fastest visits may lie, or how large the
+    standard error of a long one's level may be."""
 
     def __post_init__(self) -> None:
         if self.visits < 1 or self.visit_s <= 0 or self.visit_runs < 1 or self.agreement <= 0 or self.extra_visits < 0:
