@@ -45,6 +45,18 @@ def again_and_again(transport: Transport) -> None:
         assert transport.run(["sh", "-c", "cat; echo out"], 5, b"in").stdout == b"inout\n"
 
 
+def at_rest(folder: Path) -> Path:
+    """The one file of a folder, once it no longer grows: the phone still writes what it got before it was unplugged."""
+    sizes: list[int] = []
+    while len(sizes) < 100:
+        time.sleep(0.2)
+        sizes.append(sum(file.stat().st_size for file in folder.iterdir()))
+        if len(sizes) > 1 and sizes[-1] == sizes[-2] > 0:
+            (file,) = folder.iterdir()
+            return file
+    raise AssertionError(f"nothing arrived in {folder}, or it never stopped growing: {sizes}")
+
+
 def speak(stream: Stream) -> bytes:
     stream.write_line(b"hello")
     return stream.read_line(10)
@@ -181,7 +193,7 @@ class TestCablePulled:
         source.write_bytes(os.urandom(500_000))
         with pytest.raises(DeviceGone), connect(plug(Script(pulled_at="input", pulled_after=200))) as transport:
             transport.push(source, str(there))
-        (part,) = there.parent.iterdir()
+        part = at_rest(there.parent)
         arrived = part.read_bytes()
         assert source.read_bytes().startswith(arrived)
         assert len(arrived) > 100_000
