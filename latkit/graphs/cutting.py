@@ -122,7 +122,7 @@ class _Cutting:
             heavy = sum(not other.light for other in (*before, *joined))
             if heavy > 1:
                 continue
-            rule = _kind(before), _kind(joined)
+            rule = _kind_in_rules(before), _kind_in_rules(joined)
             if rule in self.rules:
                 joined = sorted([*before, *joined], key=lambda other: other.members[-1])
                 self.kernels[place] = []
@@ -178,6 +178,11 @@ def _kernel(units: list[Unit]) -> Kernel:
 
 def _kind(units: list[Unit]) -> str:
     return "+".join(unit.kind for unit in units)
+
+
+def _kind_in_rules(units: list[Unit]) -> str:
+    """The kind without the padding before heavy work, which changes nothing of what is computed along with that."""
+    return _kind([unit for unit in units if unit.kind != "pad"] or units)
 
 
 def _members(units: list[Unit]) -> tuple[int, ...]:

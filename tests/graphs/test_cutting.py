@@ -49,6 +49,15 @@ def test_a_linear_layer_has_its_bias() -> None:
     assert [unit.kind for unit in units_of(graph)] == ["linear", "relu", "linear"]
 
 
+def test_padding_changes_no_rule_but_that_of_padding() -> None:
+    b = GraphBuilder()
+    padded = b.node("Pad", (b.input(1, 4, 8, 8), b.weight(8)), (1, 4, 10, 10))
+    graph = b.graph([b.activation("relu", b.conv(padded, 4, 3, pad=0))])
+    assert [kernel.kind for kernel in cut(graph, {("pad", "conv")}).kernels] == ["pad+conv", "relu"]
+    assert [c.rule for c in candidates(graph, {("pad", "conv")})] == [("conv", "relu")]
+    assert [kernel.kind for kernel in cut(graph, {("pad", "conv"), ("conv", "relu")}).kernels] == ["pad+conv+relu"]
+
+
 def test_rules_join_units_into_kernels() -> None:
     b = GraphBuilder()
     x = b.input(1, 4, 8, 8)

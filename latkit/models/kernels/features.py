@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 
 NUMBER_BYTES = 4
 
+TILE = 16
+"""Channels that fill a vector register of the widest kind: a group of fewer costs as much."""
+
 SHAPES = 16
 """How many numbers say what the heaviest unit of a kernel looks like."""
 
@@ -83,14 +86,24 @@ def _piece(key: str, part: Graph, kernel: Kernel) -> Piece:
 
 
 def roofline(piece: Piece) -> Floats:
-    """Terms of the physical baseline, shape (6,): a latency is a non-negative sum of them."""
+    """Terms of the physical baseline, shape (7,): a latency is a non-negative sum of them."""
     light = sum(elements for _, elements in piece.light)
-    amounts = [1, piece.macs, piece.input_elements, piece.output_elements, piece.weights, light]
+    amounts = [1, piece.macs, piece.input_elements, piece.output_elements, piece.weights, light, _wasted(piece)]
     return np.array(amounts, dtype=np.float64)
 
 
+def _wasted(piece: Piece) -> float:
+    """MACs of the channels that its convolution's groups lack to fill tiles; none where each group is a channel."""
+    anchor = next((node for node in piece.graph.nodes if node.op == "Conv"), None)
+    if anchor is None:
+        return 0.0
+    made, groups = anchor.outputs[0].shape[1], anchor.get("group", 1)
+    each = made // groups
+    return piece.macs * (-each % TILE) / each if each > 1 else 0.0
+
+
 def features(piece: Piece, light_kinds: Sequence[str]) -> Floats:
-    """Features for regression among kernels of one anchor, shape (6 + SHAPES + len(light_kinds),)."""
+    """Features for regression among kernels of one anchor, shape (7 + SHAPES + len(light_kinds),)."""
     terms = roofline(piece)[1:]
     intensity = piece.macs / max(piece.bytes, 1)
     light = dict(piece.light)

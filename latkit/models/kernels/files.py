@@ -49,7 +49,7 @@ class _Saving(BaseModel):
 
 class _KernelFile(BaseModel):
     model_config = _STRICT
-    format: Literal["latkit-kernels-1"] = "latkit-kernels-1"
+    format: Literal["latkit-kernels-2"] = "latkit-kernels-2"
     target: str
     setup: Setup
     estimator: str
@@ -104,7 +104,8 @@ def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
         model.anchors_ = {name: _anchor(entry) for name, entry in document.anchors.items()}
         model.savings_ = {(entry.giver, entry.taker, entry.shared): tuple(entry.pairs) for entry in document.savings}
     except (OSError, ValueError, ValidationError, UsageError) as error:
-        raise BadFile(path, "a kernel model", str(error).splitlines()[0]) from error
+        expected = "a kernel model of this release of latkit (latkit fit makes one)"
+        raise BadFile(path, expected, str(error).splitlines()[0]) from error
     return model
 
 

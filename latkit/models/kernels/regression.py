@@ -23,7 +23,7 @@ class AnchorModel:
     """Kinds of light units that were seen beside it, in the order of the features."""
     lows: Floats
     highs: Floats
-    """Least and largest roofline terms among the kernels fitted on, shape (6,)."""
+    """Least and largest roofline terms among the kernels fitted on, shape (7,)."""
     baseline: Floats
     """Seconds per unit of each roofline term; used alone where there are too few kernels for trees."""
     trees: KindModel | None
