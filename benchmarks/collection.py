@@ -1,10 +1,11 @@
-"""What collecting costs beside the inference it contains: every op of a space and the networks to calibrate on.
+"""What collecting costs beside the inference it contains: every op of a space, and networks to calibrate on if asked.
 
-    python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 10] [--json]
+    python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 10]
+                                    [--load quiet|loaded] [--json]
 
-Artefacts are exported before the clock starts. Prints the seconds of the collection, the seconds of pure inference in
-it (the runs that warm up among them), where the rest went, and the ratio of the two. `ops` counts the runtime's fixed
-cost as one.
+Artefacts are exported before the clock starts; with `--load loaded`, a busy process is kept on each core. Prints the
+seconds of the collection, the seconds of pure inference in it (the runs that warm up among them), where the rest went,
+and the ratio of the two. `ops` counts the runtime's fixed cost as one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import argparse
 import json
 import sys
 import tempfile
+
+from repeatability import LOADS
 
 from latkit.cli.console import ConsoleProgress, show_facts
 from latkit.devices import Local, add_device
@@ -28,7 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="proxyless-mobile")
     parser.add_argument("--runtime", default="onnxruntime")
-    parser.add_argument("--networks", type=int, default=10)
+    parser.add_argument("--networks", type=int, default=0)
+    parser.add_argument("--load", choices=LOADS, default="quiet")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     space, target = load(given.space), Target("here", given.runtime)
@@ -40,11 +44,12 @@ def main() -> None:
         for done, subject in enumerate(subjects, start=1):
             export(subject)
             progress.advance("exporting", done, len(subjects), subject.title)
-        with workspace.collection(target, TimingPlan(), progress) as collection:
+        with LOADS[given.load](), workspace.collection(target, TimingPlan(), progress) as collection:
             collected = collection.run(subjects)
     figures: dict[str, str | int | float | None] = {
         "target": str(target),
         "space": space.name,
+        "load": given.load,
         "ops": sum(not isinstance(subject, Network) for subject in subjects),
         "networks": given.networks,
         "visits": collected.visits,
