@@ -3,7 +3,7 @@
 They are predicted twice: from kernels none of which has the shape of one of theirs, and with their own measured.
 The model is calibrated on latkit's own families of networks alone. Run by benchmarks/prediction.py, or by itself:
 
-    python benchmarks/foreign_networks.py WORKSPACE TARGET [--kernels 400] [--json]
+    python benchmarks/foreign_networks.py WORKSPACE TARGET [--kernels 700] [--json]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from latkit.progress import Progress, Silent
 from latkit.runtimes.onnx_module import graph_of_module
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds
 
-KERNELS = 500
+KERNELS = 700
 
 LABELS = 1000
 

@@ -60,6 +60,12 @@ def _gate(b: GraphBuilder, rng: Draw, x: int, act: str) -> int:
     return b.binary("Mul", x, gate)
 
 
+def _halved(b: GraphBuilder, x: int, kernel: int) -> int:
+    """A depthwise convolution to half the size, padded by an op of its own as TensorFlow's networks are."""
+    channels = b.shape(x)[1]
+    return b.conv(b.pad(x, 0, 0, kernel - 2, kernel - 2), channels, kernel, 2, channels, pad=0)
+
+
 def _depth(rng: Draw) -> int:
     return rng.randint(3, 6)
 
@@ -68,14 +74,16 @@ def _inverted(rng: Draw, name: str) -> Graph:
     """Inverted residuals: 1x1 expansion, depthwise convolution, 1x1 projection; with or without a gate."""
     b = GraphBuilder()
     x, _ = _image(b, rng)
-    act, gated = rng.choice(ACTIVATIONS[:4]), rng.random() < 0.5
+    act, gated, padded = rng.choice(ACTIVATIONS[:4]), rng.random() < 0.5, rng.random() < 0.4
     for _ in range(_depth(rng)):
         given, size = b.shape(x)[1], b.shape(x)[2]
         stride = 2 if rng.random() < 0.5 and size > 7 else 1
         channels = _channels(rng, given, size // stride) if stride == 2 else given
-        hidden = given * rng.choice((1, 3, 4, 6))
+        hidden, kernel = given * rng.choice((1, 3, 4, 6)), rng.choice((3, 3, 5, 7))
         y = x if hidden == given else b.activation(act, b.conv(x, hidden))
-        y = b.activation(act, b.conv(y, hidden, rng.choice((3, 3, 5, 7)), stride, hidden))
+        apart = padded and stride == 2
+        y = _halved(b, y, kernel) if apart else b.conv(y, hidden, kernel, stride, hidden)
+        y = b.activation(act, y)
         y = b.conv(_gate(b, rng, y, act) if gated else y, channels)
         x = b.binary("Add", x, y) if stride == 1 else y
     return b.graph([_head(b, rng, b.activation(act, b.conv(x, rng.choice((256, 640, 1280)))))], name)
@@ -98,9 +106,9 @@ def _residual(rng: Draw, name: str) -> Graph:
     """Two 3x3 convolutions, or 1x1, 3x3 (perhaps in groups), 1x1; with a shortcut, and perhaps a gate."""
     b = GraphBuilder()
     x, _ = _image(b, rng)
-    act, kind = rng.choice(("relu", "relu", "silu")), rng.choice(("basic", "bottleneck", "grouped", "gated"))
-    width = rng.choice((8, 16, 24, 48))
+    act, kind = rng.choice(("relu", "relu", "silu")), rng.choice(("basic", "bottleneck", "grouped", "gated", "gated"))
     for _ in range(_depth(rng)):
+        width = rng.choice((8, 16, 24, 32, 48))
         given, size = b.shape(x)[1], b.shape(x)[2]
         stride = 2 if rng.random() < 0.5 and size > 7 else 1
         channels = _channels(rng, given, size // stride) if stride == 2 else given
@@ -425,7 +433,7 @@ def _padded(rng: Draw, name: str) -> Graph:
         kernel = rng.choice((3, 5))
         x = b.activation(act, b.conv(x, given * rng.choice((2, 4))))
         if side > 8 and rng.random() < 0.7:
-            x = b.conv(b.pad(x, 0, 0, kernel - 2, kernel - 2), b.shape(x)[1], kernel, 2, b.shape(x)[1], pad=0)
+            x = _halved(b, x, kernel)
         else:
             x = b.conv(x, b.shape(x)[1], kernel, 1, b.shape(x)[1])
         x = b.conv(_gate(b, rng, b.activation(act, x), act), min(2 * given, 192))
