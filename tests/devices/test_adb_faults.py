@@ -13,6 +13,7 @@ import pytest
 from latkit.devices.transports import Adb, Stream, Transport, connect
 from latkit.devices.transports.adb import AdbTransport
 from latkit.devices.transports.adb_direct import DirectAdbd
+from latkit.devices.transports.base import sha256_of
 from latkit.errors import BadFile, DeadlineExceeded, DeviceError, DeviceGone, Unreachable, UsageError
 from tests.devices.phone.adbd import free_port
 from tests.devices.phone.scripted import Script, scripted_adbd
@@ -203,6 +204,19 @@ class TestCablePulled:
         assert there.read_bytes() == source.read_bytes()
         assert list(there.parent.iterdir()) == [there]
         assert script.passed["input"] < 150
+
+
+    def test_a_push_does_not_go_on_from_what_is_no_beginning_of_the_file(self, plug: Plug, tmp_path: Path) -> None:
+        source, there = tmp_path / "source", tmp_path / "folder" / "there"
+        source.write_bytes(b"what is to arrive")
+        there.parent.mkdir()
+        part = there.with_name(f"there.{sha256_of(source)[:16]}.part")
+        for spoilt in (b"what was", b"longer than what is to arrive"):
+            part.write_bytes(spoilt)
+            with connect(plug(Script())) as transport:
+                transport.push(source, str(there))
+            assert there.read_bytes() == source.read_bytes()
+            assert list(there.parent.iterdir()) == [there]
 
 
 class TestRefusals:

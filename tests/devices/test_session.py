@@ -77,6 +77,12 @@ class TestMeasuring:
         assert (setup.delegate, setup.exporter, setup.opset) == ("CPUExecutionProvider", "tests 1", 17)
         assert (setup.affinity, setup.reference_key, setup.protocol) == ("unpinned", REFERENCE.key, PROTOCOL)
 
+    def test_what_timed_them_is_part_of_it(self, here: Device, make_model) -> None:
+        """Here Python's agent, which the session takes for the native one that the device's file names."""
+        native = dataclasses.replace(here, agent="native", python=None)
+        with open_session(here, TARGET, make=lambda _device, *rest: Session(native, *rest)) as session:
+            assert session.setup(make_model(), make_model(8)).agent == "native"
+
     def test_files_are_pushed_once(self, here: Device, make_model) -> None:
         subject, reference = make_model(), make_model(8)
         with open_session(here, TARGET) as session:

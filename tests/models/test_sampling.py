@@ -36,3 +36,11 @@ def test_a_feature_of_no_importance_has_no_say() -> None:
 def test_never_more_than_the_pool_and_none_twice(count: int) -> None:
     chosen = choose(NOTHING, np.empty(0), GRID, count)
     assert len(chosen) == len(set(chosen)) == min(count, 25)
+
+
+def test_a_place_that_is_known_and_errs_most_is_chosen_but_once() -> None:
+    errors = np.zeros(len(GRID))
+    errors[0] = 1.0
+    chosen = choose(GRID, errors, GRID, 3)
+    assert chosen[0] == 0
+    assert len(set(chosen)) == 3

@@ -80,6 +80,15 @@ def test_repair_meets_its_bounds_where_it_cannot_keep_every_path(problem: Proble
         assert score(problem[0], found[0]) == pytest.approx(best)
 
 
+def test_beside_a_limit_the_leanest_of_as_fast_paths_is_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first choice's candidates fall into the same bins; only the less probable one leaves room for the second."""
+    monkeypatch.setattr(repair, "EXACT", 0)
+    table = LatencyTable.from_seconds("s", "k", [[0.0, 0.0], [0.0, 1.0]], 1.0)
+    limit = Limit("other", AdditiveTable("s", "k", [[1.0, 0.0], [0.0, 100.0]], 0.0), 100.0)
+    log_probabilities = np.log([[0.9, 0.1], [0.5, 0.5]])
+    assert most_probable(log_probabilities, table, 1.98, 2.0, [limit]) == [(1, 1)]
+
+
 def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
     rng = np.random.default_rng(0)
     table = LatencyTable.from_seconds("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)

@@ -22,6 +22,7 @@ CONTENDED = replace(QUIET, visits=(make_visit([1000] * 3, preemptions=(1, 1, 0))
 )
 def test_each_disturbance_widens(measurement: Measurement, width: float) -> None:
     assert widening(measurement) == pytest.approx(width)
+    assert (width > 0) == (measurement is not QUIET)
 
 
 def test_several_widen_like_independent_errors() -> None:

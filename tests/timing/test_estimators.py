@@ -15,6 +15,7 @@ from latkit.timing import (
     is_settled,
     reference_seconds,
 )
+from latkit.timing.visits import visit_turns
 from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit
 
 
@@ -73,6 +74,17 @@ def test_a_pair_sets_a_run_beside_the_reference_runs_around_it() -> None:
     slow_in_the_middle = turns([40_000_000, 80_000_000, 60_000_000], [1_000_000, 1_000_000, 3_000_000])
     # around the runs: (1 + 1) / 2, (1 + 3) / 2 and 3 ms; so they take 40, 40 and 20 references
     assert estimate(measurement(slow_in_the_middle), 0.001, "paired").seconds == pytest.approx(0.040)
+
+
+def test_the_reference_around_a_run_is_that_before_and_after_it_and_after_the_last_none() -> None:
+    _, around = visit_turns(turns([1, 1, 1], [1_000_000, 1_000_000, 3_000_000]), alone=True)
+    assert around == pytest.approx([0.001, 0.002, 0.003])
+
+
+def test_a_few_runs_that_were_held_up_alone_hardly_move_the_level() -> None:
+    runs = [80_000_000 if number % 10 == 3 else 40_000_000 for number in range(30)]
+    found = estimate(measurement(turns(runs, [1_000_000] * 30)), 0.001, "level").seconds
+    assert found == pytest.approx(0.040, rel=0.01)
 
 
 def test_the_level_is_what_a_run_takes_in_quiet_moments_however_it_suffers_in_others() -> None:
