@@ -205,7 +205,6 @@ class TestCablePulled:
         assert list(there.parent.iterdir()) == [there]
         assert script.passed["input"] < 150
 
-
     def test_a_push_does_not_go_on_from_what_is_no_beginning_of_the_file(self, plug: Plug, tmp_path: Path) -> None:
         source, there = tmp_path / "source", tmp_path / "folder" / "there"
         source.write_bytes(b"what is to arrive")

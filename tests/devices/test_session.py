@@ -79,7 +79,7 @@ class TestMeasuring:
 
     def test_what_timed_them_is_part_of_it(self, here: Device, make_model) -> None:
         """Here Python's agent, which the session takes for the native one that the device's file names."""
-        native = dataclasses.replace(here, agent="native", python=None)
+        native = here.model_copy(update={"agent": "native", "python": None})
         with open_session(here, TARGET, make=lambda _device, *rest: Session(native, *rest)) as session:
             assert session.setup(make_model(), make_model(8)).agent == "native"
 
