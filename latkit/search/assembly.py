@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from lightning_fabric import Fabric
 from torch import nn
 
 from latkit.modules import build_module
 from latkit.ops import Network
-from latkit.search.constraints import Limit, Limits
-from latkit.search.data import DataSplit
+from latkit.search.constraints import Limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates, PathRule
 from latkit.search.learner import GradientLearner, Learner
 from latkit.search.machine import seeded
 from latkit.search.mixing import FullMixing, GumbelSoftmax
 from latkit.search.objective import Additive, Constraint, Multiplicative, Objective
+from latkit.search.problem import Problem
 from latkit.search.reinforce import ReinforceLearner
 from latkit.search.searching import SearchPhase, feeders
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
 from latkit.search.weights import device_module
-from latkit.spaces import Space
-from latkit.tables import LatencyTable
 
 
 def make_objective(target_s: float, settings: SearchSettings, architecture_steps: int, binding: bool) -> Objective:
@@ -51,24 +47,16 @@ def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
     return settings.multiplier_rate or 100 / architecture_steps
 
 
-def make_search_phase(
-    space: Space,
-    table: LatencyTable,
-    data: DataSplit,
-    target_s: float,
-    settings: SearchSettings,
-    fabric: Fabric,
-    binding: bool,
-    limits: Sequence[Limit] = (),
-) -> tuple[Supernet, SearchPhase]:
+def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[Supernet, SearchPhase]:
     """The supernet and the phase that trains it and learns its architecture. `binding` as `check_reach` gives it."""
+    space, table, settings = problem.space, problem.table, problem.settings
     with seeded(settings.seed):
         supernet = device_module(Supernet(space, settings.checkpointing), fabric)
     distribution, rule = PathDistribution(space), make_rule(settings)
-    weight_feeder, architecture_feeder = feeders(data, settings, fabric)
+    weight_feeder, architecture_feeder = feeders(problem.data, settings, fabric)
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
-    objective = make_objective(target_s, settings, architecture_steps, binding)
-    bounds = Limits(limits, _dual_rate(settings, architecture_steps), settings.damping)
+    objective = make_objective(problem.target_s, settings, architecture_steps, binding)
+    bounds = Limits(problem.limits, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
     common, growth = (supernet, distribution, table, objective), settings.architecture_rate_growth
     learner: Learner

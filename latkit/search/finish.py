@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -10,32 +9,26 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
-from latkit.search.constraints import Limit
-from latkit.search.data import DataSplit
-from latkit.search.derive import Derived
+from latkit.search.derive import LEAST, Derived
 from latkit.search.exports import RUNTIMES, export
 from latkit.search.finite import check_weights
+from latkit.search.problem import Problem
 from latkit.search.ranks import first_does
 from latkit.search.result import FILES, KeptLimit, SearchResult
-from latkit.search.settings import SearchSettings
 from latkit.search.weights import evaluate
 from latkit.tables import LatencyTable
 
 
 def finish(
+    problem: Problem,
     folder: Path,
     network: Network,
     module: nn.Module,
     derived: Derived,
-    table: LatencyTable,
-    target_s: float,
-    data: DataSplit,
-    settings: SearchSettings,
     fabric: Fabric,
     expected_s: float,
     seconds: dict[str, float],
     remarks: tuple[str, ...] = (),
-    limits: Sequence[Limit] = (),
 ) -> SearchResult:
     """Evaluate on the test images; write weights, files for runtimes, and result.
 
@@ -43,17 +36,18 @@ def finish(
     is no number, ExportError where a file computes something else than the module.
     """
     check_weights(module.state_dict().values(), "training")
+    table, data = problem.table, problem.data
     accuracy = evaluate(module, data, data.test, fabric)
 
     def written() -> bytes:
         kept = module.cpu().eval()
         state = {name: tensor.contiguous() for name, tensor in kept.state_dict().items()}
         save_file(state, folder / FILES["weights"])
-        exports, missing = export(folder, network, kept, data, settings.export_tflite)
+        exports, missing = export(folder, network, kept, data, problem.settings.export_tflite)
         result = SearchResult(
             name=network.name,
             space=table.space_name,
-            target_latency_s=target_s,
+            target_latency_s=problem.target_s,
             predicted_latency_s=derived.predicted_s,
             expected_latency_s=expected_s,
             strongest_latency_s=derived.strongest_s,
@@ -64,9 +58,10 @@ def finish(
             architecture=derived.architecture,
             ops=tuple(op.title for op in network.ops),
             seconds=seconds,
-            notes=(*_notes(derived, table, target_s), *missing, *remarks),
+            notes=(*_notes(derived, table, problem.target_s), *missing, *remarks),
             limits={
-                limit.name: KeptLimit(predicted=limit.amount(derived.architecture), most=limit.most) for limit in limits
+                limit.name: KeptLimit(predicted=limit.amount(derived.architecture), most=limit.most)
+                for limit in problem.limits
             },
             exports=exports,
             files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
@@ -85,6 +80,6 @@ def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str,
             f"{slowest_s * 1e3:.4g} ms",
         )
     share = derived.predicted_s / target_s
-    if share < 0.98:
+    if share < LEAST:
         return (f"no architecture lies within 2 % of the target; this one takes {share:.1%} of it",)
     return ()

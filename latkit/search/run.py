@@ -28,6 +28,7 @@ from latkit.search.finish import finish
 from latkit.search.folder import SearchFolder
 from latkit.search.loop import Keeper, Phase, Row, run_phase
 from latkit.search.machine import exact, fabric_of, threads
+from latkit.search.problem import Problem
 from latkit.search.ranks import first_path
 from latkit.search.result import Recipe, SearchResult
 from latkit.search.settings import SearchSettings
@@ -75,16 +76,15 @@ def run_search(
     binding = check_latency(table, target_latency_s, settings, limits)
     if fabric is None:
         fabric = fabric_of(settings)
-    recipe = Recipe.of(space, table, data, target_latency_s, settings, teacher.facts if teacher else None, limits)
+    problem = Problem(space, table, data, target_latency_s, settings, teacher, limits)
+    recipe = problem.recipe()
     warm_up = first_path(warm_up, fabric)
     files = SearchFolder(folder, fabric)
     finished = files.open(recipe, resume, warm_up)
     if finished is not None:
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
-    search = _Search(
-        space, table, data, target_latency_s, settings, recipe, files, fabric, binding, shown, warm_up, teacher, limits
-    )
+    search = _Search(problem, recipe, files, fabric, binding, shown, warm_up)
     with telling_shortages(folder, settings):
         return search.run()
 
@@ -93,29 +93,24 @@ def run_search(
 class _Search:
     """One search under way."""
 
-    space: Space
-    table: LatencyTable
-    data: DataSplit
-    target_s: float
-    settings: SearchSettings
+    problem: Problem
     recipe: Recipe
     files: SearchFolder
     fabric: Fabric
     binding: bool
     progress: Progress
     warm_up: Path | None
-    teacher: TrainedNetwork | None
-    limits: Sequence[Limit]
 
     def run(self) -> SearchResult:
         """Do what is left to do."""
         saved = self.files.saved(self.recipe)
+        settings = self.problem.settings
         with (
-            threads(self.settings.threads),
-            exact(self.settings.deterministic, self.fabric.device),
+            threads(settings.threads),
+            exact(settings.deterministic, self.fabric.device),
             self._writer() as writer,
         ):
-            self.curves = Curves(writer, self.space, saved.get("rows"))
+            self.curves = Curves(writer, self.problem.space, saved.get("rows"))
             return self._run_phases(saved)
 
     def _writer(self) -> AbstractContextManager[SummaryWriter | None]:
@@ -132,51 +127,47 @@ class _Search:
         else:
             derived, start = self._derived(saved)
             saved = {}
-        network = self.space.decode(derived.architecture, self.files.path.name)
+        problem = self.problem
+        network = problem.space.decode(derived.architecture, self.files.path.name)
         self.files.write(lambda: network.save(self.files.file("architecture")))
-        training = TrainingPhase(start, self.data, self.settings, self.fabric, self.teacher)
+        training = TrainingPhase(start, problem.data, problem.settings, self.fabric, problem.teacher)
         self._run(training, saved, {"derived": dataclasses.asdict(derived)})
         expected_s = self.curves.rows["search"][-1]["expected_latency_s"]
         return finish(
+            problem,
             self.files.path,
             network,
             training.finish(),
             derived,
-            self.table,
-            self.target_s,
-            self.data,
-            self.settings,
             self.fabric,
             expected_s,
             self.seconds,
             (f"the warm-up is that of {self.warmed_by}, its time counted there",) if self.warmed_by else (),
-            self.limits,
         )
 
     def _write_givens(self) -> None:
-        self.space.save(self.files.file("space"))
-        self.table.save(self.files.file("table"))
-        if self.limits:
-            save_limits(self.limits, self.files.path / LIMITS_FILE)
+        self.problem.space.save(self.files.file("space"))
+        self.problem.table.save(self.files.file("table"))
+        if self.problem.limits:
+            save_limits(self.problem.limits, self.files.path / LIMITS_FILE)
 
     def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:
         """What the search finds, and the module to train; the supernet is given up with it."""
-        supernet, phase = make_search_phase(
-            self.space, self.table, self.data, self.target_s, self.settings, self.fabric, self.binding, self.limits
-        )
+        problem, settings = self.problem, self.problem.settings
+        supernet, phase = make_search_phase(problem, self.fabric, self.binding)
         if not saved and self.warm_up is not None:
             saved = warmed_up(self.warm_up, phase)
             self.curves.rows, self.warmed_by = saved["rows"], saved["warm_up"]
         self._run(phase, saved, {})
-        choose = partial(least_loss, supernet, phase.architecture_feeder, self.settings.repair_batches, self.fabric)
+        choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         derived = derive(
-            phase.distribution, self.table, self.target_s, self.limits, self.settings.repair_candidates, choose
+            phase.distribution, problem.table, problem.target_s, problem.limits, settings.repair_candidates, choose
         )
-        return derived, self._module(derived, supernet if self.settings.inherit_weights else None)
+        return derived, self._module(derived, supernet if settings.inherit_weights else None)
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
         """The derived network with fresh weights, or with those that the supernet has."""
-        module = fresh_module(self.space.decode(derived.architecture), self.settings, self.fabric)
+        module = fresh_module(self.problem.space.decode(derived.architecture), self.problem.settings, self.fabric)
         if supernet is not None:
             module.load_state_dict(supernet.path_module(derived.architecture).state_dict())
         return module
@@ -187,6 +178,7 @@ class _Search:
         if saved.get("stage") == phase.name:
             phase.load_state(saved.pop("phase"))  # which is as large as the phase
             start = int(saved["step"])
+        settings = self.problem.settings
         began, before = time.monotonic(), self.seconds[phase.name]
 
         def save(step: int) -> None:
@@ -200,14 +192,13 @@ class _Search:
                 **extra,
             }
             content |= {"rows": self.curves.rows, "seconds": self.seconds}
-            self.files.save(
-                content, step == self.settings.warmup_epochs * phase.steps_per_epoch and phase.name == "search"
-            )
+            ends_warm_up = phase.name == "search" and step == settings.warmup_epochs * phase.steps_per_epoch
+            self.files.save(content, ends_warm_up)
 
         def note(row: Row) -> None:
             self.curves.note(phase.name, row, before + time.monotonic() - began)
 
-        keeper = Keeper(save, self.settings.checkpoint_seconds, self.fabric)
+        keeper = Keeper(save, settings.checkpoint_seconds, self.fabric)
         if start == 0 and phase.name == "training":
             keeper.keep(0)  # from here on, resuming does not search again
         run_phase(phase, start, keeper, self.progress, note)

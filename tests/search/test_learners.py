@@ -17,6 +17,7 @@ from latkit.search.constraints import LIMITS_FILE, load_limits
 from latkit.search.data import DataSplit
 from latkit.search.machine import fabric_of
 from latkit.search.mixing import GumbelSoftmax
+from latkit.search.problem import Problem
 from latkit.search.repeat import repeat_search
 from latkit.search.result import load_record
 from latkit.spaces import Space
@@ -91,9 +92,9 @@ def test_the_candidate_with_the_least_loss_is_chosen_and_nothing_changes(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit
 ) -> None:
     fabric = fabric_of(SHORT)
-    supernet, phase = make_search_phase(
-        mini_space, table_of(mini_space), stripes_data, table_of(mini_space).slowest() / 2, SHORT, fabric, True
-    )
+    table = table_of(mini_space)
+    problem = Problem(mini_space, table, stripes_data, table.slowest() / 2, SHORT)
+    supernet, phase = make_search_phase(problem, fabric, binding=True)
     with torch.no_grad():  # only a path through this candidate sees anything
         for parameter in supernet.path_module((0, 4))[1].parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))

@@ -26,6 +26,7 @@ from latkit.search.checks import check_data
 from latkit.search.data import DataSplit
 from latkit.search.loop import Keeper, Phase, run_phase
 from latkit.search.machine import exact, fabric_of, threads
+from latkit.search.problem import Problem
 from latkit.search.result import FILES, Recipe, load_record
 from latkit.search.settings import SearchSettings
 from latkit.search.train import TrainingPhase
@@ -79,22 +80,21 @@ def run_baselines(
     check_baselines(settings, wanted)
     if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
         raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
-    recipe, path = Recipe.of(space, table, data, target_latency_s, settings), folder / FILES["recipe"]
+    problem, path = Problem(space, table, data, target_latency_s, settings, teacher), folder / FILES["recipe"]
     kept = load_record(Recipe, path)
-    facts = {"teacher": teacher.facts if teacher else None, "limits": kept.limits}  # limits are the search's alone
-    recipe.model_copy(update=facts).check_same(kept, path)
+    problem.recipe().model_copy(update={"limits": kept.limits}).check_same(kept, path)  # which are the search's alone
     fabric = fabric or fabric_of(settings)
     (folder / FOLDER).mkdir(exist_ok=True)
-    trainer = _Trainer(data, settings, folder, fabric, progress or Silent(), teacher)
+    trainer = _Trainer(problem, folder, fabric, progress or Silent())
     with threads(settings.threads), exact(settings.deterministic, fabric.device):
         for one in wanted:
             if one.kind == "mobilenetv2":
                 assert latency_of is not None
-                trainer.mobilenet(space, target_latency_s, latency_of)
+                trainer.mobilenet(latency_of)
             elif one.kind == "random":
-                trainer.randoms(space, table, target_latency_s, one.count)
+                trainer.randoms(one.count)
             else:
-                trainer.evolution(space, table, target_latency_s, evolution or EvolutionPlan())
+                trainer.evolution(evolution or EvolutionPlan())
     return Baselines.load(folder)
 
 
@@ -116,49 +116,48 @@ def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
 class _Trainer:
     """Finds and trains baselines that are not finished yet."""
 
-    data: DataSplit
-    settings: SearchSettings
+    problem: Problem
     folder: Path
     fabric: Fabric
     progress: Progress
-    teacher: TrainedNetwork | None
 
-    def randoms(self, space: Space, table: LatencyTable, target_s: float, count: int) -> None:
+    def randoms(self, count: int) -> None:
         """So many random architectures at the target."""
-        drawn = random_architectures(space, at_target(table, target_s), count, self.settings.seed)
+        problem = self.problem
+        sampler = at_target(problem.table, problem.target_s)
+        drawn = random_architectures(problem.space, sampler, count, problem.settings.seed)
         for number, architecture in enumerate(drawn, 1):
-            self._train_architecture(f"random-{number}", "random", space, table, architecture, {})
+            self._train_architecture(f"random-{number}", "random", architecture, {})
 
-    def mobilenet(self, space: Space, target_s: float, latency_of: LatencyOf) -> None:
+    def mobilenet(self, latency_of: LatencyOf) -> None:
         """MobileNetV2 scaled to the target, once."""
         if not any(record.kind == "mobilenetv2" for record in Baselines.load(self.folder).records):
-            network, seconds = scaled_mobilenet(space, target_s, latency_of)
+            network, seconds = scaled_mobilenet(self.problem.space, self.problem.target_s, latency_of)
             self._train(network.name, "mobilenetv2", network, seconds, None, {})
 
-    def evolution(self, space: Space, table: LatencyTable, target_s: float, plan: EvolutionPlan) -> None:
+    def evolution(self, plan: EvolutionPlan) -> None:
         """What evolution finds at the target, once."""
         if Baselines.load(self.folder).named("evolution"):
             return
         found = self._checkpoint("evolution-found")
         if not found.exists():
-            architecture, seconds = self._evolved(space, table, target_s, plan)
+            architecture, seconds = self._evolved(plan)
             save_checkpoint(found, {"architecture": list(architecture), "seconds": seconds})
             self._checkpoint("evolution-supernet").unlink(missing_ok=True)
         saved = load_checkpoint(found)
         searched = {"search": float(saved["seconds"])}
-        self._train_architecture("evolution", "evolution", space, table, tuple(saved["architecture"]), searched)
+        self._train_architecture("evolution", "evolution", tuple(saved["architecture"]), searched)
         found.unlink()
 
-    def _evolved(
-        self, space: Space, table: LatencyTable, target_s: float, plan: EvolutionPlan
-    ) -> tuple[Architecture, float]:
+    def _evolved(self, plan: EvolutionPlan) -> tuple[Architecture, float]:
         """The best architecture, and the seconds that it took to find it."""
-        sampler = at_target(table, target_s)
-        supernet, phase = uniform_phase(space, table, self.data, target_s, self.settings, self.fabric)
+        problem = self.problem
+        sampler = at_target(problem.table, problem.target_s)
+        supernet, phase = uniform_phase(problem, self.fabric)
         seconds = self._run("evolution-supernet", phase)
         begun = time.monotonic()
-        fitness = SharedWeights(supernet, phase, self.data, plan.images)
-        rng = random.Random(f"evolution/{self.settings.seed}")
+        fitness = SharedWeights(supernet, phase, problem.data, plan.images)
+        rng = random.Random(f"evolution/{problem.settings.seed}")
         strategy = RegularisedEvolution(sampler, rng, plan.population, plan.tournament)
 
         def note(done: int) -> None:
@@ -168,15 +167,10 @@ class _Trainer:
         return architecture, seconds + time.monotonic() - begun
 
     def _train_architecture(
-        self,
-        name: str,
-        kind: Kind,
-        space: Space,
-        table: LatencyTable,
-        architecture: Architecture,
-        searched: dict[str, float],
+        self, name: str, kind: Kind, architecture: Architecture, searched: dict[str, float]
     ) -> None:
-        network, predicted_s = space.decode(architecture, name), table.total(architecture)
+        network = self.problem.space.decode(architecture, name)
+        predicted_s = self.problem.table.total(architecture)
         self._train(name, kind, network, predicted_s, architecture, searched)
 
     def _train(
@@ -192,13 +186,14 @@ class _Trainer:
         before = Baselines.load(self.folder)
         if before.named(name):
             return
-        module = fresh_module(network, self.settings, self.fabric)
-        phase = TrainingPhase(module, self.data, self.settings, self.fabric, self.teacher)
+        settings, data = self.problem.settings, self.problem.data
+        module = fresh_module(network, settings, self.fabric)
+        phase = TrainingPhase(module, data, settings, self.fabric, self.problem.teacher)
         seconds = self._run(name, phase)
         record = BaselineRecord(
             name=name,
             kind=kind,
-            accuracy=evaluate(phase.finish(), self.data, self.data.test, self.fabric),
+            accuracy=evaluate(phase.finish(), data, data.test, self.fabric),
             predicted_latency_s=predicted_s,
             macs=network.macs,
             parameters=network.parameters,
@@ -222,7 +217,7 @@ class _Trainer:
         def save(step: int) -> None:
             save_checkpoint(path, {"step": step, "seconds": seconds(), "phase": phase.state()})
 
-        keeper = Keeper(save, self.settings.checkpoint_seconds, self.fabric)
+        keeper = Keeper(save, self.problem.settings.checkpoint_seconds, self.fabric)
         run_phase(phase, int(saved["step"]), keeper, _Named(self.progress, name), lambda _row: None)
         return seconds()
 

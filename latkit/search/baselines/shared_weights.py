@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lightning_fabric import Fabric
 
 from latkit.search.assembly import make_search_phase
 from latkit.search.data import ArrayImages, DataSplit
+from latkit.search.problem import Problem
 from latkit.search.searching import SearchPhase
-from latkit.search.settings import SearchSettings
 from latkit.search.statistics import recalibrate
 from latkit.search.supernet import Supernet
 from latkit.search.weights import evaluate
-from latkit.spaces import Architecture, Space
-from latkit.tables import LatencyTable
+from latkit.spaces import Architecture
 
 
-def uniform_phase(
-    space: Space, table: LatencyTable, data: DataSplit, target_s: float, settings: SearchSettings, fabric: Fabric
-) -> tuple[Supernet, SearchPhase]:
+def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPhase]:
     """The supernet, and a search that never leaves its warm-up: as many weight steps, all on uniform paths."""
+    settings = problem.settings
     epochs = settings.warmup_epochs + settings.epochs
     changes = {"warmup_epochs": epochs, "epochs": 1, "learner": "gradient", "path_rule": "binary"}
-    supernet, phase = make_search_phase(
-        space, table, data, target_s, settings.model_copy(update=changes), fabric, binding=True
-    )
+    uniform = replace(problem, settings=settings.model_copy(update=changes))
+    supernet, phase = make_search_phase(uniform, fabric, binding=True)
     phase.epochs = epochs
     return supernet, phase
 

@@ -1,0 +1,32 @@
+"""What a search is given, handed on as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latkit.search.constraints import Limit
+from latkit.search.data import DataSplit
+from latkit.search.result import Recipe
+from latkit.search.settings import SearchSettings
+from latkit.search.trained import TrainedNetwork
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything that a search, or a baseline of it, follows from; see `run_search`."""
+
+    space: Space
+    table: LatencyTable
+    data: DataSplit
+    target_s: float
+    settings: SearchSettings
+    teacher: TrainedNetwork | None = None
+    limits: Sequence[Limit] = ()
+
+    def recipe(self) -> Recipe:
+        """The record of it, with what it is about to run on."""
+        teacher = self.teacher.facts if self.teacher else None
+        return Recipe.of(self.space, self.table, self.data, self.target_s, self.settings, teacher, self.limits)
