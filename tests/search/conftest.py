@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from latkit.ops import make_op
+from latkit.search import SearchSettings
 from latkit.search.data import DataSplit, load_data
 from latkit.spaces import Layer, Space, load_space_file
 from latkit.tables import LatencyTable
+
+Tables = Callable[[Space], LatencyTable]
 
 MINI_SPACE = """
 name = "mini"
@@ -40,6 +43,23 @@ candidates = [{ kind = "linear", out_features = 2 }]
 """
 
 
+def brief(**changes: object) -> SearchSettings:
+    """A search of a second or two, on images as they are."""
+    numbers: dict[str, object] = {"warmup_epochs": 1, "epochs": 1, "batch_size": 8}
+    numbers |= {"training_epochs": 1, "training_batch_size": 16}
+    return SearchSettings.quick(**{**numbers, "crop_padding": 0, "flip": False, "export_tflite": False, **changes})
+
+
+def middle_s(table: LatencyTable) -> float:
+    """A target that some paths miss."""
+    return (table.fastest() + table.slowest()) / 2
+
+
+def some_path_s(table: LatencyTable) -> float:
+    """A target that some path hits: a k3 e4 block and a skip."""
+    return float(table.lookup(torch.tensor((1, 4))))
+
+
 @pytest.fixture
 def mini_space(tmp_path: Path) -> Space:
     path = tmp_path / "mini.toml"
@@ -63,7 +83,7 @@ def linear_space() -> Space:
 
 
 @pytest.fixture
-def table_of() -> Callable[[Space], LatencyTable]:
+def table_of() -> Tables:
     """A table of one nanosecond per MAC: nobody can take it for a device's."""
 
     def make(space: Space) -> LatencyTable:

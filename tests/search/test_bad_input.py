@@ -17,34 +17,17 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
-from latkit.search import SearchSettings, load_data, run_search
+from latkit.search import load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.finite import LossWatch, check_weights
 from latkit.search.shortage import telling_shortages
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
-from tests.search.conftest import MINI_SPACE
+from tests.search.conftest import MINI_SPACE, Tables, brief, middle_s
 from tests.search.test_data import idx, write_folder, write_idx
 
-Tables = Callable[[Space], LatencyTable]
-
-BRIEF = SearchSettings.quick(
-    warmup_epochs=1,
-    epochs=2,
-    batch_size=8,
-    training_epochs=1,
-    training_batch_size=16,
-    crop_padding=0,
-    flip=False,
-    export_tflite=False,
-    workers=0,
-)
-
-
-def middle_s(table: LatencyTable) -> float:
-    """A target that some path hits and others miss."""
-    return (table.fastest() + table.slowest()) / 2
+BRIEF = brief(epochs=2, workers=0)
 
 
 class At:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,10 @@ from latkit.search.problem import Problem
 from latkit.search.repeat import repeat_search
 from latkit.search.result import load_record
 from latkit.spaces import Space
-from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
+from latkit.tables import PeakTable, macs_table, parameters_table
+from tests.search.conftest import Tables, brief
 
-Tables = Callable[[Space], LatencyTable]
-
-SHORT = SearchSettings.quick(
-    warmup_epochs=1, epochs=1, batch_size=8, training_epochs=0, crop_padding=0, flip=False, export_tflite=False
-)
+SHORT = brief(training_epochs=0)
 
 
 class Interrupt:

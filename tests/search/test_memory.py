@@ -14,6 +14,7 @@ from latkit.search import SearchSettings, run_search
 from latkit.search.data import DataSplit
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
+from tests.search.conftest import brief
 
 FIRST: Architecture = (0, 1, 0, 1, 0, 1, 0, 1, 0)
 SECOND: Architecture = (1, 0, 1, 0, 1, 0, 1, 0, 1)
@@ -65,9 +66,7 @@ def three_steps(searching: Searching) -> list[object]:
 def test_what_saves_memory_goes_through_a_whole_search(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
 ) -> None:
-    settings = SearchSettings.quick(
-        warmup_epochs=1, epochs=2, batch_size=8, training_epochs=4, training_batch_size=16, flip=False, crop_padding=0
-    ).model_copy(update={"precision": "bf16-mixed", "checkpointing": True, "export_tflite": False})
+    settings = brief(epochs=2, training_epochs=4, precision="bf16-mixed", checkpointing=True)
     table = table_of(mini_space)
     result = run_search(mini_space, table, stripes_data, 0.7 * table.slowest(), settings, tmp_path / "net")
     assert result.accuracy > 0.6

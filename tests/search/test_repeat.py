@@ -8,16 +8,15 @@ import pytest
 import torch
 
 from latkit.errors import BadFile, UsageError
-from latkit.search import SearchSettings, run_search
+from latkit.search import run_search
 from latkit.search.data import DataSplit
 from latkit.search.repeat import differences, repeat_search
 from latkit.search.result import FILES
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
+from tests.search.conftest import brief
 
-SETTINGS = SearchSettings.quick(
-    warmup_epochs=1, epochs=1, batch_size=8, training_epochs=1, training_batch_size=16, export_tflite=False
-)
+SETTINGS = brief(crop_padding=2, flip=None)
 
 
 @pytest.fixture

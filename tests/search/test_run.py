@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,9 @@ from latkit.search.data import DataSplit
 from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
+from tests.search.conftest import Tables, brief, some_path_s
 
-Tables = Callable[[Space], LatencyTable]
-
-QUICK = SearchSettings.quick(
-    warmup_epochs=2,
-    epochs=4,
-    batch_size=8,
-    training_epochs=8,
-    training_batch_size=16,
-    crop_padding=0,
-    flip=False,
-    export_tflite=False,
-)
-
-
-def middle_s(table: LatencyTable) -> float:
-    """A target that some path hits: a k3 e4 block and a skip."""
-    return float(table.lookup(torch.tensor((1, 4))))
+QUICK = brief(warmup_epochs=2, epochs=4, training_epochs=8)
 
 
 class Interrupt:
@@ -55,7 +39,7 @@ def test_a_search_writes_everything_it_found(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
-    target_s = middle_s(table)
+    target_s = some_path_s(table)
     result = run_search(mini_space, table, stripes_data, target_s, QUICK, folder)
 
     assert {path.name for path in folder.iterdir()} == {*FILES.values(), "warmup.pt"} - {"network.tflite"}
@@ -112,12 +96,12 @@ def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
     settings = QUICK.model_copy(update={"ema_decay": 0.9, "epochs": 3, "training_epochs": 5, "weight_steps": 2})
     often = settings.model_copy(update={"checkpoint_seconds": 1e-9})
     whole, parts = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(mini_space, table, stripes_data, middle_s(table), settings, whole)
+    expected = run_search(mini_space, table, stripes_data, some_path_s(table), settings, whole)
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, middle_s(table), often, parts, Interrupt(after))
+        run_search(mini_space, table, stripes_data, some_path_s(table), often, parts, Interrupt(after))
     with pytest.raises(UsageError, match="holds an unfinished search; resume it"):
-        run_search(mini_space, table, stripes_data, middle_s(table), often, parts)
-    found = run_search(mini_space, table, stripes_data, middle_s(table), settings, parts, resume=True)
+        run_search(mini_space, table, stripes_data, some_path_s(table), often, parts)
+    found = run_search(mini_space, table, stripes_data, some_path_s(table), settings, parts, resume=True)
 
     without_time = {"seconds": {}}
     assert found.model_copy(update=without_time) == expected.model_copy(update=without_time)
@@ -139,7 +123,7 @@ def test_threads_are_put_back(mini_space: Space, table_of: Tables, stripes_data:
 
     torch.set_num_threads(2)
     settings = QUICK.model_copy(update={"threads": 1, "epochs": 1, "training_epochs": 1})
-    run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found", Watch())
+    run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found", Watch())
     assert seen == {1}
     assert torch.get_num_threads() == 2
 
@@ -164,7 +148,7 @@ def test_nothing_is_written_before_the_words_are_right(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
-    target_s = middle_s(table)
+    target_s = some_path_s(table)
     wrong_shape = load_data("digits", 8, 3)
     wrong_classes = load_data("digits", 8, 1)
     elsewhere = LatencyTable.from_seconds("other", "key", [[1.0, 2.0]], 0.0)
@@ -190,7 +174,7 @@ def test_a_loss_that_is_no_number_stops_the_search(
     table = table_of(mini_space)
     wild = QUICK.model_copy(update={"weight_learning_rate": 1e30, "ramp_share": 0.0})
     with pytest.raises(LatkitError, match=r"search, step \d+ .*loss to be a finite number, but found"):
-        run_search(mini_space, table, stripes_data, middle_s(table), wild, tmp_path / "found")
+        run_search(mini_space, table, stripes_data, some_path_s(table), wild, tmp_path / "found")
     assert not (tmp_path / "found" / "checkpoint.pt").exists()
 
 
@@ -200,10 +184,10 @@ def test_a_foreign_checkpoint_is_refused(
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, middle_s(table), QUICK, folder, Interrupt(0))
+        run_search(mini_space, table, stripes_data, some_path_s(table), QUICK, folder, Interrupt(0))
     (folder / "checkpoint.pt").write_bytes(content)
     with pytest.raises(BadFile, match="expected a checkpoint of a search"):
-        run_search(mini_space, table, stripes_data, middle_s(table), QUICK, folder, resume=True)
+        run_search(mini_space, table, stripes_data, some_path_s(table), QUICK, folder, resume=True)
 
 
 def test_settings_name_what_is_wrong() -> None:
@@ -222,5 +206,5 @@ def test_fixed_penalties_search_too(
 ) -> None:
     table = table_of(mini_space)
     settings = QUICK.model_copy(update={"penalty": penalty, "epochs": 1, "training_epochs": 1})
-    result = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found")
-    assert result.predicted_latency_s <= 1.01 * middle_s(table)
+    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
+    assert result.predicted_latency_s <= 1.01 * some_path_s(table)

@@ -16,25 +16,16 @@ import torch
 from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
-from latkit.search import SearchResult, SearchSettings, load_data, run_search
+from latkit.search import SearchResult, load_data, run_search
 from latkit.search.data import DataSplit, Part
 from latkit.search.repeat import differences
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
-from tests.search.conftest import MINI_SPACE, save_stripes
+from tests.search.conftest import MINI_SPACE, brief, save_stripes
 from tests.search.processes import Job, Stop, write_jobs
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = SearchSettings.quick(
-    warmup_epochs=1,
-    epochs=1,
-    batch_size=8,
-    training_epochs=1,
-    training_batch_size=16,
-    ema_decay=0.9,
-    export_tflite=False,
-    checkpoint_seconds=1e-9,
-)
+SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9)
 MOMENTS = {"warm-up": ("search", 4), "search": ("search", 9), "training": ("training", 4), "export": ("export", 0)}
 """When processes are killed: phase and step."""
 

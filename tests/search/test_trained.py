@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,27 +18,11 @@ from latkit.search.result import load_record
 from latkit.search.statistics import recalibrate
 from latkit.search.train import TrainingPhase
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
-
-Tables = Callable[[Space], LatencyTable]
+from tests.search.conftest import Tables, brief, some_path_s
 
 CPU = torch.device("cpu")
 
-BRIEF = SearchSettings.quick(
-    warmup_epochs=1,
-    epochs=1,
-    batch_size=16,
-    training_epochs=3,
-    training_batch_size=16,
-    crop_padding=0,
-    flip=False,
-    export_tflite=False,
-)
-
-
-def middle_s(table: LatencyTable) -> float:
-    """A target that some path hits."""
-    return float(table.lookup(torch.tensor((1, 4))))
+BRIEF = brief(batch_size=16, training_epochs=3)
 
 
 def some_network(space: Space) -> Network:
@@ -59,7 +42,7 @@ def found(
 ) -> tuple[SearchResult, Path, SearchSettings]:
     """A short search whose training goes on for long enough to learn something."""
     table, settings = table_of(mini_space), BRIEF.model_copy(update={"training_epochs": 8})
-    result = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found")
+    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
     return result, tmp_path / "found", settings
 
 
@@ -141,11 +124,11 @@ def test_a_search_with_a_teacher_says_so(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder, teacher = table_of(mini_space), tmp_path / "taught", some_teacher(mini_space, stripes_data)
-    run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, teacher=teacher)
+    run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, folder, teacher=teacher)
     assert load_record(Recipe, folder / "recipe.json").teacher == teacher.facts
     with pytest.raises(UsageError, match=r"expected teacher\.\w+ to be '[0-9a-f]+' .* but found None"):
-        run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
-    alone = run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, tmp_path / "taught2")
+        run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, folder, resume=True)
+    alone = run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, tmp_path / "taught2")
     assert alone.architecture == load_record(SearchResult, folder / "result.json").architecture
     assert load_network(folder).facts != load_network(tmp_path / "taught2").facts
 
@@ -208,5 +191,5 @@ def test_inherited_weights_serve_without_training(
     table = table_of(mini_space)
     changes = {"inherit_weights": True, "training_epochs": 0, "warmup_epochs": 4, "epochs": 4, "batch_size": 8}
     settings = BRIEF.model_copy(update=changes)
-    result = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "found")
+    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
     assert result.accuracy > 0.8

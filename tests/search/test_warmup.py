@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,9 @@ from latkit.search.data import DataSplit
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
+from tests.search.conftest import Tables, brief, middle_s
 
-Tables = Callable[[Space], LatencyTable]
-
-QUICK = SearchSettings.quick(
-    export_tflite=False,
-    warmup_epochs=2,
-    epochs=2,
-    batch_size=8,
-    training_epochs=1,
-    training_batch_size=16,
-    crop_padding=0,
-    flip=False,
-)
+QUICK = brief(warmup_epochs=2, epochs=2)
 
 
 @pytest.fixture
@@ -37,10 +26,6 @@ def tables(mini_space: Space, table_of: Tables) -> tuple[LatencyTable, LatencyTa
     first = table_of(mini_space)
     reversed_rows = [list(reversed(row)) for row in first.seconds.tolist()]
     return first, LatencyTable.from_seconds(mini_space.name, mini_space.key, reversed_rows, 2e-3)
-
-
-def middle_s(table: LatencyTable) -> float:
-    return (table.fastest() + table.slowest()) / 2
 
 
 @pytest.fixture
