@@ -42,6 +42,7 @@ from torch import Tensor
 from latkit.cli.console import show_facts
 from latkit.modules import build_module
 from latkit.ops import make_op
+from latkit.search.aim import Aim
 from latkit.search.data import Batch
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates, Draw
@@ -170,18 +171,15 @@ class Searching:
         self.supernet = device_module(Supernet(space, bench.settings.checkpointing), bench.fabric)
         self.trainer = WeightTrainer(self.supernet, bench.settings, bench.fabric)
         rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
-        self.table = LatencyTable.from_seconds(space.name, space.key, rows, 1e-6)
-        self.distribution = PathDistribution(space)
-        self.objective = Constraint(self.table.slowest() / 2, rate=RATE)
+        table = LatencyTable.from_seconds(space.name, space.key, rows, 1e-6)
+        self.aim = Aim(PathDistribution(space), table, Constraint(table.slowest() / 2, rate=RATE))
 
     def weight_step(self, opened: Architecture) -> Step:
         return lambda images, labels: self.trainer.step(images, labels, RATE, Paths.single(opened))
 
     def architecture_step(self, opened: Architecture, closed: Architecture) -> Step:
         rule = Given(opened=opened, closed=closed)
-        learner = GradientLearner(
-            self.supernet, self.distribution, self.table, self.objective, rule, self.bench.fabric, RATE
-        )
+        learner = GradientLearner(self.supernet, self.aim, rule, self.bench.fabric, RATE)
         return lambda images, labels: learner.step(images, labels, self.bench.generator)
 
     def plain(self, architecture: Architecture) -> WeightTrainer:

@@ -7,6 +7,7 @@ from torch import nn
 
 from latkit.modules import build_module
 from latkit.ops import Network
+from latkit.search.aim import Aim
 from latkit.search.constraints import Limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates, PathRule
@@ -49,35 +50,23 @@ def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
 
 def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[Supernet, SearchPhase]:
     """The supernet and the phase that trains it and learns its architecture. `binding` as `check_reach` gives it."""
-    space, table, settings = problem.space, problem.table, problem.settings
+    space, settings = problem.space, problem.settings
     with seeded(settings.seed):
         supernet = device_module(Supernet(space, settings.checkpointing), fabric)
-    distribution, rule = PathDistribution(space), make_rule(settings)
+    rule = make_rule(settings)
     weight_feeder, architecture_feeder = feeders(problem.data, settings, fabric)
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
     objective = make_objective(problem.target_s, settings, architecture_steps, binding)
     bounds = Limits(problem.limits, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
-    common, growth = (supernet, distribution, table, objective), settings.architecture_rate_growth
+    aim, growth = Aim(PathDistribution(space), problem.table, objective, bounds), settings.architecture_rate_growth
     learner: Learner
     if settings.learner == "reinforce":
         samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay
-        learner = ReinforceLearner(*common, fabric, rate, samples, decay, bounds, growth)
+        learner = ReinforceLearner(supernet, aim, fabric, rate, samples, decay, growth)
     else:
-        learner = GradientLearner(*common, rule, fabric, rate, settings.label_smoothing, bounds, growth)
-    phase = SearchPhase(
-        supernet,
-        distribution,
-        table,
-        objective,
-        learner,
-        rule,
-        bounds,
-        weight_feeder,
-        architecture_feeder,
-        settings,
-        fabric,
-    )
+        learner = GradientLearner(supernet, aim, rule, fabric, rate, settings.label_smoothing, growth)
+    phase = SearchPhase(supernet, aim, learner, rule, weight_feeder, architecture_feeder, settings, fabric)
     return supernet, phase
 
 

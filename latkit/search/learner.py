@@ -10,13 +10,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
-from latkit.search.constraints import Limits
-from latkit.search.distribution import PathDistribution
+from latkit.search.aim import Aim
 from latkit.search.gates import PathRule, placed
-from latkit.search.objective import Objective
 from latkit.search.ranks import mean
 from latkit.search.supernet import Supernet
-from latkit.tables import LatencyTable
 
 BETAS = (0.0, 0.999)
 """Adam's, as the paper has them: without momentum, a logit that was not drawn does not move."""
@@ -41,25 +38,14 @@ class Learner(Protocol):
 
 
 class LogitLearner:
-    """What the learners share: Adam on the logits, multipliers that learn after every step, and the state of both."""
+    """What the learners share: Adam on the logits of what they aim at, and the state of both."""
 
-    def __init__(
-        self,
-        distribution: PathDistribution,
-        table: LatencyTable,
-        objective: Objective,
-        learning_rate: float,
-        limits: Limits | None = None,
-        growth: float = 1.0,
-    ) -> None:
+    def __init__(self, aim: Aim, learning_rate: float, growth: float = 1.0) -> None:
         """`growth`: how many times as large as in the beginning the learning rate is in the end."""
-        self.distribution = distribution
-        self.table = table
-        self.objective = objective
-        self.limits = limits or Limits()
+        self.aim = aim
         self.learning_rate = learning_rate
         self.growth = growth
-        self.optimizer = torch.optim.Adam(distribution.parameters(), lr=learning_rate, betas=BETAS)
+        self.optimizer = torch.optim.Adam(aim.distribution.parameters(), lr=learning_rate, betas=BETAS)
 
     def apply(self, gradient: Tensor, progress: float) -> None:
         """One step of the logits down a gradient of their shape.
@@ -69,36 +55,18 @@ class LogitLearner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * (1 + (self.growth - 1) * progress)
-        self.distribution.logits.grad = gradient
+        self.aim.distribution.logits.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def adapt(self) -> None:
-        """Let objective and limits take note of the distribution as it stands."""
-        self.objective.update(self.expected_s())
-        self.limits.update(self.distribution.probabilities().detach())
-
-    def expected_s(self) -> float:
-        """Expected latency of the distribution as it stands, in seconds."""
-        with torch.no_grad():
-            return float(self.table(self.distribution.probabilities()))
-
     def state(self) -> dict[str, Any]:
         """Logits, optimiser, objective and limits."""
-        return {
-            "logits": self.distribution.logits.detach(),
-            "optimizer": self.optimizer.state_dict(),
-            "objective": self.objective.state(),
-            "limits": self.limits.state(),
-        }
+        return {**self.aim.state(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state."""
-        with torch.no_grad():
-            self.distribution.logits.copy_(state["logits"])
+        self.aim.load_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.objective.load_state(state["objective"])
-        self.limits.load_state(state["limits"])
 
 
 class GradientLearner(LogitLearner):
@@ -116,17 +84,14 @@ class GradientLearner(LogitLearner):
     def __init__(
         self,
         supernet: Supernet,
-        distribution: PathDistribution,
-        table: LatencyTable,
-        objective: Objective,
+        aim: Aim,
         rule: PathRule,
         fabric: Fabric,
         learning_rate: float,
         label_smoothing: float = 0.0,
-        limits: Limits | None = None,
         growth: float = 1.0,
     ) -> None:
-        super().__init__(distribution, table, objective, learning_rate, limits, growth)
+        super().__init__(aim, learning_rate, growth)
         self.supernet = supernet
         self.rule = rule
         self.fabric = fabric
@@ -136,19 +101,20 @@ class GradientLearner(LogitLearner):
         self, images: Tensor, labels: Tensor, generator: torch.Generator, progress: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """One architecture step on images (N, C, H, W) and labels (N,)."""
-        draw = self.rule.draw(self.distribution, progress, generator)
+        aim = self.aim
+        draw = self.rule.draw(aim.distribution, progress, generator)
         gates = draw.paths.gates
         assert gates is not None
-        probabilities = self.distribution.probabilities().detach().requires_grad_()
+        probabilities = aim.distribution.probabilities().detach().requires_grad_()
         with self.supernet.at_rest(draw.paths):  # the backward pass too: closed candidates run in it
             with self.fabric.autocast():
                 scores = self.supernet(images, placed(draw.paths, images.device))
                 task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
-            loss = self.objective(task_loss, self.table(probabilities).to(task_loss.device))
-            loss = loss + self.limits(probabilities).to(loss.device)
+            loss = aim.objective(task_loss, aim.table(probabilities).to(task_loss.device))
+            loss = loss + aim.limits(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
         averaged = mean(by_gate, self.fabric)  # all processes draw the same paths
         self.apply(self.rule.gradient(draw, averaged, by_probability), progress)
-        self.rule.settle(self.distribution, draw)
-        self.adapt()
+        self.rule.settle(aim.distribution, draw)
+        aim.adapt()
         return task_loss.detach(), scores.detach()

@@ -161,7 +161,7 @@ class _Search:
         self._run(phase, saved, {})
         choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         derived = derive(
-            phase.distribution, problem.table, problem.target_s, problem.limits, settings.repair_candidates, choose
+            phase.aim.distribution, problem.table, problem.target_s, problem.limits, settings.repair_candidates, choose
         )
         return derived, self._module(derived, supernet if settings.inherit_weights else None)
 

@@ -8,19 +8,16 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from latkit.search.constraints import Limits
+from latkit.search.aim import Aim
 from latkit.search.data import Augmentation, Batch, DataSplit, Feeder
-from latkit.search.distribution import PathDistribution
 from latkit.search.finite import LossWatch, check_weights
 from latkit.search.gates import PathRule, placed
 from latkit.search.learner import Learner
 from latkit.search.loop import Row, Totals, learning_rate
-from latkit.search.objective import Objective
 from latkit.search.ranks import part_of
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Supernet
 from latkit.search.weights import WeightTrainer
-from latkit.tables import LatencyTable
 
 
 class SearchPhase:
@@ -34,23 +31,17 @@ class SearchPhase:
     def __init__(
         self,
         supernet: Supernet,
-        distribution: PathDistribution,
-        table: LatencyTable,
-        objective: Objective,
+        aim: Aim,
         learner: Learner,
         rule: PathRule,
-        limits: Limits,
         weight_feeder: Feeder,
         architecture_feeder: Feeder,
         settings: SearchSettings,
         fabric: Fabric,
     ) -> None:
-        self.distribution = distribution
-        self.table = table
-        self.objective = objective
+        self.aim = aim
         self.learner = learner
         self.rule = rule
-        self.limits = limits
         self.settings = settings
         self.fabric = fabric
         self.weights = WeightTrainer(supernet, settings, fabric)
@@ -74,7 +65,7 @@ class SearchPhase:
         """A weight step, and an architecture step where it is its turn."""
         images, labels = next(self._weight_batches)
         progress = self.progress(step)
-        paths = placed(self.rule.weight_paths(self.distribution, progress, self.generator), images.device)
+        paths = placed(self.rule.weight_paths(self.aim.distribution, progress, self.generator), images.device)
         loss, scores = self.weights.step(images, labels, self._learning_rate(step), paths)
         self.totals.add_batch("weight", loss, scores, labels)
         self.watch.note(step, "the weight step's loss", loss)
@@ -84,7 +75,7 @@ class SearchPhase:
             loss, scores = self.learner.step(images, labels, self.generator, progress)
             self.totals.add_batch("architecture", loss, scores, labels)
             self.watch.note(step, "the architecture step's loss", loss)
-            self.watch.note(step, "the sum of the architecture's logits", self.distribution.logits.sum())
+            self.watch.note(step, "the sum of the architecture's logits", self.aim.distribution.logits.sum())
             self.watch.check()  # the step has waited for the gates' gradients anyway
 
     def _learning_rate(self, step: int) -> float:
@@ -99,18 +90,19 @@ class SearchPhase:
     def summary(self, epoch: int) -> Row:
         """Mean losses and accuracies, and where the distribution stands."""
         self.check()
+        aim = self.aim
         with torch.no_grad():
-            probabilities = self.distribution.probabilities()
+            probabilities = aim.distribution.probabilities()
             row: Row = {
                 "epoch": epoch + 1,
                 "warm_up": epoch < self.settings.warmup_epochs,
                 **self.totals.means(),
                 "learning_rate": self._learning_rate((epoch + 1) * self.steps_per_epoch - 1),
-                "expected_latency_s": float(self.table(probabilities)),
-                "entropy": float(self.distribution.entropy()),
-                "multiplier": self.objective.multiplier,
-                **self.limits.figures(probabilities),
-                "probabilities": self.distribution.rows(probabilities),
+                "expected_latency_s": float(aim.table(probabilities)),
+                "entropy": float(aim.distribution.entropy()),
+                "multiplier": aim.objective.multiplier,
+                **aim.limits.figures(probabilities),
+                "probabilities": aim.distribution.rows(probabilities),
             }
         self.totals = Totals(self.fabric)
         return row
@@ -118,7 +110,7 @@ class SearchPhase:
     def check(self) -> None:
         """Raise LatkitError if a loss, a weight or a logit is no number: then no checkpoint is to be written."""
         self.watch.check()
-        check_weights([*self.weights.module.state_dict().values(), self.distribution.logits], self.name)
+        check_weights([*self.weights.module.state_dict().values(), self.aim.distribution.logits], self.name)
 
     def state(self) -> dict[str, Any]:
         """Everything that a step changes."""

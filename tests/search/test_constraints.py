@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
+from latkit.search.aim import Aim
 from latkit.search.constraints import Limit, Limits, load_limits, save_limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
@@ -76,13 +77,10 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
     torch.manual_seed(0)
     learner = GradientLearner(
         Supernet(mini_space),
-        PathDistribution(mini_space),
-        table,
-        Constraint(target_s, rate=60 / steps),
+        Aim(PathDistribution(mini_space), table, Constraint(target_s, rate=60 / steps), limits),
         BinaryGates(),
         FABRIC,
         learning_rate=0.1,
-        limits=limits,
     )
     images, labels = torch.randn(8, 1, 8, 8, generator=generator), torch.randint(2, (8,), generator=generator)
     late: list[float] = []
@@ -90,8 +88,8 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
     for step in range(steps):
         learner.step(images, labels, generator)
         if step > steps - 50:
-            late_s.append(learner.expected_s())
-            late.append(float(other(learner.distribution.probabilities().detach())))
+            late_s.append(learner.aim.expected_s())
+            late.append(float(other(learner.aim.distribution.probabilities().detach())))
     assert sum(late) / len(late) <= 1.02 * limit.most
     assert sum(late_s) / len(late_s) == pytest.approx(target_s, rel=0.02)
     restored = Limits([limit], rate=1.0)

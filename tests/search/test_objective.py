@@ -8,6 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import UsageError
+from latkit.search.aim import Aim
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
 from latkit.search.learner import GradientLearner
@@ -33,9 +34,7 @@ def test_dual_ascent_ends_at_the_target(
     steps = 200
     learner = GradientLearner(
         Supernet(mini_space),
-        PathDistribution(mini_space),
-        table,
-        Constraint(target_s, rate=100 / steps),
+        Aim(PathDistribution(mini_space), table, Constraint(target_s, rate=100 / steps)),
         BinaryGates(),
         FABRIC,
         learning_rate=16 / steps,
@@ -46,7 +45,7 @@ def test_dual_ascent_ends_at_the_target(
     course = []
     for step in range(steps):
         learner.step(images, labels, generator, step / steps)
-        course.append(learner.expected_s())
+        course.append(learner.aim.expected_s())
     late = course[-30:]
     assert sum(late) / len(late) == pytest.approx(target_s, rel=0.03)
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from latkit.search.aim import Aim
 from latkit.search.constraints import Limit, Limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.objective import Additive, Constraint, Multiplicative, Objective
@@ -65,8 +66,9 @@ def test_the_first_step_takes_the_other_paths_as_its_baseline_and_is_exact_too(l
 
 
 def learner_of(space: Space, table: LatencyTable, objective: Objective, limits: Limits | None = None, **how: object):
-    how = {"learning_rate": 0.05, "samples": 4, "limits": limits, **how}
-    return ReinforceLearner(Supernet(space), PathDistribution(space), table, objective, FABRIC, **how)  # type: ignore[arg-type]
+    aim = Aim(PathDistribution(space), table, objective, limits or Limits())
+    how = {"learning_rate": 0.05, "samples": 4, **how}
+    return ReinforceLearner(Supernet(space), aim, FABRIC, **how)  # type: ignore[arg-type]
 
 
 def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
@@ -79,8 +81,8 @@ def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[S
     added = learner_of(mini_space, table, Additive(target_s, 0.2)).rewards(paths, accuracies)
     assert added.tolist() == pytest.approx([0.5, 0.8 - 0.2 * (ratio - 1)])
     adaptive = learner_of(mini_space, table, Constraint(target_s, rate=1.0, damping=4.0))
-    violation = math.log(adaptive.expected_s() / target_s)
-    adaptive.objective.update(target_s * math.exp(0.05))
+    violation = math.log(adaptive.aim.expected_s() / target_s)
+    adaptive.aim.objective.update(target_s * math.exp(0.05))
     assert adaptive.rewards(paths, accuracies).tolist() == pytest.approx([0.5, 0.8 * ratio ** -(0.05 + 4 * violation)])
     free = learner_of(mini_space, table, Constraint(target_s, rate=1.0, binding=False)).rewards(paths, accuracies)
     assert free.tolist() == accuracies.tolist()
@@ -92,7 +94,7 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
     table, parameters = table_of(mini_space), parameters_table(mini_space)
     limits = Limits([Limit("params", parameters, parameters.least())], rate=1.0, damping=2.0)
     learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False), limits)
-    uniform = learner.distribution.probabilities().detach()
+    uniform = learner.aim.distribution.probabilities().detach()
     weight = 2.0 * math.log(float(parameters(uniform)) / parameters.least())
     found = learner.rewards(torch.tensor([(4, 4), (3, 3)]), torch.ones(2, dtype=torch.float64))
     ratio = parameters.total((3, 3)) / parameters.least()
@@ -102,9 +104,9 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
 def test_a_step_climbs_towards_what_is_rewarded(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
     table = table_of(mini_space)
     learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False))
-    before = learner.distribution.probabilities().detach()
+    before = learner.aim.distribution.probabilities().detach()
     learner.learn(torch.tensor([(0, 1), (2, 3)]), torch.tensor([0.9, 0.1], dtype=torch.float64))
-    after = learner.distribution.probabilities().detach()
+    after = learner.aim.distribution.probabilities().detach()
     assert (after[0, 0], after[1, 1]) > (before[0, 0], before[1, 1])
     assert after[0, 2] < before[0, 2]
     assert after[1, 3] < before[1, 3]
@@ -136,6 +138,6 @@ def test_it_runs_single_paths_forward_only_and_goes_on_from_its_state(
     other.load_state(copy.deepcopy(learner.state()))
     for one in (learner, other):
         one.step(images, labels, torch.Generator().manual_seed(2))
-    assert torch.equal(learner.distribution.logits, other.distribution.logits)
+    assert torch.equal(learner.aim.distribution.logits, other.aim.distribution.logits)
     assert learner.baseline == other.baseline
-    assert learner.objective.multiplier == other.objective.multiplier
+    assert learner.aim.objective.multiplier == other.aim.objective.multiplier

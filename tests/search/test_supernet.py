@@ -10,6 +10,7 @@ from torch import nn
 
 from latkit.errors import UsageError
 from latkit.modules import build_module
+from latkit.search.aim import Aim
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
 from latkit.search.learner import GradientLearner
@@ -80,7 +81,7 @@ def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_els
         for parameter in supernet.parameters():
             parameter.add_(0.1)
     objective = Constraint(table.slowest(), rate=0.1)
-    learner = GradientLearner(supernet, distribution, table, objective, BinaryGates(), FABRIC, 0.1)
+    learner = GradientLearner(supernet, Aim(distribution, table, objective), BinaryGates(), FABRIC, 0.1)
     weights = snapshot(supernet)
     before = distribution.probabilities().detach()
     learner.step(*batch(), torch.Generator().manual_seed(0))
@@ -152,7 +153,7 @@ def test_checkpointing_gives_the_same_architecture_step(
     logits = []
     for supernet in (plain, saving):
         distribution, objective = PathDistribution(mini_space), Constraint(table.slowest(), rate=0.1)
-        learner = GradientLearner(supernet, distribution, table, objective, BinaryGates(), fabric, 0.1)
+        learner = GradientLearner(supernet, Aim(distribution, table, objective), BinaryGates(), fabric, 0.1)
         for seed in range(3):
             learner.step(*batch(), torch.Generator().manual_seed(seed))
         logits.append(distribution.logits.detach())
