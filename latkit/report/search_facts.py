@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from latkit.errors import BadFile, NotMeasured, UsageError
+from latkit.errors import NotMeasured, UsageError
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.words import short
@@ -76,12 +75,12 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         raise UsageError(f"unknown search {name!r}; known searches: {listed} (a target is written DEVICE/RUNTIME)")
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(path) if (path := folder / FILES["architecture"]).exists() else None
-    measured = _read(MeasuredNetwork, path) if (path := folder / MEASURED_FILE).exists() else None
+    measured = load_record(MeasuredNetwork, path) if (path := folder / MEASURED_FILE).exists() else None
     return SearchFacts(
         name=name,
         recipe=recipe,
         result=load_record(SearchResult, path) if (path := folder / FILES["result"]).exists() else None,
-        history=_read(History, path) if (path := folder / FILES["history"]).exists() else None,
+        history=load_record(History, path) if (path := folder / FILES["history"]).exists() else None,
         network=network,
         table=LatencyTable.load(path) if (path := folder / FILES["table"]).exists() else None,
         measured=measured,
@@ -95,16 +94,6 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
 def searches_of(workspace: Workspace) -> Iterator[str]:
     """The names of the searches that were begun."""
     return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{FILES['recipe']}")))
-
-
-def _read(kind: type[Any], path: Path) -> Any:
-    """A record of a kind from JSON. Raises BadFile."""
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadFile(path, f"a {kind.__name__} as JSON", f"{where}: {first['msg']}") from error
 
 
 def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> LatencyModel | None:

@@ -209,18 +209,22 @@ class SearchResult(Record):
     """Names of the files in the search's folder, by what they hold."""
 
 
-RecordType = TypeVar("RecordType", bound=Record)
+RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
-def load_record(kind: type[RecordType], path: Path) -> RecordType:
-    """Read a recipe or a result. Raises BadFile."""
+def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordType:
+    """Read what a search left behind from JSON. `called`: what to call it in an error. Raises BadFile."""
+    expected = called or f"a {kind.__name__}"
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise BadFile(path, f"a {kind.__name__}", "no such file") from None
+        raise BadFile(path, expected, "no such file") from None
+    except OSError as error:
+        raise BadFile(path, expected, str(error.strerror)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadFile(path, f"a {kind.__name__}", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise BadFile(path, expected, f"{where}: {first['msg']}") from error
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -11,11 +11,9 @@ from latkit.devices import BenchmarkTool, Tell
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search import DataSplit, SearchSettings
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, Wanted, run_baselines
-from latkit.search.trained import TrainedNetwork
+from latkit.search.problem import Problem
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import measured_seconds
@@ -53,36 +51,27 @@ class Measuring:
             return measured_seconds(collection, self.model, network)
 
 
-def search_baselines(
-    measuring: Measuring,
-    space: Space,
-    data: DataSplit,
-    target_latency_s: float,
-    name: str,
-    settings: SearchSettings,
-    wanted: Sequence[Wanted],
-    teacher: TrainedNetwork | None = None,
-) -> Baselines:
+def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[Wanted]) -> Baselines:
     """What is lacking of the baselines of the search `search/NAME/`, trained and measured; gives all of them.
 
     MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
     """
-    folder, table = measuring.workspace.search_dir(name), LatencyTable(space, measuring.model)
+    folder = measuring.workspace.search_dir(name)
     baselines = run_baselines(
-        space,
-        table,
-        data,
-        target_latency_s,
-        settings,
+        problem.space,
+        problem.table,
+        problem.data,
+        problem.target_s,
+        problem.settings,
         folder,
         wanted,
         measuring.seconds,
         measuring.progress,
-        teacher=teacher,
+        teacher=problem.teacher,
     )
     unmeasured = [record for record in baselines.records if record.measured_latency_s is None]
     for record in unmeasured:
-        baselines = baselines.with_record(_measured(measuring, space, record))
+        baselines = baselines.with_record(_measured(measuring, problem.space, record))
         baselines.save(folder / BASELINES_FILE)
     return baselines
 

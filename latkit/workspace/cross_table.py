@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from latkit.errors import BadFile
+from latkit.search.result import load_record
 
 CROSS_FILE = "cross.json"
 """In the folder of a search or a series: the cross table of its networks."""
@@ -83,10 +83,7 @@ class CrossTable(_Record):
     @classmethod
     def load(cls, path: Path) -> CrossTable:
         """Read from JSON. Raises BadFile."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadFile(path, "a cross table", str(error).splitlines()[0]) from error
+        return load_record(cls, path, "a cross table")
 
     def save(self, folder: Path) -> Path:
         """Write as JSON into a search's or a series' folder, and say where."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pydantic import ValidationError
-
-from latkit.errors import BadFile, UsageError
+from latkit.errors import UsageError
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
 from latkit.search.result import FILES, SearchResult, load_record
@@ -57,10 +55,7 @@ def target_of(folders: Folders, name: str) -> Target | None:
     """The target that a search was for: by its measurement, or by the series it belongs to; None where neither says."""
     path = folders.search_dir(name) / MEASURED_FILE
     if path.exists():
-        try:
-            return Target.parse(MeasuredNetwork.model_validate_json(path.read_bytes()).target)
-        except ValidationError as error:
-            raise BadFile(path, "a measured network", str(error).splitlines()[0]) from error
+        return Target.parse(load_record(MeasuredNetwork, path, "a measured network").target)
     for kept in sorted((folders.root / "search").glob(f"*/{SERIES_FILE}")):
         for member in Series.load(kept).members:
             if member.name == name:

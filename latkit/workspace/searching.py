@@ -14,6 +14,7 @@ from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import Wanted, check_baselines
+from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -117,7 +118,8 @@ def search(
             measured = measure_network(collection, model, network)
         (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if baselines:
-        search_baselines(measuring, space, data, target_latency_s, name, settings, baselines, teacher)
+        problem = Problem(space, table, data, target_latency_s, settings, teacher)
+        search_baselines(measuring, problem, name, baselines)
     return Searched(target, result, measured, folder)
 
 

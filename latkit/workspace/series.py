@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from latkit.devices import Tell
-from latkit.errors import BadFile, LatkitError, UsageError
+from latkit.errors import LatkitError, UsageError
 from latkit.search.machine import process_count
-from latkit.search.result import FILES
+from latkit.search.result import FILES, load_record
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.targets import Target
 from latkit.workspace.folders import Folders
@@ -77,10 +77,7 @@ class Series(BaseModel):
     @classmethod
     def load(cls, path: Path) -> Series:
         """Read from JSON. Raises BadFile."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadFile(path, "a series of searches", str(error).splitlines()[0]) from error
+        return load_record(cls, path, "a series of searches")
 
     def save(self, folder: Path) -> None:
         """Write as JSON into the series' own folder."""
