@@ -37,9 +37,7 @@ class FullMixing:
         generator: torch.Generator,  # noqa: ARG002
     ) -> Draw:
         """Nothing is left to chance: all candidates."""
-        shares = distribution.probabilities().detach()
-        paths = Paths(_all_candidates(distribution), gates=shares.clone().requires_grad_())
-        return Draw(paths, _every_index(distribution), standing_logits(distribution), shares)
+        return _all_open(distribution, distribution.probabilities().detach())
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
         """The exact gradient of the mixed loss: gates and probabilities are the same numbers."""
@@ -82,13 +80,11 @@ class GumbelSoftmax:
     def draw(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Draw:
         """Draw the gates of every choice."""
         shares, temperature = self._shares(distribution, progress, generator), self.temperature(progress)
-        logits = standing_logits(distribution)
-        if self.hard:
-            indices = shares.masked_fill(~distribution.mask, -1).argsort(stable=True, dim=1, descending=True)
-            paths = one_open(indices, distribution.mask.gather(1, indices))
-            return Draw(paths, indices, logits, shares.gather(1, indices), temperature)
-        paths = Paths(_all_candidates(distribution), gates=shares.clone().requires_grad_())
-        return Draw(paths, _every_index(distribution), logits, shares, temperature)
+        if not self.hard:
+            return _all_open(distribution, shares, temperature)
+        indices = shares.masked_fill(~distribution.mask, -1).argsort(stable=True, dim=1, descending=True)
+        paths = one_open(indices, distribution.mask.gather(1, indices))
+        return Draw(paths, indices, standing_logits(distribution), shares.gather(1, indices), temperature)
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
         """The gradient of the relaxed loss for the noise as it was drawn, and the exact one of what depends on p."""
@@ -109,7 +105,8 @@ def _all_candidates(distribution: PathDistribution) -> tuple[tuple[int, ...], ..
     return tuple(tuple(range(count)) for count in distribution.mask.sum(1).tolist())
 
 
-def _every_index(distribution: PathDistribution) -> Tensor:
-    """The candidates in order as a draw's indices, shape (choices, candidates)."""
-    choices, candidates = distribution.mask.shape
-    return torch.arange(candidates).expand(choices, candidates)
+def _all_open(distribution: PathDistribution, shares: Tensor, temperature: float = 1.0) -> Draw:
+    """All candidates in order, gated by their shares (choices, candidates)."""
+    paths = Paths(_all_candidates(distribution), gates=shares.clone().requires_grad_())
+    indices = torch.arange(shares.shape[1]).expand(shares.shape)
+    return Draw(paths, indices, standing_logits(distribution), shares, temperature)

@@ -32,10 +32,15 @@ def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: 
         for indices in _batches(len(data.train.labels), batch_size, seed):
             part = indices[part_of(fabric).places(len(indices))]
             module(normalise(data.train.fetch(part).to(fabric.device)))
-    average([tensor for tensor in module.buffers() if tensor.is_floating_point()], fabric)
+    average_statistics(module, fabric)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     module.train(was_training)
+
+
+def average_statistics(module: nn.Module, fabric: Fabric) -> None:
+    """Replace running statistics by their means over the processes."""
+    average([tensor for tensor in module.buffers() if tensor.is_floating_point()], fabric)
 
 
 def _batches(count: int, batch_size: int, seed: int) -> torch.Tensor:

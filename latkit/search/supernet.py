@@ -172,6 +172,5 @@ def _build(op: Op) -> nn.Module:
         return _Vanished()
     module = build_module(op)
     if isinstance(module, MBConv) and module.residual:
-        last = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)][-1]
-        nn.init.zeros_(last.weight)
+        nn.init.zeros_(batch_norms(module)[-1].weight)
     return module

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from latkit.search.blocks import recomputed
 from latkit.search.data import DataSplit, ImageSet, Normalise
-from latkit.search.ranks import average, average_gradients, total
+from latkit.search.ranks import average_gradients, total
 from latkit.search.settings import SearchSettings
+from latkit.search.statistics import average_statistics
 from latkit.search.supernet import Supernet
 from latkit.search.sync_norm import synchronise
 
@@ -101,7 +102,7 @@ class WeightTrainer:
     def state(self) -> dict[str, Any]:
         """Weights and optimiser, the same in every process: running statistics that were not in step are averaged."""
         if not self.synchronised:
-            average([tensor for tensor in self.module.buffers() if tensor.is_floating_point()], self.fabric)
+            average_statistics(self.module, self.fabric)
         return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
