@@ -30,58 +30,48 @@ class CopyingByCommands(Transport):
     """A transport that copies by commands."""
 
     def push(self, local_path: Path, remote_path: str) -> None:
-        """Copy a file to the device."""
-        _push(self, local_path, remote_path)
+        """Copy a file to the device. What arrived before the connection was lost is not sent again by the next try."""
+        try:
+            content = local_path.read_bytes()
+        except OSError as error:
+            raise DeviceError(f"could not read {local_path}: {error}") from error
+        sha256 = hashlib.sha256(content).hexdigest()
+        part = f"{remote_path}.{sha256[:16]}.part"
+        folder = remote_path.rpartition("/")[0] or "."
+        prepared = self.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S).checked(f"making {folder}")
+        try:
+            begin = _sound(self, part, content, int(prepared.stdout or b"0"))
+            finishing = ["sh", "-c", FINISH, "sh", part, remote_path, sha256]
+            done = self.run(finishing, _copy_s(len(content)), content[begin:])
+            if done.exit_status == NO_SUCH_COMMAND:
+                _check_and_rename(self, part, remote_path, len(content), sha256)
+            else:
+                done.checked(f"writing {remote_path}")
+        except DeviceError as error:
+            if not isinstance(error, DeviceGone):
+                with contextlib.suppress(DeviceError):
+                    self.run(["rm", "-f", "--", part], COMMAND_S)
+            raise
 
     def pull(self, remote_path: str, local_path: Path) -> None:
         """Copy a file from the device."""
-        _pull(self, remote_path, local_path)
-
-
-def _push(transport: Transport, local_path: Path, remote_path: str) -> None:
-    """What `Transport.push` promises. What arrived before the connection was lost is not sent again by the next try."""
-    try:
-        content = local_path.read_bytes()
-    except OSError as error:
-        raise DeviceError(f"could not read {local_path}: {error}") from error
-    sha256 = hashlib.sha256(content).hexdigest()
-    part = f"{remote_path}.{sha256[:16]}.part"
-    folder = remote_path.rpartition("/")[0] or "."
-    prepared = transport.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S).checked(f"making {folder}")
-    try:
-        begin = _sound(transport, part, content, int(prepared.stdout or b"0"))
-        finishing = ["sh", "-c", FINISH, "sh", part, remote_path, sha256]
-        done = transport.run(finishing, _copy_s(len(content)), content[begin:])
-        if done.exit_status == NO_SUCH_COMMAND:
-            _check_and_rename(transport, part, remote_path, len(content), sha256)
-        else:
-            done.checked(f"writing {remote_path}")
-    except DeviceError as error:
-        if not isinstance(error, DeviceGone):
-            with contextlib.suppress(DeviceError):
-                transport.run(["rm", "-f", "--", part], COMMAND_S)
-        raise
-
-
-def _pull(transport: Transport, remote_path: str, local_path: Path) -> None:
-    """What `Transport.pull` promises."""
-    size = transport.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
-    size_bytes = int(size.split()[0])
-    sha256 = remote_sha256(transport, remote_path, size_bytes)
-    content = transport.run(["cat", remote_path], _copy_s(size_bytes)).checked(f"reading {remote_path}").stdout
-    try:
-        local_path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=local_path.parent, prefix=".pull-", delete=False) as file:
-            file.write(content)
-        part = Path(file.name)
+        size = self.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
+        size_bytes = int(size.split()[0])
+        sha256 = remote_sha256(self, remote_path, size_bytes)
+        content = self.run(["cat", remote_path], _copy_s(size_bytes)).checked(f"reading {remote_path}").stdout
         try:
-            if sha256_of(part) != sha256:
-                raise DeviceError(f"{local_path}: the copy differs from {remote_path} on the device; try again")
-            part.replace(local_path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise DeviceError(f"could not write {local_path}: {error}") from error
+            local_path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=local_path.parent, prefix=".pull-", delete=False) as file:
+                file.write(content)
+            part = Path(file.name)
+            try:
+                if sha256_of(part) != sha256:
+                    raise DeviceError(f"{local_path}: the copy differs from {remote_path} on the device; try again")
+                part.replace(local_path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise DeviceError(f"could not write {local_path}: {error}") from error
 
 
 def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
