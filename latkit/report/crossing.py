@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.report.html import Html, element, join, notice, paragraph, table
-from latkit.report.words import ABSENT, EMULATED, latency, marked, millions, percent
+from latkit.report.words import ABSENT, EMULATED, latency, marked, millions, percent, share
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 
@@ -37,7 +37,7 @@ def _row(row: Row, targets: Sequence[str]) -> tuple[object, ...]:
     shape = "×".join(map(str, row.input_shape))
     return (
         join([row.name, Html("<br>"), element("small", f"{row.kind}, {shape}")]),
-        ABSENT if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+        share(row.accuracy),
         millions(row.macs),
         millions(row.parameters),
         *(_cell(row.cells[target], row.target == target) for target in targets),

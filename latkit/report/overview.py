@@ -9,9 +9,8 @@ from latkit.devices import Device, list_devices
 from latkit.devices.describe import describe
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.reading import each, told
-from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
-from latkit.report.series import comparison_sections, cross_files, searches_table
+from latkit.report.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
 from latkit.report.words import ABSENT, marked, percent
@@ -37,10 +36,8 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     for number, target in enumerate(known_targets):
         anchors.append((marked(target.target, target.emulated), f"target-{number}"))
         parts.append(subject("Target", anchors[-1][0], anchors[-1][1], target_sections(target, level=3)))
-    for number, search in enumerate(known_searches):
-        anchors.append((search.name, f"search-{number}"))
-        parts.append(subject("Search", search.name, anchors[-1][1], search_sections(search, level=3)))
-    return join(parts), anchors
+    in_full, of_searches = searches_in_full(known_searches)
+    return join([*parts, in_full]), [*anchors, *of_searches]
 
 
 def _devices(devices: Sequence[Device]) -> Html:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from latkit.report.figures import BLUE, GREEN, GREY, ORANGE, PINK, axis, embed, layout, plain
 from latkit.report.html import Html, card, join, paragraph
 from latkit.report.search_facts import SearchFacts
-from latkit.report.words import latency, unit_for
+from latkit.report.words import latency, share, unit_for
 from latkit.targets import Target
 from latkit.workspace.cross_table import CrossTable
 
@@ -54,13 +54,11 @@ def pareto_section(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable
 def _own(searches: Sequence[SearchFacts]) -> Iterator[Point]:
     for known in searches:
         assert known.result is not None
-        measured = known.measured.network.measured_ms / 1e3 if known.measured else None
-        predicted_s = known.result.predicted_latency_s
-        yield Point(known.name, "derived", measured or predicted_s, measured is not None, known.result.accuracy)
+        seconds = known.measured_s or known.result.predicted_latency_s
+        yield Point(known.name, "derived", seconds, known.measured_s is not None, known.result.accuracy)
         for one in known.baselines:
             seconds = one.measured_latency_s or one.predicted_latency_s
-            if seconds is not None:
-                yield Point(one.name, one.kind, seconds, one.measured_latency_s is not None, one.accuracy)
+            yield Point(one.name, one.kind, seconds, one.measured_latency_s is not None, one.accuracy)
 
 
 def _elsewhere(
@@ -96,7 +94,7 @@ def _picture(points: Sequence[Point]) -> Html:
                 "color": colour,
                 "symbol": [symbol if point.measured else f"{symbol}-open" for point in of_kind],
             },
-            text=[f"{plain(point.name)}: {latency(point.seconds)}, {100 * point.accuracy:.1f} %" for point in of_kind],
+            text=[f"{plain(point.name)}: {latency(point.seconds)}, {share(point.accuracy)}" for point in of_kind],
             hovertemplate="%{text}<extra></extra>",
         )
     return embed(figure)

@@ -8,7 +8,7 @@ from latkit.report.drawing import draw
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
-from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent
+from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent, share
 from latkit.search.result import ExportFacts, KeptLimit
 from latkit.validate import NetworkResult
 
@@ -32,12 +32,12 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
 
 def headline(known: SearchFacts) -> dict[str, object]:
     """The figures that matter most, by name; None where there is none."""
-    result, measured = known.result, known.measured
+    result = known.result
     return {
         "target latency": latency(known.recipe.target_latency_s),
         "predicted": latency(result.predicted_latency_s) if result else None,
-        "measured": latency(measured.network.measured_ms / 1e3) if measured else None,
-        "accuracy on test images": f"{100 * result.accuracy:.1f} %" if result else None,
+        "measured": latency(known.measured_s) if known.measured_s else None,
+        "accuracy on test images": share(result.accuracy) if result else None,
         "MACs": millions(result.macs) if result else None,
         "parameters": millions(result.parameters) if result else None,
     }

@@ -61,6 +61,11 @@ class SearchFacts:
         return (*self.result.notes, *(measured_notes(self.result, self.measured) if self.measured else ()))
 
     @property
+    def measured_s(self) -> float | None:
+        """What the network takes on its target, where that was measured."""
+        return self.measured.network.measured_ms / 1e3 if self.measured else None
+
+    @property
     def emulated(self) -> bool:
         """Whether the latencies are those of an emulator."""
         return self.model is not None and self.model.origin_.setup.emulated

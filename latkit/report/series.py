@@ -13,7 +13,7 @@ from latkit.report.reading import each, told
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.side_by_side import side_by_side
-from latkit.report.words import ABSENT, latency, marked
+from latkit.report.words import ABSENT, latency, marked, share
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
 from latkit.workspace.series import Series
@@ -38,15 +38,15 @@ def searches_table(searches: Sequence[SearchFacts]) -> Html:
 
 
 def _row(known: SearchFacts) -> tuple[object, ...]:
-    result, measured = known.result, known.measured
+    result = known.result
     return (
         marked(known.name, known.emulated),
         known.recipe.space,
         known.target or ABSENT,
         latency(known.recipe.target_latency_s),
         latency(result.predicted_latency_s) if result else "not finished",
-        latency(measured.network.measured_ms / 1e3) if measured else "not measured",
-        f"{100 * result.accuracy:.1f} %" if result else ABSENT,
+        latency(known.measured_s) if known.measured_s else "not measured",
+        share(result.accuracy) if result else ABSENT,
     )
 
 
@@ -82,8 +82,15 @@ def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors
         ),
         comparison_sections(searches, crossed),
     ]
-    anchors: Anchors = []
-    for number, known in enumerate(searches):
-        anchors.append((known.name, f"search-{number}"))
-        parts.append(subject("Search", known.name, anchors[-1][1], search_sections(known, level=3)))
+    in_full, anchors = searches_in_full(searches)
+    return join([*parts, in_full]), anchors
+
+
+def searches_in_full(searches: Sequence[SearchFacts]) -> tuple[Html, Anchors]:
+    """All about every search, one after the other."""
+    anchors = [(known.name, f"search-{number}") for number, known in enumerate(searches)]
+    parts = [
+        subject("Search", name, anchor, search_sections(known, level=3))
+        for known, (name, anchor) in zip(searches, anchors, strict=True)
+    ]
     return join(parts), anchors

@@ -9,7 +9,7 @@ from latkit.report.drawing import FIXED, KERNEL_COLOURS, OTHER_KERNEL
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts
-from latkit.report.words import latency, shape_words
+from latkit.report.words import latency, shape_words, share
 
 LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
 """Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
@@ -66,7 +66,7 @@ def _head(row: Sequence[Placed]) -> Html:
 def _row(known: SearchFacts, row: Sequence[Placed], middle: float) -> Html:
     line = element("line", class_="line", x1=LABEL - 8, x2=_x(len(row)) - GAP, y1=middle, y2=middle)
     assert known.result is not None
-    figures = f"{latency(known.result.predicted_latency_s)}, {100 * known.result.accuracy:.1f} %"
+    figures = f"{latency(known.result.predicted_latency_s)}, {share(known.result.accuracy)}"
     names = [
         _text(10, middle - 3, _shortened(known.name), "", "start"),
         _text(10, middle + 13, figures, "soft", "start"),

@@ -45,6 +45,11 @@ def percent(value: float | None, signed: bool = False) -> str:
     return shown.replace("-", "−")
 
 
+def share(value: float | None) -> str:
+    """A share from 0 to 1, such as an accuracy, as a percentage with one digit after the point."""
+    return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
 def count(number: int, noun: str) -> str:
     """`1 network`, `2 networks`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
