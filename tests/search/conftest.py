@@ -60,6 +60,21 @@ def some_path_s(table: LatencyTable) -> float:
     return float(table.lookup(torch.tensor((1, 4))))
 
 
+class Interrupt:
+    """Progress that breaks off after so many calls."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def advance(self, phase: str, done: int, total: int, text: str) -> None:
+        assert phase in ("search", "training")
+        assert 0 <= done <= total
+        assert bool(text) <= (done > 0)
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
 @pytest.fixture
 def mini_space(tmp_path: Path) -> Space:
     path = tmp_path / "mini.toml"

@@ -21,19 +21,9 @@ from latkit.search.repeat import repeat_search
 from latkit.search.result import load_record
 from latkit.spaces import Space
 from latkit.tables import PeakTable, macs_table, parameters_table
-from tests.search.conftest import Tables, brief
+from tests.search.conftest import Interrupt, Tables, brief
 
 SHORT = brief(training_epochs=0)
-
-
-class Interrupt:
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def advance(self, _phase: str, _done: int, _total: int, _text: str) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

@@ -15,24 +15,9 @@ from latkit.search.data import DataSplit
 from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
-from tests.search.conftest import Tables, brief, some_path_s
+from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 
 QUICK = brief(warmup_epochs=2, epochs=4, training_epochs=8)
-
-
-class Interrupt:
-    """Progress that breaks off after so many calls."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def advance(self, phase: str, done: int, total: int, text: str) -> None:
-        assert phase in ("search", "training")
-        assert 0 <= done <= total
-        assert bool(text) <= (done > 0)
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
 
 
 def test_a_search_writes_everything_it_found(
