@@ -104,10 +104,8 @@ def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequ
     networks = [m for m in used if isinstance(m.subject, Network)]
     reference_s, fixed_s, choices = model.origin_.reference_s, model.base_seconds(), load(validation.space)
     first = np.array([estimate(m, reference_s).seconds for m in networks])
-    sums = [sum(model.op_estimate(op).seconds for op in m.subject.ops if not op.vanishes) for m in networks]
-    for row in validation.results:
-        ops = choices.decode(row.architecture).ops
-        sums.append(sum(model.op_estimate(op).seconds for op in ops if not op.vanishes))
+    subjects = [*(m.subject for m in networks), *(choices.decode(row.architecture) for row in validation.results)]
+    sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.vanishes) for one in subjects]
     firsts = np.concatenate([first, [row.first_ms / 1e3 for row in validation.results]])
     seconds = np.concatenate([first, [row.second_ms / 1e3 for row in validation.results]])
     return redrawn_coverage(np.array(sums), np.stack([firsts, seconds]), fixed_s, len(networks))
