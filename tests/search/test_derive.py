@@ -80,6 +80,18 @@ def test_repair_meets_its_bounds_where_it_cannot_keep_every_path(problem: Proble
         assert score(problem[0], found[0]) == pytest.approx(best)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_bounds_as_low_as_can_be_are_met_however_sums_are_rounded(seed: int) -> None:
+    rows = np.random.default_rng(seed).uniform(0, 1, (20, 3))
+    table = LatencyTable.from_seconds("s", "k", rows.tolist(), 1.0)
+    other = AdditiveTable("s", "k", rows[::-1].tolist(), 1.0)
+    alike = np.zeros((20, 3))
+    fastest, leanest = (tuple(values.argmin(1).tolist()) for values in (rows, rows[::-1]))
+    assert most_probable(alike, table, 0.0, table.total(fastest)) == [fastest]
+    limit = Limit("other", other, other.total(leanest))
+    assert most_probable(alike, table, 0.0, table.slowest(), [limit]) == [leanest]
+
+
 def test_beside_a_limit_the_leanest_of_as_fast_paths_is_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first choice's candidates fall into the same bins; only the less probable one leaves room for the second."""
     monkeypatch.setattr(repair, "EXACT", 0)
