@@ -68,6 +68,13 @@ def test_bounds_that_hold_nothing_are_refused_with_the_range(mini_space: Space, 
         LatencySampler(table, gap_s, gap_s * (1 + 1e-6))
 
 
+def test_what_lies_outside_the_bounds_by_less_than_is_counted_in_is_not_there() -> None:
+    table = LatencyTable.from_seconds("s", "k", [[0.0, 1.0]], 1.0)
+    assert LatencySampler(table, 1.5, 2.0).draw(random.Random(0)) == (1,)
+    with pytest.raises(TargetOutOfReach, match="but found none"):
+        LatencySampler(table, 1.5, 1.9999)
+
+
 def test_random_networks_differ_and_do_not_depend_on_their_number(mini_space: Space, table_of: TableOf) -> None:
     table = table_of(mini_space)
     sampler = LatencySampler(table, 0.0, table.slowest())

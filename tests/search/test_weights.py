@@ -9,7 +9,9 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from latkit.modules import build_module
+from latkit.search.data import DataSplit
 from latkit.search.settings import SearchSettings
+from latkit.search.statistics import recalibrate
 from latkit.search.supernet import Paths, Supernet
 from latkit.search.weights import PathSGD, WeightTrainer, device_module
 from latkit.spaces import Space
@@ -104,3 +106,34 @@ def test_images_stay_channels_last_through_the_supernet(mini_space: Space) -> No
     supernet(images, Paths(((0,), (1,)), ((1,), (2,)), gates)).sum().backward()
     assert len(seen) > 20
     assert all(output.is_contiguous(memory_format=torch.channels_last) for output in seen)
+
+
+class OneOfTwo(Fabric):
+    """The first of two processes."""
+
+    world_size = 2  # type: ignore[assignment]
+
+
+def beside(monkeypatch: pytest.MonkeyPatch, more: float) -> Fabric:
+    """Another process, whose numbers are larger by so much."""
+    monkeypatch.setattr("latkit.search.ranks.dist.all_reduce", lambda sent: sent.mul_(2).add_(more))
+    return OneOfTwo(accelerator="cpu", devices=1)
+
+
+def test_running_statistics_that_are_not_in_step_are_averaged_before_they_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for together, mean in ((False, 0.5), (True, 0.0)):
+        settings = SearchSettings.quick(sync_batch_norm=together)
+        trainer = WeightTrainer(nn.Sequential(nn.BatchNorm2d(3)), settings, beside(monkeypatch, 1.0))
+        assert trainer.state()["module"]["0.running_mean"].tolist() == [mean] * 3
+
+
+def test_statistics_taken_anew_are_those_of_all_processes(
+    monkeypatch: pytest.MonkeyPatch, stripes_data: DataSplit
+) -> None:
+    alike, apart = nn.Sequential(nn.BatchNorm2d(1)), nn.Sequential(nn.BatchNorm2d(1))
+    recalibrate(alike, stripes_data, beside(monkeypatch, 0.0), 16, 0)
+    recalibrate(apart, stripes_data, beside(monkeypatch, 1.0), 16, 0)
+    for name in ("0.running_mean", "0.running_var"):
+        torch.testing.assert_close(apart.state_dict()[name], alike.state_dict()[name] + 0.5)
