@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,12 @@ def test_fixed_penalties_search_too(
     settings = QUICK.model_copy(update={"penalty": penalty, "epochs": 1, "training_epochs": 1})
     result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
     assert result.predicted_latency_s <= 1.01 * some_path_s(table)
+
+
+def test_a_search_is_the_same_wherever_its_images_lie_and_however_often_it_is_saved(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit
+) -> None:
+    table, moved = table_of(mini_space), replace(stripes_data, source="elsewhere.npz")
+    recipe = Recipe.of(mini_space, table, stripes_data, 1e-5, QUICK)
+    often = QUICK.model_copy(update={"checkpoint_seconds": 1.0})
+    Recipe.of(mini_space, table, moved, 1e-5, often).check_same(recipe, Path("recipe.json"))
