@@ -203,3 +203,12 @@ def test_a_search_is_the_same_wherever_its_images_lie_and_however_often_it_is_sa
     recipe = Recipe.of(mini_space, table, stripes_data, 1e-5, QUICK)
     often = QUICK.model_copy(update={"checkpoint_seconds": 1.0})
     Recipe.of(mini_space, table, moved, 1e-5, often).check_same(recipe, Path("recipe.json"))
+
+
+def test_where_nothing_lies_at_the_target_the_result_says_so(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table = table_of(mini_space)
+    result = run_search(mini_space, table, stripes_data, 1.5 * table.fastest(), brief(), tmp_path / "net")
+    (note,) = (note for note in result.notes if "no architecture lies within 2 % of the target" in note)
+    assert f"{result.predicted_latency_s / result.target_latency_s:.1%}" in note
