@@ -19,6 +19,7 @@ from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.spaces import Architecture, Space
 from latkit.timing import Measurement, estimate
+from latkit.whole import save_text
 
 REPETITIONS = 2
 """Every network is measured twice, one whole measurement after the other."""
@@ -60,6 +61,10 @@ class MeasuredNetwork(BaseModel):
     """Whether the device is an emulator: then the latencies are no phone's."""
     network: NetworkResult
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write as JSON, whole or not at all."""
+        save_text(path, self.model_dump_json(indent=1) + "\n")
+
 
 class Validation(BaseModel):
     """Prediction error beside repeatability, the floor that no model can pass."""
@@ -85,8 +90,8 @@ class Validation(BaseModel):
     results: list[NetworkResult]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON."""
-        Path(path).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        """Write as JSON, whole or not at all."""
+        save_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Validation:

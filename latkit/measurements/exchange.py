@@ -15,6 +15,7 @@ from latkit.graphs import Graph
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
+from latkit.whole import save_text, whole
 
 SCHEMA: dict[str, pl.DataType] = {
     "title": pl.String(),
@@ -71,15 +72,14 @@ def card_path(path: Path) -> Path:
 
 
 def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) -> None:
-    """Write measurements and their card. Raises UsageError where there is nothing to write."""
+    """Write measurements and their card, each whole or not at all. Raises UsageError where there is none."""
     if path.suffix != ".parquet":
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
         raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
-    unfinished = path.with_suffix(".part")
-    to_frame(measurements).write_parquet(unfinished, compression="zstd", compression_level=12)
-    unfinished.replace(path)
-    card_path(path).write_text(card, encoding="utf-8")
+    with whole(path) as unfinished:
+        to_frame(measurements).write_parquet(unfinished, compression="zstd", compression_level=12)
+    save_text(card_path(path), card)
 
 
 def read_parquet(path: Path) -> list[Measurement]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from latkit.errors import BadFile, UsageError
 from latkit.ops.op import Op, Shape, digest
+from latkit.whole import save_text
 
 FORMAT = "latkit-network-1"
 
@@ -75,8 +76,8 @@ class Network:
         return cls(tuple(Op.from_json(op) for op in ops), name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network as JSON."""
-        Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        """Write the network as JSON, whole or not at all."""
+        save_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:

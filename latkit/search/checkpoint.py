@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
 from latkit.search.ranks import first_does
-from latkit.search.whole import whole
+from latkit.whole import whole
 
 FORMAT = "latkit-checkpoint-1"
 

@@ -15,9 +15,9 @@ from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.environment import machine, versions
 from latkit.search.settings import SearchSettings
-from latkit.search.whole import whole
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable
+from latkit.whole import save_text
 
 FILES = {
     "recipe": "recipe.json",
@@ -229,8 +229,7 @@ def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordT
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    with whole(path) as unfinished:
-        unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    save_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def table_hash(table: AdditiveTable | PeakTable) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, Shape, digest
+from latkit.whole import save_text
 
 FORMAT = "latkit-space-1"
 
@@ -137,8 +138,8 @@ class Space:
         return {"format": FORMAT, "name": self.name, "layers": layers}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the space as JSON, with every candidate spelt out."""
-        Path(path).write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        """Write the space as JSON, with every candidate spelt out; whole or not at all."""
+        save_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Space:

@@ -16,6 +16,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
 from latkit.spaces import Space
 from latkit.tables.additive import AdditiveTable, fixed_ops, per_candidate
+from latkit.whole import save_text, whole
 
 FORMAT = "latkit-table-1"
 
@@ -70,15 +71,16 @@ class LatencyTable(AdditiveTable):
         return self.most()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as `.json` or `.safetensors`, by the file's ending."""
+        """Write the table as `.json` or `.safetensors`, by the file's ending; whole or not at all."""
         words = {"format": FORMAT, "space_name": self.space_name, "space_key": self.space_key}
         match Path(path).suffix:
             case ".json":
                 document = {**words, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
-                Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+                save_text(path, json.dumps(document, indent=1) + "\n")
             case ".safetensors":
                 tensors = {"seconds": self.seconds, "mask": self.mask, "base_s": self.base_s}
-                save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, words)
+                with whole(path) as unfinished:
+                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, words)
             case other:
                 raise UsageError(f"expected a table's file to end in .json or .safetensors, but found {other!r}")
 

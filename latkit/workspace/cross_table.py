@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from latkit.search.result import load_record
+from latkit.whole import save_text
 
 CROSS_FILE = "cross.json"
 """In the folder of a search or a series: the cross table of its networks."""
@@ -86,9 +87,9 @@ class CrossTable(_Record):
         return load_record(cls, path, "a cross table")
 
     def save(self, folder: Path) -> Path:
-        """Write as JSON into a search's or a series' folder, and say where."""
+        """Write as JSON into a search's or a series' folder, whole or not at all, and say where."""
         path = folder / CROSS_FILE
-        path.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        save_text(path, self.model_dump_json(indent=1) + "\n")
         return path
 
     def document(self) -> dict[str, Any]:

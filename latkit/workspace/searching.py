@@ -116,7 +116,7 @@ def search(
     if measured is None:
         with measuring.collection() as collection:
             measured = measure_network(collection, model, network)
-        (folder / MEASURED_FILE).write_text(measured.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        measured.save(folder / MEASURED_FILE)
     if baselines:
         problem = Problem(space, table, data, target_latency_s, settings, teacher)
         search_baselines(measuring, problem, name, baselines)
@@ -131,7 +131,7 @@ def _measured_before(folder: Path, target: Target, network: Network) -> Measured
     try:
         kept = MeasuredNetwork.model_validate_json(path.read_bytes())
     except ValidationError:
-        return None  # written in part, or by another version: it is measured again
+        return None  # written by another version: it is measured again
     return kept if (kept.target, kept.network.key) == (str(target), network.key) else None
 
 

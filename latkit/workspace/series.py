@@ -15,6 +15,7 @@ from latkit.search.machine import process_count
 from latkit.search.result import FILES, load_record
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.targets import Target
+from latkit.whole import save_text
 from latkit.workspace.folders import Folders
 from latkit.workspace.searching import Searched
 from latkit.workspace.workspace import Workspace
@@ -80,9 +81,9 @@ class Series(BaseModel):
         return load_record(cls, path, "a series of searches")
 
     def save(self, folder: Path) -> None:
-        """Write as JSON into the series' own folder."""
+        """Write as JSON into the series' own folder, whole or not at all."""
         folder.mkdir(exist_ok=True)
-        (folder / SERIES_FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        save_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
 
 
 class SearchOne(Protocol):
