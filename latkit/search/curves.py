@@ -28,11 +28,20 @@ class Curves:
         `seconds` that the phase has taken go to TensorBoard alone: the history is the same whenever it is made again.
         """
         self.rows[phase].append(row)
+        self._write(phase, row, {"seconds": seconds})
+
+    def take_over(self, rows: dict[str, list[Row]]) -> None:
+        """Begin with the rows of another search's warm-up. Their seconds, which are counted there, are left out."""
+        self.rows = rows
+        for phase, taken in rows.items():
+            for row in taken:
+                self._write(phase, row, {})
+
+    def _write(self, phase: str, row: Row, further: dict[str, float]) -> None:
         if self._writer is None:
             return
-        for tag, value in _scalars(row, self._names).items():
+        for tag, value in (_scalars(row, self._names) | further).items():
             self._writer.add_scalar(f"{phase}/{tag}", value, row["epoch"])
-        self._writer.add_scalar(f"{phase}/seconds", seconds, row["epoch"])
         self._writer.flush()  # an epoch may be the last before the process is killed
 
     def save(self, path: Path) -> None:

@@ -157,7 +157,8 @@ class _Search:
         supernet, phase = make_search_phase(problem, self.fabric, self.binding)
         if not saved and self.warm_up is not None:
             saved = warmed_up(self.warm_up, phase)
-            self.curves.rows, self.warmed_by = saved["rows"], saved["warm_up"]
+            self.curves.take_over(saved["rows"])
+            self.warmed_by = saved["warm_up"]
         self._run(phase, saved, {})
         choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         derived = derive(

@@ -63,7 +63,10 @@ def test_a_shared_warm_up_gives_the_same_bits(
         run_search(mini_space, table, stripes_data, middle_s(table), often, resumed, StopAfterWarmUp(), warm_up=donor)
     run_search(mini_space, table, stripes_data, middle_s(table), QUICK, resumed, resume=True)
 
+    curves = scalars(alone)
+    assert [epoch for epoch, _ in curves["search/weight_loss"]] == [1, 2, 3, 4]
     for folder in (shared, resumed):
+        assert scalars(folder) == curves
         assert (folder / "history.json").read_text() == (alone / "history.json").read_text()
         assert (folder / "architecture.json").read_text() == (alone / "architecture.json").read_text()
         weights, others = load_file(folder / "weights.safetensors"), load_file(alone / "weights.safetensors")
@@ -73,6 +76,16 @@ def test_a_shared_warm_up_gives_the_same_bits(
         assert not (folder / WARM_UP_FILE).exists()
     without = {"seconds": {}, "notes": ()}
     assert found.model_copy(update=without) == expected.model_copy(update=without)
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a search by tag: epochs and values; without the time that it took."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.endswith("/seconds")]
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
 
 
 def test_another_warm_up_is_refused(
