@@ -22,12 +22,11 @@ from latkit.ops import Op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
 
-FORMAT: Literal["latkit-model-3"] = "latkit-model-3"
-"""Formats 1 and 2 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
+FORMAT: Literal["latkit-model-4"] = "latkit-model-4"
+"""Formats 1 to 3 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
 transfer models are read."""
 
-
-OLDER = ("latkit-model-1", "latkit-model-2")
+OLDER = ("latkit-model-1", "latkit-model-2", "latkit-model-3")
 
 
 class _OpEntry(BaseModel):
@@ -47,7 +46,7 @@ class _KindEntry(BaseModel):
 
 class _ModelFile(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    format: Literal["latkit-model-1", "latkit-model-2", "latkit-model-3"] = FORMAT
+    format: Literal["latkit-model-1", "latkit-model-2", "latkit-model-3", "latkit-model-4"] = FORMAT
     kind: Literal["lookup", "xgboost", "transfer"]
     target: str
     setup: Setup

@@ -8,7 +8,7 @@ import pytest
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.models import LatencyModel, LookupModel, XGBoostModel, load_model, save_model
 from latkit.models.calibration import fit_calibration
-from latkit.models.features import feature_names, features, work
+from latkit.models.features import feature_names, features, pixels_per_set, work
 from latkit.ops import FIXED_COST, Op, kind_named, make_op
 from latkit.spaces import proxyless_mobile
 from tests.builders import SETUP, TARGET, conv, make_measurement, measurements_of, network_of
@@ -136,7 +136,7 @@ def test_a_look_up_model_of_format_1_is_read() -> None:
     assert half_width == pytest.approx(1.729 * (model.calibration_.relative_error or 0), rel=1e-3)
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_trees_of_older_formats_are_refused_with_the_way_out(tmp_path: Path, number: int) -> None:
     document = json.loads((GOLDEN / "model-1-lookup.json").read_text()) | {"format": f"latkit-model-{number}"}
     kind = {"baseline": [0.0], "relative_error": 0.1, "booster": {}}
@@ -169,3 +169,9 @@ def test_features_are_finite_named_and_split_the_macs(op: Op) -> None:
     assert len(features(op)) == len(names)
     assert np.isfinite(features(op)).all()
     assert work(op).dense_macs + work(op).depthwise_macs == op.macs
+
+
+def test_pixels_of_as_many_channels_as_a_page_holds_share_a_cache_set() -> None:
+    assert pixels_per_set(1024, 36) == 36  # 4096 bytes from one to the next
+    assert pixels_per_set(512, 36) == 18
+    assert pixels_per_set(1016, 36) == pytest.approx(36 / 128)  # 32 bytes off a page each
