@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latkit.errors import BadFile, DeviceFailing, DeviceQuarantined
+from latkit.whole import save_text
 
 MOST_FAULTS = 20
 """So many of the last faults are kept."""
@@ -59,10 +60,7 @@ def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Qu
     """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
     seen = [SeenFault(at=at, message=message) for at, message in faults][-MOST_FAULTS:]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
-    path = _path(folder, name)
-    part = path.with_name(f".{path.name}")
-    part.write_text(tomli_w.dumps(record.model_dump()), encoding="utf-8")
-    part.replace(path)
+    save_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
     return record
 
 

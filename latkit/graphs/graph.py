@@ -11,6 +11,7 @@ from typing import Any
 
 from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
+from latkit.whole import save_text
 
 FORMAT = "latkit-graph-1"
 
@@ -178,8 +179,8 @@ class Graph:
             raise UsageError(f"expected a graph, but found one whose part is amiss: {error!r}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph as JSON."""
-        Path(path).write_text(json.dumps(self.to_json()) + "\n", encoding="utf-8")
+        """Write the graph as JSON, whole or not at all."""
+        save_text(path, json.dumps(self.to_json()) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:

@@ -21,6 +21,7 @@ from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.ops import Op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
+from latkit.whole import save_text
 
 FORMAT: Literal["latkit-model-4"] = "latkit-model-4"
 """Formats 1 to 3 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
@@ -68,7 +69,7 @@ class _ModelFile(BaseModel):
 
 
 def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model as JSON, in one step: a reader never sees half a file."""
+    """Write a fitted model as JSON, whole or not at all."""
     if not isinstance(model, LookupModel | XGBoostModel | TransferModel):
         raise UsageError(f"expected a look-up, an XGBoost or a transfer model, but found {type(model).__name__}")
     origin = model.origin_
@@ -94,9 +95,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         },
         "sources": list(model.sources_) if isinstance(model, TransferModel) else [],
     }
-    unfinished = Path(path).with_suffix(".part")
-    unfinished.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    save_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def load_model(path: str | os.PathLike[str]) -> LatencyModel:

@@ -24,6 +24,7 @@ from latkit.models.lookup import LookupModel
 from latkit.ops import Op, Shape, make_op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
+from latkit.whole import save_text
 
 MIDDLE_90 = 1.645
 """Standard deviations on either side that hold 90 % of what is normal."""
@@ -180,5 +181,5 @@ def write_keys(seconds: Mapping[Op, float], layers: Iterable[Op], path: str | os
         elif op.kind != "pool":
             entries[key_of(op)] = {"mean": milliseconds}
         before = op
-    Path(path).write_text(yaml.safe_dump(entries, sort_keys=True), encoding="utf-8")
+    save_text(path, yaml.safe_dump(entries, sort_keys=True))
     return len(entries)

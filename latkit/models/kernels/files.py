@@ -18,6 +18,7 @@ from latkit.models.kernels.savings import Seen
 from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.targets import Target
 from latkit.timing import Setup
+from latkit.whole import save_text
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -82,9 +83,7 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         ],
         calibration=model.calibration_,
     )
-    unfinished = Path(path).with_suffix(".part")
-    unfinished.write_text(json.dumps(document.model_dump(mode="json")) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    save_text(path, json.dumps(document.model_dump(mode="json")) + "\n")
 
 
 def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from latkit.errors import BadFile
 from latkit.graphs import Rule
+from latkit.whole import save_text
 
 
 class FusionRule(BaseModel):
@@ -42,10 +43,8 @@ class FusionFile(BaseModel):
         return frozenset(rule for rule, fused in self.decided.items() if fused)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, in one step."""
-        unfinished = Path(path).with_suffix(".part")
-        unfinished.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        """Write as JSON, whole or not at all."""
+        save_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FusionFile:
