@@ -29,11 +29,11 @@ class SearchFolder:
 
     def open(self, recipe: Recipe, resume: bool, warm_up: Path | None) -> SearchResult | None:
         """Make the folder ready; the result where the search is finished already. Raises UsageError."""
-        self._check_alike(recipe)
+        self.check_alike(recipe)
         found = first_does(lambda: self._opened(recipe, resume, warm_up), self.fabric)
         return SearchResult.model_validate_json(found) if found else None
 
-    def _check_alike(self, recipe: Recipe) -> None:
+    def check_alike(self, recipe: Recipe) -> None:
         """Raise UsageError where another machine has other images, another table or another version."""
         first = Recipe.model_validate_json(first_does(recipe.model_dump_json().encode, self.fabric))
         recipe.check_same(first, self.path)

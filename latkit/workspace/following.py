@@ -7,6 +7,7 @@ from contextlib import nullcontext, suppress
 
 from latkit.errors import LatkitError
 from latkit.search import DataSplit, Limit, SearchSettings, run_search
+from latkit.search.baselines import Wanted, run_baselines
 from latkit.search.trained import TrainedNetwork
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -24,11 +25,14 @@ def follow(
     kind: str = "lookup",
     teacher: TrainedNetwork | None = None,
     limits: Sequence[Limit] = (),
+    baselines: Sequence[Wanted] = (),
 ) -> None:
     """Search along, search after search. What is resumed, and from which warm-up, is the first process's business."""
     for member in series.members:
         table = LatencyTable(space, workspace.model(Target.parse(member.target), kind))
-        folder = workspace.search_dir(member.name)
+        folder, target_s = workspace.search_dir(member.name), member.target_latency_s
         # one of several that fails ends no other: the first process tells of it, and goes on to the next
         with suppress(LatkitError) if len(series.members) > 1 else nullcontext():
-            run_search(space, table, data, member.target_latency_s, settings, folder, teacher=teacher, limits=limits)
+            run_search(space, table, data, target_s, settings, folder, teacher=teacher, limits=limits)
+            if baselines:
+                run_baselines(space, table, data, target_s, settings, folder, baselines, teacher=teacher)

@@ -21,8 +21,11 @@ from typing import Any
 import torch
 
 from latkit.errors import LatkitError
+from latkit.ops import Network
 from latkit.search import SearchSettings, finish, load_data, run_search
+from latkit.search.baselines import EvolutionPlan, Wanted, ladder, run_baselines
 from latkit.search.exports import export
+from latkit.search.machine import is_first_process
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -42,6 +45,8 @@ class Job:
     """After so many of its steps."""
     kill: bool = False
     """By SIGKILL, rather than by an exception."""
+    baselines: tuple[str, ...] = ()
+    """Trained beside it."""
 
 
 class Stop:
@@ -76,7 +81,21 @@ def search(folder: Path, job: Job) -> None:
     stop, settings = Stop(job), SearchSettings.make(**job.settings)
     if job.stop_in == "export":
         finish.export = killed_after(export, stop)  # type: ignore[attr-defined]
-    run_search(space, table, data, job.target_s, settings, Path(job.folder), stop, job.resume)
+    given = space, table, data, job.target_s, settings, Path(job.folder)
+    run_search(*given, stop, job.resume)
+    if job.baselines:
+        wanted = [Wanted.parse(text) for text in job.baselines]
+        latency_of = narrowest_fits(space, job.target_s) if is_first_process() else None
+        run_baselines(*given, wanted, latency_of, stop, evolution=EVOLUTION)
+
+
+EVOLUTION = EvolutionPlan(evaluations=2, images=16, population=2, tournament=1)
+
+
+def narrowest_fits(space: Space, target_s: float) -> Callable[[Network], float]:
+    """MobileNetV2 at its narrowest hits the target, and all others miss it."""
+    narrowest = next(ladder(space))
+    return lambda network: target_s * (1 if network == narrowest else 2)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
 from latkit.search import SearchResult, load_data, run_search
+from latkit.search.baselines import Baselines, Wanted, run_baselines
 from latkit.search.data import DataSplit, Part
 from latkit.search.repeat import differences
 from latkit.spaces import Space, load_space_file
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9)
 MOMENTS = {"warm-up": ("search", 4), "search": ("search", 9), "training": ("training", 4), "export": ("export", 0)}
 """When processes are killed: phase and step."""
+BASELINES = ("random", "mobilenetv2", "evolution")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
         found.job("both", ranks=2),
         found.job("handed-back", ranks=2, stop_in="training", stop_at=4),
         found.job("handed-over", ranks=2, resume=True),
-        found.job("both-again", ranks=2),
+        found.job("both-again", ranks=2, stop_in="random-1: training", stop_at=6, baselines=BASELINES),
+        found.job("both-again", ranks=2, resume=True, baselines=BASELINES),
         *(found.job(name, stop_in=phase, stop_at=step, kill=True) for name, (phase, step) in MOMENTS.items()),
     )
     return found
@@ -115,6 +118,20 @@ def test_two_processes_find_what_one_finds(searches: Searches) -> None:
 
 def test_two_processes_find_the_same_bits_every_time(searches: Searches) -> None:
     assert differences(searches.root / "both", searches.root / "both-again") == ()
+
+
+def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
+    assert searches.ends["both-again"] == [0, 0]
+    folder, target_s = searches.root / "both-again", searches.target_s
+    found, mobilenet, evolved = Baselines.load(folder).records
+    given = searches.space, searches.table, searches.data, target_s, SETTINGS, searches.root / "alone"
+    (alone,) = run_baselines(*given, [Wanted.parse("random")]).records
+    assert found.accuracy == pytest.approx(alone.accuracy, abs=1.01 / len(searches.data.test.labels))
+    assert found == alone.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
+    # so few steps on so small images: rounding alone decides how good these two are
+    assert (mobilenet.name, mobilenet.predicted_latency_s) == ("mobilenetv2-0.05", target_s)
+    assert (evolved.name, evolved.seconds.keys()) == ("evolution", {"search", "training"})
+    assert list((folder / "baselines").iterdir()) == []
 
 
 def test_two_processes_go_on_with_the_checkpoint_of_one(searches: Searches) -> None:

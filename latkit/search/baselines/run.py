@@ -7,36 +7,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from latkit.errors import UsageError
 from latkit.ops import Network
 from latkit.progress import Progress, Silent
 from latkit.search.assembly import fresh_module
 from latkit.search.baselines.evolution import RegularisedEvolution, evolve
-from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Kind, Wanted
+from latkit.search.baselines.folder import BaselineFolder
+from latkit.search.baselines.records import BaselineRecord, Baselines, Kind, Wanted
 from latkit.search.baselines.sampling import at_target, random_architectures
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
-from latkit.search.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.checks import check_data
 from latkit.search.data import DataSplit
 from latkit.search.loop import Keeper, Phase, run_phase
 from latkit.search.machine import exact, fabric_of, threads
 from latkit.search.problem import Problem
-from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.ranks import first_does
 from latkit.search.settings import SearchSettings
 from latkit.search.train import TrainingPhase
 from latkit.search.trained import TrainedNetwork
 from latkit.search.weights import evaluate
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
-
-FOLDER = "baselines"
-"""In the search's folder: checkpoints of baselines under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +64,30 @@ def run_baselines(
     `folder`: the search's, which may be finished or not; the arguments must be those it began with. Limits that it had
     beside its latency do not bind baselines. Networks have the seeds of the derived one: `seed + 1` for their first
     weights, `seed` for the order of images; architectures are drawn by `seed`. `latency_of`: seconds of MobileNetV2's
-    widths, which no table of a space knows. What is finished already is kept, what was interrupted goes on from its
-    checkpoint.
+    widths, which no table of a space knows; of several processes, the first asks it. What is finished already is kept,
+    what was interrupted goes on from its checkpoint.
 
-    Raises UsageError where an argument does not fit the search, where MobileNetV2 is wanted without `latency_of`, or
-    under several processes, and TargetOutOfReach where no network has such a latency.
+    Raises UsageError where an argument does not fit the search or MobileNetV2 is wanted without `latency_of`, and
+    TargetOutOfReach where no network has such a latency.
     """
     table.check_space(space)
     check_data(space, data)
     check_baselines(settings, wanted)
-    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
-        raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
-    problem, path = Problem(space, table, data, target_latency_s, settings, teacher), folder / FILES["recipe"]
-    kept = load_record(Recipe, path)
-    problem.recipe().model_copy(update={"limits": kept.limits}).check_same(kept, path)  # which are the search's alone
     fabric = fabric or fabric_of(settings)
-    (folder / FOLDER).mkdir(exist_ok=True)
-    trainer = _Trainer(problem, folder, fabric, progress or Silent())
+    first_does(lambda: _checked(latency_of, wanted), fabric)
+    problem, files = Problem(space, table, data, target_latency_s, settings, teacher), BaselineFolder(folder, fabric)
+    files.open(problem.recipe())
+    shown = progress if progress and fabric.is_global_zero else Silent()
+    trainer = _Trainer(problem, files, fabric, shown)
     with threads(settings.threads), exact(settings.deterministic, fabric.device):
         for one in wanted:
             if one.kind == "mobilenetv2":
-                assert latency_of is not None
                 trainer.mobilenet(latency_of)
             elif one.kind == "random":
                 trainer.randoms(one.count)
             else:
                 trainer.evolution(evolution or EvolutionPlan())
-    return Baselines.load(folder)
+    return files.finished()
 
 
 def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
@@ -105,11 +97,13 @@ def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
             "expected a network trained from scratch to compare with baselines, which are, but found "
             "inherit_weights=True"
         )
-    if wanted and TorchElasticEnvironment.detect():
-        raise UsageError(
-            "expected one process to train baselines, but found torchrun's; search without them first, then resume the "
-            "search with them and without torchrun"
-        )
+
+
+def _checked(latency_of: LatencyOf | None, wanted: Sequence[Wanted]) -> bytes:
+    """Nothing; raises UsageError where nobody tells MobileNetV2's latency."""
+    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
+        raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
+    return b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,7 @@ class _Trainer:
     """Finds and trains baselines that are not finished yet."""
 
     problem: Problem
-    folder: Path
+    files: BaselineFolder
     fabric: Fabric
     progress: Progress
 
@@ -129,25 +123,34 @@ class _Trainer:
         for number, architecture in enumerate(drawn, 1):
             self._train_architecture(f"random-{number}", "random", architecture, {})
 
-    def mobilenet(self, latency_of: LatencyOf) -> None:
+    def mobilenet(self, latency_of: LatencyOf | None) -> None:
         """MobileNetV2 scaled to the target, once."""
-        if not any(record.kind == "mobilenetv2" for record in Baselines.load(self.folder).records):
-            network, seconds = scaled_mobilenet(self.problem.space, self.problem.target_s, latency_of)
-            self._train(network.name, "mobilenetv2", network, seconds, None, {})
+        if any(record.kind == "mobilenetv2" for record in self.files.finished().records):
+            return
+
+        def asked(network: Network) -> bytes:
+            assert latency_of is not None
+            return repr(float(latency_of(network))).encode()
+
+        def seconds_of(network: Network) -> float:
+            return float(first_does(lambda: asked(network), self.fabric))
+
+        network, seconds = scaled_mobilenet(self.problem.space, self.problem.target_s, seconds_of)
+        self._train(network.name, "mobilenetv2", network, seconds, None, {})
 
     def evolution(self, plan: EvolutionPlan) -> None:
         """What evolution finds at the target, once."""
-        if Baselines.load(self.folder).named("evolution"):
+        if self.files.finished().named("evolution"):
             return
-        found = self._checkpoint("evolution-found")
-        if not found.exists():
+        found = self.files.saved("evolution-found")
+        if not found:
             architecture, seconds = self._evolved(plan)
-            save_checkpoint(found, {"architecture": list(architecture), "seconds": seconds})
-            self._checkpoint("evolution-supernet").unlink(missing_ok=True)
-        saved = load_checkpoint(found)
-        searched = {"search": float(saved["seconds"])}
-        self._train_architecture("evolution", "evolution", tuple(saved["architecture"]), searched)
-        found.unlink()
+            found = {"architecture": list(architecture), "seconds": seconds}
+            self.files.save("evolution-found", found)
+            self.files.drop("evolution-supernet")
+        searched = {"search": float(found["seconds"])}
+        self._train_architecture("evolution", "evolution", tuple(found["architecture"]), searched)
+        self.files.drop("evolution-found")
 
     def _evolved(self, plan: EvolutionPlan) -> tuple[Architecture, float]:
         """The best architecture, and the seconds that it took to find it."""
@@ -183,8 +186,7 @@ class _Trainer:
         searched: dict[str, float],
     ) -> None:
         """Train a network as the derived one is, and keep its record; unless it is there already."""
-        before = Baselines.load(self.folder)
-        if before.named(name):
+        if self.files.finished().named(name):
             return
         settings, data = self.problem.settings, self.problem.data
         module = fresh_module(network, settings, self.fabric)
@@ -200,13 +202,11 @@ class _Trainer:
             architecture=architecture,
             seconds={**searched, "training": seconds},
         )
-        before.with_record(record).save(self.folder / BASELINES_FILE)
-        self._checkpoint(name).unlink(missing_ok=True)
+        self.files.keep(record)
 
     def _run(self, name: str, phase: Phase) -> float:
         """Run a phase from where its checkpoint left it; gives the seconds that it took in all."""
-        path = self._checkpoint(name)
-        saved: dict[str, Any] = load_checkpoint(path) if path.exists() else {"step": 0, "seconds": 0.0}
+        saved = self.files.saved(name) or {"step": 0, "seconds": 0.0}
         if "phase" in saved:
             phase.load_state(saved.pop("phase"))
         begun = time.monotonic()
@@ -215,14 +215,11 @@ class _Trainer:
             return float(saved["seconds"]) + time.monotonic() - begun
 
         def save(step: int) -> None:
-            save_checkpoint(path, {"step": step, "seconds": seconds(), "phase": phase.state()})
+            self.files.save(name, {"step": step, "seconds": seconds(), "phase": phase.state()})
 
         keeper = Keeper(save, self.problem.settings.checkpoint_seconds, self.fabric)
         run_phase(phase, int(saved["step"]), keeper, _Named(self.progress, name), lambda _row: None)
         return seconds()
-
-    def _checkpoint(self, name: str) -> Path:
-        return self.folder / FOLDER / f"{name}.pt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""Where a search's baselines are kept: read and written by the first process, known to all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
+from latkit.search.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.folder import SearchFolder
+from latkit.search.ranks import first_does
+from latkit.search.result import FILES, Recipe, load_record
+
+FOLDER = "baselines"
+"""In the search's folder: checkpoints of baselines under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineFolder:
+    """The folder of a search, for what stands beside it. Processes on other machines need not see it."""
+
+    path: Path
+    fabric: Fabric
+
+    def open(self, recipe: Recipe) -> None:
+        """Make the folder ready. Raises UsageError where the search was begun by another recipe, limits left out."""
+        SearchFolder(self.path, self.fabric).check_alike(recipe)
+        first_does(lambda: self._opened(recipe), self.fabric)
+
+    def _opened(self, recipe: Recipe) -> bytes:
+        path = self.path / FILES["recipe"]
+        kept = load_record(Recipe, path)
+        recipe.model_copy(update={"limits": kept.limits}).check_same(kept, path)  # which are the search's alone
+        (self.path / FOLDER).mkdir(exist_ok=True)
+        return b""
+
+    def finished(self) -> Baselines:
+        """Those that are finished."""
+        found = first_does(lambda: Baselines.load(self.path).model_dump_json().encode(), self.fabric)
+        return Baselines.model_validate_json(found)
+
+    def keep(self, record: BaselineRecord) -> None:
+        """Add a finished one, and drop its checkpoint."""
+        if self.fabric.is_global_zero:
+            Baselines.load(self.path).with_record(record).save(self.path / BASELINES_FILE)
+        self.drop(record.name)
+
+    def saved(self, name: str) -> dict[str, Any]:
+        """What the checkpoint of that name holds; empty where there is none. Raises BadFile."""
+        path = self._checkpoint(name)
+        there = first_does(lambda: b"there" if path.exists() else b"", self.fabric)
+        return load_checkpoint(path, self.fabric) if there else {}
+
+    def save(self, name: str, content: dict[str, Any]) -> None:
+        """Replace the checkpoint of that name."""
+        if self.fabric.is_global_zero:
+            save_checkpoint(self._checkpoint(name), content)
+
+    def drop(self, name: str) -> None:
+        """Remove the checkpoint of that name, if there is one."""
+        if self.fabric.is_global_zero:
+            self._checkpoint(name).unlink(missing_ok=True)
+
+    def _checkpoint(self, name: str) -> Path:
+        return self.path / FOLDER / f"{name}.pt"
