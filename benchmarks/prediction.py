@@ -1,6 +1,6 @@
 """How well latencies are predicted: unseen networks, ops left out of a training, foreign networks, and the intervals.
 
-    python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 200] [--workspace DIR]
+    python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 320] [--workspace DIR]
                                     [--device NAME] [--foreign FILE | --skip-foreign] [--json]
 
 Measures every op of `proxyless-mobile`, further ops near them, 20 networks to calibrate on, and unseen networks twice,
@@ -57,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", nargs="+", default=["onnxruntime", "tflite"], help="runtimes on this machine")
     parser.add_argument("--networks", type=int, default=50, help="unseen networks")
-    parser.add_argument("--ops", type=int, default=200, help="ops beyond the space to train on")
+    parser.add_argument("--ops", type=int, default=320, help="ops beyond the space to train on")
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--device", default=HERE, help="a registered device of the workspace")
     parser.add_argument("--foreign", type=Path, help="what foreign_networks.py --json printed, in place of running it")
