@@ -1,6 +1,6 @@
 """What collecting costs beside the inference it contains: every op of a space, and networks to calibrate on if asked.
 
-    python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 10]
+    python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 0]
                                     [--load quiet|loaded] [--json]
 
 Artefacts are exported before the clock starts; with `--load loaded`, a busy process is kept on each core. Prints the

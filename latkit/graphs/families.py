@@ -81,8 +81,7 @@ def _inverted(rng: Draw, name: str) -> Graph:
         channels = _channels(rng, given, size // stride) if stride == 2 else given
         hidden, kernel = given * rng.choice((1, 3, 4, 6)), rng.choice((3, 3, 5, 7))
         y = x if hidden == given else b.activation(act, b.conv(x, hidden))
-        apart = padded and stride == 2
-        y = _halved(b, y, kernel) if apart else b.conv(y, hidden, kernel, stride, hidden)
+        y = _halved(b, y, kernel) if padded and stride == 2 else b.conv(y, hidden, kernel, stride, hidden)
         y = b.activation(act, y)
         y = b.conv(_gate(b, rng, y, act) if gated else y, channels)
         x = b.binary("Add", x, y) if stride == 1 else y

@@ -112,8 +112,8 @@ def features(op: Op) -> Floats:
 def pixels_per_set(channels: int, pixels: int) -> float:
     """Pixels of an image, stored channels last, whose first channels want the same set of the first cache.
 
-    More than a set has ways (8, usually) push each other out: all 36 pixels of 1024 channels begin in one set, and
-    pooling them took 2.3 times as long for each number as pooling 1608 or 1848 channels (TFLite).
+    More than a set has ways (8, usually) push each other out: all pixels of 1024 channels begin in one set, and pooling
+    6x6 of them takes longer than 6x6 of 1848 (TFLite).
     """
     return pixels * math.gcd(4 * channels, PAGE) / PAGE
 

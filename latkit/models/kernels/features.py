@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from latkit.graphs import Cut, Graph, Kernel, Node
 from latkit.graphs.graph import ABSENT, Tensor, node_macs
 from latkit.graphs.units import units_of
+from latkit.models.parts import TILE, up
 
 Floats = NDArray[np.float64]
 
 NUMBER_BYTES = 4
-
-TILE = 16
-"""Channels that fill a vector register of the widest kind: a group of fewer costs as much."""
 
 SHAPES = 16
 """How many numbers say what the heaviest unit of a kernel looks like."""
@@ -99,7 +97,7 @@ def _wasted(piece: Piece) -> float:
         return 0.0
     made, groups = anchor.outputs[0].shape[1], anchor.get("group", 1)
     each = made // groups
-    return piece.macs * (-each % TILE) / each if each > 1 else 0.0
+    return piece.macs * (up(each, TILE) - each) / each if each > 1 else 0.0
 
 
 def features(piece: Piece, light_kinds: Sequence[str]) -> Floats:
