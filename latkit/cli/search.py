@@ -152,7 +152,6 @@ def search(
         found = one(target=wheres[0], target_latency_s=latency_ms[0] / 1e3, name=name, resume=resume)
     write_report(workspace, name, found.folder / REPORT_FILE)
     document = found.document()
-    document["files"]["report"] = str(found.folder / REPORT_FILE)
     for remark in found.notes:
         note(remark)
     if as_json:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_table
@@ -31,7 +29,7 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool,
     for page in [*pages, *([workspace.search_dir(series.name)] if crossed else [])]:
         write_report(workspace, page.name, page / REPORT_FILE)
     if as_json:
-        searches = [_document(outcome) for outcome in outcomes]
+        searches = [outcome.document() for outcome in outcomes]
         emit_json({"searches": searches, "cross_table": crossed.document() if crossed else None})
     else:
         _show(series, outcomes, crossed)
@@ -41,13 +39,6 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool,
     if failed:
         note("what was found is kept; the same command with --resume goes on with the others")
         raise typer.Exit(LatkitError.exit_code)
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    document = outcome.document()
-    if outcome.searched:
-        document["files"]["report"] = str(outcome.searched.folder / REPORT_FILE)
-    return document
 
 
 def _cross(crossing: Crossing, series: Series) -> CrossTable | None:

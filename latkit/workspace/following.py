@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
 
-from latkit.errors import LatkitError
 from latkit.search import DataSplit, Limit, SearchSettings, run_search
 from latkit.search.baselines import Wanted, run_baselines
 from latkit.search.trained import TrainedNetwork
@@ -27,12 +25,13 @@ def follow(
     limits: Sequence[Limit] = (),
     baselines: Sequence[Wanted] = (),
 ) -> None:
-    """Search along, search after search. What is resumed, and from which warm-up, is the first process's business."""
+    """Search along, search after search. What is resumed, and from which warm-up, is the first process's business.
+
+    Raises LatkitError where one of them fails, as it does in every process: that ends them all.
+    """
     for member in series.members:
         table = LatencyTable(space, workspace.model(Target.parse(member.target), kind))
         folder, target_s = workspace.search_dir(member.name), member.target_latency_s
-        # one of several that fails ends no other: the first process tells of it, and goes on to the next
-        with suppress(LatkitError) if len(series.members) > 1 else nullcontext():
-            run_search(space, table, data, target_s, settings, folder, teacher=teacher, limits=limits)
-            if baselines:
-                run_baselines(space, table, data, target_s, settings, folder, baselines, teacher=teacher)
+        run_search(space, table, data, target_s, settings, folder, teacher=teacher, limits=limits)
+        if baselines:
+            run_baselines(space, table, data, target_s, settings, folder, baselines, teacher=teacher)

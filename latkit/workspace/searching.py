@@ -20,7 +20,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork, measure_network
 from latkit.workspace.baselines import Measuring, search_baselines
-from latkit.workspace.folders import MEASURED_FILE
+from latkit.workspace.folders import MEASURED_FILE, REPORT_FILE
 from latkit.workspace.modelling import check_tool
 from latkit.workspace.workspace import Workspace
 
@@ -43,8 +43,9 @@ class Searched:
         return (*self.result.notes, *measured_notes(self.result, self.measured))
 
     def document(self) -> dict[str, Any]:
-        """The figures of the command line."""
+        """The figures of the command line, and the files that are there: the report is written by it, not by Python."""
         result = self.result
+        files = {**result.files, "measured": MEASURED_FILE, "report": REPORT_FILE}
         return {
             "target": str(self.target),
             "space": result.space,
@@ -61,8 +62,7 @@ class Searched:
             "seconds": sum(result.seconds.values()),
             "notes": list(self.notes),
             "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
-            "files": {name: str(self.folder / file) for name, file in result.files.items()}
-            | {"measured": str(self.folder / MEASURED_FILE)},
+            "files": {name: str(self.folder / file) for name, file in files.items() if (self.folder / file).exists()},
         }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -83,3 +87,31 @@ def check_absent(copy: Path, latkit, document) -> None:
     code, out, err = latkit("-C", copy, "compare", "pair", "nothing")
     assert (code, out) == (2, "")
     assert "expected a finished search or a series with one, but found none called 'nothing'" in err
+
+
+def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
+    """A command of latkit by two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "latkit", *map(str, words)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(folder, tmp_path / "copy"))
+    space = load(str(root / "small.toml"))
+    table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))
+    small, large = (1, 4), (3, 1)
+    words = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *FEWEST]
+    goals = [word for path in (small, large) for word in ("--latency-ms", 1e3 * table.total(path))]
+    done = torchrun(*words, *goals, "-o", "both", "--baseline", "random:1", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["predicted_latency_ms"] for one in found["searches"]] == pytest.approx(goals[1::2], rel=0.02)
+    assert "the warm-up is that of" in found["searches"][1]["notes"][0]
+    for one in found["searches"]:
+        (record,) = Baselines.load(root / "search" / one["name"]).records
+        assert record.predicted_latency_s == pytest.approx(1e-3 * one["target_latency_ms"], rel=0.02)
+
+    failed = torchrun(*words, *goals[:2], "--latency-ms", 1e-6, "-o", "lost", "--json")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "expected a latency target that space small can reach" in failed.stderr
