@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
-from latkit.search import SearchResult, load_data, run_search
+from latkit.search import SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import Baselines, Wanted, run_baselines
 from latkit.search.data import DataSplit, Part
 from latkit.search.repeat import differences
@@ -49,9 +49,9 @@ class Searches:
         run_search(self.space, self.table, self.data, self.target_s, SETTINGS, folder, stop, resume)
         return folder
 
-    def job(self, name: str, **how: Any) -> Job:
+    def job(self, name: str, settings: SearchSettings = SETTINGS, **how: Any) -> Job:
         """One search in others."""
-        return Job(str(self.root / name), SETTINGS.model_dump(mode="json"), self.target_s, **how)
+        return Job(str(self.root / name), settings.model_dump(mode="json"), self.target_s, **how)
 
     def run_jobs(self, *jobs: Job) -> None:
         """Do them all, one after the other."""
@@ -83,6 +83,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
         found.run("handed-over", Stop(found.job("handed-over", stop_in="search", stop_at=9)))
     found.run_jobs(
         found.job("both", ranks=2),
+        found.job("apart", SETTINGS.model_copy(update={"sync_batch_norm": False}), ranks=2),
         found.job("handed-back", ranks=2, stop_in="training", stop_at=4),
         found.job("handed-over", ranks=2, resume=True),
         found.job("both-again", ranks=2, stop_in="random-1: training", stop_at=6, baselines=BASELINES),
@@ -118,6 +119,13 @@ def test_two_processes_find_what_one_finds(searches: Searches) -> None:
 
 def test_two_processes_find_the_same_bits_every_time(searches: Searches) -> None:
     assert differences(searches.root / "both", searches.root / "both-again") == ()
+
+
+def test_two_processes_may_normalise_their_parts_apart(searches: Searches) -> None:
+    assert searches.ends["apart"] == [0, 0]
+    together, apart = (history(searches.root / name)[0] for name in ("both", "apart"))
+    assert float(apart) == pytest.approx(float(together), rel=0.2)
+    assert float(apart) != pytest.approx(float(together), rel=1e-4), "as if they had normalised together"
 
 
 def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
