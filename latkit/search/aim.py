@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from latkit.search.constraints import Limits
 from latkit.search.distribution import PathDistribution
@@ -22,6 +23,19 @@ class Aim:
     table: LatencyTable
     objective: Objective
     limits: Limits = field(default_factory=Limits)
+    begins_s: float | None = None
+    """Expected latency, in seconds, at which the architecture steps begin; None where they begin undecided."""
+
+    def begin(self) -> None:
+        """Make the distribution what the first architecture step is to find.
+
+        From undecided logits to a target far away, latency alone would decide: it would make candidates improbable
+        before the task has had a say, and Adam, which measures its steps by the largest gradients of the last thousand
+        steps, would hardly see the task's beside them.
+        """
+        if self.begins_s is not None:
+            with torch.no_grad():
+                self.distribution.logits.copy_(most_open(self.table, self.begins_s))
 
     def expected_s(self) -> float:
         """Expected latency of the distribution as it stands, in seconds."""
@@ -47,3 +61,25 @@ class Aim:
             self.distribution.logits.copy_(state["logits"])
         self.objective.load_state(state["objective"])
         self.limits.load_state(state["limits"])
+
+
+MARGIN = 0.02
+"""How near the fastest and the slowest network an open distribution can begin, in shares of the way between them."""
+
+
+def most_open(table: LatencyTable, expected_s: float) -> Tensor:
+    """Logits, shape (choices, candidates), of the greatest entropy among those with an expected latency.
+
+    They are -rate x seconds, with one rate for all choices (Jaynes 1957). Expected latency falls with the rate, which
+    is found by bisection. Zeros where no candidate stands.
+    """
+    fastest_s, slowest_s = table.fastest(), table.slowest()
+    range_s = slowest_s - fastest_s
+    wanted_s = min(max(expected_s, fastest_s + MARGIN * range_s), slowest_s - MARGIN * range_s)
+    relative = (table.seconds / range_s).double().masked_fill(~table.mask, 0.0)
+    least, most = -1e4, 1e4
+    for _ in range(100):
+        rate = (least + most) / 2
+        shares = (-rate * relative).masked_fill(~table.mask, -torch.inf).softmax(-1)
+        least, most = (rate, most) if float(table(shares.to(table.seconds.dtype))) > wanted_s else (least, rate)
+    return (-rate * relative).to(table.seconds.dtype)

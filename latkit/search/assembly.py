@@ -59,7 +59,9 @@ def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[
     objective = make_objective(problem.target_s, settings, architecture_steps, binding)
     bounds = Limits(problem.limits, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
-    aim, growth = Aim(PathDistribution(space), problem.table, objective, bounds), settings.architecture_rate_growth
+    begins_s = problem.target_s if binding and settings.penalty == "constraint" else None
+    aim = Aim(PathDistribution(space), problem.table, objective, bounds, begins_s)
+    growth = settings.architecture_rate_growth
     learner: Learner
     if settings.learner == "reinforce":
         samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay

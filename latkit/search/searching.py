@@ -65,6 +65,8 @@ class SearchPhase:
         """A weight step, and an architecture step where it is its turn."""
         images, labels = next(self._weight_batches)
         progress = self.progress(step)
+        if step == self.settings.warmup_epochs * self.steps_per_epoch:
+            self.aim.begin()
         paths = placed(self.rule.weight_paths(self.aim.distribution, progress, self.generator), images.device)
         loss, scores = self.weights.step(images, labels, self._learning_rate(step), paths)
         self.totals.add_batch("weight", loss, scores, labels)
