@@ -113,8 +113,9 @@ class GradientLearner(LogitLearner):
             loss = aim.objective(task_loss, aim.table(probabilities).to(task_loss.device))
             loss = loss + aim.limits(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
-        averaged = mean(by_gate, self.fabric)  # all processes draw the same paths
-        self.apply(self.rule.gradient(draw, averaged, by_probability), progress)
+        # all processes draw the same paths; where the task's loss weighs latency, each has weighed it by its own
+        averaged = [mean(gradient, self.fabric) for gradient in (by_gate, by_probability)]
+        self.apply(self.rule.gradient(draw, *averaged), progress)
         self.rule.settle(aim.distribution, draw)
         aim.adapt()
         return task_loss.detach(), scores.detach()

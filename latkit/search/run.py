@@ -160,10 +160,12 @@ class _Search:
             self.curves.take_over(saved["rows"])
             self.warmed_by = saved["warm_up"]
         self._run(phase, saved, {})
+        began = time.monotonic()
         choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         derived = derive(
             phase.aim.distribution, problem.table, problem.target_s, problem.limits, settings.repair_candidates, choose
         )
+        self.seconds["search"] += time.monotonic() - began
         return derived, self._module(derived, supernet if settings.inherit_weights else None)
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:

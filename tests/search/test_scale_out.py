@@ -27,6 +27,8 @@ from tests.search.processes import Job, Stop, write_jobs
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9)
+WEIGHED = SETTINGS.model_copy(update={"penalty": "multiplicative"})
+"""Latency is weighed by the task's loss, of which every process sees a part."""
 MOMENTS = {"warm-up": ("search", 4), "search": ("search", 9), "training": ("training", 4), "export": ("export", 0)}
 """When processes are killed: phase and step."""
 BASELINES = ("random", "mobilenetv2", "evolution")
@@ -43,10 +45,12 @@ class Searches:
     root: Path
     ends: dict[str, list[int]]
 
-    def run(self, name: str, stop: Stop | None = None, resume: bool = False) -> Path:
+    def run(
+        self, name: str, stop: Stop | None = None, resume: bool = False, settings: SearchSettings = SETTINGS
+    ) -> Path:
         """One search in this process; its folder."""
         folder = self.root / name
-        run_search(self.space, self.table, self.data, self.target_s, SETTINGS, folder, stop, resume)
+        run_search(self.space, self.table, self.data, self.target_s, settings, folder, stop, resume)
         return folder
 
     def job(self, name: str, settings: SearchSettings = SETTINGS, **how: Any) -> Job:
@@ -84,6 +88,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
     found.run_jobs(
         found.job("both", ranks=2),
         found.job("apart", SETTINGS.model_copy(update={"sync_batch_norm": False}), ranks=2),
+        found.job("weighed", WEIGHED, ranks=2),
         found.job("handed-back", ranks=2, stop_in="training", stop_at=4),
         found.job("handed-over", ranks=2, resume=True),
         found.job("both-again", ranks=2, stop_in="random-1: training", stop_at=6, baselines=BASELINES),
@@ -119,6 +124,11 @@ def test_two_processes_find_what_one_finds(searches: Searches) -> None:
 
 def test_two_processes_find_the_same_bits_every_time(searches: Searches) -> None:
     assert differences(searches.root / "both", searches.root / "both-again") == ()
+
+
+def test_two_processes_weigh_latency_by_the_loss_of_both(searches: Searches) -> None:
+    assert searches.ends["weighed"] == [0, 0]
+    check_alike(searches.run("weighed-alone", settings=WEIGHED), searches.root / "weighed")
 
 
 def test_two_processes_may_normalise_their_parts_apart(searches: Searches) -> None:
