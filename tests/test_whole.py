@@ -30,7 +30,14 @@ VALIDATION = Validation(
     target="t", space="s", model="m", networks=1, calibration_networks=0, left_out=[], results=[RESULT], **NUMBERS
 )
 DATA = DataFacts(
-    name="d", training_images=1, test_images=1, class_names=("a", "b"), shape=(1, 8, 8), mean=(0.0,), std=(1.0,)
+    name="d",
+    training_images=1,
+    test_images=1,
+    class_names=("a", "b"),
+    shape=(1, 8, 8),
+    mean=(0.0,),
+    std=(1.0,),
+    sha256="0",
 )
 SPACE = Space("s", (Layer("only", (conv(8), make_op("conv", (8, 8, 8), out_channels=8, kernel=5))),))
 TABLE = LatencyTable.from_seconds(SPACE.name, SPACE.key, [[1.0, 2.0]], 1.0)

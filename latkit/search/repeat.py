@@ -107,7 +107,7 @@ def _check_data(recipe: Recipe, data: DataSplit) -> None:
         if found[name] != value:
             raise UsageError(
                 f"data {data.name}: expected {name} to be {value!r} as in the recipe of the search, "
-                f"but found {found[name]!r}"
+                f"but found {found[name]!r}; the images or their labels are not what they were: give those of then"
             )
 
 

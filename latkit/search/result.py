@@ -35,6 +35,11 @@ FILES = {
 """What a finished search's folder holds; without the TFLite file where nothing is there to write it."""
 
 
+OF_NO_CONSEQUENCE = frozenset({"settings.checkpoint_seconds", "data.source", "data.file_bytes"})
+"""Of a recipe, what makes no difference to what is found: how often a checkpoint is written, where the images lie, and
+the size of their files, so that a search goes on once a broken image was put right."""
+
+
 class Record(BaseModel):
     """Something that is kept as JSON: frozen, and unknown names are refused."""
 
@@ -55,6 +60,10 @@ class DataFacts(Record):
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    sha256: str
+    """Of all labels, and of the images' pixels where they lie in memory, of their names where in files."""
+    file_bytes: int = 0
+    """Of image files together: one that was exchanged under its name shows here."""
     source: str = ""
     """What `load_data` was asked for, by which the images can be had again."""
 
@@ -69,6 +78,8 @@ class DataFacts(Record):
             shape=data.shape,
             mean=data.mean,
             std=data.std,
+            sha256=data.sha256,
+            file_bytes=data.train.file_bytes + data.test.file_bytes,
             source=data.source,
         )
 
@@ -146,11 +157,10 @@ class Recipe(Record):
     def check_same(self, other: Recipe, path: Path) -> None:
         """Raise UsageError naming the first field in which another recipe, read from `path`, differs.
 
-        How often a checkpoint is written and where the images lie make no difference to what is found, and the machine
-        at most to last bits.
+        What is in `OF_NO_CONSEQUENCE` may differ, and so may the machine: at most to last bits.
         """
         mine, theirs = (_flat(recipe.model_dump(mode="json", exclude={"machine"})) for recipe in (self, other))
-        for name in sorted((mine.keys() | theirs.keys()) - {"settings.checkpoint_seconds", "data.source"}):
+        for name in sorted((mine.keys() | theirs.keys()) - OF_NO_CONSEQUENCE):
             if mine.get(name) != theirs.get(name):
                 raise UsageError(
                     f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "

@@ -4,17 +4,20 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from latkit.errors import BadFile, UsageError
 from latkit.search import run_search
-from latkit.search.data import DataSplit
+from latkit.search.data import DataSplit, load_data
 from latkit.search.repeat import differences, repeat_search
 from latkit.search.result import FILES
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
-from tests.search.conftest import brief
+from tests.search.conftest import Tables, brief, some_path_s
+from tests.search.test_data import write_folder
 
 SETTINGS = brief(crop_padding=2, flip=None)
 
@@ -87,6 +90,37 @@ def test_what_cannot_be_repeated_is_told_beforehand(
     with pytest.raises(UsageError, match="found an unfinished one; resume it first"):
         repeat_search(original, again)
     assert not again.exists()
+
+
+def test_other_images_or_labels_are_refused(
+    original: Path, mini_space: Space, table_of: Tables, stripes_file: Path, tmp_path: Path
+) -> None:
+    """A flipped training label and a changed pixel of a test image: counts, classes and mean stay the same."""
+    table = table_of(mini_space)
+    arrays = dict(np.load(stripes_file))
+    for name in ("train_labels", "test_images"):
+        changed = {**arrays, name: arrays[name].copy()}
+        changed[name].flat[0] ^= 1
+        np.savez(stripes_file, **changed)
+        with pytest.raises(UsageError, match=r"expected sha256 to be .* the images or their labels are not what"):
+            repeat_search(original, tmp_path / "again")
+        other = load_data(str(stripes_file), 8, 1)
+        with pytest.raises(UsageError, match=r"expected data\.sha256 to be .* as in the search to be resumed"):
+            run_search(mini_space, table, other, some_path_s(table), SETTINGS, original, resume=True)
+
+
+def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of: Tables, tmp_path: Path) -> None:
+    table, images = table_of(mini_space), write_folder(tmp_path / "images", 40)
+    data = load_data(str(images), 8, 1)
+    original = tmp_path / "original"
+    run_search(mini_space, table, data, some_path_s(table), SETTINGS.model_copy(update={"workers": 0}), original)
+    picture = min((images / "test" / "along").iterdir())
+    Image.new("L", (8, 8)).save(picture)
+    with pytest.raises(UsageError, match="expected file_bytes to be"):
+        repeat_search(original, tmp_path / "again")
+    picture.rename(picture.with_name("renamed.png"))
+    with pytest.raises(UsageError, match="expected sha256 to be"):
+        repeat_search(original, tmp_path / "again")
 
 
 def test_every_difference_is_found(original: Path, tmp_path: Path) -> None:

@@ -57,7 +57,11 @@ def _folder_images(root: Path, part: str, class_names: list[str], resolution: in
     names = [str(file) for file in files]
     with ThreadPoolExecutor() as pool:
         list(pool.map(_examine, names[:: 1 + len(names) // EXAMINED]))
-    return DecodedImages(partial(_open_file, names), names, torch.tensor(labels), resolution, channels)
+    inner = [file.relative_to(root / part).as_posix() for file in files]
+    size_bytes = sum(file.stat().st_size for file in files)
+    return DecodedImages(
+        partial(_open_file, names), names, torch.tensor(labels), resolution, channels, inner, size_bytes
+    )
 
 
 def _examine(name: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -32,6 +34,13 @@ class ImageSet(Protocol):
     def fetch(self, indices: Tensor) -> Tensor:
         """The images at these indices, uint8, shape (len(indices), C, H, W). Raises BadFile."""
 
+    def digest(self) -> bytes:
+        """Hash of the labels, and of what tells these images from others without decoding any."""
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of the files that the images lie in, each by itself; 0 where they do not."""
+
 
 @dataclass(frozen=True)
 class ArrayImages:
@@ -40,10 +49,18 @@ class ArrayImages:
     images: Tensor
     labels: Tensor
     in_memory: bool = True
+    file_bytes: int = 0
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Index the array."""
         return self.images[indices]
+
+    def digest(self) -> bytes:
+        """Hash of labels, shape and all pixels."""
+        digest = hashlib.sha256(_bytes(self.labels) + repr(tuple(self.images.shape)).encode())
+        for chunk in torch.split(self.images, 4096):
+            digest.update(_bytes(chunk))
+        return digest.digest()
 
 
 @dataclass(frozen=True)
@@ -57,11 +74,18 @@ class DecodedImages:
     labels: Tensor
     resolution: int
     channels: int
+    files: Sequence[str] = ()
+    """Where each image is a file: its name inside the folder of the data."""
+    file_bytes: int = 0
     in_memory: bool = False
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Decode the images."""
         return torch.stack([self._decode(index) for index in indices.tolist()])
+
+    def digest(self) -> bytes:
+        """Hash of labels and of the files' names. Not of their bytes: reading all takes as long as a pass."""
+        return hashlib.sha256(_bytes(self.labels) + "\0".join(self.files).encode(errors="surrogateescape")).digest()
 
     def _decode(self, index: int) -> Tensor:
         try:
@@ -102,6 +126,11 @@ class DataSplit:
         """Shape of one image: (C, H, W)."""
         return self.channels, self.resolution, self.resolution
 
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of all labels, and of the images' pixels where they lie in memory, of their names where in files."""
+        return hashlib.sha256(self.train.digest() + self.test.digest()).hexdigest()
+
 
 def make_split(
     name: str, train: ImageSet, test: ImageSet, class_names: Sequence[str], flip: bool = True, sample: int = 512
@@ -133,6 +162,10 @@ def fit_images(images: Tensor, resolution: int, channels: int) -> Tensor:
         chunks = [_resize(chunk, resolution) for chunk in torch.split(images, 4096)]
         images = torch.cat(chunks)
     return images.expand(-1, channels, -1, -1).contiguous()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.cpu().contiguous().numpy().tobytes()
 
 
 def _resize(images: Tensor, resolution: int) -> Tensor:
