@@ -128,7 +128,7 @@ def search(
     check_baselines(settings, baselines)
     limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
     if not is_first_process():
-        follow(workspace, series, wanted, images, settings, model, learned_from, limits, baselines)
+        follow(workspace, series, wanted, images, settings, learned_from, limits, baselines)
         return
     with ConsoleProgress() as progress:
         one = partial(

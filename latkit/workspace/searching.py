@@ -14,14 +14,15 @@ from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import Wanted, check_baselines
+from latkit.search.machine import fabric_of
 from latkit.search.problem import Problem
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork, measure_network
 from latkit.workspace.baselines import Measuring, search_baselines
 from latkit.workspace.folders import MEASURED_FILE, REPORT_FILE
 from latkit.workspace.modelling import check_tool
+from latkit.workspace.preparing import shared, tables_of
 from latkit.workspace.workspace import Workspace
 
 MISSED = 0.05
@@ -87,7 +88,8 @@ def search(
 ) -> Searched:
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
-    Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again. `tool`: measures
+    Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again, and the tables are
+    those that it began with, though the model may have been fitted anew. `tool`: measures
     instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and
     measure beside the network that is found. Raises as `run_search`, `run_baselines`, `validate.measure_network` and
     `collection` do, and UsageError where the model's ops were measured otherwise.
@@ -96,19 +98,21 @@ def search(
     workspace.device(target.device)
     check_tool(model, tool)
     check_baselines(settings, baselines)
-    table = LatencyTable(space, model)
+    tables, fabric = tables_of(folder, space, model, limits, resume), fabric_of(settings)
+    tables = shared(tables, space, limits, fabric)
     result = run_search(
         space,
-        table,
+        tables.latency,
         data,
         target_latency_s,
         settings,
         folder,
         progress,
         resume,
-        warm_up=warm_up,
-        teacher=teacher,
-        limits=limits,
+        fabric,
+        warm_up,
+        teacher,
+        tables.limits,
     )
     network = Network.load(folder / result.files["architecture"])
     measured = _measured_before(folder, target, network) if resume else None
@@ -118,7 +122,7 @@ def search(
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
     if baselines:
-        problem = Problem(space, table, data, target_latency_s, settings, teacher)
+        problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
         search_baselines(measuring, problem, name, baselines)
     return Searched(target, result, measured, folder)
 
