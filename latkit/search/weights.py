@@ -21,6 +21,9 @@ from latkit.search.sync_norm import synchronise
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
+EVALUATED = 256
+"""Images that are evaluated at once, at most: larger batches are hardly faster."""
+
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """A scalar to minimise, from normalised images (N, C, H, W), scores (N, classes) and labels (N,)."""
 
@@ -111,16 +114,17 @@ class WeightTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, batch_size: int = 256) -> float:
+def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, batch_size: int) -> float:
     """Share of images classified rightly, 0 to 1, with running batch norm statistics. Leaves the mode as it was.
 
+    `batch_size`: images that memory holds in training, of which no more are taken at once, and at most `EVALUATED`.
     Several processes share the work, batch by batch, and all get the result.
     """
     normalise = Normalise(data, fabric.device)
     was_training = module.training
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=fabric.device)
-    batches = torch.split(torch.arange(len(images.labels)), batch_size)
+    batches = torch.split(torch.arange(len(images.labels)), min(batch_size, EVALUATED))
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
             scores = module(normalise(images.fetch(indices).to(fabric.device)))

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from benchmarks.supernet_step import Bench, Searching, drawn_pairs, plain_step, with_candidates
-from latkit.search import SearchSettings, run_search
+from latkit.search import SearchSettings, load_network, run_search
 from latkit.search.data import DataSplit
+from latkit.search.weights import evaluate
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
-from tests.search.conftest import brief
+from tests.search.conftest import brief, middle_s
 
 FIRST: Architecture = (0, 1, 0, 1, 0, 1, 0, 1, 0)
 SECOND: Architecture = (1, 0, 1, 0, 1, 0, 1, 0, 1)
@@ -61,6 +65,25 @@ def three_steps(searching: Searching) -> list[object]:
         searching.architecture_step(FIRST, SECOND),
         plain_step(searching.plain(FIRST)),
     ]
+
+
+def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    """Of the 32 test images either: somebody may have set 8 because memory holds no more."""
+    sizes: set[int] = set()
+
+    def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if not torch.jit.is_tracing():
+            sizes.add(len(inputs[0]))
+
+    settings, table = brief(training_batch_size=8, evaluation_epochs=1), table_of(mini_space)
+    with register_module_forward_pre_hook(note):
+        small = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "net")
+    assert max(sizes) == 8
+    found, fabric = load_network(tmp_path / "net"), Fabric(accelerator="cpu", devices=1)
+    accuracies = [evaluate(found.layers, stripes_data, stripes_data.test, fabric, size) for size in (1, 5, 1000)]
+    assert accuracies == [small.accuracy] * 3
 
 
 def test_what_saves_memory_goes_through_a_whole_search(

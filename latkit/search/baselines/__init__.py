@@ -2,7 +2,7 @@
 
 from latkit.search.baselines.evolution import RegularisedEvolution, Strategy, evolve
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Wanted
-from latkit.search.baselines.run import EvolutionPlan, check_baselines, run_baselines
+from latkit.search.baselines.run import EvolutionPlan, check_baselines, check_drawn, run_baselines
 from latkit.search.baselines.sampling import LatencySampler, random_architectures
 from latkit.search.baselines.widths import LatencyOf, ladder, scaled_mobilenet
 
@@ -17,6 +17,7 @@ __all__ = [
     "Strategy",
     "Wanted",
     "check_baselines",
+    "check_drawn",
     "evolve",
     "ladder",
     "random_architectures",

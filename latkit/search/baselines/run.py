@@ -27,6 +27,7 @@ from latkit.search.machine import exact, fabric_of, threads
 from latkit.search.problem import Problem
 from latkit.search.ranks import first_does
 from latkit.search.settings import SearchSettings
+from latkit.search.shortage import telling_shortages
 from latkit.search.train import TrainingPhase
 from latkit.search.trained import TrainedNetwork
 from latkit.search.weights import evaluate
@@ -67,8 +68,8 @@ def run_baselines(
     widths, which no table of a space knows; of several processes, the first asks it. What is finished already is kept,
     what was interrupted goes on from its checkpoint.
 
-    Raises UsageError where an argument does not fit the search or MobileNetV2 is wanted without `latency_of`, and
-    TargetOutOfReach where no network has such a latency.
+    Raises UsageError where an argument does not fit the search or MobileNetV2 is wanted without `latency_of`,
+    TargetOutOfReach where no network has such a latency, and OutOfMemory and DiskFull as `run_search` does.
     """
     table.check_space(space)
     check_data(space, data)
@@ -79,7 +80,11 @@ def run_baselines(
     files.open(problem.recipe())
     shown = progress if progress and fabric.is_global_zero else Silent()
     trainer = _Trainer(problem, files, fabric, shown)
-    with threads(settings.threads), exact(settings.deterministic, fabric.device):
+    with (
+        telling_shortages(folder, settings),
+        threads(settings.threads),
+        exact(settings.deterministic, fabric.device),
+    ):
         for one in wanted:
             if one.kind == "mobilenetv2":
                 trainer.mobilenet(latency_of)
@@ -97,6 +102,19 @@ def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
             "expected a network trained from scratch to compare with baselines, which are, but found "
             "inherit_weights=True"
         )
+
+
+def check_drawn(
+    space: Space, table: LatencyTable, target_latency_s: float, settings: SearchSettings, wanted: Sequence[Wanted]
+) -> None:
+    """Draw what is to be drawn at a latency. Raises UsageError and TargetOutOfReach where there is not so much.
+
+    What else can fail, such as MobileNetV2's widths, is known only once the search is finished.
+    """
+    for one in wanted:
+        if one.kind != "mobilenetv2":
+            sampler = at_target(table, target_latency_s)
+            random_architectures(space, sampler, one.count, settings.seed)
 
 
 def _checked(latency_of: LatencyOf | None, wanted: Sequence[Wanted]) -> bytes:
@@ -195,7 +213,7 @@ class _Trainer:
         record = BaselineRecord(
             name=name,
             kind=kind,
-            accuracy=evaluate(phase.finish(), data, data.test, self.fabric),
+            accuracy=evaluate(phase.finish(), data, data.test, self.fabric, settings.training_batch_size),
             predicted_latency_s=predicted_s,
             macs=network.macs,
             parameters=network.parameters,

@@ -45,4 +45,4 @@ class SharedWeights:
         """The accuracy of one architecture."""
         module = self.supernet.path_module(architecture)
         recalibrate(module, self.data, self.fabric, self.settings.batch_size, self.settings.seed)
-        return evaluate(module, self.data, self.images, self.fabric)
+        return evaluate(module, self.data, self.images, self.fabric, self.settings.batch_size)
