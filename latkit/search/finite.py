@@ -15,8 +15,8 @@ LOSSES_AT_ONCE = 32
 """Losses that are checked at once on an accelerator, whose numbers are waited for; on the CPU, every one is."""
 
 REMEDIES = {
-    "search": "a lower weight_learning_rate or architecture_learning_rate, or precision=32-true for bf16-mixed",
-    "training": "a lower training_learning_rate, or precision=32-true for bf16-mixed",
+    "search": "a lower weight_learning_rate or architecture_learning_rate",
+    "training": "a lower training_learning_rate",
 }
 """By the name of the phase."""
 
@@ -45,7 +45,7 @@ class LossWatch:
                 raise LatkitError(
                     f"{self.phase}, step {step + 1} (epoch {epoch + 1}, step {within + 1} of {self.steps_per_epoch}): "
                     f"expected {name} to be a finite number, but found {value}; the checkpoint from before it is kept. "
-                    f"What helps: {REMEDIES[self.phase]}"
+                    f"{_remedy(self.phase)}"
                 )
 
 
@@ -55,8 +55,15 @@ def check_weights(weights: Iterable[Tensor], phase: str) -> None:
     if not math.isfinite(float(get_total_norm(numbers, math.inf))):
         raise LatkitError(
             f"{phase}: expected weights that are finite numbers, but found others; the checkpoint from before is kept. "
-            f"What helps: {REMEDIES[phase]}"
+            f"{_remedy(phase)}"
         )
+
+
+def _remedy(phase: str) -> str:
+    return (
+        f"Begin another search with {REMEDIES[phase]}, or with precision=32-true if this one had bf16-mixed: resumed, "
+        "it comes to the same step again"
+    )
 
 
 def _values(scalars: list[Tensor]) -> list[float]:

@@ -46,8 +46,12 @@ class SearchFolder:
             if not resume:
                 state = "a finished" if result_path.exists() else "an unfinished"
                 raise UsageError(f"{self.path} holds {state} search; resume it, or search into another folder")
-            recipe.check_same(load_record(Recipe, recipe_path), recipe_path)
-            return load_record(SearchResult, result_path).model_dump_json().encode() if result_path.exists() else b""
+            begun = load_record(Recipe, recipe_path)
+            recipe.check_same(begun, recipe_path)
+            if result_path.exists():
+                return load_record(SearchResult, result_path).model_dump_json().encode()
+            begun.resumed_as(recipe).save(recipe_path)
+            return b""
         if resume:
             raise UsageError(f"{self.path}: expected a search to resume, but found none")
         if self.path.exists() and not self.path.is_dir():

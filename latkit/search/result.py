@@ -35,9 +35,18 @@ FILES = {
 """What a finished search's folder holds; without the TFLite file where nothing is there to write it."""
 
 
-OF_NO_CONSEQUENCE = frozenset({"settings.checkpoint_seconds", "data.source", "data.file_bytes"})
-"""Of a recipe, what makes no difference to what is found: how often a checkpoint is written, where the images lie, and
-the size of their files, so that a search goes on once a broken image was put right."""
+OF_NO_CONSEQUENCE = frozenset(
+    {
+        "settings.checkpoint_seconds",
+        "settings.checkpointing",
+        "settings.export_tflite",
+        "settings.workers",
+        "data.source",
+        "data.file_bytes",
+    }
+)
+"""Of a recipe, what makes no difference to the network that is found, and may change on the way. The size of the
+images' files is among it, so that a search goes on once a broken one was put right."""
 
 
 class Record(BaseModel):
@@ -153,6 +162,13 @@ class Recipe(Record):
             "table_sha256": self.table_sha256,
             "target_latency_s": self.target_latency_s,
         }
+
+    def resumed_as(self, now: Recipe) -> Recipe:
+        """The recipe of a search that goes on as `now`, which differs in nothing but what is of no consequence.
+
+        That is what a repetition is to take. Versions and machine stay those that the search began with.
+        """
+        return self.model_copy(update={"settings": now.settings, "data": now.data})
 
     def check_same(self, other: Recipe, path: Path) -> None:
         """Raise UsageError naming the first field in which another recipe, read from `path`, differs.

@@ -47,8 +47,7 @@ def disk_full(path: Path, error: OSError) -> DiskFull:
 def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
     return OutOfMemory(
         f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
-        "kept: where other programs took the memory, go on with --resume. Else begin another search with "
-        f"{', or with '.join(_remedies(settings))}"
+        f"kept: {_how_to_go_on(settings)}. Else begin another search with {', or with '.join(_remedies(settings))}"
     )
 
 
@@ -60,13 +59,17 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].strip()
 
 
+def _how_to_go_on(settings: SearchSettings) -> str:
+    """What may be changed on the way."""
+    resumed = "where other programs took the memory, go on with --resume"
+    return resumed if settings.checkpointing else f"{resumed}; where not, with checkpointing=true besides"
+
+
 def _remedies(settings: SearchSettings) -> list[str]:
-    """Settings that lower memory, those that cost nothing first."""
+    """Settings that lower memory and change what is found, those that cost nothing first."""
     remedies = [
         f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
     ]
     if settings.precision == "32-true":
         remedies.append("precision=bf16-mixed")
-    if not settings.checkpointing:
-        remedies.append("checkpointing=true")
     return remedies

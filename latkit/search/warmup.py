@@ -37,6 +37,7 @@ OF_NO_CONSEQUENCE = (
     "evaluation_epochs",
     "export_tflite",
     "workers",
+    "checkpointing",
     "checkpoint_seconds",
 )
 """Settings in which searches that share a warm-up may differ: what they are about comes after it."""
@@ -89,5 +90,6 @@ def _row(row: Row, phase: SearchPhase) -> Row:
 def _facts(recipe: Recipe) -> Mapping[str, Any]:
     """What a warm-up follows from."""
     settings = recipe.settings.model_dump(exclude=set(OF_NO_CONSEQUENCE))
-    facts = recipe.model_dump(include={"space", "space_key", "data", "versions"})
+    facts = recipe.model_dump(include={"space", "space_key", "versions"})
+    facts["data"] = recipe.data.model_dump(exclude={"source", "file_bytes"})
     return facts | {f"setting {name}": value for name, value in settings.items()}

@@ -189,7 +189,8 @@ def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_checkpoint(
     )
     expected = (
         r"search, step 2 \(epoch 1, step 2 of 6\): expected the (weight|architecture) step's loss to be a finite "
-        r"number, but found (nan|inf); the checkpoint from before it is kept\. What helps: a lower weight_learning_rate"
+        r"number, but found (nan|inf); the checkpoint from before it is kept\. Begin another search with a lower "
+        r"weight_learning_rate"
     )
     with pytest.raises(LatkitError, match=expected):
         run_search(mini_space, table, stripes_data, middle_s(table), wild, folder)
@@ -262,10 +263,15 @@ def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
 def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path) -> None:
     lean = BRIEF.model_copy(update={"precision": "bf16-mixed", "checkpointing": True})
     with (
-        pytest.raises(OutOfMemory, match=r"go on with --resume. Else .* training_batch_size below 16$"),
+        pytest.raises(OutOfMemory, match=r"go on with --resume\. Else .* training_batch_size below 16$"),
         telling_shortages(tmp_path, lean),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with (
+        pytest.raises(OutOfMemory, match=r"--resume; where not, with checkpointing=true besides\. Else begin another"),
+        telling_shortages(tmp_path, BRIEF),
+    ):
+        raise MemoryError
     with pytest.raises(RuntimeError, match="something else"), telling_shortages(tmp_path, BRIEF):
         raise RuntimeError("something else")
 

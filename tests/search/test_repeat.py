@@ -9,14 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from latkit.errors import BadFile, UsageError
-from latkit.search import run_search
+from latkit.errors import BadFile, ExportError, UsageError
+from latkit.runtimes.base import Runtime
+from latkit.search import Recipe, SearchSettings, run_search
 from latkit.search.data import DataSplit, load_data
 from latkit.search.repeat import differences, repeat_search
-from latkit.search.result import FILES
+from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
-from tests.search.conftest import Tables, brief, some_path_s
+from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 from tests.search.test_data import write_folder
 
 SETTINGS = brief(crop_padding=2, flip=None)
@@ -121,6 +122,38 @@ def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of
     picture.rename(picture.with_name("renamed.png"))
     with pytest.raises(UsageError, match="expected sha256 to be"):
         repeat_search(original, tmp_path / "again")
+
+
+def test_remedies_can_be_taken_on_the_way_and_a_repetition_takes_them_too(
+    original: Path, mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    """A search that ran out of time and memory, then met an export that fails, finds what an undisturbed one does."""
+    table, folder = table_of(mini_space), tmp_path / "net"
+    failing = SETTINGS.model_copy(update={"export_tflite": True})
+    lean = failing.model_copy(update={"checkpointing": True, "workers": 0, "checkpoint_seconds": 7.0})
+    mended = lean.model_copy(update={"export_tflite": False})
+
+    def go_on(settings: SearchSettings, resume: bool = True, progress: Interrupt | None = None) -> None:
+        run_search(mini_space, table, stripes_data, some_path_s(table), settings, folder, progress, resume)
+
+    def fails(runtime: Runtime, *_module: object) -> None:
+        if runtime.name == "tflite":
+            raise ExportError("no converter for this")
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on(failing, resume=False, progress=Interrupt(7))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("latkit.search.exports.export_module", fails)
+        patch.setattr("latkit.search.exports.compare", lambda *_given: None)
+        with pytest.raises(ExportError, match="no converter"):
+            go_on(lean)
+    with pytest.raises(UsageError, match=r"expected settings\.seed to be 0 as in the search to be resumed"):
+        go_on(mended.model_copy(update={"seed": 3}))
+    go_on(mended)
+    assert differences(original, folder) == ()
+    assert load_record(Recipe, folder / FILES["recipe"]).settings == mended
+    repetition = repeat_search(folder, tmp_path / "again")
+    assert (repetition.differing, repetition.circumstances) == ((), ())
 
 
 def test_every_difference_is_found(original: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from tests.search.conftest import Tables, brief, middle_s
 
 QUICK = brief(warmup_epochs=2, epochs=2)
 
+LEAN = QUICK.model_copy(update={"checkpointing": True})
+
 
 @pytest.fixture
 def tables(mini_space: Space, table_of: Tables) -> tuple[LatencyTable, LatencyTable]:
@@ -57,7 +59,7 @@ def test_a_shared_warm_up_gives_the_same_bits(
     table = tables[1]
     alone, shared, resumed = (tmp_path / way / "net" for way in ("alone", "shared", "resumed"))
     expected = run_search(mini_space, table, stripes_data, middle_s(table), QUICK, alone)
-    found = run_search(mini_space, table, stripes_data, middle_s(table), QUICK, shared, warm_up=donor)
+    found = run_search(mini_space, table, stripes_data, middle_s(table), LEAN, shared, warm_up=donor)
     often = QUICK.model_copy(update={"checkpoint_seconds": 1e-9})
     with pytest.raises(KeyboardInterrupt):
         run_search(mini_space, table, stripes_data, middle_s(table), often, resumed, StopAfterWarmUp(), warm_up=donor)
