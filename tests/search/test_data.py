@@ -120,6 +120,7 @@ def test_idx_files_are_read_gzipped_or_not(tmp_path: Path) -> None:
     images, labels = stripes(10)
     assert torch.equal(data.train.fetch(torch.arange(10))[:, 0], torch.from_numpy(images))
     assert data.train.labels.tolist() == labels.tolist()
+    assert not data.flip  # it may be MNIST
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\x09\x01", b"\0\0\x08\x03\0\0\0\x09"])
@@ -141,6 +142,23 @@ def test_a_folder_of_images_is_decoded_when_asked_for(tmp_path: Path) -> None:
     order = [n for label in (0, 1) for n in sorted(np.flatnonzero(labels == label), key=lambda n: f"{n}.png")]
     assert torch.equal(data.train.fetch(torch.arange(12))[:, 0], torch.from_numpy(images[order]))
     assert load_data(str(tmp_path), 6, 3).shape == (3, 6, 6)
+
+
+def test_grey_of_sixteen_bits_is_scaled(tmp_path: Path) -> None:
+    """Pillow's own conversion makes white of all that is above 255."""
+    write_folder(tmp_path)
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    first = min((tmp_path / "train" / "across").iterdir())
+    for kind in ("<u2", ">u2"):
+        Image.fromarray((grey * np.uint16(257)).astype(kind)).save(first.with_name("-.tif"))
+        assert torch.equal(load_data(str(tmp_path), 8, 1).train.fetch(torch.tensor([0]))[0, 0], torch.from_numpy(grey))
+    first.with_name("-.tif").unlink()
+    Image.fromarray((grey * np.uint16(257)).astype(np.uint16)).save(first)
+    colour = load_data(str(tmp_path), 8, 3).train.fetch(torch.tensor([0]))
+    assert torch.equal(colour[0, 2], torch.from_numpy(grey))
+    Image.fromarray(grey.astype(np.float32)).save(first.with_name("-.tif"))
+    with pytest.raises(BadFile, match=r"-\.tif: expected an image, but found pixels of Pillow's mode F; convert it"):
+        load_data(str(tmp_path), 8, 1).train.fetch(torch.tensor([0]))
 
 
 def test_broken_folders_are_refused(tmp_path: Path) -> None:

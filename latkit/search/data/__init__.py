@@ -11,6 +11,7 @@ from latkit.search.data.arrays import load_digits, load_idx, load_npz
 from latkit.search.data.feeder import WHOLE, Augmentation, Batch, Feeder, Normalise, Part, augment
 from latkit.search.data.files import load_folder, load_hub
 from latkit.search.data.images import ArrayImages, DataSplit, DecodedImages, ImageSet, make_split
+from latkit.search.data.subset import subset
 
 POSSIBLE = "digits, a file ending in .npz, a folder with train/CLASS/*.png and test/CLASS/*.png, idx:FOLDER or hf:NAME"
 """What `load_data` understands, for errors and help."""
@@ -60,4 +61,5 @@ __all__ = [
     "augment",
     "load_data",
     "make_split",
+    "subset",
 ]

@@ -48,10 +48,12 @@ def load_npz(path: Path, resolution: int, channels: int) -> DataSplit:
     missing = [name for name in fields if name not in arrays]
     if missing:
         raise BadFile(path, expected, f"no {missing[0]}")
-    return split_arrays(path.stem, path, arrays, resolution, channels)
+    return split_arrays(path.stem, path, arrays, resolution, channels, flip=True)
 
 
-def split_arrays(name: str, path: Path, arrays: dict[str, Array], resolution: int, channels: int) -> DataSplit:
+def split_arrays(
+    name: str, path: Path, arrays: dict[str, Array], resolution: int, channels: int, flip: bool
+) -> DataSplit:
     """The split of four arrays, checked. Raises BadFile naming the array."""
     sets, classes = [], 0
     for part in ("train", "test"):
@@ -63,7 +65,7 @@ def split_arrays(name: str, path: Path, arrays: dict[str, Array], resolution: in
         if labels.max() >= classes:
             raise BadFile(path, f"test_labels of the {classes} classes of train_labels", f"label {labels.max()}")
         sets.append(_array_images(images, labels, resolution, channels))
-    return make_split(name, sets[0], sets[1], [str(label) for label in range(classes)])
+    return make_split(name, sets[0], sets[1], [str(label) for label in range(classes)], flip)
 
 
 def _array_images(images: NDArray[np.uint8], labels: NDArray[np.int64], resolution: int, channels: int) -> ArrayImages:
@@ -103,9 +105,12 @@ IDX_FILES = {
 
 
 def load_idx(folder: Path, resolution: int, channels: int) -> DataSplit:
-    """The four idx files of MNIST or Fashion-MNIST, gzipped or not. Raises BadFile."""
+    """The four idx files of MNIST or Fashion-MNIST, gzipped or not. Raises BadFile.
+
+    Not to be mirrored unless the settings say so: these files do not tell clothes from digits and letters.
+    """
     arrays: dict[str, Array] = {field: _read_idx(_plain_or_gz(folder / name)) for field, name in IDX_FILES.items()}
-    return split_arrays(folder.name, folder, arrays, resolution, channels)
+    return split_arrays(folder.name, folder, arrays, resolution, channels, flip=False)
 
 
 def _plain_or_gz(path: Path) -> Path:

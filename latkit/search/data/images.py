@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -90,12 +91,24 @@ class DecodedImages:
     def _decode(self, index: int) -> Tensor:
         try:
             with self.open_image(index) as image:
-                grey = image.convert("L" if self.channels == 1 else "RGB")
-                square = ImageOps.fit(grey, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
+                converted = _eight_bits(image).convert("L" if self.channels == 1 else "RGB")
+                square = ImageOps.fit(converted, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
         except UNREADABLE as error:
             raise BadFile(self.names[index], "an image", str(error)) from error
         flat = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
         return flat.view(self.resolution, self.resolution, self.channels).permute(2, 0, 1)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey image of 16 bits scaled to 8, since Pillow's `convert` clips instead; others as they are.
+
+    Raises ValueError for 32 bits and floats, of which nobody knows what is white.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of Pillow's mode {image.mode}; convert it to 8 or 16 bits")
+    return image
 
 
 @dataclass(frozen=True)
