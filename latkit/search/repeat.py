@@ -49,12 +49,15 @@ def repeat_search(
     data: DataSplit | None = None,
     teacher: TrainedNetwork | None = None,
     fabric: Fabric | None = None,
+    resume: bool = False,
 ) -> Repetition:
     """Do the search of `original` again under `folder`, by its recipe, its space and its tables, and compare.
 
     `data` need be given only where the images cannot be had again as `load_data` had them; `teacher` where the first
-    search had one. As many threads are used as then. Raises UsageError where the search is not finished or the data
-    is not what it was, and what `run_search` raises. Of several processes, all must see both folders.
+    search had one. As many threads are used as then. `resume`: go on with a repetition that was interrupted.
+
+    Raises UsageError where the search is not finished or the data is not what it was, and what `run_search` raises. Of
+    several processes, all must see both folders.
     """
     recipe = load_record(Recipe, original / FILES["recipe"])
     if not (original / FILES["result"]).exists():
@@ -82,7 +85,8 @@ def repeat_search(
             recipe.settings,
             folder,
             progress,
-            fabric=fabric,
+            resume,
+            fabric,
             teacher=teacher,
             limits=limits,
         )
