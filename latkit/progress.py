@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -17,3 +18,15 @@ class Silent:
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Tells of the progress of one of several."""
+
+    progress: Progress
+    name: str
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """With the name before the phase."""
+        self.progress.advance(f"{self.name}: {phase}", done, total, text)

@@ -34,6 +34,12 @@ class Derived:
     swaps: int
     """Choices in which the architecture differs from the strongest path."""
 
+    @classmethod
+    def of(cls, architecture: Architecture, strongest: Architecture, table: LatencyTable) -> Derived:
+        """An architecture in the strongest path's place."""
+        swaps = sum(one != other for one, other in zip(architecture, strongest, strict=True))
+        return cls(architecture, table.total(architecture), table.total(strongest), swaps)
+
 
 def check_reach(table: LatencyTable, target_s: float, limits: Sequence[Limit] = ()) -> bool:
     """Whether the target binds at all: whether some architecture is slower.
@@ -67,17 +73,19 @@ def derive(
     bounds: of those that are no slower than the upper one. Where the target does not bind, the strongest path unless
     it is too slow or breaks a limit. Raises what `check_reach` raises.
     """
-    binding = check_reach(table, target_s, limits)
+    check_reach(table, target_s, limits)
     strongest = distribution.strongest()
-    strongest_s = table.total(strongest)
-    least_s, most_s = (LEAST * target_s if binding else 0.0), MOST * target_s
-    if least_s <= strongest_s <= most_s and all(limit.admits(strongest) for limit in limits):
-        return Derived(strongest, strongest_s, strongest_s, 0)
+    least_s, most_s = bounds(table, target_s)
+    if least_s <= table.total(strongest) <= most_s and all(limit.admits(strongest) for limit in limits):
+        return Derived.of(strongest, strongest, table)
     log_probabilities = distribution.log_probabilities().detach().double().numpy()
     paths = most_probable(log_probabilities, table, least_s, most_s, limits, count)
-    architecture = choose(paths) if paths else _leanest(table, target_s, limits)
-    swaps = sum(one != other for one, other in zip(architecture, strongest, strict=True))
-    return Derived(architecture, table.total(architecture), strongest_s, swaps)
+    return Derived.of(choose(paths) if paths else _leanest(table, target_s, limits), strongest, table)
+
+
+def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
+    """The seconds between which a target counts as hit; the lower bound is 0 for a target that does not bind."""
+    return (LEAST * target_s if target_s < table.slowest() else 0.0), MOST * target_s
 
 
 def _leanest(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:

@@ -24,6 +24,7 @@ from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived, derive
 from latkit.search.distillation import check_teacher
+from latkit.search.finals import Finals, finalists
 from latkit.search.finish import finish
 from latkit.search.folder import SearchFolder
 from latkit.search.loop import Keeper, Phase, Row, run_phase
@@ -31,13 +32,14 @@ from latkit.search.machine import exact, fabric_of, threads
 from latkit.search.problem import Problem
 from latkit.search.ranks import first_path
 from latkit.search.result import Recipe, SearchResult
+from latkit.search.searching import SearchPhase
 from latkit.search.settings import SearchSettings
 from latkit.search.shortage import telling_shortages
 from latkit.search.supernet import Supernet
 from latkit.search.train import TrainingPhase
 from latkit.search.trained import TrainedNetwork
 from latkit.search.warmup import warmed_up
-from latkit.spaces import Space
+from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 
 
@@ -120,6 +122,7 @@ class _Search:
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
         self.seconds: dict[str, float] = dict(saved.get("seconds", {"search": 0.0, "training": 0.0}))
         self.warmed_by: str = saved.get("warm_up", "")
+        self.finals: dict[Architecture, float] = dict(saved.get("finals", []))
         self.files.write(self._write_givens)
         if saved.get("stage") == "training":
             derived = Derived(**saved["derived"])
@@ -142,8 +145,17 @@ class _Search:
             self.fabric,
             expected_s,
             self.seconds,
-            (f"the warm-up is that of {self.warmed_by}, its time counted there",) if self.warmed_by else (),
+            self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Where what was found comes from, for people."""
+        notes = [f"the warm-up is that of {self.warmed_by}, its time counted there"] if self.warmed_by else []
+        if self.finals:
+            shares = ", ".join(f"{accuracy:.1%}" for accuracy in sorted(self.finals.values(), reverse=True))
+            count = len(self.finals)
+            notes.append(f"the best of {count} finalists, trained briefly (on unseen training images: {shares})")
+        return tuple(notes)
 
     def _write_givens(self) -> None:
         self.problem.space.save(self.files.file("space"))
@@ -160,13 +172,33 @@ class _Search:
             self.curves.take_over(saved["rows"])
             self.warmed_by = saved["warm_up"]
         self._run(phase, saved, {})
-        began = time.monotonic()
-        choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
-        derived = derive(
-            phase.aim.distribution, problem.table, problem.target_s, problem.limits, settings.repair_candidates, choose
-        )
-        self.seconds["search"] += time.monotonic() - began
+        derived = self._decided(supernet, phase)
         return derived, self._module(derived, supernet if settings.inherit_weights else None)
+
+    def _decided(self, supernet: Supernet, phase: SearchPhase) -> Derived:
+        """The strongest path, repaired, or the best of the finalists."""
+        problem, settings, distribution = self.problem, self.problem.settings, phase.aim.distribution
+        given = distribution, problem.table, problem.target_s, problem.limits
+        choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
+        began = time.monotonic()
+        derived = derive(*given, settings.repair_candidates, choose)
+        self.seconds["search"] += time.monotonic() - began
+        candidates = finalists(*given, derived.architecture, settings)
+        if len(candidates) == 1:
+            return derived
+        self._train_finalists(candidates, phase)
+        best = max(candidates, key=self.finals.__getitem__)
+        return Derived.of(best, distribution.strongest(), problem.table)
+
+    def _train_finalists(self, candidates: Sequence[Architecture], phase: SearchPhase) -> None:
+        """Train those that were not trained before the search was interrupted; a checkpoint after each."""
+        finals = Finals(self.problem, phase, self.fabric, self.progress)
+        for number, candidate in enumerate(candidates, 1):
+            if candidate not in self.finals:
+                began = time.monotonic()
+                self.finals[candidate] = finals.accuracy(candidate, f"finalist {number} of {len(candidates)}")
+                self.seconds["search"] += time.monotonic() - began
+                self._save(phase, phase.epochs * phase.steps_per_epoch, {})
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
         """The derived network with fresh weights, or with those that the supernet has."""
@@ -186,17 +218,7 @@ class _Search:
 
         def save(step: int) -> None:
             self.seconds[phase.name] = before + time.monotonic() - began
-            content = {
-                "of": self.recipe.identity,
-                "stage": phase.name,
-                "step": step,
-                "phase": phase.state(),
-                "warm_up": self.warmed_by,
-                **extra,
-            }
-            content |= {"rows": self.curves.rows, "seconds": self.seconds}
-            ends_warm_up = phase.name == "search" and step == settings.warmup_epochs * phase.steps_per_epoch
-            self.files.save(content, ends_warm_up)
+            self._save(phase, step, extra)
 
         def note(row: Row) -> None:
             self.curves.note(phase.name, row, before + time.monotonic() - began)
@@ -206,3 +228,18 @@ class _Search:
             keeper.keep(0)  # from here on, resuming does not search again
         run_phase(phase, start, keeper, self.progress, note)
         self.files.write(lambda: self.curves.save(self.files.file("history")))
+
+    def _save(self, phase: Phase, step: int, extra: dict[str, Any]) -> None:
+        """Write a checkpoint of a phase after so many steps."""
+        content = {
+            "of": self.recipe.identity,
+            "stage": phase.name,
+            "step": step,
+            "phase": phase.state(),
+            "warm_up": self.warmed_by,
+            "finals": list(self.finals.items()),
+            **extra,
+        }
+        content |= {"rows": self.curves.rows, "seconds": self.seconds}
+        ends_warm_up = phase.name == "search" and step == self.problem.settings.warmup_epochs * phase.steps_per_epoch
+        self.files.save(content, ends_warm_up)

@@ -64,6 +64,11 @@ class SearchSettings(BaseModel):
     least loss is taken; with 1, the most probable."""
     repair_batches: int = Field(4, ge=1)
     """Batches of the architecture's images that this loss is measured on, with the supernet's weights."""
+    finalists: int = Field(1, ge=1)
+    """So many paths, the one found and others drawn by their probabilities, are trained briefly from scratch, and the
+    most accurate on the architecture's images is derived; with 1, the one found."""
+    finalist_epochs: int = Field(1, ge=1)
+    """Epochs of that training, on the images that trained the supernet's weights."""
 
     # the derived network
     training_epochs: int = Field(60, ge=0)

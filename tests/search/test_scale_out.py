@@ -26,10 +26,16 @@ from tests.search.conftest import MINI_SPACE, brief, save_stripes
 from tests.search.processes import Job, Stop, write_jobs
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9)
+SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9, finalists=2)
 WEIGHED = SETTINGS.model_copy(update={"penalty": "multiplicative"})
 """Latency is weighed by the task's loss, of which every process sees a part."""
-MOMENTS = {"warm-up": ("search", 4), "search": ("search", 9), "training": ("training", 4), "export": ("export", 0)}
+MOMENTS = {
+    "warm-up": ("search", 4),
+    "search": ("search", 9),
+    "finals": ("finalist 2 of 2: training", 2),
+    "training": ("training", 4),
+    "export": ("export", 0),
+}
 """When processes are killed: phase and step."""
 BASELINES = ("random", "mobilenetv2", "evolution")
 

@@ -1,0 +1,45 @@
+"""Some images of a set, as a set of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from latkit.search.data.images import ArrayImages, ImageSet
+
+
+def subset(images: ImageSet, indices: Tensor) -> ImageSet:
+    """The images at these indices: copied where they lie in memory, decoded when they are asked for where not."""
+    labels = images.labels[indices]
+    if isinstance(images, ArrayImages):
+        return ArrayImages(images.images[indices], labels)
+    return _Subset(images, indices, labels)
+
+
+@dataclass(frozen=True)
+class _Subset:
+    """A look at another set."""
+
+    whole: ImageSet
+    indices: Tensor
+    labels: Tensor
+
+    @property
+    def in_memory(self) -> bool:
+        """As the whole."""
+        return self.whole.in_memory
+
+    @property
+    def file_bytes(self) -> int:
+        """Of the whole."""
+        return self.whole.file_bytes
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Decode the images."""
+        return self.whole.fetch(self.indices[indices])
+
+    def digest(self) -> bytes:
+        """Hash of the whole's and of the indices."""
+        return hashlib.sha256(self.whole.digest() + self.indices.numpy().tobytes()).digest()
