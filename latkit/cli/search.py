@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts
+from latkit.cli.console import ConsoleProgress, note
 from latkit.cli.options import (
     AsJson,
     Binary,
@@ -95,16 +95,17 @@ def search(
     from latkit.cli.limits import parse_limits
     from latkit.cli.named import space_named
     from latkit.cli.repeating import repeat as repeat_search
+    from latkit.cli.searched import tell_found
     from latkit.cli.series import search_all
-    from latkit.report import write_report
     from latkit.search import SearchSettings, load_data, load_network
     from latkit.search.baselines import Wanted, check_baselines
     from latkit.search.machine import is_first_process
     from latkit.targets import Target
-    from latkit.workspace import REPORT_FILE, Workspace
+    from latkit.workspace import Workspace
     from latkit.workspace.crossing import Crossing
     from latkit.workspace.following import follow
     from latkit.workspace.limits import limits_of
+    from latkit.workspace.preparing import prepared
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
 
@@ -147,37 +148,25 @@ def search(
             baselines=baselines,
         )
         if len(series.members) > 1:
-            search_all(Crossing(workspace, progress, model, wait, note, tool), series, one, resume, as_json)
+            look = partial(
+                prepared,
+                workspace,
+                space=wanted,
+                settings=settings,
+                kind=model,
+                tool=tool,
+                limits=limits,
+                baselines=baselines,
+            )
+            crossing = Crossing(workspace, progress, model, wait, note, tool)
+            search_all(crossing, series, one, look, resume, as_json)
             return
         found = one(target=wheres[0], target_latency_s=latency_ms[0] / 1e3, name=name, resume=resume)
-    write_report(workspace, name, found.folder / REPORT_FILE)
-    document = found.document()
-    for remark in found.notes:
-        note(remark)
-    if as_json:
-        emit_json(document)
-        return
-    if document["emulated"]:
-        note(f"{wheres[0].device} is emulated: these are no phone's latencies")
-    show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
-    say(f"files in {found.folder}; look at {REPORT_FILE} in it with a browser")
+    tell_found(workspace, name, found, as_json)
 
 
 NEEDED = ("TARGET", "--space", "--data", "--latency-ms", "--output")
 """What a search cannot do without; a repetition can."""
-
-SHOWN = (
-    "target",
-    "space",
-    "target_latency_ms",
-    "predicted_latency_ms",
-    "measured_latency_ms",
-    "accuracy",
-    "macs",
-    "parameters",
-    "seconds",
-)
-"""What a person is shown of a search; --json gives all."""
 
 
 def _lacking(words: Iterable[tuple[str, object]]) -> UsageError:

@@ -14,13 +14,13 @@ from latkit.workspace import REPORT_FILE
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.crossing import Crossing
 from latkit.workspace.entries import all_entries
-from latkit.workspace.series import Outcome, SearchOne, Series, search_series
+from latkit.workspace.series import Look, Outcome, SearchOne, Series, search_series
 
 
-def search_all(crossing: Crossing, series: Series, one: SearchOne, resume: bool, as_json: bool) -> None:
+def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, resume: bool, as_json: bool) -> None:
     """Search all of a series and show what was found. Ends with 1 where a search of it failed."""
     workspace, outcomes = crossing.workspace, []
-    for outcome in search_series(workspace, series, one, resume, note):
+    for outcome in search_series(workspace, series, one, look, resume, note):
         outcomes.append(outcome)
         for remark in outcome.searched.notes if outcome.searched else ():
             note(f"{outcome.member.name}: {remark}")

@@ -11,7 +11,7 @@ from latkit.devices import BenchmarkTool, Tell
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, Wanted, run_baselines
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Wanted, run_baselines
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -51,29 +51,29 @@ class Measuring:
             return measured_seconds(collection, self.model, network)
 
 
-def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[Wanted]) -> Baselines:
-    """What is lacking of the baselines of the search `search/NAME/`, trained and measured; gives all of them.
+def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[Wanted]) -> None:
+    """What is lacking of the baselines of the search `search/NAME/`, kind after kind trained and measured.
 
     MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
     """
     folder = measuring.workspace.search_dir(name)
-    baselines = run_baselines(
-        problem.space,
-        problem.table,
-        problem.data,
-        problem.target_s,
-        problem.settings,
-        folder,
-        wanted,
-        measuring.seconds,
-        measuring.progress,
-        teacher=problem.teacher,
-    )
-    unmeasured = [record for record in baselines.records if record.measured_latency_s is None]
-    for record in unmeasured:
-        baselines = baselines.with_record(_measured(measuring, problem.space, record))
-        baselines.save(folder / BASELINES_FILE)
-    return baselines
+    for one in wanted:
+        baselines = run_baselines(
+            problem.space,
+            problem.table,
+            problem.data,
+            problem.target_s,
+            problem.settings,
+            folder,
+            [one],
+            measuring.seconds,
+            measuring.progress,
+            teacher=problem.teacher,
+        )
+        for record in baselines.records:
+            if record.measured_latency_s is None:
+                baselines = baselines.with_record(_measured(measuring, problem.space, record))
+                baselines.save(folder / BASELINES_FILE)
 
 
 def _measured(measuring: Measuring, space: Space, record: BaselineRecord) -> BaselineRecord:

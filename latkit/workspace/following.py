@@ -33,5 +33,5 @@ def follow(
         tables = shared(None, space, limits, fabric)
         given = (space, tables.latency, data, member.target_latency_s, settings, folders.search_dir(member.name))
         run_search(*given, fabric=fabric, teacher=teacher, limits=tables.limits)
-        if baselines:
-            run_baselines(*given, baselines, teacher=teacher)
+        for one in baselines:
+            run_baselines(*given, [one], teacher=teacher)

@@ -1,4 +1,4 @@
-"""What a search in a workspace goes by: its tables, those that it began with where it goes on."""
+"""What a search in a workspace goes by, and whether it can: known before it begins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
+from latkit.devices import BenchmarkTool
 from latkit.models import LatencyModel
-from latkit.search import Limit
-from latkit.search.constraints import LIMITS_FILE, load_limits
+from latkit.search import Limit, SearchSettings
+from latkit.search.baselines import Wanted, check_baselines, check_drawn
+from latkit.search.checks import check_latency
+from latkit.search.constraints import LIMITS_FILE, check_limits, load_limits
 from latkit.search.ranks import first_does
 from latkit.search.result import FILES
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable
+from latkit.targets import Target
+from latkit.workspace.modelling import Modelling, check_tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,35 @@ class Tables:
 
     latency: LatencyTable
     limits: tuple[Limit, ...] = ()
+
+
+def prepared(
+    workspace: Modelling,
+    target: Target,
+    space: Space,
+    target_latency_s: float,
+    name: str,
+    settings: SearchSettings,
+    kind: str = "lookup",
+    resume: bool = False,
+    tool: BenchmarkTool | None = None,
+    limits: Sequence[Limit] = (),
+    baselines: Sequence[Wanted] = (),
+) -> tuple[LatencyModel, Tables]:
+    """The target's model and the tables of a search, which can begin as far as can be told without doing anything.
+
+    Arguments and errors are those of `workspace.searching.search`.
+    """
+    workspace.device(target.device)
+    model = workspace.model(target, kind)
+    check_tool(model, tool)
+    tables = tables_of(workspace.search_dir(name), space, model, limits, resume)
+    tables.latency.check_space(space)
+    check_limits(tables.limits, space)
+    check_latency(tables.latency, target_latency_s, settings, tables.limits)
+    check_baselines(settings, baselines)
+    check_drawn(space, tables.latency, target_latency_s, settings, baselines)
+    return model, tables
 
 
 def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[Limit], resume: bool) -> Tables:

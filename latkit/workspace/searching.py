@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from latkit.devices import BenchmarkTool, Tell
+from latkit.errors import LatkitError
 from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
-from latkit.search.baselines import Wanted, check_baselines
-from latkit.search.machine import fabric_of
+from latkit.search.baselines import Wanted
+from latkit.search.machine import fabric_of, process_count
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork, measure_network
 from latkit.workspace.baselines import Measuring, search_baselines
 from latkit.workspace.folders import MEASURED_FILE, REPORT_FILE
-from latkit.workspace.modelling import check_tool
-from latkit.workspace.preparing import shared, tables_of
+from latkit.workspace.preparing import prepared, shared
 from latkit.workspace.workspace import Workspace
 
 MISSED = 0.05
@@ -37,6 +37,8 @@ class Searched:
     result: SearchResult
     measured: MeasuredNetwork
     folder: Path
+    failed: LatkitError | None = None
+    """What kept its baselines from being finished."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ class Searched:
             "notes": list(self.notes),
             "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
             "files": {name: str(self.folder / file) for name, file in files.items() if (self.folder / file).exists()},
+            **({"error": str(self.failed)} if self.failed else {}),
         }
 
 
@@ -91,14 +94,14 @@ def search(
     Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again, and the tables are
     those that it began with, though the model may have been fitted anew. `tool`: measures
     instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and
-    measure beside the network that is found. Raises as `run_search`, `run_baselines`, `validate.measure_network` and
-    `collection` do, and UsageError where the model's ops were measured otherwise.
+    measure beside the network that is found: what ends them is in `Searched.failed`, but of several processes it is
+    raised. Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError where
+    the model's ops were measured otherwise.
     """
-    model, folder = workspace.model(target, kind), workspace.search_dir(name)
-    workspace.device(target.device)
-    check_tool(model, tool)
-    check_baselines(settings, baselines)
-    tables, fabric = tables_of(folder, space, model, limits, resume), fabric_of(settings)
+    model, tables = prepared(
+        workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
+    )
+    folder, fabric = workspace.search_dir(name), fabric_of(settings)
     tables = shared(tables, space, limits, fabric)
     result = run_search(
         space,
@@ -121,10 +124,15 @@ def search(
         with measuring.collection() as collection:
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
-    if baselines:
-        problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
+    searched = Searched(target, result, measured, folder)
+    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
+    try:
         search_baselines(measuring, problem, name, baselines)
-    return Searched(target, result, measured, folder)
+    except LatkitError as error:
+        if process_count() > 1:
+            raise  # the other processes are ending
+        return replace(searched, failed=error)
+    return searched
 
 
 def _measured_before(folder: Path, target: Target, network: Network) -> MeasuredNetwork | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
@@ -95,6 +95,13 @@ class SearchOne(Protocol):
         """Search, train, export and measure."""
 
 
+class Look(Protocol):
+    """`workspace.preparing.prepared` with all given that the searches of a series have in common."""
+
+    def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> object:
+        """Raise LatkitError where the search cannot work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one search of a series."""
@@ -102,6 +109,7 @@ class Outcome:
     member: Member
     searched: Searched | None = None
     error: LatkitError | None = None
+    """What ended it, or its baselines."""
 
     def document(self) -> dict[str, Any]:
         """The figures of the command line, or why there are none."""
@@ -110,32 +118,58 @@ class Outcome:
         return {"name": self.member.name, **self.searched.document()}
 
 
-def search_series(workspace: Workspace, series: Series, one: SearchOne, resume: bool, tell: Tell) -> Iterator[Outcome]:
+def search_series(
+    workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, tell: Tell
+) -> Iterator[Outcome]:
     """Search after search; with `resume`, the finished ones are read and the others go on or begin.
 
     The warm-up of the first one that did one serves all that begin after it. Raises UsageError before any of them
-    begins; a failure of one is in its outcome, but of several processes it ends them all.
+    begins, and tells then which of them cannot work; a failure of one is in its outcome, but of several processes it
+    ends them all.
     """
     _check(workspace, series, resume)
+    _look_ahead(workspace, series, look, tell)
     series.save(workspace.search_dir(series.name))
     for number, member in enumerate(series.members, start=1):
         tell(f"{number} of {len(series.members)}  {member.title}")
-        begun = (workspace.search_dir(member.name) / FILES["recipe"]).exists()
         try:
-            searched = one(
-                target=Target.parse(member.target),
-                target_latency_s=member.target_latency_s,
-                name=member.name,
-                resume=begun,
-                warm_up=_warm_up(workspace, series),
-            )
+            searched = one(**_given(workspace, member), warm_up=_warm_up(workspace, series))
         except LatkitError as error:
             if process_count() > 1:
                 raise  # the other processes are where this one cannot join them
             tell(f"failed: {error}")
             yield Outcome(member, error=error)
         else:
-            yield Outcome(member, searched)
+            yield Outcome(member, searched, searched.failed)
+
+
+def _look_ahead(workspace: Workspace, series: Series, look: Look, tell: Tell) -> None:
+    """Tell at once what would come out only when a search's turn comes, hours later. It keeps no other from working."""
+    for member in series.members:
+        try:
+            look(**_given(workspace, member))
+        except LatkitError as error:
+            if process_count() > 1:
+                raise  # it would end them all when its turn comes
+            tell(f"{member.title} cannot work; the others are searched: {error}")
+
+
+class _Given(TypedDict):
+    target: Target
+    target_latency_s: float
+    name: str
+    resume: bool
+
+
+def _given(workspace: Workspace, member: Member) -> _Given:
+    """What one search of a series has for itself; it goes on where it was begun."""
+    begun = (workspace.search_dir(member.name) / FILES["recipe"]).exists()
+    return _Given(
+        target=Target.parse(member.target),
+        target_latency_s=member.target_latency_s,
+        name=member.name,
+        resume=begun,
+    )
 
 
 def _check(workspace: Workspace, series: Series, resume: bool) -> None:

@@ -9,6 +9,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from latkit import zoo
+from latkit.spaces import load
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.workspace import Workspace
+
 TARGET = "here/onnxruntime"
 
 
@@ -172,9 +178,7 @@ def test_a_network_that_is_none_or_not_of_what_was_measured(refused, copy: Path)
     path = copy / "net.json"
     path.write_text("[]")
     refused(2, ["net.json"], "predict", TARGET, path)
-    from latkit.zoo import load
-
-    load("mobilenetv2-1.0").save(path)
+    zoo.load("mobilenetv2-1.0").save(path)
     refused(1, ["was not measured", "nearest measured"], "predict", TARGET, path)
 
 
@@ -198,6 +202,13 @@ def test_a_table_of_another_format(refused, copy: Path) -> None:
 def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) -> None:
     words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
     refused(1, ["can reach", "0.0001 ms", "its networks take from"], *words, "--latency-ms", 0.0001)
+
+
+def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
+    table = LatencyTable(load(str(copy / "small.toml")), Workspace(copy).model(Target.parse(TARGET)))
+    words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    words += ["--latency-ms", 1e3 * (table.fastest() + table.slowest()) / 2]
+    refused(2, ["expected 500 random networks", "ask for fewer"], *words, "--baseline", "random:500")
 
 
 def test_bad_searches(refused, copy: Path) -> None:

@@ -223,7 +223,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
     assert there.layer_seconds(space.ops()) == here.layer_seconds(space.ops())
 
 
-def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document) -> None:
+def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document, latkit) -> None:
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
     drawn_s = [table.total(space.sample(random.Random(seed))) for seed in range(100)]
@@ -246,8 +246,14 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert predicted["latency_ms"] == pytest.approx(found["predicted_latency_ms"])
     taught = document(*words, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
     assert json.loads(Path(taught["files"]["recipe"]).read_text())["teacher"]["network_key"] == network.key
+    beside = ["--baseline", "random:1", "--baseline", "mobilenetv2"]  # whose narrowest is too slow
+    report = Path(found["files"]["report"])
+    report.unlink()
     with fitted_anew(folder):
-        document(*words, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", "--baseline", "random:1")
+        code, out, err = latkit(*words, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", *beside, "--json")
+    assert (code, json.loads(out)["accuracy"], report.exists()) == (1, found["accuracy"], True)
+    assert json.loads(out)["error"] in err
+    assert "but its narrowest takes" in err
     (baseline,) = Baselines.load(Path(found["files"]["recipe"]).parent).records
     assert baseline.measured_latency_s is not None
     assert 0.98 * goal_ms <= 1e3 * baseline.predicted_latency_s <= 1.01 * goal_ms

@@ -53,6 +53,7 @@ def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, doc
     assert first["accuracy"] >= 0
     assert "expected a latency target that space small can reach" in failed["error"]
     assert f"error: {failed['name']}: {TWO} at 1e-06 ms" in err
+    assert err.index(f"{TWO} at 1e-06 ms cannot work; the others are searched: expected") < err.index("1 of 2")
     assert json.loads(out)["cross_table"]["networks"][0]["name"] == first["name"]
 
     found = document(*words, *goal, middle_ms(copy, TWO), "--resume")

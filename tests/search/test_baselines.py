@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import random
 from collections import Counter
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from latkit.errors import TargetOutOfReach, UsageError
+from latkit.errors import DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
 from latkit.ops import Network
 from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.search.baselines import (
@@ -21,6 +22,7 @@ from latkit.search.baselines import (
     LatencySampler,
     RegularisedEvolution,
     Wanted,
+    check_drawn,
     evolve,
     ladder,
     random_architectures,
@@ -240,7 +242,36 @@ def test_what_does_not_fit_the_search_is_refused(
     inheriting = settings.model_copy(update={"inherit_weights": True})
     with pytest.raises(UsageError, match="trained from scratch"):
         run_baselines(*given, target_s, inheriting, folder, [Wanted(kind="random")])
+    with pytest.raises(UsageError, match="expected 500 random networks"):
+        check_drawn(mini_space, given[1], target_s, settings, [Wanted(kind="mobilenetv2"), Wanted.parse("random:500")])
     assert Baselines.load(folder).records == ()
+
+
+@pytest.mark.parametrize(
+    ("raised", "told", "words"),
+    [
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), OutOfMemory, "a batch_size below 16"),
+        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "Make room and go on with --resume"),
+    ],
+)
+def test_what_runs_out_is_told_as_in_the_search(
+    mini_space: Space,
+    table_of: TableOf,
+    stripes_data: DataSplit,
+    settings: SearchSettings,
+    searched: tuple[Path, float],
+    raised: Exception,
+    told: type[LatkitError],
+    words: str,
+) -> None:
+    class Short:
+        def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+            raise raised
+
+    folder, target_s = searched
+    given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
+    with pytest.raises(told, match=words):
+        run_baselines(*given, [Wanted(kind="random")], progress=Short())
 
 
 def test_mobilenet_is_trained_beside_the_search(

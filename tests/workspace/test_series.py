@@ -62,10 +62,21 @@ class Searcher:
         return Searched(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
 
 
+class Looker:
+    """Says which searches cannot work, before any begins."""
+
+    def __init__(self, failing: set[Target]) -> None:
+        self.failing = failing
+
+    def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
+        if target in self.failing:
+            raise TargetOutOfReach("too fast")
+
+
 def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: Workspace) -> None:
     series, told = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
     first = Searcher(workspace, {ONE})
-    outcomes = list(search_series(workspace, series, first, resume=False, tell=told.append))
+    outcomes = list(search_series(workspace, series, first, Looker({ONE}), resume=False, tell=told.append))
     kept = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
     assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, kept)]
     assert [outcome.error is None for outcome in outcomes] == [False, True, True]
@@ -74,14 +85,18 @@ def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: W
         "target": str(ONE),
         "error": "too fast",
     }
+    assert told[:2] == [
+        f"x-here-onnxruntime-t1: {ONE} at 2 ms cannot work; the others are searched: too fast",
+        f"1 of 3  x-here-onnxruntime-t1: {ONE} at 2 ms",
+    ]
     assert "failed: too fast" in told
     assert series_named(workspace, "x") == series
     assert searches_named(workspace, ["x"]) == ["x-here-onnxruntime-t2", "x-here-onnxruntime-t4"]
 
     again = Searcher(workspace, set())
     with pytest.raises(UsageError, match="resume the series"):
-        list(search_series(workspace, series, again, resume=False, tell=told.append))
-    list(search_series(workspace, series, again, resume=True, tell=told.append))
+        list(search_series(workspace, series, again, Looker(set()), resume=False, tell=told.append))
+    list(search_series(workspace, series, again, Looker(set()), resume=True, tell=told.append))
     assert again.calls == [(ONE, False, kept), (TWO, True, kept), (THREE, True, kept)]
 
 
@@ -89,7 +104,7 @@ def test_nothing_begins_before_the_words_are_right(workspace: Workspace) -> None
     searcher = Searcher(workspace, set())
 
     def begin(series: Series, resume: bool) -> None:
-        list(search_series(workspace, series, searcher, resume, lambda _text: None))
+        list(search_series(workspace, series, searcher, Looker(set()), resume, lambda _text: None))
 
     with pytest.raises(UsageError, match="unknown device 'nowhere'"):
         begin(Series.plan("x", [ONE, Target("nowhere", "tflite")], [2e-3]), resume=False)
