@@ -86,4 +86,4 @@ class Finals:
         training = TrainingPhase(module, self.data, settings, self.fabric)
         keeper = Keeper(lambda _step: None, settings.checkpoint_seconds, self.fabric)
         run_phase(training, 0, keeper, Named(self.progress, name), lambda _row: None)
-        return evaluate(training.finish(), self.data, self.data.test, self.fabric, settings.training_batch_size)
+        return evaluate(training.finish(), self.data, self.data.test, self.fabric, settings)

@@ -37,7 +37,7 @@ def finish(
     """
     check_weights(module.state_dict().values(), "training")
     table, data = problem.table, problem.data
-    accuracy = evaluate(module, data, data.test, fabric, problem.settings.training_batch_size)
+    accuracy = evaluate(module, data, data.test, fabric, problem.settings)
 
     def written() -> bytes:
         kept = module.cpu().eval()

@@ -97,7 +97,7 @@ class SearchSettings(BaseModel):
     flip: bool | None = None
     """Whether augmentation mirrors images; by default as the data says."""
     workers: int = Field(2, ge=0)
-    """Processes that decode images from files."""
+    """Processes that decode images from files; of an evaluation, threads."""
     accelerator: str = "auto"
     """Lightning Fabric's: `auto`, `cpu`, `cuda`, ..."""
     threads: int | None = Field(None, ge=1)

@@ -85,8 +85,8 @@ class TrainingPhase:
         every = self.settings.evaluation_epochs
         if every and ((epoch + 1) % every == 0 or epoch + 1 == self.epochs):
             with self._as_kept():
-                module, batch_size = self.weights.module, self.settings.training_batch_size
-                row["test_accuracy"] = evaluate(module, self.data, self.data.test, self.fabric, batch_size)
+                module, test = self.weights.module, self.data.test
+                row["test_accuracy"] = evaluate(module, self.data, test, self.fabric, self.settings)
         self.totals = Totals(self.fabric)
         return row
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from latkit.search.blocks import recomputed
-from latkit.search.data import DataSplit, ImageSet, Normalise
+from latkit.search.data import DataSplit, ImageSet, Normalise, fetch_by_threads
 from latkit.search.ranks import average_gradients, total
 from latkit.search.settings import SearchSettings
 from latkit.search.statistics import average_statistics
@@ -114,20 +114,21 @@ class WeightTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, batch_size: int) -> float:
+def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: SearchSettings) -> float:
     """Share of images classified rightly, 0 to 1, with running batch norm statistics. Leaves the mode as it was.
 
-    `batch_size`: images that memory holds in training, of which no more are taken at once, and at most `EVALUATED`.
-    Several processes share the work, batch by batch, and all get the result.
+    No more images are taken at once than in training, which memory is known to hold, and at most `EVALUATED`.
+    Several processes share the work, batch by batch, and all get the result. Raises BadFile.
     """
     normalise = Normalise(data, fabric.device)
     was_training = module.training
     module.eval()
     right = torch.zeros((), dtype=torch.int64, device=fabric.device)
-    batches = torch.split(torch.arange(len(images.labels)), min(batch_size, EVALUATED))
+    batches = torch.split(torch.arange(len(images.labels)), min(settings.training_batch_size, EVALUATED))
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
-            scores = module(normalise(images.fetch(indices).to(fabric.device)))
+            pixels = fetch_by_threads(images, indices, settings.workers)
+            scores = module(normalise(pixels.to(fabric.device)))
             right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # waits for nothing
     module.train(was_training)
     return int(total(right, fabric)) / len(images.labels)

@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from PIL import Image
 
 from latkit.errors import BadFile, MissingExtra, UsageError
-from latkit.search.data import Augmentation, DataSplit, Feeder, augment, load_data
-from tests.search.conftest import stripes
+from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
+from latkit.search.data import Augmentation, DataSplit, Feeder, KeptImages, augment, fetch_by_threads, load_data
+from latkit.search.problem import Problem
+from latkit.spaces import Space
+from tests.search.conftest import Tables, brief, stripes
 
 CPU = torch.device("cpu")
 
@@ -193,6 +197,30 @@ def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None
     for one, other in zip(alone, helped, strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
+
+
+def test_threads_give_the_images_that_one_gives_and_kept_ones_are_decoded_once(tmp_path: Path) -> None:
+    train = load_data(str(write_folder(tmp_path)), 8, 1).train
+    indices = torch.tensor([7, 0, 3, 11, 3])
+    expected = train.fetch(indices)
+    assert torch.equal(fetch_by_threads(train, indices, 2), expected)
+    kept = KeptImages(train, 2)
+    assert torch.equal(kept.fetch(indices[:2]), expected[:2])
+    for file in (tmp_path / "train").glob("*/*.png"):
+        file.write_bytes(b"no picture")
+    assert torch.equal(kept.fetch(indices[:2]), expected[:2])
+    with pytest.raises(BadFile, match="expected an image, but found"):
+        kept.fetch(indices)
+
+
+def test_shared_weights_read_files_once(tmp_path: Path, mini_space: Space, table_of: Tables) -> None:
+    data, fabric = load_data(str(write_folder(tmp_path, 40)), 8, 1), Fabric(accelerator="cpu", devices=1)
+    supernet, phase = uniform_phase(Problem(mini_space, table_of(mini_space), data, 1.0, brief()), fabric)
+    fitness = SharedWeights(supernet, phase, data, 16)
+    first = fitness((1, 4))
+    for file in (tmp_path / "train").glob("*/*.png"):
+        file.write_bytes(b"no picture")
+    assert fitness((1, 4)) == first
 
 
 def test_batches_follow_from_seed_and_number(stripes_data: DataSplit) -> None:

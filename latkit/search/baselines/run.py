@@ -213,7 +213,7 @@ class _Trainer:
         record = BaselineRecord(
             name=name,
             kind=kind,
-            accuracy=evaluate(phase.finish(), data, data.test, self.fabric, settings.training_batch_size),
+            accuracy=evaluate(phase.finish(), data, data.test, self.fabric, settings),
             predicted_latency_s=predicted_s,
             macs=network.macs,
             parameters=network.parameters,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from lightning_fabric import Fabric
 
 from latkit.search.assembly import make_search_phase
-from latkit.search.data import ArrayImages, DataSplit
+from latkit.search.data import ArrayImages, DataSplit, KeptImages, fetch_by_threads
 from latkit.search.problem import Problem
 from latkit.search.searching import SearchPhase
 from latkit.search.statistics import recalibrate
@@ -36,13 +36,15 @@ class SharedWeights:
 
     def __init__(self, supernet: Supernet, phase: SearchPhase, data: DataSplit, images: int) -> None:
         self.supernet = supernet
-        self.data = data
         self.settings, self.fabric = phase.settings, phase.fabric
-        unseen = phase.architecture_feeder.plan.indices[:images]
-        self.images = ArrayImages(data.train.fetch(unseen), data.train.labels[unseen])
+        train, workers = data.train, phase.settings.workers
+        unseen = phase.architecture_feeder.plan.indices[:images].to(train.labels.device)
+        self.images = ArrayImages(fetch_by_threads(train, unseen, workers), train.labels[unseen])
+        # what batch norm statistics are taken from is decoded once, not for every architecture
+        self.data = data if train.in_memory else replace(data, train=KeptImages(train, workers))
 
     def __call__(self, architecture: Architecture) -> float:
         """The accuracy of one architecture."""
         module = self.supernet.path_module(architecture)
         recalibrate(module, self.data, self.fabric, self.settings.batch_size, self.settings.seed)
-        return evaluate(module, self.data, self.images, self.fabric, self.settings.batch_size)
+        return evaluate(module, self.data, self.images, self.fabric, self.settings)

@@ -10,7 +10,15 @@ from latkit.errors import UsageError
 from latkit.search.data.arrays import load_digits, load_idx, load_npz
 from latkit.search.data.feeder import WHOLE, Augmentation, Batch, Feeder, Normalise, Part, augment
 from latkit.search.data.files import load_folder, load_hub
-from latkit.search.data.images import ArrayImages, DataSplit, DecodedImages, ImageSet, make_split
+from latkit.search.data.images import (
+    ArrayImages,
+    DataSplit,
+    DecodedImages,
+    ImageSet,
+    KeptImages,
+    fetch_by_threads,
+    make_split,
+)
 from latkit.search.data.subset import subset
 
 POSSIBLE = "digits, a file ending in .npz, a folder with train/CLASS/*.png and test/CLASS/*.png, idx:FOLDER or hf:NAME"
@@ -56,9 +64,11 @@ __all__ = [
     "DecodedImages",
     "Feeder",
     "ImageSet",
+    "KeptImages",
     "Normalise",
     "Part",
     "augment",
+    "fetch_by_threads",
     "load_data",
     "make_split",
     "subset",

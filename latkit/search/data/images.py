@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -62,6 +63,24 @@ class ArrayImages:
         for chunk in torch.split(self.images, 4096):
             digest.update(_bytes(chunk))
         return digest.digest()
+
+
+class KeptImages:
+    """Images of another set, which stay in memory once they were asked for."""
+
+    def __init__(self, images: ImageSet, workers: int) -> None:
+        self.labels, self.file_bytes, self.in_memory = images.labels, images.file_bytes, True
+        self.digest = images.digest
+        self._images, self._workers = images, workers
+        self._kept: dict[int, Tensor] = {}
+
+    def fetch(self, indices: Tensor) -> Tensor:
+        """Decode those that were not yet asked for."""
+        missing = [index for index in indices.tolist() if index not in self._kept]
+        if missing:
+            found = fetch_by_threads(self._images, torch.tensor(missing), self._workers)
+            self._kept.update(zip(missing, found, strict=True))
+        return torch.stack([self._kept[index] for index in indices.tolist()])
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,17 @@ class DataSplit:
     def sha256(self) -> str:
         """Hash of all labels, and of the images' pixels where they lie in memory, of their names where in files."""
         return hashlib.sha256(self.train.digest() + self.test.digest()).hexdigest()
+
+
+def fetch_by_threads(images: ImageSet, indices: Tensor, workers: int) -> Tensor:
+    """The images at these indices as `fetch` gives them; those that are not in memory decoded by so many threads.
+
+    Pillow decodes and resizes without Python's lock. For a batch here and there, processes would take longer to start.
+    """
+    if images.in_memory or workers < 2:
+        return images.fetch(indices)
+    with ThreadPoolExecutor(workers) as pool:
+        return torch.cat(list(pool.map(images.fetch, torch.chunk(indices, workers))))
 
 
 def make_split(
