@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit.search.result import load_record
+from latkit.search.result import DataFacts, load_record
 from latkit.whole import save_text
 
 CROSS_FILE = "cross.json"
@@ -52,6 +52,8 @@ class Row(_Record):
     target_latency_ms: float | None
     accuracy: float | None
     """Share of its search's test images; None for a network that nobody trained here."""
+    data: DataFacts | None = None
+    """The images that it was trained and tested on; None where it was not, or by an older latkit."""
     input_shape: tuple[int, ...]
     macs: int
     parameters: int
@@ -59,15 +61,23 @@ class Row(_Record):
     cells: dict[str, Cell]
     """By target."""
 
+    def same_data(self, other: Row) -> bool:
+        """Whether the accuracies are of the same images, wherever these lay."""
+        mine, theirs = (row.data and row.data.model_copy(update={"source": ""}) for row in (self, other))
+        return mine == theirs
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Whether a network is, on its own target, at least as fast as those made for others that are as accurate."""
+    """Whether a network is, on its own target, at least as fast as those made for others that are as accurate.
+
+    Only networks trained and tested on the same images, of the same resolution, are compared.
+    """
 
     target: str
     network: str
     holds: bool | None
-    """None where it was not measured there, or nothing was made for another target."""
+    """None where it was not measured there, or nothing of the same images was made for another target."""
     words: str
 
 
@@ -99,7 +109,8 @@ class CrossTable(_Record):
             "emulated": list(self.emulated),
             "networks": [
                 {
-                    **row.model_dump(mode="json", exclude={"cells", "key"}),
+                    **row.model_dump(mode="json", exclude={"cells", "key", "data"}),
+                    "data": row.data.name if row.data else None,
                     "latencies_ms": {
                         target: {"predicted": cell.predicted_ms, "measured": cell.measured_ms, "reason": cell.reason}
                         for target, cell in row.cells.items()
@@ -124,8 +135,10 @@ class CrossTable(_Record):
         if cell.measured_ms is None or own.accuracy is None:
             return Claim(target, own.name, None, f"{own.name} was not measured on {target}")
         others = [row for row in self.rows if row.target not in ("", target) and row.cells[target].measured_ms]
+        others = [row for row in others if row.same_data(own)]
         if not others:
-            return Claim(target, own.name, None, f"nothing made for another target was measured on {target}")
+            nothing = f"nothing made for another target on the same images was measured on {target}"
+            return Claim(target, own.name, None, nothing)
         ahead = [
             f"{row.name}, made for {row.target}, is as accurate there and faster: "
             f"{row.cells[target].measured_ms:.4g} ms at {100 * (row.accuracy or 0):.1f} %"

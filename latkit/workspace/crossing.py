@@ -14,6 +14,7 @@ from latkit.measurements import Store, select
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.progress import Progress
+from latkit.search.result import DataFacts
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Measurement, Setup, TimingPlan, estimate, reference_seconds
 from latkit.validate import REPETITIONS
@@ -35,6 +36,7 @@ class Entry:
     target: str = ""
     target_latency_s: float | None = None
     accuracy: float | None = None
+    data: DataFacts | None = None
 
     def row(self, cells: Mapping[str, Cell]) -> Row:
         """The entry with what was measured of it, by target."""
@@ -44,6 +46,7 @@ class Entry:
             target=self.target,
             target_latency_ms=None if self.target_latency_s is None else 1e3 * self.target_latency_s,
             accuracy=self.accuracy,
+            data=self.data,
             input_shape=self.network.input_shape,
             macs=self.network.macs,
             parameters=self.network.parameters,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from latkit.errors import UsageError
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
-from latkit.search.result import FILES, SearchResult, load_record
+from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_record
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork
@@ -34,7 +35,8 @@ def _trained_mobilenets(folders: Folders, name: str) -> Iterator[Entry]:
     records = {one.name: one for one in Baselines.load(folder).records if one.kind == "mobilenetv2"}
     for network in ladder(Space.load(folder / FILES["space"])) if records else ():
         if network.name in records:
-            yield Entry(network.name, "baseline", network, accuracy=records[network.name].accuracy)
+            accuracy = records[network.name].accuracy
+            yield Entry(network.name, "baseline", network, accuracy=accuracy, data=_data(folder))
 
 
 def derived_entries(folders: Folders, names: Sequence[str]) -> list[Entry]:
@@ -48,7 +50,11 @@ def _derived(folders: Folders, name: str) -> Entry:
         raise UsageError(f"expected a finished search, but {name} is not; finish it with: latkit search ... --resume")
     result, network = load_record(SearchResult, folder / FILES["result"]), Network.load(folder / FILES["architecture"])
     target = target_of(folders, name)
-    return Entry(name, "derived", network, str(target or ""), result.target_latency_s, result.accuracy)
+    return Entry(name, "derived", network, str(target or ""), result.target_latency_s, result.accuracy, _data(folder))
+
+
+def _data(folder: Path) -> DataFacts:
+    return load_record(Recipe, folder / FILES["recipe"]).data
 
 
 def target_of(folders: Folders, name: str) -> Target | None:

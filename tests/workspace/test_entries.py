@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, UsageError
-from latkit.search import SearchResult
+from latkit.search import SearchResult, SearchSettings
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, ladder
+from latkit.search.result import Recipe
 from latkit.spaces import proxyless_tiny
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
 from latkit.workspace.series import Member, Series
+from tests.workspace.test_cross_table import DIGITS
 
 SPACE = proxyless_tiny(resolution=16, width=0.5)
 TARGET = "board/tflite-t1-fp32-b1"
@@ -44,6 +46,15 @@ def workspace(tmp_path: Path) -> Workspace:
         files={},
         **seconds,
     ).save(folder / "result.json")
+    Recipe(
+        space=SPACE.name,
+        space_key=SPACE.key,
+        table_sha256="",
+        target_latency_s=1e-3,
+        data=DIGITS,
+        settings=SearchSettings(),
+        versions={},
+    ).save(folder / "recipe.json")
     Series(name="all", members=(Member(name="found", target=TARGET, target_latency_s=1e-3),)).save(
         made.search_dir("all")
     )
@@ -53,6 +64,7 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_the_zoo_stands_beside_what_was_derived(workspace: Workspace) -> None:
     found, made = all_entries(workspace, ["found"])
     assert (found.name, found.kind, found.target, found.accuracy) == ("found", "derived", TARGET, 0.5)
+    assert found.row({}).data == DIGITS
     assert (made.name, made.kind, made.accuracy) == ("mobilenetv2-1.0-16px", "zoo", None)
     assert made.network.input_shape == found.network.input_shape
     published = all_entries(workspace, ["found"], published=True)
@@ -76,6 +88,7 @@ def test_a_mobilenet_that_was_trained_beside_a_search_has_its_accuracy(workspace
     trained = all_entries(workspace, ["found"])[1]
     assert (trained.name, trained.kind, trained.accuracy, trained.target) == (narrow.name, "baseline", 0.4, "")
     assert trained.network == narrow
+    assert trained.data == DIGITS
 
 
 def test_targets_are_told_by_measurement_or_series(workspace: Workspace) -> None:
