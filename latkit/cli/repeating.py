@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from latkit.cli.console import ConsoleProgress, emit_json, say
-from latkit.errors import LatkitError
+from latkit.errors import LatkitError, UsageError
 from latkit.progress import Silent
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.data import load_data
@@ -14,21 +14,45 @@ from latkit.search.repeat import Repetition, repeat_search
 from latkit.search.result import FILES, Recipe, load_record
 from latkit.workspace import Workspace
 
+TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
+"""The parameters of `search` that a repetition heeds; its recipe says all else."""
+
+
+def check_words(context: typer.Context) -> None:
+    """Raise UsageError for words that a repetition would not heed."""
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in TAKEN and source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0] if parameter.param_type_name == "option" else "TARGET")
+    if given:
+        raise UsageError(
+            f"expected --repeat to do a search again as its recipe says, but found {', '.join(given)} beside it; leave "
+            "that out, or search anew without --repeat"
+        )
+
 
 def repeat(
-    workspace: Workspace, name: str, again: str, data: str | None, teacher: TrainedNetwork | None, as_json: bool
+    workspace: Workspace,
+    name: str,
+    again: str,
+    data: str | None,
+    teacher: TrainedNetwork | None,
+    resume: bool,
+    as_json: bool,
 ) -> None:
     """Search as `search/NAME/` was searched, under another name, and say whether both are equal. Ends with 1 if not.
 
-    `data`: where the images are now, if they are no longer where the recipe says. Nothing is measured.
+    `data`: where the images are now, if they are no longer where the recipe says. `resume`: go on with a repetition
+    that was interrupted. Nothing is measured.
     """
     original, folder = workspace.search_dir(name), workspace.search_dir(again)
     images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
     if not is_first_process():
-        repeat_search(original, folder, Silent(), images, teacher)
+        repeat_search(original, folder, Silent(), images, teacher, resume=resume)
         return
     with ConsoleProgress() as progress:
-        repetition = repeat_search(original, folder, progress, images, teacher)
+        repetition = repeat_search(original, folder, progress, images, teacher, resume=resume)
     if as_json:
         emit_json(document(name, repetition))
     else:

@@ -94,6 +94,7 @@ def search(
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
     from latkit.cli.named import space_named
+    from latkit.cli.repeating import check_words
     from latkit.cli.repeating import repeat as repeat_search
     from latkit.cli.searched import tell_found
     from latkit.cli.series import search_all
@@ -109,10 +110,12 @@ def search(
     from latkit.workspace.searching import search as run_search
     from latkit.workspace.series import Series
 
+    if repeat:
+        check_words(context)
     workspace = Workspace(workspace_folder(context))
     learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
     if repeat:
-        repeat_search(workspace, repeat, name or f"{repeat}-again", data, learned_from, as_json)
+        repeat_search(workspace, repeat, name or f"{repeat}-again", data, learned_from, resume, as_json)
         return
     if not (targets and space and data and latency_ms and name):
         raise _lacking(zip(NEEDED, (targets, space, data, latency_ms, name), strict=True))

@@ -218,7 +218,10 @@ def test_bad_searches(refused, copy: Path) -> None:
     refused(2, ["epochs"], *words, "--data", "digits", "-o", "x", "--set", "epochs=many")
     refused(2, ["epohcs"], *words, "--data", "digits", "-o", "x", "--set", "epohcs=3")
     refused(2, ["found no --data, --output", "--repeat NAME"], *words)
-    refused(2, ["none", "no such file"], "search", "--repeat", "none")
+    refused(2, ["none", "no such file"], "search", "--repeat", "none", "--data", "digits", "-o", "again")
+    refused(
+        2, ["found TARGET, --seed, --set beside it"], "search", "--repeat", "x", TARGET, "--seed", 0, "--set", "a=1"
+    )
 
 
 def test_no_workspace(latkit, tmp_path: Path) -> None:

@@ -259,6 +259,7 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert 0.98 * goal_ms <= 1e3 * baseline.predicted_latency_s <= 1.01 * goal_ms
     again = document("-C", folder, "search", "--repeat", "taught", "--teacher", "first")
     assert (again["repeated_as"], again["equal"], again["differing"]) == ("taught-again", True, [])
+    assert document("-C", folder, "search", "--repeat", "taught", "--teacher", "first", "--resume") == again
 
 
 @contextmanager
