@@ -13,6 +13,7 @@ from latkit.cli.options import (
     AsJson,
     Binary,
     BinaryFlags,
+    Channels,
     Classes,
     ExtraVisits,
     InputShapes,
@@ -66,6 +67,7 @@ def collect(
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure what the targets still lack: every candidate op of the space, and a few whole networks; or kernels.
@@ -92,7 +94,7 @@ def collect(
     cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
     order: Order
     if space:
-        wanted = space_named(space, resolution, width, classes)
+        wanted = space_named(space, resolution, width, classes, channels)
         if sources:
             subjects = transfer_subjects(workspace, where, sources, wanted, networks)
         else:

@@ -13,6 +13,7 @@ from latkit.cli.options import (
     AsJson,
     Binary,
     BinaryFlags,
+    Channels,
     Classes,
     ExtraVisits,
     InputShapes,
@@ -46,6 +47,7 @@ def fit(
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the latency models of a target on what was measured: look-up, XGBoost, and one of foreign networks.
@@ -61,7 +63,7 @@ def fit(
 
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
-    wanted = space_named(space, resolution, width, classes) if space else None
+    wanted = space_named(space, resolution, width, classes, channels) if space else None
     if sources:
         fit_from(workspace, where, sources, wanted, estimator, as_json=as_json)
         return
@@ -133,6 +135,7 @@ def validate(
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
@@ -145,7 +148,7 @@ def validate(
 
     where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
     tool = tool_of(binary, binary_flag, where)
-    wanted = space_named(space, resolution, width, classes)
+    wanted = space_named(space, resolution, width, classes, channels)
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
     check_tool(fitted, tool)
@@ -235,6 +238,7 @@ def export_table(
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the latency table of a space on a target, for use in Python or elsewhere.
@@ -249,7 +253,7 @@ def export_table(
 
     where = Target.parse(target)
     check_output(output)
-    wanted = space_named(space, resolution, width, classes)
+    wanted = space_named(space, resolution, width, classes, channels)
     fitted = Workspace(workspace_folder(context)).model(where, model)
     table = LatencyTable(wanted, fitted)
     if output.suffix == ".yaml":

@@ -56,6 +56,10 @@ VisitSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help=
 Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
 Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]
+Channels = Annotated[
+    int | None,
+    typer.Option("--channels", help="Channels of proxyless-tiny's images: 1 is grey, 3 coloured."),
+]
 
 
 def workspace_folder(context: typer.Context) -> Path:

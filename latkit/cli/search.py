@@ -13,6 +13,7 @@ from latkit.cli.options import (
     AsJson,
     Binary,
     BinaryFlags,
+    Channels,
     Classes,
     ModelKind,
     Resolution,
@@ -84,6 +85,7 @@ def search(
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
+    channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for the most accurate network at a latency; train, export and measure it.
@@ -122,7 +124,7 @@ def search(
     wheres = [Target.parse(target) for target in targets]
     series = Series.plan(name, wheres, [one_ms / 1e3 for one_ms in latency_ms])
     tool = tool_of(binary, binary_flag, *wheres)
-    wanted = space_named(space, resolution, width, classes)
+    wanted = space_named(space, resolution, width, classes, channels)
     images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
     changes: dict[str, object] = {"seed": seed, **dict(_assignment(text) for text in setting or ())}
     settings = (

@@ -93,6 +93,15 @@ def test_an_unknown_space_or_file(refused) -> None:
 def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
     refused(2, ["at least 8"], "collect", TARGET, "--space", "proxyless-tiny", "--resolution", 2)
     refused(2, ["takes no parameters"], "collect", TARGET, *space_words(copy), "--classes", 5)
+    refused(2, ["--channels 1 or 3, but found 2"], "fit", TARGET, "--space", "proxyless-tiny", "--channels", 2)
+    refused(
+        2, ["knows --channels", "found proxyless-mobile"], "fit", TARGET, "--space", "proxyless-mobile", "--channels", 1
+    )
+    grey = ["--space", "proxyless-tiny", "--channels", 1]
+    for command in (["fit"], ["validate"], ["table", "export", "-o", "t.json"]):
+        refused(1, ["was not measured", " 1x32x32 "], *command, TARGET, *grey)
+    search = ["search", TARGET, *grey, "--resolution", 8, "--data", "digits", "--latency-ms", 1, "-o", "x"]
+    refused(1, ["was not measured", " 1x8x8 "], *search)
 
 
 def test_a_space_file_with_a_wrong_field(refused, copy: Path) -> None:
