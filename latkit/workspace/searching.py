@@ -92,11 +92,12 @@ def search(
     """Search with the target's model in the loop, train and export what is found, and measure it on the target.
 
     Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again, and the tables are
-    those that it began with, though the model may have been fitted anew. `tool`: measures
-    instead of latkit's agent. `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and
-    measure beside the network that is found: what ends them is in `Searched.failed`, but of several processes it is
-    raised. Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError where
-    the model's ops were measured otherwise.
+    those that it began with, though the model may have been fitted anew. `tool`: measures instead of latkit's agent.
+    `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure beside the network
+    that is found; what ends them is in `Searched.failed`, but of several processes it is raised.
+
+    Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError where the
+    model's ops were measured otherwise.
     """
     model, tables = prepared(
         workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
