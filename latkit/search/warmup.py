@@ -21,6 +21,8 @@ OF_NO_CONSEQUENCE = (
     "reinforce_baseline_decay",
     "repair_candidates",
     "repair_batches",
+    "finalists",
+    "finalist_epochs",
     "penalty",
     "penalty_weight",
     "multiplier_rate",

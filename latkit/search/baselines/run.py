@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from latkit.errors import UsageError
 from latkit.ops import Network
-from latkit.progress import Progress, Silent
+from latkit.progress import Named, Progress, Silent
 from latkit.search.assembly import fresh_module
 from latkit.search.baselines.evolution import RegularisedEvolution, evolve
 from latkit.search.baselines.folder import BaselineFolder
@@ -236,17 +236,5 @@ class _Trainer:
             self.files.save(name, {"step": step, "seconds": seconds(), "phase": phase.state()})
 
         keeper = Keeper(save, self.problem.settings.checkpoint_seconds, self.fabric)
-        run_phase(phase, int(saved["step"]), keeper, _Named(self.progress, name), lambda _row: None)
+        run_phase(phase, int(saved["step"]), keeper, Named(self.progress, name), lambda _row: None)
         return seconds()
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """Tells of the progress of one of several."""
-
-    progress: Progress
-    name: str
-
-    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
-        """With the name before it."""
-        self.progress.advance(f"{self.name}: {phase}", done, total, text)
