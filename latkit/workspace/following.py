@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from latkit.search import DataSplit, Limit, SearchSettings, run_search
 from latkit.search.baselines import Wanted, run_baselines
-from latkit.search.machine import fabric_of
 from latkit.search.trained import TrainedNetwork
 from latkit.spaces import Space
 from latkit.workspace.folders import Folders
@@ -29,9 +28,8 @@ def follow(
     Raises LatkitError where one of them fails, as it does in every process: that ends them all.
     """
     for member in series.members:
-        fabric = fabric_of(settings)
-        tables = shared(None, space, limits, fabric)
+        tables = shared(None, space, limits, settings)
         given = (space, tables.latency, data, member.target_latency_s, settings, folders.search_dir(member.name))
-        run_search(*given, fabric=fabric, teacher=teacher, limits=tables.limits)
+        run_search(*given, teacher=teacher, limits=tables.limits)
         for one in baselines:
             run_baselines(*given, [one], teacher=teacher)

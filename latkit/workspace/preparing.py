@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from latkit.devices import BenchmarkTool
 from latkit.models import LatencyModel
 from latkit.search import Limit, SearchSettings
 from latkit.search.baselines import Wanted, check_baselines, check_drawn
 from latkit.search.checks import check_latency
 from latkit.search.constraints import LIMITS_FILE, check_limits, load_limits
+from latkit.search.machine import fabric_of
 from latkit.search.ranks import first_does
 from latkit.search.result import FILES
 from latkit.spaces import Space
@@ -73,9 +72,9 @@ def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[
     return Tables(LatencyTable.load(path), tuple(_limit(limit, began.get(limit.name)) for limit in limits))
 
 
-def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], fabric: Fabric) -> Tables:
+def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], settings: SearchSettings) -> Tables:
     """The first process's tables, in all of them: the others neither see its folder nor need its models."""
-    content = first_does(lambda: _packed(tables), fabric)
+    content = first_does(lambda: _packed(tables), fabric_of(settings))
     if tables is not None:
         return tables
     rows = {name: AdditiveTable(space.name, space.key, *numbers) for name, numbers in json.loads(content).items()}

@@ -15,7 +15,7 @@ from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import Wanted
-from latkit.search.machine import fabric_of, process_count
+from latkit.search.machine import process_count
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -102,8 +102,7 @@ def search(
     model, tables = prepared(
         workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
     )
-    folder, fabric = workspace.search_dir(name), fabric_of(settings)
-    tables = shared(tables, space, limits, fabric)
+    folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
     result = run_search(
         space,
         tables.latency,
@@ -113,10 +112,9 @@ def search(
         folder,
         progress,
         resume,
-        fabric,
-        warm_up,
-        teacher,
-        tables.limits,
+        warm_up=warm_up,
+        teacher=teacher,
+        limits=tables.limits,
     )
     network = Network.load(folder / result.files["architecture"])
     measured = _measured_before(folder, target, network) if resume else None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from latkit.ops import Op
-from latkit.search import Limit
+from latkit.search import Limit, SearchSettings
 from latkit.search.constraints import LIMITS_FILE, save_limits
 from latkit.search.result import table_hash
 from latkit.spaces import proxyless_tiny
@@ -70,8 +70,8 @@ def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypat
         return sent[0]
 
     monkeypatch.setattr(preparing, "first_does", first_does)
-    fabric: Any = None
-    assert shared(began, SPACE, began.limits, fabric) is began
-    followed = shared(None, SPACE, limits(4e-9), fabric)
+    settings = SearchSettings.quick()
+    assert shared(began, SPACE, began.limits, settings) is began
+    followed = shared(None, SPACE, limits(4e-9), settings)
     assert hashes(followed) == hashes(began)
     assert isinstance(followed.limits[0].table, LatencyTable)
