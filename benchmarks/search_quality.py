@@ -40,7 +40,7 @@ from latkit.devices import Local, add_device
 from latkit.ops import Network
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import Baselines, Wanted, ladder, run_baselines
-from latkit.search.data import ArrayImages, ImageSet
+from latkit.search.data import ImageSet, subset
 from latkit.search.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
@@ -59,13 +59,14 @@ SHARES = (0.37, 0.47)
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
 PUBLISHED: dict[str, Any] = {
-    "warmup_epochs": 3,
-    "epochs": 3,
+    "warmup_epochs": 2,
+    "epochs": 2,
     "batch_size": 64,
     "architecture_share": 0.2,
     "weight_learning_rate": 0.1,
     "repair_candidates": 32,
     "repair_batches": 32,
+    "finalists": 3,
     "training_epochs": 3,
     "training_batch_size": 64,
     "training_learning_rate": 0.1,
@@ -189,10 +190,9 @@ def images_of(source: str, space: Space, count: int) -> DataSplit:
     return dataclasses.replace(data, train=first_of(data.train, count), test=first_of(data.test, count))
 
 
-def first_of(images: ImageSet, count: int) -> ArrayImages:
+def first_of(images: ImageSet, count: int) -> ImageSet:
     """The first so many images, or all that there are."""
-    first = torch.arange(min(count, len(images.labels)))
-    return ArrayImages(images.fetch(first), images.labels[first])
+    return subset(images, torch.arange(min(count, len(images.labels))))
 
 
 def fitted(workspace: Workspace, target: Target, space: Space) -> LatencyTable:
