@@ -8,6 +8,7 @@ training from scratch does. DARTS chooses in this way among what four searches f
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import torch
@@ -59,7 +60,7 @@ def finalists(
 
 
 class Finals:
-    """Trains architectures from scratch for `finalist_epochs` on the images that trained the supernet's weights."""
+    """Trains architectures from scratch, briefly, on the images that trained the supernet's weights."""
 
     def __init__(self, problem: Problem, phase: SearchPhase, fabric: Fabric, progress: Progress) -> None:
         """`phase`: the search that has ended, which knows which images trained weights and which the architecture."""
@@ -71,8 +72,9 @@ class Finals:
         self.data = dataclasses.replace(
             problem.data, train=images(phase.weight_feeder), test=images(phase.architecture_feeder)
         )
-        brief = {"training_epochs": problem.settings.finalist_epochs, "evaluation_epochs": 0}
-        self.settings = problem.settings.model_copy(update=brief)
+        settings = problem.settings
+        epochs = settings.finalist_epochs or max(math.ceil(settings.training_epochs / 4), 1)
+        self.settings = settings.model_copy(update={"training_epochs": epochs, "evaluation_epochs": 0})
         self.fabric = fabric
         self.progress = progress
 

@@ -67,8 +67,9 @@ class SearchSettings(BaseModel):
     finalists: int = Field(1, ge=1)
     """So many paths, the one found and others drawn by their probabilities, are trained briefly from scratch, and the
     most accurate on the architecture's images is derived; with 1, the one found."""
-    finalist_epochs: int = Field(1, ge=1)
-    """Epochs of that training, on the images that trained the supernet's weights."""
+    finalist_epochs: int | None = Field(None, ge=1)
+    """Epochs of that training, on the images that trained the supernet's weights; by default a quarter of
+    `training_epochs`, rounded up."""
 
     # the derived network
     training_epochs: int = Field(60, ge=0)

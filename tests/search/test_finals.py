@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_distribution_that_is_decided_has_one_finalist(mini_space: Space, tabl
 def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
     mini_space: Space, table: LatencyTable, stripes_data: DataSplit
 ) -> None:
-    settings = brief(finalists=2, finalist_epochs=3, architecture_share=0.25)
+    settings = brief(finalists=2, training_epochs=9, architecture_share=0.25)
     problem = Problem(mini_space, table, stripes_data, some_path_s(table), settings)
     _, phase = make_search_phase(problem, fabric_of(settings), binding=True)
     heard = Heard()
@@ -83,7 +84,9 @@ def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
         assert torch.equal(images.labels, stripes_data.train.labels[indices])
     assert finals.accuracy((1, 4), "first") == finals.accuracy((1, 4), "again") > 0.5
     assert heard.phases == ["first: training", "again: training"]
-    assert finals.settings.training_epochs == 3
+    assert finals.settings.training_epochs == 3, "a quarter of 9, rounded up"
+    problem = replace(problem, settings=brief(finalists=2, finalist_epochs=7, training_epochs=9))
+    assert Finals(problem, phase, fabric_of(settings), heard).settings.training_epochs == 7
 
 
 def test_the_best_finalist_is_derived(
