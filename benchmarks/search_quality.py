@@ -265,7 +265,7 @@ class Told:
     """Tells now and then how far a job is, and how long it may take."""
 
     SEARCH = 2.5
-    """About what a search costs, in trainings."""
+    """About what a search costs, in trainings, its finalists included."""
 
     EVERY_S = 30.0
 
@@ -295,7 +295,8 @@ class Told:
     @property
     def _share(self) -> float:
         """Of the job, 0 to 1."""
-        done = sum(self._shares.values()) + (self.SEARCH - 1) * self._shares.get("search", 0.0)
+        counted = [share for phase, share in self._shares.items() if not phase.startswith("finalist")]
+        done = sum(counted) + (self.SEARCH - 1) * self._shares.get("search", 0.0)
         return done / (self.SEARCH + self.job.networks)
 
 
