@@ -1,8 +1,8 @@
 """Is what a search finds better than what one gets without it? On Fashion-MNIST, at equal latency, trained alike.
 
-    python benchmarks/search_quality.py --workspace DIR [--data idx:FOLDER] [--channels 1] [--width 1]
-                                        [--runtime onnxruntime] [--seeds 0 1 2] [--targets-ms MS MS]
-                                        [--processes 1] [--quick] [--json]
+    python benchmarks/search_quality.py --workspace DIR [--data idx:FOLDER] [--channels 1] [--resolution 28]
+                                        [--width 0.25] [--runtime tflite] [--seeds 0 1 2]
+                                        [--targets-ms MS MS] [--processes 1] [--quick] [--json]
 
 For each seed and each latency target: one search of `proxyless-tiny`, the network it derives, five random networks of
 the same latency, and MobileNetV2 scaled to it, all trained from scratch in the same way on the same images. The target
@@ -11,7 +11,7 @@ measured when nothing trains. Ended or killed, and started again with the same w
 images of ten classes: `--data FILE.npz --channels 3` for CIFAR-10, say; a workspace is for one kind of images.
 
 The last line of `--json` has accuracies as shares of the test images, 0 to 1, and seconds of one thread. Without
-`--targets-ms`, the targets are 37 and 47 % of the way from the fastest network of the space to the slowest.
+`--targets-ms`, the targets are what MobileNetV2 takes in its second and its sixth width, of those that differ.
 """
 
 from __future__ import annotations
@@ -37,24 +37,27 @@ import torch
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.collect import Collection
 from latkit.devices import Local, add_device
-from latkit.ops import Network
+from latkit.ops import Network, Op
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
-from latkit.search.baselines import Baselines, Wanted, ladder, run_baselines
+from latkit.search.baselines import Baselines, Wanted, ladder, random_architectures, run_baselines
+from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
 from latkit.search.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import MeasuredNetwork, fit_networks, measure_network, measured_seconds
+from latkit.validate import MeasuredNetwork, measure_network, measured_seconds
 from latkit.workspace import Workspace, fit_subjects
 from latkit.workspace.folders import MEASURED_FILE
 from latkit.workspace.modelling import pinned_as
 
 HERE = "here"
-CALIBRATION_NETWORKS = 20
-SHARES = (0.37, 0.47)
-"""Where the targets are, from the fastest network of the space to the slowest."""
+CALIBRATION_NETWORKS = 10
+"""Of each target's latency, that the model is calibrated on."""
+
+RUNGS = (1, 5)
+"""The targets: what MobileNetV2 takes in these of its widths, counted from the narrowest, 0."""
 
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
@@ -65,8 +68,8 @@ PUBLISHED: dict[str, Any] = {
     "architecture_share": 0.2,
     "weight_learning_rate": 0.1,
     "repair_candidates": 32,
-    "repair_batches": 32,
-    "finalists": 3,
+    "repair_batches": 16,
+    "finalists": 4,
     "training_epochs": 3,
     "training_batch_size": 64,
     "training_learning_rate": 0.1,
@@ -118,9 +121,8 @@ def main() -> None:
         add_device(workspace.devices_dir, HERE, Local(), python=sys.executable)
     space = load("proxyless-tiny", resolution=given.resolution, width=given.width, channels=given.channels)
     images_of(given.data, space, given.images)  # an error here costs no minute of measuring
-    table = fitted(workspace, target, space)
-    targets_s = [1e-3 * ms for ms in given.targets_ms] if given.targets_ms else between(table)
-    measure_widths(workspace, target, space, max(targets_s))
+    targets_s = [1e-3 * ms for ms in given.targets_ms] if given.targets_ms else []
+    targets_s = measured_target(workspace, target, space, targets_s)
     settings = {**PUBLISHED, **(QUICK if given.quick else {})}
     jobs = [
         Job(
@@ -150,14 +152,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, required=True, help="made where there is none")
     parser.add_argument("--data", default=f"idx:{FASHION_MNIST}", help="images of ten classes")
-    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--runtime", default="tflite")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--targets-ms", type=float, nargs="+")
     parser.add_argument("--randoms", type=int, default=5, help="random networks per search")
     parser.add_argument("--images", type=int, default=32_000, help="training images, of those that there are")
-    parser.add_argument("--resolution", type=int, default=16, help="that images are brought to")
+    parser.add_argument("--resolution", type=int, default=28, help="that images are brought to")
     parser.add_argument("--channels", type=int, choices=(1, 3), default=1, help="of the images")
-    parser.add_argument("--width", type=float, default=1.0, help="the space's width multiplier")
+    parser.add_argument("--width", type=float, default=0.25, help="the space's width multiplier")
     parser.add_argument("--set", type=assignment, action="append", default=[], metavar="NAME=VALUE", help="a setting")
     parser.add_argument("--processes", type=int, default=1, help="jobs side by side, a thread each")
     parser.add_argument("--quick", action="store_true", help="a few hundred images, to try the script")
@@ -195,19 +197,28 @@ def first_of(images: ImageSet, count: int) -> ImageSet:
     return subset(images, torch.arange(min(count, len(images.labels))))
 
 
-def fitted(workspace: Workspace, target: Target, space: Space) -> LatencyTable:
-    """The space's table on this machine, measured and fitted where that was not done before."""
+def measured_target(workspace: Workspace, target: Target, space: Space, targets_s: list[float]) -> list[float]:
+    """Measure and fit all that the searches go by, where that was not done before. Gives the latency targets.
+
+    The model is calibrated on networks of just these latencies: other networks may err another way.
+    """
     if not workspace.model_path(target, "lookup").exists():
-        with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
-            collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
-        workspace.fit(target, space, "lookup")
-    return LatencyTable(space, workspace.model(target, "lookup"))
+        measure(workspace, target, fit_subjects(space))
+        workspace.fit(target, space)
+    widths_s = measure_widths(workspace, target, space, max(targets_s, default=0.0))
+    targets_s = targets_s or [round(widths_s[index], 6) for index in RUNGS]
+    if not workspace.model(target).calibration_.networks:
+        table = LatencyTable(space, workspace.model(target))
+        drawn = [random_architectures(space, at_target(table, one), CALIBRATION_NETWORKS, seed=0) for one in targets_s]
+        measure(workspace, target, [space.decode(architecture) for one in drawn for architecture in one])
+        workspace.fit(target, space)
+    return targets_s
 
 
-def between(table: LatencyTable) -> list[float]:
-    """The targets: some way from the fastest network to the slowest, in whole microseconds."""
-    fastest_s, slowest_s = table.fastest(), table.slowest()
-    return [round(fastest_s + share * (slowest_s - fastest_s), 6) for share in SHARES]
+def measure(workspace: Workspace, target: Target, subjects: Sequence[Op | Network]) -> None:
+    """Measure what a fit is made from."""
+    with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
+        collection.run(subjects)
 
 
 def widths_path(workspace: Workspace, target: Target) -> Path:
@@ -215,24 +226,32 @@ def widths_path(workspace: Workspace, target: Target) -> Path:
     return workspace.target_dir(target) / "mobilenetv2.json"
 
 
-def measure_widths(workspace: Workspace, target: Target, space: Space, most_s: float) -> None:
-    """Measure MobileNetV2 from the narrowest to the first that is slower than any target: no table has it."""
+def measure_widths(workspace: Workspace, target: Target, space: Space, most_s: float) -> list[float]:
+    """Measure MobileNetV2, which no table has, from the narrowest to the first that is slower than any target.
+
+    Gives the seconds, in this order. Without `most_s`, the targets are those of `RUNGS`.
+    """
     path = widths_path(workspace, target)
     seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    if seconds and max(seconds.values()) > 1.1 * most_s:
-        return
-    model = workspace.model(target, "lookup")
-    with ConsoleProgress() as progress, at_work(workspace, target, progress) as collection:
-        for network in ladder(space):
-            seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
-            if seconds[network.key] > 1.1 * most_s:
-                break
-    write_json(path, seconds)
+
+    def enough() -> bool:
+        known = list(seconds.values())
+        return len(known) > max(RUNGS) and known[-1] > 1.1 * (most_s or known[max(RUNGS)])
+
+    if not enough():
+        model = workspace.model(target)
+        with ConsoleProgress() as progress, at_work(workspace, target, progress) as collection:
+            for network in ladder(space):
+                seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
+                if enough():
+                    break
+        write_json(path, seconds)
+    return list(seconds.values())
 
 
 def at_work(workspace: Workspace, target: Target, progress: ConsoleProgress) -> AbstractContextManager[Collection]:
     """The target, measured as the model's ops were."""
-    model = workspace.model(target, "lookup")
+    model = workspace.model(target)
     return workspace.collection(target, TimingPlan(), progress, math.inf, cores=pinned_as(model))
 
 
@@ -248,7 +267,7 @@ def run_job(job: Job) -> str:
     """One search and its baselines. Gives its name."""
     target, workspace = Target(HERE, job.runtime), Workspace(job.workspace)
     space, data = job.space, images_of(job.data, job.space, job.images)
-    table = LatencyTable(space, workspace.model(target, "lookup"))
+    table = LatencyTable(space, workspace.model(target))
     settings, told = SearchSettings.make(**job.settings), Told(job)
     resume = (job.folder / FILES["recipe"]).exists()
     run_search(space, table, data, job.target_s, settings, job.folder, told, resume)
@@ -311,7 +330,7 @@ def measured(workspace: Workspace, target: Target, job: Job, progress: ConsolePr
     if not path.exists():
         network = Network.load(job.folder / FILES["architecture"])
         with at_work(workspace, target, progress) as collection:
-            found = measure_network(collection, workspace.model(target, "lookup"), network)
+            found = measure_network(collection, workspace.model(target), network)
         found.save(path)
     return MeasuredNetwork.model_validate_json(path.read_bytes())
 

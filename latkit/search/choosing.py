@@ -1,4 +1,4 @@
-"""Of several architectures, the one that does best with the weights they share."""
+"""Architectures in the order of how well they do with the weights they share."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from latkit.search.supernet import Supernet
 from latkit.spaces import Architecture
 
 
-def least_loss(
+def by_loss(
     supernet: Supernet, feeder: Feeder, batches: int, fabric: Fabric, architectures: Sequence[Architecture]
-) -> Architecture:
-    """The architecture with the least loss on the feeder's first `batches` batches.
+) -> list[Architecture]:
+    """The architectures in the order of their loss on the feeder's first `batches` batches, the least first.
 
     Batch norm uses the batch's statistics, since the running ones are of many paths. The supernet stays as it is.
     """
     if len(architectures) == 1:
-        return architectures[0]
+        return list(architectures)
     seen = list(islice(feeder.stream(), batches))
     losses = torch.stack([_loss(supernet, architecture, seen, fabric) for architecture in architectures])
-    return architectures[int(mean(losses, fabric).argmin())]
+    order = mean(losses, fabric).argsort(stable=True)
+    return [architectures[index] for index in order.tolist()]
 
 
 def _loss(

@@ -18,8 +18,8 @@ from latkit.tables import LatencyTable
 LEAST, MOST = 0.98, 1.01
 """A derived network's predicted latency, in targets: what counts as hitting the target."""
 
-Choose = Callable[[Sequence[Architecture]], Architecture]
-"""Takes one of several paths that all meet their bounds, given with the most probable first."""
+Order = Callable[[Sequence[Architecture]], list[Architecture]]
+"""Puts paths that all meet their bounds, given with the most probable first, in order: the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ def derive(
     target_s: float,
     limits: Sequence[Limit] = (),
     count: int = 1,
-    choose: Choose = lambda paths: paths[0],
+    order: Order = list,
 ) -> Derived:
     """The strongest path if it takes 0.98 to 1.01 of the target and keeps the limits, else one close to it that does.
 
-    That is the one of the `count` most probable such paths that `choose` takes. Where no path lies between the two
+    That is the one of the `count` most probable such paths that `order` puts first. Where no path lies between the two
     bounds: of those that are no slower than the upper one. Where the target does not bind, the strongest path unless
     it is too slow or breaks a limit. Raises what `check_reach` raises.
     """
@@ -80,7 +80,7 @@ def derive(
         return Derived.of(strongest, strongest, table)
     log_probabilities = distribution.log_probabilities().detach().double().numpy()
     paths = most_probable(log_probabilities, table, least_s, most_s, limits, count)
-    return Derived.of(choose(paths) if paths else _leanest(table, target_s, limits), strongest, table)
+    return Derived.of(order(paths)[0] if paths else _leanest(table, target_s, limits), strongest, table)
 
 
 def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:

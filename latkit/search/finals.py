@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from itertools import islice
 
 import torch
 from lightning_fabric import Fabric
@@ -18,7 +19,7 @@ from latkit.progress import Named, Progress
 from latkit.search.assembly import fresh_module
 from latkit.search.constraints import Limit
 from latkit.search.data import Feeder, ImageSet, subset
-from latkit.search.derive import bounds
+from latkit.search.derive import Order, bounds
 from latkit.search.distribution import PathDistribution
 from latkit.search.loop import Keeper, run_phase
 from latkit.search.problem import Problem
@@ -40,23 +41,25 @@ def finalists(
     limits: Sequence[Limit],
     first: Architecture,
     settings: SearchSettings,
+    order: Order = list,
 ) -> list[Architecture]:
     """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and keep the limits.
 
-    `settings.finalists` different ones in all, or fewer where the distribution gives no more.
+    `settings.finalists` different ones in all, or fewer where the distribution gives no more: of
+    `settings.repair_candidates` others drawn, or of as many as are needed, those that `order` puts first.
     """
+    wanted = settings.finalists - 1
+    if wanted == 0:
+        return [first]
     generator = torch.Generator().manual_seed(settings.seed)
     with torch.no_grad():
         paths = torch.multinomial(distribution.probabilities(), DRAWS, replacement=True, generator=generator).T
     least_s, most_s = bounds(table, target_s)
     seconds = table.lookup(paths)
-    found = {first: True}
-    for path in map(tuple, paths[(seconds >= least_s) & (seconds <= most_s)].tolist()):
-        if len(found) == settings.finalists:
-            break
-        if path not in found and all(limit.admits(path) for limit in limits):
-            found[path] = True
-    return list(found)
+    hits = dict.fromkeys(map(tuple, paths[(seconds >= least_s) & (seconds <= most_s)].tolist()))
+    others = (path for path in hits if path != first and all(limit.admits(path) for limit in limits))
+    drawn = list(islice(others, max(settings.repair_candidates, wanted)))
+    return [first, *order(drawn)[:wanted]]
 
 
 class Finals:

@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from latkit.progress import Progress, Silent
 from latkit.search.assembly import fresh_module, make_search_phase
 from latkit.search.checks import check_data, check_latency
-from latkit.search.choosing import least_loss
+from latkit.search.choosing import by_loss
 from latkit.search.constraints import LIMITS_FILE, Limit, check_limits, save_limits
 from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
@@ -179,11 +179,11 @@ class _Search:
         """The strongest path, repaired, or the best of the finalists."""
         problem, settings, distribution = self.problem, self.problem.settings, phase.aim.distribution
         given = distribution, problem.table, problem.target_s, problem.limits
-        choose = partial(least_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
+        order = partial(by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         began = time.monotonic()
-        derived = derive(*given, settings.repair_candidates, choose)
+        derived = derive(*given, settings.repair_candidates, order)
+        candidates = finalists(*given, derived.architecture, settings, order)
         self.seconds["search"] += time.monotonic() - began
-        candidates = finalists(*given, derived.architecture, settings)
         if len(candidates) == 1:
             return derived
         self._train_finalists(candidates, phase)

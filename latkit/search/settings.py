@@ -65,8 +65,9 @@ class SearchSettings(BaseModel):
     repair_batches: int = Field(4, ge=1)
     """Batches of the architecture's images that this loss is measured on, with the supernet's weights."""
     finalists: int = Field(1, ge=1)
-    """So many paths, the one found and others drawn by their probabilities, are trained briefly from scratch, and the
-    most accurate on the architecture's images is derived; with 1, the one found."""
+    """So many paths are trained briefly from scratch, and the most accurate on the architecture's images is derived:
+    the one found and, of `repair_candidates` others drawn by their probabilities, those of the least loss. With 1, the
+    one found."""
     finalist_epochs: int | None = Field(None, ge=1)
     """Epochs of that training, on the images that trained the supernet's weights; by default a quarter of
     `training_epochs`, rounded up."""

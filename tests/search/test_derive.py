@@ -192,15 +192,15 @@ def test_the_peak_of_memory_is_a_limit_too(mini_space: Space, table_of: Callable
     assert {limit.admits(path) for path in every} == {True, False}
 
 
-def test_of_several_repairs_the_one_that_is_chosen_is_taken(
+def test_of_several_repairs_the_first_by_the_given_order_is_taken(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     table, seen = table_of(mini_space), []
     target_s = table.total((3, 4))
 
-    def last(paths: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    def last(paths: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         seen.extend(paths)
-        return paths[-1]
+        return list(reversed(paths))
 
     derived = derive(decided(mini_space, (3, 3)), table, target_s, (), 3, last)
     assert len(seen) > 1

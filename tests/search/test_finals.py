@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_finalists_are_the_one_found_and_others_that_hit_the_target(table_of: Ta
     assert all(least_s <= table.total(path) <= most_s for path in found)
     assert finalists(distribution, table, target_s, [], first, asked(2)) == found[:2]
     assert finalists(distribution, table, target_s, [], first, asked(1)) == [first]
+    drawn = finalists(distribution, table, target_s, [], first, brief(finalists=9, repair_candidates=8))
+
+    def reverse(paths: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return list(reversed(paths))
+
+    kept = finalists(distribution, table, target_s, [], first, brief(finalists=3, repair_candidates=8), reverse)
+    assert kept == [first, drawn[8], drawn[7]], "the first two in that order of eight drawn"
     macs = macs_table(space)
     most = sorted(macs.total(path) for path in found)[len(found) // 2]
     kept = finalists(distribution, table, target_s, [Limit("macs", macs, most)], found[0], asked(100))

@@ -11,7 +11,7 @@ import torch
 from latkit.errors import TargetOutOfReach
 from latkit.search import Limit, Recipe, SearchSettings, run_search
 from latkit.search.assembly import make_rule, make_search_phase
-from latkit.search.choosing import least_loss
+from latkit.search.choosing import by_loss
 from latkit.search.constraints import LIMITS_FILE, load_limits
 from latkit.search.data import DataSplit
 from latkit.search.machine import fabric_of
@@ -95,8 +95,9 @@ def test_the_candidate_with_the_least_loss_is_chosen_and_nothing_changes(
     supernet.load_state_dict(before)
     assert len(set(losses)) == 2
     for order in (paths, paths[::-1]):
-        chosen = least_loss(supernet, phase.architecture_feeder, 1, fabric, order)
-        assert losses[paths.index(chosen)] == min(losses)
+        ordered = by_loss(supernet, phase.architecture_feeder, 1, fabric, order)
+        assert sorted(ordered) == sorted(paths)
+        assert [losses[paths.index(path)] for path in ordered] == sorted(losses)
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
 
 
