@@ -166,6 +166,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     given.set = dict(given.set)
+    if given.randoms < 1:
+        parser.error(f"expected at least one random network to compare with, but found {given.randoms}")
     if given.quick:
         given.images = min(given.images, QUICK_IMAGES)
     kind, _, folder = given.data.partition(":")

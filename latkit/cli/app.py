@@ -80,3 +80,6 @@ def main() -> None:
     except LatkitError as error:
         note(f"{_speaker()}error: {error}")
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        note(f"{_speaker()}error: expected enough memory, but found: {error or 'none left'}")
+        sys.exit(LatkitError.exit_code)

@@ -13,6 +13,7 @@ from latkit.search.machine import is_first_process
 from latkit.search.repeat import Repetition, repeat_search
 from latkit.search.result import FILES, Recipe, load_record
 from latkit.workspace import Workspace
+from latkit.workspace.series import SERIES_FILE, Series
 
 TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
 """The parameters of `search` that a repetition heeds; its recipe says all else."""
@@ -47,6 +48,9 @@ def repeat(
     that was interrupted. Nothing is measured.
     """
     original, folder = workspace.search_dir(name), workspace.search_dir(again)
+    if (original / SERIES_FILE).exists():
+        members = ", ".join(member.name for member in Series.load(original / SERIES_FILE).members)
+        raise UsageError(f"expected one search to repeat, but found that {name} is several: {members}; name one")
     images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
     if not is_first_process():
         repeat_search(original, folder, Silent(), images, teacher, resume=resume)

@@ -56,8 +56,8 @@ def _facts(known: SearchFacts) -> Html:
     if result:
         values |= {
             "expected latency at the end": latency(result.expected_latency_s),
-            "strongest path": f"{latency(result.strongest_latency_s)}; to meet the target, "
-            f"{count(result.swaps, 'choice')} of {len(result.architecture)} changed",
+            "strongest path": f"{latency(result.strongest_latency_s)}; what was derived differs from it in "
+            f"{count(result.swaps, 'choice')} of {len(result.architecture)}",
             "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
         }
         values |= {f"limit on {name}": _kept(name, kept) for name, kept in result.limits.items()}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
-from latkit.search.derive import check_reach
+from latkit.search.derive import bounds, check_reach
+from latkit.search.repair import most_probable
 from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -36,8 +37,8 @@ def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings
     """Whether the target binds: whether some network of the space is slower than it.
 
     A target that does not is a mistake, unless latency is not to count (`penalty="none"`). Raises TargetOutOfReach
-    with the range for a target that every network meets or none, and where none within the limits meets it;
-    UsageError for one that is no positive number.
+    with the range for a target that every network meets or none, and where none within the limits meets it; for one
+    that falls into a gap between networks, with the nearest below; UsageError for one that is no positive number.
     """
     binding = check_reach(table, target_s, limits)
     if not binding and settings.penalty != "none":
@@ -46,4 +47,18 @@ def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings
             f"{target_s * 1e3:.4g} ms, which all of them meet: they take from {table.fastest() * 1e3:.4g} to "
             f"{table.slowest() * 1e3:.4g} ms. Ask for less, or have latency not count at all with penalty=none"
         )
+    if binding and not limits:
+        _check_gap(table, target_s)
     return binding
+
+
+def _check_gap(table: LatencyTable, target_s: float) -> None:
+    """Raise TargetOutOfReach where no network takes 0.98 to 1.01 of a target that lies in the space's range."""
+    least_s, most_s = bounds(table, target_s)
+    (slowest,) = most_probable(table.values.double().cpu().numpy(), table, 0.0, most_s)  # the more, the likelier
+    if table.total(slowest) < least_s:
+        raise TargetOutOfReach(
+            f"expected a latency target that some network of space {table.space_name} takes, but found "
+            f"{target_s * 1e3:.4g} ms: none takes {least_s * 1e3:.4g} to {most_s * 1e3:.4g} ms. The slowest below that "
+            f"takes {table.total(slowest) * 1e3:.4g} ms: ask for this"
+        )

@@ -36,7 +36,13 @@ class SearchFolder:
     def check_alike(self, recipe: Recipe) -> None:
         """Raise UsageError where another machine has other images, another table or another version."""
         first = Recipe.model_validate_json(first_does(recipe.model_dump_json().encode, self.fabric))
-        recipe.check_same(first, self.path)
+        found = recipe.difference(first)
+        if found is not None:
+            name, mine, theirs = found
+            raise UsageError(
+                f"expected the same search in every process, but found {name} {mine!r} where the first one has "
+                f"{theirs!r}; give all of them the same words, images and versions"
+            )
 
     def _opened(self, recipe: Recipe, resume: bool, warm_up: Path | None) -> bytes:
         if warm_up is not None:
@@ -47,8 +53,9 @@ class SearchFolder:
                 state = "a finished" if result_path.exists() else "an unfinished"
                 raise UsageError(f"{self.path} holds {state} search; resume it, or search into another folder")
             begun = load_record(Recipe, recipe_path)
-            recipe.check_same(begun, recipe_path)
-            if result_path.exists():
+            finished = result_path.exists()
+            recipe.check_same(begun, recipe_path, versions=not finished)  # a result is read by any version
+            if finished:
                 return load_record(SearchResult, result_path).model_dump_json().encode()
             begun.resumed_as(recipe).save(recipe_path)
             return b""

@@ -143,6 +143,7 @@ def _circumstances(then: Recipe, now: Recipe) -> tuple[str, ...]:
     return (
         *_changes("version of ", then.versions, now.versions),
         *_changes("", then.machine, now.machine),
+        *(f"on the way, {change}" for machine in then.went_on for change in _changes("", then.machine, machine)),
     )
 
 

@@ -127,6 +127,8 @@ class Recipe(Record):
     versions: dict[str, str]
     machine: dict[str, str] = {}
     """Where the search began: results may differ elsewhere in their last bits."""
+    went_on: tuple[dict[str, str], ...] = ()
+    """Where it was resumed, wherever that was another machine, or so many threads or processes, than before."""
 
     @classmethod
     def of(
@@ -161,27 +163,44 @@ class Recipe(Record):
             "space_key": self.space_key,
             "table_sha256": self.table_sha256,
             "target_latency_s": self.target_latency_s,
+            "sha256": hashlib.sha256(json.dumps(self.consequential(versions=False)).encode()).hexdigest(),
         }
+
+    def consequential(self, *, versions: bool) -> dict[str, Any]:
+        """What the network that is found follows from, by dotted name: all but `OF_NO_CONSEQUENCE` and the machine."""
+        left_out = {"machine", "went_on"} | (set() if versions else {"versions"})
+        flat = _flat(self.model_dump(mode="json", exclude=left_out))
+        return {name: flat[name] for name in sorted(flat.keys() - OF_NO_CONSEQUENCE)}
 
     def resumed_as(self, now: Recipe) -> Recipe:
         """The recipe of a search that goes on as `now`, which differs in nothing but what is of no consequence.
 
         That is what a repetition is to take. Versions and machine stay those that the search began with.
         """
-        return self.model_copy(update={"settings": now.settings, "data": now.data})
+        last = (self.machine, *self.went_on)[-1]
+        went_on = self.went_on if now.machine == last else (*self.went_on, now.machine)
+        return self.model_copy(update={"settings": now.settings, "data": now.data, "went_on": went_on})
 
-    def check_same(self, other: Recipe, path: Path) -> None:
-        """Raise UsageError naming the first field in which another recipe, read from `path`, differs.
+    def difference(self, other: Recipe, *, versions: bool = True) -> tuple[str, Any, Any] | None:
+        """Name, own and other value of the first field in which another recipe differs; None where none does.
 
-        What is in `OF_NO_CONSEQUENCE` may differ, and so may the machine: at most to last bits.
+        The machine may differ, and with it the last bits.
         """
-        mine, theirs = (_flat(recipe.model_dump(mode="json", exclude={"machine"})) for recipe in (self, other))
-        for name in sorted((mine.keys() | theirs.keys()) - OF_NO_CONSEQUENCE):
+        mine, theirs = (recipe.consequential(versions=versions) for recipe in (self, other))
+        for name in sorted(mine.keys() | theirs.keys()):
             if mine.get(name) != theirs.get(name):
-                raise UsageError(
-                    f"{path}: expected {name} to be {theirs.get(name)!r} as in the search to be resumed, "
-                    f"but found {mine.get(name)!r}; resume it as it began, or search into another folder"
-                )
+                return name, mine.get(name), theirs.get(name)
+        return None
+
+    def check_same(self, begun: Recipe, path: Path, *, versions: bool = True) -> None:
+        """Raise UsageError where the search of a recipe read from `path` is another; see `difference`."""
+        found = self.difference(begun, versions=versions)
+        if found is not None:
+            name, mine, theirs = found
+            raise UsageError(
+                f"{path}: expected {name} to be {theirs!r} as in the search to be resumed, but found {mine!r}; resume "
+                "it as it began, or search into another folder"
+            )
 
 
 class KeptLimit(Record):
@@ -215,7 +234,7 @@ class SearchResult(Record):
     strongest_latency_s: float
     """Of the strongest path, before repair."""
     swaps: int
-    """Choices that the repair changed."""
+    """Choices in which the derived network differs from the strongest path: what the repair or the finals changed."""
     accuracy: float
     macs: int
     parameters: int

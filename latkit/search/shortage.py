@@ -15,7 +15,15 @@ from latkit.search.settings import SearchSettings
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a file system says that has no room left, for anybody or for this user or in this file."""
 
-NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "Cannot allocate memory")
+NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "out of shared memory",
+    "STATUS_ALLOC_FAILED",
+    "is killed by signal: Killed",
+)
 """What torch's allocators and data loaders say, in errors of no class of their own."""
 
 

@@ -14,6 +14,7 @@ from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from latkit.workspace.series import Series
 
 TARGET = "here/onnxruntime"
 
@@ -228,6 +229,8 @@ def test_bad_searches(refused, copy: Path) -> None:
     refused(2, ["epohcs"], *words, "--data", "digits", "-o", "x", "--set", "epohcs=3")
     refused(2, ["found no --data, --output", "--repeat NAME"], *words)
     refused(2, ["none", "no such file"], "search", "--repeat", "none", "--data", "digits", "-o", "again")
+    Series.plan("both", [Target.parse(TARGET)], [1e-3, 2e-3]).save(copy / "search" / "both")
+    refused(2, ["both is several: both-1ms, both-2ms; name one"], "search", "--repeat", "both")
     refused(
         2, ["found TARGET, --seed, --set beside it"], "search", "--repeat", "x", TARGET, "--seed", 0, "--set", "a=1"
     )

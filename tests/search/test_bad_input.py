@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
-from latkit.search import load_data, run_search
+from latkit.search import SearchSettings, load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.finite import LossWatch, check_weights
@@ -47,10 +48,12 @@ def stop() -> None:
     raise KeyboardInterrupt
 
 
-def interrupted(space: Space, table: LatencyTable, data: DataSplit, folder: Path) -> Path:
+def interrupted(
+    space: Space, table: LatencyTable, data: DataSplit, folder: Path, settings: SearchSettings = BRIEF
+) -> Path:
     """A search that stopped after its first epoch; its checkpoint."""
     with pytest.raises(KeyboardInterrupt):
-        run_search(space, table, data, middle_s(table), BRIEF, folder, At("search", 7, stop))
+        run_search(space, table, data, middle_s(table), settings, folder, At("search", 7, stop))
     return folder / "checkpoint.pt"
 
 
@@ -69,6 +72,19 @@ def test_targets_that_all_or_none_meet_are_refused_with_the_range(
     for nonsense in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="expected a latency target of more than 0 ms"):
             run_search(mini_space, table, stripes_data, nonsense, BRIEF, folder)
+    assert not folder.exists()
+
+
+def test_a_target_in_a_gap_between_networks_is_refused_with_the_nearest_below(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, folder = table_of(mini_space), tmp_path / "found"
+    every_s = sorted({table.total(path) for path in itertools.product(range(5), repeat=2)})
+    below_s, above_s = next((one, other) for one, other in itertools.pairwise(every_s) if other > 1.2 * one)
+    wanted = rf"found {(target_s := 1.1 * below_s) * 1e3:.4g} ms: none takes .* below that takes {below_s * 1e3:.4g} ms"
+    assert 1.01 * target_s < above_s
+    with pytest.raises(TargetOutOfReach, match=wanted):
+        run_search(mini_space, table, stripes_data, target_s, BRIEF, folder)
     assert not folder.exists()
 
 
@@ -272,6 +288,13 @@ def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path
         telling_shortages(tmp_path, BRIEF),
     ):
         raise MemoryError
+    for of_workers in (
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+        "shared memory. Please try to raise your shared memory limit.",
+        "DataLoader worker (pid 7) is killed by signal: Killed.",
+    ):
+        with pytest.raises(OutOfMemory, match="DataLoader worker"), telling_shortages(tmp_path, BRIEF):
+            raise RuntimeError(of_workers)
     with pytest.raises(RuntimeError, match="something else"), telling_shortages(tmp_path, BRIEF):
         raise RuntimeError("something else")
 
@@ -313,7 +336,12 @@ def test_a_checkpoint_of_another_search_is_refused_and_stays(
     foreign = interrupted(other, table_of(other), stripes_data, tmp_path / "other").read_bytes()
     slower = LatencyTable.from_seconds("mini", mini_space.key, (2 * table.seconds).tolist(), base_s=1e-6)
     slow = interrupted(mini_space, slower, stripes_data, tmp_path / "slow").read_bytes()
-    for content, words in ((foreign, "with space 'mini', but found another search's, with 'other'"), (slow, "table_")):
+    seeded = interrupted(mini_space, table, stripes_data, tmp_path / "seeded", BRIEF.model_copy(update={"seed": 1}))
+    for content, words in (
+        (foreign, "with space 'mini', but found another search's, with 'other'"),
+        (slow, "with table_sha256"),
+        (seeded.read_bytes(), "with sha256"),
+    ):
         path.write_bytes(content)
         with pytest.raises(BadFile, match=f"checkpoint.pt: expected a checkpoint of this search, .*{words}"):
             run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, tmp_path / "found", resume=True)

@@ -62,6 +62,39 @@ def test_a_repetition_names_what_differs(original: Path, tmp_path: Path) -> None
     assert repetition.circumstances == (f"version of torch: 1.0 then, {here} now", "processes: 2 then, 1 now")
 
 
+def test_a_repetition_tells_what_was_different_on_the_way(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    """A search that began with other sources of latkit than it went on with, which no repetition can do."""
+    table, folder = table_of(mini_space), tmp_path / "moved"
+    given = mini_space, table, stripes_data, some_path_s(table), SETTINGS, folder
+    with pytest.raises(KeyboardInterrupt):
+        run_search(*given, Interrupt(7))
+    recipe = json.loads((folder / FILES["recipe"]).read_text())
+    here = recipe["machine"]
+    edited(folder / FILES["recipe"], machine={**here, "source": "of then"})
+    run_search(*given, resume=True)
+    kept = json.loads((folder / FILES["recipe"]).read_text())
+    assert (kept["machine"]["source"], kept["went_on"]) == ("of then", [here])
+    repetition = repeat_search(folder, tmp_path / "again")
+    change = f"source: of then then, {here['source']} now"
+    assert repetition.circumstances == (change, f"on the way, {change}")
+
+
+def test_a_finished_search_is_read_by_other_versions_and_an_unfinished_one_is_not(
+    original: Path, mini_space: Space, table_of: Tables, stripes_data: DataSplit
+) -> None:
+    table = table_of(mini_space)
+    versions = json.loads((original / FILES["recipe"]).read_text())["versions"]
+    edited(original / FILES["recipe"], versions={**versions, "torch": "1.0"})
+    given = mini_space, table, stripes_data, some_path_s(table), SETTINGS, original
+    found = run_search(*given, resume=True)
+    assert found.accuracy == json.loads((original / FILES["result"]).read_text())["accuracy"]
+    (original / FILES["result"]).unlink()
+    with pytest.raises(UsageError, match=r"expected versions\.torch to be '1\.0' as in the search to be resumed"):
+        run_search(*given, resume=True)
+
+
 def test_what_cannot_be_repeated_is_told_beforehand(
     original: Path, stripes_file: Path, stripes_data: DataSplit, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,12 @@ from safetensors.torch import load_file
 from latkit.errors import BadFile, LatkitError, TargetOutOfReach, UsageError
 from latkit.modules import build_module
 from latkit.ops import Network
-from latkit.search import Recipe, SearchResult, SearchSettings, load_data, run_search
+from latkit.search import Limit, Recipe, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.data import DataSplit
 from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
-from latkit.tables import LatencyTable
-from tests.search.conftest import Interrupt, Tables, brief, some_path_s
+from latkit.tables import LatencyTable, macs_table
+from tests.search.conftest import Interrupt, Tables, brief, middle_s, some_path_s
 
 QUICK = brief(warmup_epochs=2, epochs=4, training_epochs=8)
 
@@ -205,10 +206,13 @@ def test_a_search_is_the_same_wherever_its_images_lie_and_however_often_it_is_sa
     Recipe.of(mini_space, table, moved, 1e-5, often).check_same(recipe, Path("recipe.json"))
 
 
-def test_where_nothing_lies_at_the_target_the_result_says_so(
+def test_where_limits_keep_a_network_from_the_target_the_result_says_so(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
-    table = table_of(mini_space)
-    result = run_search(mini_space, table, stripes_data, 1.5 * table.fastest(), brief(), tmp_path / "net")
-    (note,) = (note for note in result.notes if "no architecture lies within 2 % of the target" in note)
+    table, macs = table_of(mini_space), macs_table(mini_space)
+    leanest = Limit("macs", macs, min(macs.total(path) for path in itertools.product(range(5), repeat=2)))
+    target_s = middle_s(table)
+    result = run_search(mini_space, table, stripes_data, target_s, brief(), tmp_path / "net", limits=[leanest])
+    assert result.predicted_latency_s < 0.98 * target_s
+    (note,) = (note for note in result.notes if "no architecture within 2 % of the target keeps the limits" in note)
     assert f"{result.predicted_latency_s / result.target_latency_s:.1%}" in note

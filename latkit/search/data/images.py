@@ -194,21 +194,29 @@ def make_split(
     )
 
 
+CHUNK = 4096
+"""Images that are brought to another shape at once."""
+
+
 def fit_images(images: Tensor, resolution: int, channels: int) -> Tensor:
     """Images of shape (n, C, H, W), uint8, at a resolution and with 1 or 3 channels.
 
     Grey is repeated to make colour; colour is averaged to make grey.
     """
+    # in chunks, since floats take four times the memory
     if images.shape[1] == 3 and channels == 1:
-        images = images.float().mean(1, keepdim=True).round().to(torch.uint8)
+        images = torch.cat([_to_grey(chunk) for chunk in torch.split(images, CHUNK)])
     if images.shape[2:] != (resolution, resolution):
-        chunks = [_resize(chunk, resolution) for chunk in torch.split(images, 4096)]
-        images = torch.cat(chunks)
+        images = torch.cat([_resize(chunk, resolution) for chunk in torch.split(images, CHUNK)])
     return images.expand(-1, channels, -1, -1).contiguous()
 
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.cpu().contiguous().numpy().tobytes()
+
+
+def _to_grey(images: Tensor) -> Tensor:
+    return images.float().mean(1, keepdim=True).round().to(torch.uint8)
 
 
 def _resize(images: Tensor, resolution: int) -> Tensor:
