@@ -1,8 +1,10 @@
 """Records for tests. Their numbers are round on purpose: nobody can take them for a device's."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from latkit.ops import FIXED_COST, Network, Op, make_op
+from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Measurement, Role, Setup, Subject, TimingPlan, Visit
 
@@ -77,3 +79,10 @@ def measurements_of(nanoseconds: Mapping[Subject, int], fixed_ns: int = 1000) ->
 
 def network_of(*ops: Op, name: str = "") -> Network:
     return Network(ops, name)
+
+
+def middle_path_s(table: LatencyTable) -> float:
+    """Seconds of the path nearest to the middle of a small space's range: a target that is hit, whatever was measured."""
+    middle_s = (table.fastest() + table.slowest()) / 2
+    paths = itertools.product(*(range(len(row)) for row in table.rows()))
+    return min(map(table.total, paths), key=lambda seconds: abs(seconds - middle_s))

@@ -15,6 +15,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.series import Series
+from tests.builders import middle_path_s
 
 TARGET = "here/onnxruntime"
 
@@ -217,7 +218,7 @@ def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) ->
 def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     table = LatencyTable(load(str(copy / "small.toml")), Workspace(copy).model(Target.parse(TARGET)))
     words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
-    words += ["--latency-ms", 1e3 * (table.fastest() + table.slowest()) / 2]
+    words += ["--latency-ms", 1e3 * middle_path_s(table)]
     refused(2, ["expected 500 random networks", "ask for fewer"], *words, "--baseline", "random:500")
 
 

@@ -23,6 +23,7 @@ from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
 TARGET = "here/onnxruntime"
@@ -226,8 +227,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
 def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document, latkit) -> None:
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
-    drawn_s = [table.total(space.sample(random.Random(seed))) for seed in range(100)]
-    goal_ms = 1e3 * sorted(drawn_s)[50]  # some network takes just that
+    goal_ms = 1e3 * middle_path_s(table)
     quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
     quick += ["--set", "export_tflite=false"]
     words = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]

@@ -17,6 +17,7 @@ from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
 ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
@@ -36,7 +37,7 @@ def copy(folder: Path, tmp_path: Path, document) -> Path:
 
 def middle_ms(root: Path, target: str) -> float:
     table = LatencyTable(load(str(root / "small.toml")), Workspace(root).model(Target.parse(target)))
-    return 1e3 * (table.fastest() + table.slowest()) / 2
+    return 1e3 * middle_path_s(table)
 
 
 def visits(root: Path) -> int:

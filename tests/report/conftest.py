@@ -23,6 +23,7 @@ from latkit.workspace import Workspace, fit_subjects
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 from latkit.workspace.searching import search
 from latkit.workspace.series import Member, Series
+from tests.builders import middle_path_s
 
 TARGET = Target("here", "onnxruntime")
 
@@ -69,8 +70,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
         validate(collection, model, space, 4).save(made.validation_path(TARGET, space, "lookup"))
     table = LatencyTable(space, model)
     settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0, export_tflite=False)
-    goal_s = (table.fastest() + table.slowest()) / 2
-    search(made, TARGET, space, few_images(), goal_s, "digits", settings, Silent())
+    search(made, TARGET, space, few_images(), middle_path_s(table), "digits", settings, Silent())
     unfinished = made.root / "search" / "unfinished"
     unfinished.mkdir()
     (unfinished / "recipe.json").write_bytes((made.root / "search" / "digits" / "recipe.json").read_bytes())
