@@ -82,7 +82,7 @@ def network_of(*ops: Op, name: str = "") -> Network:
 
 
 def middle_path_s(table: LatencyTable) -> float:
-    """Seconds of the path nearest to the middle of a small space's range: a target that is hit, whatever was measured."""
+    """Seconds of the path nearest to the middle of a small space's range: a target that is hit."""
     middle_s = (table.fastest() + table.slowest()) / 2
     paths = itertools.product(*(range(len(row)) for row in table.rows()))
     return min(map(table.total, paths), key=lambda seconds: abs(seconds - middle_s))
