@@ -1,0 +1,58 @@
+"""What the search's benchmarks print for programs to read: every figure, under its name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.search_quality import PRINTED, Job, row
+from latkit.search import DataSplit, run_search
+from latkit.search.baselines import Baselines, Wanted, run_baselines
+from latkit.spaces import Space
+from latkit.validate import MeasuredNetwork, NetworkResult
+from tests.search.conftest import Tables, brief, some_path_s
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+) -> None:
+    table, settings = table_of(mini_space), brief()
+    job = Job(tmp_path, "onnxruntime", "stripes", 96, mini_space, 0, some_path_s(table), 2, {})
+    found = run_search(mini_space, table, stripes_data, job.target_s, settings, job.folder)
+    wanted = [Wanted(kind="random", count=2), Wanted(kind="mobilenetv2")]
+    run_baselines(
+        mini_space, table, stripes_data, job.target_s, settings, job.folder, wanted, lambda _network: job.target_s
+    )
+    ms = 1e3 * job.target_s
+    measured = NetworkResult(
+        name="found",
+        key="key",
+        architecture=found.architecture,
+        predicted_ms=ms,
+        low_ms=ms,
+        high_ms=ms,
+        first_ms=2 * ms,
+        second_ms=4 * ms,
+    )
+    printed = row(job, MeasuredNetwork(target="here/onnxruntime", model="lookup", emulated=False, network=measured))
+    assert set(PRINTED) <= printed.keys()
+    accuracies = {record.name: record.accuracy for record in Baselines.load(job.folder).records}
+    assert printed["accuracy"] == found.accuracy
+    assert printed["random_accuracy_mean"] == (accuracies["random-1"] + accuracies["random-2"]) / 2
+    assert printed["mobilenetv2_accuracy"] in accuracies.values()
+    assert printed["measured_latency_ms"] == 3 * ms
+    assert printed["search_seconds"] > 0 < printed["training_seconds"]
+
+
+def test_supernet_step_prints_ratios_and_memory_by_candidates() -> None:
+    words = "--space proxyless-tiny --resolution 16 --batch 2 --memory-batch 2 --pairs 1 --turns 1 --json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "supernet_step.py"), *words.split()]
+    printed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    assert {"weight_step_ratio", "architecture_step_ratio", "memory_ratio"} <= printed.keys()
+    assert printed["memory_bytes_by_candidates"].keys() == {"2", "12"}
+    few, many = printed["step_bytes_by_candidates"].values()
+    assert few == many, "a step takes no more for candidates that it does not run"
