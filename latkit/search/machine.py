@@ -36,22 +36,30 @@ def fabric_of(settings: SearchSettings) -> Fabric:
 
     Raises UsageError where there is none such.
     """
+    accelerator = _accelerator(settings.accelerator)
     try:
         if not TorchElasticEnvironment.detect():
-            return Fabric(accelerator=settings.accelerator, devices=1, precision=settings.precision)
-        return _joined(settings)
+            return Fabric(accelerator=accelerator, devices=1, precision=settings.precision)
+        return _joined(accelerator, settings)
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise UsageError(
             f"expected an accelerator that this machine has, but found {settings.accelerator!r}: {error}"
         ) from error
 
 
-def _joined(settings: SearchSettings) -> Fabric:
+def _accelerator(asked: str) -> str:
+    """Fabric's word for it. Apple's GPU has no double precision, which sums of losses and multipliers are kept in."""
+    if asked == "mps":
+        raise UsageError("expected an accelerator with double precision, such as cpu or cuda, but found mps")
+    return "cpu" if asked == "auto" and torch.backends.mps.is_available() else asked
+
+
+def _joined(accelerator: str, settings: SearchSettings) -> Fabric:
     """One of torchrun's processes, once it has found the others."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     fabric = Fabric(
-        accelerator=settings.accelerator,
+        accelerator=accelerator,
         devices=here,
         num_nodes=everywhere // here,
         strategy=DDPStrategy(timeout=PATIENCE),

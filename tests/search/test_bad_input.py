@@ -22,6 +22,7 @@ from latkit.search import SearchSettings, load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.finite import LossWatch, check_weights
+from latkit.search.machine import fabric_of
 from latkit.search.shortage import telling_shortages
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
@@ -364,3 +365,14 @@ def test_a_damaged_checkpoint_is_refused(
         with pytest.raises(BadFile, match=r"checkpoint\.pt: expected a checkpoint of a search"):
             run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
         assert path.read_bytes() == content
+
+
+# machines
+
+
+def test_a_gpu_without_double_precision_is_not_searched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apple's, which nobody here has: told where it is asked for, and left alone where it is just there."""
+    with pytest.raises(UsageError, match="double precision, such as cpu or cuda, but found mps"):
+        fabric_of(brief(accelerator="mps"))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert fabric_of(brief(accelerator="auto")).device.type == "cpu"
