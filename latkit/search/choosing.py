@@ -24,7 +24,7 @@ def by_loss(
 
     Batch norm uses the batch's statistics, since the running ones are of many paths. The supernet stays as it is.
     """
-    if len(architectures) == 1:
+    if len(architectures) < 2:
         return list(architectures)
     seen = list(islice(feeder.stream(), batches))
     losses = torch.stack([_loss(supernet, architecture, seen, fabric) for architecture in architectures])

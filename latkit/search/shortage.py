@@ -55,7 +55,7 @@ def disk_full(path: Path, error: OSError) -> DiskFull:
 def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
     return OutOfMemory(
         f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
-        f"kept: {_how_to_go_on(settings)}. Else begin another search with {', or with '.join(_remedies(settings))}"
+        f"kept: {_how_to_go_on(settings, error)}. Else begin another search with {', or with '.join(_remedies(settings))}"
     )
 
 
@@ -67,8 +67,10 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].strip()
 
 
-def _how_to_go_on(settings: SearchSettings) -> str:
+def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
     """What may be changed on the way."""
+    if "shared memory" in str(error):
+        return "go on with --resume and workers=0, since it is workers that share memory"
     resumed = "where other programs took the memory, go on with --resume"
     return resumed if settings.checkpointing else f"{resumed}; where not, with checkpointing=true besides"
 

@@ -289,13 +289,11 @@ def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path
         telling_shortages(tmp_path, BRIEF),
     ):
         raise MemoryError
-    for of_workers in (
-        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
-        "shared memory. Please try to raise your shared memory limit.",
-        "DataLoader worker (pid 7) is killed by signal: Killed.",
-    ):
-        with pytest.raises(OutOfMemory, match="DataLoader worker"), telling_shortages(tmp_path, BRIEF):
-            raise RuntimeError(of_workers)
+    killed = "DataLoader worker (pid 7) is killed by signal: "
+    with pytest.raises(OutOfMemory, match="signal: Killed.* --resume; where not"), telling_shortages(tmp_path, BRIEF):
+        raise RuntimeError(f"{killed}Killed.")
+    with pytest.raises(OutOfMemory, match="--resume and workers=0"), telling_shortages(tmp_path, BRIEF):
+        raise RuntimeError(f"{killed}Bus error. It is possible that dataloader's workers are out of shared memory.")
     with pytest.raises(RuntimeError, match="something else"), telling_shortages(tmp_path, BRIEF):
         raise RuntimeError("something else")
 

@@ -98,6 +98,7 @@ def test_the_candidate_with_the_least_loss_is_chosen_and_nothing_changes(
         ordered = by_loss(supernet, phase.architecture_feeder, 1, fabric, order)
         assert sorted(ordered) == sorted(paths)
         assert [losses[paths.index(path)] for path in ordered] == sorted(losses)
+    assert by_loss(supernet, phase.architecture_feeder, 1, fabric, []) == []
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
 
 
