@@ -55,7 +55,8 @@ def disk_full(path: Path, error: OSError) -> DiskFull:
 def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
     return OutOfMemory(
         f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
-        f"kept: {_how_to_go_on(settings, error)}. Else begin another search with {', or with '.join(_remedies(settings))}"
+        f"kept: {_how_to_go_on(settings, error)}. "
+        f"Else begin another search with {', or with '.join(_remedies(settings))}"
     )
 
 

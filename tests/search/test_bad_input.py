@@ -290,7 +290,7 @@ def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path
     ):
         raise MemoryError
     killed = "DataLoader worker (pid 7) is killed by signal: "
-    with pytest.raises(OutOfMemory, match="signal: Killed.* --resume; where not"), telling_shortages(tmp_path, BRIEF):
+    with pytest.raises(OutOfMemory, match=r"signal: Killed.* --resume; where not"), telling_shortages(tmp_path, BRIEF):
         raise RuntimeError(f"{killed}Killed.")
     with pytest.raises(OutOfMemory, match="--resume and workers=0"), telling_shortages(tmp_path, BRIEF):
         raise RuntimeError(f"{killed}Bus error. It is possible that dataloader's workers are out of shared memory.")
