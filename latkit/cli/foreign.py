@@ -46,13 +46,14 @@ def is_ours(subject: Subject) -> bool:
 
 
 def fit_kernels_row(
-    workspace: Workspace, target: Target, estimator: str, left_out: int
+    workspace: Workspace, target: Target, estimator: str | None, left_out: int
 ) -> dict[str, str | int | float | None]:
     """Fit the model of foreign networks, and what is shown of it beside the other models."""
     model = workspace.fit_kernels(target, estimator)
     calibration = model.calibration_
     return {
         "model": "kernels",
+        "estimator": model.origin_.estimator,
         "measurements": len(model.measured_),
         "left_out": left_out,
         "fixed_us": 1e6 * model.fixed_s_,

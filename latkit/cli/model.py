@@ -42,8 +42,9 @@ def fit(
     ] = None,
     sources: Sources = None,
     estimator: Annotated[
-        str, typer.Option("--estimator", help="How samples become a latency; see docs/measuring.md.")
-    ] = "matched",
+        str | None,
+        typer.Option("--estimator", help="How samples become a latency, if not as suits them; see docs/measuring.md."),
+    ] = None,
     resolution: Resolution = None,
     width: Width = None,
     classes: Classes = None,
@@ -73,11 +74,13 @@ def fit(
     rows: list[dict[str, str | int | float | None]] = []
     curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:
-        calibration = workspace.fit(where, wanted, kind, estimator).calibration_
+        model = workspace.fit(where, wanted, kind, estimator)
+        calibration = model.calibration_
         error = calibration.relative_error
         rows.append(
             {
                 "model": kind,
+                "estimator": model.origin_.estimator,
                 "measurements": len(selection.used),
                 "left_out": len(selection.left_out),
                 "fixed_us": 1e6 * calibration.base_s,

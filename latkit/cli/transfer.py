@@ -9,7 +9,7 @@ from latkit.errors import UsageError
 from latkit.ops import FIXED_COST
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import Subject
+from latkit.timing import DEFAULT_ESTIMATOR, Subject
 from latkit.workspace import Workspace
 
 
@@ -24,12 +24,19 @@ def transfer_subjects(
 
 
 def fit_from(
-    workspace: Workspace, target: Target, sources: Sequence[str], space: Space | None, estimator: str, *, as_json: bool
+    workspace: Workspace,
+    target: Target,
+    sources: Sequence[str],
+    space: Space | None,
+    estimator: str | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Fit a transfer model and tell how well it predicts the networks when each is left out."""
     if space is None:
         raise UsageError("expected --space beside --from, whose ops are to be inferred, but found none")
-    model = workspace.fit_from(target, [Target.parse(source) for source in sources], space, estimator)
+    known = [Target.parse(source) for source in sources]
+    model = workspace.fit_from(target, known, space, estimator or DEFAULT_ESTIMATOR)
     calibration = model.calibration_
     assert calibration.relative_error is not None
     row = {

@@ -11,6 +11,7 @@ from latkit.timing.estimators import (
 from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
 from latkit.timing.reference import REFERENCE
 from latkit.timing.scale import DRIFT, Scale, establish_scale, is_busy, moved_by, scale_has_changed
+from latkit.timing.suited import suited_estimator
 from latkit.timing.visits import runs_alone, visit_reference_floor_s
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "reference_seconds",
     "runs_alone",
     "scale_has_changed",
+    "suited_estimator",
     "visit_reference_floor_s",
 ]

@@ -7,7 +7,9 @@ time first set aside the runs in which the kernel counted a preemption.
 The default, `matched`, is two estimators in one, because the length of a run decides what can be known of it. A short
 run fits between two disturbances: some are not disturbed at all, and the fastest is what the device can do (`floor`). A
 long run never is undisturbed: its fastest is a matter of luck, but how much it was disturbed shows in the reference
-runs around it (`level`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`.
+runs around it (`level`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`. `steady` is
+the same for a device whose speed moves in steps, of which `floor` may catch different ones for subject and reference;
+`latkit.timing.suited` tells by the samples which of the two to take.
 """
 
 from __future__ import annotations
@@ -116,14 +118,25 @@ def _level(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats
     return reference_s * level_in_references(measurement.visits, runs_alone(measurement.target), drawn)
 
 
-def _matched(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """`floor` and `level` joined as a weighted geometric mean."""
-    floor = _floor(measurement, reference_s, drawn)
-    share = 1 / (1 + (floor / LONG_RUN_S) ** 4)
-    if share.min() > NEARLY_ALL:
-        return floor
-    joined: Floats = floor**share * _level(measurement, reference_s, drawn) ** (1 - share)
-    return joined
+def _in_step(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+    """Median over the visits of the fastest run of each, in units of the fastest reference run of the same visit."""
+    alone = runs_alone(measurement.target)
+    ratios = [visit_floor_s(visit, alone) / visit_reference_floor_s(visit, alone) for visit in measurement.visits]
+    return _across(np.array(ratios) * reference_s, 0.5, drawn)
+
+
+def _with_level(short: Estimator) -> Estimator:
+    """An estimator of short runs, and `level` of long ones, joined as a weighted geometric mean."""
+
+    def seconds(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+        shortly = short(measurement, reference_s, drawn)
+        share = 1 / (1 + (shortly / LONG_RUN_S) ** 4)
+        if share.min() > NEARLY_ALL:
+            return shortly
+        joined: Floats = shortly**share * _level(measurement, reference_s, drawn) ** (1 - share)
+        return joined
+
+    return seconds
 
 
 def _paired(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
@@ -159,7 +172,8 @@ def _across(values: Floats, quantile: float, drawn: Draws) -> Floats:
 
 
 ESTIMATORS: dict[str, Estimator] = {
-    "matched": _matched,
+    "matched": _with_level(_floor),
+    "steady": _with_level(_in_step),
     "floor": _floor,
     "level": _level,
     "paired": _paired,
@@ -168,7 +182,7 @@ ESTIMATORS: dict[str, Estimator] = {
     "low": _wall(QUIET_QUANTILE, 0.25),
     "median": _wall(0.5, 0.5),
 }
-"""By name. The first five are set beside the reference; the others are plain wall time."""
+"""By name. The first six are set beside the reference; the others are plain wall time."""
 
 DEFAULT_ESTIMATOR = "matched"
 

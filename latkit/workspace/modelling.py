@@ -16,7 +16,7 @@ from latkit.models.keys import KeyTable, imported_model
 from latkit.ops import Network
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR
+from latkit.timing import DEFAULT_ESTIMATOR, suited_estimator
 from latkit.workspace.folders import Folders, of_space
 
 
@@ -24,19 +24,19 @@ class Modelling(Folders):
     """What is learned in a workspace."""
 
     def fit(
-        self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str = DEFAULT_ESTIMATOR
+        self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
     ) -> LatencyModel:
         """Fit a model on what was measured, and keep it with the target.
 
         With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
         ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
-        `latkit.timing.ESTIMATORS`. Raises NotMeasured.
+        `latkit.timing.ESTIMATORS`; by default what suits the samples (`suited_estimator`). Raises NotMeasured.
         """
         path = self.model_path(target, kind)
         used = self.selection(target).used
         if space is not None:
             used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
-        model = MODELS[kind]().fit(used, estimator)
+        model = MODELS[kind]().fit(used, estimator or suited_estimator(used))
         if space is not None:
             model.layer_seconds(space.ops())
         save_model(model, path)
@@ -50,7 +50,7 @@ class Modelling(Folders):
             raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
         return load_model(path)
 
-    def fit_kernels(self, target: Target, estimator: str = DEFAULT_ESTIMATOR) -> KernelModel:
+    def fit_kernels(self, target: Target, estimator: str | None = None) -> KernelModel:
         """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
 
         Raises NotMeasured where none was.
@@ -58,7 +58,8 @@ class Modelling(Folders):
         if not self.fusion_path(target).exists():
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
         rules = FusionFile.load(self.fusion_path(target)).holding
-        model = KernelModel().fit(self.selection(target).used, rules, estimator)
+        used = self.selection(target).used
+        model = KernelModel().fit(used, rules, estimator or suited_estimator(used))
         save_kernel_model(model, self.kernel_model_path(target))
         return model
 

@@ -32,7 +32,7 @@ def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
     assert found.high_s == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("name", ["matched", "floor", "level", "paired", "ratio"])
+@pytest.mark.parametrize("name", ["matched", "steady", "floor", "level", "paired", "ratio"])
 @given(slower=st.floats(0.5, 3))
 def test_a_device_that_slows_down_as_a_whole_changes_no_ratio(name: str, slower: float) -> None:
     slowed = measurement(*(make_visit([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))

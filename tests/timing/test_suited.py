@@ -1,0 +1,66 @@
+"""Which estimator suits the samples of a device."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from latkit.errors import NotMeasured
+from latkit.timing import DEFAULT_ESTIMATOR, Measurement, estimate, suited_estimator
+from latkit.timing.suited import halves
+from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+
+FAST, SLOW = 0.8, 1.0
+"""What a run takes in the two steps of a device's speed, in units of the slower one."""
+
+
+def measured(channels: int, visits: Sequence[tuple[float, float]]) -> Measurement:
+    """An op of 4 ms by visits in which it and the reference took so many times what they take."""
+    made = [make_visit([int(4e5 * own)] * 3, int(1e5 * reference)) for own, reference in visits]
+    return Measurement(conv(channels), TARGET, SETUP, PLAN, tuple(made))
+
+
+def stepping() -> list[Measurement]:
+    """A device whose visits are at one of two speeds, rarely the fast one, and whose reference is at the same."""
+    rng = random.Random(0)
+    steps = [[FAST if rng.random() < 0.2 else SLOW for _ in range(12)] for _ in range(30)]
+    return [measured(8 + number, [(step**0.5, step) for step in row]) for number, row in enumerate(steps)]
+
+
+def disturbed() -> list[Measurement]:
+    """A device of one speed: some runs are undisturbed, and how much the others are is no matter of the reference's."""
+    rng = random.Random(0)
+    return [
+        measured(
+            8 + number, [(1 + rng.choice([0, rng.random()]), 1 + rng.choice([0, rng.random()])) for _ in range(12)]
+        )
+        for number in range(30)
+    ]
+
+
+def test_a_device_whose_speed_moves_in_steps_is_judged_within_each_visit() -> None:
+    assert suited_estimator(stepping()) == "steady"
+
+
+def test_a_device_of_one_speed_is_judged_by_its_fastest_runs() -> None:
+    assert suited_estimator(disturbed()) == DEFAULT_ESTIMATOR == "matched"
+
+
+def test_steady_takes_the_usual_step() -> None:
+    one = measured(8, [(SLOW, SLOW)] * 5 + [(SLOW, FAST)])
+    assert estimate(one, 1e-4, "steady").seconds == pytest.approx(4e-4)
+    assert estimate(one, 1e-4, "matched").seconds == pytest.approx(4e-4 / FAST), "of another step than the reference"
+
+
+def test_too_few_visits_tell_nothing() -> None:
+    assert suited_estimator([measured(8, [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)])]) == DEFAULT_ESTIMATOR
+    with pytest.raises(NotMeasured):
+        suited_estimator([])
+
+
+def test_halves_are_of_visits_by_turns() -> None:
+    one = measured(8, [(1.0 + number, 1.0) for number in range(5)])
+    first, second = halves(one)
+    assert (first.visits, second.visits) == (one.visits[::2], one.visits[1::2])
