@@ -8,6 +8,7 @@ then what every visit says in units of its own reference repeats far better. Sam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -17,30 +18,37 @@ import numpy as np
 from latkit.timing.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, reference_seconds
 from latkit.timing.measurement import Measurement
 
-OTHERS = ("steady",)
-"""Estimators that may take the default one's place."""
+IN_STEPS = "steady"
+"""The estimator for devices whose speed moves in steps."""
 
 CLEARLY = 0.8
-"""They do where halves differ by less than this share of what they differ by the default one."""
+"""It takes the default one's place where halves differ by less than this share of what they differ by that."""
 
 FEWEST_VISITS = 4
 """With fewer, a half is hardly a measurement."""
 
 
 def suited_estimator(measurements: Sequence[Measurement]) -> str:
-    """The estimator for a target by its measurements: the default one, unless another agrees clearly better.
+    """The estimator for a target by its measurements: the default one, unless `steady` agrees clearly better.
+
+    Raises NotMeasured where there is no visit.
+    """
+    moves = halves_differ(measurements, IN_STEPS) < CLEARLY * halves_differ(measurements, DEFAULT_ESTIMATOR)
+    return IN_STEPS if moves else DEFAULT_ESTIMATOR
+
+
+def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
+    """Mean difference between two halves of the same measurement, as a logarithm; 0 where none can be halved.
 
     Raises NotMeasured where there is no visit.
     """
     reference_s = reference_seconds(measurements)
+
+    def seconds(half: Measurement) -> float:
+        return float(ESTIMATORS[estimator](half, reference_s, np.arange(len(half.visits))[None])[0])
+
     halved = [halves(each) for each in measurements if len(each.visits) >= FEWEST_VISITS]
-    if not halved:
-        return DEFAULT_ESTIMATOR
-    least = CLEARLY * _difference(halved, DEFAULT_ESTIMATOR, reference_s)
-    best, difference = min(
-        ((other, _difference(halved, other, reference_s)) for other in OTHERS), key=lambda pair: pair[1]
-    )
-    return best if difference < least else DEFAULT_ESTIMATOR
+    return fmean(abs(math.log(seconds(one) / seconds(other))) for one, other in halved) if halved else 0.0
 
 
 def halves(measurement: Measurement) -> tuple[Measurement, Measurement]:
@@ -49,16 +57,3 @@ def halves(measurement: Measurement) -> tuple[Measurement, Measurement]:
         replace(measurement, visits=measurement.visits[::2]),
         replace(measurement, visits=measurement.visits[1::2]),
     )
-
-
-def _difference(halved: Sequence[tuple[Measurement, Measurement]], name: str, reference_s: float) -> float:
-    """Mean difference between two halves, as a logarithm."""
-    return fmean(
-        abs(float(np.log(_seconds(one, name, reference_s) / _seconds(other, name, reference_s))))
-        for one, other in halved
-    )
-
-
-def _seconds(measurement: Measurement, name: str, reference_s: float) -> float:
-    every = np.arange(len(measurement.visits))[None]
-    return float(ESTIMATORS[name](measurement, reference_s, every)[0])

@@ -9,6 +9,8 @@ from latkit.models import LookupModel
 from latkit.ops import Network
 from latkit.spaces import load
 from latkit.targets import Target
+from latkit.timing import suited_estimator
+from latkit.timing.suited import halves_differ
 from latkit.validate import Validation, compare
 
 PUBLISHED = Path(__file__).parents[2] / "measurements"
@@ -17,6 +19,16 @@ DATASETS = sorted(PUBLISHED.glob("*/*/measurements.parquet"))
 
 def test_there_are_datasets_of_two_runtimes() -> None:
     assert {path.parent.name for path in DATASETS} >= {"onnxruntime-t1-fp32-b1", "tflite-t1-fp32-b1"}
+
+
+def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
+    """The figures of docs/measuring.md."""
+    found = {}
+    for path in DATASETS:
+        used = select([m for m in read_parquet(path) if m.role == "fit"]).used
+        assert suited_estimator(used) == "matched"
+        found[path.parent.name] = [f"{100 * halves_differ(used, name):.2f}" for name in ("matched", "steady")]
+    assert found == {"onnxruntime-t1-fp32-b1": ["0.78", "1.65"], "tflite-t1-fp32-b1": ["0.63", "2.60"]}
 
 
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: path.parent.name)
