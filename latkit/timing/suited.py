@@ -21,20 +21,21 @@ from latkit.timing.measurement import Measurement
 IN_STEPS = "steady"
 """The estimator for devices whose speed moves in steps."""
 
-CLEARLY = 0.8
-"""It takes the default one's place where halves differ by less than this share of what they differ by that."""
+CLEARLY = 0.6
+"""By the default one, halves must differ by no more than this share of what they differ by `steady`: it trusts in a
+speed that the device always comes back to, and what seems so today may not hold for what is measured tomorrow."""
 
 FEWEST_VISITS = 4
 """With fewer, a half is hardly a measurement."""
 
 
 def suited_estimator(measurements: Sequence[Measurement]) -> str:
-    """The estimator for a target by its measurements: the default one, unless `steady` agrees clearly better.
+    """The estimator for a target by its measurements: the default one where it agrees clearly better, else `steady`.
 
     Raises NotMeasured where there is no visit.
     """
-    moves = halves_differ(measurements, IN_STEPS) < CLEARLY * halves_differ(measurements, DEFAULT_ESTIMATOR)
-    return IN_STEPS if moves else DEFAULT_ESTIMATOR
+    agrees = halves_differ(measurements, DEFAULT_ESTIMATOR) <= CLEARLY * halves_differ(measurements, IN_STEPS)
+    return DEFAULT_ESTIMATOR if agrees else IN_STEPS
 
 
 def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
