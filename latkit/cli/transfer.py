@@ -9,7 +9,7 @@ from latkit.errors import UsageError
 from latkit.ops import FIXED_COST
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Subject
+from latkit.timing import Subject
 from latkit.workspace import Workspace
 
 
@@ -35,8 +35,7 @@ def fit_from(
     """Fit a transfer model and tell how well it predicts the networks when each is left out."""
     if space is None:
         raise UsageError("expected --space beside --from, whose ops are to be inferred, but found none")
-    known = [Target.parse(source) for source in sources]
-    model = workspace.fit_from(target, known, space, estimator or DEFAULT_ESTIMATOR)
+    model = workspace.fit_from(target, [Target.parse(source) for source in sources], space, estimator)
     calibration = model.calibration_
     assert calibration.relative_error is not None
     row = {

@@ -81,5 +81,5 @@ def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str,
         )
     share = derived.predicted_s / target_s
     if share < LEAST:
-        return (f"no architecture within 2 % of the target keeps the limits; this one takes {share:.1%} of it",)
+        return (f"within 2 % of the target nothing was found that keeps the limits; this takes {share:.1%} of it",)
     return ()

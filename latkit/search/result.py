@@ -128,7 +128,7 @@ class Recipe(Record):
     machine: dict[str, str] = {}
     """Where the search began: results may differ elsewhere in their last bits."""
     went_on: tuple[dict[str, str], ...] = ()
-    """Where it was resumed, wherever that was another machine, or so many threads or processes, than before."""
+    """Where it was resumed, in order: each machine, or number of threads or processes, that was not that of before."""
 
     @classmethod
     def of(

@@ -84,12 +84,15 @@ class Modelling(Folders):
         return self.kernel_model(target).predict(graph_of_module(module, example))
 
     def fit_from(
-        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str | None = None
     ) -> TransferModel:
         """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
 
-        It is kept with the target. Raises NotMeasured where a source lacks an op of the space, or the target networks.
+        `estimator`: of all of them; the default one unless given. It is kept with the target.
+
+        Raises NotMeasured where a source lacks an op of the space, or the target networks.
         """
+        estimator = estimator or DEFAULT_ESTIMATOR
         model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
         model.fit(self.selection(target, space).used, estimator)
         save_model(model, self.model_path(target, model.kind))

@@ -237,6 +237,15 @@ def test_bad_searches(refused, copy: Path) -> None:
     )
 
 
+def test_memory_that_runs_out_while_data_is_read(refused, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*_given: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr("latkit.search.load_data", hungry)
+    words = ["search", TARGET, *space_words(copy), "--latency-ms", 1, "--data", "digits", "-o", "x"]
+    refused(1, ["expected enough memory, but found: Unable to allocate 9 GiB"], *words)
+
+
 def test_no_workspace(latkit, tmp_path: Path) -> None:
     for words in (["device", "list"], ["fit", TARGET], ["device", "add", "x", "--local"]):
         code, out, err = latkit("-C", tmp_path, *words)

@@ -22,7 +22,9 @@ from latkit.search import SearchSettings, load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.finite import LossWatch, check_weights
+from latkit.search.folder import SearchFolder
 from latkit.search.machine import fabric_of
+from latkit.search.result import Recipe
 from latkit.search.shortage import telling_shortages
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
@@ -366,6 +368,18 @@ def test_a_damaged_checkpoint_is_refused(
 
 
 # machines
+
+
+def test_processes_that_were_given_other_searches_are_told_so(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(mini_space)
+    first, here = (Recipe.of(mini_space, table, stripes_data, middle_s(table), brief(seed=seed)) for seed in (3, 4))
+    monkeypatch.setattr("latkit.search.folder.first_does", lambda *_given: first.model_dump_json().encode())
+    folder = SearchFolder(tmp_path, fabric_of(BRIEF))
+    folder.check_alike(first)
+    with pytest.raises(UsageError, match=r"in every process, but found settings\.seed 4 where the first one has 3"):
+        folder.check_alike(here)
 
 
 def test_a_gpu_without_double_precision_is_not_searched_on(monkeypatch: pytest.MonkeyPatch) -> None:

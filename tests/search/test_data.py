@@ -14,6 +14,7 @@ from PIL import Image
 from latkit.errors import BadFile, MissingExtra, UsageError
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.data import Augmentation, DataSplit, Feeder, KeptImages, augment, fetch_by_threads, load_data
+from latkit.search.data.images import fit_images
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from tests.search.conftest import Tables, brief, stripes
@@ -270,3 +271,11 @@ def test_hub_datasets_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"pip install 'latkit\[hub\]'"):
         load_data("hf:somebody/something", 8)
+
+
+def test_images_are_fitted_alike_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randint(256, (7, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = fit_images(images, 8, 1)
+    monkeypatch.setattr("latkit.search.data.images.CHUNK", 3)
+    assert whole.shape == (7, 1, 8, 8)
+    assert torch.equal(fit_images(images, 8, 1), whole)

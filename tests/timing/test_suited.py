@@ -17,7 +17,7 @@ FAST, SLOW = 0.8, 1.0
 
 
 def measured(channels: int, visits: Sequence[tuple[float, float]]) -> Measurement:
-    """An op of 4 ms by visits in which it and the reference took so many times what they take."""
+    """An op of 0.4 ms by visits in which it and the reference took so many times what they take."""
     made = [make_visit([int(4e5 * own)] * 3, int(1e5 * reference)) for own, reference in visits]
     return Measurement(conv(channels), TARGET, SETUP, PLAN, tuple(made))
 
@@ -32,12 +32,11 @@ def stepping() -> list[Measurement]:
 def disturbed() -> list[Measurement]:
     """A device of one speed: some runs are undisturbed, and how much the others are is no matter of the reference's."""
     rng = random.Random(0)
-    return [
-        measured(
-            8 + number, [(1 + rng.choice([0, rng.random()]), 1 + rng.choice([0, rng.random()])) for _ in range(12)]
-        )
-        for number in range(30)
-    ]
+
+    def slowed() -> float:
+        return 1 + rng.choice([0, rng.random()])
+
+    return [measured(8 + number, [(slowed(), slowed()) for _ in range(12)]) for number in range(30)]
 
 
 def test_a_device_whose_speed_moves_in_steps_is_judged_within_each_visit() -> None:
