@@ -133,6 +133,16 @@ def test_fit_reports_both_models(folder: Path, document) -> None:
     assert all(row["networks"] == 4 and row["scale"] > 0 for row in fitted["models"])
 
 
+def test_fit_takes_the_estimator_that_suits_the_samples_and_names_it(
+    folder: Path, tmp_path: Path, document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.setattr("latkit.workspace.modelling.suited_estimator", lambda _measurements: "paired")
+    rows = document("-C", copy, "fit", TARGET)["models"]
+    assert {row["estimator"] for row in rows} == {"paired"}
+    assert Workspace(copy).model(Target.parse(TARGET)).origin_.estimator == "paired"
+
+
 def test_fit_takes_the_estimator_that_is_named(folder: Path, tmp_path: Path, document, latkit) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)

@@ -113,3 +113,24 @@ def test_the_best_finalist_is_derived(
     assert result.architecture == seen[-1][0]
     assert result.predicted_latency_s == table.total(result.architecture)
     assert result.notes[0] == "the best of 2 finalists, trained briefly (on unseen training images: 70.0%, 60.0%)"
+
+
+def test_the_other_finalists_are_those_that_shared_weights_put_first(
+    mini_space: Space, table: LatencyTable, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, trained = [], []
+
+    def last_first(*given: object) -> list[tuple[int, ...]]:
+        paths = given[-1]
+        assert isinstance(paths, list)
+        drawn.append(paths)
+        return paths[::-1]
+
+    def alike(_finals: Finals, architecture: tuple[int, ...], _name: str) -> float:
+        trained.append(architecture)
+        return 0.5
+
+    monkeypatch.setattr("latkit.search.run.by_loss", last_first)
+    monkeypatch.setattr(Finals, "accuracy", alike)
+    run_search(mini_space, table, stripes_data, some_path_s(table), asked(2), tmp_path / "net")
+    assert trained[1:] == [drawn[-1][-1]]
