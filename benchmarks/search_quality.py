@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -290,11 +290,11 @@ class Told:
         self._shares: dict[str, float] = {}
         self._begun = self._told = time.monotonic()
         self._at_first: float | None = None
-        self._parent = os.getppid()
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """Take note, and tell if it is time. Ends this process where the one that started it was killed."""
-        if os.getppid() != self._parent:
+        parent = parent_process()
+        if parent is not None and not parent.is_alive():
             os._exit(1)  # or two would write to one folder when the benchmark is started again
         self._shares[phase] = done / total
         self._at_first = self._share if self._at_first is None else self._at_first
