@@ -256,7 +256,12 @@ def run_all(jobs: Sequence[Job], processes: int) -> None:
     """Run what is not finished, some jobs side by side."""
     # a new process for each job: the time of one does not depend on what ran before it
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
-        for done, job in enumerate(as_completed([pool.submit(run_job, job) for job in jobs]), 1):
+        running = [pool.submit(run_job, job) for job in jobs]
+        for done, job in enumerate(as_completed(running), 1):
+            if error := job.exception():
+                tell(f"no further job begins, and those under way are waited for: {error}")
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise error
             tell(f"{done} of {len(jobs)} finished: {job.result()}")
 
 
