@@ -357,7 +357,8 @@ def row(job: Job, measured_network: MeasuredNetwork) -> Row:
     """The figures of one search."""
     result = load_record(SearchResult, job.folder / FILES["result"])
     records = Baselines.load(job.folder).records
-    random = [record.accuracy for record in records if record.kind == "random"]
+    random_records = [record for record in records if record.kind == "random"]
+    random = [record.accuracy for record in random_records]
     mobilenet = next(record for record in records if record.kind == "mobilenetv2")
     return {
         "seed": job.seed,
@@ -372,6 +373,7 @@ def row(job: Job, measured_network: MeasuredNetwork) -> Row:
         "search_seconds": result.seconds["search"],
         "training_seconds": result.seconds["training"],
         "architecture": "".join(map(str, result.architecture)),
+        "macs_over_random": result.macs / fmean(record.macs for record in random_records),
     }
 
 
@@ -408,6 +410,7 @@ def details(one: Row) -> Row:
         "seed": one["seed"],
         "ms": one["target_latency_ms"],
         "derived": one["architecture"],
+        "its MACs / random": one["macs_over_random"],
         "random, %": " ".join(f"{100 * accuracy:.1f}" for accuracy in one["random_accuracies"]),
         "MobileNetV2": one["mobilenetv2"],
     }
