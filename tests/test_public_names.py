@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,11 @@ def test_importing_the_front_door_imports_nothing_heavy() -> None:
     code = f"import sys, latkit.cli; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_folder_named_latkit_where_python_starts_is_not_mistaken_for_it(tmp_path: Path) -> None:
+    """As beside a clone, whose own `devices/` must not pass for `latkit.devices`."""
+    (tmp_path / "latkit" / "devices").mkdir(parents=True)
+    code = "import latkit.workspace; print(latkit.workspace.__name__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "latkit.workspace"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,9 @@ from rich.progress import (
 from rich.table import Table
 
 Cell = str | int | float | None
+
+NAMED = 3
+"""So many of what was left out for one reason are named."""
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often progress is told where there is no terminal to draw on."""
@@ -43,17 +46,27 @@ def note(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 
+def note_left_out(left_out: Iterable[tuple[str, str]]) -> None:
+    """Titles and why each was left out: one remark a reason, which names the first few."""
+    by_reason: dict[str, list[str]] = {}
+    for title, reason in left_out:
+        by_reason.setdefault(reason, []).append(title)
+    for reason, titles in by_reason.items():
+        more = f" and {len(titles) - NAMED} more" if len(titles) > NAMED else ""
+        note(f"left out: {', '.join(titles[:NAMED])}{more}: {reason}")
+
+
 def emit_json(document: object) -> None:
     """The one document of a command called with --json."""
     sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
 
 
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
-    """Rows with the same columns as a table on stdout."""
+    """Rows with the same columns as a table on stdout. Headings are broken between their words where it is narrow."""
     table = Table(title=title, title_justify="left")
     for name in rows[0] if rows else ():
         numeric = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(value) for value in row.values()))
     stdout().print(table)

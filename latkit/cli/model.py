@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_facts, show_table
+from latkit.cli.console import ConsoleProgress, emit_json, note, note_left_out, say, show_facts, show_table
 from latkit.cli.options import (
     AsJson,
     Binary,
@@ -94,8 +94,7 @@ def fit(
     if foreign:
         rows.append(fit_kernels_row(workspace, where, estimator, len(selection.left_out)))
     flags = selection.flags()
-    for measurement, reason in selection.left_out:
-        note(f"left out: {measurement.subject.title}: {reason}")
+    note_left_out([(measurement.subject.title, reason) for measurement, reason in selection.left_out])
     if as_json:
         emit_json(
             {

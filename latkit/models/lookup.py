@@ -34,4 +34,7 @@ def not_measured(op: Op, measured: Mapping[Op, Estimate]) -> str:
 
     nearest = sorted((other for other in measured if other.kind == op.kind), key=alike)[:3]
     names = ", ".join(other.title for other in nearest) or f"no {op.kind} at all"
-    return f"{op.title} was not measured (nearest measured: {names}); collect a space that holds it, or use xgboost"
+    return (
+        f"{op.title} was not measured (nearest measured: {names}); collect a space that holds it"
+        " (resolution, width and channels alike), or use xgboost"
+    )

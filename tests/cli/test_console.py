@@ -39,3 +39,18 @@ def test_steps_that_were_done_before_do_not_make_it_look_fast(clock, capsys) -> 
         clock[0] = 10
         progress.advance("measuring", 511, 600)
     assert capsys.readouterr().err.splitlines() == ["measuring: 511 of 600, about 89 s left"]
+
+
+def test_what_was_left_out_for_one_reason_is_one_line(capsys) -> None:
+    console.note_left_out([("conv 1", "old"), ("conv 2", "old"), ("pool", "incomplete"), ("conv 3", "old")])
+    console.note_left_out([(f"conv {number}", "old") for number in range(5)])
+    assert capsys.readouterr().err.splitlines() == [
+        "left out: conv 1, conv 2, conv 3: old",
+        "left out: pool: incomplete",
+        "left out: conv 0, conv 1, conv 2 and 2 more: old",
+    ]
+
+
+def test_headings_are_broken_between_words(capsys) -> None:
+    console.show_table("found", [{"target_latency_ms": 1.0, "name": "a" * 60}])
+    assert "target latency" in capsys.readouterr().out
