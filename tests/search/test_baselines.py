@@ -110,6 +110,32 @@ def test_evolution_stays_within_the_bounds_and_finds_the_best(table_of: TableOf)
     assert odd(best) == max(map(odd, judged)) > max(map(odd, judged[:50]))
 
 
+def test_an_interrupted_evolution_judges_nothing_again(table_of: TableOf) -> None:
+    space = load("proxyless-tiny", resolution=8)
+    table = table_of(space)
+    sampler = at_target(table, (table.fastest() + table.slowest()) / 2)
+    asked: list[Architecture] = []
+
+    def fitness(architecture: Architecture) -> float:
+        if len(asked) == 40:
+            asked.clear()
+            raise Killed
+        asked.append(architecture)
+        return odd(architecture)
+
+    def strategy() -> RegularisedEvolution:
+        return RegularisedEvolution(sampler, random.Random(0), population=16, tournament=6)
+
+    known: dict[Architecture, float] = {}
+    with pytest.raises(Killed):
+        evolve(strategy(), fitness, evaluations=80, judged=known)
+    before = set(known)
+    assert len(before) == 40
+    assert evolve(strategy(), fitness, evaluations=80, judged=known) == evolve(strategy(), odd, evaluations=80)
+    assert not before & set(asked)
+    assert asked
+
+
 def odd(architecture: Architecture) -> int:
     return sum(index % 2 for index in architecture)
 

@@ -73,14 +73,24 @@ class RegularisedEvolution:
 
 
 def evolve(
-    strategy: Strategy, fitness: Fitness, evaluations: int, note: Callable[[int], None] = lambda _done: None
+    strategy: Strategy,
+    fitness: Fitness,
+    evaluations: int,
+    judged: dict[Architecture, float] | None = None,
+    note: Callable[[int], None] = lambda _done: None,
 ) -> Architecture:
-    """The best of so many architectures that a strategy proposes, each judged but once. `note` takes how many were."""
-    judged: dict[Architecture, float] = {}
+    """The best of so many architectures that a strategy proposes, each judged but once. `note` takes how many were.
+
+    `judged`: what is known of architectures already, such as from before an interruption; all that is learned joins it.
+    A strategy whose draws are the same again then comes to where it was without judging any of them anew.
+    """
+    judged = {} if judged is None else judged
+    told: dict[Architecture, float] = {}
     for done in range(1, evaluations + 1):
         architecture = strategy.ask()
         if architecture not in judged:
             judged[architecture] = fitness(architecture)
+        told[architecture] = judged[architecture]
         strategy.tell(architecture, judged[architecture])
         note(done)
-    return max(judged, key=judged.__getitem__)
+    return max(told, key=told.__getitem__)

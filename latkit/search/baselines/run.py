@@ -166,6 +166,7 @@ class _Trainer:
             found = {"architecture": list(architecture), "seconds": seconds}
             self.files.save("evolution-found", found)
             self.files.drop("evolution-supernet")
+            self.files.drop("evolution-judged")
         searched = {"search": float(found["seconds"])}
         self._train_architecture("evolution", "evolution", tuple(found["architecture"]), searched)
         self.files.drop("evolution-found")
@@ -176,15 +177,25 @@ class _Trainer:
         sampler = at_target(problem.table, problem.target_s)
         supernet, phase = uniform_phase(problem, self.fabric)
         seconds = self._run("evolution-supernet", phase)
-        begun = time.monotonic()
+        saved = self.files.saved("evolution-judged") or {"judged": [], "seconds": 0.0}
+        judged = {tuple(architecture): worth for architecture, worth in saved["judged"]}
+        begun = time.monotonic() - saved["seconds"]
         fitness = SharedWeights(supernet, phase, problem.data, plan.images)
         rng = random.Random(f"evolution/{problem.settings.seed}")
         strategy = RegularisedEvolution(sampler, rng, plan.population, plan.tournament)
 
+        def save(_done: int) -> None:
+            content = [[list(architecture), worth] for architecture, worth in judged.items()]
+            self.files.save("evolution-judged", {"judged": content, "seconds": time.monotonic() - begun})
+
+        keeper = Keeper(save, problem.settings.checkpoint_seconds, self.fabric)
+
         def note(done: int) -> None:
+            if keeper.due(done):
+                keeper.keep(done)
             self.progress.advance("evolution", done, plan.evaluations)
 
-        architecture = evolve(strategy, fitness, plan.evaluations, note)
+        architecture = evolve(strategy, fitness, plan.evaluations, judged, note)
         return architecture, seconds + time.monotonic() - begun
 
     def _train_architecture(
