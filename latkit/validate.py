@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,20 @@ from latkit.measurements import select
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.spaces import Architecture, Space
-from latkit.timing import Measurement, estimate
+from latkit.timing import Measurement
 from latkit.whole import save_text
 
 REPETITIONS = 2
 """Every network is measured twice, one whole measurement after the other."""
+
+AGREEMENT = 0.05
+"""Of two measurements of one network that differ by more, something disturbed one: it is measured twice anew."""
+
+PAIRS = 3
+"""So many times two, at most."""
+
+SecondsOf = Callable[[Measurement], float]
+"""The latency that a measurement tells."""
 
 
 class NetworkResult(BaseModel):
@@ -107,10 +116,21 @@ def fit_networks(space: Space, count: int) -> list[Network]:
     return list(itertools.islice(_draw(space, "fit"), count))
 
 
-def unseen_networks(space: Space, count: int, seen: frozenset[str], seed: int) -> list[Network]:
-    """Networks drawn uniformly, without those whose keys are `seen`."""
+def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0) -> list[Network]:
+    """Networks drawn uniformly that the model has not seen, and can predict: known before anything is measured.
+
+    Raises NotMeasured, and UsageError where there are fewer than two.
+    """
+    if count < 2:
+        raise UsageError(f"expected at least two networks to validate on, but found {count}")
+    seen = model.origin_.network_keys
     fresh = (network for network in _draw(space, f"validation/{seed}") if network.key not in seen)
-    return list(itertools.islice(fresh, count))
+    chosen = list(itertools.islice(fresh, count))
+    if len(chosen) < 2:
+        raise UsageError(f"space {space.name} has too few networks that the model has not seen")
+    for network in chosen:
+        model.predict(network)
+    return chosen
 
 
 def _draw(space: Space, purpose: str) -> Iterator[Network]:
@@ -139,50 +159,80 @@ def validate(
     on where it stopped. Raises NotMeasured, MeasurementConflict where the target has changed since the fit, and
     UsageError.
     """
-    if networks < 2:
-        raise UsageError(f"expected at least two networks to validate on, but found {networks}")
-    chosen = unseen_networks(space, networks, model.origin_.network_keys, seed)
-    if len(chosen) < 2:
-        raise UsageError(f"space {space.name} has too few networks that the model has not seen")
-    # Predicted before anything is measured: a network that cannot be predicted costs no minute of measuring.
-    for network in chosen:
-        model.predict(network)
-    measurements, left_out = _measure_twice(collection, chosen, max_seconds)
+    chosen = unseen_networks(model, space, networks, seed)
+    measurements, left_out = _measure(collection, chosen, repetitions_of(0), max_seconds)
     return compare(model, space, chosen, measurements, left_out)
 
 
 def measure_network(collection: Collection, model: LatencyModel, network: Network) -> MeasuredNetwork:
-    """Measure one network twice and set what the model predicts beside it. Raises as `validate` does."""
+    """Measure one network twice and set what the model predicts beside it; anew where the two disagree.
+
+    Raises as `validate` does.
+    """
     model.predict(network)
-    measurements = _twice(collection, network)
-    result = _result(model, network, (), {m.repetition: m for m in measurements})
+    counting = _counting(collection, network, model.seconds_of)
+    result = _result(model, network, (), dict(enumerate(counting)))
     origin = model.origin_
     return MeasuredNetwork(target=str(origin.target), model=model.kind, emulated=origin.setup.emulated, network=result)
 
 
 def measured_seconds(collection: Collection, model: LatencyModel, network: Network) -> float:
-    """Seconds of one network that the model need not know, measured twice, by the model's scale and estimator.
-
-    Raises as `measure_network` does.
-    """
-    origin = model.origin_
-    found = [estimate(m, origin.reference_s, origin.estimator).seconds for m in _twice(collection, network)]
+    """Seconds of one network that the model need not know, measured as by `measure_network`, whose errors it has."""
+    found = [model.seconds_of(m) for m in _counting(collection, network, model.seconds_of)]
     return sum(found) / len(found)
 
 
-def _twice(collection: Collection, network: Network) -> tuple[Measurement, ...]:
-    """Both measurements of one network. Raises NotMeasured."""
-    measurements, left_out = _measure_twice(collection, [network], None)
-    if len(measurements) < REPETITIONS:
+def counting_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> tuple[Measurement, ...]:
+    """Of one network's measurements by repetition, the two that count; none where it was not measured twice.
+
+    The first pair that agrees, else the latest: that hangs on what was measured alone, never on what was predicted.
+    """
+    pairs = [_pair(measured, number) for number in range(PAIRS)]
+    whole = [pair for pair in pairs if pair]
+    return next((pair for pair in whole if _agree(pair, seconds_of)), whole[-1] if whole else ())
+
+
+def settled(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
+    """Whether two measurements of one network agree, or as many were made as may be."""
+    counting = counting_pair(measured, seconds_of)
+    return bool(counting) and (_agree(counting, seconds_of) or counting == _pair(measured, PAIRS - 1))
+
+
+def _pair(measured: Mapping[int, Measurement], number: int) -> tuple[Measurement, ...]:
+    repetitions = repetitions_of(number)
+    return tuple(measured[index] for index in repetitions) if measured.keys() >= set(repetitions) else ()
+
+
+def repetitions_of(pair: int) -> range:
+    """Which repetitions a pair of measurements has."""
+    return range(REPETITIONS * pair, REPETITIONS * (pair + 1))
+
+
+def _agree(pair: Sequence[Measurement], seconds_of: SecondsOf) -> bool:
+    found = [seconds_of(measurement) for measurement in pair]
+    return max(found) - min(found) <= AGREEMENT * min(found)
+
+
+def _counting(collection: Collection, network: Network, seconds_of: SecondsOf) -> tuple[Measurement, ...]:
+    """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured."""
+    measured: dict[int, Measurement] = {}
+    left_out: list[str] = []
+    for number in range(PAIRS):
+        found, left_out = _measure(collection, [network], repetitions_of(number))
+        measured = {measurement.repetition: measurement for measurement in found}
+        if settled(measured, seconds_of):
+            break
+    counting = counting_pair(measured, seconds_of)
+    if not counting:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
-    return measurements
+    return counting
 
 
-def _measure_twice(
-    collection: Collection, networks: Sequence[Network], max_seconds: float | None
+def _measure(
+    collection: Collection, networks: Sequence[Network], repetitions: range, max_seconds: float | None = None
 ) -> tuple[tuple[Measurement, ...], list[str]]:
     """What may be used of the networks' measurements, and what was left out and why."""
-    for repetition in range(REPETITIONS):
+    for repetition in repetitions:
         _check_measured(collection.run(networks, "validation", repetition, max_seconds, seed=repetition))
     keys = {network.key for network in networks}
     selection = select([m for m in collection.store.measurements("validation") if m.subject.key in keys])
@@ -212,7 +262,7 @@ def compare(
     results = [
         _result(model, network, space.encode(network), by_key[network.key])
         for network in networks
-        if len(by_key.get(network.key, {})) >= REPETITIONS
+        if _pair(by_key.get(network.key, {}), 0)
     ]
     if len(results) < 2:
         raise MeasurementConflict(
@@ -248,10 +298,7 @@ def _result(
     model: LatencyModel, network: Network, architecture: Architecture, repetitions: dict[int, Measurement]
 ) -> NetworkResult:
     predicted = model.predict(network)
-    origin = model.origin_
-    first, second = (
-        estimate(repetitions[index], origin.reference_s, origin.estimator).seconds for index in range(REPETITIONS)
-    )
+    first, second = (model.seconds_of(repetitions[index]) for index in range(REPETITIONS))
     return NetworkResult(
         name=network.title,
         key=network.key,

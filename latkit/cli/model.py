@@ -145,6 +145,7 @@ def validate(
     from latkit.cli.named import space_named
     from latkit.targets import Target
     from latkit.timing import TimingPlan
+    from latkit.validate import unseen_networks
     from latkit.validate import validate as run_validation
     from latkit.workspace import Workspace, check_tool, pinned_as
 
@@ -154,6 +155,7 @@ def validate(
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model)
     check_tool(fitted, tool)
+    unseen_networks(fitted, wanted, networks, seed)  # or an error, before the device is asked for
     with (
         ConsoleProgress() as progress,
         workspace.collection(where, plan, progress, wait, note, pinned_as(fitted), tool=tool) as collection,

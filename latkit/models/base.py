@@ -76,6 +76,10 @@ class LatencyModel(ABC):
         self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
         return self
 
+    def seconds_of(self, measurement: Measurement) -> float:
+        """The latency that a measurement tells, by the model's own scale and estimator, in seconds."""
+        return estimate(measurement, self.origin_.reference_s, self.origin_.estimator).seconds
+
     def _covers(self, network: Network) -> bool:
         """Whether every op of the network can be predicted, so that it can be used to calibrate."""
         try:

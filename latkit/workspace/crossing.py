@@ -17,13 +17,10 @@ from latkit.progress import Progress
 from latkit.search.result import DataFacts
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Measurement, Setup, TimingPlan, estimate, reference_seconds
-from latkit.validate import REPETITIONS
+from latkit.validate import PAIRS, counting_pair, repetitions_of, settled
 from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
 from latkit.workspace.modelling import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
-
-Twice = Sequence[Measurement]
-"""The measurements of one network, in the order of their repetitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class Crossing:
     tool: BenchmarkTool | None = None
 
     def table(self, name: str, entries: Sequence[Entry], targets: Sequence[Target]) -> CrossTable:
-        """Measure every network twice on every target, and set predictions beside it.
+        """Measure every network twice on every target, anew where the two disagree, and set predictions beside it.
 
         What is in a target's store already is not measured again, and where all is, the device is not asked for. What
         cannot be measured is absent, with the reason.
@@ -87,18 +84,18 @@ class Crossing:
     def _column(self, target: Target, networks: Sequence[Network]) -> tuple[dict[Network, Cell], bool]:
         """All networks on one target, and whether that is an emulator."""
         model = self._model(target)
-        known, setup = self._stored(target, networks)
+        stored = self._stored(target, networks, model)
         reasons: dict[Network, str] = {}
-        if known.keys() < set(networks):
+        if not all(map(stored.settled, networks)):
             try:
                 reasons = self._measure(target, model, networks)
             except LatkitError as error:
                 self.tell(f"{target}: {error}")
                 reasons = dict.fromkeys(networks, str(error))
-            known, setup = self._stored(target, networks)
+            stored = self._stored(target, networks, model)
             reasons = self._left_out(target, networks) | reasons
-        cells = {network: _cell(model, network, known, reasons.get(network, "")) for network in networks}
-        return cells, setup is not None and setup.emulated
+        cells = {network: stored.cell(network, reasons.get(network, "")) for network in networks}
+        return cells, stored.setup is not None and stored.setup.emulated
 
     def _model(self, target: Target) -> LatencyModel | None:
         try:
@@ -107,12 +104,12 @@ class Crossing:
             self.tell(f"{target}: nothing is predicted: {error}")
             return None
 
-    def _stored(self, target: Target, networks: Sequence[Network]) -> tuple[dict[Network, Twice], Setup | None]:
-        """The networks that were measured twice under the target's latest setup, and that setup."""
+    def _stored(self, target: Target, networks: Sequence[Network], model: LatencyModel | None) -> Stored:
+        """What is known of the networks on a target."""
         if not self.workspace.has_measurements(target):
-            return {}, None
+            return Stored({}, None, model)
         with self.workspace.store(target) as store:
-            return measured_twice(store, networks), store.latest_setup()
+            return Stored.of(store, networks, model)
 
     def _left_out(self, target: Target, networks: Sequence[Network]) -> dict[Network, str]:
         """Why measurements of these networks may not be used, the last reason of each."""
@@ -131,37 +128,53 @@ class Crossing:
         with self.workspace.collection(
             target, TimingPlan(), self.progress, self.wait_s, self.tell, cores, tool=self.tool
         ) as collection:
-            for repetition in range(REPETITIONS):
-                able = [network for network in networks if network.title not in failed]
-                failed |= collection.run(able, "validation", repetition, seed=repetition).failed
+            unsettled = list(networks)
+            for number in range(PAIRS):
+                for repetition in repetitions_of(number):
+                    able = [network for network in unsettled if network.title not in failed]
+                    failed |= collection.run(able, "validation", repetition, seed=repetition).failed
+                stored = Stored.of(collection.store, networks, model)
+                unsettled = [network for network in networks if not stored.settled(network)]
         return {network: failed[network.title] for network in networks if network.title in failed}
 
 
-def measured_twice(store: Store, networks: Sequence[Network]) -> dict[Network, Twice]:
-    """Of these networks, those that were measured twice under the target's latest setup."""
-    wanted, setup = set(networks), store.latest_setup()
-    found: dict[Network, dict[int, Measurement]] = {}
-    for measurement in select([m for m in store.measurements("validation") if m.subject in wanted]).used:
-        if isinstance(measurement.subject, Network) and measurement.setup == setup:
-            found.setdefault(measurement.subject, {})[measurement.repetition] = measurement
-    repetitions = range(REPETITIONS)
-    return {
-        network: [by_repetition[index] for index in repetitions]
-        for network, by_repetition in found.items()
-        if by_repetition.keys() >= set(repetitions)
-    }
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a target's store tells of networks under its latest setup, by repetition."""
 
+    measured: Mapping[Network, Mapping[int, Measurement]]
+    setup: Setup | None
+    model: LatencyModel | None
 
-def _cell(model: LatencyModel | None, network: Network, known: Mapping[Network, Twice], reason: str) -> Cell:
-    predicted_ms = _predicted_ms(model, network)
-    if network not in known:
-        return Cell(predicted_ms=predicted_ms, reason=reason or "not measured twice under the same conditions")
-    if model is None:
-        reference_s, estimator = reference_seconds(m for twice in known.values() for m in twice), DEFAULT_ESTIMATOR
-    else:
-        reference_s, estimator = model.origin_.reference_s, model.origin_.estimator
-    first, second = (estimate(measurement, reference_s, estimator).seconds for measurement in known[network])
-    return Cell(predicted_ms=predicted_ms, first_ms=1e3 * first, second_ms=1e3 * second)
+    @classmethod
+    def of(cls, store: Store, networks: Sequence[Network], model: LatencyModel | None) -> Stored:
+        """Read what may be used of these networks' measurements."""
+        wanted, setup = set(networks), store.latest_setup()
+        found: dict[Network, dict[int, Measurement]] = {}
+        for measurement in select([m for m in store.measurements("validation") if m.subject in wanted]).used:
+            if isinstance(measurement.subject, Network) and measurement.setup == setup:
+                found.setdefault(measurement.subject, {})[measurement.repetition] = measurement
+        return cls(found, setup, model)
+
+    def settled(self, network: Network) -> bool:
+        """Whether the network need not be measured any more."""
+        return settled(self.measured.get(network, {}), self._seconds_of)
+
+    def cell(self, network: Network, reason: str) -> Cell:
+        """What is predicted and measured of a network; the reason where nothing was measured."""
+        predicted_ms = _predicted_ms(self.model, network)
+        counting = counting_pair(self.measured.get(network, {}), self._seconds_of)
+        if not counting:
+            return Cell(predicted_ms=predicted_ms, reason=reason or "not measured twice under the same conditions")
+        first_ms, second_ms = (1e3 * self._seconds_of(measurement) for measurement in counting)
+        return Cell(predicted_ms=predicted_ms, first_ms=first_ms, second_ms=second_ms)
+
+    def _seconds_of(self, measurement: Measurement) -> float:
+        """By the model's scale, or where there is none by that of these measurements."""
+        if self.model is not None:
+            return self.model.seconds_of(measurement)
+        reference_s = reference_seconds(m for repeated in self.measured.values() for m in repeated.values())
+        return estimate(measurement, reference_s, DEFAULT_ESTIMATOR).seconds
 
 
 def _predicted_ms(model: LatencyModel | None, network: Network) -> float | None:

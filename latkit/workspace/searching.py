@@ -19,7 +19,7 @@ from latkit.search.machine import process_count
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.validate import MeasuredNetwork, measure_network
+from latkit.validate import AGREEMENT, MeasuredNetwork, measure_network
 from latkit.workspace.baselines import Measuring, search_baselines
 from latkit.workspace.folders import MEASURED_FILE, REPORT_FILE
 from latkit.workspace.preparing import prepared, shared
@@ -147,13 +147,20 @@ def _measured_before(folder: Path, target: Target, network: Network) -> Measured
 
 
 def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str, ...]:
-    """What to say where the network takes more than 5 % more or less than predicted, or more than was asked for."""
+    """What to say where the network takes more than 5 % more or less than predicted, or more than was asked for.
+
+    And where no two measurements of it agreed.
+    """
+    notes: list[str] = []
     taken_s, target = measured.network.measured_ms / 1e3, measured.target
     off, over = taken_s / result.predicted_latency_s - 1, taken_s / result.target_latency_s - 1
-    if max(abs(off), over) <= MISSED:
-        return ()
-    return (
-        f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked "
-        "for; nothing was changed for it. More networks calibrate the model for the next search: "
-        f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}",
-    )
+    if max(abs(off), over) > MISSED:
+        notes.append(
+            f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked "
+            "for; nothing was changed for it. More networks calibrate the model for the next search: "
+            f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}"
+        )
+    least_ms, most_ms = sorted((measured.network.first_ms, measured.network.second_ms))
+    if most_ms > (1 + AGREEMENT) * least_ms:
+        notes.append(f"measured twice, it took {least_ms:.4g} ms and {most_ms:.4g} ms: the device was not quiet")
+    return tuple(notes)

@@ -12,11 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from latkit.progress import Silent
 from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.validate import measure_network, unseen_networks
 from latkit.workspace import Workspace
+from latkit.workspace.crossing import Crossing, Entry
 from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
@@ -117,3 +121,21 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
     failed = torchrun(*words, *goals[:2], "--latency-ms", 1e-6, "-o", "lost", "--json")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "expected a latency target that space small can reach" in failed.stderr
+
+
+def test_a_network_whose_measurements_never_agree_is_measured_six_times(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latkit.validate.AGREEMENT", -1.0)
+    workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
+    space, model = load(str(folder / "small.toml")), workspace.model(target)
+    (network,) = unseen_networks(model, space, 2)[:1]
+    with workspace.collection(target, TimingPlan(3, 0.02, extra_visits=0), Silent()) as collection:
+        found = measure_network(collection, model, network).network
+    repetitions = [m.repetition for m in workspace.measurements(target) if m.subject == network]
+    assert sorted(repetitions) == [0, 1, 2, 3, 4, 5]
+
+    table = Crossing(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
+    (cell,) = table.rows[0].cells.values()
+    assert (cell.first_ms, cell.second_ms) == (found.first_ms, found.second_ms)
+    assert len([m for m in workspace.measurements(target) if m.subject == network]) == 6

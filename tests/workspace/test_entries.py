@@ -12,8 +12,10 @@ from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, l
 from latkit.search.result import Recipe
 from latkit.spaces import proxyless_tiny
 from latkit.targets import Target
+from latkit.validate import MeasuredNetwork, NetworkResult
 from latkit.workspace import Workspace
 from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
+from latkit.workspace.searching import measured_notes
 from latkit.workspace.series import Member, Series
 from tests.workspace.test_cross_table import DIGITS
 
@@ -99,3 +101,30 @@ def test_targets_are_told_by_measurement_or_series(workspace: Workspace) -> None
     (workspace.search_dir("found") / "measured.json").write_text("{}")
     with pytest.raises(BadFile, match="a measured network"):
         target_of(workspace, "found")
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "second_ms", "expected"),
+    [
+        (1.0, 1.04, []),
+        (1.07, 1.07, ["measured 1.07 ms: +7.0% beside what was predicted, +7.0% beside what was asked for; nothing"]),
+        (0.95, 1.05, ["measured twice, it took 0.95 ms and 1.05 ms: the device was not quiet"]),
+    ],
+)
+def test_what_is_noted_of_the_measurement(
+    workspace: Workspace, first_ms: float, second_ms: float, expected: list[str]
+) -> None:
+    result = SearchResult.model_validate_json((workspace.search_dir("found") / "result.json").read_bytes())
+    network = NetworkResult(
+        name="found",
+        key="",
+        architecture=[],
+        predicted_ms=1.0,
+        low_ms=1.0,
+        high_ms=1.0,
+        first_ms=first_ms,
+        second_ms=second_ms,
+    )
+    measured = MeasuredNetwork(target=TARGET, model="lookup", emulated=False, network=network)
+    notes = measured_notes(result, measured)
+    assert [note[: len(start)] for note, start in zip(notes, expected, strict=True)] == expected
