@@ -15,34 +15,43 @@ from latkit.validate import Validation, compare
 
 PUBLISHED = Path(__file__).parents[2] / "measurements"
 DATASETS = sorted(PUBLISHED.glob("*/*/measurements.parquet"))
+SPACES = {
+    "epyc-vm": load("proxyless-mobile"),
+    "zen3-vm": load("proxyless-tiny", resolution=16, width=0.25, channels=3),
+}
+"""What was measured on each device."""
 
 
-def test_there_are_datasets_of_two_runtimes() -> None:
-    assert {path.parent.name for path in DATASETS} >= {"onnxruntime-t1-fp32-b1", "tflite-t1-fp32-b1"}
+@pytest.mark.parametrize("device", SPACES)
+def test_there_are_datasets_of_two_runtimes(device: str) -> None:
+    found = {path.parent.name for path in DATASETS if path.parts[-3] == device}
+    assert found == {"onnxruntime-t1-fp32-b1", "tflite-t1-fp32-b1"}
 
 
 def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
     """The figures of docs/measuring.md."""
     found = {}
-    for path in DATASETS:
+    for path in PUBLISHED.glob("epyc-vm/*/measurements.parquet"):
         used = select([m for m in read_parquet(path) if m.role == "fit"]).used
         assert suited_estimator(used) == "matched"
         found[path.parent.name] = [f"{100 * halves_differ(used, name):.2f}" for name in ("matched", "steady")]
     assert found == {"onnxruntime-t1-fp32-b1": ["0.78", "1.65"], "tflite-t1-fp32-b1": ["0.63", "2.60"]}
 
 
-@pytest.mark.parametrize("path", DATASETS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", DATASETS, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_a_dataset_gives_the_figures_that_stand_beside_it(path: Path) -> None:
     measurements = read_parquet(path)
     target = Target.parse("/".join(path.parent.parts[-2:]))
     assert {measurement.target for measurement in measurements} == {target}
     assert card_path(path).read_text().startswith(f"# {target}\n")
-    model = LookupModel().fit(select([m for m in measurements if m.role == "fit"]).used)
-    told = Validation.load(path.parent / "validation-proxyless-mobile-lookup.json")
+    space = SPACES[target.device]
+    used = select([m for m in measurements if m.role == "fit"]).used
+    model = LookupModel().fit(used, suited_estimator(used))
+    told = Validation.load(path.parent / f"validation-{space.name}-lookup.json")
     chosen = [m for m in measurements if m.role == "validation" and isinstance(m.subject, Network)]
     by_key = {m.subject.key: m.subject for m in chosen}
     networks = [by_key[row.key] for row in told.results]
-    again = compare(model, load("proxyless-mobile"), networks, select(chosen).used)
+    again = compare(model, space, networks, select(chosen).used)
     figures = again.model_dump(exclude={"results", "left_out"})
     expected = told.model_dump(exclude={"results", "left_out"})
     assert figures.pop("space") == expected.pop("space")
