@@ -135,6 +135,8 @@ class Crossing:
                     failed |= collection.run(able, "validation", repetition, seed=repetition).failed
                 stored = Stored.of(collection.store, networks, model)
                 unsettled = [network for network in networks if not stored.settled(network)]
+                if not unsettled:
+                    break
         return {network: failed[network.title] for network in networks if network.title in failed}
 
 
