@@ -187,15 +187,18 @@ def counting_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) ->
 
     The first pair that agrees, else the latest: that hangs on what was measured alone, never on what was predicted.
     """
-    pairs = [_pair(measured, number) for number in range(PAIRS)]
-    whole = [pair for pair in pairs if pair]
-    return next((pair for pair in whole if _agree(pair, seconds_of)), whole[-1] if whole else ())
+    pairs = _pairs(measured)
+    return next((pair for pair in pairs if _agree(pair, seconds_of)), pairs[-1] if pairs else ())
 
 
 def settled(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
     """Whether two measurements of one network agree, or as many were made as may be."""
-    counting = counting_pair(measured, seconds_of)
-    return bool(counting) and (_agree(counting, seconds_of) or counting == _pair(measured, PAIRS - 1))
+    return bool(_pair(measured, PAIRS - 1)) or any(_agree(pair, seconds_of) for pair in _pairs(measured))
+
+
+def _pairs(measured: Mapping[int, Measurement]) -> list[tuple[Measurement, ...]]:
+    """Those that were measured whole."""
+    return [pair for number in range(PAIRS) if (pair := _pair(measured, number))]
 
 
 def _pair(measured: Mapping[int, Measurement], number: int) -> tuple[Measurement, ...]:

@@ -93,27 +93,28 @@ def test_more_random_networks_than_there_are_is_an_error(mini_space: Space, tabl
         random_architectures(mini_space, sampler, 30, seed=0)
 
 
-def test_evolution_stays_within_the_bounds_and_finds_the_best(table_of: TableOf) -> None:
-    space = load("proxyless-tiny", resolution=8)
-    table = table_of(space)
-    sampler = at_target(table, (table.fastest() + table.slowest()) / 2)
+@pytest.fixture
+def middling(table_of: TableOf) -> LatencySampler:
+    """Architectures of one latency, halfway between the fastest and the slowest."""
+    table = table_of(load("proxyless-tiny", resolution=8))
+    return at_target(table, (table.fastest() + table.slowest()) / 2)
+
+
+def test_evolution_stays_within_the_bounds_and_finds_the_best(middling: LatencySampler) -> None:
     judged: list[Architecture] = []
 
     def fitness(architecture: Architecture) -> float:
         judged.append(architecture)
         return odd(architecture)
 
-    strategy = RegularisedEvolution(sampler, random.Random(0), population=16, tournament=6)
+    strategy = RegularisedEvolution(middling, random.Random(0), population=16, tournament=6)
     best = evolve(strategy, fitness, evaluations=400)
-    assert all(sampler.holds(architecture) for architecture in judged)
+    assert all(middling.holds(architecture) for architecture in judged)
     assert len(judged) == len(set(judged))
     assert odd(best) == max(map(odd, judged)) > max(map(odd, judged[:50]))
 
 
-def test_an_interrupted_evolution_judges_nothing_again(table_of: TableOf) -> None:
-    space = load("proxyless-tiny", resolution=8)
-    table = table_of(space)
-    sampler = at_target(table, (table.fastest() + table.slowest()) / 2)
+def test_an_interrupted_evolution_judges_nothing_again(middling: LatencySampler) -> None:
     asked: list[Architecture] = []
 
     def fitness(architecture: Architecture) -> float:
@@ -124,7 +125,7 @@ def test_an_interrupted_evolution_judges_nothing_again(table_of: TableOf) -> Non
         return odd(architecture)
 
     def strategy() -> RegularisedEvolution:
-        return RegularisedEvolution(sampler, random.Random(0), population=16, tournament=6)
+        return RegularisedEvolution(middling, random.Random(0), population=16, tournament=6)
 
     known: dict[Architecture, float] = {}
     with pytest.raises(Killed):

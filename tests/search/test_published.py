@@ -30,6 +30,7 @@ def measured(folder: Path) -> MeasuredNetwork:
 
 def test_there_are_networks_for_two_targets() -> None:
     assert len({measured(folder).target for folder in SEARCHES}) >= 2
+    assert SERIES
 
 
 @each_search

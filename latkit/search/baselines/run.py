@@ -165,8 +165,8 @@ class _Trainer:
             architecture, seconds = self._evolved(plan)
             found = {"architecture": list(architecture), "seconds": seconds}
             self.files.save("evolution-found", found)
-            self.files.drop("evolution-supernet")
-            self.files.drop("evolution-judged")
+        self.files.drop("evolution-supernet")  # also those that a kill left beside what they had found
+        self.files.drop("evolution-judged")
         searched = {"search": float(found["seconds"])}
         self._train_architecture("evolution", "evolution", tuple(found["architecture"]), searched)
         self.files.drop("evolution-found")
