@@ -205,6 +205,11 @@ def test_a_space_that_was_not_collected(refused) -> None:
     refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
 
 
+def test_networks_that_cannot_be_predicted_are_told_before_the_device_is_asked_for(refused, monkeypatch) -> None:
+    monkeypatch.setattr(Workspace, "collection", lambda *_, **__: pytest.fail("the device was asked for"))
+    refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
+
+
 def test_a_table_of_another_format(refused, copy: Path) -> None:
     refused(2, [".json or .safetensors"], "table", "export", TARGET, *space_words(copy), "-o", copy / "t.csv")
     refused(2, ["does not exist"], "table", "export", TARGET, *space_words(copy), "-o", copy / "none" / "t.json")
