@@ -8,7 +8,10 @@ LatkitError
 ├── MeasurementConflict   numbers taken under different conditions were about to be merged
 ├── MissingExtra          an optional package is needed and absent
 ├── ExportError           a network could not be turned into a runtime's artefact
-├── DiskFull              the host has no room for what was measured or learned
+├── WriteError            a file of this machine cannot be written
+│   └── DiskFull          the host has no room for what was measured or learned
+├── HostLimit             this machine allows no more open files or processes
+├── StoreBusy             another process keeps the measurements locked
 ├── OutOfMemory           a search needs more memory than there is
 ├── BundleError           the native agent could not be put together from what the host has
 └── DeviceError           the device, or the way to it
@@ -26,12 +29,22 @@ LatkitError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 
 class LatkitError(Exception):
-    """Base of all errors that latkit raises on purpose. `exit_code` is what the command line ends with."""
+    """Base of all errors that latkit raises on purpose. `exit_code` is what the command line ends with.
+
+    `detail` is what a library said, in its own terms; the command line shows it with --verbose.
+    """
 
     exit_code = 1
+    detail: str = ""
+
+    def with_detail(self, detail: object) -> Self:
+        """The error itself, with that as its detail."""
+        self.detail = str(detail)
+        return self
 
 
 class UsageError(LatkitError):
@@ -73,7 +86,19 @@ class ExportError(LatkitError):
     """An op or a network could not be turned into an artefact for a runtime."""
 
 
-class DiskFull(LatkitError):
+class WriteError(LatkitError):
+    """A file of this machine cannot be written; what stood there before is kept."""
+
+
+class HostLimit(LatkitError):
+    """This machine allows no more open files or processes."""
+
+
+class StoreBusy(LatkitError):
+    """Another process keeps a target's measurements locked."""
+
+
+class DiskFull(WriteError):
     """The host's disk has no room for what was measured or learned; all that was written before is kept."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy import stats
 
+from latkit._io import write_text
 from latkit.collect import Collected, Collection
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.measurements import select
@@ -19,7 +20,6 @@ from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.spaces import Architecture, Space
 from latkit.timing import Measurement
-from latkit.whole import save_text
 
 REPETITIONS = 2
 """Every network is measured twice, one whole measurement after the other."""
@@ -72,7 +72,7 @@ class MeasuredNetwork(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all."""
-        save_text(path, self.model_dump_json(indent=1) + "\n")
+        write_text(path, self.model_dump_json(indent=1) + "\n")
 
 
 class Validation(BaseModel):
@@ -100,7 +100,7 @@ class Validation(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all."""
-        save_text(path, self.model_dump_json(indent=1) + "\n")
+        write_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Validation:

@@ -1,18 +1,16 @@
-"""`latkit`: nouns and verbs. Ends with 0 when done, 1 when it failed, 2 when the words were wrong."""
+"""`latkit`: nouns and verbs. Exit code 0 for success, 1 for a failure, 2 for a usage error."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from latkit.cli import agent, compare, data, demo, device, model, report, search
-from latkit.cli.console import emit_json, note, say
-from latkit.cli.options import AsJson
-from latkit.errors import LatkitError
+from latkit.cli.console import emit_json, say
+from latkit.cli.options import VERBOSE, AsJson
 
 app = typer.Typer(
     name="latkit",
@@ -47,9 +45,14 @@ def options(
     version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", envvar=VERBOSE, help="Show what a library said beside an error.")
+    ] = False,
 ) -> None:
     """Measure neural networks on real devices, model their latency, and search with it."""
     context.obj = workspace
+    if verbose:
+        os.environ[VERBOSE] = "1"  # the errors are shown where no option is at hand; other processes inherit it
 
 
 @app.command()
@@ -65,21 +68,3 @@ def init(
         emit_json({"workspace": str(root), "folders": list(FOLDERS)})
     else:
         say(f"workspace {root}: {', '.join(FOLDERS)}\nnext: latkit device add NAME --local")
-
-
-def _speaker() -> str:
-    """Which of several processes speaks; the first one needs no name."""
-    rank = os.environ.get("RANK", "0") if "TORCHELASTIC_RUN_ID" in os.environ else "0"
-    return "" if rank == "0" else f"process {rank}: "
-
-
-def main() -> None:
-    """Entry point of the `latkit` command."""
-    try:
-        app()
-    except LatkitError as error:
-        note(f"{_speaker()}error: {error}")
-        sys.exit(error.exit_code)
-    except MemoryError as error:
-        note(f"{_speaker()}error: expected enough memory, but found: {error or 'none left'}")
-        sys.exit(LatkitError.exit_code)

@@ -1,4 +1,7 @@
-"""What the command line shows: documents on stdout, progress and errors on stderr."""
+"""What the command line shows: documents on stdout, progress and errors on stderr.
+
+Much of it comes from devices, files and servers. So every text passes through `printable`, and none is read as markup.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
+
+from latkit._io import one_line, printable
 
 Cell = str | int | float | None
 
@@ -38,12 +44,12 @@ def stdout() -> Console:
 
 def say(text: str) -> None:
     """A line for people, on stdout."""
-    stdout().print(text, markup=False)
+    stdout().print(Text(printable(text)))
 
 
 def note(text: str) -> None:
     """A remark for people, on stderr."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(printable(text)))
 
 
 def note_left_out(left_out: Iterable[tuple[str, str]]) -> None:
@@ -63,29 +69,29 @@ def emit_json(document: object) -> None:
 
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Rows with the same columns as a table on stdout. Headings are broken between their words where it is narrow."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=_cell(title), title_justify="left")
     for name in rows[0] if rows else ():
         numeric = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(_cell(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     stdout().print(table)
 
 
 def show_facts(title: str, facts: Mapping[str, Cell]) -> None:
     """Names and values, one a line."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=_cell(title), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, _text(value))
+        table.add_row(_cell(name), _cell(value))
     stdout().print(table)
 
 
-def _text(value: Cell) -> str:
+def _cell(value: Cell) -> Text:
     if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return Text("–")
+    return Text(f"{value:.4g}" if isinstance(value, float) else printable(str(value)))
 
 
 class ConsoleProgress:
@@ -94,13 +100,13 @@ class ConsoleProgress:
     def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bars = Progress(
-            TextColumn("{task.description:<10}"),
+            TextColumn("{task.description:<10}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[text]}", markup=False),
             console=self._console,
             transient=True,
         )
@@ -130,7 +136,7 @@ class ConsoleProgress:
         if self._console.is_terminal:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(phase, text="")
-            self._bars.update(self._tasks[phase], completed=done, total=total, text=text[:40])
+            self._bars.update(self._tasks[phase], completed=done, total=total, text=one_line(text, 40))
         elif now - known.told >= SECONDS_BETWEEN_LINES:
             known.told = now
             left_s = (now - known.begun) / (done - known.first) * (total - done)

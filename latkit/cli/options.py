@@ -9,6 +9,9 @@ import typer
 
 from latkit.errors import UsageError
 
+VERBOSE = "LATKIT_VERBOSE"
+"""The environment variable behind --verbose."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 TargetName = Annotated[
     str, typer.Argument(metavar="TARGET", help="Device, runtime and settings, such as pi4/tflite-t4.")

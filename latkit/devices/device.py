@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from latkit._io import atomic_write
 from latkit.devices.transports import Way
 from latkit.errors import BadFile, DeviceError
 from latkit.ops import digest
@@ -108,20 +107,11 @@ class Device(BaseModel):
         return self.facts.key
 
     def write(self, folder: Path, replace: bool = False) -> Path:
-        """Write the file `NAME.toml` there, whole or not at all. FileExistsError unless it may be replaced."""
+        """Write the file `NAME.toml` there, in one step. FileExistsError unless it may be replaced."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
-        handle, part = tempfile.mkstemp(dir=folder, prefix=f".{self.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                tomli_w.dump(self.model_dump(exclude_none=True), file)
-            Path(part).chmod(0o644)
-            if replace:
-                Path(part).replace(path)
-            else:
-                path.hardlink_to(part)
-        finally:
-            Path(part).unlink(missing_ok=True)
+        with atomic_write(path, replace) as temporary:
+            temporary.write_bytes(tomli_w.dumps(self.model_dump(exclude_none=True)).encode())
         return path
 
     @classmethod

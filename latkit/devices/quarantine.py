@@ -15,8 +15,8 @@ from typing import Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latkit._io import write_text
 from latkit.errors import BadFile, DeviceFailing, DeviceQuarantined
-from latkit.whole import save_text
 
 MOST_FAULTS = 20
 """So many of the last faults are kept."""
@@ -60,7 +60,7 @@ def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Qu
     """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
     seen = [SeenFault(at=at, message=message) for at, message in faults][-MOST_FAULTS:]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
-    save_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
+    write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
     return record
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
-from latkit.whole import save_text
 
 FORMAT = "latkit-graph-1"
 
@@ -180,7 +180,7 @@ class Graph:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph as JSON, whole or not at all."""
-        save_text(path, json.dumps(self.to_json()) + "\n")
+        write_text(path, json.dumps(self.to_json()) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:

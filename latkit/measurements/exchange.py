@@ -10,12 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
+from latkit._io import atomic_write, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
-from latkit.whole import save_text, whole
 
 SCHEMA: dict[str, pl.DataType] = {
     "title": pl.String(),
@@ -77,9 +77,9 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
         raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
-    with whole(path) as unfinished:
-        to_frame(measurements).write_parquet(unfinished, compression="zstd", compression_level=12)
-    save_text(card_path(path), card)
+    with atomic_write(path) as temporary:
+        to_frame(measurements).write_parquet(temporary, compression="zstd", compression_level=12)
+    write_text(card_path(path), card)
 
 
 def read_parquet(path: Path) -> list[Measurement]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.models.base import LatencyModel, Origin
 from latkit.models.boosted import XGBoostModel
@@ -21,7 +22,6 @@ from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.ops import Op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
-from latkit.whole import save_text
 
 FORMAT: Literal["latkit-model-4"] = "latkit-model-4"
 """Formats 1 to 3 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
@@ -95,7 +95,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         },
         "sources": list(model.sources_) if isinstance(model, TransferModel) else [],
     }
-    save_text(path, json.dumps(document, indent=1) + "\n")
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def load_model(path: str | os.PathLike[str]) -> LatencyModel:

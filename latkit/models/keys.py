@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.models.base import Origin
 from latkit.models.calibration import Calibration
@@ -24,7 +25,6 @@ from latkit.models.lookup import LookupModel
 from latkit.ops import Op, Shape, make_op
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
-from latkit.whole import save_text
 
 MIDDLE_90 = 1.645
 """Standard deviations on either side that hold 90 % of what is normal."""
@@ -181,5 +181,5 @@ def write_keys(seconds: Mapping[Op, float], layers: Iterable[Op], path: str | os
         elif op.kind != "pool":
             entries[key_of(op)] = {"mean": milliseconds}
         before = op
-    save_text(path, yaml.safe_dump(entries, sort_keys=True))
+    write_text(path, yaml.safe_dump(entries, sort_keys=True))
     return len(entries)

@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops.op import Op, Shape, digest
-from latkit.whole import save_text
 
 FORMAT = "latkit-network-1"
 
@@ -77,7 +77,7 @@ class Network:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as JSON, whole or not at all."""
-        save_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import latkit
+from latkit._io import write_text
 from latkit.errors import UsageError
 from latkit.report.figures import plotly_script
 from latkit.report.html import Html, element, join
@@ -28,15 +28,15 @@ from latkit.workspace.series import series_named
 def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
     """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
 
-    Raises UsageError for a subject that is unknown or a place that cannot be written to, and BadFile where what was
-    kept of the subject cannot be read. The page is written whole or not at all.
+    Raises UsageError for a subject that is unknown, WriteError for a place that cannot be written to, and BadFile where
+    what was kept of the subject cannot be read. The page is written in one step.
     """
     place = Path(path)
     if not place.parent.is_dir():
         raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
     if place.is_dir():
         raise UsageError(f"expected a file to write the report to, but found the folder {place}")
-    _write(place, _page_about(workspace, subject))
+    write_text(place, _page_about(workspace, subject))
 
 
 def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
@@ -79,18 +79,3 @@ def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]]
         ),
     )
     return join([Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n"])
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step. Raises UsageError where the folder cannot be written to."""
-    try:
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(part).chmod(0o644)
-            Path(part).replace(path)
-        finally:
-            Path(part).unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(f"expected to write {path}, but found: {error.strerror}") from error

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latkit._io import write_text
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import runtime_named
@@ -96,6 +96,4 @@ def _write(sidecar: Path, artefact: Artefact, title: str) -> None:
         opset=artefact.opset,
         subject=title,
     )
-    with tempfile.NamedTemporaryFile("w", dir=sidecar.parent, delete=False, encoding="utf-8") as file:
-        file.write(said.model_dump_json(indent=1) + "\n")
-    Path(file.name).replace(sidecar)
+    write_text(sidecar, said.model_dump_json(indent=1) + "\n")

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from latkit._io import atomic_write
 from latkit.errors import BadFile
 from latkit.search.ranks import first_does
-from latkit.whole import whole
 
 FORMAT = "latkit-checkpoint-1"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Replace the file at `path` in one step, so that an interruption leaves either the old one or the new one."""
-    with whole(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         torch.save({"format": FORMAT, **content}, file)
         file.flush()
         os.fsync(file.fileno())

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from latkit._io import write_text
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.search.objective import Multiplier
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable
-from latkit.whole import save_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def save_limits(limits: Sequence[Limit], path: Path) -> None:
         table = limit.table
         numbers = {"rows": table.rows(), "base": float(table.base)} if isinstance(table, AdditiveTable) else {}
         document[limit.name] = {"most": limit.most, **numbers}
-    save_text(path, json.dumps(document, indent=1) + "\n")
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def load_limits(path: Path, space: Space) -> list[Limit]:

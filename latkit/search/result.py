@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
@@ -17,7 +18,6 @@ from latkit.search.environment import machine, versions
 from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable
-from latkit.whole import save_text
 
 FILES = {
     "recipe": "recipe.json",
@@ -274,7 +274,7 @@ def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordT
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    save_text(path, json.dumps(document, indent=1) + "\n")
+    write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def table_hash(table: AdditiveTable | PeakTable) -> str:

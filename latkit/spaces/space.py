@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, Shape, digest
-from latkit.whole import save_text
 
 FORMAT = "latkit-space-1"
 
@@ -139,7 +139,7 @@ class Space:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the space as JSON, with every candidate spelt out; whole or not at all."""
-        save_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Space:

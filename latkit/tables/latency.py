@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from latkit._io import atomic_write, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
 from latkit.spaces import Space
 from latkit.tables.additive import AdditiveTable, fixed_ops, per_candidate
-from latkit.whole import save_text, whole
 
 FORMAT = "latkit-table-1"
 
@@ -76,11 +76,11 @@ class LatencyTable(AdditiveTable):
         match Path(path).suffix:
             case ".json":
                 document = {**words, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
-                save_text(path, json.dumps(document, indent=1) + "\n")
+                write_text(path, json.dumps(document, indent=1) + "\n")
             case ".safetensors":
                 tensors = {"seconds": self.seconds, "mask": self.mask, "base_s": self.base_s}
-                with whole(path) as unfinished:
-                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished, words)
+                with atomic_write(path) as temporary:
+                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, words)
             case other:
                 raise UsageError(f"expected a table's file to end in .json or .safetensors, but found {other!r}")
 

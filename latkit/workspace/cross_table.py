@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from latkit._io import write_text
 from latkit.search.result import DataFacts, load_record
-from latkit.whole import save_text
 
 CROSS_FILE = "cross.json"
 """In the folder of a search or a series: the cross table of its networks."""
@@ -99,7 +99,7 @@ class CrossTable(_Record):
     def save(self, folder: Path) -> Path:
         """Write as JSON into a search's or a series' folder, whole or not at all, and say where."""
         path = folder / CROSS_FILE
-        save_text(path, self.model_dump_json(indent=1) + "\n")
+        write_text(path, self.model_dump_json(indent=1) + "\n")
         return path
 
     def document(self) -> dict[str, Any]:

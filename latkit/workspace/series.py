@@ -9,13 +9,13 @@ from typing import Any, Literal, Protocol, TypedDict
 
 from pydantic import BaseModel, ConfigDict
 
+from latkit._io import write_text
 from latkit.devices import Tell
 from latkit.errors import LatkitError, UsageError
 from latkit.search.machine import process_count
 from latkit.search.result import FILES, load_record
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.targets import Target
-from latkit.whole import save_text
 from latkit.workspace.folders import Folders
 from latkit.workspace.searching import Searched
 from latkit.workspace.workspace import Workspace
@@ -83,7 +83,7 @@ class Series(BaseModel):
     def save(self, folder: Path) -> None:
         """Write as JSON into the series' own folder, whole or not at all."""
         folder.mkdir(exist_ok=True)
-        save_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
+        write_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
 
 
 class SearchOne(Protocol):

@@ -54,3 +54,21 @@ def test_what_was_left_out_for_one_reason_is_one_line(capsys) -> None:
 def test_headings_are_broken_between_words(capsys) -> None:
     console.show_table("found", [{"target_latency_ms": 1.0, "name": "a" * 60}])
     assert "target latency" in capsys.readouterr().out
+
+
+HOSTILE = "Board [/rev2] \x1b[2J[fe80::1]\u202e"
+SHOWN = "Board [/rev2] \\x1b[2J[fe80::1]\\u202e"
+
+
+def test_text_of_a_device_is_neither_obeyed_nor_read_as_markup(capsys) -> None:
+    console.say(HOSTILE)
+    console.note(HOSTILE)
+    console.show_facts(HOSTILE, {HOSTILE: HOSTILE})
+    console.show_table(HOSTILE, [{HOSTILE: HOSTILE}])
+    shown = capsys.readouterr()
+    flat = "".join(part.strip(" │┃┏┓┡┩└┘━─┳╇┼┴┌┐┬\n") for part in shown.out.splitlines())
+    assert shown.err == SHOWN + "\n"
+    assert "\x1b" not in shown.out
+    assert "\u202e" not in shown.out
+    assert shown.out.count("[/rev2]") >= 6
+    assert "[fe80::1]" in flat

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latkit._io import write_text
 from latkit.errors import BadFile, UsageError
 from latkit.models.base import Origin
 from latkit.models.kernels.model import KernelModel, NetworkCalibration
@@ -18,7 +19,6 @@ from latkit.models.kernels.savings import Seen
 from latkit.models.trees import KindModel, booster_from_json, booster_to_json
 from latkit.targets import Target
 from latkit.timing import Setup
-from latkit.whole import save_text
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -83,7 +83,7 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         ],
         calibration=model.calibration_,
     )
-    save_text(path, json.dumps(document.model_dump(mode="json")) + "\n")
+    write_text(path, json.dumps(document.model_dump(mode="json")) + "\n")
 
 
 def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from latkit._io import write_text
 from latkit.errors import BadFile
 from latkit.graphs import Rule
-from latkit.whole import save_text
 
 
 class FusionRule(BaseModel):
@@ -44,7 +44,7 @@ class FusionFile(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, whole or not at all."""
-        save_text(path, self.model_dump_json(indent=1) + "\n")
+        write_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FusionFile:

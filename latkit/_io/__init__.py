@@ -1,0 +1,21 @@
+"""Files and text at the border: written in one step, read within bounds, shown without control characters."""
+
+from latkit._io.atomic import atomic_write, write_text
+from latkit._io.host_errors import host_error
+from latkit._io.reading import MAX_FILE_BYTES, load_json, load_record, parse_json, read_bytes, read_text, reading
+from latkit._io.text import one_line, printable
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "atomic_write",
+    "host_error",
+    "load_json",
+    "load_record",
+    "one_line",
+    "parse_json",
+    "printable",
+    "read_bytes",
+    "read_text",
+    "reading",
+    "write_text",
+]

@@ -1,0 +1,89 @@
+"""Files that appear complete or not at all, also with two writers at once and on a full disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from latkit._io.host_errors import host_error
+from latkit.errors import LatkitError
+
+NEW_FILE_MODE = 0o666
+"""Permissions of a file that was not there before, less the umask."""
+MAX_NAME_CHARS = 60
+"""So much of a file's name is kept in the temporary one: both have to fit into the 255 bytes of a file name."""
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], replace: bool = True) -> Iterator[Path]:
+    """A temporary file beside `path` to write to; at the end it replaces the file at `path` in one step.
+
+    The temporary name is unguessable and the file is made with O_EXCL, so no link is followed and two writers never
+    share one. Contents and folder are synced before and after the replacement. A replaced file keeps its permissions.
+    Where writing fails, the old file stays and the temporary one is removed. Raises DiskFull and WriteError;
+    FileExistsError where the file may not be replaced and stands there.
+    """
+    place = Path(path)
+    try:
+        temporary = _create(place)
+    except OSError as error:
+        raise host_error(error, place) or error from error
+    try:
+        yield temporary
+        _sync(temporary, os.O_RDWR)
+        if replace:
+            temporary.replace(place)
+        else:
+            place.hardlink_to(temporary)
+            temporary.unlink()
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        ours = None if isinstance(error, LatkitError | FileExistsError) else host_error(error, place)
+        if ours is None:
+            raise
+        raise ours from error
+    with suppress(OSError):  # some file systems cannot sync a folder
+        _sync(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text in UTF-8 in one step. Raises DiskFull and WriteError."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _create(place: Path) -> Path:
+    """An empty file of our own beside `place`, with the permissions that it will have. Keeps the ending of the name."""
+    unique = secrets.token_hex(8)
+    temporary = place.with_name(f".{place.stem[:MAX_NAME_CHARS]}-{unique}{place.suffix[-MAX_NAME_CHARS:]}")
+    mode = _mode(place)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, NEW_FILE_MODE)
+    try:
+        if mode is not None:
+            with suppress(PermissionError):
+                os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
+    return temporary
+
+
+def _mode(place: Path) -> int | None:
+    """The permissions of the file that stands there; None where there is none."""
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return None
+    return stat.S_IMODE(found.st_mode) if stat.S_ISREG(found.st_mode) else None
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

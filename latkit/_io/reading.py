@@ -1,0 +1,148 @@
+"""Files that others may have written: read within bounds, and refused in one line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from latkit._io.host_errors import host_error
+from latkit._io.text import one_line
+from latkit.errors import BadFile, LatkitError
+
+MAX_FILE_BYTES = 256 * 2**20
+"""No record of latkit's comes near this size."""
+MAX_JSON_DEPTH = 100
+MAX_INTEGER = 2**64
+"""Seeds and hashes fit; beyond it a number is a mistake or an attack, and overflows wherever it is used."""
+MAX_DIGITS = 21
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+@contextmanager
+def reading(path: object, expected: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into BadFile: `path` was expected to be `expected`, such as "a table in JSON".
+
+    A file can make its parser raise anything, a panic of a library in Rust included. What latkit raises on purpose
+    passes through, and so does what only says something about this machine: no room, too many open files.
+    """
+    try:
+        yield
+    except LatkitError:
+        raise
+    except Exception as error:
+        raise host_error(error) or BadFile(path, expected, describe_error(error)) from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of pyo3; it is no Exception, so that programs end
+            raise
+        raise BadFile(path, expected, describe_error(error)) from error
+
+
+def describe_error(error: BaseException) -> str:
+    """An error of a parser in one line."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        return one_line(f"{field}: {first['msg']}" if field else first["msg"])
+    if isinstance(error, OSError) and error.strerror:
+        return "no such file" if error.errno == errno.ENOENT else error.strerror
+    if isinstance(error, RecursionError):
+        return "values nested too deep"
+    if isinstance(error, MemoryError):
+        return "more than fits into memory"
+    if isinstance(error, UnicodeError):
+        return "text that is not UTF-8"
+    if isinstance(error, KeyError) and error.args:
+        return one_line(f"no {error.args[0]}")
+    return one_line(str(error)) or type(error).__name__
+
+
+def read_bytes(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+    """The content of a regular file of at most `max_bytes`. Raises BadFile, also for a FIFO, a device and a folder."""
+    with reading(path, expected):
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would be waited for
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise BadFile(path, expected, "a FIFO" if stat.S_ISFIFO(found.st_mode) else "a device")
+            if found.st_size > max_bytes:
+                raise BadFile(path, expected, f"{found.st_size} bytes, more than {max_bytes}")
+            return file.read(max_bytes)
+
+
+def read_text(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> str:
+    """The content of a regular file in UTF-8. Raises BadFile."""
+    content = read_bytes(path, expected, max_bytes)
+    with reading(path, expected):
+        return content.decode("utf-8")
+
+
+def parse_json(text: str | bytes) -> object:
+    """A JSON document with nothing in it that fails later. Raises ValueError.
+
+    Refused are numbers that are not finite or beyond 64 bits, lone surrogates, and more than MAX_JSON_DEPTH levels.
+    """
+    document = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+    _check(document)
+    return document
+
+
+def load_json(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> object:
+    """The JSON document of a file, as `parse_json` takes it. Raises BadFile."""
+    content = read_bytes(path, expected, max_bytes)
+    with reading(path, expected):
+        return parse_json(content)
+
+
+def load_record(
+    path: str | os.PathLike[str], kind: type[Record], expected: str, max_bytes: int = MAX_FILE_BYTES
+) -> Record:
+    """A record of that kind from a JSON file. Raises BadFile, which names the field that is wrong."""
+    content = read_bytes(path, expected, max_bytes)
+    with reading(path, expected):
+        parse_json(content)
+        return kind.model_validate_json(content)
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS or abs(value := int(text)) >= MAX_INTEGER:
+        raise ValueError(f"the number {one_line(text, MAX_DIGITS)} is beyond 64 bits")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{one_line(text, 20)} is too large a number")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _check(document: object) -> None:
+    """Raise ValueError for what is nested too deep or holds a lone surrogate. Level by level, without recursion."""
+    level: list[object] = [document]
+    for _ in range(MAX_JSON_DEPTH):
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, str):
+                value.encode()  # UnicodeEncodeError is a ValueError
+            elif isinstance(value, dict):
+                below += value
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+        if not below:
+            return
+        level = below
+    raise ValueError(f"values nested more than {MAX_JSON_DEPTH} deep")

@@ -1,0 +1,40 @@
+"""Text from devices, files and servers, made safe to show: nothing in it moves a cursor or hides what stands there."""
+
+from __future__ import annotations
+
+import re
+
+MAX_LINE_CHARS = 300
+
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
+    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero-width characters, and those that turn text around
+    "\u2028\u2029\ufff9-\ufffb"  # separators that some programs take for a newline; annotations
+    "\ud800-\udfff"  # lone surrogates, which no encoding takes
+    "\U000e0000-\U000e007f"  # tags, which no terminal shows
+    "]"
+)
+
+
+def printable(text: str) -> str:
+    r"""The text with every control, bidirectional and zero-width character and lone surrogate as an escape.
+
+    Newlines and tabs stay; a carriage return before a newline is dropped. The character that begins a terminal's
+    sequences becomes the four characters `\x1b`.
+    """
+    return _UNSAFE.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
+    """The text as `printable` gives it, on one line and no longer than that. Empty lines are dropped."""
+    lines = (line.strip() for line in printable(text[: 4 * max_chars]).splitlines())
+    line = " ".join(line for line in lines if line)
+    return line if len(line) <= max_chars and len(text) <= 4 * max_chars else line[: max_chars - 1] + "…"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

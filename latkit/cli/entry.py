@@ -1,0 +1,72 @@
+"""Runs the command line: whatever a command raises ends as one line on stderr, a fault of our own as a file too."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+
+from latkit._io import host_error, one_line
+from latkit.cli import INTERRUPTED
+from latkit.cli.app import app
+from latkit.cli.console import note
+from latkit.cli.options import VERBOSE
+from latkit.errors import LatkitError
+
+
+def run() -> None:
+    """Run the command that the process was started with. Always ends with SystemExit."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows what it cannot as escapes
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except (SystemExit, GeneratorExit):
+        raise
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(LatkitError.exit_code)
+    except BaseException as error:  # noqa: BLE001 - libraries in Rust panic with what is no Exception
+        sys.exit(_report(error))
+
+
+def _report(error: BaseException) -> int:
+    """Show an error in one line; its exit code."""
+    ours = error if isinstance(error, LatkitError) else host_error(error)
+    if ours is not None:
+        note(f"{_process()}error: {ours}")
+        if ours.detail and os.environ.get(VERBOSE):
+            note(ours.detail)
+        elif ours.detail:
+            note("show what the library said with: latkit --verbose ...")
+        return ours.exit_code
+    if isinstance(error, MemoryError):
+        note(f"{_process()}error: expected enough memory, but found: {one_line(str(error)) or 'none left'}")
+        return LatkitError.exit_code
+    note(
+        f"{_process()}error: this is a fault of latkit's: {type(error).__name__}: {one_line(str(error))}; "
+        f"{_keep_traceback(error)}"
+    )
+    return LatkitError.exit_code
+
+
+def _keep_traceback(error: BaseException) -> str:
+    """Write the traceback to a file, and say where it is."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        handle, name = tempfile.mkstemp(prefix="latkit-error-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as trouble:
+        return f"its traceback could not be kept: {trouble.strerror}"
+    return f"its traceback is in {name}: please report it"
+
+
+def _process() -> str:
+    """Which of several processes writes; the first one needs no name."""
+    rank = os.environ.get("RANK", "0") if "TORCHELASTIC_RUN_ID" in os.environ else "0"
+    return "" if rank == "0" else f"process {rank}: "
