@@ -3,11 +3,12 @@
 from latkit._io.atomic import atomic_write, write_text
 from latkit._io.host_errors import host_error
 from latkit._io.reading import MAX_FILE_BYTES, load_json, load_record, parse_json, read_bytes, read_text, reading
-from latkit._io.text import one_line, printable
+from latkit._io.text import check_label, one_line, printable
 
 __all__ = [
     "MAX_FILE_BYTES",
     "atomic_write",
+    "check_label",
     "host_error",
     "load_json",
     "load_record",

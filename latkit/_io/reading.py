@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from latkit._io.host_errors import host_error
 from latkit._io.text import one_line
-from latkit.errors import BadFile, LatkitError
+from latkit.errors import BadFile, LatkitError, UsageError
 
 MAX_FILE_BYTES = 256 * 2**20
 """No record of latkit's comes near this size."""
@@ -23,6 +23,7 @@ MAX_JSON_DEPTH = 100
 MAX_INTEGER = 2**64
 """Seeds and hashes fit; beyond it a number is a mistake or an attack, and overflows wherever it is used."""
 MAX_DIGITS = 21
+MAX_ERROR_CHARS = 600
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -31,11 +32,16 @@ Record = TypeVar("Record", bound=BaseModel)
 def reading(path: object, expected: str) -> Iterator[None]:
     """Turn whatever goes wrong inside into BadFile: `path` was expected to be `expected`, such as "a table in JSON".
 
-    A file can make its parser raise anything, a panic of a library in Rust included. What latkit raises on purpose
-    passes through, and so does what only says something about this machine: no room, too many open files.
+    A file can make its parser raise anything, a panic of a library in Rust included. A UsageError is about what stands
+    in the file, so it becomes BadFile as well. What else latkit raises on purpose passes through, and so does what only
+    says something about this machine: no room, too many open files.
     """
     try:
         yield
+    except UsageError as error:
+        if isinstance(error, BadFile):
+            raise
+        raise BadFile(path, expected, one_line(str(error), MAX_ERROR_CHARS)).with_detail(error.detail) from error
     except LatkitError:
         raise
     except Exception as error:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from latkit.errors import UsageError
+
 MAX_LINE_CHARS = 300
+MAX_LABEL_CHARS = 100
 
 _UNSAFE = re.compile(
     "["
@@ -31,6 +34,20 @@ def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
     lines = (line.strip() for line in printable(text[: 4 * max_chars]).splitlines())
     line = " ".join(line for line in lines if line)
     return line if len(line) <= max_chars and len(text) <= 4 * max_chars else line[: max_chars - 1] + "…"
+
+
+def check_label(text: object, what: str, max_chars: int = MAX_LABEL_CHARS) -> str:
+    """Return a name that a file gives to something, such as a space, if it can be shown as it stands.
+
+    `what` says whose name it is, such as "a space's name". Raises UsageError for a control character, a newline, spaces
+    around it, and more than `max_chars` characters.
+    """
+    if isinstance(text, str) and text and one_line(text, max_chars) == text:
+        return text
+    raise UsageError(
+        f"expected {what} of 1 to {max_chars} characters without control characters, "
+        f"but found {one_line(repr(text), MAX_LABEL_CHARS)}"
+    )
 
 
 def _escape(match: re.Match[str]) -> str:

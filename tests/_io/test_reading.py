@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from latkit._io import load_json, load_record, parse_json, read_bytes, read_text, reading
-from latkit.errors import BadFile, DiskFull, HostLimit, NotMeasured
+from latkit.errors import BadFile, DiskFull, HostLimit, NotMeasured, UsageError
 
 
 class Point(BaseModel):
@@ -43,6 +43,16 @@ def test_whatever_a_parser_raises_is_one_line(raised: BaseException, found: str)
         raise raised
     assert str(caught.value).startswith(f"t.json: expected a table, but found {found}")
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_in_a_file_names_the_file() -> None:
+    with (
+        pytest.raises(BadFile, match=r"^t.json: expected a table, but found unknown op kind$"),
+        reading("t.json", "a table"),
+    ):
+        raise UsageError("unknown\nop kind")
+    with pytest.raises(BadFile, match=r"^x: expected y, but found z$"), reading("t.json", "a table"):
+        raise BadFile("x", "y", "z")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latkit._io import one_line, printable
+from latkit._io import check_label, one_line, printable
+from latkit.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,13 @@ def test_one_line_is_one_line_of_a_bounded_length() -> None:
     assert one_line("first\n\n  second\t\x1b[0m\n") == "first second\t\\x1b[0m".replace("\t", "\t")
     assert one_line("x" * 1000, 50) == "x" * 49 + "…"
     assert one_line("\n" * 10_000 + "x", 50) == "…"
+
+
+@pytest.mark.parametrize("text", ["", " a", "a\nb", "\x1b[2J", "x" * 101, "\ud800", "a\u202eb", 3, None, ["a"]])
+def test_a_name_that_cannot_be_shown_is_refused(text: object) -> None:
+    with pytest.raises(UsageError, match=r"^expected a space's name of 1 to 100 characters .*, but found .{1,100}$"):
+        check_label(text, "a space's name")
+    assert check_label("Ω a/b [1]", "a space's name") == "Ω a/b [1]"
 
 
 @given(st.text(alphabet=st.characters(), max_size=200))
