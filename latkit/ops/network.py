@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from latkit._io import check_label, load_json, one_line, reading, write_text
+from latkit.errors import UsageError
 from latkit.ops.op import Op, Shape, digest
 
 FORMAT = "latkit-network-1"
+MAX_OPS = 10_000
+MAX_NAME_CHARS = 200
+"""More than a space's name has: its networks are named after it."""
+MAX_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,14 @@ class Network:
         """The network of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
-            raise UsageError(f"expected a document of format {FORMAT!r}, but found {found!r}")
+            raise UsageError(f"expected a document of format {FORMAT!r}, but found {one_line(repr(found), 80)}")
         ops, name = document.get("ops"), document.get("name", "")
         if not isinstance(ops, list) or not isinstance(name, str):
             raise UsageError("expected a list of ops and a name in a network")
+        if len(ops) > MAX_OPS:
+            raise UsageError(f"expected a network of at most {MAX_OPS} ops, but found {len(ops)}")
+        if name:
+            check_label(name, "a network's name", MAX_NAME_CHARS)
         return cls(tuple(Op.from_json(op) for op in ops), name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -82,10 +89,7 @@ class Network:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
         """Read a network from JSON. Raises BadFile."""
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+        expected = "a network as JSON"
+        document = load_json(path, expected, MAX_BYTES)
+        with reading(path, expected):
             return cls.from_json(document)
-        except FileNotFoundError:
-            raise BadFile(path, "a network as JSON", "no such file") from None
-        except (OSError, ValueError, RecursionError, UsageError) as error:
-            raise BadFile(path, "a network as JSON", str(error)) from error

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from latkit._io import one_line
 from latkit.errors import UsageError
+
+MAX_NUMBERS = 2**29
+"""Numbers in an op's input, output or weights, and any single size: 2 GiB of them, as much as a model file holds. What
+is computed from sizes within it fits 64 bits and a double."""
 
 Shape = tuple[int, ...]
 """A tensor's shape without the batch: (channels, height, width), or (features,)."""
@@ -38,10 +44,12 @@ class Attribute:
         """Return the value, or raise UsageError saying what was expected."""
         exact = type(value) is self.type or (self.type is float and type(value) is int)
         if not exact:
-            raise UsageError(f"{kind}: expected {name} to be {self.type.__name__}, but found {value!r}")
+            raise UsageError(f"{kind}: expected {name} to be {self.type.__name__}, but found {_shown(value)}")
         assert isinstance(value, int | float | str | bool)
         if self.choices and value not in self.choices:
-            raise UsageError(f"{kind}: expected {name} to be one of {list(self.choices)}, but found {value!r}")
+            raise UsageError(f"{kind}: expected {name} to be one of {list(self.choices)}, but found {_shown(value)}")
+        if isinstance(value, int | float) and not -MAX_NUMBERS <= value <= MAX_NUMBERS:
+            raise UsageError(f"{kind}: expected {name} of at most {MAX_NUMBERS}, but found {_shown(value)}")
         if self.least is not None and isinstance(value, int | float) and value < self.least:
             raise UsageError(f"{kind}: expected {name} of at least {self.least}, but found {value!r}")
         return value
@@ -86,7 +94,7 @@ def kind_named(name: object) -> OpKind:
     """The kind of that name, or UsageError with those that exist."""
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise UsageError(f"unknown op kind {name!r}; known kinds: {', '.join(sorted(_KINDS))}")
+        raise UsageError(f"unknown op kind {_shown(name)}; known kinds: {', '.join(sorted(_KINDS))}")
     return kind
 
 
@@ -157,10 +165,10 @@ class Op:
     def from_json(cls, document: object) -> Op:
         """The op of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or set(document) != {"kind", "input_shape", "attributes"}:
-            raise UsageError(f"expected an op with kind, input_shape and attributes, but found {str(document)[:200]}")
+            raise UsageError(f"expected an op with kind, input_shape and attributes, but found {_shown(document, 200)}")
         shape, attributes = document["input_shape"], document["attributes"]
         if not isinstance(shape, list) or not isinstance(attributes, dict):
-            raise UsageError(f"expected a list and a table in an op, but found {str(document)[:200]}")
+            raise UsageError(f"expected a list and a table in an op, but found {_shown(document, 200)}")
         return make_op(document["kind"], tuple(shape), **attributes)
 
 
@@ -170,11 +178,12 @@ def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
     if len(input_shape) not in known.input_ranks or not all(type(n) is int and n > 0 for n in input_shape):
         raise UsageError(
             f"{kind}: expected an input shape of rank {' or '.join(map(str, known.input_ranks))} with positive sizes "
-            f"(without the batch), but found {input_shape}"
+            f"(without the batch), but found {_shown(input_shape)}"
         )
+    _check_size(kind, "input", input_shape)
     unknown = set(attributes) - set(known.attributes)
     if unknown:
-        raise UsageError(f"{kind}: unknown attribute {min(unknown)!r}; it takes {', '.join(known.attributes)}")
+        raise UsageError(f"{kind}: unknown attribute {_shown(min(unknown))}; it takes {', '.join(known.attributes)}")
     filled: dict[str, Value] = {}
     for name, attribute in known.attributes.items():
         value: object = attributes.get(name, attribute.default)
@@ -185,4 +194,20 @@ def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
         filled[name] = attribute.check(kind, name, value)
     op = Op(kind, tuple(input_shape), tuple(sorted(filled.items())))
     known.check(op)
+    _check_size(kind, "output", op.output_shape)
+    if op.parameters > MAX_NUMBERS:
+        raise UsageError(f"{kind}: expected at most {MAX_NUMBERS} parameters, but found {op.parameters:.3g}")
     return op
+
+
+def _check_size(kind: str, what: str, shape: Shape) -> None:
+    if (size := math.prod(shape)) > MAX_NUMBERS:
+        raise UsageError(f"{kind}: expected an {what} of at most {MAX_NUMBERS} numbers, but found {_shown(size)}")
+
+
+def _shown(value: object, max_chars: int = 80) -> str:
+    """A value of a file as an error names it."""
+    try:
+        return one_line(repr(value), max_chars)
+    except ValueError:
+        return "a number of thousands of digits"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -120,3 +121,25 @@ def test_kinds_are_a_copy() -> None:
 def test_a_title_is_for_people() -> None:
     op = make_op("mbconv", (24, 56, 56), out_channels=24, kernel=5)
     assert op.title == "mbconv k5 e6 s1 24x56x56 > 24"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes", "found"),
+    [
+        ("conv", (3, 8, 8), {"out_channels": 2**31}, "out_channels of at most 536870912, but found 2147483648"),
+        ("conv", (3, 8, 8), {"out_channels": 10**5000}, "but found a number of thousands of digits"),
+        ("pool", (3, 2**20, 2**20), {}, "an input of at most 536870912 numbers, but found"),
+        ("pool", (3, 10**5000, 1), {}, "an input of at most 536870912 numbers, but found"),
+        ("conv", (3, 8192, 8192), {"out_channels": 64}, "an output of at most 536870912 numbers, but found"),
+        ("conv", (3, 8, 8), {"out_channels": 3, "kernel": 16385}, "at most 536870912 parameters, but found"),
+        ("linear", (2**20,), {"out_features": 2**20}, "at most 536870912 parameters, but found"),
+        ("mbconv", (3, 8, 8), {"out_channels": 3, "expansion": 2**29}, "at most 536870912 parameters, but found"),
+        ("x" * 5000, (3, 8, 8), {}, "unknown op kind 'xxx"),
+        ("conv", (3, 8, 8), {"out_channels": "x" * 5000}, "expected out_channels to be int, but found 'xxx"),
+    ],
+)
+def test_what_no_model_file_holds_is_refused(kind: str, shape: Any, attributes: dict[str, Any], found: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_op(kind, shape, **attributes)
+    assert found in str(caught.value)
+    assert len(str(caught.value)) < 300
