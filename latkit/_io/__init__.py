@@ -4,6 +4,7 @@ from latkit._io.atomic import atomic_write, write_text
 from latkit._io.host_errors import host_error
 from latkit._io.reading import MAX_FILE_BYTES, load_json, load_record, parse_json, read_bytes, read_text, reading
 from latkit._io.text import check_label, one_line, printable
+from latkit._io.toml import parse_toml
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -14,6 +15,7 @@ __all__ = [
     "load_record",
     "one_line",
     "parse_json",
+    "parse_toml",
     "printable",
     "read_bytes",
     "read_text",

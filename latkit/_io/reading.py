@@ -97,7 +97,7 @@ def parse_json(text: str | bytes) -> object:
     Refused are numbers that are not finite or beyond 64 bits, lone surrogates, and more than MAX_JSON_DEPTH levels.
     """
     document = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_constant)
-    _check(document)
+    check_document(document)
     return document
 
 
@@ -135,10 +135,10 @@ def _constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON number")
 
 
-def _check(document: object) -> None:
-    """Raise ValueError for what is nested too deep or holds a lone surrogate. Level by level, without recursion."""
+def check_document(document: object) -> None:
+    """Raise ValueError for what is nested too deep, a lone surrogate, and numbers not finite or beyond 64 bits."""
     level: list[object] = [document]
-    for _ in range(MAX_JSON_DEPTH):
+    for _ in range(MAX_JSON_DEPTH):  # level by level, without recursion
         below: list[object] = []
         for value in level:
             if isinstance(value, str):
@@ -148,6 +148,10 @@ def _check(document: object) -> None:
                 below += value.values()
             elif isinstance(value, list):
                 below += value
+            elif isinstance(value, int) and abs(value) >= MAX_INTEGER:
+                raise ValueError("an integer beyond 64 bits")
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise ValueError("a number that is not finite")
         if not below:
             return
         level = below
