@@ -21,17 +21,19 @@ A list in place of an attribute's value stands for one candidate per entry; two 
 from __future__ import annotations
 
 import itertools
+import math
 import os
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from latkit.errors import BadFile, UsageError
+from latkit._io import one_line, parse_toml, read_text, reading
+from latkit.errors import UsageError
 from latkit.ops import Op, Shape, make_op
-from latkit.spaces.space import Layer, Space
+from latkit.spaces.space import MAX_CANDIDATES, MAX_LAYERS, MAX_OPS, Layer, Space
+
+MAX_BYTES = 2**18
 
 Attributes = dict[str, int | float | str | bool | list[int | float | str | bool]]
 
@@ -39,8 +41,13 @@ Attributes = dict[str, int | float | str | bool | list[int | float | str | bool]
 class _LayerFile(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     name: str = Field(min_length=1)
-    repeat: int = Field(default=1, ge=1, le=1000)
+    repeat: int = Field(default=1, ge=1, le=MAX_LAYERS)
     candidates: list[Attributes] = Field(min_length=1)
+
+    @property
+    def count(self) -> int:
+        """Number of candidates, every combination counted."""
+        return sum(math.prod(len(v) for v in one.values() if isinstance(v, list)) for one in self.candidates)
 
 
 class _SpaceFile(BaseModel):
@@ -53,7 +60,7 @@ class _SpaceFile(BaseModel):
 def _expand(shape: Shape, attributes: Attributes) -> Iterator[Op]:
     kind = attributes.get("kind")
     if not isinstance(kind, str):
-        raise UsageError(f"expected a candidate to name its kind, but found {attributes}")
+        raise UsageError(f"expected a candidate to name its kind, but found {one_line(str(attributes), 80)}")
     rest = {name: value if isinstance(value, list) else [value] for name, value in attributes.items() if name != "kind"}
     for name, values in rest.items():
         if not values:
@@ -79,6 +86,20 @@ def _candidates(shape: Shape, number: int, entry: _LayerFile) -> tuple[Op, ...]:
     return tuple(ops)
 
 
+def _check_counts(document: _SpaceFile) -> None:
+    """Raise UsageError for more than a space may have. Nothing is expanded before."""
+    for number, entry in enumerate(document.layers):
+        if entry.count > MAX_CANDIDATES:
+            raise UsageError(
+                f"layers.{number}: expected at most {MAX_CANDIDATES} candidates, but found {entry.count:.6g}: "
+                "several lists in one candidate stand for every combination of their values"
+            )
+    if (layers := sum(entry.repeat for entry in document.layers)) > MAX_LAYERS:
+        raise UsageError(f"expected at most {MAX_LAYERS} layers, but found {layers}")
+    if (count := sum(entry.repeat * entry.count for entry in document.layers)) > MAX_OPS:
+        raise UsageError(f"expected at most {MAX_OPS} candidates in all layers, but found {count}")
+
+
 def _layers(document: _SpaceFile) -> Iterator[Layer]:
     shape: Shape = tuple(document.input_shape)
     for number, entry in enumerate(document.layers):
@@ -93,15 +114,8 @@ def _layers(document: _SpaceFile) -> Iterator[Layer]:
 def load_space_file(path: str | os.PathLike[str]) -> Space:
     """Read a space from a TOML file. Raises BadFile saying which field is wrong, counting layers from 0."""
     expected = "a search space as TOML"
-    try:
-        with Path(path).open("rb") as file:
-            document = _SpaceFile.model_validate(tomllib.load(file))
+    text = read_text(path, expected, MAX_BYTES)
+    with reading(path, expected):
+        document = _SpaceFile.model_validate(parse_toml(text))
+        _check_counts(document)
         return Space(document.name, tuple(_layers(document)))
-    except FileNotFoundError:
-        raise BadFile(path, expected, "no such file") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadFile(path, expected, f"{where}: {first['msg']}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, UsageError) as error:
-        raise BadFile(path, expected, str(error)) from error

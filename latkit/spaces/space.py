@@ -6,15 +6,24 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any, Literal
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from pydantic import BaseModel, ConfigDict
+
+from latkit._io import check_label, load_record, reading, write_text
+from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape, digest
 
-FORMAT = "latkit-space-1"
+FORMAT: Literal["latkit-space-1"] = "latkit-space-1"
+
+MAX_LAYERS = 1000
+MAX_CANDIDATES = 4096
+"""Of one layer."""
+MAX_OPS = 50_000
+"""Candidates of all layers together."""
+MAX_BYTES = 64 * 2**20
 
 Architecture = tuple[int, ...]
 """One candidate's index per choice, in the order of `Space.choices`."""
@@ -28,8 +37,12 @@ class Layer:
     candidates: tuple[Op, ...]
 
     def __post_init__(self) -> None:
-        if not self.candidates:
-            raise UsageError(f"layer {self.name}: expected at least one candidate")
+        check_label(self.name, "a layer's name")
+        if not 1 <= len(self.candidates) <= MAX_CANDIDATES:
+            raise UsageError(
+                f"layer {self.name}: expected at least one candidate and at most {MAX_CANDIDATES}, "
+                f"but found {len(self.candidates)}"
+            )
         if len(set(self.candidates)) != len(self.candidates):
             raise UsageError(f"layer {self.name}: a candidate stands there twice")
         first = self.candidates[0]
@@ -54,10 +67,17 @@ class Space:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise UsageError(f"space {self.name}: expected at least one layer")
+        check_label(self.name, "a space's name")
+        if not 1 <= len(self.layers) <= MAX_LAYERS:
+            raise UsageError(
+                f"space {self.name}: expected at least one layer and at most {MAX_LAYERS}, but found {len(self.layers)}"
+            )
+        if (count := sum(len(layer.candidates) for layer in self.layers)) > MAX_OPS:
+            raise UsageError(f"space {self.name}: expected at most {MAX_OPS} candidates, but found {count}")
         if not self.choices:
             raise UsageError(f"space {self.name}: expected a layer with several candidates, but every layer is fixed")
+        if all(any(op.vanishes for op in layer.candidates) for layer in self.layers):
+            raise UsageError(f"space {self.name}: expected a layer without a skip, but every layer can be left out")
         for before, after in zip(self.layers, self.layers[1:], strict=False):
             gives, expects = before.candidates[0].output_shape, after.candidates[0].input_shape
             if gives != expects:
@@ -121,14 +141,14 @@ class Space:
 
     def encode(self, network: Network) -> Architecture:
         """The architecture of a network of this space: the first that decodes to it. Raises UsageError if none does."""
-        found = next(self._matches(network.ops, 0), None)
+        found = self._match(network.ops)
         if found is None:
             raise UsageError(f"{network.title} is not a network of space {self.name}")
         return found
 
     def holds(self, network: Network) -> bool:
         """Whether some architecture of this space decodes to the network."""
-        return next(self._matches(network.ops, 0), None) is not None
+        return self._match(network.ops) is not None
 
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document."""
@@ -144,30 +164,46 @@ class Space:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Space:
         """Read a space that `save` wrote. Raises BadFile."""
-        try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
-            if document["format"] != FORMAT:
-                raise UsageError(f"format {document['format']!r}")
-            layers = [
-                Layer(layer["name"], tuple(Op.from_json(op) for op in layer["candidates"]))
-                for layer in document["layers"]
-            ]
-            return cls(document["name"], tuple(layers))
-        except FileNotFoundError:
-            raise BadFile(path, "a search space as JSON", "no such file") from None
-        except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-            raise BadFile(path, f"a search space of format {FORMAT!r}", str(error)) from error
+        expected = f"a search space of format {FORMAT!r}"
+        document = load_record(path, _SpaceEntry, expected, MAX_BYTES)
+        with reading(path, expected):
+            layers = (Layer(one.name, tuple(map(Op.from_json, one.candidates))) for one in document.layers)
+            return cls(document.name, tuple(layers))
 
-    def _matches(self, ops: tuple[Op, ...], position: int) -> Iterator[Architecture]:
-        """Every way to lay `ops` over the layers from `position` on, skips filling the layers left out."""
-        if position == len(self.layers):
-            if not ops:
-                yield ()
-            return
-        layer = self.layers[position]
-        for index, op in enumerate(layer.candidates):
-            chosen = (index,) if layer.is_choice else ()
-            if ops and op == ops[0]:
-                yield from (chosen + rest for rest in self._matches(ops[1:], position + 1))
-            elif op.vanishes:
-                yield from (chosen + rest for rest in self._matches(ops, position + 1))
+    def _match(self, ops: tuple[Op, ...]) -> Architecture | None:
+        """The first architecture that decodes to `ops`, skips filling the layers left out; None if there is none.
+
+        Backwards, how many ops may come before each layer; then forwards. So it takes layers x ops steps, whichever way
+        the skips may be laid.
+        """
+        places = [{op: index for index, op in enumerate(one.candidates)} for one in self.layers]
+        skips = [next((i for i, op in enumerate(one.candidates) if op.vanishes), None) for one in self.layers]
+        after: list[set[int]] = [{len(ops)}]
+        for place, skip in zip(reversed(places), reversed(skips), strict=True):
+            before = {count - 1 for count in after[-1] if count > 0 and ops[count - 1] in place}
+            after.append(before if skip is None else before | after[-1])
+        after.reverse()
+        if 0 not in after[0]:
+            return None
+        chosen: list[int] = []
+        count = 0
+        for layer, place, skip, rest in zip(self.layers, places, skips, after[1:], strict=True):
+            fits = [] if skip is None or count not in rest else [(skip, count)]
+            if count + 1 in rest and ops[count] in place:
+                fits.append((place[ops[count]], count + 1))
+            index, count = min(fits)
+            chosen += [index] if layer.is_choice else []
+        return tuple(chosen)
+
+
+class _LayerEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: str
+    candidates: list[dict[str, Any]]
+
+
+class _SpaceEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    format: Literal["latkit-space-1"]
+    name: str
+    layers: list[_LayerEntry]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from latkit import spaces
 from latkit.errors import BadFile
+from latkit.models.features import features
+from latkit.tables import macs_table, parameters_table
 
 GOOD = """\
 name = "my-space"
@@ -74,6 +81,15 @@ def test_a_file_makes_a_space(path: Path) -> None:
         ("[3, 5]", "[3, 3]", "layers.1: layer body1: a candidate stands there twice"),
         ("out_channels = 16, kernel", "out_channels = 24, kernel", "layers.1: layer body1:"),
         ('name = "my-space"', "name = ", "Invalid value"),
+        ('"my-space"', r'"my\u001b[2J"', "a space's name of 1 to 100 characters without control characters"),
+        ('"stem"', r'"\u202Estem"', "layers.0: expected a layer's name of 1 to 100 characters"),
+        ("[3, 32, 32]", "[3, 32, 1" + "0" * 5000 + "]", "4300 digits"),
+        ("[3, 32, 32]", "[3, 32, 1" + "0" * 4000 + "]", "an integer beyond 64 bits"),
+        ("[3, 32, 32]", "[3, 32, 2001-01-01]", "input_shape.2: Input should be a valid integer"),
+        ("stride = 2", "stride = 2001-99-99", "Unclosed inline table"),
+        ("repeat = 3", "repeat = 999", "expected at most 1000 layers, but found 1001"),
+        ("repeat = 3", "repeat = 9999999", "less than or equal to 1000"),
+        ("[3, 5]", f"{list(range(1, 9000, 2))}", "expected at most 4096 candidates, but found 9001"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_file(path: Path, old: str, new: str, found: str) -> None:
@@ -95,4 +111,54 @@ def test_files_that_are_no_text_or_not_there(path: Path) -> None:
     path.unlink()
     path.mkdir()
     with pytest.raises(BadFile):
+        spaces.load(str(path))
+
+
+def test_lists_are_counted_before_they_are_expanded(path: Path) -> None:
+    values = list(range(1, 1000))
+    attributes = ", ".join(f"a{number} = {values}" for number in range(20))
+    path.write_text(GOOD.replace('{ kind = "pool" }', f'{{ kind = "conv", {attributes} }}'))
+    with pytest.raises(BadFile, match=r"layers.2: expected at most 4096 candidates, but found 9.80\d+e\+59"):
+        spaces.load(str(path))
+
+
+VALUES = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.sampled_from([0, 1, 2**29, 2**31, 2**63, 10**400]),
+    st.text(max_size=5),
+    st.lists(st.integers(1, 20), max_size=40),
+)
+
+
+def in_toml(value: object) -> str:
+    if isinstance(value, str):
+        return json.dumps(value)
+    return str(value).lower()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["[3, 32, 32]", "16, stride", "2 }", "= 3", "[3, 5]", "[3, 6]", '"skip"', '"my-space"']), VALUES)
+def test_a_space_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(path: Path, old: str, value: object) -> None:
+    kept = {"16, stride": ", stride", "2 }": " }", "= 3": ""}.get(old, "")
+    path.write_text(
+        GOOD.replace(old, f"{'= ' if old == '= 3' else ''}{in_toml(value)}{kept}", 1), errors="surrogatepass"
+    )
+    try:
+        space = spaces.load(str(path))
+    except BadFile as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
+        return
+    for op in space.ops():
+        assert np.isfinite(features(op)).all()
+    assert macs_table(space).most() < 2**63
+    assert parameters_table(space).least() > 0
+    network = space.decode(space.sample(random.Random(0)))
+    assert space.decode(space.encode(network)) == network
+
+
+def test_candidates_of_all_layers_are_counted(path: Path) -> None:
+    path.write_text(GOOD.replace("repeat = 3", "repeat = 900").replace("[3, 5]", str(list(range(1, 99, 2)))))
+    with pytest.raises(BadFile, match="expected at most 50000 candidates in all layers, but found 89102"):
         spaces.load(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from latkit import spaces
 from latkit.errors import BadFile, UsageError
-from latkit.ops import Network, make_op
+from latkit.ops import Network, Op, make_op
 from latkit.spaces import Layer, Space, proxyless_tiny
 
 MOBILE = spaces.load("proxyless-mobile")
@@ -78,6 +79,10 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         (lambda: Layer("a", (THREE, wider)), r"gives \(16, 4, 4\) from \(8, 4, 4\)"),
         (lambda: Space("s", ()), "expected at least one layer"),
         (lambda: Space("s", (Layer("a", (THREE,)),)), "every layer is fixed"),
+        (lambda: Space("s", (Layer("a", (THREE, SKIP)),)), "a layer without a skip"),
+        (lambda: Space("s", (Layer("a", (THREE, FIVE)),) * 1001), "at most 1000, but found 1001"),
+        (lambda: Space("s\n", (Layer("a", (THREE, FIVE)),)), "a space's name of 1 to 100 characters"),
+        (lambda: Layer("\x1b[2J", (THREE, FIVE)), "a layer's name of 1 to 100 characters"),
         (lambda: Space("s", (Layer("a", (wider,)), Layer("b", (THREE, FIVE)))), "layer a gives"),
     ]
     for make, message in cases:
@@ -85,10 +90,20 @@ def test_layers_that_do_not_fit_are_refused() -> None:
             make()
 
 
-def test_an_architecture_of_nothing_but_skips_is_no_network() -> None:
-    space = Space("s", (Layer("a", (THREE, SKIP)),))
-    with pytest.raises(UsageError, match="at least one op"):
-        space.decode((1,))
+@given(st.lists(st.sampled_from([(THREE, FIVE), (THREE, SKIP), (SKIP, THREE, FIVE)]), max_size=5), st.data())
+@settings(max_examples=100, deadline=None)
+def test_the_first_architecture_of_a_network_is_found(choices: list[tuple[Op, ...]], data: st.DataObject) -> None:
+    space = Space("s", (Layer("a", (THREE, FIVE)), *(Layer("b", candidates) for candidates in choices)))
+    every = list(itertools.product(*(range(len(layer.candidates)) for layer in space.layers)))
+    network = space.decode(data.draw(st.sampled_from(every)))
+    assert space.encode(network) == next(one for one in every if space.decode(one) == network)
+
+
+def test_a_long_space_of_skips_is_searched_at_once() -> None:
+    space = Space("s", (Layer("a", (THREE,)), *(Layer("b", (THREE, SKIP)) for _ in range(900))))
+    network = space.decode([1, 0] * 450)
+    assert space.decode(space.encode(network)) == network
+    assert not space.holds(Network((*network.ops, FIVE)))
 
 
 def test_a_saved_space_is_the_same(tmp_path: Path) -> None:
@@ -103,7 +118,9 @@ def test_a_file_that_is_no_space_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "space.json"
     with pytest.raises(BadFile, match="no such file"):
         Space.load(path)
-    for text in ("nonsense", "[]", "{}", '{"format": "latkit-space-1", "name": "x", "layers": [{"name": "a"}]}'):
+    texts = ["nonsense", "[]", "{}", '{"format": "latkit-space-1", "name": "x", "layers": [{"name": "a"}]}']
+    deep = '{"format": "latkit-space-1", "layers": [], "name": ' + "[" * 5000 + "]" * 5000 + "}"
+    for text in (*texts, deep, texts[-1].replace('"x"', "1" + "0" * 5000), texts[-1].replace("x", r"\ud800")):
         path.write_text(text)
         with pytest.raises(BadFile, match="search space"):
             Space.load(path)
