@@ -6,13 +6,15 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from latkit.cli import main
 from tests.devices.phone.fixtures import (  # noqa: F401
     adb_server_here,
     adbd_here,
@@ -33,6 +35,26 @@ def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_LEASES", str(folder))
         yield folder
+
+
+Run = Callable[..., tuple[int, str, str]]
+"""Runs a command of latkit; gives its exit code, stdout and stderr."""
+
+
+@pytest.fixture
+def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command of latkit in this process."""
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["latkit", *map(str, argv)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        code = ended.value.code
+        return int(code) if code else 0, shown.out, shown.err
+
+    return run
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,9 @@ import pytest
 
 from latkit.cli import main
 from tests.builders import SMALL_SPACE
+from tests.conftest import Run
 
 QUICK = ["--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0"]
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command of latkit in this process; gives its exit code, stdout and stderr."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["latkit", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        code = ended.value.code
-        return int(code) if code else 0, said.out, said.err
-
-    return run
 
 
 def call(*words: object) -> None:
