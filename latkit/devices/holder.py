@@ -10,49 +10,67 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from latkit._io import one_line
+
+MAX_NAME_CHARS = 64
+"""Of a user's name and a host's; Linux allows no longer ones."""
+MAX_PURPOSE_CHARS = 200
+MAX_PID = 2**22
+"""The kernel's own limit."""
+MAX_TTL_S = 300.0
+"""No record binds for longer, whatever it says: a user of this host may write what he likes into it."""
 
 
 class Holder(BaseModel):
-    """Who holds a device."""
+    """Who holds a device. Any user may have written it, so every field has bounds; one beyond them holds nothing."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    token: str
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+    token: str = Field(max_length=MAX_NAME_CHARS)
     """Tells this lease from every other."""
-    user: str
-    host: str
-    pid: int
-    process_start: int
+    user: str = Field(max_length=MAX_NAME_CHARS)
+    host: str = Field(max_length=MAX_NAME_CHARS)
+    pid: int = Field(ge=1, le=MAX_PID)
+    pid_namespace: str = Field(default="", max_length=MAX_NAME_CHARS)
+    """What the kernel calls the process ids among which `pid` counts; containers have their own. Empty if unknown."""
+    process_start: int = Field(ge=-1, lt=2**63)
     """Clock ticks from the boot to the process's start: tells it from a later one of the same id. 0 if unknown."""
-    boot_id: str
-    purpose: str
+    boot_id: str = Field(max_length=MAX_NAME_CHARS)
+    purpose: str = Field(max_length=MAX_PURPOSE_CHARS)
     """The target, or what else is done."""
-    since: str
+    since: str = Field(max_length=MAX_NAME_CHARS)
     """ISO 8601 with the host's time zone."""
-    renewed_s: float
+    renewed_s: float = Field(allow_inf_nan=False)
     """By the host's monotonic clock, which nobody sets back."""
-    ttl_s: float
+    ttl_s: float = Field(allow_inf_nan=False)
 
     def __str__(self) -> str:
-        return f"{self.user} (process {self.pid} on {self.host}) since {self.since} for {self.purpose}"
+        return one_line(f"{self.user} (process {self.pid} on {self.host}) since {self.since} for {self.purpose}", 600)
 
     @property
     def live(self) -> bool:
-        """Whether the lease still binds: its process lives, and its time to live has not run out."""
-        fresh = 0 <= time.monotonic() - self.renewed_s <= self.ttl_s
-        return fresh and self.boot_id == host_boot_id() and _lives(self.pid, self.process_start)
+        """Whether the lease still binds: its time to live has not run out, and its process lives as far as we see.
+
+        A process in another container is not seen from here, nor is one of whom we do not know where it is.
+        """
+        fresh = 0 <= time.monotonic() - self.renewed_s <= min(self.ttl_s, MAX_TTL_S)
+        if not fresh or self.boot_id != host_boot_id():
+            return False
+        return self.pid_namespace != pid_namespace() or _lives(self.pid, self.process_start)
 
 
 def ourselves(purpose: str, ttl_s: float) -> Holder:
     """This process, about to hold a device for `ttl_s` seconds at a time."""
     return Holder(
         token=secrets.token_hex(8),
-        user=_user(),
-        host=socket.gethostname(),
+        user=one_line(_user(), MAX_NAME_CHARS),
+        host=one_line(socket.gethostname(), MAX_NAME_CHARS),
         pid=os.getpid(),
+        pid_namespace=pid_namespace(),
         process_start=_process_start(os.getpid()),
         boot_id=host_boot_id(),
-        purpose=purpose,
+        purpose=one_line(purpose, MAX_PURPOSE_CHARS),
         since=datetime.now().astimezone().isoformat(timespec="seconds"),
         renewed_s=time.monotonic(),
         ttl_s=ttl_s,
@@ -70,6 +88,14 @@ def host_boot_id() -> str:
     """What this machine's kernel calls this run of itself; empty where it does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def pid_namespace() -> str:
+    """What the kernel calls the process ids that this process sees, such as `pid:[4026531836]`; empty if unknown."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 

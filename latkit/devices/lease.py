@@ -6,34 +6,29 @@ kernel opens the lock when its holder dies. The lock is held for an instant only
 record in the file. It ends when the holder releases it, its process dies, or it is not renewed for its time to live: a
 process that is stopped holds no device for ever. Whoever is overtaken so learns it from `renew`, before it writes
 anything.
+
+Any user of the host may write into these files: see `lease_file` for what is read of them.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from latkit.devices.device import Device
 from latkit.devices.holder import Holder, host_boot_id, ourselves
-from latkit.errors import DeviceBusy, DeviceError
+from latkit.devices.lease_file import clear, locked, read, write
+from latkit.errors import DeviceBusy, DeviceError, LatkitError
 from latkit.ops import digest
 
 TTL_S = 60.0
 """A lease that was not renewed for so long may be taken over."""
 RENEWALS_PER_TTL = 4
-LOCK_S = 5.0
-"""The lock of the file is held for microseconds; a holder that keeps it so long was stopped in the middle."""
 LOOK_AGAIN_S = 0.5
-MOST_BYTES = 10_000
-
 Tell = Callable[[str], None]
 """Receives a remark for people."""
 
@@ -59,15 +54,22 @@ class Lease:
         self._thread.start()
 
     def renew(self) -> None:
-        """Say that we still use the device. Raises DeviceBusy when somebody has taken it over meanwhile."""
+        """Say that we still use the device. Raises DeviceBusy when somebody has taken it over meanwhile.
+
+        A record that cannot be written is no fault as long as the one before it still binds.
+        """
         for path, holder in tuple(self._held.items()):
-            with _locked(path) as handle:
-                found = _read(handle)
+            with locked(path) as handle:
+                found = read(handle)
                 if found is None or found.token != holder.token:
                     raise DeviceBusy(
                         f"the lease was lost while this process stood still: the device is used by {found or 'nobody'}"
                     )
-                _write(handle, found.model_copy(update={"renewed_s": time.monotonic()}))
+                try:
+                    write(handle, holder.model_copy(update={"renewed_s": time.monotonic()}))
+                except DeviceError:
+                    if not found.live:
+                        raise
 
     def hold_machine(self, boot_id: str) -> None:
         """Hold the machine that the device turns out to be, by whatever way others reach it. Raises DeviceBusy.
@@ -79,18 +81,19 @@ class Lease:
             self._held[path] = self._take(path)
 
     def release(self) -> None:
-        """Give the device free, unless it was taken over."""
+        """Give the device free, unless it was taken over. What cannot be written ends with its time to live."""
         self._released.set()
         self._thread.join()
         for path, holder in self._held.items():
-            with _locked(path) as handle:
-                found = _read(handle)
+            with suppress(DeviceError, OSError), locked(path) as handle:
+                found = read(handle)
                 if found is not None and found.token == holder.token:
-                    os.ftruncate(handle, 0)
+                    clear(handle)
 
     def _keep(self) -> None:
-        with suppress(DeviceError, OSError):  # whoever measures learns it from its own renewal
-            while not self._released.wait(self._ttl_s / RENEWALS_PER_TTL):
+        """Renew, whatever befell the renewal before. Whoever measures learns from its own that the lease was lost."""
+        while not self._released.wait(self._ttl_s / RENEWALS_PER_TTL):
+            with suppress(LatkitError, OSError, ValueError):
                 self.renew()
 
 
@@ -114,10 +117,10 @@ def leased(
 def holder_of(device: Device, folder: Path | None = None) -> Holder | None:
     """Who holds the device now, if anybody does."""
     path = _path(device, folder)
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    with _locked(path) as handle:
-        found = _read(handle)
+    with locked(path) as handle:
+        found = read(handle)
     return found if found is not None and found.live else None
 
 
@@ -149,11 +152,11 @@ def _machine_key(boot_id: str) -> str:
 def _take(path: Path, name: str, purpose: str, wait_s: float, tell: Tell, ttl_s: float) -> Holder:
     deadline, told = time.monotonic() + wait_s, ""
     while True:
-        with _locked(path) as handle:
-            found = _read(handle)
+        with locked(path) as handle:
+            found = read(handle)
             if found is None or not found.live:
                 holder = ourselves(purpose, ttl_s)
-                _write(handle, holder)
+                write(handle, holder)
                 return holder
         if time.monotonic() >= deadline:
             raise DeviceBusy(f"{name} is used by {found}; wait for it with: --wait SECONDS")
@@ -165,63 +168,3 @@ def _take(path: Path, name: str, purpose: str, wait_s: float, tell: Tell, ttl_s:
 
 def _path(device: Device, folder: Path | None) -> Path:
     return (folder or default_folder()) / f"{lease_key(device)}.json"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    """The open file, while nobody else looks at it or changes it."""
-    try:
-        handle = _open(path)
-    except OSError as error:
-        raise DeviceError(f"expected to open the lease {path}, but found: {error.strerror}") from error
-    try:
-        deadline = time.monotonic() + LOCK_S
-        while not _try_lock(handle):
-            if time.monotonic() > deadline:
-                raise DeviceError(f"the lease {path} stays locked by another process; see: fuser {path}")
-            time.sleep(0.005)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _open(path: Path) -> int:
-    """Open the file, or make it for all users. One that is there is opened without O_CREAT: a sticky folder asks it."""
-    if not path.parent.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(PermissionError):  # another user made it in this moment
-            path.parent.chmod(stat.S_ISVTX | 0o777)
-    while True:
-        with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        with suppress(FileExistsError):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            os.fchmod(handle, 0o666)
-            return handle
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _read(handle: int) -> Holder | None:
-    """The record, or None where there is none, or half of one that a dying process left."""
-    try:
-        return Holder.model_validate_json(os.pread(handle, MOST_BYTES, 0))
-    except ValidationError:
-        return None
-
-
-def _write(handle: int, holder: Holder) -> None:
-    content = holder.model_dump_json(indent=1).encode() + b"\n"
-    try:
-        os.ftruncate(handle, 0)
-        written = os.pwrite(handle, content, 0)
-    except OSError as error:
-        raise DeviceError(f"could not write a lease: {error.strerror}; LATKIT_LEASES names their folder") from error
-    if written != len(content):
-        raise DeviceError("could not write a lease: its disk is full; LATKIT_LEASES names their folder")

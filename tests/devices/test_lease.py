@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from latkit.devices import Device, Local, Ssh, holder_of, host_boot_id, is_this_host, lease_key, leased
-from latkit.errors import DeviceBusy
+from latkit.devices.lease import Lease
+from latkit.devices.lease_file import RECORD_BYTES
+from latkit.errors import DeviceBusy, DeviceError
+from tests.devices.boards import small_disk
 
 HOLD = """
 import sys, time
@@ -163,9 +168,187 @@ def test_half_a_record_holds_nothing(board: Device, tmp_path: Path) -> None:
     with leased(board, "x", folder=tmp_path):
         (file,) = tmp_path.glob("*.json")
         whole = file.read_bytes()
-    file.write_bytes(whole[:100] or b'{"token": "ab')
+    file.write_bytes(whole[:100])
     with leased(board, "x", folder=tmp_path):
         pass
+
+
+def other_record(board: Device, folder: Path, **changes: object) -> Path:
+    """The lease's file with a record of a live process that is not ours, but for these fields."""
+    for earlier in folder.glob("*.json"):
+        earlier.unlink()
+    with leased(board, "theirs", folder=folder):
+        (file,) = folder.glob("*.json")
+        record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "token": "theirs", **changes}))
+    return file
+
+
+def test_a_holder_in_another_container_is_not_taken_for_dead(board: Device, tmp_path: Path) -> None:
+    gone = 2**22 - 1  # no process here has that id
+    other_record(board, tmp_path, pid=gone)
+    assert holder_of(board, tmp_path) is None
+    for namespace in ("pid:[1]", ""):
+        other_record(board, tmp_path, pid=gone, pid_namespace=namespace)
+        with pytest.raises(DeviceBusy, match=f"process {gone}"), leased(board, "x", folder=tmp_path):
+            pass
+    other_record(board, tmp_path, pid=gone, pid_namespace="pid:[1]", renewed_s=time.monotonic() - 61)
+    assert holder_of(board, tmp_path) is None, "its time to live is up"
+
+
+NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+def test_a_real_other_namespace_of_processes(board: Device, tmp_path: Path) -> None:
+    if subprocess.run([*NAMESPACE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("a namespace of processes cannot be made here")
+    command = [*NAMESPACE, sys.executable, "-c", HOLD, board.model_dump_json(), str(tmp_path), "60"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(DeviceBusy, match="for elsewhere"), leased(board, "x", folder=tmp_path):
+            pass
+    finally:
+        end(process)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ttl_s": 1e18, "pid": 1, "process_start": 0, "renewed_s": 1.0},
+        {"ttl_s": 1e18, "pid_namespace": "pid:[1]", "renewed_s": 1.0},
+        {"pid": 10**25},
+        {"pid": -1},
+        {"pid": 0},
+        {"renewed_s": 1e300},
+        {"process_start": 10**400},
+        {"purpose": "x" * 201},
+        {"since": "x" * 2000},
+        {"user": "x" * 100_000},
+        {"ttl_s": "long"},
+    ],
+)
+def test_what_another_user_may_write_holds_no_device_for_ever(
+    board: Device, tmp_path: Path, changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = other_record(board, tmp_path, **changes)
+    later = time.monotonic() + 400  # beyond the longest time to live
+    monkeypatch.setattr("latkit.devices.holder.time.monotonic", lambda: later)
+    assert holder_of(board, tmp_path) is None
+    with leased(board, "x", folder=tmp_path):
+        assert file.stat().st_size == RECORD_BYTES
+
+
+@pytest.mark.parametrize("text", ['{"ttl_s": NaN}', "[" * 4000, "\0" * 5000, '"' + "9" * 5000])
+def test_what_is_no_record_holds_nothing(board: Device, tmp_path: Path, text: str) -> None:
+    other_record(board, tmp_path).write_text(text)
+    assert holder_of(board, tmp_path) is None
+    with leased(board, "x", folder=tmp_path):
+        pass
+
+
+def test_what_another_user_may_write_is_shown_on_one_line(board: Device, tmp_path: Path) -> None:
+    other_record(board, tmp_path, purpose="x\n\x1b[2J\u202e")
+    with pytest.raises(DeviceBusy) as caught, leased(board, "x", folder=tmp_path):
+        pass
+    assert "for x \\x1b[2J\\u202e; wait" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "link", "folder", "socket"])
+def test_a_lease_that_is_no_ordinary_file(board: Device, tmp_path: Path, kind: str) -> None:
+    file = other_record(board, tmp_path)
+    file.unlink()
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    with socket.socket(socket.AF_UNIX) as server:
+        makers: dict[str, Callable[[], object]] = {
+            "FIFO": lambda: os.mkfifo(file),
+            "link": lambda: file.symlink_to(victim),
+            "folder": file.mkdir,
+            "socket": lambda: server.bind(str(file)),
+        }
+        makers[kind]()
+        words = f"expected .*{file.name}.* but found a {kind}; remove it, or name another .* LATKIT_LEASES"
+        for act in (lambda: holder_of(board, tmp_path), lambda: leased(board, "x", folder=tmp_path).__enter__()):
+            with pytest.raises(DeviceError, match=words):
+                act()
+    assert victim.read_text() == "mine"
+
+
+def test_a_link_of_another_user_in_place_of_the_folder(
+    board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o1777)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "leases").symlink_to(tmp_path / "mine")
+    with leased(board, "x", folder=tmp_path / "leases"):
+        pass
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    os.lchown(tmp_path / "leases", 4321, -1)
+    with pytest.raises(DeviceError, match="found another user's link"), leased(board, "x", folder=tmp_path / "leases"):
+        pass
+
+
+def test_a_full_disk_leaves_the_record_as_it_was(board: Device, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64 * 1024) as disk, leased(board, "x", folder=disk) as lease:
+        with pytest.raises(OSError, match="No space left"):
+            (disk / "filler").write_bytes(b"x" * 10**6)
+        before = holder_of(board, disk)
+        lease.renew()
+        after = holder_of(board, disk)
+        assert before is not None
+        assert after is not None
+        assert after.renewed_s > before.renewed_s
+
+
+def test_a_record_that_cannot_be_written_binds_until_its_time_is_up(
+    board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with leased(board, "x", folder=tmp_path) as lease:
+        (file,) = tmp_path.glob("*.json")
+        before = file.read_bytes()
+
+        def full(_handle: int, _content: bytes, _offset: int) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("latkit.devices.lease_file.os.pwrite", full)
+        lease.renew()
+        assert file.read_bytes() == before
+        file.write_text(
+            before.decode().replace('"ttl_s":60.0', '"ttl_s": 0.0').replace('"ttl_s": 60.0', '"ttl_s": 0.0')
+        )
+        with pytest.raises(DeviceError, match="could not write a lease: No space left"):
+            lease.renew()
+
+
+def test_the_renewing_thread_survives_an_error(board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renew, calls = Lease.renew, []
+
+    def failing(self: Lease) -> None:
+        calls.append(len(calls))
+        if len(calls) < 3:
+            raise (DeviceError("its disk is full"), OSError(24, "too many open files"))[len(calls) % 2]
+        renew(self)
+
+    monkeypatch.setattr(Lease, "renew", failing)
+    with leased(board, "x", folder=tmp_path, ttl_s=0.4):
+        before = holder_of(board, tmp_path)
+        assert before is not None
+        deadline = time.monotonic() + 10
+        while (holder_of(board, tmp_path) or before).renewed_s == before.renewed_s:
+            assert time.monotonic() < deadline, "no renewal came after the errors"
+            time.sleep(0.05)
+
+
+def test_whoever_measures_learns_what_the_thread_survived(board: Device, tmp_path: Path) -> None:
+    with leased(board, "x", folder=tmp_path, ttl_s=0.2) as lease:
+        other_record_of = next(iter(tmp_path.glob("*.json")))
+        record = json.loads(other_record_of.read_text())
+        other_record_of.write_text(json.dumps({**record, "token": "theirs", "ttl_s": 60}))
+        time.sleep(0.3)  # the thread has met it meanwhile
+        with pytest.raises(DeviceBusy, match="the lease was lost"):
+            lease.renew()
 
 
 def test_waiting_ends_with_the_release(board: Device, tmp_path: Path) -> None:
