@@ -1,6 +1,6 @@
 """Files and text at the border: written in one step, read within bounds, shown without control characters."""
 
-from latkit._io.atomic import atomic_write, write_text
+from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.host_errors import host_error
 from latkit._io.reading import MAX_FILE_BYTES, load_json, load_record, parse_json, read_bytes, read_text, reading
 from latkit._io.text import check_label, one_line, printable
@@ -10,9 +10,11 @@ __all__ = [
     "MAX_FILE_BYTES",
     "atomic_write",
     "check_label",
+    "check_writable",
     "host_error",
     "load_json",
     "load_record",
+    "make_folder",
     "one_line",
     "parse_json",
     "parse_toml",
@@ -20,5 +22,6 @@ __all__ = [
     "read_bytes",
     "read_text",
     "reading",
+    "write_bytes",
     "write_text",
 ]

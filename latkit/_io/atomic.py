@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from latkit._io.host_errors import host_error
-from latkit.errors import LatkitError
+from latkit.errors import LatkitError, WriteError
 
 NEW_FILE_MODE = 0o666
 """Permissions of a file that was not there before, less the umask."""
+MIN_ROOM = 2**16
+"""Bytes that must be free for a file to count as writable."""
 MAX_NAME_CHARS = 60
 """So much of a file's name is kept in the temporary one: both have to fit into the 255 bytes of a file name."""
 
@@ -53,8 +55,39 @@ def atomic_write(path: str | os.PathLike[str], replace: bool = True) -> Iterator
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write a text in UTF-8 in one step. Raises DiskFull and WriteError."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write bytes in one step. Raises DiskFull and WriteError."""
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, unless they are there. Raises DiskFull and WriteError."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise host_error(error, path) or error from error
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise WriteError or DiskFull where no file can be written at `path`: to be asked before long work for it.
+
+    A small file is written beside it and removed; what stands there is left alone.
+    """
+    place = Path(path)
+    if place.is_dir():
+        raise WriteError(f"could not write {path}: there is a folder of that name")
+    try:
+        temporary = _create(place)
+        try:
+            temporary.write_bytes(bytes(MIN_ROOM))
+        finally:
+            temporary.unlink()
+    except OSError as error:
+        raise host_error(error, path) or error from error
 
 
 def _create(place: Path) -> Path:

@@ -33,7 +33,7 @@ ROOM_BYTES = 32
 """Less than any of the records takes."""
 
 RESULT = NetworkResult(name="n", key="k", architecture=[], predicted_ms=1, low_ms=1, high_ms=1, first_ms=1, second_ms=1)
-NUMBERS = {name: 1.0 for name, field in Validation.model_fields.items() if field.annotation is float}
+NUMBERS = {name: 1.0 for name, field in Validation.model_fields.items() if "float" in str(field.annotation)}
 VALIDATION = Validation(
     target="t", space="s", model="m", networks=1, calibration_networks=0, left_out=[], results=[RESULT], **NUMBERS
 )
