@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from latkit.models.bounds import Count, Factor, LogError, RelativeError, Seconds
 from latkit.models.intervals import CONFIDENCE, FEWEST_ERRORS, half_width
 
 Floats = NDArray[np.float64]
@@ -25,10 +26,10 @@ DRAWS = 200
 class CurvePoint:
     """What a calibration on so many networks is worth, judged on measured networks that it was not fitted on."""
 
-    networks: int
-    mean_error: float
+    networks: Count
+    mean_error: RelativeError
     """Mean relative error."""
-    within_5: float
+    within_5: RelativeError
     """Share predicted within 5 %."""
 
 
@@ -41,11 +42,11 @@ class Calibration:
     None where fewer than three networks were measured. docs/models.md tells what richer forms were tried.
     """
 
-    base_s: float
-    scale: float = 1.0
-    relative_error: float | None = None
-    networks: int = 0
-    errors: tuple[float, ...] = ()
+    base_s: Seconds
+    scale: Factor = 1.0
+    relative_error: RelativeError | None = None
+    networks: Count = 0
+    errors: tuple[LogError, ...] = ()
     """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
     curve: tuple[CurvePoint, ...] = ()
     """How many networks are worth measuring."""
@@ -60,6 +61,8 @@ class Calibration:
         if self.errors or self.relative_error is None:
             width = half_width(self.errors)
             return None if width is None else math.expm1(width)
+        if self.networks < 2:
+            return None
         return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
 

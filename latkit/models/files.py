@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from latkit._io import load_record, reading, write_text
+from latkit.errors import UsageError
 from latkit.models.base import LatencyModel, Origin
 from latkit.models.boosted import XGBoostModel
+from latkit.models.bounds import Seconds
 from latkit.models.calibration import Calibration
+from latkit.models.features import feature_names
 from latkit.models.lookup import LookupModel
+from latkit.models.parts import TERMS
 from latkit.models.transfer import TransferModel
-from latkit.models.trees import KindModel, booster_from_json, booster_to_json
-from latkit.ops import Op
+from latkit.models.trees import TreesEntry
+from latkit.ops import Op, kind_named
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
 
@@ -33,16 +34,15 @@ OLDER = ("latkit-model-1", "latkit-model-2", "latkit-model-3")
 class _OpEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     op: dict[str, Any]
-    seconds: float = Field(ge=0)
-    low_s: float = Field(ge=0)
-    high_s: float = Field(ge=0)
+    seconds: Seconds
+    low_s: Seconds | None
+    high_s: Seconds | None
 
-
-class _KindEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    baseline: list[float]
-    errors: list[float]
-    booster: dict[str, Any]
+    def estimate(self, imported: bool) -> Estimate:
+        """As a record. In older files an imported latency without a spread has an interval of no width."""
+        if self.low_s is None or self.high_s is None or (imported and self.low_s == self.high_s > 0):
+            return Estimate(self.seconds, None, None)
+        return Estimate(self.seconds, self.low_s, self.high_s)
 
 
 class _ModelFile(BaseModel):
@@ -52,12 +52,12 @@ class _ModelFile(BaseModel):
     target: str
     setup: Setup
     estimator: str
-    reference_s: float = Field(ge=0)
+    reference_s: Seconds
     network_keys: list[str]
     imported: str = ""
     calibration: Calibration
     ops: list[_OpEntry]
-    kinds: dict[str, _KindEntry] = {}
+    kinds: dict[str, TreesEntry] = {}
     sources: list[str] = []
 
     @model_validator(mode="before")
@@ -85,14 +85,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         "imported": origin.imported,
         "calibration": asdict(model.calibration_),
         "ops": [{"op": op.to_json(), **asdict(latency)} for op, latency in model.ops_.items()],
-        "kinds": {
-            name: {
-                "baseline": kind.baseline.tolist(),
-                "errors": kind.errors.tolist(),
-                "booster": booster_to_json(kind.booster),
-            }
-            for name, kind in kinds.items()
-        },
+        "kinds": {name: TreesEntry.of(kind).model_dump() for name, kind in kinds.items()},
         "sources": list(model.sources_) if isinstance(model, TransferModel) else [],
     }
     write_text(path, json.dumps(document, indent=1) + "\n")
@@ -101,23 +94,20 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
 def load_model(path: str | os.PathLike[str]) -> LatencyModel:
     """Read a model. Raises BadFile."""
     expected = f"a latency model of format {FORMAT!r}"
-    try:
-        entry = _ModelFile.model_validate_json(Path(path).read_bytes())
-        ops = {Op.from_json(row.op): Estimate(row.seconds, row.low_s, row.high_s) for row in entry.ops}
+    entry = load_record(path, _ModelFile, expected)
+    with reading(path, expected):
+        ops = {Op.from_json(row.op): row.estimate(bool(entry.imported)) for row in entry.ops}
         model = _learned(entry, ops)
-        target = Target.parse(entry.target)
-    except FileNotFoundError:
-        raise BadFile(path, expected, "no such file") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BadFile(path, expected, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError, UsageError) as error:
-        raise BadFile(path, expected, str(error)) from error
-    model.origin_ = Origin(
-        target, entry.setup, entry.estimator, entry.reference_s, frozenset(entry.network_keys), entry.imported
-    )
-    model.calibration_ = entry.calibration
-    return model
+        model.origin_ = Origin(
+            Target.parse(entry.target),
+            entry.setup,
+            entry.estimator,
+            entry.reference_s,
+            frozenset(entry.network_keys),
+            entry.imported,
+        )
+        model.calibration_ = entry.calibration
+        return model
 
 
 def _learned(entry: _ModelFile, ops: dict[Op, Estimate]) -> LatencyModel:
@@ -130,12 +120,12 @@ def _learned(entry: _ModelFile, ops: dict[Op, Estimate]) -> LatencyModel:
     return model
 
 
-def _trees(ops: dict[Op, Estimate], kinds: dict[str, _KindEntry]) -> XGBoostModel:
+def _trees(ops: dict[Op, Estimate], kinds: dict[str, TreesEntry]) -> XGBoostModel:
     model = XGBoostModel()
     model.ops_ = ops
     model.predicted_ = {}
     model.kinds_ = {
-        name: KindModel(np.array(kind.baseline), booster_from_json(kind.booster), np.array(kind.errors))
+        name: kind.model(len(TERMS), len(feature_names(list(kind_named(name).attributes))))
         for name, kind in kinds.items()
     }
     return model

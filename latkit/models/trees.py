@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import nnls
 from sklearn.model_selection import KFold
 
-from latkit.models.intervals import half_width
+from latkit.errors import UsageError
+from latkit.models.boosters import booster_from_json, booster_to_json
+from latkit.models.bounds import MAX_LOG_ERROR, LogError, SecondsPerUnit
+from latkit.models.intervals import FEWEST_ERRORS, half_width
 
 Floats = NDArray[np.float64]
 
@@ -45,7 +49,8 @@ class KindModel:
     def seconds(self, terms: Floats, features: Floats) -> Floats:
         """Predicted seconds, shape (n,), of roofline terms of shape (n, terms) and features of shape (n, features)."""
         correction = self.booster.predict(_matrix(self.baseline, terms, features))
-        return _baseline_seconds(self.baseline, terms) * np.exp(correction.astype(np.float64))
+        bounded: Floats = correction.astype(np.float64).clip(-MAX_LOG_ERROR, MAX_LOG_ERROR)
+        return _baseline_seconds(self.baseline, terms) * np.exp(bounded)
 
     @property
     def log_half_width(self) -> float:
@@ -59,6 +64,29 @@ class KindModel:
         gains = self.booster.get_score(importance_type="total_gain")
         count = self.booster.num_features() - len(self.baseline) - 1
         return np.array([np.sum(gains.get(f"f{number}", 0.0)) for number in range(count)])
+
+
+class TreesEntry(BaseModel):
+    """One kind's model in a file."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    baseline: list[SecondsPerUnit]
+    errors: list[LogError] = Field(min_length=FEWEST_ERRORS)
+    booster: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: KindModel) -> TreesEntry:
+        """The entry that a model is written as."""
+        booster = booster_to_json(model.booster)
+        assert isinstance(booster, dict)
+        return cls(baseline=model.baseline.tolist(), errors=model.errors.tolist(), booster=booster)
+
+    def model(self, terms: int, features: int) -> KindModel:
+        """The model, for so many roofline terms and features. Raises UsageError and pydantic's ValidationError."""
+        if len(self.baseline) != terms:
+            raise UsageError(f"a baseline of {len(self.baseline)} terms in place of {terms}; run latkit fit again")
+        booster = booster_from_json(self.booster, features + 1 + terms)
+        return KindModel(np.array(self.baseline), booster, np.array(self.errors))
 
 
 def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
@@ -118,18 +146,3 @@ def _baseline_seconds(baseline: Floats, terms: Floats) -> Floats:
     """Seconds of the baseline, shape (n,)."""
     seconds: Floats = terms @ baseline
     return seconds.clip(min=LEAST_S)
-
-
-def booster_to_json(booster: xgboost.Booster) -> object:
-    """XGBoost's own JSON of a booster."""
-    return json.loads(bytes(booster.save_raw("json")))
-
-
-def booster_from_json(document: object) -> xgboost.Booster:
-    """A booster from XGBoost's own JSON. Raises ValueError."""
-    booster = xgboost.Booster()
-    try:
-        booster.load_model(bytearray(json.dumps(document).encode()))
-    except xgboost.core.XGBoostError as error:
-        raise ValueError(f"not a booster: {str(error).splitlines()[0]}") from error
-    return booster

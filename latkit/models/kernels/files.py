@@ -4,40 +4,47 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from latkit._io import load_record, reading, write_text
 from latkit.models.base import Origin
+from latkit.models.bounds import MAX_SECONDS, RelativeError, Seconds, SecondsAboveZero, SecondsPerUnit
+from latkit.models.kernels.features import SHAPES
 from latkit.models.kernels.model import KernelModel, NetworkCalibration
 from latkit.models.kernels.regression import AnchorModel
 from latkit.models.kernels.savings import Seen
-from latkit.models.trees import KindModel, booster_from_json, booster_to_json
+from latkit.models.trees import TreesEntry
 from latkit.targets import Target
 from latkit.timing import Setup
+
+ROOFLINE = 7
+"""Terms of a kernel's roofline."""
+
+Name = Annotated[str, Field(max_length=200)]
+Terms = Annotated[list[Annotated[float, Field(ge=0, le=1e30)]], Field(min_length=ROOFLINE, max_length=ROOFLINE)]
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Trees(BaseModel):
-    model_config = _STRICT
-    baseline: list[float]
-    errors: list[float]
-    booster: dict[str, Any]
-
-
 class _Anchor(BaseModel):
     model_config = _STRICT
-    light_kinds: list[str]
-    lows: list[float]
-    highs: list[float]
-    baseline: list[float]
-    relative_error: float = Field(ge=0)
-    trees: _Trees | None
+    light_kinds: list[Name]
+    lows: Terms
+    highs: Terms
+    baseline: list[SecondsPerUnit] = Field(min_length=ROOFLINE, max_length=ROOFLINE)
+    relative_error: RelativeError
+    trees: TreesEntry | None
+
+
+class _Pair(BaseModel):
+    model_config = _STRICT
+    elements: int = Field(ge=1, le=2**53)
+    saved_s: float = Field(ge=-MAX_SECONDS, le=MAX_SECONDS)
+    alone_s: SecondsAboveZero
 
 
 class _Saving(BaseModel):
@@ -45,7 +52,7 @@ class _Saving(BaseModel):
     giver: str
     taker: str
     shared: bool
-    pairs: list[Seen]
+    pairs: list[_Pair]
 
 
 class _KernelFile(BaseModel):
@@ -54,14 +61,22 @@ class _KernelFile(BaseModel):
     target: str
     setup: Setup
     estimator: str
-    reference_s: float = Field(gt=0)
+    reference_s: SecondsAboveZero
     network_keys: list[str]
-    fixed_s: float = Field(ge=0)
+    fixed_s: Seconds
     rules: list[tuple[str, str]]
-    measured: dict[str, float]
+    measured: dict[str, SecondsAboveZero]
     anchors: dict[str, _Anchor]
     savings: list[_Saving]
     calibration: NetworkCalibration
+
+    @field_validator("calibration")
+    @classmethod
+    def _in_range(cls, calibration: NetworkCalibration) -> NetworkCalibration:
+        for name, value in asdict(calibration).items():
+            if isinstance(value, int | float) and not 0 <= value <= MAX_SECONDS:
+                raise ValueError(f"{name} out of range")
+        return calibration
 
 
 def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
@@ -78,7 +93,7 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         measured=model.measured_,
         anchors={name: _anchor_entry(anchor) for name, anchor in model.anchors_.items()},
         savings=[
-            _Saving(giver=giver, taker=taker, shared=shared, pairs=list(seen))
+            _Saving(giver=giver, taker=taker, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in seen])
             for (giver, taker, shared), seen in sorted(model.savings_.items())
         ],
         calibration=model.calibration_,
@@ -88,8 +103,9 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
 
 def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
     """Read a model. Raises BadFile."""
-    try:
-        document = _KernelFile.model_validate_json(Path(path).read_bytes())
+    expected = "a kernel model of this release of latkit (latkit fit makes one)"
+    document = load_record(path, _KernelFile, expected)
+    with reading(path, expected):
         model = KernelModel()
         model.origin_ = Origin(
             Target.parse(document.target),
@@ -101,11 +117,11 @@ def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
         model.fixed_s_, model.rules_ = document.fixed_s, frozenset(document.rules)
         model.measured_, model.calibration_ = document.measured, document.calibration
         model.anchors_ = {name: _anchor(entry) for name, entry in document.anchors.items()}
-        model.savings_ = {(entry.giver, entry.taker, entry.shared): tuple(entry.pairs) for entry in document.savings}
-    except (OSError, ValueError, ValidationError, UsageError) as error:
-        expected = "a kernel model of this release of latkit (latkit fit makes one)"
-        raise BadFile(path, expected, str(error).splitlines()[0]) from error
-    return model
+        model.savings_ = {
+            (entry.giver, entry.taker, entry.shared): tuple(Seen(**dict(pair)) for pair in entry.pairs)
+            for entry in document.savings
+        }
+        return model
 
 
 def _anchor_entry(anchor: AnchorModel) -> _Anchor:
@@ -116,26 +132,17 @@ def _anchor_entry(anchor: AnchorModel) -> _Anchor:
         highs=anchor.highs.tolist(),
         baseline=anchor.baseline.tolist(),
         relative_error=anchor.relative_error,
-        trees=None if trees is None else _trees_entry(trees),
+        trees=None if trees is None else TreesEntry.of(trees),
     )
 
 
-def _trees_entry(trees: KindModel) -> _Trees:
-    booster = booster_to_json(trees.booster)
-    assert isinstance(booster, dict)
-    return _Trees(baseline=trees.baseline.tolist(), errors=trees.errors.tolist(), booster=booster)
-
-
 def _anchor(entry: _Anchor) -> AnchorModel:
-    trees = None
-    if entry.trees is not None:
-        booster = booster_from_json(entry.trees.booster)
-        trees = KindModel(np.array(entry.trees.baseline), booster, np.array(entry.trees.errors))
+    light_kinds = tuple(entry.light_kinds)
     return AnchorModel(
-        tuple(entry.light_kinds),
+        light_kinds,
         np.array(entry.lows),
         np.array(entry.highs),
         np.array(entry.baseline),
-        trees,
+        None if entry.trees is None else entry.trees.model(ROOFLINE, ROOFLINE + SHAPES + len(light_kinds)),
         entry.relative_error,
     )

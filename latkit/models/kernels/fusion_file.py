@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from latkit._io import write_text
-from latkit.errors import BadFile
+from latkit._io import load_record, write_text
 from latkit.graphs import Rule
 
 
@@ -49,10 +47,7 @@ class FusionFile(BaseModel):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FusionFile:
         """Read from JSON. Raises BadFile."""
-        try:
-            return cls.model_validate_json(Path(path).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadFile(path, "fusion rules", str(error).splitlines()[0]) from error
+        return load_record(path, cls, "fusion rules")
 
 
 def fusion_file(target: str, runtime: str, decided: dict[Rule, bool]) -> FusionFile:
