@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from latkit._io import check_label, one_line
 from latkit.errors import UsageError
 from latkit.ops import Op
 from latkit.spaces import Architecture, Space
+from latkit.spaces.space import MAX_CANDIDATES, MAX_LAYERS
 from latkit.tables.groups import OUTSIDE, Groups
+
+MAX_VALUE = 1e24
+"""Of seconds, MACs or bytes of a candidate: sums and products of so much are finite."""
 
 
 class AdditiveTable(nn.Module):
@@ -30,8 +34,15 @@ class AdditiveTable(nn.Module):
     def __init__(self, space_name: str, space_key: str, rows: Sequence[Sequence[float]], base: float) -> None:
         """A table from plain numbers: one row per choice, one number per candidate."""
         super().__init__()
-        if not math.isfinite(base) or not all(math.isfinite(value) for row in rows for value in row):
-            raise UsageError(f"expected a finite number for every candidate of space {space_name}")
+        check_label(space_name, "a space's name")
+        if not 1 <= len(rows) <= MAX_LAYERS or not all(1 <= len(row) <= MAX_CANDIDATES for row in rows):
+            raise UsageError(f"expected 1 to {MAX_LAYERS} choices of 1 to {MAX_CANDIDATES} candidates each in a table")
+        for value in (base, *(value for row in rows for value in row)):
+            if not -MAX_VALUE <= value <= MAX_VALUE:
+                raise UsageError(
+                    f"expected a finite number of at most {MAX_VALUE:g} for every candidate of space {space_name}, "
+                    f"but found {one_line(repr(value), 40)}"
+                )
         self.space_name = space_name
         self.space_key = space_key
         width = max(len(row) for row in rows)
@@ -91,6 +102,8 @@ class AdditiveTable(nn.Module):
         """Raise UsageError unless the table was made for this space."""
         if space.key != self.space_key:
             raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
+        if [len(row) for row in self._rows] != [len(layer.candidates) for layer in space.choices]:
+            raise UsageError(f"this table has other choices or candidates than space {space.name!r}")
 
 
 def check_shape(probabilities: Tensor, mask: Tensor) -> None:

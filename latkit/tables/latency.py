@@ -6,19 +6,21 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import load, save_file
 from torch import Tensor
 
-from latkit._io import atomic_write, write_text
+from latkit._io import atomic_write, load_record, parse_json, read_bytes, reading, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
 from latkit.spaces import Space
 from latkit.tables.additive import AdditiveTable, fixed_ops, per_candidate
 
-FORMAT = "latkit-table-1"
+FORMAT: Literal["latkit-table-1"] = "latkit-table-1"
+MAX_BYTES = 64 * 2**20
 
 
 class AdditiveModel(Protocol):
@@ -91,28 +93,43 @@ class LatencyTable(AdditiveTable):
         reader = readers.get(Path(path).suffix)
         if reader is None:
             raise BadFile(path, "a latency table ending in .json or .safetensors", f"{Path(path).suffix!r}")
-        try:
-            return reader(path)
-        except FileNotFoundError:
-            raise BadFile(path, "a latency table", "no such file") from None
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError, UsageError) as error:
-            raise BadFile(path, f"a latency table of format {FORMAT!r}", str(error)) from error
+        return reader(path, f"a latency table of format {FORMAT!r}")
 
     @classmethod
-    def _load_json(cls, path: str | os.PathLike[str]) -> LatencyTable:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise ValueError("another document")
-        return cls.from_seconds(
-            document["space_name"], document["space_key"], document["seconds"], float(document["base_s"])
-        )
+    def _load_json(cls, path: str | os.PathLike[str], expected: str) -> LatencyTable:
+        document = load_record(path, _TableFile, expected, MAX_BYTES)
+        with reading(path, expected):
+            return cls.from_seconds(document.space_name, document.space_key, document.seconds, document.base_s)
 
     @classmethod
-    def _load_safetensors(cls, path: str | os.PathLike[str]) -> LatencyTable:
-        with safe_open(path, "pt") as file:
-            words = file.metadata() or {}
-            if words.get("format") != FORMAT:
-                raise ValueError("another document")
-            seconds, mask, base_s = (file.get_tensor(name) for name in ("seconds", "mask", "base_s"))
-        rows = [row[standing].tolist() for row, standing in zip(seconds, mask, strict=True)]
-        return cls.from_seconds(words["space_name"], words["space_key"], rows, float(base_s))
+    def _load_safetensors(cls, path: str | os.PathLike[str], expected: str) -> LatencyTable:
+        content = read_bytes(path, expected, MAX_BYTES)
+        with reading(path, expected):
+            metadata = _Metadata.model_validate(_header(content).get("__metadata__"))
+            tensors = load(content)
+            seconds, mask, base_s = (tensors[name] for name in ("seconds", "mask", "base_s"))
+            if seconds.ndim != 2 or mask.shape != seconds.shape or base_s.numel() != 1 or mask.dtype != torch.bool:
+                raise UsageError(f"seconds of shape {tuple(seconds.shape)} with a mask of {tuple(mask.shape)}")
+            rows = [row[standing].tolist() for row, standing in zip(seconds.double(), mask, strict=True)]
+            return cls.from_seconds(metadata.space_name, metadata.space_key, rows, float(base_s))
+
+
+def _header(content: bytes) -> dict[str, object]:
+    """What stands before the tensors: eight bytes of its length, and JSON. Raises ValueError."""
+    header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    if not isinstance(header, dict):
+        raise TypeError("no header")
+    return header
+
+
+class _Metadata(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+    format: Literal["latkit-table-1"]
+    space_name: str
+    space_key: str = Field(max_length=64)
+
+
+class _TableFile(_Metadata):
+    unit: Literal["seconds"] = "seconds"
+    base_s: float
+    seconds: list[list[float]]

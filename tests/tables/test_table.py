@@ -1,10 +1,12 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
@@ -99,7 +101,7 @@ def test_a_table_with_a_hole_is_refused(table: LatencyTable, tmp_path: Path) -> 
         LatencyTable.load(path)
     document["seconds"][0][0] = float("nan")
     path.write_text(json.dumps(document))
-    with pytest.raises(BadFile, match="finite"):
+    with pytest.raises(BadFile, match="NaN is no JSON number"):
         LatencyTable.load(path)
 
 
@@ -117,3 +119,66 @@ def test_padding_has_no_effect(table: LatencyTable) -> None:
     probabilities = table.one_hot((0,) * len(table.seconds))
     padded = probabilities + (~table.mask).to(probabilities.dtype)
     assert float(table(padded)) == float(table(probabilities))
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.integers(),
+    st.sampled_from([0, 2**63, 10**30, 1e300, -1e300, 1e24, 1e25, "", "x\x1b", "\ud800", [], [[]], [[1.0], 1], {}]),
+    st.lists(st.lists(st.floats(0, 1), max_size=3), max_size=3),
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["format", "space_name", "space_key", "unit", "base_s", "seconds", "row", "value"]), VALUES)
+def test_a_table_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(
+    table: LatencyTable, tmp_path: Path, where: str, value: Any
+) -> None:
+    path = tmp_path / "table.json"
+    table.save(path)
+    document = json.loads(path.read_text())
+    if where in document:
+        document[where] = value
+    elif where == "row":
+        document["seconds"][0] = value
+    else:
+        document["seconds"][0][0] = value
+    path.write_text(json.dumps(document))
+    try:
+        again = LatencyTable.load(path)
+    except BadFile as error:
+        assert len(str(error).splitlines()) == 1  # noqa: PT017
+        return
+    first = torch.tensor([0] * len(again.rows()))
+    assert float(again.lookup(first)) == pytest.approx(float(again(again.one_hot(tuple(first.tolist())))))
+    assert again.fastest() <= again.slowest() < 1e28
+    if [len(row) for row in again.rows()] != [len(row) for row in table.rows()]:
+        with pytest.raises(UsageError, match="other choices or candidates"):
+            again.check_space(SPACE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors, _: tensors.pop("mask"),
+        lambda _, words: words.pop("format"),
+        lambda _, words: words.update(space_name="x\n"),
+        lambda tensors, _: tensors.update(mask=tensors["mask"][:1]),
+        lambda tensors, _: tensors.update(mask=tensors["mask"].double()),
+        lambda tensors, _: tensors.update(mask=~tensors["mask"]),
+        lambda tensors, _: tensors.update(seconds=tensors["seconds"][0], mask=tensors["mask"][0]),
+        lambda tensors, _: tensors.update(seconds=tensors["seconds"] + torch.inf),
+        lambda tensors, _: tensors.update(base_s=torch.zeros(2)),
+        lambda tensors, _: tensors.update(seconds=torch.zeros(0, 3), mask=torch.ones(0, 3) > 0),
+    ],
+)
+def test_tensors_that_are_no_table_are_refused(table: LatencyTable, tmp_path: Path, change: Any) -> None:
+    path = tmp_path / "table.safetensors"
+    table.save(path)
+    with safetensors.safe_open(path, "pt") as file:
+        words, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(tensors, words)
+    safetensors.torch.save_file(tensors, path, words)
+    with pytest.raises(BadFile, match="latency table of format") as caught:
+        LatencyTable.load(path)
+    assert len(str(caught.value).splitlines()) == 1
