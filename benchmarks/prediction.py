@@ -192,9 +192,10 @@ def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] 
     networks = float(np.mean([one["networks_covered"] for one in judged.values()]))
     count = sum(len(one.results) for one in validations.values())
     as_divided = [
-        row.low_ms <= ms <= row.high_ms
+        row.interval_ms[0] <= ms <= row.interval_ms[1]
         for one in validations.values()
         for row in one.results
+        if row.interval_ms
         for ms in (row.first_ms, row.second_ms)
     ]
     ops = [held for one in judged.values() for held in one["covered"]]

@@ -6,15 +6,16 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
-from latkit._io import write_text
+from latkit._io import load_record, write_text
 from latkit.collect import Collected, Collection
-from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
+from latkit.errors import MeasurementConflict, NotMeasured, UsageError
 from latkit.measurements import select
 from latkit.models import LatencyModel
 from latkit.ops import Network
@@ -27,11 +28,23 @@ REPETITIONS = 2
 AGREEMENT = 0.05
 """Of two measurements of one network that differ by more, something disturbed one: it is measured twice anew."""
 
+MAX_DRAWS_IN_VAIN = 10_000
+"""After so many networks in a row that were drawn before, a space counts as drawn out."""
+
 PAIRS = 3
 """So many times two, at most."""
 
+Floats = NDArray[np.float64]
+
 SecondsOf = Callable[[Measurement], float]
 """The latency that a measurement tells."""
+
+
+MIN_MS, MAX_MS = 1e-9, 1e12
+"""No latency is beyond these; what is computed from such figures stays finite."""
+
+Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-MAX_MS, le=MAX_MS, allow_inf_nan=False)]
 
 
 class NetworkResult(BaseModel):
@@ -42,11 +55,17 @@ class NetworkResult(BaseModel):
     key: str
     architecture: list[int]
     """One candidate per choice of the space; empty for a network of no space."""
-    predicted_ms: float
-    low_ms: float
-    high_ms: float
-    first_ms: float
-    second_ms: float
+    predicted_ms: Milliseconds
+    low_ms: Milliseconds | None
+    high_ms: Milliseconds | None
+    """Both None where no interval of the prediction is known."""
+    first_ms: Milliseconds
+    second_ms: Milliseconds
+
+    @property
+    def interval_ms(self) -> tuple[float, float] | None:
+        """Both bounds of the prediction; None where no interval is known."""
+        return None if self.low_ms is None or self.high_ms is None else (self.low_ms, self.high_ms)
 
     @property
     def measured_ms(self) -> float:
@@ -84,15 +103,17 @@ class Validation(BaseModel):
     model: str
     networks: int
     calibration_networks: int
-    mape_percent: float
-    rmse_ms: float
-    mean_latency_ms: float
-    within_5_percent: float
-    within_10_percent: float
-    interval_coverage_percent: float
-    spearman: float
-    kendall: float
-    repeatability_mape_percent: float
+    mape_percent: Finite
+    rmse_ms: Finite
+    mean_latency_ms: Milliseconds
+    within_5_percent: Finite
+    within_10_percent: Finite
+    interval_coverage_percent: Finite | None
+    """None where an interval is not known of every network."""
+    spearman: Finite | None
+    kendall: Finite | None
+    """Both None where all predictions, or all latencies, are the same: they have no ranks."""
+    repeatability_mape_percent: Finite
     left_out: list[str]
     emulated: bool = False
     """Whether the device is an emulator: then the latencies are no phone's."""
@@ -105,10 +126,7 @@ class Validation(BaseModel):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Validation:
         """Read from JSON. Raises BadFile."""
-        try:
-            return cls.model_validate_json(Path(path).read_bytes())
-        except (OSError, ValidationError) as error:
-            raise BadFile(path, "the figures of a validation", str(error).splitlines()[0]) from error
+        return load_record(path, cls, "the figures of a validation")
 
 
 def fit_networks(space: Space, count: int) -> list[Network]:
@@ -138,11 +156,15 @@ def _draw(space: Space, purpose: str) -> Iterator[Network]:
     rng = random.Random(f"{space.key}/{purpose}")
     seen: set[str] = set()
     # Drawing on would never end once every network was seen, and different architectures may give one network.
-    for _ in range(1000 * space.size if space.size < 1000 else 1_000_000):
+    drawn_in_vain = 0
+    while drawn_in_vain < MAX_DRAWS_IN_VAIN:
         network = space.decode(space.sample(rng))
-        if network.key not in seen:
-            seen.add(network.key)
-            yield Network(network.ops, f"{space.name}-{network.key[:8]}")
+        if network.key in seen:
+            drawn_in_vain += 1
+            continue
+        drawn_in_vain = 0
+        seen.add(network.key)
+        yield Network(network.ops, f"{space.name}-{network.key[:8]}")
 
 
 def validate(
@@ -275,7 +297,7 @@ def compare(
     measured = np.array([row.measured_ms for row in results])
     errors = np.abs(predicted / measured - 1)
     spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
-    covered = [row.low_ms <= row.measured_ms <= row.high_ms for row in results]
+    covered = [row.interval_ms[0] <= row.measured_ms <= row.interval_ms[1] for row in results if row.interval_ms]
     return Validation(
         target=str(model.origin_.target),
         space=space.name,
@@ -287,9 +309,9 @@ def compare(
         mean_latency_ms=float(measured.mean()),
         within_5_percent=float(100 * np.mean(errors <= 0.05)),
         within_10_percent=float(100 * np.mean(errors <= 0.1)),
-        interval_coverage_percent=float(100 * np.mean(covered)),
-        spearman=float(stats.spearmanr(predicted, measured).statistic),
-        kendall=float(stats.kendalltau(predicted, measured).statistic),
+        interval_coverage_percent=float(100 * np.mean(covered)) if len(covered) == len(results) else None,
+        spearman=_correlation(stats.spearmanr, predicted, measured),
+        kendall=_correlation(stats.kendalltau, predicted, measured),
         repeatability_mape_percent=float(100 * spread.mean()),
         left_out=list(left_out),
         emulated=model.origin_.setup.emulated,
@@ -297,18 +319,23 @@ def compare(
     )
 
 
+def _correlation(method: Callable[[Floats, Floats], Any], first: Floats, second: Floats) -> float | None:
+    """A rank correlation; None where one side is all the same."""
+    return float(method(first, second).statistic) if np.ptp(first) and np.ptp(second) else None
+
+
 def _result(
     model: LatencyModel, network: Network, architecture: Architecture, repetitions: dict[int, Measurement]
 ) -> NetworkResult:
-    predicted = model.predict(network)
+    predicted = model.predict(network).map(lambda seconds: 1e3 * seconds)
     first, second = (model.seconds_of(repetitions[index]) for index in range(REPETITIONS))
     return NetworkResult(
         name=network.title,
         key=network.key,
         architecture=list(architecture),
-        predicted_ms=predicted.seconds * 1e3,
-        low_ms=predicted.low_s * 1e3,
-        high_ms=predicted.high_s * 1e3,
+        predicted_ms=predicted.seconds,
+        low_ms=predicted.low_s,
+        high_ms=predicted.high_s,
         first_ms=first * 1e3,
         second_ms=second * 1e3,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from latkit.cli.collecting import Order
 from latkit.cli.console import emit_json, say, show_table
+from latkit.cli.predicted import latency_document, latency_line
 from latkit.collect import Collected
 from latkit.errors import UsageError
 from latkit.graphs import Graph
@@ -89,16 +90,13 @@ def show_prediction(target: Target, graph: Graph, file: Path, predicted: Predict
         }
         for row in predicted.kernels
     ]
-    low_ms, high_ms, middle_ms = (1e3 * s for s in (latency.low_s, latency.high_s, latency.seconds))
     if as_json:
         emit_json(
             {
                 "target": str(target),
                 "network": file.stem,
                 "model": "kernels",
-                "latency_ms": middle_ms,
-                "low_ms": low_ms,
-                "high_ms": high_ms,
+                **latency_document(latency),
                 "macs": graph.macs,
                 "parameters": graph.parameters,
                 "kernels": rows,
@@ -107,4 +105,4 @@ def show_prediction(target: Target, graph: Graph, file: Path, predicted: Predict
         return
     longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:SHOWN]
     show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
-    say(f"{middle_ms:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
+    say(latency_line(latency))

@@ -181,6 +181,7 @@ def predict(
 ) -> None:
     """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
     from latkit.cli.foreign import parse_shapes, show_prediction
+    from latkit.cli.predicted import latency_document, latency_line
     from latkit.graphs import Graph
     from latkit.runtimes.onnx_network import read_subject
     from latkit.targets import Target
@@ -202,7 +203,7 @@ def predict(
             "op": op.title,
             "macs": op.macs,
             "adds_ms": 1e3 * added,
-            "share_percent": 100 * added / predicted.seconds,
+            "share_percent": 100 * added / predicted.seconds if predicted.seconds else None,
         }
         for op, added in zip(subject.ops, seconds, strict=True)
     ]
@@ -212,9 +213,7 @@ def predict(
                 "target": str(where),
                 "network": subject.title,
                 "model": model,
-                "latency_ms": 1e3 * predicted.seconds,
-                "low_ms": 1e3 * predicted.low_s,
-                "high_ms": 1e3 * predicted.high_s,
+                **latency_document(predicted),
                 "imported": fitted.origin_.imported,
                 "emulated": fitted.origin_.setup.emulated,
                 "macs": subject.macs,
@@ -224,8 +223,7 @@ def predict(
         )
         return
     show_table(f"{subject.title} on {where}", layers)
-    low_ms, high_ms = 1e3 * predicted.low_s, 1e3 * predicted.high_s
-    say(f"{1e3 * predicted.seconds:.3f} ms (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)")
+    say(latency_line(predicted))
     if fitted.origin_.imported:
         note(f"not measured here, but imported from {fitted.origin_.imported}")
     if fitted.origin_.setup.emulated:

@@ -92,18 +92,24 @@ class LatencyModel(ABC):
         return sum(self.op_estimate(op).seconds for op in network.ops if not op.vanishes)
 
     def predict(self, subject: Op | Network) -> Estimate:
-        """Latency of a network, or of an op measured alone, in seconds with a 90 % interval. Raises NotMeasured."""
+        """Latency of a network, or of an op measured alone, in seconds with a 90 % interval, if one is known.
+
+        Raises NotMeasured.
+        """
         if isinstance(subject, Op):
-            alone, fixed_s = self.op_estimate(subject), self.calibration_.base_s
-            return Estimate(alone.seconds + fixed_s, alone.low_s + fixed_s, alone.high_s + fixed_s)
+            fixed_s = self.calibration_.base_s
+            return self.op_estimate(subject).map(lambda seconds: seconds + fixed_s)
         ops = [self.op_estimate(op) for op in subject.ops if not op.vanishes]
         seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
             return around(seconds, math.log1p(half_width))
         # Nothing is known of how sums of ops err here: the ops' own intervals, as if they all erred alike.
-        low_s = self.calibration_.seconds(sum(op.low_s for op in ops))
-        return Estimate(seconds, low_s, self.calibration_.seconds(sum(op.high_s for op in ops)))
+        intervals = [op.interval for op in ops if op.interval is not None]
+        if len(intervals) < len(ops):
+            return Estimate(seconds, None, None)
+        low_s = self.calibration_.seconds(sum(low for low, _ in intervals))
+        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)))
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
         """What each op adds to a network's latency, in seconds. Raises NotMeasured."""
@@ -117,7 +123,7 @@ class LatencyModel(ABC):
 def _without(latency: Estimate, fixed_s: float) -> Estimate:
     """A latency less the fixed cost; never below a thousandth of it, since an op that is run takes time."""
     least = latency.seconds / 1000
-    return Estimate(*(max(value - fixed_s, least) for value in (latency.seconds, latency.low_s, latency.high_s)))
+    return latency.map(lambda seconds: max(seconds - fixed_s, least))
 
 
 def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:

@@ -8,19 +8,22 @@ ProxylessNAS writes how many times a block widens its channels (`expand:6`), Onc
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from latkit._io import read_bytes, reading, write_text
+from latkit.errors import UsageError
 from latkit.models.base import Origin
 from latkit.models.calibration import Calibration
+from latkit.models.flat_yaml import parse_flat_yaml
 from latkit.models.lookup import LookupModel
 from latkit.ops import Op, Shape, make_op
 from latkit.targets import Target
@@ -30,12 +33,36 @@ MIDDLE_90 = 1.645
 """Standard deviations on either side that hold 90 % of what is normal."""
 
 
-class Entry(BaseModel):
-    """One key's latency in milliseconds, over some runs."""
+MAX_BYTES = 16 * 2**20
+MIN_MS, MAX_MS = 1e-9, 1e9
+"""Milliseconds of one op in a table: from a picosecond to eleven days. What lies outside is a mistake."""
 
-    mean: float = Field(gt=0, allow_inf_nan=False)
-    std: float = Field(0.0, ge=0, allow_inf_nan=False)
-    count: int = Field(1, ge=1)
+Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
+
+
+class Entry(BaseModel):
+    """One key's latency in milliseconds, over some runs.
+
+    Once-for-all gives the standard deviation of the runs, some tables of ProxylessNAS their variance, others neither.
+    """
+
+    mean: Milliseconds
+    std: float | None = Field(None, ge=0, le=MAX_MS, allow_inf_nan=False)
+    var: float | None = Field(None, ge=0, le=MAX_MS**2, allow_inf_nan=False)
+    count: int = Field(1, ge=1, le=2**63 - 1)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation in milliseconds; None where the table gives none, or zero, which a single run has."""
+        return (math.sqrt(self.var) if self.std is None and self.var is not None else self.std) or None
+
+    @property
+    def latency(self) -> Estimate:
+        """In seconds, with an interval for single runs where the spread is known."""
+        if self.spread is None:
+            return Estimate(self.mean / 1e3, None, None)
+        half = MIDDLE_90 * self.spread
+        return Estimate(self.mean / 1e3, max(self.mean - half, 0.0) / 1e3, (self.mean + half) / 1e3)
 
 
 _ENTRIES = TypeAdapter(dict[str, Entry])
@@ -47,53 +74,46 @@ class KeyTable:
 
     entries: Mapping[str, Entry]
     source: str
+    content: bytes = field(repr=False)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> KeyTable:
-        """Read a YAML file; nothing in it is executed. Raises BadFile."""
+        """Read a YAML file; nothing in it is executed or expanded. Raises BadFile."""
         expected = "a latency table of ProxylessNAS or Once-for-all as YAML"
-        try:
-            content = Path(path).read_bytes()
-            entries = _ENTRIES.validate_python(yaml.safe_load(content))
-        except OSError as error:
-            raise BadFile(path, expected, error.strerror or "no such file") from None
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise BadFile(path, expected, str(error).splitlines()[0]) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise BadFile(path, expected, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-        if not entries:
-            raise BadFile(path, expected, "no key in it")
-        return cls(entries, f"{Path(path).name}, SHA-256 {hashlib.sha256(content).hexdigest()}")
+        content = read_bytes(path, expected, MAX_BYTES)
+        with reading(path, expected):
+            entries = _ENTRIES.validate_python(parse_flat_yaml(content))
+            if not entries:
+                raise UsageError("no key in it")
+            return cls(entries, f"{Path(path).name}, SHA-256 {hashlib.sha256(content).hexdigest()}", content)
 
     def ops(self) -> dict[Op, Estimate]:
-        """Seconds of every key that is an op of latkit, with an interval for single runs.
+        """Seconds of every key that is an op of latkit, with an interval where the table gives a spread.
 
         ProxylessNAS's `Logits` holds the pooling before it: the linear op gets all of it, and the pooling nothing.
         """
         found: dict[Op, Estimate] = {}
         for key, entry in self.entries.items():
-            mean, spread = entry.mean / 1e3, MIDDLE_90 * entry.std / 1e3
-            latency = Estimate(mean, max(mean - spread, 0.0), mean + spread)
             ops = ops_of(key)
-            found |= {op: Estimate(0.0, 0.0, 0.0) for op in ops[:-1]} | dict.fromkeys(ops[-1:], latency)
+            found |= {op: Estimate(0.0, 0.0, 0.0) for op in ops[:-1]} | dict.fromkeys(ops[-1:], entry.latency)
         return found
 
 
 def ops_of(key: str) -> list[Op]:
     """The op, or ops in order, that a key stands for; none where latkit has no such op (squeeze-and-excite)."""
     head, *fields = key.split("-")
-    words = dict(field.split(":", 1) for field in fields if ":" in field)
+    words = dict(word.split(":", 1) for word in fields if ":" in word)
     try:
-        given, output = _shape(words["input"]), _shape(words["output"])
-        return _BUILDERS[head](given, output, words)
-    except (KeyError, ValueError, ZeroDivisionError, UsageError):
+        with reading(head, "a key of ProxylessNAS or Once-for-all"):  # a key may hold anything
+            given, output = _shape(words["input"]), _shape(words["output"])
+            return _BUILDERS[head](given, output, words)
+    except UsageError:
         return []
 
 
 def _shape(text: str) -> Shape:
     """Channels first, of `height x width x channels`; a single number stands for itself."""
-    if not re.fullmatch(r"\d+(x\d+x\d+)?", text):
+    if not re.fullmatch(r"[0-9]{1,9}(x[0-9]{1,9}x[0-9]{1,9})?", text):
         raise ValueError(text)
     *sizes, channels = (int(size) for size in text.split("x"))
     return channels, *sizes

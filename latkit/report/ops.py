@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from latkit.ops import Op, Value
 from latkit.report.figures import axis, embed, layout
 from latkit.report.html import Html, card, cards, element, join, paragraph, table
-from latkit.report.words import digits, latency, shape_words
+from latkit.report.words import ABSENT, digits, latency, shape_words
 from latkit.timing import Estimate
 
 AXES = ("kernel", "expansion")
@@ -124,7 +124,12 @@ def _scale(least: float, most: float) -> Html:
 def _others(ops: Mapping[Op, Estimate]) -> Html:
     slowest = sorted(ops.items(), key=lambda item: -item[1].seconds)
     rows = [
-        (op.title, latency(one.seconds), f"{latency(one.low_s)} to {latency(one.high_s)}", f"{op.macs / 1e6:.3f} M")
+        (
+            op.title,
+            latency(one.seconds),
+            " to ".join(map(latency, one.interval or ())) or ABSENT,
+            f"{op.macs / 1e6:.3f} M",
+        )
         for op, one in slowest[:MOST_ROWS]
     ]
     left_out = len(slowest) - len(rows)

@@ -71,10 +71,11 @@ def _facts(known: SearchFacts) -> Html:
 
 def _measurement(measured: NetworkResult) -> str:
     """Two measurements beside the prediction of the same network."""
+    bounds = " to ".join(latency(bound / 1e3) for bound in measured.interval_ms or ())
     return (
         f"{latency(measured.first_ms / 1e3)} and {latency(measured.second_ms / 1e3)}; predicted "
-        f"{latency(measured.predicted_ms / 1e3)}, 90 % interval {latency(measured.low_ms / 1e3)} to "
-        f"{latency(measured.high_ms / 1e3)}: {percent(measured.error_percent, signed=True)}"
+        f"{latency(measured.predicted_ms / 1e3)}, {f'90 % interval {bounds}' if bounds else 'no interval known'}: "
+        f"{percent(measured.error_percent, signed=True)}"
     )
 
 

@@ -60,8 +60,7 @@ class TargetFacts:
         for measurement in self.selection.used:
             op = measurement.subject
             if isinstance(op, Op) and op != FIXED_COST:
-                whole = self._estimate(measurement)
-                alone[op] = Estimate(*(max(s - self.fixed_s, 0.0) for s in (whole.seconds, whole.low_s, whole.high_s)))
+                alone[op] = self._estimate(measurement).map(lambda seconds: max(seconds - self.fixed_s, 0.0))
         return alone
 
     @cached_property

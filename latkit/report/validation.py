@@ -71,12 +71,12 @@ def _figures(validation: Validation) -> Html:
     return table(("", "model", "measured again"), again)
 
 
-def _share(value: float) -> str:
-    return f"{value:.0f} %"
+def _share(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.0f} %"
 
 
-def _rank(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else ABSENT
+def _rank(value: float | None) -> str:
+    return f"{value:.3f}" if value is not None and np.isfinite(value) else ABSENT
 
 
 def _correlation(method: Callable[[Floats, Floats], object], first: Floats, second: Floats) -> str:
@@ -92,7 +92,8 @@ def _scatter(validation: Validation) -> Html:
     unit, per_second = unit_for(validation.mean_latency_ms / 1e3)
     factor = per_second / 1e3
     measured = [factor * row.measured_ms for row in results]
-    bounds = [*measured, *(factor * row.low_ms for row in results), *(factor * row.high_ms for row in results)]
+    intervals = [row.interval_ms or (row.predicted_ms, row.predicted_ms) for row in results]
+    bounds = [*measured, *(factor * bound for interval in intervals for bound in interval)]
     margin = 0.04 * (max(bounds) - min(bounds)) or 0.04 * max(bounds)
     low, high = min(bounds) - margin, max(bounds) + margin
     band = validation.repeatability_mape_percent / 100
@@ -130,8 +131,8 @@ def _scatter(validation: Validation) -> Html:
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [factor * (row.high_ms - row.predicted_ms) for row in results],
-            "arrayminus": [factor * (row.predicted_ms - row.low_ms) for row in results],
+            "array": [factor * (high - row.predicted_ms) for row, (_, high) in zip(results, intervals, strict=True)],
+            "arrayminus": [factor * (row.predicted_ms - low) for row, (low, _) in zip(results, intervals, strict=True)],
             "color": GREY,
             "thickness": 1,
             "width": 3,

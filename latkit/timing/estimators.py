@@ -51,11 +51,24 @@ NEARLY_ALL = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A latency in seconds, measured or predicted, with the bounds of its 90 % interval."""
+    """A latency in seconds, measured or predicted, with the bounds of its 90 % interval.
+
+    The bounds are None where nothing tells how far the latency is off, as of a table that gives no spread.
+    """
 
     seconds: float
-    low_s: float
-    high_s: float
+    low_s: float | None
+    high_s: float | None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both bounds in seconds; None where no interval is known."""
+        return None if self.low_s is None or self.high_s is None else (self.low_s, self.high_s)
+
+    def map(self, change: Callable[[float], float]) -> Estimate:
+        """The estimate with the latency and its bounds changed alike."""
+        low_s, high_s = (change(bound) for bound in self.interval) if self.interval else (None, None)
+        return Estimate(change(self.seconds), low_s, high_s)
 
 
 def resamples(visits: int) -> Draws:

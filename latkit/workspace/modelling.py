@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from latkit._io import make_folder, write_bytes
 from latkit.devices import BenchmarkTool, parse_cores
-from latkit.errors import NotMeasured, UsageError
+from latkit.errors import LatkitError, NotMeasured, UsageError
 from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, load_model, save_model
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
@@ -126,9 +126,16 @@ class Modelling(Folders):
             raise UsageError(f"{target} was measured here; import the table under the name of another device")
         table = KeyTable.read(path)
         model = imported_model(table, target)
-        self.target_dir(target).mkdir(parents=True, exist_ok=True)
-        (self.target_dir(target) / "imported.yaml").write_bytes(Path(path).read_bytes())
-        save_model(model, self.model_path(target, model.kind))
+        source = self.target_dir(target) / "imported.yaml"
+        is_new = not source.exists()
+        make_folder(source.parent)
+        try:
+            write_bytes(source, table.content)
+            save_model(model, self.model_path(target, model.kind))
+        except LatkitError:
+            if is_new:
+                source.unlink(missing_ok=True)
+            raise
         return table, model
 
 

@@ -1,13 +1,15 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from latkit.errors import BadFile, UsageError
-from latkit.models import load_model, save_model
+from latkit.models import LatencyModel, load_model, save_model
 from latkit.models.keys import KeyTable, imported_model, key_of, ops_of, write_keys
 from latkit.ops import Network, make_op
 from latkit.spaces import proxyless_mobile
 from latkit.targets import Target
+from latkit.timing import Estimate
 
 ONCE_FOR_ALL = Path(__file__).parents[3] / "shared" / "data" / "ofa_note10_lut"
 
@@ -51,7 +53,25 @@ def test_once_for_all_counts_the_channels_inside() -> None:
     assert ops_of(words.replace("expand:128", "expand:129")) == []
 
 
-@pytest.mark.parametrize("key", ["", "Conv", "Conv-input:1x1-output:1x1x3", "Other-input:1x1x1-output:1x1x1"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "Conv",
+        "Conv-input:1x1-output:1x1x3",
+        "Conv-input:8x8x3-output:8",
+        "Conv-input:8-output:8",
+        "Conv-input:8x8x3-output:0x0x0",
+        "Conv-input:8x8x3-output:8x8x" + "9" * 5000,
+        "Conv-input:8x8x3-output:8x8x\u0663",
+        "Other-input:1x1x1-output:1x1x1",
+        "Logits-input:7x7-output:1",
+        "expanded_conv-input:8x8x3-output:8x8x3",
+        "expanded_conv-input:8x8x3-output:8x8x3-expand:x-kernel:3-stride:1-idskip:1",
+        "expanded_conv-input:8x8x3-output:8x8x3-expand:6-kernel:" + "3" * 5000 + "-stride:1-idskip:1",
+        "expanded_conv-input:8x8x3-output:8x8x3-expand:18-kernel:3-stride:1-idskip:1-se:0-hs:7",
+    ],
+)
 def test_a_key_of_no_op_is_none(key: str) -> None:
     assert ops_of(key) == []
 
@@ -92,14 +112,94 @@ def test_what_proxylessnas_has_no_key_for_is_refused() -> None:
         key_of(make_op("activation", (8, 4, 4)))
 
 
+def test_a_table_of_merged_aliases_is_not_expanded(tmp_path: Path) -> None:
+    levels = [f"a{level}: &a{level} {{<<: [{', '.join([f'*a{level - 1}'] * 9)}]}}" for level in range(1, 10)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(["a0: &a0 {mean: 1}", *levels]))
+    with pytest.raises(BadFile, match="a mapping with an anchor in line 1 in place of figures under 'a0'"):
+        KeyTable.read(tmp_path / "bomb.yaml")
+
+
+def imported(tmp_path: Path, text: str) -> LatencyModel:
+    (tmp_path / "table.yaml").write_text(text)
+    save_model(imported_model(KeyTable.read(tmp_path / "table.yaml"), Target("phone", "tflite")), tmp_path / "m.json")
+    return load_model(tmp_path / "m.json")
+
+
+CONV = "Conv-input:224x224x3-output:112x112x32"
+LOGITS = "Logits-input:7x7x32-output:1000"
+POOL_AND_LINEAR = Network((make_op("pool", (32, 7, 7)), make_op("linear", (32,), out_features=1000)))
+
+
+@pytest.mark.parametrize("spread", ["std: 0.2", "var: 0.04", "std: 0.2, var: 99"])
+def test_var_is_a_variance_and_std_its_root(tmp_path: Path, spread: str) -> None:
+    predicted = imported(tmp_path, f"{LOGITS}: {{count: 154, mean: 2.0, {spread}}}").predict(POOL_AND_LINEAR)
+    assert predicted.seconds == pytest.approx(2e-3)
+    assert predicted.interval == pytest.approx((2e-3 - 1.645 * 0.2e-3, 2e-3 + 1.645 * 0.2e-3))
+
+
+def test_without_a_spread_no_interval_is_known(tmp_path: Path) -> None:
+    model = imported(tmp_path, f"{LOGITS}: {{mean: 2.0, count: 1, std: 0}}\n{CONV}: {{mean: 1.0, std: 0.1}}")
+    assert model.predict(POOL_AND_LINEAR).interval is None
+    conv = make_op("conv", (3, 224, 224), out_channels=32, stride=2)
+    assert model.predict(conv).interval == pytest.approx((1e-3 - 1.645e-4, 1e-3 + 1.645e-4))
+    assert model.predict(Network((conv,))).interval is not None
+    pool, linear = make_op("pool", (32, 112, 112)), make_op("linear", (32,), out_features=1000)
+    model.ops_[pool] = Estimate(0.0, 0.0, 0.0)
+    assert model.predict(Network((conv, pool, linear))).interval is None
+
+
+def test_an_interval_of_no_width_in_an_older_file_is_none(tmp_path: Path) -> None:
+    imported(tmp_path, f"{LOGITS}: {{mean: 2.0}}")
+    document = json.loads((tmp_path / "m.json").read_text())
+    assert [entry["low_s"] for entry in document["ops"]] == [0.0, None]
+    for entry in document["ops"]:
+        entry["low_s"] = entry["high_s"] = entry["seconds"]
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    assert load_model(tmp_path / "m.json").predict(POOL_AND_LINEAR).interval is None
+
+
 @pytest.mark.parametrize(
-    "text",
-    ["", "- 1", "a: 1", "a: {mean: -1}", "a: {mean: .nan}", "a: [", "a: !!python/object/apply:os.system ['true']"],
+    ("text", "found"),
+    [
+        ("", "the end of the file in place of keys"),
+        ("- 1", "a list in line 1 in place of keys"),
+        ("a: 1", "a single value in line 1 in place of figures under 'a'"),
+        ("{}", "no key in it"),
+        ("a: {}", "a.mean: Field required"),
+        ("a: {mean: -1}", "a.mean: Input should be greater"),
+        ("a: {mean: .nan}", "a.mean: Input should be a valid number"),
+        ("a: {mean: nan}", "a.mean: "),
+        ("a: {mean: 1e400}", "a.mean: "),
+        ("a: {mean: 1e300}", "a.mean: Input should be less"),
+        ("a: {mean: 1e-300}", "a.mean: Input should be greater"),
+        ("a: {mean: 1, var: -1}", "a.var: Input should be greater"),
+        ("a: {mean: 1, std: 1e99}", "a.std: Input should be less"),
+        ("a: {mean: 2001-99-99}", "a.mean: Input should be a valid number"),
+        ("a: {mean: !!int x}", "a.mean: Input should be a valid number"),
+        ("a: {mean: 1" + "0" * 5000 + "}", "a.mean: "),
+        ("a: {mean: 1, count: 1" + "0" * 5000 + "}", "a.count: "),
+        ("a: {mean: 1, count: 99999999999999999999}", "a.count: "),
+        ("a: {mean: 1}\na: {mean: 2}", "'a' twice, again in line 2"),
+        ("a: {mean: 1, mean: 2}", "'mean' twice, again in line 1"),
+        ("a: {mean: 1}\n---\nb: {mean: 1}", "several documents"),
+        ("a: &a {mean: 1}\nb: *a", "a mapping with an anchor in line 1"),
+        ("a: {mean: *a}", "an alias in line 1"),
+        ("a: {mean: {}}", "a mapping in line 1 in place of a number as 'mean'"),
+        ("a: [", "a list in line 1"),
+        ("a: {mean: [", "a list in line 1"),
+        ("a: {mean: 'x", "found unexpected end of stream"),
+        ("a: !!python/object/apply:os.system ['true']", "a list in line 1 in place of figures"),
+        ("a: {mean: !!python/name:os.system '1', b: 1}" + "\x07", ""),
+        ("[" * 100_000, "a list in line 1"),
+        ("\ud800: {mean: 1}", ""),
+    ],
 )
-def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_such_table_is_refused(tmp_path: Path, text: str, found: str) -> None:
     path = tmp_path / "table.yaml"
-    path.write_text(text)
-    with pytest.raises(BadFile, match="ProxylessNAS or Once-for-all"):
+    path.write_text(text, errors="surrogatepass")
+    with pytest.raises(BadFile, match="ProxylessNAS or Once-for-all") as caught:
         KeyTable.read(path)
+    assert found in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(BadFile):
         KeyTable.read(tmp_path / "absent.yaml")
