@@ -1,0 +1,185 @@
+"""Phones and adb servers that lie, on loopback. They run no command."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from benchmarks.fuzzing.hostile.agent import HONEST, Agent, Script
+from benchmarks.fuzzing.hostile.shell import Shell
+from tests.devices.phone import scripted
+
+STDOUT, STDERR, EXIT = 1, 2, 3
+FRAME = struct.Struct("<BL")
+MAX_FRAME = 4000
+ANSWER_S = 30.0
+
+Write = Callable[[bytes], None]
+Read = Callable[[], bytes | None]
+
+
+def frame(kind: int, content: bytes) -> bytes:
+    """A frame of shell protocol 2."""
+    return FRAME.pack(kind, len(content)) + content
+
+
+@dataclass
+class PhoneShell:
+    """The service `shell,v2` of a phone."""
+
+    shell: Shell
+    script: Script = field(default_factory=dict)
+    raw: bytes = b""
+    """Said in place of any frame."""
+
+    def run(self, command: str, write: Write, read: Read, gone: Callable[[], bool]) -> None:
+        """Answer a command."""
+        if self.raw:
+            write(self.raw)
+            return
+        out, err = self.shell.mark(command)
+        write((frame(STDERR, err) if err else b"") + frame(STDOUT, out))
+        if self.shell.is_agent(command):
+            agent = Agent(self.script or HONEST, gone)
+            for piece in agent.conversation(_lines(read)):
+                self._say(write, piece)
+        elif (said := self.shell.answer(command)) == b"for ever":
+            while not gone():
+                self._say(write, b"x" * MAX_FRAME)
+        else:
+            self._say(write, said)
+        write(frame(EXIT, b"\0"))
+
+    def _say(self, write: Write, content: bytes) -> None:
+        for begin in range(0, len(content), MAX_FRAME):
+            write(frame(STDOUT, content[begin : begin + MAX_FRAME]))
+
+
+def _lines(read: Read) -> Iterator[bytes]:
+    """What comes on stdin in frames, line by line."""
+    frames, text = bytearray(), bytearray()
+    while (piece := read()) is not None:
+        frames += piece
+        while len(frames) >= FRAME.size:
+            kind, length = FRAME.unpack_from(frames)
+            if len(frames) < FRAME.size + length:
+                break
+            if kind == 0:
+                text += frames[FRAME.size : FRAME.size + length]
+            del frames[: FRAME.size + length]
+        while b"\n" in text:
+            line, _, rest = bytes(text).partition(b"\n")
+            text = bytearray(rest)
+            yield line
+
+
+@contextmanager
+def phone(shell: PhoneShell) -> Iterator[str]:
+    """A phone over TCP; its address."""
+
+    def run(service: scripted.Service, command: str) -> None:
+        shell.run(command, service.write, service.given.get, lambda: False)
+
+    services = {"shell,v2,raw": run, "shell,v2": run}
+    with scripted.scripted_adbd(scripted.Script(), lambda _script: services) as address:
+        yield address
+
+
+@contextmanager
+def listener(talk: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Something else that listens; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    threading.Thread(target=_talk, args=(talk, connection), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+
+
+def _talk(talk: Callable[[socket.socket], None], connection: socket.socket) -> None:
+    with suppress(OSError, EOFError, ValueError), connection:
+        talk(connection)
+
+
+def packet(command: bytes, first: int, second: int, content: bytes = b"", length: int | None = None) -> bytes:
+    """A packet of adb's, perhaps of another length than it says."""
+    word = int.from_bytes(command, "little")
+    size = len(content) if length is None else length
+    return struct.pack("<6L", word, first, second, size, sum(content) & 0xFFFFFFFF, word ^ 0xFFFFFFFF) + content
+
+
+def shows(*pieces: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable[[socket.socket], None]:
+    """After the client's first word: these pieces, then something for ever, or silence for some seconds."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.settimeout(ANSWER_S)
+        connection.recv(4096)
+        for piece in pieces:
+            connection.sendall(piece)
+        while endless:
+            connection.sendall(endless)
+        time.sleep(then_s)
+
+    return talk
+
+
+@dataclass
+class AdbServer:
+    """An adb server that knows phones by whatever serial and state."""
+
+    listing: bytes = b"phone\tdevice\n"
+    shell: PhoneShell = field(default_factory=lambda: PhoneShell(Shell()))
+    answers: dict[str, bytes] = field(default_factory=dict)
+    """What is said to requests that begin so, as it stands."""
+
+    def talk(self, connection: socket.socket) -> None:
+        """Serve a connection."""
+        while True:
+            request = _exactly(connection, int(_exactly(connection, 4), 16)).decode("utf-8", "replace")
+            given = next((said for begin, said in self.answers.items() if request.startswith(begin)), None)
+            if given is not None:
+                connection.sendall(given)
+                if given == b"":
+                    time.sleep(ANSWER_S)
+                return
+            if request.startswith("host:version"):
+                connection.sendall(b"OKAY" + _sized(b"0029"))
+                return
+            if request.startswith("host:devices"):
+                connection.sendall(b"OKAY" + _sized(self.listing))
+                return
+            if request.startswith(("host:transport", "host:tport", "host-serial")):
+                connection.sendall(b"OKAY" + (b"\1" + bytes(7) if "tport" in request else b""))
+                continue
+            self._serve(connection, request)
+            return
+
+    def _serve(self, connection: socket.socket, request: str) -> None:
+        connection.sendall(b"OKAY")
+        command = request.partition(":")[2]
+        self.shell.run(command, connection.sendall, lambda: connection.recv(65536) or None, lambda: False)
+
+
+def _sized(content: bytes) -> bytes:
+    return b"%04x" % len(content) + content
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    content = b""
+    while len(content) < count:
+        piece = connection.recv(count - len(content))
+        if not piece:
+            raise EOFError
+        content += piece
+    return content

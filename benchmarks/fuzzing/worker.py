@@ -1,0 +1,170 @@
+"""A worker: a warm process that takes inputs by their numbers and tells what became of each."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import shutil
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fuzzing.inputs import Input, Inputs, remove
+from benchmarks.fuzzing.outcomes import MAX_BYTES, MEMORY, UNMADE, Outcome, judged
+from benchmarks.fuzzing.readers import Reader, readers
+from benchmarks.fuzzing.terminal import silence
+from benchmarks.fuzzing.uses import Uses, known_space
+
+MAX_RESIDENT_BYTES = 1200 * 2**20
+"""A worker that has grown so large ends: what one input takes could no longer be told."""
+MAX_ADDRESS_BYTES = 24 * 2**30
+"""Beyond it memory is refused, so that no input takes the machine down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of one input of a reader."""
+
+    reader: str
+    index: int
+    outcome: Outcome
+    seconds: float
+    content: Input | None = None
+    """The input, where it failed."""
+
+
+def work(orders: Connection, begun: Any, corpus: Path, scratch: Path, seed: int) -> None:
+    """Take orders, a reader's name and numbers, until there is none.
+
+    `begun` tells which number is at work, since when, and how long the process had worked before.
+
+    Everything happens in a copy of the corpus under `scratch`.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    threading.excepthook = lambda _arguments: None
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    faulthandler.register(signal.SIGUSR1, stack_file(scratch).open("w"), all_threads=False)
+    bench = Bench(corpus, scratch, seed)
+    silence()
+    while (order := orders.recv()) is not None:
+        name, numbers = order
+        for number in numbers:
+            begun[:] = number, time.monotonic(), time.process_time()
+            orders.send(bench.judge(name, number))
+            begun[1] = 0.0
+        goes_on = _memory("VmRSS") < MAX_RESIDENT_BYTES
+        orders.send(goes_on)
+        if not goes_on:
+            break
+
+
+def stack_file(scratch: Path) -> Path:
+    """Where a worker writes where it is, when it gets SIGUSR1."""
+    return scratch.with_suffix(".stack")
+
+
+class Bench:
+    """A copy of the corpus in which one input after the other is tried."""
+
+    def __init__(self, corpus: Path, scratch: Path, seed: int) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(corpus, scratch, symlinks=True, ignore=shutil.ignore_patterns("bombs"))
+        os.chdir(scratch)
+        os.environ |= {
+            "LATKIT_LEASES": str(scratch / "leases"),
+            "LATKIT_CACHE": str(scratch / "cache"),
+            "COLUMNS": "200",
+        }
+        config = scratch / "known_config"
+        config.write_text(config.read_text().replace(str(corpus), str(scratch)))
+        self.readers = readers(corpus)
+        self._corpus, self._root, self._seed = corpus, scratch, seed
+        self._inputs: dict[str, Inputs] = {}
+        self._uses = Uses(scratch)
+        known_space(str(scratch))
+
+    def judge(self, name: str, number: int) -> Judged:
+        """What becomes of a reader's input of that number."""
+        reader, begin = self.readers[name], time.monotonic()
+        try:
+            if name not in self._inputs:
+                self._inputs[name] = Inputs(reader, self._corpus, self._seed)
+            content = self._inputs[name][number]
+        except Exception as error:  # noqa: BLE001 - whatever ends a mutation, the next goes on
+            trace = "".join(traceback.format_exception(error))
+            return Judged(name, number, Outcome(UNMADE, type(error).__name__, str(error)[:200], trace), 0.0)
+        outcome = self.outcome(reader, content)
+        return Judged(name, number, outcome, time.monotonic() - begin, content if outcome.failed else None)
+
+    def outcome(self, reader: Reader, content: Input) -> Outcome:
+        """What becomes of an input."""
+        path = self._root / reader.path
+        with self._in_place(path, content):
+            self._uses.terminal.text = ""
+            _forget_peak()
+            outcome = judged(lambda: reader.use(self._uses), lambda: self._uses.terminal.text)
+            peak_bytes = _memory("VmHWM")
+        if peak_bytes > MAX_BYTES and not outcome.failed:
+            return Outcome(MEMORY, outcome.where or "accepted", f"{peak_bytes / 2**20:.0f} MiB at most")
+        return outcome
+
+    @contextmanager
+    def _in_place(self, path: Path, content: Input) -> Iterator[None]:
+        """The input under that path, and afterwards what stood there."""
+        source = self._corpus / path.relative_to(self._root)
+        try:
+            content.put(path)
+            yield
+        finally:
+            remove(path)
+            if source.is_file():
+                shutil.copyfile(source, path)
+            shutil.rmtree(self._root / "out", ignore_errors=True)
+
+
+def _forget_peak() -> None:
+    """Let the kernel count the most memory used from now on."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _memory(field: str) -> int:
+    """A size of this process in bytes."""
+    return memory_of(os.getpid(), field)
+
+
+def memory_of(pid: int, field: str) -> int:
+    """A size of a process in bytes; 0 where it has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """How long a process has used the processor; 0 where it has ended."""
+    with suppress(OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def ended(status: int | None) -> str:
+    """How a process ended, in words."""
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+
+
+Order = tuple[str, Sequence[int]]
