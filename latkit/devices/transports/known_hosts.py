@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,8 +12,11 @@ from pathlib import Path
 
 import paramiko
 
+from latkit._io import read_bytes
 from latkit.devices.transports.ssh_config import Host
-from latkit.errors import HostKeyError
+from latkit.errors import BadFile, HostKeyError
+
+MAX_FILE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ def _unknown(host: Host, key: paramiko.PKey) -> str:
 
 def _keys_in(path: Path, name: str) -> Iterator[KnownKey]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+        content = read_bytes(path, "known hosts of SSH", MAX_FILE_BYTES)
+    except BadFile:
         return
+    lines = content.decode(errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
@@ -86,9 +92,18 @@ def _keys_in(path: Path, name: str) -> Iterator[KnownKey]:
 def _names(patterns: str, name: str) -> bool:
     """Whether the first field of a line means that name: hashed, or patterns of which a negated one excludes."""
     if patterns.startswith("|1|"):
-        return bool(paramiko.HostKeys.hash_host(name, patterns) == patterns)
+        return _is_hash_of(name, patterns.split("|")[2:])
     found = [pattern for pattern in patterns.split(",") if _matches(name, pattern.removeprefix("!"))]
     return bool(found) and not any(pattern.startswith("!") for pattern in found)
+
+
+def _is_hash_of(name: str, parts: list[str]) -> bool:
+    """Whether a salt and a digest, both in base 64, are that name's."""
+    try:
+        salt, digest = (base64.b64decode(part, validate=True) for part in parts)
+    except ValueError:
+        return False
+    return hmac.compare_digest(hmac.digest(salt, name.encode(errors="replace"), "sha1"), digest)
 
 
 def _matches(name: str, pattern: str) -> bool:

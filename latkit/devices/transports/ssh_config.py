@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import glob
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
 
+from latkit._io import one_line, printable, read_text, reading
 from latkit.devices.transports.way import Ssh
 from latkit.errors import BadFile, UsageError
 
@@ -18,6 +20,11 @@ KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 MOST_INCLUDES = 16
 """Files included by included files: so deep and no deeper, as in OpenSSH."""
+MAX_FILES = 200
+MAX_CONFIG_BYTES = 2**20
+MAX_JUMPS = 8
+MAX_PORT = 65535
+MAX_TIMEOUT_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,12 @@ class Host:
 
 def resolve(way: Ssh, timeout_s: float) -> Host:
     """What the device file says, completed by the configuration. Raises BadFile and UsageError."""
-    options = _options(way)
+    path = Path(way.config) if way.config else Path("~/.ssh/config")
+    with reading(path, f"an SSH configuration for {way.host}"):
+        return _host(way, _options(way, path.expanduser()), timeout_s)
+
+
+def _host(way: Ssh, options: paramiko.SSHConfigDict, timeout_s: float) -> Host:
     if options.get("proxycommand") and not options.get("proxyjump"):
         raise UsageError(f"{way}: ProxyCommand of the SSH configuration is not supported; use ProxyJump")
     keys = [Path(name).expanduser() for name in options.get("identityfile", DEFAULT_KEYS)]
@@ -53,50 +65,86 @@ def resolve(way: Ssh, timeout_s: float) -> Host:
     )
     return Host(
         way=way,
-        hostname=options["hostname"],
-        port=way.port or _number(way, options, "port", 22),
-        user=way.user or options.get("user") or getpass.getuser(),
+        hostname=_name(options["hostname"], "hostname"),
+        port=way.port or _number(way, options, "port", 22, MAX_PORT),
+        user=_name(way.user or options.get("user") or getpass.getuser(), "user"),
         keys=tuple(key for key in keys if key.is_file()),
         agent_keys=options.get("identitiesonly", "no").lower() != "yes",
         known_hosts=tuple(Path(name).expanduser() for name in known.split()),
         jumps=_jumps(way, options.get("proxyjump", "none")),
-        timeout_s=_number(way, options, "connecttimeout", 0) or timeout_s,
+        timeout_s=_number(way, options, "connecttimeout", 0, MAX_TIMEOUT_S) or timeout_s,
     )
 
 
-def _options(way: Ssh) -> paramiko.SSHConfigDict:
-    path = Path(way.config or "~/.ssh/config").expanduser()
+def _options(way: Ssh, path: Path) -> paramiko.SSHConfigDict:
     if not path.is_file():
         if way.config:
             raise BadFile(path, "an SSH configuration", "no such file")
         return paramiko.SSHConfig().lookup(way.host)
-    try:
-        options = paramiko.SSHConfig.from_text("\n".join(_lines(path, path.parent))).lookup(way.host)
-    except (OSError, ValueError, KeyError, RecursionError, ImportError, paramiko.SSHException) as error:
-        raise BadFile(path, f"an SSH configuration for {way.host}", str(error)) from error
-    return options
+    lines = _Lines(path.parent, may_execute=_is_own(path)).of(path)
+    return paramiko.SSHConfig.from_text("\n".join(lines)).lookup(way.host)
 
 
-def _lines(path: Path, base: Path, depth: int = 0) -> list[str]:
+def _is_own(path: Path) -> bool:
+    """Whether it is the user's own configuration, and not one that came with a workspace."""
+    own = Path("~/.ssh/config").expanduser()
+    return own.is_file() and own.samefile(path)
+
+
+class _Lines:
     """The lines of a configuration, with those of the files it includes in their place: paramiko does not include."""
-    if depth > MOST_INCLUDES:
-        raise RecursionError(f"{path} includes itself")
-    lines: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = re.fullmatch(r"\s*include(?:\s+|\s*=\s*)(.+?)\s*", line, re.IGNORECASE)
-        if not match:
-            lines.append(line)
-            continue
-        for pattern in match[1].split():
-            for name in sorted(glob.glob(str(base / Path(pattern.strip('"')).expanduser()))):  # noqa: PTH207 - may be absolute
-                lines.extend(_lines(Path(name), base, depth + 1))
-    return lines
+
+    def __init__(self, base: Path, may_execute: bool) -> None:
+        self._base = base
+        self._may_execute = may_execute
+        self._files = 0
+
+    def of(self, path: Path, depth: int = 0) -> list[str]:
+        """Of that file. Raises BadFile."""
+        self._files += 1
+        if depth > MOST_INCLUDES:
+            raise BadFile(path, "an SSH configuration", "that it includes itself")
+        if self._files > MAX_FILES:
+            raise BadFile(path, "an SSH configuration", f"more than {MAX_FILES} included files")
+        lines: list[str] = []
+        for line in read_text(path, "an SSH configuration", MAX_CONFIG_BYTES).splitlines():
+            self._refuse_execution(path, line)
+            match = re.fullmatch(r"\s*include(?:\s+|\s*=\s*)(\S.*?)\s*", line, re.IGNORECASE)
+            if not match:
+                lines.append(line)
+                continue
+            for pattern in match[1].split():
+                for name in sorted(glob.glob(str(self._base / Path(pattern.strip('"')).expanduser()))):  # noqa: PTH207 - may be absolute
+                    lines.extend(self.of(Path(name), depth + 1))
+        return lines
+
+    def _refuse_execution(self, path: Path, line: str) -> None:
+        """paramiko gives the command of a `Match exec` to a shell: only the user's own configuration may name one."""
+        match = re.match(paramiko.SSHConfig.SETTINGS_REGEX, line.strip())
+        if self._may_execute or not match or match[1].lower() != "match":
+            return
+        if any(word.lstrip("!").lower() == "exec" for word in shlex.split(match[2])):
+            raise BadFile(
+                path,
+                "an SSH configuration that runs no command",
+                "a line with Match exec, which latkit takes from ~/.ssh/config only; name the host by Host instead",
+            )
 
 
-def _number(way: Ssh, options: paramiko.SSHConfigDict, name: str, default: int) -> int:
+def _name(value: str, option: str) -> str:
+    """A name that can be shown and sent. Raises ValueError."""
+    if not value or printable(value) != value or "\n" in value:
+        raise ValueError(f"{option} {one_line(value, 60)!r}")
+    return value
+
+
+def _number(way: Ssh, options: paramiko.SSHConfigDict, name: str, default: int, most: int) -> int:
     value = options.get(name, str(default))
-    if not value.isdigit():
-        raise UsageError(f"{way}: expected {name} of the SSH configuration as a number, but found {value!r}")
+    if not re.fullmatch("[0-9]{1,9}", value) or not min(default, 1) <= int(value) <= most:
+        raise UsageError(
+            f"{way}: expected {name} of the SSH configuration as a number up to {most}, but found "
+            f"{one_line(value, 60)!r}"
+        )
     return int(value)
 
 
@@ -104,4 +152,6 @@ def _jumps(way: Ssh, text: str) -> tuple[Ssh, ...]:
     if text.lower() == "none":
         return ()
     names = [name.strip().removeprefix("ssh://") for name in text.split(",")]
+    if len(names) > MAX_JUMPS:
+        raise UsageError(f"expected at most {MAX_JUMPS} hosts in ProxyJump, but found {len(names)}")
     return tuple(Ssh.parse(name, way.config) for name in names)

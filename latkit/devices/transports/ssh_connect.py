@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
-from collections.abc import Iterator
 
 import paramiko
+from paramiko.packet import Packetizer
 
+from latkit.devices.transports.faults import faults_as
 from latkit.devices.transports.known_hosts import key_types, known_keys, verify
 from latkit.devices.transports.sockets import DEAD_S, notice_death
-from latkit.devices.transports.ssh_config import Host, resolve
+from latkit.devices.transports.ssh_auth import authenticate
+from latkit.devices.transports.ssh_config import MAX_JUMPS, Host, resolve
 from latkit.devices.transports.way import Ssh
 from latkit.errors import Unreachable, UsageError
 
-MOST_JUMPS = 8
+BANNER_MARGIN_S = 5.0
+"""The handshake's own deadline comes first: its message tells the time."""
+MAX_PACKET_BYTES = 2**18
+"""As in OpenSSH; paramiko itself would read the 4 GiB that a server may claim."""
+
+# paramiko logs the traceback of whatever ends a connection, and without a handler Python prints it; we raise it
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class BoundedPacketizer(Packetizer):  # type: ignore[misc] # paramiko has no types
+    """Refuses packets that are longer than any that was agreed."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """So many bytes of the connection."""
+        if n > MAX_PACKET_BYTES:
+            raise paramiko.SSHException(f"a packet of {n} bytes, more than was agreed")
+        return bytes(super().read_all(n, check_rekey))
 
 
 def connect_all(way: Ssh, timeout_s: float, depth: int = 0) -> list[paramiko.Transport]:
     """Connections to every jump host in order, and last to the host itself. Raises Unreachable, HostKeyError."""
     host = resolve(way, timeout_s)
-    if depth > MOST_JUMPS:
+    if depth > MAX_JUMPS:
         raise UsageError(f"{way}: the ProxyJump of the SSH configuration goes in a circle")
     transports: list[paramiko.Transport] = []
     try:
@@ -50,19 +69,24 @@ def _next(jump: Ssh, before: list[paramiko.Transport], timeout_s: float, depth: 
 def _login(host: Host, before: list[paramiko.Transport]) -> paramiko.Transport:
     sock = _through(before[-1], host) if before else _dial(host)
     transport = None
+
+    def no_server(why: str) -> Unreachable:
+        return Unreachable(f"{host.known_as}: expected an SSH server, but found none that speaks: {why}")
+
     try:
-        transport = paramiko.Transport(sock)
-        known = known_keys(host)
-        options = transport.get_security_options()
-        options.key_types = key_types(known, options.key_types)
-        transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = host.timeout_s
-        transport.start_client(timeout=host.timeout_s)
-        verify(host, transport.get_remote_server_key(), known)
-        _authenticate(transport, host)
-        transport.set_keepalive(DEAD_S)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        _give_up(transport, sock)
-        raise Unreachable(f"{host.known_as}: expected an SSH server, but found none that speaks: {error}") from error
+        with faults_as(no_server):
+            transport = paramiko.Transport(sock, packetizer_class=BoundedPacketizer)
+            known = known_keys(host)
+            options = transport.get_security_options()
+            options.key_types = key_types(known, options.key_types)
+            transport.auth_timeout = transport.channel_timeout = host.timeout_s
+            transport.banner_timeout = host.timeout_s + BANNER_MARGIN_S
+            transport.start_client(timeout=host.timeout_s)
+            if not transport.initial_kex_done:  # of the time that is up, paramiko says nothing
+                raise no_server(f"it did not shake hands within {host.timeout_s:g} s")
+            verify(host, transport.get_remote_server_key(), known)
+            authenticate(transport, host)
+            transport.set_keepalive(DEAD_S)
     except BaseException:
         _give_up(transport, sock)
         raise
@@ -76,52 +100,16 @@ def _give_up(transport: paramiko.Transport | None, sock: socket.socket | paramik
 
 
 def _dial(host: Host) -> socket.socket:
-    try:
+    with faults_as(lambda why: Unreachable(f"{host.way}: cannot connect to {host.hostname} port {host.port}: {why}")):
         sock = socket.create_connection((host.hostname, host.port), host.timeout_s)
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(f"{host.way}: cannot connect to {host.hostname} port {host.port}: {error}") from error
-    notice_death(sock)  # SSH's own keep-alive does not mind an answer that never comes
+        notice_death(sock)  # SSH's own keep-alive does not mind an answer that never comes
     return sock
 
 
 def _through(jump: paramiko.Transport, host: Host) -> paramiko.Channel:
-    try:
-        channel = jump.open_channel(
-            "direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.timeout_s
+    with faults_as(
+        lambda why: Unreachable(
+            f"{host.way}: the jump host does not get through to {host.hostname} port {host.port}: {why}"
         )
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise Unreachable(
-            f"{host.way}: the jump host does not get through to {host.hostname} port {host.port}: {error}"
-        ) from error
-    return channel
-
-
-def _authenticate(transport: paramiko.Transport, host: Host) -> None:
-    """Try the keys of the configuration, then those of ssh-agent. Raises Unreachable naming what was tried."""
-    tried: list[str] = []
-    with contextlib.closing(paramiko.Agent()) as agent:
-        for name, key in _keys(host, agent, tried):
-            try:
-                if not transport.auth_publickey(host.user, key):
-                    return
-            except paramiko.BadAuthenticationType as error:
-                raise Unreachable(f"{host.way}: the server takes no keys, only {error.allowed_types}") from error
-            except paramiko.AuthenticationException:
-                tried.append(f"{name} refused")
-    raise Unreachable(
-        f"{host.way}: the server does not let {host.user} in ({'; '.join(tried) or 'there is no key to show'}); "
-        f"add your key there with: ssh-copy-id -p {host.port} {host.user}@{host.hostname}"
-    )
-
-
-def _keys(host: Host, agent: paramiko.Agent, tried: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    for path in host.keys:
-        try:
-            yield str(path), paramiko.PKey.from_path(path)
-        except (paramiko.PasswordRequiredException, TypeError):
-            tried.append(f"{path} has a passphrase: ssh-add it")
-        except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, OSError, ValueError) as error:
-            tried.append(f"{path} cannot be read: {error}")
-    if host.agent_keys:
-        for key in agent.get_keys():
-            yield f"ssh-agent's {key.comment or key.get_name()}", key
+    ):
+        return jump.open_channel("direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.timeout_s)

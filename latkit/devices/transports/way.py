@@ -6,17 +6,23 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from latkit.errors import UsageError
 
 PHONE_HOME = "/data/local/tmp"
 """The one folder of an unrooted phone that its shell may write to and execute from."""
 ADDRESS = re.compile(
-    r"(?:(?P<user>[^@\s-][^@\s]*)@)?(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^@:\s\[\]-][^@:\s\[\]]*))"
+    r"(?:(?P<user>[^@\s-][^@\s]*)@)?(?:\[(?P<v6>[0-9a-fA-F:.]+(?:%[A-Za-z0-9_.-]+)?)\]|(?P<host>[^@:\s\[\]-][^@:\s\[\]]*))"
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
-SERIAL = re.compile(r"^[A-Za-z0-9._][A-Za-z0-9._:() -]*$")
+MAX_SHOWN = 100
+"""Of what is no address, so many characters are shown."""
+SERIAL = re.compile(r"^[!-,.-~]([ -~]{0,253}[!-~])?$")
+"""Whatever adb may print for a phone, such as `My Phone 3`, `????????????` and `adb-R5 (2)._adb-tls-connect._tcp`."""
+TRANSPORT_ID = re.compile(r"transport_id:[0-9]{1,9}")
+NAME = r"^[^\s\x00-\x20\x7f-\x9f-][^\s\x00-\x20\x7f-\x9f]*$"
+"""Of a host or a user: no space, no control character, and nothing that a command would take for an option."""
 
 
 class Local(BaseModel):
@@ -39,9 +45,9 @@ class Ssh(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     kind: Literal["ssh"] = "ssh"
-    host: str = Field(min_length=1)
+    host: str = Field(max_length=255, pattern=NAME)
     """Name, address, or an alias of the configuration."""
-    user: str | None = None
+    user: str | None = Field(default=None, max_length=255, pattern=NAME)
     port: int | None = Field(default=None, ge=1, le=65535)
     config: str | None = None
     """Path of the SSH configuration on the host; by default `~/.ssh/config`."""
@@ -62,9 +68,12 @@ class Ssh(BaseModel):
         match = ADDRESS.fullmatch(text)
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 1 <= port <= 65535):
-            raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text!r}")
-        place = str(Path(config).expanduser().absolute()) if config else None
-        return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
+            raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text[:MAX_SHOWN]!r}")
+        place = _absolute(config) if config else None
+        try:
+            return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
+        except ValidationError:
+            raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text[:MAX_SHOWN]!r}") from None
 
 
 class Adb(BaseModel):
@@ -73,8 +82,8 @@ class Adb(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     kind: Literal["adb"] = "adb"
     serial: str | None = Field(default=None, pattern=SERIAL.pattern)
-    """As `adb devices` shows it."""
-    host: str | None = Field(default=None, min_length=1)
+    """As `adb devices` shows it, or where it is plugged in (`usb:1-1`), or `transport_id:N`."""
+    host: str | None = Field(default=None, max_length=255, pattern=NAME)
     port: int | None = Field(default=None, ge=1, le=65535)
 
     @model_validator(mode="after")
@@ -95,13 +104,27 @@ class Adb(BaseModel):
     @classmethod
     def parse(cls, text: str) -> Adb:
         """Read `SERIAL` or `HOST:PORT`; an IPv6 address stands in brackets. Raises UsageError."""
-        match = ADDRESS.fullmatch(text)
-        port = int(match["port"]) if match and match["port"] and not match["user"] else None
-        if match and port is not None and 1 <= port <= 65535:
-            return cls(host=match["v6"] or match["host"], port=port)
-        if port is not None or not SERIAL.fullmatch(text):
-            raise UsageError(f"expected a phone's SERIAL as adb devices shows it, or HOST:PORT, but found {text!r}")
-        return cls(serial=text)
+        match = None if TRANSPORT_ID.fullmatch(text) else ADDRESS.fullmatch(text)
+        port = int(match["port"]) if match and match["port"] else None
+        try:
+            if match and port is not None and not match["user"] and 1 <= port <= 65535:
+                return cls(host=match["v6"] or match["host"], port=port)
+            if port is None:
+                return cls(serial=text)
+        except ValidationError:
+            pass
+        raise UsageError(
+            f"expected a phone's SERIAL as adb devices shows it, or HOST:PORT, but found {text[:MAX_SHOWN]!r}"
+        )
+
+
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).expanduser().absolute())
+    except (RuntimeError, OSError) as error:  # the home of a user who is not there; a folder that is gone
+        raise UsageError(
+            f"expected the path of an SSH configuration, but found {path[:MAX_SHOWN]!r}: {error}"
+        ) from None
 
 
 Way = Annotated[Local | Ssh | Adb, Field(discriminator="kind")]
