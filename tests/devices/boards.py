@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from latkit.devices.session import BOOT_ID_FILE
-from tests.conftest import SSHD, Sshd, wait_for
+from latkit.devices.transports import Ssh
+from tests.conftest import SSHD, Sshd, free_port, wait_for
 
 NETWORK = f"198.{18 + os.getpid() // 256 % 2}.{os.getpid() % 256}"
 """Of the addresses set aside for tests of networks; another process takes others."""
@@ -149,3 +150,19 @@ def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
 def enlarge(disk: Path) -> None:
     """Make room on a small disk."""
     subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True, timeout=10)
+
+
+@contextmanager
+def board_with_shell(sshd: Sshd, folder: Path, shell: str, *options: str) -> Iterator[Ssh]:
+    """A board whose login shell is that command, which finds what it is asked to run in $SSH_ORIGINAL_COMMAND.
+
+    `options`: further lines of the server's configuration.
+    """
+    board = Board(sshd, folder, free_port(), "127.0.0.1")
+    with (folder / "sshd_config").open("a") as file:
+        file.write("".join(f"{line}\n" for line in [f"ForceCommand {shell}", *options]))
+    board.start()
+    try:
+        yield Ssh(host="board", config=str(board.config))
+    finally:
+        board.kill()

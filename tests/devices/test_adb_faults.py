@@ -135,6 +135,10 @@ class TestKeys:
         theirs.write_bytes((configuration / "latkit" / "adbkey").read_bytes())
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        theirs.chmod(0o666)
+        with pytest.raises(BadFile, match=r"only its owner may read, but found mode 0666; close it with: chmod 600 "):
+            connect(plug(Script()))
+        theirs.chmod(0o600)
         with connect(plug(Script(wants_key=True, trusted=[our_key]))) as transport:
             assert transport.run(["true"], 10).exit_status == 0
         assert not (tmp_path / "config").exists()
@@ -237,13 +241,29 @@ class TestRefusals:
         ):
             connect(Adb(serial="R58M"))
 
-    @pytest.mark.parametrize("text", ["", "-s", "a b;c", "host:0", "host:99999", "me@host:5555", "a\nb"])
+    @pytest.mark.parametrize(
+        "text", ["", "-s", " a", "host:0", "host:99999", "me@host:5555", "a\nb", "a\x1b[2J", "x" * 300]
+    )
     def test_names_that_are_none(self, text: str) -> None:
         with pytest.raises(UsageError, match="expected a phone's SERIAL"):
             Adb.parse(text)
 
     @pytest.mark.parametrize(
-        "text", ["R58M", "emulator-5554", "10.0.0.7:5555", "[fe80::1]:5555", "adb-R5-x._adb-tls-connect._tcp"]
+        "text",
+        [
+            "R58M",
+            "emulator-5554",
+            "10.0.0.7:5555",
+            "[fe80::1]:5555",
+            "[fe80::1%eth0]:5555",
+            "adb-R5-x._adb-tls-connect._tcp",
+            "adb-R5 (2)._adb-tls-connect._tcp",
+            "My Phone 3",
+            "????????????",
+            "(no serial number)",
+            "usb:1-1.4",
+            "transport_id:7",
+        ],
     )
     def test_names(self, text: str) -> None:
         assert str(Adb.parse(text)) == text

@@ -48,7 +48,24 @@ class TransportConformance:
         assert (done.exit_status, done.stdout, done.stderr) == (3, b"out", b"err")
 
     def test_words_stay_what_they_are(self, transport: Transport) -> None:
-        words = ["a b", "$HOME", "'", '"', "*", ";", "`id`", "", "\\", "é", "-n", "new\nline"]
+        words = [
+            "a b",
+            "$HOME",
+            "'",
+            '"',
+            "*",
+            ";",
+            "`id`",
+            "",
+            "\\",
+            "é",
+            "-n",
+            "new\nline",
+            "a!b",
+            "%s",
+            "\\\\n",
+            "\n",
+        ]
         done = transport.run(["printf", "%s|", *words], 30)
         assert done.stdout.decode() == "".join(f"{word}|" for word in words)
 
@@ -124,6 +141,20 @@ class TransportConformance:
             assert list(small.iterdir()) == []
         finally:
             subprocess.run(["umount", small], check=True)
+
+    def test_a_command_that_prints_without_end(self, transport: Transport) -> None:
+        with pytest.raises(DeviceGone, match="expected at most 1 MiB from head, but it prints more"):
+            transport.run(["head", "-c", "50000000", "/dev/zero"], 30, max_bytes=2**20)
+
+    def test_a_line_without_end(self, transport: Transport) -> None:
+        stream = transport.start(["head", "-c", "40000000", "/dev/zero"])
+        with pytest.raises(DeviceGone, match="expected lines of at most 16 MiB"):
+            stream.read_line(60)
+        stream.close()
+
+    def test_words_that_no_command_can_be_given(self, transport: Transport) -> None:
+        with pytest.raises(DeviceError, match="without a zero character"):
+            transport.run(["echo", "a\0b"], 30)
 
     def test_a_stream_answers_line_by_line(self, transport: Transport) -> None:
         stream = transport.start(["cat"])
@@ -376,7 +407,9 @@ class TestSshConfiguration:
         with pytest.raises(BadFile, match="includes itself"):
             connect(way)
         path.write_text("Port many\n")
-        with pytest.raises(UsageError, match="expected port of the SSH configuration as a number, but found 'many'"):
+        with pytest.raises(
+            UsageError, match="expected port of the SSH configuration as a number up to 65535, but found 'many'"
+        ):
             connect(way)
         path.write_text("ProxyCommand nc %h %p\n")
         with pytest.raises(UsageError, match="ProxyCommand"):

@@ -13,6 +13,8 @@ command -v gcc >/dev/null || wanted="$wanted gcc libc6-dev"
 command -v aarch64-linux-gnu-gcc >/dev/null || wanted="$wanted gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 command -v qemu-aarch64-static >/dev/null || wanted="$wanted qemu-user-static"
 command -v update-binfmts >/dev/null || wanted="$wanted binfmt-support"
+command -v tcsh >/dev/null || wanted="$wanted tcsh"
+command -v busybox >/dev/null || wanted="$wanted busybox"
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

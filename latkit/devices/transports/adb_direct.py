@@ -1,70 +1,17 @@
-"""A phone's adbd reached over TCP, by adb-shell: its handshake, keys and packets, with one stream to a connection."""
+"""A phone's adbd reached over TCP, with one stream to a connection."""
 
 from __future__ import annotations
 
-import select
-import socket
+import os
 import time
 from collections.abc import Callable
 
 from adb_shell import constants
-from adb_shell.adb_device import AdbDevice
-from adb_shell.adb_message import AdbMessage, unpack
-from adb_shell.exceptions import (
-    AdbConnectionError,
-    AdbTimeoutError,
-    InvalidChecksumError,
-    InvalidCommandError,
-    InvalidResponseError,
-    TcpTimeoutException,
-)
-from adb_shell.transport.tcp_transport import TcpTransport
 
 from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
-from latkit.devices.transports.adb_keys import signers
-from latkit.devices.transports.sockets import DEAD_S, notice_death
+from latkit.devices.transports.adb_wire import Connection
+from latkit.devices.transports.sockets import DEAD_S
 from latkit.errors import DeviceGone, Unreachable
-
-NOISE = (InvalidCommandError, InvalidChecksumError, InvalidResponseError, ValueError, KeyError)
-"""What adb-shell raises at words that are not adb's."""
-SILENCE = (AdbTimeoutError, TcpTimeoutException, TimeoutError)
-LOST = (*NOISE, *SILENCE, AdbConnectionError, OSError, EOFError)
-
-
-class NeedsTls(Unreachable):
-    """The phone speaks TLS at this port, as for wireless debugging: the adb server has the certificates for it."""
-
-
-class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
-    """adb-shell's socket: sends at once and all of it, notices a dead phone, and the end of the connection."""
-
-    _connection: socket.socket | None
-
-    @property
-    def socket(self) -> socket.socket:
-        """The open socket. Raises ConnectionError."""
-        if self._connection is None:
-            raise ConnectionError("the connection is closed")
-        return self._connection
-
-    def connect(self, transport_timeout_s: float) -> None:
-        """Connect within that time."""
-        super().connect(transport_timeout_s)
-        notice_death(self.socket)
-
-    def bulk_read(self, numbytes: int, transport_timeout_s: float | None) -> bytes:
-        """At least one byte. At the end of the connection adb-shell would ask again and again."""
-        piece: bytes = super().bulk_read(numbytes, transport_timeout_s)
-        if not piece:
-            raise ConnectionError("the phone closed the connection")
-        return piece
-
-    def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
-        """All of it; adb-shell's own sends a part and does not say so to its caller."""
-        rest, deadline = memoryview(data), time.monotonic() + (transport_timeout_s or DEAD_S)
-        while rest and self.socket:
-            rest = rest[super().bulk_write(rest, max(deadline - time.monotonic(), 0)) :]
-        return len(data)
 
 
 class DirectAdbd(Adbd):
@@ -99,58 +46,6 @@ class DirectAdbd(Adbd):
         return connection
 
 
-class Connection:
-    """A connection that has shaken hands, and sends and receives adb's packets."""
-
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        self.name = f"{host}:{port}"
-        self.closed = False
-        self.services = 0
-        """How many were opened: each has its number as its local id."""
-        self._wire = Wire(host, port)
-        device = AdbDevice(self._wire)
-        try:
-            _shake_hands(device, self.name, timeout_s)
-        except BaseException:
-            self._wire.close()
-            raise
-        self.most_bytes: int = device.max_chunk_size
-        """Of one packet."""
-
-    def send(self, command: bytes, local_id: int, remote_id: int, content: bytes = b"") -> None:
-        """Send a packet. Raises DeviceGone."""
-        message = AdbMessage(command, local_id, remote_id, content)
-        try:
-            self._wire.bulk_write(message.pack() + content, DEAD_S)
-        except LOST as error:
-            raise self._gone(error) from error
-
-    def receive(self, wait_s: float) -> tuple[bytes, int, int, bytes] | None:
-        """The next packet: command, their id, our id, content. None if none begins in that time. Raises DeviceGone."""
-        try:
-            if not select.select([self._wire.socket], [], [], max(wait_s, 0))[0]:
-                return None
-            command, theirs, ours, length, _ = unpack(self._exactly(constants.MESSAGE_SIZE))
-            return constants.WIRE_TO_ID[command], theirs, ours, self._exactly(length)
-        except LOST as error:
-            raise self._gone(error) from error
-
-    def close(self) -> None:
-        """Close it."""
-        self.closed = True
-        self._wire.close()
-
-    def _exactly(self, count: int) -> bytes:
-        content = bytearray()
-        while len(content) < count:
-            content += self._wire.bulk_read(count - len(content), DEAD_S)
-        return bytes(content)
-
-    def _gone(self, error: BaseException) -> DeviceGone:
-        self.close()
-        return DeviceGone(f"{self.name}: the connection is lost: {error}")
-
-
 class DirectChannel(Channel):
     """A service on a connection of its own, which is idle again afterwards."""
 
@@ -162,7 +57,7 @@ class DirectChannel(Channel):
         self._open = True
         connection.services += 1
         self._ours, self._theirs = connection.services, 0
-        connection.send(constants.OPEN, self._ours, 0, service.encode() + b"\0")
+        connection.send(constants.OPEN, self._ours, 0, os.fsencode(service) + b"\0")
         deadline = time.monotonic() + DEAD_S
         while not self._may_send:
             if time.monotonic() > deadline:
@@ -210,27 +105,3 @@ class DirectChannel(Channel):
             del self._unsent[: len(piece)]
             self._may_send = False
             self._connection.send(constants.WRTE, self._ours, self._theirs, piece)
-
-
-def _shake_hands(device: AdbDevice, name: str, timeout_s: float) -> None:
-    """Authenticate with the keys that there are. Raises Unreachable saying what to do."""
-    asked: list[object] = []
-    try:
-        device.connect(signers(), timeout_s, timeout_s, timeout_s, auth_callback=asked.append)
-    except LOST as error:
-        if asked:
-            raise Unreachable(
-                f"{name}: the phone does not trust this computer yet: unlock it, tap Always allow from this computer "
-                "and Allow, then run the same command again"
-            ) from error
-        if isinstance(error, InvalidCommandError) and "STLS" in str(error):
-            raise NeedsTls(
-                f"{name}: the phone wants TLS (wireless debugging): pair with adb pair HOST:PORT and the code that it "
-                f"shows, then adb connect {name}, then run the same command again"
-            ) from error
-        if isinstance(error, NOISE):
-            raise Unreachable(f"{name}: expected a phone's adbd, but found another service: {error}") from error
-        raise Unreachable(
-            f"{name}: cannot connect: {error}; is the phone on, in this network, with debugging over TCP enabled "
-            "(adb tcpip 5555)?"
-        ) from error

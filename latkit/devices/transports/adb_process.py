@@ -6,6 +6,7 @@ the command writes stderr to a file, and its status follows its output, behind a
 
 from __future__ import annotations
 
+import re
 import secrets
 import shlex
 import struct
@@ -13,6 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from latkit.devices.transports.adb_channel import Adbd, Channel
+from latkit.devices.transports.faults import faults_as
+from latkit.devices.transports.start_mark import StartMark
+from latkit.errors import DeviceGone
 
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 """Kinds of frames in shell protocol 2; each frame is its kind, the length of its content and the content."""
@@ -20,16 +24,20 @@ HEADER = struct.Struct("<BL")
 MOST_FRAME_BYTES = 32768
 MOST_UNSENT_BYTES = 2**20
 NOTHING = "/dev/null"
-TELL_PID = "echo $$; "
-"""adbd makes this shell the leader of a session and does not end it with its service: it is killed by this number."""
+MAX_READ_FRAME_BYTES = 2**21
+"""adbd fills a frame from a buffer of at most 1 MiB."""
+MAX_STATUS_BYTES = 100
 
 
 class Process(ABC):
     """A command, and what has arrived of it: `out` and `err` grow in `receive`, and are emptied by who reads them."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, mark: StartMark, name: str) -> None:
         self.channel = channel
-        self.pid: int | None = None
+        self.mark = mark
+        """adbd makes the command the leader of a session and does not end it with its service: it is to be killed."""
+        self.name = name
+        """Of the phone, for messages."""
         self.exit_status: int | None = None
         self.out, self.err = bytearray(), bytearray()
         self.files: list[str] = []
@@ -41,7 +49,9 @@ class Process(ABC):
         """Take what arrives within that time. Raises DeviceGone."""
         piece = self.channel.receive(wait_s)
         self.ended = self.ended or piece is None
-        self._understand(piece or b"")
+        with faults_as(lambda why: DeviceGone(f"{self.name}: expected a command's output, but found {why}")):
+            self._understand(piece or b"")
+        self.mark.strip(self.out, self.err)
 
     def send(self, content: bytes) -> None:
         """Give it something on its stdin."""
@@ -64,19 +74,14 @@ class Process(ABC):
     @abstractmethod
     def _understand(self, piece: bytes) -> None: ...
 
-    def _take_pid(self) -> None:
-        """The first line is not the command's own."""
-        if self.pid is None and b"\n" in self.out:
-            line, _, rest = bytes(self.out).partition(b"\n")
-            self.pid, self.out = int(line) if line.isdigit() else 0, bytearray(rest)
-
 
 class ShellV2(Process):
     """By the service `shell,v2`."""
 
-    def __init__(self, adbd: Adbd, argv: Sequence[str]) -> None:
+    def __init__(self, adbd: Adbd, argv: Sequence[str], name: str) -> None:
         """Start it. Raises ServiceRefused by a phone that is too old, DeviceGone."""
-        super().__init__(adbd.open(f"shell,v2,raw:{TELL_PID}exec {shlex.join(argv)}"))
+        mark = StartMark(name)
+        super().__init__(adbd.open(f"shell,v2,raw:{mark.script()}exec {shlex.join(argv)}"), mark, name)
         self._frames = bytearray()
 
     def send(self, content: bytes) -> None:
@@ -94,13 +99,14 @@ class ShellV2(Process):
         begin = 0
         while len(self._frames) - begin >= HEADER.size:
             kind, length = HEADER.unpack_from(self._frames, begin)
+            if length > MAX_READ_FRAME_BYTES:
+                raise DeviceGone(f"{self.name}: expected a piece of output, but found one of {length} bytes")
             end = begin + HEADER.size + length
             if len(self._frames) < end:
                 break
             self._frame(kind, bytes(self._frames[begin + HEADER.size : end]))
             begin = end
         del self._frames[:begin]
-        self._take_pid()
 
     def _frame(self, kind: int, content: bytes) -> None:
         if kind == STDOUT:
@@ -114,8 +120,9 @@ class ShellV2(Process):
 class Exec(Process):
     """By the service `exec` of phones before Android 7. Its stdin ends only with the service, or is a file there."""
 
-    def __init__(self, adbd: Adbd, argv: Sequence[str], scratch: str, stdin_file: str | None = None) -> None:
+    def __init__(self, adbd: Adbd, argv: Sequence[str], name: str, scratch: str, stdin_file: str | None = None) -> None:
         """Start it. `scratch` is a folder there that may be written to. Raises ServiceRefused, DeviceGone."""
+        mark = StartMark(name)
         self._mark = secrets.token_hex(16).encode()
         self._behind = False
         """Whether the mark was seen: what follows is the status, then stderr."""
@@ -124,10 +131,11 @@ class Exec(Process):
         files = [errors, *([stdin_file] if stdin_file not in (None, NOTHING) else [])]
         reading = f"< {shlex.quote(stdin_file)} " if stdin_file else ""
         script = (
-            f"{TELL_PID}{shlex.join(argv)} {reading}2> {shlex.quote(errors)}; echo {self._mark.decode()} $?; "
-            f"cat {shlex.quote(errors)}; rm -f {shlex.join(files)}"
+            f"{mark.script(on_err=False)}{shlex.join(argv)} {reading}2> {shlex.quote(errors)}; "
+            f"echo {self._mark.decode()} $?; cat {shlex.quote(errors)}; rm -f {shlex.join(files)}"
         )
-        super().__init__(adbd.open(f"exec:{script}"))
+        super().__init__(adbd.open(f"exec:{script}"), mark, name)
+        mark.is_seen_on_err = True
         self.files = files
 
     def feed(self, stdin: bytes | None) -> bytes | None:  # noqa: ARG002
@@ -148,13 +156,16 @@ class Exec(Process):
             self.out += before
             self._arrived = bytearray(after)
             self._behind = bool(mark)
-        if self._behind and self.exit_status is None and b"\n" in self._arrived:
-            status, _, rest = bytes(self._arrived).partition(b"\n")
-            self.exit_status, self._arrived = int(status), bytearray(rest)
+        if self._behind and self.exit_status is None:
+            status, end, _ = bytes(self._arrived[: 2 * MAX_STATUS_BYTES]).partition(b"\n")
+            if end and re.fullmatch(rb" [0-9]{1,3}\r?", status):
+                del self._arrived[: len(status) + 1]
+                self.exit_status = int(status)
+            elif end or len(self._arrived) > MAX_STATUS_BYTES:
+                raise DeviceGone(f"{self.name}: expected a command's exit status, but found {status[:40]!r}")
         if self.exit_status is not None:
             self.err += self._arrived
             self._arrived.clear()
-        self._take_pid()
 
     def _without_beginning(self, arrived: bytes) -> tuple[bytes, bytes]:
         """What cannot belong to the mark, and its end that may be the mark's beginning."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from latkit.errors import DeviceError
+from latkit._io import one_line, printable
+from latkit.errors import DeviceError, DeviceGone
 
 TAIL_LINES = 20
-"""How many of the last lines of stderr are kept for a message."""
+TAIL_BYTES = 10_000
+"""How much of the end of stderr is kept for a message."""
+MAX_LINE_BYTES = 16 * 2**20
+"""Of a line that a device sends. The longest answer of an agent is a hundredth of it."""
+MAX_OUTPUT_BYTES = 64 * 2**20
+"""Of what a command prints on both outputs together, unless its caller expects more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +32,52 @@ class Completed:
     def checked(self, what: str) -> Completed:
         """Itself if the command ended with 0, else DeviceError with the last words of its stderr."""
         if self.exit_status:
-            words = self.stderr.decode(errors="replace").strip()[-500:] or "no message"
+            words = one_line(self.stderr.decode(errors="replace").strip()[-500:], 500) or "no message"
             raise DeviceError(f"{what} failed on the device with exit status {self.exit_status}: {words}")
         return self
 
 
 class Lines:
-    """Bytes that arrive in pieces, given out line by line."""
+    """Bytes that arrive in pieces, given out line by line. What was not yet given out is bounded, as is a line."""
 
-    def __init__(self) -> None:
-        self._ready: deque[bytes] = deque()
-        self._rest = bytearray()
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._buffer = bytearray()
+        self._begin = 0
+        """Where the last line begins, whose end has not arrived."""
 
-    def feed(self, piece: bytes) -> None:
-        """Add a piece."""
-        self._rest += piece
-        if b"\n" in piece:
-            *lines, rest = bytes(self._rest).split(b"\n")
-            self._ready.extend(lines)
-            self._rest = bytearray(rest)
+    def feed(self, piece: bytes | bytearray) -> None:
+        """Add a piece. Raises DeviceGone at a line, or lines that nobody asked for, beyond the bound."""
+        end = piece.rfind(b"\n")
+        if end >= 0:
+            self._begin = len(self._buffer) + end + 1
+        self._buffer += piece
+        if len(self._buffer) - self._begin > self._max_line_bytes or self._begin > 2 * self._max_line_bytes:
+            count = len(self._buffer)
+            self._buffer, self._begin = bytearray(), 0
+            raise DeviceGone(
+                f"expected lines of at most {self._max_line_bytes / 2**20:g} MiB, but {count / 2**20:.0f} MiB came"
+            )
 
     def take(self) -> bytes | None:
         """The next whole line without its end, or None."""
-        return self._ready.popleft() if self._ready else None
+        if not self._begin:
+            return None
+        end = self._buffer.index(b"\n")
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._begin -= end + 1
+        return line
 
     def tail(self) -> str:
         """The last lines, for a message to a person."""
-        lines = [*self._ready, bytes(self._rest)][-TAIL_LINES:]
-        return b"\n".join(lines).decode(errors="replace").strip()
+        text = bytes(self._buffer[-TAIL_BYTES:]).decode(errors="replace").strip()
+        return "\n".join(text.split("\n")[-TAIL_LINES:])
 
     def forget(self) -> None:
         """Keep only what `tail` gives."""
-        while len(self._ready) > TAIL_LINES:
-            self._ready.popleft()
-        del self._rest[:-10_000]
+        del self._buffer[:-TAIL_BYTES]
+        self._begin = self._buffer.rfind(b"\n") + 1
 
 
 class Stream(ABC):
@@ -96,8 +113,13 @@ class Transport(ABC):
     """A way to a device. Commands are lists of words; no shell reads them as anything else. Used by one thread."""
 
     @abstractmethod
-    def run(self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"") -> Completed:
-        """Run a command to its end. Raises DeadlineExceeded (the command is killed), DeviceGone."""
+    def run(
+        self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
+    ) -> Completed:
+        """Run a command to its end. `max_bytes`: how much it may print on both outputs together.
+
+        Raises DeadlineExceeded, and DeviceGone also for a command that prints more: it is killed.
+        """
 
     @abstractmethod
     def push(self, local_path: Path, remote_path: str) -> None:
@@ -129,6 +151,32 @@ class Transport(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_output(device: str, command: str, count: int, max_bytes: int) -> None:
+    """Raise DeviceGone where a command has printed more than it may."""
+    if count > max_bytes:
+        raise DeviceGone(
+            f"{device}: expected at most {max_bytes / 2**20:.3g} MiB from {command}, but it prints more; it was killed"
+        )
+
+
+def checked_home(printed: bytes, device: str) -> str:
+    """The home folder that a device has printed. Raises DeviceError where latkit cannot put its files below it."""
+    home = printed.decode(errors="replace")
+    if not home.startswith("/") or "\ufffd" in home or printable(home) != home or "\n" in home:
+        raise DeviceError(
+            f"{device}: expected the home folder there as an absolute path in UTF-8, but found {printed[:200]!r}; name "
+            "a folder for latkit's files: --agent-folder"
+        )
+    return home
+
+
+def check_words(argv: Sequence[str]) -> None:
+    """Raise DeviceError for a word that no command can be given."""
+    for word in argv:
+        if "\0" in word:
+            raise DeviceError(f"expected the words of a command without a zero character, but found {word[:100]!r}")
 
 
 def sha256_of(path: Path) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import tempfile
 from pathlib import Path
 
+from latkit._io import one_line
 from latkit.devices.transports.base import Transport, sha256_of
 from latkit.errors import DeviceError, DeviceGone
 
@@ -14,6 +16,9 @@ COMMAND_S = 60.0
 SLOWEST_BYTES_PER_S = 50_000
 """A copy that is slower than this on the whole is given up."""
 NO_SUCH_COMMAND = 127
+MAX_PULL_BYTES = 2**30
+"""A file is held in memory on its way."""
+MARGIN_BYTES = 2**16
 PREPARE = 'mkdir -p -- "$1" && { [ ! -f "$2" ] || wc -c < "$2"; }'
 """Makes the folder, and tells how much of an earlier try is there."""
 FINISH = """
@@ -38,9 +43,15 @@ class CopyingByCommands(Transport):
         sha256 = hashlib.sha256(content).hexdigest()
         part = f"{remote_path}.{sha256[:16]}.part"
         folder = remote_path.rpartition("/")[0] or "."
-        prepared = self.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S).checked(f"making {folder}")
+        prepared = self.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S)
+        if prepared.exit_status:
+            words = one_line(prepared.stderr.decode(errors="replace")) or f"exit status {prepared.exit_status}"
+            raise DeviceError(
+                f"making {folder} failed on the device: {words}; a folder that can be written to is named by "
+                "--agent-folder"
+            )
         try:
-            begin = _sound(self, part, content, int(prepared.stdout or b"0"))
+            begin = _sound(self, part, content, _size(prepared.stdout, part) if prepared.stdout.strip() else 0)
             finishing = ["sh", "-c", FINISH, "sh", part, remote_path, sha256]
             done = self.run(finishing, _copy_s(len(content)), content[begin:])
             if done.exit_status == NO_SUCH_COMMAND:
@@ -56,9 +67,11 @@ class CopyingByCommands(Transport):
     def pull(self, remote_path: str, local_path: Path) -> None:
         """Copy a file from the device."""
         size = self.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
-        size_bytes = int(size.split()[0])
+        size_bytes = _size(size, remote_path)
+        if size_bytes > MAX_PULL_BYTES:
+            raise DeviceError(f"{remote_path}: expected at most {MAX_PULL_BYTES} bytes, but found {size_bytes}")
         sha256 = remote_sha256(self, remote_path, size_bytes)
-        content = self.run(["cat", remote_path], _copy_s(size_bytes)).checked(f"reading {remote_path}").stdout
+        content = _read(self, remote_path, size_bytes)
         try:
             local_path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=local_path.parent, prefix=".pull-", delete=False) as file:
@@ -78,8 +91,7 @@ def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
     """SHA-256 of a file there, in hex; where there is no sha256sum (Android 6) it is read back. Raises DeviceError."""
     found = transport.run(["sha256sum", path], _copy_s(size_bytes))
     if found.exit_status == NO_SUCH_COMMAND:
-        content = transport.run(["cat", path], _copy_s(size_bytes)).checked(f"reading {path}").stdout
-        return hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(_read(transport, path, size_bytes)).hexdigest()
     words = found.checked(f"checking {path}").stdout.decode(errors="replace").split()
     return words[0].lstrip("\\") if words else ""
 
@@ -100,6 +112,20 @@ def _check_and_rename(transport: Transport, part: str, remote_path: str, size_by
     if remote_sha256(transport, part, size_bytes) != sha256:
         raise DeviceError(f"writing {remote_path} failed on the device: the copy differs; is its disk full?")
     transport.run(["mv", "-f", "--", part, remote_path], COMMAND_S).checked(f"renaming to {remote_path}")
+
+
+def _read(transport: Transport, path: str, size_bytes: int) -> bytes:
+    """The content of a file there, which may not be larger than that, but for what `cat` says on stderr."""
+    done = transport.run(["cat", path], _copy_s(size_bytes), max_bytes=size_bytes + MARGIN_BYTES)
+    return done.checked(f"reading {path}").stdout
+
+
+def _size(printed: bytes, path: str) -> int:
+    """The bytes of a file by what `wc -c` prints. Raises DeviceError."""
+    match = re.fullmatch(rb"\s*([0-9]{1,15})(\s.*)?", printed, re.DOTALL)
+    if match is None:
+        raise DeviceError(f"expected the size of {path} from wc -c on the device, but found {printed[:100]!r}")
+    return int(match[1])
 
 
 def _copy_s(size_bytes: int) -> float:

@@ -6,17 +6,25 @@ import contextlib
 import os
 import selectors
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from latkit.devices.transports.base import Completed, Lines, Stream, Transport, sha256_of
+from latkit._io import one_line
+from latkit.devices.transports.base import (
+    MAX_OUTPUT_BYTES,
+    Completed,
+    Lines,
+    Stream,
+    Transport,
+    checked_home,
+    sha256_of,
+)
+from latkit.devices.transports.local_process import PIECE_BYTES, communicate, kill, popen
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 
-PIECE_BYTES = 65536
 WRITE_S = 30.0
 
 
@@ -26,22 +34,21 @@ class LocalTransport(Transport):
     def __init__(self) -> None:
         self._streams: list[LocalStream] = []
 
-    def run(self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"") -> Completed:
+    def run(
+        self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
+    ) -> Completed:
         """Run a process; one that cannot be started has 127 as its exit status."""
         try:
-            process = _popen(argv)
+            process = popen(argv)
         except OSError as error:
             return Completed(127, b"", f"{argv[0]}: {error.strerror}".encode())
         with process:
             try:
-                stdout, stderr = process.communicate(stdin, timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                _kill(process)
+                return communicate(process, argv[0], time.monotonic() + timeout_s, stdin, max_bytes)
+            except TimeoutError:
                 raise DeadlineExceeded(f"{argv[0]} did not end within {timeout_s:g} s; it was killed") from None
-            except BaseException:
-                _kill(process)
-                raise
-        return Completed(process.returncode, stdout, stderr)
+            finally:
+                kill(process)
 
     def push(self, local_path: Path, remote_path: str) -> None:
         """Copy a file."""
@@ -54,7 +61,7 @@ class LocalTransport(Transport):
     def start(self, argv: Sequence[str]) -> Stream:
         """Start a process."""
         try:
-            stream = LocalStream(_popen(argv))
+            stream = LocalStream(popen(argv))
         except OSError as error:
             raise DeviceGone(f"could not start {argv[0]}: {error.strerror}") from error
         self._streams.append(stream)
@@ -62,7 +69,11 @@ class LocalTransport(Transport):
 
     def home(self) -> str:
         """The home folder of whoever runs this."""
-        return str(Path.home())
+        try:
+            home = Path.home()
+        except RuntimeError:  # a user without an entry, in a container
+            home = Path()
+        return checked_home(os.fsencode(home), "local")
 
     def close(self) -> None:
         """Kill what was started."""
@@ -94,7 +105,8 @@ class LocalStream(Stream):
             except BlockingIOError:  # it reads no more before we read what it says
                 self._receive(0.01)
             except (OSError, ValueError) as error:
-                raise DeviceGone(f"the command no longer reads: {error}; last words: {self.stderr_tail()}") from error
+                words = one_line(self.stderr_tail())
+                raise DeviceGone(f"the command no longer reads: {error}; its last words: {words}") from error
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(f"the command took no input for {WRITE_S:g} s")
 
@@ -103,7 +115,8 @@ class LocalStream(Stream):
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._process.stdout not in self._open_files():
-                raise DeviceGone(f"the command ended (status {self._ended()}); its last words: {self.stderr_tail()}")
+                words = one_line(self.stderr_tail())
+                raise DeviceGone(f"the command ended (status {self._ended()}); its last words: {words}")
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(f"no line came within {timeout_s:g} s")
             self._receive(deadline - time.monotonic())
@@ -116,7 +129,7 @@ class LocalStream(Stream):
 
     def stderr_tail(self) -> str:
         """The last lines of stderr."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, DeviceGone):
             self._receive(0)
         return self._err.tail()
 
@@ -127,7 +140,7 @@ class LocalStream(Stream):
 
     def close(self) -> None:
         """Kill the process and close its files."""
-        _kill(self._process)
+        kill(self._process)
         self.close_input()
         if self._selector.get_map() is not None:
             self.stderr_tail()
@@ -153,19 +166,6 @@ class LocalStream(Stream):
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(1)
         return None
-
-
-def _popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen(list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - argv is a list
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process with what it started, which shares its session."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _copy(source: Path, destination: Path) -> None:

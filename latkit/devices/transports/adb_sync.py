@@ -1,0 +1,53 @@
+"""adb's own protocol for files, as far as it is needed: writing one."""
+
+from __future__ import annotations
+
+import struct
+import time
+
+from latkit._io import one_line
+from latkit.devices.transports.adb_channel import Channel
+from latkit.devices.transports.sockets import DEAD_S
+from latkit.errors import DeviceError
+
+SLICE_S = 0.25
+SYNC_BYTES = 65536
+"""The most that adbd takes in one piece of a file."""
+SYNC_LENGTH = struct.Struct("<L")
+HEADER_BYTES = 8
+MAX_WORDS_BYTES = 2000
+"""Of what a phone says about a failure, so much is read."""
+SLOWEST_BYTES_PER_S = 50_000
+"""A file that leaves more slowly than this on the whole is given up."""
+
+
+def send_file(channel: Channel, path: str, content: bytes) -> None:
+    """Write a file by adb's own protocol for files, which has no such limits as a command's stdin on an old phone."""
+    words = f"{path},{0o100600}".encode()
+    channel.send(b"SEND" + SYNC_LENGTH.pack(len(words)) + words)
+    for begin in range(0, len(content), SYNC_BYTES):
+        piece = content[begin : begin + SYNC_BYTES]
+        channel.send(b"DATA" + SYNC_LENGTH.pack(len(piece)) + piece)
+    channel.send(b"DONE" + SYNC_LENGTH.pack(int(time.time())))
+    answer = bytearray()
+    deadline = time.monotonic() + DEAD_S + len(content) / SLOWEST_BYTES_PER_S
+    dead_at = time.monotonic() + DEAD_S
+    while not _is_complete(answer) and time.monotonic() < min(deadline, dead_at):
+        unsent_bytes = channel.unsent_bytes
+        received = channel.receive(SLICE_S)
+        if received is None:
+            break
+        answer += received
+        if received or channel.unsent_bytes < unsent_bytes:
+            dead_at = time.monotonic() + DEAD_S
+    if not answer.startswith(b"OKAY"):
+        reason = one_line(answer[8:].decode(errors="replace")) or "no answer"
+        raise DeviceError(f"writing {path} failed on the phone: {reason}")
+
+
+def _is_complete(answer: bytearray) -> bool:
+    """Whether it is all of an answer: its kind, the length of what follows, and that, as far as it is of use."""
+    if len(answer) < HEADER_BYTES or answer.startswith(b"OKAY"):
+        return answer.startswith(b"OKAY")
+    length: int = SYNC_LENGTH.unpack_from(answer, 4)[0]
+    return len(answer) >= HEADER_BYTES + min(length, MAX_WORDS_BYTES)
