@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +12,11 @@ from pathlib import Path
 from adb_shell.auth.keygen import keygen, write_public_keyfile
 from adb_shell.auth.sign_cryptography import CryptographySigner
 
+from latkit._io import reading
 from latkit.errors import BadFile, DeviceError
+
+OF_OTHERS = 0o077
+"""What nobody else may be allowed to do with a private key, as ssh demands of its own."""
 
 
 def signers(environment: Mapping[str, str] = os.environ) -> list[CryptographySigner]:
@@ -41,14 +47,19 @@ def _make(path: Path) -> None:
 
 def _signer(path: Path) -> CryptographySigner:
     """The key of a file; the public half is worked out where it is missing."""
-    try:
+    with reading(path, "a private RSA key as adb keeps it"):
+        mode = path.stat().st_mode
+        if mode & OF_OTHERS:
+            raise BadFile(
+                path,
+                "a private key that only its owner may read",
+                f"mode {stat.S_IMODE(mode):04o}; close it with: chmod 600 {shlex.quote(str(path))}",
+            )
         public = Path(f"{path}.pub")
         if public.is_file():
             return CryptographySigner(str(path))
         with tempfile.TemporaryDirectory(prefix="latkit-key-") as folder:
             copy = Path(folder) / path.name
-            copy.symlink_to(path)
+            copy.symlink_to(path.absolute())
             write_public_keyfile(str(copy), f"{copy}.pub")
             return CryptographySigner(str(copy))
-    except (OSError, ValueError, TypeError) as error:
-        raise BadFile(path, "a private RSA key as adb keeps it", str(error)) from error

@@ -1,21 +1,18 @@
-"""A phone reached through the local adb server, by adbutils: on USB, an emulator, or paired over TLS."""
+"""A phone reached through the local adb server: on USB, an emulator, or paired over TLS."""
 
 from __future__ import annotations
 
-import select
 import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from adbutils import AdbClient, AdbConnection, AdbError
+from contextlib import closing
 
 from latkit.devices.transports.adb_channel import Adbd, Channel, ServiceRefused
-from latkit.devices.transports.sockets import DEAD_S, notice_death
+from latkit.devices.transports.adb_phones import ListedPhone, choose, listed
+from latkit.devices.transports.adb_question import Question, Refused
+from latkit.devices.transports.faults import faults_as
+from latkit.devices.transports.sockets import notice_death, wait_for
 from latkit.errors import DeviceGone, Unreachable
 
 PIECE_BYTES = 65536
-TIMEOUT_S = float(DEAD_S)
 
 
 class ServerAdbd(Adbd):
@@ -23,25 +20,23 @@ class ServerAdbd(Adbd):
 
     def __init__(self, serial: str) -> None:
         self._serial = serial
-        self._client = AdbClient()
         self._channels: list[ServerChannel] = []
         try:
-            check_serial(self._client, serial)
+            self._request = self._choose().request(serial)
         except DeviceGone as error:
             raise Unreachable(f"{error}; see whether adb works: adb devices") from error
 
     def open(self, service: str) -> Channel:
         """Open a service; the server keeps the connection to the phone."""
-        with _answers(self._serial):
-            connection = self._client.make_connection(TIMEOUT_S)
+        with faults_as(self._gone):
+            question = Question()
             try:
-                connection.send_command(f"host:transport:{self._serial}")
-                connection.check_okay()
-                _open(connection, service, self._serial)
+                self._reach(question)
+                self._open(question, service)
             except BaseException:
-                connection.close()
+                question.close()
                 raise
-        channel = ServerChannel(connection.conn, self._serial)
+        channel = ServerChannel(question.socket, self._serial)
         self._channels = [*(known for known in self._channels if not known.closed), channel]
         return channel
 
@@ -49,6 +44,35 @@ class ServerAdbd(Adbd):
         """Close the channels; the server goes on."""
         while self._channels:
             self._channels.pop().close()
+
+    def _choose(self) -> ListedPhone:
+        """The phone as the server lists it now. Raises Unreachable, DeviceGone."""
+        answers = []
+        for request in ("host:devices", "host:devices-l"):
+            with faults_as(self._gone), closing(Question()) as question:
+                try:
+                    answers.append(question.answer(request))
+                except Refused as error:
+                    raise self._gone(str(error)) from error
+        return choose(listed(*answers), self._serial)
+
+    def _reach(self, question: Question) -> None:
+        try:
+            question.ask(self._request)
+        except Refused as error:
+            raise self._gone(str(error)) from error
+
+    def _open(self, question: Question, service: str) -> None:
+        try:
+            question.ask(service)
+        except Refused as error:
+            if "closed" in str(error):
+                kind = service.partition(":")[0]
+                raise ServiceRefused(f"{self._serial}: the phone refuses {kind}") from error
+            raise self._gone(str(error)) from error
+
+    def _gone(self, why: str) -> DeviceGone:
+        return DeviceGone(f"{self._serial}: the adb server does not get through: {why}")
 
 
 class ServerChannel(Channel):
@@ -67,8 +91,7 @@ class ServerChannel(Channel):
         if self.closed:
             return None
         try:
-            sending = [self._socket] if self._unsent else []
-            readable, writable, _ = select.select([self._socket], sending, [], max(wait_s, 0))
+            readable, writable = wait_for(self._socket, wait_s, to_write=bool(self._unsent))
             if writable:
                 self._flush()
             return (self._socket.recv(PIECE_BYTES) or None) if readable else b""
@@ -91,39 +114,3 @@ class ServerChannel(Channel):
             return
         except OSError:  # the service has ended, which `receive` will tell
             self._unsent.clear()
-
-
-def check_serial(client: AdbClient, serial: str) -> None:
-    """Raise Unreachable unless the server has that phone and it lets us in; the message says what to do."""
-    with _answers(serial):
-        found = {device.serial: device.state for device in client.list()}
-    state = found.get(serial)
-    if state is None:
-        there = ", ".join(sorted(found)) or "none; is the phone plugged in, with USB debugging enabled?"
-        raise Unreachable(f"expected a phone of serial {serial!r}, but the adb server has: {there}")
-    if state == "unauthorized":
-        raise Unreachable(
-            f"{serial}: the phone does not trust this computer yet: unlock it, tap Always allow from this computer and "
-            "Allow, then run the same command again"
-        )
-    if state != "device":
-        raise Unreachable(f"{serial}: expected a phone that is ready, but adb calls it {state}: plug it in anew")
-
-
-def _open(connection: AdbConnection, service: str, serial: str) -> None:
-    connection.send_command(service)
-    try:
-        connection.check_okay()
-    except AdbError as error:
-        if "closed" in str(error):
-            raise ServiceRefused(f"{serial}: the phone refuses {service.partition(':')[0]}") from error
-        raise
-
-
-@contextmanager
-def _answers(serial: str) -> Iterator[None]:
-    """What the server says against us, as our errors."""
-    try:
-        yield
-    except (AdbError, OSError, ValueError, subprocess.SubprocessError) as error:
-        raise DeviceGone(f"{serial}: the adb server does not get through: {error}") from error

@@ -1,0 +1,64 @@
+"""A fake adb server: knows phones as it is told, or behaves as none should. Nothing real is behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+Listed = tuple[str, str, str]
+"""A phone's serial, state and further words, as `adb devices -l` prints them."""
+
+
+def block(text: str) -> bytes:
+    """As the server sends a text."""
+    content = text.encode()
+    return b"%04x" % len(content) + content
+
+
+@contextmanager
+def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
+    """Run a server that does that with each connection; latkit finds it by the environment meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+        accepting = threading.Thread(target=_accept, args=(server, behave))
+        accepting.start()
+        try:
+            yield
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            accepting.join(10)
+
+
+def lists(phones: Sequence[Listed], asked: list[str]) -> Callable[[socket.socket], None]:
+    """Tells those phones, notes what it is asked, and opens nothing."""
+
+    def behave(sock: socket.socket) -> None:
+        length = sock.recv(4)
+        asked.append(sock.recv(int(length, 16)).decode())
+        if asked[-1] == "host:devices":
+            sock.sendall(b"OKAY" + block("".join(f"{serial}\t{state}\n" for serial, state, _ in phones)))
+        elif asked[-1] == "host:devices-l":
+            sock.sendall(b"OKAY" + block("".join(f"{serial:<22} {state} {more}\n" for serial, state, more in phones)))
+        else:
+            sock.sendall(b"FAIL" + block("no such service"))
+
+    return behave
+
+
+def _accept(server: socket.socket, behave: Callable[[socket.socket], None]) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=_serve, args=(connection, behave), daemon=True).start()
+
+
+def _serve(connection: socket.socket, behave: Callable[[socket.socket], None]) -> None:
+    with connection, contextlib.suppress(OSError):
+        behave(connection)
