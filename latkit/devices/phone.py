@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from latkit._io import one_line
 from latkit.devices.device import Facts
 from latkit.devices.transports import Adb, Transport, Way
 
@@ -18,6 +19,9 @@ EMULATOR_HARDWARE = ("goldfish", "ranchu", "cutf_cvm", "vsoc_x86", "vsoc_arm64")
 """Boards of Android's emulator, old and new, and of Cuttlefish."""
 THERMAL_WORDS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """Android's names of the thermal statuses 0 to 6."""
+MAX_DIGITS = 9
+MAX_NAME_CHARS = 300
+"""Of a property that names something."""
 ASK_STATE = """
 echo '[battery]'; dumpsys battery
 echo '[thermal]'; dumpsys thermalservice | grep -E 'IsStatusOverride|Thermal Status'
@@ -62,13 +66,14 @@ def phone_facts(facts: Facts, known: Mapping[str, str]) -> Facts:
         return facts
     model = _words(known, "ro.product.manufacturer", "ro.product.model")
     chip = _words(known, "ro.soc.manufacturer", "ro.soc.model") or _words(known, "ro.board.platform")
-    release, level = known.get("ro.build.version.release", ""), known.get("ro.build.version.sdk", "unknown")
+    release = _words(known, "ro.build.version.release")
+    level = _words(known, "ro.build.version.sdk") or "unknown"
     return facts.model_copy(
         update={
             "model": model or facts.model,
             "soc": chip,
             "os": f"Android {release} (API level {level})" if release else facts.os,
-            "build": known.get("ro.build.fingerprint", ""),
+            "build": one_line(known.get("ro.build.fingerprint", ""), MAX_NAME_CHARS),
             "emulated": is_emulated(known),
         }
     )
@@ -131,14 +136,15 @@ def _found(said: str, pattern: str) -> str:
 
 
 def _number(said: str, pattern: str) -> int | None:
+    """The number of a pattern's first group; None where there is none, or more digits than any such number has."""
     found = _found(said, pattern)
-    return int(found) if found else None
+    return int(found) if found and len(found) <= MAX_DIGITS else None
 
 
 def _words(known: Mapping[str, str], *names: str) -> str:
     """Values put together, each word once: manufacturers like to stand in their models' names too."""
     words: list[str] = []
-    for word in " ".join(known.get(name, "") for name in names).split():
+    for word in one_line(" ".join(known.get(name, "") for name in names), MAX_NAME_CHARS).split():
         if word.lower() not in (other.lower() for other in words):
             words.append(word)
     return " ".join(words)
