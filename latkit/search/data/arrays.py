@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import zipfile
-import zlib
+import math
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from latkit._io import reading
 from latkit.errors import BadFile
+from latkit.search.data.archives import MAX_RATIO, SMALL_BYTES, open_bytes, read_npz
 from latkit.search.data.images import ArrayImages, DataSplit, fit_images, make_split
 
 Array = NDArray[np.generic]
+
+NPZ_FIELDS = ("train_images", "train_labels", "test_images", "test_labels")
+
+MAX_CLASSES = 100_000
+"""Far more than any data set has. A label of 2**33 is a mistake, and a counter for each class would fill the memory."""
 
 
 def load_digits(resolution: int, channels: int) -> DataSplit:
@@ -35,20 +41,13 @@ def load_npz(path: Path, resolution: int, channels: int) -> DataSplit:
 
     Images are uint8 of shape (n, H, W), (n, H, W, C) or (n, C, H, W) with 1 or 3 channels; labels are integers from 0.
     """
-    fields = ("train_images", "train_labels", "test_images", "test_labels")
-    expected = f"arrays {', '.join(fields)} in .npz"
-    try:
-        # opened here, since numpy leaves a file open that it finds broken
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in fields if name in file.files}
-    except FileNotFoundError:
-        raise BadFile(path, expected, "no such file") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadFile(path, expected, str(error)) from error
-    missing = [name for name in fields if name not in arrays]
-    if missing:
-        raise BadFile(path, expected, f"no {missing[0]}")
-    return split_arrays(path.stem, path, arrays, resolution, channels, flip=True)
+    expected = f"arrays {', '.join(NPZ_FIELDS)} in .npz"
+    with reading(path, expected):
+        arrays = read_npz(path, NPZ_FIELDS)
+        missing = [name for name in NPZ_FIELDS if name not in arrays]
+        if missing:
+            raise BadFile(path, expected, f"no {missing[0]}")
+        return split_arrays(path.stem, path, arrays, resolution, channels, flip=True)
 
 
 def split_arrays(
@@ -62,8 +61,11 @@ def split_arrays(
         classes = classes or int(labels.max()) + 1
         if classes < 2:
             raise BadFile(path, "train_labels of at least 2 classes", "one class")
+        if classes > MAX_CLASSES:
+            raise BadFile(path, f"at most {MAX_CLASSES} classes", f"label {classes - 1} among {part}_labels")
         if labels.max() >= classes:
             raise BadFile(path, f"test_labels of the {classes} classes of train_labels", f"label {labels.max()}")
+        check_memory(path, len(images), resolution, channels)
         sets.append(_array_images(images, labels, resolution, channels))
     return make_split(name, sets[0], sets[1], [str(label) for label in range(classes)], flip)
 
@@ -90,10 +92,20 @@ def _check_images(path: Path, field: str, array: Array) -> NDArray[np.uint8]:
 def _check_labels(path: Path, field: str, array: Array, count: int) -> NDArray[np.int64]:
     if array.dtype.kind not in "iu" or array.shape != (count,):
         raise BadFile(path, f"{field} as integers of shape ({count},)", f"{array.dtype} of shape {array.shape}")
+    if array.dtype.kind == "u" and int(array.max()) >= 2**63:
+        raise BadFile(path, f"at most {MAX_CLASSES} classes", f"label {int(array.max())} among {field}")
     labels = array.astype(np.int64)
     if labels.min() < 0:
         raise BadFile(path, f"{field} counted from 0", f"label {labels.min()}")
     return labels
+
+
+def check_memory(path: Path, count: int, resolution: int, channels: int) -> None:
+    """Raise BadFile where so many images would not fit into this machine's memory at a resolution."""
+    need, have = count * channels * resolution**2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if need > have:
+        found = f"{count}, which take {need / 1e9:.0f} GB at {resolution} px"
+        raise BadFile(path, f"as many images as fit into {have / 1e9:.0f} GB of memory", found)
 
 
 IDX_FILES = {
@@ -109,8 +121,9 @@ def load_idx(folder: Path, resolution: int, channels: int) -> DataSplit:
 
     Not to be mirrored unless the settings say so: these files do not tell clothes from digits and letters.
     """
-    arrays: dict[str, Array] = {field: _read_idx(_plain_or_gz(folder / name)) for field, name in IDX_FILES.items()}
-    return split_arrays(folder.name, folder, arrays, resolution, channels, flip=False)
+    with reading(folder, "a folder with MNIST's four idx files"):
+        arrays: dict[str, Array] = {field: _read_idx(_plain_or_gz(folder / name)) for field, name in IDX_FILES.items()}
+        return split_arrays(folder.name, folder, arrays, resolution, channels, flip=False)
 
 
 def _plain_or_gz(path: Path) -> Path:
@@ -124,16 +137,17 @@ def _plain_or_gz(path: Path) -> Path:
 def _read_idx(path: Path) -> NDArray[np.uint8]:
     """Two zero bytes, 8 for uint8, the rank, the sizes as big-endian 32-bit integers, the data."""
     expected = "an idx file of unsigned bytes"
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadFile(path, expected, str(error)) from error
-    if len(content) < 4 or content[:3] != b"\0\0\x08":
-        raise BadFile(path, expected, f"a file that begins with {content[:4]!r}")
-    rank = content[3]
-    data_start = 4 + 4 * rank
-    shape = [int.from_bytes(content[start : start + 4], "big") for start in range(4, data_start, 4)]
-    size = int(np.prod(shape, dtype=np.int64))
-    if len(content) != data_start + size:
-        raise BadFile(path, f"{expected} of shape {tuple(shape)}", f"{len(content) - data_start} bytes of data")
-    return np.frombuffer(content, np.uint8, offset=data_start).reshape(shape)
+    with reading(path, expected), open_bytes(path) as file:
+        begin = file.read(4)
+        if len(begin) < 4 or begin[:3] != b"\0\0\x08":
+            raise BadFile(path, expected, f"a file that begins with {begin!r}")
+        sizes = file.read(4 * begin[3])
+        shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
+        size, most = math.prod(shape), max(SMALL_BYTES, MAX_RATIO * path.stat().st_size)
+        if len(shape) != begin[3] or size > most:
+            raise BadFile(path, f"{expected}, at most {most} of them", f"shape {shape}")
+        content = file.read(size + 1)  # no more than was announced, however much would come out of a gzip file
+        if len(content) != size:
+            found = f"more than {size}" if len(content) > size else f"{len(content)}"
+            raise BadFile(path, f"{expected} of shape {shape}", f"{found} bytes of data")
+        return np.frombuffer(content, np.uint8).reshape(shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from latkit.errors import BadFile, UsageError
-from latkit.search.data.images import ArrayImages, DataSplit, ImageSet
+from latkit.search.data.images import IMAGE, ArrayImages, DataSplit, ImageSet, found_instead
 
 Batch = tuple[Tensor, Tensor]
 """Images (N, C, H, W), normalised, channels last in memory; labels (N,)."""
@@ -123,7 +123,7 @@ class Feeder:
         )
         for images, labels, file, problem in loader:
             if problem:
-                raise BadFile(file, "an image", problem)
+                raise BadFile(file, IMAGE, problem)
             yield images, labels
 
 
@@ -160,7 +160,7 @@ class _Decoding(Dataset[tuple[Tensor, Tensor, str, str]]):
         try:
             return self.images.fetch(indices), self.images.labels[indices], "", ""
         except BadFile as error:  # an exception with several arguments does not survive the way between processes
-            return indices, indices, str(error.path), str(error.__cause__)
+            return indices, indices, str(error.path), found_instead(error)
 
 
 class _CountFrom(Sampler[int]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import torch
 from PIL import Image
 
+from latkit._io import one_line, printable, reading
 from latkit.errors import BadFile, MissingExtra, UsageError
-from latkit.search.data.images import UNREADABLE, DataSplit, DecodedImages, make_split
+from latkit.search.data.images import IMAGE, DataSplit, DecodedImages, check_pixels, found_instead, make_split
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -29,13 +31,15 @@ def load_folder(root: Path, resolution: int, channels: int) -> DataSplit:
     Files that are no images are found here, not after hours of searching.
     """
     expected = "a folder with train/CLASS/*.png and test/CLASS/*.png"
-    test_name = next((name for name in TEST_NAMES if (root / name).is_dir()), None)
-    if not (root / "train").is_dir() or test_name is None:
-        raise BadFile(root, expected, f"no {'test' if (root / 'train').is_dir() else 'train'} folder")
-    class_names = sorted(folder.name for folder in (root / "train").iterdir() if folder.is_dir())
-    if len(class_names) < 2:
-        raise BadFile(root / "train", "a folder for each of at least 2 classes", f"{len(class_names)}")
-    sets = [_folder_images(root, part, class_names, resolution, channels) for part in ("train", test_name)]
+    with reading(root, expected):
+        test_name = next((name for name in TEST_NAMES if (root / name).is_dir()), None)
+        if not (root / "train").is_dir() or test_name is None:
+            raise BadFile(root, expected, f"no {'test' if (root / 'train').is_dir() else 'train'} folder")
+        class_names = sorted(folder.name for folder in _visible(root / "train") if folder.is_dir())
+        if len(class_names) < 2:
+            raise BadFile(root / "train", "a folder for each of at least 2 classes", f"{len(class_names)}")
+        _check_text(root / "train", class_names)
+        sets = [_folder_images(root, part, class_names, resolution, channels) for part in ("train", test_name)]
     return make_split(root.name, sets[0], sets[1], class_names)
 
 
@@ -43,13 +47,12 @@ def _folder_images(root: Path, part: str, class_names: list[str], resolution: in
     inside = root.resolve()
     files: list[Path] = []
     labels: list[int] = []
-    for folder in sorted(entry for entry in (root / part).iterdir() if entry.is_dir()):
+    for folder in sorted(entry for entry in _visible(root / part) if entry.is_dir()):
         if folder.name not in class_names:
             raise BadFile(root / part, f"the classes of {root / 'train'}", f"class {folder.name!r}")
-        found = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+        found = sorted(file for file in _visible(folder) if file.suffix.lower() in SUFFIXES)
         for file in found:
-            if not file.resolve().is_relative_to(inside):
-                raise BadFile(file, f"an image inside {root}", f"a link to {file.resolve()}")
+            _check_place(file, inside)
         files += found
         labels += [class_names.index(folder.name)] * len(found)
     if not files:
@@ -64,13 +67,38 @@ def _folder_images(root: Path, part: str, class_names: list[str], resolution: in
     )
 
 
+def _visible(folder: Path) -> Iterator[Path]:
+    """What is in a folder and not hidden: `.ipynb_checkpoints` is no class, and macOS's `._cat.jpg` no image."""
+    return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _check_text(folder: Path, class_names: list[str]) -> None:
+    """Raise BadFile for a class whose name is no text: a search's files could not be read again with it."""
+    for name in class_names:
+        if printable(name) != name:
+            raise BadFile(folder, "classes whose names can be printed, in UTF-8", f"{printable(name)!r}; rename it")
+
+
+def _check_place(file: Path, inside: Path) -> None:
+    """Raise BadFile unless a file is a regular one inside the data's folder: opening a FIFO would wait for ever."""
+    try:
+        place = file.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # in Python 3.11, a loop of links is a RuntimeError
+        raise BadFile(file, "an image", f"{one_line(str(error))}; replace or remove it") from error
+    if not place.is_relative_to(inside):
+        raise BadFile(file, f"an image inside {inside}", f"a link to {place}")
+    if not place.is_file():
+        raise BadFile(file, "an image", "something that is no regular file; replace or remove it")
+
+
 def _examine(name: str) -> None:
     """Raise BadFile where a file does not begin as an image does, or is broken as far as its format tells (PNG)."""
     try:
-        with Image.open(name) as image:
+        with reading(name, IMAGE), Image.open(name) as image:
+            check_pixels(image)
             image.verify()
-    except UNREADABLE as error:
-        raise BadFile(name, "an image", f"{error}; replace or remove it") from error
+    except BadFile as error:
+        raise BadFile(name, IMAGE, f"{found_instead(error)}; replace or remove it") from error
 
 
 def _open_file(names: list[str], index: int) -> Image.Image:
@@ -90,6 +118,11 @@ def load_hub(name: str, resolution: int, channels: int) -> DataSplit:
         splits = datasets.load_from_disk(name) if Path(name).is_dir() else datasets.load_dataset(name)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise UsageError(f"expected a Hugging Face dataset named {name!r}, but found {error}") from error
+    with reading(f"hf:{name}", "a dataset of images with class labels"):
+        return _hub_split(datasets, name, splits, resolution, channels)
+
+
+def _hub_split(datasets: Any, name: str, splits: Any, resolution: int, channels: int) -> DataSplit:
     available = list(splits) if isinstance(splits, dict) else []
     test_name = next((part for part in TEST_NAMES if part in available), None)
     if "train" not in available or test_name is None:

@@ -15,11 +15,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
+from latkit._io import reading
 from latkit.errors import BadFile
 from latkit.search.data.classes import check_classes
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""What Pillow raises for a file that is no image, or half of one."""
+IMAGE = "an image"
+"""What a file is expected to be, in errors."""
+
+MAX_PIXELS = 2**26
+"""Pixels of one image, at most: decoded and converted, they take half a gigabyte. A file of a few kB can claim more."""
 
 
 class ImageSet(Protocol):
@@ -108,14 +112,23 @@ class DecodedImages:
         return hashlib.sha256(_bytes(self.labels) + "\0".join(self.files).encode(errors="surrogateescape")).digest()
 
     def _decode(self, index: int) -> Tensor:
-        try:
-            with self.open_image(index) as image:
-                converted = _eight_bits(image).convert("L" if self.channels == 1 else "RGB")
-                square = ImageOps.fit(converted, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
-        except UNREADABLE as error:
-            raise BadFile(self.names[index], "an image", str(error)) from error
+        with reading(self.names[index], IMAGE), self.open_image(index) as image:
+            check_pixels(image)
+            converted = _eight_bits(image).convert("L" if self.channels == 1 else "RGB")
+            square = ImageOps.fit(converted, (self.resolution, self.resolution), Image.Resampling.BILINEAR)
         flat = torch.frombuffer(bytearray(square.tobytes()), dtype=torch.uint8)
         return flat.view(self.resolution, self.resolution, self.channels).permute(2, 0, 1)
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Raise ValueError for an opened image of more than MAX_PIXELS, before it is decoded."""
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS}; make it smaller")
+
+
+def found_instead(error: BadFile) -> str:
+    """What was found in place of an image, in the words of its error."""
+    return str(error).removeprefix(f"{error.path}: expected {IMAGE}, but found ")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
