@@ -1,6 +1,9 @@
-"""Batch norm statistics taken anew, for weights that have never run together."""
+"""Batch norm statistics taken anew, for weights that have never run together or were trained for few steps."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
@@ -14,28 +17,54 @@ IMAGES = 2048
 """As many training images at most: means over them are known to a few per cent of their spread."""
 
 
+MIN_BATCHES = 500
+"""After fewer training batches than this, running statistics are not the network's.
+
+They begin at mean 0 and variance 1 and move by a tenth with every batch, while the weights still change fast: a network
+that classifies everything rightly may then be reported at chance.
+"""
+
+
 def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: int, seed: int) -> None:
     """Set the running statistics to their means over training images, drawn once, not augmented.
 
     Weights that were inherited or averaged give other features than those which the running statistics followed
     (Izmailov et al. 2018, section 3.2). Leaves module and momentum in the mode that they were in. Raises BadFile.
     """
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = _norms(module)
     momenta = [norm.momentum for norm in norms]
     was_training = module.training
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch then takes the mean over all batches
-    module.train()
     normalise = Normalise(data, fabric.device)
-    with torch.no_grad(), fabric.autocast():
-        for indices in _batches(len(data.train.labels), batch_size, seed):
-            part = indices[part_of(fabric).places(len(indices))]
-            module(normalise(data.train.fetch(part).to(fabric.device)))
-    average_statistics(module, fabric)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    module.train(was_training)
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch then takes the mean over all batches
+        module.train()
+        with torch.no_grad(), fabric.autocast():
+            for indices in _batches(len(data.train.labels), batch_size, seed):
+                part = indices[part_of(fabric).places(len(indices))]
+                module(normalise(data.train.fetch(part).to(fabric.device)))
+        average_statistics(module, fabric)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        module.train(was_training)
+
+
+@contextmanager
+def statistics_restored(module: nn.Module) -> Iterator[None]:
+    """Within, running statistics may be taken anew; afterwards they are as before, bit for bit."""
+    buffers = [buffer for norm in _norms(module) for buffer in norm.buffers()]
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        for buffer, value in zip(buffers, before, strict=True):
+            buffer.copy_(value)
+
+
+def _norms(module: nn.Module) -> list[_BatchNorm]:
+    return [part for part in module.modules() if isinstance(part, _BatchNorm)]
 
 
 def average_statistics(module: nn.Module, fabric: Fabric) -> None:

@@ -17,7 +17,7 @@ from latkit.search.loop import Row, Totals, learning_rate
 from latkit.search.ranks import part_of
 from latkit.search.searching import augmentation
 from latkit.search.settings import SearchSettings
-from latkit.search.statistics import recalibrate
+from latkit.search.statistics import MIN_BATCHES, recalibrate, statistics_restored
 from latkit.search.trained import TrainedNetwork
 from latkit.search.weights import WeightTrainer, evaluate
 
@@ -84,7 +84,7 @@ class TrainingPhase:
         row: Row = {"epoch": epoch + 1, **self.totals.means(), "learning_rate": rate}
         every = self.settings.evaluation_epochs
         if every and ((epoch + 1) % every == 0 or epoch + 1 == self.epochs):
-            with self._as_kept():
+            with self._as_kept((epoch + 1) * self.steps_per_epoch):
                 module, test = self.weights.module, self.data.test
                 row["test_accuracy"] = evaluate(module, self.data, test, self.fabric, self.settings)
         self.totals = Totals(self.fabric)
@@ -96,12 +96,15 @@ class TrainingPhase:
         check_weights(self.weights.module.state_dict().values(), self.name)
 
     @contextmanager
-    def _as_kept(self) -> Iterator[None]:
-        """The averaged weights in their place, where there are any, and the others put back after."""
+    def _as_kept(self, steps: int) -> Iterator[None]:
+        """Within, the module is what would be kept if training ended after so many steps; as before afterwards."""
         if self.average:
             self.average.swap()
         try:
-            yield
+            with statistics_restored(self.weights.module):
+                if steps < MIN_BATCHES:
+                    self._recalibrate()
+                yield
         finally:
             if self.average:
                 self.average.swap()
@@ -109,14 +112,18 @@ class TrainingPhase:
     def finish(self) -> nn.Module:
         """The trained module, with the averaged weights where there are any.
 
-        Averaged weights, and inherited ones that were not trained, get batch norm statistics of their own.
+        Batch norm statistics are taken anew for averaged weights, for inherited ones that were not trained, and after
+        few batches, whose statistics lag behind the weights.
         """
         if self.average:
             self.average.swap()
-        if self.average or self.epochs == 0:
-            batch_size, seed = self.settings.training_batch_size, self.settings.seed
-            recalibrate(self.weights.module, self.data, self.fabric, batch_size, seed)
+        if self.average or self.epochs * self.steps_per_epoch < MIN_BATCHES:
+            self._recalibrate()
         return self.weights.module
+
+    def _recalibrate(self) -> None:
+        batch_size, seed = self.settings.training_batch_size, self.settings.seed
+        recalibrate(self.weights.module, self.data, self.fabric, batch_size, seed)
 
     def state(self) -> dict[str, Any]:
         """Everything that a step changes."""

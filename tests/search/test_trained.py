@@ -10,7 +10,16 @@ from torch.nn import functional as F
 from latkit.errors import BadFile, UsageError
 from latkit.modules import build_module
 from latkit.ops import Network
-from latkit.search import Recipe, SearchResult, SearchSettings, TrainedNetwork, load_data, load_network, run_search
+from latkit.search import (
+    Recipe,
+    SearchResult,
+    SearchSettings,
+    TrainedNetwork,
+    load_data,
+    load_network,
+    run_search,
+    train,
+)
 from latkit.search.data import DataSplit, Normalise
 from latkit.search.distillation import Distillation, check_teacher, softened_divergence
 from latkit.search.machine import fabric_of
@@ -159,7 +168,10 @@ def test_a_look_at_the_test_images_changes_nothing(mini_space: Space, stripes_da
         assert torch.equal(one, other)
 
 
-def test_averaged_weights_have_statistics_of_their_own(mini_space: Space, stripes_data: DataSplit) -> None:
+def test_averaged_weights_have_statistics_of_their_own(
+    mini_space: Space, stripes_data: DataSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "MIN_BATCHES", 0)
     raw, _ = trained(mini_space, stripes_data, BRIEF)
     averaged, _ = trained(mini_space, stripes_data, BRIEF.model_copy(update={"ema_decay": 0.9}))
     stem, own = averaged[0], raw[0]  # type: ignore[index]
