@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,7 @@ from latkit.cli.options import (
     check_output,
     workspace_folder,
 )
+from latkit.errors import LatkitError
 
 table_app = typer.Typer(help="Latency tables of a space: seconds of every candidate.", no_args_is_help=True)
 
@@ -87,10 +89,12 @@ def fit(
                 "scale": calibration.scale,
                 "networks": calibration.networks,
                 "error_percent": None if error is None else 100 * error,
-                "file": str(workspace.model_path(where, kind)),
+                "file": str(workspace.model_path(where, kind, wanted)),
             }
         )
         curves[kind] = [asdict(point) for point in calibration.curve]
+        if wanted is None:
+            note_spaces(kind, workspace.fit_spaces(where, kind, estimator))
     if foreign:
         rows.append(fit_kernels_row(workspace, where, estimator, len(selection.left_out)))
     flags = selection.flags()
@@ -112,6 +116,16 @@ def fit(
             show_table(f"{kind}: error on other networks, by the number calibrated on", [_percent(p) for p in curve])
         raised = ", ".join(f"{name} {count}" for name, count in flags.items() if count)
         say(f"flags on the {len(selection.used)} measurements used: {raised or 'none'}")
+
+
+def note_spaces(kind: str, outcomes: Mapping[str, LatkitError | None]) -> None:
+    """Say for which spaces a model was fitted anew besides, and which models were kept as they were."""
+    fitted = [space for space, error in outcomes.items() if error is None]
+    if fitted:
+        note(f"{kind}: fitted anew for {', '.join(fitted)} as well")
+    for space, error in outcomes.items():
+        if error:
+            note(f"{kind}: the model for {space} was kept as it was: {error}")
 
 
 def _percent(point: dict[str, str | int | float | None]) -> dict[str, str | int | float | None]:
@@ -153,7 +167,7 @@ def validate(
     tool = tool_of(binary, binary_flag, where)
     wanted = space_named(space, resolution, width, classes, channels)
     workspace = Workspace(workspace_folder(context))
-    fitted = workspace.model(where, model)
+    fitted = workspace.model(where, model, wanted)
     check_tool(fitted, tool)
     unseen_networks(fitted, wanted, networks, seed)  # or an error, before the device is asked for
     with (
@@ -189,13 +203,13 @@ def predict(
 
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
-    if not workspace.model_path(where, model).exists():
+    if not workspace.has_model(where, model):
         workspace.device(where.device)
     subject = read_subject(network, parse_shapes(shape or []))
     if isinstance(subject, Graph):
         show_prediction(where, subject, network, workspace.kernel_model(where).predict(subject), as_json=as_json)
         return
-    fitted = workspace.model(where, model)
+    fitted = workspace.model_for(where, subject, model)
     predicted = fitted.predict(subject)
     seconds = fitted.layer_seconds(subject.ops)
     layers: list[dict[str, str | int | float | None]] = [
@@ -256,7 +270,7 @@ def export_table(
     where = Target.parse(target)
     check_output(output)
     wanted = space_named(space, resolution, width, classes, channels)
-    fitted = Workspace(workspace_folder(context)).model(where, model)
+    fitted = Workspace(workspace_folder(context)).model(where, model, wanted)
     table = LatencyTable(wanted, fitted)
     if output.suffix == ".yaml":
         ops = wanted.ops()

@@ -45,7 +45,7 @@ def fit_from(
         "fixed_us": 1e6 * calibration.base_s,
         "networks": calibration.networks,
         "error_percent": 100 * calibration.relative_error,
-        "file": str(workspace.model_path(target, model.kind)),
+        "file": str(workspace.model_path(target, model.kind, space)),
     }
     if as_json:
         emit_json({"target": str(target), "space": space.name, "models": [row]})

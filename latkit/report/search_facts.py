@@ -104,9 +104,9 @@ def searches_of(workspace: Workspace) -> Iterator[str]:
 def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> LatencyModel | None:
     """The model that predicted the network, unless it was fitted anew since and no longer knows its ops."""
     target = Target.parse(measured.target)
-    if not workspace.model_path(target, measured.model).exists():
+    if not workspace.has_model(target, measured.model):
         return None
-    model = workspace.model(target, measured.model)
+    model = workspace.model_for(target, network, measured.model)
     try:
         model.layer_seconds(network.ops)
     except NotMeasured:

@@ -95,7 +95,11 @@ def read_target(workspace: Workspace, target: Target) -> TargetFacts:
         target,
         workspace.device(target.device) if registered else None,
         tuple(workspace.measurements(target)) if measured else (),
-        {kind: workspace.model(target, kind) for kind in MODELS if workspace.model_path(target, kind).exists()},
+        {
+            f"{kind}, {space}" if space else kind: model
+            for kind in MODELS
+            for space, model in workspace.models(target, kind)
+        },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
     )
 

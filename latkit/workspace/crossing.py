@@ -22,6 +22,9 @@ from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
 from latkit.workspace.modelling import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
+Models = Mapping[Network, LatencyModel]
+"""Which model predicts each network of a target, and tells its seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,33 +86,34 @@ class Crossing:
 
     def _column(self, target: Target, networks: Sequence[Network]) -> tuple[dict[Network, Cell], bool]:
         """All networks on one target, and whether that is an emulator."""
-        model = self._model(target)
-        stored = self._stored(target, networks, model)
+        models = self._models(target, networks)
+        stored = self._stored(target, networks, models)
         reasons: dict[Network, str] = {}
         if not all(map(stored.settled, networks)):
             try:
-                reasons = self._measure(target, model, networks)
+                reasons = self._measure(target, models, networks)
             except LatkitError as error:
                 self.tell(f"{target}: {error}")
                 reasons = dict.fromkeys(networks, str(error))
-            stored = self._stored(target, networks, model)
+            stored = self._stored(target, networks, models)
             reasons = self._left_out(target, networks) | reasons
         cells = {network: stored.cell(network, reasons.get(network, "")) for network in networks}
         return cells, stored.setup is not None and stored.setup.emulated
 
-    def _model(self, target: Target) -> LatencyModel | None:
+    def _models(self, target: Target, networks: Sequence[Network]) -> Models:
+        """The model of each network, which may be of different spaces; none where nothing was fitted."""
         try:
-            return self.workspace.model(target, self.kind)
+            return self.workspace.models_for(target, networks, self.kind)
         except NotMeasured as error:
             self.tell(f"{target}: nothing is predicted: {error}")
-            return None
+            return {}
 
-    def _stored(self, target: Target, networks: Sequence[Network], model: LatencyModel | None) -> Stored:
+    def _stored(self, target: Target, networks: Sequence[Network], models: Models) -> Stored:
         """What is known of the networks on a target."""
         if not self.workspace.has_measurements(target):
-            return Stored({}, None, model)
+            return Stored({}, None, models)
         with self.workspace.store(target) as store:
-            return Stored.of(store, networks, model)
+            return Stored.of(store, networks, models)
 
     def _left_out(self, target: Target, networks: Sequence[Network]) -> dict[Network, str]:
         """Why measurements of these networks may not be used, the last reason of each."""
@@ -119,8 +123,9 @@ class Crossing:
             selection = select([m for m in store.measurements("validation") if m.subject in set(networks)])
         return {m.subject: reason for m, reason in selection.left_out if isinstance(m.subject, Network)}
 
-    def _measure(self, target: Target, model: LatencyModel | None, networks: Sequence[Network]) -> dict[Network, str]:
+    def _measure(self, target: Target, models: Models, networks: Sequence[Network]) -> dict[Network, str]:
         """Measure what the store lacks; why some networks could not be. Raises as Workspace.collection does."""
+        model = next(iter(models.values()), None)
         if model is not None:
             check_tool(model, self.tool)
         failed: dict[str, str] = {}
@@ -133,7 +138,7 @@ class Crossing:
                 for repetition in repetitions_of(number):
                     able = [network for network in unsettled if network.title not in failed]
                     failed |= collection.run(able, "validation", repetition, seed=repetition).failed
-                stored = Stored.of(collection.store, networks, model)
+                stored = Stored.of(collection.store, networks, models)
                 unsettled = [network for network in networks if not stored.settled(network)]
                 if not unsettled:
                     break
@@ -146,17 +151,17 @@ class Stored:
 
     measured: Mapping[Network, Mapping[int, Measurement]]
     setup: Setup | None
-    model: LatencyModel | None
+    models: Models
 
     @classmethod
-    def of(cls, store: Store, networks: Sequence[Network], model: LatencyModel | None) -> Stored:
+    def of(cls, store: Store, networks: Sequence[Network], models: Models) -> Stored:
         """Read what may be used of these networks' measurements."""
         wanted, setup = set(networks), store.latest_setup()
         found: dict[Network, dict[int, Measurement]] = {}
         for measurement in select([m for m in store.measurements("validation") if m.subject in wanted]).used:
             if isinstance(measurement.subject, Network) and measurement.setup == setup:
                 found.setdefault(measurement.subject, {})[measurement.repetition] = measurement
-        return cls(found, setup, model)
+        return cls(found, setup, models)
 
     def settled(self, network: Network) -> bool:
         """Whether the network need not be measured any more."""
@@ -164,7 +169,7 @@ class Stored:
 
     def cell(self, network: Network, reason: str) -> Cell:
         """What is predicted and measured of a network; the reason where nothing was measured."""
-        predicted_ms = _predicted_ms(self.model, network)
+        predicted_ms = _predicted_ms(self.models.get(network), network)
         counting = counting_pair(self.measured.get(network, {}), self._seconds_of)
         if not counting:
             return Cell(predicted_ms=predicted_ms, reason=reason or "not measured twice under the same conditions")
@@ -173,8 +178,9 @@ class Stored:
 
     def _seconds_of(self, measurement: Measurement) -> float:
         """By the model's scale, or where there is none by that of these measurements."""
-        if self.model is not None:
-            return self.model.seconds_of(measurement)
+        model = self.models.get(measurement.subject) if isinstance(measurement.subject, Network) else None
+        if model is not None:
+            return model.seconds_of(measurement)
         reference_s = reference_seconds(m for repeated in self.measured.values() for m in repeated.values())
         return estimate(measurement, reference_s, DEFAULT_ESTIMATOR).seconds
 

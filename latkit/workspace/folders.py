@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from latkit.measurements import Selection, Store, select
 from latkit.models import KINDS
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.spaces import Space
-from latkit.targets import Target, check_name
+from latkit.targets import NAME, Target, check_name
 from latkit.timing import Measurement, Setup, Subject
 
 FOLDERS = ("devices", "measurements", "search")
@@ -23,6 +24,15 @@ MEASURED_FILE = "measured.json"
 
 REPORT_FILE = "report.html"
 """In a search's folder: its page."""
+
+MAX_NAME_CHARS = 40
+"""Of a space's name in its folder's."""
+
+SPACES = "spaces"
+"""In a target's folder: what was fitted for each space."""
+
+SPACE_FILE = "space.json"
+"""In the folder of a space's models: the space."""
 
 
 class Folders:
@@ -66,11 +76,15 @@ class Folders:
         """Folder of one search."""
         return self.root / "search" / check_name(name, "a search's name")
 
-    def model_path(self, target: Target, kind: str) -> Path:
-        """Where the target's model of that kind is kept. Raises UsageError for an unknown kind."""
+    def model_path(self, target: Target, kind: str, space: Space | None = None) -> Path:
+        """Where the target's model of that kind is kept: for a space, or of all that was measured.
+
+        Raises UsageError for an unknown kind.
+        """
         if kind not in KINDS:
             raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(KINDS)}")
-        return self.target_dir(target) / f"model-{kind}.json"
+        folder = self.target_dir(target)
+        return (folder if space is None else folder / SPACES / folder_name(space)) / f"model-{kind}.json"
 
     def kernel_model_path(self, target: Target) -> Path:
         """Where the target's model of foreign networks is kept."""
@@ -82,7 +96,8 @@ class Folders:
 
     def validation_path(self, target: Target, space: Space, kind: str) -> Path:
         """Where the figures of a validation are kept."""
-        return self.target_dir(target) / f"validation-{space.name}-{kind}.json"
+        name = space.name if NAME.fullmatch(space.name) else folder_name(space)
+        return self.target_dir(target) / f"validation-{name}-{kind}.json"
 
     def store(self, target: Target) -> Store:
         """The target's measurements, opened for reading and writing."""
@@ -117,6 +132,16 @@ class Folders:
         selection = select(measured)
         used = selection.used if space is None else tuple(of_space(selection.used, space))
         return Selection(used, selection.left_out)
+
+
+def folder_name(space: Space) -> str:
+    """A name for a space's folder: of its own name what is safe there, and a hash of its ops.
+
+    A space's name comes out of a file and may be anything, `../x` and a thousand letters among it; and spaces of one
+    name may differ in resolution or width.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", space.name)[:MAX_NAME_CHARS].strip("-")
+    return f"{safe or 'space'}-{space.key[:8]}"
 
 
 def fit_subjects(space: Space) -> list[Subject]:

@@ -36,4 +36,4 @@ def _limit(workspace: Modelling, space: Space, name: str, most: float, kind: str
     if "/" not in name:
         raise UsageError(f"expected a limit on {', '.join(COUNTED)} or a target, but found {name!r}")
     target = Target.parse(name)
-    return Limit(str(target), LatencyTable(space, workspace.model(target, kind)), most / 1e3)
+    return Limit(str(target), LatencyTable(space, workspace.model(target, kind, space)), most / 1e3)

@@ -9,46 +9,70 @@ from typing import Any
 from latkit._io import make_folder, write_bytes
 from latkit.devices import BenchmarkTool, parse_cores
 from latkit.errors import LatkitError, NotMeasured, UsageError
-from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, load_model, save_model
+from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, save_model
 from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
 from latkit.models.keys import KeyTable, imported_model
-from latkit.ops import Network
+from latkit.ops import FIXED_COST, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, suited_estimator
-from latkit.workspace.folders import Folders, of_space
+from latkit.workspace.fitted import FittedModels
+from latkit.workspace.folders import SPACE_FILE, of_space
+
+REMEDY = "run: latkit collect %s --space SPACE, and see what it says of the ops that it could not measure"
 
 
-class Modelling(Folders):
+class Modelling(FittedModels):
     """What is learned in a workspace."""
 
     def fit(
         self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
     ) -> LatencyModel:
-        """Fit a model on what was measured, and keep it with the target.
+        """Fit a model on what was measured, and keep it with the target, beside those of other spaces.
 
         With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
         ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
-        `latkit.timing.ESTIMATORS`; by default what suits the samples (`suited_estimator`). Raises NotMeasured.
+        `latkit.timing.ESTIMATORS`; by default what suits the samples (`suited_estimator`). Raises NotMeasured, also
+        where no op was measured that could be fitted on.
         """
-        path = self.model_path(target, kind)
+        self.model_path(target, kind)  # or an error, before anything is done
         used = self.selection(target).used
         if space is not None:
             used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
         model = MODELS[kind]().fit(used, estimator or suited_estimator(used))
         if space is not None:
             model.layer_seconds(space.ops())
-        save_model(model, path)
+        if not any(isinstance(m.subject, Op) and m.subject != FIXED_COST for m in used):
+            raise NotMeasured(
+                f"no op was measured on {target} that a model could be fitted on; {REMEDY.format(target)}"
+            )
+        self._keep(model, target, space)
         return model
 
-    def model(self, target: Target, kind: str = "lookup") -> LatencyModel:
-        """The model that `fit` kept. Raises NotMeasured where there is none."""
-        path = self.model_path(target, kind)
-        if not path.exists():
-            self.device(target.device)
-            raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
-        return load_model(path)
+    def fit_spaces(
+        self, target: Target, kind: str = "lookup", estimator: str | None = None
+    ) -> dict[str, LatkitError | None]:
+        """Fit anew for every space that a model of that kind was fitted for, so that none goes by older measurements.
+
+        Gives, by the spaces' names, why a model was kept as it was; None where it was fitted.
+        """
+        outcomes: dict[str, LatkitError | None] = {}
+        for space in self.spaces(target, kind):
+            try:
+                self.fit(target, space, kind, estimator)
+                outcomes[space.name] = None
+            except LatkitError as error:
+                outcomes[space.name] = error
+        return outcomes
+
+    def _keep(self, model: LatencyModel, target: Target, space: Space | None) -> None:
+        """Write a model, and beside it the space that it is for."""
+        path = self.model_path(target, model.kind, space)
+        make_folder(path.parent)
+        if space is not None:
+            space.save(path.parent / SPACE_FILE)
+        save_model(model, path)
 
     def fit_kernels(self, target: Target, estimator: str | None = None) -> KernelModel:
         """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
@@ -95,7 +119,7 @@ class Modelling(Folders):
         estimator = estimator or DEFAULT_ESTIMATOR
         model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
         model.fit(self.selection(target, space).used, estimator)
-        save_model(model, self.model_path(target, model.kind))
+        self._keep(model, target, space)
         return model
 
     def networks_to_measure(self, target: Target, sources: Sequence[Target], space: Space, count: int) -> list[Network]:

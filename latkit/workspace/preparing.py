@@ -48,7 +48,7 @@ def prepared(
     Arguments and errors are those of `workspace.searching.search`.
     """
     workspace.device(target.device)
-    model = workspace.model(target, kind)
+    model = workspace.model(target, kind, space)
     check_tool(model, tool)
     tables = tables_of(workspace.search_dir(name), space, model, limits, resume)
     tables.latency.check_space(space)

@@ -1,0 +1,105 @@
+"""The fitted models of a workspace: one per target, kind and space, and one of all that a target has measured.
+
+measurements/DEVICE/TARGET/model-KIND.json                  fitted without a space; by an older latkit, with any
+measurements/DEVICE/TARGET/spaces/SPACE/model-KIND.json     fitted for a space
+measurements/DEVICE/TARGET/spaces/SPACE/space.json          that space
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from latkit.errors import NotMeasured, UsageError
+from latkit.models import LatencyModel, load_model
+from latkit.ops import Network, Op
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.workspace.folders import SPACE_FILE, SPACES, Folders
+
+
+class FittedModels(Folders):
+    """Which of a target's models answers for what."""
+
+    def model(self, target: Target, kind: str = "lookup", space: Space | None = None) -> LatencyModel:
+        """The model that was fitted for a space, else that of all measurements, else another that knows its ops.
+
+        Without a space: that of all measurements, or the only one. Raises NotMeasured where there is none, UsageError
+        where there are several to choose from, BadFile.
+        """
+        paths = self._paths(target, kind)
+        if space is None:
+            if "" not in paths and len(paths) > 1:
+                raise UsageError(
+                    f"expected one {kind} model of {target}, but found one for each of {', '.join(paths)}; name the "
+                    f"space, or fit one on all that was measured: latkit fit {target}"
+                )
+            return load_model(next(iter(paths.values())))
+        own = self.model_path(target, kind, space)
+        for path in sorted(paths.values(), key=lambda path: path != own):
+            model = load_model(path)
+            if path == own or _knows(model, space.ops()):
+                return model
+        model = load_model(next(iter(paths.values())))
+        model.layer_seconds(space.ops())  # raises NotMeasured, which names an op that is lacking
+        return model
+
+    def model_for(self, target: Target, network: Network, kind: str = "lookup") -> LatencyModel:
+        """The model of the first space that holds a network, else the first that knows its ops. Raises as `model`."""
+        return self.models_for(target, [network], kind)[network]
+
+    def models_for(
+        self, target: Target, networks: Iterable[Network], kind: str = "lookup"
+    ) -> dict[Network, LatencyModel]:
+        """What `model_for` gives for each of several networks."""
+        models = {name: load_model(path) for name, path in self._paths(target, kind).items()}
+        spaces = {name: self._space(target, name) for name in models if name}
+
+        def suited(network: Network) -> LatencyModel:
+            of_space = (models[name] for name, space in spaces.items() if space and space.holds(network))
+            able = (model for model in models.values() if _knows(model, network.ops))
+            return next(of_space, None) or next(able, None) or next(iter(models.values()))
+
+        return {network: suited(network) for network in networks}
+
+    def has_model(self, target: Target, kind: str) -> bool:
+        """Whether a model of that kind was ever fitted on the target. Raises UsageError for an unknown kind."""
+        return bool(self._fitted(target, kind))
+
+    def spaces(self, target: Target, kind: str) -> Iterator[Space]:
+        """The spaces that a model of that kind was fitted for. Raises BadFile."""
+        named = (self._space(target, name) for name in self._fitted(target, kind) if name)
+        return (space for space in named if space is not None)
+
+    def models(self, target: Target, kind: str) -> Iterator[tuple[str, LatencyModel]]:
+        """Every model of that kind, with the name of its space; empty for that of all measurements. Raises BadFile."""
+        for name, path in self._fitted(target, kind).items():
+            space = self._space(target, name) if name else None
+            yield (space.name if space else name), load_model(path)
+
+    def _paths(self, target: Target, kind: str) -> Mapping[str, Path]:
+        found = self._fitted(target, kind)
+        if not found:
+            self.device(target.device)
+            raise NotMeasured(f"no {kind} model of {target} was fitted yet; run: latkit fit {target}")
+        return found
+
+    def _fitted(self, target: Target, kind: str) -> dict[str, Path]:
+        """Files of the models by the folder of their space, that of all measurements first and under no name."""
+        everything = self.model_path(target, kind)
+        of_spaces = sorted((self.target_dir(target) / SPACES).glob(f"*/{everything.name}"))
+        found = {path.parent.name: path for path in of_spaces}
+        return {"": everything, **found} if everything.exists() else found
+
+    def _space(self, target: Target, name: str) -> Space | None:
+        """The space of a folder of models."""
+        path = self.target_dir(target) / SPACES / name / SPACE_FILE
+        return Space.load(path) if path.exists() else None
+
+
+def _knows(model: LatencyModel, ops: tuple[Op, ...]) -> bool:
+    try:
+        model.layer_seconds(ops)
+    except NotMeasured:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Models of one target for several spaces: fitting one keeps the others, and every question goes to the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import NotMeasured, UsageError
+from latkit.models import save_model
+from latkit.ops import FIXED_COST, Op
+from latkit.report.target_facts import read_target
+from latkit.spaces import Layer, Space
+from latkit.tables import LatencyTable
+from latkit.workspace import Workspace
+from latkit.workspace.folders import folder_name
+from latkit.workspace.limits import limits_of
+from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
+
+
+def space_of(name: str, channels: int) -> Space:
+    """Two layers of two candidates each; spaces of other channels share no op."""
+    slim, wide = conv(channels), Op("skip", (channels, 8, 8))
+    return Space(name, (Layer("a", (slim, wide)), Layer("b", (slim, wide))))
+
+
+ONE, OTHER = space_of("one", 8), space_of("other", 16)
+
+
+def keep(workspace: Workspace, ops: Iterable[Op], nanoseconds: int = 50_000) -> None:
+    with workspace.store(TARGET) as store:
+        for m in measurements_of(dict.fromkeys(ops, nanoseconds)):
+            for visit in m.visits:
+                store.add_visit(m.subject, m.setup, m.plan, visit, m.role, m.repetition)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace.init(tmp_path)
+    keep(made, [*ONE.ops(), *OTHER.ops()])
+    return made
+
+
+def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspace) -> None:
+    for space in (ONE, OTHER):
+        workspace.fit(TARGET, space)
+    for space in (ONE, OTHER):
+        assert set(workspace.model(TARGET, space=space).ops_) == set(space.ops())  # type: ignore[attr-defined]
+        network = space.decode((0, 1))
+        assert set(workspace.model_for(TARGET, network).ops_) == set(space.ops())  # type: ignore[attr-defined]
+        assert LatencyTable(space, workspace.model(TARGET, space=space)).fastest() > 0
+        (limit,) = limits_of(workspace, space, {str(TARGET): 1.0})
+        assert limit.table.space_key == space.key
+    both = workspace.models_for(TARGET, [ONE.decode((0, 0)), OTHER.decode((0, 0))])
+    assert len(set(map(id, both.values()))) == 2
+    with pytest.raises(UsageError, match=r"expected one lookup model of board.*, but found one for each of o"):
+        workspace.model(TARGET)
+    assert list(read_target(workspace, TARGET).models) == ["lookup, one", "lookup, other"]
+
+
+def test_spaces_of_one_name_that_differ_in_width_are_two(workspace: Workspace) -> None:
+    wider = Space(ONE.name, OTHER.layers)
+    workspace.fit(TARGET, ONE)
+    workspace.fit(TARGET, wider)
+    assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
+
+
+def test_the_single_file_of_an_older_latkit_is_still_read(workspace: Workspace) -> None:
+    model = workspace.fit(TARGET, ONE)
+    own = workspace.model_path(TARGET, "lookup", ONE)
+    own.unlink()
+    save_model(model, workspace.target_dir(TARGET) / "model-lookup.json")
+    assert workspace.model(TARGET).predict(ONE.decode((0, 0))) == model.predict(ONE.decode((0, 0)))
+    assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
+    with pytest.raises(NotMeasured, match="conv .* was not measured"):
+        workspace.model(TARGET, space=OTHER)
+    workspace.fit(TARGET, OTHER)
+    assert set(workspace.model(TARGET, space=OTHER).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
+    assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
+    assert set(workspace.model_for(TARGET, OTHER.decode((0, 1))).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
+
+
+def test_a_model_of_all_measurements_serves_a_space_that_has_none(workspace: Workspace) -> None:
+    workspace.fit(TARGET)
+    for space in (ONE, OTHER):
+        assert set(space.ops()) < set(workspace.model(TARGET, space=space).ops_)  # type: ignore[attr-defined]
+
+
+def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Workspace) -> None:
+    workspace.fit(TARGET, ONE)
+    workspace.fit(TARGET, OTHER)
+    before = workspace.model(TARGET, space=ONE).calibration_.networks
+    network = network_of(*ONE.decode((0, 0)).ops)
+    with workspace.store(TARGET) as store:
+        measured = make_measurement(network, 100_000)
+        for visit in measured.visits:
+            store.add_visit(network, measured.setup, measured.plan, visit, "fit", 0)
+    workspace.fit(TARGET)
+    assert workspace.fit_spaces(TARGET) == {"one": None, "other": None}
+    assert workspace.model(TARGET, space=ONE).calibration_.networks == before + 1
+
+
+@pytest.mark.parametrize("name", ["a/b", "../../x", "x" * 300, "nul\0", "", "..", "new\nline", "\u202e"])
+def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: str) -> None:
+    space = Space(name, ONE.layers)
+    workspace.fit(TARGET, space)
+    assert workspace.model(TARGET, space=space).kind == "lookup"
+    folder = workspace.target_dir(TARGET)
+    for path in (workspace.model_path(TARGET, "lookup", space), workspace.validation_path(TARGET, space, "lookup")):
+        assert folder in path.parents
+        assert path.resolve().is_relative_to(folder.resolve())
+        path.write_text("")  # a name that the file system takes
+    assert len(folder_name(space)) < 60
+
+
+def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path)
+    keep(workspace, [])
+    assert [m.subject for m in workspace.measurements(TARGET)] == [FIXED_COST]
+    with pytest.raises(NotMeasured, match="no op was measured on board.* that a model could be fitted on"):
+        workspace.fit(TARGET)
+    assert not workspace.has_model(TARGET, "lookup")
