@@ -293,8 +293,9 @@ class Told:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._shares: dict[str, float] = {}
-        self._begun = self._told = time.monotonic()
-        self._at_first: float | None = None
+        self._told = time.monotonic()
+        self._first: list[tuple[float, float]] = []
+        """Time and share when it was first heard of work, and of its first step: before it, what is done once."""
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """Take note, and tell if it is time. Ends this process where the one that started it was killed."""
@@ -302,11 +303,13 @@ class Told:
         if parent is not None and not parent.is_alive():
             os._exit(1)  # or two would write to one folder when the benchmark is started again
         self._shares[phase] = done / total
-        self._at_first = self._share if self._at_first is None else self._at_first
         now = time.monotonic()
-        if now - self._told > self.EVERY_S and self._share > self._at_first:
+        if len(self._first) < 2 and self._share not in (share for _, share in self._first):
+            self._first.append((now, self._share))
+        begun, at_first = self._first[-1]
+        if now - self._told > self.EVERY_S and self._share > at_first:
             self._told = now
-            left_s = (now - self._begun) * (1 - self._share) / (self._share - self._at_first)
+            left_s = (now - begun) * (1 - self._share) / (self._share - at_first)
             tell(f"{self.job.name}: {phase} {done} of {total}; {self._share:.0%} in all, {left_s:.0f} s left {text}")
 
     def finished(self, *phases: str) -> None:

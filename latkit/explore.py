@@ -29,10 +29,11 @@ def explore(collection: Collection, space: Space, count: int, max_seconds: float
     """Measure until `count` variations of the space's ops are known, each batch chosen by what is known by then.
 
     What a run before measured, or began to, counts: the pool is the same for everybody. The space's own ops and the
-    fixed cost are expected to be measured. `max_seconds` bounds the timing.
+    fixed cost are expected to be measured. A space of few variations has no `count` of them: then it ends earlier.
+    `max_seconds` bounds the timing.
     """
-    pool = list(itertools.islice(variations(space), max(FEWEST_POOL, POOL * count)))
     begun = time.monotonic()
+    pool = list(itertools.islice(variations(space), max(FEWEST_POOL, POOL * count)))
     done = Collected(0, 0, 0, {}, finished=True, seconds=0.0, inference_seconds=0.0)
     while done.finished:
         batch = _next_batch(collection, space, pool, count, set(done.failed))
@@ -41,14 +42,19 @@ def explore(collection: Collection, space: Space, count: int, max_seconds: float
         left_s = None if max_seconds is None else max_seconds - (time.monotonic() - begun)
         if left_s is not None and left_s <= 0:
             return replace(done, finished=False)
-        done = done.plus(collection.run(batch, max_seconds=left_s, seed=done.visits))
+        now = collection.run(batch, max_seconds=left_s, seed=done.visits)
+        done = done.plus(now)
+        if now.finished and not now.visits and not now.failed:
+            break  # nothing more can be measured of them
     return done
 
 
 def _next_batch(collection: Collection, space: Space, pool: Sequence[Op], count: int, failed: set[str]) -> list[Op]:
     """The ops of the pool to measure now: those begun and not complete, and others up to `BATCH`; none at the end."""
     setup = collection.store.latest_setup()
-    begun = {m.subject: m for m in collection.store.measurements("fit") if m.setup == setup}
+    of_setup = [m for m in collection.store.measurements("fit") if m.setup == setup]
+    # by the plan of this collection, where a run before had another: it would be begun for ever otherwise
+    begun = {m.subject: m for m in sorted(of_setup, key=lambda m: m.plan == collection.plan)}
     incomplete = [op for op in pool if op in begun and not begun[op].complete and op.title not in failed]
     made = sum(op in begun for op in pool) + len(failed)
     free = [op for op in pool if op not in begun and op.title not in failed]

@@ -6,8 +6,8 @@ import pytest
 from latkit.collect import Collection
 from latkit.explore import BATCH, choose_ops, explore
 from latkit.measurements import Store
-from latkit.ops import FIXED_COST, Op
-from latkit.spaces import proxyless_tiny, variations
+from latkit.ops import FIXED_COST, Op, make_op
+from latkit.spaces import Layer, Space, proxyless_tiny, variations
 from latkit.timing import TimingPlan
 from tests.builders import TARGET
 from tests.collect.test_collection import ScriptedSession, export
@@ -67,3 +67,26 @@ def test_kinds_of_many_ops_get_more_and_every_kind_gets_some() -> None:
     assert sum(counts.values()) == len(set(chosen)) == 20
     assert counts["mbconv"] > counts["conv"] >= counts["linear"] >= 1
     assert counts["pool"] >= 1
+
+
+def test_a_small_space_ends_when_it_has_no_more_variations(tmp_path: Path) -> None:
+    layer = Layer("pool", tuple(make_op("pool", (4, 2, 2), kernel=kernel) for kernel in (3, 5)))
+    space = Space("few", (layer,))
+    with Store(tmp_path / "m.sqlite", TARGET) as store:
+        collection = Collection(ScriptedSession(), store, export, PLAN)
+        collection.run([FIXED_COST, *space.ops()])
+        explored = explore(collection, space, 50)
+        assert explored.finished
+        assert explored.visits == len(list(variations(space)))
+        assert explore(collection, space, 50).visits == 0
+
+
+def test_what_another_plan_began_does_not_keep_it_going(collection: Collection) -> None:
+    explore(collection, SPACE, 2)
+    longer = Collection(collection.session, collection.store, export, TimingPlan(visits=2, extra_visits=0))
+    longer.run(list(measured(collection)), max_seconds=0)
+    with collection.store as store:
+        (op, *_) = measured(collection)
+        complete = next(m for m in store.measurements() if m.subject == op)
+        store.add_visit(op, complete.setup, longer.plan, complete.visits[0])  # one of two visits: interrupted
+        assert explore(collection, SPACE, 2).finished

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -129,26 +130,47 @@ class ConsoleProgress:
         now = time.monotonic()
         known = self._phases.get(phase)
         if known is None or done <= known.done:
-            known = self._phases[phase] = _Phase(begun=now, first=done, told=now)
+            known = self._phases[phase] = _Phase(told=now)
             if phase in self._tasks:
                 self._bars.remove_task(self._tasks.pop(phase))
-        known.done = done
+        known.note(now, done)
         if self._console.is_terminal:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(phase, text="")
             self._bars.update(self._tasks[phase], completed=done, total=total, text=one_line(text, 40))
         elif now - known.told >= SECONDS_BETWEEN_LINES:
             known.told = now
-            left_s = (now - known.begun) / (done - known.first) * (total - done)
-            note(f"{phase}: {done} of {total}, about {left_s:.0f} s left")
+            note(f"{phase}: {done} of {total}, about {known.left_s(total):.0f} s left")
+
+
+SECONDS_OF_PACE = 120.0
+"""The pace of so many seconds tells how long the rest takes."""
 
 
 @dataclass
 class _Phase:
-    """How far a phase has come, and since when."""
+    """How far a phase has come, and how fast of late."""
 
-    begun: float
-    first: int
-    """Steps that were done when it was first heard of."""
     told: float
     done: int = 0
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """When how many steps were done: of late, at most once a second."""
+    is_started: bool = False
+    """Whether more than one step was heard of: what happens once, before the first, says nothing of the others."""
+
+    def note(self, now: float, done: int) -> None:
+        """Take in how many steps are done."""
+        if len(self.marks) == 2 and not self.is_started:
+            self.marks.popleft()  # begins before what is done once: workers started, models loaded
+            self.is_started = True
+        self.done = done
+        if len(self.marks) > 1 and now - self.marks[-2][0] < 1:
+            self.marks.pop()
+        self.marks.append((now, done))
+        while len(self.marks) > 2 and now - self.marks[1][0] > SECONDS_OF_PACE:
+            self.marks.popleft()
+
+    def left_s(self, total: int) -> float:
+        """Seconds until all steps are done, at the pace of late; there were two marks at least."""
+        (begun, first), (now, done) = self.marks[0], self.marks[-1]
+        return (now - begun) / (done - first) * (total - done)

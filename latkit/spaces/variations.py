@@ -16,12 +16,15 @@ MIXED = 0.4
 """The share that takes its kernel, stride and so on from another op of the space."""
 
 SCALED = ("out_channels", "out_features")
+MAX_MISSES = 10_000
+"""So many draws in a row that give nothing new, and there is nothing new: a small space has few variations."""
+
 FEW_CHANNELS = 4
 """So many channels are an image's, and stay."""
 
 
 def variations(space: Space) -> Iterator[Op]:
-    """Ops that are not of the space, without end, in an order that depends on the space alone.
+    """Ops that are not of the space, in an order that depends on the space alone; ends where there are no more.
 
     Each is an op of the space with its channels and resolution scaled; some take their other attributes from another
     op of their kind. All kinds take their turns, so that every kind can be learned.
@@ -30,12 +33,14 @@ def variations(space: Space) -> Iterator[Op]:
     by_kind: dict[str, list[Op]] = {}
     for op in space.ops():
         by_kind.setdefault(op.kind, []).append(op)
-    rng = random.Random(f"{space.key}/variations")
-    while True:
+    rng, misses = random.Random(f"{space.key}/variations"), 0
+    while misses < MAX_MISSES:
         for ops in by_kind.values():
             varied = _vary(rng.choice(ops), ops, rng)
+            misses += 1
             if varied is not None and varied not in known:
                 known.add(varied)
+                misses = 0
                 yield varied
 
 

@@ -41,6 +41,29 @@ def test_steps_that_were_done_before_do_not_make_it_look_fast(clock, capsys) -> 
     assert capsys.readouterr().err.splitlines() == ["measuring: 511 of 600, about 89 s left"]
 
 
+def test_what_is_done_once_does_not_count(clock, capsys) -> None:
+    with console.ConsoleProgress() as progress:
+        progress.advance("search", 0, 100)  # before workers are started and the first step is compiled
+        clock[0] = 60
+        progress.advance("search", 1, 100)
+        clock[0] = 62
+        progress.advance("search", 3, 100)
+        clock[0] = 72
+        progress.advance("search", 13, 100)
+    assert capsys.readouterr().err.splitlines()[1:] == ["search: 13 of 100, about 87 s left"]
+
+
+def test_the_pace_of_late_counts(clock, capsys) -> None:
+    with console.ConsoleProgress() as progress:
+        for done in range(101):  # every op is carried to the device and loaded once
+            progress.advance("measuring", done, 500)
+            clock[0] += 10
+        for done in range(101, 301):
+            progress.advance("measuring", done, 500)
+            clock[0] += 1
+    assert capsys.readouterr().err.splitlines()[-1] == "measuring: 291 of 500, about 209 s left"
+
+
 def test_what_was_left_out_for_one_reason_is_one_line(capsys) -> None:
     console.note_left_out([("conv 1", "old"), ("conv 2", "old"), ("pool", "incomplete"), ("conv 3", "old")])
     console.note_left_out([(f"conv {number}", "old") for number in range(5)])

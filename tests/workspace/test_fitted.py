@@ -73,7 +73,7 @@ def test_the_single_file_of_an_older_latkit_is_still_read(workspace: Workspace) 
     save_model(model, workspace.target_dir(TARGET) / "model-lookup.json")
     assert workspace.model(TARGET).predict(ONE.decode((0, 0))) == model.predict(ONE.decode((0, 0)))
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
-    with pytest.raises(NotMeasured, match="conv .* was not measured"):
+    with pytest.raises(NotMeasured, match=r"conv .* was not measured"):
         workspace.model(TARGET, space=OTHER)
     workspace.fit(TARGET, OTHER)
     assert set(workspace.model(TARGET, space=OTHER).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
@@ -118,6 +118,6 @@ def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path)
     keep(workspace, [])
     assert [m.subject for m in workspace.measurements(TARGET)] == [FIXED_COST]
-    with pytest.raises(NotMeasured, match="no op was measured on board.* that a model could be fitted on"):
+    with pytest.raises(NotMeasured, match=r"no op was measured on board.* that a model could be fitted on"):
         workspace.fit(TARGET)
     assert not workspace.has_model(TARGET, "lookup")
