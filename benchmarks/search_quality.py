@@ -37,9 +37,19 @@ import torch
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.collect import Collection
 from latkit.devices import Local, add_device
+from latkit.errors import LatkitError
+from latkit.models import LatencyModel
 from latkit.ops import Network, Op
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
-from latkit.search.baselines import Baselines, Wanted, ladder, random_architectures, run_baselines
+from latkit.search.baselines import (
+    Baselines,
+    Wanted,
+    check_drawn,
+    ladder,
+    random_architectures,
+    run_baselines,
+    scaled_mobilenet,
+)
 from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
 from latkit.search.result import FILES, load_record, write_json
@@ -134,6 +144,7 @@ def main() -> None:
         for seed in given.seeds
         for target_s in targets_s
     ]
+    check_baselines_exist(workspace, target, jobs)
     run_all(jobs, given.processes)
     with ConsoleProgress() as progress:
         rows = [row(job, measured(workspace, target, job, progress)) for job in jobs]
@@ -199,13 +210,14 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
 
     The model is calibrated on networks of just these latencies: other networks may err another way.
     """
-    if not workspace.model_path(target, "lookup").exists():
+    if not workspace.has_model(target, "lookup"):
         measure(workspace, target, fit_subjects(space))
         workspace.fit(target, space)
     widths_s = measure_widths(workspace, target, space, max(targets_s, default=0.0))
     targets_s = targets_s or [round(widths_s[index], 6) for index in RUNGS]
-    if not workspace.model(target).calibration_.networks:
-        table = LatencyTable(space, workspace.model(target))
+    model = workspace.model(target, space=space)
+    if not model.calibration_.networks:
+        table = LatencyTable(space, model)
         drawn = [random_architectures(space, at_target(table, one), CALIBRATION_NETWORKS, seed=0) for one in targets_s]
         measure(workspace, target, [space.decode(architecture) for one in drawn for architecture in one])
         workspace.fit(target, space)
@@ -223,33 +235,50 @@ def widths_path(workspace: Workspace, target: Target) -> Path:
     return workspace.target_dir(target) / "mobilenetv2.json"
 
 
+def known_widths(workspace: Workspace, target: Target) -> dict[str, float]:
+    """The seconds of MobileNetV2's widths that were measured, by network, from the narrowest on."""
+    path = widths_path(workspace, target)
+    seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    return seconds
+
+
 def measure_widths(workspace: Workspace, target: Target, space: Space, most_s: float) -> list[float]:
     """Measure MobileNetV2, which no table has, from the narrowest to the first that is slower than any target.
 
     Gives the seconds, in this order. Without `most_s`, the targets are those of `RUNGS`.
     """
-    path = widths_path(workspace, target)
-    seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    seconds = known_widths(workspace, target)
 
     def enough() -> bool:
         known = list(seconds.values())
         return len(known) > max(RUNGS) and known[-1] > 1.1 * (most_s or known[max(RUNGS)])
 
     if not enough():
-        model = workspace.model(target)
-        with ConsoleProgress() as progress, at_work(workspace, target, progress) as collection:
+        model = workspace.model(target, space=space)
+        with ConsoleProgress() as progress, at_work(workspace, target, model, progress) as collection:
             for network in ladder(space):
                 seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
                 if enough():
                     break
-        write_json(path, seconds)
+        write_json(widths_path(workspace, target), seconds)
     return list(seconds.values())
 
 
-def at_work(workspace: Workspace, target: Target, progress: ConsoleProgress) -> AbstractContextManager[Collection]:
+def at_work(
+    workspace: Workspace, target: Target, model: LatencyModel, progress: ConsoleProgress
+) -> AbstractContextManager[Collection]:
     """The target, measured as the model's ops were."""
-    model = workspace.model(target)
     return workspace.collection(target, TimingPlan(), progress, math.inf, cores=pinned_as(model))
+
+
+def check_baselines_exist(workspace: Workspace, target: Target, jobs: Sequence[Job]) -> None:
+    """Raise TargetOutOfReach where a job's baselines cannot exist at its latency: now, not once its search is done."""
+    seconds = known_widths(workspace, target)
+    for job in jobs:
+        table = LatencyTable(job.space, workspace.model(target, space=job.space))
+        settings = SearchSettings.make(**job.settings)
+        check_drawn(job.space, table, job.target_s, settings, [Wanted(kind="random", count=job.randoms)])
+        scaled_mobilenet(job.space, job.target_s, lambda network: seconds[network.key])
 
 
 def run_all(jobs: Sequence[Job], processes: int) -> None:
@@ -269,12 +298,12 @@ def run_job(job: Job) -> str:
     """One search and its baselines. Gives its name."""
     target, workspace = Target(HERE, job.runtime), Workspace(job.workspace)
     space, data = job.space, images_of(job.data, job.space, job.images)
-    table = LatencyTable(space, workspace.model(target))
+    table = LatencyTable(space, workspace.model(target, space=space))
     settings, told = SearchSettings.make(**job.settings), Told(job)
     resume = (job.folder / FILES["recipe"]).exists()
     run_search(space, table, data, job.target_s, settings, job.folder, told, resume)
     told.finished("search", "training")
-    seconds: dict[str, float] = json.loads(widths_path(workspace, target).read_text())
+    seconds = known_widths(workspace, target)
     wanted = [Wanted(kind="random", count=job.randoms), Wanted(kind="mobilenetv2")]
     run_baselines(
         space, table, data, job.target_s, settings, job.folder, wanted, lambda network: seconds[network.key], told
@@ -334,8 +363,9 @@ def measured(workspace: Workspace, target: Target, job: Job, progress: ConsolePr
     path = job.folder / MEASURED_FILE
     if not path.exists():
         network = Network.load(job.folder / FILES["architecture"])
-        with at_work(workspace, target, progress) as collection:
-            found = measure_network(collection, workspace.model(target), network)
+        model = workspace.model(target, space=job.space)
+        with at_work(workspace, target, model, progress) as collection:
+            found = measure_network(collection, model, network)
         found.save(path)
     return MeasuredNetwork.model_validate_json(path.read_bytes())
 
@@ -439,4 +469,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except LatkitError as error:
+        sys.exit(f"error: {error}")

@@ -105,6 +105,7 @@ def search(
     from latkit.search.machine import is_first_process
     from latkit.targets import Target
     from latkit.workspace import Workspace
+    from latkit.workspace.baselines import Measuring, check_mobilenet
     from latkit.workspace.crossing import Crossing
     from latkit.workspace.following import follow
     from latkit.workspace.limits import limits_of
@@ -153,16 +154,13 @@ def search(
             baselines=baselines,
         )
         if len(series.members) > 1:
-            look = partial(
-                prepared,
-                workspace,
-                space=wanted,
-                settings=settings,
-                kind=model,
-                tool=tool,
-                limits=limits,
-                baselines=baselines,
-            )
+
+            def look(*, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
+                prepare = partial(prepared, workspace, target, wanted, target_latency_s, name, settings)
+                fitted, _ = prepare(kind=model, resume=resume, tool=tool, limits=limits, baselines=baselines)
+                measuring = Measuring(workspace, target, fitted, progress, wait, note, tool)
+                check_mobilenet(measuring, wanted, target_latency_s, name, baselines)
+
             crossing = Crossing(workspace, progress, model, wait, note, tool)
             search_all(crossing, series, one, look, resume, as_json)
             return

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 from latkit.collect import Collection
 from latkit.devices import BenchmarkTool, Tell
+from latkit.errors import DeviceError, NotMeasured
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Wanted, run_baselines
+from latkit.search.baselines import (
+    BASELINES_FILE,
+    BaselineRecord,
+    Baselines,
+    Wanted,
+    check_narrowest,
+    run_baselines,
+)
 from latkit.search.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -74,6 +82,21 @@ def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: 
             if record.measured_latency_s is None:
                 baselines = baselines.with_record(_measured(measuring, problem.space, record))
                 baselines.save(folder / BASELINES_FILE)
+
+
+def check_mobilenet(measuring: Measuring, space: Space, target_s: float, name: str, wanted: Sequence[Wanted]) -> None:
+    """Raise TargetOutOfReach where MobileNetV2 is wanted and even its narrowest network is slower than the target.
+
+    That is one measurement, kept for the baseline, and no search is done in vain. Where the device cannot be had now,
+    that is said, and the search may begin.
+    """
+    records = Baselines.load(measuring.workspace.search_dir(name)).records
+    if not any(one.kind == "mobilenetv2" for one in wanted) or any(one.kind == "mobilenetv2" for one in records):
+        return
+    try:
+        check_narrowest(space, target_s, measuring.seconds)
+    except (DeviceError, NotMeasured) as error:
+        measuring.tell(f"whether a MobileNetV2 is fast enough will be known after the search: {error}")
 
 
 def _measured(measuring: Measuring, space: Space, record: BaselineRecord) -> BaselineRecord:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from latkit.devices import BenchmarkTool, Tell
-from latkit.errors import LatkitError
+from latkit.errors import BadFile, LatkitError
 from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import Wanted
 from latkit.search.machine import process_count
 from latkit.search.problem import Problem
+from latkit.search.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.validate import AGREEMENT, MeasuredNetwork, measure_network
-from latkit.workspace.baselines import Measuring, search_baselines
+from latkit.workspace.baselines import Measuring, check_mobilenet, search_baselines
 from latkit.workspace.folders import MEASURED_FILE, REPORT_FILE
 from latkit.workspace.preparing import prepared, shared
 from latkit.workspace.workspace import Workspace
@@ -102,6 +102,8 @@ def search(
     model, tables = prepared(
         workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
     )
+    measuring = Measuring(workspace, target, model, progress, wait_s, tell, tool)
+    check_mobilenet(measuring, space, target_latency_s, name, baselines)
     folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
     result = run_search(
         space,
@@ -116,11 +118,10 @@ def search(
         teacher=teacher,
         limits=tables.limits,
     )
-    network = Network.load(folder / result.files["architecture"])
+    network = Network.load(folder / FILES["architecture"])
     measured = _measured_before(folder, target, network) if resume else None
-    measuring = Measuring(workspace, target, model, progress, wait_s, tell, tool)
     if measured is None:
-        with measuring.collection() as collection:
+        with _saying_what_is_saved(folder, tell), measuring.collection() as collection:
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
     searched = Searched(target, result, measured, folder)
@@ -130,8 +131,19 @@ def search(
     except LatkitError as error:
         if process_count() > 1:
             raise  # the other processes are ending
+        tell(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
         return replace(searched, failed=error)
     return searched
+
+
+@contextmanager
+def _saying_what_is_saved(folder: Path, tell: Tell) -> Iterator[None]:
+    """Where measuring fails, say that nothing of the search is lost, whatever ended it."""
+    try:
+        yield
+    except (LatkitError, KeyboardInterrupt):
+        tell(f"the network that was found is saved in {folder}; the same command with --resume measures it")
+        raise
 
 
 def _measured_before(folder: Path, target: Target, network: Network) -> MeasuredNetwork | None:
@@ -140,8 +152,8 @@ def _measured_before(folder: Path, target: Target, network: Network) -> Measured
     if not path.exists():
         return None
     try:
-        kept = MeasuredNetwork.model_validate_json(path.read_bytes())
-    except ValidationError:
+        kept = load_record(MeasuredNetwork, path)
+    except BadFile:
         return None  # written by another version: it is measured again
     return kept if (kept.target, kept.network.key) == (str(target), network.key) else None
 

@@ -4,7 +4,7 @@ from latkit.search.baselines.evolution import RegularisedEvolution, Strategy, ev
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Wanted
 from latkit.search.baselines.run import EvolutionPlan, check_baselines, check_drawn, run_baselines
 from latkit.search.baselines.sampling import LatencySampler, random_architectures
-from latkit.search.baselines.widths import LatencyOf, ladder, scaled_mobilenet
+from latkit.search.baselines.widths import LatencyOf, check_narrowest, ladder, scaled_mobilenet
 
 __all__ = [
     "BASELINES_FILE",
@@ -18,6 +18,7 @@ __all__ = [
     "Wanted",
     "check_baselines",
     "check_drawn",
+    "check_narrowest",
     "evolve",
     "ladder",
     "random_architectures",

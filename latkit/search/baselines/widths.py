@@ -31,6 +31,20 @@ def ladder(space: Space) -> Iterator[Network]:
         before = network
 
 
+def check_narrowest(space: Space, target_s: float, latency_of: LatencyOf) -> None:
+    """Raise TargetOutOfReach where the narrowest MobileNetV2 is slower than a target: one latency is asked for."""
+    seconds = latency_of(next(ladder(space)))
+    if seconds > MOST * target_s:
+        raise _too_narrow(target_s, seconds)
+
+
+def _too_narrow(target_s: float, narrowest_s: float) -> TargetOutOfReach:
+    return TargetOutOfReach(
+        f"expected a MobileNetV2 of at most {target_s * 1e3:.4g} ms, but its narrowest takes {narrowest_s * 1e3:.4g} "
+        "ms; leave the baseline mobilenetv2 out, or ask for a longer latency"
+    )
+
+
 def scaled_mobilenet(space: Space, target_s: float, latency_of: LatencyOf) -> tuple[Network, float]:
     """The network nearest to the target, of those no slower than 1.02 of it, and its seconds.
 
@@ -44,7 +58,5 @@ def scaled_mobilenet(space: Space, target_s: float, latency_of: LatencyOf) -> tu
             break
         fitting.append((network, seconds))
     if not fitting:
-        raise TargetOutOfReach(
-            f"expected a MobileNetV2 of at most {target_s * 1e3:.4g} ms, but its narrowest takes {seconds * 1e3:.4g} ms"
-        )
+        raise _too_narrow(target_s, seconds)
     return min(fitting, key=lambda pair: abs(pair[1] - target_s))

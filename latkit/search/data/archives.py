@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -34,7 +34,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
             yield file
             return
         with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked
+            yield cast("IO[bytes]", unpacked)
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:

@@ -1,0 +1,119 @@
+"""How a search ends, or does not begin: a busy device loses nothing, and what cannot be is said first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import search_quality
+from latkit.errors import DeviceBusy, TargetOutOfReach
+from latkit.ops import Network
+from latkit.progress import Silent
+from latkit.search import DataSplit
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, Wanted
+from latkit.search.result import FILES, write_json
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.workspace import Workspace, searching
+from latkit.workspace.baselines import Measuring, check_mobilenet
+from latkit.workspace.preparing import Tables
+from tests.search.conftest import Tables as TablesOf
+from tests.search.conftest import brief, some_path_s
+
+TARGET = Target("board", "onnxruntime")
+MOBILENET = [Wanted(kind="mobilenetv2")]
+
+
+def busy(_measuring: Measuring) -> None:
+    raise DeviceBusy("board is in use by somebody")
+
+
+def test_a_device_that_is_busy_at_the_end_loses_nothing(
+    mini_space: Space,
+    table_of: TablesOf,
+    stripes_data: DataSplit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace, table, said = Workspace.init(tmp_path), table_of(mini_space), list[str]()
+    monkeypatch.setattr(searching, "prepared", lambda *_given: (None, Tables(table)))
+    monkeypatch.setattr(Measuring, "collection", busy)
+    given = workspace, TARGET, mini_space, stripes_data, some_path_s(table), "net", brief(), Silent()
+    with pytest.raises(DeviceBusy):
+        searching.search(*given, tell=said.append)
+    folder = workspace.search_dir("net")
+    assert (folder / FILES["result"]).exists()
+    saved = f"the network that was found is saved in {folder}; the same command with --resume measures it"
+    assert said == [saved]
+    weights = (folder / FILES["weights"]).read_bytes()
+    with pytest.raises(DeviceBusy):
+        searching.search(*given, tell=said.append, resume=True)
+    assert said == [saved] * 2
+    assert (folder / FILES["weights"]).read_bytes() == weights  # it was not searched again
+
+
+def measuring_of(workspace: Workspace, said: list[str]) -> Measuring:
+    return Measuring(workspace, TARGET, None, Silent(), 0.0, said.append, None)  # type: ignore[arg-type]
+
+
+def test_a_mobilenet_that_cannot_be_is_said_before_the_search(
+    mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, asked = Workspace.init(tmp_path), list[str]()
+
+    def seconds(_measuring: Measuring, network: Network) -> float:
+        asked.append(network.name)
+        return 2e-3
+
+    monkeypatch.setattr(Measuring, "seconds", seconds)
+    measuring = measuring_of(workspace, [])
+    with pytest.raises(TargetOutOfReach, match=r"a MobileNetV2 of at most 1 ms, but its narrowest takes 2 ms; leave"):
+        check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
+    assert asked == ["mobilenetv2-0.05"]
+    check_mobilenet(measuring, mini_space, 2e-3, "net", MOBILENET)
+    check_mobilenet(measuring, mini_space, 1e-3, "net", [Wanted(kind="random", count=3)])
+    record = BaselineRecord(
+        name="mobilenetv2-0.05",
+        kind="mobilenetv2",
+        accuracy=0.5,
+        predicted_latency_s=1e-3,
+        macs=1,
+        parameters=1,
+        architecture=None,
+        seconds={},
+    )
+    workspace.search_dir("net").mkdir()
+    Baselines(records=(record,)).save(workspace.search_dir("net") / BASELINES_FILE)
+    check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
+    assert len(asked) == 2
+
+
+def test_a_device_that_is_busy_now_may_be_free_when_the_search_ends(
+    mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Measuring, "collection", busy)
+    check_mobilenet(measuring_of(Workspace.init(tmp_path), said), mini_space, 1e-3, "net", MOBILENET)
+    assert said == ["whether a MobileNetV2 is fast enough will be known after the search: board is in use by somebody"]
+
+
+def test_the_benchmark_says_so_before_it_searches(
+    mini_space: Space, table_of: TablesOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace, table = Workspace.init(tmp_path), table_of(mini_space)
+    monkeypatch.setattr(search_quality, "LatencyTable", lambda *_given: table)
+    monkeypatch.setattr(Workspace, "model", lambda *_given, **_named: None)
+    (network,) = [next(search_quality.ladder(mini_space))]
+    path = search_quality.widths_path(workspace, TARGET)
+    path.parent.mkdir(parents=True)
+    settings = {**search_quality.PUBLISHED, "seed": 0}
+
+    def job(target_s: float) -> search_quality.Job:
+        return search_quality.Job(tmp_path, "onnxruntime", "digits", 9, mini_space, 0, target_s, 1, settings)
+
+    write_json(path, {network.key: 1.0})
+    with pytest.raises(TargetOutOfReach, match="its narrowest takes 1000 ms"):
+        search_quality.check_baselines_exist(workspace, TARGET, [job(some_path_s(table))])
+    with pytest.raises(TargetOutOfReach, match="expected a"):
+        search_quality.check_baselines_exist(workspace, TARGET, [job(table.fastest() / 2)])
