@@ -57,6 +57,15 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The tests' own folder of what is kept on this host: nothing is confirmed in it."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
 @dataclass(frozen=True)
 class Sshd:
     """A server that lets one throwaway key in. `config` knows it as `board`, and as `behind` by way of `board`."""

@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-import tomllib
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from latkit._io import atomic_write
+from latkit._io import atomic_write, parse_toml, read_text, reading
 from latkit.devices.transports import Way
-from latkit.errors import BadFile, DeviceError
+from latkit.errors import BadFile, DeviceError, UsageError
 from latkit.ops import digest
+
+MAX_CORES = 4096
+MAX_FILE_BYTES = 2**20
+"""Of a device file; that of a phone with many cores is some kilobytes long."""
+Label = Annotated[str, Field(max_length=1000)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Core(BaseModel):
     """One core: its limits and its capacity (1024 is the fastest core's) where the kernel tells them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    index: int = Field(ge=0)
-    min_khz: int | None = None
-    max_khz: int | None = None
-    capacity: int | None = None
+    index: Count
+    min_khz: Count | None = None
+    max_khz: Count | None = None
+    capacity: Count | None = None
 
 
 class Facts(BaseModel):
     """What a device is, as its agent reads it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    model: str
+    model: Label
     """The board's name, else the processor's."""
-    architecture: str
-    instruction_set: list[str]
-    cores: list[Core] = Field(min_length=1)
-    memory_bytes: int = Field(default=0, ge=0)
-    os: str
-    kernel: str
-    libc: str = ""
-    hostname: str = ""
-    python_version: str = ""
+    architecture: Label
+    instruction_set: list[Label] = Field(max_length=1000)
+    cores: list[Core] = Field(min_length=1, max_length=MAX_CORES)
+    memory_bytes: Count = 0
+    os: Label
+    kernel: Label
+    libc: Label = ""
+    hostname: Label = ""
+    python_version: Label = ""
     """Version of the interpreter that the agent uses."""
-    soc: str = ""
+    soc: Label = ""
     """The chip, as a phone tells it."""
-    build: str = ""
+    build: Label = ""
     """Fingerprint of a phone's system."""
     emulated: bool = False
     """Whether it is an emulator: what is measured there is no phone's latency, and every record of it says so."""
-    governor: str | None = None
-    boot_id: str | None = None
+    governor: Label | None = None
+    boot_id: Label | None = None
 
     @property
     def key(self) -> str:
@@ -58,6 +65,22 @@ class Facts(BaseModel):
         # the kernel keeps a part of the memory that differs between its builds: whole 64 MiB tell machines apart
         memory = round(self.memory_bytes / 2**26)
         return digest([self.model, self.architecture, self.instruction_set, cores, memory])
+
+
+MAX_PATH_CHARS = 512
+"""The native agent takes paths of 1024 bytes, those of its models included."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_folder(path: str) -> str:
+    """The path of a folder on a device, without slashes at its end. Raises UsageError unless it is absolute."""
+    plain = path.rstrip("/")
+    parts = plain.split("/")
+    if parts[0] or len(parts) < 2 or {"", ".", ".."} & set(parts[1:]) or CONTROL.search(plain):
+        raise UsageError(f"expected the agent's folder as an absolute path such as /home/me/latkit, but found {path!r}")
+    if len(plain) > MAX_PATH_CHARS:
+        raise UsageError(f"expected a path of at most {MAX_PATH_CHARS} characters, but found {len(plain)}")
+    return plain
 
 
 def facts_of(answer: Mapping[str, object], device: str) -> Facts:
@@ -77,18 +100,39 @@ class Device(BaseModel):
     format: Literal[1] = 1
     name: str
     """Also the name of its file, without the suffix."""
-    added_at: str
+    added_at: Label
     """When it was added, as ISO 8601 in UTC."""
     agent: Literal["python", "native"] = "python"
     """Which agent it runs."""
     python: str | None = Field(default=None, min_length=1)
     """The interpreter on the device that the Python agent uses; none for the native agent."""
-    folder: str = Field(pattern="^/.*[^/]$")
+    folder: str
     """The agent's folder on the device: the agent, models, and what `doctor --install` puts there."""
-    runtimes: dict[str, str]
+    runtimes: dict[Label, Label] = Field(max_length=100)
     """Version of each runtime that works on the device, such as `ai-edge-litert 2.3.0`."""
     transport: Way
     facts: Facts
+
+    @field_validator("added_at")
+    @classmethod
+    def _is_a_time(cls, value: str) -> str:
+        datetime.fromisoformat(value)
+        return value
+
+    @field_validator("folder")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        try:
+            return check_folder(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("python")
+    @classmethod
+    def _can_be_started(cls, value: str | None) -> str | None:
+        if value is not None and (CONTROL.search(value) or len(value) > MAX_PATH_CHARS):
+            raise ValueError("expected a path or the name of a command")
+        return value
 
     @model_validator(mode="after")
     def _has_what_its_agent_needs(self) -> Device:
@@ -117,14 +161,11 @@ class Device(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Device:
         """The device of a file. Raises BadFile naming the field that is wrong."""
-        try:
-            device = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise BadFile(path, f"a device file with a good {field}", f"{field}: {first['msg']}") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise BadFile(path, "a device file in TOML", str(error)) from error
+        text = read_text(path, "a device file in TOML", MAX_FILE_BYTES)
+        with reading(path, "a device file in TOML"):
+            document = parse_toml(text)
+        with reading(path, "a device file with good fields"):
+            device = cls.model_validate(document)
         if device.name != path.stem:
             raise BadFile(path, f"name to be {path.stem!r}, as the file is called", repr(device.name))
         return device

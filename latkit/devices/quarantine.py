@@ -5,7 +5,7 @@ What is known stands in the workspace as `devices/NAME.quarantine`, in TOML, bes
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import write_text
-from latkit.errors import BadFile, DeviceFailing, DeviceQuarantined
+from latkit._io import one_line, parse_toml, read_text, reading, write_text
+from latkit.errors import DeviceFailing, DeviceQuarantined
 
 MOST_FAULTS = 20
 """So many of the last faults are kept."""
+MAX_MESSAGE_CHARS = 1000
+MAX_FILE_BYTES = 2**20
 
 
 class SeenFault(BaseModel):
@@ -42,23 +44,23 @@ class Quarantine(BaseModel):
     """The last ones, the oldest first."""
 
     def __str__(self) -> str:
-        return f"in quarantine since {self.since} after {len(self.faults)} faults: {self.faults[-1].message}"
+        text = f"in quarantine since {self.since} after {len(self.faults)} faults: {self.faults[-1].message}"
+        return one_line(text, 2 * MAX_MESSAGE_CHARS)
 
 
 def quarantine_of(folder: Path, name: str) -> Quarantine | None:
     """Why that device is left alone, or None where it is not. Raises BadFile."""
-    path = _path(folder, name)
-    try:
-        return Quarantine.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    path, expected = _path(folder, name), "the record of a quarantine in TOML"
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError, ValidationError) as error:
-        raise BadFile(path, "the record of a quarantine in TOML", str(error)[:200]) from error
+    text = read_text(path, expected, MAX_FILE_BYTES)
+    with reading(path, expected):
+        return Quarantine.model_validate(parse_toml(text))
 
 
 def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
     """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
-    seen = [SeenFault(at=at, message=message) for at, message in faults][-MOST_FAULTS:]
+    seen = [SeenFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][-MOST_FAULTS:]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
     write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
     return record
@@ -67,7 +69,7 @@ def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Qu
 def lift_quarantine(folder: Path, name: str) -> bool:
     """Measure on a device again; whether it was in quarantine."""
     path = _path(folder, name)
-    was = path.exists()
+    was = os.path.lexists(path)
     path.unlink(missing_ok=True)
     return was
 

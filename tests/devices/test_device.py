@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from latkit.devices import (
     list_devices,
     load_device,
     remove_device,
+    trust,
 )
 from latkit.devices.transports import Transport, connect
 from latkit.devices.wheels import Interpreter
@@ -59,7 +61,13 @@ class TestFile:
     ) -> None:
         folder = tmp_path_factory.mktemp("devices")
         device = Device(
-            name="pi4", added_at="now", python="python3", folder="/a b", runtimes=runtimes, transport=way, facts=facts
+            name="pi4",
+            added_at="2026-01-01",
+            python="python3",
+            folder="/a b",
+            runtimes=runtimes,
+            transport=way,
+            facts=facts,
         )
         device.write(folder)
         assert load_device(folder, "pi4") == device
@@ -89,6 +97,16 @@ class TestFile:
             ("folder = ", "folder = [", "TOML"),
             ('folder = "/home/pi/.cache/latkit"', 'folder = "/"', "folder"),
             ('folder = "/home/pi/.cache/latkit"', 'folder = "relative"', "folder"),
+            ('folder = "/home/pi/.cache/latkit"', 'folder = "/home/pi/.cache/.."', "folder"),
+            ('folder = "/home/pi/.cache/latkit"', 'folder = "/home/pi/\\u0000"', "folder"),
+            ('folder = "/home/pi/.cache/latkit"', f'folder = "/{"x" * 600}"', "folder"),
+            ('python = "/usr/bin/python3"', 'python = "/usr/bin/python3\\u0000"', "python"),
+            ('model = "A board"', f'model = "{"x" * 2000}"', r"facts\.model"),
+            ("memory_bytes = 4294967296", "memory_bytes = 9223372036854775808", r"facts\.memory_bytes"),
+            ("memory_bytes = 4294967296", f"memory_bytes = 1{'0' * 5000}", "TOML"),
+            ("memory_bytes = 4294967296", f"memory_bytes = {'[' * 5000}", "TOML"),
+            ("max_khz = 1800000", "max_khz = -1", r"facts\.cores\.0\.max_khz"),
+            ('added_at = "2026-01-01T00:00:00+00:00"', 'added_at = "yesterday"', "added_at"),
         ],
     )
     def test_a_wrong_field_is_named(self, tmp_path: Path, board: Device, old: str, new: str, named: str) -> None:
@@ -105,6 +123,13 @@ class TestFile:
         (tmp_path / "board.toml").write_bytes(b"\xff\xfe\0")
         with pytest.raises(BadFile):
             load_device(tmp_path, "board")
+
+    def test_no_ordinary_file(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "board.toml")
+        with pytest.raises(UsageError, match="unknown device 'board'"):
+            load_device(tmp_path, "board")
+        with pytest.raises(BadFile, match="but found a FIFO"):
+            list_devices(tmp_path)
 
     def test_the_key_knows_the_hardware_only(self, board: Device) -> None:
         def changed(**fields: object) -> str:
@@ -173,11 +198,14 @@ class TestFolder:
             assert isinstance(caught.value, LatkitError)
             assert "\n" not in str(caught.value)
         assert not folder.exists()
+        assert not (tmp_path / "agent").exists()
 
     def test_a_device_that_is_off_can_be_removed(self, tmp_path: Path, board: Device) -> None:
         (tmp_path / "config").touch()
         way = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
-        board.model_copy(update={"transport": way}).write(tmp_path / "devices")
+        device = board.model_copy(update={"transport": way})
+        trust(device)
+        device.write(tmp_path / "devices")
         assert isinstance(remove_device(tmp_path / "devices", "board"), Unreachable)
         assert list_devices(tmp_path / "devices") == []
 
