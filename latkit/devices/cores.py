@@ -71,3 +71,15 @@ def check_cores(device: Device, target: Target, cores: tuple[int, ...]) -> None:
         raise UsageError(f"{device.name} has the cores {ranges(present)}, and cannot be pinned to {ranges(missing)}")
     if cores and len(cores) < target.threads:
         raise UsageError(f"{target} asks for {target.threads} threads, but is to be pinned to core {ranges(cores)}")
+
+
+def check_inherited(device: Device, target: Target, allowed: tuple[int, ...]) -> None:
+    """Raise UsageError where the agent may use fewer cores than the target has threads, as taskset or a cpuset leaves.
+
+    Threads that share a core are no latency of that target's. `allowed`: the cores that the agent may run on.
+    """
+    if len(allowed) < target.threads:
+        raise UsageError(
+            f"{target} asks for {target.threads} threads, but on {device.name} the agent may only use core "
+            f"{ranges(allowed)} (by taskset, a cpuset or a container?); allow it more, or measure fewer threads"
+        )

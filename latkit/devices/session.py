@@ -9,7 +9,7 @@ from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
 from latkit.devices.cooling import COOLING, Cooling
-from latkit.devices.cores import UNPINNED, check_cores, ranges
+from latkit.devices.cores import UNPINNED, check_cores, check_inherited, ranges
 from latkit.devices.device import Device, Facts, facts_of
 from latkit.devices.launch import COMMAND_S, launch, models_folder
 from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
@@ -60,6 +60,7 @@ def open_session(
         session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, tell)
         if cores and not session.pin(cores):
             tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
+        check_inherited(device, target, integers(link.ask("conditions", CONDITIONS_S), "affinity"))
         return session
     except BaseException:
         transport.close()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from latkit.devices import Core, Device, open_session
-from latkit.devices.cores import check_cores, cores_of, parse_cores, ranges
+from latkit.devices.cores import check_cores, check_inherited, cores_of, parse_cores, ranges
 from latkit.errors import AgentError, UsageError
 from latkit.targets import Target
 
@@ -63,6 +65,24 @@ def test_cores_that_the_device_lacks(board: Device) -> None:
         check_cores(board, TARGET, (1, 2, 3))
     with pytest.raises(UsageError, match="asks for 2 threads, but is to be pinned to core 0"):
         check_cores(board, dataclasses.replace(TARGET, threads=2), (0,))
+
+
+def test_cores_that_the_agent_inherits(board: Device) -> None:
+    check_inherited(board, dataclasses.replace(TARGET, threads=2), (0, 1))
+    with pytest.raises(UsageError, match=r"2 threads, but on board the agent may only use core 1 \(by taskset"):
+        check_inherited(board, dataclasses.replace(TARGET, threads=2), (1,))
+
+
+@needs_two_cores
+def test_a_session_of_more_threads_than_the_agent_has_cores_is_refused(here: Device, tmp_path: Path) -> None:
+    pinned = tmp_path / "pinned"
+    pinned.write_text(f'#!/bin/sh\nexec taskset -c 1 {sys.executable} "$@"\n')
+    pinned.chmod(0o755)
+    device = here.model_copy(update={"python": str(pinned)})
+    with open_session(device, TARGET) as session:
+        assert session.conditions()["affinity"] == [1]
+    with pytest.raises(UsageError, match="asks for 2 threads, but on board the agent may only use core 1"):
+        open_session(device, dataclasses.replace(TARGET, threads=2))
 
 
 @needs_two_cores
