@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from latkit.devices.agent_folder import claim
 from latkit.devices.device import Device
 from latkit.devices.launch import COMMAND_S, find_python, has
 from latkit.devices.registry import load_device, probe
@@ -27,6 +28,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
     if device.python is None:
         raise UsageError(f"{name} runs the native agent, which brings its runtimes with it; nothing is to be installed")
     with connect(device.transport) as transport:
+        claim(transport, device.folder)  # only in a folder of its own latkit makes an environment
         interpreter = Interpreter.asked(transport, _base(transport, device))
         with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:
             wheels = fetch(interpreter, runtimes, Path(temporary))
@@ -37,7 +39,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
         failing = [runtime for runtime in runtimes if runtime not in found.runtimes]
         if failing:
             raise DeviceError(f"{name}: {failing[0]} was installed, but does not work: {absent.get(failing[0])}")
-        transport.run(["rm", "-rf", "--", f"{device.folder}/wheels"], COMMAND_S)
+        _remove_wheels(transport, device.folder)
     device = found.model_copy(update={"added_at": device.added_at})
     device.write(folder, replace=True)
     return device
@@ -56,6 +58,13 @@ def _push(transport: Transport, wheel: Path, folder: str) -> str:
     if not has(transport, place, sha256_of(wheel)):
         transport.push(wheel, place)
     return place
+
+
+def _remove_wheels(transport: Transport, folder: str) -> None:
+    """Remove what was pushed, also by an earlier try."""
+    wheels = f"{folder}/wheels"
+    transport.run(["find", wheels, "-maxdepth", "1", "-type", "f", "-name", "*.whl", "-delete"], COMMAND_S)
+    transport.run(["rmdir", "--", wheels], COMMAND_S)
 
 
 def _environment(transport: Transport, interpreter: Interpreter, folder: str) -> str:

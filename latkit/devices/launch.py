@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from latkit.devices.agent import AGENT_FILE
+from latkit.devices.agent_folder import mark_if_new
 from latkit.devices.bundle import AGENT, Bundle, bundle_for
+from latkit.devices.clearing import remove_other_versions
 from latkit.devices.link import SILENCE_S, Link
 from latkit.devices.toolchain import ARCHITECTURES
 from latkit.devices.transports import Transport
@@ -45,6 +47,7 @@ def push_agent(transport: Transport, folder: str) -> str:
     sha256 = sha256_of(AGENT_FILE)
     path = f"{folder}/agent-{sha256[:12]}.py"
     if not has(transport, path, sha256):
+        mark_if_new(transport, folder)
         transport.push(AGENT_FILE, path)
     return path
 
@@ -56,6 +59,7 @@ def push_native(transport: Transport, folder: str) -> list[str]:
     command = [f"{place}/{bundle.loader}", "--library-path", f"{place}/lib", f"{place}/{AGENT}"]
     if not _complete(transport, place, bundle):
         packed = f"{folder}/bundle-{bundle.sha256[:12]}.tar.gz"
+        mark_if_new(transport, folder)
         transport.push(archive, packed)
         try:
             _unpack(transport, packed, place)
@@ -64,8 +68,9 @@ def push_native(transport: Transport, folder: str) -> list[str]:
             _check_starts(transport, command)
         except DeviceError:
             with suppress(DeviceError):
-                transport.run(["rm", "-rf", "--", f"{folder}/native", packed], COMMAND_S)
+                transport.run(["rm", "-rf", "--", place, packed], COMMAND_S)
             raise
+        remove_other_versions(transport, folder, bundle.sha256[:12])
     return command
 
 
@@ -90,9 +95,8 @@ def _complete(transport: Transport, place: str, bundle: Bundle) -> bool:
 
 
 def _unpack(transport: Transport, packed: str, place: str) -> None:
-    """Unpack a bundle in place of any other that is there. Needs mkdir, tar and rm on the device."""
-    native = place.rpartition("/")[0]
-    transport.run(["rm", "-rf", "--", native], COMMAND_S).checked("removing another version of the agent")
+    """Unpack a bundle in place of what is left of it there. Needs mkdir, tar and rm on the device."""
+    transport.run(["rm", "-rf", "--", place], COMMAND_S).checked("removing what is left of the agent")
     transport.run(["mkdir", "-p", "--", place], COMMAND_S).checked("making the agent's folder")
     transport.run(["tar", "-xzf", packed, "-C", place], UNPACK_S).checked("unpacking the agent")
     transport.run(["rm", "-f", "--", packed], COMMAND_S).checked("removing the agent's archive")

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from latkit.devices.device import Device, facts_of
-from latkit.devices.launch import COMMAND_S, choose_python, launch
+from latkit.devices.agent_folder import AGENT_FOLDER, PHONE_FOLDER
+from latkit.devices.clearing import claimed, clear
+from latkit.devices.device import Device, check_folder, facts_of
+from latkit.devices.launch import choose_python, launch
 from latkit.devices.link import Answer, Link
 from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect
-from latkit.errors import DeviceError, UsageError
+from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
 from latkit.targets import RUNTIMES, check_name
 
-AGENT_FOLDER = ".cache/latkit"
-"""The agent's folder, in the home folder of the user on the device."""
-PHONE_FOLDER = "latkit"
-"""Likewise on a phone, whose home folder is /data/local/tmp."""
 PROBE_S = 180.0
 """Importing torch from an SD card takes most of a minute."""
 
@@ -39,19 +38,24 @@ def add_device(
 
     `python` names the interpreter on the device (by default the one that runs this for a local device, else `python3`
     there). A device without any gets the native agent, and so does one where `native` asks for it. `agent_folder` is an
-    absolute path on the device. Raises UsageError for a name that is taken, DeviceError, BundleError.
+    absolute path on the device, of a folder that is new, empty or latkit's. Where it fails, also by Ctrl-C, nothing is
+    left on the device. Raises UsageError for a
+    name that is taken and for a folder with anything else in it, DeviceError, BundleError.
     """
     check_name(name, "a device's name")
     _check_free(folder, name)
+    if agent_folder is not None:
+        agent_folder = check_folder(agent_folder)
     with connect(way) as transport:
         place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(way, Adb) else AGENT_FOLDER}"
         named = python or (sys.executable if isinstance(way, Local) else None)
         interpreter = None if native else choose_python(transport, named)
-        device, _ = probe(transport, name, way, interpreter, place)
-    try:
-        device.write(folder)
-    except FileExistsError:
-        _check_free(folder, name)
+        with claimed(transport, place):
+            device, _ = probe(transport, name, way, interpreter, place)
+            try:
+                device.write(folder)
+            except FileExistsError:
+                _check_free(folder, name)
     return device
 
 
@@ -99,34 +103,39 @@ def list_devices(folder: Path) -> list[Device]:
     return [Device.read(folder / f"{name}.toml") for name in _names(folder)]
 
 
-def remove_device(folder: Path, name: str, keep_files: bool = False) -> DeviceError | None:
+def remove_device(folder: Path, name: str, keep_files: bool = False) -> LatkitError | None:
     """Forget a device, and empty the agent's folder on it unless its files are to be kept.
 
-    The device is forgotten even where it cannot be reached; then that error is returned, as its files are still there.
-    A device file that is damaged is only removed. Raises UsageError for an unknown device.
+    The device is forgotten even where it cannot be reached; then that error is returned, as its files are still there,
+    and so it is where files stay that are not known to be latkit's. Raises UsageError for an unknown device, BadFile.
     """
     device = load_device(folder, name)
     trouble = None
     if not keep_files:
         try:
-            with connect(device.transport) as transport:
-                clear(transport, device.folder)
-        except DeviceError as error:
+            trouble = _remove_files(folder, device)
+        except (DeviceError, UsageError) as error:
             trouble = error
     (folder / f"{name}.toml").unlink(missing_ok=True)
     lift_quarantine(folder, name)
     return trouble
 
 
-def clear(transport: Transport, folder: str) -> None:
-    """Remove what latkit put into the agent's folder, and the folder if nothing else is in it. Raises DeviceError."""
-    ours = ["(", "-name", "agent-*.py", "-o", "-name", "bundle-*", "-o", "-name", "benchmark_model-*", ")"]
-    listed = transport.run(["find", folder, "-maxdepth", "1", *ours, "-delete"], COMMAND_S)
-    if listed.exit_status:
-        return  # the folder is not there
-    folders = [f"{folder}/{part}" for part in ("models", "native", "venv", "wheels")]
-    transport.run(["rm", "-rf", "--", *folders], COMMAND_S).checked("removing latkit's files")
-    transport.run(["rmdir", "--", folder], COMMAND_S)
+def _remove_files(folder: Path, device: Device) -> LatkitError | None:
+    """Empty the agent's folder; what of it had to stay, and why. Raises DeviceError, UsageError."""
+    for name in _names(folder):
+        with suppress(BadFile):
+            other = Device.read(folder / f"{name}.toml")
+            if name != device.name and (other.folder, other.key) == (device.folder, device.key):
+                return DeviceError(f"{device.folder} is the folder of {name} too")
+    with connect(device.transport) as transport:
+        left = clear(transport, device.folder)
+    if left:
+        return DeviceError(
+            f"{device.folder} was not made by latkit, and nothing shows that {', '.join(left)} in it is latkit's; "
+            "what is of no use to you there, remove by hand"
+        )
+    return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,7 +8,10 @@ AGENT_FILE = Path(__file__).with_name("latkit_agent.py")
 NATIVE_SOURCES = Path(__file__).with_name("native")
 """Folder of the agent in C, for devices that have none."""
 
+MARKER_FILE = Path(__file__).with_name("folder-marker.txt")
+"""What stands in a folder on a device that latkit made, and so may empty."""
+
 PROTOCOL = 1
 """Version of the protocol that the host speaks; see docs/agent-protocol.md."""
 
-__all__ = ["AGENT_FILE", "NATIVE_SOURCES", "PROTOCOL"]
+__all__ = ["AGENT_FILE", "MARKER_FILE", "NATIVE_SOURCES", "PROTOCOL"]

@@ -26,6 +26,7 @@ import time
 import zipfile
 from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
 
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime is loaded: it leaves files in the home folder
 PROTOCOL = 1
 SYSFS = os.environ.get("LATKIT_SYSFS", "/sys")
 """Where conditions are read; tests write their own."""

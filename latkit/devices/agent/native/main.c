@@ -72,6 +72,7 @@ int main(int count, char **words) {
         fprintf(stderr, "%s: %s\n", agent.models, strerror(errno));
         return 1;
     }
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* onnxruntime leaves files in the home folder else */
     agent.free_core_count = get_affinity(agent.free_cores);
     voice_start();
     while (!agent.ended) {

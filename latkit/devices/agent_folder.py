@@ -1,0 +1,157 @@
+"""The agent's folder on a device: latkit's own, or at least one in which it knows what it put there.
+
+A folder that was new or empty when latkit first wrote to it holds a marker. Only there latkit deletes by name; anywhere
+else it deletes files only by their hash (see `clearing`). Every command is a list of words that any device has, find
+and rm of busybox and toybox included, and none of them follows a link out of the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from latkit._io import one_line
+from latkit.devices.agent import MARKER_FILE
+from latkit.devices.remote_hashes import unchanged
+from latkit.devices.transports import Transport
+from latkit.devices.transports.way import PHONE_HOME
+from latkit.errors import DeviceError, UsageError
+
+AGENT_FOLDER = ".cache/latkit"
+"""The agent's folder, in the home folder of the user on the device."""
+PHONE_FOLDER = "latkit"
+"""Likewise on a phone, whose home folder is /data/local/tmp."""
+MARKER = ".latkit-agent-folder"
+FIND_S = 60.0
+NO_SUCH_COMMAND = 127
+NAMED_BY_HASH = re.compile(
+    r"(?:agent-([0-9a-f]{12})\.py|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
+)
+"""Files that stand in the folder itself: their names hold the beginning of their SHA-256."""
+PART = r"(?:\.[0-9a-f]{16}\.part)"
+"""What a copy is called until it is complete."""
+PUT_THERE = re.compile(rf"{NAMED_BY_HASH.pattern}{PART}?|{re.escape(MARKER)}{PART}?|\.push-[a-z0-9_]{{8}}")
+MODEL = re.compile(rf"([0-9a-f]{{64}}){PART}?|\.push-[a-z0-9_]{{8}}")
+VERSION = re.compile(r"[0-9a-f]{12}")
+"""A version of the native agent, in `native`."""
+FOLDERS = ("models", "native", "venv", "wheels")
+CACHES = ("bundles", "artefacts")
+"""What the host keeps beside them, where the host itself is a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFolder:
+    """What stands in the folder, as it was looked at."""
+
+    path: str
+    exists: bool
+    names: tuple[str, ...] = ()
+    """Of everything in it."""
+    files: tuple[str, ...] = ()
+    """Of the ordinary files."""
+    folders: tuple[str, ...] = ()
+    """Of the folders; links to some are none."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether latkit made it, or found it empty."""
+        return MARKER in self.files
+
+    @property
+    def is_default(self) -> bool:
+        """Whether latkit chose the place, whose name nobody else uses."""
+        return self.path.endswith(f"/{AGENT_FOLDER}") or self.path == f"{PHONE_HOME}/{PHONE_FOLDER}"
+
+
+def look(transport: Transport, path: str) -> AgentFolder:
+    """What stands in a folder. Raises DeviceError where it cannot be looked into."""
+    found = transport.run(["find", f"{path}/.", "-maxdepth", "1"], FIND_S)
+    if not found.stdout:
+        words = one_line(found.stderr.decode(errors="replace"), 200)
+        if found.exit_status == NO_SUCH_COMMAND:
+            raise DeviceError(f"expected the command find on the device, to look into {path}, but found none: {words}")
+        if path in _existing(transport, [path]):
+            raise DeviceError(f"expected {path} as a folder that can be read, but found: {words}")
+        return AgentFolder(path, exists=False)
+    return AgentFolder(
+        path,
+        exists=True,
+        names=_names(found.stdout, f"{path}/."),
+        files=list_in(transport, f"{path}/.", "f"),
+        folders=list_in(transport, f"{path}/.", "d"),
+    )
+
+
+def list_in(transport: Transport, folder: str, kind: str = "") -> tuple[str, ...]:
+    """Names in a folder, of that kind as find calls it; none where it is a link, or not there."""
+    of_kind = ["-type", kind] if kind else []
+    found = transport.run(["find", folder, "-maxdepth", "1", *of_kind], FIND_S)
+    return _names(found.stdout, folder)
+
+
+def mark_if_new(transport: Transport, path: str) -> None:
+    """Mark a folder that is not there yet, or is empty, before something is put there."""
+    found = look(transport, path)
+    if not found.names:
+        _mark(transport, path)
+
+
+def claim(transport: Transport, path: str) -> AgentFolder:
+    """Make sure that a folder is latkit's, and mark it; what stood there before.
+
+    Raises UsageError where it holds anything else. One of an earlier version, which knew no marker, is taken over if
+    everything in it is latkit's.
+    """
+    found = look(transport, path)
+    if found.marked:
+        return found
+    foreign = _foreign(transport, found)
+    if foreign:
+        raise UsageError(
+            f"expected a new or empty folder for the agent, but found {foreign!r} in {path}, which latkit did not put "
+            f"there; choose another folder: --agent-folder {path}/latkit-agent"
+        )
+    _mark(transport, path)
+    return found
+
+
+def hashes_in_names(names: Iterable[str]) -> dict[str, str]:
+    """Of the names that hold their file's SHA-256 or its beginning, that hash."""
+    matches = {name: NAMED_BY_HASH.fullmatch(name) or MODEL.fullmatch(name) for name in names}
+    return {name: next(filter(None, match.groups()), "") for name, match in matches.items() if match}
+
+
+def _foreign(transport: Transport, found: AgentFolder) -> str:
+    """A name of something there that is not latkit's; empty where there is none."""
+    named = {name: sha256 for name, sha256 in hashes_in_names(found.files).items() if NAMED_BY_HASH.fullmatch(name)}
+    ours = set(unchanged(transport, found.path, named))
+    if ours or found.is_default:
+        ours |= {name for name in found.files if PUT_THERE.fullmatch(name) and name not in named}
+        ours |= {name for name in found.folders if name in ((*FOLDERS, *CACHES) if found.is_default else ("models",))}
+    models = list_in(transport, f"{found.path}/models") if "models" in ours else ()
+    strange = [f"models/{name}" for name in models if not MODEL.fullmatch(name)]
+    return next(iter([*(name for name in found.names if name not in ours), *strange]), "")
+
+
+def missing_folders(transport: Transport, path: str) -> list[str]:
+    """The folder and those above it that are not there, the deepest first."""
+    parts = path.strip("/").split("/")
+    above = ["/" + "/".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    there = _existing(transport, above)
+    return [folder for folder in above if folder not in there]
+
+
+def _existing(transport: Transport, paths: list[str]) -> set[str]:
+    found = transport.run(["find", *paths, "-maxdepth", "0"], FIND_S)
+    return set(found.stdout.decode(errors="replace").splitlines())
+
+
+def _names(output: bytes, folder: str) -> tuple[str, ...]:
+    """What find has listed. A name with a newline becomes two that nothing has."""
+    lines = output.decode(errors="replace").splitlines()
+    return tuple(line.removeprefix(f"{folder}/") for line in lines if line != folder)
+
+
+def _mark(transport: Transport, path: str) -> None:
+    transport.push(MARKER_FILE, f"{path}/{MARKER}")

@@ -1,0 +1,125 @@
+"""Clearing: removes from a device what latkit put there, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from latkit.devices.agent_folder import (
+    FOLDERS,
+    MARKER,
+    MODEL,
+    NAMED_BY_HASH,
+    PUT_THERE,
+    VERSION,
+    AgentFolder,
+    claim,
+    hashes_in_names,
+    list_in,
+    look,
+    missing_folders,
+)
+from latkit.devices.bundle import known_bundles
+from latkit.devices.remote_hashes import batches, unchanged
+from latkit.devices.transports import Transport
+from latkit.errors import DeviceError, UsageError
+
+COMMAND_S = 60.0
+
+
+def clear(transport: Transport, path: str) -> list[str]:
+    """Remove what latkit put into the agent's folder, and the folder if latkit made it and nothing else is in it.
+
+    Gives the names of what was left, as it may be latkit's but cannot be told to be. Raises DeviceError.
+    """
+    found = look(transport, path)
+    if not found.exists:
+        return []
+    if not found.marked:
+        with suppress(UsageError):
+            claim(transport, path)  # a folder of an earlier version with nothing else in it
+            found = look(transport, path)
+    if found.marked:
+        _clear_marked(transport, found)
+        return []
+    return _clear_by_hash(transport, found)
+
+
+def remove_other_versions(transport: Transport, path: str, current: str) -> None:
+    """Remove the other versions of the native agent from a folder that is latkit's. Raises DeviceError."""
+    if look(transport, path).marked:
+        versions = [name for name in list_in(transport, f"{path}/native", "d") if VERSION.fullmatch(name)]
+        _remove(transport, ["rm", "-rf"], [f"{path}/native/{name}" for name in versions if name != current])
+
+
+@contextmanager
+def claimed(transport: Transport, path: str) -> Iterator[None]:
+    """The folder as latkit's; where the block raises, also by Ctrl-C, it is left as it was. Raises as `claim` does."""
+    missing = missing_folders(transport, path)
+    before: dict[str, set[str]] | None = None
+    try:
+        before = {folder: set(list_in(transport, folder)) for folder in _inside(path)}
+        claim(transport, path)
+        yield
+    except BaseException:
+        if before is not None:
+            with suppress(DeviceError):
+                _restore(transport, path, before, missing)
+        raise
+
+
+def _restore(transport: Transport, path: str, before: dict[str, set[str]], missing: Sequence[str]) -> None:
+    """Remove what was put there since, and the folders that were made for it."""
+    new = {folder: set(list_in(transport, folder)) - names for folder, names in before.items()}
+    top, models, native = _inside(path)
+    files = [f"{top}/{name}" for name in new[top] if PUT_THERE.fullmatch(name)]
+    files += [f"{models}/{name}" for name in new[models] if MODEL.fullmatch(name)]
+    _remove(transport, ["rm", "-f"], files)
+    _remove(transport, ["rm", "-rf"], [f"{native}/{name}" for name in new[native] if VERSION.fullmatch(name)])
+    made = [f"{top}/{name}" for name in ("models", "native") if name in new[top]]
+    _remove(transport, ["rmdir"], [*made, *missing], must=False)
+
+
+def _inside(path: str) -> tuple[str, str, str]:
+    return f"{path}/.", f"{path}/models", f"{path}/native"
+
+
+def _clear_marked(transport: Transport, found: AgentFolder) -> None:
+    """Remove by name. The marker goes last, so that what could not be removed can be the next time."""
+    path = found.path
+    versions = [name for name in list_in(transport, f"{path}/native", "d") if VERSION.fullmatch(name)]
+    trees = [f"native/{name}" for name in versions] + [name for name in ("venv", "wheels") if name in found.folders]
+    files = [name for name in found.files if PUT_THERE.fullmatch(name) and name != MARKER]
+    files += [f"models/{name}" for name in list_in(transport, f"{path}/models", "f") if MODEL.fullmatch(name)]
+    _remove(transport, ["rm", "-rf"], [f"{path}/{name}" for name in trees])
+    _remove(transport, ["rm", "-f"], [f"{path}/{name}" for name in files])
+    emptied = [f"{path}/{name}" for name in ("models", "native") if name in found.folders]
+    _remove(transport, ["rmdir"], emptied, must=False)
+    _remove(transport, ["rm", "-f"], [f"{path}/{MARKER}"])
+    _remove(transport, ["rmdir"], [path], must=False)
+
+
+def _clear_by_hash(transport: Transport, found: AgentFolder) -> list[str]:
+    """Remove the files whose content latkit knows. The folder itself is somebody else's."""
+    path = found.path
+    named = {name: sha256 for name, sha256 in hashes_in_names(found.files).items() if NAMED_BY_HASH.fullmatch(name)}
+    files = unchanged(transport, path, named)
+    in_models = hashes_in_names(list_in(transport, f"{path}/models", "f"))
+    models = [f"models/{name}" for name in unchanged(transport, f"{path}/models", in_models)]
+    emptied = ["models"] if models else []
+    for bundle in known_bundles() if "native" in found.folders else ():
+        place = f"native/{bundle.sha256[:12]}"
+        same = [f"{place}/{name}" for name in unchanged(transport, f"{path}/{place}", bundle.files)]
+        files += same
+        emptied += [f"{place}/lib", place, "native"] if same else []
+    _remove(transport, ["rm", "-f"], [f"{path}/{name}" for name in (*files, *models)])
+    _remove(transport, ["rmdir"], [f"{path}/{name}" for name in dict.fromkeys(emptied)], must=False)
+    left = look(transport, path)
+    return [name for name in left.names if name in FOLDERS or NAMED_BY_HASH.fullmatch(name)]
+
+
+def _remove(transport: Transport, command: Sequence[str], paths: Sequence[str], must: bool = True) -> None:
+    for batch in batches(paths):
+        done = transport.run([*command, "--", *batch], COMMAND_S)
+        if must:
+            done.checked("removing latkit's files")
