@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from latkit.cli import agent, compare, data, demo, device, model, report, search
-from latkit.cli.console import emit_json, say
+from latkit.cli.console import ask_on_terminal, emit_json, say
 from latkit.cli.options import VERBOSE, AsJson
+from latkit.consent import ask_with
 
 app = typer.Typer(
     name="latkit",
@@ -51,6 +52,7 @@ def options(
 ) -> None:
     """Measure neural networks on real devices, model their latency, and search with it."""
     context.obj = workspace
+    ask_with(ask_on_terminal)
     if verbose:
         os.environ[VERBOSE] = "1"  # the errors are shown where no option is at hand; other processes inherit it
 

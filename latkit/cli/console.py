@@ -68,6 +68,15 @@ def emit_json(document: object) -> None:
     sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
 
 
+def ask_on_terminal(question: str) -> bool:
+    """Ask a question that only a person may answer. Written past what draws progress on the terminal meanwhile."""
+    if not (sys.__stdin__ and sys.__stderr__ and sys.__stdin__.isatty() and sys.__stderr__.isatty()):
+        return False
+    sys.__stderr__.write(f"{printable(question)} [y/N] ")
+    sys.__stderr__.flush()
+    return sys.__stdin__.readline().strip().lower() in ("y", "yes")
+
+
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Rows with the same columns as a table on stdout. Headings are broken between their words where it is narrow."""
     table = Table(title=_cell(title), title_justify="left")

@@ -71,7 +71,7 @@ def add(
 @app.command(name="list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the registered devices."""
-    from latkit.devices import holder_of, list_devices, quarantine_of
+    from latkit.devices import describe_holder, list_devices, quarantine_of
     from latkit.devices.describe import document
 
     folder = devices_folder(context)
@@ -88,7 +88,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                 "model": device.facts.model,
                 "cores": len(device.facts.cores),
                 "runtimes": ", ".join(device.runtimes.values()) or "none",
-                "used by": str(holder_of(device) or ""),
+                "used by": describe_holder(device),
                 "quarantine": str(quarantine_of(folder, device.name) or ""),
             }
             for device in devices
@@ -99,7 +99,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show what is known of a device."""
-    from latkit.devices import holder_of, load_device, quarantine_of
+    from latkit.devices import describe_holder, load_device, quarantine_of
     from latkit.devices.describe import describe, document
 
     folder = devices_folder(context)
@@ -107,7 +107,7 @@ def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     if as_json:
         emit_json(document(folder, device))
         return
-    state = {"used by": holder_of(device), "quarantine": quarantine_of(folder, name)}
+    state = {"used by": describe_holder(device), "quarantine": quarantine_of(folder, name)}
     show_facts(f"device {name}", {**describe(device), **{label: str(value) for label, value in state.items() if value}})
 
 
@@ -124,12 +124,13 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Examine a device: each failing point with its remedy. Ends with 1 when a point fails."""
-    from latkit.devices import examine, healthy, leased, lift_quarantine, load_device
+    from latkit.devices import check_trusted, examine, healthy, leased, lift_quarantine, load_device
     from latkit.devices import install as install_runtimes
     from latkit.workspace import Workspace
 
     folder = devices_folder(context)
     device = load_device(folder, name)
+    check_trusted(device)
     workspace = Workspace(workspace_folder(context))
     measured = workspace.latest_setups(name)
     with leased(device, "latkit device doctor"):
@@ -155,13 +156,31 @@ def doctor(
 
 
 @app.command()
+def trust(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
+    """Confirm what a device file names on this machine: the interpreter of a local device, or an SSH configuration.
+
+    For a workspace that comes from elsewhere; devices added here are confirmed already.
+    """
+    from latkit.devices import load_device
+    from latkit.devices import trust as confirm
+
+    named = confirm(load_device(devices_folder(context), name))
+    if as_json:
+        emit_json([{"what": one.what, "path": str(one.path), "sha256": one.sha256} for one in named])
+    elif not named:
+        say(f"{name} names nothing on this machine that needs to be confirmed")
+    for one in () if as_json else named:
+        say(f"confirmed for {name}: {one}")
+
+
+@app.command()
 def remove(
     context: typer.Context,
     name: Name,
     keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave the agent's folder on the device.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a device and empty the agent's folder on it. What was measured is kept."""
+    """Forget a device and remove from it what latkit put there. What was measured is kept."""
     from latkit.devices import remove_device
 
     trouble = remove_device(devices_folder(context), name, keep_files)

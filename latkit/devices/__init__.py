@@ -10,12 +10,13 @@ from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import examine, healthy
 from latkit.devices.holder import host_boot_id
 from latkit.devices.install import install
-from latkit.devices.lease import Lease, Tell, holder_of, is_this_host, lease_key, leased
+from latkit.devices.lease import Lease, Tell, describe_holder, holder_of, is_this_host, lease_key, leased
 from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantining
 from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.session import Session, open_session
 from latkit.devices.transports import Adb, Local, Ssh, Transport, Way, connect
+from latkit.devices.trust import check_trusted, trust
 
 __all__ = [
     "COOLING",
@@ -36,8 +37,10 @@ __all__ = [
     "Way",
     "add_device",
     "benchmark_tool",
+    "check_trusted",
     "connect",
     "cores_of",
+    "describe_holder",
     "examine",
     "healthy",
     "holder_of",
@@ -57,4 +60,5 @@ __all__ = [
     "quarantining",
     "remove_device",
     "setup_changes",
+    "trust",
 ]

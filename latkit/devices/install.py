@@ -12,6 +12,7 @@ from latkit.devices.launch import COMMAND_S, find_python, has
 from latkit.devices.registry import load_device, probe
 from latkit.devices.transports import Transport, connect
 from latkit.devices.transports.base import sha256_of
+from latkit.devices.trust import check_trusted, trust
 from latkit.devices.wheels import Interpreter, fetch
 from latkit.errors import DeviceError, UsageError
 
@@ -27,6 +28,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
     device = load_device(folder, name)
     if device.python is None:
         raise UsageError(f"{name} runs the native agent, which brings its runtimes with it; nothing is to be installed")
+    check_trusted(device)
     with connect(device.transport) as transport:
         claim(transport, device.folder)  # only in a folder of its own latkit makes an environment
         interpreter = Interpreter.asked(transport, _base(transport, device))
@@ -41,6 +43,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
             raise DeviceError(f"{name}: {failing[0]} was installed, but does not work: {absent.get(failing[0])}")
         _remove_wheels(transport, device.folder)
     device = found.model_copy(update={"added_at": device.added_at})
+    trust(device)
     device.write(folder, replace=True)
     return device
 

@@ -124,6 +124,14 @@ def holder_of(device: Device, folder: Path | None = None) -> Holder | None:
     return found if found is not None and found.live else None
 
 
+def describe_holder(device: Device) -> str:
+    """Who holds the device, in words; empty where nobody does. A lease that cannot be read is no reason to fail."""
+    try:
+        return str(holder_of(device) or "")
+    except DeviceError as error:
+        return f"unknown: {error}"
+
+
 def lease_key(device: Device) -> str:
     """What tells a device from others, as far as its file knows: the same under any name, in any workspace.
 

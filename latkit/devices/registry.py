@@ -18,6 +18,7 @@ from latkit.devices.link import Answer, Link
 from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect
+from latkit.devices.trust import check_trusted, trust
 from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
 from latkit.targets import RUNTIMES, check_name
 
@@ -39,7 +40,7 @@ def add_device(
     `python` names the interpreter on the device (by default the one that runs this for a local device, else `python3`
     there). A device without any gets the native agent, and so does one where `native` asks for it. `agent_folder` is an
     absolute path on the device, of a folder that is new, empty or latkit's. Where it fails, also by Ctrl-C, nothing is
-    left on the device. Raises UsageError for a
+    left on the device. What it was told to run on this host is confirmed by that (see `trust`). Raises UsageError for a
     name that is taken and for a folder with anything else in it, DeviceError, BundleError.
     """
     check_name(name, "a device's name")
@@ -52,6 +53,7 @@ def add_device(
         interpreter = None if native else choose_python(transport, named)
         with claimed(transport, place):
             device, _ = probe(transport, name, way, interpreter, place)
+            trust(device)
             try:
                 device.write(folder)
             except FileExistsError:
@@ -128,6 +130,7 @@ def _remove_files(folder: Path, device: Device) -> LatkitError | None:
             other = Device.read(folder / f"{name}.toml")
             if name != device.name and (other.folder, other.key) == (device.folder, device.key):
                 return DeviceError(f"{device.folder} is the folder of {name} too")
+    check_trusted(device)
     with connect(device.transport) as transport:
         left = clear(transport, device.folder)
     if left:

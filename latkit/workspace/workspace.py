@@ -16,6 +16,7 @@ from latkit.devices import (
     Cooling,
     RecoveringSession,
     Tell,
+    check_trusted,
     host_boot_id,
     leased,
     measuring_with,
@@ -61,9 +62,11 @@ class Workspace(Modelling):
         receives what a person should know at once: waiting, faults, a device that was booted anew or has changed.
         `cores`: those to pin to; raises UsageError where the device lacks them, and MeasurementConflict where it is
         another machine than its file says. `cooling`: when visits wait for a hot device to cool. `tool`:
-        measures instead of latkit's agent.
+        measures instead of latkit's agent. Raises UsageError where what the device's file names on this host was not
+        confirmed (see `devices.trust`).
         """
         device, make = self.device(target.device), measuring_with(tool) if tool else None
+        check_trusted(device)
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, tell) as lease,
@@ -106,7 +109,9 @@ class Workspace(Modelling):
                     yield Check(f"scale {target}", None, str(error), "see what else fails")
 
     def _check_scale(self, target: Target, setup: Setup, scale: Scale) -> Check:
-        with open_session(self.device(target.device), target, cores=parse_cores(setup.affinity)) as session:
+        device = self.device(target.device)
+        check_trusted(device)
+        with open_session(device, target, cores=parse_cores(setup.affinity)) as session:
             found = recheck(session, self.exporter(target)(REFERENCE), scale, target)
         remedy = f"if it is to stay so: latkit collect {target} --space SPACE --new-scale" if found.changed else ""
         ok = False if found.changed else None if abs(found.moved) > DRIFT else True

@@ -1,0 +1,235 @@
+"""A workspace of somebody else runs nothing here, and shows this user's keys to nobody, before that was confirmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from latkit.consent import ask, ask_with
+from latkit.devices import (
+    Device,
+    Local,
+    Ssh,
+    Way,
+    add_device,
+    check_trusted,
+    install,
+    load_device,
+    remove_device,
+    trust,
+)
+from latkit.devices.host_state import recall, remember, state_folder
+from latkit.devices.trust import named_by
+from latkit.errors import UsageError, WriteError
+from latkit.workspace import Workspace
+from tests.devices.conftest import this_machine
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def test_no_runtime_is_installed_by_a_foreign_interpreter(foreign: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not confirmed"):
+        install(foreign / "devices", "here", ["onnxruntime"])
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def foreign(board: Device, tmp_path: Path) -> Path:
+    """A workspace with three devices, each of which would run a script of the workspace's."""
+    root = Workspace.init(tmp_path / "foreign").root
+    script = root / "devices" / "run.sh"
+    script.write_text(f'#!/bin/sh\ntouch {tmp_path / "ran"}\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    config = root / "devices" / "config"
+    config.write_text(f'Match exec "touch {tmp_path / "ran"}"\n HostName 127.0.0.1\n Port 1\n')
+    way: Way
+    for name, way, python in (
+        ("here", Local(), str(script)),
+        ("relative", Local(), "devices/run.sh"),
+        ("pi", Ssh(host="board", config=str(config)), "/usr/bin/python3"),
+    ):
+        device = this_machine(board, tmp_path, way)
+        device.model_copy(update={"name": name, "python": python}).write(root / "devices")
+    return root
+
+
+@pytest.fixture
+def latkit(foreign: Path) -> Run:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "latkit", *words]
+        return subprocess.run(
+            command, cwd=foreign, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [("here", "the interpreter .*/devices/run.sh"), ("relative", "the interpreter .*/devices/run.sh"),
+     ("pi", "the SSH configuration .*/devices/config")],
+)  # fmt: skip
+def test_what_asks_the_device_is_refused_and_runs_nothing(
+    latkit: Run, foreign: Path, tmp_path: Path, name: str, named: str
+) -> None:
+    for words in (
+        ["collect", f"{name}/onnxruntime", "--space", "proxyless-tiny", "--visits", "1"],
+        ["device", "doctor", name],
+    ):
+        done = latkit(*words)
+        assert done.returncode == 2, done
+        assert "Traceback" not in done.stderr
+        assert re.search(
+            rf"{name}: its device file names {named} \(SHA-256 \w+\.\.\.\), which was not confirmed on this host; "
+            rf"nothing was run\. If you know it, confirm it with: latkit device trust {name}",
+            done.stderr,
+        ), done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_only_reads_works(latkit: Run, tmp_path: Path) -> None:
+    assert latkit("device", "list").returncode == 0
+    assert latkit("device", "show", "here", "--json").returncode == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_confirming_holds_until_the_content_changes(latkit: Run, foreign: Path, tmp_path: Path) -> None:
+    done = latkit("device", "trust", "here", "--json")
+    (named,) = json.loads(done.stdout)
+    assert (named["what"], named["path"]) == ("the interpreter", str(foreign / "devices" / "run.sh"))
+    device = load_device(foreign / "devices", "here")
+    check_trusted(device)
+    (foreign / "devices" / "run.sh").write_text("#!/bin/sh\n")
+    with pytest.raises(UsageError, match="not confirmed"):
+        check_trusted(device)
+    assert not (tmp_path / "ran").exists(), "confirming runs nothing"
+
+
+def test_measuring_is_guarded_in_python_too(foreign: Path, tmp_path: Path) -> None:
+    from latkit.progress import Silent
+    from latkit.targets import Target
+    from latkit.timing import TimingPlan
+
+    workspace = Workspace(foreign)
+    with (
+        pytest.raises(UsageError, match="not confirmed"),
+        workspace.collection(Target("here", "onnxruntime"), TimingPlan(), Silent()),
+    ):
+        pass
+    assert not (tmp_path / "ran").exists()
+
+
+def test_adding_a_device_confirms_what_it_was_told(tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    named = tmp_path / "link"
+    named.symlink_to(script)
+    device = add_device(tmp_path, "me", Local(), python=str(named), agent_folder=str(tmp_path / "agent"))
+    check_trusted(device)
+    check_trusted(device.model_copy(update={"python": sys.executable}))
+    assert remove_device(tmp_path, "me") is None
+
+
+def test_a_foreign_configuration_is_not_even_used_to_remove_a_device(foreign: Path, tmp_path: Path) -> None:
+    for other in ("here", "relative"):
+        (foreign / "devices" / f"{other}.toml").unlink()
+    assert "not confirmed" in str(remove_device(foreign / "devices", "pi"))
+    assert not (foreign / "devices" / "pi.toml").exists()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_needs_no_confirmation(board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").touch()
+    mine = Ssh(host="board", config=str(tmp_path / ".ssh" / "config"))
+    native = board.model_copy(update={"transport": Local(), "agent": "native", "python": None})
+    gone = board.model_copy(update={"transport": Local(), "python": "/no/python"})
+    for device in (board, board.model_copy(update={"transport": mine}), native, gone):
+        assert named_by(device) == []
+
+
+def test_a_link_beside_the_users_python_is_another_interpreter(board: Device, tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to(sys.executable)
+    device = board.model_copy(update={"transport": Local(), "python": str(tmp_path / "python")})
+    assert [named.path for named in named_by(device)] == [tmp_path / "python"]
+
+
+def test_somebody_is_asked_where_somebody_is_there(foreign: Path, tmp_path: Path) -> None:
+    device = load_device(foreign / "devices", "here")
+    questions: list[str] = []
+    try:
+        ask_with(lambda question: bool(questions.append(question)))
+        with pytest.raises(UsageError, match="not confirmed"):
+            check_trusted(device)
+        ask_with(lambda question: not questions.append(question))
+        check_trusted(device)
+        ask_with(None)
+        check_trusted(device)
+    finally:
+        ask_with(None)
+    assert len(questions) == 2
+    assert questions[0].startswith("The device file of here names the interpreter ")
+    assert not ask("anything?")
+
+
+@pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("\n", False)])
+def test_a_terminal_is_asked(foreign: Path, tmp_path: Path, answer: str, agreed: bool) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "latkit", "device", "doctor", "here"]
+    process = subprocess.Popen(command, cwd=foreign, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = bytearray()
+
+    def read() -> None:
+        while b"[y/N]" not in seen or process.poll() is None:
+            try:
+                seen.extend(os.read(ours, 1000))
+            except OSError:
+                return
+            if seen.endswith(b"[y/N] "):
+                os.write(ours, answer.encode())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    process.wait(120)
+    reader.join(10)
+    os.close(ours)
+    assert b"Use it on this machine? [y/N]" in seen
+    assert (tmp_path / "ran").exists() == agreed
+    assert (b"not confirmed" in seen) != agreed
+
+
+def test_a_state_that_cannot_be_written(board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    device = board.model_copy(update={"transport": Local(), "python": "/bin/sh"})
+    with pytest.raises(WriteError, match="XDG_STATE_HOME names another"):
+        trust(device)
+
+
+def test_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember("kind", "key", {"a": "b"})
+    assert recall("kind", "key") == {"a": "b"}
+    assert recall("kind", "other") is None
+    (state_folder() / "kind" / "key.json").write_text("{")
+    assert recall("kind", "key") is None
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert state_folder() == tmp_path / ".local" / "state" / "latkit"
