@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from latkit._io import atomic_write
+from latkit._io import atomic_write, reading
 from latkit.errors import BadFile
 from latkit.search.ranks import first_does
 
 FORMAT = "latkit-checkpoint-1"
+
+EXPECTED = "a checkpoint of a search"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -39,19 +40,32 @@ def load_checkpoint(path: Path, fabric: Fabric | None = None) -> dict[str, Any]:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise BadFile(path, "a checkpoint of a search", "no such file")
+        raise BadFile(path, EXPECTED, "something that is no regular file" if path.exists() else "no such file")
     return path
 
 
 def _loaded(path: Path, file: Path | io.BytesIO) -> dict[str, Any]:
-    if not zipfile.is_zipfile(file):  # as torch's files are; torch would try others as pickles of its old kind
-        raise BadFile(path, "a checkpoint of a search", "another file")
-    if isinstance(file, io.BytesIO):
-        file.seek(0)
-    try:
+    with reading(path, EXPECTED):
+        _check_archive(path, file)
+        if isinstance(file, io.BytesIO):
+            file.seek(0)
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise BadFile(path, "a checkpoint of a search", str(error).splitlines()[0]) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BadFile(path, f"a checkpoint of format {FORMAT!r}", "another file")
-    return content
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise BadFile(path, f"a checkpoint of format {FORMAT!r}", "another file")
+        return content
+
+
+def _check_archive(path: Path, file: Path | io.BytesIO) -> None:
+    """Raise BadFile unless a file is an archive as torch writes it: nothing in it is larger than the file itself.
+
+    torch would try other files as pickles of its old kind, and unpack whatever an archive says it holds.
+    """
+    if not zipfile.is_zipfile(file):
+        raise BadFile(path, EXPECTED, "another file")
+    size = len(file.getbuffer()) if isinstance(file, io.BytesIO) else file.stat().st_size
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise BadFile(path, EXPECTED, "a compressed archive")
+    if sum(member.file_size for member in members) > size:
+        raise BadFile(path, EXPECTED, f"an archive of {size} bytes whose members say that they are larger")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latkit._io import write_text
+from latkit._io import load_json, reading, write_text
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.search.objective import Multiplier
 from latkit.spaces import Space
@@ -77,17 +77,37 @@ def save_limits(limits: Sequence[Limit], path: Path) -> None:
 
 def load_limits(path: Path, space: Space) -> list[Limit]:
     """Read limits that `save_limits` wrote for a space; none where there is no such file. Raises BadFile."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return [Limit(name, _table(facts, space), float(facts["most"])) for name, facts in document.items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-        raise BadFile(path, "limits of a search", str(error)) from error
+    if not path.exists():
+        return []
+    expected = "limits of a search"
+    document = load_json(path, expected)
+    with reading(path, expected):
+        try:
+            return [_limit(name, facts, space) for name, facts in _object(document).items()]
+        except UsageError as error:
+            raise BadFile(path, expected, str(error)) from error
+
+
+def _limit(name: str, facts: object, space: Space) -> Limit:
+    found = _object(facts)
+    return Limit(name, _table(found, space), float(found["most"]))
+
+
+def _object(document: object) -> Mapping[str, Any]:
+    if not isinstance(document, dict):
+        raise UsageError(f"{type(document).__name__} in place of an object")
+    return document
 
 
 def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
-    if "rows" in facts:
-        return AdditiveTable(space.name, space.key, facts["rows"], float(facts["base"]))
-    return PeakTable(space)
+    if "rows" not in facts:
+        return PeakTable(space)
+    rows = [[float(amount) for amount in row] for row in facts["rows"]]
+    if list(map(len, rows)) != [len(layer.candidates) for layer in space.choices]:
+        raise UsageError(f"rows of other lengths than the choices of space {space.name!r} have candidates")
+    if min(map(min, rows)) < 0 or float(facts["base"]) < 0:
+        raise UsageError("an amount below zero")
+    return AdditiveTable(space.name, space.key, rows, float(facts["base"]))
 
 
 class Limits:

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from latkit.errors import BadFile, UsageError
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.checkpoint_parts import check_parts
 from latkit.search.ranks import first_does
 from latkit.search.result import FILES, Recipe, SearchResult, load_record
 from latkit.search.warmup import WARM_UP_FILE, check_warm_up
@@ -86,8 +87,7 @@ class SearchFolder:
         if not first_does(lambda: b"there" if path.exists() else b"", self.fabric):
             return {}
         saved = load_checkpoint(path, self.fabric)
-        if not {"of", "stage", "step", "phase", "rows", "seconds"} <= saved.keys():
-            raise BadFile(path, "a checkpoint of a search", "one that lacks some of its parts")
+        check_parts(path, saved)
         for what, wanted in recipe.identity.items():
             if saved["of"].get(what) != wanted:
                 raise BadFile(

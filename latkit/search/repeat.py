@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
-from safetensors.torch import load_file
 from torch import equal
 
+from latkit._io import load_json
 from latkit.errors import BadFile, UsageError
 from latkit.progress import Progress
 from latkit.search.constraints import LIMITS_FILE, load_limits
@@ -20,7 +19,7 @@ from latkit.search.data import DataSplit, load_data
 from latkit.search.machine import threads
 from latkit.search.result import FILES, DataFacts, LimitFacts, Recipe, SearchResult, load_record, table_hash
 from latkit.search.run import run_search
-from latkit.search.trained import TrainedNetwork
+from latkit.search.trained import TrainedNetwork, load_weights
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -125,8 +124,8 @@ def _threads(recipe: Recipe) -> Iterator[None]:
 def differences(one: Path, other: Path) -> tuple[str, ...]:
     """What two finished searches found differently, bit for bit: `architecture`, `accuracy`, `history`, `weights`."""
     first, second = (load_record(SearchResult, folder / FILES["result"]) for folder in (one, other))
-    histories = [json.loads((folder / FILES["history"]).read_bytes()) for folder in (one, other)]
-    weights = [load_file(folder / FILES["weights"]) for folder in (one, other)]
+    histories = [load_json(folder / FILES["history"], "the history of a search") for folder in (one, other)]
+    weights = [load_weights(folder / FILES["weights"]) for folder in (one, other)]
     same_weights = weights[0].keys() == weights[1].keys() and all(
         equal(value, weights[1][name]) for name, value in weights[0].items()
     )

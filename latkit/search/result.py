@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from latkit._io import write_text
-from latkit.errors import BadFile, UsageError
+from latkit import _io
+from latkit.errors import UsageError
 from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.environment import machine, versions
@@ -49,10 +49,16 @@ OF_NO_CONSEQUENCE = frozenset(
 images' files is among it, so that a search goes on once a broken one was put right."""
 
 
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Seconds = dict[str, Annotated[float, Field(ge=0)]]
+
+
 class Record(BaseModel):
     """Something that is kept as JSON: frozen, and unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, whole or not at all."""
@@ -119,7 +125,7 @@ class Recipe(Record):
     space: str
     space_key: str
     table_sha256: str
-    target_latency_s: float
+    target_latency_s: Positive
     data: DataFacts
     settings: SearchSettings
     teacher: TeacherFacts | None = None
@@ -226,8 +232,8 @@ class SearchResult(Record):
     format: Literal["latkit-search-result-1"] = "latkit-search-result-1"
     name: str
     space: str
-    target_latency_s: float
-    predicted_latency_s: float
+    target_latency_s: Positive
+    predicted_latency_s: Positive
     """Of the derived network, by the table."""
     expected_latency_s: float
     """Of the distribution at the end of the search."""
@@ -235,14 +241,14 @@ class SearchResult(Record):
     """Of the strongest path, before repair."""
     swaps: int
     """Choices in which the derived network differs from the strongest path: what the repair or the finals changed."""
-    accuracy: float
-    macs: int
-    parameters: int
-    architecture: tuple[int, ...]
+    accuracy: Share
+    macs: Count
+    parameters: Count
+    architecture: tuple[Count, ...]
     """One candidate per choice of the space."""
     ops: tuple[str, ...]
     """The derived network's ops, in words."""
-    seconds: dict[str, float]
+    seconds: Seconds
     """Spent on `search` and `training`, interruptions left out."""
     notes: tuple[str, ...]
     """What a reader should know, in sentences."""
@@ -253,28 +259,38 @@ class SearchResult(Record):
     files: dict[str, str]
     """Names of the files in the search's folder, by what they hold."""
 
+    @field_validator("files")
+    @classmethod
+    def _are_of_a_search(cls, files: dict[str, str]) -> dict[str, str]:
+        """Names out of a file must not lead anywhere else."""
+        for what, name in files.items():
+            if FILES.get(what) != name:
+                raise ValueError(f"expected one of {', '.join(FILES.values())}, but found {what}: {name}")
+        return files
+
+
+ValueType = TypeVar("ValueType")
+
+
+def as_value(check: Callable[[], ValueType]) -> ValueType:
+    """What a check gives; its UsageError as the ValueError that pydantic turns into a field's message."""
+    try:
+        return check()
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
 
 RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordType:
     """Read what a search left behind from JSON. `called`: what to call it in an error. Raises BadFile."""
-    expected = called or f"a {kind.__name__}"
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BadFile(path, expected, "no such file") from None
-    except OSError as error:
-        raise BadFile(path, expected, str(error.strerror)) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadFile(path, expected, f"{where}: {first['msg']}") from error
+    return _io.load_record(path, kind, called or f"a {kind.__name__}")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, whole or not at all."""
-    write_text(path, json.dumps(document, indent=1) + "\n")
+    _io.write_text(path, json.dumps(document, indent=1) + "\n")
 
 
 def table_hash(table: AdditiveTable | PeakTable) -> str:

@@ -15,8 +15,10 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from latkit._io import reading
 from latkit.progress import Progress, Silent
 from latkit.search.assembly import fresh_module, make_search_phase
+from latkit.search.checkpoint_parts import derived_of
 from latkit.search.checks import check_data, check_latency
 from latkit.search.choosing import by_loss
 from latkit.search.constraints import LIMITS_FILE, Limit, check_limits, save_limits
@@ -125,7 +127,7 @@ class _Search:
         self.finals: dict[Architecture, float] = dict(saved.get("finals", []))
         self.files.write(self._write_givens)
         if saved.get("stage") == "training":
-            derived = Derived(**saved["derived"])
+            derived = derived_of(self.files.file("checkpoint"), saved, self.problem.space)
             start = self._module(derived, None)
         else:
             derived, start = self._derived(saved)
@@ -211,7 +213,8 @@ class _Search:
         """Run a phase from where the checkpoint left it, writing checkpoints as it goes."""
         start = 0
         if saved.get("stage") == phase.name:
-            phase.load_state(saved.pop("phase"))  # which is as large as the phase
+            with reading(self.files.file("checkpoint"), "a checkpoint of this search"):
+                phase.load_state(saved.pop("phase"))  # which is as large as the phase
             start = int(saved["step"])
         settings = self.problem.settings
         began, before = time.monotonic(), self.seconds[phase.name]

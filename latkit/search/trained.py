@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.modules import build_module
 from latkit.ops import Network
@@ -84,11 +84,20 @@ def load_network(folder: Path) -> TrainedNetwork:
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(folder / FILES["architecture"])
     path = folder / FILES["weights"]
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise BadFile(path, "the weights of a finished search", str(error)) from error
-    try:
-        return TrainedNetwork(network, weights, recipe.data.mean, recipe.data.std, recipe.data.class_names)
-    except UsageError as error:
-        raise BadFile(path, f"the weights of {FILES['architecture']}", str(error)) from error
+    weights, expected = load_weights(path), f"the weights of {FILES['architecture']}"
+    if 4 * network.parameters > path.stat().st_size:  # or a network of any size would be built in vain
+        raise BadFile(path, expected, f"fewer than its {network.parameters} parameters")
+    with reading(path, expected):
+        try:
+            return TrainedNetwork(network, weights, recipe.data.mean, recipe.data.std, recipe.data.class_names)
+        except UsageError as error:
+            raise BadFile(path, expected, one_line(str(error))) from error
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a finished search's network by name. Raises BadFile."""
+    expected = "the weights of a finished search"
+    with reading(path, expected):
+        if path.exists() and not path.is_file():
+            raise BadFile(path, expected, "something that is no regular file")
+        return load_file(path)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from latkit._io import reading
 from latkit.errors import BadFile, UsageError
 from latkit.search.checkpoint import load_checkpoint
+from latkit.search.checkpoint_parts import check_parts
 from latkit.search.loop import Row
 from latkit.search.result import FILES, Recipe, load_record
 from latkit.search.searching import SearchPhase
@@ -68,15 +70,18 @@ def warmed_up(path: Path, phase: SearchPhase) -> dict[str, Any]:
     """
     saved = load_checkpoint(path, phase.fabric)
     steps = phase.settings.warmup_epochs * phase.steps_per_epoch
-    if not {"stage", "step", "phase", "rows"} <= saved.keys() or saved["stage"] != phase.name:
+    check_parts(path, saved)
+    if saved["stage"] != phase.name:
         raise BadFile(path, "a checkpoint of the end of a warm-up", "another checkpoint")
     if int(saved["step"]) != steps:
         raise BadFile(path, f"a checkpoint of the end of a warm-up, after {steps} steps", f"{saved['step']} steps")
+    with reading(path, "a checkpoint of the end of a warm-up"):
+        rows = {name: [_row(row, phase) for row in of_phase] for name, of_phase in saved["rows"].items()}
     return {
         "stage": phase.name,
         "step": steps,
         "phase": {**saved["phase"], "learner": phase.learner.state()},
-        "rows": {name: [_row(row, phase) for row in rows] for name, rows in saved["rows"].items()},
+        "rows": rows,
         "seconds": {"search": 0.0, "training": 0.0},
         "warm_up": path.parent.name,
     }

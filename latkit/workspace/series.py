@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Annotated, Any, Literal, Protocol, TypedDict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from latkit._io import write_text
 from latkit.devices import Tell
 from latkit.errors import LatkitError, UsageError
 from latkit.search.machine import process_count
-from latkit.search.result import FILES, load_record
+from latkit.search.result import FILES, Positive, as_value, load_record
 from latkit.search.warmup import WARM_UP_FILE
-from latkit.targets import Target
+from latkit.targets import NAME, Target, check_name
 from latkit.workspace.folders import Folders
 from latkit.workspace.searching import Searched
 from latkit.workspace.workspace import Workspace
@@ -24,14 +24,22 @@ SERIES_FILE = "series.json"
 """In the folder of a series, which is none of its searches' own: which searches belong to it."""
 
 
+def _search_name(name: str) -> str:
+    return as_value(lambda: check_name(name, "a search's name"))
+
+
+def _target(text: str) -> str:
+    return as_value(lambda: str(Target.parse(text)))
+
+
 class Member(BaseModel):
     """One search of a series."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    name: Annotated[str, AfterValidator(_search_name)]
     """Its folder's name under `search/`."""
-    target: str
-    target_latency_s: float
+    target: Annotated[str, AfterValidator(_target)]
+    target_latency_s: Positive
 
     @property
     def title(self) -> str:
@@ -44,7 +52,7 @@ class Series(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal["latkit-search-series-1"] = "latkit-search-series-1"
-    name: str
+    name: Annotated[str, AfterValidator(_search_name)]
     members: tuple[Member, ...]
 
     @classmethod
@@ -194,9 +202,10 @@ def _warm_up(workspace: Workspace, series: Series) -> Path | None:
 
 def series_named(folders: Folders, name: str) -> Series | None:
     """The series of a name; None where there is none. Raises BadFile."""
-    path = folders.root / "search" / name / SERIES_FILE
-    known = path.parent.parent == folders.root / "search" and path.is_file()
-    return Series.load(path) if known else None
+    if not NAME.fullmatch(name):
+        return None  # which may also be a target, and never a path
+    path = folders.search_dir(name) / SERIES_FILE
+    return Series.load(path) if path.exists() else None
 
 
 def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
 
+from latkit._io import reading
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.folder import SearchFolder
@@ -53,6 +55,10 @@ class BaselineFolder:
         path = self._checkpoint(name)
         there = first_does(lambda: b"there" if path.exists() else b"", self.fabric)
         return load_checkpoint(path, self.fabric) if there else {}
+
+    def reading(self, name: str) -> AbstractContextManager[None]:
+        """Within, what is wrong with the content of that checkpoint is BadFile, which names it."""
+        return reading(self._checkpoint(name), "a checkpoint of a baseline")
 
     def save(self, name: str, content: dict[str, Any]) -> None:
         """Replace the checkpoint of that name."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from latkit.errors import UsageError
-from latkit.search.result import Record, load_record
+from latkit.search.result import Count, Positive, Record, Seconds, Share, as_value, load_record
+from latkit.targets import check_name
 
 BASELINES_FILE = "baselines.json"
 
@@ -32,23 +35,28 @@ class Wanted(Record):
         return cls(kind=kind, count=count)
 
 
+def _file_name(name: str) -> str:
+    """Its checkpoint is named so."""
+    return as_value(lambda: check_name(name, "a baseline's name"))
+
+
 class BaselineRecord(Record):
     """One baseline, trained and evaluated as the derived network is."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_file_name)]
     """Unique within a search: `random-1`, `evolution`, `mobilenetv2-0.35`."""
     kind: Kind
-    accuracy: float
+    accuracy: Share
     """Share of test images classified rightly, 0 to 1."""
-    predicted_latency_s: float
+    predicted_latency_s: Positive
     """By the table; of MobileNetV2, which is of no space, as `latency_of` gives it."""
-    measured_latency_s: float | None = None
+    measured_latency_s: Positive | None = None
     """On the target, where somebody has measured it."""
-    macs: int
-    parameters: int
-    architecture: tuple[int, ...] | None
+    macs: Count
+    parameters: Count
+    architecture: tuple[Count, ...] | None
     """One candidate per choice of the space; None for a network of no space."""
-    seconds: dict[str, float]
+    seconds: Seconds
     """Spent on `search` and `training`, interruptions left out."""
 
 
@@ -62,7 +70,7 @@ class Baselines(Record):
     def load(cls, folder: Path) -> Baselines:
         """Those of a search's folder; none where it has none. Raises BadFile."""
         path = folder / BASELINES_FILE
-        return load_record(cls, path) if path.exists() else cls()
+        return load_record(cls, path, "the baselines of a search") if path.exists() else cls()
 
     def with_record(self, record: BaselineRecord) -> Baselines:
         """These, and one more, or a newer one in the place of that of its name."""

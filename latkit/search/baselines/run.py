@@ -165,10 +165,11 @@ class _Trainer:
             architecture, seconds = self._evolved(plan)
             found = {"architecture": list(architecture), "seconds": seconds}
             self.files.save("evolution-found", found)
+        with self.files.reading("evolution-found"):
+            found_s, architecture = float(found["seconds"]), self.problem.space.check(found["architecture"])
         self.files.drop("evolution-supernet")  # also those that a kill left beside what they had found
         self.files.drop("evolution-judged")
-        searched = {"search": float(found["seconds"])}
-        self._train_architecture("evolution", "evolution", tuple(found["architecture"]), searched)
+        self._train_architecture("evolution", "evolution", architecture, {"search": found_s})
         self.files.drop("evolution-found")
 
     def _evolved(self, plan: EvolutionPlan) -> tuple[Architecture, float]:
@@ -178,8 +179,9 @@ class _Trainer:
         supernet, phase = uniform_phase(problem, self.fabric)
         seconds = self._run("evolution-supernet", phase)
         saved = self.files.saved("evolution-judged") or {"judged": [], "seconds": 0.0}
-        judged = {tuple(architecture): worth for architecture, worth in saved["judged"]}
-        begun = time.monotonic() - saved["seconds"]
+        with self.files.reading("evolution-judged"):
+            judged = {problem.space.check(architecture): float(worth) for architecture, worth in saved["judged"]}
+            begun = time.monotonic() - float(saved["seconds"])
         fitness = SharedWeights(supernet, phase, problem.data, plan.images)
         rng = random.Random(f"evolution/{problem.settings.seed}")
         strategy = RegularisedEvolution(sampler, rng, plan.population, plan.tournament)
@@ -236,16 +238,18 @@ class _Trainer:
     def _run(self, name: str, phase: Phase) -> float:
         """Run a phase from where its checkpoint left it; gives the seconds that it took in all."""
         saved = self.files.saved(name) or {"step": 0, "seconds": 0.0}
-        if "phase" in saved:
-            phase.load_state(saved.pop("phase"))
+        with self.files.reading(name):
+            step, before = int(saved["step"]), float(saved["seconds"])
+            if "phase" in saved:
+                phase.load_state(saved.pop("phase"))
         begun = time.monotonic()
 
         def seconds() -> float:
-            return float(saved["seconds"]) + time.monotonic() - begun
+            return before + time.monotonic() - begun
 
         def save(step: int) -> None:
             self.files.save(name, {"step": step, "seconds": seconds(), "phase": phase.state()})
 
         keeper = Keeper(save, self.problem.settings.checkpoint_seconds, self.fabric)
-        run_phase(phase, int(saved["step"]), keeper, Named(self.progress, name), lambda _row: None)
+        run_phase(phase, step, keeper, Named(self.progress, name), lambda _row: None)
         return seconds()
