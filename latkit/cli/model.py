@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latkit._io import check_writable
 from latkit.cli.console import ConsoleProgress, emit_json, note, note_left_out, say, show_facts, show_table
 from latkit.cli.options import (
     AsJson,
@@ -32,6 +33,10 @@ from latkit.cli.options import (
     workspace_folder,
 )
 from latkit.errors import LatkitError
+
+if TYPE_CHECKING:
+    from latkit.targets import Target
+    from latkit.validate import Validation
 
 table_app = typer.Typer(help="Latency tables of a space: seconds of every candidate.", no_args_is_help=True)
 
@@ -169,13 +174,21 @@ def validate(
     workspace = Workspace(workspace_folder(context))
     fitted = workspace.model(where, model, wanted)
     check_tool(fitted, tool)
-    unseen_networks(fitted, wanted, networks, seed)  # or an error, before the device is asked for
+    record = workspace.validation_path(where, wanted, model)
+    check_writable(record)  # or an error, before the device is asked for
+    unseen_networks(fitted, wanted, networks, seed)
     with (
         ConsoleProgress() as progress,
         workspace.collection(where, plan, progress, wait, note, pinned_as(fitted), tool=tool) as collection,
     ):
         validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
-    validation.save(workspace.validation_path(where, wanted, model))
+    try:
+        validation.save(record)
+    finally:  # the figures are shown also where they cannot be kept
+        _show_validation(where, validation, as_json=as_json)
+
+
+def _show_validation(where: Target, validation: Validation, *, as_json: bool) -> None:
     if as_json:
         emit_json(validation.model_dump(mode="json"))
         return

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from latkit._io import check_writable
 from latkit.errors import UsageError
 
 VERBOSE = "LATKIT_VERBOSE"
@@ -81,11 +82,12 @@ def devices_folder(context: typer.Context) -> Path:
 
 
 def check_output(path: Path) -> None:
-    """Raise UsageError where a file cannot be written, before any work is done for it."""
+    """Raise UsageError or WriteError where a file cannot be written, before any work is done for it."""
     if not path.resolve().parent.is_dir():
         raise UsageError(f"expected to write {path}, but the folder {path.parent} does not exist")
     if path.is_dir():
         raise UsageError(f"expected a file to write, but {path} is a folder")
+    check_writable(path)
 
 
 def check_one_of(**given: object) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from latkit.cli.console import emit_json, say
-from latkit.cli.options import AsJson, workspace_folder
+from latkit.cli.options import AsJson, check_output, workspace_folder
 
 
 def report(
@@ -27,6 +27,7 @@ def report(
     from latkit.targets import Target
     from latkit.workspace import Workspace
 
+    check_output(output)
     workspace = Workspace(workspace_folder(context))
     about = Target.parse(subject) if subject and "/" in subject else subject
     write_report(workspace, about, output)
