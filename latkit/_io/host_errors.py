@@ -35,7 +35,7 @@ def host_error(error: BaseException, path: object = None) -> LatkitError | None:
 
 def error_number(error: BaseException) -> int:
     """The operating system's number of an error; 0 where it has none. Libraries in Rust tell it in their text."""
-    if isinstance(error, OSError):
-        return error.errno or 0
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
     found = re.search(r"\(os error (\d{1,4})\)", str(error))
     return int(found[1]) if found else 0

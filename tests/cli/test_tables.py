@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
@@ -33,3 +34,33 @@ def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path)
     assert run(tmp_path, "predict", "phone/tflite", str(network))["latency_ms"] == 0.5
     kept = tmp_path / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
     assert yaml.safe_load(kept.read_text()) == yaml.safe_load(TABLE)
+
+
+def test_no_interval_is_shown_where_none_is_known(tmp_path: Path) -> None:
+    Workspace.init(tmp_path)
+    network = tmp_path / "network.json"
+    op = {"kind": "linear", "input_shape": [8], "attributes": {"out_features": 10}}
+    network.write_text(json.dumps({"format": "latkit-network-1", "name": "n", "ops": [op]}))
+    for name, spread, bounds, shown in (
+        ("none", "", (None, None), "0.500 ms (no interval is known"),
+        ("var", ", var: 0.0001", (0.48355, 0.51645), "0.500 ms (90 % interval 0.484 to 0.516 ms)"),
+    ):
+        table = tmp_path / f"{name}.yaml"
+        table.write_text(f"Logits-input:1x1x8-output:10: {{mean: 0.5{spread}}}\n")
+        run(tmp_path, "table", "import", str(table), "--device", name)
+        document = run(tmp_path, "predict", f"{name}/tflite", str(network))
+        assert (document["low_ms"], document["high_ms"]) == pytest.approx(bounds)
+        words = ["--workspace", str(tmp_path), "predict", f"{name}/tflite", str(network)]
+        assert shown in CliRunner().invoke(app, words, catch_exceptions=False).stdout
+
+
+@pytest.mark.parametrize("name", ["a[1].yaml", "a*.yaml", "a?.yaml"])
+def test_a_files_name_is_taken_literally(tmp_path: Path, name: str) -> None:
+    root = tmp_path / name.removesuffix(".yaml")
+    Workspace.init(root)
+    (root / "a1.yaml").write_text(TABLE)
+    (root / name).write_text(TABLE.replace("1.5", "2.5"))
+    found = run(root, "table", "import", str(root / name), "--device", "phone")
+    assert str(found["imported"]).startswith(f"{name}, SHA-256 ")
+    kept = root / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
+    assert kept.read_text() == TABLE.replace("1.5", "2.5")
