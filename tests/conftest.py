@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from latkit.cli import main
+from latkit.devices.transports.base import sha256_of
+from latkit.devices.trust import Named
 from tests.devices.phone.fixtures import (  # noqa: F401
     adb_server_here,
     adbd_here,
@@ -94,8 +96,8 @@ class Sshd:
 
 
 @pytest.fixture(scope="session")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """A running sshd, reached on loopback only; ended by its process id."""
+def sshd(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Iterator[Sshd]:
+    """A running sshd, reached on loopback only; ended by its process id. Its configuration is confirmed here."""
     if not SSHD.exists() or not shutil.which("ssh-keygen"):
         pytest.skip(f"{SSHD} is missing: apt-get install openssh-server")
     if os.geteuid() != 0:
@@ -137,6 +139,7 @@ def write_server(server: Sshd) -> None:
     public = server.host_key.with_suffix(".pub").read_text()
     server.known_hosts.write_text(f"# the server of the tests\n[127.0.0.1]:{server.port} {public}")
     server.write_config(server.config, server.known_hosts)
+    Named("the SSH configuration", server.config, sha256_of(server.config)).confirm()
 
 
 def make_key(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """The bundle: agent, loader, C library and runtimes as one archive for a device without Python.
 
 It is put together on the host from what a Debian package and PyPI publish, the same bytes every time, and kept in the
-user's cache. Nothing of the device itself is needed but its kernel.
+user's cache. Nothing of the device itself is needed but its kernel. Others may write to a cache: a bundle that this
+user has not built is taken only if it holds exactly what he would have put into it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,30 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from latkit._io import atomic_write, load_record, one_line, write_text
 from latkit.devices.agent import NATIVE_SOURCES
+from latkit.devices.host_state import recall, remember
 from latkit.devices.pip import download
 from latkit.devices.toolchain import LOADERS, Toolchain
 from latkit.devices.transports.base import sha256_of
-from latkit.errors import BundleError, UsageError
+from latkit.errors import BadFile, BundleError, UsageError
 from latkit.ops import digest
 
 AGENT = "latkit-agent"
 """Name of the program in the bundle; `lib/` beside it holds the rest."""
 COMPRESSION = 6
 """Beyond it gzip takes half as long again and saves a thousandth."""
+KIND = "bundles"
+"""Of the notes on what was built here."""
+MAX_RECORD_BYTES = 100_000
 PINS_FILE = NATIVE_SOURCES / "pins.toml"
 
 
@@ -50,6 +58,8 @@ class Pin(BaseModel):
     """Its path in the bundle."""
     wheel_sha256: dict[str, str]
     """By architecture."""
+    library_sha256: dict[str, str]
+    """Likewise, of the library in it."""
 
 
 class Bundle(BaseModel):
@@ -60,11 +70,14 @@ class Bundle(BaseModel):
     architecture: str
     runtimes: dict[str, str]
     """Version of each runtime in it."""
-    file: str
-    """The archive's name: a gzipped tar file."""
-    bytes: int = Field(ge=1)
+    file: str = Field(pattern=r"^[a-z0-9_]{1,20}-[0-9a-f]{12}\.tar\.gz$")
+    """The archive's name: a gzipped tar file beside the record."""
+    bytes: int = Field(ge=1, lt=2**63)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    files: dict[str, str]
+    files: dict[
+        Annotated[str, Field(pattern=r"^(lib/)?[A-Za-z0-9][A-Za-z0-9._+-]{0,100}$")],
+        Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")],
+    ] = Field(max_length=100)
     """SHA-256 of each file in it, by path."""
 
     @property
@@ -101,21 +114,68 @@ def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | N
     record = folder / f"{architecture}-{key[:12]}.json"
     if not record.is_file():
         _build(toolchain, libraries, wanted, record)
-    return read_bundle(record)
+        remember(KIND, key, {"sha256": read_bundle(record)[0].sha256})
+    bundle, archive = read_bundle(record)
+    if (recall(KIND, key) or {}).get("sha256") != bundle.sha256:
+        _check_content(toolchain, libraries, wanted, record)
+        remember(KIND, key, {"sha256": bundle.sha256})
+    return bundle, archive
+
+
+def known_bundles(folder: Path | None = None) -> list[Bundle]:
+    """The bundles that were built here, as far as their records can be read; their archives may be gone."""
+    found = []
+    for record in sorted((folder or default_folder()).glob("*.json")):
+        with suppress(BadFile):
+            found.append(load_record(record, Bundle, "a bundle's record", MAX_RECORD_BYTES))
+    return found
 
 
 def read_bundle(record: Path) -> tuple[Bundle, Path]:
     """A bundle by its JSON file, and where its archive is. Raises BundleError unless it is what was built."""
     remedy = f"remove {record} and build it anew: latkit agent build"
     try:
-        bundle = Bundle.model_validate_json(record.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BundleError(f"expected {record} to describe a bundle, but found: {error}; {remedy}") from error
+        bundle = load_record(record, Bundle, "the description of a bundle", MAX_RECORD_BYTES)
+    except BadFile as error:
+        raise BundleError(f"{error}; {remedy}") from error
     archive = record.with_name(bundle.file)
     found = sha256_of(archive) if archive.is_file() else "no file"
     if found != bundle.sha256:
         raise BundleError(f"expected {archive} with the SHA-256 {bundle.sha256}, but found {found}; {remedy}")
     return bundle, archive
+
+
+def _check_content(
+    toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path
+) -> None:
+    """Raise BundleError unless a bundle that this user has not built holds exactly what he would have put into it."""
+    bundle, archive = read_bundle(record)
+    with tempfile.TemporaryDirectory() as temporary:
+        program = _compiled(toolchain, Path(temporary))
+    expected = {f"lib/{name}": sha256_of(path) for name, path in libraries.items()}
+    expected |= {pin.place: pin.library_sha256[toolchain.architecture] for pin in wanted.values()}
+    expected[AGENT] = hashlib.sha256(program).hexdigest()
+    try:
+        with tarfile.open(archive) as opened:
+            found = {entry.name: _hash_of_member(opened, entry) for entry in opened}
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        found = {archive.name: one_line(str(error))}
+    if not expected == found == bundle.files or bundle.architecture != toolchain.architecture:
+        strange = next((name for name in {**found, **bundle.files} if found.get(name) != expected.get(name)), "less")
+        raise BundleError(
+            f"expected {archive} to hold what latkit puts into it, but found {strange!r} in it; "
+            f"remove {record} and build it anew: latkit agent build --arch {toolchain.architecture}"
+        )
+
+
+def _hash_of_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
+    file = archive.extractfile(entry) if entry.isreg() else None
+    return hashlib.file_digest(file, "sha256").hexdigest() if file else "no file"  # type: ignore[arg-type]
+
+
+def _compiled(toolchain: Toolchain, folder: Path) -> bytes:
+    toolchain.compile(folder / AGENT, {"LITERT_VERSION": pins()["tflite"].version})
+    return (folder / AGENT).read_bytes()
 
 
 def _key(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin]) -> str:
@@ -132,22 +192,19 @@ def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[
     with tempfile.TemporaryDirectory(prefix=".build-", dir=record.parent) as temporary:
         files = {f"lib/{name}": path.read_bytes() for name, path in libraries.items()}
         files |= runtime_libraries(toolchain.architecture, wanted, Path(temporary))
-        toolchain.compile(Path(temporary, AGENT), {"LITERT_VERSION": pins()["tflite"].version})
-        files[AGENT] = Path(temporary, AGENT).read_bytes()
-        archive = Path(temporary, "archive")
-        archive.write_bytes(packed(files))
-        bundle = Bundle(
-            architecture=toolchain.architecture,
-            runtimes={name: f"{pin.package} {pin.version}" for name, pin in wanted.items()},
-            file=record.with_suffix(".tar.gz").name,
-            bytes=archive.stat().st_size,
-            sha256=sha256_of(archive),
-            files={name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
-        )
-        archive.replace(record.with_name(bundle.file))
-        part = Path(temporary, "record")
-        part.write_text(bundle.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        part.replace(record)
+        files[AGENT] = _compiled(toolchain, Path(temporary))
+    content = packed(files)
+    bundle = Bundle(
+        architecture=toolchain.architecture,
+        runtimes={name: f"{pin.package} {pin.version}" for name, pin in wanted.items()},
+        file=record.with_suffix(".tar.gz").name,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        files={name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    )
+    with atomic_write(record.with_name(bundle.file)) as archive:
+        archive.write_bytes(content)
+    write_text(record, bundle.model_dump_json(indent=2) + "\n")
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
@@ -170,12 +227,10 @@ def runtime_libraries(architecture: str, wanted: Mapping[str, Pin], folder: Path
     Raises BundleError, also for a wheel of another hash, which pip refuses.
     """
     lines = [f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in wanted.values()]
-    requirements, wheels = folder / "requirements.txt", folder / "wheels"
-    requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    wheels = folder / "wheels"
     platforms = sorted({f"{pin.platform}_{architecture}" for pin in wanted.values()})
     major, minor = next(pin.python for pin in wanted.values()).split(".")
-    options = ["--no-deps", "--require-hashes", "--requirement", str(requirements)]
-    said = download(options, wheels, (int(major), int(minor)), platforms)
+    said = download(lines, wheels, (int(major), int(minor)), platforms)
     if said:
         raise BundleError(f"could not fetch the pinned wheels for {architecture}: {said}")
     return {pin.place: _member(wheels, pin) for pin in wanted.values()}

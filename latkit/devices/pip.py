@@ -1,32 +1,69 @@
-"""pip: fetches wheels for other machines than this one."""
+"""pip: fetches wheels for other machines than this one.
+
+It never reads the user's configuration: which packages a device gets is settled by latkit alone. Only where they come
+from may be changed, by LATKIT_PYPI, since every wheel is known by its hash.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from latkit._io import one_line
+
 DOWNLOAD_S = 1800.0
+PYPI = "LATKIT_PYPI"
+"""Environment variable: URL of a mirror of PyPI's simple index, or a folder of wheels, in place of PyPI."""
 
 
-def download(requirements: Sequence[str], folder: Path, version: tuple[int, int], platforms: Sequence[str]) -> str:
-    """Let pip download the wheels that its arguments `requirements` name, for that CPython and those platform tags.
+def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
+    """The command that runs pip regardless of how it is configured here, and the environment to run it in."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(("PIP_", "PYTHON"))}
+    if certificates := environment.get("PIP_CERT"):  # whom a host trusts is no matter of packages
+        kept.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    kept["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated heeds: no file at all is read
+    command = [sys.executable, "-m", "pip", "--isolated", verb, "--quiet", "--disable-pip-version-check", "--no-input"]
+    source = environment.get(PYPI)
+    if source and os.path.isdir(source):  # noqa: PTH112 - may be a URL
+        command += ["--no-index", f"--find-links={source}"]
+    elif source:
+        command += [f"--index-url={source}"]
+    return command, kept
 
-    Its last words if it fails, else nothing.
-    """
+
+def selection(version: tuple[int, int], platforms: Sequence[str]) -> list[str]:
+    """pip's options that choose wheels for that CPython and those platform tags."""
     major, minor = version
     options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
     options += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
-    options += [f"--platform={tag}" for tag in platforms]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *options]
+    return options + [f"--platform={tag}" for tag in platforms]
+
+
+def download(pinned: Sequence[str], folder: Path, version: tuple[int, int], platforms: Sequence[str]) -> str:
+    """Let pip download exactly those wheels, each given as `NAME==VERSION --hash=sha256:...`, into a new folder.
+
+    For that CPython and those platform tags. Its last words if it fails, as for a wheel of another hash, else nothing.
+    """
+    folder.mkdir()
+    requirements = folder.with_name(f"{folder.name}.txt")
+    requirements.write_text("\n".join(pinned) + "\n", encoding="utf-8")
+    command, environment = isolated("download")
+    command += ["--no-deps", "--require-hashes", f"--requirement={requirements}", f"--dest={folder}"]
     try:
         done = subprocess.run(  # noqa: S603 - argv is a list
-            [*command, f"--dest={folder}", *requirements], capture_output=True, timeout=DOWNLOAD_S, check=False
+            [*command, *selection(version, platforms)],
+            env=environment,
+            capture_output=True,
+            timeout=DOWNLOAD_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"pip download took longer than {DOWNLOAD_S:g} s"
     if done.returncode == 0:
         return ""
-    errors = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    return errors[-1] if errors else f"pip download ended with status {done.returncode}"
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
+    errors = [line for line in lines if line.startswith("ERROR:")] or [line for line in lines if line]
+    return one_line(errors[0]) if errors else f"pip download ended with status {done.returncode}"

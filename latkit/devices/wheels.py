@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from latkit._io import one_line
 from latkit.devices.launch import COMMAND_S
 from latkit.devices.pip import download
 from latkit.devices.transports import Transport
 from latkit.errors import DeviceError, UsageError
 
-OLDEST_GLIBC = {"x86_64": 5, "i686": 5, "aarch64": 17, "armv7l": 17}
+PINS_FILE = Path(__file__).with_name("wheels.toml")
+"""The exact wheels; written by benchmarks/pin_wheels.py."""
+OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
 """The second number of the oldest glibc that wheels are built against, by architecture (PEP 600)."""
+GLIBC = (27, 28)
+"""The second numbers of glibc that wheels are pinned for; a device takes those of the highest up to its own."""
 OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 ASK = """
 import json, os, platform, struct, sys
@@ -40,6 +48,31 @@ REQUIREMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
 """What each runtime needs: the alternatives in order of preference. tflite-runtime was built against numpy 1."""
 
 
+class Pins(BaseModel):
+    """The exact wheels that devices may get."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    hashes: dict[str, list[str]]
+    """By `NAME==VERSION`, the SHA-256 of each of its wheels that may be taken."""
+    sets: dict[str, dict[str, list[str]]]
+    """What each runtime needs, by `cpVERSION-MACHINE-glibcVERSION`."""
+
+    def of(self, interpreter: Interpreter, runtime: str) -> list[str] | None:
+        """The lines of a requirements file that pin what a runtime needs there; None where it is not published."""
+        for minor in sorted(GLIBC, reverse=True):
+            key = f"cp{interpreter.version[0]}{interpreter.version[1]}-{interpreter.machine}-glibc2.{minor}"
+            found = self.sets.get(key, {}).get("torch" if runtime == "torch_cuda" else runtime)
+            if found is not None and interpreter.glibc >= (2, minor):
+                return [" ".join([name, *(f"--hash=sha256:{one}" for one in self.hashes[name])]) for name in found]
+        return None
+
+
+@cache
+def pins() -> Pins:
+    """The exact wheels, as this version of latkit brings them."""
+    return Pins.model_validate(tomllib.loads(PINS_FILE.read_text(encoding="utf-8")))
+
+
 @dataclass(frozen=True, slots=True)
 class Interpreter:
     """A Python of the device, as far as it decides which wheels fit."""
@@ -50,25 +83,28 @@ class Interpreter:
     machine: str
     glibc: tuple[int, int]
 
+    def __str__(self) -> str:
+        python, glibc = ".".join(map(str, self.version)), ".".join(map(str, self.glibc))
+        return f"Python {python} on {self.machine} with glibc {glibc}"
+
     @classmethod
     def asked(cls, transport: Transport, python: str) -> Interpreter:
-        """What the device's interpreter tells of itself. Raises DeviceError where no wheels are published for it."""
+        """What the device's interpreter tells of itself. Raises DeviceError where no wheels are pinned for it."""
         said = transport.run([python, "-c", ASK], COMMAND_S).checked(f"asking {python}").stdout
         try:
-            answer = json.loads(said)
-            major, minor = answer["version"]
-            machine = {("aarch64", 32): "armv7l", ("x86_64", 32): "i686"}.get(
-                (answer["machine"], answer["bits"]), answer["machine"]
-            )
-            glibc = re.fullmatch(r"(\d+)\.(\d+)", answer["glibc"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DeviceError(f"expected {python} to tell its version, but found {said[:200]!r}") from error
-        if answer["implementation"] != "CPython" or glibc is None or machine not in OLDEST_GLIBC:
+            answer = _Answer.model_validate_json(said)
+        except ValidationError as error:
+            found = one_line(said.decode(errors="replace"), 200)
+            raise DeviceError(f"expected {python} to tell its version, but found {found!r}") from error
+        machine = {("aarch64", 32): "armv7l", ("x86_64", 32): "i686"}.get((answer.machine, answer.bits), answer.machine)
+        glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", answer.glibc)
+        if answer.implementation != "CPython" or glibc is None or machine not in OLDEST_GLIBC:
             raise DeviceError(
-                f"expected CPython with glibc on one of {', '.join(OLDEST_GLIBC)}, for which wheels are published, "
-                f"but found {answer}; install the runtime there by hand"
+                f"expected CPython with glibc on one of {', '.join(OLDEST_GLIBC)}, for which latkit knows wheels, "
+                f"but found {answer.implementation} with the C library {answer.glibc or 'of another kind'} on {machine}"
+                "; install the runtime there by hand, or add the device with --agent native"
             )
-        return cls(answer["python"], (major, minor), machine, (int(glibc[1]), int(glibc[2])))
+        return cls(answer.python, answer.version, machine, (int(glibc[1]), int(glibc[2])))
 
     def platforms(self) -> list[str]:
         """Platform tags of the wheels that run there, the newest first."""
@@ -80,29 +116,36 @@ class Interpreter:
         return [*tags, f"linux_{self.machine}"]
 
 
+class _Answer(BaseModel):
+    """What an interpreter tells of itself: the words of a device, so within bounds."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    python: str = Field(pattern=r"^/[^\x00-\x1f\x7f]{1,1000}$")
+    version: tuple[int, int]
+    implementation: str = Field(max_length=40)
+    machine: str = Field(max_length=40)
+    bits: int = Field(ge=8, le=1024)
+    glibc: str = Field(max_length=40)
+
+
 def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> list[Path]:
     """The wheels that those runtimes need there, with pip itself, downloaded into an empty folder.
 
-    Raises UsageError for an unknown runtime, DeviceError with pip's words when there are none.
+    Their versions and hashes are those of PINS_FILE. Raises UsageError for an unknown runtime, DeviceError where there
+    are none, or with pip's words.
     """
     if not runtimes:
         raise UsageError(f"expected a runtime to install; known runtimes: {', '.join(REQUIREMENTS)}")
     unknown = [name for name in runtimes if name not in REQUIREMENTS]
     if unknown:
         raise UsageError(f"unknown runtime {unknown[0]!r}; known runtimes: {', '.join(REQUIREMENTS)}")
-    said = ""
-    for choice in range(max(len(REQUIREMENTS[name]) for name in runtimes)):
-        wanted = sorted({package for name in runtimes for package in _requirements(name, choice)})
-        said = download(["pip", *wanted], folder, interpreter.version, interpreter.platforms())
-        if not said:
-            return sorted(folder.glob("*.whl"))
-    raise DeviceError(
-        f"found no wheels of {', '.join(runtimes)} for Python {interpreter.version[0]}.{interpreter.version[1]} on "
-        f"{interpreter.machine} with glibc {interpreter.glibc[0]}.{interpreter.glibc[1]}: {said}"
-    )
-
-
-def _requirements(runtime: str, choice: int) -> tuple[str, ...]:
-    """The runtime's alternative of that number, or its last."""
-    alternatives = REQUIREMENTS[runtime]
-    return alternatives[min(choice, len(alternatives) - 1)]
+    lines: set[str] = set()
+    for name in runtimes:
+        found = pins().of(interpreter, name)
+        if found is None:
+            raise DeviceError(f"latkit knows no wheels of {name} for {interpreter}; install it there by hand")
+        lines.update(found)
+    said = download(sorted(lines), folder / "wheels", interpreter.version, interpreter.platforms())
+    if said:
+        raise DeviceError(f"could not fetch the wheels of {', '.join(runtimes)} for {interpreter}: {said}")
+    return sorted((folder / "wheels").glob("*.whl"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import platform
@@ -20,7 +21,9 @@ from latkit.devices import Local, Ssh, add_device, connect, load_device, open_se
 from latkit.devices import bundle as bundling
 from latkit.devices import launch as launching
 from latkit.devices import toolchain as compiling
-from latkit.devices.bundle import AGENT, bundle_for, packed, pins, read_bundle, runtime_libraries
+from latkit.devices.agent_folder import MARKER
+from latkit.devices.bundle import AGENT, bundle_for, known_bundles, packed, pins, read_bundle, runtime_libraries
+from latkit.devices.clearing import clear
 from latkit.devices.launch import push_native
 from latkit.devices.transports import Completed
 from latkit.devices.transports.base import sha256_of
@@ -120,8 +123,9 @@ class TestWheels:
     @pytest.fixture
     def offer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], str]:
         """Publishes a wheel with that library; its hash."""
-        monkeypatch.setenv("PIP_NO_INDEX", "1")
-        monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+        monkeypatch.setenv("LATKIT_PYPI", str(tmp_path))
+        monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")  # the user's own configuration is not heeded
+        monkeypatch.setenv("PIP_NO_BINARY", ":all:")
 
         def offer(library: bytes) -> str:
             pin = pins()["onnxruntime"]
@@ -163,11 +167,88 @@ class TestTampering:
         with pytest.raises(BundleError, match="but found no file; remove"):
             read_bundle(record)
 
-    @pytest.mark.parametrize("text", ["", "{}", '{"format": "latkit-bundle-0"}'])
+    @pytest.mark.parametrize("text", ["", "{}", '{"format": "latkit-bundle-0"}', "[" * 9999, '{"bytes": 1e999}'])
     def test_a_record_that_is_none(self, record: Path, text: str) -> None:
         record.write_text(text)
-        with pytest.raises(BundleError, match="to describe a bundle, but found"):
+        with pytest.raises(
+            BundleError, match=r"expected the description of a bundle, but found .*build it anew"
+        ) as caught:
             read_bundle(record)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("file", ["/etc/passwd", "../x.tar.gz", "a/b.tar.gz", "\0", "x" * 300, ""])
+    def test_a_record_that_names_another_file(self, record: Path, file: str) -> None:
+        record.write_text(json.dumps({**json.loads(record.read_text()), "file": file}))
+        with pytest.raises(BundleError, match="but found file: String should match"):
+            read_bundle(record)
+
+    @pytest.mark.parametrize("name", ["/bin/sh", "../lib/x", "lib/../../x", "-x", "lib/a b"])
+    def test_a_record_of_files_elsewhere(self, record: Path, name: str) -> None:
+        document = json.loads(record.read_text())
+        record.write_text(json.dumps({**document, "files": {name: "0" * 64}}))
+        with pytest.raises(BundleError, match="but found files"):
+            read_bundle(record)
+
+    def test_records_that_cannot_be_read_are_not_known(self, record: Path) -> None:
+        (known,) = known_bundles(record.parent)
+        (record.parent / "other.json").write_text("{")
+        assert known_bundles(record.parent) == [known]
+
+
+class TestSharedCache:
+    """A bundle that somebody else has put into the cache is taken only if it is what would have been built."""
+
+    @pytest.fixture
+    def shared(self, bundles: Path, tmp_path: Path) -> Path:
+        """A cache with a bundle of one runtime, built by this user; its record."""
+        bundle_for(HERE, ["onnxruntime"], tmp_path / "cache")
+        (found,) = (tmp_path / "cache").glob("*.json")
+        return found
+
+    def exchange(self, record: Path, files: dict[str, bytes]) -> None:
+        """Put another archive there, and a record that fits to it."""
+        bundle, archive = read_bundle(record)
+        archive.write_bytes(packed(files))
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        changes = {"sha256": sha256_of(archive), "bytes": archive.stat().st_size, "files": hashes}
+        record.write_text(bundle.model_copy(update=changes).model_dump_json())
+
+    def test_what_somebody_else_built_alike_is_taken(
+        self, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before = sha256_of(read_bundle(shared)[1])
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user's"))
+        monkeypatch.setattr(bundling, "_build", None)
+        bundle, archive = bundle_for(HERE, ["onnxruntime"], shared.parent)
+        assert sha256_of(archive) == bundle.sha256 == before
+        monkeypatch.setattr(bundling, "_check_content", None)
+        bundle_for(HERE, ["onnxruntime"], shared.parent)  # now it is known
+
+    def test_an_exchanged_archive_with_its_record_is_refused(self, shared: Path) -> None:
+        _, archive = read_bundle(shared)
+        with tarfile.open(archive) as opened:
+            files = {e.name: found.read() for e in opened.getmembers() if (found := opened.extractfile(e))}
+        for spoilt in (
+            {**files, AGENT: files[AGENT] + b"\0"},
+            {**files, "lib/libonnxruntime.so": b"another"},
+            {**files, "lib/more.so": b"more"},
+            {name: content for name, content in files.items() if name != "lib/libm.so.6"},
+        ):
+            self.exchange(shared, spoilt)
+            with pytest.raises(BundleError, match=r"to hold what latkit puts into it, but found .*; remove .* anew"):
+                bundle_for(HERE, ["onnxruntime"], shared.parent)
+
+    def test_a_link_in_the_archive_is_refused(self, shared: Path) -> None:
+        bundle, archive = read_bundle(shared)
+        with tarfile.open(archive, "w:gz") as opened:
+            for name in bundle.files:
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.linkname = tarfile.SYMTYPE, "/bin/sh"
+                opened.addfile(entry)
+        changes = {"sha256": sha256_of(archive), "bytes": archive.stat().st_size}
+        shared.write_text(bundle.model_copy(update=changes).model_dump_json())
+        with pytest.raises(BundleError, match="to hold what latkit puts into it"):
+            bundle_for(HERE, ["onnxruntime"], shared.parent)
 
 
 class Answering(LocalTransport):
@@ -181,6 +262,12 @@ class Answering(LocalTransport):
         return self._answer if argv[0].endswith(self._command) else super().run(argv, timeout_s, stdin)
 
 
+def read_bundle_name(folder: Path) -> str:
+    """The version of the native agent that is there."""
+    (found,) = (folder / "native").iterdir()
+    return found.name
+
+
 @pytest.mark.usefixtures("bundles")
 class TestOnTheDevice:
     def test_it_is_pushed_once_and_again_where_a_file_was_changed(self, tmp_path: Path) -> None:
@@ -188,7 +275,7 @@ class TestOnTheDevice:
             command = push_native(transport, str(tmp_path))
             program = Path(command[-1])
             assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-                Path(name).name for name in bundle_for(HERE)[0].files
+                [MARKER, *(Path(name).name for name in bundle_for(HERE)[0].files)]
             )
             before = program.stat().st_ino
             assert push_native(transport, str(tmp_path)) == command
@@ -198,10 +285,23 @@ class TestOnTheDevice:
             assert sha256_of(program) == bundle_for(HERE)[0].files[AGENT]
 
     def test_another_version_is_replaced(self, tmp_path: Path) -> None:
-        (tmp_path / "native" / "0123").mkdir(parents=True)
+        place = tmp_path / "agent"
+        with connect(Local()) as transport:
+            push_native(transport, str(place))
+            current = read_bundle_name(place)
+            for name in ("0123456789ab/lib", "mine"):
+                (place / "native" / name).mkdir(parents=True)
+            (place / "native" / current / AGENT).unlink()
+            push_native(transport, str(place))
+        assert sorted(path.name for path in (place / "native").iterdir()) == sorted([current, "mine"])
+
+    def test_nothing_is_replaced_in_a_folder_of_others(self, tmp_path: Path) -> None:
+        (tmp_path / "native" / "0123456789ab").mkdir(parents=True)
         with connect(Local()) as transport:
             push_native(transport, str(tmp_path))
-        assert len(list((tmp_path / "native").iterdir())) == 1
+            assert (tmp_path / "native" / "0123456789ab").exists()
+            clear(transport, str(tmp_path))
+        assert [path.name for path in (tmp_path / "native").iterdir()] == ["0123456789ab"]
 
     @pytest.mark.parametrize("way", ["local", "ssh"])
     def test_a_device_is_added_measured_and_removed(
