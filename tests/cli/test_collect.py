@@ -13,7 +13,7 @@ import pytest
 from latkit.devices import Device, Ssh, leased, load_device
 from latkit.measurements import Store
 from latkit.targets import Target
-from tests.cli.conftest import QUICK, Run
+from tests.cli.conftest import QUICK, Run, call
 from tests.conftest import Sshd
 from tests.devices.faulty import faulty_python
 
@@ -51,6 +51,7 @@ def test_devices_side_by_side_and_targets_in_turn(root: Path, sshd: Sshd, docume
 def test_one_failing_device_stops_no_other(root: Path, latkit: Run) -> None:
     (root / "config").touch()
     add(root, "off", transport=Ssh(host="127.0.0.1", port=1, config=str(root / "config")))
+    call("-C", root, "device", "trust", "off")
     code, out, err = latkit(*collecting(root, "off/onnxruntime", "here/onnxruntime"), "--json")
     assert code == 1
     off, here = json.loads(out)["targets"]
