@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Device, Ssh, leased, load_device
+from latkit.devices import Device, Ssh, leased, load_device, trust
 from latkit.measurements import Store
 from latkit.targets import Target
-from tests.cli.conftest import QUICK, Run, call
+from tests.cli.conftest import QUICK, Run
 from tests.conftest import Sshd
 from tests.devices.faulty import faulty_python
 
@@ -30,6 +30,7 @@ def root(folder: Path, tmp_path: Path, latkit: Run) -> Path:
 def add(root: Path, name: str, **changes: object) -> Device:
     device = load_device(root / "devices", "here").model_copy(update={"name": name, **changes})
     device.write(root / "devices")
+    trust(device)
     return device
 
 
@@ -51,7 +52,6 @@ def test_devices_side_by_side_and_targets_in_turn(root: Path, sshd: Sshd, docume
 def test_one_failing_device_stops_no_other(root: Path, latkit: Run) -> None:
     (root / "config").touch()
     add(root, "off", transport=Ssh(host="127.0.0.1", port=1, config=str(root / "config")))
-    call("-C", root, "device", "trust", "off")
     code, out, err = latkit(*collecting(root, "off/onnxruntime", "here/onnxruntime"), "--json")
     assert code == 1
     off, here = json.loads(out)["targets"]
