@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from latkit.graphs.graph import Constant, Graph, Node, Setting, Tensor
 
@@ -72,7 +73,7 @@ class GraphBuilder:
                 return number - _NODE + nodes
             return number - _CONSTANT + constants if number >= _CONSTANT else number
 
-        written = tuple(Node(n.op, tuple(map(final, n.inputs)), n.outputs, n.attributes) for n in self._nodes)
+        written = tuple(replace(node, inputs=tuple(map(final, node.inputs))) for node in self._nodes)
         return Graph(tuple(self._inputs), tuple(self._constants), written, tuple(map(final, outputs)), name=name)
 
     def conv(

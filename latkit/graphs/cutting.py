@@ -142,7 +142,8 @@ class _Cutting:
                     continue
                 place = self.kernel_of[giver]
                 last = self.kernels[place][-1].members[-1] == giver
-                if last and set(self.links.takers[number]) <= inside and len(self.graph.nodes[giver].outputs) == 1:
+                alone = last and len(self.graph.nodes[giver].outputs) == 1
+                if alone and all(taker in inside for taker in self.links.takers[number]):
                     found.add(place)
         return found
 
@@ -159,8 +160,9 @@ class _Cutting:
                 giver = self.links.given_by(root) if root != ABSENT else None
                 if giver is not None and kernel_of[giver] != kernel:
                     handed.setdefault(root, {}).setdefault(kernel, entry)
+        outputs = set(self.graph.outputs)
         for root, takers in handed.items():
-            giver, read = self.links.giver[root], root in self.graph.outputs
+            giver, read = self.links.giver[root], root in outputs
             for taker, entry in takers.items():
                 yield Edge(kernel_of[giver], taker, entry, root, tensors[root].elements, len(takers) + read)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from latkit.graphs.graph import ABSENT, Graph, Node
-from latkit.graphs.kinds import BINARY, UNARY
+from latkit.graphs.operators import BINARY, UNARY
 
 
 class Links:
@@ -63,7 +64,7 @@ class Links:
         inputs = [number for number in taken if number not in {*given, *constants}]
         renamed = {ABSENT: ABSENT} | {number: place for place, number in enumerate([*inputs, *constants, *given])}
         nodes = tuple(
-            Node(node.op, tuple(renamed[n] for n in node.inputs), node.outputs, node.attributes)
+            replace(node, inputs=tuple(renamed[n] for n in node.inputs))
             for node in (graph.nodes[index] for index in kept)
         )
         outputs = [number for number in given if not {*self.takers.get(number, ())} <= {*kept}]

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from latkit.graphs.graph import ABSENT, Graph, Node
-from latkit.graphs.kinds import BINARY, UNARY, VIEWS, node_kind
+from latkit.graphs.kinds import node_kind
 from latkit.graphs.links import Links
+from latkit.graphs.operators import BINARY, UNARY, VIEWS
 
 LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"})
 
@@ -78,7 +79,10 @@ def _backward(links: Links, seed: int) -> list[tuple[int, tuple[int, ...]]]:
     steps: tuple[int, ...] = ()
     at = seed
     while True:
-        number = links.variables(links.graph.nodes[at])[0]
+        taken = links.variables(links.graph.nodes[at])
+        if not taken:
+            return found
+        number = taken[0]
         found.append((number, steps))
         giver = links.given_by(number)
         if giver is None or not links.is_scalar_step(links.graph.nodes[giver]) or len(steps) > 4:
@@ -99,8 +103,8 @@ def _closing(
     giver = links.given_by(other)
     if giver is None or not links.is_scalar_step(links.graph.nodes[giver]) or links.sole_taker(giver) is None:
         return None
-    before = links.variables(links.graph.nodes[giver])[0]
-    return (*sources[before][1], giver) if before in sources else None
+    before = links.variables(links.graph.nodes[giver])[:1]
+    return (*sources[before[0]][1], giver) if before and before[0] in sources else None
 
 
 def _trailing(links: Links, at: int) -> tuple[int, ...]:
@@ -166,5 +170,6 @@ def _linear(links: Links) -> Iterator[Unit]:
         if after is None or links.graph.nodes[after].op != "Add":
             continue
         constants = [c for n in links.graph.nodes[after].inputs if (c := links.graph.constant(n)) is not None]
-        if constants and constants[0].tensor.elements == node.outputs[0].shape[-1]:
+        columns = node.outputs[0].shape[-1:]
+        if constants and columns and constants[0].tensor.elements == columns[0]:
             yield Unit("linear", (index, after))

@@ -1,0 +1,48 @@
+"""Which inputs decide what shape an operator gives: their values belong to the network, weights or not."""
+
+from __future__ import annotations
+
+from latkit.graphs.defaults import REDUCTIONS
+from latkit.graphs.graph import Graph
+
+DECIDING: dict[str, tuple[int, ...]] = {
+    "AffineGrid": (1,),
+    "BlackmanWindow": (0,),
+    "CenterCropPad": (1,),
+    "Col2Im": (1, 2),
+    "Compress": (1,),
+    "ConstantOfShape": (0,),
+    "DFT": (1, 2),
+    "Expand": (1,),
+    "HammingWindow": (0,),
+    "HannWindow": (0,),
+    "MaxUnpool": (2,),
+    "OneHot": (1,),
+    "Pad": (1, 3),
+    "Range": (0, 1, 2),
+    "Reshape": (1,),
+    "Resize": (1, 2, 3),
+    "STFT": (1, 3),
+    "Slice": (1, 2, 3, 4),
+    "Split": (1,),
+    "Squeeze": (1,),
+    "Tile": (1,),
+    "TopK": (1,),
+    "Unsqueeze": (1,),
+    "Upsample": (1,),
+    **dict.fromkeys(REDUCTIONS, (1,)),
+}
+"""Places of those inputs, by operator."""
+
+
+def undecided(graph: Graph) -> str:
+    """The operator whose output's shape hangs on a constant without values; empty where there is none.
+
+    Earlier versions lost the scales of Resize: what they wrote and timed had made-up sizes.
+    """
+    for node in graph.nodes:
+        for place in DECIDING.get(node.op, ()):
+            constant = graph.constant(node.inputs[place]) if place < len(node.inputs) else None
+            if constant is not None and constant.values is None and constant.tensor.elements:
+                return node.op
+    return ""

@@ -1,0 +1,167 @@
+"""What a graph is made of: tensors, constants and nodes, each checked and in one normal form."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from latkit.errors import UsageError
+
+Setting = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+"""What an attribute of a node may hold."""
+
+ABSENT = -1
+"""Stands for an optional input that is not given."""
+
+TYPES = ("float32", "int64", "int32", "bool")
+
+MAX_ELEMENTS = 2**63 - 1
+"""No tensor holds more numbers, and no whole number is larger: they are 64 bits in a file."""
+
+_INTEGERS = {"int64": 2**63, "int32": 2**31, "bool": 2}
+
+
+def single(value: float) -> float:
+    """The nearest 32-bit float, as the shortest decimal that stands for it: 1e-06, not 9.999999974752427e-07.
+
+    Files hold 32 bits, graphs written by hand 64: both become the same number, and so the same key.
+    """
+    if math.isnan(value):
+        return math.nan
+    try:
+        rounded = _rounded(float(value))
+    except OverflowError:
+        return math.copysign(math.inf, value)
+    for digits in range(6, 10):
+        short = float(f"{rounded:.{digits}g}")
+        if math.isfinite(short) and abs(short) < 3.5e38 and _rounded(short) == rounded:
+            return short
+    return rounded
+
+
+def _rounded(value: float) -> float:
+    found: float = struct.unpack("f", struct.pack("f", value))[0]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """What flows along an edge. The shape is whole: with the batch, if there is one."""
+
+    shape: tuple[int, ...]
+    type: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES:
+            raise UsageError(f"expected a tensor of {', '.join(TYPES)}, but found {str(self.type)[:50]!r}")
+        if not all(type(size) is int and 0 <= size <= MAX_ELEMENTS for size in self.shape):
+            raise UsageError(f"expected a tensor of whole sizes, but found {str(self.shape)[:200]}")
+        if math.prod(self.shape) > MAX_ELEMENTS:
+            raise UsageError(f"expected a tensor of fewer than 2^63 numbers, but found {str(self.shape)[:200]}")
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A tensor that belongs to the network. Weights are a shape: their values are made up when they are needed.
+
+    Numbers that decide what is computed (an axis, a new shape, a scale) are kept in `values`, flat.
+    """
+
+    tensor: Tensor
+    values: tuple[int | float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.values is None:
+            return
+        if len(self.values) != self.tensor.elements:
+            raise UsageError(f"expected {self.tensor.elements} values in a constant, but found {len(self.values)}")
+        bound = _INTEGERS.get(self.tensor.type)
+        kinds = (int, float) if bound is None else (int, bool)
+        if not all(type(value) in kinds for value in self.values):
+            raise UsageError(f"expected numbers of {self.tensor.type} in a constant, but found {self._found()}")
+        if bound is None:
+            object.__setattr__(self, "values", tuple(single(_float(value)) for value in self.values))
+        elif not all(-bound <= value < bound for value in self.values):
+            raise UsageError(f"expected numbers of {self.tensor.type} in a constant, but found {self._found()}")
+
+    def _found(self) -> str:
+        return str(self.values)[:200]
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise UsageError("expected numbers of float32 in a constant, but found one beyond them") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator: where its inputs come from (numbers of values in the graph, or `ABSENT`) and what it gives.
+
+    Attributes are sorted by name, floats are those of 32 bits, and no absent input stands at the end.
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    outputs: tuple[Tensor, ...]
+    attributes: tuple[tuple[str, Setting], ...] = ()
+    skipped: tuple[int, ...] = ()
+    """Places of optional outputs that are not given; those after the last output are not listed."""
+
+    def __post_init__(self) -> None:
+        inputs = self.inputs
+        while inputs and inputs[-1] == ABSENT:
+            inputs = inputs[:-1]
+        object.__setattr__(self, "inputs", inputs)
+        settings = sorted((name, _setting(self.op, name, value)) for name, value in dict(self.attributes).items())
+        object.__setattr__(self, "attributes", tuple(settings))
+        places = len(self.outputs) + len(self.skipped)
+        known = all(type(place) is int and 0 <= place < places - 1 for place in self.skipped)
+        if not known or tuple(sorted(set(self.skipped))) != self.skipped or self._last_skipped():
+            raise UsageError(f"{self.op[:50]}: expected skipped outputs before the last, but found {self.skipped[:9]}")
+
+    def _last_skipped(self) -> bool:
+        """Whether nothing is given after the last skipped output."""
+        return bool(self.skipped) and self.skipped[-1] == len(self.outputs) + len(self.skipped) - 1
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The attribute of that name, or the default."""
+        return next((value for known, value in self.attributes if known == name), default)
+
+    def given(self, names: Sequence[str]) -> list[str]:
+        """Names of the outputs in their places, empty where one is skipped."""
+        waiting = iter(names)
+        places = len(self.outputs) + len(self.skipped)
+        return ["" if place in self.skipped else next(waiting) for place in range(places)]
+
+
+def _setting(op: str, name: str, value: object) -> Setting:
+    """An attribute's value, checked and with floats of 32 bits."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return _number(op, name, value)
+    if isinstance(value, tuple | list):
+        if all(isinstance(one, str) for one in value):
+            return tuple(value)
+        if all(isinstance(one, int | float) for one in value):
+            numbers = [_number(op, name, one) for one in value]
+            return tuple(float(n) for n in numbers) if any(isinstance(n, float) for n in numbers) else tuple(numbers)
+    raise UsageError(f"{op[:50]}: expected numbers or text as {name[:50]!r}, but found {type(value).__name__}")
+
+
+def _number(op: str, name: str, value: float) -> int | float:
+    if isinstance(value, float):
+        return single(value)
+    if not -MAX_ELEMENTS - 1 <= value <= MAX_ELEMENTS:
+        raise UsageError(f"{op[:50]}: expected {name[:50]!r} of 64 bits, but found a larger number")
+    return int(value)
