@@ -64,7 +64,7 @@ def pieces_of(parts: Cut) -> list[Piece]:
 
 def _piece(key: str, part: Graph, kernel: Kernel) -> Piece:
     units = units_of(part)
-    anchor = next(place for place, unit in enumerate(units) if unit.kind == kernel.anchor)
+    anchor = next((place for place, unit in enumerate(units) if unit.kind == kernel.anchor), 0)
     tensors = part.tensors()
     return Piece(
         key,
@@ -118,7 +118,8 @@ def features(piece: Piece, light_kinds: Sequence[str]) -> Floats:
 def _shapes(piece: Piece) -> list[float]:
     """What the anchor's first node looks like, padded with noughts to `SHAPES` numbers."""
     graph = piece.graph
-    unit = next(unit for unit in units_of(graph) if unit.kind == piece.anchor)
+    units = units_of(graph)
+    unit = next((unit for unit in units if unit.kind == piece.anchor), units[0])
     node, tensors = graph.nodes[unit.members[0]], graph.tensors()
     describe = {"Conv": _convolution, "MatMul": _product, "Gemm": _product}.get(node.op, _plain)
     numbers = [float(number) for number in describe(node, tensors)][:SHAPES]
@@ -137,20 +138,21 @@ def _convolution(node: Node, tensors: Sequence[Tensor]) -> list[float]:
 
 def _product(node: Node, tensors: Sequence[Tensor]) -> list[float]:
     """Batch, rows, inner size and columns of a matrix product, and what is left over of tiles."""
-    left, made = tensors[node.inputs[0]].shape, node.outputs[0].shape
-    columns, inner = made[-1], left[-1]
-    one_matrix = len(tensors[node.inputs[1]].shape) <= 2
-    rows = math.prod(made[:-1]) if one_matrix else made[-2]
+    left, right, made = tensors[node.inputs[0]].shape, tensors[node.inputs[1]].shape, node.outputs[0].shape
+    inner = left[-1]
+    columns = made[-1] if made and len(right) > 1 else 1  # a product with a vector gives no columns
+    rows = math.prod(made) // max(columns, 1) if len(right) <= 2 or len(made) < 2 else made[-2]
     batch = math.prod(made) // max(rows * columns, 1)
     return [batch, rows, inner, columns, rows % 12, columns % 16, columns % 64, inner % 16, columns % 128, len(made)]
 
 
 def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
     """Of everything else: the sizes of what comes in and goes out, and how it lies in memory."""
-    given, made = tensors[node.inputs[0]].shape or (1,), node.outputs[0].shape or (1,)
-    inputs = sum(number != ABSENT for number in node.inputs)
+    taken = [number for number in node.inputs if number != ABSENT]
+    given = (tensors[taken[0]].shape if taken else ()) or (1,)
+    made, inputs = node.outputs[0].shape or (1,), len(taken)
     axis = int(node.get("axis", -1))
-    kernel, stride = node.get("kernel_shape", (0,)), node.get("strides", (0,))
+    kernel, stride = node.get("kernel_shape") or (0,), node.get("strides") or (0,)
     return [
         given[-1],
         given[-2] if len(given) > 1 else 1,
@@ -165,7 +167,7 @@ def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
         math.prod(given) / max(math.prod(made), 1),
         _unmoved(tuple(node.get("perm", ()))) if node.op == "Transpose" else -1,
         _run_length(node, given),
-        tensors[node.inputs[-1]].elements if node.inputs[-1] != ABSENT else 0,
+        tensors[node.inputs[-1]].elements if node.inputs else 0,
         float(str(node.get("mode", "")) == "linear"),
         _moved(node),
     ]

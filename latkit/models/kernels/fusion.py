@@ -131,7 +131,7 @@ def _sum(savings: Sequence[Saving]) -> Saving:
 
 def _handed(graph: Graph, candidate: Candidate) -> int:
     """How many numbers the unit gives."""
-    return max(tensor.elements for index in candidate.after for tensor in graph.nodes[index].outputs)
+    return max(1, *(tensor.elements for index in candidate.after for tensor in graph.nodes[index].outputs))
 
 
 def _probe(graph: Graph, candidate: Candidate) -> Probe:

@@ -11,6 +11,7 @@ from scipy.optimize import nnls
 
 from latkit.errors import NotMeasured
 from latkit.graphs import Cut, Graph, Rule, cut
+from latkit.graphs.deciding import undecided
 from latkit.models.base import Origin, common_origin
 from latkit.models.intervals import half_width
 from latkit.models.kernels.features import Floats, Piece, pieces_of
@@ -30,6 +31,9 @@ LEAST_KERNEL_S = 5e-7
 
 UNKNOWN_ERROR = 0.3
 """Half width of an interval, as a share, where no network was measured at all."""
+
+FEW_ERROR = 1.0
+"""The same, of a kernel whose kind is known from a few kernels only; larger beyond those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Prediction:
     latency: Estimate
     kernels: tuple[KernelRow, ...]
     fixed_s: float
+    few_measured: tuple[str, ...] = ()
+    """Kinds of which too few kernels were measured to tell how far off a prediction is; the interval is wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class KernelModel:
         """Fit on measurements of `FIXED_COST` and of graphs, all of one target and setup; others are ignored.
 
         A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, one in many a network.
+        Graphs whose shapes hang on values that are not there were timed at other sizes: they are ignored as well.
         Raises MeasurementConflict, NotMeasured, or UsageError.
         """
         target, setup = common_origin(measurements)
@@ -100,7 +107,7 @@ class KernelModel:
             )
         self.rules_ = frozenset(rules)
         self.fixed_s_ = seconds[FIXED_COST]
-        cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph)}
+        cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph) and not undecided(s)}
         whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= FEWEST_KERNELS}
         left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
         self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
@@ -183,15 +190,26 @@ class KernelModel:
         seconds, looked_up = self._kernel_seconds(pieces, self.measured_ if measured else {})
         added = self._added(parts, pieces, seconds)
         latency = self.fixed_s_ + float(added.sum())
-        share = float(seconds[looked_up].sum() / seconds.sum())
-        known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
-        half = float(np.hypot(known, (1 - share) * unknown))
+        share = float(seconds[looked_up].sum() / seconds.sum()) if len(seconds) else 1.0
+        few = [self._few_error(piece, there) for piece, there in zip(pieces, looked_up, strict=True)]
+        half = self._half_width(share, float(added @ np.array(few, dtype=np.float64)) / latency)
         words = [self._known(piece, there) for piece, there in zip(pieces, looked_up, strict=True)]
         rows = tuple(
             KernelRow(piece.kind, piece.macs, piece.bytes, float(s), float(s) / latency, word)
             for piece, s, word in zip(pieces, added, words, strict=True)
         )
-        return Prediction(Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half)), rows, self.fixed_s_)
+        kinds = tuple(sorted({piece.anchor for piece, error in zip(pieces, few, strict=True) if error}))
+        interval = Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half))
+        return Prediction(interval, rows, self.fixed_s_, kinds)
+
+    def _half_width(self, share: float, few_error: float) -> float:
+        """Half width of the interval, as a share, by how much was looked up and what is owed to hardly known kinds."""
+        known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
+        return float(np.sqrt(known**2 + ((1 - share) * unknown) ** 2 + few_error**2))
+
+    def _few_error(self, piece: Piece, looked_up: bool) -> float:
+        """How far off a kernel may be, as a share, because few of its kind were measured; 0 of well-known kinds."""
+        return 0.0 if looked_up else self.anchors_[piece.anchor].few_error(piece, FEW_ERROR)
 
     def _check_all(self, pieces: Sequence[Piece]) -> None:
         reasons = []

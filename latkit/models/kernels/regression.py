@@ -37,6 +37,18 @@ class AnchorModel:
             return (terms @ self.baseline).clip(min=LEAST_S)
         return self.trees.seconds(terms, np.array([features(piece, self.light_kinds) for piece in pieces]))
 
+    def few_error(self, piece: Piece, error: float) -> float:
+        """How far off a prediction may be, as a share, where few of the kind were measured; 0 where many were.
+
+        `error` at least; beyond those measured, as far as if the latency grew with whatever grows most.
+        """
+        if self.trees is not None:
+            return 0.0
+        terms = roofline(piece)
+        beyond = float((terms / np.maximum(self.highs, 1)).max())
+        largest, predicted = ((one @ self.baseline).clip(min=LEAST_S) for one in (self.highs, terms))
+        return max(error, float(beyond * largest / predicted) - 1)
+
     def extrapolates(self, piece: Piece) -> bool:
         """Whether a kernel is smaller or larger than all that were fitted on."""
         terms = roofline(piece)

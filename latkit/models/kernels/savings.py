@@ -36,7 +36,7 @@ class Seen:
 
     def weight(self, elements: int) -> float:
         """How much it tells of a tensor of that size: a saving is lost in the noise of long kernels."""
-        distance = np.log2(elements / self.elements) / BREADTH
+        distance = np.log2(max(elements, 1) / max(self.elements, 1)) / BREADTH
         return float((self.elements / self.alone_s) ** 2 * np.exp(-(distance**2) / 2) + 1e-30)
 
 
@@ -57,7 +57,7 @@ def saved_per_number(savings: Savings, neighbours: Neighbours, elements: int) ->
     seen = savings.get(neighbours)
     if not seen:
         return None
-    rates = np.array([pair.saved_s / pair.elements for pair in seen])
+    rates = np.array([pair.saved_s / max(pair.elements, 1) for pair in seen])
     weights = np.array([pair.weight(elements) for pair in seen])
     order = rates.argsort()
     heavy = weights[order].cumsum() / weights.sum()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured
-from latkit.graphs import Graph, GraphBuilder, cut
+from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor, cut
 from latkit.models.kernels import KernelModel, load_kernel_model, save_kernel_model
 from latkit.models.kernels.savings import Neighbours, Seen, saved_by_edge, saved_per_number
 from tests.builders import SETUP, make_measurement
@@ -50,6 +50,34 @@ def test_a_network_of_kernels_never_measured(model: KernelModel) -> None:
     total = predicted.fixed_s + sum(row.seconds for row in predicted.kernels)
     assert total == pytest.approx(predicted.latency.seconds)
     assert sum(row.macs for row in predicted.kernels) == UNSEEN.macs
+
+
+def test_a_kind_known_from_a_few_kernels_has_a_wide_interval(model: KernelModel) -> None:
+    """Its interval holds what is wrong by a factor of two, and far beyond those measured, the growth itself."""
+    b = GraphBuilder()
+    x = b.input(1, 8, 16)
+    few = [b.graph([b.softmax(x)])]
+    large = GraphBuilder()
+    beyond = large.graph([large.softmax(large.input(64, 80, 160))])
+    hardly = fitted(*few)
+    predicted = hardly.predict(beyond)
+    assert predicted.few_measured == ("softmax",)
+    assert predicted.kernels[0].known == "extrapolated"
+    growth = 64 * 80 * 160 / (8 * 16)
+    seen_s = hardly.predict(few[0]).latency.seconds - hardly.fixed_s_
+    assert predicted.latency.high_s >= growth * seen_s
+    assert model.predict(UNSEEN).few_measured == ()
+    assert hardly.predict(few[0]).few_measured == (), "it was measured itself"
+
+
+def test_what_was_timed_at_sizes_made_up_is_ignored() -> None:
+    """Earlier versions lost the scales of Resize, and timed it all the same."""
+    x, made = Tensor((1, 4, 8, 8)), Tensor((1, 4, 16, 16))
+    node = Node("Resize", (0, -1, 1), (made,))
+    lost = Graph((x,), (Constant(Tensor((4,))),), (node,), (2,), name="resize")
+    kept = Graph((x,), (Constant(Tensor((4,)), (1.0, 1.0, 2.0, 2.0)),), (node,), (2,), name="resize")
+    assert "resize" not in fitted(lost).anchors_
+    assert "resize" in fitted(kept).anchors_
 
 
 def test_measured_kernels_are_looked_up() -> None:
