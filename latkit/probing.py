@@ -15,6 +15,7 @@ from latkit.models.kernels.fusion import decide, probes
 from latkit.models.kernels.fusion_file import FusionFile, fusion_file
 from latkit.models.kernels.plan import choose_kernels, drawn_networks, plan
 from latkit.ops import FIXED_COST
+from latkit.runtimes import check_takes_graphs
 from latkit.timing import Subject, estimate, reference_seconds
 
 ROUNDS = 4
@@ -66,8 +67,10 @@ def collect_kernels(
     """Learn the target's rules, kept at `path`, and measure `count` kernels, pairs of neighbours and whole networks.
 
     Kernels are taken from latkit's own networks, which are the same for everybody, unless others are given; what was
-    measured before counts. `max_seconds` bounds the timing. Raises as Collection.run does.
+    measured before counts. `max_seconds` bounds the timing. Raises UsageError where the target's runtime takes no
+    graphs, else as Collection.run does.
     """
+    check_takes_graphs(collection.store.target)
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
     if not probing.measure([FIXED_COST]):
         return probing.done
@@ -117,8 +120,10 @@ def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
 def collect_model(collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None) -> Collected:
     """Learn the rules that one network calls for, and measure its own kernels and the network as a whole.
 
-    Pairs of neighbours of kinds that nobody has measured are measured too. Raises as Collection.run does.
+    Pairs of neighbours of kinds that nobody has measured are measured too. Raises UsageError where the target's runtime
+    takes no graphs, else as Collection.run does.
     """
+    check_takes_graphs(collection.store.target)
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
     if not probing.measure([FIXED_COST]):
         return probing.done

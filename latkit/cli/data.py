@@ -76,11 +76,10 @@ def collect(
     Devices are measured side by side, the targets of one device in turn.
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome, tool_of
-    from latkit.cli.foreign import ForeignOrder, parse_shapes
+    from latkit.cli.foreign import ForeignOrder, parse_shapes, read_graphs, shown_inputs
     from latkit.cli.named import space_named
     from latkit.cli.transfer import transfer_subjects
     from latkit.devices import Cooling, cores_of, load_device
-    from latkit.runtimes.onnx_graph import read_graph
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
@@ -101,9 +100,11 @@ def collect(
             subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
         order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale, tool=tool)
     else:
-        graph = read_graph(model, parse_shapes(shape or [])) if model else None
+        graphs = read_graphs(where, model, parse_shapes(shape or [])) if model else {}
+        for one, graph in graphs.items():
+            note(f"{one}: {model} with inputs of {shown_inputs(graph)}")
         order = ForeignOrder(
-            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graph, tool=tool
+            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graphs, tool=tool
         )
     with ConsoleProgress() as progress:
         if len(where) == 1:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from latkit._io import one_line
 from latkit.cli.collecting import Order
-from latkit.cli.console import emit_json, say, show_table
+from latkit.cli.console import emit_json, note, say, show_table
 from latkit.cli.predicted import latency_document, latency_line
 from latkit.collect import Collected
 from latkit.errors import UsageError
 from latkit.graphs import Graph
 from latkit.models.kernels import Prediction
-from latkit.ops import FIXED_COST
+from latkit.ops import FIXED_COST, Network
 from latkit.probing import collect_kernels, collect_model
 from latkit.progress import Progress
+from latkit.runtimes import check_takes_graphs
+from latkit.runtimes.onnx_file import Shapes, takes_batch
+from latkit.runtimes.onnx_graph import read_graph
+from latkit.runtimes.onnx_network import read_subject
 from latkit.targets import Target
 from latkit.timing import Subject
 from latkit.workspace import Workspace
@@ -30,14 +36,16 @@ class ForeignOrder(Order):
 
     kernels: int = 0
     """How many kernels of all kinds; none where a model's own are wanted."""
-    model: Graph | None = None
+    models: Mapping[Target, Graph] = field(default_factory=dict)
+    """The model as every target takes it: with its batch."""
 
     def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
-        """Collect on one target. Raises as Workspace.collection and Collection.run do."""
+        """Collect on one target. Raises UsageError where it takes no graphs, else as Collection.run does."""
+        check_takes_graphs(target)
         with self.collection(target, progress, tell) as collection:
             path = self.workspace.fusion_path(target)
-            if self.model is not None:
-                return collect_model(collection, path, self.model, self.max_seconds)
+            if target in self.models:
+                return collect_model(collection, path, self.models[target], self.max_seconds)
             return collect_kernels(collection, path, self.kernels, self.max_seconds)
 
 
@@ -76,6 +84,33 @@ def parse_shapes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def input_shapes(graph: Graph) -> dict[str, list[int]]:
+    """The shapes that a graph takes, by what its file calls its inputs."""
+    names = graph.input_names or [f"input {place}" for place in range(len(graph.inputs))]
+    return {name: list(tensor.shape) for name, tensor in zip(names, graph.inputs, strict=True)}
+
+
+def shown_inputs(graph: Graph) -> str:
+    """The same in one line, such as `image=1x3x224x224`."""
+    sizes = {name: "x".join(map(str, shape)) or "1" for name, shape in input_shapes(graph).items()}
+    return one_line(", ".join(f"{name}={size}" for name, size in sizes.items())) or "no size"
+
+
+def read_for(target: Target, file: Path, shapes: Shapes) -> Network | Graph:
+    """The network of a file as a target takes it: with its batch. Says where the file fixes another. Raises BadFile."""
+    subject = read_subject(file, shapes, target.batch)
+    if isinstance(subject, Graph) and not any(takes_batch(tensor.shape, target.batch) for tensor in subject.inputs):
+        note(f"{file} takes {shown_inputs(subject)}: no batch of {target.batch}, as {target} stands for")
+    return subject
+
+
+def read_graphs(targets: Sequence[Target], file: Path, shapes: Shapes) -> dict[Target, Graph]:
+    """The graph of an ONNX file as every target takes it. Raises BadFile, and UsageError where it takes none."""
+    if len(targets) == 1:  # of several, each fails on its own
+        check_takes_graphs(targets[0])
+    return {target: read_graph(file, shapes, target.batch) for target in targets}
+
+
 def show_prediction(target: Target, graph: Graph, file: Path, predicted: Prediction, *, as_json: bool) -> None:
     """Say how long a foreign network takes, and what each of its kernels adds."""
     latency = predicted.latency
@@ -99,10 +134,18 @@ def show_prediction(target: Target, graph: Graph, file: Path, predicted: Predict
                 **latency_document(latency),
                 "macs": graph.macs,
                 "parameters": graph.parameters,
+                "inputs": input_shapes(graph),
+                "few_measured": list(predicted.few_measured),
                 "kernels": rows,
             }
         )
         return
     longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:SHOWN]
     show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
+    say(f"for inputs of {shown_inputs(graph)}")
     say(latency_line(latency))
+    if predicted.few_measured:
+        note(
+            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "
+            f"measure this network's own with: latkit collect {target} --model {shlex.quote(str(file))}"
+        )

@@ -207,10 +207,9 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
-    from latkit.cli.foreign import parse_shapes, show_prediction
+    from latkit.cli.foreign import parse_shapes, read_for, show_prediction
     from latkit.cli.predicted import latency_document, latency_line
     from latkit.graphs import Graph
-    from latkit.runtimes.onnx_network import read_subject
     from latkit.targets import Target
     from latkit.workspace import Workspace
 
@@ -218,7 +217,7 @@ def predict(
     workspace = Workspace(workspace_folder(context))
     if not workspace.has_model(where, model):
         workspace.device(where.device)
-    subject = read_subject(network, parse_shapes(shape or []))
+    subject = read_for(where, network, parse_shapes(shape or []))
     if isinstance(subject, Graph):
         show_prediction(where, subject, network, workspace.kernel_model(where).predict(subject), as_json=as_json)
         return
@@ -245,6 +244,7 @@ def predict(
                 "emulated": fitted.origin_.setup.emulated,
                 "macs": subject.macs,
                 "parameters": subject.parameters,
+                "inputs": {"input": [where.batch, *subject.input_shape]},
                 "layers": layers,
             }
         )

@@ -10,6 +10,7 @@ from importlib import import_module
 from latkit.errors import UsageError
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
+from latkit.targets import Target
 
 CLASSES = {
     "onnxruntime": ("latkit.runtimes.onnxruntime", "OnnxRuntime"),
@@ -29,4 +30,13 @@ def runtime_named(name: str) -> Runtime:
     return runtime
 
 
-__all__ = ["Artefact", "Runtime", "runtime_named"]
+def check_takes_graphs(target: Target) -> None:
+    """Raise UsageError where a target's runtime takes no ONNX files, and so no kernels of them."""
+    if not runtime_named(target.runtime).takes_graphs:
+        raise UsageError(
+            f"expected a target whose runtime takes ONNX files (onnxruntime), but found {target}: networks of a space "
+            f"are measured there with: latkit collect {target} --space SPACE"
+        )
+
+
+__all__ = ["Artefact", "Runtime", "check_takes_graphs", "runtime_named"]

@@ -31,6 +31,8 @@ class Runtime(ABC):
     """Ending of its files, with the dot."""
     opset: ClassVar[int] = 0
     """ONNX opset of its files; 0 where the format has none."""
+    takes_graphs: ClassVar[bool] = False
+    """Whether networks that come as ONNX files, and kernels of them, can be written for it."""
     requirements: ClassVar[tuple[str, ...]]
     """What pip has to install on a device so that it can run the files."""
 

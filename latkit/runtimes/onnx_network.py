@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
 
+from latkit._io import atomic_write, parse_json, read_bytes, reading
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network
-from latkit.runtimes.onnx_graph import Shapes, read_graph
+from latkit.runtimes.onnx_file import EXPECTED, MAX_FILE_BYTES, Shapes, load_model
+from latkit.runtimes.onnx_graph import graph_of_model
 
 METADATA_KEY = "latkit.network"
 
@@ -21,44 +22,61 @@ def embed_network(path: str | os.PathLike[str], network: Network) -> None:
     """Write the network into the metadata of the ONNX file it was exported to."""
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(network.to_json())})
-    onnx.save(model, path)
+    with atomic_write(path) as temporary:
+        onnx.save(model, temporary)
 
 
-def read_subject(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Network | Graph:
+def read_subject(path: str | os.PathLike[str], shapes: Shapes | None = None, batch: int = 1) -> Network | Graph:
     """The network of a JSON file or of an ONNX file that latkit exported; the graph of any other ONNX file.
 
-    `shapes` are those of `read_graph`. Raises BadFile.
+    `shapes` and `batch` are those of `read_graph`. Raises BadFile.
     """
-    if Path(path).suffix != ".onnx" or _words(path).get(METADATA_KEY):
-        return read_network(path)
-    return read_graph(path, shapes)
-
-
-def _words(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The words of an ONNX file's metadata; none where it cannot be read, which is told by whoever reads it next."""
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError):
-        return {}
-    return {entry.key: entry.value for entry in model.metadata_props}
+    if _is_json(path):
+        _check_unshaped(path, shapes)
+        return Network.load(path)
+    model = load_model(path)
+    if _metadata(model).get(METADATA_KEY):
+        _check_unshaped(path, shapes)
+        return _network_of_model(model, path)
+    return graph_of_model(model, path, shapes or {}, Path(path).stem, batch)
 
 
 def read_network(path: str | os.PathLike[str]) -> Network:
     """The network of a JSON file, or of an ONNX file that latkit exported. Raises BadFile."""
-    if Path(path).suffix != ".onnx":
+    if _is_json(path):
         return Network.load(path)
-    expected = "a network as ONNX"
-    try:
-        model = onnx.load(path, load_external_data=False)
-        onnx.checker.check_model(model)
-    except FileNotFoundError:
-        raise BadFile(path, expected, "no such file") from None
-    except (OSError, DecodeError, onnx.checker.ValidationError) as error:
-        raise BadFile(path, expected, f"no ONNX model ({str(error).splitlines()[0]})") from error
-    words = {entry.key: entry.value for entry in model.metadata_props}
+    return _network_of_model(load_model(path), path)
+
+
+def _is_json(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is JSON, by its name or else by how it begins. Raises BadFile where it cannot be read."""
+    if Path(path).suffix in (".json", ".onnx"):
+        return Path(path).suffix == ".json"
+    return read_bytes(path, "a network as ONNX or JSON", MAX_FILE_BYTES).lstrip()[:1] == b"{"
+
+
+def _check_unshaped(path: str | os.PathLike[str], shapes: Shapes | None) -> None:
+    if shapes:
+        raise BadFile(path, "an ONNX file with sizes left open for --shape", "a network of latkit's, which has none")
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _network_of_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> Network:
+    with reading(path, EXPECTED):
+        try:
+            onnx.checker.check_model(model)
+        except onnx.checker.ValidationError as error:
+            raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
+    words = _metadata(model)
     if METADATA_KEY not in words:
         raise BadFile(path, "an ONNX file that latkit exported, with its ops in the metadata", "none in it")
-    try:
-        return Network.from_json(json.loads(words[METADATA_KEY]))
-    except (ValueError, UsageError) as error:
-        raise BadFile(path, "an ONNX file that latkit exported", str(error)) from error
+    with reading(path, "an ONNX file that latkit exported"):
+        try:
+            return Network.from_json(parse_json(words[METADATA_KEY]))
+        except BadFile:
+            raise
+        except UsageError as error:
+            raise BadFile(path, "an ONNX file that latkit exported", str(error)) from error

@@ -23,6 +23,7 @@ class OnnxRuntime(Runtime):
     name = "onnxruntime"
     suffix = ".onnx"
     opset = 17
+    takes_graphs = True
     requirements = ("onnxruntime",)
 
     @property
@@ -48,11 +49,12 @@ class OnnxRuntime(Runtime):
         onnx.checker.check_model(path, full_check=True)
 
     def export_graph(self, graph: Graph, path: Path) -> None:
-        """Write the graph's own operators, in the release that it is written in."""
+        """Write the graph's own operators, in the release that it is written in, if they give what is recorded."""
         import onnx
 
-        from latkit.runtimes.onnx_graph import model_of_graph
+        from latkit.runtimes.onnx_write import check_shapes, model_of_graph
 
+        check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
     def load(self, path: Path) -> Callable[[Tensor], Tensor]:

@@ -52,6 +52,63 @@ def test_predict_gives_an_interval_and_a_row_per_kernel(collected: Path, documen
     assert all(row["adds_ms"] > 0 and row["bytes"] > 0 for row in found["kernels"])
 
 
+def test_the_shape_that_was_predicted_is_shown(collected: Path, document, latkit) -> None:
+    found = document("-C", collected, "predict", TARGET, collected / "net.onnx")
+    assert list(found["inputs"].values()) == [[1, 3, 8, 8]]
+    assert found["few_measured"] == []
+    code, out, _ = latkit("-C", collected, "predict", TARGET, collected / "net.onnx")
+    assert code == 0
+    assert "=1x3x8x8" in out
+
+
+def open_batch(path: Path) -> Path:
+    """The same network with an open batch, as far as it can be told."""
+    b = GraphBuilder()
+    graph = b.graph([b.activation("relu", b.conv(b.input(1, 3, 8, 8), 16, 3))])
+    model = model_of_graph(graph, 0)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(model, path)
+    return path
+
+
+def test_an_open_batch_is_the_targets(collected: Path, document, latkit) -> None:
+    path, target = open_batch(collected / "open.onnx"), f"{TARGET}-b4"
+    document("-C", collected, "collect", target, "--model", path, *QUICK)
+    latkit("-C", collected, "fit", target)
+    found = document("-C", collected, "predict", target, path)
+    assert list(found["inputs"].values()) == [[4, 3, 8, 8]]
+    assert {row["known"] for row in found["kernels"]} == {"measured"}
+    code, out, err = latkit("-C", collected, "predict", target, collected / "net.onnx")
+    assert (code, out) == (2, "")
+    assert "expected an input of the target's batch, 4, but found" in err
+
+
+def test_another_batch_than_the_targets_is_told(collected: Path, latkit) -> None:
+    path = open_batch(collected / "open.onnx")
+    code, _, err = latkit("-C", collected, "predict", TARGET, path, "--shape", "v0=2,3,8,8")
+    assert code == 0
+    assert "takes v0=2x3x8x8: no batch of 1" in err
+
+
+@pytest.mark.parametrize("what", [["--kernels", "30"], ["--model", "net.onnx"]])
+def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], collected: Path, latkit) -> None:
+    code, out, err = latkit("-C", collected, "collect", "here/tflite", *what)
+    assert (code, out) == (2, "")
+    assert "expected a target whose runtime takes ONNX files (onnxruntime), but found here/tflite" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_broken_file_leaves_stdout_clean(collected: Path, latkit) -> None:
+    model = model_of_graph(foreign(), 0)
+    model.graph.node[0].op_type = "Nonsense"
+    onnx.save(model, collected / "broken.onnx")
+    code, out, err = latkit("-C", collected, "predict", TARGET, collected / "broken.onnx", "--json")
+    assert (code, out) == (2, "")
+    assert "expected a network that onnxruntime can read, but found Nonsense" in err
+    assert "[ONNXRuntimeError]" not in err
+
+
 def test_other_shapes_are_predicted_and_marked(collected: Path, document, latkit) -> None:
     onnx.save(model_of_graph(foreign(32), 0), collected / "large.onnx")
     found = document("-C", collected, "predict", TARGET, collected / "large.onnx")

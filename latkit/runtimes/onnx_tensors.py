@@ -1,0 +1,169 @@
+"""The constants of an ONNX file: which of them are needed by value, and where their values lie."""
+
+from __future__ import annotations
+
+import math
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import onnx
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
+
+from latkit._io import reading
+from latkit.errors import BadFile
+from latkit.graphs.deciding import DECIDING
+
+FEW = 64
+"""A constant of floats that holds more numbers is a weight: its values do not matter."""
+
+MAX_BYTES = 2**28
+"""A constant that is needed by value is no larger."""
+
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+_DATA = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
+
+
+def deciding_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+    """Names of the values that decide what shape something has."""
+    return {
+        node.input[place]
+        for node in nodes
+        for place in DECIDING.get(node.op_type, ())
+        if place < len(node.input) and node.input[place]
+    }
+
+
+def lift_constants(graph: onnx.GraphProto) -> None:
+    """Turn nodes that hold a constant into constants of the graph, so that all are in one place."""
+    kept = []
+    for node in graph.node:
+        tensor = _held(node)
+        if tensor is None:
+            kept.append(node)
+        else:
+            tensor.name = node.output[0]
+            graph.initializer.append(tensor)
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _held(node: onnx.NodeProto) -> TensorProto | None:
+    """The tensor of a Constant node; None of others, and of one that holds text or a sparse tensor."""
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
+        return None
+    (attribute, *more) = node.attribute or [AttributeProto()]
+    if more:
+        return None
+    if attribute.name == "value":
+        tensor = TensorProto()
+        tensor.CopyFrom(attribute.t)
+        return tensor
+    if attribute.name in ("value_float", "value_floats"):
+        single = attribute.name == "value_float"
+        floats = [attribute.f] if single else list(attribute.floats)
+        return helper.make_tensor("", TensorProto.FLOAT, [] if single else [len(floats)], floats)
+    if attribute.name in ("value_int", "value_ints"):
+        single = attribute.name == "value_int"
+        integers = [attribute.i] if single else list(attribute.ints)
+        return helper.make_tensor("", TensorProto.INT64, [] if single else [len(integers)], integers)
+    return None
+
+
+def split_weights(graph: onnx.GraphProto, source: object, folder: Path | None) -> set[str]:
+    """Turn weights into inputs of the graph, and read what is needed by value; the names of the weights.
+
+    Whole numbers and truth values are needed, and floats that decide shapes. Where other floats have no values, as in
+    a structure without weights or without its data file, they are weights too. Raises BadFile.
+    """
+    deciding = deciding_names(graph.node)
+    weights: dict[str, TensorProto] = {}
+    kept: dict[str, TensorProto] = {}
+    for tensor in graph.initializer:
+        floats = tensor.data_type in FLOATS
+        if floats and math.prod(tensor.dims) > FEW and tensor.name not in deciding:
+            weights[tensor.name] = tensor
+        elif _fill(tensor, source, folder, needed=not floats or tensor.name in deciding):
+            kept[tensor.name] = tensor
+        else:
+            weights[tensor.name] = tensor
+    inputs = [value for value in graph.input if value.name not in weights and value.name not in kept]
+    inputs += [helper.make_tensor_value_info(n, t.data_type, list(t.dims)) for n, t in weights.items()]
+    initializers = list(kept.values())
+    del graph.input[:], graph.initializer[:]
+    graph.input.extend(inputs)
+    graph.initializer.extend(initializers)
+    return set(weights)
+
+
+def _fill(tensor: TensorProto, source: object, folder: Path | None, *, needed: bool) -> bool:
+    """Whether a constant has its values, which are read from its data file where they lie there."""
+    if tensor.data_location == TensorProto.EXTERNAL:
+        if not needed and not _data_path(tensor, folder).is_file():
+            return False
+        _read_external(tensor, source, folder)
+        return True
+    empty = math.prod(tensor.dims) == 0
+    if empty or any(len(getattr(tensor, name)) for name in _DATA):
+        return True
+    if needed:
+        raise BadFile(source, f"values in its tensor {tensor.name!r}, which may decide a shape", "none")
+    return False
+
+
+def _data_path(tensor: TensorProto, folder: Path | None) -> Path:
+    location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+    return (folder or Path()) / location
+
+
+def _read_external(tensor: TensorProto, source: object, folder: Path | None) -> None:
+    """Put a tensor's values into the tensor. They lie in a regular file in the model's folder, or nowhere."""
+    path = _data_path(tensor, folder)
+    expected = f"its tensor {tensor.name!r} in {path}"
+    words = {entry.key: entry.value for entry in tensor.external_data}
+    if folder is None or not _beside(path, folder, Path(str(source))):
+        raise BadFile(source, "data in files beside it", f"its tensor {tensor.name!r} in {words.get('location')!r}")
+    with reading(source, expected):
+        wanted = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        if wanted > MAX_BYTES or min(tensor.dims, default=0) < 0:
+            raise BadFile(source, expected, f"{wanted} bytes, more than {MAX_BYTES}")
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise BadFile(source, expected, "no regular file there")
+            file.seek(int(words.get("offset", "0")))
+            content = file.read(wanted)
+    if len(content) != wanted or int(words.get("length", wanted)) != wanted:
+        raise BadFile(source, f"{wanted} bytes of {expected}", f"{len(content)} of them")
+    tensor.ClearField("external_data")
+    tensor.data_location = TensorProto.DEFAULT
+    tensor.raw_data = content
+
+
+def _beside(path: Path, folder: Path, model: Path) -> bool:
+    """Whether the path lies in the model's folder, or in that of the file which the model's name is a link to."""
+    try:
+        found = path.resolve()
+        places = folder.resolve(), model.resolve().parent
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return any(found.is_relative_to(place) for place in places)
+
+
+def nested_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Every tensor that a node holds, also within branches."""
+    waiting = [graph]
+    while waiting:
+        for node in waiting.pop().node:
+            for attribute in node.attribute:
+                if attribute.type == AttributeProto.TENSOR:
+                    yield attribute.t
+                for branch in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
+                    yield from branch.initializer
+                    waiting.append(branch)
+
+
+def as_numbers(tensor: TensorProto) -> tuple[int | float, ...]:
+    """A tensor's values, flat."""
+    return tuple(numpy_helper.to_array(tensor).reshape(-1).tolist())
