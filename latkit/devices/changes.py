@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from latkit._io import one_line
 from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.device import Device, Facts
 from latkit.devices.session import Session, SessionMaker, open_session
@@ -70,7 +71,7 @@ def open_unchanged(
 def setup_changes(before: Setup, now: Setup) -> str:
     """What differs between the setup of earlier measurements and that of now, in words; empty where nothing does."""
     return "; ".join(
-        f"{name.replace('_', ' ')} was {old or 'unknown'}, is {new or 'unknown'}"
+        f"{name.replace('_', ' ')} was {one_line(str(old or 'unknown'))}, is {one_line(str(new or 'unknown'))}"
         for name, (old, new) in before.changes(now).items()
     )
 
@@ -78,4 +79,7 @@ def setup_changes(before: Setup, now: Setup) -> str:
 def _first_change(ours: Facts, theirs: Facts, names: tuple[str, ...]) -> str:
     before, now = ours.model_dump(), theirs.model_dump()
     changed = [name for name in names if before[name] != now[name]]
-    return f"{changed[0]} was {before[changed[0]]}, is {now[changed[0]]}" if changed else ""
+    if not changed:
+        return ""
+    old, new = (one_line(str(values[changed[0]])) for values in (before, now))
+    return f"{changed[0]} was {old}, is {new}"

@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latkit._io import atomic_write, parse_toml, read_text, reading
 from latkit.devices.transports import Way
-from latkit.errors import BadFile, DeviceError, UsageError
+from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
 
-MAX_CORES = 4096
+MAX_CORES = 2**16
+MAX_TEXT_CHARS = 1000
+MAX_BYTES = 2**63 - 1
+
+Number = Annotated[int | None, Field(ge=-1, le=2**32)]
+"""What the kernel tells of a core."""
+Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 MAX_FILE_BYTES = 2**20
 """Of a device file; that of a phone with many cores is some kilobytes long."""
-Label = Annotated[str, Field(max_length=1000)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Core(BaseModel):
     """One core: its limits and its capacity (1024 is the fastest core's) where the kernel tells them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    index: Count
-    min_khz: Count | None = None
-    max_khz: Count | None = None
-    capacity: Count | None = None
+    index: int = Field(ge=0, lt=MAX_CORES)
+    min_khz: Number = None
+    max_khz: Number = None
+    capacity: Number = None
 
 
 class Facts(BaseModel):
     """What a device is, as its agent reads it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    model: Label
+    model: Text
     """The board's name, else the processor's."""
-    architecture: Label
-    instruction_set: list[Label] = Field(max_length=1000)
+    architecture: Text
+    instruction_set: list[Text] = Field(max_length=MAX_CORES)
     cores: list[Core] = Field(min_length=1, max_length=MAX_CORES)
-    memory_bytes: Count = 0
-    os: Label
-    kernel: Label
-    libc: Label = ""
-    hostname: Label = ""
-    python_version: Label = ""
+    memory_bytes: int = Field(default=0, ge=0, le=MAX_BYTES)
+    os: Text
+    kernel: Text
+    libc: Text = ""
+    hostname: Text = ""
+    python_version: Text = ""
     """Version of the interpreter that the agent uses."""
-    soc: Label = ""
+    soc: Text = ""
     """The chip, as a phone tells it."""
-    build: Label = ""
+    build: Text = ""
     """Fingerprint of a phone's system."""
     emulated: bool = False
     """Whether it is an emulator: what is measured there is no phone's latency, and every record of it says so."""
-    governor: Label | None = None
-    boot_id: Label | None = None
+    governor: Text | None = None
+    boot_id: Text | None = None
 
     @property
     def key(self) -> str:
@@ -83,16 +86,6 @@ def check_folder(path: str) -> str:
     return plain
 
 
-def facts_of(answer: Mapping[str, object], device: str) -> Facts:
-    """The facts in an agent's answer to `probe`. Raises DeviceError naming the field that is wrong."""
-    try:
-        return Facts.model_validate(answer.get("facts"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(("facts", *(str(part) for part in first["loc"])))
-        raise DeviceError(f"{device}: expected a good {field} from the probe, but found: {first['msg']}") from None
-
-
 class Device(BaseModel):
     """A registered device. Its file is the TOML of exactly these fields, with the version of the format."""
 
@@ -100,7 +93,7 @@ class Device(BaseModel):
     format: Literal[1] = 1
     name: str
     """Also the name of its file, without the suffix."""
-    added_at: Label
+    added_at: Text
     """When it was added, as ISO 8601 in UTC."""
     agent: Literal["python", "native"] = "python"
     """Which agent it runs."""
@@ -108,7 +101,7 @@ class Device(BaseModel):
     """The interpreter on the device that the Python agent uses; none for the native agent."""
     folder: str
     """The agent's folder on the device: the agent, models, and what `doctor --install` puts there."""
-    runtimes: dict[Label, Label] = Field(max_length=100)
+    runtimes: dict[Text, Text] = Field(max_length=100)
     """Version of each runtime that works on the device, such as `ai-edge-litert 2.3.0`."""
     transport: Way
     facts: Facts

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
+from latkit.devices.answers import Clock, Conditions, checked
 from latkit.devices.changes import hardware_changes, setup_changes, system_changes
 from latkit.devices.check import Check
 from latkit.devices.device import Device
 from latkit.devices.launch import find_python, launch
-from latkit.devices.link import Link, number
+from latkit.devices.link import Link
 from latkit.devices.phone import phone_state
 from latkit.devices.phone_checks import check_emulated, check_phone
 from latkit.devices.registry import probe_with
@@ -28,7 +29,7 @@ MOST_SKEW_S = 5.0
 MOST_LOAD_PER_CORE = 0.3
 LEAST_DISK_BYTES = 2**30
 LEAST_MEMORY_BYTES = 2**28
-
+UNTOLD = "the device does not tell"
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
 """The points without which nothing can be measured; the others make the numbers worse."""
@@ -71,12 +72,13 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setu
         return
     with launch(transport, device.name, device.folder, device.python) as link:
         yield Check("agent", True, f"{device.runs}, in {device.folder}")
-        conditions = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
-        yield from _clocks(link)
-        yield _governor(conditions.get("governor"), isinstance(device.transport, Adb))
-        yield _load(number(conditions, "load1"), len(device.facts.cores))
-        yield _room("disk", number(conditions, "free_disk_bytes"), LEAST_DISK_BYTES, f"make room for {device.folder}")
-        yield _room("memory", number(conditions, "free_memory_bytes"), LEAST_MEMORY_BYTES, "end what takes the memory")
+        answer = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
+        conditions = checked(Conditions, answer, "conditions", device.name)
+        yield from _clocks(link, device.name)
+        yield _governor(conditions.governor, isinstance(device.transport, Adb))
+        yield _load(conditions.load1, len(device.facts.cores))
+        yield _room("disk", conditions.free_disk_bytes, LEAST_DISK_BYTES, f"make room for {device.folder}")
+        yield _room("memory", conditions.free_memory_bytes, LEAST_MEMORY_BYTES, "end what takes the memory")
         found, absent = probe_with(link, transport, device.name, device.transport, device.python, device.folder)
         yield _runtimes(device, found, absent)
         yield _facts(device, found)
@@ -96,11 +98,11 @@ def _python(device: Device, transport: Transport) -> Check:
     return Check("python", True, device.python)
 
 
-def _clocks(link: Link) -> Iterator[Check]:
+def _clocks(link: Link, device: str) -> Iterator[Check]:
     """How the device's clocks go beside the host's, as closely as the time for asking tells."""
-    first, wait_first = _ask_clock(link)
+    first, wait_first = _ask_clock(link, device)
     time.sleep(CLOCK_S)
-    second, wait_second = _ask_clock(link)
+    second, wait_second = _ask_clock(link, device)
     here, there = second[0] - first[0], second[1] - first[1]
     unsure = (wait_first + wait_second) / here
     drift = abs(there / here - 1)
@@ -115,32 +117,36 @@ def _clocks(link: Link) -> Iterator[Check]:
     yield Check("date", True if right else None, f"{skew_s:+.1f} s beside the host's", remedy)
 
 
-def _ask_clock(link: Link) -> tuple[tuple[float, float, float], float]:
+def _ask_clock(link: Link, device: str) -> tuple[tuple[float, float, float], float]:
     """The host's and the device's monotonic seconds, how far its date is ahead, and how long asking took."""
     begin, unix_s = time.monotonic(), time.time()
     answer = link.ask("conditions", CONDITIONS_S)
     wait_s = time.monotonic() - begin
-    ahead_s = number(answer, "unix_s") - unix_s - wait_s / 2
-    return (begin + wait_s / 2, number(answer, "monotonic_s"), ahead_s), wait_s
+    clock = checked(Clock, answer, "conditions", device)
+    return (begin + wait_s / 2, clock.monotonic_s, clock.unix_s - unix_s - wait_s / 2), wait_s
 
 
-def _governor(governor: object, is_phone: bool) -> Check:
+def _governor(governor: str | None, is_phone: bool) -> Check:
     if governor is None:
-        return Check("governor", None, "the device does not tell", "where frequencies change, expect drift")
+        return Check("governor", None, UNTOLD, "where frequencies change, expect drift")
     if is_phone:
-        return Check("governor", None, str(governor), "a phone lets only root change it: expect drift")
+        return Check("governor", None, governor, "a phone lets only root change it: expect drift")
     if governor == "performance":
-        return Check("governor", True, str(governor))
+        return Check("governor", True, governor)
     remedy = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
-    return Check("governor", False, str(governor), remedy)
+    return Check("governor", False, governor, remedy)
 
 
-def _load(load1: float, cores: int) -> Check:
+def _load(load1: float | None, cores: int) -> Check:
+    if load1 is None:
+        return Check("load", None, UNTOLD, "see that nothing else runs there")
     quiet = load1 <= MOST_LOAD_PER_CORE * cores
     return Check("load", quiet, f"{load1:.2f} on {cores} cores", "" if quiet else "end what runs there, or wait")
 
 
-def _room(name: str, free_bytes: float, least_bytes: int, remedy: str) -> Check:
+def _room(name: str, free_bytes: int | None, least_bytes: int, remedy: str) -> Check:
+    if free_bytes is None:
+        return Check(name, None, UNTOLD, remedy)
     enough = free_bytes >= least_bytes
     return Check(name, enough, f"{free_bytes / 2**20:.0f} MiB free", "" if enough else remedy)
 

@@ -7,7 +7,10 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
+from latkit._io import one_line, parse_json
+from latkit._io.reading import describe_error
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.answers import Hello, checked
 from latkit.devices.transports import Stream
 from latkit.errors import AgentError, DeadlineExceeded, DeviceError, DeviceGone
 
@@ -17,6 +20,9 @@ HELLO_S = 60.0
 """An interpreter on a slow board, just booted, takes its time."""
 SILENCE_S = 10.0
 """An agent at work that says nothing for so long is taken for dead: its heartbeat comes every second."""
+MAX_KIND_CHARS = 100
+MAX_MESSAGE_CHARS = 2000
+"""Of an agent's error: runtimes tell at length why they reject a model."""
 
 
 class Link:
@@ -34,9 +40,14 @@ class Link:
     def hello(self) -> Answer:
         """Shake hands. Raises AgentError when the agent speaks another protocol."""
         answer = self._ask("hello", HELLO_S, HELLO_S, {"protocol": PROTOCOL})
-        if answer.get("protocol") != PROTOCOL:
+        try:
+            spoken = checked(Hello, answer, "hello", self._device).protocol
+        except DeviceError:
             self.close()
-            raise AgentError("protocol", f"expected protocol {PROTOCOL}, but found {answer.get('protocol')!r}")
+            raise
+        if spoken != PROTOCOL:
+            self.close()
+            raise AgentError("protocol", f"expected protocol {PROTOCOL}, but found {spoken}")
         return answer
 
     def ask(self, request: str, deadline_s: float, **fields: object) -> Answer:
@@ -96,20 +107,29 @@ class Link:
             raise DeviceGone(f"{self._device}: the agent died during {request!r}: {error}") from error
 
     def _understood(self, line: bytes) -> dict[str, object]:
+        found = "other JSON"
         try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
+            message = parse_json(line)
+        except (ValueError, RecursionError) as error:
+            message, found = None, describe_error(error)
         if not isinstance(message, dict):
-            raise DeviceGone(f"{self._device}: expected an agent's answer as a JSON object, but found {line[:200]!r}")
+            raise DeviceGone(
+                f"{self._device}: expected an agent's answer as a JSON object, but found {line[:200]!r} ({found})"
+            )
         return message
 
     def _result(self, message: dict[str, object]) -> Answer:
         error, result = message.get("error"), message.get("result")
         if isinstance(error, dict):
-            raise AgentError(str(error.get("kind")), f"{error.get('message')} (on {self._device})")
+            kind, words = error.get("kind"), error.get("message")
+            if isinstance(kind, str) and isinstance(words, str):
+                text = one_line(words, MAX_MESSAGE_CHARS)
+                raise AgentError(one_line(kind, MAX_KIND_CHARS), f"{text} (on {self._device})")
         if message.get("id") != self._asked or not isinstance(result, dict):
-            raise DeviceGone(f"{self._device}: expected an answer to request {self._asked}, but found {message!r:.200}")
+            raise DeviceGone(
+                f"{self._device}: expected an answer to request {self._asked}, but found "
+                f"{one_line(json.dumps(message), 200)}"
+            )
         return result
 
     def __enter__(self) -> Link:
@@ -119,27 +139,3 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def number(answer: Answer, name: str) -> float:
-    """A number of an answer. Raises DeviceError."""
-    value = answer.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise DeviceError(f"expected the agent's answer to hold {name} as a number, but found {value!r}")
-    return value
-
-
-def text(answer: Answer, name: str) -> str:
-    """A text of an answer. Raises DeviceError."""
-    value = answer.get(name)
-    if not isinstance(value, str):
-        raise DeviceError(f"expected the agent's answer to hold {name} as a text, but found {value!r}")
-    return value
-
-
-def integers(answer: Answer, name: str) -> tuple[int, ...]:
-    """A list of whole numbers of an answer. Raises DeviceError."""
-    value = answer.get(name)
-    if not isinstance(value, list) or not all(type(item) is int for item in value):
-        raise DeviceError(f"expected the agent's answer to hold {name} as whole numbers, but found {value!r:.100}")
-    return tuple(value)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from latkit._io import one_line
 from latkit.devices.agent_folder import AGENT_FOLDER, PHONE_FOLDER
+from latkit.devices.answers import Probed, checked
 from latkit.devices.clearing import claimed, clear
-from latkit.devices.device import Device, check_folder, facts_of
+from latkit.devices.device import Device, Facts, check_folder
 from latkit.devices.launch import choose_python, launch
-from latkit.devices.link import Answer, Link
+from latkit.devices.link import Link
 from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect
@@ -71,7 +73,7 @@ def probe_with(
     link: Link, transport: Transport, name: str, way: Way, python: str | None, folder: str
 ) -> tuple[Device, dict[str, str]]:
     """Likewise, by an agent that runs."""
-    answer = link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2)
+    found = checked(Probed, link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2), "probe", name)
     try:
         device = Device(
             name=name,
@@ -79,15 +81,16 @@ def probe_with(
             agent="python" if python else "native",
             python=python,
             folder=folder,
-            runtimes=_runtimes(answer, "runtimes"),
+            runtimes=_known(found.runtimes),
             transport=way,
-            facts=phone_facts(facts_of(answer, name), properties(transport, way)),
+            # once more through the model: what a phone tells has to be read back from the device's file
+            facts=Facts.model_validate(phone_facts(found.facts, properties(transport, way)).model_dump()),
         )
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise DeviceError(f"{name}: expected a good {field} from the probe, but found: {first['msg']}") from None
-    return device, _runtimes(answer, "absent")
+    return device, _known({runtime: one_line(reason) for runtime, reason in found.absent.items()})
 
 
 def load_device(folder: Path, name: str) -> Device:
@@ -150,8 +153,6 @@ def _check_free(folder: Path, name: str) -> None:
         raise UsageError(f"a device named {name!r} is registered already; remove it first, or choose another name")
 
 
-def _runtimes(answer: Answer, field: str) -> dict[str, str]:
-    found = answer.get(field)
-    if not isinstance(found, Mapping):
-        raise DeviceError(f"expected {field} of the probe as a table, but found {found!r}")
-    return {name: str(found[name]) for name in RUNTIMES if name in found}
+def _known(found: Mapping[str, str]) -> dict[str, str]:
+    """What was found of the runtimes that latkit knows, in its order."""
+    return {name: found[name] for name in RUNTIMES if name in found}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.answers import Conditions, Described, Files, LoadedModel, Pinned, Timed, checked
 from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import UNPINNED, check_cores, check_inherited, ranges
-from latkit.devices.device import Device, Facts, facts_of
+from latkit.devices.device import Device, Facts
 from latkit.devices.launch import COMMAND_S, launch, models_folder
-from latkit.devices.link import SILENCE_S, Answer, Link, integers, text
+from latkit.devices.link import SILENCE_S, Answer, Link
 from latkit.devices.phone import PhoneWatch, phone_facts, properties
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
@@ -21,6 +23,7 @@ from latkit.targets import Target
 from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
 
 BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
+BOOT_ID = re.compile(r"[0-9A-Za-z_.-]{1,100}")
 CONDITIONS_S = 20.0
 FACTS_S = 60.0
 LOAD_S = 120.0
@@ -60,7 +63,7 @@ def open_session(
         session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, tell)
         if cores and not session.pin(cores):
             tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
-        check_inherited(device, target, integers(link.ask("conditions", CONDITIONS_S), "affinity"))
+        check_inherited(device, target, session.allowed_cores())
         return session
     except BaseException:
         transport.close()
@@ -89,36 +92,37 @@ class Session:
         self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
         self._cooling: Cooling | None = cooling
         self._tell = tell
-        self._loaded: OrderedDict[str, Answer] = OrderedDict()
+        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._push_s = self._load_s = 0.0
-        self._present = set(_texts(link.ask("files", CONDITIONS_S), "sha256"))
+        self._present = set(checked(Files, link.ask("files", CONDITIONS_S), "files", device.name).sha256)
         self.boot_id = boot_id(transport)
 
     def pin(self, cores: tuple[int, ...]) -> bool:
         """Keep the models loaded from now on to these cores; whether the device allows it."""
         try:
-            return integers(self._link.ask("pin", CONDITIONS_S, cores=list(cores)), "affinity") == cores
+            answer = self._link.ask("pin", CONDITIONS_S, cores=list(cores))
         except AgentError as error:
             if error.kind == "unknown-request":  # an agent from before there was pinning
                 return False
             raise
+        return tuple(checked(Pinned, answer, "pin", self.device.name).affinity) == cores
 
     def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
         """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
-        answer = self._handle(artefact)
+        loaded = self._handle(artefact)
         self._handle(reference)
-        conditions = self._link.ask("conditions", CONDITIONS_S)
+        conditions = self._agent_conditions()
         return Setup(
             device_key=self.device.key,
-            runtime_version=text(answer, "runtime_version"),
-            delegate=text(answer, "delegate"),
+            runtime_version=loaded.runtime_version,
+            delegate=loaded.delegate,
             exporter=artefact.exporter,
             opset=artefact.opset,
-            affinity=self._affinity(conditions),
+            affinity=self._affinity(self._cores_in(conditions)),
             reference_key=reference_key,
             protocol=PROTOCOL,
-            governor=str(conditions.get("governor") or ""),
+            governor=conditions.governor or "",
             emulated=self.device.facts.emulated,
             agent=self.device.agent,
         )
@@ -137,8 +141,8 @@ class Session:
         seconds that went into pushing, loading, and waiting for a hot device to cool, if any did. Raises DeviceError.
         """
         self._push_s = self._load_s = 0.0
-        theirs = self._handle(reference)["handle"]
-        mine = self._handle(artefact, keep=reference.sha256)["handle"]
+        theirs = self._handle(reference).handle
+        mine = self._handle(artefact, keep=reference.sha256).handle
         before, paused_s = self._when_cool()
         started_at = time.time()
         answer = self._link.ask(
@@ -149,22 +153,23 @@ class Session:
             visit_s=plan.visit_s,
             visit_runs=plan.visit_runs,
         )
+        timed = checked(Timed, answer, "time", self.device.name)
         conditions: dict[str, object] = {
             "before": before,
             "after": self.conditions(),
             "turn": answer.get("turn"),
-            "inference_ns": answer.get("inference_ns"),
+            "inference_ns": timed.inference_ns,
         }
         spent = {"push_s": self._push_s, "load_s": self._load_s, "cooled_s": paused_s}
         conditions.update({name: seconds for name, seconds in spent.items() if seconds})
         try:
             return Visit(
                 started_at=started_at,
-                wall_ns=integers(answer, "wall_ns"),
-                cpu_ns=integers(answer, "cpu_ns"),
-                preemptions=integers(answer, "preemptions"),
-                reference_wall_ns=integers(answer, "reference_wall_ns"),
-                reference_cpu_ns=integers(answer, "reference_cpu_ns"),
+                wall_ns=tuple(timed.wall_ns),
+                cpu_ns=tuple(timed.cpu_ns),
+                preemptions=tuple(timed.preemptions),
+                reference_wall_ns=tuple(timed.reference_wall_ns),
+                reference_cpu_ns=tuple(timed.reference_cpu_ns),
                 conditions=conditions,
             )
         except UsageError as error:
@@ -172,12 +177,19 @@ class Session:
 
     def facts(self) -> Facts:
         """What the device is at this moment. Raises DeviceError."""
-        found = facts_of(self._link.ask("probe", FACTS_S, runtimes_s=0), self.device.name)
+        answer = self._link.ask("probe", FACTS_S, runtimes_s=0)
+        found = checked(Described, answer, "probe", self.device.name).facts
         return phone_facts(found, properties(self._transport, self.device.transport))
 
     def conditions(self) -> dict[str, object]:
         """Frequencies, temperatures, load, free memory and disk, governor, affinity, now; and a phone's state."""
-        return {**self._link.ask("conditions", CONDITIONS_S), **self._phone.conditions()}
+        return {**self._ask_conditions(), **self._phone.conditions()}
+
+    def _ask_conditions(self) -> Answer:
+        """The agent's conditions as it tells them, what only a later latkit knows among them. Raises DeviceError."""
+        answer = self._link.ask("conditions", CONDITIONS_S)
+        checked(Conditions, answer, "conditions", self.device.name)
+        return answer
 
     def _when_cool(self) -> tuple[dict[str, object], float]:
         """The conditions once the device is not hot, and the seconds that this took."""
@@ -195,7 +207,7 @@ class Session:
         self._link.close()
         self._transport.close()
 
-    def _handle(self, artefact: Artefact, keep: str = "") -> Answer:
+    def _handle(self, artefact: Artefact, keep: str = "") -> LoadedModel:
         """The agent's answer to loading the artefact, which is now the most recently used."""
         if artefact.sha256 not in self._loaded:
             size_bytes = artefact.path.stat().st_size
@@ -205,7 +217,7 @@ class Session:
         self._loaded.move_to_end(artefact.sha256)
         return self._loaded[artefact.sha256]
 
-    def _push_and_load(self, artefact: Artefact) -> Answer:
+    def _push_and_load(self, artefact: Artefact) -> LoadedModel:
         """Load what is on the device; push it before if it is not there, or turns out to be damaged."""
         if artefact.sha256 in self._present:
             try:
@@ -216,11 +228,11 @@ class Session:
         begun = time.monotonic()
         self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
         self._push_s += time.monotonic() - begun
-        answer = self._ask_to_load(artefact)
+        loaded = self._ask_to_load(artefact)
         self._present.add(artefact.sha256)
-        return answer
+        return loaded
 
-    def _ask_to_load(self, artefact: Artefact) -> Answer:
+    def _ask_to_load(self, artefact: Artefact) -> LoadedModel:
         target, begun = self.target, time.monotonic()
         try:
             answer = self._link.ask(
@@ -237,7 +249,7 @@ class Session:
                 raise _missing(self.device, target.runtime) from error
             raise
         self._load_s += time.monotonic() - begun
-        return answer
+        return checked(LoadedModel, answer, "load", self.device.name)
 
     def _make_room(self, size_bytes: int, keep: str) -> None:
         """Unload the models not used for longest until another fits into the budget."""
@@ -245,11 +257,22 @@ class Session:
             if sum(self._sizes.values()) + size_bytes <= self._budget_bytes:
                 return
             if sha256 != keep:
-                self._link.ask("unload", CONDITIONS_S, handle=self._loaded.pop(sha256)["handle"])
+                self._link.ask("unload", CONDITIONS_S, handle=self._loaded.pop(sha256).handle)
                 del self._sizes[sha256]
 
-    def _affinity(self, conditions: Answer) -> str:
-        allowed = integers(conditions, "affinity")
+    def allowed_cores(self) -> tuple[int, ...]:
+        """The cores that the agent may run on. Raises DeviceError."""
+        return self._cores_in(self._agent_conditions())
+
+    def _agent_conditions(self) -> Conditions:
+        return checked(Conditions, self._link.ask("conditions", CONDITIONS_S), "conditions", self.device.name)
+
+    def _cores_in(self, conditions: Conditions) -> tuple[int, ...]:
+        if conditions.affinity is None:
+            raise DeviceError(f"{self.device.name}: expected the agent to tell its affinity, but found none")
+        return tuple(conditions.affinity)
+
+    def _affinity(self, allowed: tuple[int, ...]) -> str:
         return UNPINNED if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
 
     def __enter__(self) -> Session:
@@ -267,7 +290,8 @@ SessionMaker = Callable[[Device, Target, Transport, Link, int | None, Cooling, C
 
 def boot_id(transport: Transport) -> str:
     """What the device's kernel calls this run of itself: another after each boot. Empty where it does not tell."""
-    return transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
+    found = transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
+    return found if BOOT_ID.fullmatch(found) else ""
 
 
 def _check(device: Device, target: Target) -> None:
@@ -286,10 +310,3 @@ def _missing(device: Device, runtime: str) -> RuntimeMissing:
         f"{device.name} lacks the runtime {runtime} (present: {present}); install it with: "
         f"latkit device doctor {device.name} --install"
     )
-
-
-def _texts(answer: Answer, name: str) -> list[str]:
-    value = answer.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise DeviceError(f"expected the agent's answer to hold {name} as texts, but found {value!r:.100}")
-    return value

@@ -13,6 +13,16 @@ from latkit.targets import Target
 Subject = Op | Network | Graph
 """What is measured."""
 
+MAX_NS = 2**63 - 1
+"""Samples are kept as signed 64-bit integers."""
+MAX_RUNS = 2**20
+"""An agent ends a visit once it holds so many runs."""
+MAX_COUNT = 2**31 - 1
+MAX_VISIT_S = 1e6
+"""Some twelve days: nobody plans for longer."""
+LAST_MOMENT_S = 253_402_300_800.0
+"""The end of the year 9999, in seconds since 1970: no later moment can be shown as a date."""
+
 Role = Literal["fit", "validation"]
 """What a measurement is for. A model is never fitted on measurements for validation."""
 
@@ -36,7 +46,9 @@ class TimingPlan:
     standard error of a long one's level may be."""
 
     def __post_init__(self) -> None:
-        if self.visits < 1 or self.visit_s <= 0 or self.visit_runs < 1 or self.agreement <= 0 or self.extra_visits < 0:
+        counts = 1 <= self.visits <= MAX_COUNT and 1 <= self.visit_runs <= MAX_COUNT
+        extra = 0 <= self.extra_visits <= MAX_COUNT
+        if not (counts and extra and 0 < self.visit_s <= MAX_VISIT_S and 0 < self.agreement <= MAX_VISIT_S):
             raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
 
 
@@ -104,8 +116,15 @@ class Visit:
         same = len(self.wall_ns) == len(self.cpu_ns) == len(self.preemptions)
         if not same or len(self.reference_wall_ns) != len(self.reference_cpu_ns):
             raise UsageError("a visit holds one wall time, one CPU time and one count of preemptions per run")
+        if max(len(self.wall_ns), len(self.reference_wall_ns)) > MAX_RUNS:
+            raise UsageError(f"a visit holds at most {MAX_RUNS} runs of the subject, and as many of the reference")
         if min(self.wall_ns) <= 0 or min(self.reference_wall_ns) <= 0:
             raise UsageError("a run takes more than no time")
+        samples = (self.wall_ns, self.cpu_ns, self.preemptions, self.reference_wall_ns, self.reference_cpu_ns)
+        if any(min(values) < 0 or max(values) > MAX_NS for values in samples):
+            raise UsageError(f"a visit's samples are from 0 to {MAX_NS}")
+        if not 0 <= self.started_at < LAST_MOMENT_S:
+            raise UsageError(f"a visit begins between the years 1970 and 9999, not at {self.started_at!r} s since 1970")
 
 
 @dataclass(frozen=True, slots=True)

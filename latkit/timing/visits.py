@@ -61,7 +61,7 @@ def _turn_sizes(visit: Visit) -> tuple[int, int] | None:
     sizes = [told.get(name) for name in ("subject_runs", "reference_runs")] if isinstance(told, dict) else []
     match sizes:
         case [int(subject), int(reference)] if subject > 0 and 0 < reference <= len(visit.reference_wall_ns):
-            return subject, reference
+            return min(subject, len(visit.wall_ns)), reference
     return None
 
 

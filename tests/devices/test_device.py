@@ -32,7 +32,9 @@ from latkit.devices.wheels import Interpreter
 from latkit.errors import BadFile, DeviceError, HostKeyError, LatkitError, Unreachable, UsageError
 
 WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-COUNT = st.integers(0, 2**62)
+BYTES = st.integers(0, 2**63 - 1)
+COUNT = st.integers(0, 2**32)
+INDEX = st.integers(0, 2**16 - 1)
 
 
 class TestFile:
@@ -43,9 +45,9 @@ class TestFile:
             architecture=WORD,
             instruction_set=st.lists(WORD),
             cores=st.lists(
-                st.builds(Core, index=COUNT, min_khz=st.none() | COUNT, max_khz=COUNT, capacity=COUNT), min_size=1
+                st.builds(Core, index=INDEX, min_khz=st.none() | COUNT, max_khz=COUNT, capacity=COUNT), min_size=1
             ),
-            memory_bytes=COUNT,
+            memory_bytes=BYTES,
             os=WORD,
             kernel=WORD,
             governor=st.none() | WORD,

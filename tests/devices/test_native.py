@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.answers import Described, checked
 from latkit.devices.bundle import pins
-from latkit.devices.device import facts_of
 from latkit.devices.toolchain import LOADERS, Toolchain
 from latkit.devices.transports import Adb, Local, connect
 from latkit.errors import BundleError, DeadlineExceeded
@@ -125,7 +125,9 @@ class TestNativeAgent:
     def test_it_tells_of_this_machine_what_the_python_agent_tells(self, talk: Talk, tmp_path: Path) -> None:
         with connect(Local()) as transport:
             other = Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(tmp_path)]), tmp_path)
-            theirs, ours = (facts_of(one.ask("probe", runtimes_s=0), "here") for one in (other, talk))
+            theirs, ours = (
+                checked(Described, one.ask("probe", runtimes_s=0), "probe", "here").facts for one in (other, talk)
+            )
             theirs_now, ours_now = (one.ask("conditions") for one in (other, talk))
         assert ours.key == theirs.key
         assert (ours.os, ours.kernel, ours.hostname, ours.boot_id) == (

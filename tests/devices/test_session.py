@@ -142,10 +142,10 @@ class TestOtherRuntimes:
         target = Target("board", "torch")
         artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
         with open_session(device, target) as session:
-            inputs = session._handle(artefact)["inputs"]
+            inputs = session._handle(artefact).inputs
             setup = session.setup(artefact, artefact)
             assert session.visit(artefact, artefact, PLAN).wall_ns
-        assert [item["shape"] for item in inputs] == [[1, *REFERENCE.input_shape]]  # type: ignore[attr-defined]
+        assert [item.shape for item in inputs] == [[1, *REFERENCE.input_shape]]
         assert setup.runtime_version.startswith("torch ")
 
     def test_tflite(self, here: Device, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ class TestFaults:
 
     def test_a_deadline_passes_in_spite_of_heartbeats(self, here: Device, make_model) -> None:
         with open_session(here, TARGET) as session:
-            handle = session._handle(make_model())["handle"]
+            handle = session._handle(make_model()).handle
             with pytest.raises(DeadlineExceeded, match=r"took longer than 1\.5 s"):
                 session._link.ask("time", 1.5, handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
             with pytest.raises(DeviceGone):

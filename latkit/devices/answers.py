@@ -1,0 +1,176 @@
+"""What an agent's answers may hold: one model per answer, with the range of every number and the length of every text.
+
+An agent is a program on somebody's device, which may be broken or lie. Whatever passes here is kept beside the samples,
+compared, and shown, so nothing may be in it that fails later. Fields that a model does not name are ignored, but for
+those of `Conditions`: later agents may tell more, and it is kept as they tell it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from latkit._io import one_line
+from latkit.devices.device import MAX_BYTES, MAX_CORES, MAX_TEXT_CHARS, Facts, Text
+from latkit.errors import DeviceError
+from latkit.timing.measurement import MAX_NS, MAX_RUNS
+
+MAX_ENTRIES = 10_000
+"""So many sensors, frequencies or files at most."""
+MAX_CONDITIONS_BYTES = 2**18
+"""As JSON: hundreds of sensors and cores take a tenth of it."""
+MAX_SECONDS = 1e12
+MAX_CELSIUS = 1e7
+"""A sensor that is not connected tells the least or the greatest 32-bit number of thousandths."""
+MAX_KHZ = 2**32
+
+CoreNumber = Annotated[int, Field(ge=0, lt=MAX_CORES)]
+Samples = Annotated[list[Annotated[int, Field(ge=0, le=MAX_NS)]], Field(min_length=1, max_length=MAX_RUNS)]
+"""One entry per run."""
+Times = Annotated[list[Annotated[int, Field(ge=1, le=MAX_NS)]], Field(min_length=1, max_length=MAX_RUNS)]
+"""Likewise, of what takes time."""
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Bytes = Annotated[int, Field(ge=0, le=MAX_BYTES)]
+Celsius = Annotated[float, Field(ge=-MAX_CELSIUS, le=MAX_CELSIUS)]
+Sensors = Annotated[dict[Text, Celsius], Field(max_length=MAX_ENTRIES)]
+Kilohertz = Annotated[float, Field(ge=-1, le=MAX_KHZ)]
+Seconds = Annotated[float, Field(ge=-MAX_SECONDS, le=MAX_SECONDS)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+class Hello(_Answer):
+    """The answer to `hello`."""
+
+    protocol: Count
+    agent: Text = ""
+
+
+class Probed(_Answer):
+    """The answer to `probe`."""
+
+    facts: Facts
+    runtimes: dict[Text, Text] = Field(max_length=MAX_ENTRIES)
+    absent: dict[Text, str] = Field(max_length=MAX_ENTRIES)
+
+
+class Conditions(_Answer):
+    """The answer to `conditions`. None is what the device does not tell."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    load1: float | None = Field(default=None, ge=0, le=1e9)
+    free_memory_bytes: Bytes | None = None
+    free_disk_bytes: Bytes | None = None
+    affinity: list[CoreNumber] | None = Field(default=None, max_length=MAX_CORES)
+    monotonic_s: Seconds | None = None
+    unix_s: Seconds | None = None
+    frequencies_khz: list[Kilohertz | None] | None = Field(default=None, max_length=MAX_CORES)
+    temperatures_c: Sensors | None = None
+    trips_c: Sensors | None = None
+    governor: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Conditions:
+        size_bytes = len(json.dumps(self.model_extra)) if self.model_extra else 0
+        if size_bytes > MAX_CONDITIONS_BYTES:
+            raise ValueError(f"expected at most {MAX_CONDITIONS_BYTES} bytes, but found {size_bytes}")
+        return self
+
+
+class Clock(_Answer):
+    """The clocks in an answer to `conditions`, where they are needed."""
+
+    monotonic_s: Seconds
+    unix_s: Seconds
+
+
+class Described(_Answer):
+    """The answer to `probe` where no runtime is looked for."""
+
+    facts: Facts
+
+
+class Pinned(_Answer):
+    """The answer to `pin`."""
+
+    affinity: list[CoreNumber] = Field(max_length=MAX_CORES)
+
+
+class Files(_Answer):
+    """The answer to `files`."""
+
+    sha256: list[Text] = Field(max_length=1_000_000)
+
+
+class Input(_Answer):
+    """An input of a model as the runtime has it."""
+
+    name: Text
+    shape: list[Count] = Field(max_length=64)
+    dtype: Text
+
+
+class LoadedModel(_Answer):
+    """The answer to `load`."""
+
+    handle: Annotated[int, Field(ge=0, le=MAX_BYTES)] | Text
+    runtime_version: Text
+    delegate: Text
+    inputs: list[Input] = Field(default_factory=list, max_length=MAX_ENTRIES)
+
+
+class Turn(BaseModel):
+    """What a turn of a visit holds; a later agent may tell more of it, and it is kept."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    subject_runs: Count
+    reference_runs: Count
+    warm_up_runs: Count | None = None
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Turn:
+        if self.model_extra and len(json.dumps(self.model_extra)) > MAX_TEXT_CHARS:
+            raise ValueError(f"expected at most {MAX_TEXT_CHARS} characters of what a turn holds")
+        return self
+
+
+class Timed(_Answer):
+    """The answer to `time`: the raw samples of a visit."""
+
+    wall_ns: Times
+    cpu_ns: Samples
+    preemptions: Samples
+    reference_wall_ns: Times
+    reference_cpu_ns: Samples
+    inference_ns: Annotated[int, Field(ge=0, le=MAX_NS)] | None = None
+    turn: Turn | None = None
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def checked(kind: type[Kind], answer: Mapping[str, object], request: str, device: str) -> Kind:
+    """An agent's answer as what it has to be. Raises DeviceError, which names the field that is wrong."""
+    try:
+        return kind.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        found = "" if first["type"] == "missing" else f", but found {_shown(first['input'])}"
+        raise DeviceError(
+            f"{device}: the agent's answer to {request!r} cannot be used: "
+            f"{one_line(f'{field}: ' if field else '', 100)}{one_line(first['msg'])}{found}; "
+            f"see: latkit device doctor {device}"
+        ) from None
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value. A list of a million entries is not turned into text."""
+    if isinstance(value, list | dict):
+        return f"{len(value)} {'entries' if len(value) != 1 else 'entry'}"
+    return one_line(repr(value), 80)

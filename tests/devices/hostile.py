@@ -1,0 +1,73 @@
+"""A device whose agent lies: the real agent answers, and one value of one answer is exchanged before it is sent.
+
+What is to be said stands in a file, so that one device can tell one lie after the other. Every number that is kept is
+the real agent's; whatever is exchanged is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+PLACEHOLDER = "put the lie here"
+
+SCRIPT = """#!{python}
+import importlib.util, json, os, sys
+
+lie_file = {lie_file!r}
+
+if len(sys.argv) < 3 or "agent-" not in sys.argv[2]:
+    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+spec = importlib.util.spec_from_file_location("agent", sys.argv[2])
+agent = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(agent)
+answer, say = agent.Agent.answer, agent.Voice.say
+asked = []
+
+def noting_answer(self, request):
+    asked.append(request.get("request"))
+    return answer(self, request)
+
+def lying_say(self, line):
+    with open(lie_file) as file:
+        lie = json.load(file)
+    if "heartbeat" in line or not asked or asked[-1] != lie["request"]:
+        return say(self, line)
+    text = lie["raw"]
+    if lie["path"] is not None:
+        *way, last = lie["path"]
+        place = line
+        for name in way:
+            place = place[name]
+        if text:
+            place[last] = {placeholder!r}
+        else:
+            place.pop(last, None) if isinstance(place, dict) else place.pop(last)
+        text = json.dumps(line).replace(json.dumps({placeholder!r}), text)
+    self.out.write(text.encode("utf-8", "surrogatepass") + b"\\n")
+    self.out.flush()
+
+agent.Agent.answer, agent.Voice.say = noting_answer, lying_say
+sys.argv = sys.argv[2:]
+agent.main()
+"""
+
+
+def lying_python(folder: Path) -> str:
+    """An interpreter that runs the agent and lies as `tell_lie` says; at first it does not."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "python"
+    lie_file = str(folder / "lie.json")
+    path.write_text(SCRIPT.format(python=sys.executable, lie_file=lie_file, placeholder=PLACEHOLDER))
+    path.chmod(0o755)
+    tell_lie(folder, "", ["result"], "")
+    return str(path)
+
+
+def tell_lie(folder: Path, request: str, path: list[str | int] | None, raw: str) -> None:
+    """From now on answer that request with `raw`, as JSON, in the place that the path names; without a path, with
+    nothing else. An empty `raw` leaves the field out."""
+    new = folder / "lie.new"
+    new.write_text(json.dumps({"request": request, "path": path, "raw": raw}))
+    new.replace(folder / "lie.json")
