@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from latkit.devices.benchmark_model_output import RUNS, TOOL, Report, complaints, last_words, read_report, unknown_flags
+from latkit.devices.benchmark_model_output import (
+    MAX_OUTPUT_CHARS,
+    RUNS,
+    TOOL,
+    Report,
+    complaints,
+    last_words,
+    read_report,
+    unknown_flags,
+)
 from latkit.devices.device import Device
 from latkit.devices.transports.base import Completed, sha256_of
 from latkit.errors import AgentError, DeviceError, UsageError
@@ -94,7 +103,8 @@ class BenchmarkTool:
         Raises AgentError where the model is at fault: of kind `bad-model` where the tool rejects it, `delegate` where a
         delegate that was asked for does not compute it, `crash`. Raises DeviceError where the tool is.
         """
-        said = (completed.stdout + b"\n" + completed.stderr).decode(errors="replace")
+        streams = (completed.stdout, completed.stderr)
+        said = "\n".join(stream[-MAX_OUTPUT_CHARS:].decode(errors="replace") for stream in streams)
         ignored = unknown_flags(said)
         if any(f"--{name}" in ignored for name in self.flags):
             raise DeviceError(f"expected a {TOOL} that knows all flags that were asked for, but found: {ignored}")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from latkit._io import printable
 from latkit.errors import DeviceError
 
 TOOL = "benchmark_model"
@@ -19,18 +20,31 @@ PRINTED = 1e-5
 """The tool prints a mean with six digits, so that it is off by less than this share."""
 LAST_LINES = 5
 
+MAX_OUTPUT_CHARS = 2**20
+"""Of an output, the end: the lines that count are the last ones, and the tool prints some kilobytes."""
+MAX_LINE_CHARS = 2000
+MAX_DELEGATES = 16
+MAX_US = 10**12
+"""Some twelve days: no run of the tool takes so long."""
+
+_MICROSECONDS = r"\d{1,13}(?!\d)"
+_MEAN = r"\d{1,13}(?:\.\d{1,18})?(?:e[+-]?\d{1,2})?(?![\d.e])"
 _PHASE = re.compile(
-    r"\bcount=(?P<count>\d+)(?: first=(?P<first>\d+))? curr=(?P<last>\d+)"
-    r"(?: min=(?P<least>\d+) max=(?P<most>\d+) avg=(?P<mean>[\d.e+]+))?"
+    rf"\bcount=(?P<count>\d{{1,9}}(?!\d))(?: first=(?P<first>{_MICROSECONDS}))? curr=(?P<last>{_MICROSECONDS})"
+    rf"(?: min=(?P<least>{_MICROSECONDS}) max=(?P<most>{_MICROSECONDS}) avg=(?P<mean>{_MEAN}))?"
 )
-_REPLACING = re.compile(r"Replacing (\d+)(?: out of (\d+))? node\(s\) with delegate \((\w+)\)")
-_TAKEN = re.compile(r"(\w+) delegate: (\d+) nodes delegated out of (\d+) nodes")
-_APPLIED = re.compile(r"Explicitly applied (\w+) delegate, and the model graph will be (?:complete|partial)ly executed")
-_NOT_USED = re.compile(r"Though (\w+) delegate is explicitly applied, the model graph will not be executed")
+_NAME = r"(\w{1,64})"
+_NODES = r"(\d{1,9})"
+_REPLACING = re.compile(rf"Replacing {_NODES}(?: out of {_NODES})? node\(s\) with delegate \({_NAME}\)")
+_TAKEN = re.compile(rf"\b{_NAME} delegate: {_NODES} nodes delegated out of {_NODES} nodes")
+_APPLIED = re.compile(
+    rf"Explicitly applied {_NAME} delegate, and the model graph will be (?:complete|partial)ly executed"
+)
+_NOT_USED = re.compile(rf"Though {_NAME} delegate is explicitly applied, the model graph will not be executed")
 _BY_DEFAULT = re.compile(r"Created TensorFlow Lite (XNNPACK) delegate for CPU")
-_UNKNOWN = re.compile(r"^.*(?:Unconsumed cmdline flags|Unknown flag|unrecognized).*$", re.IGNORECASE | re.MULTILINE)
+_UNKNOWN = re.compile(r"Unconsumed cmdline flags|Unknown flag|unrecognized", re.IGNORECASE)
 _COMPLAINT = re.compile(
-    r"^.*(?:delegate.*(?:fail|not |unable|unsupported)|(?:fail|not |unable).*delegate).*$", re.IGNORECASE | re.MULTILINE
+    r"delegate.*(?:fail|not |unable|unsupported)|(?:fail|not |unable).*delegate", re.IGNORECASE | re.DOTALL
 )
 _WORDS = {"gpu": r"gpu|litert_(cl|gl|webgpu|metal)", "hexagon": "hexagon", "nnapi": "nnapi", "xnnpack": "xnnpack"}
 """Our words for delegates, and how each shows in the names that the tool has for it."""
@@ -107,6 +121,8 @@ class Report:
 def read_report(said: str) -> Report:
     """What the tool told in its output. Raises DeviceError with its last lines where the two phases are not in it."""
     phases = [_phase(match) for match in _PHASE.finditer(said)]
+    if any(max(phase.first, phase.last, phase.least, phase.most, phase.mean) > MAX_US for phase in phases[-2:]):
+        raise DeviceError(f"expected {TOOL} to tell of runs of at most {MAX_US} µs, but found {last_words(said)}")
     if len(phases) < 2:
         raise DeviceError(
             f"expected {TOOL} to print a line `count=… curr=…` for its warm-up and one for its timed runs, "
@@ -124,24 +140,31 @@ def read_delegates(said: str) -> dict[str, Share]:
         found.setdefault(_word(name), Share(int(nodes), int(of) if of else None))
     for name in (*_APPLIED.findall(said), *_BY_DEFAULT.findall(said)):
         found.setdefault(_word(name), Share())
+    if len(found) > MAX_DELEGATES:
+        raise DeviceError(f"expected {TOOL} to name at most {MAX_DELEGATES} delegates, but found {len(found)}")
     unused = {_word(name) for name in _NOT_USED.findall(said)}
     return {word: share for word, share in found.items() if share.nodes != 0 and word not in unused}
 
 
 def unknown_flags(said: str) -> str:
     """The tool's lines about flags that it does not know; newer builds warn of them, and go on without them."""
-    return " ".join(match.group().strip() for match in _UNKNOWN.finditer(said))
+    return " ".join(line for line in _lines(said) if _UNKNOWN.search(line))[:MAX_LINE_CHARS]
 
 
 def complaints(said: str) -> str:
     """The last lines in which the tool complains of a delegate; empty where there are none."""
-    return last_words("\n".join(match.group() for match in _COMPLAINT.finditer(said)), otherwise="")
+    return last_words("\n".join(line for line in _lines(said) if _COMPLAINT.search(line)), otherwise="")
 
 
 def last_words(said: str, otherwise: str = "nothing") -> str:
     """The last lines of an output, for a message to a person."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return " | ".join(lines[-LAST_LINES:])[-800:] or otherwise
+    return " | ".join(_lines(said)[-LAST_LINES:])[-800:] or otherwise
+
+
+def _lines(said: str) -> list[str]:
+    """The lines that are not empty, each no longer than is looked at."""
+    lines = (line[:MAX_LINE_CHARS].strip() for line in said.splitlines())
+    return [printable(line) for line in lines if line]
 
 
 def _phase(match: re.Match[str]) -> Phase:
