@@ -73,6 +73,10 @@ class MeasurementConflict(LatkitError):
     """Measurements that differ in what identifies a number do not merge."""
 
 
+class InvalidMeasurement(LatkitError):
+    """A round is not kept, since it could not be read again."""
+
+
 class MissingExtra(LatkitError):
     """An optional package is needed for this and is not installed."""
 

@@ -169,6 +169,34 @@ def import_(
             say(f"{name}: {visits} visits read, those already here left out")
 
 
+@measurements_app.command()
+def repair(context: typer.Context, target: TargetName, as_json: AsJson = False) -> None:
+    """Remove what cannot be read from a target's measurements, and keep all else.
+
+    What another installation can read stays: ops of a package that is not installed here.
+    """
+    from latkit.errors import NotMeasured
+    from latkit.measurements.unreadable import summary
+    from latkit.targets import Target
+    from latkit.workspace import Workspace
+
+    workspace, where = Workspace(workspace_folder(context)), Target.parse(target)
+    if not workspace.has_measurements(where):
+        raise NotMeasured(f"nothing was measured on {where} yet")
+    with workspace.store(where) as store:
+        found = store.unreadable()
+        spoilt = [row for row in found if row.is_spoilt]
+        store.remove(spoilt)
+    others = len(found) - len(spoilt)
+    if as_json:
+        removed = [{"table": row.table, "row": row.key, "reason": row.reason} for row in spoilt]
+        emit_json({"target": str(where), "removed": removed, "unknown": others})
+    else:
+        say(f"{where}: removed {summary(spoilt)}" if spoilt else f"{where}: nothing to remove")
+        if others:
+            say(f"{where}: {others} of ops that are not installed here stay")
+
+
 def _device_lines(folder: Path, name: str) -> list[str]:
     """What is known of the device; nothing where it is not registered in this workspace."""
     from latkit.devices import load_device

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from latkit._io import atomic_write, write_text
+from latkit._io import atomic_write, reading, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
@@ -31,6 +31,9 @@ SCHEMA: dict[str, pl.DataType] = {
     "reference_s": pl.Float64(),
 }
 """Columns of a published dataset. `title` is for readers; everything else is read back."""
+
+MAX_ROWS = 10_000_000
+"""Of a dataset: a thousand times the largest that is published here."""
 
 LATER = ("reference_s",)
 """Columns that datasets published earlier lack."""
@@ -83,19 +86,21 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
 
 
 def read_parquet(path: Path) -> list[Measurement]:
-    """Read measurements back. Raises BadFile where the file is corrupt or foreign."""
+    """Read measurements back. Raises BadFile where the file is corrupt or foreign, or one of its rows is no round."""
     expected = "latkit's measurements as Parquet"
     if not path.is_file():
-        raise BadFile(path, expected, "no such file")
-    try:
-        frame = pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadFile(path, expected, str(error).splitlines()[0]) from error
+        raise BadFile(path, expected, "no such file" if not path.exists() else "no regular file")
+    with reading(path, expected):
+        rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        if rows > MAX_ROWS:
+            raise BadFile(path, expected, f"{rows} rows, more than {MAX_ROWS}")
+        frame = pl.read_parquet(path, glob=False)
     found = dict(zip(frame.columns, frame.dtypes, strict=True))
     if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:
         missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
         raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
-    return measurements_from_rows(frame.iter_rows(named=True), path)
+    with reading(path, expected):
+        return measurements_from_rows(frame.iter_rows(named=True), path)
 
 
 def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:

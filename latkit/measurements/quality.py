@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from latkit.errors import NotMeasured
 from latkit.measurements.flags import contended, count_flags, usable_runs
 from latkit.timing import Measurement, Setup, Subject
 
@@ -18,6 +20,20 @@ class Selection:
 
     used: tuple[Measurement, ...]
     left_out: tuple[tuple[Measurement, str], ...]
+
+    def usable(self) -> tuple[Measurement, ...]:
+        """What a fit uses. Raises NotMeasured, which says why there is nothing."""
+        if self.used or not self.left_out:
+            return self.used
+        reasons = Counter(reason.partition(":")[0] for _, reason in self.left_out)
+        ((reason, count),) = reasons.most_common(1)
+        example = next(words for _, words in self.left_out if words.startswith(reason))
+        target = self.left_out[0][0].target
+        remedy = "run the same latkit collect again, to its end" if reason == "incomplete" else "run latkit collect"
+        raise NotMeasured(
+            f"none of the {len(self.left_out)} measurements of {target} can be used: of {count}, the first is "
+            f"{example}; {remedy}"
+        )
 
     def flags(self) -> dict[str, int]:
         """How many of the measurements used raise each flag, by its name (see `latkit.measurements.flags`)."""

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from latkit._io import one_line, parse_json, reading
+from latkit._io.reading import describe_error
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
 from latkit.targets import Target
 from latkit.timing import Measurement, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing.measurement import MAX_COUNT, MAX_NS, MAX_RUNS
 
 Row = Mapping[str, Any]
 """One visit, with the subject, target, setup, plan, role and repetition of its measurement."""
+
+EXPECTED = "latkit's measurements"
+
+Identity = tuple[object, ...]
+"""The columns of a row that its measurement shares with no other."""
+IDENTITY = ("document", "target", "setup", "plan", "role", "repetition")
+
+MAX_CONDITIONS_CHARS = 2**20
+_SUSPICIOUS = re.compile(r"\d{19}|[eE]\+?\d\d|NaN|Infinity")
+"""What a number that is not finite or has more than 64 bits cannot be written without."""
 
 SAMPLES = ("wall_ns", "cpu_ns", "preemptions", "reference_wall_ns", "reference_cpu_ns")
 """The raw samples of a visit, one integer per run."""
@@ -70,12 +85,24 @@ def setup_document(setup: Setup) -> str:
     return json.dumps(_setup_document(setup), sort_keys=True)
 
 
-def setup_from_document(document: str, source: object) -> Setup:
-    """The setup of a JSON document. Raises BadFile naming its source."""
-    try:
-        return _SETUP.validate_json(document)
-    except ValidationError as error:
-        raise BadFile(source, "latkit's measurements", str(error).splitlines()[0]) from error
+def setup_from_document(document: object) -> Setup:
+    """The setup of a JSON document. Raises UsageError, BadFile."""
+    with reading("a setup", EXPECTED):
+        setup = _SETUP.validate_python(parse_json(_text(document, "setup")))
+        if not 0 <= setup.scale <= MAX_COUNT:
+            raise UsageError(f"expected scale from 0 to {MAX_COUNT}, but found {setup.scale}")
+        return setup
+
+
+def conditions_from_document(document: object) -> dict[str, object]:
+    """What surrounded a round, from its JSON document. Raises UsageError, BadFile."""
+    with reading("conditions", EXPECTED):
+        text = _text(document, "conditions")
+        if len(text) > MAX_CONDITIONS_CHARS:
+            raise UsageError(f"expected conditions of at most {MAX_CONDITIONS_CHARS} characters, but found {len(text)}")
+        if _SUSPICIOUS.search(text):  # pydantic's parser is faster, and lets numbers pass that fail later
+            return _CONDITIONS.validate_python(parse_json(text))
+        return _CONDITIONS.validate_json(text)
 
 
 def encode_samples(visit: Visit) -> dict[str, bytes]:
@@ -83,54 +110,116 @@ def encode_samples(visit: Visit) -> dict[str, bytes]:
     return {name: np.asarray(getattr(visit, name), dtype="<i8").tobytes() for name in SAMPLES}
 
 
-def _decode(samples: bytes | list[int]) -> tuple[int, ...]:
+def _decode(samples: object) -> tuple[int, ...]:
     if isinstance(samples, bytes):
+        if len(samples) > 8 * MAX_RUNS:
+            raise UsageError(f"expected samples of at most {MAX_RUNS} runs, but found {len(samples) // 8}")
         return tuple(np.frombuffer(samples, dtype="<i8").tolist())
-    return tuple(int(value) for value in samples)
+    if not isinstance(samples, list) or len(samples) > MAX_RUNS or not all(type(value) is int for value in samples):
+        raise UsageError("expected samples as whole numbers, one per run")
+    return tuple(samples)
 
 
-def _visit(row: Row) -> Visit:
-    samples = {name: _decode(row[name]) for name in SAMPLES}
-    return Visit(
-        started_at=float(row["started_at"]), conditions=_CONDITIONS.validate_json(row["conditions"]), **samples
-    )
+def _text(value: object, name: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"expected {name} as a text, but found {type(value).__name__}")
+    return value
 
 
-class _Memo:
-    """Parses each distinct text once: thousands of visits share a handful of setups and plans."""
+def _number(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"expected {name} as a number, but found {one_line(repr(value), 80)}")
+    return float(value)
+
+
+def _subject(document: str) -> Subject:
+    """A subject whose figures can be computed and shown."""
+    subject = subject_from_document(json.loads(document))
+    f"{subject.title} {subject.key}".encode()  # raises for a lone surrogate
+    if isinstance(subject, Graph):
+        largest = max(tensor.elements for tensor in subject.tensors())
+    else:
+        largest = max(subject.macs, subject.parameters)
+    if largest > MAX_NS:
+        raise UsageError(f"expected a subject of at most {MAX_NS} MACs, parameters or elements of a tensor")
+    return subject
+
+
+def _plan(document: str) -> TimingPlan:
+    return _PLAN.validate_python(parse_json(document))
+
+
+class RowReader:
+    """Reads rows that hold one round each. It parses each distinct text once: rounds share a handful of setups."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Any] = {}
 
-    def parse(self, what: str, text: str, parser: Callable[[str], Any]) -> Any:
+    def read(self, row: Row) -> tuple[Identity, Measurement, Visit]:
+        """What identifies a row's measurement, the measurement without its visits, and the row's visit.
+
+        Raises UsageError, which says in one line what is wrong.
+        """
+        with reading("a round", EXPECTED):
+            reference_s = row.get("reference_s")
+            measurement = Measurement(
+                subject=self._parse("document", row, _subject),
+                target=self._parse("target", row, Target.parse),
+                setup=self._parse("setup", row, setup_from_document),
+                plan=self._parse("plan", row, _plan),
+                visits=(),
+                role=_ROLE.validate_python(row["role"]),
+                repetition=_repetition(row["repetition"]),
+                reference_s=None if reference_s is None else _positive(reference_s),
+            )
+            samples = {name: _decode(row[name]) for name in SAMPLES}
+            started_at, conditions = _number(row["started_at"], "started_at"), row["conditions"]
+            visit = Visit(started_at=started_at, conditions=conditions_from_document(conditions), **samples)
+            return tuple(row[name] for name in IDENTITY), measurement, visit
+
+    def _parse(self, what: str, row: Row, parser: Callable[[str], Any]) -> Any:
+        text = _text(row[what], what)
         if (what, text) not in self._known:
             self._known[what, text] = parser(text)
         return self._known[what, text]
 
 
-def measurements_from_rows(rows: Iterable[Row], source: object) -> list[Measurement]:
-    """Measurements of rows that hold one visit each, in order of their first visit. Raises BadFile."""
-    memo = _Memo()
-    empty: dict[tuple[object, ...], Measurement] = {}
-    visits: dict[tuple[object, ...], list[Visit]] = {}
-    try:
-        for row in rows:
-            identity = tuple(row[name] for name in ("document", "target", "setup", "plan", "role", "repetition"))
-            if identity not in empty:
-                empty[identity] = Measurement(
-                    subject=memo.parse(
-                        "subject", row["document"], lambda text: subject_from_document(json.loads(text))
-                    ),
-                    target=memo.parse("target", row["target"], Target.parse),
-                    setup=memo.parse("setup", row["setup"], _SETUP.validate_json),
-                    plan=memo.parse("plan", row["plan"], _PLAN.validate_json),
-                    visits=(),
-                    role=_ROLE.validate_python(row["role"]),
-                    repetition=int(row["repetition"]),
-                    reference_s=row.get("reference_s"),
-                )
-                visits[identity] = []
-            visits[identity].append(_visit(row))
-    except (ValidationError, ValueError, TypeError, KeyError, UsageError) as error:
-        raise BadFile(source, "latkit's measurements", str(error).splitlines()[0]) from error
+def _repetition(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise UsageError(f"expected a repetition from 0 to {MAX_COUNT}, but found {one_line(repr(value), 80)}")
+    return value
+
+
+def _positive(value: object) -> float:
+    if (found := _number(value, "reference_s")) <= 0:
+        raise UsageError(f"expected reference_s as more than 0, but found {found}")
+    return found
+
+
+def measurements_from_rows(
+    rows: Iterable[Row], source: object, skip: Callable[[Row, str], None] | None = None
+) -> list[Measurement]:
+    """Measurements of rows that hold one round each, in order of their first round.
+
+    A row that cannot be read is given to `skip` with the reason, and left out. Without `skip` it raises BadFile.
+    """
+    reader = RowReader()
+    empty: dict[Identity, Measurement] = {}
+    visits: dict[Identity, list[Visit]] = {}
+    for row in rows:
+        try:
+            identity, measurement, visit = reader.read(row)
+        except UsageError as error:
+            if skip is None:
+                raise BadFile(source, EXPECTED, reason_of(error)) from error
+            skip(row, reason_of(error))
+            continue
+        empty.setdefault(identity, measurement)
+        visits.setdefault(identity, []).append(visit)
     return [replace(empty[identity], visits=tuple(visits[identity])) for identity in empty]
+
+
+def reason_of(error: UsageError) -> str:
+    """Why a row cannot be read, in one line and without the name of what was read."""
+    inner = error.__cause__ if isinstance(error, BadFile) else None
+    return describe_error(inner or error)

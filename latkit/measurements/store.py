@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.dialects.sqlite import insert
 
-from latkit.errors import BadFile, DiskFull
+from latkit._io import host_error, one_line, parse_json, reading
+from latkit.errors import BadFile, InvalidMeasurement, LatkitError, UsageError
 from latkit.measurements.records import (
+    EXPECTED,
     Row,
+    RowReader,
+    conditions_from_document,
     encode_samples,
     measurement_words,
     measurements_from_rows,
+    reason_of,
     setup_document,
     setup_from_document,
     subject_document,
 )
+from latkit.measurements.sqlite_errors import is_busy, store_error
+from latkit.measurements.unreadable import Unreadable, name_unreadable
 from latkit.ops import digest
 from latkit.targets import Target
 from latkit.timing import Measurement, Role, Scale, Setup, Subject, TimingPlan, Visit
+from latkit.timing.measurement import LAST_MOMENT_S
 
 APPLICATION_ID = 0x4C41544B
 """`LATK`: marks a SQLite file as ours."""
@@ -33,6 +44,14 @@ APPLICATION_ID = 0x4C41544B
 FORMAT_VERSION = 2
 """2: `scales` was added. Files of version 1 get it when they are opened."""
 
+BUSY_S = 60.0
+"""How long another process may keep the file locked."""
+PATIENCE_S = 2.0
+"""After so long the wait is told of."""
+LOOK_BACK = 20
+"""So many rounds are looked at for the latest one that can be read."""
+
+_LOG = logging.getLogger("latkit.measurements")
 _METADATA = sa.MetaData()
 
 _SUBJECTS = sa.Table(
@@ -80,29 +99,43 @@ _SCALES = sa.Table(
 
 
 class Store:
-    """Measurements of one target in one SQLite file. Use as a context manager, or close it."""
+    """Measurements of one target in one SQLite file. Use as a context manager, or close it.
 
-    def __init__(self, path: Path, target: Target) -> None:
-        """Open the file, or make it. Raises BadFile where it is corrupt, foreign or of another version."""
+    Whatever reads passes over rows that cannot be read, and names them once in a warning. Another process may hold the
+    file: it is waited for, with a warning; then StoreBusy is raised. DiskFull and WriteError tell of this machine.
+    """
+
+    def __init__(self, path: Path, target: Target, busy_s: float = BUSY_S) -> None:
+        """Open the file, or make it. Raises BadFile where it is corrupt, foreign or of another version.
+
+        `busy_s`: how long another process may keep it locked.
+        """
         self.path = path
         self.target = target
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._busy_s = busy_s
+        self._reader = RowReader()
         self._logging = False
-        self._engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
         try:
-            with self._reading():
-                self._prepare()
-        except BadFile:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise host_error(error, path.parent) or error from error
+        patience_s = min(PATIENCE_S, busy_s)
+        self._engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": patience_s}
+        )
+        sa.event.listen(self._engine, "connect", _keep_spoilt_text)
+        try:
+            self._prepare()
+        except LatkitError:
             self.close()
             raise
 
     def _prepare(self) -> None:
         """Make the tables that the file lacks, all or none: another process may look at it, or kill this one."""
-        with self._engine.begin() as connection:
+        with self._reading() as connection:
             if self._is_whole(connection):
                 return
-        with self._engine.begin() as connection:
-            connection.execute(sa.text("BEGIN IMMEDIATE"))
+        with self._transaction("BEGIN IMMEDIATE") as connection:
             if not self._is_whole(connection):
                 _METADATA.create_all(connection)
                 connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
@@ -116,33 +149,48 @@ class Store:
         if tables == 0 and application in (0, APPLICATION_ID):
             return False
         if application != APPLICATION_ID:
-            raise BadFile(self.path, "latkit's measurements", "another program's SQLite file")
+            raise BadFile(self.path, EXPECTED, "another program's SQLite file")
         if version not in (1, FORMAT_VERSION):
             raise BadFile(self.path, f"measurements of format {FORMAT_VERSION}", f"format {version}")
         return bool(version == FORMAT_VERSION)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Turn SQLite's complaints about the file into BadFile, and about the disk into DiskFull."""
+    def _transaction(self, *begin: str) -> Iterator[sa.Connection]:
+        """A transaction that begins with these statements, once nobody else holds the file."""
         try:
-            yield
-        except sa.exc.DatabaseError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise DiskFull(
-                    f"no room for {self.path}: the disk is full; what was measured before is kept. Make room, and run "
-                    "the same command again to go on"
-                ) from error
-            raise BadFile(self.path, "latkit's measurements in SQLite", str(error.orig)) from error
+            with self._engine.begin() as connection:
+                for statement in begin:
+                    self._patiently(connection, statement)
+                yield connection
+        except sa.exc.DBAPIError as error:
+            raise store_error(error, self.path) from error
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return self._transaction("BEGIN", "SELECT count(*) FROM sqlite_master")
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
         """A transaction. The first turns to a write-ahead log: one wait for the disk per commit in place of four."""
         if not self._logging:
-            with self._engine.connect() as connection:
-                connection.execute(sa.text("PRAGMA journal_mode = WAL"))
-            self._logging = True
-        with self._engine.begin() as connection:
+            with self._transaction("PRAGMA journal_mode = WAL"):
+                self._logging = True
+        with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def _patiently(self, connection: sa.Connection, statement: str) -> None:
+        """Execute a statement, again while another process holds the file."""
+        deadline, is_told = time.monotonic() + self._busy_s, False
+        while True:
+            try:
+                connection.execute(sa.text(statement))
+            except sa.exc.DBAPIError as error:
+                if not is_busy(error) or time.monotonic() >= deadline:
+                    raise
+                if not is_told:
+                    _LOG.warning(one_line(f"{self.target}: waiting for another process to let go of {self.path}"))
+                is_told = True
+            else:
+                return
 
     def close(self) -> None:
         """Close the file, which is then one file again."""
@@ -163,76 +211,142 @@ class Store:
     def add_visit(
         self, subject: Subject, setup: Setup, plan: TimingPlan, visit: Visit, role: Role = "fit", repetition: int = 0
     ) -> None:
-        """Write one visit and commit it. Its measurement is the one of the same subject, setup, plan and role."""
-        words = measurement_words(subject, self.target, setup, plan, role, repetition)
-        with self._reading(), self._writing() as connection:
-            subject_row = {"key": subject.key, "document": json.dumps(subject_document(subject))}
-            connection.execute(sa.insert(_SUBJECTS).prefix_with("OR IGNORE"), subject_row)
-            connection.execute(sa.insert(_MEASUREMENTS).prefix_with("OR IGNORE"), {"key": digest(words), **words})
-            connection.execute(
-                sa.insert(_VISITS),
-                {
-                    "measurement_key": digest(words),
-                    "started_at": visit.started_at,
-                    **encode_samples(visit),
-                    "conditions": json.dumps(visit.conditions),
-                },
-            )
+        """Write one visit and commit it. Its measurement is the one of the same subject, setup, plan and role.
+
+        Raises InvalidMeasurement where it could not be read again; then nothing is written.
+        """
+        words, document, samples = self._readable_row(
+            measurement_words(subject, self.target, setup, plan, role, repetition), subject, visit
+        )
+        with self._writing() as connection:
+            connection.execute(_PUT_SUBJECT, {"key": subject.key, "document": document})
+            connection.execute(_PUT_MEASUREMENT, {"key": digest(words), **words})
+            connection.execute(sa.insert(_VISITS), {"measurement_key": digest(words), **samples})
+
+    def _readable_row(
+        self, words: dict[str, str | int], subject: Subject, visit: Visit
+    ) -> tuple[dict[str, str | int], str, dict[str, Any]]:
+        """What is written, read once by the reader's own rules."""
+        try:
+            with reading("a round", EXPECTED):
+                document = json.dumps(subject_document(subject))
+                conditions = json.dumps(visit.conditions)
+                parse_json(conditions)  # a little stricter than the reader, which has to read what older ones wrote
+                samples = {"started_at": visit.started_at, **encode_samples(visit), "conditions": conditions}
+            self._reader.read({**words, "document": document, **samples})
+        except UsageError as error:
+            raise InvalidMeasurement(
+                f"a round of {one_line(subject.title)} on {self.target} is not kept, since it could not be read again: "
+                f"{reason_of(error)}"
+            ) from error
+        return words, document, samples
 
     def latest_setup(self) -> Setup | None:
         """The setup of the visit made last, by whatever role; None where there is none."""
+        moment = _VISITS.c.started_at
+        dated = sa.and_(sa.func.typeof(moment).in_(("real", "integer")), moment >= 0, moment < LAST_MOMENT_S)
         query = (
-            sa.select(_MEASUREMENTS.c.setup).join_from(_VISITS, _MEASUREMENTS).order_by(_VISITS.c.started_at.desc())
-        ).limit(1)
-        with self._reading(), self._engine.connect() as connection:
-            row = connection.scalar(query)
-        return None if row is None else setup_from_document(row, self.path)
+            sa.select(_raw(_MEASUREMENTS.c.setup))
+            .join_from(_VISITS, _MEASUREMENTS)
+            .where(dated)
+            .group_by(_MEASUREMENTS.c.setup)
+            .order_by(sa.func.max(moment).desc())
+        )
+        return next(iter(self._setups(query)), None)
 
     def setups(self) -> list[Setup]:
         """Every setup under which anything was measured."""
-        with self._reading(), self._engine.connect() as connection:
-            found = connection.scalars(sa.select(_MEASUREMENTS.c.setup).distinct()).all()
-        return [setup_from_document(text, self.path) for text in found]
+        return self._setups(sa.select(_raw(_MEASUREMENTS.c.setup)).distinct())
+
+    def _setups(self, query: sa.Select[Any]) -> list[Setup]:
+        """The setups of a query that can be read; what else is wrong with their rows is named by `measurements`."""
+        with self._reading() as connection:
+            found = connection.scalars(query).all()
+        setups = []
+        for text in found:
+            with suppress(UsageError):
+                setups.append(setup_from_document(text))
+        return setups
 
     def latest_boot_id(self) -> str:
         """The boot id told by the visit made last; empty where none told it."""
-        query = sa.select(_VISITS.c.conditions).order_by(_VISITS.c.id.desc()).limit(1)
-        with self._reading(), self._engine.connect() as connection:
-            row = connection.scalar(query)
-        return str(json.loads(row).get("boot_id", "")) if row else ""
+        query = sa.select(_raw(_VISITS.c.conditions)).order_by(_VISITS.c.id.desc()).limit(LOOK_BACK)
+        with self._reading() as connection:
+            found = connection.scalars(query).all()
+        for text in found:
+            with suppress(UsageError):
+                return str(conditions_from_document(text).get("boot_id", ""))
+        return ""
 
     def scale(self, setup: Setup) -> Scale | None:
         """What the reference takes on the quiet device under this setup; None where that was not established yet."""
-        query = sa.select(_SCALES).where(_SCALES.c.setup == setup_document(setup))
-        with self._reading(), self._engine.connect() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else Scale(**{name: row[name] for name in row if name != "setup"})
+        scales, spoilt = self._scales()
+        name_unreadable(self.path, self.target, spoilt)
+        return scales.get(setup_document(setup))
+
+    def _scales(self) -> tuple[dict[str, Scale], list[Unreadable]]:
+        """The scales by their setups, and those that cannot be read."""
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(_ROW_NUMBER, *map(_raw, _SCALES.c))).mappings().all()
+        scales: dict[str, Scale] = {}
+        spoilt: list[Unreadable] = []
+        for row in rows:
+            try:
+                with reading("a scale", EXPECTED):
+                    setup_from_document(row["setup"])
+                    values = {name: row[name] for name in _SCALE_COLUMNS}
+                    scales[row["setup"]] = _SCALE.validate_python({**values, "quiet": _flag(values["quiet"])})
+            except UsageError as error:
+                spoilt.append(Unreadable("scales", row["rowid"], reason_of(error)))
+        return scales, spoilt
 
     def keep_scale(self, setup: Setup, scale: Scale) -> None:
         """Keep that for this setup, in place of what was kept before."""
-        with self._reading(), self._writing() as connection:
-            words = {"setup": setup_document(setup), **asdict(scale)}
+        words = {"setup": setup_document(setup), **asdict(scale)}
+        with self._writing() as connection:
             connection.execute(sa.insert(_SCALES).prefix_with("OR REPLACE"), words)
 
     def measurements(self, role: Role | None = None) -> list[Measurement]:
-        """Every measurement with at least one visit, oldest first; of one role if it is given."""
+        """Every measurement with at least one visit that can be read, oldest first; of one role if it is given."""
+        found, spoilt = self._read(role)
+        name_unreadable(self.path, self.target, spoilt)
+        return found
+
+    def unreadable(self) -> list[Unreadable]:
+        """The rows that cannot be read, and why."""
+        return self._read(None)[1]
+
+    def remove(self, rows: Iterable[Unreadable]) -> None:
+        """Remove rows that `unreadable` gave. All others stay."""
+        tables = {"visits": _VISITS, "scales": _SCALES}
+        with self._writing() as connection:
+            for row in rows:
+                connection.execute(sa.delete(tables[row.table]).where(_ROW_NUMBER.in_([row.key])))
+
+    def _read(self, role: Role | None) -> tuple[list[Measurement], list[Unreadable]]:
+        """Every measurement, and the rows that cannot be read. A round without its measurement is among them."""
+        scales, spoilt = self._scales()
         query = (
             sa.select(
-                _SUBJECTS.c.document,
-                *(_MEASUREMENTS.c[name] for name in ("key", "target", "setup", "plan", "role", "repetition")),
-                *(column for column in _VISITS.c if column.name not in ("id", "measurement_key")),
-                _SCALES.c.reference_s,
+                _raw(_VISITS.c.id),
+                _raw(_SUBJECTS.c.document),
+                *(_raw(_MEASUREMENTS.c[name]) for name in ("target", "setup", "plan", "role", "repetition")),
+                *(_raw(column) for column in _VISITS.c if column.name not in ("id", "measurement_key")),
             )
-            .join_from(_VISITS, _MEASUREMENTS)
-            .join(_SUBJECTS)
-            .outerjoin(_SCALES, _SCALES.c.setup == _MEASUREMENTS.c.setup)
+            .select_from(_VISITS)
+            .outerjoin(_MEASUREMENTS, _MEASUREMENTS.c.key == _VISITS.c.measurement_key)
+            .outerjoin(_SUBJECTS, _SUBJECTS.c.key == _MEASUREMENTS.c.subject_key)
             .order_by(_VISITS.c.id)
         )
         if role is not None:
             query = query.where(_MEASUREMENTS.c.role == role)
-        with self._reading(), self._engine.connect() as connection:
-            rows: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
-        return measurements_from_rows(rows, self.path)
+        with self._reading() as connection:
+            found: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
+        rows = ({**row, "reference_s": _reference_s(scales, row["setup"])} for row in found)
+        measurements = measurements_from_rows(
+            rows, self.path, lambda row, reason: spoilt.append(Unreadable("visits", row["id"], reason))
+        )
+        return measurements, spoilt
 
     def add_all(self, measurements: Iterable[Measurement]) -> int:
         """Write the visits of measurements from elsewhere, leaving out those that are here; the number written."""
@@ -248,6 +362,44 @@ class Store:
                     self.add_visit(subject, setup, plan, visit, measurement.role, measurement.repetition)
                     written += 1
         return written
+
+
+_SCALE = TypeAdapter(Scale)
+_SCALE_COLUMNS = ("reference_s", "visits", "quiet", "established_at")
+_ROW_NUMBER: sa.ColumnClause[int] = sa.literal_column("rowid", sa.Integer)
+"""What SQLite itself numbers rows by."""
+
+
+def _keep_spoilt_text(connection: Any, _record: object) -> None:
+    """Give text that is no UTF-8 with lone surrogates, which make its row unreadable, and not the whole file."""
+    connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+
+
+def _raw(column: sa.Column[Any]) -> sa.Label[Any]:
+    """A column's value as SQLite has it. Any value may stand in any column; what converts it may fail, or take all
+    memory."""
+    return sa.type_coerce(column, sa.types.NULLTYPE).label(column.name)
+
+
+def _upsert(table: sa.Table) -> sa.Insert:
+    """Inserts a row, and puts it right where another stands under its key; else nothing is written."""
+    statement = insert(table)
+    changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+    differs = sa.or_(*(table.c[name].is_distinct_from(value) for name, value in changed.items()))
+    return statement.on_conflict_do_update(index_elements=["key"], set_=changed, where=differs)
+
+
+_PUT_SUBJECT, _PUT_MEASUREMENT = _upsert(_SUBJECTS), _upsert(_MEASUREMENTS)
+
+
+def _flag(value: object) -> object:
+    """SQLite keeps a truth value as 0 or 1."""
+    return bool(value) if value in (0, 1) else value
+
+
+def _reference_s(scales: Mapping[str, Scale], setup: object) -> float | None:
+    scale = scales.get(setup) if isinstance(setup, str) else None
+    return scale.reference_s if scale else None
 
 
 def _visit_identity(measurement: Measurement, visit: Visit) -> tuple[object, ...]:

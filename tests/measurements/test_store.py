@@ -3,7 +3,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,17 +185,6 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(BadFile, match="format 2, but found format 99"):
         Store(path, TARGET)
-
-
-def test_a_row_that_was_tampered_with_is_a_bad_file(tmp_path: Path) -> None:
-    path = tmp_path / "m.sqlite"
-    with Store(path, TARGET) as store:
-        store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=time.time()))
-    with sqlite3.connect(path) as connection:
-        connection.execute('UPDATE subjects SET document = \'{"kind": "warp"}\'')
-    connection.close()
-    with Store(path, TARGET) as store, pytest.raises(BadFile, match="warp"):
-        store.measurements()
 
 
 def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
