@@ -40,7 +40,7 @@ def _row(row: Row, targets: Sequence[str]) -> tuple[object, ...]:
         share(row.accuracy),
         millions(row.macs),
         millions(row.parameters),
-        *(_cell(row.cells[target], row.target == target) for target in targets),
+        *(_cell(row.cells.get(target, Cell()), row.target == target) for target in targets),
     )
 
 
@@ -49,7 +49,7 @@ def _cell(cell: Cell, own: bool) -> Html:
     measured = ABSENT if cell.measured_ms is None else latency(cell.measured_ms / 1e3)
     lines: list[object] = [element("b", f"★ {measured}") if own else measured]
     if cell.predicted_ms is not None:
-        off = "" if cell.measured_ms is None else f", {percent(100 * (cell.predicted_ms / cell.measured_ms - 1), True)}"
+        off = "" if not cell.measured_ms else f", {percent(100 * (cell.predicted_ms / cell.measured_ms - 1), True)}"
         lines += [Html("<br>"), element("small", f"predicted {latency(cell.predicted_ms / 1e3)}{off}")]
     return join(lines)
 

@@ -8,7 +8,7 @@ from functools import partial
 from latkit.devices import Device, list_devices
 from latkit.devices.describe import describe
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
-from latkit.report.reading import each, told
+from latkit.report.reading import each, shown, told
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.target import target_sections
@@ -28,14 +28,15 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     parts = [
         told(troubles),
         section("Devices", _devices([device for listed in devices for device in listed])),
-        section("Targets", _targets(known_targets)),
-        section("Searches", _searches(known_searches)),
+        section("Targets", shown("targets", partial(_targets, known_targets))),
+        section("Searches", shown("searches", partial(_searches, known_searches))),
         comparison_sections(known_searches, crossed),
     ]
     anchors: Anchors = []
     for number, target in enumerate(known_targets):
         anchors.append((marked(target.target, target.emulated), f"target-{number}"))
-        parts.append(subject("Target", anchors[-1][0], anchors[-1][1], target_sections(target, level=3)))
+        content = shown(target.target, partial(target_sections, target, level=3))
+        parts.append(subject("Target", anchors[-1][0], anchors[-1][1], content))
     in_full, of_searches = searches_in_full(known_searches)
     return join([*parts, in_full]), [*anchors, *of_searches]
 

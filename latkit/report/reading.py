@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from latkit._io import reading
 from latkit.errors import LatkitError
 from latkit.report.html import Html, join, notice
 
@@ -21,6 +22,19 @@ def each(read: Callable[[Key], Record], keys: Iterable[Key], troubles: list[str]
         except LatkitError as error:
             troubles.append(str(error))
     return found
+
+
+def shown(what: object, render: Callable[[], Html]) -> Html:
+    """What a function renders; where the records that it shows do not belong together, that is said instead.
+
+    Records are checked one by one when they are read. Of several that were exchanged or edited by hand, only what
+    shows them finds that they contradict one another.
+    """
+    try:
+        with reading(what, "records that belong together"):
+            return render()
+    except LatkitError as error:
+        return told([str(error)])
 
 
 def told(troubles: Iterable[str]) -> Html:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from latkit.errors import NotMeasured, UsageError
+from latkit._io import one_line
+from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.words import short
@@ -31,6 +33,27 @@ class History(BaseModel):
     choices: list[str]
     search: list[dict[str, Any]]
     training: list[dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> History:
+        for row in (*self.search, *self.training):
+            if type(row.get("epoch")) is not int:
+                raise ValueError(f"expected an epoch in every row, but found {one_line(str(row.get('epoch')), 40)}")
+            for name, value in row.items():
+                if name != "probabilities" and not isinstance(value, int | float | None):
+                    raise ValueError(
+                        f"expected {one_line(name, 40)} as a number, but found {one_line(repr(value), 40)}"
+                    )
+        for row in self.search:
+            _PROBABILITIES.validate_python(row.get("probabilities"))
+            if len(row["probabilities"]) != len(self.choices):
+                raise ValueError(f"expected probabilities of {len(self.choices)} choices in every row")
+        return self
+
+
+_Candidates = Annotated[list[float], Field(min_length=1)]
+_PROBABILITIES: TypeAdapter[list[list[float]]] = TypeAdapter(Annotated[list[_Candidates], Field(min_length=1)])
+"""Of every candidate of every choice."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +104,7 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(path) if (path := folder / FILES["architecture"]).exists() else None
     measured = load_record(MeasuredNetwork, path) if (path := folder / MEASURED_FILE).exists() else None
-    return SearchFacts(
+    found = SearchFacts(
         name=name,
         recipe=recipe,
         result=load_record(SearchResult, path) if (path := folder / FILES["result"]).exists() else None,
@@ -94,6 +117,26 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         space=Space.load(path) if (path := folder / FILES["space"]).exists() else None,
         baselines=Baselines.load(folder).records,
     )
+    _check_fits(found, folder)
+    return found
+
+
+def _check_fits(known: SearchFacts, folder: Path) -> None:
+    """Raise BadFile where the search's files are not of one search."""
+    if known.result is None:
+        return
+    path, architecture = folder / FILES["result"], known.result.architecture
+    widths: dict[str, list[int]] = {}
+    if known.history and known.history.search:
+        widths["history"] = [len(row) for row in known.history.search[-1]["probabilities"]]
+    if known.table:
+        widths["table"] = [len(row) for row in known.table.rows()]
+    if known.space:
+        widths["space"] = [len(layer.candidates) for layer in known.space.choices]
+    for name, found in widths.items():
+        fits = len(found) == len(architecture)
+        if not fits or not all(0 <= index < width for index, width in zip(architecture, found, strict=True)):
+            raise BadFile(path, f"an architecture that {FILES[name]} holds", one_line(str(list(architecture)), 80))
 
 
 def searches_of(workspace: Workspace) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from latkit.report.crossing import cross_section
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.pareto import pareto_section
-from latkit.report.reading import each, told
+from latkit.report.reading import each, shown, told
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.side_by_side import side_by_side
@@ -21,10 +21,13 @@ from latkit.workspace.series import Series
 
 def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable], level: int = 2) -> Html:
     """What several searches, and their cross tables, show together."""
-    parts = [section(f"Every network on every target: {one.name}", cross_section(one), level=level) for one in crossed]
+    parts = [
+        section(f"Every network on every target: {one.name}", shown(one.name, partial(cross_section, one)), level=level)
+        for one in crossed
+    ]
     for title, content in (
-        ("Accuracy against latency", pareto_section(searches, crossed)),
-        ("The networks side by side", side_by_side(searches)),
+        ("Accuracy against latency", shown("searches", partial(pareto_section, searches, crossed))),
+        ("The networks side by side", shown("searches", partial(side_by_side, searches))),
     ):
         if content:
             parts.append(section(title, content, level=level))
@@ -76,7 +79,7 @@ def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors
     parts = [
         section(
             "Searches",
-            searches_table(searches),
+            shown("searches", partial(searches_table, searches)),
             *(notice(f"Not begun: {name}") for name in names if name not in existing),
             *([] if crossed else [notice("No cross table yet; run: ", command(f"latkit compare {series.name}"))]),
         ),
@@ -90,7 +93,7 @@ def searches_in_full(searches: Sequence[SearchFacts]) -> tuple[Html, Anchors]:
     """All about every search, one after the other."""
     anchors = [(known.name, f"search-{number}") for number, known in enumerate(searches)]
     parts = [
-        subject("Search", name, anchor, search_sections(known, level=3))
+        subject("Search", name, anchor, shown(name, partial(search_sections, known, level=3)))
         for known, (name, anchor) in zip(searches, anchors, strict=True)
     ]
     return join(parts), anchors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from functools import partial
 
 from latkit.devices import Device
 from latkit.devices.describe import describe
@@ -13,10 +13,11 @@ from latkit.report.calibration import calibration_curve
 from latkit.report.drift import drift
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.ops import ops_section
+from latkit.report.reading import shown
 from latkit.report.target_facts import TargetFacts
 from latkit.report.target_flags import flags_section
 from latkit.report.validation import validation_section
-from latkit.report.words import ABSENT, EMULATED, count, latency, moment, percent
+from latkit.report.words import ABSENT, EMULATED, count, latency, moment, moment_written, percent
 from latkit.timing.disturbance import preempted_share
 
 
@@ -64,7 +65,7 @@ def device_card(device: Device) -> Html:
         {
             "name": device.name,
             **describe(device),
-            "registered": moment(datetime.fromisoformat(device.added_at).timestamp()),
+            "registered": moment_written(device.added_at),
         }
     )
 
@@ -137,7 +138,10 @@ def _ops(known: TargetFacts) -> Html:
 def _validations(known: TargetFacts) -> Html:
     if not known.validations:
         return notice("Not validated yet; run: ", command(f"latkit validate {known.target} --space SPACE"))
-    return join(validation_section(validation, known.networks) for validation in known.validations)
+    return join(
+        shown(f"validation of {one.space}", partial(validation_section, one, known.networks))
+        for one in known.validations
+    )
 
 
 def _drift(known: TargetFacts) -> Html:

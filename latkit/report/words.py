@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from latkit.ops import Network, Op, Shape
 
 ABSENT = "–"
+UNKNOWN_MOMENT = "at an unknown time"
 EMULATED = "Emulated: measured on an emulator. These latencies show that all works, and are no phone's."
 
 
@@ -32,6 +33,8 @@ def digits(value: float, count: int = 3) -> str:
     """A number with so many digits, never as a power of ten."""
     if value == 0:
         return "0"
+    if not math.isfinite(value):
+        return ABSENT
     places = count - 1 - math.floor(math.log10(abs(value)))
     return f"{value:,.{min(max(places, 0), 9)}f}"
 
@@ -61,8 +64,19 @@ def millions(number: int) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Seconds since 1970 as a date and a time of day."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Seconds since 1970 as a date and a time of day; of what is no moment, that it is unknown."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN_MOMENT
+
+
+def moment_written(text: str) -> str:
+    """The same of a moment in ISO 8601."""
+    try:
+        return moment(datetime.fromisoformat(text).timestamp())
+    except (OverflowError, ValueError, OSError):
+        return UNKNOWN_MOMENT
 
 
 def shape_words(shape: Shape) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import latkit
-from latkit._io import write_text
+from latkit._io import reading, write_text
 from latkit.errors import UsageError
 from latkit.report.figures import plotly_script
 from latkit.report.html import Html, element, join
@@ -36,7 +36,9 @@ def write_report(workspace: Workspace, subject: Target | str | None, path: str |
         raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
     if place.is_dir():
         raise UsageError(f"expected a file to write the report to, but found the folder {place}")
-    write_text(place, _page_about(workspace, subject))
+    with reading(subject or workspace.root, "records that belong together"):
+        content = _page_about(workspace, subject)
+    write_text(place, content)
 
 
 def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from latkit._io import write_text
 from latkit.search.result import DataFacts, load_record
@@ -90,6 +90,13 @@ class CrossTable(_Record):
     emulated: tuple[str, ...] = ()
     """Those of the targets that are emulators: their latencies are no phone's."""
     rows: tuple[Row, ...]
+
+    @model_validator(mode="after")
+    def _has_every_cell(self) -> CrossTable:
+        for row in self.rows:
+            if missing := [target for target in self.targets if target not in row.cells]:
+                raise ValueError(f"expected {row.name} on {missing[0]}, but found no cell")
+        return self
 
     @classmethod
     def load(cls, path: Path) -> CrossTable:
