@@ -104,7 +104,7 @@ def quiet_reference_seconds(visits: Iterable[Visit]) -> float:
     """The low decile, over visits, of the reference's fastest run, in seconds. Raises NotMeasured without a visit."""
     fastest = [_quantile_s(visit.reference_wall_ns, 0.0) for visit in visits]
     if not fastest:
-        raise NotMeasured("no visit of the reference was measured on this target; run latkit collect first")
+        raise NotMeasured("no visit of the reference on this target can be used; run latkit collect, to its end")
     return float(np.quantile(fastest, QUIET_QUANTILE))
 
 

@@ -37,7 +37,7 @@ class Modelling(FittedModels):
         where no op was measured that could be fitted on.
         """
         self.model_path(target, kind)  # or an error, before anything is done
-        used = self.selection(target).used
+        used = self.selection(target).usable()
         if space is not None:
             used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
         model = MODELS[kind]().fit(used, estimator or suited_estimator(used))
@@ -82,7 +82,7 @@ class Modelling(FittedModels):
         if not self.fusion_path(target).exists():
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
         rules = FusionFile.load(self.fusion_path(target)).holding
-        used = self.selection(target).used
+        used = self.selection(target).usable()
         model = KernelModel().fit(used, rules, estimator or suited_estimator(used))
         save_kernel_model(model, self.kernel_model_path(target))
         return model
@@ -118,7 +118,7 @@ class Modelling(FittedModels):
         """
         estimator = estimator or DEFAULT_ESTIMATOR
         model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
-        model.fit(self.selection(target, space).used, estimator)
+        model.fit(self.selection(target, space).usable(), estimator)
         self._keep(model, target, space)
         return model
 
@@ -139,7 +139,7 @@ class Modelling(FittedModels):
     ) -> dict[Target, LatencyModel]:
         if target in sources:
             raise UsageError(f"expected other targets to learn from, but found {target} itself")
-        return {source: LookupModel().fit(self.selection(source, space).used, estimator) for source in sources}
+        return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
 
     def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
         """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
