@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 CODE := latkit tests benchmarks
+JOBS ?= 2
 
 .PHONY: help demo test lint types tests format constraints system-packages clean
 
@@ -40,7 +41,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 tests: $(VENV)/.installed-dev system-packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 system-packages:
 	@sh tests/system/packages.sh

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from latkit.cli import main
@@ -28,6 +29,10 @@ from tests.devices.phone.fixtures import (  # noqa: F401
 )
 
 SSHD = Path("/usr/sbin/sshd")
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # or the threads of two pytest workers fight over two cores
+hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,9 +32,14 @@ def telling_shortages(folder: Path, settings: SearchSettings) -> Iterator[None]:
     """Within, raise OutOfMemory or DiskFull in the place of what torch and the system raise, saying what helps."""
     try:
         yield
+    except DiskFull as error:
+        raise DiskFull(f"{folder}: {error}; make room and go on with --resume") from error
     except OSError as error:
         if error.errno in FULL:
-            raise disk_full(folder, error) from error
+            raise DiskFull(
+                f"{folder}: expected room, but the disk is full; what was written before is kept; make room and go on "
+                "with --resume"
+            ) from error
         if error.errno == errno.ENOMEM:
             raise _out_of_memory(folder, settings, error) from error
         raise
@@ -42,14 +47,6 @@ def telling_shortages(folder: Path, settings: SearchSettings) -> Iterator[None]:
         if _is_of_memory(error):
             raise _out_of_memory(folder, settings, error) from error
         raise
-
-
-def disk_full(path: Path, error: OSError) -> DiskFull:
-    """The error for a file or folder that could not be written."""
-    return DiskFull(
-        f"{path}: expected room on the disk, but found: {error.strerror}; what was written before is kept. Make room "
-        "and go on with --resume"
-    )
 
 
 def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:

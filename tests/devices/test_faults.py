@@ -120,7 +120,7 @@ def board_run(board: Device, sshd: Sshd, tmp_path: Path, make_model) -> Iterator
 class TestTheAgent:
     def test_is_killed_between_and_during_visits(self, run: Run) -> None:
         run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGKILL))
-        run.at(5, lambda: os.kill(agent_pid(run.device), signal.SIGKILL), 0.03)
+        run.at(5, lambda: os.kill(agent_pid(run.device), signal.SIGKILL), 0.0)
         collected = run.collect()
         assert not collected.failed
         assert run.whole()

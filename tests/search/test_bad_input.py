@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from latkit._io import atomic
 from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
 from latkit.search import SearchSettings, load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
@@ -302,15 +303,25 @@ def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file system that is always full")
 def test_a_full_disk_leaves_the_old_checkpoint(
-    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
     before = interrupted(mini_space, table, stripes_data, folder).read_bytes()
-    (folder / "checkpoint.pt.unfinished").symlink_to("/dev/full")
-    with pytest.raises(DiskFull, match=rf"{folder}: expected room on the disk, but found: No space left .* --resume"):
-        run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+    create = atomic._create
+
+    def on_a_full_disk(place: Path) -> Path:
+        if place.name != "checkpoint.pt":
+            return create(place)
+        temporary = folder / "temporary"
+        temporary.symlink_to("/dev/full")
+        return temporary
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_create", on_a_full_disk)
+        with pytest.raises(DiskFull, match=rf"{folder}: expected room for .*, but the disk is full; .* --resume"):
+            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
     assert (folder / "checkpoint.pt").read_bytes() == before
-    assert not list(folder.glob("*.unfinished"))
+    assert not (folder / "temporary").is_symlink()
     run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
 
 
