@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from latkit._io import check_writable
-from latkit.cli.console import ConsoleProgress, emit_json, note, note_left_out, say, show_facts, show_table
+from latkit.cli.console import ConsoleProgress, emit_json, note, note_left_out, say, show_table
 from latkit.cli.options import (
     AsJson,
     Binary,
@@ -33,10 +33,6 @@ from latkit.cli.options import (
     workspace_folder,
 )
 from latkit.errors import LatkitError
-
-if TYPE_CHECKING:
-    from latkit.targets import Target
-    from latkit.validate import Validation
 
 table_app = typer.Typer(help="Latency tables of a space: seconds of every candidate.", no_args_is_help=True)
 
@@ -162,6 +158,7 @@ def validate(
     """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
     from latkit.cli.collecting import tool_of
     from latkit.cli.named import space_named
+    from latkit.cli.predicted import show_validation
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import unseen_networks
@@ -185,17 +182,7 @@ def validate(
     try:
         validation.save(record)
     finally:  # the figures are shown also where they cannot be kept
-        _show_validation(where, validation, as_json=as_json)
-
-
-def _show_validation(where: Target, validation: Validation, *, as_json: bool) -> None:
-    if as_json:
-        emit_json(validation.model_dump(mode="json"))
-        return
-    for reason in validation.left_out:
-        note(f"left out: {reason}")
-    figures = validation.model_dump(mode="json", exclude={"results", "left_out"})
-    show_facts(f"{where}: predicted against measured", figures)
+        show_validation(validation, as_json=as_json)
 
 
 def predict(

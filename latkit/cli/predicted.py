@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from latkit.cli.console import emit_json, note, show_facts
 from latkit.timing import Estimate
+from latkit.validate import Validation
 
 
 def latency_document(predicted: Estimate) -> dict[str, float | None]:
@@ -18,3 +20,14 @@ def latency_line(predicted: Estimate) -> str:
         return f"{milliseconds} (no interval is known: the table gives no spread of some of these ops)"
     low_ms, high_ms = (1e3 * bound for bound in predicted.interval)
     return f"{milliseconds} (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)"
+
+
+def show_validation(validation: Validation, *, as_json: bool) -> None:
+    """Predicted against measured: the whole record as JSON, or its figures for people."""
+    if as_json:
+        emit_json(validation.model_dump(mode="json"))
+        return
+    for reason in validation.left_out:
+        note(f"left out: {reason}")
+    figures = validation.model_dump(mode="json", exclude={"results", "left_out"})
+    show_facts(f"{validation.target}: predicted against measured", figures)
