@@ -216,10 +216,25 @@ def measurements_from_rows(
             continue
         empty.setdefault(identity, measurement)
         visits.setdefault(identity, []).append(visit)
-    return [replace(empty[identity], visits=tuple(visits[identity])) for identity in empty]
+    return _merged(replace(empty[identity], visits=tuple(visits[identity])) for identity in empty)
 
 
 def reason_of(error: UsageError) -> str:
     """Why a row cannot be read, in one line and without the name of what was read."""
     inner = error.__cause__ if isinstance(error, BadFile) else None
     return describe_error(inner or error)
+
+
+def _merged(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """Measurements of one graph as one: earlier versions wrote its attributes otherwise, so that its text differs."""
+    found: dict[object, Measurement] = {}
+    for place, measurement in enumerate(measurements):
+        identity: object = place
+        if isinstance(measurement.subject, Graph):
+            identity = measurement.subject.key, *(getattr(measurement, name) for name in _IDENTITY)
+        known = found.get(identity)
+        found[identity] = measurement if known is None else replace(known, visits=(*known.visits, *measurement.visits))
+    return list(found.values())
+
+
+_IDENTITY = ("target", "setup", "plan", "role", "repetition")

@@ -22,6 +22,9 @@ from latkit.targets import Target
 RECIPE = 1
 """Counts up when latkit itself comes to write other files for the same subject (weights, folding, layout)."""
 
+CHECKED = "shapes checked"
+"""Part of a graph's name: files of graphs that earlier versions wrote unchecked are not taken."""
+
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """`artefacts` in the folder that LATKIT_CACHE names, or in `~/.cache/latkit`."""
@@ -66,7 +69,7 @@ class ArtefactCache:
 
 
 def _name(subject: Subject, runtime: Runtime, target: Target) -> str:
-    seen = [subject.key] if isinstance(subject, Graph) else _seen(subject)
+    seen = [CHECKED, subject.key] if isinstance(subject, Graph) else _seen(subject)
     return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
 
 

@@ -1,14 +1,17 @@
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latkit.errors import BadFile
+from latkit.graphs import GraphBuilder
 from latkit.measurements import Store
 from latkit.measurements.store import APPLICATION_ID
 from latkit.timing import Scale, TimingPlan
@@ -195,3 +198,22 @@ def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
             store.add_visit(conv(8), setup, PLAN, make_visit([1000], started_at=started_at))
         assert store.latest_setup() == governed
         assert {measurement.setup for measurement in store.measurements()} == {SETUP, governed}
+
+
+def test_a_graph_that_earlier_versions_wrote_otherwise_is_the_same_graph(tmp_path: Path) -> None:
+    """They kept attributes as the exporter wrote them: here a convolution without its dilations."""
+    b = GraphBuilder()
+    graph, path = b.graph([b.conv(b.input(1, 3, 8, 8), 4)]), tmp_path / "store.sqlite"
+    with Store(path, TARGET) as store:
+        store.add_visit(graph, SETUP, PLAN, make_visit([1, 2, 3]))
+    document = json.loads(json.dumps(graph.to_json()))
+    del document["nodes"][0]["attributes"]["dilations"]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE subjects SET key = 'old', document = ?", (json.dumps(document),))
+        database.execute("UPDATE measurements SET key = 'old', subject_key = 'old'")
+        database.execute("UPDATE visits SET measurement_key = 'old'")
+    with Store(path, TARGET) as store:
+        store.add_visit(graph, SETUP, PLAN, make_visit([4, 5, 6]))
+        (found,) = store.measurements()
+    assert found.subject == graph
+    assert [visit.wall_ns for visit in found.visits] == [(1, 2, 3), (4, 5, 6)]
