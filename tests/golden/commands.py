@@ -21,5 +21,5 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 """Run in this order in one copy of the workspace, each with --json."""
 
-FILES = ("again.json", "measurements/here/onnxruntime-t1-fp32-b1/model-lookup.json")
+FILES = ("again.json", "measurements/here/onnxruntime-t1-fp32-b1/spaces/small-876d8e4a/model-lookup.json")
 """JSON files that the commands leave, whose figures stay as well."""
