@@ -21,6 +21,7 @@ from latkit.models.parts import TERMS
 from latkit.models.transfer import TransferModel
 from latkit.models.trees import TreesEntry
 from latkit.ops import Op, kind_named
+from latkit.ops import kinds as known_kinds
 from latkit.targets import Target
 from latkit.timing import Estimate, Setup
 
@@ -96,7 +97,7 @@ def load_model(path: str | os.PathLike[str]) -> LatencyModel:
     expected = f"a latency model of format {FORMAT!r}"
     entry = load_record(path, _ModelFile, expected)
     with reading(path, expected):
-        ops = {Op.from_json(row.op): row.estimate(bool(entry.imported)) for row in entry.ops}
+        ops = {Op.from_json(row.op): row.estimate(bool(entry.imported)) for row in entry.ops if _is_installed(row.op)}
         model = _learned(entry, ops)
         model.origin_ = Origin(
             Target.parse(entry.target),
@@ -127,5 +128,11 @@ def _trees(ops: dict[Op, Estimate], kinds: dict[str, TreesEntry]) -> XGBoostMode
     model.kinds_ = {
         name: kind.model(len(TERMS), len(feature_names(list(kind_named(name).attributes))))
         for name, kind in kinds.items()
+        if name in known_kinds()
     }
     return model
+
+
+def _is_installed(op: dict[str, Any]) -> bool:
+    """Whether an op's kind is known here: one of a package that is not installed spoils no other op of the model."""
+    return not isinstance(op.get("kind"), str) or op["kind"] in known_kinds()

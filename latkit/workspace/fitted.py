@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from latkit.errors import NotMeasured, UsageError
+from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.models import LatencyModel, load_model
 from latkit.ops import Network, Op
 from latkit.spaces import Space
@@ -52,7 +52,7 @@ class FittedModels(Folders):
         self, target: Target, networks: Iterable[Network], kind: str = "lookup"
     ) -> dict[Network, LatencyModel]:
         """What `model_for` gives for each of several networks."""
-        models = {name: load_model(path) for name, path in self._paths(target, kind).items()}
+        models = _readable(self._paths(target, kind))
         spaces = {name: self._space(target, name) for name in models if name}
 
         def suited(network: Network) -> LatencyModel:
@@ -94,7 +94,24 @@ class FittedModels(Folders):
     def _space(self, target: Target, name: str) -> Space | None:
         """The space of a folder of models."""
         path = self.target_dir(target) / SPACES / name / SPACE_FILE
-        return Space.load(path) if path.exists() else None
+        try:
+            return Space.load(path) if path.exists() else None
+        except BadFile:
+            return None  # with an op kind that is not installed here, say: the other spaces can do without it
+
+
+def _readable(paths: Mapping[str, Path]) -> dict[str, LatencyModel]:
+    """The models that can be read, by name. Raises BadFile where none can."""
+    models: dict[str, LatencyModel] = {}
+    failed: BadFile | None = None
+    for name, path in paths.items():
+        try:
+            models[name] = load_model(path)
+        except BadFile as error:
+            failed = failed or error
+    if not models and failed:
+        raise failed
+    return models
 
 
 def _knows(model: LatencyModel, ops: tuple[Op, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.models import save_model
-from latkit.ops import FIXED_COST, Op
+from latkit.ops import FIXED_COST, Op, make_op
 from latkit.report.target_facts import read_target
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
@@ -21,7 +22,7 @@ from tests.builders import TARGET, conv, make_measurement, measurements_of, netw
 
 def space_of(name: str, channels: int) -> Space:
     """Two layers of two candidates each; spaces of other channels share no op."""
-    slim, wide = conv(channels), Op("skip", (channels, 8, 8))
+    slim, wide = conv(channels), make_op("conv", (channels, 8, 8), out_channels=channels, kernel=5)
     return Space(name, (Layer("a", (slim, wide)), Layer("b", (slim, wide))))
 
 
@@ -101,7 +102,7 @@ def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Worksp
     assert workspace.model(TARGET, space=ONE).calibration_.networks == before + 1
 
 
-@pytest.mark.parametrize("name", ["a/b", "../../x", "x" * 300, "nul\0", "", "..", "new\nline", "\u202e"])
+@pytest.mark.parametrize("name", ["a/b", "../../x", "x" * 100, "..", "/etc/x", "~", "été 犬"])
 def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: str) -> None:
     space = Space(name, ONE.layers)
     workspace.fit(TARGET, space)
@@ -121,3 +122,19 @@ def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
     with pytest.raises(NotMeasured, match=r"no op was measured on board.* that a model could be fitted on"):
         workspace.fit(TARGET)
     assert not workspace.has_model(TARGET, "lookup")
+
+
+def test_an_op_kind_that_is_not_installed_spoils_nothing_else(workspace: Workspace) -> None:
+    for space in (ONE, OTHER):
+        workspace.fit(TARGET, space)
+    path = workspace.model_path(TARGET, "lookup", ONE)
+    document = json.loads(path.read_text())
+    document["ops"].append({**document["ops"][0], "op": {"kind": "elsewhere", "input_shape": [1], "attributes": {}}})
+    path.write_text(json.dumps(document))
+    assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
+    space_file = path.parent / "space.json"
+    space_file.write_text(space_file.read_text().replace('"conv"', '"elsewhere"'))
+    assert set(workspace.model_for(TARGET, OTHER.decode((0, 0))).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
+    assert len(read_target(workspace, TARGET).models) == 2
+    path.write_text("{}")
+    assert set(workspace.model_for(TARGET, OTHER.decode((0, 0))).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
