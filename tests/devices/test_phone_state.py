@@ -63,8 +63,21 @@ class TestState:
     def test_nothing_is_told(self) -> None:
         assert read_state("[battery]\nsh: dumpsys: not found\n").conditions() == {}
 
+    @pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 400, "many", "٣" * 20])
+    def test_numbers_that_no_phone_has(self, number: str) -> None:
+        said = f"level: {number}\ntemperature: {number}\nThermal Status: {number}\n[saver] {number}\n[awake] {number}\n"
+        assert read_state(said) == PhoneState()
+
 
 class TestFacts:
+    def test_endless_and_hostile_names(self) -> None:
+        known = {"ro.product.model": "a\x1b[2J " + "b" * 10_000, "ro.build.fingerprint": "\u202e" + "c" * 10_000}
+        found = phone_facts(FACTS, known)
+        assert found.model.startswith(r"a\x1b[2J bb")
+        assert found.build.startswith(r"\u202ecc")
+        assert len(found.model) <= 300
+        assert len(found.build) <= 300
+
     def test_names(self) -> None:
         known = {
             "ro.product.manufacturer": "Google",
