@@ -163,7 +163,7 @@ def check_output(device: str, command: str, count: int, max_bytes: int) -> None:
 
 def checked_home(printed: bytes, device: str) -> str:
     """The home folder that a device has printed. Raises DeviceError where latkit cannot put its files below it."""
-    home = printed.decode(errors="replace")
+    home = printed.removesuffix(b"\n").decode(errors="replace")
     if not home.startswith("/") or "\ufffd" in home or printable(home) != home or "\n" in home:
         raise DeviceError(
             f"{device}: expected the home folder there as an absolute path in UTF-8, but found {printed[:200]!r}; name "

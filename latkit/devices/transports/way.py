@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from latkit._io import printable
 from latkit.errors import UsageError
 
 PHONE_HOME = "/data/local/tmp"
@@ -16,13 +17,12 @@ ADDRESS = re.compile(
     r"(?:(?P<user>[^@\s-][^@\s]*)@)?(?:\[(?P<v6>[0-9a-fA-F:.]+(?:%[A-Za-z0-9_.-]+)?)\]|(?P<host>[^@:\s\[\]-][^@:\s\[\]]*))"
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
+MAX_CHARS = 255
 MAX_SHOWN = 100
 """Of what is no address, so many characters are shown."""
-SERIAL = re.compile(r"^[!-,.-~]([ -~]{0,253}[!-~])?$")
+SERIAL = re.compile(r"^[!-,.-~]([ -~]*[!-~])?$")
 """Whatever adb may print for a phone, such as `My Phone 3`, `????????????` and `adb-R5 (2)._adb-tls-connect._tcp`."""
 TRANSPORT_ID = re.compile(r"transport_id:[0-9]{1,9}")
-NAME = r"^[^\s\x00-\x20\x7f-\x9f-][^\s\x00-\x20\x7f-\x9f]*$"
-"""Of a host or a user: no space, no control character, and nothing that a command would take for an option."""
 
 
 class Local(BaseModel):
@@ -45,9 +45,9 @@ class Ssh(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     kind: Literal["ssh"] = "ssh"
-    host: str = Field(max_length=255, pattern=NAME)
+    host: str = Field(min_length=1)
     """Name, address, or an alias of the configuration."""
-    user: str | None = Field(default=None, max_length=255, pattern=NAME)
+    user: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     config: str | None = None
     """Path of the SSH configuration on the host; by default `~/.ssh/config`."""
@@ -65,15 +65,12 @@ class Ssh(BaseModel):
     @classmethod
     def parse(cls, text: str, config: str | None = None) -> Ssh:
         """Read `[USER@]HOST[:PORT]`; an IPv6 address stands in brackets. Raises UsageError."""
-        match = ADDRESS.fullmatch(text)
+        match = _address(text)
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 1 <= port <= 65535):
             raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text[:MAX_SHOWN]!r}")
         place = _absolute(config) if config else None
-        try:
-            return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
-        except ValidationError:
-            raise UsageError(f"expected an SSH address as [USER@]HOST[:PORT], but found {text[:MAX_SHOWN]!r}") from None
+        return cls(host=match["v6"] or match["host"], user=match["user"], port=port, config=place)
 
 
 class Adb(BaseModel):
@@ -83,7 +80,7 @@ class Adb(BaseModel):
     kind: Literal["adb"] = "adb"
     serial: str | None = Field(default=None, pattern=SERIAL.pattern)
     """As `adb devices` shows it, or where it is plugged in (`usb:1-1`), or `transport_id:N`."""
-    host: str | None = Field(default=None, max_length=255, pattern=NAME)
+    host: str | None = Field(default=None, min_length=1)
     port: int | None = Field(default=None, ge=1, le=65535)
 
     @model_validator(mode="after")
@@ -104,18 +101,20 @@ class Adb(BaseModel):
     @classmethod
     def parse(cls, text: str) -> Adb:
         """Read `SERIAL` or `HOST:PORT`; an IPv6 address stands in brackets. Raises UsageError."""
-        match = None if TRANSPORT_ID.fullmatch(text) else ADDRESS.fullmatch(text)
+        match = None if TRANSPORT_ID.fullmatch(text) else _address(text)
         port = int(match["port"]) if match and match["port"] else None
-        try:
-            if match and port is not None and not match["user"] and 1 <= port <= 65535:
-                return cls(host=match["v6"] or match["host"], port=port)
-            if port is None:
-                return cls(serial=text)
-        except ValidationError:
-            pass
+        if match and port is not None and not match["user"] and 1 <= port <= 65535:
+            return cls(host=match["v6"] or match["host"], port=port)
+        if port is None and SERIAL.fullmatch(text) and len(text) <= MAX_CHARS:
+            return cls(serial=text)
         raise UsageError(
             f"expected a phone's SERIAL as adb devices shows it, or HOST:PORT, but found {text[:MAX_SHOWN]!r}"
         )
+
+
+def _address(text: str) -> re.Match[str] | None:
+    """The parts of an address; None where it holds what cannot be shown, or is longer than any."""
+    return ADDRESS.fullmatch(text) if len(text) <= MAX_CHARS and printable(text) == text else None
 
 
 def _absolute(path: str) -> str:
