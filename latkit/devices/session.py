@@ -23,7 +23,7 @@ from latkit.targets import Target
 from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
 
 BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
-BOOT_ID = re.compile(r"[0-9A-Za-z_.-]{1,100}")
+BOOT_ID = re.compile(r"[0-9A-Za-z_. -]{1,100}")
 CONDITIONS_S = 20.0
 FACTS_S = 60.0
 LOAD_S = 120.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from latkit.graphs import Graph
 from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
+
+STDERR = 2
+"""The file handle that libraries in Rust print to."""
 
 SCHEMA: dict[str, pl.DataType] = {
     "title": pl.String(),
@@ -90,7 +95,7 @@ def read_parquet(path: Path) -> list[Measurement]:
     expected = "latkit's measurements as Parquet"
     if not path.is_file():
         raise BadFile(path, expected, "no such file" if not path.exists() else "no regular file")
-    with reading(path, expected):
+    with reading(path, expected), _silent_panics():
         rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
         if rows > MAX_ROWS:
             raise BadFile(path, expected, f"{rows} rows, more than {MAX_ROWS}")
@@ -101,6 +106,24 @@ def read_parquet(path: Path) -> list[Measurement]:
         raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
     with reading(path, expected):
         return measurements_from_rows(frame.iter_rows(named=True), path)
+
+
+@contextmanager
+def _silent_panics() -> Iterator[None]:
+    """Without what a panic inside polars prints: pages of its source code, before the exception can be caught."""
+    try:
+        kept = os.dup(STDERR)
+    except OSError:  # it is closed
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
+        os.close(null)
 
 
 def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:

@@ -191,8 +191,9 @@ def _repetition(value: object) -> int:
 
 
 def _positive(value: object) -> float:
-    if (found := _number(value, "reference_s")) <= 0:
-        raise UsageError(f"expected reference_s as more than 0, but found {found}")
+    found = _number(value, "reference_s")
+    if not 0 < found <= MAX_NS / 1e9:
+        raise UsageError(f"expected reference_s above 0 and up to {MAX_NS / 1e9:.0f}, but found {found}")
     return found
 
 

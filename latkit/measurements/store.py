@@ -157,13 +157,16 @@ class Store:
     @contextmanager
     def _transaction(self, *begin: str) -> Iterator[sa.Connection]:
         """A transaction that begins with these statements, once nobody else holds the file."""
-        try:
-            with self._engine.begin() as connection:
-                for statement in begin:
-                    self._patiently(connection, statement)
-                yield connection
-        except sa.exc.DBAPIError as error:
-            raise store_error(error, self.path) from error
+        with reading(
+            self.path, "latkit's measurements in SQLite"
+        ):  # a broken schema can make its driver raise anything
+            try:
+                with self._engine.begin() as connection:
+                    for statement in begin:
+                        self._patiently(connection, statement)
+                    yield connection
+            except sa.exc.DBAPIError as error:
+                raise store_error(error, self.path) from error
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         return self._transaction("BEGIN", "SELECT count(*) FROM sqlite_master")

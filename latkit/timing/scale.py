@@ -7,7 +7,6 @@ device that was measured.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from latkit.errors import UsageError
 from latkit.timing.estimators import quiet_reference_seconds
-from latkit.timing.measurement import LAST_MOMENT_S, Visit
+from latkit.timing.measurement import LAST_MOMENT_S, MAX_NS, Visit
 from latkit.timing.visits import visit_reference_floor_s
 
 ENOUGH_VISITS = 30
@@ -45,7 +44,7 @@ class Scale:
     """Seconds since 1970 by the host's clock."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.reference_s < math.inf and self.visits > 0 and 0 <= self.established_at < LAST_MOMENT_S):
+        if not (0 < self.reference_s <= MAX_NS / 1e9 and self.visits > 0 and 0 <= self.established_at < LAST_MOMENT_S):
             raise UsageError(f"expected a scale with positive numbers, but found {self}")
 
 

@@ -1,5 +1,8 @@
 from dataclasses import replace
 
+import pytest
+
+from latkit.errors import NotMeasured
 from latkit.measurements import select
 from tests.builders import SETUP, conv, make_measurement, make_visit
 
@@ -29,3 +32,12 @@ def test_of_two_measurements_with_different_plans_the_later_counts() -> None:
 
 def test_nothing_measured_is_nothing_selected() -> None:
     assert select([]).used == ()
+
+
+def test_where_nothing_can_be_used_the_reason_is_told() -> None:
+    incomplete = [make_measurement(conv(8), 1000, visits=1), make_measurement(conv(9), 1000, visits=1)]
+    with pytest.raises(NotMeasured, match=r"none of the 2 .*incomplete: 1 of 2 visits; run the same latkit"):
+        select(incomplete).usable()
+    assert select([]).usable() == ()
+    complete = make_measurement(conv(8), 1000)
+    assert select([complete]).usable() == (complete,)

@@ -147,3 +147,20 @@ def test_the_curve_of_calibration_shows_every_model_that_has_one() -> None:
     assert [point.networks for point in model.calibration_.curve] == [0, 1, 2, 5]
     assert model.calibration_.curve[0].mean_error > 0.1
     assert model.calibration_.curve[-1].mean_error == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("seconds", [1e18, -1e18, float("nan"), float("inf")])
+def test_a_moment_that_is_none_is_unknown(seconds: float) -> None:
+    from latkit.report.words import UNKNOWN_MOMENT, moment, moment_written
+
+    assert moment(seconds) == UNKNOWN_MOMENT
+    assert moment_written("2001-99-99") == moment_written("") == UNKNOWN_MOMENT
+    assert moment(0) == moment_written("1970-01-01T00:00:00+00:00") == "1970-01-01 00:00 UTC"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_absent(value: float) -> None:
+    from latkit.report.words import ABSENT, digits, latency
+
+    assert digits(value) == ABSENT
+    assert latency(value).startswith(ABSENT)
