@@ -20,16 +20,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.fuzzing import onnx_files
 from latkit.devices import Core, Device, Facts, Local, leased
 from latkit.devices.bundle import Bundle
 from latkit.devices.quarantine import quarantine
 from latkit.devices.transports.base import sha256_of
-from latkit.graphs import GraphBuilder
+from latkit.graphs import GraphBuilder, cut
 from latkit.measurements import Store, write_parquet
 from latkit.models.kernels.fusion_file import fusion_file
 from latkit.models.keys import write_keys
 from latkit.ops import FIXED_COST, Network
 from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.onnx_graph import read_graph
 from latkit.search import Limit, SearchSettings, load_data, run_search
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines
 from latkit.search.constraints import LIMITS_FILE, save_limits
@@ -68,6 +70,8 @@ candidates = [{ kind = "linear", out_features = 2 }]
 """
 SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
 PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
+RULES = {("conv", "relu")}
+"""Which neighbours the made-up runtime computes at once."""
 ROUND_NS = 1_000_000
 SSH_CONFIG = """
 Host board
@@ -159,18 +163,34 @@ def _graphs() -> list[Subject]:
     return found
 
 
+def _kernels(root: Path) -> list[Subject]:
+    """The kernels of the ONNX files that are mutated, so that most of what becomes of these can be predicted."""
+    found: list[Subject] = []
+    for number, content in enumerate(onnx_files.seeds()):
+        path = root / f"seed-{number}.onnx"
+        path.write_bytes(content)
+        parts = cut(read_graph(path), RULES)
+        with suppress(TypeError):
+            kernels = [parts.kernel_graph(place) for place in range(len(parts.kernels))]
+            found += {kernel.key: kernel for kernel in kernels}.values()
+    return list(dict.fromkeys(found))
+
+
 def _measurements(workspace: Workspace, space: Space) -> None:
-    further = itertools.islice(variations(space), 60)  # of so many ops trees are learned
+    further = itertools.islice(variations(space), 40)  # of so many ops trees are learned
     subjects: list[Subject] = [FIXED_COST, *space.ops(), *further, *_networks(space), *_graphs()]
+    subjects += _kernels(workspace.root)
     measured = [_measurement(subject, 1000 + 1000 * index) for index, subject in enumerate(subjects)]
     with workspace.store(TARGET) as store:
         _fill(store, measured)
-    rules = {("conv", "relu"): True, ("conv", "add"): False}
-    fusion_file(str(TARGET), "onnxruntime 1", rules).save(workspace.fusion_path(TARGET))
+    decided = dict.fromkeys(RULES, True) | {("conv", "add"): False}
+    fusion_file(str(TARGET), "onnxruntime 1", decided).save(workspace.fusion_path(TARGET))
     for kind in ("lookup", "xgboost"):
-        workspace.fit(TARGET, space, kind)
+        workspace.fit(TARGET, None, kind)
     workspace.fit_kernels(TARGET)
     _validation().save(workspace.validation_path(TARGET, space, "lookup"))
+    with Store(workspace.root / "few.sqlite", TARGET) as few:
+        _fill(few, [*measured[:6], measured[-1]])
     write_parquet(measured[:6], workspace.root / "dataset.parquet", "# card\n")
 
 
@@ -372,7 +392,7 @@ def _leases(folder: Path) -> Iterator[None]:
 
 def _bundle(folder: Path) -> None:
     folder.mkdir()
-    archive = folder / "bundle.tar.gz"
+    archive = folder / "x86_64-0123456789ab.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("latkit-agent"))
     record = Bundle(

@@ -73,11 +73,11 @@ class Inputs:
         self._seed = seed
         self._fixed = [Input(special=name) for name in SPECIALS] if reader.special else []
         self._fixed += [Input(content=(corpus / "bombs" / name).read_bytes()) for name in reader.bombs]
-        self._seeds = reader.seeds(corpus) if reader.seeds else [(corpus / reader.path).read_bytes()]
-        self._fixed += [Input(content=content) for content in self._seeds]
+        self.seeds = reader.seeds(corpus) if reader.seeds else [(corpus / reader.path).read_bytes()]
+        self._fixed += [Input(content=content) for content in self.seeds]
 
     def __getitem__(self, index: int) -> Input:
         if index < len(self._fixed):
             return self._fixed[index]
         rng = random.Random(f"{self._seed}/{self._reader.name}/{index}")
-        return Input(content=self._reader.mutate(rng, rng.choice(self._seeds)))
+        return Input(content=self._reader.mutate(rng, rng.choice(self.seeds)))

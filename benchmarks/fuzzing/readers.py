@@ -146,6 +146,10 @@ def _onnx_seeds(root: Path) -> list[bytes]:
     return [*onnx_files.seeds(), (root / FOUND / "network.onnx").read_bytes()]
 
 
+def _few(root: Path) -> list[bytes]:
+    return [(root / "few.sqlite").read_bytes()]
+
+
 def _image_seeds(_root: Path) -> list[bytes]:
     return list(corpus.image_seeds().values())
 
@@ -191,7 +195,7 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("sidecar", _sidecar(root), json_mutated, Uses.sidecar, JSON_BOMBS, share=0.1),
         Reader("space_json", "space.json", json_mutated, Uses.space_json, JSON_BOMBS),
         Reader("space_toml", "pocket.toml", toml_mutated, Uses.space_toml, (*TOML_BOMBS, "products.toml")),
-        Reader("sqlite", f"{MEASURED}/measurements.sqlite", tables.sqlite_mutated, Uses.sqlite, share=0.15),
+        Reader("sqlite", f"{MEASURED}/measurements.sqlite", tables.sqlite_mutated, Uses.sqlite, share=0.3, seeds=_few),
         Reader("ssh_config", "ssh_config", lines_mutated, Uses.ssh_config),
         Reader("table_json", "table.json", json_mutated, Uses.table_json, JSON_BOMBS),
         Reader("table_safetensors", "table.safetensors", octets.safetensors_mutated, Uses.table_safetensors),

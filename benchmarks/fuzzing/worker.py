@@ -90,7 +90,7 @@ class Bench:
         config = scratch / "known_config"
         config.write_text(config.read_text().replace(str(corpus), str(scratch)))
         self.readers = readers(corpus)
-        self._corpus, self._root, self._seed = corpus, scratch, seed
+        self.corpus, self._root, self._seed = corpus, scratch, seed
         self._inputs: dict[str, Inputs] = {}
         self._uses = Uses(scratch)
         known_space(str(scratch))
@@ -100,7 +100,7 @@ class Bench:
         reader, begin = self.readers[name], time.monotonic()
         try:
             if name not in self._inputs:
-                self._inputs[name] = Inputs(reader, self._corpus, self._seed)
+                self._inputs[name] = Inputs(reader, self.corpus, self._seed)
             content = self._inputs[name][number]
         except Exception as error:  # noqa: BLE001 - whatever ends a mutation, the next goes on
             trace = "".join(traceback.format_exception(error))
@@ -123,7 +123,7 @@ class Bench:
     @contextmanager
     def _in_place(self, path: Path, content: Input) -> Iterator[None]:
         """The input under that path, and afterwards what stood there."""
-        source = self._corpus / path.relative_to(self._root)
+        source = self.corpus / path.relative_to(self._root)
         try:
             content.put(path)
             yield

@@ -169,6 +169,10 @@ class AdbServer:
         connection.sendall(b"OKAY")
         command = request.partition(":")[2]
         self.shell.run(command, connection.sendall, lambda: connection.recv(65536) or None, lambda: False)
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(ANSWER_S)
+        while connection.recv(65536):  # closed before all is read, it would take back what it has said
+            continue
 
 
 def _sized(content: bytes) -> bytes:

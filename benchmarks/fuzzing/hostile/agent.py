@@ -124,6 +124,7 @@ class Agent:
             "after": lambda: [said + content],
             "exit": lambda: sys.exit(3),
             "stderr": lambda: self._on_stderr(content, said),
+            "die": lambda: self._die(content),
             "drip": lambda: self._drip(said),
             "endless": lambda: self._endless(content),
             "silence": lambda: self._sleep(1000.0),
@@ -134,6 +135,10 @@ class Agent:
         sys.stderr.buffer.write(content)
         sys.stderr.flush()
         yield said
+
+    def _die(self, content: bytes) -> tuple[()]:
+        list(self._on_stderr(content, b""))
+        sys.exit(3)
 
     def _drip(self, said: bytes) -> Iterator[bytes]:
         for byte in said:

@@ -160,11 +160,8 @@ def _deeds() -> Iterator[Scenario]:
     for name, (deed, text) in deeds.items():
         yield Scenario(f"{name} for an answer", "local", deeds=(("probe", deed, text),))
     words = ESCAPES.encode("utf-8").decode("latin-1") + "\xff [/red]\n"
-    last = (("probe", "stderr", words), ("probe", "exit", ""))
-    yield Scenario("controls as last words", "local", deeds=last, fails=True)
-    yield Scenario(
-        "long last words", "local", deeds=(("probe", "stderr", "z" * 10**7), ("probe", "exit", "")), fails=True
-    )
+    for name, last in (("controls as last words", words), ("long last words", "z" * 10**7)):
+        yield Scenario(name, "local", deeds=(("probe", "die", last),), fails=True)
     yield Scenario("garbage before any word", "local", deeds=(("start", "instead", "\x1b[2Jhello\n"),))
     yield Scenario("an endless line at the start", "local", deeds=(("start", "endless", "x"),))
     for name in ("an endless line", "garbage", "its end", "20 MB"):

@@ -63,7 +63,9 @@ class Shell:
             return f"{sha256_of(AGENT_FILE)}  {found[1] if found else '-'}\n".encode()
         if name == "properties":
             return "".join(f"[{key}]: [{value}]\n" for key, value in PROPERTIES.items()).encode()
-        usual = {"python": PYTHON, "home": HOME, "boot": "a-boot", "processor": "x86_64", "state": STATE}
+        if name == "home":
+            return HOME.encode() if "printf" in command else f"{HOME}\n".encode()
+        usual = {"python": PYTHON, "boot": "a-boot", "processor": "x86_64", "state": STATE}
         return f"{usual[name]}\n".encode() if name in usual else b""
 
     @property

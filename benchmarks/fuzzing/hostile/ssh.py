@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import threading
 import time
@@ -18,6 +19,10 @@ from benchmarks.fuzzing.hostile.shell import Shell
 Talk = Callable[[socket.socket], None]
 """What is done with a connection in place of SSH."""
 SEND_S = 2.0
+LOG = "hostile"
+"""The server's own log: what paramiko says as the client is latkit's."""
+logging.getLogger(LOG).addHandler(logging.NullHandler())
+logging.getLogger(LOG).propagate = False
 REPLY_S = 0.05
 """Until then paramiko has told the client that the command begins."""
 
@@ -81,11 +86,12 @@ class SshServer:
                 self._talk(connection)
                 return
             transport = paramiko.Transport(connection)
+            transport.set_log_channel(LOG)
             transport.add_server_key(self._key)
             transport.start_server(server=_Lets(self._run))
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, EOFError, paramiko.SSHException):
             out, err = self.shell.mark(command)
             channel.sendall(out)
             if err:
