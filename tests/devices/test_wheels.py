@@ -103,6 +103,8 @@ def test_every_pin_has_hashes() -> None:
     assert {"cp311-aarch64-glibc2.28", "cp311-x86_64-glibc2.28", "cp38-aarch64-glibc2.28"} <= set(known.sets)
     for key, runtimes in known.sets.items():
         assert {"onnxruntime", "tflite"} <= set(runtimes), key
+        together = {*runtimes["onnxruntime"], *runtimes["tflite"]}
+        assert len({name.partition("==")[0] for name in together}) == len(together), key
         for names in runtimes.values():
             assert any(name.startswith("pip==") for name in names)
             assert all(known.hashes[name] and all(len(one) == 64 for one in known.hashes[name]) for name in names)
