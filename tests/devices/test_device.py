@@ -107,7 +107,7 @@ class TestFile:
             ("memory_bytes = 4294967296", "memory_bytes = 9223372036854775808", r"facts\.memory_bytes"),
             ("memory_bytes = 4294967296", f"memory_bytes = 1{'0' * 5000}", "TOML"),
             ("memory_bytes = 4294967296", f"memory_bytes = {'[' * 5000}", "TOML"),
-            ("max_khz = 1800000", "max_khz = -1", r"facts\.cores\.0\.max_khz"),
+            ("max_khz = 1800000", "max_khz = -2", r"facts\.cores\.0\.max_khz"),
             ('added_at = "2026-01-01T00:00:00+00:00"', 'added_at = "yesterday"', "added_at"),
         ],
     )
