@@ -38,11 +38,11 @@ def _report(error: BaseException) -> int:
     """Show an error in one line; its exit code."""
     ours = error if isinstance(error, LatkitError) else host_error(error)
     if ours is not None:
-        note(f"{_process()}error: {ours}")
-        if ours.detail and os.environ.get(VERBOSE):
+        verbose = bool(os.environ.get(VERBOSE))
+        more = " (what the library said: latkit --verbose ...)" if ours.detail and not verbose else ""
+        note(f"{_process()}error: {ours}{more}")
+        if ours.detail and verbose:
             note(ours.detail)
-        elif ours.detail:
-            note("show what the library said with: latkit --verbose ...")
         return ours.exit_code
     if isinstance(error, MemoryError):
         note(f"{_process()}error: expected enough memory, but found: {one_line(str(error)) or 'none left'}")

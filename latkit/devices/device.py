@@ -19,7 +19,7 @@ MAX_CORES = 2**16
 MAX_TEXT_CHARS = 1000
 MAX_BYTES = 2**63 - 1
 
-Number = Annotated[int | None, Field(ge=-1, le=2**32)]
+Number = Annotated[int | None, Field(ge=0, le=2**32)]
 """What the kernel tells of a core."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 MAX_FILE_BYTES = 2**20

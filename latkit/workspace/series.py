@@ -62,6 +62,7 @@ class Series(BaseModel):
         A search is named after what tells it from the others: `NAME-pi4-tflite-t4`, `NAME-2ms`; just `NAME` where
         it is the only one.
         """
+        check_name(name, "a search's name")
         if 1 not in (len(latencies_s), len(targets)) and len(latencies_s) != len(targets):
             raise UsageError(
                 f"expected one latency, or one for each of {len(targets)} targets, but found {len(latencies_s)}"

@@ -70,7 +70,7 @@ def test_nothing_there_yet(empty: Workspace, tmp_path: Path) -> None:
 def test_not_fitted_and_not_validated(workspace: Workspace, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(workspace.root, copy)
-    for path in Workspace(copy).target_dir(TARGET).glob("*.json"):
+    for path in Workspace(copy).target_dir(TARGET).rglob("*.json"):
         path.unlink()
     write_report(Workspace(copy), TARGET, tmp_path / "page.html")
     assert f"latkit fit {TARGET}" in text_of(tmp_path / "page.html")

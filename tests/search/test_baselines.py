@@ -278,7 +278,7 @@ def test_what_does_not_fit_the_search_is_refused(
     ("raised", "told", "words"),
     [
         (RuntimeError("DefaultCPUAllocator: not enough memory"), OutOfMemory, "a batch_size below 16"),
-        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "Make room and go on with --resume"),
+        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "make room and go on with --resume"),
     ],
 )
 def test_what_runs_out_is_told_as_in_the_search(
