@@ -13,7 +13,8 @@ _APART = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|' + r"'''.*?'''|" + r'"(?:[^"\\\n]|\\.)*"|' + r"'[^'\n]*'|#[^\n]*", flags=re.DOTALL
 )
 """Strings and comments: dots in them part no key."""
-_LONG_KEY = re.compile(rf"(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
+# a part begins where no other character of one stands before: else many digits in a row are looked through from each
+_LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
 
 
 def parse_toml(text: str) -> dict[str, object]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import write_text
+from latkit._io import load_record, read_bytes, write_text
+from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import runtime_named
@@ -21,6 +22,9 @@ from latkit.targets import Target
 
 RECIPE = 1
 """Counts up when latkit itself comes to write other files for the same subject (weights, folding, layout)."""
+
+MAX_ARTEFACT_BYTES = 2**32
+"""No runtime takes larger files."""
 
 CHECKED = "shapes checked"
 """Part of a graph's name: files of graphs that earlier versions wrote unchecked are not taken."""
@@ -82,12 +86,11 @@ def _seen(subject: Op | Network) -> list[object]:
 def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:
     """The cached artefact, or None where it is absent, not what its sidecar says, or not of this runtime."""
     try:
-        said = _Sidecar.model_validate_json(sidecar.read_bytes())
-        found = Artefact(
-            path, hashlib.sha256(path.read_bytes()).hexdigest(), runtime.name, runtime.exporter, runtime.opset
-        )
-    except (FileNotFoundError, ValidationError):
+        said = load_record(sidecar, _Sidecar, "what describes an artefact")
+        content = read_bytes(path, "an artefact", MAX_ARTEFACT_BYTES)
+    except BadFile:
         return None
+    found = Artefact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
     return found if found == Artefact(path, said.sha256, said.runtime, said.exporter, said.opset) else None
 
 

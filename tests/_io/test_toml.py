@@ -19,6 +19,8 @@ from latkit._io import parse_toml
         ("a = " + "[" * 150 + "]" * 150, "nested more than 100 deep"),
         ("a = inf", "not finite"),
         ("a = 1" + "0" * 5000, "digits"),
+        ("a = " + "9" * 300_000, "digits"),
+        ("a" * 300_000, "Expected '=' after a key"),
         ("a = 2001-99-99", "Expected newline or end of document"),
     ],
 )

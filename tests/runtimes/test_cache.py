@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def test_a_damaged_sidecar_is_written_again(tmp_path: Path, asked: list[Path], t
     assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
     assert json.loads(sidecar.read_text())["sha256"] == first.sha256
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("suffix", [".json", ".onnx"])
+def test_a_fifo_in_the_cache_is_not_waited_for(tmp_path: Path, asked: list[Path], suffix: str) -> None:
+    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    place = first.path.with_suffix(suffix)
+    place.unlink()
+    os.mkfifo(place)
+    assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
+    assert len(asked) == 2
+    assert place.is_file()
 
 
 def test_a_sidecar_that_names_another_exporter_is_not_believed(tmp_path: Path, asked: list[Path]) -> None:
