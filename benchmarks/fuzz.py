@@ -125,14 +125,14 @@ def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
 
 
 def _line(given: argparse.Namespace) -> dict[str, Any]:
-    """One after the other, since they take what memory latkit lets them."""
+    """What an endless line costs beyond a short one. One after the other, since they take the memory that they get."""
     from benchmarks.fuzzing.hostile.scenarios import scenarios
     from benchmarks.fuzzing.hostile.theater import perform
 
     chosen = [scenario for scenario in scenarios() if "an endless line" in scenario.name]
     peaks = [one.peak_mb for one in perform(chosen, given.folder.resolve() / "line", 1)]
-    usual = [scenario for scenario in scenarios() if scenario.name == "honest local"]
-    least = next(perform(usual, given.folder.resolve() / "line", 1)).peak_mb
+    short = [scenario for scenario in scenarios() if scenario.name == "garbage for an answer"]
+    least = next(perform(short, given.folder.resolve() / "line", 1)).peak_mb
     return {"endless_line_mb": round(max(peaks) - least, 1)}
 
 

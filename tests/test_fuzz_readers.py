@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzzing import corpus
+from benchmarks.fuzzing.bombs import bombs
 from benchmarks.fuzzing.inputs import SPECIALS, Input, Inputs
 from benchmarks.fuzzing.worker import Bench
 
@@ -62,7 +63,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             patch.setenv(name, str(root / name))
         patch.chdir(root)
         corpus.make(root / "corpus")
-        corpus.bombs(root / "corpus" / "bombs")
+        bombs(root / "corpus" / "bombs")
         yield Bench(root / "corpus", root / "workspace", 0)
 
 

@@ -177,10 +177,11 @@ def _make(folder: Path) -> None:
     import shutil
 
     from benchmarks.fuzzing import corpus
+    from benchmarks.fuzzing.bombs import bombs
 
     shutil.rmtree(folder, ignore_errors=True)
     corpus.make(folder.resolve())
-    corpus.bombs(folder / "bombs")
+    bombs(folder / "bombs")
     (folder / "bombs" / "whole").touch()
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.fuzzing import corpus, octets, onnx_files, tables, trees
+from benchmarks.fuzzing import octets, onnx_files, onnx_seeds, tables, trees
+from benchmarks.fuzzing.corpus_search import FOUND as FOUND_NAME
+from benchmarks.fuzzing.corpus_search import IDX_NAMES, image_seeds
 from benchmarks.fuzzing.uses import TARGET_NAME, Uses
 
 Mutate = Callable[[random.Random, bytes], bytes]
 Use = Callable[[Uses], None]
 
-FOUND = f"search/{corpus.FOUND}"
+FOUND = f"search/{FOUND_NAME}"
 MEASURED = f"measurements/{TARGET_NAME}"
 JSON_BOMBS = ("deep.json", "deep_object.json", "digits.json")
 TOML_BOMBS = ("digits.toml", "dotted.toml")
@@ -143,7 +145,7 @@ def _gz(rng: random.Random, content: bytes) -> bytes:
 
 
 def _onnx_seeds(root: Path) -> list[bytes]:
-    return [*onnx_files.seeds(), (root / FOUND / "network.onnx").read_bytes()]
+    return [*onnx_seeds.seeds(), (root / FOUND / "network.onnx").read_bytes()]
 
 
 def _few(root: Path) -> list[bytes]:
@@ -151,7 +153,7 @@ def _few(root: Path) -> list[bytes]:
 
 
 def _image_seeds(_root: Path) -> list[bytes]:
-    return list(corpus.image_seeds().values())
+    return list(image_seeds().values())
 
 
 def _held(root: Path) -> str:
@@ -174,8 +176,8 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("fusion", f"{MEASURED}/fusion.json", json_mutated, Uses.fusion, JSON_BOMBS),
         Reader("graph_json", "graph.json", json_mutated, Uses.graph, JSON_BOMBS),
         Reader("history", f"{FOUND}/history.json", json_mutated, Uses.report_search, JSON_BOMBS),
-        Reader("idx", f"idx/{corpus.IDX_NAMES[0]}", octets.mutated, Uses.idx),
-        Reader("idx_gz", f"idx_gz/{corpus.IDX_NAMES[0]}.gz", _gz, Uses.idx_gz, ("zeros.gz",)),
+        Reader("idx", f"idx/{IDX_NAMES[0]}", octets.mutated, Uses.idx),
+        Reader("idx_gz", f"idx_gz/{IDX_NAMES[0]}.gz", _gz, Uses.idx_gz, ("zeros.gz",)),
         Reader("images", "images/train/class0/0.png", octets.mutated, Uses.images, ("huge.png",), seeds=_image_seeds),
         Reader("kernels", f"{MEASURED}/model-kernels.json", json_mutated, Uses.kernels, JSON_BOMBS),
         Reader("known_hosts", "known_hosts", lines_mutated, Uses.known_hosts),

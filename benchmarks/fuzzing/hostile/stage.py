@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.fuzzing.hostile import adb, talks
 from benchmarks.fuzzing.hostile.agent import HONEST, Script, interpreter
-from benchmarks.fuzzing.hostile.scenarios import Scenario
+from benchmarks.fuzzing.hostile.scenario import Scenario
 from benchmarks.fuzzing.hostile.shell import Shell
 from benchmarks.fuzzing.hostile.ssh import ssh_server
 from latkit.devices import lease_key, load_device

@@ -17,7 +17,7 @@ from typing import Any
 import click
 import typer
 
-from benchmarks.fuzzing.hostile.scenarios import Scenario
+from benchmarks.fuzzing.hostile.scenario import Scenario
 from benchmarks.fuzzing.hostile.stage import play, prepare
 from benchmarks.fuzzing.outcomes import place
 from benchmarks.fuzzing.pool import context

@@ -1,0 +1,127 @@
+"""A made-up target of the corpus: what was measured there, and the models fitted on it.
+
+The numbers are round on purpose, and nobody can take them for a device's.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.fuzzing import onnx_seeds
+from latkit.graphs import GraphBuilder, cut
+from latkit.measurements import Store, write_parquet
+from latkit.models.kernels.fusion_file import fusion_file
+from latkit.ops import FIXED_COST, Network
+from latkit.runtimes.onnx_graph import read_graph
+from latkit.spaces import Space, variations
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Measurement, Setup, Subject, TimingPlan, Visit
+from latkit.validate import NetworkResult, Validation
+from latkit.workspace import Workspace
+
+TARGET = Target("here", "onnxruntime")
+SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
+PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
+RULES = {("conv", "relu")}
+"""Which neighbours the made-up runtime computes at once."""
+ROUND_NS = 1_000_000
+
+
+def _visit(nanoseconds: int, started_at: float) -> Visit:
+    runs, references = (nanoseconds,) * 3, (ROUND_NS,) * 3
+    conditions = {
+        "before": {"load1": 0.0, "temperatures_c": {"zone": 40.0}, "frequencies_khz": [1_000_000]},
+        "after": {"load1": 0.0},
+        "turn": {"subject_runs": 3, "reference_runs": 3},
+        "inference_ns": 9_000_000,
+        "boot_id": "a boot",
+    }
+    return Visit(started_at, runs, runs, (0, 0, 0), references, references, conditions)
+
+
+def _measurement(subject: Subject, nanoseconds: int) -> Measurement:
+    visits = tuple(_visit(nanoseconds, 1.7e9 + number) for number in range(PLAN.visits))
+    return Measurement(subject, TARGET, SETUP, PLAN, visits)
+
+
+def networks(space: Space) -> Iterator[Network]:
+    shape = [range(len(layer.candidates)) for layer in space.choices]
+    return (space.decode(architecture) for architecture in itertools.islice(itertools.product(*shape), 0, None, 5))
+
+
+def graphs() -> list[Subject]:
+    found: list[Subject] = []
+    for channels in range(4, 20):  # of so many kernels trees are learned
+        builder = GraphBuilder()
+        entry = builder.input(1, channels, 8, 8)
+        found.append(builder.graph([builder.activation("relu", builder.conv(entry, channels, 3))], f"conv{channels}"))
+    return found
+
+
+def _kernels(root: Path) -> list[Subject]:
+    """The kernels of the ONNX files that are mutated, so that most of what becomes of these can be predicted."""
+    found: list[Subject] = []
+    for number, content in enumerate(onnx_seeds.seeds()):
+        path = root / f"seed-{number}.onnx"
+        path.write_bytes(content)
+        parts = cut(read_graph(path), RULES)
+        with suppress(TypeError):
+            kernels = [parts.kernel_graph(place) for place in range(len(parts.kernels))]
+            found += {kernel.key: kernel for kernel in kernels}.values()
+    return list(dict.fromkeys(found))
+
+
+def measurements(workspace: Workspace, space: Space) -> None:
+    further = itertools.islice(variations(space), 40)  # of so many ops trees are learned
+    subjects: list[Subject] = [FIXED_COST, *space.ops(), *further, *networks(space), *graphs()]
+    subjects += _kernels(workspace.root)
+    measured = [_measurement(subject, 1000 + 1000 * index) for index, subject in enumerate(subjects)]
+    with workspace.store(TARGET) as store:
+        _fill(store, measured)
+    decided = dict.fromkeys(RULES, True) | {("conv", "add"): False}
+    fusion_file(str(TARGET), "onnxruntime 1", decided).save(workspace.fusion_path(TARGET))
+    for kind in ("lookup", "xgboost"):
+        workspace.fit(TARGET, None, kind)
+    workspace.fit_kernels(TARGET)
+    _validation().save(workspace.validation_path(TARGET, space, "lookup"))
+    with Store(workspace.root / "few.sqlite", TARGET) as few:
+        _fill(few, [*measured[:6], measured[-1]])
+    write_parquet(measured[:6], workspace.root / "dataset.parquet", "# card\n")
+
+
+def _fill(store: Store, measured: list[Measurement]) -> None:
+    for one in measured:
+        for visit in one.visits:
+            store.add_visit(one.subject, one.setup, one.plan, visit)
+
+
+def network_result(name: str, key: str = "key") -> NetworkResult:
+    return NetworkResult(
+        name=name,
+        key=key,
+        architecture=(0, 0),
+        predicted_ms=1.0,
+        low_ms=0.5,
+        high_ms=2.0,
+        first_ms=1.0,
+        second_ms=1.25,
+    )
+
+
+def _validation() -> Validation:
+    figures = dict.fromkeys(("mape_percent", "rmse_ms", "mean_latency_ms", "spearman", "kendall"), 1.0)
+    shares = ("within_5_percent", "within_10_percent", "interval_coverage_percent", "repeatability_mape_percent")
+    return Validation(
+        target=str(TARGET),
+        space="pocket",
+        model="lookup",
+        networks=2,
+        calibration_networks=2,
+        left_out=["one: a reason"],
+        results=[network_result("one"), network_result("other")],
+        **figures,
+        **dict.fromkeys(shares, 50.0),
+    )

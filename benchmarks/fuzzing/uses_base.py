@@ -1,0 +1,71 @@
+"""What uses share: a workspace, what is printed, and the pages of the report."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.fuzzing.corpus_measured import TARGET
+from benchmarks.fuzzing.corpus_search import FOUND
+from benchmarks.fuzzing.terminal import Terminal
+from latkit.report.search import search_sections
+from latkit.report.search_facts import read_search
+from latkit.report.series import beside
+from latkit.report.target import target_sections
+from latkit.report.target_facts import read_target
+from latkit.spaces import Space, load_space_file
+from latkit.tables import LatencyTable
+from latkit.workspace import Workspace
+
+TARGET_NAME = str(TARGET)
+
+
+class UsesBase:
+    """Uses in one workspace; `terminal` keeps what is printed. What is written goes into the folder `out`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.out = root / "out"
+        self.terminal = Terminal()
+        self.workspace = Workspace(root)
+        self.found = root / "search" / FOUND
+
+    def _run(self, *words: object) -> None:
+        self.terminal.run(self.root, *words)
+
+    @property
+    def space(self) -> Space:
+        """The space of the corpus."""
+        return known_space(str(self.root))
+
+    def report_search(self) -> None:
+        """The page about a search."""
+        facts = read_search(self.workspace, FOUND)
+        str(search_sections(facts))
+        str(beside(self.workspace, facts))
+
+    def report_target(self) -> None:
+        """The page about a target."""
+        str(target_sections(read_target(self.workspace, TARGET)))
+
+    def _table(self, space: Space, model: Any) -> None:
+        self._use_table(LatencyTable(space, model))
+
+    def _use_table(self, table: LatencyTable) -> None:
+        rows = table.rows()
+        table.fastest()
+        table.slowest()
+        uniform = torch.full(table.mask.shape, 1 / table.mask.shape[-1], dtype=torch.float64)
+        float(table(uniform))
+        paths = itertools.islice(itertools.product(*(range(len(row)) for row in rows)), 64)
+        table.lookup(torch.tensor(list(paths), dtype=torch.uint8))
+
+
+@cache
+def known_space(root: str) -> Space:
+    """The space of the corpus, read before anything is mutated."""
+    return load_space_file(Path(root) / "known.toml")

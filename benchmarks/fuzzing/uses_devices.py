@@ -1,0 +1,63 @@
+"""Uses of the files about devices."""
+
+from __future__ import annotations
+
+import os
+
+from benchmarks.fuzzing.corpus import device
+from benchmarks.fuzzing.corpus_measured import TARGET
+from benchmarks.fuzzing.uses_base import UsesBase
+from latkit.devices import Ssh, holder_of, leased, list_devices, quarantine_of
+from latkit.devices.bundle import read_bundle
+from latkit.devices.toolchain import LOADERS
+from latkit.devices.transports.ssh_config import resolve
+from latkit.ops import Network
+from latkit.runtimes.cache import ArtefactCache
+
+
+class DeviceUses(UsesBase):
+    """Of devices."""
+
+    def bundle(self) -> None:
+        """The bundle, and what starts it if it is for a processor that there is an agent for."""
+        found, _ = read_bundle(self.root / "bundle" / "bundle.json")
+        if found.architecture in LOADERS:
+            str(found.loader)
+
+    def device(self) -> None:
+        """Shown, listed, and on the page of its target."""
+        list_devices(self.root / "devices")
+        self._run("device", "show", "here")
+        self._run("device", "list")
+        self._run("device", "list", "--json")
+        self.report_target()
+
+    def quarantine(self) -> None:
+        """Shown with its device."""
+        str(quarantine_of(self.root / "devices", "here"))
+        self._run("device", "show", "here")
+        self._run("device", "list")
+
+    def lease(self) -> None:
+        """Who holds the device is shown; then it is taken, if it is free."""
+        os.environ["LATKIT_LEASES"] = str(self.root / "leases")
+        self._run("device", "show", "here")
+        str(holder_of(device()))
+        with leased(device(), "fuzzing"):
+            pass
+
+    def ssh_config(self) -> None:
+        """Two aliases resolved."""
+        for name in ("board", "behind"):
+            resolve(Ssh(host=name, config=str(self.root / "ssh_config")), 1.0)
+
+    def known_hosts(self) -> None:
+        """The keys of a host."""
+        from latkit.devices.transports.known_hosts import known_keys
+
+        known_keys(resolve(Ssh(host="board", config=str(self.root / "known_config")), 1.0))
+
+    def sidecar(self) -> None:
+        """An artefact from the cache."""
+        network = Network.load(self.root / "net.json")
+        ArtefactCache(self.root / "cache").artefact(network, TARGET)

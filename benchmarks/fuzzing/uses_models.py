@@ -1,0 +1,148 @@
+"""Uses of measurements, models, spaces, tables, networks and graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.fuzzing.corpus_measured import TARGET
+from benchmarks.fuzzing.uses_base import TARGET_NAME, UsesBase
+from latkit.graphs import Graph, cut
+from latkit.measurements import read_parquet
+from latkit.models import load_model
+from latkit.models.kernels import load_kernel_model
+from latkit.models.kernels.fusion_file import FusionFile
+from latkit.models.keys import KeyTable, imported_model
+from latkit.ops import Network
+from latkit.report.target import target_sections
+from latkit.report.target_facts import read_target
+from latkit.runtimes.onnx_graph import model_of_graph
+from latkit.spaces import Space, load_space_file
+from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
+from latkit.workspace import Workspace
+
+MAX_OPS = 2000
+"""A space of more ops is accepted, but its tables are not made: that takes as long as it is large."""
+MAX_ELEMENTS = 10**7
+"""A graph of larger tensors is accepted, but not written: so are its weights."""
+
+
+class ModelUses(UsesBase):
+    """Of models and what they are fitted on."""
+
+    def fusion(self) -> None:
+        """The rules, then a model of kernels by them."""
+        found = FusionFile.load(self.workspace.fusion_path(TARGET))
+        if len(found.holding) > 1 or len(found.decided) < 2:
+            self.workspace.fit_kernels(TARGET)
+
+    def graph(self) -> None:
+        """Predicted, cut, and written."""
+        self._use_graph(Graph.load(self.root / "graph.json"))
+
+    def _use_graph(self, graph: Graph) -> None:
+        rules = FusionFile.load(self.workspace.fusion_path(TARGET)).holding
+        parts = cut(graph, rules)
+        self.workspace.kernel_model(TARGET).predict(graph)
+        for place in range(min(len(parts.kernels), 4)):
+            kernel = parts.kernel_graph(place)
+            if sum(tensor.elements for tensor in kernel.tensors()) < MAX_ELEMENTS:
+                model_of_graph(kernel, 0)
+
+    def onnx(self) -> None:
+        """Predicted."""
+        self._run("predict", TARGET_NAME, self.root / "net.onnx")
+
+    def model(self) -> None:
+        """Predicts a network, makes a table, and stands on the target's page."""
+        self._model("lookup")
+
+    def xgboost(self) -> None:
+        """Likewise."""
+        self._model("xgboost")
+
+    def _model(self, kind: str) -> None:
+        found = load_model(self.workspace.model_path(TARGET, kind))
+        self._run("predict", TARGET_NAME, self.root / "net.json", "--model", kind)
+        self._table(self.space, found)
+        self.report_target()
+
+    def kernels(self) -> None:
+        """Predicts a graph."""
+        load_kernel_model(self.workspace.kernel_model_path(TARGET)).predict(Graph.load(self.root / "graph.json"))
+
+    def network(self) -> None:
+        """Predicted by either kind of model."""
+        str(Network.load(self.root / "net.json").key)
+        for kind in ("lookup", "xgboost"):
+            self._run("predict", TARGET_NAME, self.root / "net.json", "--model", kind)
+
+    def parquet(self) -> None:
+        """Imported into an empty workspace, fitted, exported and shown."""
+        read_parquet(self.root / "dataset.parquet")
+        Workspace.init(self.out)
+        self.terminal.run(self.out, "measurements", "import", self.root / "dataset.parquet")
+        self._use_store(self.out)
+
+    def sqlite(self) -> None:
+        """Fitted, exported and shown."""
+        with self.workspace.store(TARGET) as store:
+            setups = store.setups()
+            store.latest_boot_id()
+            for setup in setups:
+                store.scale(setup)
+        self.out.mkdir(exist_ok=True)
+        self._use_store(self.root)
+
+    def _use_store(self, root: Path) -> None:
+        workspace = Workspace(root)
+        for path in sorted((root / "measurements").glob("*/*/measurements.sqlite")):
+            name = f"{path.parent.parent.name}/{path.parent.name}"
+            target = type(TARGET).parse(name)
+            str(target_sections(read_target(workspace, target)))
+            self.terminal.run(root, "measurements", "export", name, "-o", self.out / "again.parquet")
+            self.terminal.run(root, "fit", name)
+
+    def validation(self) -> None:
+        """On the target's page."""
+        self.report_target()
+
+    def space_json(self) -> None:
+        """Tables of it."""
+        self._use_space(Space.load(self.root / "space.json"))
+
+    def space_toml(self) -> None:
+        """Tables of it, by the command too."""
+        self._use_space(load_space_file(self.root / "pocket.toml"))
+        self.out.mkdir(exist_ok=True)
+        self._run("table", "export", TARGET_NAME, "--space", self.root / "pocket.toml", "-o", self.out / "table.json")
+
+    def _use_space(self, space: Space) -> None:
+        if len(space.ops()) > MAX_OPS:
+            return
+        str(space.key)
+        macs_table(space).least()
+        parameters_table(space).most()
+        float(PeakTable(space).most())
+        for kind in ("lookup", "xgboost"):
+            self._table(space, self.workspace.model(TARGET, kind))
+
+    def table_json(self) -> None:
+        """Looked up and written again."""
+        self._table_file("table.json")
+
+    def table_safetensors(self) -> None:
+        """Likewise."""
+        self._table_file("table.safetensors")
+
+    def _table_file(self, name: str) -> None:
+        table = LatencyTable.load(self.root / name)
+        self._use_table(table)
+        self.out.mkdir(exist_ok=True)
+        table.save(self.out / name)
+
+    def yaml(self) -> None:
+        """Imported, and made a table of."""
+        model = imported_model(KeyTable.read(self.root / "keys.yaml"), TARGET)
+        Workspace.init(self.out)
+        self.terminal.run(self.out, "table", "import", self.root / "keys.yaml", "--device", "phone")
+        self._table(self.space, model)

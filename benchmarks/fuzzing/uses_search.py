@@ -1,0 +1,118 @@
+"""Uses of what searches read and leave behind, images included."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from benchmarks.fuzzing.corpus_search import SERIES
+from benchmarks.fuzzing.uses_base import UsesBase
+from latkit.report.series import series_sections
+from latkit.search import Recipe, load_data, load_network, run_search
+from latkit.search.baselines import Baselines
+from latkit.search.constraints import LIMITS_FILE, Limits, check_limits, load_limits
+from latkit.search.folder import SearchFolder
+from latkit.search.result import FILES, load_record
+from latkit.tables import LatencyTable
+from latkit.workspace.series import searches_named, series_named
+
+
+class SearchUses(UsesBase):
+    """Of searches."""
+
+    def baselines(self) -> None:
+        """Its record, then the page of its search."""
+        Baselines.load(self.found)
+        self.report_search()
+
+    def series(self) -> None:
+        """Its page."""
+        found = series_named(self.workspace, SERIES)
+        if found is None:
+            return
+        str(series_sections(self.workspace, found)[0])
+        searches_named(self.workspace, [SERIES])
+
+    def cross(self) -> None:
+        """The page of its series."""
+        self.series()
+
+    def checkpoint(self) -> None:
+        """The search goes on."""
+        begun = self.root / "search" / "begun"
+        recipe = load_record(Recipe, begun / FILES["recipe"])
+        SearchFolder(begun, fabric()).saved(recipe)
+        shutil.copytree(begun, self.out / "begun", symlinks=True)
+        self._search(self.out / "begun", recipe, resume=True)
+
+    def warm_up(self) -> None:
+        """Another search begins from it."""
+        recipe = load_record(Recipe, self.found / FILES["recipe"])
+        self._search(self.out / "warm", recipe, warm_up=self.found / "warmup.pt")
+
+    def _search(self, folder: Path, recipe: Recipe, resume: bool = False, warm_up: Path | None = None) -> None:
+        table = LatencyTable.load(self.found / FILES["table"])
+        limits = [one for one in load_limits(self.found / LIMITS_FILE, self.space) if one.name == "macs"]
+        data = load_data(str(self.root / "data.npz"), 8, 1)
+        run_search(
+            self.space,
+            table,
+            data,
+            recipe.target_latency_s,
+            recipe.settings,
+            folder,
+            limits=limits,
+            resume=resume,
+            warm_up=warm_up,
+        )
+
+    def idx(self) -> None:
+        """All images."""
+        self._fetch(f"idx:{self.root / 'idx'}", 1)
+
+    def idx_gz(self) -> None:
+        """All images."""
+        self._fetch(f"idx:{self.root / 'idx_gz'}", 1)
+
+    def npz(self) -> None:
+        """All images."""
+        self._fetch(str(self.root / "data.npz"), 1)
+
+    def images(self) -> None:
+        """All images."""
+        self._fetch(str(self.root / "images"), 3)
+
+    def _fetch(self, source: str, channels: int) -> None:
+        data = load_data(source, 8, channels)
+        for images in (data.train, data.test):
+            images.fetch(torch.arange(len(images.labels)))
+        str(data.sha256)
+
+    def limits(self) -> None:
+        """Looked up for every path, and as a loss."""
+        space = self.space
+        found = load_limits(self.found / LIMITS_FILE, space)
+        check_limits(found, space)
+        limits = Limits(found, 0.1)
+        shape = [len(layer.candidates) for layer in space.choices]
+        uniform = torch.full((len(shape), max(shape)), 1 / max(shape), dtype=torch.float64)
+        float(limits(uniform))
+        limits.update(uniform)
+        limits.figures(uniform)
+        for limit in found:
+            limit.admits([0] * len(shape))
+            limit.worded(limit.amount([0] * len(shape)))
+
+    def weights(self) -> None:
+        """Classifies an image."""
+        load_network(self.found)(torch.zeros(1, 1, 8, 8))
+
+
+@cache
+def fabric() -> Fabric:
+    """One process, on the CPU."""
+    return Fabric(accelerator="cpu", devices=1)
