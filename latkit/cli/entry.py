@@ -18,6 +18,7 @@ from latkit.errors import LatkitError
 
 def run() -> None:
     """Run the command that the process was started with. Always ends with SystemExit."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # the processes of a search import nothing from the current folder
     for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows what it cannot as escapes
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

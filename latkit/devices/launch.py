@@ -17,6 +17,11 @@ from latkit.errors import DeviceError
 COMMAND_S = 60.0
 """Time for a command that any device answers at once, were it not busy."""
 UNPACK_S = 300.0
+PYTHON_AGENT = (
+    "import sys; sys.path[:] = [place for place in sys.path if place]; del sys.argv[0]; "
+    "from runpy import run_path; run_path(sys.argv[0], run_name='__main__')"
+)
+"""Runs the agent without its folder on the path of modules, where a file `numpy.py` would be taken for the package."""
 USAGE = 2
 """What the native agent ends with when it is started without its options: so it is seen to start."""
 
@@ -27,7 +32,10 @@ def launch(transport: Transport, device: str, folder: str, python: str | None, s
     Raises DeviceError with a remedy when it cannot run there, BundleError when the native agent cannot be built, and
     the errors of Link.hello.
     """
-    command = [python, "-u", push_agent(transport, folder)] if python else push_native(transport, folder)
+    if python:
+        command = [python, "-u", "-c", PYTHON_AGENT, push_agent(transport, folder)]
+    else:
+        command = push_native(transport, folder)
     link = Link(transport.start([*command, "--models", models_folder(folder)]), device, silence_s)
     try:
         link.hello()

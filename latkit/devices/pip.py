@@ -25,7 +25,9 @@ def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[li
     if certificates := environment.get("PIP_CERT"):  # whom a host trusts is no matter of packages
         kept.setdefault("REQUESTS_CA_BUNDLE", certificates)
     kept["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated heeds: no file at all is read
-    command = [sys.executable, "-m", "pip", "--isolated", verb, "--quiet", "--disable-pip-version-check", "--no-input"]
+    # -P: a file `pip.py` in the folder where latkit is run is not pip
+    command = [sys.executable, "-P", "-m", "pip", "--isolated", verb, "--quiet"]
+    command += ["--disable-pip-version-check", "--no-input"]
     source = environment.get(PYPI)
     if source and os.path.isdir(source):  # noqa: PTH112 - may be a URL
         command += ["--no-index", f"--find-links={source}"]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from latkit.consent import ask
+from latkit.devices.agent_folder import AGENT_FOLDER
 from latkit.devices.device import Device
 from latkit.devices.host_state import recall, remember
 from latkit.devices.transports import Local, Ssh
@@ -33,6 +34,7 @@ class Named:
     """In words, such as `the interpreter`."""
     path: Path
     sha256: str
+    """Of a file; empty for a folder, which is confirmed by its path."""
 
     @property
     def key(self) -> str:
@@ -50,15 +52,20 @@ class Named:
         remember(KIND, self.key, {**note, "confirmed_at": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def __str__(self) -> str:
-        return f"{self.what} {self.path} (SHA-256 {self.sha256[:12]}...)"
+        return f"{self.what} {self.path}" + (f" (SHA-256 {self.sha256[:12]}...)" if self.sha256 else "")
 
 
 def named_by(device: Device) -> list[Named]:
     """The files of this host that a device file names, but for the Python that runs this and the user's own SSH
-    configuration. A file that is not there is none: nothing would run.
+    configuration. A file that is not there is none: nothing would run. So is a folder for the agent of this machine
+    itself, unless it is the one in the user's home: agents and environments are run from there.
     """
-    if isinstance(device.transport, Local) and device.python not in (None, sys.executable):
-        return _named("the interpreter", shutil.which(device.python or "") or device.python or "")
+    if isinstance(device.transport, Local):
+        named = []
+        if device.python not in (None, sys.executable):
+            named = _named("the interpreter", shutil.which(device.python or "") or device.python or "")
+        folder = Path(device.folder)
+        return named if folder == Path.home() / AGENT_FOLDER else [*named, Named("the agent's folder", folder, "")]
     if isinstance(device.transport, Ssh) and device.transport.config:
         config = Path(device.transport.config).expanduser()
         return [] if _absolute(config) == Path.home() / ".ssh" / "config" else _named("the SSH configuration", config)
@@ -76,16 +83,17 @@ def trust(device: Device) -> list[Named]:
 
 def check_trusted(device: Device) -> None:
     """Ask for what was not confirmed yet. Raises UsageError naming it, where nobody is there to agree, or did not."""
-    for one in named_by(device):
-        if one.confirmed:
-            continue
-        if ask(f"The device file of {device.name} names {one}. Use it on this machine?"):
-            one.confirm()
-            continue
+    missing = [one for one in named_by(device) if not one.confirmed]
+    if not missing:
+        return
+    names = " and ".join(map(str, missing))
+    if not ask(f"The device file of {device.name} names {names}. Use it on this machine?"):
         raise UsageError(
-            f"{device.name}: its device file names {one}, which was not confirmed on this host; nothing was run. "
+            f"{device.name}: its device file names {names}, which was not confirmed on this host; nothing was run. "
             f"If you know it, confirm it with: latkit device trust {device.name}"
         )
+    for one in missing:
+        one.confirm()
 
 
 def _named(what: str, path: str | Path) -> list[Named]:

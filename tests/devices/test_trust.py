@@ -95,8 +95,9 @@ def test_what_asks_the_device_is_refused_and_runs_nothing(
         assert done.returncode == 2, done
         assert "Traceback" not in done.stderr
         assert re.search(
-            rf"{name}: its device file names {named} \(SHA-256 \w+\.\.\.\), which was not confirmed on this host; "
-            rf"nothing was run\. If you know it, confirm it with: latkit device trust {name}",
+            rf"{name}: its device file names {named} \(SHA-256 \w+\.\.\.\)( and the agent's folder \S+)?, "
+            rf"which was not confirmed on this host; nothing was run\. If you know it, "
+            rf"confirm it with: latkit device trust {name}",
             done.stderr,
         ), done.stderr
     assert not (tmp_path / "ran").exists()
@@ -110,8 +111,9 @@ def test_what_only_reads_works(latkit: Run, tmp_path: Path) -> None:
 
 def test_confirming_holds_until_the_content_changes(latkit: Run, foreign: Path, tmp_path: Path) -> None:
     done = latkit("device", "trust", "here", "--json")
-    (named,) = json.loads(done.stdout)
+    named, folder = json.loads(done.stdout)
     assert (named["what"], named["path"]) == ("the interpreter", str(foreign / "devices" / "run.sh"))
+    assert (folder["what"], folder["path"]) == ("the agent's folder", str(tmp_path / "agent"))
     device = load_device(foreign / "devices", "here")
     check_trusted(device)
     (foreign / "devices" / "run.sh").write_text("#!/bin/sh\n")
@@ -159,8 +161,9 @@ def test_what_needs_no_confirmation(board: Device, tmp_path: Path, monkeypatch: 
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "config").touch()
     mine = Ssh(host="board", config=str(tmp_path / ".ssh" / "config"))
-    native = board.model_copy(update={"transport": Local(), "agent": "native", "python": None})
-    gone = board.model_copy(update={"transport": Local(), "python": "/no/python"})
+    local = board.model_copy(update={"transport": Local(), "folder": str(tmp_path / ".cache" / "latkit")})
+    native = local.model_copy(update={"agent": "native", "python": None})
+    gone = local.model_copy(update={"python": "/no/python"})
     for device in (board, board.model_copy(update={"transport": mine}), native, gone):
         assert named_by(device) == []
 
@@ -168,7 +171,28 @@ def test_what_needs_no_confirmation(board: Device, tmp_path: Path, monkeypatch: 
 def test_a_link_beside_the_users_python_is_another_interpreter(board: Device, tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(sys.executable)
     device = board.model_copy(update={"transport": Local(), "python": str(tmp_path / "python")})
-    assert [named.path for named in named_by(device)] == [tmp_path / "python"]
+    assert named_by(device)[0].path == tmp_path / "python"
+
+
+def test_nothing_is_run_from_a_folder_that_a_workspace_names(board: Device, tmp_path: Path) -> None:
+    device = this_machine(board, tmp_path, Local()).model_copy(update={"folder": "/proc/self/cwd/agent"})
+    with pytest.raises(UsageError, match="names the agent's folder /proc/self/cwd/agent, which was not confirmed"):
+        check_trusted(device)
+    trust(device)
+    check_trusted(device)
+
+
+def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(latkit: Run, foreign: Path) -> None:
+    agent, ran = foreign / "agent", foreign / "ran"
+    done = latkit("device", "add", "mine", "--local", "--agent-folder", str(agent))
+    assert done.returncode == 0, done
+    for name in ("numpy", "onnxruntime", "torch", "queue", "multiprocessing", "venv", "runpy"):
+        for place in (agent, foreign):
+            (place / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name} of {place}\\n')\n")
+    command = [sys.executable, "-P", "-m", "latkit", "device", "doctor", "mine"]
+    done = subprocess.run(command, cwd=foreign, capture_output=True, check=False)
+    assert b"onnxruntime" in done.stdout
+    assert not ran.exists(), ran.read_text()
 
 
 def test_somebody_is_asked_where_somebody_is_there(foreign: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_the_environment_of_pip() -> None:
     command, environment = isolated(
         "download", {"PIP_INDEX_URL": "x", "PIP_CERT": "/ca", "HOME": "/h", "https_proxy": "p"}
     )
-    assert command[:4] == [sys.executable, "-m", "pip", "--isolated"]
+    assert command[:5] == [sys.executable, "-P", "-m", "pip", "--isolated"]
     assert environment == {
         "HOME": "/h",
         "https_proxy": "p",

@@ -166,6 +166,8 @@ def facts() -> Fields:
     return {name: value for name, value in known.items() if value is not None}
 
 
+FROM_ELSEWHERE = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
+"""Before anything is imported: a file `torch.py` where the agent happens to be is not torch."""
 IMPORTS = {
     ("onnxruntime",): "import onnxruntime as m; print('onnxruntime', m.__version__)",
     ("tflite",): (
@@ -190,7 +192,10 @@ def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
     started = [
         subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", FROM_ELSEWHERE + code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         for code in IMPORTS.values()
     ]

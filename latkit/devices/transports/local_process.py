@@ -18,10 +18,13 @@ KILL_S = 10.0
 
 
 def popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own. Raises OSError, DeviceError."""
+    """Start a process in a session of its own, outside the folder in which latkit is run: that may be a workspace that
+    came from anybody, and Python imports from where it is started. Raises OSError, DeviceError.
+    """
     check_words(argv)
+    command = [os.path.abspath(argv[0]) if os.sep in argv[0] else argv[0], *argv[1:]]  # noqa: PTH100 - follows no link
     pipe = subprocess.PIPE
-    return subprocess.Popen(list(argv), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - argv is a list
+    return subprocess.Popen(command, cwd=os.sep, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - argv is a list
 
 
 def communicate(
