@@ -148,9 +148,13 @@ def _existing(transport: Transport, paths: list[str]) -> set[str]:
 
 
 def _names(output: bytes, folder: str) -> tuple[str, ...]:
-    """What find has listed. A name with a newline becomes two that nothing has."""
-    lines = output.decode(errors="replace").splitlines()
-    return tuple(line.removeprefix(f"{folder}/") for line in lines if line != folder)
+    """What find has listed. Of a name with a newline, what follows it keeps the newline: it is no name of latkit's."""
+    names = []
+    for line in output.decode(errors="replace").split("\n")[:-1]:
+        inside = line.removeprefix(f"{folder}/") if line.startswith(f"{folder}/") else ""
+        if line != folder:
+            names.append(inside or f"\n{line}")
+    return tuple(names)
 
 
 def _mark(transport: Transport, path: str) -> None:

@@ -40,8 +40,7 @@ def clear(transport: Transport, path: str) -> list[str]:
             claim(transport, path)  # a folder of an earlier version with nothing else in it
             found = look(transport, path)
     if found.marked:
-        _clear_marked(transport, found)
-        return []
+        return _clear_marked(transport, found)
     return _clear_by_hash(transport, found)
 
 
@@ -84,19 +83,25 @@ def _inside(path: str) -> tuple[str, str, str]:
     return f"{path}/.", f"{path}/models", f"{path}/native"
 
 
-def _clear_marked(transport: Transport, found: AgentFolder) -> None:
-    """Remove by name. The marker goes last, so that what could not be removed can be the next time."""
+def _clear_marked(transport: Transport, found: AgentFolder) -> list[str]:
+    """Remove by name; the names of what was left. The marker goes last: what could not be removed can be the next time.
+
+    An environment or wheels in it may be a person's, where the folder was their empty home: those go by their own
+    marker, or where latkit chose the place.
+    """
     path = found.path
+    trees = [name for name in ("venv", "wheels") if name in found.folders]
+    ours = [name for name in trees if found.is_default or look(transport, f"{path}/{name}").marked]
     versions = [name for name in list_in(transport, f"{path}/native", "d") if VERSION.fullmatch(name)]
-    trees = [f"native/{name}" for name in versions] + [name for name in ("venv", "wheels") if name in found.folders]
     files = [name for name in found.files if PUT_THERE.fullmatch(name) and name != MARKER]
     files += [f"models/{name}" for name in list_in(transport, f"{path}/models", "f") if MODEL.fullmatch(name)]
-    _remove(transport, ["rm", "-rf"], [f"{path}/{name}" for name in trees])
+    _remove(transport, ["rm", "-rf"], [f"{path}/{name}" for name in (*ours, *(f"native/{name}" for name in versions))])
     _remove(transport, ["rm", "-f"], [f"{path}/{name}" for name in files])
     emptied = [f"{path}/{name}" for name in ("models", "native") if name in found.folders]
     _remove(transport, ["rmdir"], emptied, must=False)
     _remove(transport, ["rm", "-f"], [f"{path}/{MARKER}"])
     _remove(transport, ["rmdir"], [path], must=False)
+    return [name for name in trees if name not in ours]
 
 
 def _clear_by_hash(transport: Transport, found: AgentFolder) -> list[str]:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from latkit.devices.agent_folder import claim
+from latkit.devices.agent_folder import claim, look, mark_if_new
 from latkit.devices.device import Device
 from latkit.devices.launch import COMMAND_S, find_python, has
 from latkit.devices.registry import load_device, probe
@@ -34,6 +34,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
         interpreter = Interpreter.asked(transport, _base(transport, device))
         with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:
             wheels = fetch(interpreter, runtimes, Path(temporary))
+            mark_if_new(transport, f"{device.folder}/wheels")
             places = [_push(transport, wheel, device.folder) for wheel in wheels]
         python = _environment(transport, interpreter, device.folder)
         _install(transport, python, places)
@@ -41,7 +42,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
         failing = [runtime for runtime in runtimes if runtime not in found.runtimes]
         if failing:
             raise DeviceError(f"{name}: {failing[0]} was installed, but does not work: {absent.get(failing[0])}")
-        _remove_wheels(transport, device.folder)
+        _remove_wheels(transport, device.folder, places)
     device = found.model_copy(update={"added_at": device.added_at})
     trust(device)
     device.write(folder, replace=True)
@@ -63,16 +64,20 @@ def _push(transport: Transport, wheel: Path, folder: str) -> str:
     return place
 
 
-def _remove_wheels(transport: Transport, folder: str) -> None:
-    """Remove what was pushed, also by an earlier try."""
+def _remove_wheels(transport: Transport, folder: str, places: Sequence[str]) -> None:
+    """Remove what was pushed; with the folder, and what an earlier try has left, where latkit made it."""
     wheels = f"{folder}/wheels"
-    transport.run(["find", wheels, "-maxdepth", "1", "-type", "f", "-name", "*.whl", "-delete"], COMMAND_S)
-    transport.run(["rmdir", "--", wheels], COMMAND_S)
+    if look(transport, wheels).marked:
+        transport.run(["rm", "-rf", "--", wheels], COMMAND_S)
+    else:
+        for place in places:
+            transport.run(["rm", "-f", "--", place], COMMAND_S)
 
 
 def _environment(transport: Transport, interpreter: Interpreter, folder: str) -> str:
     """The interpreter of the agent's environment, made if need be. pip comes as a wheel: many boards lack ensurepip."""
     place = f"{folder}/venv"
+    mark_if_new(transport, place)
     made = transport.run([interpreter.path, "-m", "venv", "--without-pip", place], COMMAND_S * 5)
     if made.exit_status:
         words = made.stderr.decode(errors="replace").strip()[-300:]

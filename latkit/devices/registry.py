@@ -138,8 +138,8 @@ def _remove_files(folder: Path, device: Device) -> LatkitError | None:
         left = clear(transport, device.folder)
     if left:
         return DeviceError(
-            f"{device.folder} was not made by latkit, and nothing shows that {', '.join(left)} in it is latkit's; "
-            "what is of no use to you there, remove by hand"
+            f"nothing shows that {', '.join(left)} in {device.folder} was made by latkit; what is of no use to you "
+            "there, remove by hand"
         )
     return None
 

@@ -6,6 +6,7 @@ Everything here happens in the test's own folder; what is put there for others m
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Device, Local, add_device, install, list_devices, remove_device
+from latkit.devices import Device, Local, add_device, install, list_devices, remove_device, trust
 from latkit.devices import registry as registering
 from latkit.devices.agent import AGENT_FILE
 from latkit.devices.agent_folder import MARKER, claim, look, mark_if_new, missing_folders
@@ -83,6 +84,8 @@ class TestClearing:
         for name in ("native/0123456789ab/lib/x", "venv/bin/python", "wheels/x.whl", f"benchmark_model-{'0' * 12}"):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).touch()
+        for name in ("venv", "wheels"):
+            (place / name / MARKER).touch()
         (place / f"agent-{'0' * 12}.py.{'0' * 16}.part").touch()
         for index in range(200):  # more than fit into one command of an old phone
             model_in(place, str(index).encode())
@@ -98,6 +101,28 @@ class TestClearing:
             (tmp_path / "agent" / name).write_text("mine")
         assert clear(transport, str(tmp_path / "agent")) == []
         assert files(tmp_path / "agent") == ["models", "models/mine", "native", "native/mine", "notes"]
+
+    def test_an_environment_of_others_stays_in_a_folder_that_was_empty(
+        self, transport: Transport, tmp_path: Path
+    ) -> None:
+        place = tmp_path / "home"
+        place.mkdir()
+        push_agent(transport, str(place))
+        for name in ("venv/pyvenv.cfg", "wheels/mine.whl"):
+            (place / name).parent.mkdir()
+            (place / name).write_text("mine")
+        assert clear(transport, str(place)) == ["venv", "wheels"]
+        assert files(place) == ["venv", "venv/pyvenv.cfg", "wheels", "wheels/mine.whl"]
+
+    def test_a_name_with_a_newline_is_none_of_latkits(self, transport: Transport, tmp_path: Path) -> None:
+        for number, name in enumerate((f"\nagent-{'0' * 12}.py", "\n", f"x\n{MARKER}", f"{'0' * 64}\n")):
+            place = tmp_path / str(number)
+            place.mkdir()
+            (place / name).write_text("mine")
+            with pytest.raises(UsageError, match="new or empty folder"):
+                claim(transport, str(place))
+            clear(transport, str(place))
+            assert [path.name for path in place.iterdir()] == [name]
 
     def test_a_folder_of_others_loses_nothing_but_what_is_known_by_its_hash(
         self, transport: Transport, tmp_path: Path
@@ -272,9 +297,11 @@ class TestRemoving:
 
     def test_a_device_file_that_names_a_home(self, board: Device, tmp_path: Path) -> None:
         before = home_in(tmp_path / "home")
-        trouble = remove_device(self.registered(board, tmp_path, tmp_path / "home"), "board")
+        devices = self.registered(board, tmp_path, tmp_path / "home")
+        trust(list_devices(devices)[0])
+        trouble = remove_device(devices, "board")
         assert files(tmp_path / "home") == before
-        assert "home was not made by latkit, and nothing shows that" in str(trouble)
+        assert re.search("nothing shows that .*venv.* in .*/home was made by latkit", str(trouble))
         assert list_devices(tmp_path / "devices") == []
 
     def test_a_folder_that_another_device_uses(self, board: Device, tmp_path: Path) -> None:
@@ -283,6 +310,7 @@ class TestRemoving:
         devices = self.registered(board, tmp_path, place)
         device = list_devices(devices)[0]
         device.model_copy(update={"name": "twin"}).write(devices)
+        trust(device)
         assert "is the folder of twin too" in str(remove_device(devices, "board"))
         assert list(place.glob("agent-*.py"))
         assert remove_device(devices, "twin") is None
@@ -290,8 +318,10 @@ class TestRemoving:
 
     def test_no_runtime_is_installed_into_a_folder_of_others(self, board: Device, tmp_path: Path) -> None:
         before = home_in(tmp_path / "home")
+        devices = self.registered(board, tmp_path, tmp_path / "home")
+        trust(list_devices(devices)[0])
         with pytest.raises(UsageError, match="expected a new or empty folder"):
-            install(self.registered(board, tmp_path, tmp_path / "home"), "board", ["onnxruntime"])
+            install(devices, "board", ["onnxruntime"])
         assert files(tmp_path / "home") == before
 
 
