@@ -262,6 +262,7 @@ class TestInstall:
     @pytest.mark.parametrize("runtimes", [[], ["abacus"]])
     def test_runtimes_that_do_not_exist(self, tmp_path: Path, here: Device, runtimes: list[str]) -> None:
         here.write(tmp_path)
+        trust(here)
         with pytest.raises(UsageError, match="known runtimes: onnxruntime, tflite"):
             install(tmp_path, "board", runtimes)
         assert load_device(tmp_path, "board") == here
