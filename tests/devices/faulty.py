@@ -21,11 +21,11 @@ def said(name):
     except FileNotFoundError:
         return []
 
-if len(sys.argv) < 3 or "agent-" not in sys.argv[2]:
+if len(sys.argv) < 5 or "agent-" not in sys.argv[4]:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 for words in said("memory"):
     resource.setrlimit(resource.RLIMIT_AS, (int(words), int(words)))
-spec = importlib.util.spec_from_file_location("agent", sys.argv[2])
+spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
 agent = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(agent)
 load, time, say = agent.Agent.load, agent.Agent.time, agent.Voice.say
@@ -49,7 +49,7 @@ def garbled_say(self, line):
     say(self, line)
 
 agent.Agent.load, agent.Agent.time, agent.Voice.say = noting_load, fatal_time, garbled_say
-sys.argv = sys.argv[2:]
+sys.argv = sys.argv[4:]
 agent.main()
 """
 

@@ -17,9 +17,9 @@ import importlib.util, json, os, sys
 
 lie_file = {lie_file!r}
 
-if len(sys.argv) < 3 or "agent-" not in sys.argv[2]:
+if len(sys.argv) < 5 or "agent-" not in sys.argv[4]:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
-spec = importlib.util.spec_from_file_location("agent", sys.argv[2])
+spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
 agent = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(agent)
 answer, say = agent.Agent.answer, agent.Voice.say
@@ -49,7 +49,7 @@ def lying_say(self, line):
     self.out.flush()
 
 agent.Agent.answer, agent.Voice.say = noting_answer, lying_say
-sys.argv = sys.argv[2:]
+sys.argv = sys.argv[4:]
 agent.main()
 """
 
