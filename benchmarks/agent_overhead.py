@@ -42,7 +42,7 @@ from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Measurement, TimingPlan, Visit, estimate, reference_seconds
+from latkit.timing import REFERENCE, Measurement, Round, TimingPlan, estimate, reference_seconds
 
 DIRECT = Path(__file__).with_name("direct.c")
 BLOCK_RUNS = 10
@@ -116,7 +116,7 @@ def push_and_start(folder: Path) -> tuple[float, float]:
 def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: Path) -> dict[str, object]:
     """Both agents beside the bare loop, all in turn."""
     artefact = ArtefactCache().artefact(FIXED_COST, Target("here", runtime))
-    plan = TimingPlan(visits=1, visit_s=ROUND_S, visit_runs=10**9)
+    plan = TimingPlan(rounds=1, round_s=ROUND_S, round_runs=10**9)
     runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
     samples: dict[str, list[float]] = {name: [] for name in runs}
     with ExitStack() as stack:
@@ -127,9 +127,9 @@ def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: 
             runs["direct"].append(float(np.mean(blocks)))
             samples["direct"].extend(blocks)
             for name, session in sessions.items():
-                visit = session.visit(artefact, artefact, plan)
-                runs[name].append(run_ns(visit))
-                samples[name].extend(block_means(visit))
+                one_round = session.measure_round(artefact, artefact, plan)
+                runs[name].append(run_ns(one_round))
+                samples[name].extend(block_means(one_round))
     low = {name: float(np.quantile(values, LOW)) for name, values in runs.items()}
     low_samples = {name: float(np.quantile(values, LOW)) for name, values in samples.items()}
     return {
@@ -143,22 +143,22 @@ def opened(stack: ExitStack, devices: Mapping[str, Device], runtime: str) -> dic
     return {name: stack.enter_context(open_session(device, Target(name, runtime))) for name, device in devices.items()}
 
 
-def run_ns(visit: Visit) -> float:
+def run_ns(one_round: Round) -> float:
     """What a run took of the visit's time, the agent's own work with it.
 
     The first run of each block is not told; the last turn ends, on average, half a turn after the time was over.
     """
-    turn = visit.conditions["turn"]
-    assert isinstance(turn, dict)
-    turns = len(visit.wall_ns) / turn["subject_runs"]
-    runs = len(visit.wall_ns) + len(visit.reference_wall_ns) + 2 * turns
-    return ROUND_S * 1e9 / (runs * (1 - 0.5 / turns) + turn["warm_up_runs"])
+    block_sizes = one_round.conditions["turn"]
+    assert isinstance(block_sizes, dict)
+    n_blocks = len(one_round.wall_ns) / block_sizes["subject_runs"]
+    runs = len(one_round.wall_ns) + len(one_round.reference_wall_ns) + 2 * n_blocks
+    return ROUND_S * 1e9 / (runs * (1 - 0.5 / n_blocks) + block_sizes["warm_up_runs"])
 
 
-def block_means(visit: Visit) -> list[float]:
+def block_means(one_round: Round) -> list[float]:
     """Means of the samples of a run, block by block, in ns."""
-    whole = len(visit.wall_ns) // BLOCK_RUNS * BLOCK_RUNS
-    return [float(mean) for mean in np.reshape(visit.wall_ns[:whole], (-1, BLOCK_RUNS)).mean(axis=1)]
+    complete = len(one_round.wall_ns) // BLOCK_RUNS * BLOCK_RUNS
+    return [float(mean) for mean in np.reshape(one_round.wall_ns[:complete], (-1, BLOCK_RUNS)).mean(axis=1)]
 
 
 class Direct:
@@ -202,20 +202,20 @@ def compare(
     target, cache, plan = Target("here", runtime), ArtefactCache(), TimingPlan()
     artefacts = {op: cache.artefact(op, target) for op in chosen}
     reference = cache.artefact(REFERENCE, target)
-    visits: dict[tuple[Op, str, int], list[Visit]] = {}
-    order = [(op, name) for op in chosen for name in AGENTS for _ in range(plan.visits)]
+    rounds: dict[tuple[Op, str, int], list[Round]] = {}
+    order = [(op, name) for op in chosen for name in AGENTS for _ in range(plan.rounds)]
     for half in (0, 1):  # each in processes of its own: where memory comes to lie is part of what repeats or does not
         with ExitStack() as stack:
             sessions = opened(stack, devices, runtime)
             random.Random(half).shuffle(order)
             for done, (op, name) in enumerate(order, start=1):
-                visit = sessions[name].visit(artefacts[op], reference, plan)
-                visits.setdefault((op, name, half), []).append(visit)
+                one_round = sessions[name].measure_round(artefacts[op], reference, plan)
+                rounds.setdefault((op, name, half), []).append(one_round)
                 advance("comparing", half * len(order) + done, 2 * len(order), name)
-            setups = {name: session.setup(reference, reference) for name, session in sessions.items()}
+            environments = {name: session.environment(reference, reference) for name, session in sessions.items()}
     measured = {
-        (op, name, half): Measurement(op, target, setups[name], plan, tuple(found))
-        for (op, name, half), found in visits.items()
+        (op, name, half): Measurement(op, target, environments[name], plan, tuple(found))
+        for (op, name, half), found in rounds.items()
     }
     scale = reference_seconds(measured.values())
     seconds = {key: estimate(measurement, scale).seconds for key, measurement in measured.items()}

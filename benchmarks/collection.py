@@ -24,7 +24,7 @@ from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import fit_networks
-from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace import Workspace, fit_workloads
 
 
 def main() -> None:
@@ -36,30 +36,30 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     space, target = load(given.space), Target("here", given.runtime)
-    subjects = [*fit_subjects(space), *fit_networks(space, given.networks)]
+    workloads = [*fit_workloads(space), *fit_networks(space, given.networks)]
     with tempfile.TemporaryDirectory() as folder, ConsoleProgress() as progress:
         workspace = Workspace.init(folder)
         add_device(workspace.devices_dir, "here", Local(), python=sys.executable)
         export = workspace.exporter(target)
-        for done, subject in enumerate(subjects, start=1):
-            export(subject)
-            progress.advance("exporting", done, len(subjects), subject.title)
+        for done, workload in enumerate(workloads, start=1):
+            export(workload)
+            progress.advance("exporting", done, len(workloads), workload.title)
         with LOADS[given.load](), workspace.collection(target, TimingPlan(), progress) as collection:
-            collected = collection.run(subjects)
+            summary = collection.run(workloads)
     figures: dict[str, str | int | float | None] = {
         "target": str(target),
         "space": space.name,
         "load": given.load,
-        "ops": sum(not isinstance(subject, Network) for subject in subjects),
+        "ops": sum(not isinstance(workload, Network) for workload in workloads),
         "networks": given.networks,
-        "visits": collected.visits,
-        "seconds": collected.seconds,
-        "inference_seconds": collected.inference_seconds,
-        "export_seconds": collected.export_seconds,
-        "push_seconds": collected.push_seconds,
-        "load_seconds": collected.load_seconds,
-        "idle_seconds": collected.idle_seconds,
-        "overhead_ratio": collected.seconds / collected.inference_seconds,
+        "visits": summary.rounds,
+        "seconds": summary.seconds,
+        "inference_seconds": summary.inference_seconds,
+        "export_seconds": summary.export_seconds,
+        "push_seconds": summary.push_seconds,
+        "load_seconds": summary.load_seconds,
+        "idle_seconds": summary.idle_seconds,
+        "overhead_ratio": summary.seconds / summary.inference_seconds,
     }
     show_facts("collection beside inference", figures)
     if given.json:

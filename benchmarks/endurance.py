@@ -132,14 +132,16 @@ def count(boards: list[NightBoard]) -> Row:
     for board in boards:
         noted = Counter(board.journal.read_text().splitlines())
         with Workspace(board.host_disk).store(board.target) as store:
-            kept = Counter(
-                f"{one.subject.key} {visit.started_at!r}" for one in store.measurements() for visit in one.visits
+            stored = Counter(
+                f"{one.workload.key} {one_round.started_at!r}"
+                for one in store.measurements()
+                for one_round in one.rounds
             )
-        unnoted = sum((kept - noted).values())
+        unnoted = sum((stored - noted).values())
         totals["committed"] += sum(noted.values())
-        totals["stored"] += sum(kept.values())
-        totals["lost"] += sum((noted - kept).values())
-        totals["twice"] += sum(times - 1 for times in kept.values())
+        totals["stored"] += sum(stored.values())
+        totals["lost"] += sum((noted - stored).values())
+        totals["twice"] += sum(times - 1 for times in stored.values())
         # a process may be killed when it has committed a visit, and not yet noted that
         totals["unnoted"] += unnoted
         totals["unexplained"] += max(unnoted - len(board.endings) - 1, 0)

@@ -108,10 +108,10 @@ def foreign_networks(
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
     own = {piece.key for graph in graphs for piece in pieces_of(cut(graph, rules))}
-    without = [m for m in used if m.subject not in set(graphs) and not contains(m, own, rules)]
+    without = [m for m in used if m.workload not in set(graphs) and not contains(m, own, rules)]
     measured_s = latencies(used)
     unseen = KernelModel().fit(without, rules)
-    seen = KernelModel().fit([m for m in used if m.subject not in set(graphs)], rules)
+    seen = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
     rows = [row(name, graph, measured_s[graph.key], unseen, seen) for name, graph in judged.items()]
     return {
         "count": len(rows),
@@ -124,16 +124,16 @@ def foreign_networks(
 
 def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[str, str]]) -> bool:
     """Whether what was measured is a kernel with one of these keys, alone or with a neighbour."""
-    subject = measurement.subject
-    if not isinstance(subject, Graph):
+    workload = measurement.workload
+    if not isinstance(workload, Graph):
         return False
-    parts = cut(subject, rules)
+    parts = cut(workload, rules)
     return len(parts.kernels) <= 2 and any(piece.key in keys for piece in pieces_of(parts))
 
 
 def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
     reference_s = reference_seconds(measurements)
-    return {m.subject.key: estimate(m, reference_s).seconds for m in measurements}
+    return {m.workload.key: estimate(m, reference_s).seconds for m in measurements}
 
 
 def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen: KernelModel) -> dict[str, Any]:
@@ -185,12 +185,12 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("target", type=Target.parse)
     parser.add_argument("--kernels", type=int, default=KERNELS)
-    parser.add_argument("--visits", type=int, default=6)
-    parser.add_argument("--visit-seconds", type=float, default=0.2)
+    parser.add_argument("--rounds", "--visits", type=int, default=6)
+    parser.add_argument("--round-seconds", "--visit-seconds", type=float, default=0.2)
     parser.add_argument("--network", action="append", default=[], help="judge these alone")
     parser.add_argument("--json", action="store_true")
     words = parser.parse_args()
-    plan = TimingPlan(words.visits, words.visit_seconds)
+    plan = TimingPlan(words.rounds, words.round_seconds)
     workspace = Workspace(words.workspace)
     found = foreign_networks(workspace, words.target, Silent(), words.kernels, plan, words.network)
     print(json.dumps(found)) if words.json else show(found)

@@ -23,7 +23,7 @@ from latkit.cli import main as latkit
 from latkit.devices import Ssh, add_device, lift_quarantine, quarantine_of
 from latkit.measurements import Store
 from latkit.targets import Target
-from latkit.timing import Subject, Visit
+from latkit.timing import Round, Workload
 from latkit.workspace import Workspace
 from tests.builders import SMALL_SPACE
 from tests.conftest import Sshd
@@ -32,7 +32,7 @@ from tests.devices.faulty import faulty_python
 
 FOR_EVER = 10**6
 """Visits of every op: more than any night holds."""
-MORE_VISITS = 3
+EXTRA_ROUNDS = 3
 """So many visits committed after a fault show that it was overcome; one may have been in flight."""
 STUCK_S = 300.0
 
@@ -101,21 +101,21 @@ class NightBoard:
         collect = ["collect", str(self.target), "--space", str(self.folder / "space.toml"), "--networks", "2"]
         plan = ["--visits", str(FOR_EVER), "--extra-visits", "0", "--visit-seconds", "0.1", "--json"]
         while not ended.is_set():
-            with (self.folder / "said").open("wb") as said:
-                self._process = self._start([*collect, *plan], said)
+            with (self.folder / "said").open("wb") as output:
+                self._process = self._start([*collect, *plan], output)
                 while self._process.poll() is None and not ended.wait(0.1):
                     pass
             if not ended.is_set():
-                self.endings.append(self._last_words())
+                self.endings.append(self._last_lines())
                 self._see_the_doctor()
                 ended.wait(1)
         self._end()
 
-    def _start(self, words: list[str], said: Any) -> subprocess.Popen[bytes]:
+    def _start(self, words: list[str], output: Any) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "benchmarks.night", str(self.journal), "-C", str(self.host_disk), *words]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)
 
-    def _last_words(self) -> str:
+    def _last_lines(self) -> str:
         process = self._process
         assert process is not None
         if process.returncode < 0:
@@ -126,8 +126,8 @@ class NightBoard:
     def _see_the_doctor(self) -> None:
         folder = self.host_disk / "devices"
         if quarantine_of(folder, self.name) is not None:
-            with (self.folder / "doctor").open("ab") as said:
-                self._start(["device", "doctor", self.name], said).wait(120)
+            with (self.folder / "doctor").open("ab") as output:
+                self._start(["device", "doctor", self.name], output).wait(120)
             self.doctored += 1
             if quarantine_of(folder, self.name) is not None:
                 lift_quarantine(folder, self.name)
@@ -180,7 +180,7 @@ class NightBoard:
             time.sleep(pause_s)
             begun, ended, doctored = time.monotonic(), len(self.endings), self.doctored
             FAULTS[kind](self, rng)
-            goal = self.committed() + MORE_VISITS
+            goal = self.committed() + EXTRA_ROUNDS
             while self.committed() < goal and time.monotonic() - begun < STUCK_S:
                 time.sleep(0.02)
             outcome = "went on" if len(self.endings) == ended else "command started again"
@@ -297,13 +297,15 @@ def night_board(
 
 def journalled(path: Path) -> None:
     """Let every store of this process note in a file what it has committed."""
-    journal, add_visit = path.open("ab", buffering=0), Store.add_visit
+    journal, add_round = path.open("ab", buffering=0), Store.add_round
 
-    def add_and_note(self: Store, subject: Subject, setup: Any, plan: Any, visit: Visit, *rest: Any) -> None:
-        add_visit(self, subject, setup, plan, visit, *rest)
-        journal.write(f"{subject.key} {visit.started_at!r}\n".encode())
+    def add_and_note(
+        self: Store, workload: Workload, environment: Any, plan: Any, one_round: Round, *rest: Any
+    ) -> None:
+        add_round(self, workload, environment, plan, one_round, *rest)
+        journal.write(f"{workload.key} {one_round.started_at!r}\n".encode())
 
-    Store.add_visit = add_and_note  # type: ignore[method-assign]
+    Store.add_round = add_and_note  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

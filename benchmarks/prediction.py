@@ -34,7 +34,7 @@ from sklearn.model_selection import KFold
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.devices import Local, add_device
 from latkit.explore import explore
-from latkit.models import FEWEST, LatencyModel, LookupModel, fit_kind, numbers
+from latkit.models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, fit_kind, numbers
 from latkit.models.calibration import fit_calibration
 from latkit.models.intervals import half_width
 from latkit.ops import Network, Op
@@ -42,7 +42,7 @@ from latkit.spaces import Space, load
 from latkit.targets import Target
 from latkit.timing import Measurement, TimingPlan, estimate
 from latkit.validate import Validation, fit_networks, validate
-from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace import Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 20
 HERE = "here"
@@ -83,7 +83,7 @@ def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict
     """Measure what is lacking on one target, and hold every model against it."""
     space = load("proxyless-mobile")
     with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, np.inf) as collection:
-        collection.run([*fit_subjects(space), *fit_networks(space, CALIBRATION_NETWORKS)])
+        collection.run([*fit_workloads(space), *fit_networks(space, CALIBRATION_NETWORKS)])
         model = workspace.fit(target, space, "lookup")
         validation = validate(collection, model, space, networks)
         explore(collection, space, ops)
@@ -101,11 +101,11 @@ def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequ
     Every network measured takes part: those calibrated on, measured once, and those judged by, measured twice, of which
     one measurement is drawn.
     """
-    networks = [m for m in used if isinstance(m.subject, Network)]
+    networks = [m for m in used if isinstance(m.workload, Network)]
     reference_s, fixed_s, choices = model.origin_.reference_s, model.base_seconds(), load(validation.space)
     first = np.array([estimate(m, reference_s).seconds for m in networks])
-    subjects = [*(m.subject for m in networks), *(choices.decode(row.architecture) for row in validation.results)]
-    sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.vanishes) for one in subjects]
+    workloads = [*(m.workload for m in networks), *(choices.decode(row.architecture) for row in validation.results)]
+    sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.vanishes) for one in workloads]
     firsts = np.concatenate([first, [row.first_ms / 1e3 for row in validation.results]])
     seconds = np.concatenate([first, [row.second_ms / 1e3 for row in validation.results]])
     return redrawn_coverage(np.array(sums), np.stack([firsts, seconds]), fixed_s, len(networks))
@@ -141,7 +141,7 @@ def judge_ops(measured_s: Mapping[Op, float], space: Space) -> dict[str, Any]:
     known = set(space.ops())
     for kind in sorted({op.kind for op in measured_s}):
         ops = [op for op in measured_s if op.kind == kind]
-        if len(ops) < 2 * FEWEST:
+        if len(ops) < 2 * MIN_OPS_TO_FIT:
             continue
         seconds = np.array([measured_s[op] for op in ops])
         for train, test in KFold(FOLDS, shuffle=True, random_state=1).split(ops):

@@ -29,9 +29,9 @@ from latkit.models.calibration import fit_calibration
 from latkit.ops import FIXED_COST, Network
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, Subject, TimingPlan, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, TimingPlan, Workload, estimate, reference_seconds
 from latkit.validate import fit_networks
-from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace import Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 10
 WAIT_S = 600.0
@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     space, target = load(given.space), Target("here", given.runtime)
-    subjects: list[Subject] = [*fit_subjects(space), *fit_networks(space, given.networks)]
+    workloads: list[Workload] = [*fit_workloads(space), *fit_networks(space, given.networks)]
     figures: dict[str, object] = {"target": str(target), "space": space.name, "networks": given.networks}
     with tempfile.TemporaryDirectory() as folder:
         for name in (given.only,) if given.only else LOADS:
             workspace = registered(Path(given.workspace or folder) / name)
-            seconds = measure_twice(workspace, target, subjects, LOADS[name])
-            rows = judge([m for m in workspace.measurements(target) if m.subject in set(subjects)])
+            seconds = measure_twice(workspace, target, workloads, LOADS[name])
+            rows = judge([m for m in workspace.measurements(target) if m.workload in set(workloads)])
             show(f"{space.name} on {given.runtime}, {name}", rows)
             best = rows[DEFAULT_ESTIMATOR]
             figures[name] = {
@@ -75,7 +75,7 @@ def registered(folder: Path) -> Workspace:
 
 
 def measure_twice(
-    workspace: Workspace, target: Target, subjects: list[Subject], load: Callable[[], AbstractContextManager[None]]
+    workspace: Workspace, target: Target, workloads: list[Workload], load: Callable[[], AbstractContextManager[None]]
 ) -> list[float]:
     """Seconds that each of the two collections took, exporting left out."""
     seconds = []
@@ -85,20 +85,18 @@ def measure_twice(
         load(),
     ):
         for repetition in range(2):
-            collected = collection.run(subjects, repetition=repetition, seed=repetition)
-            seconds.append(collected.seconds)
-            print(
-                f"measurement {repetition + 1}: {collected.visits} visits in {collected.seconds:.0f} s", file=sys.stderr
-            )
+            summary = collection.run(workloads, repetition=repetition, seed=repetition)
+            seconds.append(summary.seconds)
+            print(f"measurement {repetition + 1}: {summary.rounds} visits in {summary.seconds:.0f} s", file=sys.stderr)
     return seconds
 
 
 def judge(measurements: list[Measurement]) -> dict[str, dict[str, float]]:
     """Differences and prediction errors in percent, by estimator."""
     reference_s = reference_seconds(measurements)
-    pairs: dict[Subject, dict[int, Measurement]] = {}
+    pairs: dict[Workload, dict[int, Measurement]] = {}
     for measurement in measurements:
-        pairs.setdefault(measurement.subject, {})[measurement.repetition] = measurement
+        pairs.setdefault(measurement.workload, {})[measurement.repetition] = measurement
     rows = {}
     for name in ESTIMATORS:
         seconds = {s: [estimate(pair[i], reference_s, name).seconds for i in (0, 1)] for s, pair in pairs.items()}
@@ -118,10 +116,10 @@ def spread(two: list[float]) -> float:
     return 100 * abs(two[0] - two[1]) / float(np.mean(two))
 
 
-def prediction(seconds: dict[Subject, list[float]]) -> dict[str, float]:
+def prediction(seconds: dict[Workload, list[float]]) -> dict[str, float]:
     """Error of sums of the first measurement of the ops on networks that the scale was not fitted on."""
     fixed = seconds[FIXED_COST][0]
-    networks = [subject for subject in seconds if isinstance(subject, Network)]
+    networks = [workload for workload in seconds if isinstance(workload, Network)]
     sums = [sum(seconds[op][0] - fixed for op in network.ops) for network in networks]
     measured = [float(np.mean(seconds[network])) for network in networks]
     fitted, unseen = slice(CALIBRATION_NETWORKS), slice(CALIBRATION_NETWORKS, None)
@@ -134,7 +132,7 @@ def prediction(seconds: dict[Subject, list[float]]) -> dict[str, float]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def idle() -> Iterator[None]:
     yield
 
 
@@ -157,7 +155,7 @@ def count() -> None:
         number += 1
 
 
-LOADS = {"quiet": quiet, "loaded": busy_cores}
+LOADS = {"quiet": idle, "loaded": busy_cores}
 """What else runs meanwhile."""
 
 

@@ -58,7 +58,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network, measured_seconds
-from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.folders import MEASURED_FILE
 from latkit.workspace.modelling import pinned_as
 
@@ -211,7 +211,7 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
     The model is calibrated on networks of just these latencies: other networks may err another way.
     """
     if not workspace.has_model(target, "lookup"):
-        measure(workspace, target, fit_subjects(space))
+        measure(workspace, target, fit_workloads(space))
         workspace.fit(target, space)
     widths_s = measure_widths(workspace, target, space, max(targets_s, default=0.0))
     targets_s = targets_s or [round(widths_s[index], 6) for index in RUNGS]
@@ -224,10 +224,10 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
     return targets_s
 
 
-def measure(workspace: Workspace, target: Target, subjects: Sequence[Op | Network]) -> None:
+def measure(workspace: Workspace, target: Target, workloads: Sequence[Op | Network]) -> None:
     """Measure what a fit is made from."""
     with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
-        collection.run(subjects)
+        collection.run(workloads)
 
 
 def widths_path(workspace: Workspace, target: Target) -> Path:
@@ -288,10 +288,10 @@ def run_all(jobs: Sequence[Job], processes: int) -> None:
         running = [pool.submit(run_job, job) for job in jobs]
         for done, job in enumerate(as_completed(running), 1):
             if error := job.exception():
-                tell(f"no further job begins, and those under way are waited for: {error}")
+                log_progress(f"no further job begins, and those under way are waited for: {error}")
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise error
-            tell(f"{done} of {len(jobs)} finished: {job.result()}")
+            log_progress(f"{done} of {len(jobs)} finished: {job.result()}")
 
 
 def run_job(job: Job) -> str:
@@ -339,7 +339,9 @@ class Told:
         if now - self._told > self.EVERY_S and self._share > at_first:
             self._told = now
             left_s = (now - begun) * (1 - self._share) / (self._share - at_first)
-            tell(f"{self.job.name}: {phase} {done} of {total}; {self._share:.0%} in all, {left_s:.0f} s left {text}")
+            log_progress(
+                f"{self.job.name}: {phase} {done} of {total}; {self._share:.0%} in all, {left_s:.0f} s left {text}"
+            )
 
     def finished(self, *phases: str) -> None:
         """These are done, in whatever run."""
@@ -353,7 +355,7 @@ class Told:
         return done / (self.SEARCH + self.job.networks)
 
 
-def tell(text: str) -> None:
+def log_progress(text: str) -> None:
     """Say something to a person."""
     print(text, file=sys.stderr, flush=True)
 

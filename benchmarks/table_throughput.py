@@ -119,9 +119,9 @@ def predicting_ours(space: Space, model: LookupModel) -> float:
         embed_network(path, network)
 
         def predict() -> None:
-            subject = read_subject(path)
-            assert not isinstance(subject, Graph)
-            model.predict(subject)
+            workload = read_subject(path)
+            assert not isinstance(workload, Graph)
+            model.predict(workload)
 
         return least_seconds(predict)
 

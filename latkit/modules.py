@@ -102,14 +102,14 @@ BUILDERS: dict[str, Callable[[Op], nn.Module]] = {
 """A function from op to module for every op kind that can be built."""
 
 
-def build_module(subject: Op | Network) -> nn.Module:
+def build_module(workload: Op | Network) -> nn.Module:
     """The torch module of an op, or of a network as an `nn.Sequential` of its ops. Weights are torch's defaults."""
-    if isinstance(subject, Network):
-        return nn.Sequential(*(build_module(op) for op in subject.ops))
-    builder = BUILDERS.get(subject.kind)
+    if isinstance(workload, Network):
+        return nn.Sequential(*(build_module(op) for op in workload.ops))
+    builder = BUILDERS.get(workload.kind)
     if builder is None:
-        raise UsageError(f"op kind {subject.kind!r} has no module; add a builder to latkit.modules.BUILDERS")
-    return builder(subject)
+        raise UsageError(f"op kind {workload.kind!r} has no module; add a builder to latkit.modules.BUILDERS")
+    return builder(workload)
 
 
 def example_input(shape: Shape, batch: int = 1, seed: int = 0) -> Tensor:

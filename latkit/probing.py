@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from latkit.collect import Collected, Collection
+from latkit.collect import Collection, CollectionSummary
 from latkit.graphs import Graph, Rule, cut
 from latkit.measurements import select
 from latkit.models.kernels.features import pieces_of
@@ -16,18 +16,18 @@ from latkit.models.kernels.fusion_file import FusionFile, fusion_file
 from latkit.models.kernels.plan import choose_kernels, drawn_networks, plan
 from latkit.ops import FIXED_COST
 from latkit.runtimes import check_takes_graphs
-from latkit.timing import Subject, estimate, reference_seconds
+from latkit.timing import Workload, estimate, reference_seconds
 
-ROUNDS = 4
+MAX_PROBE_STEPS = 4
 """A kernel grows by one unit with every round of probes."""
 
 BATCH = 48
 """So many kernels are measured before it is judged anew where a model errs."""
 
-WHOLE_NETWORKS = 24
+CALIBRATION_NETWORKS = 24
 """So many networks are measured whole, to calibrate on."""
 
-NOTHING = Collected(0, 0, 0, {}, finished=True, seconds=0.0, inference_seconds=0.0)
+EMPTY_SUMMARY = CollectionSummary(0, 0, 0, {}, finished=True, seconds=0.0, inference_seconds=0.0)
 
 
 @dataclass(slots=True)
@@ -36,25 +36,25 @@ class Probing:
 
     collection: Collection
     deadline: float
-    done: Collected = NOTHING
+    done: CollectionSummary = EMPTY_SUMMARY
 
-    def measure(self, subjects: Sequence[Subject]) -> bool:
+    def measure(self, workloads: Sequence[Workload]) -> bool:
         """Measure what is lacking of these; whether all of it is there now."""
         left_s = self.deadline - time.monotonic()
         if left_s <= 0:
             self.done = replace(self.done, finished=False)
         else:
             limit_s = None if left_s == float("inf") else left_s
-            self.done = self.done.plus(self.collection.run(subjects, max_seconds=limit_s, seed=self.done.visits))
+            self.done = self.done.plus(self.collection.run(workloads, max_seconds=limit_s, seed=self.done.rounds))
         return self.done.finished
 
-    def seconds(self) -> dict[Subject, float]:
+    def seconds(self) -> dict[Workload, float]:
         """Seconds of whatever may be used of the measurements so far, without the fixed cost."""
         used = select(self.collection.store.measurements("fit")).used
         reference_s = reference_seconds(used)
-        found = {m.subject: estimate(m, reference_s).seconds for m in used}
+        found = {m.workload: estimate(m, reference_s).seconds for m in used}
         fixed_s = found.get(FIXED_COST, 0.0)
-        return {subject: max(s - fixed_s, s / 1000) for subject, s in found.items()}
+        return {workload: max(s - fixed_s, s / 1000) for workload, s in found.items()}
 
 
 def collect_kernels(
@@ -63,7 +63,7 @@ def collect_kernels(
     count: int,
     max_seconds: float | None = None,
     networks: Sequence[Graph] | None = None,
-) -> Collected:
+) -> CollectionSummary:
     """Learn the target's rules, kept at `path`, and measure `count` kernels, pairs of neighbours and whole networks.
 
     Kernels are taken from latkit's own networks, which are the same for everybody, unless others are given; what was
@@ -78,14 +78,18 @@ def collect_kernels(
     rules = learn_rules(probing, path, drawn)
     if rules is None:
         return probing.done
-    wanted = plan(drawn, rules)
-    whole = drawn[:WHOLE_NETWORKS]
-    if probing.measure(wanted.needed) and probing.measure(wanted.pairs) and probing.measure(whole):
+    sampling_plan = plan(drawn, rules)
+    calibration_networks = drawn[:CALIBRATION_NETWORKS]
+    if (
+        probing.measure(sampling_plan.needed)
+        and probing.measure(sampling_plan.pairs)
+        and probing.measure(calibration_networks)
+    ):
         while probing.done.finished:
             known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
-            free = [p for p in wanted.kernels if p.graph.title not in probing.done.failed]
-            there = sum(piece.key in known for piece in free)
-            batch = choose_kernels(free, known, min(BATCH, count - there))
+            free = [p for p in sampling_plan.kernels if p.graph.title not in probing.done.failed]
+            n_known = sum(piece.key in known for piece in free)
+            batch = choose_kernels(free, known, min(BATCH, count - n_known))
             if not batch or not probing.measure(batch):
                 break
     return probing.done
@@ -94,17 +98,17 @@ def collect_kernels(
 def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:
     """The rules kept at `path` for this runtime, with those that the drawn networks call for; None out of time."""
     collection = probing.collection
-    runtime = collection.setup().runtime_version
+    runtime = collection.environment().runtime_version
     decided = _decided(path, runtime)
-    for _ in range(ROUNDS):
+    for _ in range(MAX_PROBE_STEPS):
         made = probes(drawn, [rule for rule, fused in decided.items() if fused], decided)
         if not made:
             break
         if not probing.measure(list(dict.fromkeys(graph for probe in made for graph in probe.graphs()))):
             return None
         seconds = probing.seconds()
-        told = [probe for probe in made if all(graph in seconds for graph in probe.graphs())]
-        decided |= {probe.rule: False for probe in made} | decide(told, seconds.__getitem__)
+        measured = [probe for probe in made if all(graph in seconds for graph in probe.graphs())]
+        decided |= {probe.rule: False for probe in made} | decide(measured, seconds.__getitem__)
         fusion_file(str(collection.store.target), runtime, decided).save(path)
     return frozenset(rule for rule, fused in decided.items() if fused)
 
@@ -117,7 +121,9 @@ def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
     return known.decided if known.runtime == runtime else {}
 
 
-def collect_model(collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None) -> Collected:
+def collect_model(
+    collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None
+) -> CollectionSummary:
     """Learn the rules that one network calls for, and measure its own kernels and the network as a whole.
 
     Pairs of neighbours of kinds that nobody has measured are measured too. Raises UsageError where the target's runtime
@@ -130,7 +136,7 @@ def collect_model(collection: Collection, path: Path, graph: Graph, max_seconds:
     rules = learn_rules(probing, path, [graph])
     if rules is None:
         return probing.done
-    wanted = plan([graph], rules)
+    sampling_plan = plan([graph], rules)
     kernels = dict.fromkeys(piece.graph for piece in pieces_of(cut(graph, rules)))
-    probing.measure([*kernels, *wanted.pairs, graph])
+    probing.measure([*kernels, *sampling_plan.pairs, graph])
     return probing.done

@@ -54,7 +54,7 @@ class Target:
             raise UsageError(f"expected a target as DEVICE/RUNTIME, for example pi4/tflite-t4, but found {text!r}")
         runtime, *settings = rest.split("-")
         threads, precision, batch = 1, "fp32", 1
-        seen: set[str] = set()
+        used: set[str] = set()
         for setting in settings:
             if match := re.fullmatch(r"([tb])([1-9][0-9]{0,5})", setting):
                 what, value = match[1], int(match[2])
@@ -66,7 +66,7 @@ class Target:
                     f"expected settings such as t4, fp32 or b1 in target {text!r}, but found {setting!r} "
                     f"(precisions: {', '.join(PRECISIONS)})"
                 )
-            if what in seen:
+            if what in used:
                 raise UsageError(f"target {text!r} gives a setting twice: {setting!r}")
-            seen.add(what)
+            used.add(what)
         return cls(device, runtime, threads, precision, batch)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from latkit._io import load_record, write_text
-from latkit.collect import Collected, Collection
+from latkit.collect import Collection, CollectionSummary
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
 from latkit.measurements import select
 from latkit.models import LatencyModel
@@ -141,8 +141,8 @@ def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0
     """
     if count < 2:
         raise UsageError(f"expected at least two networks to validate on, but found {count}")
-    seen = model.origin_.network_keys
-    fresh = (network for network in _draw(space, f"validation/{seed}") if network.key not in seen)
+    known_keys = model.origin_.network_keys
+    fresh = (network for network in _draw(space, f"validation/{seed}") if network.key not in known_keys)
     chosen = list(itertools.islice(fresh, count))
     if len(chosen) < 2:
         raise UsageError(f"space {space.name} has too few networks that the model has not seen")
@@ -154,16 +154,16 @@ def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0
 def _draw(space: Space, purpose: str) -> Iterator[Network]:
     """Distinct networks of a space in an order that depends on the purpose alone; ends when none is left."""
     rng = random.Random(f"{space.key}/{purpose}")
-    seen: set[str] = set()
+    known_keys: set[str] = set()
     # Drawing on would never end once every network was seen, and different architectures may give one network.
     drawn_in_vain = 0
     while drawn_in_vain < MAX_DRAWS_IN_VAIN:
         network = space.decode(space.sample(rng))
-        if network.key in seen:
+        if network.key in known_keys:
             drawn_in_vain += 1
             continue
         drawn_in_vain = 0
-        seen.add(network.key)
+        known_keys.add(network.key)
         yield Network(network.ops, f"{space.name}-{network.key[:8]}")
 
 
@@ -192,19 +192,21 @@ def measure_network(collection: Collection, model: LatencyModel, network: Networ
     Raises as `validate` does.
     """
     model.predict(network)
-    counting = _counting(collection, network, model.seconds_of)
-    result = _result(model, network, (), dict(enumerate(counting)))
+    accepted = _measure_until_agreed(collection, network, model.seconds_of)
+    result = _result(model, network, (), dict(enumerate(accepted)))
     origin = model.origin_
-    return MeasuredNetwork(target=str(origin.target), model=model.kind, emulated=origin.setup.emulated, network=result)
+    return MeasuredNetwork(
+        target=str(origin.target), model=model.kind, emulated=origin.environment.emulated, network=result
+    )
 
 
 def measured_seconds(collection: Collection, model: LatencyModel, network: Network) -> float:
     """Seconds of one network that the model need not know, measured as by `measure_network`, whose errors it has."""
-    found = [model.seconds_of(m) for m in _counting(collection, network, model.seconds_of)]
+    found = [model.seconds_of(m) for m in _measure_until_agreed(collection, network, model.seconds_of)]
     return sum(found) / len(found)
 
 
-def counting_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> tuple[Measurement, ...]:
+def accepted_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> tuple[Measurement, ...]:
     """Of one network's measurements by repetition, the two that count; none where it was not measured twice.
 
     The first pair that agrees, else the latest: that hangs on what was measured alone, never on what was predicted.
@@ -213,7 +215,7 @@ def counting_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) ->
     return next((pair for pair in pairs if _agree(pair, seconds_of)), pairs[-1] if pairs else ())
 
 
-def settled(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
+def is_conclusive(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
     """Whether two measurements of one network agree, or as many were made as may be."""
     return bool(_pair(measured, PAIRS - 1)) or any(_agree(pair, seconds_of) for pair in _pairs(measured))
 
@@ -238,19 +240,19 @@ def _agree(pair: Sequence[Measurement], seconds_of: SecondsOf) -> bool:
     return max(found) - min(found) <= AGREEMENT * min(found)
 
 
-def _counting(collection: Collection, network: Network, seconds_of: SecondsOf) -> tuple[Measurement, ...]:
+def _measure_until_agreed(collection: Collection, network: Network, seconds_of: SecondsOf) -> tuple[Measurement, ...]:
     """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured."""
     measured: dict[int, Measurement] = {}
     left_out: list[str] = []
     for number in range(PAIRS):
         found, left_out = _measure(collection, [network], repetitions_of(number))
         measured = {measurement.repetition: measurement for measurement in found}
-        if settled(measured, seconds_of):
+        if is_conclusive(measured, seconds_of):
             break
-    counting = counting_pair(measured, seconds_of)
-    if not counting:
+    accepted = accepted_pair(measured, seconds_of)
+    if not accepted:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
-    return counting
+    return accepted
 
 
 def _measure(
@@ -260,15 +262,15 @@ def _measure(
     for repetition in repetitions:
         _check_measured(collection.run(networks, "validation", repetition, max_seconds, seed=repetition))
     keys = {network.key for network in networks}
-    selection = select([m for m in collection.store.measurements("validation") if m.subject.key in keys])
-    return selection.used, [f"{m.subject.title}: {reason}" for m, reason in selection.left_out]
+    selection = select([m for m in collection.store.measurements("validation") if m.workload.key in keys])
+    return selection.used, [f"{m.workload.title}: {reason}" for m, reason in selection.left_out]
 
 
-def _check_measured(collected: Collected) -> None:
-    if collected.failed:
-        title, reason = next(iter(collected.failed.items()))
-        raise NotMeasured(f"{len(collected.failed)} networks could not be measured, {title} among them: {reason}")
-    if not collected.finished:
+def _check_measured(summary: CollectionSummary) -> None:
+    if summary.failed:
+        title, reason = next(iter(summary.failed.items()))
+        raise NotMeasured(f"{len(summary.failed)} networks could not be measured, {title} among them: {reason}")
+    if not summary.finished:
         raise NotMeasured("the time ran out before every network was measured twice; run it again to go on")
 
 
@@ -282,8 +284,8 @@ def compare(
     """Set predictions beside measurements of the same networks. Networks not measured twice are left out."""
     by_key: dict[str, dict[int, Measurement]] = {}
     for measurement in measurements:
-        by_key.setdefault(measurement.subject.key, {})[measurement.repetition] = measurement
-        model.origin_.setup.check_same(measurement.setup)
+        by_key.setdefault(measurement.workload.key, {})[measurement.repetition] = measurement
+        model.origin_.environment.check_same(measurement.environment)
     results = [
         _result(model, network, space.encode(network), by_key[network.key])
         for network in networks
@@ -314,7 +316,7 @@ def compare(
         kendall=_correlation(stats.kendalltau, predicted, measured),
         repeatability_mape_percent=float(100 * spread.mean()),
         left_out=list(left_out),
-        emulated=model.origin_.setup.emulated,
+        emulated=model.origin_.environment.emulated,
         results=results,
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from latkit.ops import FIXED_COST, Network, Op, make_op
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Measurement, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing import REFERENCE, Environment, Measurement, Role, Round, TimingPlan, Workload
 
 TARGET = Target("board", "onnxruntime")
-SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
-PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
+ENVIRONMENT = Environment("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
+PLAN = TimingPlan(rounds=2, round_s=0.01, round_runs=3)
 REFERENCE_NS = 1_000_000
 
 SMALL_SPACE = """
@@ -37,10 +37,10 @@ candidates = [{ kind = "linear", out_features = 10 }]
 """A space of seven small ops, as a user would write it."""
 
 
-def make_visit(
+def make_round(
     wall_ns: Sequence[int], reference_ns: int = REFERENCE_NS, started_at: float = 0.0, preemptions: Sequence[int] = ()
-) -> Visit:
-    return Visit(
+) -> Round:
+    return Round(
         started_at=started_at,
         wall_ns=tuple(wall_ns),
         cpu_ns=tuple(wall_ns),
@@ -52,29 +52,29 @@ def make_visit(
 
 
 def make_measurement(
-    subject: Subject,
+    workload: Workload,
     nanoseconds: int,
     *,
-    setup: Setup = SETUP,
+    environment: Environment = ENVIRONMENT,
     plan: TimingPlan = PLAN,
     role: Role = "fit",
     repetition: int = 0,
-    visits: int | None = None,
+    rounds: int | None = None,
     started_at: float = 0.0,
 ) -> Measurement:
     """A measurement all of whose runs took the same time."""
-    count = plan.visits if visits is None else visits
-    made = tuple(make_visit([nanoseconds] * 3, started_at=started_at + number) for number in range(count))
-    return Measurement(subject, TARGET, setup, plan, made, role, repetition)
+    count = plan.rounds if rounds is None else rounds
+    made = tuple(make_round([nanoseconds] * 3, started_at=started_at + number) for number in range(count))
+    return Measurement(workload, TARGET, environment, plan, made, role, repetition)
 
 
 def conv(channels: int, size: int = 8) -> Op:
     return make_op("conv", (channels, size, size), out_channels=channels, kernel=3)
 
 
-def measurements_of(nanoseconds: Mapping[Subject, int], fixed_ns: int = 1000) -> list[Measurement]:
+def measurements_of(nanoseconds: Mapping[Workload, int], fixed_ns: int = 1000) -> list[Measurement]:
     """Measurements of these subjects and of the fixed cost."""
-    return [make_measurement(subject, ns) for subject, ns in {FIXED_COST: fixed_ns, **nanoseconds}.items()]
+    return [make_measurement(workload, ns) for workload, ns in {FIXED_COST: fixed_ns, **nanoseconds}.items()]
 
 
 def network_of(*ops: Op, name: str = "") -> Network:

@@ -14,7 +14,7 @@ from tests.collect.test_collection import ScriptedSession, export
 
 SPACE = proxyless_tiny(resolution=16)
 POOL = list(itertools.islice(variations(SPACE), 1000))
-PLAN = TimingPlan(visits=1, extra_visits=0)
+PLAN = TimingPlan(rounds=1, extra_rounds=0)
 
 
 @pytest.fixture
@@ -27,22 +27,22 @@ def collection(tmp_path: Path):
 
 
 def measured(collection: Collection) -> set[Op]:
-    subjects = {m.subject for m in collection.store.measurements()}
-    return {subject for subject in subjects if isinstance(subject, Op)} - {FIXED_COST, *SPACE.ops()}
+    workloads = {m.workload for m in collection.store.measurements()}
+    return {workload for workload in workloads if isinstance(workload, Op)} - {FIXED_COST, *SPACE.ops()}
 
 
 def test_so_many_ops_beyond_the_space_are_measured_and_no_more(collection: Collection) -> None:
     explored = explore(collection, SPACE, BATCH + 4)
     assert explored.finished
-    assert explored.visits == len(measured(collection)) == BATCH + 4
+    assert explored.rounds == len(measured(collection)) == BATCH + 4
     assert measured(collection) < set(POOL)
     assert {op.kind for op in measured(collection)} == {op.kind for op in SPACE.ops()}
-    assert explore(collection, SPACE, BATCH + 4).visits == 0
-    assert explore(collection, SPACE, BATCH + 6).visits == 2
+    assert explore(collection, SPACE, BATCH + 4).rounds == 0
+    assert explore(collection, SPACE, BATCH + 6).rounds == 2
 
 
 def test_what_was_begun_is_finished_first(collection: Collection) -> None:
-    longer = Collection(collection.session, collection.store, export, TimingPlan(visits=2, extra_visits=0))
+    longer = Collection(collection.session, collection.store, export, TimingPlan(rounds=2, extra_rounds=0))
     longer.run([FIXED_COST, *SPACE.ops()])
     longer.run(POOL[:2], max_seconds=0)
     begun = measured(collection)
@@ -77,16 +77,16 @@ def test_a_small_space_ends_when_it_has_no_more_variations(tmp_path: Path) -> No
         collection.run([FIXED_COST, *space.ops()])
         explored = explore(collection, space, 50)
         assert explored.finished
-        assert explored.visits == len(list(variations(space)))
-        assert explore(collection, space, 50).visits == 0
+        assert explored.rounds == len(list(variations(space)))
+        assert explore(collection, space, 50).rounds == 0
 
 
 def test_what_another_plan_began_does_not_keep_it_going(collection: Collection) -> None:
     explore(collection, SPACE, 2)
-    longer = Collection(collection.session, collection.store, export, TimingPlan(visits=2, extra_visits=0))
+    longer = Collection(collection.session, collection.store, export, TimingPlan(rounds=2, extra_rounds=0))
     longer.run(list(measured(collection)), max_seconds=0)
     with collection.store as store:
         (op, *_) = measured(collection)
-        complete = next(m for m in store.measurements() if m.subject == op)
-        store.add_visit(op, complete.setup, longer.plan, complete.visits[0])  # one of two visits: interrupted
+        complete = next(m for m in store.measurements() if m.workload == op)
+        store.add_round(op, complete.environment, longer.plan, complete.rounds[0])  # one of two visits: interrupted
         assert explore(collection, SPACE, 2).finished

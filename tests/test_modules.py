@@ -56,13 +56,13 @@ def drawn_ops(draw: st.DrawFn) -> Op:
     return make_op("conv", shape, groups=groups, activation=activation, **common)
 
 
-def check_against_torch(subject: Op | Network, batch: int) -> None:
-    module = build_module(subject).eval()
+def check_against_torch(workload: Op | Network, batch: int) -> None:
+    module = build_module(workload).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        output = module(example_input(subject.input_shape, batch))
-    assert tuple(output.shape) == (batch, *subject.output_shape)
-    assert counter.get_total_flops() == 2 * batch * subject.macs
-    assert sum(parameter.numel() for parameter in module.parameters()) == subject.parameters
+        output = module(example_input(workload.input_shape, batch))
+    assert tuple(output.shape) == (batch, *workload.output_shape)
+    assert counter.get_total_flops() == 2 * batch * workload.macs
+    assert sum(parameter.numel() for parameter in module.parameters()) == workload.parameters
 
 
 @pytest.mark.parametrize("op", SPREAD, ids=lambda op: op.title)

@@ -12,8 +12,8 @@ from latkit.models.kernels import KernelModel
 from latkit.models.kernels.fusion_file import FusionFile
 from latkit.probing import collect_kernels, collect_model
 from latkit.runtimes import Artefact
-from latkit.timing import REFERENCE, Setup, Subject, TimingPlan, Visit
-from tests.builders import SETUP, TARGET, make_visit
+from latkit.timing import REFERENCE, Environment, Round, TimingPlan, Workload
+from tests.builders import ENVIRONMENT, TARGET, make_round
 from tests.models.kernels.laws import FIXED_COST, FIXED_NS, chain, nanoseconds
 
 
@@ -24,16 +24,16 @@ class LawfulSession:
         self.times = {REFERENCE.key: 1000}
         self.visited: list[str] = []
 
-    def export(self, subject: Subject) -> Artefact:
-        self.times[subject.key] = nanoseconds(subject) if isinstance(subject, Graph) else FIXED_NS
-        return Artefact(Path(subject.key), "0" * 64, "onnxruntime", "exporter 1", 17)
+    def export(self, workload: Workload) -> Artefact:
+        self.times[workload.key] = nanoseconds(workload) if isinstance(workload, Graph) else FIXED_NS
+        return Artefact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
 
-    def setup(self, artefact: Artefact, reference: Artefact) -> Setup:
-        return SETUP
+    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
+        return ENVIRONMENT
 
-    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
         self.visited.append(str(artefact.path))
-        return make_visit([self.times[str(artefact.path)]], 1000, started_at=float(len(self.visited)))
+        return make_round([self.times[str(artefact.path)]], 1000, started_at=float(len(self.visited)))
 
 
 def residual(channels: int, size: int) -> Graph:
@@ -56,14 +56,14 @@ def session() -> LawfulSession:
 @pytest.fixture
 def collection(tmp_path: Path, session: LawfulSession) -> Iterator[Collection]:
     with Store(tmp_path / "m.sqlite", TARGET) as store:
-        yield Collection(session, store, session.export, TimingPlan(visits=1, extra_visits=0))
+        yield Collection(session, store, session.export, TimingPlan(rounds=1, extra_rounds=0))
 
 
 def test_rules_are_learned_and_a_model_predicts(collection: Collection, tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
-    collected = collect_kernels(collection, path, 20, networks=NETWORKS)
-    assert collected.finished
-    assert not collected.failed
+    summary = collect_kernels(collection, path, 20, networks=NETWORKS)
+    assert summary.finished
+    assert not summary.failed
     fusion = FusionFile.load(path)
     assert fusion.target == str(TARGET)
     assert fusion.holding == {("conv", "relu"), ("conv", "add"), ("conv+add", "relu")}
@@ -79,13 +79,13 @@ def test_what_is_there_is_not_measured_again(collection: Collection, session: La
     first = collect_kernels(collection, path, 1, networks=NETWORKS)
     visited = len(session.visited)
     again = collect_kernels(collection, path, 1, networks=NETWORKS)
-    assert (first.visits, again.visits, len(session.visited)) == (visited, 0, visited)
+    assert (first.rounds, again.rounds, len(session.visited)) == (visited, 0, visited)
 
 
 def test_out_of_time_it_ends_and_can_go_on(collection: Collection, session: LawfulSession, tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
-    collected = collect_kernels(collection, path, 1, max_seconds=1e-9, networks=NETWORKS)
-    assert not collected.finished
+    summary = collect_kernels(collection, path, 1, max_seconds=1e-9, networks=NETWORKS)
+    assert not summary.finished
     assert not path.exists()
     assert collect_kernels(collection, path, 1, networks=NETWORKS).finished
 
@@ -93,7 +93,7 @@ def test_out_of_time_it_ends_and_can_go_on(collection: Collection, session: Lawf
 def test_a_networks_own_kernels_are_measured_with_their_shapes(collection: Collection, tmp_path: Path) -> None:
     path, graph = tmp_path / "fusion.json", residual(12, 10)
     assert collect_model(collection, path, graph).finished
-    measured = {m.subject for m in collection.store.measurements("fit")}
+    measured = {m.workload for m in collection.store.measurements("fit")}
     assert {graph, FIXED_COST} <= measured
     model = KernelModel().fit(select(collection.store.measurements("fit")).used, FusionFile.load(path).holding)
     predicted = model.predict(graph)
@@ -106,5 +106,5 @@ def test_rules_of_another_release_are_learned_anew(collection: Collection, tmp_p
     old = FusionFile(target=str(TARGET), runtime="runtime 0", rules=())
     old.save(path)
     collect_model(collection, path, chain(8, 8, "relu"))
-    assert FusionFile.load(path).runtime == SETUP.runtime_version
+    assert FusionFile.load(path).runtime == ENVIRONMENT.runtime_version
     assert ("conv", "relu") in FusionFile.load(path).decided

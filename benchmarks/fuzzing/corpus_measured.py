@@ -18,19 +18,19 @@ from latkit.ops import FIXED_COST, Network
 from latkit.runtimes.onnx_graph import read_graph
 from latkit.spaces import Space, variations
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Measurement, Setup, Subject, TimingPlan, Visit
+from latkit.timing import REFERENCE, Environment, Measurement, Round, TimingPlan, Workload
 from latkit.validate import NetworkResult, Validation
 from latkit.workspace import Workspace
 
 TARGET = Target("here", "onnxruntime")
-SETUP = Setup("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
-PLAN = TimingPlan(visits=2, visit_s=0.01, visit_runs=3)
+ENVIRONMENT = Environment("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
+PLAN = TimingPlan(rounds=2, round_s=0.01, round_runs=3)
 RULES = {("conv", "relu")}
 """Which neighbours the made-up runtime computes at once."""
 ROUND_NS = 1_000_000
 
 
-def _visit(nanoseconds: int, started_at: float) -> Visit:
+def _round(nanoseconds: int, started_at: float) -> Round:
     runs, references = (nanoseconds,) * 3, (ROUND_NS,) * 3
     conditions = {
         "before": {"load1": 0.0, "temperatures_c": {"zone": 40.0}, "frequencies_khz": [1_000_000]},
@@ -39,12 +39,12 @@ def _visit(nanoseconds: int, started_at: float) -> Visit:
         "inference_ns": 9_000_000,
         "boot_id": "a boot",
     }
-    return Visit(started_at, runs, runs, (0, 0, 0), references, references, conditions)
+    return Round(started_at, runs, runs, (0, 0, 0), references, references, conditions)
 
 
-def _measurement(subject: Subject, nanoseconds: int) -> Measurement:
-    visits = tuple(_visit(nanoseconds, 1.7e9 + number) for number in range(PLAN.visits))
-    return Measurement(subject, TARGET, SETUP, PLAN, visits)
+def _measurement(workload: Workload, nanoseconds: int) -> Measurement:
+    rounds = tuple(_round(nanoseconds, 1.7e9 + number) for number in range(PLAN.rounds))
+    return Measurement(workload, TARGET, ENVIRONMENT, PLAN, rounds)
 
 
 def networks(space: Space) -> Iterator[Network]:
@@ -52,8 +52,8 @@ def networks(space: Space) -> Iterator[Network]:
     return (space.decode(architecture) for architecture in itertools.islice(itertools.product(*shape), 0, None, 5))
 
 
-def graphs() -> list[Subject]:
-    found: list[Subject] = []
+def graphs() -> list[Workload]:
+    found: list[Workload] = []
     for channels in range(4, 20):  # of so many kernels trees are learned
         builder = GraphBuilder()
         entry = builder.input(1, channels, 8, 8)
@@ -61,9 +61,9 @@ def graphs() -> list[Subject]:
     return found
 
 
-def _kernels(root: Path) -> list[Subject]:
+def _kernels(root: Path) -> list[Workload]:
     """The kernels of the ONNX files that are mutated, so that most of what becomes of these can be predicted."""
-    found: list[Subject] = []
+    found: list[Workload] = []
     for number, content in enumerate(onnx_seeds.seeds()):
         path = root / f"seed-{number}.onnx"
         path.write_bytes(content)
@@ -76,9 +76,9 @@ def _kernels(root: Path) -> list[Subject]:
 
 def measurements(workspace: Workspace, space: Space) -> None:
     further = itertools.islice(variations(space), 40)  # of so many ops trees are learned
-    subjects: list[Subject] = [FIXED_COST, *space.ops(), *further, *networks(space), *graphs()]
-    subjects += _kernels(workspace.root)
-    measured = [_measurement(subject, 1000 + 1000 * index) for index, subject in enumerate(subjects)]
+    workloads: list[Workload] = [FIXED_COST, *space.ops(), *further, *networks(space), *graphs()]
+    workloads += _kernels(workspace.root)
+    measured = [_measurement(workload, 1000 + 1000 * index) for index, workload in enumerate(workloads)]
     with workspace.store(TARGET) as store:
         _fill(store, measured)
     decided = dict.fromkeys(RULES, True) | {("conv", "add"): False}
@@ -94,8 +94,8 @@ def measurements(workspace: Workspace, space: Space) -> None:
 
 def _fill(store: Store, measured: list[Measurement]) -> None:
     for one in measured:
-        for visit in one.visits:
-            store.add_visit(one.subject, one.setup, one.plan, visit)
+        for one_round in one.rounds:
+            store.add_round(one.workload, one.environment, one.plan, one_round)
 
 
 def network_result(name: str, key: str = "key") -> NetworkResult:

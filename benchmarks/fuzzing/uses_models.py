@@ -86,10 +86,10 @@ class ModelUses(UsesBase):
     def sqlite(self) -> None:
         """Fitted, exported and shown."""
         with self.workspace.store(TARGET) as store:
-            setups = store.setups()
+            environments = store.environments()
             store.latest_boot_id()
-            for setup in setups:
-                store.scale(setup)
+            for environment in environments:
+                store.scale(environment)
         self.out.mkdir(exist_ok=True)
         self._use_store(self.root)
 

@@ -6,18 +6,18 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from latkit.cli.console import note, say
-from latkit.collect import Collected, Collection
+from latkit.collect import Collection, CollectionSummary
 from latkit.devices import COOLING, BenchmarkTool, Cooling, Device, benchmark_tool, is_this_host, lease_key
 from latkit.errors import ExportError, LatkitError, UsageError
 from latkit.explore import explore
 from latkit.progress import Progress
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import Subject, TimingPlan
+from latkit.timing import TimingPlan, Workload
 from latkit.workspace import Workspace
 
 TellOf = Callable[[Target], Callable[[str], None]]
@@ -29,7 +29,7 @@ class Order:
     """What is to be collected on every target."""
 
     workspace: Workspace
-    subjects: Sequence[Subject]
+    workloads: Sequence[Workload]
     plan: TimingPlan
     max_seconds: float | None
     """For each target."""
@@ -40,22 +40,22 @@ class Order:
     space: Space | None = None
     further_ops: int = 0
     """How many ops beyond the space to measure (see `latkit.explore`)."""
-    new_scale: bool = False
+    rebaseline: bool = False
     """Measure anew on devices that have come to another speed."""
     tool: BenchmarkTool | None = field(default=None, kw_only=True)
     """What measures instead of latkit's agents."""
 
-    def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
+    def collect(self, target: Target, progress: Progress, on_message: Callable[[str], None]) -> CollectionSummary:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
-        with self.collection(target, progress, tell) as collection:
-            collected = collection.run(self.subjects, max_seconds=self.max_seconds)
-            if self.space is None or not self.further_ops or not collected.finished:
-                return collected
-            left_s = None if self.max_seconds is None else max(self.max_seconds - collected.seconds, 0.0)
-            return collected.plus(explore(collection, self.space, self.further_ops, left_s))
+        with self.collection(target, progress, on_message) as collection:
+            summary = collection.run(self.workloads, max_seconds=self.max_seconds)
+            if self.space is None or not self.further_ops or not summary.finished:
+                return summary
+            left_s = None if self.max_seconds is None else max(self.max_seconds - summary.seconds, 0.0)
+            return summary.plus(explore(collection, self.space, self.further_ops, left_s))
 
     def collection(
-        self, target: Target, progress: Progress, tell: Callable[[str], None]
+        self, target: Target, progress: Progress, on_message: Callable[[str], None]
     ) -> AbstractContextManager[Collection]:
         """What is needed to measure on one target. Raises as Workspace.collection does."""
         return self.workspace.collection(
@@ -63,10 +63,10 @@ class Order:
             self.plan,
             progress,
             self.wait_s,
-            tell,
+            on_message,
             self.cores.get(target, ()),
             self.cooling,
-            self.new_scale,
+            self.rebaseline,
             self.tool,
         )
 
@@ -88,19 +88,19 @@ class Outcome:
     """What became of one target: what was collected, or why nothing more could be."""
 
     target: Target
-    collected: Collected | None = None
+    summary: CollectionSummary | None = None
     error: LatkitError | None = None
 
     @property
     def failed(self) -> bool:
         """Whether the device or an op of it failed."""
-        return self.collected is None or bool(self.collected.failed)
+        return self.summary is None or bool(self.summary.failed)
 
     def document(self) -> dict[str, object]:
         """The figures of the command line."""
-        if self.collected is None:
+        if self.summary is None:
             return {"target": str(self.target), "error": str(self.error)}
-        return {"target": str(self.target), **asdict(self.collected)}
+        return {"target": str(self.target), **self.summary.to_json()}
 
 
 class Named:
@@ -115,7 +115,9 @@ class Named:
         self._progress.advance(f"{self._target} {phase}", done, total, text)
 
 
-def collect_side_by_side(order: Order, targets: Sequence[Target], progress: Progress, tell: TellOf) -> list[Outcome]:
+def collect_side_by_side(
+    order: Order, targets: Sequence[Target], progress: Progress, on_message: TellOf
+) -> list[Outcome]:
     """What became of each target, in their order. Errors of latkit end a target and no other; UsageError all at once.
 
     One thread per device. They are daemons: at an interrupt the command ends at once, its agents with it, and the
@@ -133,7 +135,7 @@ def collect_side_by_side(order: Order, targets: Sequence[Target], progress: Prog
     def work(group: Sequence[Target]) -> None:
         try:
             for target in group:
-                outcomes[target] = _outcome(order, target, Named(progress, target), tell(target))
+                outcomes[target] = _outcome(order, target, Named(progress, target), on_message(target))
         except BaseException as error:  # noqa: BLE001 - raised again by the main thread
             bugs.append(error)
 
@@ -147,11 +149,11 @@ def collect_side_by_side(order: Order, targets: Sequence[Target], progress: Prog
     return [outcomes[target] for target in devices]
 
 
-def _outcome(order: Order, target: Target, progress: Progress, tell: Callable[[str], None]) -> Outcome:
+def _outcome(order: Order, target: Target, progress: Progress, on_message: Callable[[str], None]) -> Outcome:
     try:
-        return Outcome(target, order.collect(target, progress, tell))
+        return Outcome(target, order.collect(target, progress, on_message))
     except LatkitError as error:
-        tell(f"failed: {error}")
+        on_message(f"failed: {error}")
         return Outcome(target, error=error)
 
 
@@ -159,39 +161,39 @@ def _export_first(order: Order, devices: dict[Target, Device], progress: Progres
     """Export for all before anything is timed: this machine is one of the devices, and exporting would disturb it."""
     for target in devices:
         export = order.workspace.exporter(target)
-        for done, subject in enumerate(order.subjects, start=1):
+        for done, workload in enumerate(order.workloads, start=1):
             with suppress(ExportError):  # told when the target's own turn comes
-                export(subject)
-            progress.advance(f"{target} exporting", done, len(order.subjects), subject.title)
+                export(workload)
+            progress.advance(f"{target} exporting", done, len(order.workloads), workload.title)
 
 
-def _parts(collected: Collected) -> str:
+def _parts(summary: CollectionSummary) -> str:
     """Where the time went, without what took none."""
     parts = {
-        "inference": collected.inference_seconds,
-        "export": collected.export_seconds,
-        "push": collected.push_seconds,
-        "load": collected.load_seconds,
-        "faults": collected.lost_seconds,
-        "idle": collected.idle_seconds,
+        "inference": summary.inference_seconds,
+        "export": summary.export_seconds,
+        "push": summary.push_seconds,
+        "load": summary.load_seconds,
+        "faults": summary.lost_seconds,
+        "idle": summary.idle_seconds,
     }
     return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items() if seconds >= 0.05)
 
 
 def tell_outcome(outcome: Outcome, space: str | None, as_json: bool) -> None:
     """Say what was collected on a target; with --json, only the remarks."""
-    where, collected = outcome.target, outcome.collected
-    if collected is None:
+    where, summary = outcome.target, outcome.summary
+    if summary is None:
         note(f"error: {where}: {outcome.error}")
         return
     if not as_json:
         say(
-            f"{where}: {collected.visits} visits made of {collected.subjects} ops and networks, {collected.already} "
-            f"were there, in {collected.seconds:.0f} s ({_parts(collected)})"
+            f"{where}: {summary.rounds} visits made of {summary.workloads} ops and networks, {summary.resumed} "
+            f"were there, in {summary.seconds:.0f} s ({_parts(summary)})"
         )
-    for title, reason in collected.failed.items():
+    for title, reason in summary.failed.items():
         note(f"not measured on {where}: {title}: {reason}")
-    if not collected.finished:
+    if not summary.finished:
         note("the time ran out; run the same command again to go on")
     elif not as_json:
         say(f"next: latkit fit {where}{f' --space {shlex.quote(space)}' if space else ''}")

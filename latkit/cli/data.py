@@ -15,17 +15,17 @@ from latkit.cli.options import (
     BinaryFlags,
     Channels,
     Classes,
-    ExtraVisits,
+    ExtraRounds,
     InputShapes,
     MaxCelsius,
     MaxSeconds,
     Pin,
     Resolution,
+    Rounds,
+    RoundSeconds,
     Sources,
     TargetName,
     TargetNames,
-    Visits,
-    VisitSeconds,
     Wait,
     Width,
     check_one_of,
@@ -53,15 +53,15 @@ def collect(
         int, typer.Option(min=0, help="Ops beyond the space to measure, chosen where an XGBoost model errs.")
     ] = 0,
     max_seconds: MaxSeconds = None,
-    visits: Visits = 6,
-    visit_seconds: VisitSeconds = 0.2,
-    extra_visits: ExtraVisits = 6,
+    rounds: Rounds = 6,
+    round_seconds: RoundSeconds = 0.2,
+    extra_rounds: ExtraRounds = 6,
     wait: Wait = 0.0,
     pin: Pin = None,
     max_celsius: MaxCelsius = None,
     binary: Binary = None,
     binary_flag: BinaryFlags = None,
-    new_scale: Annotated[
+    rebaseline: Annotated[
         bool, typer.Option("--new-scale", help="Measure all anew: the device has come to another speed, and stays so.")
     ] = False,
     resolution: Resolution = None,
@@ -83,28 +83,28 @@ def collect(
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks
-    from latkit.workspace import Workspace, fit_subjects
+    from latkit.workspace import Workspace, fit_workloads
 
     where = list(dict.fromkeys(Target.parse(target) for target in targets))
     check_one_of(space=space, kernels=kernels, model=model)
     tool = tool_of(binary, binary_flag, *where)
-    plan = TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
+    plan = TimingPlan(rounds, round_seconds, extra_rounds=extra_rounds)
     workspace, cooling = Workspace(workspace_folder(context)), Cooling(max_celsius)
     cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
     order: Order
     if space:
         wanted = space_named(space, resolution, width, classes, channels)
         if sources:
-            subjects = transfer_subjects(workspace, where, sources, wanted, networks)
+            workloads = transfer_subjects(workspace, where, sources, wanted, networks)
         else:
-            subjects = [*fit_subjects(wanted), *fit_networks(wanted, networks)]
-        order = Order(workspace, subjects, plan, max_seconds, wait, cores, cooling, wanted, ops, new_scale, tool=tool)
+            workloads = [*fit_workloads(wanted), *fit_networks(wanted, networks)]
+        order = Order(workspace, workloads, plan, max_seconds, wait, cores, cooling, wanted, ops, rebaseline, tool=tool)
     else:
         graphs = read_graphs(where, model, parse_shapes(shape or [])) if model else {}
         for one, graph in graphs.items():
             note(f"{one}: {model} with inputs of {shown_inputs(graph)}")
         order = ForeignOrder(
-            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, new_scale, kernels or 0, graphs, tool=tool
+            workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, rebaseline, kernels or 0, graphs, tool=tool
         )
     with ConsoleProgress() as progress:
         if len(where) == 1:
@@ -165,8 +165,8 @@ def import_(
     if as_json:
         emit_json({"file": str(file), "visits": written})
     else:
-        for name, visits in written.items():
-            say(f"{name}: {visits} visits read, those already here left out")
+        for name, rounds in written.items():
+            say(f"{name}: {rounds} visits read, those already here left out")
 
 
 @measurements_app.command()

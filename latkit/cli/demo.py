@@ -36,18 +36,18 @@ def demo(
     from latkit.targets import Target
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks, validate
-    from latkit.workspace import Workspace, fit_subjects
+    from latkit.workspace import Workspace, fit_workloads
     from latkit.workspace.searching import search
 
     begun = time.monotonic()
     workspace, target = Workspace.init(directory), Target(DEVICE, "onnxruntime")
-    plan, space = TimingPlan(visits=6, visit_s=0.05, extra_visits=3), proxyless_tiny(resolution=16)
+    plan, space = TimingPlan(rounds=6, round_s=0.05, extra_rounds=3), proxyless_tiny(resolution=16)
     with ConsoleProgress() as progress:
         note("1/5  registering this machine")
         device = add_device(workspace.devices_dir, DEVICE, Local(), python=sys.executable)
         note(f"2/5  measuring every candidate op of {space.name}, and {NETWORKS} networks, on {target}")
         with workspace.collection(target, plan, progress) as collection:
-            collected = collection.run([*fit_subjects(space), *fit_networks(space, NETWORKS)])
+            summary = collection.run([*fit_workloads(space), *fit_networks(space, NETWORKS)])
         note("3/5  fitting latency models, and validating them on networks they have not seen")
         model = workspace.fit(target, space, "lookup")
         workspace.fit(target, space, "xgboost")
@@ -72,7 +72,7 @@ def demo(
         {
             "device": f"{device.facts.model}, {len(device.facts.cores)} cores",
             "target": str(target),
-            "ops and networks measured": collected.subjects,
+            "ops and networks measured": summary.workloads,
             "validation error": f"{validation.mape_percent:.2f} % on {validation.networks} unseen networks",
             "repeatability": f"{validation.repeatability_mape_percent:.2f} % (the same networks measured twice)",
             "latency asked for": f"{document['target_latency_ms']:.3f} ms",

@@ -132,7 +132,7 @@ def doctor(
     device = load_device(folder, name)
     check_trusted(device)
     workspace = Workspace(workspace_folder(context))
-    measured = workspace.latest_setups(name)
+    measured = workspace.latest_environments(name)
     with leased(device, "latkit device doctor"):
         if install:
             wanted = runtime or DEFAULT_RUNTIMES
@@ -140,7 +140,7 @@ def doctor(
             device = install_runtimes(folder, name, wanted)
         checks = examine(device, measured)
         if healthy(checks):
-            checks += workspace.check_scales(name)
+            checks += workspace.check_baselines(name)
     if healthy(checks) and lift_quarantine(folder, name):
         note(f"{name} is no longer in quarantine: run the same commands again to go on")
     if as_json:

@@ -11,7 +11,7 @@ from latkit._io import one_line
 from latkit.cli.collecting import Order
 from latkit.cli.console import emit_json, note, say, show_table
 from latkit.cli.predicted import latency_document, latency_line
-from latkit.collect import Collected
+from latkit.collect import CollectionSummary
 from latkit.errors import UsageError
 from latkit.graphs import Graph
 from latkit.models.kernels import Prediction
@@ -23,7 +23,7 @@ from latkit.runtimes.onnx_file import Shapes, takes_batch
 from latkit.runtimes.onnx_graph import read_graph
 from latkit.runtimes.onnx_network import read_subject
 from latkit.targets import Target
-from latkit.timing import Subject
+from latkit.timing import Workload
 from latkit.workspace import Workspace
 
 SHOWN = 30
@@ -39,19 +39,19 @@ class ForeignOrder(Order):
     models: Mapping[Target, Graph] = field(default_factory=dict)
     """The model as every target takes it: with its batch."""
 
-    def collect(self, target: Target, progress: Progress, tell: Callable[[str], None]) -> Collected:
+    def collect(self, target: Target, progress: Progress, on_message: Callable[[str], None]) -> CollectionSummary:
         """Collect on one target. Raises UsageError where it takes no graphs, else as Collection.run does."""
         check_takes_graphs(target)
-        with self.collection(target, progress, tell) as collection:
+        with self.collection(target, progress, on_message) as collection:
             path = self.workspace.fusion_path(target)
             if target in self.models:
                 return collect_model(collection, path, self.models[target], self.max_seconds)
             return collect_kernels(collection, path, self.kernels, self.max_seconds)
 
 
-def is_ours(subject: Subject) -> bool:
+def is_ours(workload: Workload) -> bool:
     """Whether a look-up model can be fitted on it: an op or a network of ours, and not the fixed cost alone."""
-    return not isinstance(subject, Graph) and subject != FIXED_COST
+    return not isinstance(workload, Graph) and workload != FIXED_COST
 
 
 def fit_kernels_row(
@@ -98,10 +98,10 @@ def shown_inputs(graph: Graph) -> str:
 
 def read_for(target: Target, file: Path, shapes: Shapes) -> Network | Graph:
     """The network of a file as a target takes it: with its batch. Says where the file fixes another. Raises BadFile."""
-    subject = read_subject(file, shapes, target.batch)
-    if isinstance(subject, Graph) and not any(takes_batch(tensor.shape, target.batch) for tensor in subject.inputs):
-        note(f"{file} takes {shown_inputs(subject)}: no batch of {target.batch}, as {target} stands for")
-    return subject
+    workload = read_subject(file, shapes, target.batch)
+    if isinstance(workload, Graph) and not any(takes_batch(tensor.shape, target.batch) for tensor in workload.inputs):
+        note(f"{file} takes {shown_inputs(workload)}: no batch of {target.batch}, as {target} stands for")
+    return workload
 
 
 def read_graphs(targets: Sequence[Target], file: Path, shapes: Shapes) -> dict[Target, Graph]:

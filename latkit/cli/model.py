@@ -17,16 +17,16 @@ from latkit.cli.options import (
     BinaryFlags,
     Channels,
     Classes,
-    ExtraVisits,
+    ExtraRounds,
     InputShapes,
     MaxSeconds,
     ModelKind,
     Resolution,
+    Rounds,
+    RoundSeconds,
     Sources,
     SpaceName,
     TargetName,
-    Visits,
-    VisitSeconds,
     Wait,
     Width,
     check_output,
@@ -73,7 +73,7 @@ def fit(
         return
     selection = workspace.selection(where, wanted)
     foreign = workspace.fusion_path(where).exists() and not wanted
-    kinds = () if foreign and not any(is_ours(m.subject) for m in selection.used) else MODELS
+    kinds = () if foreign and not any(is_ours(m.workload) for m in selection.used) else MODELS
     rows: list[dict[str, str | int | float | None]] = []
     curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:
@@ -99,7 +99,7 @@ def fit(
     if foreign:
         rows.append(fit_kernels_row(workspace, where, estimator, len(selection.left_out)))
     flags = selection.flags()
-    note_left_out([(measurement.subject.title, reason) for measurement, reason in selection.left_out])
+    note_left_out([(measurement.workload.title, reason) for measurement, reason in selection.left_out])
     if as_json:
         emit_json(
             {
@@ -143,9 +143,9 @@ def validate(
     model: ModelKind = "lookup",
     seed: Annotated[int, typer.Option(help="Which networks are drawn.")] = 0,
     max_seconds: MaxSeconds = None,
-    visits: Visits = 6,
-    visit_seconds: VisitSeconds = 0.2,
-    extra_visits: ExtraVisits = 6,
+    rounds: Rounds = 6,
+    round_seconds: RoundSeconds = 0.2,
+    extra_rounds: ExtraRounds = 6,
     wait: Wait = 0.0,
     binary: Binary = None,
     binary_flag: BinaryFlags = None,
@@ -165,7 +165,7 @@ def validate(
     from latkit.validate import validate as run_validation
     from latkit.workspace import Workspace, check_tool, pinned_as
 
-    where, plan = Target.parse(target), TimingPlan(visits, visit_seconds, extra_visits=extra_visits)
+    where, plan = Target.parse(target), TimingPlan(rounds, round_seconds, extra_rounds=extra_rounds)
     tool = tool_of(binary, binary_flag, where)
     wanted = space_named(space, resolution, width, classes, channels)
     workspace = Workspace(workspace_folder(context))
@@ -204,13 +204,13 @@ def predict(
     workspace = Workspace(workspace_folder(context))
     if not workspace.has_model(where, model):
         workspace.device(where.device)
-    subject = read_for(where, network, parse_shapes(shape or []))
-    if isinstance(subject, Graph):
-        show_prediction(where, subject, network, workspace.kernel_model(where).predict(subject), as_json=as_json)
+    workload = read_for(where, network, parse_shapes(shape or []))
+    if isinstance(workload, Graph):
+        show_prediction(where, workload, network, workspace.kernel_model(where).predict(workload), as_json=as_json)
         return
-    fitted = workspace.model_for(where, subject, model)
-    predicted = fitted.predict(subject)
-    seconds = fitted.layer_seconds(subject.ops)
+    fitted = workspace.model_for(where, workload, model)
+    predicted = fitted.predict(workload)
+    seconds = fitted.layer_seconds(workload.ops)
     layers: list[dict[str, str | int | float | None]] = [
         {
             "op": op.title,
@@ -218,29 +218,29 @@ def predict(
             "adds_ms": 1e3 * added,
             "share_percent": 100 * added / predicted.seconds if predicted.seconds else None,
         }
-        for op, added in zip(subject.ops, seconds, strict=True)
+        for op, added in zip(workload.ops, seconds, strict=True)
     ]
     if as_json:
         emit_json(
             {
                 "target": str(where),
-                "network": subject.title,
+                "network": workload.title,
                 "model": model,
                 **latency_document(predicted),
                 "imported": fitted.origin_.imported,
-                "emulated": fitted.origin_.setup.emulated,
-                "macs": subject.macs,
-                "parameters": subject.parameters,
-                "inputs": {"input": [where.batch, *subject.input_shape]},
+                "emulated": fitted.origin_.environment.emulated,
+                "macs": workload.macs,
+                "parameters": workload.parameters,
+                "inputs": {"input": [where.batch, *workload.input_shape]},
                 "layers": layers,
             }
         )
         return
-    show_table(f"{subject.title} on {where}", layers)
+    show_table(f"{workload.title} on {where}", layers)
     say(latency_line(predicted))
     if fitted.origin_.imported:
         note(f"not measured here, but imported from {fitted.origin_.imported}")
-    if fitted.origin_.setup.emulated:
+    if fitted.origin_.environment.emulated:
         note(f"{where.device} is emulated: this is no phone's latency")
 
 

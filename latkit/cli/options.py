@@ -54,9 +54,9 @@ BinaryFlags = Annotated[
     list[str] | None,
     typer.Option("--binary-flag", metavar="NAME=VALUE", help="A flag for it, such as use_gpu=true; repeat for more."),
 ]
-Visits = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
-ExtraVisits = Annotated[int, typer.Option("--extra-visits", min=0, help="Visits more for what has not settled.")]
-VisitSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]
+Rounds = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
+ExtraRounds = Annotated[int, typer.Option("--extra-visits", min=0, help="Visits more for what has not settled.")]
+RoundSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]
 Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
 Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]

@@ -147,7 +147,7 @@ def search(
             progress=progress,
             kind=model,
             wait_s=wait,
-            tell=note,
+            on_message=note,
             tool=tool,
             teacher=learned_from,
             limits=limits,

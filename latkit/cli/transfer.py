@@ -9,13 +9,13 @@ from latkit.errors import UsageError
 from latkit.ops import FIXED_COST
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import Subject
+from latkit.timing import Workload
 from latkit.workspace import Workspace
 
 
 def transfer_subjects(
     workspace: Workspace, targets: Sequence[Target], sources: Sequence[str], space: Space, networks: int
-) -> list[Subject]:
+) -> list[Workload]:
     """What to measure on a new target instead of every op: the fixed cost, and the networks that tell most."""
     if len(targets) != 1:
         raise UsageError(f"expected one new target beside --from, but found {len(targets)}")

@@ -1,17 +1,17 @@
 """Collecting: what a target still lacks, measured in randomly ordered sweeps of short visits; resumable."""
 
-from latkit.collect.collected import Collected
-from latkit.collect.collection import Collection, VisitingSession
-from latkit.collect.recheck import Recheck, keep_scale, on_scale, recheck
-from latkit.collect.supply import Exporter
+from latkit.collect.collection import Collection, TimingSession
+from latkit.collect.export_queue import Exporter
+from latkit.collect.recheck import BaselineCheck, ensure_baseline, recheck, with_baseline
+from latkit.collect.summary import CollectionSummary
 
 __all__ = [
-    "Collected",
+    "BaselineCheck",
     "Collection",
+    "CollectionSummary",
     "Exporter",
-    "Recheck",
-    "VisitingSession",
-    "keep_scale",
-    "on_scale",
+    "TimingSession",
+    "ensure_baseline",
     "recheck",
+    "with_baseline",
 ]

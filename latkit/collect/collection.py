@@ -9,32 +9,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from latkit.collect.collected import Collected, Ledger
-from latkit.collect.supply import Exporter, Supply
+from latkit.collect.export_queue import Exporter, ExportQueue
+from latkit.collect.summary import CollectionSummary, Ledger
 from latkit.errors import AgentError, ExportError, MeasurementConflict
 from latkit.measurements import Store
 from latkit.progress import Progress, Silent
 from latkit.runtimes import Artefact
 from latkit.timing import (
     REFERENCE,
+    Environment,
     Role,
-    Setup,
-    Subject,
+    Round,
     TimingPlan,
-    Visit,
-    is_settled,
-    runs_alone,
-    visit_reference_floor_s,
+    Workload,
+    has_converged,
+    reference_min_s,
+    uses_cpu_time,
 )
 
 
-class VisitingSession(Protocol):
+class TimingSession(Protocol):
     """What collecting needs of a session on a device."""
 
-    def setup(self, artefact: Artefact, reference: Artefact) -> Setup:
+    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
         """What identifies the numbers this session gives."""
 
-    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
         """Time an artefact for one visit, with the reference in turn."""
 
 
@@ -42,29 +42,29 @@ class VisitingSession(Protocol):
 class Collection:
     """Everything that stays the same while subjects are collected."""
 
-    session: VisitingSession
+    session: TimingSession
     store: Store
     export: Exporter
     plan: TimingPlan = field(default_factory=TimingPlan)
     progress: Progress = field(default_factory=Silent)
     overlapping: bool = False
     """Whether artefacts are exported while the device is at work: not where it is this very machine."""
-    scale: int = 0
-    """See `Setup.scale`."""
+    baseline: int = 0
+    """See `Environment.baseline`."""
 
-    def setup(self) -> Setup:
+    def environment(self) -> Environment:
         """What identifies the numbers of this collection. Raises DeviceError, ExportError."""
         reference = self.export(REFERENCE)
-        return replace(self.session.setup(reference, reference), scale=self.scale)
+        return replace(self.session.environment(reference, reference), baseline=self.baseline)
 
     def run(
         self,
-        subjects: Iterable[Subject],
+        workloads: Iterable[Workload],
         role: Role = "fit",
         repetition: int = 0,
         max_seconds: float | None = None,
         seed: int = 0,
-    ) -> Collected:
+    ) -> CollectionSummary:
         """Measure what the store lacks of these subjects, one commit per visit.
 
         Sweep after sweep visits every subject that still lacks that visit, in an order drawn anew, so that all of them
@@ -74,84 +74,98 @@ class Collection:
         `max_seconds` bounds the timing, not what is exported before it.
         """
         begun = time.monotonic()
-        wanted = list(dict.fromkeys(subjects))
-        reference, setup = self.export(REFERENCE), self.setup()
-        seen, quiet_s = self._known(wanted, setup, role, repetition)
-        already = sum(len(visits) for visits in seen.values())
+        requested = list(dict.fromkeys(workloads))
+        reference, environment = self.export(REFERENCE), self.environment()
+        recorded, best_reference_s = self._known(requested, environment, role, repetition)
+        resumed = sum(len(rounds) for rounds in recorded.values())
         failed: dict[str, str] = {}
         made, unexported, finished, ledger = 0, 0, True, Ledger()
-        with Supply(self.export) as supply:
-            self._begin_exports(supply, wanted)
+        with ExportQueue(self.export) as export_queue:
+            self._begin_exports(export_queue, requested)
             deadline = time.monotonic() + max_seconds if max_seconds is not None else math.inf
-            for subject, to_come in self._schedule(seen, failed, quiet_s, random.Random(f"{seed}/{already}")):
+            for workload, to_come in self._schedule(
+                recorded, failed, best_reference_s, random.Random(f"{seed}/{resumed}")
+            ):
                 if time.monotonic() > deadline:
                     finished = False
                     break
                 try:
-                    artefact = _of_one_exporter(supply.artefact(subject), reference)
-                    visit = self.session.visit(artefact, reference, self.plan)
+                    artefact = _of_one_exporter(export_queue.artefact(workload), reference)
+                    one_round = self.session.measure_round(artefact, reference, self.plan)
                 except ExportError as error:
-                    failed[subject.title] = str(error)
+                    failed[workload.title] = str(error)
                     unexported += 1
                     continue
                 except AgentError as error:
-                    failed[subject.title] = str(error)
+                    failed[workload.title] = str(error)
                 else:
-                    self.store.add_visit(subject, setup, self.plan, visit, role, repetition)
-                    seen[subject].append(visit)
-                    ledger.add(visit)
+                    self.store.add_round(workload, environment, self.plan, one_round, role, repetition)
+                    recorded[workload].append(one_round)
+                    ledger.add(one_round)
                 made += 1
-                self.progress.advance("measuring", already + made, already + made + to_come, subject.title)
-        return Collected(
-            subjects=len(wanted) - unexported,
-            visits=made,
-            already=already,
+                self.progress.advance("measuring", resumed + made, resumed + made + to_come, workload.title)
+        return CollectionSummary(
+            workloads=len(requested) - unexported,
+            rounds=made,
+            resumed=resumed,
             failed=failed,
             finished=finished,
-            **ledger.columns(time.monotonic() - begun, supply.waited_s),
+            **ledger.columns(time.monotonic() - begun, export_queue.waited_s),
         )
 
-    def _begin_exports(self, supply: Supply, subjects: Sequence[Subject]) -> None:
+    def _begin_exports(self, export_queue: ExportQueue, workloads: Sequence[Workload]) -> None:
         if self.overlapping:
-            supply.export_meanwhile(subjects)
+            export_queue.export_in_background(workloads)
         else:
-            supply.export_all(subjects, self.progress)
+            export_queue.export_all(workloads, self.progress)
 
     def _known(
-        self, subjects: Sequence[Subject], setup: Setup, role: Role, repetition: int
-    ) -> tuple[dict[Subject, list[Visit]], float]:
+        self, workloads: Sequence[Workload], environment: Environment, role: Role, repetition: int
+    ) -> tuple[dict[Workload, list[Round]], float]:
         """The visits that each subject has, and the reference's fastest ever under this setup, in seconds."""
-        seen: dict[Subject, list[Visit]] = {subject: [] for subject in subjects}
-        quiet_s, alone = math.inf, runs_alone(self.store.target)
+        recorded: dict[Workload, list[Round]] = {workload: [] for workload in workloads}
+        best_reference_s, use_cpu_time = math.inf, uses_cpu_time(self.store.target)
         for known in self.store.measurements():
-            if known.setup != setup:
+            if known.environment != environment:
                 continue
-            quiet_s = min([quiet_s, *(visit_reference_floor_s(visit, alone) for visit in known.visits)])
-            if (known.plan, known.role, known.repetition) == (self.plan, role, repetition) and known.subject in seen:
-                seen[known.subject] = list(known.visits)
-        return seen, quiet_s
+            best_reference_s = min(
+                [best_reference_s, *(reference_min_s(one_round, use_cpu_time) for one_round in known.rounds)]
+            )
+            if (known.plan, known.role, known.repetition) == (
+                self.plan,
+                role,
+                repetition,
+            ) and known.workload in recorded:
+                recorded[known.workload] = list(known.rounds)
+        return recorded, best_reference_s
 
     def _schedule(
-        self, seen: Mapping[Subject, list[Visit]], failed: Mapping[str, str], quiet_s: float, rng: random.Random
-    ) -> Iterator[tuple[Subject, int]]:
-        """Whom to visit next, and how many visits are known to come after that; `seen` grows with every visit."""
-        for sweep in range(self.plan.visits + self.plan.extra_visits):
-            lacking = self._lacking(seen, sweep, quiet_s)
-            rng.shuffle(lacking)
-            later = sum(max(self.plan.visits - max(len(visits), sweep + 1), 0) for visits in seen.values())
-            for number, subject in enumerate(lacking, start=1):
-                if subject.title not in failed:
-                    yield subject, len(lacking) - number + later
+        self,
+        recorded: Mapping[Workload, list[Round]],
+        failed: Mapping[str, str],
+        best_reference_s: float,
+        rng: random.Random,
+    ) -> Iterator[tuple[Workload, int]]:
+        """Whom to visit next, and how many visits are known to come after that; `recorded` grows with every visit."""
+        for pass_number in range(self.plan.rounds + self.plan.extra_rounds):
+            pending = self._pending(recorded, pass_number, best_reference_s)
+            rng.shuffle(pending)
+            later = sum(max(self.plan.rounds - max(len(rounds), pass_number + 1), 0) for rounds in recorded.values())
+            for number, workload in enumerate(pending, start=1):
+                if workload.title not in failed:
+                    yield workload, len(pending) - number + later
 
-    def _lacking(self, seen: Mapping[Subject, list[Visit]], sweep: int, quiet_s: float) -> list[Subject]:
+    def _pending(
+        self, recorded: Mapping[Workload, list[Round]], pass_number: int, best_reference_s: float
+    ) -> list[Workload]:
         """The subjects that take part in a sweep, counted from 0: those that have neither that visit nor settled."""
-        alone = runs_alone(self.store.target)
-        made = (visit_reference_floor_s(visit, alone) for visits in seen.values() for visit in visits)
-        quiet_s = min([quiet_s, *made])
+        use_cpu_time = uses_cpu_time(self.store.target)
+        made = (reference_min_s(one_round, use_cpu_time) for rounds in recorded.values() for one_round in rounds)
+        best_reference_s = min([best_reference_s, *made])
         return [
-            subject
-            for subject, visits in seen.items()
-            if len(visits) <= sweep and not is_settled(visits, self.plan, quiet_s, alone)
+            workload
+            for workload, rounds in recorded.items()
+            if len(rounds) <= pass_number and not has_converged(rounds, self.plan, best_reference_s, use_cpu_time)
         ]
 
 

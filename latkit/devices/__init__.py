@@ -2,7 +2,7 @@
 
 from latkit.devices.benchmark_model import BenchmarkTool, benchmark_tool
 from latkit.devices.benchmark_model_session import measuring_with
-from latkit.devices.changes import open_unchanged, setup_changes
+from latkit.devices.changes import environment_changes, open_unchanged
 from latkit.devices.check import Check
 from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import cores_of, parse_cores
@@ -10,7 +10,7 @@ from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import examine, healthy
 from latkit.devices.holder import host_boot_id
 from latkit.devices.install import install
-from latkit.devices.lease import Lease, Tell, describe_holder, holder_of, is_this_host, lease_key, leased
+from latkit.devices.lease import Lease, OnMessage, describe_holder, holder_of, is_this_host, lease_key, leased
 from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantining
 from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
@@ -29,10 +29,10 @@ __all__ = [
     "Facts",
     "Lease",
     "Local",
+    "OnMessage",
     "RecoveringSession",
     "Session",
     "Ssh",
-    "Tell",
     "Transport",
     "Way",
     "add_device",
@@ -41,6 +41,7 @@ __all__ = [
     "connect",
     "cores_of",
     "describe_holder",
+    "environment_changes",
     "examine",
     "healthy",
     "holder_of",
@@ -59,6 +60,5 @@ __all__ = [
     "quarantine_of",
     "quarantining",
     "remove_device",
-    "setup_changes",
     "trust",
 ]

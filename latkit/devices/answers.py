@@ -124,7 +124,7 @@ class LoadedModel(_Answer):
     inputs: list[Input] = Field(default_factory=list, max_length=MAX_ENTRIES)
 
 
-class Turn(BaseModel):
+class Block(BaseModel):
     """What a turn of a visit holds; a later agent may tell more of it, and it is kept."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -133,7 +133,7 @@ class Turn(BaseModel):
     warm_up_runs: Count | None = None
 
     @model_validator(mode="after")
-    def _is_small(self) -> Turn:
+    def _is_small(self) -> Block:
         if self.model_extra and len(json.dumps(self.model_extra)) > MAX_TEXT_CHARS:
             raise ValueError(f"expected at most {MAX_TEXT_CHARS} characters of what a turn holds")
         return self
@@ -148,7 +148,7 @@ class Timed(_Answer):
     reference_wall_ns: Times
     reference_cpu_ns: Samples
     inference_ns: Annotated[int, Field(ge=0, le=MAX_NS)] | None = None
-    turn: Turn | None = None
+    block: Block | None = Field(default=None, alias="turn")
 
 
 Kind = TypeVar("Kind", bound=BaseModel)

@@ -14,14 +14,14 @@ from latkit.devices.benchmark_model_output import (
     TOOL,
     Report,
     complaints,
-    last_words,
+    last_lines,
     read_report,
     unknown_flags,
 )
 from latkit.devices.device import Device
 from latkit.devices.transports.base import Completed, sha256_of
 from latkit.errors import AgentError, DeviceError, UsageError
-from latkit.timing import Setup
+from latkit.timing import Environment
 
 SWITCHES = ("use_gpu", "use_hexagon", "use_nnapi", "use_xnnpack")
 """Flags that ask for a delegate each: then the tool must say that it computes."""
@@ -38,7 +38,14 @@ PHASE_S = 60.0
 START_S = 120.0
 """For loading a model, and for the last run of each phase."""
 NO_PROGRAM = (126, 127)
-NO_PROGRAM_WORDS = ("exec format error", "not executable", "cannot execute", "cannot link", "syntax error", "bad elf")
+NO_PROGRAM_MESSAGES = (
+    "exec format error",
+    "not executable",
+    "cannot execute",
+    "cannot link",
+    "syntax error",
+    "bad elf",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +53,14 @@ class BenchmarkTool:
     """A `benchmark_model` on the host's disk, and what it is to be told."""
 
     name: ClassVar[str] = TOOL
-    """What `Setup.agent` says of what it has measured."""
+    """What `Environment.agent` says of what it has measured."""
 
     path: Path
     sha256: str
     flags: Mapping[str, str]
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def requested_delegates(self) -> tuple[str, ...]:
         """Our words for the delegates that were asked for."""
         return tuple(name.removeprefix("use_") for name in SWITCHES if self.flags.get(name) == "true")
 
@@ -71,10 +78,10 @@ class BenchmarkTool:
         """What computed, with all flags: numbers under other ones do not merge with it."""
         return f"{report.computed_by}; {self.settings}" if self.flags else report.computed_by
 
-    def has_measured(self, setup: Setup) -> bool:
+    def has_measured(self, environment: Environment) -> bool:
         """Whether what was measured under that setup was measured with this build and these flags."""
-        settings = setup.delegate.partition("; ")[2]
-        return (setup.agent, setup.runtime_version, settings) == (self.name, self.version, self.settings)
+        settings = environment.delegate.partition("; ")[2]
+        return (environment.agent, environment.runtime_version, settings) == (self.name, self.version, self.settings)
 
     def command(self, program: str, graph: str, threads: int, warm_up_s: float, cores: Sequence[int]) -> list[str]:
         """How the program is started on the device, kept to these cores if there are any.
@@ -104,28 +111,28 @@ class BenchmarkTool:
         delegate that was asked for does not compute it, `crash`. Raises DeviceError where the tool is.
         """
         streams = (completed.stdout, completed.stderr)
-        said = "\n".join(stream[-MAX_OUTPUT_CHARS:].decode(errors="replace") for stream in streams)
-        ignored = unknown_flags(said)
+        output = "\n".join(stream[-MAX_OUTPUT_CHARS:].decode(errors="replace") for stream in streams)
+        ignored = unknown_flags(output)
         if any(f"--{name}" in ignored for name in self.flags):
             raise DeviceError(f"expected a {TOOL} that knows all flags that were asked for, but found: {ignored}")
         if completed.exit_status:
-            raise self._failure(completed.exit_status, said, device)
-        report = read_report(said)
-        lacking = [word for word in self.wanted if word not in report.delegates]
+            raise self._failure(completed.exit_status, output, device)
+        report = read_report(output)
+        lacking = [word for word in self.requested_delegates if word not in report.delegates]
         if lacking:
-            words = complaints(said) or last_words(said)
-            raise AgentError("delegate", f"{TOOL} computed nothing on {', '.join(lacking)}: {words}")
+            message = complaints(output) or last_lines(output)
+            raise AgentError("delegate", f"{TOOL} computed nothing on {', '.join(lacking)}: {message}")
         return report
 
-    def _failure(self, status: int, said: str, device: Device) -> DeviceError:
+    def _failure(self, status: int, output: str, device: Device) -> DeviceError:
         """Why the tool did not end well."""
-        if status in NO_PROGRAM or any(words in said.lower() for words in NO_PROGRAM_WORDS):
+        if status in NO_PROGRAM or any(message in output.lower() for message in NO_PROGRAM_MESSAGES):
             return DeviceError(
-                f"{device.name} does not run {self.path} (exit status {status}: {last_words(said)}); expected a {TOOL} "
-                f"built for its {device.facts.architecture}, in a folder from which programs may be started"
+                f"{device.name} does not run {self.path} (exit status {status}: {last_lines(output)}); expected a "
+                f"{TOOL} built for its {device.facts.architecture}, in a folder from which programs may be started"
             )
-        kind = "crash" if status < 0 or status > 128 else "delegate" if complaints(said) else "bad-model"
-        return AgentError(kind, f"{TOOL} ended with exit status {status}: {last_words(said)}")
+        kind = "crash" if status < 0 or status > 128 else "delegate" if complaints(output) else "bad-model"
+        return AgentError(kind, f"{TOOL} ended with exit status {status}: {last_lines(output)}")
 
 
 def benchmark_tool(path: Path, flags: Sequence[str] = ()) -> BenchmarkTool:

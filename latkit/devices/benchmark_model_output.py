@@ -31,7 +31,7 @@ _MICROSECONDS = r"\d{1,13}(?!\d)"
 _MEAN = r"\d{1,13}(?:\.\d{1,18})?(?:e[+-]?\d{1,2})?(?![\d.e])"
 _PHASE = re.compile(
     rf"\bcount=(?P<count>\d{{1,9}}(?!\d))(?: first=(?P<first>{_MICROSECONDS}))? curr=(?P<last>{_MICROSECONDS})"
-    rf"(?: min=(?P<least>{_MICROSECONDS}) max=(?P<most>{_MICROSECONDS}) avg=(?P<mean>{_MEAN}))?"
+    rf"(?: min=(?P<min_us>{_MICROSECONDS}) max=(?P<max_us>{_MICROSECONDS}) avg=(?P<mean>{_MEAN}))?"
 )
 _NAME = r"(\w{1,64})"
 _NODES = r"(\d{1,9})"
@@ -46,7 +46,12 @@ _UNKNOWN = re.compile(r"Unconsumed cmdline flags|Unknown flag|unrecognized", re.
 _COMPLAINT = re.compile(
     r"delegate.*(?:fail|not |unable|unsupported)|(?:fail|not |unable).*delegate", re.IGNORECASE | re.DOTALL
 )
-_WORDS = {"gpu": r"gpu|litert_(cl|gl|webgpu|metal)", "hexagon": "hexagon", "nnapi": "nnapi", "xnnpack": "xnnpack"}
+_DELEGATE_PATTERNS = {
+    "gpu": r"gpu|litert_(cl|gl|webgpu|metal)",
+    "hexagon": "hexagon",
+    "nnapi": "nnapi",
+    "xnnpack": "xnnpack",
+}
 """Our words for delegates, and how each shows in the names that the tool has for it."""
 
 
@@ -57,8 +62,8 @@ class Phase:
     count: int
     first: int
     last: int
-    least: int
-    most: int
+    min_us: int
+    max_us: int
     mean: float
 
     @property
@@ -76,9 +81,9 @@ class Phase:
             raise DeviceError(f"expected {TOOL} to make at most {RUNS} timed runs, but found {self.count}")
         if self.count < RUNS:
             return (self.first, self.last)[: self.count]
-        extremes = {self.least, self.most} - {self.first, self.last}
+        extremes = {self.min_us, self.max_us} - {self.first, self.last}
         left_over = round(RUNS * self.mean) - self.first - self.last
-        middle = extremes.pop() if extremes else min(max(left_over, self.least), self.most)
+        middle = extremes.pop() if extremes else min(max(left_over, self.min_us), self.max_us)
         runs = (self.first, middle, self.last)
         if extremes or abs(sum(runs) / RUNS - self.mean) > PRINTED * self.mean + 0.5:
             raise DeviceError(f"expected {TOOL}'s figures to be those of {RUNS} runs, but found {self}")
@@ -118,66 +123,66 @@ class Report:
         return ", ".join(f"{word}{share}" for word, share in self.delegates.items()) or "cpu"
 
 
-def read_report(said: str) -> Report:
+def read_report(output: str) -> Report:
     """What the tool told in its output. Raises DeviceError with its last lines where the two phases are not in it."""
-    phases = [_phase(match) for match in _PHASE.finditer(said)]
-    if any(max(phase.first, phase.last, phase.least, phase.most, phase.mean) > MAX_US for phase in phases[-2:]):
-        raise DeviceError(f"expected {TOOL} to tell of runs of at most {MAX_US} µs, but found {last_words(said)}")
+    phases = [_phase(match) for match in _PHASE.finditer(output)]
+    if any(max(phase.first, phase.last, phase.min_us, phase.max_us, phase.mean) > MAX_US for phase in phases[-2:]):
+        raise DeviceError(f"expected {TOOL} to tell of runs of at most {MAX_US} µs, but found {last_lines(output)}")
     if len(phases) < 2:
         raise DeviceError(
             f"expected {TOOL} to print a line `count=… curr=…` for its warm-up and one for its timed runs, "
-            f"but found {last_words(said)}"
+            f"but found {last_lines(output)}"
         )
-    return Report(phases[-2], phases[-1], read_delegates(said))
+    return Report(phases[-2], phases[-1], read_delegates(output))
 
 
-def read_delegates(said: str) -> dict[str, Share]:
+def read_delegates(output: str) -> dict[str, Share]:
     """The delegates that compute something, by our words, with what each took."""
     found: dict[str, Share] = {}
-    for name, nodes, of in _TAKEN.findall(said):
-        found.setdefault(_word(name), Share(int(nodes), int(of)))
-    for nodes, of, name in _REPLACING.findall(said):
-        found.setdefault(_word(name), Share(int(nodes), int(of) if of else None))
-    for name in (*_APPLIED.findall(said), *_BY_DEFAULT.findall(said)):
-        found.setdefault(_word(name), Share())
+    for name, nodes, of in _TAKEN.findall(output):
+        found.setdefault(_delegate_name(name), Share(int(nodes), int(of)))
+    for nodes, of, name in _REPLACING.findall(output):
+        found.setdefault(_delegate_name(name), Share(int(nodes), int(of) if of else None))
+    for name in (*_APPLIED.findall(output), *_BY_DEFAULT.findall(output)):
+        found.setdefault(_delegate_name(name), Share())
     if len(found) > MAX_DELEGATES:
         raise DeviceError(f"expected {TOOL} to name at most {MAX_DELEGATES} delegates, but found {len(found)}")
-    unused = {_word(name) for name in _NOT_USED.findall(said)}
+    unused = {_delegate_name(name) for name in _NOT_USED.findall(output)}
     return {word: share for word, share in found.items() if share.nodes != 0 and word not in unused}
 
 
-def unknown_flags(said: str) -> str:
+def unknown_flags(output: str) -> str:
     """The tool's lines about flags that it does not know; newer builds warn of them, and go on without them."""
-    return " ".join(line for line in _lines(said) if _UNKNOWN.search(line))[:MAX_LINE_CHARS]
+    return " ".join(line for line in _lines(output) if _UNKNOWN.search(line))[:MAX_LINE_CHARS]
 
 
-def complaints(said: str) -> str:
+def complaints(output: str) -> str:
     """The last lines in which the tool complains of a delegate; empty where there are none."""
-    return last_words("\n".join(line for line in _lines(said) if _COMPLAINT.search(line)), otherwise="")
+    return last_lines("\n".join(line for line in _lines(output) if _COMPLAINT.search(line)), otherwise="")
 
 
-def last_words(said: str, otherwise: str = "nothing") -> str:
+def last_lines(output: str, otherwise: str = "nothing") -> str:
     """The last lines of an output, for a message to a person."""
-    return " | ".join(_lines(said)[-LAST_LINES:])[-800:] or otherwise
+    return " | ".join(_lines(output)[-LAST_LINES:])[-800:] or otherwise
 
 
-def _lines(said: str) -> list[str]:
+def _lines(output: str) -> list[str]:
     """The lines that are not empty, each no longer than is looked at."""
-    lines = (line[:MAX_LINE_CHARS].strip() for line in said.splitlines())
+    lines = (line[:MAX_LINE_CHARS].strip() for line in output.splitlines())
     return [printable(line) for line in lines if line]
 
 
 def _phase(match: re.Match[str]) -> Phase:
     """One run, or runs that all took the same, are told by `curr` alone."""
-    told = match.groupdict()
-    last = int(told["last"])
-    whole = {name: int(told[name] or last) for name in ("first", "least", "most")}
-    return Phase(count=int(told["count"]), last=last, mean=float(told["mean"] or last), **whole)
+    groups = match.groupdict()
+    last = int(groups["last"])
+    times = {name: int(groups[name] or last) for name in ("first", "min_us", "max_us")}
+    return Phase(count=int(groups["count"]), last=last, mean=float(groups["mean"] or last), **times)
 
 
-def _word(name: str) -> str:
+def _delegate_name(name: str) -> str:
     """Our word for a delegate; its own name where there is none."""
-    for word, pattern in _WORDS.items():
+    for word, pattern in _DELEGATE_PATTERNS.items():
         if re.search(pattern, name, re.IGNORECASE):
             return word
     return name

@@ -28,7 +28,7 @@ from latkit.devices.transports import Transport
 from latkit.errors import AgentError, DeviceError, UsageError
 from latkit.runtimes.artefact import Artefact
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
+from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
 WARM_UP_SHARE = 0.5
 """Of a visit's length, the least that each start of the tool spends on its warm-up."""
@@ -50,13 +50,13 @@ class BenchmarkSession(Session):
         link: Link,
         loaded_bytes: int | None = None,
         cooling: Cooling = COOLING,
-        tell: Callable[[str], None] = lambda _text: None,
+        on_message: Callable[[str], None] = lambda _text: None,
         *,
         tool: BenchmarkTool,
     ) -> None:
         if target.runtime != "tflite":
             raise UsageError(f"expected a target of the runtime tflite for {TOOL}, but found {target}")
-        super().__init__(device, target, transport, link, loaded_bytes, cooling, tell)
+        super().__init__(device, target, transport, link, loaded_bytes, cooling, on_message)
         self._tool = tool
         self._program = f"{device.folder}/{TOOL}-{tool.sha256[:12]}"
         self._cores: tuple[int, ...] = ()
@@ -70,7 +70,7 @@ class BenchmarkSession(Session):
         self._cores = cores if allowed else ()
         return allowed
 
-    def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
+    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
         """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and keeps it.
 
         Raises AgentError where a delegate that was asked for does not compute it.
@@ -79,7 +79,7 @@ class BenchmarkSession(Session):
         if artefact.sha256 not in self._delegates:
             self._delegates[artefact.sha256] = self._tool.delegate(self._time(artefact, warm_up_s=0))
         pinned = self._cores and len(self._cores) < len(self.device.facts.cores)
-        return Setup(
+        return Environment(
             device_key=self.device.key,
             runtime_version=self._tool.version,
             delegate=self._delegates[artefact.sha256],
@@ -94,11 +94,11 @@ class BenchmarkSession(Session):
         )
 
     def load(self, artefact: Artefact) -> None:
-        """Put an artefact on the device, and have the tool run it once. Raises as `visit` does."""
+        """Put an artefact on the device, and have the tool run it once. Raises as `one_round` does."""
         self._time(artefact, warm_up_s=0)
 
-    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
-        """One visit: as many turns as begin within `visit_s`, at least one. Raises as Session.visit does.
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+        """One visit: as many turns as begin within `round_s`, at least one. Raises as Session.visit does.
 
         AgentError: of kind `bad-model` where the tool rejects the artefact, `delegate` where a delegate that was asked
         for does not compute it, `crash`. `conditions["delegated"]` tells what each delegate took of the artefact, as
@@ -109,33 +109,33 @@ class BenchmarkSession(Session):
         self._path(reference)
         before, paused_s = self._when_cool()
         started_at, begun = time.time(), time.monotonic()
-        subjects, references = self._turns(artefact, reference, plan)
+        workloads, references = self._blocks(artefact, reference, plan)
         spent_s = time.monotonic() - begun
-        wall_us, reference_us = _runs_us(subjects), _runs_us(references)
-        inference_ns = sum(report.inference_ns for report in (*subjects, *references))
+        wall_us, reference_us = _runs_us(workloads), _runs_us(references)
+        inference_ns = sum(report.inference_ns for report in (*workloads, *references))
         starting_s = max(spent_s - inference_ns / 1e9, 0.0)
         noted = {"push_s": self._push_s, "load_s": starting_s, "cooled_s": paused_s, "below_1_us": wall_us.count(0)}
         conditions: dict[str, object] = {
             "before": before,
             "after": self.conditions(),
-            "turn": _turn(subjects, references),
+            "turn": _block(workloads, references),
             "inference_ns": inference_ns,
-            "delegated": {word: asdict(share) for word, share in subjects[0].delegates.items()},
+            "delegated": {word: asdict(share) for word, share in workloads[0].delegates.items()},
             **{name: value for name, value in noted.items() if value},
         }
-        untold, reference_untold = (0,) * len(wall_us), (0,) * len(reference_us)
-        return Visit(
-            started_at, _nanoseconds(wall_us), untold, untold, _nanoseconds(reference_us), reference_untold, conditions
+        zeros, reference_zeros = (0,) * len(wall_us), (0,) * len(reference_us)
+        return Round(
+            started_at, _nanoseconds(wall_us), zeros, zeros, _nanoseconds(reference_us), reference_zeros, conditions
         )
 
-    def _turns(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
+    def _blocks(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
         """Of each turn of a visit what the tool told of the subject; and of the reference, before it and at the end."""
-        begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.visit_s
-        references, subjects = [self._time_reference(reference, warm_up_s)], list[Report]()
-        while not subjects or (time.monotonic() - begun < plan.visit_s and RUNS * len(subjects) < plan.visit_runs):
-            subjects.append(self._time(artefact, warm_up_s))
+        begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.round_s
+        references, workloads = [self._time_reference(reference, warm_up_s)], list[Report]()
+        while not workloads or (time.monotonic() - begun < plan.round_s and RUNS * len(workloads) < plan.round_runs):
+            workloads.append(self._time(artefact, warm_up_s))
             references.append(self._time_reference(reference, warm_up_s))
-        return subjects, references
+        return workloads, references
 
     def _put_tool(self) -> None:
         """Have the tool on the device, ready to be started."""
@@ -166,10 +166,10 @@ class BenchmarkSession(Session):
         return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
 
 
-def _turn(subjects: Sequence[Report], references: Sequence[Report]) -> dict[str, int] | None:
+def _block(workloads: Sequence[Report], references: Sequence[Report]) -> dict[str, int] | None:
     """How many runs a turn holds; None where a start of the tool ran out of time, so that turns differ."""
-    whole = all(report.timed.count == RUNS for report in (*subjects, *references))
-    return {"subject_runs": RUNS, "reference_runs": RUNS} if whole else None
+    complete = all(report.timed.count == RUNS for report in (*workloads, *references))
+    return {"subject_runs": RUNS, "reference_runs": RUNS} if complete else None
 
 
 def _runs_us(reports: Sequence[Report]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from latkit.devices.device import Device, Facts
 from latkit.devices.session import Session, SessionMaker, open_session
 from latkit.errors import MeasurementConflict
 from latkit.targets import Target
-from latkit.timing import Setup
+from latkit.timing import Environment
 
 HARDWARE = ("model", "architecture", "instruction_set", "cores", "memory_bytes")
 """The facts that make a device itself (see `Facts.key`)."""
@@ -43,18 +43,18 @@ def open_unchanged(
     device: Device,
     target: Target,
     cores: tuple[int, ...],
-    tell: Callable[[str], None] = lambda _text: None,
+    on_message: Callable[[str], None] = lambda _text: None,
     cooling: Cooling = COOLING,
     claim: Callable[[str], None] = lambda _boot_id: None,
     make: SessionMaker | None = None,
 ) -> Session:
-    """A session as `open_session` gives it, on the very device that was registered; `tell` hears of updates to it.
+    """A session as `open_session` gives it, on the very device that was registered; `on_message` hears of updates.
 
     `claim` hears the boot id of the machine that the device turns out to be, and raises where it may not be used.
     `make`: makes a session of another kind. Raises as `open_session` does, and MeasurementConflict where this is
     another machine.
     """
-    session = open_session(device, target, cores=cores, tell=tell, cooling=cooling, make=make)
+    session = open_session(device, target, cores=cores, on_message=on_message, cooling=cooling, make=make)
     try:
         claim(session.boot_id)
         found = session.facts()
@@ -64,11 +64,11 @@ def open_unchanged(
         raise
     updated = system_changes(device, found)
     if updated:
-        tell(f"{device.name} has changed since it was registered: {updated}")
+        on_message(f"{device.name} has changed since it was registered: {updated}")
     return session
 
 
-def setup_changes(before: Setup, now: Setup) -> str:
+def environment_changes(before: Environment, now: Environment) -> str:
     """What differs between the setup of earlier measurements and that of now, in words; empty where nothing does."""
     return "; ".join(
         f"{name.replace('_', ' ')} was {one_line(str(old or 'unknown'))}, is {one_line(str(new or 'unknown'))}"

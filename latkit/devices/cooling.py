@@ -25,8 +25,8 @@ class Cooling:
     """
 
     max_c: float | None = None
-    longest_s: float = 120.0
-    every_s: float = 2.0
+    max_pause_s: float = 120.0
+    poll_s: float = 2.0
     """How often to look."""
 
     def excess_c(self, conditions: Conditions) -> float | None:
@@ -47,14 +47,14 @@ class Cooling:
         excess = self.excess_c(conditions)
         return thermal_status(conditions) == 0 and (excess is None or excess <= -COOLED_BY_C)
 
-    def pause(self, look: Callable[[], dict[str, object]]) -> tuple[dict[str, object], float]:
-        """Wait until the device is cool, at most `longest_s`: the conditions then, and the seconds waited."""
+    def pause(self, read_conditions: Callable[[], dict[str, object]]) -> tuple[dict[str, object], float]:
+        """Wait until the device is cool, at most `max_pause_s`: the conditions then, and the seconds waited."""
         begun = time.monotonic()
         while True:
-            time.sleep(self.every_s)
-            conditions = look()
+            time.sleep(self.poll_s)
+            conditions = read_conditions()
             waited_s = time.monotonic() - begun
-            if self.is_cool(conditions) or waited_s >= self.longest_s:
+            if self.is_cool(conditions) or waited_s >= self.max_pause_s:
                 return conditions, waited_s
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from latkit.devices.answers import Clock, Conditions, checked
-from latkit.devices.changes import hardware_changes, setup_changes, system_changes
+from latkit.devices.changes import environment_changes, hardware_changes, system_changes
 from latkit.devices.check import Check
 from latkit.devices.device import Device
 from latkit.devices.launch import find_python, launch
@@ -20,22 +20,22 @@ from latkit.devices.session import CONDITIONS_S
 from latkit.devices.transports import Adb, Transport, connect
 from latkit.errors import DeviceError
 from latkit.targets import Target
-from latkit.timing import Setup
+from latkit.timing import Environment
 
 CLOCK_S = 1.0
-MOST_DRIFT = 0.01
+MAX_DRIFT = 0.01
 """Beyond this, the two monotonic clocks do not count the same seconds."""
-MOST_SKEW_S = 5.0
-MOST_LOAD_PER_CORE = 0.3
-LEAST_DISK_BYTES = 2**30
-LEAST_MEMORY_BYTES = 2**28
+MAX_SKEW_S = 5.0
+MAX_LOAD_PER_CORE = 0.3
+MIN_DISK_BYTES = 2**30
+MIN_MEMORY_BYTES = 2**28
 UNTOLD = "the device does not tell"
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
 """The points without which nothing can be measured; the others make the numbers worse."""
 
 
-def examine(device: Device, measured: Mapping[Target, Setup] | None = None) -> list[Check]:
+def examine(device: Device, measured: Mapping[Target, Environment] | None = None) -> list[Check]:
     """All points in order, ending early with the one that makes the others impossible. No DeviceError leaves it.
 
     `measured`: the setup under which each target of the device was measured last.
@@ -65,7 +65,7 @@ def healthy(checks: list[Check]) -> bool:
     return not any(check.ok is False for check in checks if check.name in ESSENTIAL)
 
 
-def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setup]) -> Iterator[Check]:
+def _inside(device: Device, transport: Transport, measured: Mapping[Target, Environment]) -> Iterator[Check]:
     python = _python(device, transport)
     yield python
     if not python.ok:
@@ -77,8 +77,8 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Setu
         yield from _clocks(link, device.name)
         yield _governor(conditions.governor, isinstance(device.transport, Adb))
         yield _load(conditions.load1, len(device.facts.cores))
-        yield _room("disk", conditions.free_disk_bytes, LEAST_DISK_BYTES, f"make room for {device.folder}")
-        yield _room("memory", conditions.free_memory_bytes, LEAST_MEMORY_BYTES, "end what takes the memory")
+        yield _room("disk", conditions.free_disk_bytes, MIN_DISK_BYTES, f"make room for {device.folder}")
+        yield _room("memory", conditions.free_memory_bytes, MIN_MEMORY_BYTES, "end what takes the memory")
         found, absent = probe_with(link, transport, device.name, device.transport, device.python, device.folder)
         yield _runtimes(device, found, absent)
         yield _facts(device, found)
@@ -106,13 +106,13 @@ def _clocks(link: Link, device: str) -> Iterator[Check]:
     here, there = second[0] - first[0], second[1] - first[1]
     unsure = (wait_first + wait_second) / here
     drift = abs(there / here - 1)
-    steady = drift <= MOST_DRIFT + unsure
+    steady = drift <= MAX_DRIFT + unsure
     remedy = (
         "" if steady else "measure nothing there: its clock cannot be trusted (an emulator, or a suspended machine?)"
     )
     yield Check("clock", steady, f"{there:.3f} s pass there in {here:.3f} s here", remedy)
     skew_s = second[2]
-    right = abs(skew_s) <= MOST_SKEW_S + wait_second
+    right = abs(skew_s) <= MAX_SKEW_S + wait_second
     remedy = "" if right else "set its date, for example by timedatectl set-ntp true; measurements do not depend on it"
     yield Check("date", True if right else None, f"{skew_s:+.1f} s beside the host's", remedy)
 
@@ -140,7 +140,7 @@ def _governor(governor: str | None, is_phone: bool) -> Check:
 def _load(load1: float | None, cores: int) -> Check:
     if load1 is None:
         return Check("load", None, UNTOLD, "see that nothing else runs there")
-    quiet = load1 <= MOST_LOAD_PER_CORE * cores
+    quiet = load1 <= MAX_LOAD_PER_CORE * cores
     return Check("load", quiet, f"{load1:.2f} on {cores} cores", "" if quiet else "end what runs there, or wait")
 
 
@@ -175,7 +175,7 @@ def _facts(device: Device, found: Device) -> Check:
     return Check("facts", True, "as in its file")
 
 
-def _measured(measured: Mapping[Target, Setup], found: Device) -> Iterator[Check]:
+def _measured(measured: Mapping[Target, Environment], found: Device) -> Iterator[Check]:
     """Whether what was measured on each target could be measured alike today."""
     for target, before in measured.items():
         now = replace(
@@ -185,7 +185,7 @@ def _measured(measured: Mapping[Target, Setup], found: Device) -> Iterator[Check
             governor=found.facts.governor or "",
             agent=found.agent,
         )
-        changed = setup_changes(before, now)
+        changed = environment_changes(before, now)
         if changed:
             remedy = f"measured anew, it is kept apart and not mixed: latkit collect {target} --space SPACE"
             yield Check(f"measured {target}", None, changed, remedy)

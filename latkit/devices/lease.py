@@ -29,7 +29,7 @@ TTL_S = 60.0
 """A lease that was not renewed for so long may be taken over."""
 RENEWALS_PER_TTL = 4
 LOOK_AGAIN_S = 0.5
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 """Receives a remark for people."""
 
 
@@ -102,12 +102,14 @@ def leased(
     device: Device,
     purpose: str,
     wait_s: float = 0.0,
-    tell: Tell = lambda _text: None,
+    on_message: OnMessage = lambda _text: None,
     folder: Path | None = None,
     ttl_s: float = TTL_S,
 ) -> Iterator[Lease]:
     """Hold a device. Raises DeviceBusy naming who holds it, once `wait_s` seconds have passed."""
-    lease = Lease(_path(device, folder), lambda path: _take(path, device.name, purpose, wait_s, tell, ttl_s), ttl_s)
+    lease = Lease(
+        _path(device, folder), lambda path: _take(path, device.name, purpose, wait_s, on_message, ttl_s), ttl_s
+    )
     try:
         yield lease
     finally:
@@ -157,7 +159,7 @@ def _machine_key(boot_id: str) -> str:
     return digest(["machine", boot_id])
 
 
-def _take(path: Path, name: str, purpose: str, wait_s: float, tell: Tell, ttl_s: float) -> Holder:
+def _take(path: Path, name: str, purpose: str, wait_s: float, on_message: OnMessage, ttl_s: float) -> Holder:
     deadline, told = time.monotonic() + wait_s, ""
     while True:
         with locked(path) as handle:
@@ -170,7 +172,7 @@ def _take(path: Path, name: str, purpose: str, wait_s: float, tell: Tell, ttl_s:
             raise DeviceBusy(f"{name} is used by {found}; wait for it with: --wait SECONDS")
         if told != found.token:
             told = found.token
-            tell(f"waiting for {name}, which is used by {found}")
+            on_message(f"waiting for {name}, which is used by {found}")
         time.sleep(min(LOOK_AGAIN_S, max(deadline - time.monotonic(), 0)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from latkit.devices.check import Check
 from latkit.devices.phone import THERMAL_WORDS, PhoneState
 
-LEAST_BATTERY_PERCENT = 30
+MIN_BATTERY_PERCENT = 30
 """Below it phones save power."""
 HOT_BATTERY_C = 40.0
 
@@ -44,8 +44,8 @@ def _battery(state: PhoneState) -> Check:
     if state.battery_percent is None:
         return Check("battery", None, "the phone does not tell", "plug it in")
     found = f"{state.battery_percent} %, {'charging' if state.charging else 'not charging'}"
-    if state.battery_percent < LEAST_BATTERY_PERCENT:
-        return Check("battery", False, found, f"charge it to {LEAST_BATTERY_PERCENT} %: with less, phones save power")
+    if state.battery_percent < MIN_BATTERY_PERCENT:
+        return Check("battery", False, found, f"charge it to {MIN_BATTERY_PERCENT} %: with less, phones save power")
     if not state.charging:
         return Check("battery", None, found, "plug it in, for it may run for hours")
     return Check("battery", True, found)

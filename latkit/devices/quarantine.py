@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latkit._io import one_line, parse_toml, read_text, reading, write_text
 from latkit.errors import DeviceFailing, DeviceQuarantined
 
-MOST_FAULTS = 20
+MAX_FAULTS = 20
 """So many of the last faults are kept."""
 MAX_MESSAGE_CHARS = 1000
 MAX_FILE_BYTES = 2**20
@@ -60,7 +60,7 @@ def quarantine_of(folder: Path, name: str) -> Quarantine | None:
 
 def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
     """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
-    seen = [SeenFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][-MOST_FAULTS:]
+    seen = [SeenFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][-MAX_FAULTS:]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
     write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
     return record

@@ -19,13 +19,13 @@ from typing import TypeVar
 from latkit.devices.session import Session
 from latkit.errors import AgentError, DeadlineExceeded, DeviceError, DeviceFailing, DeviceGone, Unreachable
 from latkit.runtimes.artefact import Artefact
-from latkit.timing import Setup, TimingPlan, Visit
+from latkit.timing import Environment, Round, TimingPlan
 
 PAUSES_S = (0.0, 1.0, 5.0, 20.0, 60.0)
 """Before each attempt to open a lost session: enough for a board to boot."""
-MOST_IN_A_ROW = 3
+MAX_IN_A_ROW = 3
 """So many faults with nothing done between them, and the device is given up."""
-MOST_CRASHES = 2
+MAX_CRASHES = 2
 """So many sessions may be lost over one model before it is tried whether the model is to blame."""
 
 LOST = (DeviceGone, DeadlineExceeded, Unreachable)
@@ -36,29 +36,29 @@ Result = TypeVar("Result")
 class RecoveringSession:
     """A session that opens itself anew. Used by one thread; closed at the end of a `with`.
 
-    `opened` opens a session; `tell` receives remarks for people; `still_ours` is called after each visit, and raises
-    what makes the visit void. Opening the first session raises whatever `opened` raises. Later, DeviceFailing is raised
-    after MOST_IN_A_ROW faults with nothing done between them, or where the device stays away for all of `pauses_s`;
-    AgentError of kind `crash` for a model that ends its agent where the reference does not; MeasurementConflict where
-    the device has come back with other versions.
+    `opened` opens a session; `on_message` receives remarks for people; `check_lease` is called after each visit, and
+    raises what makes the visit void. Opening the first session raises whatever `opened` raises. Later, DeviceFailing
+    is raised after MOST_IN_A_ROW faults with nothing done between them, or where the device stays away for all of
+    `pauses_s`; AgentError of kind `crash` for a model that ends its agent where the reference does not;
+    MeasurementConflict where the device has come back with other versions.
     """
 
     def __init__(
         self,
         device: str,
         opened: Callable[[], Session],
-        tell: Callable[[str], None] = lambda _text: None,
-        still_ours: Callable[[], None] = lambda: None,
+        on_message: Callable[[str], None] = lambda _text: None,
+        check_lease: Callable[[], None] = lambda: None,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self._device = device
         self._opened = opened
-        self._tell = tell
-        self._still_ours = still_ours
+        self._on_message = on_message
+        self._still_ours = check_lease
         self._pauses_s = pauses_s
         self._faults: list[tuple[str, str]] = []
         self._crashes: Counter[str] = Counter()
-        self._known: tuple[Artefact, Artefact, Setup] | None = None
+        self._known: tuple[Artefact, Artefact, Environment] | None = None
         self._session: Session | None = opened()
         self.boot_id = self._session.boot_id
         """What the device's kernel calls this run of itself; empty where it does not tell."""
@@ -66,28 +66,28 @@ class RecoveringSession:
         """How many there were, since the beginning."""
         self._in_a_row = 0
 
-    def setup(self, artefact: Artefact, reference: Artefact) -> Setup:
+    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
         """What identifies the numbers of that artefact, timed in turn with that reference."""
-        found = self._persist(artefact, reference, lambda session: session.setup(artefact, reference))
+        found = self._retry(artefact, reference, lambda session: session.environment(artefact, reference))
         self._known = (artefact, reference, found)
         return found
 
-    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
         """One visit; its conditions also hold `boot_id`, which changes when the device is booted, and `lost_s`, the
         seconds from its beginning until it could be made, if there were faults.
         """
         lost_s, begun = 0.0, time.monotonic()
 
-        def act(session: Session) -> Visit:
+        def act(session: Session) -> Round:
             nonlocal lost_s
             lost_s = time.monotonic() - begun
-            return session.visit(artefact, reference, plan)
+            return session.measure_round(artefact, reference, plan)
 
         lost_before = self.faults
-        visit = self._persist(artefact, reference, act)
+        one_round = self._retry(artefact, reference, act)
         self._still_ours()
         lost = {"lost_s": lost_s} if self.faults > lost_before else {}
-        return replace(visit, conditions={**visit.conditions, "boot_id": self.boot_id, **lost})
+        return replace(one_round, conditions={**one_round.conditions, "boot_id": self.boot_id, **lost})
 
     def close(self) -> None:
         """End the session. Never raises."""
@@ -95,31 +95,31 @@ class RecoveringSession:
             self._session.close()
         self._session = None
 
-    def _persist(self, artefact: Artefact, reference: Artefact, act: Callable[[Session], Result]) -> Result:
+    def _retry(self, artefact: Artefact, reference: Artefact, act: Callable[[Session], Result]) -> Result:
         """What `act` gives, in as many sessions as it takes."""
         while True:
             try:
                 result = act(self._open_session())
             except LOST as error:
-                self._lost(error)
+                self._drop_session(error)
                 self._crashes[artefact.sha256] += 1
-                if self._crashes[artefact.sha256] >= MOST_CRASHES and artefact != reference:
-                    self._find_the_culprit(artefact, reference, error)
+                if self._crashes[artefact.sha256] >= MAX_CRASHES and artefact != reference:
+                    self._find_culprit(artefact, reference, error)
             else:
-                self._well()
+                self._reset_faults()
                 del self._crashes[artefact.sha256]
                 return result
 
-    def _find_the_culprit(self, artefact: Artefact, reference: Artefact, error: DeviceError) -> None:
+    def _find_culprit(self, artefact: Artefact, reference: Artefact, error: DeviceError) -> None:
         """Raise AgentError where the reference alone can be visited, so that the model must have ended the agent."""
         del self._crashes[artefact.sha256]
         try:
-            self._open_session().visit(reference, reference, TimingPlan(visits=1))
+            self._open_session().measure_round(reference, reference, TimingPlan(rounds=1))
         except LOST as other:
-            self._lost(other)
+            self._drop_session(other)
             return
-        self._well()
-        raise AgentError("crash", f"it ended the agent {MOST_CRASHES} times, and the reference did not: {error}")
+        self._reset_faults()
+        raise AgentError("crash", f"it ended the agent {MAX_CRASHES} times, and the reference did not: {error}")
 
     def _open_session(self) -> Session:
         """The session at hand, or one opened anew. Raises DeviceFailing."""
@@ -127,16 +127,16 @@ class RecoveringSession:
             return self._session
         for attempt, pause_s in enumerate(self._pauses_s):
             if attempt:
-                self._tell(f"{self._device}: trying again in {pause_s:g} s")
+                self._on_message(f"{self._device}: trying again in {pause_s:g} s")
             time.sleep(pause_s)
             try:
                 self._session = self._reopened()
             except LOST as error:
-                self._note(error)
+                self._record_fault(error)
             except AgentError as error:  # no fault of the model that is to be measured next
                 raise DeviceError(f"{self._device} came back, but {error}") from error
             else:
-                self._tell(f"{self._device}: measuring goes on")
+                self._on_message(f"{self._device}: measuring goes on")
                 return self._session
         raise DeviceFailing(self._device, self._faults)
 
@@ -146,31 +146,33 @@ class RecoveringSession:
         try:
             if self._known is not None:
                 artefact, reference, before = self._known
-                before.check_same(session.setup(artefact, reference))
+                before.check_same(session.environment(artefact, reference))
         except BaseException:
             session.close()
             raise
         if session.boot_id != self.boot_id:
-            self._tell(f"{self._device} was booted anew; the visits of before and after are told apart by boot_id")
+            self._on_message(
+                f"{self._device} was booted anew; the visits of before and after are told apart by boot_id"
+            )
         self.boot_id = session.boot_id
         return session
 
-    def _lost(self, error: DeviceError) -> None:
+    def _drop_session(self, error: DeviceError) -> None:
         """Give the session up. Raises DeviceFailing when it is one fault too many."""
         self.close()
-        self._note(error)
+        self._record_fault(error)
         self._in_a_row += 1
-        if self._in_a_row >= MOST_IN_A_ROW:
+        if self._in_a_row >= MAX_IN_A_ROW:
             raise DeviceFailing(self._device, self._faults) from error
 
-    def _well(self) -> None:
+    def _reset_faults(self) -> None:
         self._faults.clear()
         self._in_a_row = 0
 
-    def _note(self, error: DeviceError) -> None:
+    def _record_fault(self, error: DeviceError) -> None:
         self.faults += 1
         self._faults.append((datetime.now(UTC).isoformat(timespec="seconds"), str(error)))
-        self._tell(f"fault: {error}")
+        self._on_message(f"fault: {error}")
 
     def __enter__(self) -> RecoveringSession:
         return self

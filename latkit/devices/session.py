@@ -20,19 +20,19 @@ from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
 from latkit.runtimes.artefact import Artefact
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Setup, TimingPlan, Visit
+from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
 BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 BOOT_ID = re.compile(r"[0-9A-Za-z_. -]{1,100}")
 CONDITIONS_S = 20.0
 FACTS_S = 60.0
 LOAD_S = 120.0
-VISIT_MARGIN_S = 120.0
+ROUND_MARGIN_S = 120.0
 """A visit holds at least one turn, which a large network on a slow core can make long."""
 LOADED_SHARE = 1 / 16
 """Of the device's memory, the budget for the models loaded at once, as the sum of their files: runtimes hold them
 packed, about twice that. A model that was unloaded costs as much as a visit when its turn comes again."""
-LEAST_LOADED_BYTES = 128 * 2**20
+MIN_LOADED_BYTES = 128 * 2**20
 
 
 def open_session(
@@ -41,7 +41,7 @@ def open_session(
     *,
     cores: tuple[int, ...] = (),
     cooling: Cooling = COOLING,
-    tell: Callable[[str], None] = lambda _text: None,
+    on_message: Callable[[str], None] = lambda _text: None,
     silence_s: float = SILENCE_S,
     loaded_bytes: int | None = None,
     make: SessionMaker | None = None,
@@ -49,8 +49,8 @@ def open_session(
     """Connect to a device, start its agent and make ready for that target.
 
     `cores`: those that it may run on, all where there are none; a device that does not allow this stays unpinned, and
-    `tell` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the device to
-    cool. `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed.
+    `on_message` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the
+    device to cool. `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed.
     `loaded_bytes`: budget for the models loaded at once, as the sum of their files; a share of the device's memory
     where it is not given. `make`: makes a session of another kind. Raises UsageError for a target of another device or
     with more threads than it has cores, and for cores that it lacks, RuntimeMissing, and the errors of connecting.
@@ -60,9 +60,11 @@ def open_session(
     transport = connect(device.transport)
     try:
         link = launch(transport, device.name, device.folder, device.python, silence_s)
-        session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, tell)
+        session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, on_message)
         if cores and not session.pin(cores):
-            tell(f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned")
+            on_message(
+                f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned"
+            )
         check_inherited(device, target, session.allowed_cores())
         return session
     except BaseException:
@@ -81,17 +83,17 @@ class Session:
         link: Link,
         loaded_bytes: int | None = None,
         cooling: Cooling = COOLING,
-        tell: Callable[[str], None] = lambda _text: None,
+        on_message: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.device = device
         self.target = target
         self._transport = transport
         self._link = link
         self._phone = PhoneWatch(transport, device.transport)
-        share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), LEAST_LOADED_BYTES)
+        share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), MIN_LOADED_BYTES)
         self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
         self._cooling: Cooling | None = cooling
-        self._tell = tell
+        self._on_message = on_message
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._push_s = self._load_s = 0.0
@@ -108,12 +110,12 @@ class Session:
             raise
         return tuple(checked(Pinned, answer, "pin", self.device.name).affinity) == cores
 
-    def setup(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Setup:
+    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
         """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
         loaded = self._handle(artefact)
         self._handle(reference)
         conditions = self._agent_conditions()
-        return Setup(
+        return Environment(
             device_key=self.device.key,
             runtime_version=loaded.runtime_version,
             delegate=loaded.delegate,
@@ -134,7 +136,7 @@ class Session:
         """
         self._handle(artefact)
 
-    def visit(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Visit:
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
         """One short visit as the plan says, with the conditions before and after it; both are loaded as needed.
 
         `conditions["turn"]` tells how many runs of each a turn holds. `push_s`, `load_s` and `cooled_s` tell the
@@ -147,11 +149,11 @@ class Session:
         started_at = time.time()
         answer = self._link.ask(
             "time",
-            2 * plan.visit_s + VISIT_MARGIN_S,
+            2 * plan.round_s + ROUND_MARGIN_S,
             handle=mine,
             reference=theirs,
-            visit_s=plan.visit_s,
-            visit_runs=plan.visit_runs,
+            visit_s=plan.round_s,
+            visit_runs=plan.round_runs,
         )
         timed = checked(Timed, answer, "time", self.device.name)
         conditions: dict[str, object] = {
@@ -163,7 +165,7 @@ class Session:
         spent = {"push_s": self._push_s, "load_s": self._load_s, "cooled_s": paused_s}
         conditions.update({name: seconds for name, seconds in spent.items() if seconds})
         try:
-            return Visit(
+            return Round(
                 started_at=started_at,
                 wall_ns=tuple(timed.wall_ns),
                 cpu_ns=tuple(timed.cpu_ns),
@@ -198,7 +200,7 @@ class Session:
             return conditions, 0.0
         conditions, paused_s = self._cooling.pause(self.conditions)
         if self._cooling.is_hot(conditions):
-            self._tell(f"{self.device.name} is hot, and has not cooled in {paused_s:.0f} s: it is measured hot")
+            self._on_message(f"{self.device.name} is hot, and has not cooled in {paused_s:.0f} s: it is measured hot")
             self._cooling = None  # or every visit would wait as long in vain
         return conditions, paused_s
 

@@ -2,7 +2,7 @@
 
 from latkit.measurements.exchange import card_path, read_parquet, write_card, write_parquet
 from latkit.measurements.flags import FLAGS, count_flags, flags_of
-from latkit.measurements.quality import Selection, select, setup_of
+from latkit.measurements.quality import Selection, environment_of, select
 from latkit.measurements.store import Store
 
 __all__ = [
@@ -11,10 +11,10 @@ __all__ = [
     "Store",
     "card_path",
     "count_flags",
+    "environment_of",
     "flags_of",
     "read_parquet",
     "select",
-    "setup_of",
     "write_card",
     "write_parquet",
 ]

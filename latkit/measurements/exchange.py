@@ -15,7 +15,7 @@ import polars as pl
 from latkit._io import atomic_write, reading, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
-from latkit.measurements.records import SAMPLES, measurement_words, measurements_from_rows, subject_document
+from latkit.measurements.records import SAMPLES, measurement_columns, measurements_from_rows, workload_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
 
@@ -48,28 +48,28 @@ def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
     """One row per visit, with the columns of `SCHEMA`."""
     rows = []
     for measurement in measurements:
-        words = measurement_words(
-            measurement.subject,
+        columns = measurement_columns(
+            measurement.workload,
             measurement.target,
-            measurement.setup,
+            measurement.environment,
             measurement.plan,
             measurement.role,
             measurement.repetition,
         )
-        del words["subject_key"]  # follows from the document
-        words |= {
-            "title": measurement.subject.title,
-            "document": json.dumps(subject_document(measurement.subject)),
+        del columns["subject_key"]  # follows from the document
+        columns |= {
+            "title": measurement.workload.title,
+            "document": json.dumps(workload_document(measurement.workload)),
         }
         rows += [
             {
-                **words,
+                **columns,
                 "reference_s": measurement.reference_s,
-                "started_at": visit.started_at,
-                **{name: list(getattr(visit, name)) for name in SAMPLES},
-                "conditions": json.dumps(visit.conditions),
+                "started_at": one_round.started_at,
+                **{name: list(getattr(one_round, name)) for name in SAMPLES},
+                "conditions": json.dumps(one_round.conditions),
             }
-            for visit in measurement.visits
+            for one_round in measurement.rounds
         ]
     return pl.DataFrame(rows, schema=SCHEMA)
 
@@ -112,7 +112,7 @@ def read_parquet(path: Path) -> list[Measurement]:
 def _silent_panics() -> Iterator[None]:
     """Without what a panic inside polars prints: pages of its source code, before the exception can be caught."""
     try:
-        kept = os.dup(STDERR)
+        saved = os.dup(STDERR)
     except OSError:  # it is closed
         yield
         return
@@ -121,8 +121,8 @@ def _silent_panics() -> Iterator[None]:
         os.dup2(null, STDERR)
         yield
     finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
+        os.dup2(saved, STDERR)
+        os.close(saved)
         os.close(null)
 
 
@@ -132,14 +132,14 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         raise UsageError("there is nothing to describe: no measurement yet")
     first = measurements[0]
     plan = first.plan
-    times = [visit.started_at for measurement in measurements for visit in measurement.visits]
+    times = [one_round.started_at for measurement in measurements for one_round in measurement.rounds]
     begun, ended = (
         datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
     )
-    runs = sum(len(visit.wall_ns) for measurement in measurements for visit in measurement.visits)
-    networks = sum(isinstance(measurement.subject, Network) for measurement in measurements)
-    graphs = sum(isinstance(measurement.subject, Graph) for measurement in measurements)
-    setups = sorted({json.dumps(words) for words in (_setup_words(m) for m in measurements)})
+    runs = sum(len(one_round.wall_ns) for measurement in measurements for one_round in measurement.rounds)
+    networks = sum(isinstance(measurement.workload, Network) for measurement in measurements)
+    graphs = sum(isinstance(measurement.workload, Graph) for measurement in measurements)
+    environments = sorted({json.dumps(columns) for columns in (_environment_columns(m) for m in measurements)})
     lines = [
         f"# {first.target}",
         "",
@@ -147,17 +147,20 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         f"- {len(measurements) - networks - graphs} op measurements, {networks} network measurements, "
         f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
         f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
-        f"- Timing plan: {plan.visits} visits of {plan.visit_s} s, at most {plan.visit_runs} runs each",
+        f"- Timing plan: {plan.rounds} visits of {plan.round_s} s, at most {plan.round_runs} runs each",
         *device_lines,
-        *(f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}" for text in setups),
+        *(
+            f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"
+            for text in environments
+        ),
         f"- Made by: `latkit {shlex.join(command)}`",
-        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device{_kept(measurements)}",
+        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device{_saved_note(measurements)}",
         *_repeatability(measurements),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _kept(measurements: Sequence[Measurement]) -> str:
+def _saved_note(measurements: Sequence[Measurement]) -> str:
     return ", kept with the target" if all(m.reference_s is not None for m in measurements) else ""
 
 
@@ -166,7 +169,7 @@ def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
     reference_s = reference_seconds(measurements)
     twice: dict[object, list[float]] = {}
     for measurement in measurements:
-        identity = measurement.subject, measurement.setup, measurement.plan, measurement.role
+        identity = measurement.workload, measurement.environment, measurement.plan, measurement.role
         twice.setdefault(identity, []).append(estimate(measurement, reference_s).seconds)
     spreads = [2 * abs(two[0] - two[1]) / (two[0] + two[1]) for two in twice.values() if len(two) > 1]
     if not spreads:
@@ -175,17 +178,17 @@ def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
     return [f"- Repeatability: {mean_percent:.2f} % mean difference of {len(spreads)} subjects measured twice"]
 
 
-def _setup_words(measurement: Measurement) -> dict[str, object]:
-    setup = measurement.setup
+def _environment_columns(measurement: Measurement) -> dict[str, object]:
+    environment = measurement.environment
     return {
-        **({"device": "emulated"} if setup.emulated else {}),
-        "runtime": setup.runtime_version,
-        "delegate": setup.delegate,
-        "exporter": setup.exporter,
-        "opset": setup.opset,
-        "affinity": setup.affinity,
-        "governor": setup.governor or "unknown",
-        "agent": setup.agent,
-        "protocol": setup.protocol,
-        **({"scale": setup.scale} if setup.scale else {}),
+        **({"device": "emulated"} if environment.emulated else {}),
+        "runtime": environment.runtime_version,
+        "delegate": environment.delegate,
+        "exporter": environment.exporter,
+        "opset": environment.opset,
+        "affinity": environment.affinity,
+        "governor": environment.governor or "unknown",
+        "agent": environment.agent,
+        "protocol": environment.protocol,
+        **({"scale": environment.baseline} if environment.baseline else {}),
     }

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from latkit.timing import Measurement, Visit, runs_alone
-from latkit.timing.disturbance import (
+from latkit.timing import Measurement, Round, uses_cpu_time
+from latkit.timing.noise import (
     DRIFTING_SHARE,
-    MOST,
-    disturbed_share,
+    MAX_NOISY_SHARE,
     is_unpinned,
+    noisy_share,
     preempted,
     preempted_share,
     reference_drift,
@@ -37,19 +37,19 @@ def usable_runs(measurement: Measurement) -> int:
     They are those that nothing disturbed, and the disturbed ones of a single thread whose CPU time leaves out what
     they waited, as the estimator `floor` counts them.
     """
-    disturbed = preempted(measurement) | waited(measurement)
+    noisy = preempted(measurement) | waited(measurement)
     wall, cpu = run_times(measurement)
-    timed_by_cpu = (cpu > 0) & (cpu < wall) & runs_alone(measurement.target)
-    return int(np.sum(~disturbed | timed_by_cpu))
+    timed_by_cpu = (cpu > 0) & (cpu < wall) & uses_cpu_time(measurement.target)
+    return int(np.sum(~noisy | timed_by_cpu))
 
 
 def contended(measurement: Measurement) -> str:
     """Other processes took the cores: most runs were preempted, or waited."""
     share = preempted_share(measurement)
-    if share > MOST:
+    if share > MAX_NOISY_SHARE:
         return f"{share:.0%} of its runs were preempted"
-    disturbed = disturbed_share(measurement)
-    return f"{disturbed:.0%} of its runs were preempted or waited" if disturbed > MOST else ""
+    noisy = noisy_share(measurement)
+    return f"{noisy:.0%} of its runs were preempted or waited" if noisy > MAX_NOISY_SHARE else ""
 
 
 def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str:
@@ -59,18 +59,18 @@ def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str
 
     `fastest_khz` is the highest frequency seen on the device; without it, that of this measurement counts.
     """
-    ends = [_end_khz(visit) for visit in measurement.visits]
+    ends = [_end_khz(one_round) for one_round in measurement.rounds]
     known = [khz for khz in ends if khz is not None]
     highest = max([*known, fastest_khz or 0.0])
     slow = sum(khz < THROTTLED_SHARE * highest for khz in known)
-    if known and slow / len(known) > MOST:
+    if known and slow / len(known) > MAX_NOISY_SHARE:
         return f"{slow} of {len(known)} visits ended below {THROTTLED_SHARE:.0%} of {highest / 1e6:.2f} GHz"
-    hot = [over for visit in measurement.visits if (over := _over_trip(visit)) is not None]
-    if hot and sum(hot) / len(hot) > MOST:
+    hot = [over for one_round in measurement.rounds if (over := _over_trip(one_round)) is not None]
+    if hot and sum(hot) / len(hot) > MAX_NOISY_SHARE:
         return f"a sensor was at its trip point in {sum(hot)} of {len(hot)} visits"
-    slowed = sum(any(thermal_status(moment) for moment in _moments(visit)) for visit in measurement.visits)
-    if slowed > MOST * len(measurement.visits):
-        return f"the phone slowed itself down in {slowed} of {len(measurement.visits)} visits"
+    slowed = sum(any(thermal_status(moment) for moment in _moments(one_round)) for one_round in measurement.rounds)
+    if slowed > MAX_NOISY_SHARE * len(measurement.rounds):
+        return f"the phone slowed itself down in {slowed} of {len(measurement.rounds)} visits"
     return ""
 
 
@@ -87,9 +87,15 @@ def unpinned(measurement: Measurement) -> str:
 
 def cold(measurement: Measurement) -> str:
     """The warm-up ended too early: in most visits, the times were still falling while they were taken."""
-    told = [visit.wall_ns for visit in measurement.visits if len(visit.wall_ns) >= COLD_RUNS]
-    falling = sum(min(wall[: len(wall) // 3]) > (1 + COLD_SHARE) * min(wall[-(len(wall) // 3) :]) for wall in told)
-    return f"times were still falling in {falling} of {len(told)} visits" if falling > MOST * len(told) else ""
+    long_rounds = [one_round.wall_ns for one_round in measurement.rounds if len(one_round.wall_ns) >= COLD_RUNS]
+    falling = sum(
+        min(wall[: len(wall) // 3]) > (1 + COLD_SHARE) * min(wall[-(len(wall) // 3) :]) for wall in long_rounds
+    )
+    return (
+        f"times were still falling in {falling} of {len(long_rounds)} visits"
+        if falling > MAX_NOISY_SHARE * len(long_rounds)
+        else ""
+    )
 
 
 FLAGS: dict[str, Callable[[Measurement], str]] = {
@@ -104,9 +110,9 @@ FLAGS: dict[str, Callable[[Measurement], str]] = {
 
 def flags_of(measurement: Measurement, fastest_khz: float | None = None) -> dict[str, str]:
     """The flags that are raised, each with a remark. `fastest_khz`: the highest frequency seen on the device."""
-    if not measurement.visits:
+    if not measurement.rounds:
         return {}
-    remarks = {name: tell(measurement) for name, tell in FLAGS.items()}
+    remarks = {name: check(measurement) for name, check in FLAGS.items()}
     remarks["throttled"] = throttled(measurement, fastest_khz)
     return {name: remark for name, remark in remarks.items() if remark}
 
@@ -120,13 +126,13 @@ def count_flags(measurements: Sequence[Measurement]) -> dict[str, int]:
 
 def fastest_khz(measurements: Iterable[Measurement]) -> float | None:
     """The highest frequency at the end of any visit, in kHz; None where the device does not tell."""
-    ends = (_end_khz(visit) for measurement in measurements for visit in measurement.visits)
+    ends = (_end_khz(one_round) for measurement in measurements for one_round in measurement.rounds)
     return max((khz for khz in ends if khz is not None), default=None)
 
 
-def _end_khz(visit: Visit) -> float | None:
+def _end_khz(one_round: Round) -> float | None:
     """Frequency of the fastest core that the agent may use, just after a visit: before it, cores idle and are slow."""
-    after = _mapping(visit.conditions.get("after"))
+    after = _mapping(one_round.conditions.get("after"))
     frequencies = after.get("frequencies_khz")
     if not isinstance(frequencies, list):
         return None
@@ -136,9 +142,9 @@ def _end_khz(visit: Visit) -> float | None:
     return max((float(khz) for khz in known if isinstance(khz, int | float) and khz > 0), default=None)
 
 
-def _over_trip(visit: Visit) -> bool | None:
+def _over_trip(one_round: Round) -> bool | None:
     """Whether a sensor was at its trip point before or after a visit; None where no trip point is known."""
-    over = [degrees >= trip for moment in _moments(visit) for degrees, trip in sensors(moment)]
+    over = [degrees >= trip for moment in _moments(one_round) for degrees, trip in sensors(moment)]
     return any(over) if over else None
 
 
@@ -157,9 +163,9 @@ def thermal_status(conditions: Mapping[str, object]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _moments(visit: Visit) -> list[Mapping[str, object]]:
+def _moments(one_round: Round) -> list[Mapping[str, object]]:
     """The conditions before and after a visit."""
-    return [_mapping(visit.conditions.get(moment)) for moment in ("before", "after")]
+    return [_mapping(one_round.conditions.get(moment)) for moment in ("before", "after")]
 
 
 def _mapping(value: object) -> Mapping[str, object]:

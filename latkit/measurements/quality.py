@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from latkit.errors import NotMeasured
 from latkit.measurements.flags import contended, count_flags, usable_runs
-from latkit.timing import Measurement, Setup, Subject
+from latkit.timing import Environment, Measurement, Workload
 
-ENOUGH_RUNS = 6
+MIN_USABLE_RUNS = 6
 """So many runs that tell of the subject alone make a contended measurement usable: as many as a plan has visits."""
 
 
@@ -27,7 +27,7 @@ class Selection:
             return self.used
         reasons = Counter(reason.partition(":")[0] for _, reason in self.left_out)
         ((reason, count),) = reasons.most_common(1)
-        example = next(words for _, words in self.left_out if words.startswith(reason))
+        example = next(text for _, text in self.left_out if text.startswith(reason))
         target = self.left_out[0][0].target
         remedy = "run the same latkit collect again, to its end" if reason == "incomplete" else "run latkit collect"
         raise NotMeasured(
@@ -40,10 +40,10 @@ class Selection:
         return count_flags(self.used)
 
 
-def setup_of(measurements: Sequence[Measurement]) -> Setup | None:
+def environment_of(measurements: Sequence[Measurement]) -> Environment | None:
     """The setup under which the latest visit was made, or None where there is none."""
-    latest = max(measurements, key=lambda measurement: measurement.visits[-1].started_at, default=None)
-    return latest.setup if latest else None
+    latest = max(measurements, key=lambda measurement: measurement.rounds[-1].started_at, default=None)
+    return latest.environment if latest else None
 
 
 def select(measurements: Sequence[Measurement]) -> Selection:
@@ -53,27 +53,27 @@ def select(measurements: Sequence[Measurement]) -> Selection:
     no network runs without waiting. The other flags leave nothing out, since the reference timed in turn and the floor
     over the visits cancel most of what they stand for; `Selection.flags` tells of them.
     """
-    setup = setup_of(measurements)
-    newest: dict[tuple[Subject, int], Measurement] = {}
+    environment = environment_of(measurements)
+    newest: dict[tuple[Workload, int], Measurement] = {}
     left_out: list[tuple[Measurement, str]] = []
     for measurement in measurements:
-        reason = _reason_against(measurement, setup)
+        reason = _reason_against(measurement, environment)
         if reason:
             left_out.append((measurement, reason))
             continue
-        identity = measurement.subject, measurement.repetition
+        identity = measurement.workload, measurement.repetition
         if identity in newest:
             left_out.append((newest[identity], "measured again later"))
         newest[identity] = measurement
     return Selection(tuple(newest.values()), tuple(left_out))
 
 
-def _reason_against(measurement: Measurement, setup: Setup | None) -> str:
-    if measurement.setup != setup:
+def _reason_against(measurement: Measurement, environment: Environment | None) -> str:
+    if measurement.environment != environment:
         return "taken under another setup than the latest (device, runtime or exporter has changed)"
     if not measurement.complete:
-        return f"incomplete: {len(measurement.visits)} of {measurement.plan.visits} visits"
+        return f"incomplete: {len(measurement.rounds)} of {measurement.plan.rounds} visits"
     remark = contended(measurement)
-    if remark and (usable := usable_runs(measurement)) < ENOUGH_RUNS:
-        return f"contended: {remark}, and {usable} runs tell of it alone where {ENOUGH_RUNS} are needed"
+    if remark and (usable := usable_runs(measurement)) < MIN_USABLE_RUNS:
+        return f"contended: {remark}, and {usable} runs tell of it alone where {MIN_USABLE_RUNS} are needed"
     return ""

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
 from latkit.targets import Target
-from latkit.timing import Measurement, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing import Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.measurement import MAX_COUNT, MAX_NS, MAX_RUNS
 
 Row = Mapping[str, Any]
@@ -37,18 +37,18 @@ _SUSPICIOUS = re.compile(r"\d{19}|[eE]\+?\d\d|NaN|Infinity")
 SAMPLES = ("wall_ns", "cpu_ns", "preemptions", "reference_wall_ns", "reference_cpu_ns")
 """The raw samples of a visit, one integer per run."""
 
-_SETUP = TypeAdapter(Setup)
+_ENVIRONMENT = TypeAdapter(Environment)
 _PLAN = TypeAdapter(TimingPlan)
 _ROLE: TypeAdapter[Role] = TypeAdapter(Role)
 _CONDITIONS = TypeAdapter(dict[str, object])
 
 
-def subject_document(subject: Subject) -> dict[str, object]:
+def workload_document(workload: Workload) -> dict[str, object]:
     """An op, a network or a graph as a JSON document."""
-    return subject.to_json()
+    return workload.to_json()
 
 
-def subject_from_document(document: object) -> Subject:
+def workload_from_document(document: object) -> Workload:
     """The op, network or graph of a JSON document. Raises UsageError."""
     names = set(document) if isinstance(document, dict) else set()
     if "nodes" in names:
@@ -56,42 +56,42 @@ def subject_from_document(document: object) -> Subject:
     return Network.from_json(document) if "ops" in names else Op.from_json(document)
 
 
-def measurement_words(
-    subject: Subject, target: Target, setup: Setup, plan: TimingPlan, role: Role, repetition: int
+def measurement_columns(
+    workload: Workload, target: Target, environment: Environment, plan: TimingPlan, role: Role, repetition: int
 ) -> dict[str, str | int]:
     """What identifies a measurement, as plain columns."""
     return {
-        "subject_key": subject.key,
+        "subject_key": workload.key,
         "target": str(target),
-        "setup": setup_document(setup),
-        "plan": json.dumps(asdict(plan), sort_keys=True),
+        "setup": environment_document(environment),
+        "plan": json.dumps(plan.to_json(), sort_keys=True),
         "role": role,
         "repetition": repetition,
     }
 
 
-_LATER_WORDS = {field.name: field.default for field in fields(Setup) if field.default is not MISSING}
+_LATER_FIELDS = {"governor": "", "scale": 0, "emulated": False, "agent": "python"}
 """What setups did not tell at first, and what it is where nothing is told."""
 
 
-def _setup_document(setup: Setup) -> dict[str, object]:
+def _environment_document(environment: Environment) -> dict[str, object]:
     """A setup as JSON. What is as it always was at first is left out, as in earlier files."""
-    words = asdict(setup)
-    return {name: value for name, value in words.items() if name not in _LATER_WORDS or value != _LATER_WORDS[name]}
+    columns = environment.to_json()
+    return {name: value for name, value in columns.items() if name not in _LATER_FIELDS or value != _LATER_FIELDS[name]}
 
 
-def setup_document(setup: Setup) -> str:
+def environment_document(environment: Environment) -> str:
     """A setup as the text that identifies it."""
-    return json.dumps(_setup_document(setup), sort_keys=True)
+    return json.dumps(_environment_document(environment), sort_keys=True)
 
 
-def setup_from_document(document: object) -> Setup:
+def environment_from_document(document: object) -> Environment:
     """The setup of a JSON document. Raises UsageError, BadFile."""
     with reading("a setup", EXPECTED):
-        setup = _SETUP.validate_python(parse_json(_text(document, "setup")))
-        if not 0 <= setup.scale <= MAX_COUNT:
-            raise UsageError(f"expected scale from 0 to {MAX_COUNT}, but found {setup.scale}")
-        return setup
+        environment = _ENVIRONMENT.validate_python(parse_json(_text(document, "setup")))
+        if not 0 <= environment.baseline <= MAX_COUNT:
+            raise UsageError(f"expected scale from 0 to {MAX_COUNT}, but found {environment.baseline}")
+        return environment
 
 
 def conditions_from_document(document: object) -> dict[str, object]:
@@ -105,9 +105,9 @@ def conditions_from_document(document: object) -> dict[str, object]:
         return _CONDITIONS.validate_json(text)
 
 
-def encode_samples(visit: Visit) -> dict[str, bytes]:
+def encode_samples(one_round: Round) -> dict[str, bytes]:
     """A visit's samples as little-endian 64-bit integers."""
-    return {name: np.asarray(getattr(visit, name), dtype="<i8").tobytes() for name in SAMPLES}
+    return {name: np.asarray(getattr(one_round, name), dtype="<i8").tobytes() for name in SAMPLES}
 
 
 def _decode(samples: object) -> tuple[int, ...]:
@@ -132,17 +132,17 @@ def _number(value: object, name: str) -> float:
     return float(value)
 
 
-def _subject(document: str) -> Subject:
+def _workload(document: str) -> Workload:
     """A subject whose figures can be computed and shown."""
-    subject = subject_from_document(json.loads(document))
-    f"{subject.title} {subject.key}".encode()  # raises for a lone surrogate
-    if isinstance(subject, Graph):
-        largest = max(tensor.elements for tensor in subject.tensors())
+    workload = workload_from_document(json.loads(document))
+    f"{workload.title} {workload.key}".encode()  # raises for a lone surrogate
+    if isinstance(workload, Graph):
+        largest = max(tensor.elements for tensor in workload.tensors())
     else:
-        largest = max(subject.macs, subject.parameters)
+        largest = max(workload.macs, workload.parameters)
     if largest > MAX_NS:
         raise UsageError(f"expected a subject of at most {MAX_NS} MACs, parameters or elements of a tensor")
-    return subject
+    return workload
 
 
 def _plan(document: str) -> TimingPlan:
@@ -155,7 +155,7 @@ class RowReader:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Any] = {}
 
-    def read(self, row: Row) -> tuple[Identity, Measurement, Visit]:
+    def read(self, row: Row) -> tuple[Identity, Measurement, Round]:
         """What identifies a row's measurement, the measurement without its visits, and the row's visit.
 
         Raises UsageError, which says in one line what is wrong.
@@ -163,19 +163,19 @@ class RowReader:
         with reading("a round", EXPECTED):
             reference_s = row.get("reference_s")
             measurement = Measurement(
-                subject=self._parse("document", row, _subject),
+                workload=self._parse("document", row, _workload),
                 target=self._parse("target", row, Target.parse),
-                setup=self._parse("setup", row, setup_from_document),
+                environment=self._parse("setup", row, environment_from_document),
                 plan=self._parse("plan", row, _plan),
-                visits=(),
+                rounds=(),
                 role=_ROLE.validate_python(row["role"]),
                 repetition=_repetition(row["repetition"]),
                 reference_s=None if reference_s is None else _positive(reference_s),
             )
             samples = {name: _decode(row[name]) for name in SAMPLES}
             started_at, conditions = _number(row["started_at"], "started_at"), row["conditions"]
-            visit = Visit(started_at=started_at, conditions=conditions_from_document(conditions), **samples)
-            return tuple(row[name] for name in IDENTITY), measurement, visit
+            one_round = Round(started_at=started_at, conditions=conditions_from_document(conditions), **samples)
+            return tuple(row[name] for name in IDENTITY), measurement, one_round
 
     def _parse(self, what: str, row: Row, parser: Callable[[str], Any]) -> Any:
         text = _text(row[what], what)
@@ -206,18 +206,18 @@ def measurements_from_rows(
     """
     reader = RowReader()
     empty: dict[Identity, Measurement] = {}
-    visits: dict[Identity, list[Visit]] = {}
+    rounds: dict[Identity, list[Round]] = {}
     for row in rows:
         try:
-            identity, measurement, visit = reader.read(row)
+            identity, measurement, one_round = reader.read(row)
         except UsageError as error:
             if skip is None:
                 raise BadFile(source, EXPECTED, reason_of(error)) from error
             skip(row, reason_of(error))
             continue
         empty.setdefault(identity, measurement)
-        visits.setdefault(identity, []).append(visit)
-    return _merged(replace(empty[identity], visits=tuple(visits[identity])) for identity in empty)
+        rounds.setdefault(identity, []).append(one_round)
+    return _merged(replace(empty[identity], rounds=tuple(rounds[identity])) for identity in empty)
 
 
 def reason_of(error: UsageError) -> str:
@@ -231,11 +231,11 @@ def _merged(measurements: Iterable[Measurement]) -> list[Measurement]:
     found: dict[object, Measurement] = {}
     for place, measurement in enumerate(measurements):
         identity: object = place
-        if isinstance(measurement.subject, Graph):
-            identity = measurement.subject.key, *(getattr(measurement, name) for name in _IDENTITY)
+        if isinstance(measurement.workload, Graph):
+            identity = measurement.workload.key, *(getattr(measurement, name) for name in _IDENTITY)
         known = found.get(identity)
-        found[identity] = measurement if known is None else replace(known, visits=(*known.visits, *measurement.visits))
+        found[identity] = measurement if known is None else replace(known, rounds=(*known.rounds, *measurement.rounds))
     return list(found.values())
 
 
-_IDENTITY = ("target", "setup", "plan", "role", "repetition")
+_IDENTITY = ("target", "environment", "plan", "role", "repetition")

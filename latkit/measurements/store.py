@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,37 +23,37 @@ from latkit.measurements.records import (
     RowReader,
     conditions_from_document,
     encode_samples,
-    measurement_words,
+    environment_document,
+    environment_from_document,
+    measurement_columns,
     measurements_from_rows,
     reason_of,
-    setup_document,
-    setup_from_document,
-    subject_document,
+    workload_document,
 )
 from latkit.measurements.sqlite_errors import is_busy, store_error
 from latkit.measurements.unreadable import Unreadable, name_unreadable
 from latkit.ops import digest
 from latkit.targets import Target
-from latkit.timing import Measurement, Role, Scale, Setup, Subject, TimingPlan, Visit
+from latkit.timing import Baseline, Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.measurement import LAST_MOMENT_S
 
 APPLICATION_ID = 0x4C41544B
 """`LATK`: marks a SQLite file as ours."""
 
 FORMAT_VERSION = 2
-"""2: `scales` was added. Files of version 1 get it when they are opened."""
+"""2: `baselines` was added. Files of version 1 get it when they are opened."""
 
 BUSY_S = 60.0
 """How long another process may keep the file locked."""
 PATIENCE_S = 2.0
 """After so long the wait is told of."""
-LOOK_BACK = 20
+MAX_LATEST_ROWS = 20
 """So many rounds are looked at for the latest one that can be read."""
 
 _LOG = logging.getLogger("latkit.measurements")
 _METADATA = sa.MetaData()
 
-_SUBJECTS = sa.Table(
+_WORKLOADS = sa.Table(
     "subjects",
     _METADATA,
     sa.Column("key", sa.String, primary_key=True),
@@ -73,7 +72,7 @@ _MEASUREMENTS = sa.Table(
     sa.Column("repetition", sa.Integer, nullable=False),
 )
 
-_VISITS = sa.Table(
+_ROUNDS = sa.Table(
     "visits",
     _METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
@@ -87,7 +86,7 @@ _VISITS = sa.Table(
     sa.Column("conditions", sa.Text, nullable=False),
 )
 
-_SCALES = sa.Table(
+_BASELINES = sa.Table(
     "scales",
     _METADATA,
     sa.Column("setup", sa.Text, primary_key=True),
@@ -133,15 +132,15 @@ class Store:
     def _prepare(self) -> None:
         """Make the tables that the file lacks, all or none: another process may look at it, or kill this one."""
         with self._reading() as connection:
-            if self._is_whole(connection):
+            if self._is_complete(connection):
                 return
         with self._transaction("BEGIN IMMEDIATE") as connection:
-            if not self._is_whole(connection):
+            if not self._is_complete(connection):
                 _METADATA.create_all(connection)
                 connection.execute(sa.text(f"PRAGMA application_id = {APPLICATION_ID}"))
                 connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
 
-    def _is_whole(self, connection: sa.Connection) -> bool:
+    def _is_complete(self, connection: sa.Connection) -> bool:
         """Whether the file is of this version; False where it is empty or of version 1. Raises BadFile otherwise."""
         tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
         application = connection.scalar(sa.text("PRAGMA application_id"))
@@ -182,16 +181,16 @@ class Store:
 
     def _patiently(self, connection: sa.Connection, statement: str) -> None:
         """Execute a statement, again while another process holds the file."""
-        deadline, is_told = time.monotonic() + self._busy_s, False
+        deadline, is_reported = time.monotonic() + self._busy_s, False
         while True:
             try:
                 connection.execute(sa.text(statement))
             except sa.exc.DBAPIError as error:
                 if not is_busy(error) or time.monotonic() >= deadline:
                     raise
-                if not is_told:
+                if not is_reported:
                     _LOG.warning(one_line(f"{self.target}: waiting for another process to let go of {self.path}"))
-                is_told = True
+                is_reported = True
             else:
                 return
 
@@ -211,69 +210,75 @@ class Store:
     ) -> None:
         self.close()
 
-    def add_visit(
-        self, subject: Subject, setup: Setup, plan: TimingPlan, visit: Visit, role: Role = "fit", repetition: int = 0
+    def add_round(
+        self,
+        workload: Workload,
+        environment: Environment,
+        plan: TimingPlan,
+        one_round: Round,
+        role: Role = "fit",
+        repetition: int = 0,
     ) -> None:
         """Write one visit and commit it. Its measurement is the one of the same subject, setup, plan and role.
 
         Raises InvalidMeasurement where it could not be read again; then nothing is written.
         """
-        words, document, samples = self._readable_row(
-            measurement_words(subject, self.target, setup, plan, role, repetition), subject, visit
+        columns, document, samples = self._readable_row(
+            measurement_columns(workload, self.target, environment, plan, role, repetition), workload, one_round
         )
         with self._writing() as connection:
-            connection.execute(_PUT_SUBJECT, {"key": subject.key, "document": document})
-            connection.execute(_PUT_MEASUREMENT, {"key": digest(words), **words})
-            connection.execute(sa.insert(_VISITS), {"measurement_key": digest(words), **samples})
+            connection.execute(_PUT_WORKLOAD, {"key": workload.key, "document": document})
+            connection.execute(_PUT_MEASUREMENT, {"key": digest(columns), **columns})
+            connection.execute(sa.insert(_ROUNDS), {"measurement_key": digest(columns), **samples})
 
     def _readable_row(
-        self, words: dict[str, str | int], subject: Subject, visit: Visit
+        self, columns: dict[str, str | int], workload: Workload, one_round: Round
     ) -> tuple[dict[str, str | int], str, dict[str, Any]]:
         """What is written, read once by the reader's own rules."""
         try:
             with reading("a round", EXPECTED):
-                document = json.dumps(subject_document(subject))
-                conditions = json.dumps(visit.conditions)
+                document = json.dumps(workload_document(workload))
+                conditions = json.dumps(one_round.conditions)
                 parse_json(conditions)  # a little stricter than the reader, which has to read what older ones wrote
-                samples = {"started_at": visit.started_at, **encode_samples(visit), "conditions": conditions}
-            self._reader.read({**words, "document": document, **samples})
+                samples = {"started_at": one_round.started_at, **encode_samples(one_round), "conditions": conditions}
+            self._reader.read({**columns, "document": document, **samples})
         except UsageError as error:
             raise InvalidMeasurement(
-                f"a round of {one_line(subject.title)} on {self.target} is not kept, since it could not be read again: "
-                f"{reason_of(error)}"
+                f"a round of {one_line(workload.title)} on {self.target} is not kept, "
+                f"since it could not be read again: {reason_of(error)}"
             ) from error
-        return words, document, samples
+        return columns, document, samples
 
-    def latest_setup(self) -> Setup | None:
+    def latest_environment(self) -> Environment | None:
         """The setup of the visit made last, by whatever role; None where there is none."""
-        moment = _VISITS.c.started_at
+        moment = _ROUNDS.c.started_at
         dated = sa.and_(sa.func.typeof(moment).in_(("real", "integer")), moment >= 0, moment < LAST_MOMENT_S)
         query = (
-            sa.select(_raw(_MEASUREMENTS.c.setup))
-            .join_from(_VISITS, _MEASUREMENTS)
+            sa.select(_raw(_MEASUREMENTS.c["setup"]))
+            .join_from(_ROUNDS, _MEASUREMENTS)
             .where(dated)
-            .group_by(_MEASUREMENTS.c.setup)
+            .group_by(_MEASUREMENTS.c["setup"])
             .order_by(sa.func.max(moment).desc())
         )
-        return next(iter(self._setups(query)), None)
+        return next(iter(self._environments(query)), None)
 
-    def setups(self) -> list[Setup]:
+    def environments(self) -> list[Environment]:
         """Every setup under which anything was measured."""
-        return self._setups(sa.select(_raw(_MEASUREMENTS.c.setup)).distinct())
+        return self._environments(sa.select(_raw(_MEASUREMENTS.c["setup"])).distinct())
 
-    def _setups(self, query: sa.Select[Any]) -> list[Setup]:
+    def _environments(self, query: sa.Select[Any]) -> list[Environment]:
         """The setups of a query that can be read; what else is wrong with their rows is named by `measurements`."""
         with self._reading() as connection:
             found = connection.scalars(query).all()
-        setups = []
+        environments = []
         for text in found:
             with suppress(UsageError):
-                setups.append(setup_from_document(text))
-        return setups
+                environments.append(environment_from_document(text))
+        return environments
 
     def latest_boot_id(self) -> str:
         """The boot id told by the visit made last; empty where none told it."""
-        query = sa.select(_raw(_VISITS.c.conditions)).order_by(_VISITS.c.id.desc()).limit(LOOK_BACK)
+        query = sa.select(_raw(_ROUNDS.c.conditions)).order_by(_ROUNDS.c.id.desc()).limit(MAX_LATEST_ROWS)
         with self._reading() as connection:
             found = connection.scalars(query).all()
         for text in found:
@@ -281,33 +286,33 @@ class Store:
                 return str(conditions_from_document(text).get("boot_id", ""))
         return ""
 
-    def scale(self, setup: Setup) -> Scale | None:
+    def baseline(self, environment: Environment) -> Baseline | None:
         """What the reference takes on the quiet device under this setup; None where that was not established yet."""
-        scales, spoilt = self._scales()
+        baselines, spoilt = self._baselines()
         name_unreadable(self.path, self.target, spoilt)
-        return scales.get(setup_document(setup))
+        return baselines.get(environment_document(environment))
 
-    def _scales(self) -> tuple[dict[str, Scale], list[Unreadable]]:
+    def _baselines(self) -> tuple[dict[str, Baseline], list[Unreadable]]:
         """The scales by their setups, and those that cannot be read."""
         with self._reading() as connection:
-            rows = connection.execute(sa.select(_ROW_NUMBER, *map(_raw, _SCALES.c))).mappings().all()
-        scales: dict[str, Scale] = {}
+            rows = connection.execute(sa.select(_ROW_NUMBER, *map(_raw, _BASELINES.c))).mappings().all()
+        baselines: dict[str, Baseline] = {}
         spoilt: list[Unreadable] = []
         for row in rows:
             try:
                 with reading("a scale", EXPECTED):
-                    setup_from_document(row["setup"])
-                    values = {name: row[name] for name in _SCALE_COLUMNS}
-                    scales[row["setup"]] = _SCALE.validate_python({**values, "quiet": _flag(values["quiet"])})
+                    environment_from_document(row["setup"])
+                    values = {name: row[name] for name in _BASELINE_COLUMNS}
+                    baselines[row["setup"]] = _BASELINE.validate_python({**values, "quiet": _flag(values["quiet"])})
             except UsageError as error:
                 spoilt.append(Unreadable("scales", row["rowid"], reason_of(error)))
-        return scales, spoilt
+        return baselines, spoilt
 
-    def keep_scale(self, setup: Setup, scale: Scale) -> None:
+    def save_baseline(self, environment: Environment, baseline: Baseline) -> None:
         """Keep that for this setup, in place of what was kept before."""
-        words = {"setup": setup_document(setup), **asdict(scale)}
+        columns = {"setup": environment_document(environment), **_BASELINE.dump_python(baseline, by_alias=True)}
         with self._writing() as connection:
-            connection.execute(sa.insert(_SCALES).prefix_with("OR REPLACE"), words)
+            connection.execute(sa.insert(_BASELINES).prefix_with("OR REPLACE"), columns)
 
     def measurements(self, role: Role | None = None) -> list[Measurement]:
         """Every measurement with at least one visit that can be read, oldest first; of one role if it is given."""
@@ -321,31 +326,31 @@ class Store:
 
     def remove(self, rows: Iterable[Unreadable]) -> None:
         """Remove rows that `unreadable` gave. All others stay."""
-        tables = {"visits": _VISITS, "scales": _SCALES}
+        tables = {"visits": _ROUNDS, "scales": _BASELINES}
         with self._writing() as connection:
             for row in rows:
                 connection.execute(sa.delete(tables[row.table]).where(_ROW_NUMBER.in_([row.key])))
 
     def _read(self, role: Role | None) -> tuple[list[Measurement], list[Unreadable]]:
         """Every measurement, and the rows that cannot be read. A round without its measurement is among them."""
-        scales, spoilt = self._scales()
+        baselines, spoilt = self._baselines()
         query = (
             sa.select(
-                _raw(_VISITS.c.id),
-                _raw(_SUBJECTS.c.document),
+                _raw(_ROUNDS.c.id),
+                _raw(_WORKLOADS.c.document),
                 *(_raw(_MEASUREMENTS.c[name]) for name in ("target", "setup", "plan", "role", "repetition")),
-                *(_raw(column) for column in _VISITS.c if column.name not in ("id", "measurement_key")),
+                *(_raw(column) for column in _ROUNDS.c if column.name not in ("id", "measurement_key")),
             )
-            .select_from(_VISITS)
-            .outerjoin(_MEASUREMENTS, _MEASUREMENTS.c.key == _VISITS.c.measurement_key)
-            .outerjoin(_SUBJECTS, _SUBJECTS.c.key == _MEASUREMENTS.c.subject_key)
-            .order_by(_VISITS.c.id)
+            .select_from(_ROUNDS)
+            .outerjoin(_MEASUREMENTS, _MEASUREMENTS.c.key == _ROUNDS.c.measurement_key)
+            .outerjoin(_WORKLOADS, _WORKLOADS.c.key == _MEASUREMENTS.c.subject_key)
+            .order_by(_ROUNDS.c.id)
         )
         if role is not None:
             query = query.where(_MEASUREMENTS.c.role == role)
         with self._reading() as connection:
             found: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
-        rows = ({**row, "reference_s": _reference_s(scales, row["setup"])} for row in found)
+        rows = ({**row, "reference_s": _reference_s(baselines, row["setup"])} for row in found)
         measurements = measurements_from_rows(
             rows, self.path, lambda row, reason: spoilt.append(Unreadable("visits", row["id"], reason))
         )
@@ -353,22 +358,24 @@ class Store:
 
     def add_all(self, measurements: Iterable[Measurement]) -> int:
         """Write the visits of measurements from elsewhere, leaving out those that are here; the number written."""
-        present = {_visit_identity(known, visit) for known in self.measurements() for visit in known.visits}
+        present = {_round_identity(known, one_round) for known in self.measurements() for one_round in known.rounds}
         written = 0
         for measurement in measurements:
-            subject, setup, plan = measurement.subject, measurement.setup, measurement.plan
-            if measurement.reference_s is not None and self.scale(setup) is None:
-                begun_at = measurement.visits[0].started_at
-                self.keep_scale(setup, Scale(measurement.reference_s, len(measurement.visits), True, begun_at))
-            for visit in measurement.visits:
-                if _visit_identity(measurement, visit) not in present:
-                    self.add_visit(subject, setup, plan, visit, measurement.role, measurement.repetition)
+            workload, environment, plan = measurement.workload, measurement.environment, measurement.plan
+            if measurement.reference_s is not None and self.baseline(environment) is None:
+                begun_at = measurement.rounds[0].started_at
+                self.save_baseline(
+                    environment, Baseline(measurement.reference_s, len(measurement.rounds), True, begun_at)
+                )
+            for one_round in measurement.rounds:
+                if _round_identity(measurement, one_round) not in present:
+                    self.add_round(workload, environment, plan, one_round, measurement.role, measurement.repetition)
                     written += 1
         return written
 
 
-_SCALE = TypeAdapter(Scale)
-_SCALE_COLUMNS = ("reference_s", "visits", "quiet", "established_at")
+_BASELINE = TypeAdapter(Baseline)
+_BASELINE_COLUMNS = ("reference_s", "visits", "quiet", "established_at")
 _ROW_NUMBER: sa.ColumnClause[int] = sa.literal_column("rowid", sa.Integer)
 """What SQLite itself numbers rows by."""
 
@@ -392,7 +399,7 @@ def _upsert(table: sa.Table) -> sa.Insert:
     return statement.on_conflict_do_update(index_elements=["key"], set_=changed, where=differs)
 
 
-_PUT_SUBJECT, _PUT_MEASUREMENT = _upsert(_SUBJECTS), _upsert(_MEASUREMENTS)
+_PUT_WORKLOAD, _PUT_MEASUREMENT = _upsert(_WORKLOADS), _upsert(_MEASUREMENTS)
 
 
 def _flag(value: object) -> object:
@@ -400,12 +407,12 @@ def _flag(value: object) -> object:
     return bool(value) if value in (0, 1) else value
 
 
-def _reference_s(scales: Mapping[str, Scale], setup: object) -> float | None:
-    scale = scales.get(setup) if isinstance(setup, str) else None
-    return scale.reference_s if scale else None
+def _reference_s(baselines: Mapping[str, Baseline], environment: object) -> float | None:
+    baseline = baselines.get(environment) if isinstance(environment, str) else None
+    return baseline.reference_s if baseline else None
 
 
-def _visit_identity(measurement: Measurement, visit: Visit) -> tuple[object, ...]:
+def _round_identity(measurement: Measurement, one_round: Round) -> tuple[object, ...]:
     """What tells one visit from all others."""
-    setup, plan = measurement.setup, measurement.plan
-    return measurement.subject, setup, plan, measurement.role, measurement.repetition, visit.started_at
+    environment, plan = measurement.environment, measurement.plan
+    return measurement.workload, environment, plan, measurement.role, measurement.repetition, one_round.started_at

@@ -23,7 +23,7 @@ class Unreadable:
     """A row of a store that cannot be read."""
 
     table: str
-    """`visits` or `scales`."""
+    """`rounds` or `baselines`."""
     key: int
     """The row's number."""
     reason: str

@@ -7,7 +7,7 @@ from latkit.models.files import load_model, save_model
 from latkit.models.lookup import LookupModel
 from latkit.models.sampling import choose
 from latkit.models.transfer import TransferModel, choose_networks
-from latkit.models.trees import FEWEST, KindModel, fit_kind
+from latkit.models.trees import MIN_OPS_TO_FIT, KindModel, fit_kind
 
 MODELS: dict[str, type[LatencyModel]] = {"lookup": LookupModel, "xgboost": XGBoostModel}
 """The kinds of latency model that a target's own measurements suffice for, by name."""
@@ -16,8 +16,8 @@ KINDS = (*MODELS, TransferModel.kind)
 """The names of all kinds."""
 
 __all__ = [
-    "FEWEST",
     "KINDS",
+    "MIN_OPS_TO_FIT",
     "MODELS",
     "Calibration",
     "KindModel",

@@ -13,7 +13,7 @@ from latkit.models.calibration import Calibration, fit_calibration
 from latkit.models.intervals import around
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Setup, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, estimate, reference_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Origin:
     """Where a fitted model comes from."""
 
     target: Target
-    setup: Setup
+    environment: Environment
     estimator: str
     reference_s: float
     """The reference's latency on the quiet device, which turns ratios into seconds."""
@@ -56,9 +56,9 @@ class LatencyModel(ABC):
 
         All must be of one target and setup. Raises MeasurementConflict, NotMeasured, or UsageError.
         """
-        target, setup = common_origin(measurements)
+        target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
-        latencies = {m.subject: estimate(m, reference_s, estimator) for m in measurements}
+        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
         if FIXED_COST not in latencies:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
@@ -70,8 +70,10 @@ class LatencyModel(ABC):
             if isinstance(op, Op) and op != FIXED_COST
         }
         self._fit_ops(measured)
-        networks = [subject for subject in latencies if isinstance(subject, Network) and self._covers(subject)]
-        self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(network.key for network in networks))
+        networks = [workload for workload in latencies if isinstance(workload, Network) and self._covers(workload)]
+        self.origin_ = Origin(
+            target, environment, estimator, reference_s, frozenset(network.key for network in networks)
+        )
         sums = [self._op_sum(network) for network in networks]
         self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
         return self
@@ -91,15 +93,15 @@ class LatencyModel(ABC):
     def _op_sum(self, network: Network) -> float:
         return sum(self.op_estimate(op).seconds for op in network.ops if not op.vanishes)
 
-    def predict(self, subject: Op | Network) -> Estimate:
+    def predict(self, workload: Op | Network) -> Estimate:
         """Latency of a network, or of an op measured alone, in seconds with a 90 % interval, if one is known.
 
         Raises NotMeasured.
         """
-        if isinstance(subject, Op):
+        if isinstance(workload, Op):
             fixed_s = self.calibration_.base_s
-            return self.op_estimate(subject).map(lambda seconds: seconds + fixed_s)
-        ops = [self.op_estimate(op) for op in subject.ops if not op.vanishes]
+            return self.op_estimate(workload).map(lambda seconds: seconds + fixed_s)
+        ops = [self.op_estimate(op) for op in workload.ops if not op.vanishes]
         seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
@@ -126,7 +128,7 @@ def _without(latency: Estimate, fixed_s: float) -> Estimate:
     return latency.map(lambda seconds: max(seconds - fixed_s, least))
 
 
-def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:
+def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Environment]:
     """The target and setup of all the measurements. Raises NotMeasured, UsageError, or MeasurementConflict."""
     if not measurements:
         raise NotMeasured("nothing was measured yet; run latkit collect first")
@@ -134,5 +136,5 @@ def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Setup]:
     for other in measurements[1:]:
         if other.target != first.target:
             raise UsageError(f"expected measurements of one target, but found {first.target} and {other.target}")
-        first.setup.check_same(other.setup)
-    return first.target, first.setup
+        first.environment.check_same(other.environment)
+    return first.target, first.environment

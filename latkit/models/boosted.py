@@ -13,7 +13,7 @@ from latkit.models.features import features
 from latkit.models.intervals import around
 from latkit.models.lookup import not_measured
 from latkit.models.parts import roofline
-from latkit.models.trees import FEWEST, KindModel, fit_kind
+from latkit.models.trees import MIN_OPS_TO_FIT, KindModel, fit_kind
 from latkit.ops import Op
 from latkit.timing import Estimate
 
@@ -33,7 +33,7 @@ class XGBoostModel(LatencyModel):
         self.kinds_: dict[str, KindModel] = {}
         self.ops_: dict[Op, Estimate] = {}
         for kind, ops in by_kind.items():
-            if len(ops) >= FEWEST:
+            if len(ops) >= MIN_OPS_TO_FIT:
                 self.kinds_[kind] = fit_kind(*numbers(ops), np.array([measured[op].seconds for op in ops]))
             else:
                 self.ops_ |= {op: measured[op] for op in ops}
@@ -45,7 +45,8 @@ class XGBoostModel(LatencyModel):
             return self.ops_[op]
         if op.kind not in self.kinds_:
             raise NotMeasured(
-                f"{not_measured(op, self.ops_)}; {FEWEST} measured ops of kind {op.kind} would let it be predicted"
+                f"{not_measured(op, self.ops_)}; {MIN_OPS_TO_FIT} measured ops of kind {op.kind} "
+                "would let it be predicted"
             )
         if op not in self.predicted_:
             model = self.kinds_[op.kind]

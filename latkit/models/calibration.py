@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latkit.models.bounds import Count, Factor, LogError, RelativeError, Seconds
-from latkit.models.intervals import CONFIDENCE, FEWEST_ERRORS, half_width
+from latkit.models.intervals import CONFIDENCE, MIN_ERRORS, half_width
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fix
     scales = (measured - fixed_s) / sums
     scale = float(np.median(scales))
     curve = _curve(sums, measured, fixed_s)
-    if len(sums) < FEWEST_ERRORS:
+    if len(sums) < MIN_ERRORS:
         return Calibration(fixed_s, scale, None, len(sums), (), curve)
     left_out = np.array([np.median(np.delete(scales, index)) for index in range(len(sums))])
     errors = np.log((fixed_s + left_out * sums) / measured)

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from latkit._io import load_record, reading, write_text
 from latkit.errors import UsageError
@@ -23,7 +23,7 @@ from latkit.models.trees import TreesEntry
 from latkit.ops import Op, kind_named
 from latkit.ops import kinds as known_kinds
 from latkit.targets import Target
-from latkit.timing import Estimate, Setup
+from latkit.timing import Environment, Estimate
 
 FORMAT: Literal["latkit-model-4"] = "latkit-model-4"
 """Formats 1 to 3 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
@@ -51,7 +51,7 @@ class _ModelFile(BaseModel):
     format: Literal["latkit-model-1", "latkit-model-2", "latkit-model-3", "latkit-model-4"] = FORMAT
     kind: Literal["lookup", "xgboost", "transfer"]
     target: str
-    setup: Setup
+    environment: Environment = Field(alias="setup")
     estimator: str
     reference_s: Seconds
     network_keys: list[str]
@@ -79,7 +79,7 @@ def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "kind": model.kind,
         "target": str(origin.target),
-        "setup": asdict(origin.setup),
+        "setup": origin.environment.to_json(),
         "estimator": origin.estimator,
         "reference_s": origin.reference_s,
         "network_keys": sorted(origin.network_keys),
@@ -101,7 +101,7 @@ def load_model(path: str | os.PathLike[str]) -> LatencyModel:
         model = _learned(entry, ops)
         model.origin_ = Origin(
             Target.parse(entry.target),
-            entry.setup,
+            entry.environment,
             entry.estimator,
             entry.reference_s,
             frozenset(entry.network_keys),

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 CONFIDENCE = 0.9
 """Intervals are meant to hold this share of the measured latencies."""
 
-FEWEST_ERRORS = 3
+MIN_ERRORS = 3
 """From fewer errors there is no telling how far a prediction is off."""
 
 
@@ -30,7 +30,7 @@ def half_width(errors: Sequence[float] | Floats, confidence: float = CONFIDENCE)
     square.
     """
     sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
-    if len(sizes) < FEWEST_ERRORS:
+    if len(sizes) < MIN_ERRORS:
         return None
     if (len(sizes) + 1) * confidence > len(sizes):
         return float(stats.t.ppf((1 + confidence) / 2, len(sizes) - 1) * np.sqrt((sizes**2).mean()))

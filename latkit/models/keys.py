@@ -27,7 +27,7 @@ from latkit.models.flat_yaml import parse_flat_yaml
 from latkit.models.lookup import LookupModel
 from latkit.ops import Op, Shape, make_op
 from latkit.targets import Target
-from latkit.timing import Estimate, Setup
+from latkit.timing import Environment, Estimate
 
 MIDDLE_90 = 1.645
 """Standard deviations on either side that hold 90 % of what is normal."""
@@ -162,7 +162,7 @@ def imported_model(table: KeyTable, target: Target) -> LookupModel:
     """A look-up model of a table made elsewhere; its origin says so, and that nothing is known of the setup."""
     model = LookupModel()
     model.ops_ = table.ops()
-    unknown = Setup("unknown", "unknown", "unknown", "unknown", 0, "unknown", "none", 0)
+    unknown = Environment("unknown", "unknown", "unknown", "unknown", 0, "unknown", "none", 0)
     model.origin_ = Origin(target, unknown, "imported", 0.0, frozenset(), imported=table.source)
     model.calibration_ = Calibration(0.0)
     return model

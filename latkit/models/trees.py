@@ -15,11 +15,11 @@ from sklearn.model_selection import KFold
 from latkit.errors import UsageError
 from latkit.models.boosters import booster_from_json, booster_to_json
 from latkit.models.bounds import MAX_LOG_ERROR, LogError, SecondsPerUnit
-from latkit.models.intervals import FEWEST_ERRORS, half_width
+from latkit.models.intervals import MIN_ERRORS, half_width
 
 Floats = NDArray[np.float64]
 
-FEWEST = 12
+MIN_OPS_TO_FIT = 12
 """Of fewer measured latencies nothing is learned."""
 
 FOLDS = 10
@@ -27,7 +27,7 @@ DEPTHS = (2, 4)
 ROUNDS = (25, 50, 100, 200)
 """What cross-validation chooses from: how deep the trees are, and how many."""
 
-LEAST_S = 1e-9
+MIN_S = 1e-9
 """A baseline is never less: nobody knows the logarithm of nothing."""
 
 PARAMETERS = {"eta": 0.1, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1, "seed": 0}
@@ -56,7 +56,7 @@ class KindModel:
     def log_half_width(self) -> float:
         """Half the width of a prediction's 90 % interval, in the logarithm."""
         known = half_width(self.errors)
-        assert known is not None, f"fitted on at least {FEWEST}"
+        assert known is not None, f"fitted on at least {MIN_OPS_TO_FIT}"
         return known
 
     def importance(self) -> Floats:
@@ -71,7 +71,7 @@ class TreesEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
     baseline: list[SecondsPerUnit]
-    errors: list[LogError] = Field(min_length=FEWEST_ERRORS)
+    errors: list[LogError] = Field(min_length=MIN_ERRORS)
     booster: dict[str, Any]
 
     @classmethod
@@ -90,7 +90,7 @@ class TreesEntry(BaseModel):
 
 
 def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
-    """Fit one kind's model on measured seconds of shape (n,); n is at least `FEWEST`.
+    """Fit one kind's model on measured seconds of shape (n,); n is at least `MIN_OPS_TO_FIT`.
 
     `terms`, shape (n, terms), are counts that latency grows with (MACs, elements, ...; a column of ones for what every
     run costs); `features`, shape (n, features), whatever else may decide it. The trees' depth and number are those of
@@ -129,7 +129,7 @@ def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: i
 def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | None = None) -> xgboost.DMatrix:
     """What the trees see: the features, the baseline's logarithm, and each term's share of it."""
     parts = terms * baseline
-    total = parts.sum(axis=1, keepdims=True).clip(min=LEAST_S)
+    total = parts.sum(axis=1, keepdims=True).clip(min=MIN_S)
     return xgboost.DMatrix(np.concatenate([features, np.log(total), parts / total], axis=1), label=label)
 
 
@@ -145,4 +145,4 @@ def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
 def _baseline_seconds(baseline: Floats, terms: Floats) -> Floats:
     """Seconds of the baseline, shape (n,)."""
     seconds: Floats = terms @ baseline
-    return seconds.clip(min=LEAST_S)
+    return seconds.clip(min=MIN_S)

@@ -19,9 +19,9 @@ FIXED = "#b9c1ca"
 """The colour of ops that are not mbconv."""
 
 LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
-LEAST_WIDTH, MOST_WIDTH = 50, 860
+MIN_WIDTH, MAX_WIDTH = 50, 860
 """What a block takes at least, and what the longest row takes where latencies are known."""
-LEAST_HEIGHT, TALLEST = 24, 34
+MIN_HEIGHT, TALLEST = 24, 34
 """Likewise its height, by the square root of its channels."""
 
 
@@ -64,19 +64,17 @@ class _Scale:
     @classmethod
     def of(cls, rows: Sequence[Sequence[Placed]]) -> Self:
         """Such that the longest row just takes the width there is."""
-        room = [
-            (MOST_WIDTH - len(row) * (LEAST_WIDTH + GAP)) / seconds for row in rows if (seconds := _seconds_of(row))
-        ]
+        room = [(MAX_WIDTH - len(row) * (MIN_WIDTH + GAP)) / seconds for row in rows if (seconds := _seconds_of(row))]
         channels = [_channels(layer.op) for row in rows for layer in row]
         return cls(sum(map(_seconds_of, rows)), max(min(room, default=0.0), 0.0), max(*channels, 1))
 
     def width(self, layer: Placed) -> float:
         """Width of a layer's block."""
-        return LEAST_WIDTH + self.per_second * (layer.seconds or 0.0)
+        return MIN_WIDTH + self.per_second * (layer.seconds or 0.0)
 
     def height(self, op: Op) -> float:
         """Height of an op's block."""
-        return LEAST_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.most_channels)
+        return MIN_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.most_channels)
 
 
 def _seconds_of(row: Sequence[Placed]) -> float:

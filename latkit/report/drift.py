@@ -11,25 +11,25 @@ import plotly.graph_objects as go
 from latkit.report.figures import BLUE, GREY, RED, axis, embed, layout
 from latkit.report.html import Html, card, join, paragraph
 from latkit.report.words import latency, percent, unit_for
-from latkit.timing import Visit
+from latkit.timing import Round
 
 
-def drift(visits: Sequence[Visit], reference_s: float | None) -> Html:
+def drift(rounds: Sequence[Round], reference_s: float | None) -> Html:
     """One point per visit: the reference's fastest run and its median run."""
-    fastest = np.array([min(visit.reference_wall_ns) for visit in visits]) / 1e9
-    median = np.array([np.median(visit.reference_wall_ns) for visit in visits]) / 1e9
+    fastest = np.array([min(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
+    median = np.array([np.median(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
     low_s, high_s = np.quantile(median, [0.05, 0.95])
     words = paragraph(
         "The reference is a small network that never changes, timed in turn with everything else: what it does here is "
-        f"the machine's doing. In 90 % of {len(visits):,} visits its median run took {latency(low_s)} to "
+        f"the machine's doing. In 90 % of {len(rounds):,} visits its median run took {latency(low_s)} to "
         f"{latency(high_s)}, a spread of {percent(100 * float(high_s / low_s - 1))}; its fastest run, "
         f"{latency(float(np.quantile(fastest, 0.05)))} to {latency(float(np.quantile(fastest, 0.95)))}."
     )
-    return join([words, card("Reference latency over time", _figure(visits, fastest, median, reference_s))])
+    return join([words, card("Reference latency over time", _figure(rounds, fastest, median, reference_s))])
 
 
-def _figure(visits: Sequence[Visit], fastest: np.ndarray, median: np.ndarray, reference_s: float | None) -> Html:
-    moments = [datetime.fromtimestamp(visit.started_at, UTC).replace(tzinfo=None) for visit in visits]
+def _figure(rounds: Sequence[Round], fastest: np.ndarray, median: np.ndarray, reference_s: float | None) -> Html:
+    moments = [datetime.fromtimestamp(one_round.started_at, UTC).replace(tzinfo=None) for one_round in rounds]
     unit, per_second = unit_for(float(fastest.min()))
     figure = go.Figure(
         layout=layout(

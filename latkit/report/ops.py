@@ -20,7 +20,7 @@ AXES = ("kernel", "expansion")
 HEAT = ("#fff3cf", "#fdd68a", "#f9a65a", "#e8714a")
 """From fast to slow: light enough that dark figures can be read on all of it."""
 
-MOST_ROWS = 40
+MAX_ROWS = 40
 """How many of the ops without a map are listed."""
 
 
@@ -130,7 +130,7 @@ def _others(ops: Mapping[Op, Estimate]) -> Html:
             " to ".join(map(latency, one.interval or ())) or ABSENT,
             f"{op.macs / 1e6:.3f} M",
         )
-        for op, one in slowest[:MOST_ROWS]
+        for op, one in slowest[:MAX_ROWS]
     ]
     left_out = len(slowest) - len(rows)
     shown = table(("op", "latency", "90 % interval", "MACs"), rows)

@@ -91,7 +91,7 @@ class SearchFacts:
     @property
     def emulated(self) -> bool:
         """Whether the latencies are those of an emulator."""
-        return self.model is not None and self.model.origin_.setup.emulated
+        return self.model is not None and self.model.origin_.environment.emulated
 
 
 def read_search(workspace: Workspace, name: str) -> SearchFacts:

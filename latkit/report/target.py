@@ -18,7 +18,7 @@ from latkit.report.target_facts import TargetFacts
 from latkit.report.target_flags import flags_section
 from latkit.report.validation import validation_section
 from latkit.report.words import ABSENT, EMULATED, count, latency, moment, moment_written, percent
-from latkit.timing.disturbance import preempted_share
+from latkit.timing.noise import preempted_share
 
 
 def target_sections(known: TargetFacts, level: int = 2) -> Html:
@@ -71,19 +71,19 @@ def device_card(device: Device) -> Html:
 
 
 def _measured(known: TargetFacts) -> Html:
-    visits = known.visits
-    runs = sum(len(visit.wall_ns) for visit in visits)
-    plans = sorted({f"{m.plan.visits} visits of {m.plan.visit_s:g} s" for m in known.measurements})
-    setups = list(dict.fromkeys(m.setup for m in known.measurements))
-    networks = [m for m in known.selection.used if isinstance(m.subject, Network)]
-    seen = [m.subject for m in known.measurements if m.role == "validation"]
+    rounds = known.rounds
+    runs = sum(len(one_round.wall_ns) for one_round in rounds)
+    plans = sorted({f"{m.plan.rounds} visits of {m.plan.round_s:g} s" for m in known.measurements})
+    environments = list(dict.fromkeys(m.environment for m in known.measurements))
+    networks = [m for m in known.selection.used if isinstance(m.workload, Network)]
+    seen = [m.workload for m in known.measurements if m.role == "validation"]
     preempted = [preempted_share(measurement) for measurement in known.measurements]
     values = {
         "used to fit": f"{count(len(known.ops), 'op')}, {count(len(networks), 'network')}",
         "used to validate": count(len(set(seen)), "network"),
-        "samples": f"{count(runs, 'run')} in {count(len(visits), 'visit')}",
+        "samples": f"{count(runs, 'run')} in {count(len(rounds), 'visit')}",
         "timing plan": "; ".join(plans),
-        "between": f"{moment(visits[0].started_at)} and {moment(visits[-1].started_at)}",
+        "between": f"{moment(rounds[0].started_at)} and {moment(rounds[-1].started_at)}",
         "estimator": known.estimator,
         "reference": latency(known.reference_s) if known.reference_s else None,
         "runs preempted": percent(100 * sum(preempted) / len(preempted)),
@@ -91,12 +91,13 @@ def _measured(known: TargetFacts) -> Html:
     parts = [facts(values)]
     left_out = known.selection.left_out
     if left_out:
-        rows = [(measurement.subject.title, reason) for measurement, reason in left_out]
+        rows = [(measurement.workload.title, reason) for measurement, reason in left_out]
         parts.append(details(f"{count(len(left_out), 'measurement')} left out", table(("subject", "why"), rows, 2)))
-    latest = setups[-1]
+    latest = environments[-1]
     parts.append(
         details(
-            "What identifies these numbers" + (f" (the latest of {len(setups)} setups)" if len(setups) > 1 else ""),
+            "What identifies these numbers"
+            + (f" (the latest of {len(environments)} setups)" if len(environments) > 1 else ""),
             facts({name.replace("_", " "): value for name, value in asdict(latest).items()}),
         )
     )
@@ -145,4 +146,4 @@ def _validations(known: TargetFacts) -> Html:
 
 
 def _drift(known: TargetFacts) -> Html:
-    return drift(known.visits, known.reference_s)
+    return drift(known.rounds, known.reference_s)

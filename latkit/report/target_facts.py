@@ -12,7 +12,7 @@ from latkit.measurements import Selection, select
 from latkit.models import MODELS, LatencyModel
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Visit, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
 from latkit.validate import Validation
 from latkit.workspace import Workspace
 
@@ -31,7 +31,7 @@ class TargetFacts:
     def emulated(self) -> bool:
         """Whether any of it was measured on an emulator, or would be."""
         registered = self.device is not None and self.device.facts.emulated
-        return registered or any(measurement.setup.emulated for measurement in self.measurements)
+        return registered or any(measurement.environment.emulated for measurement in self.measurements)
 
     @cached_property
     def selection(self) -> Selection:
@@ -51,14 +51,14 @@ class TargetFacts:
     @cached_property
     def fixed_s(self) -> float:
         """The runtime's fixed cost in seconds; 0 where it was not measured."""
-        return next((self._estimate(m).seconds for m in self.selection.used if m.subject == FIXED_COST), 0.0)
+        return next((self._estimate(m).seconds for m in self.selection.used if m.workload == FIXED_COST), 0.0)
 
     @cached_property
     def ops(self) -> Mapping[Op, Estimate]:
         """Latency of every op measured alone, without the runtime's fixed cost."""
         alone: dict[Op, Estimate] = {}
         for measurement in self.selection.used:
-            op = measurement.subject
+            op = measurement.workload
             if isinstance(op, Op) and op != FIXED_COST:
                 alone[op] = self._estimate(measurement).map(lambda seconds: max(seconds - self.fixed_s, 0.0))
         return alone
@@ -66,14 +66,14 @@ class TargetFacts:
     @cached_property
     def networks(self) -> Mapping[str, Network]:
         """Every network that was measured, by its key."""
-        subjects = (measurement.subject for measurement in self.measurements)
-        return {subject.key: subject for subject in subjects if isinstance(subject, Network)}
+        workloads = (measurement.workload for measurement in self.measurements)
+        return {workload.key: workload for workload in workloads if isinstance(workload, Network)}
 
     @cached_property
-    def visits(self) -> tuple[Visit, ...]:
+    def rounds(self) -> tuple[Round, ...]:
         """Every visit in the order of time."""
-        every = (visit for measurement in self.measurements for visit in measurement.visits)
-        return tuple(sorted(every, key=lambda visit: visit.started_at))
+        every = (one_round for measurement in self.measurements for one_round in measurement.rounds)
+        return tuple(sorted(every, key=lambda one_round: one_round.started_at))
 
     def _estimate(self, measurement: Measurement) -> Estimate:
         assert self.reference_s is not None

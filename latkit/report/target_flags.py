@@ -9,11 +9,11 @@ from latkit.measurements.flags import fastest_khz
 from latkit.report.html import Html, details, join, notice, table
 from latkit.report.words import count, percent
 from latkit.timing import Measurement
-from latkit.timing.disturbance import CONTENDED_WIDENING, DRIFTING_WIDENING, UNPINNED_WIDENING
+from latkit.timing.noise import CONTENDED_WIDENING, DRIFTING_WIDENING, UNPINNED_WIDENING
 
 WIDENING = {"unpinned": UNPINNED_WIDENING, "drifting": DRIFTING_WIDENING, "contended": CONTENDED_WIDENING}
 """By how much a flag widens the interval of an estimate, to either side; those not named by nothing."""
-MOST_ROWS = 200
+MAX_ROWS = 200
 
 
 def flags_section(measurements: Sequence[Measurement]) -> Html:
@@ -33,8 +33,8 @@ def flags_section(measurements: Sequence[Measurement]) -> Html:
 
 
 def _which(name: str, found: Sequence[tuple[Measurement, str]]) -> Html:
-    rows = [(measurement.subject.title, remark) for measurement, remark in found[:MOST_ROWS]]
-    shown = f", the first {MOST_ROWS}" if len(found) > MOST_ROWS else ""
+    rows = [(measurement.workload.title, remark) for measurement, remark in found[:MAX_ROWS]]
+    shown = f", the first {MAX_ROWS}" if len(found) > MAX_ROWS else ""
     return details(
         f"{name}: {count(len(found), 'measurement')}{shown}", table(("measurement", "what was found"), rows, 2)
     )

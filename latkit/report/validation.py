@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 WORST = 8
 """How many of the largest errors are named."""
 
-FEWEST = 3
+MIN_NETWORKS_PER_OP = 3
 """An op's part in the errors is told where so many networks hold it, and as many do not."""
 
 
@@ -174,7 +174,7 @@ def _suspects(results: Sequence[NetworkResult], networks: Mapping[str, Network])
     for op in dict.fromkeys(op for _, ops in known for op in ops):
         holding = [error for error, ops in known if op in ops]
         lacking = [error for error, ops in known if op not in ops]
-        if min(len(holding), len(lacking)) >= FEWEST:
+        if min(len(holding), len(lacking)) >= MIN_NETWORKS_PER_OP:
             found.append((float(np.mean(holding) - np.mean(lacking)), op, len(holding)))
     if not found:
         return paragraph("Too few networks to tell which ops go with the errors.")

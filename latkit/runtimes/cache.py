@@ -17,7 +17,7 @@ from latkit.ops import Network, Op, digest
 from latkit.runtimes import runtime_named
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.export import Subject, export_subject
+from latkit.runtimes.export import Workload, export_subject
 from latkit.targets import Target
 
 RECIPE = 1
@@ -57,7 +57,7 @@ class ArtefactCache:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = default_folder() if folder is None else Path(folder)
 
-    def artefact(self, subject: Subject, target: Target) -> Artefact:
+    def artefact(self, subject: Workload, target: Target) -> Artefact:
         """The subject's artefact for the target's runtime, precision and batch, from the folder or exported into it.
 
         Raises ExportError naming the subject, and MissingExtra.
@@ -72,7 +72,7 @@ class ArtefactCache:
         return known
 
 
-def _name(subject: Subject, runtime: Runtime, target: Target) -> str:
+def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
     seen = [CHECKED, subject.key] if isinstance(subject, Graph) else _seen(subject)
     return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
 

@@ -20,7 +20,7 @@ from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 
-Subject = Op | Network | Graph
+Workload = Op | Network | Graph
 """What is exported."""
 
 
@@ -36,20 +36,20 @@ def export_module(
     return _export(runtime, module, input_shape, path, batch, what=path.name)
 
 
-def export_subject(runtime: Runtime, subject: Subject, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
+def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
     """Export an op, a network or a graph with weights made up from its key. Ops that vanish are left out.
 
     A graph holds its batch. Raises ExportError.
     """
-    if isinstance(subject, Graph):
-        graph = subject
-        return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), subject.title)
-    seen = without_skips(subject)
+    if isinstance(workload, Graph):
+        graph = workload
+        return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title)
+    seen = without_skips(workload)
     try:
         module = seeded_module(seen)
     except LatkitError as error:
-        raise ExportError(f"cannot build {subject.title}: {error}") from error
-    return _export(runtime, module, seen.input_shape, Path(path), batch, what=subject.title)
+        raise ExportError(f"cannot build {workload.title}: {error}") from error
+    return _export(runtime, module, seen.input_shape, Path(path), batch, what=workload.title)
 
 
 def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:

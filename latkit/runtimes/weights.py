@@ -12,24 +12,24 @@ from latkit.modules import build_module
 from latkit.ops import Network, Op
 
 
-def without_skips(subject: Op | Network) -> Op | Network:
+def without_skips(workload: Op | Network) -> Op | Network:
     """The subject without the ops that vanish; a subject of nothing else keeps its first one."""
-    if isinstance(subject, Op):
-        return subject
-    kept = tuple(op for op in subject.ops if not op.vanishes)
-    return Network(kept or subject.ops[:1], subject.name)
+    if isinstance(workload, Op):
+        return workload
+    kept = tuple(op for op in workload.ops if not op.vanishes)
+    return Network(kept or workload.ops[:1], workload.name)
 
 
-def seeded_module(subject: Op | Network) -> nn.Module:
+def seeded_module(workload: Op | Network) -> nn.Module:
     """The subject's module in evaluation mode, its weights and batch norm statistics drawn from the subject's key.
 
     Variances are kept from layer to layer (He et al. 2015) and statistics are away from 0 and 1: values of a deep
     network neither vanish into denormals, which are slow, nor overflow. Global random state is left as it was.
     """
-    seed = int(subject.key[:15], 16)
+    seed = int(workload.key[:15], 16)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = build_module(subject)
+        module = build_module(workload)
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

@@ -13,7 +13,7 @@ from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
-LEAST_IMAGES = 8
+MIN_IMAGES = 8
 """Fewer training images cannot be halved into batches that batch norm can work with."""
 
 
@@ -27,9 +27,9 @@ def check_data(space: Space, data: DataSplit) -> None:
         raise UsageError(
             f"space {space.name} gives {space.output_shape[0]} classes, but data {data.name} has {data.classes}"
         )
-    if len(data.train.labels) < LEAST_IMAGES:
+    if len(data.train.labels) < MIN_IMAGES:
         raise UsageError(
-            f"expected at least {LEAST_IMAGES} training images, but data {data.name} has {len(data.train.labels)}"
+            f"expected at least {MIN_IMAGES} training images, but data {data.name} has {len(data.train.labels)}"
         )
 
 

@@ -15,7 +15,7 @@ from latkit.search.repair import most_probable
 from latkit.spaces import Architecture
 from latkit.tables import LatencyTable
 
-LEAST, MOST = 0.98, 1.01
+MIN_TARGET_SHARE, MAX_TARGET_SHARE = 0.98, 1.01
 """A derived network's predicted latency, in targets: what counts as hitting the target."""
 
 Order = Callable[[Sequence[Architecture]], list[Architecture]]
@@ -85,13 +85,13 @@ def derive(
 
 def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
     """The seconds between which a target counts as hit; the lower bound is 0 for a target that does not bind."""
-    return (LEAST * target_s if target_s < table.slowest() else 0.0), MOST * target_s
+    return (MIN_TARGET_SHARE * target_s if target_s < table.slowest() else 0.0), MAX_TARGET_SHARE * target_s
 
 
 def _leanest(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:
     """A path that is fast enough and keeps the limits, whatever its probability. Raises TargetOutOfReach."""
     alike = np.zeros(table.mask.shape)
-    paths = most_probable(alike, table, 0.0, MOST * target_s, limits)
+    paths = most_probable(alike, table, 0.0, MAX_TARGET_SHARE * target_s, limits)
     if not paths:
         bounds = ", ".join(f"{limit.name} of at most {limit.worded(limit.most)}" for limit in limits)
         raise TargetOutOfReach(

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
-from latkit.search.derive import LEAST, Derived
+from latkit.search.derive import MIN_TARGET_SHARE, Derived
 from latkit.search.exports import RUNTIMES, export
 from latkit.search.finite import check_weights
 from latkit.search.problem import Problem
@@ -80,6 +80,6 @@ def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str,
             f"{slowest_s * 1e3:.4g} ms",
         )
     share = derived.predicted_s / target_s
-    if share < LEAST:
+    if share < MIN_TARGET_SHARE:
         return (f"within 2 % of the target nothing was found that keeps the limits; this takes {share:.1%} of it",)
     return ()

@@ -1,40 +1,40 @@
 """Timing plans, raw samples and how a latency is estimated from them."""
 
+from latkit.timing.baseline import DRIFT, Baseline, baseline_has_changed, establish_baseline, is_busy, relative_change
+from latkit.timing.estimator_selection import select_estimator
 from latkit.timing.estimators import (
     DEFAULT_ESTIMATOR,
     ESTIMATORS,
     Estimate,
     estimate,
-    is_settled,
+    has_converged,
     reference_seconds,
 )
-from latkit.timing.measurement import Measurement, Role, Setup, Subject, TimingPlan, Visit
+from latkit.timing.measurement import Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.reference import REFERENCE
-from latkit.timing.scale import DRIFT, Scale, establish_scale, is_busy, moved_by, scale_has_changed
-from latkit.timing.suited import suited_estimator
-from latkit.timing.visits import runs_alone, visit_reference_floor_s
+from latkit.timing.rounds import reference_min_s, uses_cpu_time
 
 __all__ = [
     "DEFAULT_ESTIMATOR",
     "DRIFT",
     "ESTIMATORS",
     "REFERENCE",
+    "Baseline",
+    "Environment",
     "Estimate",
     "Measurement",
     "Role",
-    "Scale",
-    "Setup",
-    "Subject",
+    "Round",
     "TimingPlan",
-    "Visit",
-    "establish_scale",
+    "Workload",
+    "baseline_has_changed",
+    "establish_baseline",
     "estimate",
+    "has_converged",
     "is_busy",
-    "is_settled",
-    "moved_by",
+    "reference_min_s",
     "reference_seconds",
-    "runs_alone",
-    "scale_has_changed",
-    "suited_estimator",
-    "visit_reference_floor_s",
+    "relative_change",
+    "select_estimator",
+    "uses_cpu_time",
 ]

@@ -9,7 +9,7 @@ run fits between two disturbances: some are not disturbed at all, and the fastes
 long run never is undisturbed: its fastest is a matter of luck, but how much it was disturbed shows in the reference
 runs around it (`level`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`. `steady` is
 the same for a device whose speed moves in steps, of which `floor` may catch different ones for subject and reference;
-`latkit.timing.suited` tells by the samples which of the two to take.
+`latkit.timing.estimator_selection` tells by the samples which of the two to take.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.timing.disturbance import widening
 from latkit.timing.level import level_in_references
-from latkit.timing.measurement import Measurement, TimingPlan, Visit
-from latkit.timing.visits import runs_alone, visit_floor_s, visit_reference_floor_s, visit_turns
+from latkit.timing.measurement import Measurement, Round, TimingPlan
+from latkit.timing.noise import widening
+from latkit.timing.rounds import reference_min_s, round_blocks, round_min_s, uses_cpu_time
 
 Floats = NDArray[np.float64]
 Draws = NDArray[np.int64]
@@ -34,18 +34,18 @@ Draws = NDArray[np.int64]
 LONG_RUN_S = 4e-3
 """A run of this length counts half by its floor and half by its level."""
 
-SETTLING_VISITS = 3
+CONVERGENCE_ROUNDS = 3
 """How many of a subject's visits must agree on its floor."""
 
-QUIET_REFERENCE = 0.03
+IDLE_TOLERANCE = 0.03
 """A device counts as quiet while its reference is at most this share slower than in its fastest visit."""
 
-QUIET_QUANTILE = 0.1
+IDLE_QUANTILE = 0.1
 """Which quantile counts as undisturbed."""
 
 RESAMPLES = 200
 
-NEARLY_ALL = 0.999
+NEGLIGIBLE_ABOVE = 0.999
 """Where the floor's share is greater, nothing else is looked at."""
 
 
@@ -71,14 +71,14 @@ class Estimate:
         return Estimate(change(self.seconds), low_s, high_s)
 
 
-def resamples(visits: int) -> Draws:
+def resamples(rounds: int) -> Draws:
     """Draws of as many visits as there are, with replacement, for a bootstrap; the same every time."""
-    return np.random.default_rng(0).integers(0, visits, (RESAMPLES, visits))
+    return np.random.default_rng(0).integers(0, rounds, (RESAMPLES, rounds))
 
 
-def clean_runs(visit: Visit) -> NDArray[np.bool_]:
+def clean_runs(one_round: Round) -> NDArray[np.bool_]:
     """Which runs nobody disturbed: those without a preemption, or all of them where every run had one."""
-    undisturbed = np.asarray(visit.preemptions) == 0
+    undisturbed = np.asarray(one_round.preemptions) == 0
     return undisturbed if undisturbed.any() else np.ones_like(undisturbed)
 
 
@@ -90,51 +90,54 @@ def _quantile_s(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float)
 def reference_seconds(measurements: Iterable[Measurement]) -> float:
     """The reference's latency on the quiet device, in seconds, which turns ratios to the reference back into seconds.
 
-    The one that is kept with the target, where all measurements carry the same (see `latkit.timing.scale`); else the
+    The one that is kept with the target, where all measurements carry the same (see `latkit.timing.baseline`); else the
     low decile, over all visits, of its fastest run. Raises NotMeasured where there is no visit.
     """
     given = tuple(measurements)
-    kept = {measurement.reference_s for measurement in given}
-    if len(kept) == 1 and (found := kept.pop()) is not None:
+    saved = {measurement.reference_s for measurement in given}
+    if len(saved) == 1 and (found := saved.pop()) is not None:
         return found
-    return quiet_reference_seconds(visit for measurement in given for visit in measurement.visits)
+    return idle_reference_seconds(one_round for measurement in given for one_round in measurement.rounds)
 
 
-def quiet_reference_seconds(visits: Iterable[Visit]) -> float:
+def idle_reference_seconds(rounds: Iterable[Round]) -> float:
     """The low decile, over visits, of the reference's fastest run, in seconds. Raises NotMeasured without a visit."""
-    fastest = [_quantile_s(visit.reference_wall_ns, 0.0) for visit in visits]
+    fastest = [_quantile_s(one_round.reference_wall_ns, 0.0) for one_round in rounds]
     if not fastest:
         raise NotMeasured("no visit of the reference on this target can be used; run latkit collect, to its end")
-    return float(np.quantile(fastest, QUIET_QUANTILE))
+    return float(np.quantile(fastest, IDLE_QUANTILE))
 
 
 Estimator = Callable[[Measurement, float, Draws], Floats]
 """From a measurement, the reference's quiet latency in seconds and draws of visits to seconds, shape (draws,)."""
 
 
-def _floor(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
+def _min(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
     """Fastest run of all visits, in units of the fastest reference run of the whole measurement.
 
     Of a single thread's run counts the CPU time where it is less than the wall time: the rest was spent waiting for
     another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
     machine.
     """
-    alone = runs_alone(measurement.target)
-    floors = np.array([visit_floor_s(visit, alone) for visit in measurement.visits])
-    references = [visit_reference_floor_s(visit, alone) for visit in measurement.visits]
-    fastest: Floats = floors[drawn].min(axis=-1)
+    use_cpu_time = uses_cpu_time(measurement.target)
+    minima = np.array([round_min_s(one_round, use_cpu_time) for one_round in measurement.rounds])
+    references = [reference_min_s(one_round, use_cpu_time) for one_round in measurement.rounds]
+    fastest: Floats = minima[drawn].min(axis=-1)
     return fastest * (reference_s / min(references))
 
 
 def _level(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
     """A run while the device is quiet, by regression on the reference around it (see `latkit.timing.level`)."""
-    return reference_s * level_in_references(measurement.visits, runs_alone(measurement.target), drawn)
+    return reference_s * level_in_references(measurement.rounds, uses_cpu_time(measurement.target), drawn)
 
 
 def _in_step(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
     """Median over the visits of the fastest run of each, in units of the fastest reference run of the same visit."""
-    alone = runs_alone(measurement.target)
-    ratios = [visit_floor_s(visit, alone) / visit_reference_floor_s(visit, alone) for visit in measurement.visits]
+    use_cpu_time = uses_cpu_time(measurement.target)
+    ratios = [
+        round_min_s(one_round, use_cpu_time) / reference_min_s(one_round, use_cpu_time)
+        for one_round in measurement.rounds
+    ]
     return _across(np.array(ratios) * reference_s, 0.5, drawn)
 
 
@@ -144,7 +147,7 @@ def _with_level(short: Estimator) -> Estimator:
     def seconds(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
         shortly = short(measurement, reference_s, drawn)
         share = 1 / (1 + (shortly / LONG_RUN_S) ** 4)
-        if share.min() > NEARLY_ALL:
+        if share.min() > NEGLIGIBLE_ABOVE:
             return shortly
         joined: Floats = shortly**share * _level(measurement, reference_s, drawn) ** (1 - share)
         return joined
@@ -154,29 +157,29 @@ def _with_level(short: Estimator) -> Estimator:
 
 def _paired(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
     """Median over the visits of the median run of each, in units of the reference around it."""
-    alone = runs_alone(measurement.target)
-    ratios = [float(np.median(np.divide(*visit_turns(visit, alone)))) for visit in measurement.visits]
+    use_cpu_time = uses_cpu_time(measurement.target)
+    ratios = [float(np.median(np.divide(*round_blocks(one_round, use_cpu_time)))) for one_round in measurement.rounds]
     return _across(np.array(ratios) * reference_s, 0.5, drawn)
 
 
 def _ratio(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
     """Median over the visits of the median wall time of each, in units of that of the reference."""
-    references = np.array([_quantile_s(visit.reference_wall_ns, 0.5) for visit in measurement.visits])
+    references = np.array([_quantile_s(one_round.reference_wall_ns, 0.5) for one_round in measurement.rounds])
     return _across(_wall_s(measurement, 0.5) / references * reference_s, 0.5, drawn)
 
 
-def _wall(in_visit: float, over_visits: float) -> Estimator:
+def _wall(per_round: float, over_rounds: float) -> Estimator:
     """A quantile over the visits of a quantile of the wall times of each."""
 
     def seconds(measurement: Measurement, _reference_s: float, drawn: Draws) -> Floats:
-        return _across(_wall_s(measurement, in_visit), over_visits, drawn)
+        return _across(_wall_s(measurement, per_round), over_rounds, drawn)
 
     return seconds
 
 
 def _wall_s(measurement: Measurement, quantile: float) -> Floats:
     """A quantile of the wall time of each visit's clean runs, in seconds, shape (visits,)."""
-    return np.array([_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.visits])
+    return np.array([_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.rounds])
 
 
 def _across(values: Floats, quantile: float, drawn: Draws) -> Floats:
@@ -185,14 +188,14 @@ def _across(values: Floats, quantile: float, drawn: Draws) -> Floats:
 
 
 ESTIMATORS: dict[str, Estimator] = {
-    "matched": _with_level(_floor),
+    "matched": _with_level(_min),
     "steady": _with_level(_in_step),
-    "floor": _floor,
+    "floor": _min,
     "level": _level,
     "paired": _paired,
     "ratio": _ratio,
     "minimum": _wall(0.0, 0.0),
-    "low": _wall(QUIET_QUANTILE, 0.25),
+    "low": _wall(IDLE_QUANTILE, 0.25),
     "median": _wall(0.5, 0.5),
 }
 """By name. The first six are set beside the reference; the others are plain wall time."""
@@ -202,22 +205,22 @@ DEFAULT_ESTIMATOR = "matched"
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
     """Latency of a measurement's subject, in seconds, with a 90 % interval: bootstrap over visits, widened by
-    what they cannot show (see `latkit.timing.disturbance`).
+    what they cannot show (see `latkit.timing.noise`).
 
     `reference_s` is the reference's latency on the quiet device. The bootstrap is seeded, so that the same samples
     always give the same answer. Raises UsageError for an unknown estimator and NotMeasured where there is no visit.
     """
     if estimator not in ESTIMATORS:
         raise UsageError(f"unknown estimator {estimator!r}; known estimators: {', '.join(ESTIMATORS)}")
-    if not measurement.visits:
-        raise NotMeasured(f"{measurement.subject.title} on {measurement.target} has no visit yet")
+    if not measurement.rounds:
+        raise NotMeasured(f"{measurement.workload.title} on {measurement.target} has no visit yet")
     return _with_interval(ESTIMATORS[estimator], measurement, reference_s)
 
 
 def _with_interval(estimator: Estimator, measurement: Measurement, reference_s: float) -> Estimate:
-    visits = len(measurement.visits)
-    seconds = float(estimator(measurement, reference_s, np.arange(visits)[None])[0])
-    low, high = np.quantile(estimator(measurement, reference_s, resamples(visits)), [0.05, 0.95])
+    rounds = len(measurement.rounds)
+    seconds = float(estimator(measurement, reference_s, np.arange(rounds)[None])[0])
+    low, high = np.quantile(estimator(measurement, reference_s, resamples(rounds)), [0.05, 0.95])
     below, above = (abs(math.log(seconds / float(bound))) for bound in (min(low, seconds), max(high, seconds)))
     unseen = widening(measurement)
     return Estimate(
@@ -225,20 +228,22 @@ def _with_interval(estimator: Estimator, measurement: Measurement, reference_s: 
     )
 
 
-def is_settled(visits: Sequence[Visit], plan: TimingPlan, quiet_reference_s: float, alone: bool) -> bool:
+def has_converged(rounds: Sequence[Round], plan: TimingPlan, idle_reference_s: float, use_cpu_time: bool) -> bool:
     """Whether what the visits say is so narrow that another is not worth its time.
 
     A short subject's floor that only one visit touched may be luck or may still be far off; three that agree are a
     floor, unless the reference was slow in all of them: then they agree on what a disturbed device does. Of a long
     subject the standard error of its level counts.
     """
-    if len(visits) < plan.visits:
+    if len(rounds) < plan.rounds:
         return False
-    fastest = sorted(visits, key=lambda visit: visit_floor_s(visit, alone))[: min(SETTLING_VISITS, plan.visits)]
-    least_s = visit_floor_s(fastest[0], alone)
-    if least_s > LONG_RUN_S:
-        levels = level_in_references(visits, alone, resamples(len(visits)))
+    fastest = sorted(rounds, key=lambda one_round: round_min_s(one_round, use_cpu_time))[
+        : min(CONVERGENCE_ROUNDS, plan.rounds)
+    ]
+    min_s = round_min_s(fastest[0], use_cpu_time)
+    if min_s > LONG_RUN_S:
+        levels = level_in_references(rounds, use_cpu_time, resamples(len(rounds)))
         return float(np.std(np.log(levels))) <= plan.agreement
-    agree = visit_floor_s(fastest[-1], alone) <= least_s * (1 + plan.agreement)
-    reference_s = min(visit_reference_floor_s(visit, alone) for visit in fastest)
-    return agree and reference_s <= quiet_reference_s * (1 + QUIET_REFERENCE)
+    agree = round_min_s(fastest[-1], use_cpu_time) <= min_s * (1 + plan.agreement)
+    reference_s = min(reference_min_s(one_round, use_cpu_time) for one_round in fastest)
+    return agree and reference_s <= idle_reference_s * (1 + IDLE_TOLERANCE)

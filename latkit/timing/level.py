@@ -17,8 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.timing.measurement import Visit
-from latkit.timing.visits import visit_reference_floor_s, visit_turns
+from latkit.timing.measurement import Round
+from latkit.timing.rounds import reference_min_s, round_blocks
 
 Floats = NDArray[np.float64]
 
@@ -33,18 +33,18 @@ HUBER = 1.5
 ROUNDS = 10
 
 
-def level_in_references(visits: Sequence[Visit], alone: bool, drawn: NDArray[np.int64]) -> Floats:
+def level_in_references(rounds: Sequence[Round], use_cpu_time: bool, drawn: NDArray[np.int64]) -> Floats:
     """The level in units of the fastest reference run of all visits, by each draw of visits; shape (draws,).
 
     `drawn`: indices of visits, shape (draws, visits); a visit that is drawn twice counts twice.
     """
-    turns = [visit_turns(visit, alone) for visit in visits]
-    fastest_s = min(visit_reference_floor_s(visit, alone) for visit in visits)
-    y = np.log(np.concatenate([runs for runs, _ in turns]) / fastest_s)
-    x = np.log(np.concatenate([around for _, around in turns]) / fastest_s)
-    visit_of = np.repeat(np.arange(len(visits)), [len(runs) for runs, _ in turns])
-    times = (drawn[:, :, None] == np.arange(len(visits))).sum(axis=1)  # how often each visit was drawn
-    return np.exp(_regress(x, y, times[:, visit_of] * np.exp(-x.clip(0) / MEMORY)))
+    blocks = [round_blocks(one_round, use_cpu_time) for one_round in rounds]
+    fastest_s = min(reference_min_s(one_round, use_cpu_time) for one_round in rounds)
+    y = np.log(np.concatenate([runs for runs, _ in blocks]) / fastest_s)
+    x = np.log(np.concatenate([around for _, around in blocks]) / fastest_s)
+    round_of = np.repeat(np.arange(len(rounds)), [len(runs) for runs, _ in blocks])
+    times = (drawn[:, :, None] == np.arange(len(rounds))).sum(axis=1)  # how often each visit was drawn
+    return np.exp(_regress(x, y, times[:, round_of] * np.exp(-x.clip(0) / MEMORY)))
 
 
 def _regress(x: Floats, y: Floats, weights: Floats) -> Floats:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
 
 from latkit.errors import MeasurementConflict, UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
 from latkit.targets import Target
 
-Subject = Op | Network | Graph
+Workload = Op | Network | Graph
 """What is measured."""
 
 MAX_NS = 2**63 - 1
@@ -18,7 +20,7 @@ MAX_NS = 2**63 - 1
 MAX_RUNS = 2**20
 """An agent ends a visit once it holds so many runs."""
 MAX_COUNT = 2**31 - 1
-MAX_VISIT_S = 1e6
+MAX_ROUND_S = 1e6
 """Some twelve days: nobody plans for longer."""
 LAST_MOMENT_S = 253_402_300_800.0
 """The end of the year 9999, in seconds since 1970: no later moment can be shown as a date."""
@@ -29,31 +31,36 @@ Role = Literal["fit", "validation"]
 
 @dataclass(frozen=True, slots=True)
 class TimingPlan:
-    """How a subject is timed: `visits` short visits spread over time, each `visit_s` long.
+    """How a subject is timed: `rounds` short visits spread over time, each `round_s` long.
 
     One run is one inference. A turn is a warm-up run and some timed runs of the reference, then the same of the
-    subject; a visit is as many turns as fit into `visit_s`, at least one, and ends early once it holds `visit_runs`
+    subject; a visit is as many turns as fit into `round_s`, at least one, and ends early once it holds `round_runs`
     timed runs of the subject. Before the first turn of a visit, the subject runs until its times stop falling.
     """
 
-    visits: int = 6
-    visit_s: float = 0.2
-    visit_runs: int = 60
-    extra_visits: int = 6
+    rounds: Annotated[int, Field(alias="visits")] = 6
+    round_s: Annotated[float, Field(alias="visit_s")] = 0.2
+    round_runs: Annotated[int, Field(alias="visit_runs")] = 60
+    extra_rounds: Annotated[int, Field(alias="extra_visits")] = 6
     """How many visits more a subject gets, one at a time, while it has not settled."""
     agreement: float = 0.01
     """What settled means, as a share: how far apart a short subject's three fastest visits may lie, or how large the
     standard error of a long one's level may be."""
 
     def __post_init__(self) -> None:
-        counts = 1 <= self.visits <= MAX_COUNT and 1 <= self.visit_runs <= MAX_COUNT
-        extra = 0 <= self.extra_visits <= MAX_COUNT
-        if not (counts and extra and 0 < self.visit_s <= MAX_VISIT_S and 0 < self.agreement <= MAX_VISIT_S):
+        counts = 1 <= self.rounds <= MAX_COUNT and 1 <= self.round_runs <= MAX_COUNT
+        extra = 0 <= self.extra_rounds <= MAX_COUNT
+        if not (counts and extra and 0 < self.round_s <= MAX_ROUND_S and 0 < self.agreement <= MAX_ROUND_S):
             raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a JSON document, by the names that files have for its fields (their aliases)."""
+        document: dict[str, Any] = _PLAN.dump_python(self, by_alias=True)
+        return document
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class Environment:
     """What identifies a number besides its subject and target. Measurements that differ here do not merge."""
 
     device_key: str
@@ -74,20 +81,25 @@ class Setup:
     """Version of the agent's protocol."""
     governor: str = ""
     """What sets the cores' frequencies, such as `ondemand`; empty where the device does not tell."""
-    scale: int = 0
-    """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.scale`)."""
+    baseline: Annotated[int, Field(alias="scale")] = 0
+    """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.baseline`)."""
     emulated: bool = False
     """Whether the device is an emulator: then the latency is no phone's."""
     agent: str = "python"
     """What timed it: an agent, `python` or `native` (Python's way into a runtime costs a microsecond more), or
     `benchmark_model`."""
 
-    def changes(self, later: Setup) -> dict[str, tuple[object, object]]:
+    def to_json(self) -> dict[str, Any]:
+        """The environment as a JSON document, by the names that files have for its fields (their aliases)."""
+        document: dict[str, Any] = _ENVIRONMENT.dump_python(self, by_alias=True)
+        return document
+
+    def changes(self, later: Environment) -> dict[str, tuple[object, object]]:
         """What differs from a later setup, by the field's name: what it was and what it is."""
         ours, theirs = asdict(self), asdict(later)
         return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
 
-    def check_same(self, other: Setup) -> None:
+    def check_same(self, other: Environment) -> None:
         """Raise MeasurementConflict naming what differs."""
         differing = [f"{name} {ours!r} and {theirs!r}" for name, (ours, theirs) in self.changes(other).items()]
         if differing:
@@ -95,7 +107,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Round:
     """One short visit: the raw samples, one entry per run, in the order they were taken."""
 
     started_at: float
@@ -131,11 +143,11 @@ class Visit:
 class Measurement:
     """Raw samples of one subject on one target. `repetition` tells apart independent measurements of the same."""
 
-    subject: Subject
+    workload: Workload
     target: Target
-    setup: Setup
+    environment: Environment
     plan: TimingPlan
-    visits: tuple[Visit, ...]
+    rounds: tuple[Round, ...]
     role: Role = "fit"
     repetition: int = 0
     reference_s: float | None = None
@@ -144,4 +156,8 @@ class Measurement:
     @property
     def complete(self) -> bool:
         """Whether all planned visits were made."""
-        return len(self.visits) >= self.plan.visits
+        return len(self.rounds) >= self.plan.rounds
+
+
+_PLAN = TypeAdapter(TimingPlan)
+_ENVIRONMENT = TypeAdapter(Environment)

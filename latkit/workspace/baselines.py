@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from latkit.collect import Collection
-from latkit.devices import BenchmarkTool, Tell
+from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import DeviceError, NotMeasured
 from latkit.models import LatencyModel
 from latkit.ops import Network
@@ -38,7 +38,7 @@ class Measuring:
     model: LatencyModel
     progress: Progress
     wait_s: float
-    tell: Tell
+    on_message: OnMessage
     tool: BenchmarkTool | None
 
     def collection(self) -> AbstractContextManager[Collection]:
@@ -48,7 +48,7 @@ class Measuring:
             TimingPlan(),
             self.progress,
             self.wait_s,
-            self.tell,
+            self.on_message,
             pinned_as(self.model),
             tool=self.tool,
         )
@@ -96,7 +96,7 @@ def check_mobilenet(measuring: Measuring, space: Space, target_s: float, name: s
     try:
         check_narrowest(space, target_s, measuring.seconds)
     except (DeviceError, NotMeasured) as error:
-        measuring.tell(f"whether a MobileNetV2 is fast enough will be known after the search: {error}")
+        measuring.on_message(f"whether a MobileNetV2 is fast enough will be known after the search: {error}")
 
 
 def _measured(measuring: Measuring, space: Space, record: BaselineRecord) -> BaselineRecord:

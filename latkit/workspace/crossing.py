@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latkit.devices import BenchmarkTool, Tell
+from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import LatkitError, NotMeasured
 from latkit.measurements import Store, select
 from latkit.models import LatencyModel
@@ -16,8 +16,8 @@ from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search.result import DataFacts
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Measurement, Setup, TimingPlan, estimate, reference_seconds
-from latkit.validate import PAIRS, counting_pair, repetitions_of, settled
+from latkit.timing import DEFAULT_ESTIMATOR, Environment, Measurement, TimingPlan, estimate, reference_seconds
+from latkit.validate import PAIRS, accepted_pair, is_conclusive, repetitions_of
 from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
 from latkit.workspace.modelling import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
@@ -64,7 +64,7 @@ class Crossing:
     kind: str = "lookup"
     """Kind of the latency model that predicts."""
     wait_s: float = 0.0
-    tell: Tell = lambda _text: None
+    on_message: OnMessage = lambda _text: None
     tool: BenchmarkTool | None = None
 
     def table(self, name: str, entries: Sequence[Entry], targets: Sequence[Target]) -> CrossTable:
@@ -89,23 +89,23 @@ class Crossing:
         models = self._models(target, networks)
         stored = self._stored(target, networks, models)
         reasons: dict[Network, str] = {}
-        if not all(map(stored.settled, networks)):
+        if not all(map(stored.is_conclusive, networks)):
             try:
                 reasons = self._measure(target, models, networks)
             except LatkitError as error:
-                self.tell(f"{target}: {error}")
+                self.on_message(f"{target}: {error}")
                 reasons = dict.fromkeys(networks, str(error))
             stored = self._stored(target, networks, models)
             reasons = self._left_out(target, networks) | reasons
         cells = {network: stored.cell(network, reasons.get(network, "")) for network in networks}
-        return cells, stored.setup is not None and stored.setup.emulated
+        return cells, stored.environment is not None and stored.environment.emulated
 
     def _models(self, target: Target, networks: Sequence[Network]) -> Models:
         """The model of each network, which may be of different spaces; none where nothing was fitted."""
         try:
             return self.workspace.models_for(target, networks, self.kind)
         except NotMeasured as error:
-            self.tell(f"{target}: nothing is predicted: {error}")
+            self.on_message(f"{target}: nothing is predicted: {error}")
             return {}
 
     def _stored(self, target: Target, networks: Sequence[Network], models: Models) -> Stored:
@@ -120,8 +120,8 @@ class Crossing:
         if not self.workspace.has_measurements(target):
             return {}
         with self.workspace.store(target) as store:
-            selection = select([m for m in store.measurements("validation") if m.subject in set(networks)])
-        return {m.subject: reason for m, reason in selection.left_out if isinstance(m.subject, Network)}
+            selection = select([m for m in store.measurements("validation") if m.workload in set(networks)])
+        return {m.workload: reason for m, reason in selection.left_out if isinstance(m.workload, Network)}
 
     def _measure(self, target: Target, models: Models, networks: Sequence[Network]) -> dict[Network, str]:
         """Measure what the store lacks; why some networks could not be. Raises as Workspace.collection does."""
@@ -131,7 +131,7 @@ class Crossing:
         failed: dict[str, str] = {}
         cores = pinned_as(model) if model else ()
         with self.workspace.collection(
-            target, TimingPlan(), self.progress, self.wait_s, self.tell, cores, tool=self.tool
+            target, TimingPlan(), self.progress, self.wait_s, self.on_message, cores, tool=self.tool
         ) as collection:
             unsettled = list(networks)
             for number in range(PAIRS):
@@ -139,7 +139,7 @@ class Crossing:
                     able = [network for network in unsettled if network.title not in failed]
                     failed |= collection.run(able, "validation", repetition, seed=repetition).failed
                 stored = Stored.of(collection.store, networks, models)
-                unsettled = [network for network in networks if not stored.settled(network)]
+                unsettled = [network for network in networks if not stored.is_conclusive(network)]
                 if not unsettled:
                     break
         return {network: failed[network.title] for network in networks if network.title in failed}
@@ -150,35 +150,35 @@ class Stored:
     """What a target's store tells of networks under its latest setup, by repetition."""
 
     measured: Mapping[Network, Mapping[int, Measurement]]
-    setup: Setup | None
+    environment: Environment | None
     models: Models
 
     @classmethod
     def of(cls, store: Store, networks: Sequence[Network], models: Models) -> Stored:
         """Read what may be used of these networks' measurements."""
-        wanted, setup = set(networks), store.latest_setup()
+        wanted, environment = set(networks), store.latest_environment()
         found: dict[Network, dict[int, Measurement]] = {}
-        for measurement in select([m for m in store.measurements("validation") if m.subject in wanted]).used:
-            if isinstance(measurement.subject, Network) and measurement.setup == setup:
-                found.setdefault(measurement.subject, {})[measurement.repetition] = measurement
-        return cls(found, setup, models)
+        for measurement in select([m for m in store.measurements("validation") if m.workload in wanted]).used:
+            if isinstance(measurement.workload, Network) and measurement.environment == environment:
+                found.setdefault(measurement.workload, {})[measurement.repetition] = measurement
+        return cls(found, environment, models)
 
-    def settled(self, network: Network) -> bool:
+    def is_conclusive(self, network: Network) -> bool:
         """Whether the network need not be measured any more."""
-        return settled(self.measured.get(network, {}), self._seconds_of)
+        return is_conclusive(self.measured.get(network, {}), self._seconds_of)
 
     def cell(self, network: Network, reason: str) -> Cell:
         """What is predicted and measured of a network; the reason where nothing was measured."""
         predicted_ms = _predicted_ms(self.models.get(network), network)
-        counting = counting_pair(self.measured.get(network, {}), self._seconds_of)
-        if not counting:
+        accepted = accepted_pair(self.measured.get(network, {}), self._seconds_of)
+        if not accepted:
             return Cell(predicted_ms=predicted_ms, reason=reason or "not measured twice under the same conditions")
-        first_ms, second_ms = (1e3 * self._seconds_of(measurement) for measurement in counting)
+        first_ms, second_ms = (1e3 * self._seconds_of(measurement) for measurement in accepted)
         return Cell(predicted_ms=predicted_ms, first_ms=first_ms, second_ms=second_ms)
 
     def _seconds_of(self, measurement: Measurement) -> float:
         """By the model's scale, or where there is none by that of these measurements."""
-        model = self.models.get(measurement.subject) if isinstance(measurement.subject, Network) else None
+        model = self.models.get(measurement.workload) if isinstance(measurement.workload, Network) else None
         if model is not None:
             return model.seconds_of(measurement)
         reference_s = reference_seconds(m for repeated in self.measured.values() for m in repeated.values())

@@ -15,7 +15,7 @@ from latkit.models import KINDS
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.spaces import Space
 from latkit.targets import NAME, Target, check_name
-from latkit.timing import Measurement, Setup, Subject
+from latkit.timing import Environment, Measurement, Workload
 
 FOLDERS = ("devices", "measurements", "search")
 
@@ -107,15 +107,15 @@ class Folders:
         """Whether anything was ever collected on the target."""
         return (self.target_dir(target) / "measurements.sqlite").exists()
 
-    def latest_setups(self, device: str) -> dict[Target, Setup]:
+    def latest_environments(self, device: str) -> dict[Target, Environment]:
         """Under what each target of a device was measured last. Raises BadFile."""
-        found: dict[Target, Setup] = {}
+        found: dict[Target, Environment] = {}
         for path in sorted((self.root / "measurements" / device).glob("*/measurements.sqlite")):
             target = Target.parse(f"{device}/{path.parent.name}")
             with self.store(target) as store:
-                setup = store.latest_setup()
-            if setup is not None:
-                found[target] = setup
+                environment = store.latest_environment()
+            if environment is not None:
+                found[target] = environment
         return found
 
     def measurements(self, target: Target) -> list[Measurement]:
@@ -144,7 +144,7 @@ def folder_name(space: Space) -> str:
     return f"{safe or 'space'}-{space.key[:8]}"
 
 
-def fit_subjects(space: Space) -> list[Subject]:
+def fit_workloads(space: Space) -> list[Workload]:
     """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
     return [FIXED_COST, *space.ops()]
 
@@ -153,9 +153,9 @@ def of_space(measurements: Iterable[Measurement], space: Space, *, every_op: boo
     """The measurements of the space's ops and networks; with `every_op`, those of all other ops as well."""
     ops = {*space.ops(), FIXED_COST}
     for measurement in measurements:
-        subject = measurement.subject
-        belongs = subject in ops or (every_op and isinstance(subject, Op))
-        if isinstance(subject, Network):
-            belongs = space.holds(subject)
+        workload = measurement.workload
+        belongs = workload in ops or (every_op and isinstance(workload, Op))
+        if isinstance(workload, Network):
+            belongs = space.holds(workload)
         if belongs:
             yield measurement

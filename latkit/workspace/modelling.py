@@ -16,7 +16,7 @@ from latkit.models.keys import KeyTable, imported_model
 from latkit.ops import FIXED_COST, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, suited_estimator
+from latkit.timing import DEFAULT_ESTIMATOR, select_estimator
 from latkit.workspace.fitted import FittedModels
 from latkit.workspace.folders import SPACE_FILE, of_space
 
@@ -33,17 +33,17 @@ class Modelling(FittedModels):
 
         With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
         ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
-        `latkit.timing.ESTIMATORS`; by default what suits the samples (`suited_estimator`). Raises NotMeasured, also
+        `latkit.timing.ESTIMATORS`; by default what suits the samples (`select_estimator`). Raises NotMeasured, also
         where no op was measured that could be fitted on.
         """
         self.model_path(target, kind)  # or an error, before anything is done
         used = self.selection(target).usable()
         if space is not None:
             used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
-        model = MODELS[kind]().fit(used, estimator or suited_estimator(used))
+        model = MODELS[kind]().fit(used, estimator or select_estimator(used))
         if space is not None:
             model.layer_seconds(space.ops())
-        if not any(isinstance(m.subject, Op) and m.subject != FIXED_COST for m in used):
+        if not any(isinstance(m.workload, Op) and m.workload != FIXED_COST for m in used):
             raise NotMeasured(
                 f"no op was measured on {target} that a model could be fitted on; {REMEDY.format(target)}"
             )
@@ -83,7 +83,7 @@ class Modelling(FittedModels):
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
         rules = FusionFile.load(self.fusion_path(target)).holding
         used = self.selection(target).usable()
-        model = KernelModel().fit(used, rules, estimator or suited_estimator(used))
+        model = KernelModel().fit(used, rules, estimator or select_estimator(used))
         save_kernel_model(model, self.kernel_model_path(target))
         return model
 
@@ -129,8 +129,8 @@ class Modelling(FittedModels):
         """
         done: list[Network] = []
         if self.has_measurements(target):
-            subjects = [measurement.subject for measurement in self.selection(target, space).used]
-            done = [subject for subject in subjects if isinstance(subject, Network)]
+            workloads = [measurement.workload for measurement in self.selection(target, space).used]
+            done = [workload for workload in workloads if isinstance(workload, Network)]
         models = list(self._sources(target, sources, space).values())
         return [*done, *choose_networks(space, models, max(count - len(done), 0), done)]
 
@@ -165,16 +165,18 @@ class Modelling(FittedModels):
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:
     """The cores on which the model's measurements were made: what is set beside it must run there too."""
-    return parse_cores(model.origin_.setup.affinity)
+    return parse_cores(model.origin_.environment.affinity)
 
 
 def check_tool(model: LatencyModel, tool: BenchmarkTool | None) -> None:
     """Raise UsageError unless what is set beside the model would be measured with what the model's ops were."""
-    setup = model.origin_.setup
-    if tool.has_measured(setup) if tool else setup.agent != BenchmarkTool.name:
+    environment = model.origin_.environment
+    if tool.has_measured(environment) if tool else environment.agent != BenchmarkTool.name:
         return
     agent = "latkit's agent"
-    theirs = f"{setup.runtime_version} ({setup.delegate})" if setup.agent == BenchmarkTool.name else agent
+    theirs = (
+        f"{environment.runtime_version} ({environment.delegate})" if environment.agent == BenchmarkTool.name else agent
+    )
     ours = f"{tool.version} ({tool.settings or 'no flags'})" if tool else agent
     raise UsageError(
         f"expected to measure with {theirs}, as for the model of {model.origin_.target}, but found {ours}; "

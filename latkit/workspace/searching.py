@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from latkit.devices import BenchmarkTool, Tell
+from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import BadFile, LatkitError
 from latkit.ops import Network
 from latkit.progress import Progress
@@ -82,7 +82,7 @@ def search(
     kind: str = "lookup",
     resume: bool = False,
     wait_s: float = 0.0,
-    tell: Tell = lambda _text: None,
+    on_message: OnMessage = lambda _text: None,
     tool: BenchmarkTool | None = None,
     warm_up: Path | None = None,
     teacher: TrainedNetwork | None = None,
@@ -102,7 +102,7 @@ def search(
     model, tables = prepared(
         workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
     )
-    measuring = Measuring(workspace, target, model, progress, wait_s, tell, tool)
+    measuring = Measuring(workspace, target, model, progress, wait_s, on_message, tool)
     check_mobilenet(measuring, space, target_latency_s, name, baselines)
     folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
     result = run_search(
@@ -121,7 +121,7 @@ def search(
     network = Network.load(folder / FILES["architecture"])
     measured = _measured_before(folder, target, network) if resume else None
     if measured is None:
-        with _saying_what_is_saved(folder, tell), measuring.collection() as collection:
+        with _saying_what_is_saved(folder, on_message), measuring.collection() as collection:
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
     searched = Searched(target, result, measured, folder)
@@ -131,18 +131,18 @@ def search(
     except LatkitError as error:
         if process_count() > 1:
             raise  # the other processes are ending
-        tell(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
+        on_message(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
         return replace(searched, failed=error)
     return searched
 
 
 @contextmanager
-def _saying_what_is_saved(folder: Path, tell: Tell) -> Iterator[None]:
+def _saying_what_is_saved(folder: Path, on_message: OnMessage) -> Iterator[None]:
     """Where measuring fails, say that nothing of the search is lost, whatever ended it."""
     try:
         yield
     except (LatkitError, KeyboardInterrupt):
-        tell(f"the network that was found is saved in {folder}; the same command with --resume measures it")
+        on_message(f"the network that was found is saved in {folder}; the same command with --resume measures it")
         raise
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypedDict
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from latkit._io import write_text
-from latkit.devices import Tell
+from latkit.devices import OnMessage
 from latkit.errors import LatkitError, UsageError
 from latkit.search.machine import process_count
 from latkit.search.result import FILES, Positive, as_value, load_record
@@ -128,7 +128,7 @@ class Outcome:
 
 
 def search_series(
-    workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, tell: Tell
+    workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, on_message: OnMessage
 ) -> Iterator[Outcome]:
     """Search after search; with `resume`, the finished ones are read and the others go on or begin.
 
@@ -137,22 +137,22 @@ def search_series(
     ends them all.
     """
     _check(workspace, series, resume)
-    _look_ahead(workspace, series, look, tell)
+    _look_ahead(workspace, series, look, on_message)
     series.save(workspace.search_dir(series.name))
     for number, member in enumerate(series.members, start=1):
-        tell(f"{number} of {len(series.members)}  {member.title}")
+        on_message(f"{number} of {len(series.members)}  {member.title}")
         try:
             searched = one(**_given(workspace, member), warm_up=_warm_up(workspace, series))
         except LatkitError as error:
             if process_count() > 1:
                 raise  # the other processes are where this one cannot join them
-            tell(f"failed: {error}")
+            on_message(f"failed: {error}")
             yield Outcome(member, error=error)
         else:
             yield Outcome(member, searched, searched.failed)
 
 
-def _look_ahead(workspace: Workspace, series: Series, look: Look, tell: Tell) -> None:
+def _look_ahead(workspace: Workspace, series: Series, look: Look, on_message: OnMessage) -> None:
     """Tell at once what would come out only when a search's turn comes, hours later. It keeps no other from working."""
     for member in series.members:
         try:
@@ -160,7 +160,7 @@ def _look_ahead(workspace: Workspace, series: Series, look: Look, tell: Tell) ->
         except LatkitError as error:
             if process_count() > 1:
                 raise  # it would end them all when its turn comes
-            tell(f"{member.title} cannot work; the others are searched: {error}")
+            on_message(f"{member.title} cannot work; the others are searched: {error}")
 
 
 class _Given(TypedDict):

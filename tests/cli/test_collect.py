@@ -112,7 +112,7 @@ def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
 
     def committed() -> int:
         with Store(path, Target("here", "onnxruntime")) as store:
-            return sum(len(measurement.visits) for measurement in store.measurements())
+            return sum(len(measurement.rounds) for measurement in store.measurements())
 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (path.exists() and committed() >= 3):

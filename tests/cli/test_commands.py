@@ -72,10 +72,10 @@ def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
 def test_everything_collected_is_in_the_store(folder: Path) -> None:
     space = load(str(folder / "small.toml"))
     measurements = Workspace(folder).measurements(Target.parse(TARGET))
-    assert {*space.ops(), FIXED_COST} == {m.subject for m in measurements if not isinstance(m.subject, Network)}
-    assert sum(isinstance(m.subject, Network) for m in measurements) == 4
+    assert {*space.ops(), FIXED_COST} == {m.workload for m in measurements if not isinstance(m.workload, Network)}
+    assert sum(isinstance(m.workload, Network) for m in measurements) == 4
     assert all(m.complete for m in measurements)
-    assert len({m.setup for m in measurements}) == 1
+    assert len({m.environment for m in measurements}) == 1
 
 
 def test_collecting_again_measures_nothing(folder: Path, document) -> None:
@@ -137,7 +137,7 @@ def test_fit_takes_the_estimator_that_suits_the_samples_and_names_it(
     folder: Path, tmp_path: Path, document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
-    monkeypatch.setattr("latkit.workspace.modelling.suited_estimator", lambda _measurements: "paired")
+    monkeypatch.setattr("latkit.workspace.modelling.select_estimator", lambda _measurements: "paired")
     rows = document("-C", copy, "fit", TARGET)["models"]
     assert {row["estimator"] for row in rows} == {"paired"}
     assert Workspace(copy).model(Target.parse(TARGET)).origin_.estimator == "paired"
@@ -173,9 +173,9 @@ def test_pinned_measurements_are_kept_apart(folder: Path, tmp_path: Path, docume
     document("-C", copy, "validate", TARGET, *words, "--networks", 3)
     workspace = Workspace(copy)
     measured = workspace.measurements(Target.parse(TARGET))
-    assert {m.setup.affinity for m in measured} == {"unpinned", "1"}
-    assert {m.setup.affinity for m in measured if m.role == "validation"} == {"1"}
-    assert {m.setup.affinity for m in workspace.selection(Target.parse(TARGET)).used} == {"1"}
+    assert {m.environment.affinity for m in measured} == {"unpinned", "1"}
+    assert {m.environment.affinity for m in measured if m.role == "validation"} == {"1"}
+    assert {m.environment.affinity for m in workspace.selection(Target.parse(TARGET)).used} == {"1"}
 
 
 def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None:
@@ -227,7 +227,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
     document("init", other)
     imported = document("-C", other, "measurements", "import", data)
     target = Target.parse(TARGET)
-    assert imported["visits"] == {str(target): sum(len(m.visits) for m in read_parquet(data))}
+    assert imported["visits"] == {str(target): sum(len(m.rounds) for m in read_parquet(data))}
     assert document("-C", other, "measurements", "import", data)["visits"] == {str(target): 0}
     space = load(str(folder / "small.toml"))
     here, there = Workspace(folder).fit(target, space), Workspace(other).fit(target, space)

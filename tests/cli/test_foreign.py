@@ -29,7 +29,7 @@ def foreign(size: int = 8, last: str = "relu") -> Graph:
 
 
 @pytest.fixture(scope="module")
-def collected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def collected_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the workspace in which a foreign network's kernels were measured and a model fitted."""
     root = tmp_path_factory.mktemp("foreign") / "workspace"
     shutil.copytree(folder, root)
@@ -41,8 +41,8 @@ def collected(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield root
 
 
-def test_predict_gives_an_interval_and_a_row_per_kernel(collected: Path, document) -> None:
-    found = document("-C", collected, "predict", TARGET, collected / "net.onnx")
+def test_predict_gives_an_interval_and_a_row_per_kernel(collected_folder: Path, document) -> None:
+    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
     assert found["network"] == "net"
     assert found["macs"] == foreign().macs
     assert 0 < found["low_ms"] <= found["latency_ms"] <= found["high_ms"]
@@ -52,11 +52,11 @@ def test_predict_gives_an_interval_and_a_row_per_kernel(collected: Path, documen
     assert all(row["adds_ms"] > 0 and row["bytes"] > 0 for row in found["kernels"])
 
 
-def test_the_shape_that_was_predicted_is_shown(collected: Path, document, latkit) -> None:
-    found = document("-C", collected, "predict", TARGET, collected / "net.onnx")
+def test_the_shape_that_was_predicted_is_shown(collected_folder: Path, document, latkit) -> None:
+    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
     assert list(found["inputs"].values()) == [[1, 3, 8, 8]]
     assert found["few_measured"] == []
-    code, out, _ = latkit("-C", collected, "predict", TARGET, collected / "net.onnx")
+    code, out, _ = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
     assert code == 0
     assert "=1x3x8x8" in out
 
@@ -72,76 +72,78 @@ def open_batch(path: Path) -> Path:
     return path
 
 
-def test_an_open_batch_is_the_targets(collected: Path, document, latkit) -> None:
-    path, target = open_batch(collected / "open.onnx"), f"{TARGET}-b4"
-    document("-C", collected, "collect", target, "--model", path, *QUICK)
-    latkit("-C", collected, "fit", target)
-    found = document("-C", collected, "predict", target, path)
+def test_an_open_batch_is_the_targets(collected_folder: Path, document, latkit) -> None:
+    path, target = open_batch(collected_folder / "open.onnx"), f"{TARGET}-b4"
+    document("-C", collected_folder, "collect", target, "--model", path, *QUICK)
+    latkit("-C", collected_folder, "fit", target)
+    found = document("-C", collected_folder, "predict", target, path)
     assert list(found["inputs"].values()) == [[4, 3, 8, 8]]
     assert {row["known"] for row in found["kernels"]} == {"measured"}
-    code, out, err = latkit("-C", collected, "predict", target, collected / "net.onnx")
+    code, out, err = latkit("-C", collected_folder, "predict", target, collected_folder / "net.onnx")
     assert (code, out) == (2, "")
     assert "expected an input of the target's batch, 4, but found" in err
 
 
-def test_another_batch_than_the_targets_is_told(collected: Path, latkit) -> None:
-    path = open_batch(collected / "open.onnx")
-    code, _, err = latkit("-C", collected, "predict", TARGET, path, "--shape", "v0=2,3,8,8")
+def test_another_batch_than_the_targets_is_told(collected_folder: Path, latkit) -> None:
+    path = open_batch(collected_folder / "open.onnx")
+    code, _, err = latkit("-C", collected_folder, "predict", TARGET, path, "--shape", "v0=2,3,8,8")
     assert code == 0
     assert "takes v0=2x3x8x8: no batch of 1" in err
 
 
 @pytest.mark.parametrize("what", [["--kernels", "30"], ["--model", "net.onnx"]])
-def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], collected: Path, latkit) -> None:
-    code, out, err = latkit("-C", collected, "collect", "here/tflite", *what)
+def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], collected_folder: Path, latkit) -> None:
+    code, out, err = latkit("-C", collected_folder, "collect", "here/tflite", *what)
     assert (code, out) == (2, "")
     assert "expected a target whose runtime takes ONNX files (onnxruntime), but found here/tflite" in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_broken_file_leaves_stdout_clean(collected: Path, latkit) -> None:
+def test_a_broken_file_leaves_stdout_clean(collected_folder: Path, latkit) -> None:
     model = model_of_graph(foreign(), 0)
     model.graph.node[0].op_type = "Nonsense"
-    onnx.save(model, collected / "broken.onnx")
-    code, out, err = latkit("-C", collected, "predict", TARGET, collected / "broken.onnx", "--json")
+    onnx.save(model, collected_folder / "broken.onnx")
+    code, out, err = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "broken.onnx", "--json")
     assert (code, out) == (2, "")
     assert "expected a network that onnxruntime can read, but found Nonsense" in err
     assert "[ONNXRuntimeError]" not in err
 
 
-def test_other_shapes_are_predicted_and_marked(collected: Path, document, latkit) -> None:
-    onnx.save(model_of_graph(foreign(32), 0), collected / "large.onnx")
-    found = document("-C", collected, "predict", TARGET, collected / "large.onnx")
+def test_other_shapes_are_predicted_and_marked(collected_folder: Path, document, latkit) -> None:
+    onnx.save(model_of_graph(foreign(32), 0), collected_folder / "large.onnx")
+    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "large.onnx")
     assert {row["known"] for row in found["kernels"]} > {"extrapolated"}
-    code, out, _ = latkit("-C", collected, "predict", TARGET, collected / "large.onnx")
+    code, out, _ = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "large.onnx")
     assert code == 0
     assert "90 % interval" in out
 
 
-def test_a_kind_never_measured_is_named_with_the_command(collected: Path, latkit) -> None:
+def test_a_kind_never_measured_is_named_with_the_command(collected_folder: Path, latkit) -> None:
     b = GraphBuilder()
-    onnx.save(model_of_graph(b.graph([b.softmax(b.conv(b.input(1, 3, 8, 8), 16, 3))]), 0), collected / "odd.onnx")
-    code, out, err = latkit("-C", collected, "predict", TARGET, collected / "odd.onnx")
+    onnx.save(
+        model_of_graph(b.graph([b.softmax(b.conv(b.input(1, 3, 8, 8), 16, 3))]), 0), collected_folder / "odd.onnx"
+    )
+    code, out, err = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "odd.onnx")
     assert (code, out) == (1, "")
     assert "no kernel 'softmax' was measured yet" in err
     assert f"latkit collect {TARGET}-t1-fp32-b1 --model" in err
 
 
-def test_a_torch_module_is_predicted_by_the_same_model(collected: Path) -> None:
+def test_a_torch_module_is_predicted_by_the_same_model(collected_folder: Path) -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.ReLU())
-    predicted = Workspace(collected).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
+    predicted = Workspace(collected_folder).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
     assert sum(row.macs for row in predicted.kernels) == 16 * 64 * 27
     assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
 
 
-def test_what_was_learned_is_kept_with_the_target(collected: Path, document) -> None:
-    workspace, target = Workspace(collected), Target.parse(TARGET)
+def test_what_was_learned_is_kept_with_the_target(collected_folder: Path, document) -> None:
+    workspace, target = Workspace(collected_folder), Target.parse(TARGET)
     fusion = FusionFile.load(workspace.fusion_path(target))
     assert fusion.runtime.startswith("onnxruntime ")
     assert ("conv", "relu") in fusion.decided
-    again = document("-C", collected, "collect", TARGET, "--model", collected / "net.onnx", *QUICK)
+    again = document("-C", collected_folder, "collect", TARGET, "--model", collected_folder / "net.onnx", *QUICK)
     assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
-    kinds = {row["model"] for row in document("-C", collected, "fit", TARGET)["models"]}
+    kinds = {row["model"] for row in document("-C", collected_folder, "fit", TARGET)["models"]}
     assert kinds >= {"lookup", "kernels"}
 
 

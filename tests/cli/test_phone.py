@@ -52,17 +52,17 @@ def test_from_its_box_to_the_report(phone: Phone, kept_bundles: Path, tmp_path: 
     for name in targets:
         measurements = Workspace(tmp_path).measurements(Target.parse(name))
         assert measurements
-        assert all(measurement.setup.emulated for measurement in measurements)
-        visits = [visit for measurement in measurements for visit in measurement.visits]
-        assert all(visit.conditions["before"]["phone"]["thermal_status"] == 0 for visit in visits)  # type: ignore[index]
+        assert all(measurement.environment.emulated for measurement in measurements)
+        rounds = [one_round for measurement in measurements for one_round in measurement.rounds]
+        assert all(one_round.conditions["before"]["phone"]["thermal_status"] == 0 for one_round in rounds)  # type: ignore[index]
 
     document(*root, "fit", "phone/tflite", "--space", space)
     validation = document(*root, "validate", "phone/tflite", "--space", space, "--networks", 2, *QUICK)
     assert validation["emulated"] is True
     assert validation["mean_latency_ms"] > 0
-    for subject in ([], ["phone/tflite"], ["phone/onnxruntime"]):
+    for workload in ([], ["phone/tflite"], ["phone/onnxruntime"]):
         page = tmp_path / "report.html"
-        assert latkit(*root, "report", *subject, "-o", page)[0] == 0
+        assert latkit(*root, "report", *workload, "-o", page)[0] == 0
         assert "(emulated)" in page.read_text()
 
     assert document(*root, "device", "remove", "phone") == {"removed": "phone", "files_removed": True}

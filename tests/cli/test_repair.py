@@ -22,7 +22,7 @@ def test_a_bad_round_is_left_out_by_export_and_removed_by_repair(tmp_path: Path,
     output = tmp_path / "all [1].parquet"
     code, _, err = latkit("-C", tmp_path, "measurements", "export", TARGET, "-o", output)
     assert code == 0, err
-    assert sum(len(measurement.visits) for measurement in read_parquet(output)) == 3
+    assert sum(len(measurement.rounds) for measurement in read_parquet(output)) == 3
     code, out, _ = latkit("-C", tmp_path, "measurements", "repair", TARGET, "--json")
     assert code == 0
     assert [(row["table"], row["row"]) for row in json.loads(out)["removed"]] == [("visits", 1)]

@@ -25,9 +25,9 @@ from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
 ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
-FEWEST = ["--quick"]
+QUICK_SETTINGS = ["--quick"]
 for setting in ("warmup_epochs=1", "epochs=1", "training_epochs=1", "architecture_share=0.9", "export_tflite=false"):
-    FEWEST += ["--set", setting]
+    QUICK_SETTINGS += ["--set", setting]
 
 
 @pytest.fixture
@@ -44,13 +44,26 @@ def middle_ms(root: Path, target: str) -> float:
     return 1e3 * middle_path_s(table)
 
 
-def visits(root: Path) -> int:
+def rounds(root: Path) -> int:
     measured = [m for name in (ONE, TWO) for m in Workspace(root).measurements(Target.parse(name))]
-    return sum(len(measurement.visits) for measurement in measured)
+    return sum(len(measurement.rounds) for measurement in measured)
 
 
 def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, document, latkit) -> None:
-    words = ["-C", copy, "search", ONE, TWO, "--space", copy / "small.toml", "--data", "digits", "-o", "pair", *FEWEST]
+    words = [
+        "-C",
+        copy,
+        "search",
+        ONE,
+        TWO,
+        "--space",
+        copy / "small.toml",
+        "--data",
+        "digits",
+        "-o",
+        "pair",
+        *QUICK_SETTINGS,
+    ]
     goal = ["--latency-ms", middle_ms(copy, ONE), "--latency-ms"]
     code, out, err = latkit(*words, *goal, 1e-6, "--json")
     assert code == 1
@@ -75,9 +88,9 @@ def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, doc
     assert own["measured"] == pytest.approx(second["measured_latency_ms"])
     assert [claim["network"] for claim in crossed["own_target"]] == [first["name"], second["name"]]
 
-    before = visits(copy)
+    before = rounds(copy)
     compared = document("-C", copy, "compare", "pair")
-    assert visits(copy) == before, "measured already: nothing new"
+    assert rounds(copy) == before, "measured already: nothing new"
     assert {**compared, "file": ""} == {**crossed, "file": ""}
     assert Path(compared["file"]).parent == copy / "search" / "pair"
     check_absent(copy, latkit, document)
@@ -107,7 +120,7 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
     space = load(str(root / "small.toml"))
     table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))
     small, large = (1, 4), (3, 1)
-    words = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *FEWEST]
+    words = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *QUICK_SETTINGS]
     goals = [word for path in (small, large) for word in ("--latency-ms", 1e3 * table.total(path))]
     done = torchrun(*words, *goals, "-o", "both", "--baseline", "random:1", "--json")
     assert done.returncode == 0, done.stderr
@@ -130,12 +143,12 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
     workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
     space, model = load(str(folder / "small.toml")), workspace.model(target)
     (network,) = unseen_networks(model, space, 2)[:1]
-    with workspace.collection(target, TimingPlan(3, 0.02, extra_visits=0), Silent()) as collection:
+    with workspace.collection(target, TimingPlan(3, 0.02, extra_rounds=0), Silent()) as collection:
         found = measure_network(collection, model, network).network
-    repetitions = [m.repetition for m in workspace.measurements(target) if m.subject == network]
+    repetitions = [m.repetition for m in workspace.measurements(target) if m.workload == network]
     assert sorted(repetitions) == [0, 1, 2, 3, 4, 5]
 
     table = Crossing(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
     (cell,) = table.rows[0].cells.values()
     assert (cell.first_ms, cell.second_ms) == (found.first_ms, found.second_ms)
-    assert len([m for m in workspace.measurements(target) if m.subject == network]) == 6
+    assert len([m for m in workspace.measurements(target) if m.workload == network]) == 6

@@ -18,7 +18,7 @@ from tests.conftest import Sshd
 from tests.devices.conftest import FACTS, this_machine
 
 TARGET = Target("board", "onnxruntime")
-PLAN = TimingPlan(visits=2, visit_s=0.02, extra_visits=0)
+PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
 def test_another_machine_is_timed_while_this_one_exports(workspace: Workspace) -> None:
     with workspace.collection(TARGET, PLAN, Silent()) as collection:
         assert collection.overlapping
-        collected = collection.run([conv(8), conv(16)])
-    assert (collected.visits, collected.failed) == (4, {})
-    parts = collected.inference_seconds + collected.load_seconds + collected.push_seconds + collected.export_seconds
-    assert 0 < parts + collected.idle_seconds == pytest.approx(collected.seconds)
+        summary = collection.run([conv(8), conv(16)])
+    assert (summary.rounds, summary.failed) == (4, {})
+    parts = summary.inference_seconds + summary.load_seconds + summary.push_seconds + summary.export_seconds
+    assert 0 < parts + summary.idle_seconds == pytest.approx(summary.seconds)
 
 
 def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_first(
@@ -57,31 +57,31 @@ def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_fir
     with workspace.collection(TARGET, PLAN, Silent()) as collection:
         collection.run([conv(8)])
     (tmp_path / "boot_id").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
-    said: list[str] = []
-    with workspace.collection(TARGET, PLAN, Silent(), tell=said.append) as collection:
+    messages: list[str] = []
+    with workspace.collection(TARGET, PLAN, Silent(), on_message=messages.append) as collection:
         assert not collection.overlapping
-        assert collection.run([conv(8)]).already == 2, "what was measured before the boot is still of use"
-    assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in said
+        assert collection.run([conv(8)]).resumed == 2, "what was measured before the boot is still of use"
+    assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in messages
 
 
 def test_a_device_of_another_speed_is_seen_by_doctor_and_collect(workspace: Workspace) -> None:
-    plan = TimingPlan(visits=16, visit_s=0.02, extra_visits=0)
+    plan = TimingPlan(rounds=16, round_s=0.02, extra_rounds=0)
     with workspace.collection(TARGET, plan, Silent()) as collection:
         collection.run([conv(8), conv(16)])
-        setup = collection.setup()
+        environment = collection.environment()
     with workspace.store(TARGET) as store:
-        scale = store.scale(setup)
-        assert scale is not None
-        assert 0 < scale.reference_s < 1
-        assert {measurement.reference_s for measurement in store.measurements()} == {scale.reference_s}
-    (check,) = workspace.check_scales("board")
+        baseline = store.baseline(environment)
+        assert baseline is not None
+        assert 0 < baseline.reference_s < 1
+        assert {measurement.reference_s for measurement in store.measurements()} == {baseline.reference_s}
+    (check,) = workspace.check_baselines("board")
     assert check.name == f"scale {TARGET}"
     with workspace.store(TARGET) as store:  # as if it had been ten times slower
-        store.keep_scale(setup, replace(scale, reference_s=10 * scale.reference_s, quiet=True))
-    (check,) = workspace.check_scales("board")
+        store.save_baseline(environment, replace(baseline, reference_s=10 * baseline.reference_s, is_idle=True))
+    (check,) = workspace.check_baselines("board")
     assert check.ok is False
     assert "--new-scale" in check.remedy
     with pytest.raises(MeasurementConflict, match="--new-scale"), workspace.collection(TARGET, plan, Silent()):
         pass
-    with workspace.collection(TARGET, plan, Silent(), new_scale=True) as collection:
-        assert collection.run([conv(8)]).already == 0
+    with workspace.collection(TARGET, plan, Silent(), rebaseline=True) as collection:
+        assert collection.run([conv(8)]).resumed == 0

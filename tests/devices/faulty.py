@@ -28,7 +28,7 @@ for words in said("memory"):
 spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
 agent = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(agent)
-load, time, say = agent.Agent.load, agent.Agent.time, agent.Voice.say
+load, time, say = agent.Agent.load, agent.Agent.time, agent.LineWriter.write_line
 names = {{}}
 
 def noting_load(self, request):
@@ -48,7 +48,7 @@ def garbled_say(self, line):
         self.out.flush()
     say(self, line)
 
-agent.Agent.load, agent.Agent.time, agent.Voice.say = noting_load, fatal_time, garbled_say
+agent.Agent.load, agent.Agent.time, agent.LineWriter.write_line = noting_load, fatal_time, garbled_say
 sys.argv = sys.argv[4:]
 agent.main()
 """

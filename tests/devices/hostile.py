@@ -22,7 +22,7 @@ if len(sys.argv) < 5 or "agent-" not in sys.argv[4]:
 spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
 agent = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(agent)
-answer, say = agent.Agent.answer, agent.Voice.say
+answer, say = agent.Agent.answer, agent.LineWriter.write_line
 asked = []
 
 def noting_answer(self, request):
@@ -48,24 +48,24 @@ def lying_say(self, line):
     self.out.write(text.encode("utf-8", "surrogatepass") + b"\\n")
     self.out.flush()
 
-agent.Agent.answer, agent.Voice.say = noting_answer, lying_say
+agent.Agent.answer, agent.LineWriter.write_line = noting_answer, lying_say
 sys.argv = sys.argv[4:]
 agent.main()
 """
 
 
 def lying_python(folder: Path) -> str:
-    """An interpreter that runs the agent and lies as `tell_lie` says; at first it does not."""
+    """An interpreter that runs the agent and lies as `set_lie` says; at first it does not."""
     folder.mkdir(exist_ok=True)
     path = folder / "python"
     lie_file = str(folder / "lie.json")
     path.write_text(SCRIPT.format(python=sys.executable, lie_file=lie_file, placeholder=PLACEHOLDER))
     path.chmod(0o755)
-    tell_lie(folder, "", ["result"], "")
+    set_lie(folder, "", ["result"], "")
     return str(path)
 
 
-def tell_lie(folder: Path, request: str, path: list[str | int] | None, raw: str) -> None:
+def set_lie(folder: Path, request: str, path: list[str | int] | None, raw: str) -> None:
     """From now on answer that request with `raw`, as JSON, in the place that the path names; without a path, with
     nothing else. An empty `raw` leaves the field out."""
     new = folder / "lie.new"

@@ -30,12 +30,12 @@ class Talk:
         self.stream = stream
         self.models = models
         self.heartbeats = 0
-        self.asked = 0
+        self.requested = 0
 
     def say(self, request: str, **fields: object) -> int:
-        self.asked += 1
-        self.stream.write_line(json.dumps({"id": self.asked, "request": request, **fields}).encode())
-        return self.asked
+        self.requested += 1
+        self.stream.write_line(json.dumps({"id": self.requested, "request": request, **fields}).encode())
+        return self.requested
 
     def hear(self, timeout_s: float = 30) -> dict:
         while True:
@@ -63,8 +63,8 @@ class Talk:
         return artefact.sha256
 
     def load(self, artefact, **fields: object) -> dict:
-        words = {"runtime": "onnxruntime", "threads": 1, "precision": "fp32", "batch": 1, **fields}
-        return self.ask("load", sha256=self.put(artefact), **words)
+        arguments = {"runtime": "onnxruntime", "threads": 1, "precision": "fp32", "batch": 1, **fields}
+        return self.ask("load", sha256=self.put(artefact), **arguments)
 
 
 class AgentConformance:
@@ -125,11 +125,11 @@ class AgentConformance:
         assert talk.kind(None) == "unknown-request"  # type: ignore[arg-type]
 
     def test_a_visit(self, talk: Talk, make_model) -> None:
-        subject, reference = talk.load(make_model(64, 8)), talk.load(make_model(8))
-        assert subject["delegate"] == "CPUExecutionProvider"
-        assert subject["runtime_version"].startswith("onnxruntime ")
-        assert [(item["shape"], item["dtype"]) for item in subject["inputs"]] == [([1, 64], "float32")]
-        handles = {"handle": subject["handle"], "reference": reference["handle"]}
+        workload, reference = talk.load(make_model(64, 8)), talk.load(make_model(8))
+        assert workload["delegate"] == "CPUExecutionProvider"
+        assert workload["runtime_version"].startswith("onnxruntime ")
+        assert [(item["shape"], item["dtype"]) for item in workload["inputs"]] == [([1, 64], "float32")]
+        handles = {"handle": workload["handle"], "reference": reference["handle"]}
         answer = talk.ask("time", **handles, visit_s=5, visit_runs=25)
         assert len(answer["wall_ns"]) == len(answer["cpu_ns"]) == len(answer["preemptions"]) == 25
         assert len(answer["reference_wall_ns"]) == len(answer["reference_cpu_ns"]) >= 3
@@ -151,18 +151,18 @@ class AgentConformance:
         assert talk.load(make_model())["handle"] != handle
 
     def test_models_that_cannot_be_loaded(self, talk: Talk, make_model) -> None:
-        words = {"runtime": "onnxruntime", "threads": 1}
-        assert talk.kind("load", sha256="0" * 64, **words) == "missing-file"
-        assert talk.kind("load", sha256="../../etc/passwd", **words) == "bad-request"
+        arguments = {"runtime": "onnxruntime", "threads": 1}
+        assert talk.kind("load", sha256="0" * 64, **arguments) == "missing-file"
+        assert talk.kind("load", sha256="../../etc/passwd", **arguments) == "bad-request"
         artefact = make_model()
         content = artefact.path.read_bytes()
         (talk.models / artefact.sha256).write_bytes(content[:-1])
-        assert talk.kind("load", sha256=artefact.sha256, **words) == "hash-mismatch"
+        assert talk.kind("load", sha256=artefact.sha256, **arguments) == "hash-mismatch"
         assert talk.ask("files") == {"sha256": []}
-        for foreign in (b"no model at all", b"", content[: len(content) // 2]):
-            sha256 = hashlib.sha256(foreign).hexdigest()
-            (talk.models / sha256).write_bytes(foreign)
-            assert talk.kind("load", sha256=sha256, **words) == "bad-model"
+        for unexpected in (b"no model at all", b"", content[: len(content) // 2]):
+            sha256 = hashlib.sha256(unexpected).hexdigest()
+            (talk.models / sha256).write_bytes(unexpected)
+            assert talk.kind("load", sha256=sha256, **arguments) == "bad-model"
         assert talk.load(artefact)["handle"]
 
     @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ class AgentConformance:
     @pytest.mark.parametrize("wrong", [{"visit_s": -1}, {"visit_s": "1"}, {"visit_runs": 0}, {"visit_runs": 1.5}])
     def test_wrong_fields_of_time(self, talk: Talk, make_model, wrong: dict) -> None:
         handle = talk.load(make_model())["handle"]
-        words = {"visit_s": 1, "visit_runs": 1, **wrong}
-        assert talk.kind("time", handle=handle, reference=handle, **words) == "bad-request"
+        arguments = {"visit_s": 1, "visit_runs": 1, **wrong}
+        assert talk.kind("time", handle=handle, reference=handle, **arguments) == "bad-request"
 
     def test_a_heartbeat_while_at_work_and_none_after(self, talk: Talk, make_model) -> None:
         handle = talk.load(make_model())["handle"]
@@ -249,8 +249,8 @@ class TestPythonAgent(AgentConformance):
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
         names |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom)}
-        foreign = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
-        assert foreign == {"numpy", "onnxruntime", "torch", "ai_edge_litert", "tflite_runtime"}
+        unexpected = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+        assert unexpected == {"numpy", "onnxruntime", "torch", "ai_edge_litert", "tflite_runtime"}
 
 
 class TestPythonAgentOverSsh(AgentConformance):
@@ -282,6 +282,6 @@ class TestBarePython:
             assert talk.ask("probe")["facts"]["cores"]
             assert talk.ask("conditions")["free_memory_bytes"] > 0
             (models / hashlib.sha256(b"x").hexdigest()).write_bytes(b"x")
-            words = {"sha256": hashlib.sha256(b"x").hexdigest(), "runtime": "onnxruntime", "threads": 1}
-            assert talk.kind("load", **words) == "runtime-missing"
+            arguments = {"sha256": hashlib.sha256(b"x").hexdigest(), "runtime": "onnxruntime", "threads": 1}
+            assert talk.kind("load", **arguments) == "runtime-missing"
             assert talk.ask("quit") == {}

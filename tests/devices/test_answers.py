@@ -21,10 +21,10 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from tests.builders import conv
 from tests.devices.conftest import this_machine
-from tests.devices.hostile import lying_python, tell_lie
+from tests.devices.hostile import lying_python, set_lie
 
 TARGET = Target("board", "onnxruntime")
-PLAN = TimingPlan(visits=1, visit_s=0.02, visit_runs=3)
+PLAN = TimingPlan(rounds=1, round_s=0.02, round_runs=3)
 DIGITS = "1" + "0" * 400
 
 ROUND = {
@@ -106,9 +106,9 @@ class TestLines:
         assert stream.closed
 
     def test_an_agents_error_is_one_line(self) -> None:
-        told = {"id": 1, "error": {"kind": "bad-\x1bmodel", "message": "one\n\x1b[2Jtwo\u202e" + "x" * 10_000}}
+        reported = {"id": 1, "error": {"kind": "bad-\x1bmodel", "message": "one\n\x1b[2Jtwo\u202e" + "x" * 10_000}}
         with pytest.raises(AgentError, match=r"bad-\\x1bmodel: one \\x1b\[2Jtwo\\u202ex") as error:
-            Link(Recorded(json.dumps(told).encode()), "board").ask("load", 1.0)
+            Link(Recorded(json.dumps(reported).encode()), "board").ask("load", 1.0)
         assert is_one_line(str(error.value))
 
     @pytest.mark.parametrize("protocol", ["1", None, 10**30, [1]])
@@ -122,7 +122,7 @@ class TestLines:
 class TestRounds:
     def test_a_round_is_taken_as_it_is_told(self) -> None:
         assert checked(Timed, {**ROUND, "new": NESTED}, "time", "board").wall_ns == [1000, 1000]
-        assert checked(Timed, {**ROUND, "turn": None, "inference_ns": None}, "time", "board").turn is None
+        assert checked(Timed, {**ROUND, "turn": None, "inference_ns": None}, "time", "board").block is None
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -243,26 +243,26 @@ class TestDevices:
         self, liar: tuple[Device, Path], make_model, tmp_path: Path, request_: str, path: Sequence, raw: str, found: str
     ) -> None:
         device, lies = liar
-        tell_lie(lies, request_, list(path), raw)
-        subject, reference = make_model(16), make_model(8)
+        set_lie(lies, request_, list(path), raw)
+        workload, reference = make_model(16), make_model(8)
 
         def measure(store: Store) -> None:
             with open_session(device, TARGET) as session:
-                setup = session.setup(subject, reference)
-                store.add_visit(conv(8), setup, PLAN, session.visit(subject, reference, PLAN))
+                environment = session.environment(workload, reference)
+                store.add_round(conv(8), environment, PLAN, session.measure_round(workload, reference, PLAN))
 
         with Store(tmp_path / "m.sqlite", TARGET) as store:
             with pytest.raises(DeviceError, match=found) as error:
                 measure(store)
             assert is_one_line(str(error.value))
             assert store.measurements() == []
-            tell_lie(lies, "", [], "")
+            set_lie(lies, "", [], "")
             measure(store)
             assert len(store.measurements()) == 1
 
     def test_the_doctor_tells_of_a_lie_in_a_line(self, liar: tuple[Device, Path]) -> None:
         device, lies = liar
-        tell_lie(lies, "conditions", ["result", "free_disk_bytes"], DIGITS)
+        set_lie(lies, "conditions", ["result", "free_disk_bytes"], DIGITS)
         failed = [check for check in examine(device) if check.ok is False]
         assert [check.name for check in failed] == ["agent"]
         assert "64 bits" in failed[0].found
@@ -272,13 +272,13 @@ class TestDevices:
 def test_a_boot_id_that_is_none_counts_as_unknown() -> None:
     from latkit.devices.session import boot_id
 
-    class Said:
+    class FakeTransport:
         def __init__(self, stdout: bytes) -> None:
             self.stdout = stdout
 
         def run(self, _argv: object, _timeout_s: float) -> Completed:
             return Completed(0, self.stdout, b"")
 
-    assert boot_id(Said(b"86da71f0-a1fa-419d-8097-b92a788a7643\n")) == "86da71f0-a1fa-419d-8097-b92a788a7643"  # type: ignore[arg-type]
+    assert boot_id(FakeTransport(b"86da71f0-a1fa-419d-8097-b92a788a7643\n")) == "86da71f0-a1fa-419d-8097-b92a788a7643"  # type: ignore[arg-type]
     for stdout in (b"\xff" * 50, b"x" * 10**6, b"Welcome!\nabc\n", b""):
-        assert boot_id(Said(stdout)) == ""  # type: ignore[arg-type]
+        assert boot_id(FakeTransport(stdout)) == ""  # type: ignore[arg-type]

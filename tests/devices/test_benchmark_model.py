@@ -31,7 +31,7 @@ from tests.conftest import Sshd
 from tests.devices.conftest import this_machine
 
 TARGET = Target("board", "tflite")
-PLAN = TimingPlan(visits=1, visit_s=0.001)
+PLAN = TimingPlan(rounds=1, round_s=0.001)
 
 GPU_43541 = """\
 INFO: Created TensorFlow Lite delegate for GPU.
@@ -74,7 +74,7 @@ class TestOutput:
         report = read_report(GPU_43541)
         assert (report.warm_up.count, report.warm_up.mean) == (4, 122373)
         assert (report.timed.count, report.timed.first, report.timed.last) == (50, 119212, 118055)
-        assert (report.timed.least, report.timed.most) == (113737, 124776)
+        assert (report.timed.min_us, report.timed.max_us) == (113737, 124776)
         assert report.computed_by == "gpu"
         assert report.inference_ns == 1000 * (4 * 122373 + 50 * 119375)
 
@@ -85,13 +85,13 @@ class TestOutput:
 
     def test_three_runs_are_told_one_by_one(self) -> None:
         """Of issue 66025, whose warm-up happened to be three runs."""
-        said = "INFO: count=3 first=200505 curr=187763 min=185514 max=200505 avg=191261 std=6600\n"
-        assert read_report(said + said).timed.each_us() == (200505, 185514, 187763)
+        messages = "INFO: count=3 first=200505 curr=187763 min=185514 max=200505 avg=191261 std=6600\n"
+        assert read_report(messages + messages).timed.each_us() == (200505, 185514, 187763)
 
     def test_one_run_is_told_without_its_statistics(self) -> None:
         """Of LiteRT's issue 134, out of a phone's log."""
-        said = "01-11 23:29:03.662  7651  7651 I tflite  : count=1 curr=1381510\n"
-        assert read_report(said + said).timed.each_us() == (1381510,)
+        messages = "01-11 23:29:03.662  7651  7651 I tflite  : count=1 curr=1381510\n"
+        assert read_report(messages + messages).timed.each_us() == (1381510,)
 
     @given(st.lists(st.integers(0, 30_000), min_size=1, max_size=3))
     def test_up_to_three_runs_are_what_they_were(self, runs_us: list[int]) -> None:
@@ -108,9 +108,9 @@ class TestOutput:
             read_report(GPU_43541).timed.each_us()
 
     def test_figures_that_disagree_are_refused(self) -> None:
-        said = "count=3 first=10 curr=30 min=10 max=30 avg=90 std=1\n"
+        messages = "count=3 first=10 curr=30 min=10 max=30 avg=90 std=1\n"
         with pytest.raises(DeviceError, match="those of 3 runs"):
-            read_report(said + said).timed.each_us()
+            read_report(messages + messages).timed.each_us()
 
     def test_what_cannot_be_read_is_shown(self) -> None:
         with pytest.raises(DeviceError, match=r"Loaded model a\.tflite"):
@@ -149,8 +149,8 @@ DELEGATES = {
 
 @pytest.mark.parametrize("issue", DELEGATES)
 def test_what_delegates_take_is_read(issue: str) -> None:
-    said, shares = DELEGATES[issue]
-    assert read_delegates(said) == shares
+    messages, fractions = DELEGATES[issue]
+    assert read_delegates(messages) == fractions
 
 
 class TestTool:
@@ -193,8 +193,8 @@ MakeTool = Callable[..., BenchmarkTool]
 def make_tool(tmp_path: Path) -> MakeTool:
     """Makes a script that notes its words, one a line, says something, and does something."""
 
-    def make(said: str = ROUND, then: str = "exit 0", flags: list[str] | None = None) -> BenchmarkTool:
-        (tmp_path / "said").write_text(said)
+    def make(messages: str = ROUND, then: str = "exit 0", flags: list[str] | None = None) -> BenchmarkTool:
+        (tmp_path / "said").write_text(messages)
         script = tmp_path / "fake_tool"
         words = f"""printf '%s\\n' "$@" >> {tmp_path}/words"""
         script.write_text(f"#!/bin/sh\n{words}\ncat {tmp_path}/said >&2\n{then}\n")
@@ -226,44 +226,44 @@ def opened(here: Device) -> Iterator[Callable[[BenchmarkTool], Session]]:
 
 class TestSession:
     def test_a_visit_holds_the_runs_of_a_turn(self, opened, make_tool, make_model, tmp_path: Path) -> None:
-        session, subject, reference = opened(make_tool()), make_model(32), make_model(16)
-        visit = session.visit(subject, reference, PLAN)
-        assert visit.wall_ns == (3_000_000, 1_000_000, 2_000_000)
-        assert visit.reference_wall_ns == 2 * visit.wall_ns
-        assert set(visit.cpu_ns) == set(visit.preemptions) == set(visit.reference_cpu_ns) == {0}
-        assert visit.conditions["turn"] == {"subject_runs": 3, "reference_runs": 3}
-        assert visit.conditions["inference_ns"] == 3 * 9_000_000
-        assert {"before", "after", "push_s", "delegated"} <= visit.conditions.keys()
+        session, workload, reference = opened(make_tool()), make_model(32), make_model(16)
+        one_round = session.measure_round(workload, reference, PLAN)
+        assert one_round.wall_ns == (3_000_000, 1_000_000, 2_000_000)
+        assert one_round.reference_wall_ns == 2 * one_round.wall_ns
+        assert set(one_round.cpu_ns) == set(one_round.preemptions) == set(one_round.reference_cpu_ns) == {0}
+        assert one_round.conditions["turn"] == {"subject_runs": 3, "reference_runs": 3}
+        assert one_round.conditions["inference_ns"] == 3 * 9_000_000
+        assert {"before", "after", "push_s", "delegated"} <= one_round.conditions.keys()
         graphs = [word[-64:] for word in (tmp_path / "words").read_text().splitlines() if word.startswith("--graph=")]
-        assert graphs == [reference.sha256, subject.sha256, reference.sha256]
+        assert graphs == [reference.sha256, workload.sha256, reference.sha256]
 
     def test_nothing_measured_otherwise_merges_with_it(self, opened, make_tool, make_model) -> None:
         reference, flags = make_model(16), ["use_gpu=true", "gpu_backend=cl"]
         tool = make_tool(APPLIED + ROUND, flags=flags)
-        setup = opened(tool).setup(reference, reference)
-        assert setup.agent == "benchmark_model"
-        assert setup.runtime_version == f"benchmark_model {tool.sha256[:12]}"
-        assert setup.delegate == "gpu 61/63 nodes; gpu_backend=cl use_gpu=true"
-        plain = opened(make_tool(then="exit # another build")).setup(reference, reference)
+        environment = opened(tool).environment(reference, reference)
+        assert environment.agent == "benchmark_model"
+        assert environment.runtime_version == f"benchmark_model {tool.sha256[:12]}"
+        assert environment.delegate == "gpu 61/63 nodes; gpu_backend=cl use_gpu=true"
+        plain = opened(make_tool(then="exit # another build")).environment(reference, reference)
         assert plain.delegate == "cpu"
         with pytest.raises(MeasurementConflict, match=r"runtime_version.*delegate"):
-            setup.check_same(plain)
-        assert tool.has_measured(setup)
+            environment.check_same(plain)
+        assert tool.has_measured(environment)
         assert not tool.has_measured(plain)
-        assert not tool.has_measured(replace(setup, agent="native"))
-        assert not benchmark_tool(tool.path, ["use_gpu=true"]).has_measured(setup)
+        assert not tool.has_measured(replace(environment, agent="native"))
+        assert not benchmark_tool(tool.path, ["use_gpu=true"]).has_measured(environment)
 
     def test_a_run_below_the_tools_resolution_is_marked(self, opened, make_tool, make_model) -> None:
-        visit = opened(make_tool(lines(0) + lines(0, 1, 0))).visit(make_model(32), make_model(16), PLAN)
-        assert visit.wall_ns == (1000, 1000, 1000)
-        assert visit.conditions["below_1_us"] == 2
+        one_round = opened(make_tool(lines(0) + lines(0, 1, 0))).measure_round(make_model(32), make_model(16), PLAN)
+        assert one_round.wall_ns == (1000, 1000, 1000)
+        assert one_round.conditions["below_1_us"] == 2
 
     def test_flags_reach_the_tool_as_they_are(self, opened, make_tool, make_model, tmp_path: Path) -> None:
         tool = make_tool(APPLIED + ROUND, flags=["use_gpu=true", "gpu_precision_loss_allowed=false"])
-        visit = opened(tool).visit(make_model(32), make_model(16), PLAN)
+        one_round = opened(tool).measure_round(make_model(32), make_model(16), PLAN)
         words = (tmp_path / "words").read_text().splitlines()
         assert {"--use_gpu=true", "--gpu_precision_loss_allowed=false", "--num_threads=1", "--num_runs=3"} <= set(words)
-        assert visit.conditions["delegated"] == {"gpu": {"nodes": 61, "of": 63}}
+        assert one_round.conditions["delegated"] == {"gpu": {"nodes": 61, "of": 63}}
 
     def test_pinning_is_the_tools(self, opened, make_tool, make_model, tmp_path: Path) -> None:
         session, reference = opened(make_tool(then=f"taskset -p $$ > {tmp_path}/mask")), make_model(16)
@@ -304,15 +304,15 @@ FAULTS = {
 class TestFaults:
     @pytest.mark.parametrize("fault", FAULTS)
     def test_the_model_is_at_fault(self, fault: str, opened, make_tool, make_model) -> None:
-        said, then, message = FAULTS[fault]
-        session = opened(make_tool(said, then, ["use_hexagon=true", "hexagon_lib_path=/data/local/tmp"]))
+        messages, then, message = FAULTS[fault]
+        session = opened(make_tool(messages, then, ["use_hexagon=true", "hexagon_lib_path=/data/local/tmp"]))
         with pytest.raises(AgentError, match=message):
             session.load(make_model(32))
 
     def test_the_reference_is_no_fault_of_the_subject(self, opened, make_tool, make_model) -> None:
         session = opened(make_tool("", "exit 1"))
         with pytest.raises(DeviceError, match="the reference") as caught:
-            session.visit(make_model(32), make_model(16), PLAN)
+            session.measure_round(make_model(32), make_model(16), PLAN)
         assert not isinstance(caught.value, AgentError)
 
     def test_a_flag_that_the_tool_ignores_is_no_flag(self, opened, make_tool, make_model) -> None:
@@ -352,15 +352,15 @@ def test_a_collection_is_kept_apart_and_gone_on_with(
     here.write(workspace.devices_dir)
     monkeypatch.setattr("latkit.devices.changes.check_same_device", lambda *_words: None)
     artefact = make_model(16)
-    monkeypatch.setattr(Workspace, "exporter", lambda *_words: lambda _subject: artefact)
-    plan = TimingPlan(visits=2, visit_s=0.001, extra_visits=0)
-    for already in (0, 4):
+    monkeypatch.setattr(Workspace, "exporter", lambda *_words: lambda _workload: artefact)
+    plan = TimingPlan(rounds=2, round_s=0.001, extra_rounds=0)
+    for resumed in (0, 4):
         with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:
-            collected = collection.run([conv(8), FIXED_COST])
-            assert (collected.visits, collected.already, collected.failed) == (4 - already, already, {})
+            summary = collection.run([conv(8), FIXED_COST])
+            assert (summary.rounds, summary.resumed, summary.failed) == (4 - resumed, resumed, {})
     measured = workspace.measurements(TARGET)
-    assert {measurement.setup.agent for measurement in measured} == {"benchmark_model"}
-    assert not list(workspace.check_scales("board")), "doctor has no tool to look at the scale with"
+    assert {measurement.environment.agent for measurement in measured} == {"benchmark_model"}
+    assert not list(workspace.check_baselines("board")), "doctor has no tool to look at the scale with"
     model = workspace.fit(TARGET)
     check_tool(model, make_tool())
     with pytest.raises(

@@ -313,10 +313,10 @@ class TestOnTheDevice:
         assert (device.agent, device.python) == ("native", None)
         assert load_device(folder, "bare") == device
         assert device.runtimes == {"onnxruntime": f"onnxruntime {pins()['onnxruntime'].version}"}
-        subject, reference = make_model(64), make_model(8)
+        workload, reference = make_model(64), make_model(8)
         with open_session(device, Target("bare", "onnxruntime")) as session:
-            visit = session.visit(subject, reference, TimingPlan(visits=1, visit_s=0.05))
-        assert min(visit.wall_ns) > 0
+            one_round = session.measure_round(workload, reference, TimingPlan(rounds=1, round_s=0.05))
+        assert min(one_round.wall_ns) > 0
         assert remove_device(folder, "bare") is None
         assert not place.exists()
 

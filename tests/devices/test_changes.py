@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from latkit.devices import Device, examine, open_session, setup_changes
+from latkit.devices import Device, environment_changes, examine, open_session
 from latkit.devices.changes import check_same_device, hardware_changes, open_unchanged, system_changes
 from latkit.errors import MeasurementConflict
 from latkit.targets import Target
-from tests.builders import SETUP
+from tests.builders import ENVIRONMENT
 
 TARGET = Target("board", "onnxruntime")
 
@@ -30,13 +30,13 @@ def test_what_makes_an_update(board: Device) -> None:
 
 
 def test_setups_are_set_beside_each_other() -> None:
-    assert setup_changes(SETUP, SETUP) == ""
-    now = replace(SETUP, runtime_version="runtime 2", governor="powersave")
-    assert setup_changes(SETUP, now) == (
+    assert environment_changes(ENVIRONMENT, ENVIRONMENT) == ""
+    now = replace(ENVIRONMENT, runtime_version="runtime 2", governor="powersave")
+    assert environment_changes(ENVIRONMENT, now) == (
         "runtime version was runtime 1, is runtime 2; governor was unknown, is powersave"
     )
     with pytest.raises(MeasurementConflict, match="governor '' and 'powersave'"):
-        SETUP.check_same(replace(SETUP, governor="powersave"))
+        ENVIRONMENT.check_same(replace(ENVIRONMENT, governor="powersave"))
 
 
 def registered(here: Device) -> Device:
@@ -49,7 +49,7 @@ def test_sessions_open_on_the_machine_that_was_registered_only(here: Device) -> 
     with pytest.raises(MeasurementConflict, match="another device"):
         open_unchanged(here, TARGET, ())
     device, said = registered(here), []
-    open_unchanged(device, TARGET, (), tell=pytest.fail).close()
+    open_unchanged(device, TARGET, (), on_message=pytest.fail).close()
     older = device.model_copy(update={"facts": device.facts.model_copy(update={"kernel": "2.4"})})
     open_unchanged(older, TARGET, (), said.append).close()
     (line,) = said
@@ -58,7 +58,7 @@ def test_sessions_open_on_the_machine_that_was_registered_only(here: Device) -> 
 
 def test_the_doctor_sets_measurements_beside_the_device(here: Device) -> None:
     device = registered(here)
-    before = replace(SETUP, device_key=device.key, runtime_version="onnxruntime 0.1", governor="an old one")
+    before = replace(ENVIRONMENT, device_key=device.key, runtime_version="onnxruntime 0.1", governor="an old one")
     checks = {check.name: check for check in examine(device, {TARGET: before})}
     found = checks[f"measured {TARGET}"]
     assert found.ok is None

@@ -13,8 +13,8 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 
 TARGET = Target("board", "onnxruntime")
-PLAN = TimingPlan(visits=1, visit_s=0.01, visit_runs=3)
-QUICK = Cooling(longest_s=0.2, every_s=0.01)
+PLAN = TimingPlan(rounds=1, round_s=0.01, round_runs=3)
+QUICK = Cooling(max_pause_s=0.2, poll_s=0.01)
 
 
 def at(degrees: float, trip: float | None = 80.0) -> dict[str, object]:
@@ -78,36 +78,36 @@ class TestOnADevice:
         model = make_model()
         with open_session(here, TARGET) as session:
             conditions = session.conditions()
-            assert session.setup(model, model).governor == "powersave"
+            assert session.environment(model, model).governor == "powersave"
         assert conditions["temperatures_c"] == {"thermal_zone0 soc": 60.0}
         assert conditions["trips_c"] == {"thermal_zone0 soc": 80.0}
         assert conditions["frequencies_khz"] == [1000 * (index + 1) for index in range(os.cpu_count() or 1)]
 
     def test_a_hot_device_is_waited_for_in_vain_once(self, here: Device, sysfs: Path, make_model) -> None:
         (sysfs / "class/thermal/thermal_zone0/temp").write_text("79000")
-        model, said = make_model(), []
-        with open_session(here, TARGET, cooling=QUICK, tell=said.append) as session:
-            first, second = (session.visit(model, model, PLAN) for _ in range(2))
+        model, messages = make_model(), []
+        with open_session(here, TARGET, cooling=QUICK, on_message=messages.append) as session:
+            first, second = (session.measure_round(model, model, PLAN) for _ in range(2))
         assert first.conditions["cooled_s"] >= 0.2  # type: ignore[operator]
         assert "cooled_s" not in second.conditions
-        assert said == ["board is hot, and has not cooled in 0 s: it is measured hot"]
+        assert messages == ["board is hot, and has not cooled in 0 s: it is measured hot"]
 
     def test_a_device_that_cools_is_measured_then(self, here: Device, sysfs: Path, make_model, tmp_path: Path) -> None:
         sensor, model = sysfs / "class/thermal/thermal_zone0/temp", make_model()
-        with open_session(here, TARGET, cooling=Cooling(every_s=0.02), tell=pytest.fail) as session:
+        with open_session(here, TARGET, cooling=Cooling(poll_s=0.02), on_message=pytest.fail) as session:
             session.load(model)
             later = tmp_path / "later"
             later.write_text("60000")
             sensor.write_text("79000")
             cool = threading.Timer(0.5, later.replace, [sensor])  # at once: a reading may fall between two writes
             cool.start()
-            visit = session.visit(model, model, PLAN)
+            one_round = session.measure_round(model, model, PLAN)
             cool.join()
-        assert visit.conditions["cooled_s"] > 0  # type: ignore[operator]
-        assert visit.conditions["before"]["temperatures_c"] == {"thermal_zone0 soc": 60.0}  # type: ignore[index]
+        assert one_round.conditions["cooled_s"] > 0  # type: ignore[operator]
+        assert one_round.conditions["before"]["temperatures_c"] == {"thermal_zone0 soc": 60.0}  # type: ignore[index]
 
     def test_a_device_without_sensors_never_waits(self, here: Device, sysfs: Path, make_model) -> None:
         (sysfs / "class/thermal/thermal_zone0/temp").unlink()
         model = make_model()
-        with open_session(here, TARGET, cooling=Cooling(0.0), tell=pytest.fail) as session:
-            assert "cooled_s" not in session.visit(model, model, PLAN).conditions
+        with open_session(here, TARGET, cooling=Cooling(0.0), on_message=pytest.fail) as session:
+            assert "cooled_s" not in session.measure_round(model, model, PLAN).conditions

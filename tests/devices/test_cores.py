@@ -88,11 +88,11 @@ def test_a_session_of_more_threads_than_the_agent_has_cores_is_refused(here: Dev
 @needs_two_cores
 def test_a_pinned_session_says_so_and_leaves_this_process_alone(here: Device, make_model) -> None:
     before, model = os.sched_getaffinity(0), make_model()
-    with open_session(here, TARGET, cores=(1,), tell=pytest.fail) as session:
-        assert session.setup(model, model).affinity == "1"
+    with open_session(here, TARGET, cores=(1,), on_message=pytest.fail) as session:
+        assert session.environment(model, model).affinity == "1"
         assert session.conditions()["affinity"] == [1]
     with open_session(here, TARGET) as session:
-        assert session.setup(model, model).affinity == "unpinned"
+        assert session.environment(model, model).affinity == "unpinned"
     assert os.sched_getaffinity(0) == before
 
 
@@ -113,6 +113,6 @@ def test_a_device_that_does_not_allow_it(here: Device, make_model, monkeypatch: 
     monkeypatch.setattr(Link, "ask", refusing)
     said: list[str] = []
     model = make_model()
-    with open_session(here, TARGET, cores=(1,), tell=said.append) as session:
-        assert session.setup(model, model).affinity == "unpinned"
+    with open_session(here, TARGET, cores=(1,), on_message=said.append) as session:
+        assert session.environment(model, model).affinity == "unpinned"
     assert said == ["board does not allow pinning to cores 1: what it measures stays unpinned"]

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from latkit.collect import Collected, Collection
+from latkit.collect import Collection, CollectionSummary
 from latkit.devices import Device, RecoveringSession, Session, Ssh, open_session
 from latkit.errors import DeviceError, DeviceFailing, DiskFull, MeasurementConflict
 from latkit.measurements import Store
 from latkit.ops import Op, make_op
 from latkit.runtimes import Artefact
 from latkit.targets import Target
-from latkit.timing import REFERENCE, Setup, Subject, TimingPlan
+from latkit.timing import REFERENCE, Environment, TimingPlan, Workload
 from tests.conftest import Sshd, free_port
 from tests.devices.boards import Board, cabled, enlarge, small_disk
 from tests.devices.conftest import this_machine
@@ -30,7 +30,7 @@ from tests.devices.faulty import faulty_python
 from tests.devices.test_session import agent_pid
 
 TARGET = Target("board", "onnxruntime")
-PLAN = TimingPlan(visits=3, visit_s=0.05, visit_runs=10**6, extra_visits=0)
+PLAN = TimingPlan(rounds=3, round_s=0.05, round_runs=10**6, extra_rounds=0)
 SILENCE_S = 2.5
 PAUSES_S = (0.0, 0.5, 1.0, 2.0)
 OPS = [make_op("conv", (3, 8, 8), out_channels=channels) for channels in (4, 5, 6)]
@@ -44,23 +44,23 @@ class Run:
     def __init__(self, device: Device, folder: Path, make_model: Callable[..., Artefact]) -> None:
         self.device = device
         self.folder = folder
-        self.said: list[str] = []
-        self.artefacts: dict[Subject, Artefact] = {REFERENCE: make_model(8)}
+        self.messages: list[str] = []
+        self.artefacts: dict[Workload, Artefact] = {REFERENCE: make_model(8)}
         self.artefacts.update({op: make_model(16 + index) for index, op in enumerate(OPS)})
         self._acts: dict[int, tuple[Act, float | None]] = {}
 
-    def at(self, visit: int, act: Act, later_s: float | None = None) -> Run:
+    def at(self, one_round: int, act: Act, later_s: float | None = None) -> Run:
         """Do that after so many visits; with `later_s`, so much later, in the middle of the next one."""
-        self._acts[visit] = (act, later_s)
+        self._acts[one_round] = (act, later_s)
         return self
 
     def opened(self) -> Session:
         return open_session(self.device, TARGET, silence_s=SILENCE_S)
 
-    def collect(self, plan: TimingPlan = PLAN) -> Collected:
+    def collect(self, plan: TimingPlan = PLAN) -> CollectionSummary:
         self.folder.mkdir(exist_ok=True)
         with (
-            RecoveringSession("board", self.opened, self.said.append, pauses_s=PAUSES_S) as session,
+            RecoveringSession("board", self.opened, self.messages.append, pauses_s=PAUSES_S) as session,
             Store(self.folder / "measurements.sqlite", TARGET) as store,
         ):
             return Collection(session, store, self.artefacts.__getitem__, plan, self).run(OPS)
@@ -72,18 +72,20 @@ class Run:
         elif act is not None:
             threading.Timer(later_s or 0, act).start()
 
-    def visits(self) -> dict[Op, int]:
+    def rounds(self) -> dict[Op, int]:
         with Store(self.folder / "measurements.sqlite", TARGET) as store:
-            return {m.subject: len(m.visits) for m in store.measurements() if isinstance(m.subject, Op)}
+            return {m.workload: len(m.rounds) for m in store.measurements() if isinstance(m.workload, Op)}
 
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether every op has its visits."""
-        return self.visits().keys() == set(OPS) and min(self.visits().values()) >= PLAN.visits
+        return self.rounds().keys() == set(OPS) and min(self.rounds().values()) >= PLAN.rounds
 
     def boots(self) -> list[object]:
         with Store(self.folder / "measurements.sqlite", TARGET) as store:
-            visits = [visit for measurement in store.measurements() for visit in measurement.visits]
-        return [visit.conditions["boot_id"] for visit in sorted(visits, key=lambda visit: visit.started_at)]
+            rounds = [one_round for measurement in store.measurements() for one_round in measurement.rounds]
+        return [
+            one_round.conditions["boot_id"] for one_round in sorted(rounds, key=lambda one_round: one_round.started_at)
+        ]
 
 
 @pytest.fixture
@@ -121,48 +123,48 @@ class TestTheAgent:
     def test_is_killed_between_and_during_visits(self, run: Run) -> None:
         run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGKILL))
         run.at(5, lambda: os.kill(agent_pid(run.device), signal.SIGKILL), 0.0)
-        collected = run.collect()
-        assert not collected.failed
-        assert run.whole()
-        assert sum(run.visits().values()) == collected.visits, "nothing is lost, nothing is there twice"
-        assert sum("the agent died" in text for text in run.said) == 2
-        assert 0 < collected.lost_seconds < collected.seconds
-        assert run.said[-1] == "board: measuring goes on"
+        summary = run.collect()
+        assert not summary.failed
+        assert run.complete()
+        assert sum(run.rounds().values()) == summary.rounds, "nothing is lost, nothing is there twice"
+        assert sum("the agent died" in text for text in run.messages) == 2
+        assert 0 < summary.lost_seconds < summary.seconds
+        assert run.messages[-1] == "board: measuring goes on"
 
     def test_is_stopped(self, run: Run) -> None:
         begun = time.monotonic()
         run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGSTOP))
         assert not run.collect().failed
-        assert run.whole()
-        assert "no sign of life for 2.5 s" in run.said[0]
+        assert run.complete()
+        assert "no sign of life for 2.5 s" in run.messages[0]
         assert time.monotonic() - begun < 20
 
     def test_speaks_garbage(self, wrong: tuple[Run, Path]) -> None:
         run, folder = wrong
         run.at(2, (folder / "garbage").touch)
         assert not run.collect().failed
-        assert run.whole()
-        assert "expected an agent's answer as a JSON object, but found" in run.said[0]
+        assert run.complete()
+        assert "expected an agent's answer as a JSON object, but found" in run.messages[0]
 
     def test_has_too_little_memory_for_a_model(self, wrong: tuple[Run, Path], make_hungry) -> None:
         run, folder = wrong
         (folder / "memory").write_text(str(4 * 2**30))
         run.artefacts[OPS[1]] = make_hungry()
-        collected = run.collect()
-        assert collected.failed.keys() == {OPS[1].title}
-        assert "reports memory" in collected.failed[OPS[1].title]
-        assert run.visits().keys() == {OPS[0], OPS[2]}
+        summary = run.collect()
+        assert summary.failed.keys() == {OPS[1].title}
+        assert "reports memory" in summary.failed[OPS[1].title]
+        assert run.rounds().keys() == {OPS[0], OPS[2]}
 
     def test_is_ended_by_a_model(self, wrong: tuple[Run, Path]) -> None:
         run, folder = wrong
         (folder / "segfault").write_text(run.artefacts[OPS[1]].sha256)
-        collected = run.collect()
-        assert collected.failed.keys() == {OPS[1].title}
-        assert "crash: it ended the agent 2 times, and the reference did not" in collected.failed[OPS[1].title]
-        assert run.visits().keys() == {OPS[0], OPS[2]}
+        summary = run.collect()
+        assert summary.failed.keys() == {OPS[1].title}
+        assert "crash: it ended the agent 2 times, and the reference did not" in summary.failed[OPS[1].title]
+        assert run.rounds().keys() == {OPS[0], OPS[2]}
         (folder / "segfault").unlink()
         assert not run.collect().failed
-        assert run.whole(), "what could not be measured is measured later"
+        assert run.complete(), "what could not be measured is measured later"
 
     def test_dies_whatever_it_does(self, wrong: tuple[Run, Path]) -> None:
         run, folder = wrong
@@ -172,10 +174,10 @@ class TestTheAgent:
         ) as caught:
             run.collect()
         assert len(caught.value.faults) == 3
-        assert sum(run.visits().values()) == 2, "what was measured before is kept"
+        assert sum(run.rounds().values()) == 2, "what was measured before is kept"
         (folder / "segfault").unlink()
-        assert run.collect().already == 2
-        assert run.whole()
+        assert run.collect().resumed == 2
+        assert run.complete()
 
 
 class TestTheWayToIt:
@@ -183,10 +185,10 @@ class TestTheWayToIt:
         run, server = board_run
         run.at(2, server.drop)
         run.at(4, server.drop, 0.03)
-        collected = run.collect()
-        assert not collected.failed
-        assert run.whole()
-        assert sum(run.visits().values()) == collected.visits
+        summary = run.collect()
+        assert not summary.failed
+        assert run.complete()
+        assert sum(run.rounds().values()) == summary.rounds
 
     def test_the_server_is_killed_and_started_again(self, board_run: tuple[Run, Board]) -> None:
         run, server = board_run
@@ -194,7 +196,7 @@ class TestTheWayToIt:
         run.at(2, lambda: (server.kill(), restart.start()))
         assert not run.collect().failed
         restart.join()
-        assert run.whole()
+        assert run.complete()
 
     def test_the_server_stays_away(self, board_run: tuple[Run, Board]) -> None:
         run, server = board_run
@@ -203,10 +205,10 @@ class TestTheWayToIt:
         with pytest.raises(DeviceFailing, match="everything measured before is kept"):
             run.collect()
         assert time.monotonic() - begun < 20
-        assert sum(run.visits().values()) == 2
+        assert sum(run.rounds().values()) == 2
         server.start()
         assert not run.collect().failed
-        assert run.whole()
+        assert run.complete()
 
     def test_the_cable_is_pulled(self, board: Device, sshd: Sshd, tmp_path: Path, make_model) -> None:
         with cabled() as cable:
@@ -219,8 +221,8 @@ class TestTheWayToIt:
                 back = threading.Timer(4.0, cable.plug)
                 assert not run.collect().failed
                 back.join()
-                assert run.whole()
-                assert run.said
+                assert run.complete()
+                assert run.messages
             finally:
                 server.kill()
 
@@ -237,19 +239,19 @@ class TestTheMachines:
 
         run.at(4, reboot)
         assert not run.collect().failed
-        assert any("board was booted anew" in text for text in run.said)
+        assert any("board was booted anew" in text for text in run.messages)
         boots = run.boots()
         assert boots == ["first"] * 4 + ["second"] * (len(boots) - 4)
         assert len(boots) > 4
 
     def test_the_device_comes_back_with_another_runtime(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        setup = Session.setup
+        environment = Session.environment
 
-        def other(*words: Any) -> Setup:
-            return dataclasses.replace(setup(*words), runtime_version="onnxruntime 0")
+        def other(*arguments: Any) -> Environment:
+            return dataclasses.replace(environment(*arguments), runtime_version="onnxruntime 0")
 
         def change() -> None:
-            monkeypatch.setattr(Session, "setup", other)
+            monkeypatch.setattr(Session, "environment", other)
             os.kill(agent_pid(run.device), signal.SIGKILL)
 
         run.at(4, change)
@@ -266,18 +268,18 @@ class TestTheMachines:
             assert not list(disk.rglob("*.part")), "nothing half is left"
             enlarge(disk)
             assert not run.collect().failed
-            assert run.whole()
+            assert run.complete()
 
     def test_the_hosts_disk_is_full(self, run: Run, tmp_path: Path) -> None:
         with small_disk(tmp_path / "small", 140_000) as disk:
             run.folder = disk / "store"
-            plan = TimingPlan(visits=100, visit_s=0.05)
+            plan = TimingPlan(rounds=100, round_s=0.05)
             with pytest.raises(DiskFull, match="the disk is full; what was measured before is kept"):
                 run.collect(plan)
-            before = sum(run.visits().values())
+            before = sum(run.rounds().values())
             assert before > 0
             enlarge(disk)
-            assert run.collect(TimingPlan(visits=1, visit_s=0.05)).visits >= len(OPS)
+            assert run.collect(TimingPlan(rounds=1, round_s=0.05)).rounds >= len(OPS)
 
     def test_the_hosts_clock_is_set_back(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = itertools.count(10**9, -3600)
@@ -285,4 +287,4 @@ class TestTheMachines:
             "latkit.devices.session.time", SimpleNamespace(time=lambda: float(next(clock)), monotonic=time.monotonic)
         )
         assert not run.collect().failed
-        assert run.whole()
+        assert run.complete()

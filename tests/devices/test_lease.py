@@ -147,7 +147,7 @@ def test_a_stopped_holder_is_overtaken_when_its_time_is_up(board: Device, tmp_pa
         assert holder_of(board, tmp_path) is not None, "a thread renews it"
         process.send_signal(signal.SIGSTOP)
         said: list[str] = []
-        with leased(board, "x", wait_s=20, folder=tmp_path, tell=said.append):
+        with leased(board, "x", wait_s=20, folder=tmp_path, on_message=said.append):
             assert len(said) == 1
             assert said[0].startswith("waiting for board, which is used by ")
     finally:

@@ -156,9 +156,9 @@ class TestNativeAgent:
             (tmp_path / "sys" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "sys" / name).write_text(text + "\n")
         models = tmp_path / "models"
-        words = ["env", f"LATKIT_SYSFS={tmp_path}/sys", str(native), "--models", str(models)]
+        arguments = ["env", f"LATKIT_SYSFS={tmp_path}/sys", str(native), "--models", str(models)]
         with connect(Local()) as transport:
-            talk = Talk(transport.start(words), models)
+            talk = Talk(transport.start(arguments), models)
             now, facts = talk.ask("conditions"), talk.ask("probe", runtimes_s=0)["facts"]
         assert now["frequencies_khz"] == [1_800_000, 600_000]
         assert now["governor"] == facts["governor"] == "schedutil"
@@ -175,13 +175,13 @@ class TestNativeAgent:
         artefact = make_model()
         talk.models.mkdir(exist_ok=True)
         (talk.models / artefact.sha256).symlink_to(artefact.path)
-        words = {"runtime": "onnxruntime", "threads": 1, "sha256": artefact.sha256}
-        assert talk.kind("load", **words) == "missing-file"
-        assert talk.kind("load", **{**words, "runtime": "torch"}) == "runtime-missing"
+        arguments = {"runtime": "onnxruntime", "threads": 1, "sha256": artefact.sha256}
+        assert talk.kind("load", **arguments) == "missing-file"
+        assert talk.kind("load", **{**arguments, "runtime": "torch"}) == "runtime-missing"
 
-    @pytest.mark.parametrize("words", [[], ["--models"], ["--models", "a", "--what", "b"]])
-    def test_wrong_options_are_told(self, native: Path, words: list[str]) -> None:
-        done = subprocess.run([str(native), *words], capture_output=True, text=True)
+    @pytest.mark.parametrize("arguments", [[], ["--models"], ["--models", "a", "--what", "b"]])
+    def test_wrong_options_are_told(self, native: Path, arguments: list[str]) -> None:
+        done = subprocess.run([str(native), *arguments], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (2, "")
         assert "usage:" in done.stderr
 
@@ -227,9 +227,9 @@ class TestSanitizedAgent(AgentConformance):
     @no_litert
     def test_files_that_litert_rejects(self, talk: Talk, tflite_model: Artefact) -> None:
         content = tflite_model.path.read_bytes()
-        for foreign in (b"no model at all", b"", content[: len(content) // 2]):
-            tflite_model.path.write_bytes(foreign)
-            damaged = replace(tflite_model, sha256=hashlib.sha256(foreign).hexdigest())
+        for unexpected in (b"no model at all", b"", content[: len(content) // 2]):
+            tflite_model.path.write_bytes(unexpected)
+            damaged = replace(tflite_model, sha256=hashlib.sha256(unexpected).hexdigest())
             assert talk.load(damaged, runtime="tflite")["error"]["kind"] == "bad-model"
         assert talk.ask("files")["sha256"]
 
@@ -254,6 +254,6 @@ class TestAnotherProcessor:
             assert talk.ask("probe", runtimes_s=0)["facts"]["architecture"] == "aarch64"
             assert talk.ask("conditions")["free_memory_bytes"] > 0
             (tmp_path / "models" / hashlib.sha256(b"x").hexdigest()).write_bytes(b"x")
-            words = {"sha256": hashlib.sha256(b"x").hexdigest(), "threads": 1}
-            assert talk.kind("load", runtime="tflite", **words) == "runtime-missing"
+            arguments = {"sha256": hashlib.sha256(b"x").hexdigest(), "threads": 1}
+            assert talk.kind("load", runtime="tflite", **arguments) == "runtime-missing"
             assert talk.ask("quit") == {}

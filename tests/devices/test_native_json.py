@@ -39,7 +39,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[
         assert process.wait(10) == 0
 
 
-def said(echo: subprocess.Popen[bytes], line: bytes) -> bytes:
+def output(echo: subprocess.Popen[bytes], line: bytes) -> bytes:
     assert echo.stdin
     assert echo.stdout
     echo.stdin.write(line + b"\n")
@@ -54,7 +54,7 @@ many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCh
 @many
 def test_it_reads_what_python_writes(echo, value: object, ascii_only: bool, indent: bool) -> None:
     line = json.dumps(value, ensure_ascii=ascii_only, separators=(" , ", " : ") if indent else None)
-    assert json.loads(said(echo, line.encode())) == value
+    assert json.loads(output(echo, line.encode())) == value
 
 
 @given(line=st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"").replace(b"\0", b"")))
@@ -68,7 +68,7 @@ def test_it_reads_what_python_writes(echo, value: object, ascii_only: bool, inde
 @example(b"[1,]")
 @many
 def test_it_reads_nothing_else(echo, line: bytes) -> None:
-    answer = said(echo, line)
+    answer = output(echo, line)
     try:
         expected = json.loads(line)
     except (ValueError, RecursionError):
@@ -86,10 +86,10 @@ def test_it_reads_nothing_else(echo, line: bytes) -> None:
     ],
 )
 def test_its_bounds(echo, line: bytes, problem: bytes) -> None:
-    assert said(echo, line).startswith(problem)
-    assert said(echo, b'{"a": [1]}') == b'{"a":[1]}'
+    assert output(echo, line).startswith(problem)
+    assert output(echo, b'{"a": [1]}') == b'{"a":[1]}'
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**70), 10**400])
 def test_whole_numbers_beyond_its_range_are_held_to_it(echo, number: int) -> None:
-    assert int(said(echo, str(number).encode())) == (2**63 - 1 if number > 0 else -(2**63))
+    assert int(output(echo, str(number).encode())) == (2**63 - 1 if number > 0 else -(2**63))

@@ -62,13 +62,13 @@ class TestCablePulled:
 
     def test_measuring_goes_on(self, cable: Cable, board, make_model, tmp_path: Path) -> None:
         device = this_machine(board, tmp_path, Adb(host="127.0.0.1", port=cable.port))
-        target, plan = Target("board", "onnxruntime"), TimingPlan(visits=1, visit_s=0.01, visit_runs=3)
+        target, plan = Target("board", "onnxruntime"), TimingPlan(rounds=1, round_s=0.01, round_runs=3)
         model, reference = make_model(), make_model(size=8)
         said: list[str] = []
         opened = lambda: open_session(device, target)  # noqa: E731
         with RecoveringSession("board", opened, said.append, pauses_s=(0.0, 0.1)) as session:
-            session.setup(model, reference)
+            session.environment(model, reference)
             cable.pull()
             cable.plug()
-            assert session.visit(model, reference, plan).wall_ns
+            assert session.measure_round(model, reference, plan).wall_ns
         assert any("the connection is lost" in remark for remark in said)

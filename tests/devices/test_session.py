@@ -25,8 +25,9 @@ from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
 
 TARGET = Target("board", "onnxruntime")
-PLAN = TimingPlan(visits=1, visit_s=0.05, visit_runs=20)
-ENDLESS = TimingPlan(visits=1, visit_s=100, visit_runs=10**9)
+PLAN = TimingPlan(rounds=1, round_s=0.05, round_runs=20)
+ENDLESS = TimingPlan(rounds=1, round_s=100, round_runs=10**9)
+LONG = {"visit_s": 60, "visit_runs": 10**9}
 
 
 def agent_pid(device: Device) -> int:
@@ -34,10 +35,10 @@ def agent_pid(device: Device) -> int:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
+                arguments = (folder / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if f"{device.folder}/models".encode() in words and words[0] == device.python.encode():
+            if f"{device.folder}/models".encode() in arguments and arguments[0] == device.python.encode():
                 return int(folder.name)
     raise AssertionError("no agent runs")
 
@@ -50,70 +51,78 @@ def in_the_middle(device: Device, act: Callable[[int], None]) -> threading.Timer
 
 class TestMeasuring:
     def test_a_visit_has_its_samples_and_conditions(self, here: Device, make_model) -> None:
-        subject, reference = make_model(64, 8), make_model(32)
+        workload, reference = make_model(64, 8), make_model(32)
         with open_session(here, TARGET) as session:
-            visit = session.visit(subject, reference, PLAN)
-        assert len(visit.wall_ns) == len(visit.cpu_ns) == len(visit.preemptions) <= 20
-        assert len(visit.reference_wall_ns) == len(visit.reference_cpu_ns)
-        assert min(visit.wall_ns) > 0
-        assert min(visit.cpu_ns) >= 0
-        assert abs(visit.started_at - time.time()) < 100
-        assert set(visit.conditions) == {"before", "after", "turn", "inference_ns", "push_s", "load_s"}
-        assert visit.conditions["before"]["monotonic_s"] < visit.conditions["after"]["monotonic_s"]  # type: ignore[index]
+            one_round = session.measure_round(workload, reference, PLAN)
+        assert len(one_round.wall_ns) == len(one_round.cpu_ns) == len(one_round.preemptions) <= 20
+        assert len(one_round.reference_wall_ns) == len(one_round.reference_cpu_ns)
+        assert min(one_round.wall_ns) > 0
+        assert min(one_round.cpu_ns) >= 0
+        assert abs(one_round.started_at - time.time()) < 100
+        assert set(one_round.conditions) == {"before", "after", "turn", "inference_ns", "push_s", "load_s"}
+        assert one_round.conditions["before"]["monotonic_s"] < one_round.conditions["after"]["monotonic_s"]  # type: ignore[index]
 
     def test_cpu_and_wall_time_belong_together(self, here: Device, make_model) -> None:
         with open_session(here, TARGET) as session:
-            visit = session.visit(make_model(256, 16, batch=64), make_model(), PLAN)
-        assert sum(visit.cpu_ns) < 3 * sum(visit.wall_ns) + 10**7
-        assert sum(visit.cpu_ns) > 0
+            one_round = session.measure_round(make_model(256, 16, batch=64), make_model(), PLAN)
+        assert sum(one_round.cpu_ns) < 3 * sum(one_round.wall_ns) + 10**7
+        assert sum(one_round.cpu_ns) > 0
 
     def test_what_identifies_the_numbers(self, here: Device, make_model) -> None:
-        subject, reference = make_model(), make_model(8)
+        workload, reference = make_model(), make_model(8)
         with open_session(here, TARGET) as session:
-            setup = session.setup(subject, reference)
-            assert session.setup(subject, reference, "another").reference_key == "another"
-        assert setup.device_key == here.key
-        assert setup.runtime_version.startswith("onnxruntime ")
-        assert (setup.delegate, setup.exporter, setup.opset) == ("CPUExecutionProvider", "tests 1", 17)
-        assert (setup.affinity, setup.reference_key, setup.protocol) == ("unpinned", REFERENCE.key, PROTOCOL)
+            environment = session.environment(workload, reference)
+            assert session.environment(workload, reference, "another").reference_key == "another"
+        assert environment.device_key == here.key
+        assert environment.runtime_version.startswith("onnxruntime ")
+        assert (environment.delegate, environment.exporter, environment.opset) == (
+            "CPUExecutionProvider",
+            "tests 1",
+            17,
+        )
+        assert (environment.affinity, environment.reference_key, environment.protocol) == (
+            "unpinned",
+            REFERENCE.key,
+            PROTOCOL,
+        )
 
     def test_what_timed_them_is_part_of_it(self, here: Device, make_model) -> None:
         """Here Python's agent, which the session takes for the native one that the device's file names."""
         native = here.model_copy(update={"agent": "native", "python": None})
         with open_session(here, TARGET, make=lambda _device, *rest: Session(native, *rest)) as session:
-            assert session.setup(make_model(), make_model(8)).agent == "native"
+            assert session.environment(make_model(), make_model(8)).agent == "native"
 
     def test_files_are_pushed_once(self, here: Device, make_model) -> None:
-        subject, reference = make_model(), make_model(8)
+        workload, reference = make_model(), make_model(8)
         with open_session(here, TARGET) as session:
-            session.load(subject)
-            session.load(subject)
+            session.load(workload)
+            session.load(workload)
         agents = list(Path(here.folder).glob("agent-*.py"))
         assert [path.read_bytes() for path in agents] == [AGENT_FILE.read_bytes()]
-        places = [*agents, Path(here.folder) / "models" / subject.sha256]
+        places = [*agents, Path(here.folder) / "models" / workload.sha256]
         before = [path.stat().st_ino for path in places]
         with open_session(here, TARGET) as session:
-            session.visit(subject, reference, PLAN)
+            session.measure_round(workload, reference, PLAN)
         assert [path.stat().st_ino for path in places] == before
 
     def test_a_damaged_agent_or_model_is_replaced(self, here: Device, make_model) -> None:
-        subject = make_model()
+        workload = make_model()
         with open_session(here, TARGET) as session:
-            session.load(subject)
+            session.load(workload)
         (agent,) = Path(here.folder).glob("agent-*.py")
         agent.write_text("raise SystemExit('damaged')")
-        (Path(here.folder) / "models" / subject.sha256).write_bytes(b"damaged")
+        (Path(here.folder) / "models" / workload.sha256).write_bytes(b"damaged")
         with open_session(here, TARGET) as session:
-            session.load(subject)
+            session.load(workload)
 
     def test_a_budget_for_loaded_models(self, here: Device, make_model) -> None:
-        reference, subjects = make_model(8), [make_model(32, layers) for layers in range(1, 6)]
-        budget = 3 * subjects[-1].path.stat().st_size
+        reference, workloads = make_model(8), [make_model(32, layers) for layers in range(1, 6)]
+        budget = 3 * workloads[-1].path.stat().st_size
         with open_session(here, TARGET, loaded_bytes=budget) as session:
             for _ in range(2):
-                for subject in subjects:
-                    session.visit(subject, reference, PLAN)
-                    assert {subject.sha256, reference.sha256} <= set(session._loaded)
+                for workload in workloads:
+                    session.measure_round(workload, reference, PLAN)
+                    assert {workload.sha256, reference.sha256} <= set(session._loaded)
                     assert sum(session._sizes.values()) <= budget
                     assert set(session._sizes) == set(session._loaded)
             assert len(session._loaded) < 6
@@ -121,18 +130,18 @@ class TestMeasuring:
     def test_subject_and_reference_may_be_the_same(self, here: Device, make_model) -> None:
         model = make_model()
         with open_session(here, TARGET, loaded_bytes=1) as session:
-            assert session.visit(model, model, PLAN).wall_ns
+            assert session.measure_round(model, model, PLAN).wall_ns
 
     def test_a_model_that_is_none(self, here: Device, make_model, tmp_path: Path) -> None:
         path = tmp_path / "foreign"
         path.write_bytes(b"not an onnx file")
         sha256 = "9c4c1a1b65b4d3c7a8b9d3ea4d3a5d6f5d8b6a0d1d5f0d8a3f0b6f8e9d7c6b5a"
-        foreign = dataclasses.replace(make_model(), path=path, sha256=sha256)
+        unexpected = dataclasses.replace(make_model(), path=path, sha256=sha256)
         with open_session(here, TARGET) as session:
             with pytest.raises(AgentError, match="hash-mismatch"):
-                session.load(foreign)
+                session.load(unexpected)
             with pytest.raises(AgentError, match="bad-model"):
-                session.load(dataclasses.replace(foreign, sha256=sha256_of(path)))
+                session.load(dataclasses.replace(unexpected, sha256=sha256_of(path)))
             session.load(make_model())
 
 
@@ -143,10 +152,10 @@ class TestOtherRuntimes:
         artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
         with open_session(device, target) as session:
             inputs = session._handle(artefact).inputs
-            setup = session.setup(artefact, artefact)
-            assert session.visit(artefact, artefact, PLAN).wall_ns
+            environment = session.environment(artefact, artefact)
+            assert session.measure_round(artefact, artefact, PLAN).wall_ns
         assert [item.shape for item in inputs] == [[1, *REFERENCE.input_shape]]
-        assert setup.runtime_version.startswith("torch ")
+        assert environment.runtime_version.startswith("torch ")
 
     def test_tflite(self, here: Device, tmp_path: Path) -> None:
         pytest.importorskip("litert_torch")
@@ -154,8 +163,8 @@ class TestOtherRuntimes:
         target = Target("board", "tflite")
         artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
         with open_session(device, target) as session:
-            assert session.setup(artefact, artefact).delegate == "xnnpack"
-            assert session.visit(artefact, artefact, PLAN).wall_ns
+            assert session.environment(artefact, artefact).delegate == "xnnpack"
+            assert session.measure_round(artefact, artefact, PLAN).wall_ns
 
 
 class TestFaults:
@@ -165,7 +174,7 @@ class TestFaults:
             timer = in_the_middle(here, lambda pid: os.kill(pid, signal.SIGKILL))
             begin = time.monotonic()
             with pytest.raises(DeviceGone, match="board: the agent died during 'time'"):
-                session.visit(make_model(), make_model(8), ENDLESS)
+                session.measure_round(make_model(), make_model(8), ENDLESS)
             assert time.monotonic() - begin < 10
             timer.join()
             with pytest.raises(DeviceGone):
@@ -178,7 +187,7 @@ class TestFaults:
             timer = in_the_middle(here, lambda pid: (stopped.append(pid), os.kill(pid, signal.SIGSTOP))[1])  # type: ignore[func-returns-value]
             begin = time.monotonic()
             with pytest.raises(DeadlineExceeded, match=r"no sign of life for 2\.5 s"):
-                session.visit(make_model(), make_model(8), ENDLESS)
+                session.measure_round(make_model(), make_model(8), ENDLESS)
             assert time.monotonic() - begin < 12
             timer.join()
         deadline = time.monotonic() + 5
@@ -190,7 +199,7 @@ class TestFaults:
         with open_session(here, TARGET) as session:
             handle = session._handle(make_model()).handle
             with pytest.raises(DeadlineExceeded, match=r"took longer than 1\.5 s"):
-                session._link.ask("time", 1.5, handle=handle, reference=handle, visit_s=60, visit_runs=10**9)
+                session._link.ask("time", 1.5, handle=handle, reference=handle, **LONG)
             with pytest.raises(DeviceGone):
                 session.conditions()
 
@@ -225,9 +234,9 @@ class TestRefusals:
 
     def test_a_device_that_is_off(self, board: Device, tmp_path: Path) -> None:
         (tmp_path / "config").write_text("")
-        way = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
+        address = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1: cannot connect"):
-            open_session(board.model_copy(update={"transport": way}), Target("board", "tflite"))
+            open_session(board.model_copy(update={"transport": address}), Target("board", "tflite"))
 
     def test_an_interpreter_that_is_none(self, here: Device) -> None:
         with pytest.raises(DeviceGone):

@@ -61,7 +61,7 @@ def test_every_measurement_is_read(copy: Path) -> None:
 
 
 def test_a_model_file_is_found_under_the_key_that_it_was_measured_under(copy: Path) -> None:
-    measured = {m.subject.key for m in Workspace(copy).measurements(Target.parse("here/onnxruntime"))}
+    measured = {m.workload.key for m in Workspace(copy).measurements(Target.parse("here/onnxruntime"))}
     assert read_graph(copy / "small.onnx").key in measured
 
 

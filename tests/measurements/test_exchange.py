@@ -6,7 +6,7 @@ import pytest
 
 from latkit.errors import BadFile, UsageError
 from latkit.measurements import card_path, read_parquet, write_card, write_parquet
-from tests.builders import SETUP, TARGET, conv, make_measurement, network_of
+from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, network_of
 
 MEASUREMENTS = [
     make_measurement(conv(8), 1000),
@@ -26,16 +26,16 @@ def test_the_card_says_what_where_and_how_again() -> None:
     assert f"# {TARGET}" in card
     assert "1 op measurements, 2 network measurements, 6 visits, 18 timed runs" in card
     assert "- Model: test board" in card
-    assert SETUP.runtime_version in card
+    assert ENVIRONMENT.runtime_version in card
     assert "`latkit measurements export board/x -o 'a b.parquet'`" in card
     assert "Repeatability: 9.52 % mean difference of 1 subjects measured twice" in card
 
 
 def test_the_scale_that_was_kept_goes_along(tmp_path: Path) -> None:
-    kept = [replace(measurement, reference_s=0.0005) for measurement in MEASUREMENTS]
-    write_parquet(kept, tmp_path / "d.parquet", "")
-    assert read_parquet(tmp_path / "d.parquet") == kept
-    assert "Reference: 500.0 µs on the quiet device, kept with the target" in write_card(kept, [], [])
+    saved = [replace(measurement, reference_s=0.0005) for measurement in MEASUREMENTS]
+    write_parquet(saved, tmp_path / "d.parquet", "")
+    assert read_parquet(tmp_path / "d.parquet") == saved
+    assert "Reference: 500.0 µs on the quiet device, kept with the target" in write_card(saved, [], [])
 
 
 def test_a_dataset_from_before_scales_were_kept(tmp_path: Path) -> None:
@@ -66,12 +66,12 @@ def test_corrupt_foreign_and_missing_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "output"),
     [("target", "nonsense", "DEVICE/RUNTIME"), ("role", "other", "fit"), ("document", "{", "measurements")],
 )
-def test_a_wrong_value_is_refused(tmp_path: Path, column: str, value: str, said: str) -> None:
+def test_a_wrong_value_is_refused(tmp_path: Path, column: str, value: str, output: str) -> None:
     path = tmp_path / "d.parquet"
     write_parquet(MEASUREMENTS, path, "")
     pl.read_parquet(path).with_columns(pl.lit(value).alias(column)).write_parquet(path)
-    with pytest.raises(BadFile, match=said):
+    with pytest.raises(BadFile, match=output):
         read_parquet(path)

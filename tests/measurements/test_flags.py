@@ -9,39 +9,39 @@ import pytest
 from latkit.measurements import FLAGS, flags_of, select
 from latkit.measurements.flags import contended, count_flags, fastest_khz, throttled, usable_runs, waited
 from latkit.targets import Target
-from latkit.timing import Measurement, Visit
-from tests.builders import SETUP, conv, make_measurement, make_visit
+from latkit.timing import Measurement, Round
+from tests.builders import ENVIRONMENT, conv, make_measurement, make_round
 
-PINNED = replace(SETUP, affinity="0")
-
-
-def quiet() -> Measurement:
-    return make_measurement(conv(8), 1000, setup=PINNED)
+PINNED = replace(ENVIRONMENT, affinity="0")
 
 
-def with_visits(*visits: Visit) -> Measurement:
-    return replace(quiet(), visits=visits)
+def idle_measurement() -> Measurement:
+    return make_measurement(conv(8), 1000, environment=PINNED)
+
+
+def with_rounds(*rounds: Round) -> Measurement:
+    return replace(idle_measurement(), rounds=rounds)
 
 
 def under(*after: dict[str, object], before: dict[str, object] | None = None) -> Measurement:
     """One visit for each of these conditions after it."""
-    return with_visits(
-        *(replace(make_visit([1000] * 3), conditions={"before": before or {}, "after": moment}) for moment in after)
+    return with_rounds(
+        *(replace(make_round([1000] * 3), conditions={"before": before or {}, "after": moment}) for moment in after)
     )
 
 
 def waiting(wall_ns: int, cpu_ns: int, runs: int, preemptions: int = 0) -> Measurement:
-    visit = make_visit([wall_ns] * runs, preemptions=(preemptions,) * runs)
-    return with_visits(*(replace(visit, cpu_ns=(cpu_ns,) * runs),) * 2)
+    one_round = make_round([wall_ns] * runs, preemptions=(preemptions,) * runs)
+    return with_rounds(*(replace(one_round, cpu_ns=(cpu_ns,) * runs),) * 2)
 
 
 def test_a_quiet_pinned_measurement_raises_nothing() -> None:
-    assert flags_of(quiet()) == {}
-    assert count_flags([quiet()]) == dict.fromkeys(FLAGS, 0)
+    assert flags_of(idle_measurement()) == {}
+    assert count_flags([idle_measurement()]) == dict.fromkeys(FLAGS, 0)
 
 
 def test_a_measurement_without_visits_raises_nothing() -> None:
-    assert flags_of(with_visits()) == {}
+    assert flags_of(with_rounds()) == {}
 
 
 def test_unpinned_is_read_off_the_setup() -> None:
@@ -50,7 +50,7 @@ def test_unpinned_is_read_off_the_setup() -> None:
 
 class TestContended:
     def test_by_preemptions(self) -> None:
-        measurement = with_visits(make_visit([5, 5, 5], preemptions=(1, 1, 0)))
+        measurement = with_rounds(make_round([5, 5, 5], preemptions=(1, 1, 0)))
         assert contended(measurement) == "67% of its runs were preempted"
         assert usable_runs(measurement) == 1
 
@@ -79,8 +79,8 @@ class TestContended:
         assert reason.startswith("contended: 100% of its runs were preempted, and 0 runs tell of it alone")
 
     def test_enough_clean_runs_make_it_usable(self) -> None:
-        visit = make_visit([1000] * 8, preemptions=(1, 1, 1, 1, 1, 0, 0, 0))
-        busy = replace(with_visits(visit, visit), target=Target("board", "onnxruntime", threads=2))
+        one_round = make_round([1000] * 8, preemptions=(1, 1, 1, 1, 1, 0, 0, 0))
+        busy = replace(with_rounds(one_round, one_round), target=Target("board", "onnxruntime", threads=2))
         assert select([busy]).used == (busy,)
 
 
@@ -110,23 +110,23 @@ class TestThrottled:
         assert throttled(under(hot | {"temperatures_c": {"zone": 79.0}})) == ""
 
     @pytest.mark.parametrize(
-        "told",
+        "reported",
         [{}, {"frequencies_khz": []}, {"frequencies_khz": "fast"}, {"temperatures_c": {"zone": 200.0}}],
     )
-    def test_what_is_not_told_raises_nothing(self, told: dict[str, object]) -> None:
-        assert throttled(under(told)) == ""
-        assert fastest_khz([under(told)]) is None
+    def test_what_is_not_told_raises_nothing(self, reported: dict[str, object]) -> None:
+        assert throttled(under(reported)) == ""
+        assert fastest_khz([under(reported)]) is None
 
 
 def test_a_reference_that_moves_is_drifting() -> None:
-    moved = with_visits(make_visit([1000] * 3, reference_ns=1000), make_visit([1000] * 3, reference_ns=1200))
+    moved = with_rounds(make_round([1000] * 3, reference_ns=1000), make_round([1000] * 3, reference_ns=1200))
     assert flags_of(moved) == {"drifting": "the reference moved by 20% between its visits"}
-    steady = with_visits(make_visit([1000] * 3, reference_ns=1000), make_visit([1000] * 3, reference_ns=1050))
+    steady = with_rounds(make_round([1000] * 3, reference_ns=1000), make_round([1000] * 3, reference_ns=1050))
     assert flags_of(steady) == {}
 
 
 def test_times_that_still_fall_are_cold() -> None:
-    falling = make_visit([2000, 1900, 1500, 1200, 1000, 1000])
-    assert flags_of(with_visits(falling)) == {"cold": "times were still falling in 1 of 1 visits"}
-    assert flags_of(with_visits(make_visit([1000] * 6), falling)) == {}
-    assert flags_of(with_visits(make_visit([2000, 1500, 1000]))) == {}, "too few runs tell nothing"
+    falling = make_round([2000, 1900, 1500, 1200, 1000, 1000])
+    assert flags_of(with_rounds(falling)) == {"cold": "times were still falling in 1 of 1 visits"}
+    assert flags_of(with_rounds(make_round([1000] * 6), falling)) == {}
+    assert flags_of(with_rounds(make_round([2000, 1500, 1000]))) == {}, "too few runs tell nothing"

@@ -9,8 +9,8 @@ from latkit.models import LookupModel
 from latkit.ops import Network
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import suited_estimator
-from latkit.timing.suited import halves_differ
+from latkit.timing import select_estimator
+from latkit.timing.estimator_selection import halves_differ
 from latkit.validate import Validation, compare
 
 PUBLISHED = Path(__file__).parents[2] / "measurements"
@@ -33,7 +33,7 @@ def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
     found = {}
     for path in PUBLISHED.glob("epyc-vm/*/measurements.parquet"):
         used = select([m for m in read_parquet(path) if m.role == "fit"]).used
-        assert suited_estimator(used) == "matched"
+        assert select_estimator(used) == "matched"
         found[path.parent.name] = [f"{100 * halves_differ(used, name):.2f}" for name in ("matched", "steady")]
     assert found == {"onnxruntime-t1-fp32-b1": ["0.78", "1.65"], "tflite-t1-fp32-b1": ["0.63", "2.60"]}
 
@@ -46,14 +46,14 @@ def test_a_dataset_gives_the_figures_that_stand_beside_it(path: Path) -> None:
     assert card_path(path).read_text().startswith(f"# {target}\n")
     space = SPACES[target.device]
     used = select([m for m in measurements if m.role == "fit"]).used
-    model = LookupModel().fit(used, suited_estimator(used))
-    told = Validation.load(path.parent / f"validation-{space.name}-lookup.json")
-    chosen = [m for m in measurements if m.role == "validation" and isinstance(m.subject, Network)]
-    by_key = {m.subject.key: m.subject for m in chosen}
-    networks = [by_key[row.key] for row in told.results]
+    model = LookupModel().fit(used, select_estimator(used))
+    published = Validation.load(path.parent / f"validation-{space.name}-lookup.json")
+    chosen = [m for m in measurements if m.role == "validation" and isinstance(m.workload, Network)]
+    by_key = {m.workload.key: m.workload for m in chosen}
+    networks = [by_key[row.key] for row in published.results]
     again = compare(model, space, networks, select(chosen).used)
     figures = again.model_dump(exclude={"results", "left_out"})
-    expected = told.model_dump(exclude={"results", "left_out"})
+    expected = published.model_dump(exclude={"results", "left_out"})
     assert figures.pop("space") == expected.pop("space")
     assert {name: figures.pop(name) for name in ("target", "model")} == {
         name: expected.pop(name) for name in ("target", "model")

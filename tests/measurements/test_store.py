@@ -14,10 +14,10 @@ from latkit.errors import BadFile
 from latkit.graphs import GraphBuilder
 from latkit.measurements import Store
 from latkit.measurements.store import APPLICATION_ID
-from latkit.timing import Scale, TimingPlan
-from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit, network_of
+from latkit.timing import Baseline, TimingPlan
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_measurement, make_round, network_of
 
-SCALE = Scale(0.001, 40, True, 1.0)
+BASELINE = Baseline(0.001, 40, True, 1.0)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -41,48 +41,48 @@ def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
 
 
 def test_visits_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
-    op, visit = conv(8), make_visit([5])
-    words = [
-        (SETUP, PLAN, "fit", 0),
-        (replace(SETUP, runtime_version="runtime 2"), PLAN, "fit", 0),
-        (SETUP, TimingPlan(visits=9), "fit", 0),
-        (SETUP, PLAN, "validation", 0),
-        (SETUP, PLAN, "fit", 1),
+    op, one_round = conv(8), make_round([5])
+    cases = [
+        (ENVIRONMENT, PLAN, "fit", 0),
+        (replace(ENVIRONMENT, runtime_version="runtime 2"), PLAN, "fit", 0),
+        (ENVIRONMENT, TimingPlan(rounds=9), "fit", 0),
+        (ENVIRONMENT, PLAN, "validation", 0),
+        (ENVIRONMENT, PLAN, "fit", 1),
     ]
     with Store(tmp_path / "m.sqlite", TARGET) as store:
-        for setup, plan, role, repetition in words:
-            store.add_visit(op, setup, plan, visit, role, repetition)
+        for environment, plan, role, repetition in cases:
+            store.add_round(op, environment, plan, one_round, role, repetition)
         found = store.measurements()
-    assert [(one.setup, one.plan, one.role, one.repetition) for one in found] == words
-    assert all(one.visits == (visit,) for one in found)
+    assert [(one.environment, one.plan, one.role, one.repetition) for one in found] == cases
+    assert all(one.rounds == (one_round,) for one in found)
 
 
 def test_a_kill_loses_at_most_the_visit_in_flight(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_round
 from latkit.measurements import Store
 store = Store(Path(sys.argv[1]), TARGET)
 for number in range(10**6):
-    store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=float(number)))
+    store.add_round(conv(8), ENVIRONMENT, PLAN, make_round([5], started_at=float(number)))
     print(number, flush=True)
 """
     path = tmp_path / "m.sqlite"
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", code, str(path)]
-    environment = {**os.environ, "PYTHONPATH": "."}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=environment) as process:
+    env = {**os.environ, "PYTHONPATH": "."}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env=env) as process:
         assert process.stdout is not None
         for _ in range(20):
-            said = int(process.stdout.readline())
+            output = int(process.stdout.readline())
         process.send_signal(signal.SIGKILL)
         rest = [int(line) for line in process.stdout.read().split()]
-    said = max([said, *rest])
+    output = max([output, *rest])
     with Store(path, TARGET) as store:
         (measurement,) = store.measurements()
-    assert len(measurement.visits) in (said + 1, said + 2)
-    assert [visit.started_at for visit in measurement.visits[:20]] == list(range(20))
+    assert len(measurement.rounds) in (output + 1, output + 2)
+    assert [one_round.started_at for one_round in measurement.rounds[:20]] == list(range(20))
 
 
 def test_a_foreign_sqlite_file_is_refused_and_unchanged(tmp_path: Path) -> None:
@@ -115,23 +115,23 @@ def test_a_file_from_before_scales_were_kept_gets_them(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     with Store(path, TARGET) as store:
-        assert store.scale(SETUP) is None
+        assert store.baseline(ENVIRONMENT) is None
         assert store.measurements() == [measured]
-        store.keep_scale(SETUP, SCALE)
+        store.save_baseline(ENVIRONMENT, BASELINE)
     with Store(path, TARGET) as store:
-        assert store.scale(SETUP) == SCALE
+        assert store.baseline(ENVIRONMENT) == BASELINE
 
 
 def test_a_scale_belongs_to_its_setup_and_comes_with_its_measurements(tmp_path: Path) -> None:
-    other = replace(SETUP, scale=1)
-    measured = [make_measurement(conv(8), 1000), make_measurement(conv(8), 900, setup=other)]
+    other = replace(ENVIRONMENT, baseline=1)
+    measured = [make_measurement(conv(8), 1000), make_measurement(conv(8), 900, environment=other)]
     with Store(tmp_path / "m.sqlite", TARGET) as store:
         store.add_all(measured)
-        store.keep_scale(SETUP, SCALE)
-        assert (store.scale(SETUP), store.scale(other)) == (SCALE, None)
-        assert store.setups() == [SETUP, other]
+        store.save_baseline(ENVIRONMENT, BASELINE)
+        assert (store.baseline(ENVIRONMENT), store.baseline(other)) == (BASELINE, None)
+        assert store.environments() == [ENVIRONMENT, other]
         found = store.measurements()
-        assert found == [replace(measured[0], reference_s=SCALE.reference_s), measured[1]]
+        assert found == [replace(measured[0], reference_s=BASELINE.reference_s), measured[1]]
     with Store(tmp_path / "elsewhere.sqlite", TARGET) as store:
         store.add_all(found)
         assert store.measurements() == found
@@ -141,7 +141,7 @@ def test_the_boot_id_of_the_latest_visit(tmp_path: Path) -> None:
     with Store(tmp_path / "m.sqlite", TARGET) as store:
         assert store.latest_boot_id() == ""
         for boot in ("first", "second"):
-            store.add_visit(conv(8), SETUP, PLAN, replace(make_visit([5]), conditions={"boot_id": boot}))
+            store.add_round(conv(8), ENVIRONMENT, PLAN, replace(make_round([5]), conditions={"boot_id": boot}))
         assert store.latest_boot_id() == "second"
 
 
@@ -149,7 +149,7 @@ def test_many_may_make_the_same_file_at_once(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_round
 from latkit.measurements import Store
 print("ready", flush=True)
 sys.stdin.readline()
@@ -192,12 +192,12 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
 
 def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
     with Store(tmp_path / "measurements.sqlite", TARGET) as store:
-        assert store.latest_setup() is None
-        governed = replace(SETUP, governor="performance")
-        for setup, started_at in ((governed, 2.0), (SETUP, 1.0)):
-            store.add_visit(conv(8), setup, PLAN, make_visit([1000], started_at=started_at))
-        assert store.latest_setup() == governed
-        assert {measurement.setup for measurement in store.measurements()} == {SETUP, governed}
+        assert store.latest_environment() is None
+        governed = replace(ENVIRONMENT, governor="performance")
+        for environment, started_at in ((governed, 2.0), (ENVIRONMENT, 1.0)):
+            store.add_round(conv(8), environment, PLAN, make_round([1000], started_at=started_at))
+        assert store.latest_environment() == governed
+        assert {measurement.environment for measurement in store.measurements()} == {ENVIRONMENT, governed}
 
 
 def test_a_graph_that_earlier_versions_wrote_otherwise_is_the_same_graph(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_graph_that_earlier_versions_wrote_otherwise_is_the_same_graph(tmp_pat
     b = GraphBuilder()
     graph, path = b.graph([b.conv(b.input(1, 3, 8, 8), 4)]), tmp_path / "store.sqlite"
     with Store(path, TARGET) as store:
-        store.add_visit(graph, SETUP, PLAN, make_visit([1, 2, 3]))
+        store.add_round(graph, ENVIRONMENT, PLAN, make_round([1, 2, 3]))
     document = json.loads(json.dumps(graph.to_json()))
     del document["nodes"][0]["attributes"]["dilations"]
     with closing(sqlite3.connect(path)) as database, database:
@@ -213,7 +213,7 @@ def test_a_graph_that_earlier_versions_wrote_otherwise_is_the_same_graph(tmp_pat
         database.execute("UPDATE measurements SET key = 'old', subject_key = 'old'")
         database.execute("UPDATE visits SET measurement_key = 'old'")
     with Store(path, TARGET) as store:
-        store.add_visit(graph, SETUP, PLAN, make_visit([4, 5, 6]))
+        store.add_round(graph, ENVIRONMENT, PLAN, make_round([4, 5, 6]))
         (found,) = store.measurements()
-    assert found.subject == graph
-    assert [visit.wall_ns for visit in found.visits] == [(1, 2, 3), (4, 5, 6)]
+    assert found.workload == graph
+    assert [one_round.wall_ns for one_round in found.rounds] == [(1, 2, 3), (4, 5, 6)]

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from latkit.errors import BadFile, DiskFull, HostLimit, LatkitError, StoreBusy, WriteError
 from latkit.measurements import Store
-from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_measurement, make_round
 
 MEASURED = make_measurement(conv(8), 1000)
 USAGE = 2
@@ -59,7 +59,7 @@ def test_a_store_that_stays_locked_is_told_in_the_users_terms(path: Path) -> Non
     assert "database" not in str(error.value)
     with Store(path, TARGET, busy_s=0.2) as store:
         with locked(path), pytest.raises(StoreBusy):
-            store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=9.0))
+            store.add_round(conv(8), ENVIRONMENT, PLAN, make_round([5], started_at=9.0))
         assert store.measurements() == [MEASURED]
 
 
@@ -114,11 +114,11 @@ def on_connect(store: Store, statement: str) -> None:
     ],
 )
 def test_what_the_disk_refuses(path: Path, statement: str, kind: type[LatkitError], words: str) -> None:
-    visit = make_visit([5] * 10_000, started_at=10.0)
+    one_round = make_round([5] * 10_000, started_at=10.0)
     with Store(path, TARGET) as store:
         on_connect(store, statement)
         with pytest.raises(kind, match=words):
-            store.add_visit(conv(8), SETUP, PLAN, visit)
+            store.add_round(conv(8), ENVIRONMENT, PLAN, one_round)
     with Store(path, TARGET) as store:
         assert store.measurements() == [MEASURED]
-        store.add_visit(conv(8), SETUP, PLAN, visit)
+        store.add_round(conv(8), ENVIRONMENT, PLAN, one_round)

@@ -12,10 +12,10 @@ import pytest
 
 from latkit.errors import BadFile, InvalidMeasurement
 from latkit.measurements import Store, flags_of, read_parquet, write_card, write_parquet
-from latkit.timing import Scale
-from tests.builders import PLAN, SETUP, TARGET, conv, make_measurement, make_visit
+from latkit.timing import Baseline
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_measurement, make_round
 
-SCALE = Scale(0.001, 40, True, 1.0)
+BASELINE = Baseline(0.001, 40, True, 1.0)
 
 
 def nested(depth: int) -> Any:
@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "m.sqlite"
     with Store(path, TARGET) as store:
         store.add_all([make_measurement(conv(8), 1000), make_measurement(conv(9), 2000, started_at=10.0)])
-        store.keep_scale(SETUP, SCALE)
+        store.save_baseline(ENVIRONMENT, BASELINE)
     return path
 
 
@@ -61,25 +61,25 @@ class TestWriting:
         with Store(path, TARGET) as store:
             before = store.measurements()
             with pytest.raises(InvalidMeasurement, match=reason) as error:
-                store.add_visit(conv(8), SETUP, PLAN, replace(make_visit([5]), conditions=conditions))
+                store.add_round(conv(8), ENVIRONMENT, PLAN, replace(make_round([5]), conditions=conditions))
             assert str(error.value).isprintable()
             assert store.measurements() == before
             assert store.unreadable() == []
 
     def test_a_setup_that_could_not_be_read_is_not_written(self, path: Path) -> None:
         with Store(path, TARGET) as store:
-            for setup in (replace(SETUP, governor="\ud800"), replace(SETUP, scale=2**70)):
+            for environment in (replace(ENVIRONMENT, governor="\ud800"), replace(ENVIRONMENT, baseline=2**70)):
                 with pytest.raises(InvalidMeasurement):
-                    store.add_visit(conv(8), setup, PLAN, make_visit([5]))
-            assert store.setups() == [SETUP]
+                    store.add_round(conv(8), environment, PLAN, make_round([5]))
+            assert store.environments() == [ENVIRONMENT]
 
     def test_a_spoilt_subject_is_put_right_when_it_is_measured_again(self, path: Path) -> None:
         spoil(path, "UPDATE subjects SET document = 'x'")
         with Store(path, TARGET) as store:
             assert store.measurements() == []
-            store.add_visit(conv(8), SETUP, PLAN, make_visit([5], started_at=20.0))
+            store.add_round(conv(8), ENVIRONMENT, PLAN, make_round([5], started_at=20.0))
             (found,) = store.measurements()
-        assert [visit.started_at for visit in found.visits] == [0.0, 1.0, 20.0]
+        assert [one_round.started_at for one_round in found.rounds] == [0.0, 1.0, 20.0]
 
 
 SPOILT = [
@@ -130,11 +130,11 @@ class TestReading:
         with Store(path, TARGET) as store:
             for _ in range(2):
                 found = store.measurements()
-            assert store.latest_setup() == SETUP
-            assert store.setups() == [SETUP]
+            assert store.latest_environment() == ENVIRONMENT
+            assert store.environments() == [ENVIRONMENT]
             assert store.latest_boot_id() == ""
-            store.scale(SETUP)
-        assert sum(len(measurement.visits) for measurement in found) == left
+            store.baseline(ENVIRONMENT)
+        assert sum(len(measurement.rounds) for measurement in found) == left
         (record,) = caplog.records
         assert record.levelno == logging.WARNING
         message = record.getMessage()
@@ -150,14 +150,14 @@ class TestReading:
     def test_a_bad_scale_counts_as_none(self, path: Path, caplog: pytest.LogCaptureFixture, change: str) -> None:
         spoil(path, f"UPDATE scales SET {change}")
         with Store(path, TARGET) as store:
-            assert store.scale(SETUP) is None
+            assert store.baseline(ENVIRONMENT) is None
             assert [one.reference_s for one in store.measurements()] == [None, None]
             (record,) = caplog.records
             assert "1 unreadable scale" in record.getMessage()
             store.remove(store.unreadable())
             assert store.unreadable() == []
-            store.keep_scale(SETUP, SCALE)
-            assert store.scale(SETUP) == SCALE
+            store.save_baseline(ENVIRONMENT, BASELINE)
+            assert store.baseline(ENVIRONMENT) == BASELINE
 
     def test_only_bad_rows_are_removed(self, path: Path) -> None:
         spoil(path, "UPDATE visits SET started_at = 'x' WHERE id = 2")
@@ -173,7 +173,7 @@ class TestReading:
     def test_an_op_that_is_not_installed_here_is_not_spoilt(self, path: Path) -> None:
         spoil(path, "UPDATE subjects SET document = replace(document, '\"conv\"', '\"warp\"') WHERE rowid = 1")
         with Store(path, TARGET) as store:
-            assert [one.subject for one in store.measurements()] == [conv(9)]
+            assert [one.workload for one in store.measurements()] == [conv(9)]
             assert [row.is_spoilt for row in store.unreadable()] == [False, False]
 
 
@@ -216,8 +216,8 @@ class TestImporting:
     @pytest.mark.parametrize("name", ["a[1].parquet", "a*.parquet", "a?.parquet", "[a-z].parquet"])
     def test_a_files_name_is_taken_literally(self, tmp_path: Path, name: str) -> None:
         ours, other = make_measurement(conv(8), 1000), make_measurement(conv(9), 2000)
-        for beside in ("a1.parquet", "ab.parquet", "b.parquet"):
-            write_parquet([other], tmp_path / beside, "")
+        for neighbor in ("a1.parquet", "ab.parquet", "b.parquet"):
+            write_parquet([other], tmp_path / neighbor, "")
         write_parquet([ours], tmp_path / name, "")
         assert read_parquet(tmp_path / name) == [ours]
         folder = tmp_path / "folder [1]"

@@ -136,9 +136,9 @@ def test_a_model_with_a_wrong_value_is_refused_in_a_line_or_predicts(
     except BadFile as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017
         return
-    for subject in (*OPS, NETWORK):
+    for workload in (*OPS, NETWORK):
         try:
-            predicted = model.predict(subject)
+            predicted = model.predict(workload)
         except NotMeasured:
             continue
         assert all(math.isfinite(bound) for bound in (predicted.seconds, *(predicted.interval or ())))

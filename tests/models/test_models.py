@@ -11,7 +11,7 @@ from latkit.models.calibration import fit_calibration
 from latkit.models.features import feature_names, features, pixels_per_set, work
 from latkit.ops import FIXED_COST, Op, kind_named, make_op
 from latkit.spaces import proxyless_mobile
-from tests.builders import SETUP, TARGET, conv, make_measurement, measurements_of, network_of
+from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, measurements_of, network_of
 
 GOLDEN = Path(__file__).parent / "golden"
 MBCONVS = [op for op in proxyless_mobile().ops() if op.kind == "mbconv"]
@@ -72,9 +72,12 @@ def test_what_cannot_be_fitted_says_what_is_missing(kind: type[LatencyModel]) ->
         kind().fit([])
     with pytest.raises(NotMeasured, match="fixed cost"):
         kind().fit([make_measurement(conv(8), 1000)])
-    two_setups = [make_measurement(FIXED_COST, 1000), make_measurement(conv(8), 1, setup=replace(SETUP, opset=18))]
+    two_environments = [
+        make_measurement(FIXED_COST, 1000),
+        make_measurement(conv(8), 1, environment=replace(ENVIRONMENT, opset=18)),
+    ]
     with pytest.raises(MeasurementConflict, match="opset 17 and 18"):
-        kind().fit(two_setups)
+        kind().fit(two_environments)
 
 
 def test_trees_predict_ops_never_measured() -> None:

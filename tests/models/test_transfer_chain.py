@@ -9,7 +9,7 @@ from latkit.models import LookupModel, TransferModel, choose_networks, load_mode
 from latkit.ops import Network, Op
 from latkit.spaces import Space, proxyless_tiny
 from latkit.tables import LatencyTable
-from latkit.timing import Measurement, Subject
+from latkit.timing import Measurement, Workload
 from tests.builders import TARGET, measurements_of, network_of
 
 KNOWN = replace(TARGET, device="known")
@@ -35,7 +35,7 @@ def network_ns(network: Network) -> int:
 
 
 def measured(networks: list[Network]) -> list[Measurement]:
-    nanoseconds: Mapping[Subject, int] = {network: network_ns(network) for network in networks}
+    nanoseconds: Mapping[Workload, int] = {network: network_ns(network) for network in networks}
     return measurements_of(nanoseconds, FIXED_NS)
 
 

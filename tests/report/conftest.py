@@ -19,7 +19,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import fit_networks, validate
-from latkit.workspace import Workspace, fit_subjects
+from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 from latkit.workspace.searching import search
 from latkit.workspace.series import Member, Series
@@ -63,8 +63,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
     made = Workspace.init(tmp_path_factory.mktemp("workspace"))
     folder = tmp_path_factory.mktemp("agent")
     add_device(made.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(folder))
-    with made.collection(TARGET, TimingPlan(visits=2, visit_s=0.02, extra_visits=0), Silent()) as collection:
-        collection.run([*fit_subjects(space), *fit_networks(space, 3)])
+    with made.collection(TARGET, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0), Silent()) as collection:
+        collection.run([*fit_workloads(space), *fit_networks(space, 3)])
         model = made.fit(TARGET, space)
         made.fit(TARGET, space, "xgboost")
         validate(collection, model, space, 4).save(made.validation_path(TARGET, space, "lookup"))

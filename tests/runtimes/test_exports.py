@@ -54,10 +54,10 @@ MIXED = Network(
 """Most kinds in one conversion, for the runtime whose conversions are slow."""
 
 
-def check_subject(name: str, subject: Op | Network, path: Path, batch: int) -> None:
+def check_subject(name: str, workload: Op | Network, path: Path, batch: int) -> None:
     runtime = runtime_named(name)
-    artefact = export_subject(runtime, subject, path / f"model{runtime.suffix}", batch)
-    assert check_export(artefact, seeded_module(subject), subject.input_shape, batch) < TOLERANCE
+    artefact = export_subject(runtime, workload, path / f"model{runtime.suffix}", batch)
+    assert check_export(artefact, seeded_module(workload), workload.input_shape, batch) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -68,9 +68,9 @@ def test_every_kind_computes_what_torch_computes(name: str, op: Op, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("subject", [FIXED_COST, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
-def test_subjects_compute_what_torch_computes_in_batches(name: str, subject: Op | Network, tmp_path: Path) -> None:
-    check_subject(name, subject, tmp_path, batch=2)
+@pytest.mark.parametrize("workload", [FIXED_COST, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
+def test_subjects_compute_what_torch_computes_in_batches(name: str, workload: Op | Network, tmp_path: Path) -> None:
+    check_subject(name, workload, tmp_path, batch=2)
 
 
 @no_tflite

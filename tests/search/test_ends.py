@@ -41,14 +41,14 @@ def test_a_device_that_is_busy_at_the_end_loses_nothing(
     monkeypatch.setattr(Measuring, "collection", busy)
     given = workspace, TARGET, mini_space, stripes_data, some_path_s(table), "net", brief(), Silent()
     with pytest.raises(DeviceBusy):
-        searching.search(*given, tell=said.append)
+        searching.search(*given, on_message=said.append)
     folder = workspace.search_dir("net")
     assert (folder / FILES["result"]).exists()
     saved = f"the network that was found is saved in {folder}; the same command with --resume measures it"
     assert said == [saved]
     weights = (folder / FILES["weights"]).read_bytes()
     with pytest.raises(DeviceBusy):
-        searching.search(*given, tell=said.append, resume=True)
+        searching.search(*given, on_message=said.append, resume=True)
     assert said == [saved] * 2
     assert (folder / FILES["weights"]).read_bytes() == weights  # it was not searched again
 

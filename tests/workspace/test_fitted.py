@@ -32,8 +32,8 @@ ONE, OTHER = space_of("one", 8), space_of("other", 16)
 def keep(workspace: Workspace, ops: Iterable[Op], nanoseconds: int = 50_000) -> None:
     with workspace.store(TARGET) as store:
         for m in measurements_of(dict.fromkeys(ops, nanoseconds)):
-            for visit in m.visits:
-                store.add_visit(m.subject, m.setup, m.plan, visit, m.role, m.repetition)
+            for one_round in m.rounds:
+                store.add_round(m.workload, m.environment, m.plan, one_round, m.role, m.repetition)
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Worksp
     network = network_of(*ONE.decode((0, 0)).ops)
     with workspace.store(TARGET) as store:
         measured = make_measurement(network, 100_000)
-        for visit in measured.visits:
-            store.add_visit(network, measured.setup, measured.plan, visit, "fit", 0)
+        for one_round in measured.rounds:
+            store.add_round(network, measured.environment, measured.plan, one_round, "fit", 0)
     workspace.fit(TARGET)
     assert workspace.fit_spaces(TARGET) == {"one": None, "other": None}
     assert workspace.model(TARGET, space=ONE).calibration_.networks == before + 1
@@ -118,7 +118,7 @@ def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: s
 def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path)
     keep(workspace, [])
-    assert [m.subject for m in workspace.measurements(TARGET)] == [FIXED_COST]
+    assert [m.workload for m in workspace.measurements(TARGET)] == [FIXED_COST]
     with pytest.raises(NotMeasured, match=r"no op was measured on board.* that a model could be fitted on"):
         workspace.fit(TARGET)
     assert not workspace.has_model(TARGET, "lookup")

@@ -76,7 +76,7 @@ class Looker:
 def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: Workspace) -> None:
     series, told = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
     first = Searcher(workspace, {ONE})
-    outcomes = list(search_series(workspace, series, first, Looker({ONE}), resume=False, tell=told.append))
+    outcomes = list(search_series(workspace, series, first, Looker({ONE}), resume=False, on_message=told.append))
     kept = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
     assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, kept)]
     assert [outcome.error is None for outcome in outcomes] == [False, True, True]
@@ -95,8 +95,8 @@ def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: W
 
     again = Searcher(workspace, set())
     with pytest.raises(UsageError, match="resume the series"):
-        list(search_series(workspace, series, again, Looker(set()), resume=False, tell=told.append))
-    list(search_series(workspace, series, again, Looker(set()), resume=True, tell=told.append))
+        list(search_series(workspace, series, again, Looker(set()), resume=False, on_message=told.append))
+    list(search_series(workspace, series, again, Looker(set()), resume=True, on_message=told.append))
     assert again.calls == [(ONE, False, kept), (TWO, True, kept), (THREE, True, kept)]
 
 

@@ -139,12 +139,12 @@ def conditions() -> Iterator[Scenario]:
         yield Scenario(f"collect: {name}", "local", "collect", answers=answers)
 
 
-def visits() -> Iterator[Scenario]:
+def rounds() -> Iterator[Scenario]:
     for name in ("wall_ns", "cpu_ns", "preemptions", "reference_wall_ns"):
         for number, value in enumerate(("[]", "[1]", "[0, 0, 0]", "[-1, 1, 1]", "null", "[1.5, 1, 1]", '["a"]')):
-            yield _visit(f"{name} as list {number}", name, value)
-        yield _visit(f"{name} beyond 64 bits", name, f"[{2**63}, 1, 1]")
-        yield _visit(f"{name} of 400 digits", name, f"[{'9' * 400}, 1, 1]")
+            yield _round(f"{name} as list {number}", name, value)
+        yield _round(f"{name} beyond 64 bits", name, f"[{2**63}, 1, 1]")
+        yield _round(f"{name} of 400 digits", name, f"[{'9' * 400}, 1, 1]")
     for name, value in (
         ("turn", quoted("\ud800")),
         ("turn", str(trees.deep(250))),
@@ -153,8 +153,8 @@ def visits() -> Iterator[Scenario]:
         ("inference_ns", "9" * 400),
         ("inference_ns", '"a"'),
     ):
-        yield _visit(f"{name} as {value[:7]!r} of {len(value)}", name, value)
-    yield _visit("a million runs", "wall_ns", json.dumps([1_000_000] * 10**6))
+        yield _round(f"{name} as {value[:7]!r} of {len(value)}", name, value)
+    yield _round("a million runs", "wall_ns", json.dumps([1_000_000] * 10**6))
     for name, place, value in (
         ("no handle", ("handle",), "null"),
         ("a handle of depth", ("handle",), DEEP),
@@ -169,5 +169,5 @@ def visits() -> Iterator[Scenario]:
         yield Scenario(f"files {name}", "local", "collect", answers=(("files", ("result",), value),))
 
 
-def _visit(name: str, field_name: str, value: str) -> Scenario:
+def _round(name: str, field_name: str, value: str) -> Scenario:
     return Scenario(f"visit: {name}", "local", "collect", answers=(("time", ("result", field_name), value),))

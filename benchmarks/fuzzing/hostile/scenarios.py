@@ -14,7 +14,7 @@ def scenarios() -> list[Scenario]:
         *lying_agents.values_of_facts(),
         *lying_agents.told_otherwise(),
         *lying_agents.conditions(),
-        *lying_agents.visits(),
+        *lying_agents.rounds(),
         *lying_servers.pythons(),
         *lying_servers.servers(),
         *lying_servers.phones(),

@@ -35,7 +35,7 @@ HEARTBEAT_S = 1.0
 SEED = 20181202
 SUBJECT_BLOCK_NS = 7_000_000
 REFERENCE_BLOCK_NS = 2_500_000
-MOST_RUNS_PER_BLOCK = 10
+MAX_RUNS_PER_BLOCK = 10
 WARM_UP_SHARE = 0.25
 """The part of a visit that may go into warming up."""
 STILL_FALLING = 0.99
@@ -43,7 +43,7 @@ STILL_FALLING = 0.99
 STEADY_RUNS = 3
 """So many runs without a faster one end the warm-up."""
 
-MOST_TRIPS = 12
+MAX_TRIPS = 12
 """The kernel's own limit to the trip points of a thermal zone."""
 
 NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
@@ -97,8 +97,8 @@ def instruction_set() -> list[str]:
     """Features that inference kernels choose by."""
     features = next((value.split() for name, value in cpu_lines() if name in ("flags", "Features")), [])
     if platform.machine() in ("x86_64", "AMD64", "i686"):
-        wanted = ("sse4", "ssse3", "avx", "fma", "f16c", "amx")
-        features = [name for name in features if name.startswith(wanted)]
+        required_field = ("sse4", "ssse3", "avx", "fma", "f16c", "amx")
+        features = [name for name in features if name.startswith(required_field)]
     return sorted(features)
 
 
@@ -138,7 +138,7 @@ def affinity() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def keep_to(cores: list[int]) -> None:
+def pin_to(cores: list[int]) -> None:
     """Let this thread, and those that it makes from now on, run on these cores only, where the device allows it."""
     try:
         os.sched_setaffinity(0, cores)
@@ -210,10 +210,10 @@ def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
             out, err = process.communicate()
             err += b"\nimporting it took too long"
         versions = out.decode(errors="replace").splitlines()
-        words = err.decode(errors="replace").strip().splitlines()
+        lines = err.decode(errors="replace").strip().splitlines()
         present.update(zip(names, versions))  # noqa: B905
         for name in names[len(versions) :]:
-            absent[name] = words[-1] if words else f"importing it ended with status {process.returncode}"
+            absent[name] = lines[-1] if lines else f"importing it ended with status {process.returncode}"
     return present, absent
 
 
@@ -255,7 +255,7 @@ def sensors() -> dict[str, tuple[float, float | None]]:
 def trip_point(zone: str) -> float | None:
     """The lowest passive trip point of a thermal zone in degrees Celsius, or None."""
     found = []
-    for index in range(MOST_TRIPS):
+    for index in range(MAX_TRIPS):
         kind = read(f"{zone}/trip_point_{index}_type")
         if kind is None:
             break
@@ -530,35 +530,44 @@ def warm_up(model: Loaded, limit_ns: int) -> list[int]:
 
 def runs_per_block(fastest_ns: int, block_ns: int) -> int:
     """How many timed runs make a block of about that length."""
-    return min(max(round(block_ns / fastest_ns), 1), MOST_RUNS_PER_BLOCK)
+    return min(max(round(block_ns / fastest_ns), 1), MAX_RUNS_PER_BLOCK)
 
 
-def visit(subject: Loaded, reference: Loaded, visit_s: float, visit_runs: int) -> Fields:
+def time_round(workload: Loaded, reference: Loaded, round_s: float, round_runs: int) -> Fields:
     """One visit; see `time` in the protocol."""
     # a turn's first runs find a cold cache: they are counted as work, and not told
-    mine, theirs, untold = Samples(), Samples(), Samples()
+    workload_samples, reference_samples, discarded = Samples(), Samples(), Samples()
     begin = time.perf_counter_ns()
-    limit = int(visit_s * 1e9)
+    limit = int(round_s * 1e9)
     reference_warm_up = warm_up(reference, int(limit * WARM_UP_SHARE / 5))
-    subject_warm_up = warm_up(subject, int(limit * WARM_UP_SHARE))
+    subject_warm_up = warm_up(workload, int(limit * WARM_UP_SHARE))
     subject_runs = runs_per_block(min(subject_warm_up), SUBJECT_BLOCK_NS)
     reference_runs = runs_per_block(min(reference_warm_up), REFERENCE_BLOCK_NS)
     rewarming_runs = 1 if min(subject_warm_up) < SUBJECT_BLOCK_NS else 0  # a long run hardly notices a cold cache
     while True:
-        timed_runs(reference, 1, untold)
-        timed_runs(reference, reference_runs, theirs)
-        timed_runs(subject, rewarming_runs, untold)
-        timed_runs(subject, min(subject_runs, visit_runs - len(mine.wall_ns)), mine)
-        if len(mine.wall_ns) >= visit_runs or time.perf_counter_ns() - begin >= limit:
+        timed_runs(reference, 1, discarded)
+        timed_runs(reference, reference_runs, reference_samples)
+        timed_runs(workload, rewarming_runs, discarded)
+        timed_runs(workload, min(subject_runs, round_runs - len(workload_samples.wall_ns)), workload_samples)
+        if len(workload_samples.wall_ns) >= round_runs or time.perf_counter_ns() - begin >= limit:
             break
     return {
-        "wall_ns": mine.wall_ns,
-        "cpu_ns": mine.cpu_ns,
-        "preemptions": mine.preemptions,
-        "reference_wall_ns": theirs.wall_ns,
-        "reference_cpu_ns": theirs.cpu_ns,
+        "wall_ns": workload_samples.wall_ns,
+        "cpu_ns": workload_samples.cpu_ns,
+        "preemptions": workload_samples.preemptions,
+        "reference_wall_ns": reference_samples.wall_ns,
+        "reference_cpu_ns": reference_samples.cpu_ns,
         "inference_ns": sum(
-            map(sum, (reference_warm_up, subject_warm_up, untold.wall_ns, theirs.wall_ns, mine.wall_ns))
+            map(
+                sum,
+                (
+                    reference_warm_up,
+                    subject_warm_up,
+                    discarded.wall_ns,
+                    reference_samples.wall_ns,
+                    workload_samples.wall_ns,
+                ),
+            )
         ),
         "turn": {
             "subject_runs": subject_runs,
@@ -571,13 +580,13 @@ def visit(subject: Loaded, reference: Loaded, visit_s: float, visit_runs: int) -
 # Requests
 
 
-def wanted(request: Fields, name: str, kind: type, least: float = 0) -> Any:
+def required_field(request: Fields, name: str, kind: type, minimum: float = 0) -> Any:
     """A field of a request, of that type, not less than that."""
     value = request.get(name)
     good = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if not good or isinstance(value, bool) or (isinstance(value, (int, float)) and value < least):
+    if not good or isinstance(value, bool) or (isinstance(value, (int, float)) and value < minimum):
         raise RequestError(
-            "bad-request", f"expected {name} as {kind.__name__} of at least {least}, but found {value!r}"
+            "bad-request", f"expected {name} as {kind.__name__} of at least {minimum}, but found {value!r}"
         )
     return value
 
@@ -629,12 +638,12 @@ class Agent:
 
     def pin(self, request: Fields) -> Fields:
         """Keep what is loaded from now on to some cores; without any, to those that the agent was started on."""
-        asked = wanted(request, "cores", list)
-        if not all(isinstance(core, int) and not isinstance(core, bool) and core >= 0 for core in asked):
-            raise RequestError("bad-request", f"expected cores as numbers, but found {asked!r:.100}")
-        keep_to(asked or self.free_affinity)
-        if asked and affinity() != sorted(set(asked)):  # some of them are not ours: all or nothing
-            keep_to(self.free_affinity)
+        requested = required_field(request, "cores", list)
+        if not all(isinstance(core, int) and not isinstance(core, bool) and core >= 0 for core in requested):
+            raise RequestError("bad-request", f"expected cores as numbers, but found {requested!r:.100}")
+        pin_to(requested or self.free_affinity)
+        if requested and affinity() != sorted(set(requested)):  # some of them are not ours: all or nothing
+            pin_to(self.free_affinity)
         return {"affinity": affinity()}
 
     def files(self, _request: Fields) -> Fields:
@@ -643,8 +652,8 @@ class Agent:
 
     def load(self, request: Fields) -> Fields:
         """Load a model and run it once."""
-        name, sha256 = wanted(request, "runtime", str), wanted(request, "sha256", str)
-        threads = wanted(request, "threads", int, 1)
+        name, sha256 = required_field(request, "runtime", str), required_field(request, "sha256", str)
+        threads = required_field(request, "threads", int, 1)
         if name not in LOADERS:
             raise RequestError("bad-request", f"expected a runtime of {', '.join(LOADERS)}, but found {name!r}")
         path = self.verified(sha256)
@@ -657,7 +666,7 @@ class Agent:
         except (RequestError, MemoryError):
             raise
         except Exception as error:  # runtimes raise types of their own
-            kind = "memory" if any(words in str(error) for words in NO_MEMORY) else "bad-model"
+            kind = "memory" if any(text in str(error) for text in NO_MEMORY) else "bad-model"
             raise RequestError(kind, f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
         handle, self.next_handle = self.next_handle, self.next_handle + 1
         self.loaded[handle] = model
@@ -680,8 +689,8 @@ class Agent:
             raise RequestError("missing-file", f"no model {sha256} is on the device")
         content = hashlib.sha256()
         with open(path, "rb") as file:  # noqa: PTH123
-            for piece in iter(lambda: file.read(1 << 20), b""):
-                content.update(piece)
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                content.update(chunk)
         if content.hexdigest() != sha256:
             os.remove(path)  # noqa: PTH107
             raise RequestError("hash-mismatch", f"the file of model {sha256} holds something else; it was removed")
@@ -696,12 +705,12 @@ class Agent:
 
     def time(self, request: Fields) -> Fields:
         """Make a visit, with the garbage collector off."""
-        subject, reference = self.model(request, "handle"), self.model(request, "reference")
-        visit_s, visit_runs = wanted(request, "visit_s", float), wanted(request, "visit_runs", int, 1)
+        workload, reference = self.model(request, "handle"), self.model(request, "reference")
+        round_s, round_runs = required_field(request, "visit_s", float), required_field(request, "visit_runs", int, 1)
         gc.collect()
         gc.disable()
         try:
-            return visit(subject, reference, visit_s, visit_runs)
+            return time_round(workload, reference, round_s, round_runs)
         finally:
             gc.enable()
 
@@ -720,7 +729,7 @@ class Agent:
 # The conversation
 
 
-class Voice:
+class LineWriter:
     """Writes lines, and a heartbeat while the agent is at work."""
 
     def __init__(self, out: BinaryIO) -> None:
@@ -728,9 +737,9 @@ class Voice:
         self.lock = threading.Lock()
         self.working = threading.Event()
         self.idle = threading.Event()
-        threading.Thread(target=self.beat, daemon=True).start()
+        threading.Thread(target=self.send_heartbeats, daemon=True).start()
 
-    def say(self, line: Fields) -> None:
+    def write_line(self, line: Fields) -> None:
         """Write one line. Without a host to read it, the agent ends."""
         with self.lock:
             try:
@@ -739,22 +748,22 @@ class Voice:
             except OSError:
                 os._exit(1)
 
-    def beat(self) -> None:
+    def send_heartbeats(self) -> None:
         """Say every second that the work goes on."""
         count = 0
         while True:
             self.working.wait()
             if not self.idle.wait(HEARTBEAT_S):
                 count += 1
-                self.say({"heartbeat": count})
+                self.write_line({"heartbeat": count})
 
-    def at_work(self, working: bool) -> None:
+    def set_busy(self, working: bool) -> None:
         """Start or stop the heartbeat."""
         (self.idle.clear if working else self.idle.set)()
         (self.working.set if working else self.working.clear)()
 
 
-def understand(line: bytes) -> Fields:
+def parse_request(line: bytes) -> Fields:
     """The request of a line."""
     try:
         request = json.loads(line.decode())
@@ -769,7 +778,7 @@ def answer_line(agent: Agent, line: bytes) -> Fields:
     """What to say to a line: a result or an error, under the request's id."""
     number = None
     try:
-        request = understand(line)
+        request = parse_request(line)
         number = request.get("id")
         return {"id": number, "result": agent.answer(request)}
     except RequestError as error:
@@ -801,15 +810,15 @@ def main() -> None:
     parser.add_argument("--models", required=True, help="folder of the model files, named by their SHA-256")
     models = parser.parse_args().models
     os.makedirs(models, exist_ok=True)  # noqa: PTH103
-    voice, agent = Voice(private_stdout()), Agent(models)
+    writer, agent = LineWriter(private_stdout()), Agent(models)
     incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=end_with_host, args=(sys.stdin.buffer, incoming.put), daemon=True).start()
     while not agent.ended:
         line = incoming.get()
-        voice.at_work(True)
+        writer.set_busy(True)
         answer = answer_line(agent, line)
-        voice.at_work(False)
-        voice.say(answer)
+        writer.set_busy(False)
+        writer.write_line(answer)
     os._exit(0)  # runtimes may hang in their own clean-up
 
 

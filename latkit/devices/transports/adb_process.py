@@ -21,8 +21,8 @@ from latkit.errors import DeviceGone
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 """Kinds of frames in shell protocol 2; each frame is its kind, the length of its content and the content."""
 HEADER = struct.Struct("<BL")
-MOST_FRAME_BYTES = 32768
-MOST_UNSENT_BYTES = 2**20
+MAX_FRAME_BYTES = 32768
+MAX_UNSENT_BYTES = 2**20
 NOTHING = "/dev/null"
 MAX_READ_FRAME_BYTES = 2**21
 """adbd fills a frame from a buffer of at most 1 MiB."""
@@ -59,11 +59,11 @@ class Process(ABC):
 
     def feed(self, stdin: bytes | None) -> bytes | None:
         """Send of its stdin what may wait to leave, and its end after it. Returns the rest; None after the end."""
-        if stdin is None or self.channel.unsent_bytes > MOST_UNSENT_BYTES:
+        if stdin is None or self.channel.unsent_bytes > MAX_UNSENT_BYTES:
             return stdin
-        self.send(stdin[:MOST_UNSENT_BYTES])
-        if len(stdin) > MOST_UNSENT_BYTES:
-            return stdin[MOST_UNSENT_BYTES:]
+        self.send(stdin[:MAX_UNSENT_BYTES])
+        if len(stdin) > MAX_UNSENT_BYTES:
+            return stdin[MAX_UNSENT_BYTES:]
         self.end_input()
         return None
 
@@ -86,8 +86,8 @@ class ShellV2(Process):
 
     def send(self, content: bytes) -> None:
         """In frames."""
-        for begin in range(0, len(content), MOST_FRAME_BYTES):
-            piece = content[begin : begin + MOST_FRAME_BYTES]
+        for begin in range(0, len(content), MAX_FRAME_BYTES):
+            piece = content[begin : begin + MAX_FRAME_BYTES]
             self.channel.send(HEADER.pack(STDIN, len(piece)) + piece)
 
     def end_input(self) -> None:

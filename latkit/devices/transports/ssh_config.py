@@ -18,7 +18,7 @@ from latkit.errors import BadFile, UsageError
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
-MOST_INCLUDES = 16
+MAX_INCLUDES = 16
 """Files included by included files: so deep and no deeper, as in OpenSSH."""
 MAX_FILES = 200
 MAX_CONFIG_BYTES = 2**20
@@ -102,7 +102,7 @@ class _Lines:
     def of(self, path: Path, depth: int = 0) -> list[str]:
         """Of that file. Raises BadFile."""
         self._files += 1
-        if depth > MOST_INCLUDES:
+        if depth > MAX_INCLUDES:
             raise BadFile(path, "an SSH configuration", "that it includes itself")
         if self._files > MAX_FILES:
             raise BadFile(path, "an SSH configuration", f"more than {MAX_FILES} included files")

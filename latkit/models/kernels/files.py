@@ -19,7 +19,7 @@ from latkit.models.kernels.regression import AnchorModel
 from latkit.models.kernels.savings import Seen
 from latkit.models.trees import TreesEntry
 from latkit.targets import Target
-from latkit.timing import Setup
+from latkit.timing import Environment
 
 ROOFLINE = 7
 """Terms of a kernel's roofline."""
@@ -59,7 +59,7 @@ class _KernelFile(BaseModel):
     model_config = _STRICT
     format: Literal["latkit-kernels-2"] = "latkit-kernels-2"
     target: str
-    setup: Setup
+    environment: Environment = Field(alias="setup")
     estimator: str
     reference_s: SecondsAboveZero
     network_keys: list[str]
@@ -84,7 +84,7 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
     origin = model.origin_
     document = _KernelFile(
         target=str(origin.target),
-        setup=origin.setup,
+        setup=origin.environment,
         estimator=origin.estimator,
         reference_s=origin.reference_s,
         network_keys=sorted(origin.network_keys),
@@ -98,7 +98,7 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         ],
         calibration=model.calibration_,
     )
-    write_text(path, json.dumps(document.model_dump(mode="json")) + "\n")
+    write_text(path, json.dumps(document.model_dump(mode="json", by_alias=True)) + "\n")
 
 
 def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
@@ -109,7 +109,7 @@ def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
         model = KernelModel()
         model.origin_ = Origin(
             Target.parse(document.target),
-            document.setup,
+            document.environment,
             document.estimator,
             document.reference_s,
             frozenset(document.network_keys),

@@ -15,7 +15,7 @@ from latkit.graphs import Candidate, Graph, Rule, candidates
 from latkit.graphs.links import Links
 from latkit.graphs.units import Unit, units_of
 
-ENOUGH = 0.5
+SIGNIFICANT_SHARE = 0.5
 """Share of the lesser's time that must be saved."""
 
 TELLING = 0.02
@@ -24,7 +24,7 @@ TELLING = 0.02
 KEPT = 0.7
 """Share of what neighbours save that must be left with a unit between them."""
 
-MOST = 1.5
+MAX_MEASURED_RATIO = 1.5
 """More than this share cannot be saved: what was timed was disturbed."""
 
 GOOD_SIZE = 100_000
@@ -50,7 +50,7 @@ class Saving:
     def shows(self, least_share: float) -> bool:
         """Whether so large a share was found, of something that can be told from noise."""
         telling = min(self.found_s, self.full_s) > TELLING * self.whole_s
-        return telling and least_share * self.full_s < self.found_s < MOST * self.full_s
+        return telling and least_share * self.full_s < self.found_s < MAX_MEASURED_RATIO * self.full_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def decide(made: Iterable[Probe], seconds: Seconds) -> dict[Rule, bool]:
 
 
 def _holds(made: Sequence[Probe], seconds: Seconds) -> bool:
-    if _sum([probe.saving(seconds) for probe in made]).shows(ENOUGH):
+    if _sum([probe.saving(seconds) for probe in made]).shows(SIGNIFICANT_SHARE):
         return True
     chains = [probe.chain.saving(seconds, seconds(probe.before)) for probe in made if probe.chain]
     return bool(chains) and _sum(chains).shows(KEPT)

@@ -16,17 +16,17 @@ from latkit.models.base import Origin, common_origin
 from latkit.models.intervals import half_width
 from latkit.models.kernels.features import Floats, Piece, pieces_of
 from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
-from latkit.models.kernels.savings import MOST, Neighbours, Savings, Seen, group_pairs, saved_by_edge
+from latkit.models.kernels.savings import MAX_SAVED_SHARE, Neighbours, Savings, Seen, group_pairs, saved_by_edge
 from latkit.ops import FIXED_COST
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Subject, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
 
-FEWEST_KERNELS = 8
+MIN_KERNELS = 8
 """A graph of fewer kernels is no network: what was timed to learn how the runtime fuses tells nothing of a whole."""
 
-FEWEST_NETWORKS = 5
+MIN_NETWORKS = 5
 """With fewer whole networks nothing is learned from them but how far predictions are off."""
 
-LEAST_KERNEL_S = 5e-7
+MIN_KERNEL_S = 5e-7
 """No kernel takes less: below it lies the noise of the fixed cost, which every measured kernel is less."""
 
 UNKNOWN_ERROR = 0.3
@@ -98,9 +98,9 @@ class KernelModel:
         Graphs whose shapes hang on values that are not there were timed at other sizes: they are ignored as well.
         Raises MeasurementConflict, NotMeasured, or UsageError.
         """
-        target, setup = common_origin(measurements)
+        target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
-        seconds = {m.subject: estimate(m, reference_s, estimator).seconds for m in measurements}
+        seconds = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
         if FIXED_COST not in seconds:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
@@ -108,25 +108,25 @@ class KernelModel:
         self.rules_ = frozenset(rules)
         self.fixed_s_ = seconds[FIXED_COST]
         cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph) and not undecided(s)}
-        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= FEWEST_KERNELS}
+        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= MIN_KERNELS}
         left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
         self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
-        self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(graph.key for graph in whole))
+        self.origin_ = Origin(target, environment, estimator, reference_s, frozenset(graph.key for graph in whole))
         self.calibration_ = NetworkCalibration()
         self.calibration_ = self._calibrate(list(whole.values()), [seconds[graph] for graph in whole], left_out)
         return self
 
-    def _fit_kernels(self, alone: Sequence[Cut], seconds: Mapping[Subject, float]) -> dict[str, float]:
+    def _fit_kernels(self, alone: Sequence[Cut], seconds: Mapping[Workload, float]) -> dict[str, float]:
         """Learn the kernels; what is predicted of each when it is left out."""
         if not alone:
             raise NotMeasured("no kernel was measured yet")
         pieces = [piece for parts in alone for piece in pieces_of(parts)]
-        without = [max(seconds[parts.graph] - self.fixed_s_, LEAST_KERNEL_S) for parts in alone]
+        without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in alone]
         self.measured_ = {piece.key: s for piece, s in zip(pieces, without, strict=True)}
         self.anchors_, left_out = fit_anchors(pieces, without)
         return {piece.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
 
-    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Subject, float]) -> list[tuple[Neighbours, Seen]]:
+    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Workload, float]) -> list[tuple[Neighbours, Seen]]:
         seen = []
         for parts in pairs:
             keys = [piece.key for piece in pieces_of(parts)]
@@ -144,7 +144,7 @@ class KernelModel:
     ) -> NetworkCalibration:
         """Fit what whole networks cost beyond the sum of their kernels, and how far it is off."""
         usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
-        if len(usable) < FEWEST_NETWORKS:
+        if len(usable) < MIN_NETWORKS:
             return NetworkCalibration(networks=len(usable))
         known = np.array([self._amounts(parts, self.measured_) for parts, _ in usable])
         guessed = np.array([self._amounts(parts, left_out) for parts, _ in usable])
@@ -236,7 +236,9 @@ class KernelModel:
         """Every kernel's seconds less half of what it saves with each neighbour; a tenth of it is left at least."""
         left = seconds.copy()
         for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
-            left[[edge.giver, edge.taker]] -= min(saved, MOST * (seconds[edge.giver] + seconds[edge.taker])) / 2
+            left[[edge.giver, edge.taker]] -= (
+                min(saved, MAX_SAVED_SHARE * (seconds[edge.giver] + seconds[edge.taker])) / 2
+            )
         return np.maximum(left, seconds / 10)
 
     def _known(self, piece: Piece, looked_up: bool) -> str:

@@ -13,7 +13,7 @@ from latkit.graphs import Graph, Rule, cut, networks
 from latkit.models.kernels.features import Piece, features, pieces_of, roofline
 from latkit.models.kernels.savings import Neighbours
 from latkit.models.sampling import choose
-from latkit.models.trees import FEWEST, fit_kind
+from latkit.models.trees import MIN_OPS_TO_FIT, fit_kind
 
 NETWORKS = 96
 """So many networks are drawn to take kernels from."""
@@ -107,7 +107,7 @@ def _numbers(pieces: Sequence[Piece]) -> np.ndarray[tuple[int, int], np.dtype[np
 def _errors(pieces: Sequence[Piece], known_s: Mapping[str, float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """How far a model is off on every measured kernel when it is left out; 1 where there is no model yet."""
     known = [piece for piece in pieces if piece.key in known_s]
-    if len(known) < FEWEST:
+    if len(known) < MIN_OPS_TO_FIT:
         return np.ones(max(len(known), 1))
     terms = np.array([roofline(piece) for piece in known])
     return fit_kind(terms, _numbers(known), np.array([known_s[piece.key] for piece in known])).errors

@@ -9,9 +9,9 @@ import numpy as np
 
 from latkit.errors import NotMeasured
 from latkit.models.kernels.features import Floats, Piece, features, roofline
-from latkit.models.trees import FEWEST, KindModel, fit_baseline, fit_kind
+from latkit.models.trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
 
-LEAST_S = 1e-8
+MIN_S = 1e-8
 """No kernel is predicted to take less."""
 
 
@@ -34,7 +34,7 @@ class AnchorModel:
         """Predicted seconds, shape (len(pieces),)."""
         terms = np.array([roofline(piece) for piece in pieces])
         if self.trees is None:
-            return (terms @ self.baseline).clip(min=LEAST_S)
+            return (terms @ self.baseline).clip(min=MIN_S)
         return self.trees.seconds(terms, np.array([features(piece, self.light_kinds) for piece in pieces]))
 
     def few_error(self, piece: Piece, error: float) -> float:
@@ -46,7 +46,7 @@ class AnchorModel:
             return 0.0
         terms = roofline(piece)
         beyond = float((terms / np.maximum(self.highs, 1)).max())
-        largest, predicted = ((one @ self.baseline).clip(min=LEAST_S) for one in (self.highs, terms))
+        largest, predicted = ((one @ self.baseline).clip(min=MIN_S) for one in (self.highs, terms))
         return max(error, float(beyond * largest / predicted) - 1)
 
     def extrapolates(self, piece: Piece) -> bool:
@@ -72,8 +72,8 @@ def _fit_anchor(pieces: Sequence[Piece], seconds: Floats) -> tuple[AnchorModel, 
     terms = np.array([roofline(piece) for piece in pieces])
     trees = None
     baseline = fit_baseline(terms, seconds)
-    errors = np.log((terms @ baseline).clip(min=LEAST_S) / seconds)
-    if len(pieces) >= FEWEST:
+    errors = np.log((terms @ baseline).clip(min=MIN_S) / seconds)
+    if len(pieces) >= MIN_OPS_TO_FIT:
         trees = fit_kind(terms, np.array([features(piece, light_kinds) for piece in pieces]), seconds)
         errors = trees.errors
     error = float(np.sqrt(np.mean(errors**2)))

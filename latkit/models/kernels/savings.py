@@ -20,7 +20,7 @@ Neighbours = tuple[str, str, bool]
 BREADTH = 1.5
 """How alike two tensors' sizes are, in powers of two, for what is known of one to tell of the other."""
 
-MOST = 0.5
+MAX_SAVED_SHARE = 0.5
 """Share of both kernels' time that is saved at most."""
 
 

@@ -24,7 +24,7 @@ from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
 
-FEWEST_NETWORKS = 3
+MIN_NETWORKS = 3
 """Fewer tell the new target's level, but not how far its predictions are off."""
 
 CANDIDATES = 1000
@@ -55,14 +55,14 @@ class TransferModel(LatencyModel):
 
         Raises MeasurementConflict, NotMeasured where a source lacks an op or too little was measured, or UsageError.
         """
-        target, setup = common_origin(measurements)
+        target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
-        latencies = {m.subject: estimate(m, reference_s, estimator).seconds for m in measurements}
+        latencies = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
         known = set(self.ops)
         networks = [s for s in latencies if isinstance(s, Network) and known.issuperset(_present(s))]
-        if FIXED_COST not in latencies or len(networks) < FEWEST_NETWORKS:
+        if FIXED_COST not in latencies or len(networks) < MIN_NETWORKS:
             raise NotMeasured(
-                f"expected the fixed cost and {FEWEST_NETWORKS} networks or more measured on {target}, but found "
+                f"expected the fixed cost and {MIN_NETWORKS} networks or more measured on {target}, but found "
                 f"{len(networks)}; run: latkit collect {target} --space SPACE --from OTHER_TARGET --networks 10"
             )
         fixed_s = latencies[FIXED_COST]
@@ -72,7 +72,9 @@ class TransferModel(LatencyModel):
         inferred = infer(belief, range(len(networks)), above_s)
         self._keep(inferred, belief, len(networks))
         self.sources_ = tuple(map(str, self.sources))
-        self.origin_ = Origin(target, setup, estimator, reference_s, frozenset(network.key for network in networks))
+        self.origin_ = Origin(
+            target, environment, estimator, reference_s, frozenset(network.key for network in networks)
+        )
         spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
         self.calibration_ = Calibration(fixed_s, 1.0, spread, len(networks), tuple(errors))
         return self

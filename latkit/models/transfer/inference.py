@@ -23,7 +23,7 @@ SUSPECT = 1.5
 RESTS_ON = 0.98
 """The variance is worked out for the likeliest explanations that together hold so much of the probability."""
 
-MOST_EXPLANATIONS = 30
+MAX_EXPLANATIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def infer(belief: Belief, measured: Sequence[int], latencies: Floats, quantum: f
 def _likeliest(probability: Floats) -> NDArray[np.intp]:
     order = np.argsort(-probability)
     enough = int(np.searchsorted(np.cumsum(probability[order]), RESTS_ON)) + 1
-    return order[: min(enough, MOST_EXPLANATIONS)]
+    return order[: min(enough, MAX_EXPLANATIONS)]
 
 
 def _explain(some: Belief, relative: Floats, rounding: float) -> _Explanations:

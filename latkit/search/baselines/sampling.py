@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.ops import Network
-from latkit.search.derive import LEAST, MOST, check_reach
+from latkit.search.derive import MAX_TARGET_SHARE, MIN_TARGET_SHARE, check_reach
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 
 STEPS = 4000
 """Grains from the fastest architecture to the upper bound: latencies are counted in them."""
 
-MOST_MISSED = 1000
+MAX_MISSED = 1000
 """So many draws without what is looked for, and there is none."""
 
 
@@ -73,7 +73,7 @@ class LatencySampler:
     def _holds_any(self) -> bool:
         """Whether the bounds hold an architecture, and not only their widened selves."""
         rng = random.Random(0)
-        return any(self.holds(self._draw(rng)) for _ in range(MOST_MISSED))
+        return any(self.holds(self._draw(rng)) for _ in range(MAX_MISSED))
 
 
 def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDArray[np.float64]]:
@@ -92,7 +92,7 @@ def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDAr
 def at_target(table: LatencyTable, target_s: float) -> LatencySampler:
     """Draws from what counts as hitting a target: 0.98 to 1.01 of it. Raises TargetOutOfReach, UsageError."""
     check_reach(table, target_s)
-    return LatencySampler(table, LEAST * target_s, MOST * target_s)
+    return LatencySampler(table, MIN_TARGET_SHARE * target_s, MAX_TARGET_SHARE * target_s)
 
 
 def random_architectures(space: Space, sampler: LatencySampler, count: int, seed: int) -> list[Architecture]:
@@ -107,7 +107,7 @@ def random_architectures(space: Space, sampler: LatencySampler, count: int, seed
         network = space.decode(architecture)
         missed = missed + 1 if network in drawn else 0
         drawn.setdefault(network, architecture)
-        if missed == MOST_MISSED:
+        if missed == MAX_MISSED:
             raise UsageError(
                 f"expected {count} random networks of {sampler.least_s * 1e3:.4g} to {sampler.most_s * 1e3:.4g} ms, "
                 f"but space {space.name} has about {len(drawn)}; ask for fewer"

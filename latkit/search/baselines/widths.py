@@ -15,7 +15,7 @@ LatencyOf = Callable[[Network], float]
 WIDTHS = tuple(round(0.05 * step, 2) for step in range(1, 41))
 """The multipliers tried, from 0.05 to 2: channels are multiples of 8, so that finer ones give the same networks."""
 
-MOST = 1.02
+MAX_WIDTH_OVERSHOOT = 1.02
 """A network's latency at most, in targets."""
 
 
@@ -34,7 +34,7 @@ def ladder(space: Space) -> Iterator[Network]:
 def check_narrowest(space: Space, target_s: float, latency_of: LatencyOf) -> None:
     """Raise TargetOutOfReach where the narrowest MobileNetV2 is slower than a target: one latency is asked for."""
     seconds = latency_of(next(ladder(space)))
-    if seconds > MOST * target_s:
+    if seconds > MAX_WIDTH_OVERSHOOT * target_s:
         raise _too_narrow(target_s, seconds)
 
 
@@ -54,7 +54,7 @@ def scaled_mobilenet(space: Space, target_s: float, latency_of: LatencyOf) -> tu
     fitting: list[tuple[Network, float]] = []
     for network in ladder(space):
         seconds = latency_of(network)
-        if seconds > MOST * target_s:
+        if seconds > MAX_WIDTH_OVERSHOOT * target_s:
             break
         fitting.append((network, seconds))
     if not fitting:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 BANNER = "device::ro.product.name=scripted;ro.product.model=Scripted;ro.product.device=scripted;features={}"
 TOKEN, SIGNATURE, PUBLIC_KEY = 1, 2, 3
 STARTTLS = struct.pack("<6L", 0x534C5453, 0x01000000, 0, 0, 0, 0x534C5453 ^ 0xFFFFFFFF)
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 
 
 class Pulled(Exception):
@@ -112,7 +112,7 @@ class Phone:
         if self.script.wants_key:
             self._authenticate()
         features = "shell_v2,cmd" if self.script.shell_v2 else "cmd"
-        self.send(constants.CNXN, 0x01000000, MOST_BYTES, BANNER.format(features).encode())
+        self.send(constants.CNXN, 0x01000000, MAX_BYTES, BANNER.format(features).encode())
 
     def _authenticate(self) -> None:
         token = secrets.token_bytes(20)
@@ -193,9 +193,9 @@ class Service:
 
     def write(self, content: bytes) -> None:
         """Send to the client, a piece at a time and each once the one before was acknowledged."""
-        for begin in range(0, len(content), MOST_BYTES):
+        for begin in range(0, len(content), MAX_BYTES):
             self.acknowledged.acquire()
-            self._phone.send(constants.WRTE, self.ours, self.theirs, content[begin : begin + MOST_BYTES])
+            self._phone.send(constants.WRTE, self.ours, self.theirs, content[begin : begin + MAX_BYTES])
             self._at("output")
 
     def _at(self, stage: str) -> None:

@@ -6,7 +6,7 @@ Its numbers are round on purpose: nobody can take them for a device's.
 from latkit.graphs import Graph, GraphBuilder, cut
 from latkit.graphs.graph import node_macs
 from latkit.ops import FIXED_COST
-from latkit.timing import Measurement, Subject
+from latkit.timing import Measurement, Workload
 from tests.builders import make_measurement
 
 FIXED_NS = 1000
@@ -33,9 +33,9 @@ def nanoseconds(graph: Graph) -> int:
     return FIXED_NS + round(total)
 
 
-def measured(subject: Subject) -> Measurement:
+def measured(workload: Workload) -> Measurement:
     """What this machine would tell of a subject."""
-    return make_measurement(subject, nanoseconds(subject) if isinstance(subject, Graph) else FIXED_NS)
+    return make_measurement(workload, nanoseconds(workload) if isinstance(workload, Graph) else FIXED_NS)
 
 
 def chain(channels: int, size: int, *more: str) -> Graph:

@@ -9,7 +9,7 @@ from latkit.errors import BadFile, MeasurementConflict, NotMeasured
 from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor, cut
 from latkit.models.kernels import KernelModel, load_kernel_model, save_kernel_model
 from latkit.models.kernels.savings import Neighbours, Seen, saved_by_edge, saved_per_number
-from tests.builders import SETUP, make_measurement
+from tests.builders import ENVIRONMENT, make_measurement
 from tests.models.kernels.laws import FIXED_COST, FIXED_NS, TRUTH, chain, measured, nanoseconds
 
 
@@ -31,9 +31,9 @@ TRAINING = [network(channels, size, 8) for channels, size in itertools.product((
 UNSEEN = network(24, 12, 8)
 
 
-def fitted(*more: Graph, subjects: Sequence[Graph] = ()) -> KernelModel:
-    chosen = subjects or [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
-    return KernelModel().fit([measured(subject) for subject in (FIXED_COST, *chosen, *more)], TRUTH)
+def fitted(*more: Graph, workloads: Sequence[Graph] = ()) -> KernelModel:
+    chosen = workloads or [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
+    return KernelModel().fit([measured(workload) for workload in (FIXED_COST, *chosen, *more)], TRUTH)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_nothing_is_fitted_without_the_fixed_cost_or_kernels() -> None:
 def test_measurements_of_two_setups_do_not_mix() -> None:
     from dataclasses import replace
 
-    other = make_measurement(FIXED_COST, FIXED_NS, setup=replace(SETUP, runtime_version="runtime 2"))
+    other = make_measurement(FIXED_COST, FIXED_NS, environment=replace(ENVIRONMENT, runtime_version="runtime 2"))
     with pytest.raises(MeasurementConflict, match="runtime_version"):
         KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
 

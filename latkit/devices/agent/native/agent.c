@@ -13,17 +13,17 @@ static const char AGENT[] = "latkit-native-1";
 
 /* Fields of requests */
 
-static bool wanted_integer(const struct json *request, const char *name, int64_t least, int64_t *value,
+static bool require_integer(const struct json *request, const char *name, int64_t minimum, int64_t *value,
                            struct failure *failure) {
     const struct json *field = json_member(request, name);
-    if (!field || field->kind != JSON_NUMBER || !field->whole || field->integer < least) {
-        return fail_as(failure, "bad-request", "expected %s as a whole number of at least %" PRId64, name, least);
+    if (!field || field->kind != JSON_NUMBER || !field->is_integer || field->integer < minimum) {
+        return fail_as(failure, "bad-request", "expected %s as a whole number of at least %" PRId64, name, minimum);
     }
     *value = field->integer;
     return true;
 }
 
-static bool wanted_seconds(const struct json *request, const char *name, double *value, struct failure *failure) {
+static bool require_seconds(const struct json *request, const char *name, double *value, struct failure *failure) {
     const struct json *field = json_member(request, name);
     if (!field || field->kind != JSON_NUMBER || !(field->number >= 0)) {
         return fail_as(failure, "bad-request", "expected %s as a number of at least 0", name);
@@ -32,7 +32,7 @@ static bool wanted_seconds(const struct json *request, const char *name, double 
     return true;
 }
 
-static bool wanted_sha256(const struct json *request, char sha256[SHA256_HEX + 1], struct failure *failure) {
+static bool require_sha256(const struct json *request, char sha256[SHA256_HEX + 1], struct failure *failure) {
     const struct json *field = json_member(request, "sha256");
     *sha256 = 0;
     if (field && field->kind == JSON_STRING && field->length == SHA256_HEX) {
@@ -42,7 +42,7 @@ static bool wanted_sha256(const struct json *request, char sha256[SHA256_HEX + 1
     return is_sha256(sha256) || fail_as(failure, "bad-request", "expected sha256 as a SHA-256 in hex");
 }
 
-static bool wanted_runtime(const struct json *request, const struct runtime **runtime, struct failure *failure) {
+static bool require_runtime(const struct json *request, const struct runtime **runtime, struct failure *failure) {
     const struct json *field = json_member(request, "runtime");
     for (size_t i = 0; i < RUNTIMES; i++) {
         *runtime = RUNTIME[i];
@@ -55,24 +55,24 @@ static bool wanted_runtime(const struct json *request, const struct runtime **ru
 }
 
 /* The place of a loaded model that a field of the request names. */
-static bool wanted_model(struct agent *agent, const struct json *request, const char *name, size_t *place,
+static bool require_model(struct agent *agent, const struct json *request, const char *name, size_t *place,
                          struct failure *failure) {
     const struct json *field = json_member(request, name);
-    bool named = field && field->kind == JSON_NUMBER && field->whole && field->integer > 0;
-    for (*place = 0; named && *place < MOST_LOADED; ++*place) {
+    bool named = field && field->kind == JSON_NUMBER && field->is_integer && field->integer > 0;
+    for (*place = 0; named && *place < MAX_LOADED; ++*place) {
         if (agent->loaded[*place].handle == field->integer) return true;
     }
     return fail_as(failure, "no-such-handle", "expected %s of a loaded model", name);
 }
 
-static bool wanted_cores(const struct json *request, int64_t cores[MOST_CORES], size_t *count,
+static bool require_cores(const struct json *request, int64_t cores[MAX_CORES], size_t *count,
                          struct failure *failure) {
     const struct json *field = json_member(request, "cores");
     *count = 0;
     if (!field || field->kind != JSON_ARRAY) return fail_as(failure, "bad-request", "expected cores as a list");
     for (const struct json *core = field->first; core; core = core->next) {
-        if (core->kind != JSON_NUMBER || !core->whole || core->integer < 0 || *count == MOST_CORES) {
-            return fail_as(failure, "bad-request", "expected cores as at most %d numbers", MOST_CORES);
+        if (core->kind != JSON_NUMBER || !core->is_integer || core->integer < 0 || *count == MAX_CORES) {
+            return fail_as(failure, "bad-request", "expected cores as at most %d numbers", MAX_CORES);
         }
         cores[(*count)++] = core->integer;
     }
@@ -84,7 +84,7 @@ static bool wanted_cores(const struct json *request, int64_t cores[MOST_CORES], 
 static bool hello(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
     (void)agent;
     const struct json *theirs = json_member(request, "protocol");
-    if (!theirs || theirs->kind != JSON_NUMBER || !theirs->whole || theirs->integer != PROTOCOL) {
+    if (!theirs || theirs->kind != JSON_NUMBER || !theirs->is_integer || theirs->integer != PROTOCOL) {
         return fail_as(failure, "protocol", "the agent speaks protocol %d, and the host another one", PROTOCOL);
     }
     text_add(out, "{\"protocol\":%d,\"agent\":\"%s\"}", PROTOCOL, AGENT);
@@ -93,7 +93,7 @@ static bool hello(struct agent *agent, const struct json *request, struct text *
 
 static bool probe(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
     double seconds = 60;
-    if (json_member(request, "runtimes_s") && !wanted_seconds(request, "runtimes_s", &seconds, failure)) return false;
+    if (json_member(request, "runtimes_s") && !require_seconds(request, "runtimes_s", &seconds, failure)) return false;
     text_add(out, "{");
     text_name(out, "facts");
     write_facts(out);
@@ -126,11 +126,11 @@ static bool same_cores(const int64_t *one, size_t one_count, const int64_t *othe
 }
 
 static bool pin(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
-    int64_t asked[MOST_CORES], cores[MOST_CORES];
+    int64_t requested[MAX_CORES], cores[MAX_CORES];
     size_t count;
-    if (!wanted_cores(request, asked, &count, failure)) return false;
-    if (count) set_affinity(asked, count);
-    if (!count || !same_cores(asked, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
+    if (!require_cores(request, requested, &count, failure)) return false;
+    if (count) set_affinity(requested, count);
+    if (!count || !same_cores(requested, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
         set_affinity(agent->free_cores, agent->free_core_count);
     }
     text_add(out, "{");
@@ -171,21 +171,21 @@ static bool load(struct agent *agent, const struct json *request, struct text *o
     char sha256[SHA256_HEX + 1], path[1024];
     const struct runtime *runtime;
     int64_t threads;
-    struct wish wish = {.path = path, .libraries = agent->libraries, .batch = 1};
-    if (!wanted_runtime(request, &runtime, failure) || !wanted_sha256(request, sha256, failure) ||
-        !wanted_integer(request, "threads", 1, &threads, failure) ||
-        (json_member(request, "batch") && !wanted_integer(request, "batch", 1, &wish.batch, failure))) {
+    struct spec spec = {.path = path, .libraries = agent->libraries, .batch = 1};
+    if (!require_runtime(request, &runtime, failure) || !require_sha256(request, sha256, failure) ||
+        !require_integer(request, "threads", 1, &threads, failure) ||
+        (json_member(request, "batch") && !require_integer(request, "batch", 1, &spec.batch, failure))) {
         return false;
     }
-    if (threads > MOST_CORES) return fail_as(failure, "bad-request", "expected at most %d threads", MOST_CORES);
-    wish.threads = (int)threads;
+    if (threads > MAX_CORES) return fail_as(failure, "bad-request", "expected at most %d threads", MAX_CORES);
+    spec.threads = (int)threads;
     size_t place = 0;
-    while (place < MOST_LOADED && agent->loaded[place].handle) place++;
-    if (place == MOST_LOADED) return fail_as(failure, "memory", "%d models are loaded: unload some", MOST_LOADED);
+    while (place < MAX_LOADED && agent->loaded[place].handle) place++;
+    if (place == MAX_LOADED) return fail_as(failure, "memory", "%d models are loaded: unload some", MAX_LOADED);
     if (!models_verify(agent->models, sha256, path, sizeof path, failure)) return false;
     double begin = now_s();
     struct model *model = &agent->loaded[place].model;
-    if (!runtime->load(&wish, model, failure)) return false;
+    if (!runtime->load(&spec, model, failure)) return false;
     if (!model->run(model->state, failure)) {
         model->release(model->state);
         return false;
@@ -195,42 +195,42 @@ static bool load(struct agent *agent, const struct json *request, struct text *o
     return true;
 }
 
-static void write_visit(struct text *out, const struct visit *visit) {
-    const struct samples *subject = &visit->subject, *reference = &visit->reference;
+static void write_timing(struct text *out, const struct timing *timing) {
+    const struct samples *workload = &timing->workload, *reference = &timing->reference;
     text_add(out, "{");
-    text_integers(out, "wall_ns", subject->wall_ns, subject->count);
-    text_integers(out, "cpu_ns", subject->cpu_ns, subject->count);
-    text_integers(out, "preemptions", subject->preemptions, subject->count);
+    text_integers(out, "wall_ns", workload->wall_ns, workload->count);
+    text_integers(out, "cpu_ns", workload->cpu_ns, workload->count);
+    text_integers(out, "preemptions", workload->preemptions, workload->count);
     text_integers(out, "reference_wall_ns", reference->wall_ns, reference->count);
     text_integers(out, "reference_cpu_ns", reference->cpu_ns, reference->count);
-    text_add(out, ",\"inference_ns\":%" PRId64, visit->inference_ns);
+    text_add(out, ",\"inference_ns\":%" PRId64, timing->inference_ns);
     text_add(out,
              ",\"turn\":{\"subject_runs\":%" PRId64 ",\"reference_runs\":%" PRId64 ",\"warm_up_runs\":%" PRId64 "}}",
-             visit->subject_runs, visit->reference_runs, visit->warm_up_runs);
+             timing->subject_runs, timing->reference_runs, timing->warm_up_runs);
 }
 
-static bool make_visit(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
-    size_t subject = 0, reference = 0;
-    double visit_s = 0;
-    int64_t visit_runs = 0;
-    struct visit visit;
-    if (!wanted_model(agent, request, "handle", &subject, failure) ||
-        !wanted_model(agent, request, "reference", &reference, failure) ||
-        !wanted_seconds(request, "visit_s", &visit_s, failure) ||
-        !wanted_integer(request, "visit_runs", 1, &visit_runs, failure)) {
+static bool answer_time(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+    size_t workload = 0, reference = 0;
+    double round_s = 0;
+    int64_t round_runs = 0;
+    struct timing timing;
+    if (!require_model(agent, request, "handle", &workload, failure) ||
+        !require_model(agent, request, "reference", &reference, failure) ||
+        !require_seconds(request, "visit_s", &round_s, failure) ||
+        !require_integer(request, "visit_runs", 1, &round_runs, failure)) {
         return false;
     }
-    bool done = visit_make(&agent->loaded[subject].model, &agent->loaded[reference].model, visit_s, visit_runs, &visit,
-                           failure);
-    if (done) write_visit(out, &visit);
+    const struct model *timed = &agent->loaded[workload].model, *other = &agent->loaded[reference].model;
+    bool done = time_round(timed, other, round_s, round_runs, &timing, failure);
+    if (done) write_timing(out, &timing);
     else failure->kind = "failed"; /* the model was good when it was loaded */
-    visit_free(&visit);
+    timing_free(&timing);
     return done;
 }
 
 static bool unload(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
     size_t place;
-    if (!wanted_model(agent, request, "handle", &place, failure)) return false;
+    if (!require_model(agent, request, "handle", &place, failure)) return false;
     agent->loaded[place].model.release(agent->loaded[place].model.state);
     agent->loaded[place].handle = 0;
     text_add(out, "{}");
@@ -248,7 +248,7 @@ static const struct {
     const char *name;
     bool (*answer)(struct agent *, const struct json *, struct text *, struct failure *);
 } REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},  {"files", files},
-                {"load", load},   {"time", make_visit}, {"unload", unload},         {"quit", quit}};
+                {"load", load},   {"time", answer_time}, {"unload", unload},         {"quit", quit}};
 
 bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
     const struct json *name = json_member(request, "request");

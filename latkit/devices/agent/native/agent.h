@@ -9,19 +9,19 @@
 #include "system.h"
 #include "text.h"
 
-enum { PROTOCOL = 1, MOST_LOADED = 1024 };
+enum { PROTOCOL = 1, MAX_LOADED = 1024 };
 
 struct agent {
     const char *models;    /* folder of the model files */
     const char *libraries; /* folder of the runtimes' libraries */
     bool ended;
     int64_t next_handle;
-    int64_t free_cores[MOST_CORES]; /* those that the agent was started on */
+    int64_t free_cores[MAX_CORES]; /* those that the agent was started on */
     size_t free_core_count;
     struct {
         int64_t handle; /* 0: no model */
         struct model model;
-    } loaded[MOST_LOADED];
+    } loaded[MAX_LOADED];
 };
 
 /* Do what a request asks, and write its result; false with a failure. */

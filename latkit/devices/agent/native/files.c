@@ -12,12 +12,12 @@ enum { PATH_BYTES = 512 };
 
 /* Strip what is around the text, and drop the NULs that the device tree ends its texts with. */
 static void strip(char *text, size_t length) {
-    size_t kept = 0;
+    size_t used = 0;
     for (size_t i = 0; i < length; i++) {
-        if (text[i] && (kept || !isspace((unsigned char)text[i]))) text[kept++] = text[i];
+        if (text[i] && (used || !isspace((unsigned char)text[i]))) text[used++] = text[i];
     }
-    while (kept && isspace((unsigned char)text[kept - 1])) kept--;
-    text[kept] = 0;
+    while (used && isspace((unsigned char)text[used - 1])) used--;
+    text[used] = 0;
 }
 
 static bool read_path(char *into, size_t size, const char *path) {

@@ -22,8 +22,8 @@ static void skip_space(struct reader *reader) {
     while (reader->at < reader->end && memchr(" \t\r\n", *reader->at, 4)) reader->at++;
 }
 
-static bool take(struct reader *reader, char wanted) {
-    if (reader->at == reader->end || *reader->at != wanted) return false;
+static bool take(struct reader *reader, char expected) {
+    if (reader->at == reader->end || *reader->at != expected) return false;
     reader->at++;
     return true;
 }
@@ -32,7 +32,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static struct json *new_value(struct reader *reader, enum json_kind kind) {
     struct json_document *document = reader->document;
-    if (document->count == JSON_MOST_VALUES) return fail(reader, "too many values");
+    if (document->count == JSON_MAX_VALUES) return fail(reader, "too many values");
     struct json *value = &document->values[document->count++];
     *value = (struct json){.kind = kind};
     return value;
@@ -142,20 +142,20 @@ static struct json *read_number(struct reader *reader) {
     char *start = reader->at;
     take(reader, '-');
     if (!take(reader, '0') && !skip_digits(reader)) return fail(reader, "something that is no value");
-    value->whole = true;
+    value->is_integer = true;
     if (take(reader, '.')) {
-        value->whole = false;
+        value->is_integer = false;
         if (!skip_digits(reader)) return fail(reader, "a malformed number");
     }
     if (take(reader, 'e') || take(reader, 'E')) {
-        value->whole = false;
+        value->is_integer = false;
         if (!take(reader, '+')) take(reader, '-');
         if (!skip_digits(reader)) return fail(reader, "a malformed number");
     }
     value->text = start;
     value->length = (size_t)(reader->at - start);
     value->number = strtod(start, NULL);
-    if (value->whole) value->integer = strtoll(start, NULL, 10); /* held to its range where it is too large */
+    if (value->is_integer) value->integer = strtoll(start, NULL, 10); /* held to its range where it is too large */
     return value;
 }
 
@@ -187,7 +187,7 @@ static struct json *read_member(struct reader *reader) {
 static struct json *read_inside(struct reader *reader, enum json_kind kind, char close) {
     struct json *container = new_value(reader, kind);
     if (!container) return NULL;
-    if (++reader->depth > JSON_MOST_DEPTH) return fail(reader, "values too deep within each other");
+    if (++reader->depth > JSON_MAX_DEPTH) return fail(reader, "values too deep within each other");
     const struct json **place = &container->first;
     skip_space(reader);
     if (!take(reader, close)) {

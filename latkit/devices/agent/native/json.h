@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JSON_MOST_VALUES = 4096, JSON_MOST_DEPTH = 16 };
+enum { JSON_MAX_VALUES = 4096, JSON_MAX_DEPTH = 16 };
 
 enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json {
     enum json_kind kind;
-    bool whole;       /* of a number: written without fraction and exponent */
+    bool is_integer;  /* of a number: written without fraction and exponent */
     int64_t integer;  /* of a whole number, held to the range of the type */
     double number;    /* of a number */
     const char *text; /* of a string: decoded; of a number: as it is written */
@@ -25,7 +25,7 @@ struct json {
 
 struct json_document {
     size_t count;
-    struct json values[JSON_MOST_VALUES];
+    struct json values[JSON_MAX_VALUES];
 };
 
 /* The value of a line of UTF-8, or NULL with `*problem` saying why it is none. The line is changed (strings are decoded

@@ -13,14 +13,15 @@
 #include "voice.h"
 
 /* The options: pairs of a name and a folder. Without --libraries they are in `lib` beside the program. */
-static bool read_options(int count, char **words, struct agent *agent) {
-    static char beside[1024];
-    const char *slash = strrchr(words[0], '/');
-    snprintf(beside, sizeof beside, "%.*slib", slash ? (int)(slash - words[0] + 1) : 0, words[0]);
-    agent->libraries = beside;
+static bool read_options(int count, char **arguments, struct agent *agent) {
+    static char default_libraries[1024];
+    const char *slash = strrchr(arguments[0], '/');
+    int length = slash ? (int)(slash - arguments[0] + 1) : 0;
+    snprintf(default_libraries, sizeof default_libraries, "%.*slib", length, arguments[0]);
+    agent->libraries = default_libraries;
     for (int i = 1; i + 1 < count; i += 2) {
-        if (strcmp(words[i], "--models") == 0) agent->models = words[i + 1];
-        else if (strcmp(words[i], "--libraries") == 0) agent->libraries = words[i + 1];
+        if (strcmp(arguments[i], "--models") == 0) agent->models = arguments[i + 1];
+        else if (strcmp(arguments[i], "--libraries") == 0) agent->libraries = arguments[i + 1];
         else return false;
     }
     return agent->models && count % 2 == 1;
@@ -28,7 +29,7 @@ static bool read_options(int count, char **words, struct agent *agent) {
 
 /* The id as it was written, where it is a whole number. */
 static void write_id(struct text *out, const struct json *id) {
-    if (id && id->kind == JSON_NUMBER && id->whole) text_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
+    if (id && id->kind == JSON_NUMBER && id->is_integer) text_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
     else text_add(out, "{\"id\":null,");
 }
 
@@ -61,11 +62,11 @@ static void answer(struct agent *agent, char *line, size_t length, struct text *
     if (!done) write_failure(out, id, &failure);
 }
 
-int main(int count, char **words) {
+int main(int count, char **arguments) {
     static struct agent agent;
     struct text out = {0};
-    if (!read_options(count, words, &agent)) {
-        fprintf(stderr, "usage: %s --models FOLDER [--libraries FOLDER]\n", words[0]);
+    if (!read_options(count, arguments, &agent)) {
+        fprintf(stderr, "usage: %s --models FOLDER [--libraries FOLDER]\n", arguments[0]);
         return 2;
     }
     if (!models_make_folder(agent.models)) {
@@ -74,14 +75,14 @@ int main(int count, char **words) {
     }
     setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* onnxruntime leaves files in the home folder else */
     agent.free_core_count = get_affinity(agent.free_cores);
-    voice_start();
+    line_io_start();
     while (!agent.ended) {
         size_t length;
-        char *line = voice_hear(&length);
-        voice_at_work(true);
+        char *line = read_line(&length);
+        set_busy(true);
         answer(&agent, line, length, &out);
-        voice_at_work(false);
-        voice_say(out.bytes ? out.bytes : "", out.length);
+        set_busy(false);
+        write_line(out.bytes ? out.bytes : "", out.length);
         free(line);
     }
     _exit(0); /* runtimes may hang in their own clean-up */

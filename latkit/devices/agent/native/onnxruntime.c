@@ -15,10 +15,10 @@ static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [UINT8] = 2,    [INT8] =
 struct session {
     Handle *session;
     Handle *binding;
-    Handle *inputs[MOST_INPUTS];
-    Handle *outputs[MOST_OUTPUTS];
-    void *buffers[MOST_INPUTS];
-    char *output_names[MOST_OUTPUTS];
+    Handle *inputs[MAX_INPUTS];
+    Handle *outputs[MAX_OUTPUTS];
+    void *buffers[MAX_INPUTS];
+    char *output_names[MAX_OUTPUTS];
     size_t output_count;
 };
 
@@ -40,7 +40,7 @@ static bool succeeded(Status *status, struct failure *failure) {
     return false;
 }
 
-static bool look(const char *libraries, char found[64], struct failure *failure) {
+static bool probe_version(const char *libraries, char found[64], struct failure *failure) {
     const struct api_base *(*get_base)(void);
     void *library = api ? NULL : open_library(libraries, LIBRARY, failure);
     if (!api) {
@@ -63,7 +63,7 @@ static bool start(struct failure *failure) {
 static void release(void *state) {
     struct session *session = state;
     if (session->binding) api->ReleaseIoBinding(session->binding);
-    for (size_t i = 0; i < MOST_INPUTS; i++) {
+    for (size_t i = 0; i < MAX_INPUTS; i++) {
         if (session->inputs[i]) api->ReleaseValue(session->inputs[i]);
         free(session->buffers[i]);
     }
@@ -80,19 +80,19 @@ static bool run(void *state, struct failure *failure) {
     return succeeded(api->RunWithBinding(session->session, NULL, session->binding), failure);
 }
 
-static bool open_model(struct session *session, const struct wish *wish, struct failure *failure) {
+static bool open_model(struct session *session, const struct spec *spec, struct failure *failure) {
     Handle *options = NULL;
     bool done = succeeded(api->CreateSessionOptions(&options), failure) &&
                 succeeded(api->SetSessionExecutionMode(options, SEQUENTIAL), failure) &&
                 succeeded(api->SetSessionLogSeverityLevel(options, LOG_ERRORS), failure) &&
-                succeeded(api->SetIntraOpNumThreads(options, wish->threads), failure) &&
+                succeeded(api->SetIntraOpNumThreads(options, spec->threads), failure) &&
                 succeeded(api->SetInterOpNumThreads(options, 1), failure) &&
-                succeeded(api->CreateSession(env, wish->path, options, &session->session), failure);
+                succeeded(api->CreateSession(env, spec->path, options, &session->session), failure);
     if (options) api->ReleaseSessionOptions(options);
     return done;
 }
 
-static bool settle_dtype(struct input *input, int element_type, struct failure *failure) {
+static bool resolve_dtype(struct input *input, int element_type, struct failure *failure) {
     for (input->dtype = 0; input->dtype < DTYPES; input->dtype++) {
         if (ELEMENT_TYPE[input->dtype] == element_type) return true;
     }
@@ -108,8 +108,8 @@ static bool read_type(const Handle *type, struct input *input, struct failure *f
                    !succeeded(api->GetDimensionsCount(tensor, &input->rank), failure))) {
         return false;
     }
-    if (!settle_dtype(input, element_type, failure)) return false;
-    if (input->rank > MOST_RANK)
+    if (!resolve_dtype(input, element_type, failure)) return false;
+    if (input->rank > MAX_RANK)
         return fail_as(failure, "bad-model", "the input %s has %zu sides", input->name, input->rank);
     return succeeded(api->GetDimensions(tensor, input->shape, input->rank), failure);
 }
@@ -142,10 +142,10 @@ static bool fill_input(struct session *session, size_t index, struct input *inpu
 
 static bool name_outputs(struct session *session, struct failure *failure) {
     if (!succeeded(api->SessionGetOutputCount(session->session, &session->output_count), failure)) return false;
-    if (session->output_count > MOST_OUTPUTS) {
+    if (session->output_count > MAX_OUTPUTS) {
         size_t found = session->output_count;
         session->output_count = 0;
-        return fail_as(failure, "bad-model", "expected at most %d outputs, but found %zu", MOST_OUTPUTS, found);
+        return fail_as(failure, "bad-model", "expected at most %d outputs, but found %zu", MAX_OUTPUTS, found);
     }
     for (size_t i = 0; i < session->output_count; i++) {
         char *name = NULL;
@@ -159,7 +159,7 @@ static bool name_outputs(struct session *session, struct failure *failure) {
 
 /* Run once, which tells the outputs' shapes, and bind inputs and outputs for good. */
 static bool bind(struct session *session, const struct model *model, struct failure *failure) {
-    const char *names[MOST_INPUTS];
+    const char *names[MAX_INPUTS];
     for (size_t i = 0; i < model->input_count; i++) names[i] = model->inputs[i].name;
     if (!succeeded(api->Run(session->session, NULL, names, session->inputs, model->input_count,
                             (const char *const *)session->output_names, session->output_count, session->outputs),
@@ -177,18 +177,18 @@ static bool bind(struct session *session, const struct model *model, struct fail
     return true;
 }
 
-static bool fill_model(struct session *session, const struct wish *wish, struct model *model, struct failure *failure) {
-    if (!open_model(session, wish, failure) ||
+static bool fill_model(struct session *session, const struct spec *spec, struct model *model, struct failure *failure) {
+    if (!open_model(session, spec, failure) ||
         !succeeded(api->SessionGetInputCount(session->session, &model->input_count), failure)) {
         return false;
     }
-    if (model->input_count > MOST_INPUTS) {
-        return fail_as(failure, "bad-model", "expected at most %d inputs, but found %zu", MOST_INPUTS,
+    if (model->input_count > MAX_INPUTS) {
+        return fail_as(failure, "bad-model", "expected at most %d inputs, but found %zu", MAX_INPUTS,
                        model->input_count);
     }
     for (size_t i = 0; i < model->input_count; i++) {
         struct input *input = &model->inputs[i];
-        if (!read_input(session, i, input, failure) || !settle_shape(input, wish->batch, failure) ||
+        if (!read_input(session, i, input, failure) || !resolve_shape(input, spec->batch, failure) ||
             !fill_input(session, i, input, failure)) {
             return false;
         }
@@ -196,15 +196,15 @@ static bool fill_model(struct session *session, const struct wish *wish, struct 
     return name_outputs(session, failure) && bind(session, model, failure);
 }
 
-static bool load(const struct wish *wish, struct model *model, struct failure *failure) {
+static bool load(const struct spec *spec, struct model *model, struct failure *failure) {
     *model = (struct model){.run = run, .release = release, .delegate = "CPUExecutionProvider"};
-    if (!look(wish->libraries, model->version, failure) || !start(failure)) return false;
+    if (!probe_version(spec->libraries, model->version, failure) || !start(failure)) return false;
     struct session *session = calloc(1, sizeof *session);
     if (!session) return fail_as(failure, "memory", "no memory for a session");
     model->state = session;
-    if (fill_model(session, wish, model, failure)) return true;
+    if (fill_model(session, spec, model, failure)) return true;
     release(session);
     return false;
 }
 
-const struct runtime onnxruntime = {.name = "onnxruntime", .load = load, .look = look};
+const struct runtime onnxruntime = {.name = "onnxruntime", .load = load, .probe_version = probe_version};

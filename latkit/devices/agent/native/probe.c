@@ -15,17 +15,17 @@ enum { MESSAGE_BYTES = 512 };
 /* What a look at a runtime brought: its version, or the reason why it does not work. */
 struct finding {
     bool works;
-    char words[MESSAGE_BYTES];
+    char message[MESSAGE_BYTES];
 };
 
 /* In a process of its own: a library that was built for other processors ends no more than that. The threads that only
  * read and write lines are not copied into it, and hold nothing that loading a library needs. */
-static void look_and_end(const struct runtime *runtime, const char *libraries, int to) {
+static void probe_and_exit(const struct runtime *runtime, const char *libraries, int to) {
     struct finding finding = {0};
     struct failure failure;
     char version[64];
-    finding.works = runtime->look(libraries, version, &failure);
-    snprintf(finding.words, sizeof finding.words, "%.500s", finding.works ? version : failure.message);
+    finding.works = runtime->probe_version(libraries, version, &failure);
+    snprintf(finding.message, sizeof finding.message, "%.500s", finding.works ? version : failure.message);
     _exit(write(to, &finding, sizeof finding) == sizeof finding ? 0 : 1);
 }
 
@@ -33,18 +33,19 @@ static void wait_for(int from, double seconds, struct finding *finding) {
     struct pollfd ready = {.fd = from, .events = POLLIN};
     int milliseconds = seconds > 3600 ? 3600000 : (int)(seconds * 1000);
     if (poll(&ready, 1, milliseconds) == 0) {
-        snprintf(finding->words, sizeof finding->words, "loading it took too long");
+        snprintf(finding->message, sizeof finding->message, "loading it took too long");
     } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* at once: it fits into the pipe */
-        *finding = (struct finding){.words = "loading it ended the process"};
+        *finding = (struct finding){.message = "loading it ended the process"};
     }
 }
 
-static void look(const struct runtime *runtime, const char *libraries, double seconds, struct finding *finding) {
+static void probe_runtime(const struct runtime *runtime, const char *libraries, double seconds,
+                          struct finding *finding) {
     int ends[2];
-    *finding = (struct finding){.words = "no process can be started to look for it"};
+    *finding = (struct finding){.message = "no process can be started to look for it"};
     if (pipe(ends) != 0) return;
     pid_t child = fork();
-    if (child == 0) look_and_end(runtime, libraries, ends[1]);
+    if (child == 0) probe_and_exit(runtime, libraries, ends[1]);
     close(ends[1]);
     if (child > 0) {
         wait_for(ends[0], seconds, finding);
@@ -60,7 +61,7 @@ static void write_findings(struct text *out, const char *name, const struct find
     for (size_t i = 0; findings && i < RUNTIMES; i++) {
         if (findings[i].works != works) continue;
         text_name(out, RUNTIME[i]->name);
-        text_string(out, findings[i].words);
+        text_string(out, findings[i].message);
     }
     text_add(out, "}");
 }
@@ -68,7 +69,7 @@ static void write_findings(struct text *out, const char *name, const struct find
 void write_runtimes(struct text *out, const char *libraries, double seconds) {
     struct finding findings[RUNTIMES];
     struct finding *found = seconds > 0 ? findings : NULL;
-    for (size_t i = 0; found && i < RUNTIMES; i++) look(RUNTIME[i], libraries, seconds, &findings[i]);
+    for (size_t i = 0; found && i < RUNTIMES; i++) probe_runtime(RUNTIME[i], libraries, seconds, &findings[i]);
     write_findings(out, "runtimes", found, true);
     write_findings(out, "absent", found, false);
 }

@@ -42,7 +42,7 @@ bool find_function(void *library, const char *name, void *place, struct failure 
 
 const char *dtype_name(enum dtype dtype) { return DTYPE[dtype].name; }
 
-bool settle_shape(struct input *input, int64_t batch, struct failure *failure) {
+bool resolve_shape(struct input *input, int64_t batch, struct failure *failure) {
     if (input->rank > 0 && input->shape[0] <= 0) input->shape[0] = batch;
     for (size_t i = 0; i < input->rank; i++) {
         if (input->shape[i] <= 0) {
@@ -88,15 +88,15 @@ static uint16_t to_half(float value) {
 }
 
 static void put_value(void *values, size_t index, enum dtype dtype, double normal) {
-    int64_t whole = (int64_t)(normal * 30);
+    int64_t as_integer = (int64_t)(normal * 30);
     switch (dtype) {
     case FLOAT32: ((float *)values)[index] = (float)normal; break;
     case FLOAT16: ((uint16_t *)values)[index] = to_half((float)normal); break;
     case FLOAT64: ((double *)values)[index] = normal; break;
-    case INT64: ((int64_t *)values)[index] = whole; break;
-    case INT32: ((int32_t *)values)[index] = (int32_t)whole; break;
-    case INT8: ((int8_t *)values)[index] = (int8_t)whole; break;
-    default: ((uint8_t *)values)[index] = (uint8_t)whole; break;
+    case INT64: ((int64_t *)values)[index] = as_integer; break;
+    case INT32: ((int32_t *)values)[index] = (int32_t)as_integer; break;
+    case INT8: ((int8_t *)values)[index] = (int8_t)as_integer; break;
+    default: ((uint8_t *)values)[index] = (uint8_t)as_integer; break;
     }
 }
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MOST_INPUTS = 16, MOST_OUTPUTS = 64, MOST_RANK = 8 };
+enum { MAX_INPUTS = 16, MAX_OUTPUTS = 64, MAX_RANK = 8 };
 
 /* Something to report to the host: a word for programs, and a message for people. */
 struct failure {
@@ -21,7 +21,7 @@ enum dtype { FLOAT32, FLOAT16, FLOAT64, INT64, INT32, INT8, UINT8, DTYPES };
 
 struct input {
     char name[128];
-    int64_t shape[MOST_RANK];
+    int64_t shape[MAX_RANK];
     size_t rank;
     enum dtype dtype;
 };
@@ -34,11 +34,11 @@ struct model {
     char version[64];
     const char *delegate;
     size_t input_count;
-    struct input inputs[MOST_INPUTS];
+    struct input inputs[MAX_INPUTS];
 };
 
 /* What is asked of a runtime. `libraries`: the folder of its library. */
-struct wish {
+struct spec {
     const char *path;
     const char *libraries;
     int threads;
@@ -47,9 +47,9 @@ struct wish {
 
 struct runtime {
     const char *name;
-    bool (*load)(const struct wish *wish, struct model *model, struct failure *failure);
+    bool (*load)(const struct spec *spec, struct model *model, struct failure *failure);
     /* The version of the library in that folder, once it can be called. */
-    bool (*look)(const char *libraries, char version[64], struct failure *failure);
+    bool (*probe_version)(const char *libraries, char version[64], struct failure *failure);
 };
 
 extern const struct runtime onnxruntime, tflite;
@@ -66,7 +66,7 @@ bool find_function(void *library, const char *name, void *place, struct failure 
 const char *dtype_name(enum dtype dtype);
 
 /* The shape with a free batch filled in, or a failure. */
-bool settle_shape(struct input *input, int64_t batch, struct failure *failure);
+bool resolve_shape(struct input *input, int64_t batch, struct failure *failure);
 
 /* Bytes that an input takes, or 0 where that is more than can be. */
 size_t input_bytes(const struct input *input);

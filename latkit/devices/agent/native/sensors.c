@@ -9,8 +9,8 @@
 #include "files.h"
 
 enum {
-    MOST_TRIPS = 12, /* the kernel's own limit to the trip points of a thermal zone */
-    MOST_ZONES = 256,
+    MAX_TRIPS = 12, /* the kernel's own limit to the trip points of a thermal zone */
+    MAX_ZONES = 256,
 };
 
 struct zone {
@@ -61,7 +61,7 @@ void add_governor(struct text *out) {
 static int64_t trip_point(const char *zone) {
     int64_t lowest = 0, millis;
     char kind[32];
-    for (int i = 0; i < MOST_TRIPS; i++) {
+    for (int i = 0; i < MAX_TRIPS; i++) {
         if (!read_file(kind, sizeof kind, "%s/class/thermal/%s/trip_point_%d_type", sysfs(), zone, i)) break;
         if (strcmp(kind, "passive") != 0) continue;
         if (!read_integer(&millis, "%s/class/thermal/%s/trip_point_%d_temp", sysfs(), zone, i) || millis <= 0) continue;
@@ -74,12 +74,12 @@ static int compare_zones(const void *one, const void *other) {
     return strcmp(((const struct zone *)one)->name, ((const struct zone *)other)->name);
 }
 
-static size_t read_zones(struct zone zones[MOST_ZONES]) {
+static size_t read_zones(struct zone zones[MAX_ZONES]) {
     char path[512];
     snprintf(path, sizeof path, "%s/class/thermal", sysfs());
     DIR *folder = opendir(path);
     size_t count = 0;
-    for (struct dirent *entry; folder && count < MOST_ZONES && (entry = readdir(folder));) {
+    for (struct dirent *entry; folder && count < MAX_ZONES && (entry = readdir(folder));) {
         struct zone *zone = &zones[count];
         char type[64] = "";
         if (strncmp(entry->d_name, "thermal_zone", 12) != 0) continue;
@@ -101,7 +101,7 @@ static void add_degrees(struct text *out, const char *name, int64_t millis) {
 }
 
 void add_thermal_zones(struct text *out) {
-    static struct zone zones[MOST_ZONES]; /* too large for a stack, and there is one reader */
+    static struct zone zones[MAX_ZONES]; /* too large for a stack, and there is one reader */
     size_t count = read_zones(zones);
     text_name(out, "temperatures_c");
     text_add(out, "{");

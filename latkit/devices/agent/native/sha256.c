@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { BLOCK = 64, PIECE = 1 << 16 };
+enum { BLOCK = 64, CHUNK_BYTES = 1 << 16 };
 
 static const uint32_t ROUND[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -54,16 +54,16 @@ static void digest_end(uint32_t state[8], const unsigned char *rest, size_t left
 bool sha256_file(FILE *file, char hex[SHA256_HEX + 1]) {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    unsigned char piece[PIECE]; /* whole blocks: only the last piece leaves a rest */
+    unsigned char chunk[CHUNK_BYTES]; /* whole blocks: only the last piece leaves a rest */
     uint64_t total = 0;
     size_t length, at;
     do {
-        length = fread(piece, 1, sizeof piece, file);
+        length = fread(chunk, 1, sizeof chunk, file);
         total += length;
-        for (at = 0; at + BLOCK <= length; at += BLOCK) digest_block(state, piece + at);
-    } while (length == sizeof piece);
+        for (at = 0; at + BLOCK <= length; at += BLOCK) digest_block(state, chunk + at);
+    } while (length == sizeof chunk);
     if (ferror(file)) return false;
-    digest_end(state, piece + at, length - at, total);
+    digest_end(state, chunk + at, length - at, total);
     for (int i = 0; i < 8; i++) snprintf(hex + 8 * i, 9, "%08x", (unsigned)state[i]);
     return true;
 }

@@ -36,10 +36,10 @@ static int core_count(void) {
         const char *last = present + strlen(present);
         while (last > present && last[-1] != '-' && last[-1] != ',') last--;
         int highest = atoi(last);
-        if (highest >= 0 && highest < MOST_CORES) return highest + 1;
+        if (highest >= 0 && highest < MAX_CORES) return highest + 1;
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online < 1 ? 1 : online > MOST_CORES ? MOST_CORES : (int)online;
+    return online < 1 ? 1 : online > MAX_CORES ? MAX_CORES : (int)online;
 }
 
 static void add_model(struct text *out, const char *info, const char *machine) {
@@ -59,22 +59,22 @@ static void add_model(struct text *out, const char *info, const char *machine) {
     add_text(out, "model", machine);
 }
 
-static int compare_words(const void *one, const void *other) {
+static int compare_features(const void *one, const void *other) {
     return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
 /* Of x86's hundreds of flags those that inference kernels choose by. */
 static bool matters(const char *feature, bool x86) {
-    static const char *const wanted[] = {"sse4", "ssse3", "avx", "fma", "f16c", "amx"};
+    static const char *const prefixes[] = {"sse4", "ssse3", "avx", "fma", "f16c", "amx"};
     bool found = !x86;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && !found; i++) {
-        found = strncmp(feature, wanted[i], strlen(wanted[i])) == 0;
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && !found; i++) {
+        found = strncmp(feature, prefixes[i], strlen(prefixes[i])) == 0;
     }
     return found;
 }
 
 static void add_instruction_set(struct text *out, const char *info, bool x86) {
-    char line[LINE_BYTES] = "", *words[LINE_BYTES / 2], *rest = line;
+    char line[LINE_BYTES] = "", *features[LINE_BYTES / 2], *rest = line;
     size_t count = 0;
     const char *from = info;
     if (!next_value(&from, "flags", line, sizeof line)) {
@@ -82,14 +82,14 @@ static void add_instruction_set(struct text *out, const char *info, bool x86) {
         next_value(&from, "Features", line, sizeof line);
     }
     for (char *word; (word = strsep(&rest, " "));) {
-        if (*word && matters(word, x86)) words[count++] = word;
+        if (*word && matters(word, x86)) features[count++] = word;
     }
-    if (count) qsort(words, count, sizeof *words, compare_words);
+    if (count) qsort(features, count, sizeof *features, compare_features);
     text_name(out, "instruction_set");
     text_add(out, "[");
     for (size_t i = 0; i < count; i++) {
         text_comma(out);
-        text_string(out, words[i]);
+        text_string(out, features[i]);
     }
     text_add(out, "]");
 }
@@ -169,7 +169,7 @@ static void add_disk(struct text *out, const char *models) {
 }
 
 void write_conditions(struct text *out, const char *models) {
-    int64_t cores[MOST_CORES];
+    int64_t cores[MAX_CORES];
     struct sysinfo info = {0};
     char *processors = cpuinfo();
     sysinfo(&info); /* Android keeps /proc/loadavg to itself */
@@ -189,22 +189,22 @@ void write_conditions(struct text *out, const char *models) {
     free(processors);
 }
 
-size_t get_affinity(int64_t cores[MOST_CORES]) {
+size_t get_affinity(int64_t cores[MAX_CORES]) {
     cpu_set_t allowed;
     size_t count = 0;
     CPU_ZERO(&allowed);
     sched_getaffinity(0, sizeof allowed, &allowed);
-    for (size_t core = 0; core < MOST_CORES; core++) {
+    for (size_t core = 0; core < MAX_CORES; core++) {
         if (CPU_ISSET(core, &allowed)) cores[count++] = (int64_t)core;
     }
     return count;
 }
 
 void set_affinity(const int64_t *cores, size_t count) {
-    cpu_set_t wanted;
-    CPU_ZERO(&wanted);
+    cpu_set_t chosen;
+    CPU_ZERO(&chosen);
     for (size_t i = 0; i < count; i++) {
-        if (cores[i] < MOST_CORES) CPU_SET((size_t)cores[i], &wanted);
+        if (cores[i] < MAX_CORES) CPU_SET((size_t)cores[i], &chosen);
     }
-    sched_setaffinity(0, sizeof wanted, &wanted);
+    sched_setaffinity(0, sizeof chosen, &chosen);
 }

@@ -8,14 +8,14 @@
 
 #include "text.h"
 
-enum { MOST_CORES = 1024 };
+enum { MAX_CORES = 1024 };
 
 /* Write the facts, or the conditions, as a JSON object. `models`: the folder whose disk is meant. */
 void write_facts(struct text *out);
 void write_conditions(struct text *out, const char *models);
 
 /* The cores that this thread may run on, in order; how many there are. */
-size_t get_affinity(int64_t cores[MOST_CORES]);
+size_t get_affinity(int64_t cores[MAX_CORES]);
 
 /* Let this thread, and those that it makes from now on, run on these cores only, where the device allows it. */
 void set_affinity(const int64_t *cores, size_t count);

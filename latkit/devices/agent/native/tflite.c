@@ -11,7 +11,7 @@
 
 static const char LIBRARY[] = "libLiteRt.so";
 
-enum { CPU = 1, HOST_MEMORY = 1, LOCK_TO_WRITE = 1, MOST_SIDES = 8 };
+enum { CPU = 1, HOST_MEMORY = 1, LOCK_TO_WRITE = 1, MAX_SIDES = 8 };
 
 /* The numbers that the API gives to element types. */
 static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [INT32] = 2,    [UINT8] = 3,   [INT64] = 4,
@@ -23,8 +23,8 @@ struct tensor_type {
     int element_type;
     unsigned int rank : 7;
     unsigned int has_strides : 1;
-    int32_t dimensions[MOST_SIDES];
-    uint32_t strides[MOST_SIDES];
+    int32_t dimensions[MAX_SIDES];
+    uint32_t strides[MAX_SIDES];
 };
 _Static_assert(sizeof(struct tensor_type) == 72, "LiteRtRankedTensorType has 72 bytes");
 
@@ -65,8 +65,8 @@ struct compiled {
     Handle model;
     Handle signature;
     Handle compiled;
-    Handle inputs[MOST_INPUTS];
-    Handle outputs[MOST_OUTPUTS];
+    Handle inputs[MAX_INPUTS];
+    Handle outputs[MAX_OUTPUTS];
     size_t input_count;
     size_t output_count;
 };
@@ -85,7 +85,7 @@ static bool find_functions(void *library, struct failure *failure) {
 #undef FIND
 }
 
-static bool look(const char *libraries, char found[64], struct failure *failure) {
+static bool probe_version(const char *libraries, char found[64], struct failure *failure) {
     static bool ready;
     if (!ready) {
         void *library = open_library(libraries, LIBRARY, failure);
@@ -105,10 +105,10 @@ static bool succeeded(int status, const char *doing, struct failure *failure) {
 
 static void release(void *state) {
     struct compiled *compiled = state;
-    for (size_t i = 0; i < MOST_INPUTS; i++) {
+    for (size_t i = 0; i < MAX_INPUTS; i++) {
         if (compiled->inputs[i]) api.DestroyTensorBuffer(compiled->inputs[i]);
     }
-    for (size_t i = 0; i < MOST_OUTPUTS; i++) {
+    for (size_t i = 0; i < MAX_OUTPUTS; i++) {
         if (compiled->outputs[i]) api.DestroyTensorBuffer(compiled->outputs[i]);
     }
     if (compiled->compiled) api.DestroyCompiledModel(compiled->compiled);
@@ -137,27 +137,27 @@ static bool make_options(int threads, Handle *options, struct failure *failure) 
            succeeded(api.AddOpaqueOptions(*options, opaque), "choosing the number of threads", failure);
 }
 
-static bool open_model(struct compiled *compiled, const struct wish *wish, struct failure *failure) {
+static bool open_model(struct compiled *compiled, const struct spec *spec, struct failure *failure) {
     Handle options = NULL;
     bool done =
-        succeeded(api.CreateModelFromFile(environment, wish->path, &compiled->model), "reading the file", failure) &&
-        make_options(wish->threads, &options, failure) &&
+        succeeded(api.CreateModelFromFile(environment, spec->path, &compiled->model), "reading the file", failure) &&
+        make_options(spec->threads, &options, failure) &&
         succeeded(api.CreateCompiledModel(environment, compiled->model, options, &compiled->compiled),
                   "compiling the model", failure) &&
         succeeded(api.GetModelSignature(compiled->model, 0, &compiled->signature), "the signature", failure) &&
         succeeded(api.GetNumSignatureInputs(compiled->signature, &compiled->input_count), "the inputs", failure) &&
         succeeded(api.GetNumSignatureOutputs(compiled->signature, &compiled->output_count), "the outputs", failure);
     if (options) api.DestroyOptions(options);
-    if (done && (compiled->input_count > MOST_INPUTS || compiled->output_count > MOST_OUTPUTS)) {
+    if (done && (compiled->input_count > MAX_INPUTS || compiled->output_count > MAX_OUTPUTS)) {
         return fail_as(failure, "bad-model", "expected at most %d inputs and %d outputs, but found %zu and %zu",
-                       MOST_INPUTS, MOST_OUTPUTS, compiled->input_count, compiled->output_count);
+                       MAX_INPUTS, MAX_OUTPUTS, compiled->input_count, compiled->output_count);
     }
     return done;
 }
 
 static bool describe(struct input *input, const struct tensor_type *type, struct failure *failure) {
     for (input->dtype = 0; input->dtype < DTYPES && ELEMENT_TYPE[input->dtype] != type->element_type;) input->dtype++;
-    if (input->dtype == DTYPES || type->rank > MOST_SIDES) {
+    if (input->dtype == DTYPES || type->rank > MAX_SIDES) {
         return fail_as(failure, "bad-model", "expected an input of numbers, but found element type %d with %u sides",
                        type->element_type, (unsigned)type->rank);
     }
@@ -193,7 +193,7 @@ static bool bind_input(struct compiled *c, size_t index, struct input *input, in
         return fail_as(failure, "bad-model", "expected a file of fixed batch: export it for batch %lld",
                        (long long)batch);
     }
-    return settle_shape(input, batch, failure) &&
+    return resolve_shape(input, batch, failure) &&
            succeeded(api.GetCompiledModelInputBufferRequirements(c->compiled, 0, index, &needs), "an input's needs",
                      failure) &&
            succeeded(api.CreateManagedTensorBufferFromRequirements(environment, &type, needs, &c->inputs[index]),
@@ -212,11 +212,11 @@ static bool bind_output(struct compiled *c, size_t index, struct failure *failur
                      "making an output", failure);
 }
 
-static bool fill_model(struct compiled *c, const struct wish *wish, struct model *model, struct failure *failure) {
-    if (!open_model(c, wish, failure)) return false;
+static bool fill_model(struct compiled *c, const struct spec *spec, struct model *model, struct failure *failure) {
+    if (!open_model(c, spec, failure)) return false;
     model->input_count = c->input_count;
     for (size_t i = 0; i < c->input_count; i++) {
-        if (!bind_input(c, i, &model->inputs[i], wish->batch, failure)) return false;
+        if (!bind_input(c, i, &model->inputs[i], spec->batch, failure)) return false;
     }
     for (size_t i = 0; i < c->output_count; i++) {
         if (!bind_output(c, i, failure)) return false;
@@ -224,16 +224,16 @@ static bool fill_model(struct compiled *c, const struct wish *wish, struct model
     return true;
 }
 
-static bool load(const struct wish *wish, struct model *model, struct failure *failure) {
+static bool load(const struct spec *spec, struct model *model, struct failure *failure) {
     *model = (struct model){.run = run, .release = release, .delegate = "xnnpack"};
-    if (!look(wish->libraries, model->version, failure)) return false;
+    if (!probe_version(spec->libraries, model->version, failure)) return false;
     if (!environment && !succeeded(api.CreateEnvironment(0, NULL, &environment), "starting", failure)) return false;
     struct compiled *compiled = calloc(1, sizeof *compiled);
     if (!compiled) return fail_as(failure, "memory", "no memory for a model");
     model->state = compiled;
-    if (fill_model(compiled, wish, model, failure)) return true;
+    if (fill_model(compiled, spec, model, failure)) return true;
     release(compiled);
     return false;
 }
 
-const struct runtime tflite = {.name = "tflite", .load = load, .look = look};
+const struct runtime tflite = {.name = "tflite", .load = load, .probe_version = probe_version};

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-static const int64_t SUBJECT_BLOCK_NS = 7000000, REFERENCE_BLOCK_NS = 2500000, MOST_RUNS_PER_BLOCK = 10;
+static const int64_t SUBJECT_BLOCK_NS = 7000000, REFERENCE_BLOCK_NS = 2500000, MAX_RUNS_PER_BLOCK = 10;
 static const double WARM_UP_SHARE = 0.25; /* the part of a visit that may go into warming up */
 static const double STILL_FALLING = 0.99; /* a run is faster than those before when it takes less than this of theirs */
 enum { STEADY_RUNS = 3 };                 /* so many runs without a faster one end the warm-up */
@@ -21,7 +21,7 @@ static int64_t preemptions(void) {
     return usage.ru_nivcsw;
 }
 
-static int64_t least(int64_t one, int64_t other) { return one < other ? one : other; }
+static int64_t min_ns(int64_t one, int64_t other) { return one < other ? one : other; }
 
 static bool grow(int64_t **values, size_t capacity) {
     int64_t *grown = realloc(*values, capacity * sizeof *grown);
@@ -90,7 +90,7 @@ static bool warm_up(const struct model *model, int64_t limit_ns, struct warm_up 
         int64_t took = clock_ns(CLOCK_MONOTONIC) - start;
         took = took > 0 ? took : 1;
         steady = (double)took < STILL_FALLING * (double)done->fastest_ns ? 0 : steady + 1;
-        done->fastest_ns = least(took, done->fastest_ns);
+        done->fastest_ns = min_ns(took, done->fastest_ns);
         done->total_ns += took;
         done->runs++;
     }
@@ -100,54 +100,54 @@ static bool warm_up(const struct model *model, int64_t limit_ns, struct warm_up 
 /* How many timed runs make a block of about that length. */
 static int64_t runs_per_block(int64_t fastest_ns, int64_t block_ns) {
     int64_t runs = (block_ns + fastest_ns / 2) / fastest_ns;
-    return runs < 1 ? 1 : least(runs, MOST_RUNS_PER_BLOCK);
+    return runs < 1 ? 1 : min_ns(runs, MAX_RUNS_PER_BLOCK);
 }
 
-static bool turn(const struct model *subject, const struct model *reference, int64_t runs, struct visit *visit,
-                 struct samples *untold, struct failure *failure) {
-    return timed_runs(reference, 1, untold, failure) &&
-           timed_runs(reference, visit->reference_runs, &visit->reference, failure) &&
-           timed_runs(subject, 1, untold, failure) && timed_runs(subject, runs, &visit->subject, failure);
+static bool time_block(const struct model *workload, const struct model *reference, int64_t runs, struct timing *timing,
+                       struct samples *discarded, struct failure *failure) {
+    return timed_runs(reference, 1, discarded, failure) &&
+           timed_runs(reference, timing->reference_runs, &timing->reference, failure) &&
+           timed_runs(workload, 1, discarded, failure) && timed_runs(workload, runs, &timing->workload, failure);
 }
 
 /* Turns until the time is over, the runs are made, or the memory for samples is full. */
-static bool turns(const struct model *subject, const struct model *reference, int64_t end_ns, int64_t visit_runs,
-                  struct visit *visit, struct failure *failure) {
-    struct samples untold = {0}; /* a turn's first runs find a cold cache: they count as work, and are not told */
+static bool time_blocks(const struct model *workload, const struct model *reference, int64_t end_ns, int64_t round_runs,
+                        struct timing *timing, struct failure *failure) {
+    struct samples discarded = {0}; /* a turn's first runs find a cold cache: they count as work, and are not told */
     bool done;
     do {
-        untold.count = 0;
-        int64_t left = visit_runs - (int64_t)visit->subject.count;
-        done = turn(subject, reference, least(visit->subject_runs, left), visit, &untold, failure);
-        visit->inference_ns += sum(&untold);
-    } while (done && (int64_t)visit->subject.count < visit_runs && clock_ns(CLOCK_MONOTONIC) < end_ns &&
-             visit->subject.count < MOST_SAMPLES && visit->reference.count < MOST_SAMPLES);
-    samples_free(&untold);
+        discarded.count = 0;
+        int64_t left = round_runs - (int64_t)timing->workload.count;
+        done = time_block(workload, reference, min_ns(timing->subject_runs, left), timing, &discarded, failure);
+        timing->inference_ns += sum(&discarded);
+    } while (done && (int64_t)timing->workload.count < round_runs && clock_ns(CLOCK_MONOTONIC) < end_ns &&
+             timing->workload.count < MAX_SAMPLES && timing->reference.count < MAX_SAMPLES);
+    samples_free(&discarded);
     return done;
 }
 
-bool visit_make(const struct model *subject, const struct model *reference, double visit_s, int64_t visit_runs,
-                struct visit *visit, struct failure *failure) {
-    enum { MOST_VISIT_S = 1000000 };
+bool time_round(const struct model *workload, const struct model *reference, double round_s, int64_t round_runs,
+                struct timing *timing, struct failure *failure) {
+    enum { MAX_ROUND_S = 1000000 };
     struct warm_up mine, theirs;
     int64_t begin = clock_ns(CLOCK_MONOTONIC);
-    double limit_ns = (visit_s < MOST_VISIT_S ? visit_s : MOST_VISIT_S) * 1e9;
-    *visit = (struct visit){0};
+    double limit_ns = (round_s < MAX_ROUND_S ? round_s : MAX_ROUND_S) * 1e9;
+    *timing = (struct timing){0};
     if (!warm_up(reference, (int64_t)(limit_ns * WARM_UP_SHARE / 5), &theirs, failure) ||
-        !warm_up(subject, (int64_t)(limit_ns * WARM_UP_SHARE), &mine, failure)) {
+        !warm_up(workload, (int64_t)(limit_ns * WARM_UP_SHARE), &mine, failure)) {
         return false;
     }
-    visit->subject_runs = runs_per_block(mine.fastest_ns, SUBJECT_BLOCK_NS);
-    visit->reference_runs = runs_per_block(theirs.fastest_ns, REFERENCE_BLOCK_NS);
-    visit->warm_up_runs = mine.runs;
-    visit->inference_ns = mine.total_ns + theirs.total_ns;
-    bool done = turns(subject, reference, begin + (int64_t)limit_ns, visit_runs, visit, failure);
-    visit->inference_ns += sum(&visit->subject) + sum(&visit->reference);
+    timing->subject_runs = runs_per_block(mine.fastest_ns, SUBJECT_BLOCK_NS);
+    timing->reference_runs = runs_per_block(theirs.fastest_ns, REFERENCE_BLOCK_NS);
+    timing->warm_up_runs = mine.runs;
+    timing->inference_ns = mine.total_ns + theirs.total_ns;
+    bool done = time_blocks(workload, reference, begin + (int64_t)limit_ns, round_runs, timing, failure);
+    timing->inference_ns += sum(&timing->workload) + sum(&timing->reference);
     return done;
 }
 
-void visit_free(struct visit *visit) {
-    samples_free(&visit->subject);
-    samples_free(&visit->reference);
-    *visit = (struct visit){0};
+void timing_free(struct timing *timing) {
+    samples_free(&timing->workload);
+    samples_free(&timing->reference);
+    *timing = (struct timing){0};
 }

@@ -1,6 +1,6 @@
-/* The visit: a subject timed in turn with a reference; see `A visit` in docs/agent-protocol.md. */
-#ifndef LATKIT_VISIT_H
-#define LATKIT_VISIT_H
+/* The visit: a subject timed in turn with a reference; see docs/agent-protocol.md. */
+#ifndef LATKIT_TIMING_H
+#define LATKIT_TIMING_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 
 #include "runtime.h"
 
-enum { MOST_SAMPLES = 1 << 20 }; /* of each model in a visit, which ends when they are full */
+enum { MAX_SAMPLES = 1 << 20 }; /* of each model in a visit, which ends when they are full */
 
 /* Raw times of runs, one entry per run. */
 struct samples {
@@ -19,8 +19,8 @@ struct samples {
     int64_t *preemptions;
 };
 
-struct visit {
-    struct samples subject;
+struct timing {
+    struct samples workload;
     struct samples reference;
     int64_t inference_ns; /* all runs together, those that warmed up among them */
     int64_t subject_runs; /* timed runs per turn */
@@ -28,9 +28,9 @@ struct visit {
     int64_t warm_up_runs; /* of the subject */
 };
 
-/* Make a visit of at most `visit_runs` runs of the subject. visit_free frees its samples, also after a failure. */
-bool visit_make(const struct model *subject, const struct model *reference, double visit_s, int64_t visit_runs,
-                struct visit *visit, struct failure *failure);
-void visit_free(struct visit *visit);
+/* Make a visit of at most `round_runs` runs of the subject. `timing_free` frees its samples, also after a failure. */
+bool time_round(const struct model *workload, const struct model *reference, double round_s, int64_t round_runs,
+                struct timing *timing, struct failure *failure);
+void timing_free(struct timing *timing);
 
 #endif

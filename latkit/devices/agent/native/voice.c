@@ -8,18 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_WAITING = 64, STACK_BYTES = 1 << 18 };
+enum { MAX_QUEUED = 64, STACK_BYTES = 1 << 18 };
 
 struct line {
     char *bytes;
     size_t length;
 };
 
-static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER, guard = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER, guard = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_changed, lines_changed;
-static struct line waiting[MOST_WAITING]; /* a ring */
+static struct line queue[MAX_QUEUED]; /* a ring */
 static size_t first, count;
-static bool at_work;
+static bool is_busy;
 static int out;
 
 static void write_all(const char *bytes, size_t length) {
@@ -32,16 +32,16 @@ static void write_all(const char *bytes, size_t length) {
     }
 }
 
-void voice_say(const char *line, size_t length) {
-    pthread_mutex_lock(&saying);
+void write_line(const char *line, size_t length) {
+    pthread_mutex_lock(&write_lock);
     write_all(line, length);
     write_all("\n", 1);
-    pthread_mutex_unlock(&saying);
+    pthread_mutex_unlock(&write_lock);
 }
 
-void voice_at_work(bool working) {
+void set_busy(bool working) {
     pthread_mutex_lock(&guard);
-    at_work = working;
+    is_busy = working;
     pthread_cond_signal(&work_changed);
     pthread_mutex_unlock(&guard);
 }
@@ -53,15 +53,15 @@ static void *beat(void *unused) {
     struct timespec until;
     pthread_mutex_lock(&guard);
     for (unsigned long beats = 0;;) {
-        while (!at_work) pthread_cond_wait(&work_changed, &guard);
+        while (!is_busy) pthread_cond_wait(&work_changed, &guard);
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
         int status = 0;
-        while (at_work && status != ETIMEDOUT) status = pthread_cond_timedwait(&work_changed, &guard, &until);
-        if (!at_work) continue;
+        while (is_busy && status != ETIMEDOUT) status = pthread_cond_timedwait(&work_changed, &guard, &until);
+        if (!is_busy) continue;
         pthread_mutex_unlock(&guard);
         int length = snprintf(line, sizeof line, "{\"heartbeat\":%lu}", ++beats);
-        voice_say(line, (size_t)length);
+        write_line(line, (size_t)length);
         pthread_mutex_lock(&guard);
     }
     return NULL;
@@ -69,17 +69,17 @@ static void *beat(void *unused) {
 
 static void put_line(struct line line) {
     pthread_mutex_lock(&guard);
-    while (count == MOST_WAITING) pthread_cond_wait(&lines_changed, &guard);
-    waiting[(first + count++) % MOST_WAITING] = line;
+    while (count == MAX_QUEUED) pthread_cond_wait(&lines_changed, &guard);
+    queue[(first + count++) % MAX_QUEUED] = line;
     pthread_cond_broadcast(&lines_changed);
     pthread_mutex_unlock(&guard);
 }
 
-char *voice_hear(size_t *length) {
+char *read_line(size_t *length) {
     pthread_mutex_lock(&guard);
     while (count == 0) pthread_cond_wait(&lines_changed, &guard);
-    struct line line = waiting[first];
-    first = (first + 1) % MOST_WAITING;
+    struct line line = queue[first];
+    first = (first + 1) % MAX_QUEUED;
     count--;
     pthread_cond_broadcast(&lines_changed);
     pthread_mutex_unlock(&guard);
@@ -98,19 +98,19 @@ static void put_copy(const char *bytes, size_t length) {
 /* Pass lines on, and end the process once the host has gone. What does not fit into a line is left out. */
 static void *listen(void *unused) {
     (void)unused;
-    static char line[MOST_LINE_BYTES];
+    static char line[MAX_LINE_BYTES];
     size_t length = 0;
-    char piece[1 << 14];
+    char chunk[1 << 14];
     for (;;) {
-        ssize_t got = read(0, piece, sizeof piece);
+        ssize_t got = read(0, chunk, sizeof chunk);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) _exit(0);
         for (ssize_t i = 0; i < got; i++) {
-            if (piece[i] == '\n') {
+            if (chunk[i] == '\n') {
                 put_copy(line, length);
                 length = 0;
             } else if (length < sizeof line) {
-                line[length++] = piece[i];
+                line[length++] = chunk[i];
             }
         }
     }
@@ -126,7 +126,7 @@ static void start_thread(void *(*main)(void *)) {
     pthread_attr_destroy(&attributes);
 }
 
-void voice_start(void) {
+void line_io_start(void) {
     pthread_condattr_t steady; /* a heartbeat is counted by a clock that nobody sets */
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);

@@ -9,83 +9,85 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from latkit.errors import UsageError
-from latkit.timing.estimators import quiet_reference_seconds
-from latkit.timing.measurement import LAST_MOMENT_S, MAX_NS, Visit
-from latkit.timing.visits import visit_reference_floor_s
+from latkit.timing.estimators import idle_reference_seconds
+from latkit.timing.measurement import LAST_MOMENT_S, MAX_NS, Round
+from latkit.timing.rounds import reference_min_s
 
-ENOUGH_VISITS = 30
+MIN_ROUNDS = 30
 """Fewer visits than this have not seen enough of a device's moods to know the quietest."""
-QUIET_PREEMPTED = 0.05
+MAX_IDLE_PREEMPTED = 0.05
 """A scale was established on a quiet device when at most this share of the runs was preempted."""
 DRIFT = 0.15
 """A quiet device's reference moves by so much over minutes, and nobody can tell why."""
-MOST_SLOWER = 0.5
+MAX_SLOWER = 0.5
 """Slower by more than this, in every visit and with nothing else running, is a change."""
-MOST_FASTER = 0.2
+MAX_FASTER = 0.2
 """Faster by more than this, in every visit, is a change: nothing makes a quiet device faster."""
 BUSY_LOAD = 0.5
 """Load average from which on something else runs; while we measure, our own load of 1 comes on top."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Baseline:
     """The reference's latency on the quiet device, under one setup."""
 
     reference_s: float
-    visits: int
+    rounds: Annotated[int, Field(alias="visits")]
     """From so many visits."""
-    quiet: bool
+    is_idle: Annotated[bool, Field(alias="quiet")]
     """Whether nothing else ran then; if something did, quieter visits later establish it anew."""
     established_at: float
     """Seconds since 1970 by the host's clock."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.reference_s <= MAX_NS / 1e9 and self.visits > 0 and 0 <= self.established_at < LAST_MOMENT_S):
+        if not (0 < self.reference_s <= MAX_NS / 1e9 and self.rounds > 0 and 0 <= self.established_at < LAST_MOMENT_S):
             raise UsageError(f"expected a scale with positive numbers, but found {self}")
 
 
-def establish_scale(visits: Sequence[Visit]) -> Scale | None:
+def establish_baseline(rounds: Sequence[Round]) -> Baseline | None:
     """The scale that these visits of one setup establish; None where they are too few."""
-    if len(visits) < ENOUGH_VISITS:
+    if len(rounds) < MIN_ROUNDS:
         return None
-    latest = max(visit.started_at for visit in visits)
-    loads = [load for visit in visits if (load := _load(visit)) is not None]
-    alone = not loads or float(np.median(loads)) < 1 + BUSY_LOAD
-    quiet = alone and _preempted(visits) <= QUIET_PREEMPTED
-    return Scale(quiet_reference_seconds(visits), len(visits), quiet, latest)
+    latest = max(one_round.started_at for one_round in rounds)
+    loads = [load for one_round in rounds if (load := _load(one_round)) is not None]
+    low_load = not loads or float(np.median(loads)) < 1 + BUSY_LOAD
+    is_idle = low_load and _preempted(rounds) <= MAX_IDLE_PREEMPTED
+    return Baseline(idle_reference_seconds(rounds), len(rounds), is_idle, latest)
 
 
-def moved_by(scale: Scale, visits: Sequence[Visit], alone: bool) -> float:
+def relative_change(baseline: Baseline, rounds: Sequence[Round], use_cpu_time: bool) -> float:
     """By which share the reference has become slower (or faster, negative) in every one of these visits; else 0."""
-    moved = [visit_reference_floor_s(visit, alone) / scale.reference_s - 1 for visit in visits]
+    moved = [reference_min_s(one_round, use_cpu_time) / baseline.reference_s - 1 for one_round in rounds]
     return min(moved) if min(moved) > 0 else max(moved) if max(moved) < 0 else 0.0
 
 
-def scale_has_changed(scale: Scale, visits: Sequence[Visit], alone: bool) -> bool:
+def baseline_has_changed(baseline: Baseline, rounds: Sequence[Round], use_cpu_time: bool) -> bool:
     """Whether these visits show a device of another speed, beyond what drift and other work on it explain."""
-    moved = moved_by(scale, visits, alone)
+    moved = relative_change(baseline, rounds, use_cpu_time)
     if moved < 0:
-        return scale.quiet and -moved > MOST_FASTER
-    return moved > MOST_SLOWER and not is_busy(visits)
+        return baseline.is_idle and -moved > MAX_FASTER
+    return moved > MAX_SLOWER and not is_busy(rounds)
 
 
-def is_busy(visits: Sequence[Visit]) -> bool:
+def is_busy(rounds: Sequence[Round]) -> bool:
     """Whether something else ran on the device: it preempted runs, or was told by the load before the visits."""
-    load = _load(visits[0])
-    return _preempted(visits) > QUIET_PREEMPTED or (load is not None and load >= BUSY_LOAD)
+    load = _load(rounds[0])
+    return _preempted(rounds) > MAX_IDLE_PREEMPTED or (load is not None and load >= BUSY_LOAD)
 
 
-def _load(visit: Visit) -> float | None:
+def _load(one_round: Round) -> float | None:
     """The load average before a visit; None where the device does not tell."""
-    before = visit.conditions.get("before")
+    before = one_round.conditions.get("before")
     load = before.get("load1") if isinstance(before, dict) else None
     return float(load) if isinstance(load, int | float) else None
 
 
-def _preempted(visits: Sequence[Visit]) -> float:
+def _preempted(rounds: Sequence[Round]) -> float:
     """Share of the subjects' runs that were preempted."""
-    return float(np.mean([count > 0 for visit in visits for count in visit.preemptions]))
+    return float(np.mean([count > 0 for one_round in rounds for count in one_round.preemptions]))

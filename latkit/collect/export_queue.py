@@ -14,46 +14,46 @@ from types import TracebackType
 from latkit.errors import ExportError
 from latkit.progress import Progress
 from latkit.runtimes import Artefact
-from latkit.timing import Subject
+from latkit.timing import Workload
 
-Exporter = Callable[[Subject], Artefact]
+Exporter = Callable[[Workload], Artefact]
 """Gives the artefact of a subject for the target at hand, from the cache if it is there. Raises ExportError."""
 
 
-class Supply:
+class ExportQueue:
     """Artefacts of subjects, in whatever order they are asked for. Use as a context manager."""
 
     def __init__(self, export: Exporter) -> None:
         self.waited_s = 0.0
         """How long whoever asked had to wait."""
         self._export = export
-        self._made: dict[Subject, Artefact | BaseException] = {}
-        self._wanted: deque[Subject] = deque()
+        self._made: dict[Workload, Artefact | BaseException] = {}
+        self._pending: deque[Workload] = deque()
         self._changed = threading.Condition()
 
-    def export_all(self, subjects: Sequence[Subject], progress: Progress) -> None:
+    def export_all(self, workloads: Sequence[Workload], progress: Progress) -> None:
         """Export now, and go on after that."""
         begun = time.monotonic()
-        for done, subject in enumerate(subjects, start=1):
-            self._make(subject)
-            progress.advance("exporting", done, len(subjects), subject.title)
+        for done, workload in enumerate(workloads, start=1):
+            self._make(workload)
+            progress.advance("exporting", done, len(workloads), workload.title)
         self.waited_s += time.monotonic() - begun
 
-    def export_meanwhile(self, subjects: Sequence[Subject]) -> None:
+    def export_in_background(self, workloads: Sequence[Workload]) -> None:
         """Export in a thread of its own, in this order unless another is asked for; a daemon, so an end is an end."""
-        self._wanted.extend(subjects)
+        self._pending.extend(workloads)
         threading.Thread(target=self._work, name="export", daemon=True).start()
 
-    def artefact(self, subject: Subject) -> Artefact:
+    def artefact(self, workload: Workload) -> Artefact:
         """The artefact, waited for where it is not there yet. Raises ExportError, and whatever else was raised."""
         begun = time.monotonic()
         with self._changed:
-            if subject in self._wanted:
-                self._wanted.remove(subject)
-                self._wanted.appendleft(subject)
-            self._changed.wait_for(lambda: subject in self._made)
+            if workload in self._pending:
+                self._pending.remove(workload)
+                self._pending.appendleft(workload)
+            self._changed.wait_for(lambda: workload in self._made)
         self.waited_s += time.monotonic() - begun
-        made = self._made[subject]
+        made = self._made[workload]
         if isinstance(made, BaseException):
             raise made
         return made
@@ -61,27 +61,27 @@ class Supply:
     def _work(self) -> None:
         while True:
             with self._changed:
-                if not self._wanted:
+                if not self._pending:
                     return
-                subject = self._wanted.popleft()
-            self._make(subject, BaseException)
+                workload = self._pending.popleft()
+            self._make(workload, BaseException)
 
-    def _make(self, subject: Subject, kept: type[BaseException] = ExportError) -> None:
+    def _make(self, workload: Workload, caught: type[BaseException] = ExportError) -> None:
         """Export, or keep the error of that kind for whoever asks for the artefact."""
         made: Artefact | BaseException
         try:
-            made = self._export(subject)
-        except kept as error:
+            made = self._export(workload)
+        except caught as error:
             made = error
         with self._changed:
-            self._made[subject] = made
+            self._made[workload] = made
             self._changed.notify_all()
 
-    def __enter__(self) -> Supply:
+    def __enter__(self) -> ExportQueue:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._changed:
-            self._wanted.clear()
+            self._pending.clear()

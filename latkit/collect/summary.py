@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from latkit.timing import Visit
+from latkit.timing import Round
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectionSummary:
     """What a collection did."""
 
-    subjects: int
-    visits: int
+    workloads: int
+    rounds: int
     """Visits made now, those that failed among them."""
-    already: int
+    resumed: int
     """Visits that were there before."""
     failed: Mapping[str, str]
     """Why each subject that could not be measured could not, by its title."""
@@ -37,14 +38,23 @@ class Collected:
     idle_seconds: float = 0.0
     """Everything else, while the device does nothing of ours: conditions, commits, talk, and letting it cool."""
 
-    def plus(self, later: Collected) -> Collected:
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document, by the names that readers of `--json` know."""
+        document = asdict(self)
+        return {_JSON_NAMES.get(name, name): value for name, value in document.items()}
+
+    def plus(self, later: CollectionSummary) -> CollectionSummary:
         """This collection and one made after it, of other subjects, as one."""
         sums = {
             field.name: getattr(self, field.name) + getattr(later, field.name)
             for field in fields(self)
             if field.name not in ("failed", "finished")
         }
-        return Collected(**sums, failed={**self.failed, **later.failed}, finished=later.finished)
+        return CollectionSummary(**sums, failed={**self.failed, **later.failed}, finished=later.finished)
+
+
+_JSON_NAMES = {"workloads": "subjects", "rounds": "visits", "resumed": "already"}
+"""Fields of `CollectionSummary` that have another name in JSON."""
 
 
 class Ledger:
@@ -53,15 +63,15 @@ class Ledger:
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
-    def add(self, visit: Visit) -> None:
+    def add(self, one_round: Round) -> None:
         """Count what a visit tells of itself."""
-        for told in ("push_s", "load_s", "lost_s"):
-            found = visit.conditions.get(told)
-            self._seconds[told] += found if isinstance(found, float) else 0.0
-        self._seconds["inference_s"] += _inference_ns(visit) / 1e9
+        for reported in ("push_s", "load_s", "lost_s"):
+            found = one_round.conditions.get(reported)
+            self._seconds[reported] += found if isinstance(found, float) else 0.0
+        self._seconds["inference_s"] += _inference_ns(one_round) / 1e9
 
     def columns(self, seconds: float, export_s: float) -> dict[str, float]:
-        """The columns of `Collected` for a collection that took so long, and waited so long for artefacts."""
+        """The columns of `CollectionSummary` for a collection that took so long, and waited so long for artefacts."""
         found = self._seconds
         parts = {
             "inference_seconds": found["inference_s"],
@@ -73,7 +83,7 @@ class Ledger:
         return {"seconds": seconds, **parts, "idle_seconds": max(seconds - sum(parts.values()), 0.0)}
 
 
-def _inference_ns(visit: Visit) -> int:
+def _inference_ns(one_round: Round) -> int:
     """Time of all runs of a visit; of the timed ones alone where the agent does not tell."""
-    told = visit.conditions.get("inference_ns")
-    return told if isinstance(told, int) else sum(visit.wall_ns) + sum(visit.reference_wall_ns)
+    reported = one_round.conditions.get("inference_ns")
+    return reported if isinstance(reported, int) else sum(one_round.wall_ns) + sum(one_round.reference_wall_ns)

@@ -18,24 +18,24 @@ import numpy as np
 from latkit.timing.estimators import DEFAULT_ESTIMATOR, ESTIMATORS, reference_seconds
 from latkit.timing.measurement import Measurement
 
-IN_STEPS = "steady"
+STEADY = "steady"
 """The estimator for devices whose speed moves in steps."""
 
-CLEARLY = 0.6
+MAX_RATIO = 0.6
 """By the default one, halves must differ by no more than this share of what they differ by `steady`: it trusts in a
 speed that the device always comes back to, and what seems so today may not hold for what is measured tomorrow."""
 
-FEWEST_VISITS = 4
+MIN_ROUNDS = 4
 """With fewer, a half is hardly a measurement."""
 
 
-def suited_estimator(measurements: Sequence[Measurement]) -> str:
+def select_estimator(measurements: Sequence[Measurement]) -> str:
     """The estimator for a target by its measurements: the default one where it agrees clearly better, else `steady`.
 
     Raises NotMeasured where there is no visit.
     """
-    agrees = halves_differ(measurements, DEFAULT_ESTIMATOR) <= CLEARLY * halves_differ(measurements, IN_STEPS)
-    return DEFAULT_ESTIMATOR if agrees else IN_STEPS
+    agrees = halves_differ(measurements, DEFAULT_ESTIMATOR) <= MAX_RATIO * halves_differ(measurements, STEADY)
+    return DEFAULT_ESTIMATOR if agrees else STEADY
 
 
 def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
@@ -46,15 +46,15 @@ def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
     reference_s = reference_seconds(measurements)
 
     def seconds(half: Measurement) -> float:
-        return float(ESTIMATORS[estimator](half, reference_s, np.arange(len(half.visits))[None])[0])
+        return float(ESTIMATORS[estimator](half, reference_s, np.arange(len(half.rounds))[None])[0])
 
-    halved = [halves(each) for each in measurements if len(each.visits) >= FEWEST_VISITS]
+    halved = [halves(each) for each in measurements if len(each.rounds) >= MIN_ROUNDS]
     return fmean(abs(math.log(seconds(one) / seconds(other))) for one, other in halved) if halved else 0.0
 
 
 def halves(measurement: Measurement) -> tuple[Measurement, Measurement]:
     """Every other visit, and those between them: both sample all of the time that the measurement took."""
     return (
-        replace(measurement, visits=measurement.visits[::2]),
-        replace(measurement, visits=measurement.visits[1::2]),
+        replace(measurement, rounds=measurement.rounds[::2]),
+        replace(measurement, rounds=measurement.rounds[1::2]),
     )

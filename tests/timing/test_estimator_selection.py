@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import pytest
 
 from latkit.errors import NotMeasured
-from latkit.timing import DEFAULT_ESTIMATOR, Measurement, estimate, suited_estimator
-from latkit.timing.suited import halves
-from tests.builders import PLAN, SETUP, TARGET, conv, make_visit
+from latkit.timing import DEFAULT_ESTIMATOR, Measurement, estimate, select_estimator
+from latkit.timing.estimator_selection import halves
+from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_round
 
 FAST, SLOW = 0.8, 1.0
 """What a run takes in the two steps of a device's speed, in units of the slower one."""
 
 
-def measured(channels: int, visits: Sequence[tuple[float, float]]) -> Measurement:
+def measured(channels: int, rounds: Sequence[tuple[float, float]]) -> Measurement:
     """An op of 0.4 ms by visits in which it and the reference took so many times what they take."""
-    made = [make_visit([int(4e5 * own)] * 3, int(1e5 * reference)) for own, reference in visits]
-    return Measurement(conv(channels), TARGET, SETUP, PLAN, tuple(made))
+    made = [make_round([int(4e5 * own)] * 3, int(1e5 * reference)) for own, reference in rounds]
+    return Measurement(conv(channels), TARGET, ENVIRONMENT, PLAN, tuple(made))
 
 
 def stepping() -> list[Measurement]:
@@ -29,7 +29,7 @@ def stepping() -> list[Measurement]:
     return [measured(8 + number, [(step**0.5, step) for step in row]) for number, row in enumerate(steps)]
 
 
-def disturbed() -> list[Measurement]:
+def noisy() -> list[Measurement]:
     """A device of one speed: some runs are undisturbed, and how much the others are is no matter of the reference's."""
     rng = random.Random(0)
 
@@ -40,11 +40,11 @@ def disturbed() -> list[Measurement]:
 
 
 def test_a_device_whose_speed_moves_in_steps_is_judged_within_each_visit() -> None:
-    assert suited_estimator(stepping()) == "steady"
+    assert select_estimator(stepping()) == "steady"
 
 
 def test_a_device_of_one_speed_is_judged_by_its_fastest_runs() -> None:
-    assert suited_estimator(disturbed()) == DEFAULT_ESTIMATOR == "matched"
+    assert select_estimator(noisy()) == DEFAULT_ESTIMATOR == "matched"
 
 
 def test_steady_takes_the_usual_step() -> None:
@@ -54,12 +54,12 @@ def test_steady_takes_the_usual_step() -> None:
 
 
 def test_too_few_visits_tell_nothing() -> None:
-    assert suited_estimator([measured(8, [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)])]) == DEFAULT_ESTIMATOR
+    assert select_estimator([measured(8, [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)])]) == DEFAULT_ESTIMATOR
     with pytest.raises(NotMeasured):
-        suited_estimator([])
+        select_estimator([])
 
 
 def test_halves_are_of_visits_by_turns() -> None:
     one = measured(8, [(1.0 + number, 1.0) for number in range(5)])
     first, second = halves(one)
-    assert (first.visits, second.visits) == (one.visits[::2], one.visits[1::2])
+    assert (first.rounds, second.rounds) == (one.rounds[::2], one.rounds[1::2])

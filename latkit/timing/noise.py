@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.timing.measurement import Measurement
-from latkit.timing.visits import runs_alone
+from latkit.timing.rounds import uses_cpu_time
 
-MOST = 0.5
+MAX_NOISY_SHARE = 0.5
 """A measurement is contended when more than this share of its runs was disturbed."""
 WAITING_GAP = 0.05
 """A single thread waited when its CPU time falls short of the wall time by more than this share."""
@@ -28,7 +28,7 @@ Nanoseconds = NDArray[np.int64]
 
 def preempted(measurement: Measurement) -> Bools:
     """Which runs the kernel preempted, shape (runs of all visits,)."""
-    return np.array([count > 0 for visit in measurement.visits for count in visit.preemptions])
+    return np.array([count > 0 for one_round in measurement.rounds for count in one_round.preemptions])
 
 
 def preempted_share(measurement: Measurement) -> float:
@@ -41,27 +41,29 @@ def waited(measurement: Measurement) -> Bools:
     wall, cpu = run_times(measurement)
     # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
     gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
-    return gap if runs_alone(measurement.target) else np.zeros_like(gap)
+    return gap if uses_cpu_time(measurement.target) else np.zeros_like(gap)
 
 
-def disturbed_share(measurement: Measurement) -> float:
+def noisy_share(measurement: Measurement) -> float:
     """Share of runs that were preempted or waited, 0 to 1."""
     return float(np.mean(preempted(measurement) | waited(measurement)))
 
 
 def reference_drift(measurement: Measurement) -> float:
     """By which share the reference's fastest run was slower in the slowest visit than in the fastest."""
-    alone = runs_alone(measurement.target)
-    floors = [
-        min(ns for ns in (*visit.reference_wall_ns, *(visit.reference_cpu_ns if alone else ())) if ns > 0)
-        for visit in measurement.visits
+    use_cpu_time = uses_cpu_time(measurement.target)
+    minima = [
+        min(
+            ns for ns in (*one_round.reference_wall_ns, *(one_round.reference_cpu_ns if use_cpu_time else ())) if ns > 0
+        )
+        for one_round in measurement.rounds
     ]
-    return max(floors) / min(floors) - 1 if floors else 0.0
+    return max(minima) / min(minima) - 1 if minima else 0.0
 
 
 def is_unpinned(measurement: Measurement) -> bool:
     """Whether the agent was free to move between cores."""
-    return measurement.setup.affinity == "unpinned"
+    return measurement.environment.affinity == "unpinned"
 
 
 def widening(measurement: Measurement) -> float:
@@ -73,13 +75,13 @@ def widening(measurement: Measurement) -> float:
     widths = (
         UNPINNED_WIDENING * is_unpinned(measurement),
         DRIFTING_WIDENING * (reference_drift(measurement) > DRIFTING_SHARE),
-        CONTENDED_WIDENING * (disturbed_share(measurement) > MOST),
+        CONTENDED_WIDENING * (noisy_share(measurement) > MAX_NOISY_SHARE),
     )
     return math.hypot(*widths)
 
 
 def run_times(measurement: Measurement) -> tuple[Nanoseconds, Nanoseconds]:
     """Wall and CPU time of every run, in nanoseconds."""
-    wall = [ns for visit in measurement.visits for ns in visit.wall_ns]
-    cpu = [ns for visit in measurement.visits for ns in visit.cpu_ns]
+    wall = [ns for one_round in measurement.rounds for ns in one_round.wall_ns]
+    cpu = [ns for one_round in measurement.rounds for ns in one_round.cpu_ns]
     return np.array(wall, dtype=np.int64), np.array(cpu, dtype=np.int64)
