@@ -33,11 +33,11 @@ import numpy as np
 from latkit.cli.console import ConsoleProgress, show_facts, show_table
 from latkit.devices import Device, Local, Session, add_device, connect, open_session
 from latkit.devices.agent import NATIVE_SOURCES
+from latkit.devices.agent_launcher import launch
 from latkit.devices.bundle import bundle_for, pins
-from latkit.devices.launch import launch
 from latkit.devices.toolchain import ARCHITECTURES, WARNINGS, Toolchain
 from latkit.errors import BundleError
-from latkit.ops import FIXED_COST, Op
+from latkit.ops import OVERHEAD_PROBE, Op
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import load
@@ -115,7 +115,7 @@ def push_and_start(folder: Path) -> tuple[float, float]:
 
 def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: Path) -> dict[str, object]:
     """Both agents beside the bare loop, all in turn."""
-    artefact = ArtefactCache().artefact(FIXED_COST, Target("here", runtime))
+    artefact = ArtefactCache().artefact(OVERHEAD_PROBE, Target("here", runtime))
     plan = TimingPlan(rounds=1, round_s=ROUND_S, round_runs=10**9)
     runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
     samples: dict[str, list[float]] = {name: [] for name in runs}
@@ -198,7 +198,7 @@ def compare(
 ) -> Rows:
     """Both agents on the fixed cost and the same ops, each twice, visit by visit in random order."""
     known = sorted(load("proxyless-mobile").ops(), key=lambda op: op.macs)
-    chosen = [FIXED_COST, *(known[index] for index in np.linspace(0, len(known) - 1, ops).round().astype(int))]
+    chosen = [OVERHEAD_PROBE, *(known[index] for index in np.linspace(0, len(known) - 1, ops).round().astype(int))]
     target, cache, plan = Target("here", runtime), ArtefactCache(), TimingPlan()
     artefacts = {op: cache.artefact(op, target) for op in chosen}
     reference = cache.artefact(REFERENCE, target)

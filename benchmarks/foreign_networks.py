@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from latkit import Target, Workspace
 from latkit.errors import NotMeasured
-from latkit.graphs import Graph, cut
+from latkit.fusion_probes import Probing, collect_kernels, collect_model
+from latkit.graphs import Graph, partition_graph
 from latkit.measurements import select
 from latkit.models.kernels import KernelModel, Prediction
-from latkit.models.kernels.features import pieces_of
+from latkit.models.kernels.features import kernel_specs
 from latkit.models.kernels.fusion_file import FusionFile
-from latkit.probing import Probing, collect_kernels, collect_model
 from latkit.progress import Progress, Silent
 from latkit.runtimes.onnx_module import graph_of_module
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds
@@ -107,12 +107,12 @@ def foreign_networks(
         Probing(collection, float("inf")).measure(graphs)
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
-    own = {piece.key for graph in graphs for piece in pieces_of(cut(graph, rules))}
+    own = {spec.key for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))}
     without = [m for m in used if m.workload not in set(graphs) and not contains(m, own, rules)]
     measured_s = latencies(used)
     unseen = KernelModel().fit(without, rules)
-    seen = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
-    rows = [row(name, graph, measured_s[graph.key], unseen, seen) for name, graph in judged.items()]
+    seen_model = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
+    rows = [row(name, graph, measured_s[graph.key], unseen, seen_model) for name, graph in judged.items()]
     return {
         "count": len(rows),
         "unmeasured_within_10_percent": within(rows, "unmeasured_error_percent"),
@@ -127,8 +127,8 @@ def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[st
     workload = measurement.workload
     if not isinstance(workload, Graph):
         return False
-    parts = cut(workload, rules)
-    return len(parts.kernels) <= 2 and any(piece.key in keys for piece in pieces_of(parts))
+    parts = partition_graph(workload, rules)
+    return len(parts.kernels) <= 2 and any(spec.key in keys for spec in kernel_specs(parts))
 
 
 def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
@@ -136,17 +136,17 @@ def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
     return {m.workload.key: estimate(m, reference_s).seconds for m in measurements}
 
 
-def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen: KernelModel) -> dict[str, Any]:
+def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen_model: KernelModel) -> dict[str, Any]:
     """One network, measured and predicted both ways; what cannot be predicted is None, and counts as missed."""
-    unmeasured, measured = predicted(unseen, graph), predicted(seen, graph)
-    words = [kernel.known for kernel in unmeasured.kernels] if unmeasured else []
+    unmeasured, measured = predicted(unseen, graph), predicted(seen_model, graph)
+    arguments = [kernel.known for kernel in unmeasured.kernels] if unmeasured else []
     return {
         "network": name,
         "measured_ms": 1e3 * measured_s,
         **against("unmeasured_ms", "unmeasured_error_percent", unmeasured, measured_s),
         **against("with_own_kernels_ms", "measured_error_percent", measured, measured_s),
-        "kernels": len(cut(graph, unseen.rules_).kernels),
-        "extrapolated": words.count("extrapolated"),
+        "kernels": len(partition_graph(graph, unseen.rules_).kernels),
+        "extrapolated": arguments.count("extrapolated"),
     }
 
 
@@ -189,11 +189,11 @@ def main() -> None:
     parser.add_argument("--round-seconds", "--visit-seconds", type=float, default=0.2)
     parser.add_argument("--network", action="append", default=[], help="judge these alone")
     parser.add_argument("--json", action="store_true")
-    words = parser.parse_args()
-    plan = TimingPlan(words.rounds, words.round_seconds)
-    workspace = Workspace(words.workspace)
-    found = foreign_networks(workspace, words.target, Silent(), words.kernels, plan, words.network)
-    print(json.dumps(found)) if words.json else show(found)
+    arguments = parser.parse_args()
+    plan = TimingPlan(arguments.rounds, arguments.round_seconds)
+    workspace = Workspace(arguments.workspace)
+    found = foreign_networks(workspace, arguments.target, Silent(), arguments.kernels, plan, arguments.network)
+    print(json.dumps(found)) if arguments.json else show(found)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
+from latkit.active_learning import explore
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.devices import Local, add_device
-from latkit.explore import explore
-from latkit.models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, fit_kind, numbers
+from latkit.models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, design_matrix, fit_kind
 from latkit.models.calibration import fit_calibration
-from latkit.models.intervals import half_width
+from latkit.models.conformal import half_width
 from latkit.ops import Network, Op
 from latkit.spaces import Space, load
 from latkit.targets import Target
@@ -105,7 +105,7 @@ def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequ
     reference_s, fixed_s, choices = model.origin_.reference_s, model.base_seconds(), load(validation.space)
     first = np.array([estimate(m, reference_s).seconds for m in networks])
     workloads = [*(m.workload for m in networks), *(choices.decode(row.architecture) for row in validation.results)]
-    sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.vanishes) for one in workloads]
+    sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.is_identity) for one in workloads]
     firsts = np.concatenate([first, [row.first_ms / 1e3 for row in validation.results]])
     seconds = np.concatenate([first, [row.second_ms / 1e3 for row in validation.results]])
     return redrawn_coverage(np.array(sums), np.stack([firsts, seconds]), fixed_s, len(networks))
@@ -157,7 +157,7 @@ def tree_errors(
     ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> tuple[Floats, float]:
     """log(predicted / measured) of those to test, and what their 90 % interval allows."""
-    terms, features = numbers(ops)
+    terms, features = design_matrix(ops)
     model = fit_kind(terms[train], features[train], seconds[train])
     return np.log(model.seconds(terms[test], features[test]) / seconds[test]), half_width(model.errors) or np.inf
 
@@ -173,8 +173,8 @@ def forest_errors(ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], t
 def nn_meter_features(op: Op) -> list[float]:
     """HW, Cin, Cout, K, S, FLOPs and parameters; for a block of several kernels its expansion as well."""
     attributes = dict(op.attributes)
-    wanted = [attributes.get(name, 0) for name in ("kernel", "stride", "expansion")]
-    return [op.input_shape[-1], op.input_shape[0], op.output_shape[0], *map(float, wanted), 2 * op.macs, op.parameters]
+    columns = [attributes.get(name, 0) for name in ("kernel", "stride", "expansion")]
+    return [op.input_shape[-1], op.input_shape[0], op.output_shape[0], *map(float, columns), 2 * op.macs, op.parameters]
 
 
 def judge_foreign(workspace: Workspace, target: Target) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def judge_foreign(workspace: Workspace, target: Target) -> dict[str, Any]:
 
 def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] | None) -> dict[str, Any]:
     """The figures of the last line: shares in percent, over all targets where no target is named."""
-    wanted = ("mape_percent", "within_5_percent", "within_10_percent", "repeatability_mape_percent")
+    columns = ("mape_percent", "within_5_percent", "within_10_percent", "repeatability_mape_percent")
     validations: dict[str, Validation] = {name: one["validation"] for name, one in judged.items()}
     networks = float(np.mean([one["networks_covered"] for one in judged.values()]))
     count = sum(len(one.results) for one in validations.values())
@@ -200,7 +200,7 @@ def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] 
     ]
     ops = [held for one in judged.values() for held in one["covered"]]
     figures: dict[str, Any] = {
-        "targets": {name: {key: getattr(one, key) for key in wanted} for name, one in validations.items()},
+        "targets": {name: {key: getattr(one, key) for key in columns} for name, one in validations.items()},
         "unseen_ops_within_10_percent": within_10(judged, "trees"),
         "random_forest_within_10_percent": within_10(judged, "forest"),
     }

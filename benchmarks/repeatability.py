@@ -26,7 +26,7 @@ from rich.table import Table
 from latkit.cli.console import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.models.calibration import fit_calibration
-from latkit.ops import FIXED_COST, Network
+from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, TimingPlan, Workload, estimate, reference_seconds
@@ -100,7 +100,7 @@ def judge(measurements: list[Measurement]) -> dict[str, dict[str, float]]:
     rows = {}
     for name in ESTIMATORS:
         seconds = {s: [estimate(pair[i], reference_s, name).seconds for i in (0, 1)] for s, pair in pairs.items()}
-        ops = [spread(two) for s, two in seconds.items() if not isinstance(s, Network) and s != FIXED_COST]
+        ops = [spread(two) for s, two in seconds.items() if not isinstance(s, Network) and s != OVERHEAD_PROBE]
         networks = [spread(two) for s, two in seconds.items() if isinstance(s, Network)]
         rows[name] = {
             "ops_mean": float(np.mean(ops)),
@@ -118,7 +118,7 @@ def spread(two: list[float]) -> float:
 
 def prediction(seconds: dict[Workload, list[float]]) -> dict[str, float]:
     """Error of sums of the first measurement of the ops on networks that the scale was not fitted on."""
-    fixed = seconds[FIXED_COST][0]
+    fixed = seconds[OVERHEAD_PROBE][0]
     networks = [workload for workload in seconds if isinstance(workload, Network)]
     sums = [sum(seconds[op][0] - fixed for op in network.ops) for network in networks]
     measured = [float(np.mean(seconds[network])) for network in networks]

@@ -42,8 +42,8 @@ from latkit.models import LatencyModel
 from latkit.ops import Network, Op
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import (
+    BaselineRequest,
     Baselines,
-    Wanted,
     check_drawn,
     ladder,
     random_architectures,
@@ -59,8 +59,8 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import MeasuredNetwork, measure_network, measured_seconds
 from latkit.workspace import Workspace, fit_workloads
-from latkit.workspace.folders import MEASURED_FILE
-from latkit.workspace.modelling import pinned_as
+from latkit.workspace.layout import MEASURED_FILE
+from latkit.workspace.models import pinned_as
 
 HERE = "here"
 CALIBRATION_NETWORKS = 10
@@ -242,23 +242,23 @@ def known_widths(workspace: Workspace, target: Target) -> dict[str, float]:
     return seconds
 
 
-def measure_widths(workspace: Workspace, target: Target, space: Space, most_s: float) -> list[float]:
+def measure_widths(workspace: Workspace, target: Target, space: Space, max_s: float) -> list[float]:
     """Measure MobileNetV2, which no table has, from the narrowest to the first that is slower than any target.
 
-    Gives the seconds, in this order. Without `most_s`, the targets are those of `RUNGS`.
+    Gives the seconds, in this order. Without `max_s`, the targets are those of `RUNGS`.
     """
     seconds = known_widths(workspace, target)
 
-    def enough() -> bool:
+    def has_enough() -> bool:
         known = list(seconds.values())
-        return len(known) > max(RUNGS) and known[-1] > 1.1 * (most_s or known[max(RUNGS)])
+        return len(known) > max(RUNGS) and known[-1] > 1.1 * (max_s or known[max(RUNGS)])
 
-    if not enough():
+    if not has_enough():
         model = workspace.model(target, space=space)
         with ConsoleProgress() as progress, at_work(workspace, target, model, progress) as collection:
             for network in ladder(space):
                 seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
-                if enough():
+                if has_enough():
                     break
         write_json(widths_path(workspace, target), seconds)
     return list(seconds.values())
@@ -277,7 +277,7 @@ def check_baselines_exist(workspace: Workspace, target: Target, jobs: Sequence[J
     for job in jobs:
         table = LatencyTable(job.space, workspace.model(target, space=job.space))
         settings = SearchSettings.make(**job.settings)
-        check_drawn(job.space, table, job.target_s, settings, [Wanted(kind="random", count=job.randoms)])
+        check_drawn(job.space, table, job.target_s, settings, [BaselineRequest(kind="random", count=job.randoms)])
         scaled_mobilenet(job.space, job.target_s, lambda network: seconds[network.key])
 
 
@@ -299,19 +299,27 @@ def run_job(job: Job) -> str:
     target, workspace = Target(HERE, job.runtime), Workspace(job.workspace)
     space, data = job.space, images_of(job.data, job.space, job.images)
     table = LatencyTable(space, workspace.model(target, space=space))
-    settings, told = SearchSettings.make(**job.settings), Told(job)
+    settings, progress_log = SearchSettings.make(**job.settings), ProgressLog(job)
     resume = (job.folder / FILES["recipe"]).exists()
-    run_search(space, table, data, job.target_s, settings, job.folder, told, resume)
-    told.finished("search", "training")
+    run_search(space, table, data, job.target_s, settings, job.folder, progress_log, resume)
+    progress_log.finished("search", "training")
     seconds = known_widths(workspace, target)
-    wanted = [Wanted(kind="random", count=job.randoms), Wanted(kind="mobilenetv2")]
+    requested = [BaselineRequest(kind="random", count=job.randoms), BaselineRequest(kind="mobilenetv2")]
     run_baselines(
-        space, table, data, job.target_s, settings, job.folder, wanted, lambda network: seconds[network.key], told
+        space,
+        table,
+        data,
+        job.target_s,
+        settings,
+        job.folder,
+        requested,
+        lambda network: seconds[network.key],
+        progress_log,
     )
     return job.name
 
 
-class Told:
+class ProgressLog:
     """Tells now and then how far a job is, and how long it may take."""
 
     SEARCH = 2.0
@@ -322,7 +330,7 @@ class Told:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._shares: dict[str, float] = {}
-        self._told = time.monotonic()
+        self._logged_at = time.monotonic()
         self._first: list[tuple[float, float]] = []
         """Time and share when it was first heard of work, and of its first step: before it, what is done once."""
 
@@ -336,8 +344,8 @@ class Told:
         if len(self._first) < 2 and self._share not in (share for _, share in self._first):
             self._first.append((now, self._share))
         begun, at_first = self._first[-1]
-        if now - self._told > self.EVERY_S and self._share > at_first:
-            self._told = now
+        if now - self._logged_at > self.EVERY_S and self._share > at_first:
+            self._logged_at = now
             left_s = (now - begun) * (1 - self._share) / (self._share - at_first)
             log_progress(
                 f"{self.job.name}: {phase} {done} of {total}; {self._share:.0%} in all, {left_s:.0f} s left {text}"

@@ -42,7 +42,7 @@ from torch import Tensor
 from latkit.cli.console import show_facts
 from latkit.modules import build_module
 from latkit.ops import make_op
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.data import Batch
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates, Draw
@@ -50,7 +50,7 @@ from latkit.search.learner import GradientLearner
 from latkit.search.objective import Constraint
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Paths, Supernet
-from latkit.search.weights import WeightTrainer, device_module
+from latkit.search.weight_trainer import WeightTrainer, device_module
 from latkit.spaces import Architecture, Layer, Space, load
 from latkit.tables import LatencyTable
 
@@ -163,7 +163,7 @@ class Bench:
         return torch.cuda.max_memory_allocated() - before
 
 
-class Searching:
+class SearchBench:
     """A supernet under way, and plain networks beside it."""
 
     def __init__(self, bench: Bench, space: Space) -> None:
@@ -172,14 +172,16 @@ class Searching:
         self.trainer = WeightTrainer(self.supernet, bench.settings, bench.fabric)
         rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
         table = LatencyTable.from_seconds(space.name, space.key, rows, 1e-6)
-        self.aim = Aim(PathDistribution(space), table, Constraint(table.slowest() / 2, rate=RATE))
+        self.arch_objective = ArchitectureObjective(
+            PathDistribution(space), table, Constraint(table.slowest() / 2, rate=RATE)
+        )
 
     def weight_step(self, opened: Architecture) -> Step:
         return lambda images, labels: self.trainer.step(images, labels, RATE, Paths.single(opened))
 
     def architecture_step(self, opened: Architecture, closed: Architecture) -> Step:
         rule = Given(opened=opened, closed=closed)
-        learner = GradientLearner(self.supernet, self.aim, rule, self.bench.fabric, RATE)
+        learner = GradientLearner(self.supernet, self.arch_objective, rule, self.bench.fabric, RATE)
         return lambda images, labels: learner.step(images, labels, self.bench.generator)
 
     def plain(self, architecture: Architecture) -> WeightTrainer:
@@ -199,11 +201,11 @@ def cpu_step_bytes(step: Callable[[], object]) -> int:
         step()
     results = profile.profiler.kineto_results  # type: ignore[union-attr]
     changes = sorted((e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]")
-    live = most = 0
+    live = peak = 0
     for _, change in changes:
         live += change
-        most = max(most, live)
-    return most
+        peak = max(peak, live)
+    return peak
 
 
 def resting_bytes(trainer: WeightTrainer) -> int:
@@ -215,8 +217,8 @@ def resting_bytes(trainer: WeightTrainer) -> int:
 def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float]:
     """Ratios of the floors, and the medians of the turns' ratios."""
     rng = random.Random(0)
-    searching = Searching(bench, space)
-    subjects = [steps_of(searching, a, b) for a, b in drawn_pairs(space, pairs, rng)]
+    search_bench = SearchBench(bench, space)
+    subjects = [steps_of(search_bench, a, b) for a, b in drawn_pairs(space, pairs, rng)]
     batch = bench.batch(space, bench.batch_size)
     seconds: list[list[list[float]]] = [[[] for _ in range(3)] for _ in subjects]
     for _ in range(turns):
@@ -235,14 +237,14 @@ def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float
     }
 
 
-def steps_of(searching: Searching, opened: Architecture, closed: Architecture) -> list[tuple[Step, Step]]:
+def steps_of(search_bench: SearchBench, opened: Architecture, closed: Architecture) -> list[tuple[Step, Step]]:
     """The three kinds of step, each with the one before it: what it finds in the caches is what that one left there."""
-    plain = plain_step(searching.plain(opened))
-    other = searching.weight_step(closed)
+    plain = plain_step(search_bench.plain(opened))
+    other = search_bench.weight_step(closed)
     return [
         (plain, plain),
-        (other, searching.weight_step(opened)),
-        (other, searching.architecture_step(opened, closed)),
+        (other, search_bench.weight_step(opened)),
+        (other, search_bench.architecture_step(opened, closed)),
     ]
 
 
@@ -264,14 +266,14 @@ def drawn_pairs(space: Space, count: int, rng: random.Random) -> Iterator[tuple[
 def remembered(bench: Bench, space: Space) -> dict[str, float | dict[str, int]]:
     """Peaks of memory: of the space itself beside a plain network, and of spaces with few and many candidates."""
     opened, closed = next(drawn_pairs(space, 1, random.Random(0)))
-    searching = Searching(bench, space)
-    resting, step = memory(searching, opened, closed)
-    plain = searching.plain(opened)
+    search_bench = SearchBench(bench, space)
+    resting, step = memory(search_bench, opened, closed)
+    plain = search_bench.plain(opened)
     plain_step_bytes = bench.step_bytes(plain_step(plain), space)
     first_two: Architecture = tuple(number % 2 for number in range(len(space.choices)))
     others: Architecture = tuple(1 - index for index in first_two)
     by_count = {
-        str(count): memory(Searching(bench, with_candidates(space, count)), first_two, others) for count in (2, 12)
+        str(count): memory(SearchBench(bench, with_candidates(space, count)), first_two, others) for count in (2, 12)
     }
     return {
         "memory_ratio": (resting + step) / (resting_bytes(plain) + plain_step_bytes),
@@ -282,10 +284,12 @@ def remembered(bench: Bench, space: Space) -> dict[str, float | dict[str, int]]:
     }
 
 
-def memory(searching: Searching, opened: Architecture, closed: Architecture) -> tuple[int, int]:
+def memory(search_bench: SearchBench, opened: Architecture, closed: Architecture) -> tuple[int, int]:
     """Bytes that stay between steps, and the most of a step above them: of weight and architecture steps."""
-    steps = [searching.weight_step(opened), searching.architecture_step(opened, closed)]
-    return resting_bytes(searching.trainer), max(searching.bench.step_bytes(step, searching.space) for step in steps)
+    steps = [search_bench.weight_step(opened), search_bench.architecture_step(opened, closed)]
+    return resting_bytes(search_bench.trainer), max(
+        search_bench.bench.step_bytes(step, search_bench.space) for step in steps
+    )
 
 
 def with_candidates(space: Space, count: int) -> Space:

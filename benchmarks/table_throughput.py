@@ -72,7 +72,7 @@ def round_numbers(space: Space) -> LookupModel:
     return model
 
 
-def least_seconds(work: Callable[[], object]) -> float:
+def min_seconds(work: Callable[[], object]) -> float:
     """The least time that some work takes."""
     seconds = []
     for _ in range(REPEATS):
@@ -87,14 +87,14 @@ def batched(space: Space, table: LatencyTable, count: int) -> float:
     rng = np.random.default_rng(0)
     columns = [rng.integers(0, len(layer.candidates), count, dtype=np.uint8) for layer in space.choices]
     architectures = torch.from_numpy(np.stack(columns, axis=1))
-    return count / least_seconds(lambda: table.lookup(architectures))
+    return count / min_seconds(lambda: table.lookup(architectures))
 
 
 def single(space: Space, table: LatencyTable) -> float:
     """Seconds for one architecture at a time."""
     rng = random.Random(0)
     architectures = [space.sample(rng) for _ in range(1000)]
-    return least_seconds(lambda: [table.total(architecture) for architecture in architectures]) / len(architectures)
+    return min_seconds(lambda: [table.total(architecture) for architecture in architectures]) / len(architectures)
 
 
 def predicting(workspace: Workspace, target: Target, path: Path) -> float:
@@ -106,7 +106,7 @@ def predicting(workspace: Workspace, target: Target, path: Path) -> float:
         assert isinstance(graph, Graph)
         model.predict(graph)
 
-    return least_seconds(predict)
+    return min_seconds(predict)
 
 
 def predicting_ours(space: Space, model: LookupModel) -> float:
@@ -123,7 +123,7 @@ def predicting_ours(space: Space, model: LookupModel) -> float:
             assert not isinstance(workload, Graph)
             model.predict(workload)
 
-        return least_seconds(predict)
+        return min_seconds(predict)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm, spearmanr
 
-from latkit.models.transfer import Belief, choose_rows, fbnet, infer, nasbench201
-from latkit.models.transfer.belief import explained
+from latkit.models.transfer import Prior, choose_rows, fbnet, infer, nasbench201
+from latkit.models.transfer.prior import fitted_latencies
 
 Floats = NDArray[np.float64]
 FILES = {"nasbench201": "nasbench201_latency_ms.npz", "fbnet": "fbnet_latency_ms.npz"}
@@ -59,7 +59,7 @@ class Family:
 
     name: str
     counts: Floats
-    believe: Callable[[list[Floats]], Belief]
+    make_prior: Callable[[list[Floats]], Prior]
     latencies_ms: dict[str, Floats]
 
 
@@ -91,10 +91,10 @@ def read(path: Path) -> Family:
     if "op_names" in data.files or architectures.dtype.kind in "iu":
         op_names = [str(name) for name in data["op_names"]]
         counts = fbnet.count_ops(architectures, len(op_names))
-        return Family("fbnet", counts, lambda known: fbnet.belief(architectures, op_names, known), latencies)
+        return Family("fbnet", counts, lambda known: fbnet.prior(architectures, op_names, known), latencies)
     cells = nasbench201.parse_cells(architectures)
     counts = np.eye(len(nasbench201.OPS))[cells].reshape(len(cells), -1)
-    return Family("nasbench201", counts, lambda known: nasbench201.belief(cells, known), latencies)
+    return Family("nasbench201", counts, lambda known: nasbench201.prior(cells, known), latencies)
 
 
 def device_of(entry: str) -> str:
@@ -114,7 +114,7 @@ def judge(known: Family, wanted: Family | None, samples: list[int]) -> list[Row]
     for name, latencies in new.latencies_ms.items():
         held_out = device_of(name) if wanted is None else None
         others = {entry: ms for entry, ms in known.latencies_ms.items() if device_of(entry) != held_out}
-        ceiling = correlation(explained(known.counts, latencies[:, None])[:, 0], latencies)
+        ceiling = correlation(fitted_latencies(known.counts, latencies[:, None])[:, 0], latencies)
         for count in samples:
             rows.append(predict(known, others, name, latencies, count, ceiling))
             print(f"{known.name}: {name} from {count}: {rows[-1].spearman:.3f}", file=sys.stderr)
@@ -129,11 +129,11 @@ def predict(
     by_device: dict[str, list[Floats]] = {}
     for entry, other in others.items():
         by_device.setdefault(device_of(entry), []).append(other)
-    belief = known.believe([np.column_stack(entries) for entries in by_device.values()])
-    measured = choose_rows(belief, count)
+    prior = known.make_prior([np.column_stack(entries) for entries in by_device.values()])
+    measured = choose_rows(prior, count)
     answers = latencies[measured]
     quantum_ms = 1.0 if np.array_equal(answers, np.round(answers)) else 0.0
-    inferred = infer(belief, measured, answers, quantum_ms)
+    inferred = infer(prior, measured, answers, quantum_ms)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     unseen = np.setdiff1d(np.arange(len(latencies)), measured)
     mean, truth = inferred.mean[unseen], latencies[unseen]

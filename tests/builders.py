@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from latkit.ops import FIXED_COST, Network, Op, make_op
+from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Measurement, Role, Round, TimingPlan, Workload
@@ -74,7 +74,7 @@ def conv(channels: int, size: int = 8) -> Op:
 
 def measurements_of(nanoseconds: Mapping[Workload, int], fixed_ns: int = 1000) -> list[Measurement]:
     """Measurements of these subjects and of the fixed cost."""
-    return [make_measurement(workload, ns) for workload, ns in {FIXED_COST: fixed_ns, **nanoseconds}.items()]
+    return [make_measurement(workload, ns) for workload, ns in {OVERHEAD_PROBE: fixed_ns, **nanoseconds}.items()]
 
 
 def network_of(*ops: Op, name: str = "") -> Network:

@@ -10,11 +10,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from latkit.errors import UsageError
 from latkit.modules import BUILDERS, build_module, example_input
-from latkit.ops import ACTIVATIONS, FIXED_COST, Network, Op, kinds, make_op
+from latkit.ops import ACTIVATIONS, OVERHEAD_PROBE, Network, Op, kinds, make_op
 from latkit.timing import REFERENCE
 
 SPREAD = [
-    FIXED_COST,
+    OVERHEAD_PROBE,
     make_op("conv", (3, 32, 32), out_channels=16, stride=2),
     make_op("conv", (8, 7, 9), out_channels=12, kernel=5, groups=4, activation="hswish"),
     make_op("conv", (4, 5, 5), out_channels=8, kernel=1, activation="none"),

@@ -21,7 +21,7 @@ from latkit.devices.bundle import Bundle
 from latkit.devices.quarantine import quarantine
 from latkit.devices.transports.base import sha256_of
 from latkit.graphs import Graph
-from latkit.models.keys import write_keys
+from latkit.models.proxyless_yaml import write_keys
 from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable

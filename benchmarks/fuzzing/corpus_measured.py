@@ -14,7 +14,7 @@ from benchmarks.fuzzing import onnx_seeds
 from latkit.graphs import GraphBuilder, cut
 from latkit.measurements import Store, write_parquet
 from latkit.models.kernels.fusion_file import fusion_file
-from latkit.ops import FIXED_COST, Network
+from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.runtimes.onnx_graph import read_graph
 from latkit.spaces import Space, variations
 from latkit.targets import Target
@@ -76,7 +76,7 @@ def _kernels(root: Path) -> list[Workload]:
 
 def measurements(workspace: Workspace, space: Space) -> None:
     further = itertools.islice(variations(space), 40)  # of so many ops trees are learned
-    workloads: list[Workload] = [FIXED_COST, *space.ops(), *further, *networks(space), *graphs()]
+    workloads: list[Workload] = [OVERHEAD_PROBE, *space.ops(), *further, *networks(space), *graphs()]
     workloads += _kernels(workspace.root)
     measured = [_measurement(workload, 1000 + 1000 * index) for index, workload in enumerate(workloads)]
     with workspace.store(TARGET) as store:

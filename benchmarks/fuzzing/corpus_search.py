@@ -20,7 +20,7 @@ from latkit.tables import LatencyTable, PeakTable, macs_table
 from latkit.validate import MeasuredNetwork
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import Cell, CrossTable, Row
-from latkit.workspace.series import Member, Series
+from latkit.workspace.multi_search import Member, Series
 
 FOUND = "found"
 SERIES = "both"

@@ -11,7 +11,7 @@ from latkit.measurements import read_parquet
 from latkit.models import load_model
 from latkit.models.kernels import load_kernel_model
 from latkit.models.kernels.fusion_file import FusionFile
-from latkit.models.keys import KeyTable, imported_model
+from latkit.models.proxyless_yaml import KeyTable, imported_model
 from latkit.ops import Network
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target

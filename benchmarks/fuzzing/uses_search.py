@@ -15,10 +15,10 @@ from latkit.report.series import series_sections
 from latkit.search import Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
 from latkit.search.constraints import LIMITS_FILE, Limits, check_limits, load_limits
-from latkit.search.folder import SearchFolder
 from latkit.search.result import FILES, load_record
+from latkit.search.run_dir import SearchFolder
 from latkit.tables import LatencyTable
-from latkit.workspace.series import searches_named, series_named
+from latkit.workspace.multi_search import searches_named, series_named
 
 
 class SearchUses(UsesBase):

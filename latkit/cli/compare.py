@@ -31,9 +31,9 @@ def compare(
     from latkit.cli.crossed import show_cross_table
     from latkit.targets import Target
     from latkit.workspace import Workspace
-    from latkit.workspace.crossing import Crossing
+    from latkit.workspace.cross_evaluation import Crossing
     from latkit.workspace.entries import all_entries, targets_of
-    from latkit.workspace.series import searches_named
+    from latkit.workspace.multi_search import searches_named
 
     workspace = Workspace(workspace_folder(context))
     entries = all_entries(workspace, searches_named(workspace, names), zoo)

@@ -76,8 +76,8 @@ def collect(
     Devices are measured side by side, the targets of one device in turn.
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome, tool_of
-    from latkit.cli.foreign import ForeignOrder, parse_shapes, read_graphs, shown_inputs
-    from latkit.cli.named import space_named
+    from latkit.cli.onnx_models import ForeignOrder, parse_shapes, read_graphs, shown_inputs
+    from latkit.cli.parsing import space_named
     from latkit.cli.transfer import transfer_subjects
     from latkit.devices import Cooling, cores_of, load_device
     from latkit.targets import Target
@@ -200,7 +200,7 @@ def repair(context: typer.Context, target: TargetName, as_json: AsJson = False) 
 def _device_lines(folder: Path, name: str) -> list[str]:
     """What is known of the device; nothing where it is not registered in this workspace."""
     from latkit.devices import load_device
-    from latkit.devices.describe import describe
+    from latkit.devices.device_info import describe
 
     if not (folder / f"{name}.toml").is_file():
         return []

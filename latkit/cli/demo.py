@@ -37,7 +37,7 @@ def demo(
     from latkit.timing import TimingPlan
     from latkit.validate import fit_networks, validate
     from latkit.workspace import Workspace, fit_workloads
-    from latkit.workspace.searching import search
+    from latkit.workspace.search import search
 
     begun = time.monotonic()
     workspace, target = Workspace.init(directory), Target(DEVICE, "onnxruntime")

@@ -43,7 +43,7 @@ def add(
 ) -> None:
     """Probe a device, write its file under devices/, and print what was found."""
     from latkit.devices import Adb, Local, Ssh, Way, add_device
-    from latkit.devices.describe import describe
+    from latkit.devices.device_info import describe
 
     if [local, ssh is not None, adb is not None].count(True) != 1:
         raise UsageError("expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL and --adb HOST:PORT")
@@ -72,7 +72,7 @@ def add(
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the registered devices."""
     from latkit.devices import describe_holder, list_devices, quarantine_of
-    from latkit.devices.describe import document
+    from latkit.devices.device_info import document
 
     folder = devices_folder(context)
     devices = list_devices(folder)
@@ -100,7 +100,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show what is known of a device."""
     from latkit.devices import describe_holder, load_device, quarantine_of
-    from latkit.devices.describe import describe, document
+    from latkit.devices.device_info import describe, document
 
     folder = devices_folder(context)
     device = load_device(folder, name)

@@ -58,8 +58,8 @@ def fit(
 
     With --from, a transfer model: a few networks measured on the target, and all that other targets know of the space.
     """
-    from latkit.cli.foreign import fit_kernels_row, is_ours
-    from latkit.cli.named import space_named
+    from latkit.cli.onnx_models import fit_kernels_row, is_ours
+    from latkit.cli.parsing import space_named
     from latkit.cli.transfer import fit_from
     from latkit.models import MODELS
     from latkit.targets import Target
@@ -157,7 +157,7 @@ def validate(
 ) -> None:
     """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
     from latkit.cli.collecting import tool_of
-    from latkit.cli.named import space_named
+    from latkit.cli.parsing import space_named
     from latkit.cli.predicted import show_validation
     from latkit.targets import Target
     from latkit.timing import TimingPlan
@@ -194,7 +194,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
-    from latkit.cli.foreign import parse_shapes, read_for, show_prediction
+    from latkit.cli.onnx_models import parse_shapes, read_for, show_prediction
     from latkit.cli.predicted import latency_document, latency_line
     from latkit.graphs import Graph
     from latkit.targets import Target
@@ -261,8 +261,8 @@ def export_table(
 
     As .yaml it holds the ops' milliseconds under ProxylessNAS's keys.
     """
-    from latkit.cli.named import space_named
-    from latkit.models.keys import write_keys
+    from latkit.cli.parsing import space_named
+    from latkit.models.proxyless_yaml import write_keys
     from latkit.tables import LatencyTable
     from latkit.targets import Target
     from latkit.workspace import Workspace

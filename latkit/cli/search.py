@@ -95,30 +95,30 @@ def search(
     """
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
-    from latkit.cli.named import space_named
-    from latkit.cli.repeating import check_words
-    from latkit.cli.repeating import repeat as repeat_search
+    from latkit.cli.parsing import space_named
+    from latkit.cli.reproduce import check_words
+    from latkit.cli.reproduce import repeat as reproduce_search
     from latkit.cli.searched import tell_found
     from latkit.cli.series import search_all
     from latkit.search import SearchSettings, load_data, load_network
-    from latkit.search.baselines import Wanted, check_baselines
-    from latkit.search.machine import is_first_process
+    from latkit.search.baselines import BaselineRequest, check_baselines
+    from latkit.search.runtime_env import is_first_process
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.baselines import Measuring, check_mobilenet
-    from latkit.workspace.crossing import Crossing
-    from latkit.workspace.following import follow
+    from latkit.workspace.cross_evaluation import Crossing
     from latkit.workspace.limits import limits_of
-    from latkit.workspace.preparing import prepared
-    from latkit.workspace.searching import search as run_search
-    from latkit.workspace.series import Series
+    from latkit.workspace.multi_search import Series
+    from latkit.workspace.preflight import prepared
+    from latkit.workspace.search import search as run_search
+    from latkit.workspace.worker import follow
 
     if repeat:
         check_words(context)
     workspace = Workspace(workspace_folder(context))
     learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
     if repeat:
-        repeat_search(workspace, repeat, name or f"{repeat}-again", data, learned_from, resume, as_json)
+        reproduce_search(workspace, repeat, name or f"{repeat}-again", data, learned_from, resume, as_json)
         return
     if not (targets and space and data and latency_ms and name):
         raise _lacking(zip(NEEDED, (targets, space, data, latency_ms, name), strict=True))
@@ -131,7 +131,7 @@ def search(
     settings = (
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
-    baselines = [Wanted.parse(text) for text in baseline or ()]
+    baselines = [BaselineRequest.parse(text) for text in baseline or ()]
     check_baselines(settings, baselines)
     limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
     if not is_first_process():

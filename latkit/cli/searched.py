@@ -5,7 +5,7 @@ from __future__ import annotations
 from latkit.cli.console import emit_json, note, say, show_facts
 from latkit.report import write_report
 from latkit.workspace import REPORT_FILE, Workspace
-from latkit.workspace.searching import Searched
+from latkit.workspace.search import Searched
 
 SHOWN = (
     "target",

@@ -11,10 +11,10 @@ from latkit.report import write_report
 from latkit.search.result import FILES
 from latkit.targets import Target
 from latkit.workspace import REPORT_FILE
+from latkit.workspace.cross_evaluation import Crossing
 from latkit.workspace.cross_table import CrossTable
-from latkit.workspace.crossing import Crossing
 from latkit.workspace.entries import all_entries
-from latkit.workspace.series import Look, Outcome, SearchOne, Series, search_series
+from latkit.workspace.multi_search import Look, Outcome, SearchOne, Series, search_series
 
 
 def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, resume: bool, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latkit.cli.console import emit_json, say
 from latkit.errors import UsageError
-from latkit.ops import FIXED_COST
+from latkit.ops import OVERHEAD_PROBE
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import Workload
@@ -20,7 +20,7 @@ def transfer_subjects(
     if len(targets) != 1:
         raise UsageError(f"expected one new target beside --from, but found {len(targets)}")
     known = [Target.parse(source) for source in sources]
-    return [FIXED_COST, *workspace.networks_to_measure(targets[0], known, space, networks)]
+    return [OVERHEAD_PROBE, *workspace.networks_to_measure(targets[0], known, space, networks)]
 
 
 def fit_from(

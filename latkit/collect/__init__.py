@@ -1,8 +1,8 @@
 """Collecting: what a target still lacks, measured in randomly ordered sweeps of short visits; resumable."""
 
-from latkit.collect.collection import Collection, TimingSession
+from latkit.collect.baseline_check import BaselineCheck, ensure_baseline, recheck, with_baseline
+from latkit.collect.collector import Collection, TimingSession
 from latkit.collect.export_queue import Exporter
-from latkit.collect.recheck import BaselineCheck, ensure_baseline, recheck, with_baseline
 from latkit.collect.summary import CollectionSummary
 
 __all__ = [

@@ -2,9 +2,8 @@
 
 from latkit.devices.benchmark_model import BenchmarkTool, benchmark_tool
 from latkit.devices.benchmark_model_session import measuring_with
-from latkit.devices.changes import environment_changes, open_unchanged
 from latkit.devices.check import Check
-from latkit.devices.cooling import COOLING, Cooling
+from latkit.devices.compatibility import environment_changes, open_unchanged
 from latkit.devices.cores import cores_of, parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import examine, healthy
@@ -15,6 +14,7 @@ from latkit.devices.quarantine import lift_quarantine, quarantine_of, quarantini
 from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.session import Session, open_session
+from latkit.devices.thermal import COOLING, Cooling
 from latkit.devices.transports import Adb, Local, Ssh, Transport, Way, connect
 from latkit.devices.trust import check_trusted, trust
 

@@ -15,7 +15,7 @@ from latkit._io import one_line
 from latkit.devices.agent import MARKER_FILE
 from latkit.devices.remote_hashes import unchanged
 from latkit.devices.transports import Transport
-from latkit.devices.transports.way import PHONE_HOME
+from latkit.devices.transports.address import PHONE_HOME
 from latkit.errors import DeviceError, UsageError
 
 AGENT_FOLDER = ".cache/latkit"

@@ -16,14 +16,14 @@ from dataclasses import asdict
 from functools import partial
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.agent_client import Link
+from latkit.devices.agent_launcher import COMMAND_S, has, models_folder
 from latkit.devices.benchmark_model import PHASE_S, START_S, BenchmarkTool, taskset
 from latkit.devices.benchmark_model_output import RUNS, TOOL, Report
-from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import UNPINNED, ranges
 from latkit.devices.device import Device
-from latkit.devices.launch import COMMAND_S, has, models_folder
-from latkit.devices.link import Link
 from latkit.devices.session import Session, SessionMaker
+from latkit.devices.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport
 from latkit.errors import AgentError, DeviceError, UsageError
 from latkit.runtimes.artefact import Artefact

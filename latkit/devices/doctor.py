@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
+from latkit.devices.agent_client import Link
+from latkit.devices.agent_launcher import find_python, launch
 from latkit.devices.answers import Clock, Conditions, checked
-from latkit.devices.changes import environment_changes, hardware_changes, system_changes
 from latkit.devices.check import Check
+from latkit.devices.compatibility import environment_changes, hardware_changes, system_changes
 from latkit.devices.device import Device
-from latkit.devices.launch import find_python, launch
-from latkit.devices.link import Link
 from latkit.devices.phone import phone_state
 from latkit.devices.phone_checks import check_emulated, check_phone
 from latkit.devices.registry import probe_with

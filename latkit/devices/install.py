@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from latkit.devices.agent_folder import claim, look, mark_if_new
+from latkit.devices.agent_launcher import COMMAND_S, find_python, has
 from latkit.devices.device import Device
-from latkit.devices.launch import COMMAND_S, find_python, has
 from latkit.devices.registry import load_device, probe
 from latkit.devices.transports import Transport, connect
 from latkit.devices.transports.base import sha256_of

@@ -11,12 +11,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latkit._io import one_line
+from latkit.devices.agent_client import Link
 from latkit.devices.agent_folder import AGENT_FOLDER, PHONE_FOLDER
+from latkit.devices.agent_launcher import choose_python, launch
 from latkit.devices.answers import Probed, checked
 from latkit.devices.clearing import claimed, clear
 from latkit.devices.device import Device, Facts, check_folder
-from latkit.devices.launch import choose_python, launch
-from latkit.devices.link import Link
 from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
 from latkit.devices.transports import Adb, Local, Transport, Way, connect

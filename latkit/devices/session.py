@@ -9,13 +9,13 @@ from collections.abc import Callable
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.agent_client import SILENCE_S, Answer, Link
+from latkit.devices.agent_launcher import COMMAND_S, launch, models_folder
 from latkit.devices.answers import Conditions, Described, Files, LoadedModel, Pinned, Timed, checked
-from latkit.devices.cooling import COOLING, Cooling
 from latkit.devices.cores import UNPINNED, check_cores, check_inherited, ranges
 from latkit.devices.device import Device, Facts
-from latkit.devices.launch import COMMAND_S, launch, models_folder
-from latkit.devices.link import SILENCE_S, Answer, Link
 from latkit.devices.phone import PhoneWatch, phone_facts, properties
+from latkit.devices.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
 from latkit.runtimes.artefact import Artefact

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from latkit._io import one_line
-from latkit.devices.launch import COMMAND_S
+from latkit.devices.agent_launcher import COMMAND_S
 from latkit.devices.pip import download
 from latkit.devices.transports import Transport
 from latkit.errors import DeviceError, UsageError

@@ -37,7 +37,7 @@ class GraphBuilder:
         """A vector of whole numbers."""
         return self._constant(Constant(Tensor((len(values),), "int64"), values))
 
-    def whole(self, value: int) -> int:
+    def integer(self, value: int) -> int:
         """One whole number."""
         return self._constant(Constant(Tensor((), "int64"), (value,)))
 

@@ -79,7 +79,7 @@ def _check_windows(node: Node, shapes: Sequence[tuple[int, ...]]) -> None:
     rank = len(shapes[0])
     if rank < 3 or len(node.outputs[0].shape) != rank or (node.op in CONVOLUTIONS and len(shapes[1]) != rank):
         raise _wrong(node, "an input, weights and an output of one rank, 3 or more", str(shapes[:2]))
-    for name, count, least in (
+    for name, count, minimum in (
         ("kernel_shape", rank - 2, 1),
         ("strides", rank - 2, 1),
         ("dilations", rank - 2, 1),
@@ -88,7 +88,7 @@ def _check_windows(node: Node, shapes: Sequence[tuple[int, ...]]) -> None:
         values = node.get(name)
         if values is None and name in ("dilations", "pads"):
             continue
-        if values is None or len(values) != count or (least is not None and min(values) < least):
+        if values is None or len(values) != count or (minimum is not None and min(values) < minimum):
             raise _wrong(node, f"{count} numbers as {name}", str(values))
     if node.op in CONVOLUTIONS and node.get("group") < 1:
         raise _wrong(node, "a group of at least 1", str(node.get("group")))

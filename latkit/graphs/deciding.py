@@ -5,7 +5,7 @@ from __future__ import annotations
 from latkit.graphs.defaults import REDUCTIONS
 from latkit.graphs.graph import Graph
 
-DECIDING: dict[str, tuple[int, ...]] = {
+SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "AffineGrid": (1,),
     "BlackmanWindow": (0,),
     "CenterCropPad": (1,),
@@ -35,13 +35,13 @@ DECIDING: dict[str, tuple[int, ...]] = {
 """Places of those inputs, by operator."""
 
 
-def undecided(graph: Graph) -> str:
+def undetermined_op(graph: Graph) -> str:
     """The operator whose output's shape hangs on a constant without values; empty where there is none.
 
     Earlier versions lost the scales of Resize: what they wrote and timed had made-up sizes.
     """
     for node in graph.nodes:
-        for place in DECIDING.get(node.op, ()):
+        for place in SHAPE_INPUTS.get(node.op, ()):
             constant = graph.constant(node.inputs[place]) if place < len(node.inputs) else None
             if constant is not None and constant.values is None and constant.tensor.elements:
                 return node.op

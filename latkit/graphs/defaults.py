@@ -104,10 +104,10 @@ def with_defaults(node: Node, tensors: Sequence[Tensor], opset: int) -> Node:
         axis = _axis(node.op, settings.get("axis"), len(shapes[0]))
         settings |= {} if axis is None else {"axis": axis}
     dropped = DROPPED.get(node.op, {})
-    kept = {name: value for name, value in settings.items() if not (name in dropped and dropped[name] == value)}
-    if tuple(sorted(kept.items())) == node.attributes:
+    remaining = {name: value for name, value in settings.items() if not (name in dropped and dropped[name] == value)}
+    if tuple(sorted(remaining.items())) == node.attributes:
         return node
-    return replace(node, attributes=tuple(kept.items()))
+    return replace(node, attributes=tuple(remaining.items()))
 
 
 def _axis(op: str, axis: Setting | None, rank: int) -> Setting | None:

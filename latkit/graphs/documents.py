@@ -34,7 +34,7 @@ def node_to_json(node: Node) -> dict[str, object]:
 def tensor_from_json(entry: Any) -> Tensor:
     """Raises ValueError, TypeError or UsageError."""
     kind, shape = entry
-    return Tensor(tuple(whole(size) for size in _list(shape)), kind)
+    return Tensor(tuple(as_integer(size) for size in _list(shape)), kind)
 
 
 def constant_from_json(entry: Any) -> Constant:
@@ -49,14 +49,14 @@ def node_from_json(entry: Any) -> Node:
     settings = {str(name): _setting_from_json(value) for name, value in dict(entry["attributes"]).items()}
     return Node(
         str(entry["op"]),
-        tuple(whole(number) for number in _list(entry["inputs"])),
+        tuple(as_integer(number) for number in _list(entry["inputs"])),
         tuple(tensor_from_json(tensor) for tensor in _list(entry["outputs"])),
         tuple(settings.items()),
-        tuple(whole(place) for place in _list(entry.get("skipped", []))),
+        tuple(as_integer(place) for place in _list(entry.get("skipped", []))),
     )
 
 
-def whole(value: Any) -> int:
+def as_integer(value: Any) -> int:
     """The value, which is a whole number. Raises TypeError."""
     if type(value) is not int:
         raise TypeError(f"expected a whole number, but found {str(value)[:100]!r}")

@@ -11,13 +11,13 @@ from latkit.errors import BadFile, UsageError
 from latkit.graphs.checks import check_node
 from latkit.graphs.defaults import with_defaults
 from latkit.graphs.documents import (
+    as_integer,
     constant_from_json,
     constant_to_json,
     node_from_json,
     node_to_json,
     tensor_from_json,
     tensor_to_json,
-    whole,
 )
 from latkit.graphs.macs import node_macs
 from latkit.graphs.node import ABSENT, TYPES, Constant, Node, Setting, Tensor
@@ -103,10 +103,10 @@ class Graph:
 
     def first_outputs(self) -> tuple[int, ...]:
         """Number of every node's first output."""
-        numbers, following = [], len(self.inputs) + len(self.constants)
+        numbers, next_number = [], len(self.inputs) + len(self.constants)
         for node in self.nodes:
-            numbers.append(following)
-            following += len(node.outputs)
+            numbers.append(next_number)
+            next_number += len(node.outputs)
         return tuple(numbers)
 
     def to_json(self) -> dict[str, object]:
@@ -132,8 +132,8 @@ class Graph:
                 tuple(tensor_from_json(entry) for entry in document["inputs"]),
                 tuple(constant_from_json(entry) for entry in document["constants"]),
                 tuple(node_from_json(entry) for entry in document["nodes"]),
-                tuple(whole(number) for number in document["outputs"]),
-                whole(document["opset"]),
+                tuple(as_integer(number) for number in document["outputs"]),
+                as_integer(document["opset"]),
                 str(document.get("name", "")),
             )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -42,13 +42,13 @@ def _recurrent_macs(sequence: tuple[int, ...], weights: tuple[int, ...], recurre
 
 def _einsum_macs(node: Node, shapes: list[tuple[int, ...]]) -> int:
     """Product of the sizes of all its letters, as if it were computed in one go."""
-    words = str(node.get("equation", "")).replace(" ", "").split("->")[0].split(",")
+    terms = str(node.get("equation", "")).replace(" ", "").split("->")[0].split(",")
     sizes: dict[str, int] = {}
-    for word, shape in zip(words, shapes, strict=False):
-        before, dots, after = word.partition("...")
+    for term, shape in zip(terms, shapes, strict=False):
+        before, dots, after = term.partition("...")
         sizes |= zip(before, shape, strict=False)
         if dots:
-            kept = shape[len(before) : max(len(shape) - len(after), len(before))]
-            sizes |= {f"...{place}": size for place, size in enumerate(reversed(kept))}
+            broadcast_shape = shape[len(before) : max(len(shape) - len(after), len(before))]
+            sizes |= {f"...{place}": size for place, size in enumerate(reversed(broadcast_shape))}
             sizes |= zip(reversed(after), reversed(shape), strict=False)
     return math.prod(sizes.values())

@@ -1,8 +1,8 @@
 """What was measured: the store, its exchange format, and the quality of what it holds."""
 
-from latkit.measurements.exchange import card_path, read_parquet, write_card, write_parquet
-from latkit.measurements.flags import FLAGS, count_flags, flags_of
-from latkit.measurements.quality import Selection, environment_of, select
+from latkit.measurements.anomalies import FLAGS, count_flags, flags_of
+from latkit.measurements.parquet import card_path, read_parquet, write_card, write_parquet
+from latkit.measurements.selection import Selection, environment_of, select
 from latkit.measurements.store import Store
 
 __all__ = [

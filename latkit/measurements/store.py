@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from latkit._io import host_error, one_line, parse_json, reading
 from latkit.errors import BadFile, InvalidMeasurement, LatkitError, UsageError
-from latkit.measurements.records import (
+from latkit.measurements.rows import (
     EXPECTED,
     Row,
     RowReader,

@@ -1,13 +1,13 @@
 """Latency models: measurements in, seconds with an interval out."""
 
 from latkit.models.base import LatencyModel, Origin
-from latkit.models.boosted import XGBoostModel, numbers
+from latkit.models.batch_selection import select_batch
 from latkit.models.calibration import Calibration
-from latkit.models.files import load_model, save_model
 from latkit.models.lookup import LookupModel
-from latkit.models.sampling import choose
+from latkit.models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_kind
+from latkit.models.serialization import load_model, save_model
 from latkit.models.transfer import TransferModel, choose_networks
-from latkit.models.trees import MIN_OPS_TO_FIT, KindModel, fit_kind
+from latkit.models.xgboost_model import XGBoostModel, design_matrix
 
 MODELS: dict[str, type[LatencyModel]] = {"lookup": LookupModel, "xgboost": XGBoostModel}
 """The kinds of latency model that a target's own measurements suffice for, by name."""
@@ -26,10 +26,10 @@ __all__ = [
     "Origin",
     "TransferModel",
     "XGBoostModel",
-    "choose",
     "choose_networks",
+    "design_matrix",
     "fit_kind",
     "load_model",
-    "numbers",
     "save_model",
+    "select_batch",
 ]

@@ -10,8 +10,8 @@ from typing import ClassVar, Self
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.models.calibration import Calibration, fit_calibration
-from latkit.models.intervals import around
-from latkit.ops import FIXED_COST, Network, Op
+from latkit.models.conformal import around
+from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, estimate, reference_seconds
 
@@ -52,22 +52,22 @@ class LatencyModel(ABC):
         """Latency of one op measured alone, without the runtime's fixed cost. Raises NotMeasured."""
 
     def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
-        """Fit on measurements of ops, of `FIXED_COST` among them, and of a few networks (none is allowed).
+        """Fit on measurements of ops, of `OVERHEAD_PROBE` among them, and of a few networks (none is allowed).
 
         All must be of one target and setup. Raises MeasurementConflict, NotMeasured, or UsageError.
         """
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
         latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
-        if FIXED_COST not in latencies:
+        if OVERHEAD_PROBE not in latencies:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
             )
-        fixed_s = latencies[FIXED_COST].seconds
+        fixed_s = latencies[OVERHEAD_PROBE].seconds
         measured = {
-            op: _without(latency, fixed_s)
+            op: _subtract_fixed_cost(latency, fixed_s)
             for op, latency in latencies.items()
-            if isinstance(op, Op) and op != FIXED_COST
+            if isinstance(op, Op) and op != OVERHEAD_PROBE
         }
         self._fit_ops(measured)
         networks = [workload for workload in latencies if isinstance(workload, Network) and self._covers(workload)]
@@ -91,7 +91,7 @@ class LatencyModel(ABC):
         return True
 
     def _op_sum(self, network: Network) -> float:
-        return sum(self.op_estimate(op).seconds for op in network.ops if not op.vanishes)
+        return sum(self.op_estimate(op).seconds for op in network.ops if not op.is_identity)
 
     def predict(self, workload: Op | Network) -> Estimate:
         """Latency of a network, or of an op measured alone, in seconds with a 90 % interval, if one is known.
@@ -101,7 +101,7 @@ class LatencyModel(ABC):
         if isinstance(workload, Op):
             fixed_s = self.calibration_.base_s
             return self.op_estimate(workload).map(lambda seconds: seconds + fixed_s)
-        ops = [self.op_estimate(op) for op in workload.ops if not op.vanishes]
+        ops = [self.op_estimate(op) for op in workload.ops if not op.is_identity]
         seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
@@ -122,10 +122,10 @@ class LatencyModel(ABC):
         return self.calibration_.base_s
 
 
-def _without(latency: Estimate, fixed_s: float) -> Estimate:
+def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:
     """A latency less the fixed cost; never below a thousandth of it, since an op that is run takes time."""
-    least = latency.seconds / 1000
-    return latency.map(lambda seconds: max(seconds - fixed_s, least))
+    minimum = latency.seconds / 1000
+    return latency.map(lambda seconds: max(seconds - fixed_s, minimum))
 
 
 def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Environment]:

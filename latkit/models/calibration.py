@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from latkit.models.bounds import Count, Factor, LogError, RelativeError, Seconds
-from latkit.models.intervals import CONFIDENCE, MIN_ERRORS, half_width
+from latkit.models.conformal import CONFIDENCE, MIN_ERRORS, half_width
 
 Floats = NDArray[np.float64]
 

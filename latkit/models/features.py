@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.models.parts import half_full, up
+from latkit.models.roofline import half_full, up
 from latkit.ops import ACTIVATIONS, Op
 
 Floats = NDArray[np.float64]
@@ -54,13 +54,17 @@ def work(op: Op) -> Work:
 
 def activation_peak(op: Op) -> int:
     """Most numbers that the op's activations hold at one time, input and output among them, each part run in turn."""
-    inputs, outputs, amount = math.prod(op.input_shape), math.prod(op.output_shape), work(op)
+    inputs, outputs, op_work = math.prod(op.input_shape), math.prod(op.output_shape), work(op)
     if op.kind != "mbconv":
         return inputs + outputs
-    kept = inputs if op["residual"] else 0
+    residual_elements = inputs if op["residual"] else 0
     if op["expansion"] == 1:
-        return max(inputs + amount.reduced, kept + amount.reduced + outputs)
-    return max(inputs + amount.widened, kept + amount.widened + amount.reduced, kept + amount.reduced + outputs)
+        return max(inputs + op_work.reduced, residual_elements + op_work.reduced + outputs)
+    return max(
+        inputs + op_work.widened,
+        residual_elements + op_work.widened + op_work.reduced,
+        residual_elements + op_work.reduced + outputs,
+    )
 
 
 REMAINDERS = (8, 16, 32)
@@ -88,22 +92,22 @@ def feature_names(kind_attributes: list[str]) -> list[str]:
 
 def features(op: Op) -> Floats:
     """Features of an op for regression among ops of its kind, as `feature_names` names them."""
-    amount = work(op)
+    op_work = work(op)
     channels_in, size_in, channels_out, size_out = (
         op.input_shape[0],
         op.input_shape[-1],
         op.output_shape[0],
         op.output_shape[-1],
     )
-    counts = [amount.expand_macs, amount.dense_macs, amount.depthwise_macs, amount.elements, amount.weights]
-    intensity = op.macs / (amount.elements + amount.weights)
-    logs = [math.log1p(n) for n in (*counts, 4 * (amount.widened + amount.reduced), intensity)]
-    share = amount.depthwise_macs / max(op.macs, 1)
-    shapes = [channels_in, size_in, channels_out, size_out, amount.hidden, share]
-    channels = (channels_in, amount.hidden, channels_out)
+    counts = [op_work.expand_macs, op_work.dense_macs, op_work.depthwise_macs, op_work.elements, op_work.weights]
+    intensity = op.macs / (op_work.elements + op_work.weights)
+    logs = [math.log1p(n) for n in (*counts, 4 * (op_work.widened + op_work.reduced), intensity)]
+    share = op_work.depthwise_macs / max(op.macs, 1)
+    shapes = [channels_in, size_in, channels_out, size_out, op_work.hidden, share]
+    channels = (channels_in, op_work.hidden, channels_out)
     remainders = [count % n for count in channels for n in REMAINDERS]
     fillings = [share for n in channels for share in (*(up(n, tile) / n for tile in TILES), half_full(n))]
-    sets = math.log1p(pixels_per_set(amount.hidden, math.prod(op.input_shape[1:])))
+    sets = math.log1p(pixels_per_set(op_work.hidden, math.prod(op.input_shape[1:])))
     spatial = [size_in % 8, size_out % 8, size_out % PIXELS, math.prod(op.output_shape[1:]) % 16, sets]
     attributes = [_number(value) for _, value in op.attributes]
     return np.array([*logs, *shapes, *remainders, *fillings, *spatial, *attributes], dtype=np.float64)

@@ -1,12 +1,12 @@
 """Ops and networks: records with no disk behind them, no device and no torch."""
 
-from latkit.ops.kinds import ACTIVATIONS, FIXED_COST
+from latkit.ops.kinds import ACTIVATIONS, OVERHEAD_PROBE
 from latkit.ops.network import Network
-from latkit.ops.op import Attribute, Op, OpKind, Shape, Value, digest, kind_named, kinds, make_op, register_kind
+from latkit.ops.op import Attribute, Op, OpKind, Shape, Value, digest, get_kind, kinds, make_op, register_kind
 
 __all__ = [
     "ACTIVATIONS",
-    "FIXED_COST",
+    "OVERHEAD_PROBE",
     "Attribute",
     "Network",
     "Op",
@@ -14,7 +14,7 @@ __all__ = [
     "Shape",
     "Value",
     "digest",
-    "kind_named",
+    "get_kind",
     "kinds",
     "make_op",
     "register_kind",

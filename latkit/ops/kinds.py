@@ -58,10 +58,10 @@ register_kind(
     OpKind(
         "conv",
         {
-            "out_channels": Attribute(int, least=1),
-            "kernel": Attribute(int, 3, least=1),
-            "stride": Attribute(int, 1, least=1),
-            "groups": Attribute(int, 1, least=1),
+            "out_channels": Attribute(int, min_value=1),
+            "kernel": Attribute(int, 3, min_value=1),
+            "stride": Attribute(int, 1, min_value=1),
+            "groups": Attribute(int, 1, min_value=1),
             "activation": Attribute(str, "relu6", ACTIVATIONS),
         },
         _conv_output,
@@ -108,10 +108,10 @@ register_kind(
     OpKind(
         "mbconv",
         {
-            "out_channels": Attribute(int, least=1),
-            "kernel": Attribute(int, 3, least=1),
-            "stride": Attribute(int, 1, least=1),
-            "expansion": Attribute(int, 6, least=1),
+            "out_channels": Attribute(int, min_value=1),
+            "kernel": Attribute(int, 3, min_value=1),
+            "stride": Attribute(int, 1, min_value=1),
+            "expansion": Attribute(int, 6, min_value=1),
             "activation": Attribute(str, "relu6", ACTIVATIONS),
             "residual": Attribute(bool, _keeps_shape),
         },
@@ -127,7 +127,7 @@ register_kind(
 register_kind(
     OpKind(
         "linear",
-        {"out_features": Attribute(int, least=1)},
+        {"out_features": Attribute(int, min_value=1)},
         lambda op: (op.integer("out_features"),),
         lambda op: op.input_shape[0] * op.integer("out_features"),
         lambda op: (op.input_shape[0] + 1) * op.integer("out_features"),
@@ -156,8 +156,8 @@ register_kind(
         "pool",
         {
             "function": Attribute(str, "average", ("average", "max")),
-            "kernel": Attribute(int, 0, least=0),
-            "stride": Attribute(int, 1, least=1),
+            "kernel": Attribute(int, 0, min_value=0),
+            "stride": Attribute(int, 1, min_value=1),
         },
         _pool_output,
         _none,
@@ -187,7 +187,7 @@ def _flat(op: Op) -> Shape:
 
 register_kind(OpKind("flatten", {}, _flat, _none, _none))
 
-register_kind(OpKind("skip", {}, lambda op: op.input_shape, _none, _none, input_ranks=(1, 3), vanishes=True))
+register_kind(OpKind("skip", {}, lambda op: op.input_shape, _none, _none, input_ranks=(1, 3), is_identity=True))
 
-FIXED_COST = make_op("activation", (1, 1, 1), function="relu")
+OVERHEAD_PROBE = make_op("activation", (1, 1, 1), function="relu")
 """As good as an empty network: what it costs is what a runtime charges for running anything at all."""

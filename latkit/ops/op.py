@@ -38,7 +38,7 @@ class Attribute:
     type: type
     default: Default | None = None
     choices: tuple[Value, ...] = ()
-    least: int | None = None
+    min_value: int | None = None
 
     def check(self, kind: str, name: str, value: object) -> Value:
         """Return the value, or raise UsageError saying what was expected."""
@@ -50,8 +50,8 @@ class Attribute:
             raise UsageError(f"{kind}: expected {name} to be one of {list(self.choices)}, but found {_shown(value)}")
         if isinstance(value, int | float) and not -MAX_NUMBERS <= value <= MAX_NUMBERS:
             raise UsageError(f"{kind}: expected {name} of at most {MAX_NUMBERS}, but found {_shown(value)}")
-        if self.least is not None and isinstance(value, int | float) and value < self.least:
-            raise UsageError(f"{kind}: expected {name} of at least {self.least}, but found {value!r}")
+        if self.min_value is not None and isinstance(value, int | float) and value < self.min_value:
+            raise UsageError(f"{kind}: expected {name} of at least {self.min_value}, but found {value!r}")
         return value
 
 
@@ -60,7 +60,7 @@ class OpKind:
     """What every op of one kind has in common: its attributes, and what follows from them.
 
     `macs` counts one fused multiply-add as one MAC; `parameters` counts what trains (weights, biases, batch norm's
-    scale and shift). A kind that `vanishes` is absent from an exported network, so that its latency in a network is
+    scale and shift). A kind that `is_identity` is absent from an exported network, so that its latency in a network is
     zero by construction.
     """
 
@@ -71,7 +71,7 @@ class OpKind:
     parameters: Callable[[Op], int]
     input_ranks: tuple[int, ...] = (3,)
     check: Callable[[Op], None] = field(default=lambda _: None)
-    vanishes: bool = False
+    is_identity: bool = False
 
 
 _KINDS: dict[str, OpKind] = {}
@@ -90,7 +90,7 @@ def kinds() -> Mapping[str, OpKind]:
     return dict(_KINDS)
 
 
-def kind_named(name: object) -> OpKind:
+def get_kind(name: object) -> OpKind:
     """The kind of that name, or UsageError with those that exist."""
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -127,35 +127,35 @@ class Op:
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, without the batch."""
-        return kind_named(self.kind).output_shape(self)
+        return get_kind(self.kind).output_shape(self)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one input."""
-        return kind_named(self.kind).macs(self)
+        return get_kind(self.kind).macs(self)
 
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        return kind_named(self.kind).parameters(self)
+        return get_kind(self.kind).parameters(self)
 
     @property
-    def vanishes(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether the op is absent from an exported network (a skip)."""
-        return kind_named(self.kind).vanishes
+        return get_kind(self.kind).is_identity
 
     @property
     def title(self) -> str:
         """Short name for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
         attributes = dict(self.attributes)
         short = {"kernel": "k", "expansion": "e", "stride": "s"}
-        words = [str(attributes["function"])] if "function" in attributes else []
-        words += [f"{letter}{attributes[name]}" for name, letter in short.items() if attributes.get(name)]
+        parts = [str(attributes["function"])] if "function" in attributes else []
+        parts += [f"{letter}{attributes[name]}" for name, letter in short.items() if attributes.get(name)]
         if attributes.get("groups", 1) != 1:
-            words.append(f"g{attributes['groups']}")
+            parts.append(f"g{attributes['groups']}")
         output = attributes.get("out_channels", attributes.get("out_features"))
-        words += ["x".join(map(str, self.input_shape)), *([f"> {output}"] if output is not None else [])]
-        return " ".join([self.kind, *words])
+        parts += ["x".join(map(str, self.input_shape)), *([f"> {output}"] if output is not None else [])]
+        return " ".join([self.kind, *parts])
 
     def to_json(self) -> dict[str, object]:
         """The op as a JSON document."""
@@ -174,7 +174,7 @@ class Op:
 
 def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
     """An op of a registered kind: attributes checked, defaults filled in. Raises UsageError."""
-    known = kind_named(kind)
+    known = get_kind(kind)
     if len(input_shape) not in known.input_ranks or not all(type(n) is int and n > 0 for n in input_shape):
         raise UsageError(
             f"{kind}: expected an input shape of rank {' or '.join(map(str, known.input_ranks))} with positive sizes "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from latkit.report.formatting import ABSENT, latency, millions, share
 from latkit.report.html import Html, join, paragraph, table
 from latkit.report.search_facts import SearchFacts
-from latkit.report.words import ABSENT, latency, millions, share
 from latkit.search import SearchResult
 from latkit.search.baselines.records import BaselineRecord
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent, share
 from latkit.report.html import Html, element, join, notice, paragraph, table
-from latkit.report.words import ABSENT, EMULATED, latency, marked, millions, percent, share
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 

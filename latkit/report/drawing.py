@@ -9,9 +9,9 @@ from typing import Self
 
 from latkit.ops import Op
 from latkit.report.figures import GREY, ORANGE, PINK, RED, SKY
+from latkit.report.formatting import latency, percent, shape_words
 from latkit.report.html import Html, element, join
 from latkit.report.layers import Placed, stages
-from latkit.report.words import latency, percent, shape_words
 
 KERNEL_COLOURS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
 OTHER_KERNEL = PINK
@@ -103,11 +103,11 @@ def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
     op, width, height = layer.op, scale.width(layer), scale.height(layer.op)
     top = middle - height / 2
     hint = f"{layer.layer}: {op.title}" if layer.layer else op.title
-    if layer.seconds is not None and not op.vanishes:
+    if layer.seconds is not None and not op.is_identity:
         hint += f"; {latency(layer.seconds)}, {percent(100 * layer.seconds / scale.total_s)} of all layers"
     place = {"x": f"{x:.1f}", "y": f"{top:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}", "rx": 5}
     centre = x + width / 2
-    if op.vanishes:
+    if op.is_identity:
         paper = element("rect", class_="skip", **place)
         return element("g", element("title", hint), paper, _text(centre, middle + 4, "skip", "soft"))
     parts = [
@@ -136,7 +136,7 @@ def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
     """What the colours say, of those that occur, and where the legend ends."""
     kernels = sorted({layer.op.integer("kernel") for layer in placed if layer.op.kind == "mbconv"})
     entries = [(KERNEL_COLOURS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
-    if any(layer.op.kind != "mbconv" and not layer.op.vanishes for layer in placed):
+    if any(layer.op.kind != "mbconv" and not layer.op.is_identity for layer in placed):
         entries.append((FIXED, "other op"))
     x = float(LABEL_WIDTH)
     parts: list[Html] = []
@@ -144,7 +144,7 @@ def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
         parts.append(element("rect", x=f"{x:.1f}", y=f"{middle - 10:.1f}", width=14, height=14, rx=3, fill=colour))
         parts.append(_text(x + 20, middle + 1, words, "soft", "start"))
         x += 34 + 6.4 * len(words)
-    if any(layer.op.vanishes for layer in placed):
+    if any(layer.op.is_identity for layer in placed):
         box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GREY)
         parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]
         x += 80

@@ -26,7 +26,7 @@ def layers(known: SearchFacts) -> list[Placed]:
     if known.network is None:
         return []
     seconds = _from_model(known) or _from_table(known)
-    return [Placed(name, op, 0.0 if op.vanishes else seconds.get(name or str(i))) for i, (name, op) in _ops(known)]
+    return [Placed(name, op, 0.0 if op.is_identity else seconds.get(name or str(i))) for i, (name, op) in _ops(known)]
 
 
 def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:
@@ -44,7 +44,7 @@ def _from_model(known: SearchFacts) -> dict[str, float]:
     """Seconds by layer, from the target's model."""
     if known.model is None:
         return {}
-    ops = [(name or str(index), op) for index, (name, op) in _ops(known) if not op.vanishes]
+    ops = [(name or str(index), op) for index, (name, op) in _ops(known) if not op.is_identity]
     added = known.model.layer_seconds([op for _, op in ops])
     return dict(zip((name for name, _ in ops), added, strict=True))
 

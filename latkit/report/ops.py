@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from latkit.ops import Op, Value
 from latkit.report.figures import axis, embed, layout
+from latkit.report.formatting import ABSENT, digits, latency, shape_words
 from latkit.report.html import Html, card, cards, element, join, paragraph, table
-from latkit.report.words import ABSENT, digits, latency, shape_words
 from latkit.timing import Estimate
 
 AXES = ("kernel", "expansion")

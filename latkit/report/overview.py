@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from latkit.devices import Device, list_devices
-from latkit.devices.describe import describe
+from latkit.devices.device_info import describe
+from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
-from latkit.report.reading import each, shown, told
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
-from latkit.report.words import ABSENT, marked, percent
+from latkit.report.tolerant_loading import each, shown, told
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CrossTable
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from latkit.report.figures import BLUE, GREEN, GREY, ORANGE, PINK, axis, embed, layout, plain
+from latkit.report.formatting import latency, share, unit_for
 from latkit.report.html import Html, card, join, paragraph
 from latkit.report.search_facts import SearchFacts
-from latkit.report.words import latency, share, unit_for
 from latkit.targets import Target
 from latkit.workspace.cross_table import CrossTable
 

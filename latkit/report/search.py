@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from latkit.report.baselines import baselines_section
-from latkit.report.course import course, probability_map
 from latkit.report.drawing import draw
+from latkit.report.formatting import ABSENT, EMULATED, count, latency, marked, millions, percent, share
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts, candidate_names
-from latkit.report.words import ABSENT, EMULATED, count, latency, marked, millions, percent, share
-from latkit.search.result import ExportFacts, KeptLimit
+from latkit.report.training_curves import course, probability_map
+from latkit.search.result import ExportFacts, LimitResult
 from latkit.validate import NetworkResult
 
 
@@ -79,7 +79,7 @@ def _measurement(measured: NetworkResult) -> str:
     )
 
 
-def _kept(name: str, kept: KeptLimit) -> str:
+def _kept(name: str, kept: LimitResult) -> str:
     """What the network has of a bounded quantity, and the bound; a target's name bounds seconds."""
     amount, most = (latency(one) if "/" in name else millions(round(one)) for one in (kept.predicted, kept.most))
     return f"{amount} of at most {most}"

@@ -13,7 +13,7 @@ from latkit._io import one_line
 from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.models import LatencyModel
 from latkit.ops import Network
-from latkit.report.words import short
+from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.result import FILES, load_record
@@ -22,7 +22,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork
 from latkit.workspace import MEASURED_FILE, Workspace
-from latkit.workspace.searching import measured_notes
+from latkit.workspace.search import measured_notes
 
 
 class History(BaseModel):

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from latkit.report.architecture_compare import side_by_side
 from latkit.report.crossing import cross_section
+from latkit.report.formatting import ABSENT, latency, marked, share
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.pareto import pareto_section
-from latkit.report.reading import each, shown, told
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
-from latkit.report.side_by_side import side_by_side
-from latkit.report.words import ABSENT, latency, marked, share
+from latkit.report.tolerant_loading import each, shown, told
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
-from latkit.workspace.series import Series
+from latkit.workspace.multi_search import Series
 
 
 def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable], level: int = 2) -> Html:

@@ -6,18 +6,18 @@ from dataclasses import asdict
 from functools import partial
 
 from latkit.devices import Device
-from latkit.devices.describe import describe
+from latkit.devices.device_info import describe
 from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.report.calibration import calibration_curve
-from latkit.report.drift import drift
+from latkit.report.device_drift import drift
+from latkit.report.formatting import ABSENT, EMULATED, count, latency, moment, moment_written, percent
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.ops import ops_section
-from latkit.report.reading import shown
 from latkit.report.target_facts import TargetFacts
 from latkit.report.target_flags import flags_section
+from latkit.report.tolerant_loading import shown
 from latkit.report.validation import validation_section
-from latkit.report.words import ABSENT, EMULATED, count, latency, moment, moment_written, percent
 from latkit.timing.noise import preempted_share
 
 

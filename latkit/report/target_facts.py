@@ -10,7 +10,7 @@ from latkit.devices import Device
 from latkit.errors import UsageError
 from latkit.measurements import Selection, select
 from latkit.models import MODELS, LatencyModel
-from latkit.ops import FIXED_COST, Network, Op
+from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
 from latkit.validate import Validation
@@ -51,7 +51,7 @@ class TargetFacts:
     @cached_property
     def fixed_s(self) -> float:
         """The runtime's fixed cost in seconds; 0 where it was not measured."""
-        return next((self._estimate(m).seconds for m in self.selection.used if m.workload == FIXED_COST), 0.0)
+        return next((self._estimate(m).seconds for m in self.selection.used if m.workload == OVERHEAD_PROBE), 0.0)
 
     @cached_property
     def ops(self) -> Mapping[Op, Estimate]:
@@ -59,7 +59,7 @@ class TargetFacts:
         alone: dict[Op, Estimate] = {}
         for measurement in self.selection.used:
             op = measurement.workload
-            if isinstance(op, Op) and op != FIXED_COST:
+            if isinstance(op, Op) and op != OVERHEAD_PROBE:
                 alone[op] = self._estimate(measurement).map(lambda seconds: max(seconds - self.fixed_s, 0.0))
         return alone
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.measurements import FLAGS, flags_of
-from latkit.measurements.flags import fastest_khz
+from latkit.measurements.anomalies import fastest_khz
+from latkit.report.formatting import count, percent
 from latkit.report.html import Html, details, join, notice, table
-from latkit.report.words import count, percent
 from latkit.timing import Measurement
 from latkit.timing.noise import CONTENDED_WIDENING, DRIFTING_WIDENING, UNPINNED_WIDENING
 

@@ -11,8 +11,8 @@ from scipy import stats
 
 from latkit.ops import Network
 from latkit.report.figures import BLUE, GREY, ORANGE, axis, embed, layout, plain
+from latkit.report.formatting import ABSENT, composition, latency, percent, unit_for
 from latkit.report.html import Html, card, element, join, notice, paragraph, table
-from latkit.report.words import ABSENT, composition, latency, percent, unit_for
 from latkit.validate import NetworkResult, Validation
 
 Floats = NDArray[np.float64]

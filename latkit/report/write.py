@@ -11,6 +11,7 @@ import latkit
 from latkit._io import reading, write_text
 from latkit.errors import UsageError
 from latkit.report.figures import plotly_script
+from latkit.report.formatting import marked, moment
 from latkit.report.html import Html, element, join
 from latkit.report.overview import overview
 from latkit.report.search import search_sections
@@ -19,10 +20,9 @@ from latkit.report.series import beside, series_sections
 from latkit.report.style import CSS
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target
-from latkit.report.words import marked, moment
 from latkit.targets import Target
 from latkit.workspace import Workspace
-from latkit.workspace.series import series_named
+from latkit.workspace.multi_search import series_named
 
 
 def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:

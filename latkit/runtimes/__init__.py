@@ -21,7 +21,7 @@ CLASSES = {
 """Module and class of every runtime. They import torch, so a module is imported when its runtime is asked for."""
 
 
-def runtime_named(name: str) -> Runtime:
+def get_runtime(name: str) -> Runtime:
     """The runtime of that name, or UsageError with those that exist."""
     if name not in CLASSES:
         raise UsageError(f"unknown runtime {name!r}; known runtimes: {', '.join(CLASSES)}")
@@ -32,11 +32,11 @@ def runtime_named(name: str) -> Runtime:
 
 def check_takes_graphs(target: Target) -> None:
     """Raise UsageError where a target's runtime takes no ONNX files, and so no kernels of them."""
-    if not runtime_named(target.runtime).takes_graphs:
+    if not get_runtime(target.runtime).takes_graphs:
         raise UsageError(
             f"expected a target whose runtime takes ONNX files (onnxruntime), but found {target}: networks of a space "
             f"are measured there with: latkit collect {target} --space SPACE"
         )
 
 
-__all__ = ["Artefact", "Runtime", "check_takes_graphs", "runtime_named"]
+__all__ = ["Artefact", "Runtime", "check_takes_graphs", "get_runtime"]

@@ -14,7 +14,7 @@ from latkit._io import load_record, read_bytes, write_text
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.export import Workload, export_subject
@@ -62,7 +62,7 @@ class ArtefactCache:
 
         Raises ExportError naming the subject, and MissingExtra.
         """
-        runtime = runtime_named(target.runtime)
+        runtime = get_runtime(target.runtime)
         name = _name(subject, runtime, target)
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         known = _known(path, sidecar, runtime)
@@ -73,33 +73,35 @@ class ArtefactCache:
 
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
-    seen = [CHECKED, subject.key] if isinstance(subject, Graph) else _seen(subject)
-    return digest([RECIPE, seen, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
+    exported = [CHECKED, subject.key] if isinstance(subject, Graph) else _exported_ops(subject)
+    return digest([RECIPE, exported, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
 
 
-def _seen(subject: Op | Network) -> list[object]:
+def _exported_ops(subject: Op | Network) -> list[object]:
     """What of an op or a network is exported."""
     ops = subject.ops if isinstance(subject, Network) else (subject,)
-    return [op.to_json() for op in ops if not op.vanishes] or [ops[0].to_json()]
+    return [op.to_json() for op in ops if not op.is_identity] or [ops[0].to_json()]
 
 
 def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:
     """The cached artefact, or None where it is absent, not what its sidecar says, or not of this runtime."""
     try:
-        said = load_record(sidecar, _Sidecar, "what describes an artefact")
+        recorded = load_record(sidecar, _Sidecar, "what describes an artefact")
         content = read_bytes(path, "an artefact", MAX_ARTEFACT_BYTES)
     except BadFile:
         return None
     found = Artefact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
-    return found if found == Artefact(path, said.sha256, said.runtime, said.exporter, said.opset) else None
+    return (
+        found if found == Artefact(path, recorded.sha256, recorded.runtime, recorded.exporter, recorded.opset) else None
+    )
 
 
 def _write(sidecar: Path, artefact: Artefact, title: str) -> None:
-    said = _Sidecar(
+    recorded = _Sidecar(
         sha256=artefact.sha256,
         runtime=artefact.runtime,
         exporter=artefact.exporter,
         opset=artefact.opset,
         subject=title,
     )
-    write_text(sidecar, said.model_dump_json(indent=1) + "\n")
+    write_text(sidecar, recorded.model_dump_json(indent=1) + "\n")

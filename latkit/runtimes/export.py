@@ -15,7 +15,7 @@ from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
 from latkit.modules import example_input
 from latkit.ops import Network, Op, Shape
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.artefact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
@@ -44,12 +44,12 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
     if isinstance(workload, Graph):
         graph = workload
         return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title)
-    seen = without_skips(workload)
+    exported_subject = without_skips(workload)
     try:
-        module = seeded_module(seen)
+        module = seeded_module(exported_subject)
     except LatkitError as error:
         raise ExportError(f"cannot build {workload.title}: {error}") from error
-    return _export(runtime, module, seen.input_shape, Path(path), batch, what=workload.title)
+    return _export(runtime, module, exported_subject.input_shape, Path(path), batch, what=workload.title)
 
 
 def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
@@ -59,7 +59,7 @@ def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batc
     example = example_input(input_shape, batch)
     with torch.no_grad():
         expected = for_inference(module)(example)
-    found = runtime_named(artefact.runtime).run(artefact.path, example)
+    found = get_runtime(artefact.runtime).run(artefact.path, example)
     if found.shape != expected.shape:
         raise ExportError(
             f"{artefact.path.name}: expected an output of {tuple(expected.shape)}, but found {tuple(found.shape)}"

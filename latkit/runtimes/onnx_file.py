@@ -115,13 +115,13 @@ def _fix_shapes(graph: onnx.GraphProto, source: object, shapes: Shapes, batch: i
     for name, value in inputs.items():
         tensor = value.type.tensor_type
         sizes = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim]
-        wanted = shapes.get(name)
-        if wanted is not None and tensor.HasField("shape"):
-            _check_wanted(name, sizes, wanted, source)
+        requested = shapes.get(name)
+        if requested is not None and tensor.HasField("shape"):
+            _check_requested(name, sizes, requested, source)
         elif sizes and sizes[0] is None:
             sizes[0] = batch
-        fixed = [*(wanted or sizes)]
-        if (wanted is None and not tensor.HasField("shape")) or None in fixed:
+        fixed = [*(requested or sizes)]
+        if (requested is None and not tensor.HasField("shape")) or None in fixed:
             example = ",".join(str(size or 224) for size in sizes) or "1,3,224,224"
             known = _sizes(sizes) if sizes else "no shape"
             raise BadFile(
@@ -134,12 +134,12 @@ def _fix_shapes(graph: onnx.GraphProto, source: object, shapes: Shapes, batch: i
     _check_batch(found, source, batch)
 
 
-def _check_wanted(name: str, sizes: list[int | None], wanted: tuple[int, ...], source: object) -> None:
+def _check_requested(name: str, sizes: list[int | None], requested: tuple[int, ...], source: object) -> None:
     """Sizes that the file fixes are not for the user to change: the weights would not fit."""
-    fits = len(sizes) == len(wanted) and all(a is None or a == b for a, b in zip(sizes, wanted, strict=False))
+    fits = len(sizes) == len(requested) and all(a is None or a == b for a, b in zip(sizes, requested, strict=False))
     if not fits:
         raise BadFile(
-            source, f"sizes that its input {name!r} can take, {_sizes(sizes)}", f"{_sizes(wanted)} by --shape"
+            source, f"sizes that its input {name!r} can take, {_sizes(sizes)}", f"{_sizes(requested)} by --shape"
         )
 
 

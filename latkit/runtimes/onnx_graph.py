@@ -13,7 +13,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.graphs.graph import ABSENT, OPSET, Constant, Graph, Node, Setting, Tensor
 from latkit.graphs.operators import VIEWS
 from latkit.runtimes.onnx_file import EXPECTED, Shapes, load_model, prepare
-from latkit.runtimes.onnx_tensors import as_numbers, deciding_names
+from latkit.runtimes.onnx_tensors import as_numbers, shape_input_names
 from latkit.runtimes.onnx_write import model_of_graph
 
 __all__ = ["Shapes", "graph_of_model", "model_of_graph", "read_graph"]
@@ -82,7 +82,7 @@ class _Reading:
         outputs = tuple(numbers[value.name] for value in self.onnx.output if value.name in numbers)
         if not made or not outputs:
             raise BadFile(self.source, "a network that computes something", "constants only")
-        deciding = deciding_names(nodes)
+        deciding = shape_input_names(nodes)
         return Graph(
             tuple(self._known(taken) for taken in inputs),
             tuple(self._constant(taken, taken in deciding) for taken in constants),
@@ -126,11 +126,11 @@ class _Reading:
         return nodes
 
     def _live(self, nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-        wanted, live = {value.name for value in self.onnx.output}, []
+        live_names, live = {value.name for value in self.onnx.output}, []
         for node in reversed(nodes):
-            if any(name and name in wanted for name in node.output):
+            if any(name and name in live_names for name in node.output):
                 live.append(node)
-                wanted |= set(node.input)
+                live_names |= set(node.input)
         return live[::-1]
 
     def _constant(self, name: str, deciding: bool) -> Constant:

@@ -70,12 +70,12 @@ def _network_of_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> N
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
             raise BadFile(path, EXPECTED, "no ONNX model").with_detail(error) from error
-    words = _metadata(model)
-    if METADATA_KEY not in words:
+    metadata = _metadata(model)
+    if METADATA_KEY not in metadata:
         raise BadFile(path, "an ONNX file that latkit exported, with its ops in the metadata", "none in it")
     with reading(path, "an ONNX file that latkit exported"):
         try:
-            return Network.from_json(parse_json(words[METADATA_KEY]))
+            return Network.from_json(parse_json(metadata[METADATA_KEY]))
         except BadFile:
             raise
         except UsageError as error:

@@ -43,10 +43,10 @@ class RuntimeRefused(Exception):
 def reason(error: Exception) -> str:
     """What onnxruntime complains of, in the user's terms; its own message is the error's detail."""
     text = str(error)
-    for pattern, words in _REASONS:
+    for pattern, meaning in _REASONS:
         found = re.search(pattern, text)
         if found:
-            return found.expand(words)[:200]
+            return found.expand(meaning)[:200]
     return "one that it refuses"
 
 

@@ -13,7 +13,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from latkit._io import reading
 from latkit.errors import BadFile
-from latkit.graphs.deciding import DECIDING
+from latkit.graphs.deciding import SHAPE_INPUTS
 
 FEW = 64
 """A constant of floats that holds more numbers is a weight: its values do not matter."""
@@ -25,28 +25,28 @@ FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorPr
 _DATA = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 
 
-def deciding_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
+def shape_input_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
     """Names of the values that decide what shape something has."""
     return {
         node.input[place]
         for node in nodes
-        for place in DECIDING.get(node.op_type, ())
+        for place in SHAPE_INPUTS.get(node.op_type, ())
         if place < len(node.input) and node.input[place]
     }
 
 
 def lift_constants(graph: onnx.GraphProto) -> None:
     """Turn nodes that hold a constant into constants of the graph, so that all are in one place."""
-    kept = []
+    remaining = []
     for node in graph.node:
         tensor = _held(node)
         if tensor is None:
-            kept.append(node)
+            remaining.append(node)
         else:
             tensor.name = node.output[0]
             graph.initializer.append(tensor)
     del graph.node[:]
-    graph.node.extend(kept)
+    graph.node.extend(remaining)
 
 
 def _held(node: onnx.NodeProto) -> TensorProto | None:
@@ -77,20 +77,20 @@ def split_weights(graph: onnx.GraphProto, source: object, folder: Path | None) -
     Whole numbers and truth values are needed, and floats that decide shapes. Where other floats have no values, as in
     a structure without weights or without its data file, they are weights too. Raises BadFile.
     """
-    deciding = deciding_names(graph.node)
+    deciding = shape_input_names(graph.node)
     weights: dict[str, TensorProto] = {}
-    kept: dict[str, TensorProto] = {}
+    remaining: dict[str, TensorProto] = {}
     for tensor in graph.initializer:
         floats = tensor.data_type in FLOATS
         if floats and math.prod(tensor.dims) > FEW and tensor.name not in deciding:
             weights[tensor.name] = tensor
         elif _fill(tensor, source, folder, needed=not floats or tensor.name in deciding):
-            kept[tensor.name] = tensor
+            remaining[tensor.name] = tensor
         else:
             weights[tensor.name] = tensor
-    inputs = [value for value in graph.input if value.name not in weights and value.name not in kept]
+    inputs = [value for value in graph.input if value.name not in weights and value.name not in remaining]
     inputs += [helper.make_tensor_value_info(n, t.data_type, list(t.dims)) for n, t in weights.items()]
-    initializers = list(kept.values())
+    initializers = list(remaining.values())
     del graph.input[:], graph.initializer[:]
     graph.input.extend(inputs)
     graph.initializer.extend(initializers)
@@ -121,27 +121,29 @@ def _read_external(tensor: TensorProto, source: object, folder: Path | None) -> 
     """Put a tensor's values into the tensor. They lie in a regular file in the model's folder, or nowhere."""
     path = _data_path(tensor, folder)
     expected = f"its tensor {tensor.name!r} in {path}"
-    words = {entry.key: entry.value for entry in tensor.external_data}
-    if folder is None or not _beside(path, folder, Path(str(source))):
-        raise BadFile(source, "data in files beside it", f"its tensor {tensor.name!r} in {words.get('location')!r}")
+    location_fields = {entry.key: entry.value for entry in tensor.external_data}
+    if folder is None or not _is_in_folder(path, folder, Path(str(source))):
+        raise BadFile(
+            source, "data in files beside it", f"its tensor {tensor.name!r} in {location_fields.get('location')!r}"
+        )
     with reading(source, expected):
-        wanted = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-        if wanted > MAX_BYTES or min(tensor.dims, default=0) < 0:
-            raise BadFile(source, expected, f"{wanted} bytes, more than {MAX_BYTES}")
+        size_bytes = math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+        if size_bytes > MAX_BYTES or min(tensor.dims, default=0) < 0:
+            raise BadFile(source, expected, f"{size_bytes} bytes, more than {MAX_BYTES}")
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise BadFile(source, expected, "no regular file there")
-            file.seek(int(words.get("offset", "0")))
-            content = file.read(wanted)
-    if len(content) != wanted or int(words.get("length", wanted)) != wanted:
-        raise BadFile(source, f"{wanted} bytes of {expected}", f"{len(content)} of them")
+            file.seek(int(location_fields.get("offset", "0")))
+            content = file.read(size_bytes)
+    if len(content) != size_bytes or int(location_fields.get("length", size_bytes)) != size_bytes:
+        raise BadFile(source, f"{size_bytes} bytes of {expected}", f"{len(content)} of them")
     tensor.ClearField("external_data")
     tensor.data_location = TensorProto.DEFAULT
     tensor.raw_data = content
 
 
-def _beside(path: Path, folder: Path, model: Path) -> bool:
+def _is_in_folder(path: Path, folder: Path, model: Path) -> bool:
     """Whether the path lies in the model's folder, or in that of the file which the model's name is a link to."""
     try:
         found = path.resolve()

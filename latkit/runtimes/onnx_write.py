@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from latkit.errors import ExportError, LatkitError
-from latkit.graphs.deciding import undecided
+from latkit.graphs.deciding import undetermined_op
 from latkit.graphs.graph import ABSENT, Constant, Graph, Node, Tensor
 from latkit.runtimes.onnx_session import RuntimeRefused, reason, shapes_by_running
 
@@ -58,7 +58,7 @@ def check_shapes(graph: Graph) -> None:
     Shapes are inferred from the operators alone. Where that is not enough, or sizes are rounded, the graph is run once
     on this machine.
     """
-    lacking = undecided(graph)
+    lacking = undetermined_op(graph)
     if lacking:
         raise ExportError(f"{graph.title}: expected the values that decide the shape of its {lacking}, but found none")
     tensors, first = graph.tensors(), graph.first_outputs()
@@ -92,19 +92,19 @@ def _check_by_running(graph: Graph, unknown: Sequence[int]) -> None:
         if unknown:
             raise ExportError(f"{graph.title}: expected shapes that can be inferred, but found one that cannot")
         return
-    wanted = list(dict.fromkeys([*graph.outputs, *unknown]))
+    checked_numbers = list(dict.fromkeys([*graph.outputs, *unknown]))
     try:
-        found = shapes_by_running(_model(graph, wanted, np.random.default_rng(0)).SerializeToString())
+        found = shapes_by_running(_model(graph, checked_numbers, np.random.default_rng(0)).SerializeToString())
     except RuntimeRefused as error:
         expected = "expected a graph that onnxruntime can run"
         raise ExportError(f"{graph.title}: {expected}, but found {reason(error)}").with_detail(error) from error
-    for number in wanted:
+    for number in checked_numbers:
         shape = found[_name(number)]
         if shape != tensors[number].shape:
-            raise _mismatch(graph, _giver(graph, number), tensors[number].shape, shape)
+            raise _mismatch(graph, _producer(graph, number), tensors[number].shape, shape)
 
 
-def _giver(graph: Graph, number: int) -> Node:
+def _producer(graph: Graph, number: int) -> Node:
     first = graph.first_outputs()
     return next(node for node, start in reversed([*zip(graph.nodes, first, strict=True)]) if start <= number)
 

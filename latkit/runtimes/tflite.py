@@ -45,7 +45,7 @@ class TFLite(Runtime):
         litert_torch = _import_litert_torch()
         with torch.no_grad():
             output_rank = module(example).dim()
-        with _quiet():
+        with _silenced():
             if example.dim() == 4 or output_rank == 4:
                 module = litert_torch.to_channel_last_io(
                     module, args=[0] if example.dim() == 4 else [], outputs=[0] if output_rank == 4 else []
@@ -79,7 +79,7 @@ def _channels_last(tensor: Tensor) -> Tensor:
 def _import_litert_torch() -> Any:
     """The package, with its progress switched off. Raises MissingExtra."""
     if sys.modules.get("litert_torch") is None:
-        with _quiet(), _quiet_import():
+        with _silenced(), _silenced_import():
             try:
                 import litert_torch
             except ImportError as error:
@@ -92,7 +92,7 @@ def _import_litert_torch() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Keep Python's standard output clean, drop warnings, and put back the handlers of the root logger.
 
     litert-torch prints its progress and, by logging at the root, installs a handler there.
@@ -109,7 +109,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet_import() -> Iterator[None]:
+def _silenced_import() -> Iterator[None]:
     """Keep what the import writes to the process's standard error, from C++, in a file that is thrown away.
 
     TF_CPP_MIN_LOG_LEVEL is read once, at import, and also silences the C++ converter later on.

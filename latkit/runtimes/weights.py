@@ -16,8 +16,8 @@ def without_skips(workload: Op | Network) -> Op | Network:
     """The subject without the ops that vanish; a subject of nothing else keeps its first one."""
     if isinstance(workload, Op):
         return workload
-    kept = tuple(op for op in workload.ops if not op.vanishes)
-    return Network(kept or workload.ops[:1], workload.name)
+    remaining = tuple(op for op in workload.ops if not op.is_identity)
+    return Network(remaining or workload.ops[:1], workload.name)
 
 
 def seeded_module(workload: Op | Network) -> nn.Module:

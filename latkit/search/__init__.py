@@ -5,7 +5,7 @@ from latkit.search.data import DataSplit, load_data
 from latkit.search.result import Recipe, SearchResult
 from latkit.search.run import run_search
 from latkit.search.settings import SearchSettings
-from latkit.search.trained import TrainedNetwork, load_network
+from latkit.search.trained_network import TrainedNetwork, load_network
 
 __all__ = [
     "DataSplit",

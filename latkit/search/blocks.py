@@ -18,15 +18,15 @@ def batch_norms(block: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 @contextmanager
-def statistics_kept(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
+def statistics_frozen(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
     """Within, these batch norms in training mode take the batch's statistics, and their running ones do not move."""
-    following = [norm for norm in norms if norm.track_running_stats]
-    for norm in following:
+    tracking = [norm for norm in norms if norm.track_running_stats]
+    for norm in tracking:
         norm.track_running_stats = False
     try:
         yield
     finally:
-        for norm in following:
+        for norm in tracking:
             norm.track_running_stats = True
 
 
@@ -49,7 +49,7 @@ def recomputed(block: nn.Module, features: Tensor) -> Tensor:
 def _second_time(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
     """Within, running statistics have no momentum, and so stay.
 
-    `statistics_kept` would not do: batch norm would save less than it did the first time, and `checkpoint` counts.
+    `statistics_frozen` would not do: batch norm would save less than it did the first time, and `checkpoint` counts.
     """
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm, _, _ in before:

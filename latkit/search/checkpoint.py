@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 
 from latkit._io import atomic_write, reading
 from latkit.errors import BadFile
-from latkit.search.ranks import first_does
+from latkit.search.distributed import broadcast_from_main
 
 FORMAT = "latkit-checkpoint-1"
 
@@ -34,7 +34,7 @@ def load_checkpoint(path: Path, fabric: Fabric | None = None) -> dict[str, Any]:
     Of several processes, the first reads the file and tells the others what is in it.
     """
     if fabric is not None and fabric.world_size > 1:
-        return _loaded(path, io.BytesIO(first_does(lambda: _existing(path).read_bytes(), fabric)))
+        return _loaded(path, io.BytesIO(broadcast_from_main(lambda: _existing(path).read_bytes(), fabric)))
     return _loaded(path, _existing(path))
 
 

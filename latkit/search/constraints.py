@@ -21,28 +21,28 @@ from latkit.tables import AdditiveTable, LatencyTable, PeakTable
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An upper bound: what `table` gives for the derived network is at most `most`, in the table's unit."""
+    """An upper bound: what `table` gives for the derived network is at most `max_value`, in the table's unit."""
 
     name: str
     """`macs`, `params`, `peak_bytes`, a target's name; whatever says best what is bounded."""
     table: AdditiveTable | PeakTable
-    most: float
+    max_value: float
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.most) and self.most > 0):
-            raise UsageError(f"limit {self.name}: expected a bound of more than 0, but found {self.most:g}")
+        if not (math.isfinite(self.max_value) and self.max_value > 0):
+            raise UsageError(f"limit {self.name}: expected a bound of more than 0, but found {self.max_value:g}")
 
-    def worded(self, amount: float) -> str:
+    def format_value(self, value: float) -> str:
         """An amount of the bounded quantity for people: seconds as milliseconds."""
-        return f"{amount * 1e3:.4g} ms" if isinstance(self.table, LatencyTable) else f"{amount:.6g}"
+        return f"{value * 1e3:.4g} ms" if isinstance(self.table, LatencyTable) else f"{value:.6g}"
 
-    def amount(self, architecture: Sequence[int]) -> float:
+    def value(self, architecture: Sequence[int]) -> float:
         """What one architecture has of the bounded quantity."""
         return float(self.table.lookup(torch.tensor(architecture)))
 
     def admits(self, architecture: Sequence[int]) -> bool:
         """Whether one architecture keeps the limit, up to rounding."""
-        return self.amount(architecture) <= self.most * (1 + 1e-9)
+        return self.value(architecture) <= self.max_value * (1 + 1e-9)
 
 
 def check_limits(limits: Sequence[Limit], space: Space) -> None:
@@ -53,11 +53,12 @@ def check_limits(limits: Sequence[Limit], space: Space) -> None:
             raise UsageError(f"expected one limit on {limit.name}, but found {names.count(limit.name)}")
         if limit.table.space_key != space.key:
             raise UsageError(f"limit {limit.name}: its table was made for another space than {space.name!r}")
-        least, most = limit.table.least(), limit.table.most()
-        if limit.most < least:
+        lowest, highest = limit.table.min(), limit.table.max()
+        if limit.max_value < lowest:
             raise TargetOutOfReach(
                 f"expected a limit on {limit.name} that space {space.name} can keep, but found "
-                f"{limit.worded(limit.most)}; its networks have from {limit.worded(least)} to {limit.worded(most)}"
+                f"{limit.format_value(limit.max_value)}; its networks have from {limit.format_value(lowest)} to "
+                f"{limit.format_value(highest)}"
             )
 
 
@@ -71,7 +72,7 @@ def save_limits(limits: Sequence[Limit], path: Path) -> None:
     for limit in limits:
         table = limit.table
         numbers = {"rows": table.rows(), "base": float(table.base)} if isinstance(table, AdditiveTable) else {}
-        document[limit.name] = {"most": limit.most, **numbers}
+        document[limit.name] = {"most": limit.max_value, **numbers}
     write_text(path, json.dumps(document, indent=1) + "\n")
 
 
@@ -102,7 +103,7 @@ def _object(document: object) -> Mapping[str, Any]:
 def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
     if "rows" not in facts:
         return PeakTable(space)
-    rows = [[float(amount) for amount in row] for row in facts["rows"]]
+    rows = [[float(value) for value in row] for row in facts["rows"]]
     if list(map(len, rows)) != [len(layer.candidates) for layer in space.choices]:
         raise UsageError(f"rows of other lengths than the choices of space {space.name!r} have candidates")
     if min(map(min, rows)) < 0 or float(facts["base"]) < 0:
@@ -121,13 +122,13 @@ class Limits:
     def __init__(self, limits: Sequence[Limit] = (), rate: float = 0.0, damping: float = 8.0) -> None:
         self.limits = tuple(limits)
         self.damping = damping
-        self._multipliers = [Multiplier(rate, least=0.0) for _ in self.limits]
+        self._multipliers = [Multiplier(rate, min_value=0.0) for _ in self.limits]
 
     def __call__(self, probabilities: Tensor) -> Tensor:
         """What the limits add to the loss, a scalar, for probabilities (choices, candidates). Its gradient counts."""
         total = torch.zeros((), dtype=torch.float64)
         for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
-            violation = torch.log(limit.table(probabilities) / limit.most)
+            violation = torch.log(limit.table(probabilities) / limit.max_value)
             total = total + self._weight(multiplier, float(violation.detach())) * violation
         return total
 
@@ -140,8 +141,8 @@ class Limits:
         for limit, multiplier, violation in zip(
             self.limits, self._multipliers, self._violations(probabilities), strict=True
         ):
-            amounts = limit.table.lookup(architectures)
-            product = product * (amounts / limit.most) ** -self._weight(multiplier, violation)
+            values = limit.table.lookup(architectures)
+            product = product * (values / limit.max_value) ** -self._weight(multiplier, violation)
         return product
 
     def update(self, probabilities: Tensor) -> None:
@@ -167,7 +168,7 @@ class Limits:
             multiplier.load_state(state[limit.name])
 
     def _violations(self, probabilities: Tensor) -> list[float]:
-        return [math.log(float(limit.table(probabilities.detach())) / limit.most) for limit in self.limits]
+        return [math.log(float(limit.table(probabilities.detach())) / limit.max_value) for limit in self.limits]
 
     def _weight(self, multiplier: Multiplier, violation: float) -> float:
         return max(0.0, multiplier.value + self.damping * violation)

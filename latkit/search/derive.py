@@ -11,7 +11,7 @@ from latkit.errors import TargetOutOfReach
 from latkit.search.constraints import Limit
 from latkit.search.distribution import PathDistribution
 from latkit.search.objective import check_target
-from latkit.search.repair import most_probable
+from latkit.search.repair import k_best_paths
 from latkit.spaces import Architecture
 from latkit.tables import LatencyTable
 
@@ -55,7 +55,7 @@ def check_reach(table: LatencyTable, target_s: float, limits: Sequence[Limit] = 
             f"{target_s * 1e3:.4g} ms; its networks take from {fastest_s * 1e3:.4g} to {slowest_s * 1e3:.4g} ms"
         )
     if limits:
-        _leanest(table, target_s, limits)
+        _feasible_path(table, target_s, limits)
     return target_s < slowest_s
 
 
@@ -75,12 +75,12 @@ def derive(
     """
     check_reach(table, target_s, limits)
     strongest = distribution.strongest()
-    least_s, most_s = bounds(table, target_s)
-    if least_s <= table.total(strongest) <= most_s and all(limit.admits(strongest) for limit in limits):
+    min_s, max_s = bounds(table, target_s)
+    if min_s <= table.total(strongest) <= max_s and all(limit.admits(strongest) for limit in limits):
         return Derived.of(strongest, strongest, table)
     log_probabilities = distribution.log_probabilities().detach().double().numpy()
-    paths = most_probable(log_probabilities, table, least_s, most_s, limits, count)
-    return Derived.of(order(paths)[0] if paths else _leanest(table, target_s, limits), strongest, table)
+    paths = k_best_paths(log_probabilities, table, min_s, max_s, limits, count)
+    return Derived.of(order(paths)[0] if paths else _feasible_path(table, target_s, limits), strongest, table)
 
 
 def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
@@ -88,12 +88,12 @@ def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
     return (MIN_TARGET_SHARE * target_s if target_s < table.slowest() else 0.0), MAX_TARGET_SHARE * target_s
 
 
-def _leanest(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:
+def _feasible_path(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:
     """A path that is fast enough and keeps the limits, whatever its probability. Raises TargetOutOfReach."""
     alike = np.zeros(table.mask.shape)
-    paths = most_probable(alike, table, 0.0, MAX_TARGET_SHARE * target_s, limits)
+    paths = k_best_paths(alike, table, 0.0, MAX_TARGET_SHARE * target_s, limits)
     if not paths:
-        bounds = ", ".join(f"{limit.name} of at most {limit.worded(limit.most)}" for limit in limits)
+        bounds = ", ".join(f"{limit.name} of at most {limit.format_value(limit.max_value)}" for limit in limits)
         raise TargetOutOfReach(
             f"expected limits that some network of space {table.space_name} keeps at {target_s * 1e3:.4g} ms, "
             f"but found none that has {bounds}; loosen one of them"

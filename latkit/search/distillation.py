@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latkit.errors import UsageError
-from latkit.search.data import DataSplit, Normalise
+from latkit.search.data import DataSplit, Normalize
 from latkit.search.settings import SearchSettings
-from latkit.search.trained import TrainedNetwork
+from latkit.search.trained_network import TrainedNetwork
 
 
 def check_teacher(teacher: TrainedNetwork, data: DataSplit) -> None:
@@ -37,7 +37,7 @@ class Distillation:
 
     def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: SearchSettings, device: torch.device):
         self.teacher = copy.deepcopy(teacher).to(device)
-        self.normalise = Normalise(data, device)
+        self.normalize = Normalize(data, device)
         self.weight = settings.distillation_weight
         self.temperature = settings.distillation_temperature
         self.label_smoothing = settings.label_smoothing
@@ -45,7 +45,7 @@ class Distillation:
     def __call__(self, images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
         """The loss of the student's scores (N, classes) for normalised images (N, C, H, W) and labels (N,)."""
         with torch.no_grad():
-            taught = self.teacher(images / self.normalise.scale + self.normalise.mean)
+            taught = self.teacher(images / self.normalize.scale + self.normalize.mean)
         return (1 - self.weight) * F.cross_entropy(
             scores, labels, label_smoothing=self.label_smoothing
         ) + self.weight * softened_divergence(taught, scores, self.temperature)

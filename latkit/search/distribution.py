@@ -45,4 +45,4 @@ class PathDistribution(nn.Module):
 
     def rows(self, values: Tensor) -> list[list[float]]:
         """Values of shape (choices, candidates) as plain rows, without the padding."""
-        return [row[standing].tolist() for row, standing in zip(values.detach(), self.mask, strict=True)]
+        return [row[valid].tolist() for row, valid in zip(values.detach(), self.mask, strict=True)]

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from latkit.errors import ExportError, MissingExtra
 from latkit.ops import Network
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.export import export_module
 from latkit.runtimes.onnx_network import embed_network
-from latkit.search.data import DataSplit, Normalise
+from latkit.search.data import DataSplit, Normalize
 from latkit.search.result import FILES, ExportFacts
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
@@ -40,7 +40,7 @@ def export(
     facts: dict[str, ExportFacts] = {}
     notes: tuple[str, ...] = ()
     for what in RUNTIMES if tflite else ("onnx",):
-        runtime, path = runtime_named(RUNTIMES[what]), folder / FILES[what]
+        runtime, path = get_runtime(RUNTIMES[what]), folder / FILES[what]
         try:
             export_module(runtime, module, network.input_shape, path)
             facts[what] = compare(runtime, path, module, images)
@@ -78,4 +78,4 @@ def _images(data: DataSplit) -> Tensor:
     """Images of the test set as the network gets them, (N, C, H, W)."""
     count = len(data.test.labels)
     indices = torch.linspace(0, count - 1, min(IMAGES, count)).round().long()
-    return Normalise(data, torch.device("cpu"))(data.test.fetch(indices).cpu())
+    return Normalize(data, torch.device("cpu"))(data.test.fetch(indices).cpu())

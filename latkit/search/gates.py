@@ -22,7 +22,7 @@ class Draw:
     """The candidate in every slot of the gates, shape (choices, slots)."""
     logits: Tensor
     """The logits before the step, shape (choices, candidates); minus infinity where no candidate stands."""
-    shares: Tensor
+    soft_gates: Tensor
     """The softmax that the gates stand for, shape (choices, slots); zero in slots that hold no candidate."""
     temperature: float = 1.0
     """Of that softmax."""
@@ -48,7 +48,7 @@ class PathRule(Protocol):
         computed from the probabilities themselves, such as expected latency, shape (choices, candidates).
         """
 
-    def settle(self, distribution: PathDistribution, draw: Draw) -> None:
+    def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
         """Put right, after the optimiser's step, what the rule promises about the logits."""
 
 
@@ -68,7 +68,7 @@ def gumbel_noise(shape: torch.Size, generator: torch.Generator) -> Tensor:
     return -(-uniform.clamp_min(1e-300).log()).log()
 
 
-def standing_logits(distribution: PathDistribution) -> Tensor:
+def masked_logits(distribution: PathDistribution) -> Tensor:
     """The logits as they are, apart from autograd; minus infinity where no candidate stands."""
     return distribution.logits.detach().masked_fill(~distribution.mask, -torch.inf)
 
@@ -83,22 +83,22 @@ def placed(paths: Paths, device: torch.device) -> Paths:
     return paths if paths.gates is None else replace(paths, gates=paths.gates.to(device))
 
 
-def through_softmax(shares: Tensor, by_share: Tensor) -> Tensor:
+def softmax_backward(soft_gates: Tensor, by_soft_gate: Tensor) -> Tensor:
     """Chain rule of a softmax: dL/dz_i = sum_j dL/ds_j s_j (delta_ij - s_i); all of shape (choices, slots)."""
-    weighted = shares * by_share
-    return weighted - shares * weighted.sum(1, keepdim=True)
+    weighted = soft_gates * by_soft_gate
+    return weighted - soft_gates * weighted.sum(1, keepdim=True)
 
 
-def one_open(indices: Tensor, standing: Tensor) -> Paths:
-    """Paths that open the candidate in slot 0 of `indices` and close the others where `standing` says there is one.
+def one_open(indices: Tensor, valid: Tensor) -> Paths:
+    """Paths that open the candidate in slot 0 of `indices` and close the others where `valid` says there is one.
 
     Both have shape (choices, slots). The gates, 1 and zeros, require their gradient.
     """
     gates = torch.zeros(indices.shape)
     gates[:, 0] = 1
     closed = tuple(
-        tuple(index for index, stands in zip(row[1:], stands_row[1:], strict=True) if stands)
-        for row, stands_row in zip(indices.tolist(), standing.tolist(), strict=True)
+        tuple(index for index, is_valid in zip(row[1:], valid_row[1:], strict=True) if is_valid)
+        for row, valid_row in zip(indices.tolist(), valid.tolist(), strict=True)
     )
     opens = tuple((index,) for index in indices[:, 0].tolist())
     return Paths(opens, closed, gates.requires_grad_())
@@ -142,7 +142,7 @@ class BinaryGates:
     ) -> Draw:
         """Draw the candidates of every choice and open one of them."""
         indices = sample(distribution, self.paths, generator)
-        logits = standing_logits(distribution)
+        logits = masked_logits(distribution)
         opened = torch.multinomial(logits.gather(1, indices).softmax(1), 1, generator=generator)
         # the open candidate goes to slot 0, where its gate of 1 is
         indices = torch.cat([indices.gather(1, opened), _without(indices, opened)], 1)
@@ -154,20 +154,20 @@ class BinaryGates:
 
         What depends on the probabilities goes the same way: a candidate that was not drawn gets no gradient.
         """
-        gradient = through_softmax(draw.shares, by_gate + by_probability.gather(1, draw.indices))
+        gradient = softmax_backward(draw.soft_gates, by_gate + by_probability.gather(1, draw.indices))
         return torch.zeros_like(draw.logits).scatter_(1, draw.indices, gradient)
 
-    def settle(self, distribution: PathDistribution, draw: Draw) -> None:
+    def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
         """Shift the drawn logits so that every other candidate keeps its probability (section 3.2.1)."""
         with torch.no_grad():
             new = distribution.logits.gather(1, draw.indices)
             old = draw.logits.gather(1, draw.indices)
-            stands = old.isfinite()
-            shift = new.where(stands, old).logsumexp(1, keepdim=True) - old.logsumexp(1, keepdim=True)
-            distribution.logits.scatter_(1, draw.indices, torch.where(stands, new - shift, new))
+            is_valid = old.isfinite()
+            shift = new.where(is_valid, old).logsumexp(1, keepdim=True) - old.logsumexp(1, keepdim=True)
+            distribution.logits.scatter_(1, draw.indices, torch.where(is_valid, new - shift, new))
 
 
 def _without(indices: Tensor, opened: Tensor) -> Tensor:
     """The drawn candidates but for the opened one, in order."""
-    kept = torch.ones_like(indices, dtype=torch.bool).scatter_(1, opened, False)
-    return indices[kept].view(indices.shape[0], -1)
+    others = torch.ones_like(indices, dtype=torch.bool).scatter_(1, opened, False)
+    return indices[others].view(indices.shape[0], -1)

@@ -10,9 +10,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
+from latkit.search.distributed import mean
 from latkit.search.gates import PathRule, placed
-from latkit.search.ranks import mean
 from latkit.search.supernet import Supernet
 
 BETAS = (0.0, 0.999)
@@ -40,12 +40,12 @@ class Learner(Protocol):
 class LogitLearner:
     """What the learners share: Adam on the logits of what they aim at, and the state of both."""
 
-    def __init__(self, aim: Aim, learning_rate: float, growth: float = 1.0) -> None:
+    def __init__(self, arch_objective: ArchitectureObjective, learning_rate: float, growth: float = 1.0) -> None:
         """`growth`: how many times as large as in the beginning the learning rate is in the end."""
-        self.aim = aim
+        self.arch_objective = arch_objective
         self.learning_rate = learning_rate
         self.growth = growth
-        self.optimizer = torch.optim.Adam(aim.distribution.parameters(), lr=learning_rate, betas=BETAS)
+        self.optimizer = torch.optim.Adam(arch_objective.distribution.parameters(), lr=learning_rate, betas=BETAS)
 
     def apply(self, gradient: Tensor, progress: float) -> None:
         """One step of the logits down a gradient of their shape.
@@ -55,17 +55,17 @@ class LogitLearner:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * (1 + (self.growth - 1) * progress)
-        self.aim.distribution.logits.grad = gradient
+        self.arch_objective.distribution.logits.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def state(self) -> dict[str, Any]:
         """Logits, optimiser, objective and limits."""
-        return {**self.aim.state(), "optimizer": self.optimizer.state_dict()}
+        return {**self.arch_objective.state(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state."""
-        self.aim.load_state(state)
+        self.arch_objective.load_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
 
 
@@ -84,14 +84,14 @@ class GradientLearner(LogitLearner):
     def __init__(
         self,
         supernet: Supernet,
-        aim: Aim,
+        arch_objective: ArchitectureObjective,
         rule: PathRule,
         fabric: Fabric,
         learning_rate: float,
         label_smoothing: float = 0.0,
         growth: float = 1.0,
     ) -> None:
-        super().__init__(aim, learning_rate, growth)
+        super().__init__(arch_objective, learning_rate, growth)
         self.supernet = supernet
         self.rule = rule
         self.fabric = fabric
@@ -101,21 +101,21 @@ class GradientLearner(LogitLearner):
         self, images: Tensor, labels: Tensor, generator: torch.Generator, progress: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """One architecture step on images (N, C, H, W) and labels (N,)."""
-        aim = self.aim
-        draw = self.rule.draw(aim.distribution, progress, generator)
+        arch_objective = self.arch_objective
+        draw = self.rule.draw(arch_objective.distribution, progress, generator)
         gates = draw.paths.gates
         assert gates is not None
-        probabilities = aim.distribution.probabilities().detach().requires_grad_()
+        probabilities = arch_objective.distribution.probabilities().detach().requires_grad_()
         with self.supernet.at_rest(draw.paths):  # the backward pass too: closed candidates run in it
             with self.fabric.autocast():
                 scores = self.supernet(images, placed(draw.paths, images.device))
                 task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
-            loss = aim.objective(task_loss, aim.table(probabilities).to(task_loss.device))
-            loss = loss + aim.limits(probabilities).to(loss.device)
+            loss = arch_objective.objective(task_loss, arch_objective.table(probabilities).to(task_loss.device))
+            loss = loss + arch_objective.limits(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
         # all processes draw the same paths; where the task's loss weighs latency, each has weighed it by its own
         averaged = [mean(gradient, self.fabric) for gradient in (by_gate, by_probability)]
         self.apply(self.rule.gradient(draw, *averaged), progress)
-        self.rule.settle(aim.distribution, draw)
-        aim.adapt()
+        self.rule.renormalize(arch_objective.distribution, draw)
+        arch_objective.adapt()
         return task_loss.detach(), scores.detach()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from latkit.search.distribution import PathDistribution
-from latkit.search.gates import Draw, gumbel_noise, one_open, standing_logits, through_softmax
+from latkit.search.gates import Draw, gumbel_noise, masked_logits, one_open, softmax_backward
 from latkit.search.supernet import Paths
 
 
@@ -41,9 +41,9 @@ class FullMixing:
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
         """The exact gradient of the mixed loss: gates and probabilities are the same numbers."""
-        return through_softmax(draw.shares, by_gate + by_probability)
+        return softmax_backward(draw.soft_gates, by_gate + by_probability)
 
-    def settle(self, distribution: PathDistribution, draw: Draw) -> None:
+    def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
         """Nothing was promised."""
 
 
@@ -72,30 +72,30 @@ class GumbelSoftmax:
 
     def weight_paths(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Paths:
         """A blend of all candidates, or a single path where the gates are hard."""
-        shares = self._shares(distribution, progress, generator)
+        soft_gates = self._soft_gates(distribution, progress, generator)
         if self.hard:
-            return Paths.single(shares.argmax(1).tolist())
-        return Paths(_all_candidates(distribution), gates=shares)
+            return Paths.single(soft_gates.argmax(1).tolist())
+        return Paths(_all_candidates(distribution), gates=soft_gates)
 
     def draw(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Draw:
         """Draw the gates of every choice."""
-        shares, temperature = self._shares(distribution, progress, generator), self.temperature(progress)
+        soft_gates, temperature = self._soft_gates(distribution, progress, generator), self.temperature(progress)
         if not self.hard:
-            return _all_open(distribution, shares, temperature)
-        indices = shares.masked_fill(~distribution.mask, -1).argsort(stable=True, dim=1, descending=True)
+            return _all_open(distribution, soft_gates, temperature)
+        indices = soft_gates.masked_fill(~distribution.mask, -1).argsort(stable=True, dim=1, descending=True)
         paths = one_open(indices, distribution.mask.gather(1, indices))
-        return Draw(paths, indices, standing_logits(distribution), shares.gather(1, indices), temperature)
+        return Draw(paths, indices, masked_logits(distribution), soft_gates.gather(1, indices), temperature)
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
         """The gradient of the relaxed loss for the noise as it was drawn, and the exact one of what depends on p."""
-        of_draw = through_softmax(draw.shares, by_gate) / draw.temperature
+        of_draw = softmax_backward(draw.soft_gates, by_gate) / draw.temperature
         of_draw = torch.zeros_like(draw.logits).scatter_(1, draw.indices, of_draw)
-        return of_draw + through_softmax(draw.logits.softmax(1), by_probability)
+        return of_draw + softmax_backward(draw.logits.softmax(1), by_probability)
 
-    def settle(self, distribution: PathDistribution, draw: Draw) -> None:
+    def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
         """Nothing was promised."""
 
-    def _shares(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Tensor:
+    def _soft_gates(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Tensor:
         """The soft gates, shape (choices, candidates)."""
         noisy = distribution.log_probabilities().detach() + gumbel_noise(distribution.logits.shape, generator)
         return (noisy / self.temperature(progress)).softmax(1).to(distribution.logits.dtype)
@@ -105,8 +105,8 @@ def _all_candidates(distribution: PathDistribution) -> tuple[tuple[int, ...], ..
     return tuple(tuple(range(count)) for count in distribution.mask.sum(1).tolist())
 
 
-def _all_open(distribution: PathDistribution, shares: Tensor, temperature: float = 1.0) -> Draw:
+def _all_open(distribution: PathDistribution, soft_gates: Tensor, temperature: float = 1.0) -> Draw:
     """All candidates in order, gated by their shares (choices, candidates)."""
-    paths = Paths(_all_candidates(distribution), gates=shares.clone().requires_grad_())
-    indices = torch.arange(shares.shape[1]).expand(shares.shape)
-    return Draw(paths, indices, standing_logits(distribution), shares, temperature)
+    paths = Paths(_all_candidates(distribution), gates=soft_gates.clone().requires_grad_())
+    indices = torch.arange(soft_gates.shape[1]).expand(soft_gates.shape)
+    return Draw(paths, indices, masked_logits(distribution), soft_gates, temperature)

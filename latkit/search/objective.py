@@ -14,7 +14,7 @@ from latkit.errors import UsageError
 LARGEST_VIOLATION = 0.1
 """The logarithm of latency over target beyond which a multiplier rises or falls no faster."""
 
-AHEAD, FOLLOWING = 1.5, 0.25
+LOOKAHEAD, TRAIL_RATE = 1.5, 0.25
 """How far a multiplier looks ahead, and how fast its trail follows; see `Multiplier`."""
 
 
@@ -54,25 +54,27 @@ def check_target(target_s: float) -> float:
 class Multiplier:
     """A Lagrange multiplier, learned by dual ascent on where its violation is heading.
 
-    After every step it rises by rate x (v + `AHEAD` (v - trail)), where the trail follows the violation v by
-    rate x `FOLLOWING` a step. As long as v falls by itself, the multiplier does not wind up, and it is turned back
+    After every step it rises by rate x (v + `LOOKAHEAD` (v - trail)), where the trail follows the violation v by
+    rate x `TRAIL_RATE` a step. As long as v falls by itself, the multiplier does not wind up, and it is turned back
     before v has changed its sign: without that, a distribution that has become decided meanwhile would be left on the
     wrong side. So that it does not run away either, it sees no violation larger than `LARGEST_VIOLATION`.
     """
 
-    def __init__(self, rate: float, least: float = -math.inf) -> None:
-        """`least`: what it never falls below; zero for an upper bound."""
+    def __init__(self, rate: float, min_value: float = -math.inf) -> None:
+        """`min_value`: what it never falls below; zero for an upper bound."""
         self.rate = rate
-        self.least = least
+        self.min_value = min_value
         self.value = 0.0
         self._trail: float | None = None
 
     def update(self, violation: float) -> None:
         """One step of dual ascent."""
         trail = violation if self._trail is None else self._trail
-        ahead = violation + AHEAD * (violation - trail)
-        self._trail = trail + min(self.rate * FOLLOWING, 1.0) * (violation - trail)
-        self.value = max(self.least, self.value + self.rate * min(max(ahead, -LARGEST_VIOLATION), LARGEST_VIOLATION))
+        ahead = violation + LOOKAHEAD * (violation - trail)
+        self._trail = trail + min(self.rate * TRAIL_RATE, 1.0) * (violation - trail)
+        self.value = max(
+            self.min_value, self.value + self.rate * min(max(ahead, -LARGEST_VIOLATION), LARGEST_VIOLATION)
+        )
 
     def state(self) -> dict[str, float]:
         """Value and trail."""

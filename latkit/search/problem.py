@@ -9,7 +9,7 @@ from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
 from latkit.search.result import Recipe
 from latkit.search.settings import SearchSettings
-from latkit.search.trained import TrainedNetwork
+from latkit.search.trained_network import TrainedNetwork
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 

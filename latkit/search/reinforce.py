@@ -10,10 +10,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
+from latkit.search.distributed import mean
 from latkit.search.gates import sample
 from latkit.search.learner import LogitLearner
-from latkit.search.ranks import mean
 from latkit.search.supernet import Paths, Supernet
 
 
@@ -54,7 +54,7 @@ class ReinforceLearner(LogitLearner):
     def __init__(
         self,
         supernet: Supernet,
-        aim: Aim,
+        arch_objective: ArchitectureObjective,
         fabric: Fabric,
         learning_rate: float,
         samples: int = 10,
@@ -62,7 +62,7 @@ class ReinforceLearner(LogitLearner):
         growth: float = 1.0,
     ) -> None:
         """`samples`: paths a step, two at least. `baseline_decay`: what a step leaves of the moving average."""
-        super().__init__(aim, learning_rate, growth)
+        super().__init__(arch_objective, learning_rate, growth)
         self.supernet = supernet
         self.fabric = fabric
         self.samples = samples
@@ -77,7 +77,7 @@ class ReinforceLearner(LogitLearner):
         progress: float = 0.0,
     ) -> tuple[Tensor, Tensor]:
         """One architecture step on images (N, C, H, W) and labels (N,). Gives loss and scores of its first path."""
-        drawn = [sample(self.aim.distribution, 1, generator).squeeze(1) for _ in range(self.samples)]
+        drawn = [sample(self.arch_objective.distribution, 1, generator).squeeze(1) for _ in range(self.samples)]
         scores = [self._scores(images, path) for path in drawn]
         correct = torch.stack([(one.argmax(1) == labels).double().mean() for one in scores])
         # all processes draw the same paths
@@ -87,18 +87,22 @@ class ReinforceLearner(LogitLearner):
     def learn(self, architectures: Tensor, accuracies: Tensor, progress: float = 0.0) -> None:
         """Move the logits by the rewards of paths (paths, choices) whose accuracies, 0 to 1, are known (paths,)."""
         rewards = self.rewards(architectures, accuracies)
-        probabilities = self.aim.distribution.probabilities().detach()
+        probabilities = self.arch_objective.distribution.probabilities().detach()
         ascent = policy_gradient(probabilities, architectures, advantages(rewards, self.baseline))
         self.apply(-ascent, progress)
         before, now = self.baseline, float(rewards.mean())
         self.baseline = now if before is None else self.baseline_decay * before + (1 - self.baseline_decay) * now
-        self.aim.adapt()
+        self.arch_objective.adapt()
 
     def rewards(self, architectures: Tensor, accuracies: Tensor) -> Tensor:
         """The reward of every path, shape (paths,)."""
-        aim = self.aim
-        kept = accuracies * aim.limits.factors(architectures, aim.distribution.probabilities().detach())
-        return aim.objective.reward(kept, aim.table.lookup(architectures), aim.expected_s())
+        arch_objective = self.arch_objective
+        constrained = accuracies * arch_objective.limits.factors(
+            architectures, arch_objective.distribution.probabilities().detach()
+        )
+        return arch_objective.objective.reward(
+            constrained, arch_objective.table.lookup(architectures), arch_objective.expected_s()
+        )
 
     def _scores(self, images: Tensor, architecture: Tensor) -> Tensor:
         paths = Paths.single(architecture.tolist())

@@ -20,24 +20,24 @@ EXACT = 5_000
 BINS = 4000
 """Steps from the fastest architecture to the latest latency allowed, in the table of partial sums."""
 
-BINS_BESIDE_LIMITS, CELLS = 100, 3_000
+BINS_WITH_LIMITS, CELLS = 100, 3_000
 """With limits, those of latency, and of latency and limits together."""
 
 ROUNDING = 1e-12
 """What a handful of additions may be off, in bounds: it must not shut out the leanest path."""
 
 
-def most_probable(
+def k_best_paths(
     log_probabilities: Floats,
     table: LatencyTable,
-    least_s: float,
-    most_s: float,
+    min_s: float,
+    max_s: float,
     limits: Sequence[Limit] = (),
     count: int = 1,
 ) -> list[Architecture]:
     """The `count` paths with the largest sums of log-probabilities that lie within bounds, most probable first.
 
-    Their seconds lie from `least_s` to `most_s`, and they keep the limits. The lower bound gives way if nothing meets
+    Their seconds lie from `min_s` to `max_s`, and they keep the limits. The lower bound gives way if nothing meets
     all of them; none is given where no path keeps the upper ones.
 
     A multiple-choice knapsack, solved by dynamic programming over the choices. Up to `EXACT` partial paths, all that
@@ -45,71 +45,69 @@ def most_probable(
     bins the most probable ones are kept, with their sums as they are, not as the bins have them; and beside limits,
     in every bin of latency also the one that is furthest from its limits.
     """
-    standing = _admitted(table, limits)
-    if not standing.any(1).all():
+    valid = _valid_candidates(table, limits)
+    if not valid.any(1).all():
         return []
-    bounded: list[tuple[AdditiveTable, float]] = [(table, most_s)]
-    bounded += [(limit.table, limit.most) for limit in limits if isinstance(limit.table, AdditiveTable)]
+    bounded: list[tuple[AdditiveTable, float]] = [(table, max_s)]
+    bounded += [(limit.table, limit.max_value) for limit in limits if isinstance(limit.table, AdditiveTable)]
     bounds = np.array([bound for _, bound in bounded])
-    extras, leasts = zip(
-        *(_above_least(one, standing) for one, _ in bounded), strict=True
-    )  # (choices, candidates) each
-    slacks = bounds * (1 + ROUNDING) - np.array(leasts)
+    extras, min_totals = zip(*(_above_min(one, valid) for one, _ in bounded), strict=True)  # (choices, candidates) each
+    slacks = bounds * (1 + ROUNDING) - np.array(min_totals)
     scores, sums = np.zeros(1), np.zeros((1, len(bounded)))
     steps: list[tuple[Indices, Indices]] = []
-    for row, stands, *extra in zip(log_probabilities, standing, *extras, strict=True):
-        candidates = np.flatnonzero(stands)
+    for row, is_valid, *extra in zip(log_probabilities, valid, *extras, strict=True):
+        candidates = np.flatnonzero(is_valid)
         parents = np.repeat(np.arange(len(scores)), len(candidates))
         chosen = np.tile(candidates, len(scores))
         sums = sums[parents] + np.stack(extra, 1)[chosen]
         scores = scores[parents] + row[chosen]
-        kept = _worth_keeping(sums, scores, slacks, count)
-        scores, sums = scores[kept], sums[kept]
-        steps.append((parents[kept], chosen[kept]))
-    within = np.flatnonzero(sums[:, 0] + leasts[0] >= least_s)
+        selected = _prune(sums, scores, slacks, count)
+        scores, sums = scores[selected], sums[selected]
+        steps.append((parents[selected], chosen[selected]))
+    within = np.flatnonzero(sums[:, 0] + min_totals[0] >= min_s)
     pool = within if len(within) else np.arange(len(sums))
     best = pool[np.lexsort((_usage(sums[pool], slacks), -scores[pool]))[:count]]
     return [_trace(steps, int(position)) for position in best]
 
 
-def _admitted(table: LatencyTable, limits: Sequence[Limit]) -> NDArray[np.bool_]:
+def _valid_candidates(table: LatencyTable, limits: Sequence[Limit]) -> NDArray[np.bool_]:
     """The candidates that no limit on a peak shuts out by themselves, shape (choices, candidates)."""
-    standing: NDArray[np.bool_] = table.mask.cpu().numpy().copy()
+    valid: NDArray[np.bool_] = table.mask.cpu().numpy().copy()
     for limit in limits:
         if isinstance(limit.table, PeakTable):
-            standing &= limit.table.values.cpu().numpy() <= limit.most
-            standing &= bool(limit.table.base <= limit.most)
-    return standing
+            valid &= limit.table.values.cpu().numpy() <= limit.max_value
+            valid &= bool(limit.table.base <= limit.max_value)
+    return valid
 
 
-def _above_least(table: AdditiveTable, standing: NDArray[np.bool_]) -> tuple[Floats, float]:
+def _above_min(table: AdditiveTable, valid: NDArray[np.bool_]) -> tuple[Floats, float]:
     """What every candidate has more than the least of its layer, and what the leanest path has."""
-    values = np.where(standing, table.values.cpu().numpy(), np.inf)
-    least = values.min(1)
-    return values - least[:, None], float(table.base) + float(least.sum())
+    values = np.where(valid, table.values.cpu().numpy(), np.inf)
+    row_min = values.min(1)
+    return values - row_min[:, None], float(table.base) + float(row_min.sum())
 
 
-def _worth_keeping(sums: Floats, scores: Floats, slacks: Floats, count: int) -> Indices:
+def _prune(sums: Floats, scores: Floats, slacks: Floats, count: int) -> Indices:
     """Positions of the partial paths to carry on, of sums (paths, bounds) and scores (paths,)."""
     allowed = np.flatnonzero((sums <= slacks).all(1))
     if len(allowed) <= EXACT:
         return allowed
     sums, scores = sums[allowed], scores[allowed]
     cells, usage = _cells(sums, slacks), _usage(sums, slacks)
-    kept = _first_of_cells(cells, np.lexsort((usage, -scores, cells)), count)
+    selected = _first_of_cells(cells, np.lexsort((usage, -scores, cells)), count)
     if len(slacks) > 1:
         latency = _cells(sums[:, :1], slacks[:1])
-        leanest = _first_of_cells(latency, np.lexsort((_usage(sums[:, 1:], slacks[1:]), latency)), count)
-        kept = np.union1d(kept, leanest)
-    return allowed[kept]
+        min_usage = _first_of_cells(latency, np.lexsort((_usage(sums[:, 1:], slacks[1:]), latency)), count)
+        selected = np.union1d(selected, min_usage)
+    return allowed[selected]
 
 
 def _cells(sums: Floats, slacks: Floats) -> Indices:
     """One number for the bins that the sums fall into, shape (paths,)."""
     bins = np.full(len(slacks), BINS)
     if len(slacks) > 1:
-        bins[0] = BINS_BESIDE_LIMITS
-        bins[1:] = int((CELLS / BINS_BESIDE_LIMITS) ** (1 / (len(slacks) - 1)))
+        bins[0] = BINS_WITH_LIMITS
+        bins[1:] = int((CELLS / BINS_WITH_LIMITS) ** (1 / (len(slacks) - 1)))
     widths = np.where(slacks > 0, slacks, 1.0) / bins
     positions = np.minimum(np.floor(sums / widths).astype(np.int64), bins - 1)
     cells: Indices = positions @ np.r_[1, np.cumprod(bins[:-1])]
@@ -118,8 +116,8 @@ def _cells(sums: Floats, slacks: Floats) -> Indices:
 
 def _usage(sums: Floats, slacks: Floats) -> Floats:
     """The largest share of its slack that a path has used, shape (paths,)."""
-    shares: Floats = (sums / np.where(slacks > 0, slacks, 1.0)).max(1)
-    return shares
+    fractions: Floats = (sums / np.where(slacks > 0, slacks, 1.0)).max(1)
+    return fractions
 
 
 def _first_of_cells(cells: Indices, order: Indices, count: int) -> Indices:
@@ -127,8 +125,8 @@ def _first_of_cells(cells: Indices, order: Indices, count: int) -> Indices:
     ordered = cells[order]
     begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
-    kept: Indices = order[rank < count]
-    return kept
+    selected: Indices = order[rank < count]
+    return selected
 
 
 def _trace(steps: list[tuple[Indices, Indices]], position: int) -> Architecture:

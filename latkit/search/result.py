@@ -14,7 +14,7 @@ from latkit import _io
 from latkit.errors import UsageError
 from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
-from latkit.search.environment import machine, versions
+from latkit.search.provenance import machine, versions
 from latkit.search.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable
@@ -115,7 +115,7 @@ class LimitFacts(Record):
     @classmethod
     def of(cls, limit: Limit) -> LimitFacts:
         """The facts of a limit."""
-        return cls(most=limit.most, table_sha256=table_hash(limit.table))
+        return cls(most=limit.max_value, table_sha256=table_hash(limit.table))
 
 
 class Recipe(Record):
@@ -209,7 +209,7 @@ class Recipe(Record):
             )
 
 
-class KeptLimit(Record):
+class LimitResult(Record):
     """What the derived network has of a bounded quantity, by its table, and the bound."""
 
     predicted: float
@@ -252,7 +252,7 @@ class SearchResult(Record):
     """Spent on `search` and `training`, interruptions left out."""
     notes: tuple[str, ...]
     """What a reader should know, in sentences."""
-    limits: dict[str, KeptLimit] = {}
+    limits: dict[str, LimitResult] = {}
     """By name, in their tables' units."""
     exports: dict[str, ExportFacts] = {}
     """By what `files` calls them."""

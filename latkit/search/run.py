@@ -17,29 +17,29 @@ from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
 from latkit.progress import Progress, Silent
-from latkit.search.assembly import fresh_module, make_search_phase
 from latkit.search.checkpoint_parts import derived_of
-from latkit.search.checks import check_data, check_latency
-from latkit.search.choosing import by_loss
 from latkit.search.constraints import LIMITS_FILE, Limit, check_limits, save_limits
-from latkit.search.curves import Curves
 from latkit.search.data import DataSplit
 from latkit.search.derive import Derived, derive
 from latkit.search.distillation import check_teacher
-from latkit.search.finals import Finals, finalists
-from latkit.search.finish import finish
-from latkit.search.folder import SearchFolder
-from latkit.search.loop import Keeper, Phase, Row, run_phase
-from latkit.search.machine import exact, fabric_of, threads
+from latkit.search.distributed import broadcast_path_from_main
+from latkit.search.factory import fresh_module, make_search_phase
+from latkit.search.finalists import FinalistTrainer, finalists
+from latkit.search.finalize import finish
+from latkit.search.history import Curves
+from latkit.search.preflight import check_data, check_latency
 from latkit.search.problem import Problem
-from latkit.search.ranks import first_path
+from latkit.search.ranking import rank_by_loss
+from latkit.search.resource_errors import translate_resource_errors
 from latkit.search.result import Recipe, SearchResult
-from latkit.search.searching import SearchPhase
+from latkit.search.run_dir import SearchFolder
+from latkit.search.runtime_env import exact, fabric_of, threads
+from latkit.search.search_phase import SearchPhase
 from latkit.search.settings import SearchSettings
-from latkit.search.shortage import telling_shortages
 from latkit.search.supernet import Supernet
-from latkit.search.train import TrainingPhase
-from latkit.search.trained import TrainedNetwork
+from latkit.search.trained_network import TrainedNetwork
+from latkit.search.trainer import Checkpointer, Phase, Row, run_phase
+from latkit.search.training_phase import TrainingPhase
 from latkit.search.warmup import warmed_up
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
@@ -82,14 +82,14 @@ def run_search(
         fabric = fabric_of(settings)
     problem = Problem(space, table, data, target_latency_s, settings, teacher, limits)
     recipe = problem.recipe()
-    warm_up = first_path(warm_up, fabric)
+    warm_up = broadcast_path_from_main(warm_up, fabric)
     files = SearchFolder(folder, fabric)
     finished = files.open(recipe, resume, warm_up)
     if finished is not None:
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
     search = _Search(problem, recipe, files, fabric, binding, shown, warm_up)
-    with telling_shortages(folder, settings):
+    with translate_resource_errors(folder, settings):
         return search.run()
 
 
@@ -124,7 +124,7 @@ class _Search:
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
         self.seconds: dict[str, float] = dict(saved.get("seconds", {"search": 0.0, "training": 0.0}))
         self.warmed_by: str = saved.get("warm_up", "")
-        self.finals: dict[Architecture, float] = dict(saved.get("finals", []))
+        self.finalist_accuracies: dict[Architecture, float] = dict(saved.get("finals", []))
         self.files.write(self._write_givens)
         if saved.get("stage") == "training":
             derived = derived_of(self.files.file("checkpoint"), saved, self.problem.space)
@@ -153,10 +153,12 @@ class _Search:
     def _notes(self) -> tuple[str, ...]:
         """Where what was found comes from, for people."""
         notes = [f"the warm-up is that of {self.warmed_by}, its time counted there"] if self.warmed_by else []
-        if self.finals:
-            shares = ", ".join(f"{accuracy:.1%}" for accuracy in sorted(self.finals.values(), reverse=True))
-            count = len(self.finals)
-            notes.append(f"the best of {count} finalists, trained briefly (on unseen training images: {shares})")
+        if self.finalist_accuracies:
+            accuracies = ", ".join(
+                f"{accuracy:.1%}" for accuracy in sorted(self.finalist_accuracies.values(), reverse=True)
+            )
+            count = len(self.finalist_accuracies)
+            notes.append(f"the best of {count} finalists, trained briefly (on unseen training images: {accuracies})")
         return tuple(notes)
 
     def _write_givens(self) -> None:
@@ -179,9 +181,9 @@ class _Search:
 
     def _decided(self, supernet: Supernet, phase: SearchPhase) -> Derived:
         """The strongest path, repaired, or the best of the finalists."""
-        problem, settings, distribution = self.problem, self.problem.settings, phase.aim.distribution
+        problem, settings, distribution = self.problem, self.problem.settings, phase.arch_objective.distribution
         given = distribution, problem.table, problem.target_s, problem.limits
-        order = partial(by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
+        order = partial(rank_by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         began = time.monotonic()
         derived = derive(*given, settings.repair_candidates, order)
         candidates = finalists(*given, derived.architecture, settings, order)
@@ -189,16 +191,18 @@ class _Search:
         if len(candidates) == 1:
             return derived
         self._train_finalists(candidates, phase)
-        best = max(candidates, key=self.finals.__getitem__)
+        best = max(candidates, key=self.finalist_accuracies.__getitem__)
         return Derived.of(best, distribution.strongest(), problem.table)
 
     def _train_finalists(self, candidates: Sequence[Architecture], phase: SearchPhase) -> None:
         """Train those that were not trained before the search was interrupted; a checkpoint after each."""
-        finals = Finals(self.problem, phase, self.fabric, self.progress)
+        trainer = FinalistTrainer(self.problem, phase, self.fabric, self.progress)
         for number, candidate in enumerate(candidates, 1):
-            if candidate not in self.finals:
+            if candidate not in self.finalist_accuracies:
                 began = time.monotonic()
-                self.finals[candidate] = finals.accuracy(candidate, f"finalist {number} of {len(candidates)}")
+                self.finalist_accuracies[candidate] = trainer.accuracy(
+                    candidate, f"finalist {number} of {len(candidates)}"
+                )
                 self.seconds["search"] += time.monotonic() - began
                 self._save(phase, phase.epochs * phase.steps_per_epoch, {})
 
@@ -226,10 +230,10 @@ class _Search:
         def note(row: Row) -> None:
             self.curves.note(phase.name, row, before + time.monotonic() - began)
 
-        keeper = Keeper(save, settings.checkpoint_seconds, self.fabric)
+        checkpointer = Checkpointer(save, settings.checkpoint_seconds, self.fabric)
         if start == 0 and phase.name == "training":
-            keeper.keep(0)  # from here on, resuming does not search again
-        run_phase(phase, start, keeper, self.progress, note)
+            checkpointer.keep(0)  # from here on, resuming does not search again
+        run_phase(phase, start, checkpointer, self.progress, note)
         self.files.write(lambda: self.curves.save(self.files.file("history")))
 
     def _save(self, phase: Phase, step: int, extra: dict[str, Any]) -> None:
@@ -240,7 +244,7 @@ class _Search:
             "step": step,
             "phase": phase.state(),
             "warm_up": self.warmed_by,
-            "finals": list(self.finals.items()),
+            "finals": list(self.finalist_accuracies.items()),
             **extra,
         }
         content |= {"rows": self.curves.rows, "seconds": self.seconds}

@@ -128,7 +128,7 @@ class SearchSettings(BaseModel):
             (200_000, {"batch_size": 128, "training_batch_size": 128, "training_epochs": 100}),
             (float("inf"), {"warmup_epochs": 40, "epochs": 80, "batch_size": 256, "training_batch_size": 256}),
         ]
-        fitting = next(numbers for most, numbers in sizes if count <= most)
+        fitting = next(numbers for max_images, numbers in sizes if count <= max_images)
         return cls.make(**{**fitting, **changes})
 
     @classmethod

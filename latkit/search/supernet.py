@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from latkit.errors import UsageError
 from latkit.modules import MBConv, build_module
 from latkit.ops import Op
-from latkit.search.blocks import batch_norms, gated, recomputed, statistics_kept
+from latkit.search.blocks import batch_norms, gated, recomputed, statistics_frozen
 from latkit.spaces import Architecture, Space
 
 Indices = tuple[tuple[int, ...], ...]
@@ -103,7 +103,7 @@ class Supernet(nn.Module):
         for weight in weights:
             weight.requires_grad_(False)
         try:
-            with statistics_kept(norm for part in [*parts, *closed] for norm in part.batch_norms):
+            with statistics_frozen(norm for part in [*parts, *closed] for norm in part.batch_norms):
                 yield
         finally:
             for weight in weights:
@@ -116,7 +116,7 @@ class Supernet(nn.Module):
         """
         indices = iter(architecture)
         chosen = [layer[next(indices)] if isinstance(layer, tuple) else layer for layer in self._plan]
-        return nn.Sequential(*(module for module in chosen if not isinstance(module, _Vanished)))
+        return nn.Sequential(*(module for module in chosen if not isinstance(module, _Identity)))
 
     def _layer(
         self, opened: Sequence[nn.Module], closed: Sequence[nn.Module], gates: Tensor | None, features: Tensor
@@ -158,7 +158,7 @@ class Supernet(nn.Module):
         return self._known[module]
 
 
-class _Vanished(nn.Identity):
+class _Identity(nn.Identity):
     """Stands for a candidate that is absent from the exported network: the input passes through."""
 
 
@@ -168,8 +168,8 @@ def _build(op: Op) -> nn.Module:
     The block then begins as the skip it competes with (Goyal et al. 2017, section 5.1): paths agree before they are
     trained, and many paths learn together where otherwise each would have to learn alone.
     """
-    if op.vanishes:
-        return _Vanished()
+    if op.is_identity:
+        return _Identity()
     module = build_module(op)
     if isinstance(module, MBConv) and module.residual:
         nn.init.zeros_(batch_norms(module)[-1].weight)

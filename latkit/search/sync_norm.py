@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from latkit.search.ranks import gathered, mean
+from latkit.search.distributed import gathered, mean
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -43,7 +43,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """(N, C, H, W) -> (N, C, H, W)."""
         if not self.training:
             return super().forward(images)
-        out, means, variances = _Normalise.apply(images, self.weight, self.bias, self.eps, self.fabric)  # type: ignore[no-untyped-call]
+        out, means, variances = _Normalize.apply(images, self.weight, self.bias, self.eps, self.fabric)  # type: ignore[no-untyped-call]
         if self.track_running_stats:
             self._follow(means, variances, images.numel() // images.shape[1] * self.fabric.world_size)
         assert isinstance(out, Tensor)
@@ -54,16 +54,16 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         with torch.no_grad():
-            seen, momentum = self.num_batches_tracked, self.momentum
-            if seen is not None:
-                seen.add_(1)
-                momentum = 1 / float(seen) if momentum is None else momentum
+            batches_tracked, momentum = self.num_batches_tracked, self.momentum
+            if batches_tracked is not None:
+                batches_tracked.add_(1)
+                momentum = 1 / float(batches_tracked) if momentum is None else momentum
             assert momentum is not None
             self.running_mean.lerp_(means, momentum)
             self.running_var.lerp_(variances * (count / max(count - 1, 1)), momentum)
 
 
-def synchronise(module: nn.Module, fabric: Fabric) -> None:
+def synchronize(module: nn.Module, fabric: Fabric) -> None:
     """Put `SyncBatchNorm2d` in the place of every `BatchNorm2d` inside the module; names and values stay."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
@@ -71,7 +71,7 @@ def synchronise(module: nn.Module, fabric: Fabric) -> None:
                 setattr(parent, name, SyncBatchNorm2d.of(child, fabric))
 
 
-class _Normalise(torch.autograd.Function):
+class _Normalize(torch.autograd.Function):
     """Batch norm by statistics of all processes' images; gives them too, as (C,) each, the variances biased.
 
     One message forward, one backward, and no more activations kept than the ordinary layer keeps. The gradients of
@@ -97,13 +97,13 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         """dx = weight / deviation (dy - mean(dy) - z mean(dy z)) with z = (x - mean) / deviation, means over all."""
         images, weight, means, inverse = ctx.saved_tensors
-        normalised = (images.float() - _per_channel(means)) * _per_channel(inverse)
+        normalized = (images.float() - _per_channel(means)) * _per_channel(inverse)
         by_bias = gradient.float().sum((0, 2, 3))
-        by_weight = (gradient.float() * normalised).sum((0, 2, 3))
+        by_weight = (gradient.float() * normalized).sum((0, 2, 3))
         count = images.numel() // images.shape[1]
         mean_bias, mean_weight = mean(torch.stack([by_bias, by_weight]), ctx.fabric) / count
-        centred = gradient - _per_channel(mean_bias) - normalised * _per_channel(mean_weight)
-        by_images = centred * _per_channel(weight * inverse)
+        centered = gradient - _per_channel(mean_bias) - normalized * _per_channel(mean_weight)
+        by_images = centered * _per_channel(weight * inverse)
         return by_images.to(images.dtype), by_weight, by_bias, None, None
 
 

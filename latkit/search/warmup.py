@@ -10,9 +10,9 @@ from latkit._io import reading
 from latkit.errors import BadFile, UsageError
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.checkpoint_parts import check_parts
-from latkit.search.loop import Row
 from latkit.search.result import FILES, Recipe, load_record
-from latkit.search.searching import SearchPhase
+from latkit.search.search_phase import SearchPhase
+from latkit.search.trainer import Row
 
 WARM_UP_FILE = "warmup.pt"
 """In a search's folder: its checkpoint at the end of the warm-up."""

@@ -76,7 +76,7 @@ class Space:
             raise UsageError(f"space {self.name}: expected at most {MAX_OPS} candidates, but found {count}")
         if not self.choices:
             raise UsageError(f"space {self.name}: expected a layer with several candidates, but every layer is fixed")
-        if all(any(op.vanishes for op in layer.candidates) for layer in self.layers):
+        if all(any(op.is_identity for op in layer.candidates) for layer in self.layers):
             raise UsageError(f"space {self.name}: expected a layer without a skip, but every layer can be left out")
         for before, after in zip(self.layers, self.layers[1:], strict=False):
             gives, expects = before.candidates[0].output_shape, after.candidates[0].input_shape
@@ -112,7 +112,7 @@ class Space:
 
     def ops(self) -> tuple[Op, ...]:
         """The distinct ops that take time, in the order they first appear. Skips vanish and are not among them."""
-        every = (op for layer in self.layers for op in layer.candidates if not op.vanishes)
+        every = (op for layer in self.layers for op in layer.candidates if not op.is_identity)
         return tuple(dict.fromkeys(every))
 
     def check(self, architecture: Sequence[int]) -> Architecture:
@@ -137,7 +137,7 @@ class Space:
         """The network of an architecture. Skips are left out, since they are absent from what is exported."""
         indices = iter(self.check(architecture))
         chosen = (layer.candidates[next(indices) if layer.is_choice else 0] for layer in self.layers)
-        return Network(tuple(op for op in chosen if not op.vanishes), name)
+        return Network(tuple(op for op in chosen if not op.is_identity), name)
 
     def encode(self, network: Network) -> Architecture:
         """The architecture of a network of this space: the first that decodes to it. Raises UsageError if none does."""
@@ -177,7 +177,7 @@ class Space:
         the skips may be laid.
         """
         places = [{op: index for index, op in enumerate(one.candidates)} for one in self.layers]
-        skips = [next((i for i, op in enumerate(one.candidates) if op.vanishes), None) for one in self.layers]
+        skips = [next((i for i, op in enumerate(one.candidates) if op.is_identity), None) for one in self.layers]
         after: list[set[int]] = [{len(ops)}]
         for place, skip in zip(reversed(places), reversed(skips), strict=True):
             before = {count - 1 for count in after[-1] if count > 0 and ops[count - 1] in place}

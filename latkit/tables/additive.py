@@ -47,9 +47,9 @@ class AdditiveTable(nn.Module):
         self.space_key = space_key
         width = max(len(row) for row in rows)
         padded = [[*row, *[0.0] * (width - len(row))] for row in rows]
-        standing = [[index < len(row) for index in range(width)] for row in rows]
+        valid = [[index < len(row) for index in range(width)] for row in rows]
         self.register_buffer("values", torch.tensor(padded, dtype=torch.float64))
-        self.register_buffer("mask", torch.tensor(standing))
+        self.register_buffer("mask", torch.tensor(valid))
         self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
         self._rows = [list(map(float, row)) for row in rows]
         self._base = float(base)
@@ -86,11 +86,11 @@ class AdditiveTable(nn.Module):
         """Probabilities of shape (choices, candidates) that put all weight on one architecture."""
         return nn.functional.one_hot(torch.tensor(architecture), self.mask.shape[-1]).to(self.values.dtype)
 
-    def least(self) -> float:
+    def min(self) -> float:
         """The least that any architecture has."""
         return self._base + sum(map(min, self._rows))
 
-    def most(self) -> float:
+    def max(self) -> float:
         """The most that any architecture has."""
         return self._base + sum(map(max, self._rows))
 
@@ -117,10 +117,10 @@ def check_shape(probabilities: Tensor, mask: Tensor) -> None:
 
 def per_candidate(space: Space, value: Callable[[Op], float]) -> list[list[float]]:
     """A number of every candidate of every choice; 0 for those that vanish."""
-    return [[0.0 if op.vanishes else value(op) for op in layer.candidates] for layer in space.choices]
+    return [[0.0 if op.is_identity else value(op) for op in layer.candidates] for layer in space.choices]
 
 
 def fixed_ops(space: Space) -> list[Op]:
     """The ops that every architecture of a space has."""
     fixed = [layer.candidates[0] for layer in space.layers if not layer.is_choice]
-    return [op for op in fixed if not op.vanishes]
+    return [op for op in fixed if not op.is_identity]

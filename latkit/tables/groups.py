@@ -62,13 +62,13 @@ class Groups:
         an index names no candidate.
         """
         totals = np.empty(len(architectures))
-        most = self.sizes.max()
-        kind = np.int16 if most <= LARGEST else np.int64
+        largest = self.sizes.max()
+        kind = np.int16 if largest <= LARGEST else np.int64
         for begin in range(0, len(architectures), BLOCK):
             block = architectures[begin : begin + BLOCK]
-            if block.min() < 0 or block.max() >= most:
+            if block.min() < 0 or block.max() >= largest:
                 raise UsageError(OUTSIDE)
-            columns = np.ascontiguousarray(block.astype(np.min_scalar_type(most)).T)
+            columns = np.ascontiguousarray(block.astype(np.min_scalar_type(largest)).T)
             if (columns.max(axis=1) >= self.sizes).any():
                 raise UsageError(OUTSIDE)
             totals[begin : begin + BLOCK] = self._sum(columns.astype(kind))

@@ -66,23 +66,23 @@ class LatencyTable(AdditiveTable):
 
     def fastest(self) -> float:
         """Seconds of the fastest architecture."""
-        return self.least()
+        return self.min()
 
     def slowest(self) -> float:
         """Seconds of the slowest architecture."""
-        return self.most()
+        return self.max()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as `.json` or `.safetensors`, by the file's ending; whole or not at all."""
-        words = {"format": FORMAT, "space_name": self.space_name, "space_key": self.space_key}
+        metadata = {"format": FORMAT, "space_name": self.space_name, "space_key": self.space_key}
         match Path(path).suffix:
             case ".json":
-                document = {**words, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
+                document = {**metadata, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
                 write_text(path, json.dumps(document, indent=1) + "\n")
             case ".safetensors":
                 tensors = {"seconds": self.seconds, "mask": self.mask, "base_s": self.base_s}
                 with atomic_write(path) as temporary:
-                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, words)
+                    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
             case other:
                 raise UsageError(f"expected a table's file to end in .json or .safetensors, but found {other!r}")
 
@@ -110,7 +110,7 @@ class LatencyTable(AdditiveTable):
             seconds, mask, base_s = (tensors[name] for name in ("seconds", "mask", "base_s"))
             if seconds.ndim != 2 or mask.shape != seconds.shape or base_s.numel() != 1 or mask.dtype != torch.bool:
                 raise UsageError(f"seconds of shape {tuple(seconds.shape)} with a mask of {tuple(mask.shape)}")
-            rows = [row[standing].tolist() for row, standing in zip(seconds.double(), mask, strict=True)]
+            rows = [row[valid].tolist() for row, valid in zip(seconds.double(), mask, strict=True)]
             return cls.from_seconds(metadata.space_name, metadata.space_key, rows, float(base_s))
 
 

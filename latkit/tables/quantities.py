@@ -59,18 +59,18 @@ class PeakTable(nn.Module):
         layers = torch.arange(len(self.values), device=self.values.device)
         return torch.maximum(self.values[layers, architectures.long()].amax(-1), self.base)
 
-    def least(self) -> float:
+    def min(self) -> float:
         """The least peak that any architecture has."""
         smallest = self.values.masked_fill(~self.mask, torch.inf).amin(-1)
         return float(torch.maximum(smallest.amax(), self.base))
 
-    def most(self) -> float:
+    def max(self) -> float:
         """The highest peak that any architecture has."""
         return float(torch.maximum(self.values.amax(), self.base))
 
 
 def _peak(op: Op) -> int:
-    return math.prod(op.input_shape) if op.vanishes else activation_peak(op)
+    return math.prod(op.input_shape) if op.is_identity else activation_peak(op)
 
 
 class Quantities(nn.Module):

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.timing.level import level_in_references
 from latkit.timing.measurement import Measurement, Round, TimingPlan
 from latkit.timing.noise import widening
+from latkit.timing.regression import level_in_references
 from latkit.timing.rounds import reference_min_s, round_blocks, round_min_s, uses_cpu_time
 
 Floats = NDArray[np.float64]
@@ -127,7 +127,7 @@ def _min(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
 
 
 def _level(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """A run while the device is quiet, by regression on the reference around it (see `latkit.timing.level`)."""
+    """A run while the device is quiet, by regression on the reference around it (see `latkit.timing.regression`)."""
     return reference_s * level_in_references(measurement.rounds, uses_cpu_time(measurement.target), drawn)
 
 

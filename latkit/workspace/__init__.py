@@ -1,7 +1,7 @@
 """The workspace: three folders that hold what a person puts in and gets out, and the verbs on them."""
 
-from latkit.workspace.folders import FOLDERS, MEASURED_FILE, REPORT_FILE, fit_workloads
-from latkit.workspace.modelling import check_tool, pinned_as
+from latkit.workspace.layout import FOLDERS, MEASURED_FILE, REPORT_FILE, fit_workloads
+from latkit.workspace.models import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
 __all__ = ["FOLDERS", "MEASURED_FILE", "REPORT_FILE", "Workspace", "check_tool", "fit_workloads", "pinned_as"]

@@ -15,8 +15,8 @@ from latkit.progress import Progress
 from latkit.search.baselines import (
     BASELINES_FILE,
     BaselineRecord,
+    BaselineRequest,
     Baselines,
-    Wanted,
     check_narrowest,
     run_baselines,
 )
@@ -25,7 +25,7 @@ from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import measured_seconds
-from latkit.workspace.modelling import pinned_as
+from latkit.workspace.models import pinned_as
 from latkit.workspace.workspace import Workspace
 
 
@@ -59,7 +59,7 @@ class Measuring:
             return measured_seconds(collection, self.model, network)
 
 
-def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[Wanted]) -> None:
+def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[BaselineRequest]) -> None:
     """What is lacking of the baselines of the search `search/NAME/`, kind after kind trained and measured.
 
     MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
@@ -84,7 +84,9 @@ def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: 
                 baselines.save(folder / BASELINES_FILE)
 
 
-def check_mobilenet(measuring: Measuring, space: Space, target_s: float, name: str, wanted: Sequence[Wanted]) -> None:
+def check_mobilenet(
+    measuring: Measuring, space: Space, target_s: float, name: str, wanted: Sequence[BaselineRequest]
+) -> None:
     """Raise TargetOutOfReach where MobileNetV2 is wanted and even its narrowest network is slower than the target.
 
     That is one measurement, kept for the baseline, and no search is done in vain. Where the device cannot be had now,

@@ -12,9 +12,9 @@ from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_re
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork
-from latkit.workspace.crossing import Entry
-from latkit.workspace.folders import MEASURED_FILE, Folders
-from latkit.workspace.series import SERIES_FILE, Series
+from latkit.workspace.cross_evaluation import Entry
+from latkit.workspace.layout import MEASURED_FILE, Folders
+from latkit.workspace.multi_search import SERIES_FILE, Series
 from latkit.zoo import NETWORKS, load, mobilenet_v2
 
 

@@ -15,7 +15,7 @@ from latkit.models import LatencyModel, load_model
 from latkit.ops import Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.workspace.folders import SPACE_FILE, SPACES, Folders
+from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
 
 
 class FittedModels(Folders):

@@ -9,7 +9,7 @@ from latkit.search import Limit
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.targets import Target
-from latkit.workspace.modelling import Modelling
+from latkit.workspace.models import Modelling
 
 COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
     "macs": macs_table,

@@ -31,7 +31,7 @@ from latkit.progress import Progress
 from latkit.runtimes import Artefact
 from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
-from latkit.workspace.modelling import Modelling
+from latkit.workspace.models import Modelling
 
 
 class Workspace(Modelling):

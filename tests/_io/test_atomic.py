@@ -26,7 +26,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.validate import MeasuredNetwork, NetworkResult, Validation
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
-from latkit.workspace.series import SERIES_FILE, Series
+from latkit.workspace.multi_search import SERIES_FILE, Series
 from tests.builders import conv, make_measurement, network_of
 
 ROOM_BYTES = 32

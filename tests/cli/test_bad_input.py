@@ -14,7 +14,7 @@ from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
-from latkit.workspace.series import Series
+from latkit.workspace.multi_search import Series
 from tests.builders import middle_path_s
 
 TARGET = "here/onnxruntime"

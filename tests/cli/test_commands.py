@@ -17,7 +17,7 @@ import torch
 
 import latkit as package
 from latkit.measurements import read_parquet
-from latkit.ops import FIXED_COST, Network
+from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
@@ -72,7 +72,7 @@ def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
 def test_everything_collected_is_in_the_store(folder: Path) -> None:
     space = load(str(folder / "small.toml"))
     measurements = Workspace(folder).measurements(Target.parse(TARGET))
-    assert {*space.ops(), FIXED_COST} == {m.workload for m in measurements if not isinstance(m.workload, Network)}
+    assert {*space.ops(), OVERHEAD_PROBE} == {m.workload for m in measurements if not isinstance(m.workload, Network)}
     assert sum(isinstance(m.workload, Network) for m in measurements) == 4
     assert all(m.complete for m in measurements)
     assert len({m.environment for m in measurements}) == 1
@@ -137,7 +137,7 @@ def test_fit_takes_the_estimator_that_suits_the_samples_and_names_it(
     folder: Path, tmp_path: Path, document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
-    monkeypatch.setattr("latkit.workspace.modelling.select_estimator", lambda _measurements: "paired")
+    monkeypatch.setattr("latkit.workspace.models.select_estimator", lambda _measurements: "paired")
     rows = document("-C", copy, "fit", TARGET)["models"]
     assert {row["estimator"] for row in rows} == {"paired"}
     assert Workspace(copy).model(Target.parse(TARGET)).origin_.estimator == "paired"

@@ -20,7 +20,7 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import measure_network, unseen_networks
 from latkit.workspace import Workspace
-from latkit.workspace.crossing import Crossing, Entry
+from latkit.workspace.cross_evaluation import Crossing, Entry
 from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 

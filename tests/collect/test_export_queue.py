@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.collect.test_collection import OPS, ScriptedSession, export
 
 from latkit.collect import Collection
 from latkit.collect.export_queue import ExportQueue
@@ -15,7 +16,6 @@ from latkit.progress import Silent
 from latkit.runtimes import Artefact
 from latkit.timing import REFERENCE, Round, TimingPlan, Workload
 from tests.builders import TARGET
-from tests.collect.test_collection import OPS, ScriptedSession, export
 
 
 def test_everything_is_exported_before_the_first_is_asked_for() -> None:

@@ -38,7 +38,7 @@ def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     device.write(made.devices_dir)
     (tmp_path / "boot_id").write_text("another machine\n")
     monkeypatch.setattr("latkit.devices.session.BOOT_ID_FILE", str(tmp_path / "boot_id"))
-    monkeypatch.setattr("latkit.devices.changes.check_same_device", lambda *_words: None)
+    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_words: None)
     return made
 
 

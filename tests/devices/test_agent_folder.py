@@ -18,8 +18,8 @@ from latkit.devices import Device, Local, add_device, install, list_devices, rem
 from latkit.devices import registry as registering
 from latkit.devices.agent import AGENT_FILE
 from latkit.devices.agent_folder import MARKER, claim, look, mark_if_new, missing_folders
+from latkit.devices.agent_launcher import push_agent
 from latkit.devices.clearing import claimed, clear
-from latkit.devices.launch import push_agent
 from latkit.devices.transports import Completed
 from latkit.devices.transports.base import Transport, sha256_of
 from latkit.devices.transports.local import LocalTransport

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from latkit.devices import Device, open_session
+from latkit.devices.agent_client import Link
 from latkit.devices.answers import Conditions, Described, LoadedModel, Probed, Timed, checked
 from latkit.devices.doctor import examine
-from latkit.devices.link import Link
 from latkit.devices.transports import Local, Stream
 from latkit.devices.transports.base import Completed
 from latkit.errors import AgentError, DeviceError, DeviceGone

@@ -21,7 +21,7 @@ from latkit.devices.benchmark_model_output import Share, read_delegates, read_re
 from latkit.devices.registry import clear
 from latkit.devices.transports import connect
 from latkit.errors import AgentError, DeviceError, MeasurementConflict, UsageError
-from latkit.ops import FIXED_COST
+from latkit.ops import OVERHEAD_PROBE
 from latkit.progress import Silent
 from latkit.targets import Target
 from latkit.timing import TimingPlan
@@ -350,13 +350,13 @@ def test_a_collection_is_kept_apart_and_gone_on_with(
 ) -> None:
     workspace = Workspace.init(tmp_path / "workspace")
     here.write(workspace.devices_dir)
-    monkeypatch.setattr("latkit.devices.changes.check_same_device", lambda *_words: None)
+    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_words: None)
     artefact = make_model(16)
     monkeypatch.setattr(Workspace, "exporter", lambda *_words: lambda _workload: artefact)
     plan = TimingPlan(rounds=2, round_s=0.001, extra_rounds=0)
     for resumed in (0, 4):
         with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:
-            summary = collection.run([conv(8), FIXED_COST])
+            summary = collection.run([conv(8), OVERHEAD_PROBE])
             assert (summary.rounds, summary.resumed, summary.failed) == (4 - resumed, resumed, {})
     measured = workspace.measurements(TARGET)
     assert {measurement.environment.agent for measurement in measured} == {"benchmark_model"}

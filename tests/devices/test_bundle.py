@@ -22,9 +22,9 @@ from latkit.devices import bundle as bundling
 from latkit.devices import launch as launching
 from latkit.devices import toolchain as compiling
 from latkit.devices.agent_folder import MARKER
+from latkit.devices.agent_launcher import push_native
 from latkit.devices.bundle import AGENT, bundle_for, known_bundles, packed, pins, read_bundle, runtime_libraries
 from latkit.devices.clearing import clear
-from latkit.devices.launch import push_native
 from latkit.devices.transports import Completed
 from latkit.devices.transports.base import sha256_of
 from latkit.devices.transports.local import LocalTransport

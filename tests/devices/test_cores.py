@@ -99,7 +99,7 @@ def test_a_pinned_session_says_so_and_leaves_this_process_alone(here: Device, ma
 @needs_two_cores
 @pytest.mark.parametrize("kind", ["unknown-request", "granted less"])
 def test_a_device_that_does_not_allow_it(here: Device, make_model, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    from latkit.devices.link import Link
+    from latkit.devices.agent_client import Link
 
     ask = Link.ask
 

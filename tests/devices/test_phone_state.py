@@ -9,7 +9,7 @@ from latkit.devices.clusters import clusters
 from latkit.devices.device import Core
 from latkit.devices.phone import PhoneState, is_emulated, phone_facts, read_state
 from latkit.devices.phone_checks import check_emulated, check_phone
-from latkit.measurements.flags import thermal_status
+from latkit.measurements.anomalies import thermal_status
 from tests.devices.conftest import FACTS
 
 PIXEL = """[battery]

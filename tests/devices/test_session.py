@@ -14,9 +14,9 @@ import pytest
 
 from latkit.devices import Device, Session, Ssh, open_session
 from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.agent_client import Link
+from latkit.devices.agent_launcher import launch
 from latkit.devices.cores import ranges
-from latkit.devices.launch import launch
-from latkit.devices.link import Link
 from latkit.devices.transports import Local, Stream, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError

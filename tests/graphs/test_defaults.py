@@ -9,7 +9,7 @@ from onnx import defs, helper
 from latkit.errors import UsageError
 from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor
 from latkit.graphs.defaults import DROPPED, FILLED
-from latkit.graphs.families import networks
+from latkit.graphs.generators import networks
 from latkit.graphs.node import single
 
 
@@ -113,7 +113,7 @@ def test_skipped_outputs_keep_their_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "words"),
+    ("node", "message"),
     [
         (Node("Conv", (0,), (Tensor((1, 8, 8, 8)),)), "2 inputs"),
         (Node("Conv", (0, 0), (Tensor((1, 8)),)), "one rank"),
@@ -124,8 +124,8 @@ def test_skipped_outputs_keep_their_place() -> None:
         (Node("LSTM", (0, 0, 0), (Tensor((1, 4, 8, 8)),)), "rank 3"),
     ],
 )
-def test_nodes_that_cannot_be_are_refused(node: Node, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+def test_nodes_that_cannot_be_are_refused(node: Node, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         graph_of(node, (1, 4, 8, 8))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor
-from latkit.graphs.links import Links
+from latkit.graphs.def_use import DefUse
 from latkit.ops import make_op
 
 
@@ -45,12 +45,12 @@ def test_counts_are_those_of_the_same_ops() -> None:
 
 
 def test_a_part_takes_what_it_lacks_and_gives_what_others_take() -> None:
-    links = Links(small())
-    first = links.part((0, 1))
+    def_use = DefUse(small())
+    first = def_use.part((0, 1))
     assert first.inputs == (Tensor((1, 3, 8, 8)),)
     assert [node.op for node in first.nodes] == ["Conv", "Relu"]
     assert len(first.outputs) == 2, "the addition takes the convolution's output, the next convolution the relu's"
-    last = links.part((3,))
+    last = def_use.part((3,))
     assert last.inputs == (Tensor((1, 4, 8, 8)),) * 2
     assert last.constants == ()
 
@@ -60,8 +60,8 @@ def test_equal_parts_have_equal_keys() -> None:
     x = b.input(1, 4, 8, 8)
     for _ in range(2):
         x = b.activation("relu", b.conv(x, 4, 3))
-    links = Links(b.graph([x]))
-    assert links.part((0, 1)).key == links.part((2, 3)).key != links.part((0,)).key
+    def_use = DefUse(b.graph([x]))
+    assert def_use.part((0, 1)).key == def_use.part((2, 3)).key != def_use.part((0,)).key
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.models import LatencyModel, LookupModel, XGBoostModel, load_model, save_model
 from latkit.models.calibration import fit_calibration
 from latkit.models.features import feature_names, features, pixels_per_set, work
-from latkit.ops import FIXED_COST, Op, kind_named, make_op
+from latkit.ops import OVERHEAD_PROBE, Op, get_kind, make_op
 from latkit.spaces import proxyless_mobile
 from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, measurements_of, network_of
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_fitted_says_what_is_missing(kind: type[LatencyModel]) ->
     with pytest.raises(NotMeasured, match="fixed cost"):
         kind().fit([make_measurement(conv(8), 1000)])
     two_environments = [
-        make_measurement(FIXED_COST, 1000),
+        make_measurement(OVERHEAD_PROBE, 1000),
         make_measurement(conv(8), 1, environment=replace(ENVIRONMENT, opset=18)),
     ]
     with pytest.raises(MeasurementConflict, match="opset 17 and 18"):
@@ -161,14 +161,14 @@ def test_intervals_of_trees_hold_what_they_claim_on_ops_left_out() -> None:
 def test_measurements_of_two_targets_do_not_mix() -> None:
     other = replace(make_measurement(conv(8), 1000), target=replace(TARGET, threads=2))
     with pytest.raises(UsageError, match="one target"):
-        LookupModel().fit([make_measurement(FIXED_COST, 10), other])
+        LookupModel().fit([make_measurement(OVERHEAD_PROBE, 10), other])
 
 
 @pytest.mark.parametrize(
     "op", [MBCONVS[0], conv(8), make_op("pool", (8, 4, 4)), make_op("linear", (8,), out_features=2)]
 )
 def test_features_are_finite_named_and_split_the_macs(op: Op) -> None:
-    names = feature_names(sorted(kind_named(op.kind).attributes))
+    names = feature_names(sorted(get_kind(op.kind).attributes))
     assert len(features(op)) == len(names)
     assert np.isfinite(features(op)).all()
     assert work(op).dense_macs + work(op).depthwise_macs == op.macs

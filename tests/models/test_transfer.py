@@ -5,15 +5,15 @@ import pytest
 from scipy.stats import spearmanr
 
 from latkit.errors import UsageError
-from latkit.models.transfer import Belief, choose_rows, fbnet, infer, nasbench201
-from latkit.models.transfer.belief import explained
+from latkit.models.transfer import Prior, choose_rows, fbnet, infer, nasbench201
+from latkit.models.transfer.prior import fitted_latencies
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 NAMES = ["k3_e1", "k3_e1_g2", "k3_e3", "k3_e6", "k5_e1", "k5_e1_g2", "k5_e3", "k5_e6", "skip"]
 
 
-def belief_of(features: np.ndarray, *noises: float) -> Belief:
-    return Belief(np.ones(len(features)), (features,), ((1.0,),), (0.1, 0.5), noises or (0.001, 0.05))
+def prior_of(features: np.ndarray, *noises: float) -> Prior:
+    return Prior(np.ones(len(features)), (features,), ((1.0,),), (0.1, 0.5), noises or (0.001, 0.05))
 
 
 def linear_device(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,9 +24,9 @@ def linear_device(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_what_lies_in_the_belief_is_found_exactly() -> None:
     features, latencies = linear_device()
-    belief = belief_of(features)
-    measured = choose_rows(belief, 8)
-    inferred = infer(belief, measured, latencies[measured])
+    prior = prior_of(features)
+    measured = choose_rows(prior, 8)
+    inferred = infer(prior, measured, latencies[measured])
     assert inferred.mean == pytest.approx(latencies, rel=0.01)
     assert inferred.deviation.max() < 0.5
     assert inferred.noise < 0.02
@@ -34,25 +34,25 @@ def test_what_lies_in_the_belief_is_found_exactly() -> None:
 
 def test_a_unit_does_not_matter() -> None:
     features, latencies = linear_device()
-    belief = belief_of(features)
-    once, again = (infer(belief, range(10), unit * latencies[:10]) for unit in (1.0, 1000.0))
+    prior = prior_of(features)
+    once, again = (infer(prior, range(10), unit * latencies[:10]) for unit in (1.0, 1000.0))
     assert again.mean == pytest.approx(1000 * once.mean)
     assert again.deviation == pytest.approx(1000 * once.deviation)
 
 
 def test_a_spoilt_measurement_is_not_believed() -> None:
     features, latencies = linear_device()
-    belief, answers = belief_of(features), latencies[:12].copy()
+    prior, answers = prior_of(features), latencies[:12].copy()
     answers[3] *= 2.5
-    assert infer(belief, range(12), answers).mean == pytest.approx(latencies, rel=0.02)
+    assert infer(prior, range(12), answers).mean == pytest.approx(latencies, rel=0.02)
 
 
 def test_noise_widens_what_is_uncertain() -> None:
     features, latencies = linear_device()
     rng = np.random.default_rng(1)
     noisy = latencies[:12] * (1 + 0.05 * rng.normal(size=12))
-    belief = belief_of(features, 0.001, 0.01, 0.05)
-    quiet, loud = infer(belief, range(12), latencies[:12]), infer(belief, range(12), noisy)
+    prior = prior_of(features, 0.001, 0.01, 0.05)
+    quiet, loud = infer(prior, range(12), latencies[:12]), infer(prior, range(12), noisy)
     assert loud.noise > quiet.noise
     assert loud.deviation.mean() > 3 * quiet.deviation.mean()
     assert np.abs(loud.mean - latencies).mean() < 3 * loud.deviation.mean()
@@ -60,33 +60,33 @@ def test_noise_widens_what_is_uncertain() -> None:
 
 def test_the_first_choice_tells_most_and_none_is_measured_twice() -> None:
     features = np.array([[0.1], [-0.1], [3.0], [0.2], [-2.5], [0.0]])
-    belief = belief_of(features)
-    assert choose_rows(belief, 2) == [2, 4]
-    assert set(choose_rows(belief, 4, measured=[2, 4])) == {0, 1, 3, 5}
+    prior = prior_of(features)
+    assert choose_rows(prior, 2) == [2, 4]
+    assert set(choose_rows(prior, 4, measured=[2, 4])) == {0, 1, 3, 5}
 
 
 def test_chosen_networks_beat_random_ones() -> None:
     features, latencies = linear_device()
-    belief = belief_of(features, 0.02)
+    prior = prior_of(features, 0.02)
     rng = np.random.default_rng(2)
     answers = latencies * (1 + 0.02 * rng.normal(size=200))
 
     def error(measured: list[int]) -> float:
-        return float(np.abs(infer(belief, measured, answers[measured]).mean / latencies - 1).mean())
+        return float(np.abs(infer(prior, measured, answers[measured]).mean / latencies - 1).mean())
 
     drawn = [error(rng.choice(200, 5, replace=False).tolist()) for _ in range(30)]
-    assert error(choose_rows(belief, 5)) < np.mean(drawn)
+    assert error(choose_rows(prior, 5)) < np.mean(drawn)
 
 
 def test_a_known_devices_disturbed_runs_are_taken_for_noise() -> None:
     features, latencies = linear_device()
     disturbed = latencies.copy()
     disturbed[::20] *= 3
-    assert explained(features, disturbed[:, None])[:, 0] == pytest.approx(latencies, rel=0.02)
+    assert fitted_latencies(features, disturbed[:, None])[:, 0] == pytest.approx(latencies, rel=0.02)
 
 
-def cell(*words: str) -> str:
-    a, b, c, d, e, f = words
+def cell(*ops: str) -> str:
+    a, b, c, d, e, f = ops
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
 
@@ -130,21 +130,21 @@ def test_fbnet_work_is_that_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "new", "least"),
+    ("file", "new", "min_spearman"),
     [("nasbench201_latency_ms.npz", "gold_6240", 0.94), ("fbnet_latency_ms.npz", "pixel3", 0.98)],
 )
-def test_a_real_device_from_ten_networks(file: str, new: str, least: float) -> None:
+def test_a_real_device_from_ten_networks(file: str, new: str, min_spearman: float) -> None:
     if not (DATA / file).is_file():
         pytest.skip(f"no {file} in ../shared/data")
     data = np.load(DATA / file, allow_pickle=False)
     some = np.random.default_rng(0).choice(len(data["arch"]), 2000, replace=False)
     known = [data[name][some, None].astype(float) for name in ("1080ti_32", "silver_4210r", "samsung_a50")]
     if "op_names" in data.files:
-        belief = fbnet.belief(data["arch"][some], data["op_names"].tolist(), known)
+        prior = fbnet.prior(data["arch"][some], data["op_names"].tolist(), known)
     else:
-        belief = nasbench201.belief(nasbench201.parse_cells(data["arch"][some]), known)
+        prior = nasbench201.prior(nasbench201.parse_cells(data["arch"][some]), known)
     latencies = data[new][some].astype(float)
-    measured = choose_rows(belief, 10)
+    measured = choose_rows(prior, 10)
     unseen = np.setdiff1d(np.arange(len(some)), measured)
-    inferred = infer(belief, measured, latencies[measured])
-    assert spearmanr(inferred.mean[unseen], latencies[unseen]).statistic > least
+    inferred = infer(prior, measured, latencies[measured])
+    assert spearmanr(inferred.mean[unseen], latencies[unseen]).statistic > min_spearman

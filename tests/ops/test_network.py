@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
 from latkit.models.features import activation_peak, features
-from latkit.models.parts import roofline
+from latkit.models.roofline import roofline
 from latkit.ops import Network, make_op
 from latkit.timing import REFERENCE
 

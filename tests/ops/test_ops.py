@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.errors import UsageError
-from latkit.ops import FIXED_COST, Op, kind_named, kinds, make_op, register_kind
+from latkit.ops import OVERHEAD_PROBE, Op, get_kind, kinds, make_op, register_kind
 
 
 @st.composite
@@ -48,7 +48,7 @@ def test_defaults_are_part_of_the_op() -> None:
 
 def test_a_key_never_changes() -> None:
     """Measurements are stored under keys: a changed key would orphan them."""
-    assert FIXED_COST.key == "ba59b828db9cc9b7ab7053ae31a5ccb1"
+    assert OVERHEAD_PROBE.key == "ba59b828db9cc9b7ab7053ae31a5ccb1"
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_an_attribute_that_is_not_there_is_a_key_error() -> None:
 
 def test_a_kind_is_registered_once() -> None:
     with pytest.raises(UsageError, match="'skip' is registered already"):
-        register_kind(kind_named("skip"))
+        register_kind(get_kind("skip"))
 
 
 def test_kinds_are_a_copy() -> None:
-    assert kinds()["skip"] is kind_named("skip")
+    assert kinds()["skip"] is get_kind("skip")
     assert kinds() is not kinds()
-    assert [name for name, kind in kinds().items() if kind.vanishes] == ["skip"]
+    assert [name for name, kind in kinds().items() if kind.is_identity] == ["skip"]
 
 
 def test_a_title_is_for_people() -> None:

@@ -21,8 +21,8 @@ from latkit.timing import TimingPlan
 from latkit.validate import fit_networks, validate
 from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.cross_table import Cell, CrossTable, Row
-from latkit.workspace.searching import search
-from latkit.workspace.series import Member, Series
+from latkit.workspace.multi_search import Member, Series
+from latkit.workspace.search import search
 from tests.builders import middle_path_s
 
 TARGET = Target("here", "onnxruntime")

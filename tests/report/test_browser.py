@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from latkit.report import write_report
-from latkit.report.words import percent
+from latkit.report.formatting import percent
 from latkit.targets import Target
 from latkit.validate import Validation
 from latkit.workspace import Workspace

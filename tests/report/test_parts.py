@@ -12,11 +12,11 @@ from latkit.models import LookupModel
 from latkit.ops import make_op
 from latkit.report.calibration import calibration_curve
 from latkit.report.drawing import draw
+from latkit.report.formatting import composition, count, digits, latency, percent
 from latkit.report.html import Html, element, join, table
 from latkit.report.layers import Placed, layers, stages
 from latkit.report.ops import places
 from latkit.report.search_facts import SearchFacts, candidate_names, read_search
-from latkit.report.words import composition, count, digits, latency, percent
 from latkit.search import Recipe, SearchResult
 from latkit.spaces import proxyless_mobile, proxyless_tiny
 from latkit.tables import LatencyTable
@@ -151,7 +151,7 @@ def test_the_curve_of_calibration_shows_every_model_that_has_one() -> None:
 
 @pytest.mark.parametrize("seconds", [1e18, -1e18, float("nan"), float("inf")])
 def test_a_moment_that_is_none_is_unknown(seconds: float) -> None:
-    from latkit.report.words import UNKNOWN_MOMENT, moment, moment_written
+    from latkit.report.formatting import UNKNOWN_MOMENT, moment, moment_written
 
     assert moment(seconds) == UNKNOWN_MOMENT
     assert moment_written("2001-99-99") == moment_written("") == UNKNOWN_MOMENT
@@ -160,7 +160,7 @@ def test_a_moment_that_is_none_is_unknown(seconds: float) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_number_that_is_not_finite_is_absent(value: float) -> None:
-    from latkit.report.words import ABSENT, digits, latency
+    from latkit.report.formatting import ABSENT, digits, latency
 
     assert digits(value) == ABSENT
     assert latency(value).startswith(ABSENT)

@@ -6,10 +6,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from latkit.report import write_report
+from latkit.report.architecture_compare import side_by_side
 from latkit.report.crossing import cross_section
 from latkit.report.pareto import pareto_section
 from latkit.report.search_facts import read_search
-from latkit.report.side_by_side import side_by_side
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import Cell, CrossTable
 from tests.report.conftest import HERE, THERE, cell, crossed, row

@@ -31,7 +31,7 @@ def floats(name: str, *values: float) -> onnx.TensorProto:
 
 def node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
     """A node; names are parted by blanks, and `_` stands for one that is not given."""
-    names = ([("" if name == "_" else name) for name in words.split()] for words in (inputs, outputs))
+    names = ([("" if name == "_" else name) for name in side.split()] for side in (inputs, outputs))
     return helper.make_node(op, *names, **attributes)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from latkit.errors import ExportError
 from latkit.modules import BUILDERS
-from latkit.ops import FIXED_COST, Network, make_op
+from latkit.ops import OVERHEAD_PROBE, Network, make_op
 from latkit.runtimes import cache as cache_module
 from latkit.runtimes.cache import ArtefactCache, default_folder
 from latkit.runtimes.onnxruntime import OnnxRuntime
@@ -36,8 +36,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, asked: list[Path]) -> None:
-    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
-    again = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    again = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     assert again == first
     assert len(asked) == 1
     assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
@@ -46,55 +46,55 @@ def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, asked: lis
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
 def test_a_damaged_file_is_exported_again(tmp_path: Path, asked: list[Path], damage: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     good = first.path.read_bytes()
     if damage == "deleted":
         first.path.unlink()
     else:
         first.path.write_bytes(good[:-1] + (bytes([good[-1] ^ 1]) if damage == "flipped" else b""))
-    assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
+    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert first.path.read_bytes() == good
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[" * 9000, '{"format": "latkit-artefact-1"}', "\xff"])
 def test_a_damaged_sidecar_is_written_again(tmp_path: Path, asked: list[Path], text: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(text, encoding="latin-1")
-    assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
+    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert json.loads(sidecar.read_text())["sha256"] == first.sha256
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize("suffix", [".json", ".onnx"])
 def test_a_fifo_in_the_cache_is_not_waited_for(tmp_path: Path, asked: list[Path], suffix: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     place = first.path.with_suffix(suffix)
     place.unlink()
     os.mkfifo(place)
-    assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
+    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert len(asked) == 2
     assert place.is_file()
 
 
 def test_a_sidecar_that_names_another_exporter_is_not_believed(tmp_path: Path, asked: list[Path]) -> None:
-    first = ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "exporter": "another"}))
-    assert ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET) == first
+    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert len(asked) == 2
 
 
 def test_what_changes_the_file_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = ArtefactCache(tmp_path)
-    paths = [cache.artefact(FIXED_COST, Target.parse(f"pi4/{rest}")).path for rest in ("onnxruntime", "torch")]
-    paths.append(cache.artefact(FIXED_COST, Target.parse("pi4/onnxruntime-b2")).path)
+    paths = [cache.artefact(OVERHEAD_PROBE, Target.parse(f"pi4/{rest}")).path for rest in ("onnxruntime", "torch")]
+    paths.append(cache.artefact(OVERHEAD_PROBE, Target.parse("pi4/onnxruntime-b2")).path)
     paths.append(cache.artefact(REFERENCE, TARGET).path)
     monkeypatch.setattr(OnnxRuntime, "exporter", "torch.onnx 99")
-    paths.append(cache.artefact(FIXED_COST, TARGET).path)
+    paths.append(cache.artefact(OVERHEAD_PROBE, TARGET).path)
     monkeypatch.setattr(cache_module, "RECIPE", 0)
-    paths.append(cache.artefact(FIXED_COST, TARGET).path)
+    paths.append(cache.artefact(OVERHEAD_PROBE, TARGET).path)
     assert len(set(paths)) == 6
 
 
@@ -114,7 +114,7 @@ def test_the_bytes_of_an_onnx_file_are_the_same_each_time(tmp_path: Path) -> Non
 def test_what_fails_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(BUILDERS, "activation")
     with pytest.raises(ExportError, match="activation relu 1x1x1"):
-        ArtefactCache(tmp_path).artefact(FIXED_COST, TARGET)
+        ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from latkit.errors import ExportError, UsageError
 from latkit.modules import build_module
-from latkit.ops import FIXED_COST, Network, Op, make_op
-from latkit.runtimes import Artefact, Runtime, runtime_named
+from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
+from latkit.runtimes import Artefact, Runtime, get_runtime
 from latkit.runtimes.export import check_export, export_module, export_subject
 from latkit.runtimes.weights import seeded_module
 from latkit.targets import RUNTIMES
@@ -55,7 +55,7 @@ MIXED = Network(
 
 
 def check_subject(name: str, workload: Op | Network, path: Path, batch: int) -> None:
-    runtime = runtime_named(name)
+    runtime = get_runtime(name)
     artefact = export_subject(runtime, workload, path / f"model{runtime.suffix}", batch)
     assert check_export(artefact, seeded_module(workload), workload.input_shape, batch) < TOLERANCE
 
@@ -68,7 +68,7 @@ def test_every_kind_computes_what_torch_computes(name: str, op: Op, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", EVERY)
-@pytest.mark.parametrize("workload", [FIXED_COST, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
+@pytest.mark.parametrize("workload", [OVERHEAD_PROBE, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
 def test_subjects_compute_what_torch_computes_in_batches(name: str, workload: Op | Network, tmp_path: Path) -> None:
     check_subject(name, workload, tmp_path, batch=2)
 
@@ -114,7 +114,7 @@ NODES: list[tuple[str, Callable[[Artefact], list[str]], dict[str, int]]] = [
 def test_batch_norms_are_folded_and_skips_are_absent(
     name: str, nodes: Callable[[Artefact], list[str]], counts: dict[str, int], tmp_path: Path
 ) -> None:
-    runtime = runtime_named(name)
+    runtime = get_runtime(name)
     conv, mbconv, pool = REFERENCE.ops
     skip = make_op("skip", mbconv.input_shape)
     plain = nodes(export_subject(runtime, REFERENCE, tmp_path / f"plain{runtime.suffix}"))
@@ -128,7 +128,7 @@ def test_a_trained_module_is_exported_with_its_weights_and_left_as_it_was(name: 
     module = build_module(REFERENCE).train()
     module(torch.randn(8, *REFERENCE.input_shape))  # moves the batch norms' statistics
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    runtime = runtime_named(name)
+    runtime = get_runtime(name)
     artefact = export_module(runtime, module, REFERENCE.input_shape, tmp_path / f"net{runtime.suffix}", batch=2)
     assert check_export(artefact, module, REFERENCE.input_shape, batch=2) < TOLERANCE
     assert check_export(artefact, build_module(REFERENCE), REFERENCE.input_shape, batch=2) > TOLERANCE
@@ -147,24 +147,24 @@ class Stubborn(nn.Module):
 @pytest.mark.parametrize("name", EVERY)
 def test_what_cannot_be_exported_is_named_and_leaves_no_file(name: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=rf"cannot export net\.bin for {name}: RuntimeError: not for export"):
-        export_module(runtime_named(name), Stubborn(), (1, 2, 2), tmp_path / "net.bin")
+        export_module(get_runtime(name), Stubborn(), (1, 2, 2), tmp_path / "net.bin")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_kind_without_a_module_is_an_export_error_naming_it(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="cannot build stranger 1x2x2: op kind 'stranger' has no module"):
-        export_subject(runtime_named("torch"), Op("stranger", (1, 2, 2)), tmp_path / "model.pt")
+        export_subject(get_runtime("torch"), Op("stranger", (1, 2, 2)), tmp_path / "model.pt")
 
 
 def test_a_check_against_another_shape_says_so(tmp_path: Path) -> None:
-    artefact = export_module(runtime_named("torch"), nn.Flatten(), (2, 2, 2), tmp_path / "a.pt")
+    artefact = export_module(get_runtime("torch"), nn.Flatten(), (2, 2, 2), tmp_path / "a.pt")
     with pytest.raises(ExportError, match=r"a\.pt: expected an output of \(1, 2, 2, 2\), but found \(1, 8\)"):
         check_export(artefact, nn.Identity(), (2, 2, 2))
 
 
 @pytest.mark.parametrize("name", [*EVERY, "torch_cuda"])
 def test_a_runtime_says_what_it_is(name: str) -> None:
-    runtime = runtime_named(name)
+    runtime = get_runtime(name)
     assert isinstance(runtime, Runtime)
     assert runtime.name == name
     assert runtime.suffix.startswith(".")
@@ -175,6 +175,6 @@ def test_a_runtime_says_what_it_is(name: str) -> None:
 
 def test_the_runtimes_are_those_a_target_may_name() -> None:
     for name in RUNTIMES:
-        runtime_named(name)
+        get_runtime(name)
     with pytest.raises(UsageError, match="unknown runtime 'tensorrt'; known runtimes: onnxruntime, tflite, torch, "):
-        runtime_named("tensorrt")
+        get_runtime("tensorrt")

@@ -123,7 +123,7 @@ def test_operators_of_others_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "words"),
+    ("nodes", "message"),
     [
         ([node("Add", "x nope", "y")], "Add of 'nope', which nothing gives"),
         ([node("Relu", "x", "z")], "'y', which nothing gives"),
@@ -133,9 +133,9 @@ def test_operators_of_others_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_broken_files_say_why_and_print_nothing(
-    nodes: list[onnx.NodeProto], words: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    nodes: list[onnx.NodeProto], message: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(BadFile, match=words) as found:
+    with pytest.raises(BadFile, match=message) as found:
         read(model(nodes, [value("x", [1, 4])], [weights("w", 3)]), tmp_path)
     assert "\n" not in str(found.value)
     assert "[ONNXRuntimeError]" not in str(found.value), "its own words are the error's detail"

@@ -9,9 +9,9 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from latkit.errors import BadFile, ExportError
-from latkit.graphs import Graph, GraphBuilder, cut
-from latkit.graphs.units import units_of
-from latkit.runtimes import runtime_named
+from latkit.graphs import Graph, GraphBuilder, partition_graph
+from latkit.graphs.patterns import units_of
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_subject
 from latkit.runtimes.onnx_graph import model_of_graph, read_graph
 from latkit.runtimes.onnx_module import graph_of_module
@@ -78,7 +78,7 @@ def test_what_is_written_from_a_graph_is_read_as_the_same_graph(tmp_path: Path) 
 
 def test_every_kernel_runs_alone_and_no_weight_is_nothing(tmp_path: Path) -> None:
     graph = read_graph(write(tmp_path / "block.onnx"))
-    parts = cut(graph, {("conv", "silu")})
+    parts = partition_graph(graph, {("conv", "silu")})
     for place in range(len(parts.kernels)):
         model = model_of_graph(parts.kernel_graph(place), seed=2)
         weights = (onnx.numpy_helper.to_array(weight) for weight in model.graph.initializer)
@@ -103,19 +103,19 @@ def test_an_open_batch_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "kind", "words"),
+    ("node", "kind", "message"),
     [
         (helper.make_node("Unknown", ["x"], ["y"]), TensorProto.FLOAT, "onnxruntime can read"),
         (helper.make_node("Relu", ["x"], ["y"]), TensorProto.FLOAT16, "32-bit floats"),
         (helper.make_node("NonZero", ["x"], ["y"]), TensorProto.FLOAT, "shapes are known"),
     ],
 )
-def test_what_cannot_be_read_says_why(node: onnx.NodeProto, kind: int, words: str, tmp_path: Path) -> None:
+def test_what_cannot_be_read_says_why(node: onnx.NodeProto, kind: int, message: str, tmp_path: Path) -> None:
     output = helper.make_tensor_value_info("y", TensorProto.INT64 if node.op_type == "NonZero" else kind, None)
     graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", kind, [1, 4])], [output])
     path = tmp_path / "odd.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    with pytest.raises(BadFile, match=words):
+    with pytest.raises(BadFile, match=message):
         read_graph(path)
 
 
@@ -132,7 +132,7 @@ def test_a_torch_module_comes_in_by_the_same_door(tmp_path: Path) -> None:
 def test_latkits_own_files_are_still_networks(tmp_path: Path) -> None:
     network = network_of(conv(8), name="own")
     path = tmp_path / "own.onnx"
-    export_subject(runtime_named("onnxruntime"), network, path)
+    export_subject(get_runtime("onnxruntime"), network, path)
     assert isinstance(read_subject(path), Graph)
     embed_network(path, network)
     assert read_subject(path) == network
@@ -141,7 +141,7 @@ def test_latkits_own_files_are_still_networks(tmp_path: Path) -> None:
 def test_a_graph_is_no_files_of_other_runtimes(tmp_path: Path) -> None:
     b = GraphBuilder()
     graph = b.graph([b.conv(b.input(1, 3, 8, 8), 4)])
-    artefact = export_subject(runtime_named("onnxruntime"), graph, tmp_path / "graph.onnx")
+    artefact = export_subject(get_runtime("onnxruntime"), graph, tmp_path / "graph.onnx")
     assert read_graph(artefact.path).key == graph.key
     with pytest.raises(ExportError, match="onnxruntime only"):
-        export_subject(runtime_named("torch"), graph, tmp_path / "graph.pt")
+        export_subject(get_runtime("torch"), graph, tmp_path / "graph.pt")

@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from latkit.errors import ExportError
-from latkit.graphs import Graph, Tensor, cut
-from latkit.graphs.families import networks
-from latkit.models.kernels.features import features, pieces_of
-from latkit.runtimes import runtime_named
+from latkit.graphs import Graph, Tensor, partition_graph
+from latkit.graphs.generators import networks
+from latkit.models.kernels.features import features, kernel_specs
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_subject
 from latkit.runtimes.onnx_graph import graph_of_model, read_graph
 from latkit.runtimes.onnx_session import shapes_by_running
@@ -37,13 +37,13 @@ def ran(graph: Graph) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("opset", [9, 17])
 def test_scales_are_kept_by_value(opset: int, tmp_path: Path) -> None:
     graph = graph_of_model(resized(opset), None, {}, "net")
-    parts = cut(graph, ())
+    parts = partition_graph(graph, ())
     pairs = [parts.pair_graph(edge) for edge in parts.edges]
     for one in (graph, *pairs, *(parts.kernel_graph(place) for place in range(len(parts.kernels)))):
         check_shapes(one)
         assert ran(one) == [one.tensors()[number].shape for number in one.outputs]
     assert graph.tensors()[graph.outputs[0]].shape == (1, 16, 40, 60)
-    assert read_graph(export_subject(runtime_named("onnxruntime"), graph, tmp_path / "a.onnx").path).key == graph.key
+    assert read_graph(export_subject(get_runtime("onnxruntime"), graph, tmp_path / "a.onnx").path).key == graph.key
 
 
 def test_a_record_without_its_scales_is_not_written(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_record_without_its_scales_is_not_written(tmp_path: Path) -> None:
     graph = graph_of_model(resized(), None, {}, "net")
     lost = tuple(dataclasses.replace(c, values=None) if c.tensor.shape == (4,) else c for c in graph.constants)
     with pytest.raises(ExportError, match="the values that decide the shape of its Resize"):
-        export_subject(runtime_named("onnxruntime"), dataclasses.replace(graph, constants=lost), tmp_path / "a.onnx")
+        export_subject(get_runtime("onnxruntime"), dataclasses.replace(graph, constants=lost), tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 
 
@@ -73,8 +73,8 @@ def test_another_shape_than_recorded_is_an_error_that_says_which(made: onnx.Mode
     wrong = (*right[:-1], right[-1] + 1)
     nodes = list(graph.nodes)
     nodes[place] = dataclasses.replace(nodes[place], outputs=(Tensor(wrong),))
-    words = rf"expected {nodes[place].op} to give .*{wrong[-1]}\), but found .*{right[-1]}\)"
-    with pytest.raises(ExportError, match=words):
+    message = rf"expected {nodes[place].op} to give .*{wrong[-1]}\), but found .*{right[-1]}\)"
+    with pytest.raises(ExportError, match=message):
         check_shapes(dataclasses.replace(graph, nodes=tuple(nodes)))
 
 
@@ -101,7 +101,7 @@ def test_an_output_that_is_skipped_keeps_its_place() -> None:
     )
     graph = graph_of_model(made, None, {}, "net")
     assert graph.nodes[0].skipped == (0,)
-    kernel = cut(graph, ()).kernel_graph(0)
+    kernel = partition_graph(graph, ()).kernel_graph(0)
     assert ran(kernel) == [(1, 1, 16)]
     assert graph.macs == 20 * 64 * (8 + 16)
     plain = model(
@@ -125,8 +125,8 @@ def test_tensors_of_every_rank(rank: int) -> None:
     graph = graph_of_model(made, None, {}, "net")
     check_shapes(graph)
     assert ran(graph) == [tuple(shape)]
-    for piece in pieces_of(cut(graph, ())):
-        assert np.isfinite(features(piece, [])).all()
+    for spec in kernel_specs(partition_graph(graph, ())):
+        assert np.isfinite(features(spec, [])).all()
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_products_with_vectors(left: list[int], right: list[int], made: tuple[in
     graph = graph_of_model(model(nodes, [value("x", left)], [weights("w", *right)]), None, {}, "net")
     check_shapes(graph)
     assert ran(graph) == [made]
-    for piece in pieces_of(cut(graph, ())):
-        assert np.isfinite(features(piece, [])).all()
+    for spec in kernel_specs(partition_graph(graph, ())):
+        assert np.isfinite(features(spec, [])).all()
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -148,12 +148,12 @@ def test_convolutions_over_one_to_three_axes(rank: int) -> None:
     graph = graph_of_model(made, None, {}, "net")
     check_shapes(graph)
     assert graph.macs == 4 * 4**rank * 2 * 3**rank
-    assert all(np.isfinite(features(piece, [])).all() for piece in pieces_of(cut(graph, ())))
+    assert all(np.isfinite(features(spec, [])).all() for spec in kernel_specs(partition_graph(graph, ())))
 
 
 def test_everything_that_is_measured_for_foreign_networks_passes() -> None:
     for graph in itertools.islice(networks(2), 13):
         check_shapes(graph)
-        parts = cut(graph, {("conv", "relu")})
+        parts = partition_graph(graph, {("conv", "relu")})
         for place in range(len(parts.kernels)):
             check_shapes(parts.kernel_graph(place))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import onnx
 
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_subject
 from latkit.timing import REFERENCE
 
 
 def test_the_file_has_the_recorded_opset_fixed_shapes_and_known_names(tmp_path: Path) -> None:
-    artefact = export_subject(runtime_named("onnxruntime"), REFERENCE, tmp_path / "a.onnx", batch=2)
+    artefact = export_subject(get_runtime("onnxruntime"), REFERENCE, tmp_path / "a.onnx", batch=2)
     model = onnx.load(artefact.path)
     assert [entry.version for entry in model.opset_import] == [artefact.opset] == [17]
     (entering,), (leaving,) = model.graph.input, model.graph.output

@@ -12,7 +12,7 @@ import pytest
 
 from latkit.errors import MissingExtra
 from latkit.ops import make_op
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_subject
 
 pytestmark = pytest.mark.skipif(
@@ -43,7 +43,7 @@ def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path:
     from ai_edge_litert.interpreter import Interpreter
 
     op = make_op("mbconv", (8, 6, 5), out_channels=16)
-    artefact = export_subject(runtime_named("tflite"), op, tmp_path / "a.tflite", batch=2)
+    artefact = export_subject(get_runtime("tflite"), op, tmp_path / "a.tflite", batch=2)
     interpreter = Interpreter(str(artefact.path))
     interpreter.allocate_tensors()
     assert interpreter.get_input_details()[0]["shape"].tolist() == [2, 6, 5, 8]
@@ -54,11 +54,11 @@ def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path:
 def test_loggers_are_left_as_they_were(tmp_path: Path) -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    export_subject(runtime_named("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
+    export_subject(get_runtime("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
     assert (root.handlers, root.level) == before
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "litert_torch", None)
     with pytest.raises(MissingExtra, match=r"litert-torch is not installed; install it with: pip install 'latkit\[tf"):
-        export_subject(runtime_named("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
+        export_subject(get_runtime("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from latkit.ops import FIXED_COST, Network, Op
-from latkit.runtimes import runtime_named
+from latkit.ops import OVERHEAD_PROBE, Network, Op
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import check_export, export_subject
 from latkit.runtimes.weights import seeded_module
 from latkit.timing import REFERENCE
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.load.*:DeprecationWa
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return export_subject(runtime_named("torch"), REFERENCE, tmp_path / "a.pt").path
+    return export_subject(get_runtime("torch"), REFERENCE, tmp_path / "a.pt").path
 
 
 def test_a_device_loads_it_in_one_line(path: Path) -> None:
@@ -38,9 +38,9 @@ def test_all_of_it_moves_to_another_device(path: Path) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
-@pytest.mark.parametrize("workload", [FIXED_COST, REFERENCE], ids=lambda workload: workload.title)
+@pytest.mark.parametrize("workload", [OVERHEAD_PROBE, REFERENCE], ids=lambda workload: workload.title)
 def test_a_gpu_computes_what_the_cpu_computes(workload: Op | Network, tmp_path: Path) -> None:
-    artefact = export_subject(runtime_named("torch_cuda"), workload, tmp_path / "a.pt", batch=2)
+    artefact = export_subject(get_runtime("torch_cuda"), workload, tmp_path / "a.pt", batch=2)
     # convolutions run in TF32 by default there, which keeps 10 bits of the mantissa
     assert check_export(artefact, seeded_module(workload), workload.input_shape, batch=2) < 0.05
 

@@ -23,9 +23,9 @@ import torch
 from latkit.errors import LatkitError
 from latkit.ops import Network
 from latkit.search import SearchSettings, finish, load_data, run_search
-from latkit.search.baselines import EvolutionPlan, Wanted, ladder, run_baselines
+from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
 from latkit.search.exports import export
-from latkit.search.machine import is_first_process
+from latkit.search.runtime_env import is_first_process
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -84,9 +84,9 @@ def search(folder: Path, job: Job) -> None:
     given = space, table, data, job.target_s, settings, Path(job.folder)
     run_search(*given, stop, job.resume)
     if job.baselines:
-        wanted = [Wanted.parse(text) for text in job.baselines]
+        requested = [BaselineRequest.parse(text) for text in job.baselines]
         latency_of = narrowest_fits(space, job.target_s) if is_first_process() else None
-        run_baselines(*given, wanted, latency_of, stop, evolution=EVOLUTION)
+        run_baselines(*given, requested, latency_of, stop, evolution=EVOLUTION)
 
 
 EVOLUTION = EvolutionPlan(evaluations=2, images=16, population=2, tournament=1)

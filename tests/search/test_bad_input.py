@@ -22,11 +22,11 @@ from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOut
 from latkit.search import SearchSettings, load_data, run_search
 from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
-from latkit.search.finite import LossWatch, check_weights
-from latkit.search.folder import SearchFolder
-from latkit.search.machine import fabric_of
+from latkit.search.nan_guard import LossWatch, check_weights
+from latkit.search.resource_errors import translate_resource_errors
 from latkit.search.result import Recipe
-from latkit.search.shortage import telling_shortages
+from latkit.search.run_dir import SearchFolder
+from latkit.search.runtime_env import fabric_of
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from tests.search.conftest import MINI_SPACE, Tables, brief, middle_s
@@ -85,9 +85,11 @@ def test_a_target_in_a_gap_between_networks_is_refused_with_the_nearest_below(
     table, folder = table_of(mini_space), tmp_path / "found"
     every_s = sorted({table.total(path) for path in itertools.product(range(5), repeat=2)})
     below_s, above_s = next((one, other) for one, other in itertools.pairwise(every_s) if other > 1.2 * one)
-    wanted = rf"found {(target_s := 1.1 * below_s) * 1e3:.4g} ms: none takes .* below that takes {below_s * 1e3:.4g} ms"
+    message = (
+        rf"found {(target_s := 1.1 * below_s) * 1e3:.4g} ms: none takes .* below that takes {below_s * 1e3:.4g} ms"
+    )
     assert 1.01 * target_s < above_s
-    with pytest.raises(TargetOutOfReach, match=wanted):
+    with pytest.raises(TargetOutOfReach, match=message):
         run_search(mini_space, table, stripes_data, target_s, BRIEF, folder)
     assert not folder.exists()
 
@@ -173,8 +175,8 @@ def test_images_given_in_python_are_checked_alike() -> None:
 def test_a_broken_image_is_found_before_the_search(tmp_path: Path, part: str, content: bytes | str) -> None:
     write_folder(tmp_path)
     broken = sorted((tmp_path / part / "along").iterdir())[1]
-    whole = broken.read_bytes()
-    broken.write_bytes(content if isinstance(content, bytes) else whole[: len(whole) // 2])
+    intact = broken.read_bytes()
+    broken.write_bytes(content if isinstance(content, bytes) else intact[: len(intact) // 2])
     with pytest.raises(BadFile, match=rf"{broken}: expected an image, but found .*; replace or remove it"):
         load_data(str(tmp_path), 8, 1)
 
@@ -284,20 +286,23 @@ def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path
     lean = BRIEF.model_copy(update={"precision": "bf16-mixed", "checkpointing": True})
     with (
         pytest.raises(OutOfMemory, match=r"go on with --resume\. Else .* training_batch_size below 16$"),
-        telling_shortages(tmp_path, lean),
+        translate_resource_errors(tmp_path, lean),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     with (
         pytest.raises(OutOfMemory, match=r"--resume; where not, with checkpointing=true besides\. Else begin another"),
-        telling_shortages(tmp_path, BRIEF),
+        translate_resource_errors(tmp_path, BRIEF),
     ):
         raise MemoryError
     killed = "DataLoader worker (pid 7) is killed by signal: "
-    with pytest.raises(OutOfMemory, match=r"signal: Killed.* --resume; where not"), telling_shortages(tmp_path, BRIEF):
+    with (
+        pytest.raises(OutOfMemory, match=r"signal: Killed.* --resume; where not"),
+        translate_resource_errors(tmp_path, BRIEF),
+    ):
         raise RuntimeError(f"{killed}Killed.")
-    with pytest.raises(OutOfMemory, match="--resume and workers=0"), telling_shortages(tmp_path, BRIEF):
+    with pytest.raises(OutOfMemory, match="--resume and workers=0"), translate_resource_errors(tmp_path, BRIEF):
         raise RuntimeError(f"{killed}Bus error. It is possible that dataloader's workers are out of shared memory.")
-    with pytest.raises(RuntimeError, match="something else"), telling_shortages(tmp_path, BRIEF):
+    with pytest.raises(RuntimeError, match="something else"), translate_resource_errors(tmp_path, BRIEF):
         raise RuntimeError("something else")
 
 
@@ -349,13 +354,13 @@ def test_a_checkpoint_of_another_search_is_refused_and_stays(
     slower = LatencyTable.from_seconds("mini", mini_space.key, (2 * table.seconds).tolist(), base_s=1e-6)
     slow = interrupted(mini_space, slower, stripes_data, tmp_path / "slow").read_bytes()
     seeded = interrupted(mini_space, table, stripes_data, tmp_path / "seeded", BRIEF.model_copy(update={"seed": 1}))
-    for content, words in (
+    for content, message in (
         (foreign, "with space 'mini', but found another search's, with 'other'"),
         (slow, "with table_sha256"),
         (seeded.read_bytes(), "with sha256"),
     ):
         path.write_bytes(content)
-        with pytest.raises(BadFile, match=f"checkpoint.pt: expected a checkpoint of this search, .*{words}"):
+        with pytest.raises(BadFile, match=f"checkpoint.pt: expected a checkpoint of this search, .*{message}"):
             run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, tmp_path / "found", resume=True)
         assert path.read_bytes() == content
 
@@ -365,11 +370,11 @@ def test_a_damaged_checkpoint_is_refused(
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
     path = interrupted(mini_space, table, stripes_data, folder)
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    damaged = [whole[:cut] for cut in (0, 10, middle, len(whole) - 1)]
+    intact = path.read_bytes()
+    middle = len(intact) // 2
+    damaged = [intact[:cut] for cut in (0, 10, middle, len(intact) - 1)]
     damaged.append(
-        whole[:middle] + bytes(byte ^ 0xFF for byte in whole[middle : middle + 2000]) + whole[middle + 2000 :]
+        intact[:middle] + bytes(byte ^ 0xFF for byte in intact[middle : middle + 2000]) + intact[middle + 2000 :]
     )
     for content in damaged:
         path.write_bytes(content)
@@ -386,7 +391,7 @@ def test_processes_that_were_given_other_searches_are_told_so(
 ) -> None:
     table = table_of(mini_space)
     first, here = (Recipe.of(mini_space, table, stripes_data, middle_s(table), brief(seed=seed)) for seed in (3, 4))
-    monkeypatch.setattr("latkit.search.folder.first_does", lambda *_given: first.model_dump_json().encode())
+    monkeypatch.setattr("latkit.search.run_dir.broadcast_from_main", lambda *_given: first.model_dump_json().encode())
     folder = SearchFolder(tmp_path, fabric_of(BRIEF))
     folder.check_alike(first)
     with pytest.raises(UsageError, match=r"in every process, but found settings\.seed 4 where the first one has 3"):

@@ -17,11 +17,11 @@ from latkit.ops import Network
 from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
 from latkit.search.baselines import (
     BaselineRecord,
+    BaselineRequest,
     Baselines,
     EvolutionPlan,
     LatencySampler,
-    RegularisedEvolution,
-    Wanted,
+    RegularizedEvolution,
     check_drawn,
     evolve,
     ladder,
@@ -44,9 +44,9 @@ def every(space: Space) -> list[Architecture]:
 def test_every_architecture_within_the_bounds_is_drawn_equally_often(mini_space: Space, table_of: TableOf) -> None:
     table = table_of(mini_space)
     latencies = {architecture: table.total(architecture) for architecture in every(mini_space)}
-    least_s, most_s = sorted(latencies.values())[6], sorted(latencies.values())[17]
-    within = {one for one, seconds in latencies.items() if least_s <= seconds <= most_s}
-    sampler, rng = LatencySampler(table, least_s, most_s), random.Random(0)
+    min_s, max_s = sorted(latencies.values())[6], sorted(latencies.values())[17]
+    within = {one for one, seconds in latencies.items() if min_s <= seconds <= max_s}
+    sampler, rng = LatencySampler(table, min_s, max_s), random.Random(0)
     drawn = Counter(sampler.draw(rng) for _ in range(4000))
     assert drawn.keys() == within
     assert stats.chisquare([drawn[one] for one in within]).pvalue > 1e-3
@@ -107,7 +107,7 @@ def test_evolution_stays_within_the_bounds_and_finds_the_best(middling: LatencyS
         judged.append(architecture)
         return odd(architecture)
 
-    strategy = RegularisedEvolution(middling, random.Random(0), population=16, tournament=6)
+    strategy = RegularizedEvolution(middling, random.Random(0), population=16, tournament=6)
     best = evolve(strategy, fitness, evaluations=400)
     assert all(middling.holds(architecture) for architecture in judged)
     assert len(judged) == len(set(judged))
@@ -115,17 +115,17 @@ def test_evolution_stays_within_the_bounds_and_finds_the_best(middling: LatencyS
 
 
 def test_an_interrupted_evolution_judges_nothing_again(middling: LatencySampler) -> None:
-    asked: list[Architecture] = []
+    judged_now: list[Architecture] = []
 
     def fitness(architecture: Architecture) -> float:
-        if len(asked) == 40:
-            asked.clear()
+        if len(judged_now) == 40:
+            judged_now.clear()
             raise Killed
-        asked.append(architecture)
+        judged_now.append(architecture)
         return odd(architecture)
 
-    def strategy() -> RegularisedEvolution:
-        return RegularisedEvolution(middling, random.Random(0), population=16, tournament=6)
+    def strategy() -> RegularizedEvolution:
+        return RegularizedEvolution(middling, random.Random(0), population=16, tournament=6)
 
     known: dict[Architecture, float] = {}
     with pytest.raises(Killed):
@@ -133,8 +133,8 @@ def test_an_interrupted_evolution_judges_nothing_again(middling: LatencySampler)
     before = set(known)
     assert len(before) == 40
     assert evolve(strategy(), fitness, evaluations=80, judged=known) == evolve(strategy(), odd, evaluations=80)
-    assert not before & set(asked)
-    assert asked
+    assert not before & set(judged_now)
+    assert judged_now
 
 
 def odd(architecture: Architecture) -> int:
@@ -144,12 +144,12 @@ def odd(architecture: Architecture) -> int:
 @pytest.mark.parametrize("text", ["random:0", "random:", "random:x", "evolution:2", "resnet", ""])
 def test_a_baseline_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected a baseline such as random:5, evolution or mobilenetv2"):
-        Wanted.parse(text)
+        BaselineRequest.parse(text)
 
 
 def test_baselines_by_their_words() -> None:
-    assert Wanted.parse("random:5") == Wanted(kind="random", count=5)
-    assert Wanted.parse("evolution") == Wanted(kind="evolution", count=1)
+    assert BaselineRequest.parse("random:5") == BaselineRequest(kind="random", count=5)
+    assert BaselineRequest.parse("evolution") == BaselineRequest(kind="evolution", count=1)
 
 
 def by_macs(network: Network) -> float:
@@ -195,7 +195,7 @@ def settings() -> SearchSettings:
 
 
 @pytest.fixture
-def searched(
+def finished_search(
     mini_space: Space, table_of: TableOf, stripes_data: DataSplit, settings: SearchSettings, tmp_path: Path
 ) -> tuple[Path, float]:
     """The folder of a search, and its target in seconds."""
@@ -210,14 +210,14 @@ def test_the_derived_network_as_a_baseline_has_the_derived_networks_accuracy(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,
-    searched: tuple[Path, float],
+    finished_search: tuple[Path, float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    folder, target_s = searched
+    folder, target_s = finished_search
     result = load_record(SearchResult, folder / FILES["result"])
     monkeypatch.setattr("latkit.search.baselines.run.random_architectures", lambda *_: [result.architecture])
     given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
-    (record,) = run_baselines(*given, [Wanted(kind="random")]).records
+    (record,) = run_baselines(*given, [BaselineRequest(kind="random")]).records
     assert record.accuracy == result.accuracy
     assert record.predicted_latency_s == pytest.approx(result.predicted_latency_s)
     assert (record.macs, record.parameters) == (result.macs, result.parameters)
@@ -228,21 +228,21 @@ def test_interrupted_baselines_go_on_and_end_as_if_they_had_not_been(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,
-    searched: tuple[Path, float],
+    finished_search: tuple[Path, float],
     tmp_path: Path,
 ) -> None:
-    folder, target_s = searched
+    folder, target_s = finished_search
     given = (mini_space, table_of(mini_space), stripes_data, target_s, settings)
-    wanted = [Wanted(kind="random", count=2), Wanted(kind="evolution")]
+    requested = [BaselineRequest(kind="random", count=2), BaselineRequest(kind="evolution")]
     plan = EvolutionPlan(evaluations=4, images=16, population=2, tournament=1)
     for phase, steps in (("random-2: training", 1), ("evolution-supernet: search", 2), ("evolution", 2)):
         with pytest.raises(Killed):
-            run_baselines(*given, folder, wanted, evolution=plan, progress=Killer(phase, steps))
+            run_baselines(*given, folder, requested, evolution=plan, progress=Killer(phase, steps))
     assert [record.name for record in Baselines.load(folder).records] == ["random-1", "random-2"]
-    went_on = run_baselines(*given, folder, wanted, evolution=plan)
+    went_on = run_baselines(*given, folder, requested, evolution=plan)
     other = tmp_path / "other"
     run_search(*given, other)
-    at_once = run_baselines(*given, other, wanted, evolution=plan)
+    at_once = run_baselines(*given, other, requested, evolution=plan)
     assert [alike(record) for record in went_on.records] == [alike(record) for record in at_once.records]
     assert list((folder / "baselines").iterdir()) == []
     assert went_on.records[-1].seconds.keys() == {"search", "training"}
@@ -258,24 +258,30 @@ def test_what_does_not_fit_the_search_is_refused(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,
-    searched: tuple[Path, float],
+    finished_search: tuple[Path, float],
 ) -> None:
-    folder, target_s = searched
+    folder, target_s = finished_search
     given = (mini_space, table_of(mini_space), stripes_data)
     with pytest.raises(UsageError, match="expected target_latency_s to be"):
-        run_baselines(*given, 1.1 * target_s, settings, folder, [Wanted(kind="random")])
+        run_baselines(*given, 1.1 * target_s, settings, folder, [BaselineRequest(kind="random")])
     with pytest.raises(UsageError, match="MobileNetV2's latency"):
-        run_baselines(*given, target_s, settings, folder, [Wanted(kind="mobilenetv2")])
+        run_baselines(*given, target_s, settings, folder, [BaselineRequest(kind="mobilenetv2")])
     inheriting = settings.model_copy(update={"inherit_weights": True})
     with pytest.raises(UsageError, match="trained from scratch"):
-        run_baselines(*given, target_s, inheriting, folder, [Wanted(kind="random")])
+        run_baselines(*given, target_s, inheriting, folder, [BaselineRequest(kind="random")])
     with pytest.raises(UsageError, match="expected 500 random networks"):
-        check_drawn(mini_space, given[1], target_s, settings, [Wanted(kind="mobilenetv2"), Wanted.parse("random:500")])
+        check_drawn(
+            mini_space,
+            given[1],
+            target_s,
+            settings,
+            [BaselineRequest(kind="mobilenetv2"), BaselineRequest.parse("random:500")],
+        )
     assert Baselines.load(folder).records == ()
 
 
 @pytest.mark.parametrize(
-    ("raised", "told", "words"),
+    ("raised", "error_type", "message"),
     [
         (RuntimeError("DefaultCPUAllocator: not enough memory"), OutOfMemory, "a batch_size below 16"),
         (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "make room and go on with --resume"),
@@ -286,34 +292,34 @@ def test_what_runs_out_is_told_as_in_the_search(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,
-    searched: tuple[Path, float],
+    finished_search: tuple[Path, float],
     raised: Exception,
-    told: type[LatkitError],
-    words: str,
+    error_type: type[LatkitError],
+    message: str,
 ) -> None:
     class Short:
         def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
             raise raised
 
-    folder, target_s = searched
+    folder, target_s = finished_search
     given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
-    with pytest.raises(told, match=words):
-        run_baselines(*given, [Wanted(kind="random")], progress=Short())
+    with pytest.raises(error_type, match=message):
+        run_baselines(*given, [BaselineRequest(kind="random")], progress=Short())
 
 
 def test_mobilenet_is_trained_beside_the_search(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,
-    searched: tuple[Path, float],
+    finished_search: tuple[Path, float],
     mini_space: Space,
 ) -> None:
-    folder, target_s = searched
+    folder, target_s = finished_search
     given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
     narrowest = next(ladder(mini_space))
     (record,) = run_baselines(
         *given,
-        [Wanted(kind="mobilenetv2")],
+        [BaselineRequest(kind="mobilenetv2")],
         latency_of=lambda network: target_s * (1 if network == narrowest else 2),
     ).records
     assert (record.kind, record.name) == ("mobilenetv2", "mobilenetv2-0.05")

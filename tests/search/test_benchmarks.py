@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.search_quality import PRINTED, Job, row
 from latkit.search import DataSplit, run_search
-from latkit.search.baselines import Baselines, Wanted, run_baselines
+from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
 from latkit.spaces import Space
 from latkit.validate import MeasuredNetwork, NetworkResult
 from tests.search.conftest import Tables, brief, some_path_s
@@ -23,9 +23,9 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
     table, settings = table_of(mini_space), brief()
     job = Job(tmp_path, "onnxruntime", "stripes", 96, mini_space, 0, some_path_s(table), 2, {})
     found = run_search(mini_space, table, stripes_data, job.target_s, settings, job.folder)
-    wanted = [Wanted(kind="random", count=2), Wanted(kind="mobilenetv2")]
+    requested = [BaselineRequest(kind="random", count=2), BaselineRequest(kind="mobilenetv2")]
     run_baselines(
-        mini_space, table, stripes_data, job.target_s, settings, job.folder, wanted, lambda _network: job.target_s
+        mini_space, table, stripes_data, job.target_s, settings, job.folder, requested, lambda _network: job.target_s
     )
     ms = 1e3 * job.target_s
     measured = NetworkResult(
@@ -52,8 +52,8 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
 
 
 def test_supernet_step_prints_ratios_and_memory_by_candidates() -> None:
-    words = "--space proxyless-tiny --resolution 16 --batch 2 --memory-batch 2 --pairs 1 --turns 1 --json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "supernet_step.py"), *words.split()]
+    argv = "--space proxyless-tiny --resolution 16 --batch 2 --memory-batch 2 --pairs 1 --turns 1 --json"
+    command = [sys.executable, str(ROOT / "benchmarks" / "supernet_step.py"), *argv.split()]
     printed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
     assert {"weight_step_ratio", "architecture_step_ratio", "memory_ratio"} <= printed.keys()
     assert printed["memory_bytes_by_candidates"].keys() == {"2", "12"}

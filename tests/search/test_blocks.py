@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from latkit.modules import ConvBatchNorm
-from latkit.search.blocks import batch_norms, gated, recomputed, statistics_kept
+from latkit.search.blocks import batch_norms, gated, recomputed, statistics_frozen
 
 
 def block(seed: int = 0) -> nn.Module:
@@ -19,14 +19,14 @@ def features() -> torch.Tensor:
 
 
 def test_kept_statistics_do_not_move_and_the_batch_is_normalised_by_its_own() -> None:
-    kept, moving = block(), block()
-    before = copy.deepcopy(kept.state_dict())
-    with statistics_kept(batch_norms(kept)), statistics_kept(batch_norms(kept)[:1]):
-        out = kept(features())
+    frozen, moving = block(), block()
+    before = copy.deepcopy(frozen.state_dict())
+    with statistics_frozen(batch_norms(frozen)), statistics_frozen(batch_norms(frozen)[:1]):
+        out = frozen(features())
     assert torch.equal(out, moving(features()))
-    assert all(torch.equal(value, before[name]) for name, value in kept.state_dict().items())
-    kept(features())
-    assert all(torch.equal(value, moving.state_dict()[name]) for name, value in kept.state_dict().items())
+    assert all(torch.equal(value, before[name]) for name, value in frozen.state_dict().items())
+    frozen(features())
+    assert all(torch.equal(value, moving.state_dict()[name]) for name, value in frozen.state_dict().items())
 
 
 def test_a_recomputed_block_gives_the_same_gradients_and_statistics() -> None:

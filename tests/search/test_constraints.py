@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.constraints import Limit, Limits, load_limits, save_limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
@@ -29,8 +29,8 @@ def uniform(space: Space) -> torch.Tensor:
 def test_a_limit_that_is_kept_weighs_nothing_and_one_that_is_not_weighs_more_and_more(mini_space: Space) -> None:
     macs, probabilities = macs_table(mini_space), uniform(mini_space)
     expected = float(macs(probabilities))
-    kept, broken = Limit("kept", macs, expected * math.exp(0.05)), Limit("broken", macs, expected / math.exp(0.05))
-    limits = Limits([kept, broken], rate=2.0, damping=0.0)
+    satisfied, broken = Limit("kept", macs, expected * math.exp(0.05)), Limit("broken", macs, expected / math.exp(0.05))
+    limits = Limits([satisfied, broken], rate=2.0, damping=0.0)
     for rounds in range(3):
         figures = limits.figures(probabilities)
         assert figures["multiplier_kept"] == 0
@@ -71,13 +71,13 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
     table, target_s = table_of(mini_space), table_of(mini_space).total((1, 0))
     other = AdditiveTable(mini_space.name, mini_space.key, [[3, 1, 2, 1, 0], [1, 3, 1, 2, 0]], 1.0)
     limit = Limit("other", other, other.total((1, 0)))
-    assert float(other(uniform(mini_space))) > 1.2 * limit.most
+    assert float(other(uniform(mini_space))) > 1.2 * limit.max_value
     steps, generator = 200, torch.Generator().manual_seed(0)
     limits = Limits([limit], rate=60 / steps)
     torch.manual_seed(0)
     learner = GradientLearner(
         Supernet(mini_space),
-        Aim(PathDistribution(mini_space), table, Constraint(target_s, rate=60 / steps), limits),
+        ArchitectureObjective(PathDistribution(mini_space), table, Constraint(target_s, rate=60 / steps), limits),
         BinaryGates(),
         FABRIC,
         learning_rate=0.1,
@@ -88,9 +88,9 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
     for step in range(steps):
         learner.step(images, labels, generator)
         if step > steps - 50:
-            late_s.append(learner.aim.expected_s())
-            late.append(float(other(learner.aim.distribution.probabilities().detach())))
-    assert sum(late) / len(late) <= 1.02 * limit.most
+            late_s.append(learner.arch_objective.expected_s())
+            late.append(float(other(learner.arch_objective.distribution.probabilities().detach())))
+    assert sum(late) / len(late) <= 1.02 * limit.max_value
     assert sum(late_s) / len(late_s) == pytest.approx(target_s, rel=0.02)
     restored = Limits([limit], rate=1.0)
     restored.load_state(learner.state()["limits"])
@@ -108,9 +108,9 @@ def test_limits_come_back_from_their_file(
     ]
     save_limits(limits, path)
     found = load_limits(path, mini_space)
-    assert [(limit.name, limit.most) for limit in found] == [(limit.name, limit.most) for limit in limits]
+    assert [(limit.name, limit.max_value) for limit in found] == [(limit.name, limit.max_value) for limit in limits]
     for one, other in zip(limits, found, strict=True):
-        assert [one.amount(path) for path in ((0, 0), (3, 4))] == [other.amount(path) for path in ((0, 0), (3, 4))]
+        assert [one.value(path) for path in ((0, 0), (3, 4))] == [other.value(path) for path in ((0, 0), (3, 4))]
     path.write_text("[1]")
     with pytest.raises(BadFile, match="expected limits of a search"):
         load_limits(path, mini_space)

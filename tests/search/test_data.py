@@ -13,7 +13,7 @@ from PIL import Image
 
 from latkit.errors import BadFile, MissingExtra, UsageError
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
-from latkit.search.data import Augmentation, DataSplit, Feeder, KeptImages, augment, fetch_by_threads, load_data
+from latkit.search.data import Augmentation, CachedImages, DataSplit, Feeder, augment, fetch_by_threads, load_data
 from latkit.search.data.images import fit_images
 from latkit.search.problem import Problem
 from latkit.spaces import Space
@@ -193,9 +193,9 @@ def test_a_corrupt_image_is_named(tmp_path: Path, workers: int) -> None:
 
 def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None:
     data = load_data(str(write_folder(tmp_path)), 8, 1)
-    alone = itertools.islice(feeder(data).stream(), 3)
+    one_process = itertools.islice(feeder(data).stream(), 3)
     helped = itertools.islice(feeder(data, workers=1).stream(), 3)
-    for one, other in zip(alone, helped, strict=True):
+    for one, other in zip(one_process, helped, strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
 
@@ -205,13 +205,13 @@ def test_threads_give_the_images_that_one_gives_and_kept_ones_are_decoded_once(t
     indices = torch.tensor([7, 0, 3, 11, 3])
     expected = train.fetch(indices)
     assert torch.equal(fetch_by_threads(train, indices, 2), expected)
-    kept = KeptImages(train, 2)
-    assert torch.equal(kept.fetch(indices[:2]), expected[:2])
+    cached = CachedImages(train, 2)
+    assert torch.equal(cached.fetch(indices[:2]), expected[:2])
     for file in (tmp_path / "train").glob("*/*.png"):
         file.write_bytes(b"no picture")
-    assert torch.equal(kept.fetch(indices[:2]), expected[:2])
+    assert torch.equal(cached.fetch(indices[:2]), expected[:2])
     with pytest.raises(BadFile, match="expected an image, but found"):
-        kept.fetch(indices)
+        cached.fetch(indices)
 
 
 def test_shared_weights_read_files_once(tmp_path: Path, mini_space: Space, table_of: Tables) -> None:
@@ -225,12 +225,12 @@ def test_shared_weights_read_files_once(tmp_path: Path, mini_space: Space, table
 
 
 def test_batches_follow_from_seed_and_number(stripes_data: DataSplit) -> None:
-    whole = list(itertools.islice(feeder(stripes_data).stream(), 30))
+    reference = list(itertools.islice(feeder(stripes_data).stream(), 30))
     late = next(feeder(stripes_data).stream(25))
-    assert torch.equal(late[0], whole[25][0])
-    assert not torch.equal(whole[0][0], next(feeder(stripes_data, seed=1).stream())[0])
-    assert not torch.equal(whole[0][1], whole[12][1])  # another pass, another order
-    assert whole[0][0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(late[0], reference[25][0])
+    assert not torch.equal(reference[0][0], next(feeder(stripes_data, seed=1).stream())[0])
+    assert not torch.equal(reference[0][1], reference[12][1])  # another pass, another order
+    assert reference[0][0].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_one_pass_shows_every_image_once(stripes_data: DataSplit) -> None:
@@ -275,7 +275,7 @@ def test_hub_datasets_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_images_are_fitted_alike_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.randint(256, (7, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    whole = fit_images(images, 8, 1)
+    reference = fit_images(images, 8, 1)
     monkeypatch.setattr("latkit.search.data.images.CHUNK", 3)
-    assert whole.shape == (7, 1, 8, 8)
-    assert torch.equal(fit_images(images, 8, 1), whole)
+    assert reference.shape == (7, 1, 8, 8)
+    assert torch.equal(fit_images(images, 8, 1), reference)

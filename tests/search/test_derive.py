@@ -14,7 +14,7 @@ from latkit.search import repair
 from latkit.search.constraints import Limit, check_limits
 from latkit.search.derive import check_reach, derive
 from latkit.search.distribution import PathDistribution
-from latkit.search.repair import most_probable
+from latkit.search.repair import k_best_paths
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
 
@@ -33,24 +33,24 @@ def problems(draw: st.DrawFn) -> Problem:
     others = [AdditiveTable("s", "k", rows(), 50.0) for _ in range(draw(st.integers(0, 2)))]
     shares = st.floats(0, 1.1)
     limits = [
-        Limit(f"limit{number}", other, other.least() + draw(shares) * (other.most() - other.least()))
+        Limit(f"limit{number}", other, other.min() + draw(shares) * (other.max() - other.min()))
         for number, other in enumerate(others)
     ]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     log_probabilities = np.full((len(counts), max(counts)), -np.inf)
     for row, count in zip(log_probabilities, counts, strict=True):
         row[:count] = np.log(rng.dirichlet(np.ones(count)))
-    most_s = draw(st.floats(table.fastest(), table.slowest() + 1))
-    return log_probabilities, table, draw(st.floats(0.9, 1.0)) * most_s, most_s, limits
+    max_s = draw(st.floats(table.fastest(), table.slowest() + 1))
+    return log_probabilities, table, draw(st.floats(0.9, 1.0)) * max_s, max_s, limits
 
 
 def enumerated(problem: Problem) -> list[tuple[int, ...]]:
     """The paths that the repair may give: within both bounds if there are any, else below the upper ones."""
-    _, table, least_s, most_s, limits = problem
+    _, table, min_s, max_s, limits = problem
     every = list(itertools.product(*(range(int(row.sum())) for row in table.mask)))
-    kept = [path for path in every if all(limit.amount(path) <= limit.most * (1 + 1e-12) for limit in limits)]
-    fast_enough = [path for path in kept if table.total(path) <= most_s * (1 + 1e-12)]
-    return [path for path in fast_enough if table.total(path) >= least_s] or fast_enough
+    feasible = [path for path in every if all(limit.value(path) <= limit.max_value * (1 + 1e-12) for limit in limits)]
+    fast_enough = [path for path in feasible if table.total(path) <= max_s * (1 + 1e-12)]
+    return [path for path in fast_enough if table.total(path) >= min_s] or fast_enough
 
 
 def score(log_probabilities: np.ndarray, path: tuple[int, ...]) -> float:
@@ -60,7 +60,7 @@ def score(log_probabilities: np.ndarray, path: tuple[int, ...]) -> float:
 @given(problem=problems(), count=st.integers(1, 5))
 def test_repair_finds_what_brute_force_finds(problem: Problem, count: int) -> None:
     within = enumerated(problem)
-    found = most_probable(*problem, count)
+    found = k_best_paths(*problem, count)
     assert len(set(found)) == len(found) == min(count, len(within))
     assert set(found) <= set(within)
     best = sorted((score(problem[0], path) for path in within), reverse=True)
@@ -71,7 +71,7 @@ def test_repair_finds_what_brute_force_finds(problem: Problem, count: int) -> No
 def test_repair_meets_its_bounds_where_it_cannot_keep_every_path(problem: Problem, count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repair, "EXACT", 0)
-        found = most_probable(*problem, count)
+        found = k_best_paths(*problem, count)
         within = enumerated(problem)
     assert bool(found) == bool(within)
     assert set(found) <= set(within)
@@ -87,9 +87,9 @@ def test_bounds_as_low_as_can_be_are_met_however_sums_are_rounded(seed: int) -> 
     other = AdditiveTable("s", "k", rows[::-1].tolist(), 1.0)
     alike = np.zeros((20, 3))
     fastest, leanest = (tuple(values.argmin(1).tolist()) for values in (rows, rows[::-1]))
-    assert most_probable(alike, table, 0.0, table.total(fastest)) == [fastest]
+    assert k_best_paths(alike, table, 0.0, table.total(fastest)) == [fastest]
     limit = Limit("other", other, other.total(leanest))
-    assert most_probable(alike, table, 0.0, table.slowest(), [limit]) == [leanest]
+    assert k_best_paths(alike, table, 0.0, table.slowest(), [limit]) == [leanest]
 
 
 def test_beside_a_limit_the_leanest_of_as_fast_paths_is_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_beside_a_limit_the_leanest_of_as_fast_paths_is_carried_on(monkeypatch: 
     table = LatencyTable.from_seconds("s", "k", [[0.0, 0.0], [0.0, 1.0]], 1.0)
     limit = Limit("other", AdditiveTable("s", "k", [[1.0, 0.0], [0.0, 100.0]], 0.0), 100.0)
     log_probabilities = np.log([[0.9, 0.1], [0.5, 0.5]])
-    assert most_probable(log_probabilities, table, 1.98, 2.0, [limit]) == [(1, 1)]
+    assert k_best_paths(log_probabilities, table, 1.98, 2.0, [limit]) == [(1, 1)]
 
 
 def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
@@ -107,10 +107,10 @@ def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
     other = AdditiveTable("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)
     log_probabilities = np.log(rng.dirichlet(np.ones(7), 20))
     limit = Limit("other", other, 8.0)
-    found = most_probable(log_probabilities, table, 9.8, 10.1, [limit], 3)
+    found = k_best_paths(log_probabilities, table, 9.8, 10.1, [limit], 3)
     assert len(found) == 3
     assert all(limit.admits(path) and 9.8 <= table.total(path) <= 10.1 for path in found)
-    free = most_probable(log_probabilities, table, 9.8, 10.1)[0]
+    free = k_best_paths(log_probabilities, table, 9.8, 10.1)[0]
     assert score(log_probabilities, found[0]) <= score(log_probabilities, free)
 
 
@@ -195,18 +195,18 @@ def test_the_peak_of_memory_is_a_limit_too(mini_space: Space, table_of: Callable
 def test_of_several_repairs_the_first_by_the_given_order_is_taken(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
-    table, seen = table_of(mini_space), []
+    table, candidates = table_of(mini_space), []
     target_s = table.total((3, 4))
 
     def last(paths: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        seen.extend(paths)
+        candidates.extend(paths)
         return list(reversed(paths))
 
     derived = derive(decided(mini_space, (3, 3)), table, target_s, (), 3, last)
-    assert len(seen) > 1
-    assert derived.architecture == seen[-1]
-    assert all(0.98 <= table.total(path) / target_s <= 1.01 for path in seen)
-    assert seen[0] == derive(decided(mini_space, (3, 3)), table, target_s).architecture
+    assert len(candidates) > 1
+    assert derived.architecture == candidates[-1]
+    assert all(0.98 <= table.total(path) / target_s <= 1.01 for path in candidates)
+    assert candidates[0] == derive(decided(mini_space, (3, 3)), table, target_s).architecture
 
 
 def test_limits_that_no_network_keeps_are_told(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:

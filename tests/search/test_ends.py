@@ -11,18 +11,18 @@ from latkit.errors import DeviceBusy, TargetOutOfReach
 from latkit.ops import Network
 from latkit.progress import Silent
 from latkit.search import DataSplit
-from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, Wanted
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
 from latkit.search.result import FILES, write_json
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.workspace import Workspace, searching
 from latkit.workspace.baselines import Measuring, check_mobilenet
-from latkit.workspace.preparing import Tables
+from latkit.workspace.preflight import Tables
 from tests.search.conftest import Tables as TablesOf
 from tests.search.conftest import brief, some_path_s
 
 TARGET = Target("board", "onnxruntime")
-MOBILENET = [Wanted(kind="mobilenetv2")]
+MOBILENET = [BaselineRequest(kind="mobilenetv2")]
 
 
 def busy(_measuring: Measuring) -> None:
@@ -60,19 +60,19 @@ def measuring_of(workspace: Workspace, said: list[str]) -> Measuring:
 def test_a_mobilenet_that_cannot_be_is_said_before_the_search(
     mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace, asked = Workspace.init(tmp_path), list[str]()
+    workspace, measured_names = Workspace.init(tmp_path), list[str]()
 
     def seconds(_measuring: Measuring, network: Network) -> float:
-        asked.append(network.name)
+        measured_names.append(network.name)
         return 2e-3
 
     monkeypatch.setattr(Measuring, "seconds", seconds)
     measuring = measuring_of(workspace, [])
     with pytest.raises(TargetOutOfReach, match=r"a MobileNetV2 of at most 1 ms, but its narrowest takes 2 ms; leave"):
         check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
-    assert asked == ["mobilenetv2-0.05"]
+    assert measured_names == ["mobilenetv2-0.05"]
     check_mobilenet(measuring, mini_space, 2e-3, "net", MOBILENET)
-    check_mobilenet(measuring, mini_space, 1e-3, "net", [Wanted(kind="random", count=3)])
+    check_mobilenet(measuring, mini_space, 1e-3, "net", [BaselineRequest(kind="random", count=3)])
     record = BaselineRecord(
         name="mobilenetv2-0.05",
         kind="mobilenetv2",
@@ -86,7 +86,7 @@ def test_a_mobilenet_that_cannot_be_is_said_before_the_search(
     workspace.search_dir("net").mkdir()
     Baselines(records=(record,)).save(workspace.search_dir("net") / BASELINES_FILE)
     check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
-    assert len(asked) == 2
+    assert len(measured_names) == 2
 
 
 def test_a_device_that_is_busy_now_may_be_free_when_the_search_ends(

@@ -9,11 +9,11 @@ from torch import nn
 
 from latkit.errors import ExportError
 from latkit.modules import build_module
-from latkit.runtimes import runtime_named
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_module, export_subject
 from latkit.runtimes.onnx_graph import read_graph
 from latkit.runtimes.onnx_network import read_network
-from latkit.search.data import DataSplit, Normalise
+from latkit.search.data import DataSplit, Normalize
 from latkit.search.exports import compare, export
 from latkit.spaces import Space
 
@@ -43,12 +43,12 @@ def test_what_is_measured_is_what_is_exported_but_for_the_weights(
 ) -> None:
     network = mini_space.decode((0, 2))
     export(tmp_path, network, some_module(mini_space, 0), stripes_data, tflite=False)
-    export_subject(runtime_named("onnxruntime"), network, tmp_path / "measured.onnx")
-    kept, measured = (
+    export_subject(get_runtime("onnxruntime"), network, tmp_path / "measured.onnx")
+    retained, measured = (
         [(node.op, node.attributes, node.outputs) for node in read_graph(tmp_path / f"{name}.onnx").nodes]
         for name in ("network", "measured")
     )
-    assert kept == measured
+    assert retained == measured
 
 
 def test_without_its_package_a_format_is_noted_as_missing(
@@ -64,8 +64,8 @@ def test_without_its_package_a_format_is_noted_as_missing(
 
 
 def test_a_wrong_export_is_an_error_and_is_not_kept(mini_space: Space, stripes_data: DataSplit, tmp_path: Path) -> None:
-    runtime, path = runtime_named("onnxruntime"), tmp_path / "network.onnx"
-    images = Normalise(stripes_data, torch.device("cpu"))(stripes_data.test.fetch(torch.arange(8)))
+    runtime, path = get_runtime("onnxruntime"), tmp_path / "network.onnx"
+    images = Normalize(stripes_data, torch.device("cpu"))(stripes_data.test.fetch(torch.arange(8)))
     export_module(runtime, some_module(mini_space, 1), mini_space.input_shape, path)
     with pytest.raises(ExportError, match=r"expected the torch module's scores to within .* 8 images; .* was removed"):
         compare(runtime, path, some_module(mini_space, 0), images)

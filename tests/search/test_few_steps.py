@@ -15,12 +15,12 @@ from torch import nn
 from latkit.modules import build_module
 from latkit.ops import Network
 from latkit.search import SearchSettings, finals, load_data, load_network, run_search, train
-from latkit.search.baselines import Wanted, run_baselines
-from latkit.search.data import DataSplit, Normalise, subset
-from latkit.search.machine import fabric_of
-from latkit.search.statistics import MIN_BATCHES, recalibrate, statistics_restored
-from latkit.search.train import TrainingPhase
-from latkit.search.weights import evaluate
+from latkit.search.baselines import BaselineRequest, run_baselines
+from latkit.search.bn_calibration import MIN_BATCHES, recalibrate, statistics_restored
+from latkit.search.data import DataSplit, Normalize, subset
+from latkit.search.runtime_env import fabric_of
+from latkit.search.training_phase import TrainingPhase
+from latkit.search.weight_trainer import evaluate
 from latkit.spaces import Space, load_space_file
 from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 
@@ -111,13 +111,13 @@ def test_search_baseline_teacher_and_files_have_the_same_statistics(
 
     labels = few_digits.test.labels
     raw = few_digits.test.fetch(torch.arange(len(labels)))
-    images = Normalise(few_digits, torch.device("cpu"))(raw).contiguous()
+    images = Normalize(few_digits, torch.device("cpu"))(raw).contiguous()
     session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
     scores = [session.run(None, {session.get_inputs()[0].name: one[None].numpy()})[0][0] for one in images]
     right = [int(row.argmax()) == label for row, label in zip(scores, labels.tolist(), strict=True)]
     assert sum(right) / len(right) == pytest.approx(result.accuracy, abs=0.01)
     assert float((load_network(folder)(raw).argmax(1) == labels).double().mean()) == result.accuracy
-    (record,) = run_baselines(*given, folder, [Wanted(kind="random", count=1)]).records
+    (record,) = run_baselines(*given, folder, [BaselineRequest(kind="random", count=1)]).records
     assert record.accuracy > 0.6
 
 
@@ -150,12 +150,12 @@ def test_an_interrupted_search_of_few_steps_ends_bit_for_bit(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, after: int
 ) -> None:
     table = table_of(mini_space)
-    whole, parts = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
+    uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
     given = mini_space, table, stripes_data, some_path_s(table)
-    run_search(*given, FEW, whole)
+    run_search(*given, FEW, uninterrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_search(*given, FEW.model_copy(update={"checkpoint_seconds": 1e-9}), parts, Interrupt(after))
-    run_search(*given, FEW, parts, resume=True)
-    assert (parts / "history.json").read_text() == (whole / "history.json").read_text()
-    weights, others = load_file(parts / "weights.safetensors"), load_file(whole / "weights.safetensors")
+        run_search(*given, FEW.model_copy(update={"checkpoint_seconds": 1e-9}), resumed, Interrupt(after))
+    run_search(*given, FEW, resumed, resume=True)
+    assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
+    weights, others = load_file(resumed / "weights.safetensors"), load_file(uninterrupted / "weights.safetensors")
     assert all(torch.equal(value, others[name]) for name, value in weights.items())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from latkit.ops import make_op
 from latkit.search.distribution import PathDistribution
-from latkit.search.gates import BinaryGates, Draw, one_open, sample, single_path, standing_logits
+from latkit.search.gates import BinaryGates, Draw, masked_logits, one_open, sample, single_path
 from latkit.search.supernet import Paths, Supernet
 from latkit.spaces import Layer, Space
 
@@ -34,7 +34,7 @@ def draw_by_hand(distribution: PathDistribution, indices: list[list[int]]) -> Dr
     """The draw with these candidates, the first of every choice open. Choices with fewer are padded."""
     width = max(map(len, indices))
     padded = [row + [other for other in range(width) if other not in row][: width - len(row)] for row in indices]
-    slots, logits = torch.tensor(padded), standing_logits(distribution)
+    slots, logits = torch.tensor(padded), masked_logits(distribution)
     paths = one_open(slots, distribution.mask.gather(1, slots))
     return Draw(paths, slots, logits, logits.gather(1, slots).softmax(1))
 
@@ -90,16 +90,16 @@ def test_over_the_draws_every_pair_moves_the_right_way(linear_space: Space) -> N
     distribution = PathDistribution(linear_space)
     set_logits(distribution)
     p, losses = distribution.probabilities().detach()[1], torch.tensor([0.3, 1.1, -0.4])
-    mean, said = torch.zeros(3), torch.zeros(3)
+    mean, predicted = torch.zeros(3), torch.zeros(3)
     for a, b in itertools.combinations(range(3), 2):
         drawn = p[a] * p[b] / (1 - p[a]) + p[b] * p[a] / (1 - p[b])
         draw = draw_by_hand(distribution, [[0, 1], [a, b]])
         # of a loss that is linear in the gates, dL/dg_j is the loss of candidate j
         mean += drawn * BinaryGates().gradient(draw, losses[draw.indices], torch.zeros(2, 3))[1]
         moves = drawn / (p[a] + p[b]) ** 2 * p[a] * p[b] * (losses[a] - losses[b])
-        said[a] += moves
-        said[b] -= moves
-    torch.testing.assert_close(mean, said)
+        predicted[a] += moves
+        predicted[b] -= moves
+    torch.testing.assert_close(mean, predicted)
     assert (mean * losses)[[1, 2]].min() > 0  # the worst goes down, the best, of negative loss, up
 
 
@@ -113,7 +113,7 @@ def test_candidates_not_drawn_keep_their_probability(seed: int, count: int, shif
     moved = torch.randn(draw.indices.shape, generator=torch.Generator().manual_seed(seed + 1)) + shift
     with torch.no_grad():
         distribution.logits.scatter_add_(1, draw.indices, moved)
-    rule.settle(distribution, draw)
+    rule.renormalize(distribution, draw)
     after = distribution.probabilities().detach()
     untouched = torch.ones_like(before, dtype=torch.bool).scatter_(1, draw.indices, False)
     torch.testing.assert_close(after[untouched], before[untouched], rtol=1e-4, atol=1e-6)

@@ -19,12 +19,12 @@ from latkit.search import DataSplit, Recipe, SearchResult, load_network, run_sea
 from latkit.search.baselines.records import BASELINES_FILE, Baselines
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.constraints import LIMITS_FILE, load_limits
-from latkit.search.repeat import differences
+from latkit.search.reproduce import differences
 from latkit.search.result import FILES, load_record
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.spaces import Space
 from latkit.workspace import Workspace
-from latkit.workspace.series import Series, series_named
+from latkit.workspace.multi_search import Series, series_named
 from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 
 BRIEF = brief()

@@ -10,15 +10,15 @@ import torch
 
 from latkit.errors import TargetOutOfReach
 from latkit.search import Limit, Recipe, SearchSettings, run_search
-from latkit.search.assembly import make_rule, make_search_phase
-from latkit.search.choosing import by_loss
 from latkit.search.constraints import LIMITS_FILE, load_limits
 from latkit.search.data import DataSplit
-from latkit.search.machine import fabric_of
+from latkit.search.factory import make_rule, make_search_phase
 from latkit.search.mixing import GumbelSoftmax
 from latkit.search.problem import Problem
-from latkit.search.repeat import repeat_search
+from latkit.search.ranking import rank_by_loss
+from latkit.search.reproduce import reproduce_search
 from latkit.search.result import load_record
+from latkit.search.runtime_env import fabric_of
 from latkit.spaces import Space
 from latkit.tables import PeakTable, macs_table, parameters_table
 from tests.search.conftest import Interrupt, Tables, brief
@@ -42,14 +42,14 @@ def test_every_way_to_search_resumes_to_the_same_bits(
     target_s = table.total((1, 4))
     settings = SHORT.model_copy(update={**how, "checkpoint_seconds": 1e-9})
     limits = [Limit("params", parameters_table(mini_space), parameters_table(mini_space).total((3, 4)))]
-    whole, parts = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(mini_space, table, stripes_data, target_s, settings, whole, limits=limits)
+    uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
+    expected = run_search(mini_space, table, stripes_data, target_s, settings, uninterrupted, limits=limits)
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, target_s, settings, parts, Interrupt(9), limits=limits)
-    found = run_search(mini_space, table, stripes_data, target_s, settings, parts, resume=True, limits=limits)
+        run_search(mini_space, table, stripes_data, target_s, settings, resumed, Interrupt(9), limits=limits)
+    found = run_search(mini_space, table, stripes_data, target_s, settings, resumed, resume=True, limits=limits)
     assert found.model_copy(update={"seconds": {}}) == expected.model_copy(update={"seconds": {}})
-    assert (parts / "history.json").read_text() == (whole / "history.json").read_text()
-    last = json.loads((whole / "history.json").read_text())["search"][-1]
+    assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
+    last = json.loads((uninterrupted / "history.json").read_text())["search"][-1]
     assert {"architecture_loss", "expected_params", "multiplier_params"} <= last.keys()
     assert any(value != pytest.approx(0.2) for row in last["probabilities"] for value in row)
 
@@ -64,10 +64,12 @@ def test_a_search_keeps_its_limits_and_says_so(
     assert result.limits["macs"].most == macs.total((0, 4)) >= result.limits["macs"].predicted
     assert result.limits["macs"].predicted == result.macs
     recipe = load_record(Recipe, folder / "recipe.json")
-    assert {name: facts.most for name, facts in recipe.limits.items()} == {limit.name: limit.most for limit in limits}
+    assert {name: facts.most for name, facts in recipe.limits.items()} == {
+        limit.name: limit.max_value for limit in limits
+    }
     assert len({facts.table_sha256 for facts in recipe.limits.values()} | {recipe.table_sha256}) == 3
     assert [limit.name for limit in load_limits(folder / LIMITS_FILE, mini_space)] == ["macs", "peak_bytes"]
-    assert repeat_search(folder, tmp_path / "again", data=stripes_data).equal
+    assert reproduce_search(folder, tmp_path / "again", data=stripes_data).equal
     nowhere, few = tmp_path / "nowhere", [Limit("macs", macs, 1.0)]
     with pytest.raises(TargetOutOfReach, match="limit on macs that space mini can keep"):
         run_search(mini_space, table, stripes_data, table.slowest() / 2, settings, nowhere, limits=few)
@@ -95,10 +97,10 @@ def test_the_candidate_with_the_least_loss_is_chosen_and_nothing_changes(
     supernet.load_state_dict(before)
     assert len(set(losses)) == 2
     for order in (paths, paths[::-1]):
-        ordered = by_loss(supernet, phase.architecture_feeder, 1, fabric, order)
+        ordered = rank_by_loss(supernet, phase.architecture_feeder, 1, fabric, order)
         assert sorted(ordered) == sorted(paths)
         assert [losses[paths.index(path)] for path in ordered] == sorted(losses)
-    assert by_loss(supernet, phase.architecture_feeder, 1, fabric, []) == []
+    assert rank_by_loss(supernet, phase.architecture_feeder, 1, fabric, []) == []
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
 
 

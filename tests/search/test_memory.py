@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from benchmarks.supernet_step import Bench, Searching, drawn_pairs, plain_step, with_candidates
+from benchmarks.supernet_step import Bench, SearchBench, drawn_pairs, plain_step, with_candidates
 from latkit.search import SearchSettings, load_network, run_search
 from latkit.search.data import DataSplit
-from latkit.search.weights import evaluate
+from latkit.search.weight_trainer import evaluate
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
 from tests.search.conftest import brief, middle_s, some_path_s
@@ -36,9 +36,9 @@ def bench(**settings: object) -> Bench:
 def test_steps_need_as_much_memory_with_two_candidates_as_with_twelve(space: Space) -> None:
     weight, architecture = [], []
     for count in (2, 12):
-        searching = Searching(bench(), with_candidates(space, count))
-        weight.append(searching.bench.step_bytes(searching.weight_step(FIRST), space))
-        architecture.append(searching.bench.step_bytes(searching.architecture_step(FIRST, SECOND), space))
+        search_bench = SearchBench(bench(), with_candidates(space, count))
+        weight.append(search_bench.bench.step_bytes(search_bench.weight_step(FIRST), space))
+        architecture.append(search_bench.bench.step_bytes(search_bench.architecture_step(FIRST, SECOND), space))
     assert weight[0] == weight[1]
     logits_bytes = 9 * 12 * 8
     assert architecture[1] <= architecture[0] + 20 * logits_bytes  # a handful of tensors of the logits' shape
@@ -46,24 +46,24 @@ def test_steps_need_as_much_memory_with_two_candidates_as_with_twelve(space: Spa
 
 
 def test_a_weight_step_needs_as_much_memory_as_a_plain_step(space: Space) -> None:
-    searching = Searching(bench(), space)
+    search_bench = SearchBench(bench(), space)
     opened, _ = next(drawn_pairs(space, 1, random.Random(0)))
-    plain = searching.bench.step_bytes(plain_step(searching.plain(opened)), space)
-    assert searching.bench.step_bytes(searching.weight_step(opened), space) == pytest.approx(plain, rel=0.01)
+    plain = search_bench.bench.step_bytes(plain_step(search_bench.plain(opened)), space)
+    assert search_bench.bench.step_bytes(search_bench.weight_step(opened), space) == pytest.approx(plain, rel=0.01)
 
 
 def test_checkpointing_saves_memory_in_both_steps_and_in_plain_training(space: Space) -> None:
-    plain, saving = Searching(bench(), space), Searching(bench(checkpointing=True), space)
+    plain, saving = SearchBench(bench(), space), SearchBench(bench(checkpointing=True), space)
     for steps in zip(*map(three_steps, (plain, saving)), strict=True):
         full, less = (plain.bench.step_bytes(step, space) for step in steps)
         assert less < 0.7 * full
 
 
-def three_steps(searching: Searching) -> list[object]:
+def three_steps(search_bench: SearchBench) -> list[object]:
     return [
-        searching.weight_step(FIRST),
-        searching.architecture_step(FIRST, SECOND),
-        plain_step(searching.plain(FIRST)),
+        search_bench.weight_step(FIRST),
+        search_bench.architecture_step(FIRST, SECOND),
+        plain_step(search_bench.plain(FIRST)),
     ]
 
 

@@ -129,5 +129,5 @@ def test_weight_steps_train_what_the_rule_says(task: Task) -> None:
 def test_hard_gates_are_drawn_by_the_probabilities(task: Task) -> None:
     generator, rule = torch.Generator().manual_seed(0), GumbelSoftmax(hard=True)
     draws = torch.tensor([rule.weight_paths(task.distribution, 0.0, generator).open[1][0] for _ in range(2000)])
-    shares = torch.bincount(draws, minlength=3) / len(draws)
-    torch.testing.assert_close(shares, task.distribution.probabilities().detach()[1], rtol=0, atol=0.04)
+    soft_gates = torch.bincount(draws, minlength=3) / len(draws)
+    torch.testing.assert_close(soft_gates, task.distribution.probabilities().detach()[1], rtol=0, atol=0.04)

@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import UsageError
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
 from latkit.search.learner import GradientLearner
@@ -34,7 +34,7 @@ def test_dual_ascent_ends_at_the_target(
     steps = 200
     learner = GradientLearner(
         Supernet(mini_space),
-        Aim(PathDistribution(mini_space), table, Constraint(target_s, rate=100 / steps)),
+        ArchitectureObjective(PathDistribution(mini_space), table, Constraint(target_s, rate=100 / steps)),
         BinaryGates(),
         FABRIC,
         learning_rate=16 / steps,
@@ -45,7 +45,7 @@ def test_dual_ascent_ends_at_the_target(
     course = []
     for step in range(steps):
         learner.step(images, labels, generator, step / steps)
-        course.append(learner.aim.expected_s())
+        course.append(learner.arch_objective.expected_s())
     late = course[-30:]
     assert sum(late) / len(late) == pytest.approx(target_s, rel=0.03)
 
@@ -73,7 +73,7 @@ def test_a_multiplier_looks_ahead() -> None:
         falling.update(violation)
     assert steady.value == pytest.approx(0.4 * 0.1)
     assert falling.value == pytest.approx(0.4 * (0.05 + 0.01 - 1.5 * 0.04))
-    bounded = Multiplier(rate=0.4, least=0.0)
+    bounded = Multiplier(rate=0.4, min_value=0.0)
     bounded.update(-0.05)
     assert bounded.value == 0
 

@@ -15,7 +15,7 @@ from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.validate import MeasuredNetwork
 from latkit.workspace.cross_table import CrossTable
-from latkit.workspace.series import Series
+from latkit.workspace.multi_search import Series
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = sorted(path.parent for path in (ROOT / "search").glob("*/result.json"))
@@ -65,8 +65,8 @@ def test_weights_and_onnx_are_the_same_network(folder: Path) -> None:
     network = load_network(folder)
     images = torch.randint(0, 256, (4, *network.network.input_shape), generator=torch.Generator().manual_seed(0))
     session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
-    normalised = ((images - network.mean) / network.std).numpy().astype(np.float32)
-    rows = [session.run(None, {session.get_inputs()[0].name: row[None]})[0][0] for row in normalised]
+    normalized = ((images - network.mean) / network.std).numpy().astype(np.float32)
+    rows = [session.run(None, {session.get_inputs()[0].name: row[None]})[0][0] for row in normalized]
     np.testing.assert_allclose(network(images).numpy(), np.stack(rows), rtol=1e-3, atol=1e-4)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.constraints import Limit, Limits
 from latkit.search.distribution import PathDistribution
 from latkit.search.objective import Additive, Constraint, Multiplicative, Objective
@@ -25,7 +25,7 @@ PATHS = torch.tensor(list(itertools.product(range(2), range(3))))
 REWARDS = torch.tensor([0.9, 0.1, 0.4, 0.7, 0.2, 0.8], dtype=torch.float64)
 
 
-def undecided(space: Space) -> PathDistribution:
+def undetermined_op(space: Space) -> PathDistribution:
     distribution = PathDistribution(space)
     with torch.no_grad():
         distribution.logits.copy_(torch.tensor([[0.5, -0.2, 7.0], [0.1, 1.0, -0.7]]))
@@ -44,7 +44,7 @@ def exact_gradient(distribution: PathDistribution) -> torch.Tensor:
 
 @pytest.mark.parametrize("baseline", [0.0, 0.5, -3.0])
 def test_the_mean_estimate_is_the_exact_gradient_whatever_the_baseline(linear_space: Space, baseline: float) -> None:
-    distribution = undecided(linear_space)
+    distribution = undetermined_op(linear_space)
     p = distribution.probabilities().detach()
     mean = torch.zeros_like(p)
     for path, reward, weight in zip(PATHS, REWARDS, path_probabilities(distribution).detach(), strict=True):
@@ -55,7 +55,7 @@ def test_the_mean_estimate_is_the_exact_gradient_whatever_the_baseline(linear_sp
 
 def test_the_first_step_takes_the_other_paths_as_its_baseline_and_is_exact_too(linear_space: Space) -> None:
     assert advantages(torch.tensor([1.0, 2.0, 6.0]), None).tolist() == [-3.0, -1.5, 4.5]
-    distribution = undecided(linear_space)
+    distribution = undetermined_op(linear_space)
     p, weights = distribution.probabilities().detach(), path_probabilities(distribution).detach()
     mean = torch.zeros_like(p)
     for one, other in itertools.product(range(len(PATHS)), repeat=2):
@@ -66,9 +66,9 @@ def test_the_first_step_takes_the_other_paths_as_its_baseline_and_is_exact_too(l
 
 
 def learner_of(space: Space, table: LatencyTable, objective: Objective, limits: Limits | None = None, **how: object):
-    aim = Aim(PathDistribution(space), table, objective, limits or Limits())
+    arch_objective = ArchitectureObjective(PathDistribution(space), table, objective, limits or Limits())
     how = {"learning_rate": 0.05, "samples": 4, **how}
-    return ReinforceLearner(Supernet(space), aim, FABRIC, **how)  # type: ignore[arg-type]
+    return ReinforceLearner(Supernet(space), arch_objective, FABRIC, **how)  # type: ignore[arg-type]
 
 
 def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
@@ -81,8 +81,8 @@ def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[S
     added = learner_of(mini_space, table, Additive(target_s, 0.2)).rewards(paths, accuracies)
     assert added.tolist() == pytest.approx([0.5, 0.8 - 0.2 * (ratio - 1)])
     adaptive = learner_of(mini_space, table, Constraint(target_s, rate=1.0, damping=4.0))
-    violation = math.log(adaptive.aim.expected_s() / target_s)
-    adaptive.aim.objective.update(target_s * math.exp(0.05))
+    violation = math.log(adaptive.arch_objective.expected_s() / target_s)
+    adaptive.arch_objective.objective.update(target_s * math.exp(0.05))
     assert adaptive.rewards(paths, accuracies).tolist() == pytest.approx([0.5, 0.8 * ratio ** -(0.05 + 4 * violation)])
     free = learner_of(mini_space, table, Constraint(target_s, rate=1.0, binding=False)).rewards(paths, accuracies)
     assert free.tolist() == accuracies.tolist()
@@ -92,21 +92,21 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     table, parameters = table_of(mini_space), parameters_table(mini_space)
-    limits = Limits([Limit("params", parameters, parameters.least())], rate=1.0, damping=2.0)
+    limits = Limits([Limit("params", parameters, parameters.min())], rate=1.0, damping=2.0)
     learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False), limits)
-    uniform = learner.aim.distribution.probabilities().detach()
-    weight = 2.0 * math.log(float(parameters(uniform)) / parameters.least())
+    uniform = learner.arch_objective.distribution.probabilities().detach()
+    weight = 2.0 * math.log(float(parameters(uniform)) / parameters.min())
     found = learner.rewards(torch.tensor([(4, 4), (3, 3)]), torch.ones(2, dtype=torch.float64))
-    ratio = parameters.total((3, 3)) / parameters.least()
+    ratio = parameters.total((3, 3)) / parameters.min()
     assert found.tolist() == pytest.approx([1.0, ratio**-weight])
 
 
 def test_a_step_climbs_towards_what_is_rewarded(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
     table = table_of(mini_space)
     learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False))
-    before = learner.aim.distribution.probabilities().detach()
+    before = learner.arch_objective.distribution.probabilities().detach()
     learner.learn(torch.tensor([(0, 1), (2, 3)]), torch.tensor([0.9, 0.1], dtype=torch.float64))
-    after = learner.aim.distribution.probabilities().detach()
+    after = learner.arch_objective.distribution.probabilities().detach()
     assert (after[0, 0], after[1, 1]) > (before[0, 0], before[1, 1])
     assert after[0, 2] < before[0, 2]
     assert after[1, 3] < before[1, 3]
@@ -123,11 +123,11 @@ def test_it_runs_single_paths_forward_only_and_goes_on_from_its_state(
     torch.manual_seed(0)
     learner = learner_of(mini_space, table, Constraint(table.slowest() / 2, 0.1))
     weights = {name: value.clone() for name, value in learner.supernet.state_dict().items()}
-    seen: list[Paths] = []
-    learner.supernet.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[1]))
+    drawn_paths: list[Paths] = []
+    learner.supernet.register_forward_pre_hook(lambda _module, inputs: drawn_paths.append(inputs[1]))
     loss, scores = learner.step(images, labels, torch.Generator().manual_seed(1))
-    assert len(seen) == 4
-    assert all(paths.gates is None and {len(row) for row in paths.open} == {1} for paths in seen)
+    assert len(drawn_paths) == 4
+    assert all(paths.gates is None and {len(row) for row in paths.open} == {1} for paths in drawn_paths)
     assert not scores.requires_grad
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(scores, labels))
     assert all(torch.equal(value, weights[name]) for name, value in learner.supernet.state_dict().items())
@@ -138,6 +138,6 @@ def test_it_runs_single_paths_forward_only_and_goes_on_from_its_state(
     other.load_state(copy.deepcopy(learner.state()))
     for one in (learner, other):
         one.step(images, labels, torch.Generator().manual_seed(2))
-    assert torch.equal(learner.aim.distribution.logits, other.aim.distribution.logits)
+    assert torch.equal(learner.arch_objective.distribution.logits, other.arch_objective.distribution.logits)
     assert learner.baseline == other.baseline
-    assert learner.aim.objective.multiplier == other.aim.objective.multiplier
+    assert learner.arch_objective.objective.multiplier == other.arch_objective.objective.multiplier

@@ -82,36 +82,36 @@ def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
     table = table_of(mini_space)
     settings = QUICK.model_copy(update={"ema_decay": 0.9, "epochs": 3, "training_epochs": 5, "weight_steps": 2})
     often = settings.model_copy(update={"checkpoint_seconds": 1e-9})
-    whole, parts = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(mini_space, table, stripes_data, some_path_s(table), settings, whole)
+    uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
+    expected = run_search(mini_space, table, stripes_data, some_path_s(table), settings, uninterrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, some_path_s(table), often, parts, Interrupt(after))
+        run_search(mini_space, table, stripes_data, some_path_s(table), often, resumed, Interrupt(after))
     with pytest.raises(UsageError, match="holds an unfinished search; resume it"):
-        run_search(mini_space, table, stripes_data, some_path_s(table), often, parts)
-    found = run_search(mini_space, table, stripes_data, some_path_s(table), settings, parts, resume=True)
+        run_search(mini_space, table, stripes_data, some_path_s(table), often, resumed)
+    found = run_search(mini_space, table, stripes_data, some_path_s(table), settings, resumed, resume=True)
 
     without_time = {"seconds": {}}
     assert found.model_copy(update=without_time) == expected.model_copy(update=without_time)
-    assert (parts / "history.json").read_text() == (whole / "history.json").read_text()
-    assert (parts / "architecture.json").read_text() == (whole / "architecture.json").read_text()
-    weights, others = load_file(parts / "weights.safetensors"), load_file(whole / "weights.safetensors")
+    assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
+    assert (resumed / "architecture.json").read_text() == (uninterrupted / "architecture.json").read_text()
+    weights, others = load_file(resumed / "weights.safetensors"), load_file(uninterrupted / "weights.safetensors")
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
 def test_threads_are_put_back(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> None:
-    table, seen = table_of(mini_space), set()
+    table, thread_counts = table_of(mini_space), set()
 
     class Watch:
         def advance(self, phase: str, done: int, total: int, text: str) -> None:
             assert isinstance(phase + text, str)
             assert done <= total
-            seen.add(torch.get_num_threads())
+            thread_counts.add(torch.get_num_threads())
 
     torch.set_num_threads(2)
     settings = QUICK.model_copy(update={"threads": 1, "epochs": 1, "training_epochs": 1})
     run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found", Watch())
-    assert seen == {1}
+    assert thread_counts == {1}
     assert torch.get_num_threads() == 2
 
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
 from latkit.search import SearchResult, SearchSettings, load_data, run_search
-from latkit.search.baselines import Baselines, Wanted, run_baselines
-from latkit.search.data import DataSplit, Part
-from latkit.search.repeat import differences
+from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
+from latkit.search.data import DataSplit, Shard
+from latkit.search.reproduce import differences
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from tests.search.conftest import MINI_SPACE, brief, save_stripes
@@ -149,9 +149,9 @@ def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
     folder, target_s = searches.root / "both-again", searches.target_s
     found, mobilenet, evolved = Baselines.load(folder).records
     given = searches.space, searches.table, searches.data, target_s, SETTINGS, searches.root / "alone"
-    (alone,) = run_baselines(*given, [Wanted.parse("random")]).records
-    assert found.accuracy == pytest.approx(alone.accuracy, abs=1.01 / len(searches.data.test.labels))
-    assert found == alone.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
+    (single_process,) = run_baselines(*given, [BaselineRequest.parse("random")]).records
+    assert found.accuracy == pytest.approx(single_process.accuracy, abs=1.01 / len(searches.data.test.labels))
+    assert found == single_process.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
     # so few steps on so small images: rounding alone decides how good these two are
     assert (mobilenet.name, mobilenet.predicted_latency_s) == ("mobilenetv2-0.05", target_s)
     assert (evolved.name, evolved.seconds.keys()) == ("evolution", {"search", "training"})
@@ -182,6 +182,6 @@ def test_a_search_that_was_killed_goes_on_to_the_same_bits(searches: Searches, m
 
 
 def test_a_batch_is_cut_into_equal_parts() -> None:
-    assert [Part(number, 3).places(12) for number in range(3)] == [slice(0, 4), slice(4, 8), slice(8, 12)]
+    assert [Shard(number, 3).places(12) for number in range(3)] == [slice(0, 4), slice(4, 8), slice(8, 12)]
     with pytest.raises(UsageError, match="5 processes can share equally, but found batches of 12 images"):
-        Part(0, 5).places(12)
+        Shard(0, 5).places(12)

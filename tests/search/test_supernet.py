@@ -10,14 +10,14 @@ from torch import nn
 
 from latkit.errors import UsageError
 from latkit.modules import build_module
-from latkit.search.aim import Aim
+from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.distribution import PathDistribution
 from latkit.search.gates import BinaryGates
 from latkit.search.learner import GradientLearner
 from latkit.search.objective import Constraint
 from latkit.search.settings import SearchSettings
 from latkit.search.supernet import Paths, Supernet
-from latkit.search.weights import WeightTrainer
+from latkit.search.weight_trainer import WeightTrainer
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -81,7 +81,9 @@ def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_els
         for parameter in supernet.parameters():
             parameter.add_(0.1)
     objective = Constraint(table.slowest(), rate=0.1)
-    learner = GradientLearner(supernet, Aim(distribution, table, objective), BinaryGates(), FABRIC, 0.1)
+    learner = GradientLearner(
+        supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), FABRIC, 0.1
+    )
     weights = snapshot(supernet)
     before = distribution.probabilities().detach()
     learner.step(*batch(), torch.Generator().manual_seed(0))
@@ -153,7 +155,9 @@ def test_checkpointing_gives_the_same_architecture_step(
     logits = []
     for supernet in (plain, saving):
         distribution, objective = PathDistribution(mini_space), Constraint(table.slowest(), rate=0.1)
-        learner = GradientLearner(supernet, Aim(distribution, table, objective), BinaryGates(), fabric, 0.1)
+        learner = GradientLearner(
+            supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), fabric, 0.1
+        )
         for seed in range(3):
             learner.step(*batch(), torch.Generator().manual_seed(seed))
         logits.append(distribution.logits.detach())

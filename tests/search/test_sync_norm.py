@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from latkit.modules import ConvBatchNorm
-from latkit.search.sync_norm import SyncBatchNorm2d, synchronise
+from latkit.search.sync_norm import SyncBatchNorm2d, synchronize
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
@@ -31,11 +31,11 @@ def images(seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_outputs_gradients_and_statistics_are_those_of_batch_norm(momentum: float | None) -> None:
-    ordinary, synchronised = pair(momentum)
+    ordinary, synchronized = pair(momentum)
     weights = torch.randn(8, 5, 4, 4, generator=torch.Generator().manual_seed(9))
     for seed in range(3):
         found = []
-        for norm in (ordinary, synchronised):
+        for norm in (ordinary, synchronized):
             given = images(seed).requires_grad_()
             norm.zero_grad()
             out = norm(given)
@@ -44,9 +44,9 @@ def test_outputs_gradients_and_statistics_are_those_of_batch_norm(momentum: floa
         for one, other in zip(*found, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     for name, value in ordinary.state_dict().items():
-        torch.testing.assert_close(value, synchronised.state_dict()[name])
+        torch.testing.assert_close(value, synchronized.state_dict()[name])
     given = images(7)
-    torch.testing.assert_close(ordinary.eval()(given), synchronised.eval()(given))
+    torch.testing.assert_close(ordinary.eval()(given), synchronized.eval()(given))
 
 
 def test_statistics_rest_where_they_are_told_to() -> None:
@@ -60,7 +60,7 @@ def test_statistics_rest_where_they_are_told_to() -> None:
 def test_every_batch_norm_inside_is_replaced_and_keeps_its_values() -> None:
     module = nn.Sequential(ConvBatchNorm(3, 4, 3), nn.Sequential(ConvBatchNorm(4, 2, 1)))
     before = dict(module.named_parameters())
-    synchronise(module, FABRIC)
+    synchronize(module, FABRIC)
     assert sum(isinstance(part, SyncBatchNorm2d) for part in module.modules()) == 2
     after = dict(module.named_parameters())
     assert list(after) == list(before)

@@ -36,7 +36,7 @@ def test_21_choices_in_six_stages() -> None:
 
 
 def test_a_block_that_keeps_its_shape_may_be_skipped_and_no_other() -> None:
-    skips = [any(op.vanishes for op in layer.candidates) for layer in MOBILE.choices]
+    skips = [any(op.is_identity for op in layer.candidates) for layer in MOBILE.choices]
     assert skips == [False, True, True, True] * 5 + [False]
     assert MOBILE.size == 6**6 * 7**15
 
@@ -51,7 +51,7 @@ def test_the_candidates_are_kernels_3_5_7_by_expansions_3_6() -> None:
 def test_71_distinct_ops_none_of_which_vanishes() -> None:
     ops = MOBILE.ops()
     assert len(ops) == len({op.key for op in ops}) == 71
-    assert not any(op.vanishes for op in ops)
+    assert not any(op.is_identity for op in ops)
 
 
 def test_resolution_width_and_classes_are_parameters() -> None:

@@ -161,8 +161,8 @@ def test_a_table_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(
     "change",
     [
         lambda tensors, _: tensors.pop("mask"),
-        lambda _, words: words.pop("format"),
-        lambda _, words: words.update(space_name="x\n"),
+        lambda _, header: header.pop("format"),
+        lambda _, header: header.update(space_name="x\n"),
         lambda tensors, _: tensors.update(mask=tensors["mask"][:1]),
         lambda tensors, _: tensors.update(mask=tensors["mask"].double()),
         lambda tensors, _: tensors.update(mask=~tensors["mask"]),
@@ -176,9 +176,9 @@ def test_tensors_that_are_no_table_are_refused(table: LatencyTable, tmp_path: Pa
     path = tmp_path / "table.safetensors"
     table.save(path)
     with safetensors.safe_open(path, "pt") as file:
-        words, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    change(tensors, words)
-    safetensors.torch.save_file(tensors, path, words)
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    change(tensors, header)
+    safetensors.torch.save_file(tensors, path, header)
     with pytest.raises(BadFile, match="latency table of format") as caught:
         LatencyTable.load(path)
     assert len(str(caught.value).splitlines()) == 1

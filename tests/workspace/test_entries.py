@@ -15,8 +15,8 @@ from latkit.targets import Target
 from latkit.validate import MeasuredNetwork, NetworkResult
 from latkit.workspace import Workspace
 from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
-from latkit.workspace.searching import measured_notes
-from latkit.workspace.series import Member, Series
+from latkit.workspace.multi_search import Member, Series
+from latkit.workspace.search import measured_notes
 from tests.workspace.test_cross_table import DIGITS
 
 SPACE = proxyless_tiny(resolution=16, width=0.5)

@@ -10,12 +10,12 @@ import pytest
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.models import save_model
-from latkit.ops import FIXED_COST, Op, make_op
+from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.report.target_facts import read_target
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
-from latkit.workspace.folders import folder_name
+from latkit.workspace.layout import folder_name
 from latkit.workspace.limits import limits_of
 from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
 
@@ -118,7 +118,7 @@ def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: s
 def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path)
     keep(workspace, [])
-    assert [m.workload for m in workspace.measurements(TARGET)] == [FIXED_COST]
+    assert [m.workload for m in workspace.measurements(TARGET)] == [OVERHEAD_PROBE]
     with pytest.raises(NotMeasured, match=r"no op was measured on board.* that a model could be fitted on"):
         workspace.fit(TARGET)
     assert not workspace.has_model(TARGET, "lookup")

@@ -33,9 +33,9 @@ def test_names_become_tables_of_the_space(tmp_path: Path) -> None:
     limits = limits_of(workspace, space, {"macs": 2e7, "params": 1e6, "peak_bytes": 1e6})
     path = (0,) * len(space.choices)
     network = space.decode(path)
-    assert [limit.most for limit in limits] == [2e7, 1e6, 1e6]
-    assert limits[0].amount(path) == network.macs
-    assert limits[1].amount(path) == network.parameters
+    assert [limit.max_value for limit in limits] == [2e7, 1e6, 1e6]
+    assert limits[0].value(path) == network.macs
+    assert limits[1].value(path) == network.parameters
     with pytest.raises(UsageError, match="expected a limit on macs, params, peak_bytes or a target, but found 'flops'"):
         limits_of(workspace, space, {"flops": 1})
     with pytest.raises(UsageError, match="pi4"):

@@ -12,10 +12,10 @@ from latkit.devices.transports.adb_channel import Adbd, ServiceRefused
 from latkit.devices.transports.adb_process import NOTHING, Exec, Process, ShellV2
 from latkit.devices.transports.adb_stream import AdbStream
 from latkit.devices.transports.adb_sync import send_file
+from latkit.devices.transports.address import PHONE_HOME, Adb
 from latkit.devices.transports.base import MAX_OUTPUT_BYTES, Completed, Stream, check_output, check_words
-from latkit.devices.transports.copies import CopyingByCommands
+from latkit.devices.transports.shell_copy import CopyingByCommands
 from latkit.devices.transports.start_mark import KILL
-from latkit.devices.transports.way import PHONE_HOME, Adb
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 
 SLICE_S = 0.25

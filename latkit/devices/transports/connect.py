@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from latkit.devices.transports.address import Adb, Local, Way
 from latkit.devices.transports.base import Transport
 from latkit.devices.transports.local import LocalTransport
-from latkit.devices.transports.way import Adb, Local, Way
 
 
 def connect(way: Way, timeout_s: float = 10.0) -> Transport:

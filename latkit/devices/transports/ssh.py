@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import paramiko
 
+from latkit.devices.transports.address import Ssh
 from latkit.devices.transports.base import (
     MAX_OUTPUT_BYTES,
     Completed,
@@ -17,13 +18,12 @@ from latkit.devices.transports.base import (
     check_words,
     checked_home,
 )
-from latkit.devices.transports.copies import CopyingByCommands
 from latkit.devices.transports.faults import faults_as
+from latkit.devices.transports.shell_copy import CopyingByCommands
 from latkit.devices.transports.ssh_command import GRACE_S, Command, closed_after, command_line
 from latkit.devices.transports.ssh_connect import close_all, connect_all
 from latkit.devices.transports.ssh_stream import SshStream
 from latkit.devices.transports.start_mark import KILL, RemoteProcess, StartMark
-from latkit.devices.transports.way import Ssh
 from latkit.errors import DeadlineExceeded, DeviceGone, LatkitError
 
 SLICE_S = 0.25

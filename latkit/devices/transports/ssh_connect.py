@@ -9,12 +9,12 @@ import socket
 import paramiko
 from paramiko.packet import Packetizer
 
+from latkit.devices.transports.address import Ssh
 from latkit.devices.transports.faults import faults_as
 from latkit.devices.transports.known_hosts import key_types, known_keys, verify
 from latkit.devices.transports.sockets import DEAD_S, notice_death
 from latkit.devices.transports.ssh_auth import authenticate
 from latkit.devices.transports.ssh_config import MAX_JUMPS, Host, resolve
-from latkit.devices.transports.way import Ssh
 from latkit.errors import Unreachable, UsageError
 
 BANNER_MARGIN_S = 5.0

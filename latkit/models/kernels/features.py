@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.graphs import Cut, Graph, Kernel, Node
+from latkit.graphs import Graph, Kernel, Node, Partition
 from latkit.graphs.graph import ABSENT, Tensor, node_macs
-from latkit.graphs.units import units_of
-from latkit.models.parts import TILE, up
+from latkit.graphs.patterns import units_of
+from latkit.models.roofline import TILE, up
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ SHAPES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class KernelSpec:
     """A kernel taken out of its network, and what is known of it without measuring."""
 
     key: str
@@ -49,24 +49,24 @@ class Piece:
         return frozenset(kind for kind, _ in self.light)
 
 
-def pieces_of(parts: Cut) -> list[Piece]:
+def kernel_specs(parts: Partition) -> list[KernelSpec]:
     """The kernels of a graph, each as a piece of its own; those that are alike, as one and the same."""
-    known: dict[str, Piece] = {}
+    known: dict[str, KernelSpec] = {}
     found = []
     for place, kernel in enumerate(parts.kernels):
         part = parts.kernel_graph(place)
         key = part.key
         if key not in known:
-            known[key] = _piece(key, part, kernel)
+            known[key] = _kernel_spec(key, part, kernel)
         found.append(known[key])
     return found
 
 
-def _piece(key: str, part: Graph, kernel: Kernel) -> Piece:
+def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
     units = units_of(part)
     anchor = next((place for place, unit in enumerate(units) if unit.kind == kernel.anchor), 0)
     tensors = part.tensors()
-    return Piece(
+    return KernelSpec(
         key,
         part,
         kernel.kind,
@@ -83,43 +83,43 @@ def _piece(key: str, part: Graph, kernel: Kernel) -> Piece:
     )
 
 
-def roofline(piece: Piece) -> Floats:
+def roofline(spec: KernelSpec) -> Floats:
     """Terms of the physical baseline, shape (7,): a latency is a non-negative sum of them."""
-    light = sum(elements for _, elements in piece.light)
-    amounts = [1, piece.macs, piece.input_elements, piece.output_elements, piece.weights, light, _wasted(piece)]
-    return np.array(amounts, dtype=np.float64)
+    light = sum(elements for _, elements in spec.light)
+    terms = [1, spec.macs, spec.input_elements, spec.output_elements, spec.weights, light, _wasted(spec)]
+    return np.array(terms, dtype=np.float64)
 
 
-def _wasted(piece: Piece) -> float:
+def _wasted(spec: KernelSpec) -> float:
     """MACs of the channels that its convolution's groups lack to fill tiles; none where each group is a channel."""
-    anchor = next((node for node in piece.graph.nodes if node.op == "Conv"), None)
+    anchor = next((node for node in spec.graph.nodes if node.op == "Conv"), None)
     if anchor is None:
         return 0.0
-    made, groups = anchor.outputs[0].shape[1], anchor.get("group", 1)
-    each = made // groups
-    return piece.macs * (up(each, TILE) - each) / each if each > 1 else 0.0
+    output, groups = anchor.outputs[0].shape[1], anchor.get("group", 1)
+    each = output // groups
+    return spec.macs * (up(each, TILE) - each) / each if each > 1 else 0.0
 
 
-def features(piece: Piece, light_kinds: Sequence[str]) -> Floats:
+def features(spec: KernelSpec, light_kinds: Sequence[str]) -> Floats:
     """Features for regression among kernels of one anchor, shape (7 + SHAPES + len(light_kinds),)."""
-    terms = roofline(piece)[1:]
-    intensity = piece.macs / max(piece.bytes, 1)
-    light = dict(piece.light)
+    terms = roofline(spec)[1:]
+    intensity = spec.macs / max(spec.bytes, 1)
+    light = dict(spec.light)
     return np.array(
         [
             *np.log1p(terms),
             math.log1p(intensity),
-            *_shapes(piece),
+            *_shapes(spec),
             *(math.log1p(light.get(kind, 0)) for kind in light_kinds),
         ]
     )
 
 
-def _shapes(piece: Piece) -> list[float]:
+def _shapes(spec: KernelSpec) -> list[float]:
     """What the anchor's first node looks like, padded with noughts to `SHAPES` numbers."""
-    graph = piece.graph
+    graph = spec.graph
     units = units_of(graph)
-    unit = next((unit for unit in units if unit.kind == piece.anchor), units[0])
+    unit = next((unit for unit in units if unit.kind == spec.anchor), units[0])
     node, tensors = graph.nodes[unit.members[0]], graph.tensors()
     describe = {"Conv": _convolution, "MatMul": _product, "Gemm": _product}.get(node.op, _plain)
     numbers = [float(number) for number in describe(node, tensors)][:SHAPES]
@@ -127,49 +127,59 @@ def _shapes(piece: Piece) -> list[float]:
 
 
 def _convolution(node: Node, tensors: Sequence[Tensor]) -> list[float]:
-    given, made = tensors[node.inputs[0]].shape, node.outputs[0].shape
+    input_shape, output = tensors[node.inputs[0]].shape, node.outputs[0].shape
     kernel, stride = node.get("kernel_shape", (1, 1)), node.get("strides", (1, 1))
     groups = node.get("group", 1)
     pads = node.get("pads", (0,))
-    remainders = [given[1] % 16, made[1] % 16, given[1] // groups % 16, made[1] % 8]
-    sizes = [given[1], made[1], given[-1], made[-1], kernel[0], stride[0], groups, given[1] // groups, pads[0]]
-    return [*sizes, *remainders, made[-1] % 6, node.get("dilations", (1,))[0]]
+    remainders = [input_shape[1] % 16, output[1] % 16, input_shape[1] // groups % 16, output[1] % 8]
+    sizes = [
+        input_shape[1],
+        output[1],
+        input_shape[-1],
+        output[-1],
+        kernel[0],
+        stride[0],
+        groups,
+        input_shape[1] // groups,
+        pads[0],
+    ]
+    return [*sizes, *remainders, output[-1] % 6, node.get("dilations", (1,))[0]]
 
 
 def _product(node: Node, tensors: Sequence[Tensor]) -> list[float]:
     """Batch, rows, inner size and columns of a matrix product, and what is left over of tiles."""
-    left, right, made = tensors[node.inputs[0]].shape, tensors[node.inputs[1]].shape, node.outputs[0].shape
+    left, right, output = tensors[node.inputs[0]].shape, tensors[node.inputs[1]].shape, node.outputs[0].shape
     inner = left[-1]
-    columns = made[-1] if made and len(right) > 1 else 1  # a product with a vector gives no columns
-    rows = math.prod(made) // max(columns, 1) if len(right) <= 2 or len(made) < 2 else made[-2]
-    batch = math.prod(made) // max(rows * columns, 1)
-    return [batch, rows, inner, columns, rows % 12, columns % 16, columns % 64, inner % 16, columns % 128, len(made)]
+    columns = output[-1] if output and len(right) > 1 else 1  # a product with a vector gives no columns
+    rows = math.prod(output) // max(columns, 1) if len(right) <= 2 or len(output) < 2 else output[-2]
+    batch = math.prod(output) // max(rows * columns, 1)
+    return [batch, rows, inner, columns, rows % 12, columns % 16, columns % 64, inner % 16, columns % 128, len(output)]
 
 
 def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
     """Of everything else: the sizes of what comes in and goes out, and how it lies in memory."""
     taken = [number for number in node.inputs if number != ABSENT]
-    given = (tensors[taken[0]].shape if taken else ()) or (1,)
-    made, inputs = node.outputs[0].shape or (1,), len(taken)
+    input_shape = (tensors[taken[0]].shape if taken else ()) or (1,)
+    output, inputs = node.outputs[0].shape or (1,), len(taken)
     axis = int(node.get("axis", -1))
     kernel, stride = node.get("kernel_shape") or (0,), node.get("strides") or (0,)
     return [
-        given[-1],
-        given[-2] if len(given) > 1 else 1,
-        math.prod(given[:-1]),
-        made[-1],
-        math.prod(made[:-1]),
-        len(given),
+        input_shape[-1],
+        input_shape[-2] if len(input_shape) > 1 else 1,
+        math.prod(input_shape[:-1]),
+        output[-1],
+        math.prod(output[:-1]),
+        len(input_shape),
         inputs,
         kernel[0],
         stride[0],
-        math.prod(given[axis:]),
-        math.prod(given) / max(math.prod(made), 1),
+        math.prod(input_shape[axis:]),
+        math.prod(input_shape) / max(math.prod(output), 1),
         _unmoved(tuple(node.get("perm", ()))) if node.op == "Transpose" else -1,
-        _run_length(node, given),
+        _run_length(node, input_shape),
         tensors[node.inputs[-1]].elements if node.inputs else 0,
         float(str(node.get("mode", "")) == "linear"),
-        _moved(node),
+        _permutation_code(node),
     ]
 
 
@@ -181,15 +191,15 @@ def _unmoved(perm: tuple[int, ...]) -> int:
     return count
 
 
-def _run_length(node: Node, given: tuple[int, ...]) -> int:
+def _run_length(node: Node, input_shape: tuple[int, ...]) -> int:
     """How many numbers in a row a transposition copies at once."""
     if node.op != "Transpose":
         return 0
     unmoved = _unmoved(tuple(node.get("perm", ())))
-    return math.prod(given[len(given) - unmoved :]) if unmoved else 1
+    return math.prod(input_shape[len(input_shape) - unmoved :]) if unmoved else 1
 
 
-def _moved(node: Node) -> float:
+def _permutation_code(node: Node) -> float:
     """The order of a transposition's axes as one number."""
     number = 0
     for axis in node.get("perm", ()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from latkit._io import load_record, reading, write_text
 from latkit.models.base import Origin
 from latkit.models.bounds import MAX_SECONDS, RelativeError, Seconds, SecondsAboveZero, SecondsPerUnit
+from latkit.models.kernels.adjacency import PairTiming
 from latkit.models.kernels.features import SHAPES
 from latkit.models.kernels.model import KernelModel, NetworkCalibration
 from latkit.models.kernels.regression import AnchorModel
-from latkit.models.kernels.savings import Seen
-from latkit.models.trees import TreesEntry
+from latkit.models.residual_trees import TreesEntry
 from latkit.targets import Target
 from latkit.timing import Environment
 
@@ -27,7 +27,12 @@ ROOFLINE = 7
 Name = Annotated[str, Field(max_length=200)]
 Terms = Annotated[list[Annotated[float, Field(ge=0, le=1e30)]], Field(min_length=ROOFLINE, max_length=ROOFLINE)]
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+def _named(name: str) -> Any:
+    """A field that files of this format call by another name."""
+    return Field(validation_alias=name, serialization_alias=name)
 
 
 class _Anchor(BaseModel):
@@ -44,13 +49,13 @@ class _Pair(BaseModel):
     model_config = _STRICT
     elements: int = Field(ge=1, le=2**53)
     saved_s: float = Field(ge=-MAX_SECONDS, le=MAX_SECONDS)
-    alone_s: SecondsAboveZero
+    separate_s: SecondsAboveZero = _named("alone_s")
 
 
 class _Saving(BaseModel):
     model_config = _STRICT
-    giver: str
-    taker: str
+    producer: str = _named("giver")
+    consumer: str = _named("taker")
     shared: bool
     pairs: list[_Pair]
 
@@ -93,8 +98,8 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         measured=model.measured_,
         anchors={name: _anchor_entry(anchor) for name, anchor in model.anchors_.items()},
         savings=[
-            _Saving(giver=giver, taker=taker, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in seen])
-            for (giver, taker, shared), seen in sorted(model.savings_.items())
+            _Saving(producer=producer, consumer=consumer, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in seen])
+            for (producer, consumer, shared), seen in sorted(model.savings_.items())
         ],
         calibration=model.calibration_,
     )
@@ -118,7 +123,7 @@ def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
         model.measured_, model.calibration_ = document.measured, document.calibration
         model.anchors_ = {name: _anchor(entry) for name, entry in document.anchors.items()}
         model.savings_ = {
-            (entry.giver, entry.taker, entry.shared): tuple(Seen(**dict(pair)) for pair in entry.pairs)
+            (entry.producer, entry.consumer, entry.shared): tuple(PairTiming(**dict(pair)) for pair in entry.pairs)
             for entry in document.savings
         }
         return model

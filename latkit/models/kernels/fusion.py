@@ -12,16 +12,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from latkit.graphs import Candidate, Graph, Rule, candidates
-from latkit.graphs.links import Links
-from latkit.graphs.units import Unit, units_of
+from latkit.graphs.def_use import DefUse
+from latkit.graphs.patterns import Unit, units_of
 
 SIGNIFICANT_SHARE = 0.5
 """Share of the lesser's time that must be saved."""
 
-TELLING = 0.02
+MIN_MEASURABLE_SHARE = 0.02
 """Share of the time of all that must be saved at least: less may be noise."""
 
-KEPT = 0.7
+MIN_CHAIN_SHARE = 0.7
 """Share of what neighbours save that must be left with a unit between them."""
 
 MAX_MEASURED_RATIO = 1.5
@@ -41,16 +41,16 @@ Seconds = Callable[[Graph], float]
 class Saving:
     """What is saved, beside what would show that it is: both in seconds, to be added up over several probes."""
 
-    found_s: float
-    full_s: float
+    saved_s: float
+    expected_s: float
     """As much as would be found if the rule held."""
-    whole_s: float
+    total_s: float
     """Of all work timed together."""
 
-    def shows(self, least_share: float) -> bool:
+    def exceeds(self, min_share: float) -> bool:
         """Whether so large a share was found, of something that can be told from noise."""
-        telling = min(self.found_s, self.full_s) > TELLING * self.whole_s
-        return telling and least_share * self.full_s < self.found_s < MAX_MEASURED_RATIO * self.full_s
+        signal = min(self.saved_s, self.expected_s) > MIN_MEASURABLE_SHARE * self.total_s
+        return signal and min_share * self.expected_s < self.saved_s < MAX_MEASURED_RATIO * self.expected_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,13 @@ class Chain:
     """The first and the third alone."""
     both: Graph
     """The first two; what the second takes of others of that shape, it takes of the first too, as laid out by it."""
-    whole: Graph
+    all_three: Graph
 
     def saving(self, seconds: Seconds, before_s: float) -> Saving:
         """What the outer two save with the middle one between, and what they save as neighbours."""
-        third_s, whole_s = seconds(self.third), seconds(self.whole)
-        found_s = seconds(self.both) + third_s - whole_s
-        return Saving(found_s, before_s + third_s - seconds(self.without), whole_s)
+        third_s, total_s = seconds(self.third), seconds(self.all_three)
+        saved_s = seconds(self.both) + third_s - total_s
+        return Saving(saved_s, before_s + third_s - seconds(self.without), total_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Probe:
 
     def graphs(self) -> list[Graph]:
         """Everything that is to be timed."""
-        more = [self.chain.third, self.chain.without, self.chain.both, self.chain.whole] if self.chain else []
+        more = [self.chain.third, self.chain.without, self.chain.both, self.chain.all_three] if self.chain else []
         return [self.before, self.after, self.both, *more]
 
     def saving(self, seconds: Seconds) -> Saving:
@@ -99,13 +99,13 @@ def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collecti
     """
     found: dict[Rule, dict[str, tuple[float, Graph, Candidate]]] = {}
     for network in networks:
-        links = Links(network)
+        def_use = DefUse(network)
         for candidate in candidates(network, rules):
             if candidate.rule not in decided:
-                both = links.part((*candidate.before, *candidate.after))
-                handed = _handed(network, candidate)
-                telling = min(handed, GOOD_SIZE**2 / handed) ** 2 / (both.macs + 10 * handed)
-                found.setdefault(candidate.rule, {})[both.key] = telling, network, candidate
+                both = def_use.part((*candidate.before, *candidate.after))
+                passed_elements = _passed_elements(network, candidate)
+                signal = min(passed_elements, GOOD_SIZE**2 / passed_elements) ** 2 / (both.macs + 10 * passed_elements)
+                found.setdefault(candidate.rule, {})[both.key] = signal, network, candidate
     chosen = (sorted(known.values(), key=lambda k: -k[0])[:INSTANCES] for known in found.values())
     return [_probe(network, candidate) for instances in chosen for _, network, candidate in instances]
 
@@ -119,82 +119,85 @@ def decide(made: Iterable[Probe], seconds: Seconds) -> dict[Rule, bool]:
 
 
 def _holds(made: Sequence[Probe], seconds: Seconds) -> bool:
-    if _sum([probe.saving(seconds) for probe in made]).shows(SIGNIFICANT_SHARE):
+    if _sum([probe.saving(seconds) for probe in made]).exceeds(SIGNIFICANT_SHARE):
         return True
     chains = [probe.chain.saving(seconds, seconds(probe.before)) for probe in made if probe.chain]
-    return bool(chains) and _sum(chains).shows(KEPT)
+    return bool(chains) and _sum(chains).exceeds(MIN_CHAIN_SHARE)
 
 
 def _sum(savings: Sequence[Saving]) -> Saving:
-    return Saving(sum(s.found_s for s in savings), sum(s.full_s for s in savings), sum(s.whole_s for s in savings))
+    return Saving(sum(s.saved_s for s in savings), sum(s.expected_s for s in savings), sum(s.total_s for s in savings))
 
 
-def _handed(graph: Graph, candidate: Candidate) -> int:
+def _passed_elements(graph: Graph, candidate: Candidate) -> int:
     """How many numbers the unit gives."""
     return max(1, *(tensor.elements for index in candidate.after for tensor in graph.nodes[index].outputs))
 
 
 def _probe(graph: Graph, candidate: Candidate) -> Probe:
-    before, after, links = candidate.before, candidate.after, Links(graph)
+    before, after, def_use = candidate.before, candidate.after, DefUse(graph)
     return Probe(
         candidate.rule,
-        links.part(before, candidate.rule[0]),
-        links.part(after, candidate.rule[1]),
-        links.part((*before, *after), " + ".join(candidate.rule)),
+        def_use.part(before, candidate.rule[0]),
+        def_use.part(after, candidate.rule[1]),
+        def_use.part((*before, *after), " + ".join(candidate.rule)),
         _chain(graph, candidate),
     )
 
 
 def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
     """The chain with the heavy unit that follows, where the unit between keeps its tensor's shape."""
-    links = Links(graph)
-    given, kept = links.first[max(candidate.after)], links.first[max(candidate.before)]
+    def_use = DefUse(graph)
+    given, before_output = def_use.first[max(candidate.after)], def_use.first[max(candidate.before)]
     tensors = graph.tensors()
-    following = _next_heavy(graph, links, given)
-    heavy = any(not unit.light for unit in units_of(links.part(candidate.before)))
-    if following is None or not heavy or tensors[given].shape != tensors[kept].shape:
+    next_unit = _next_heavy(graph, def_use, given)
+    heavy = any(not unit.light for unit in units_of(def_use.part(candidate.before)))
+    if next_unit is None or not heavy or tensors[given].shape != tensors[before_output].shape:
         return None
-    third, taken = following
+    third, taken = next_unit
     both = (*candidate.before, *candidate.after)
     others = {
-        n for node in candidate.after for n in links.variables(graph.nodes[node]) if links.giver.get(n) not in both
+        n
+        for node in candidate.after
+        for n in def_use.variables(graph.nodes[node])
+        if def_use.producer.get(n) not in both
     }
-    like = {number: kept for number in others if tensors[number].shape == tensors[kept].shape}
-    direct = _rewired(graph, third.members, {taken: kept})
-    through = _rewired(_rewired(graph, third.members, {taken: given}), candidate.after, like)
+    replacements = {number: before_output for number in others if tensors[number].shape == tensors[before_output].shape}
+    direct = _rewired(graph, third.members, {taken: before_output})
+    through = _rewired(_rewired(graph, third.members, {taken: given}), candidate.after, replacements)
     return Chain(
-        links.part(third.members, third.kind),
-        _last_output(Links(direct).part((*candidate.before, *third.members))),
-        _last_output(Links(through).part(both)),
-        _last_output(Links(through).part((*both, *third.members))),
+        def_use.part(third.members, third.kind),
+        _last_output(DefUse(direct).part((*candidate.before, *third.members))),
+        _last_output(DefUse(through).part(both)),
+        _last_output(DefUse(through).part((*both, *third.members))),
     )
 
 
-def _next_heavy(graph: Graph, links: Links, value: int) -> tuple[Unit, int] | None:
+def _next_heavy(graph: Graph, def_use: DefUse, value: int) -> tuple[Unit, int] | None:
     """The first heavy unit on the way from a value, past light ones that keep its shape, and which value it takes."""
     units = units_of(graph)
     unit_of = {node: unit for unit in units for node in unit.members}
-    tensors, waiting, seen = graph.tensors(), [value], {value}
+    tensors, waiting, visited = graph.tensors(), [value], {value}
     while waiting:
         at = waiting.pop(0)
-        for taker in links.takers.get(at, []):
-            unit = unit_of.get(taker)
+        for consumer in def_use.consumers.get(at, []):
+            unit = unit_of.get(consumer)
             if unit is None or unit.kind == "view":
                 continue
             if not unit.light:
                 return unit, at
-            given = links.first[unit.members[-1]]
-            if tensors[given].shape == tensors[value].shape and given not in seen:
-                seen.add(given)
+            given = def_use.first[unit.members[-1]]
+            if tensors[given].shape == tensors[value].shape and given not in visited:
+                visited.add(given)
                 waiting.append(given)
     return None
 
 
-def _rewired(graph: Graph, members: Iterable[int], instead: Mapping[int, int]) -> Graph:
+def _rewired(graph: Graph, members: Iterable[int], replaced: Mapping[int, int]) -> Graph:
     """The graph with nodes that take other values than they did."""
     nodes = list(graph.nodes)
     for index in members:
-        inputs = tuple(instead.get(number, number) for number in nodes[index].inputs)
+        inputs = tuple(replaced.get(number, number) for number in nodes[index].inputs)
         nodes[index] = replace(nodes[index], inputs=inputs)
     return replace(graph, nodes=tuple(nodes))
 

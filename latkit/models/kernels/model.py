@@ -10,14 +10,14 @@ import numpy as np
 from scipy.optimize import nnls
 
 from latkit.errors import NotMeasured
-from latkit.graphs import Cut, Graph, Rule, cut
-from latkit.graphs.deciding import undecided
+from latkit.graphs import Graph, Partition, Rule, partition_graph
+from latkit.graphs.deciding import undetermined_op
 from latkit.models.base import Origin, common_origin
-from latkit.models.intervals import half_width
-from latkit.models.kernels.features import Floats, Piece, pieces_of
-from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_pieces
-from latkit.models.kernels.savings import MAX_SAVED_SHARE, Neighbours, Savings, Seen, group_pairs, saved_by_edge
-from latkit.ops import FIXED_COST
+from latkit.models.conformal import half_width
+from latkit.models.kernels.adjacency import MAX_SAVED_SHARE, Neighbors, PairTiming, Savings, group_pairs, saved_by_edge
+from latkit.models.kernels.features import Floats, KernelSpec, kernel_specs
+from latkit.models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_kernels
+from latkit.ops import OVERHEAD_PROBE
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
 
 MIN_KERNELS = 8
@@ -92,7 +92,7 @@ class KernelModel:
     def fit(
         self, measurements: Sequence[Measurement], rules: Collection[Rule], estimator: str = DEFAULT_ESTIMATOR
     ) -> Self:
-        """Fit on measurements of `FIXED_COST` and of graphs, all of one target and setup; others are ignored.
+        """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and setup; others are ignored.
 
         A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, one in many a network.
         Graphs whose shapes hang on values that are not there were timed at other sizes: they are ignored as well.
@@ -101,82 +101,88 @@ class KernelModel:
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
         seconds = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
-        if FIXED_COST not in seconds:
+        if OVERHEAD_PROBE not in seconds:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
             )
         self.rules_ = frozenset(rules)
-        self.fixed_s_ = seconds[FIXED_COST]
-        cuts = {s: cut(s, rules) for s in seconds if isinstance(s, Graph) and not undecided(s)}
-        whole = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= MIN_KERNELS}
-        left_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
+        self.fixed_s_ = seconds[OVERHEAD_PROBE]
+        cuts = {s: partition_graph(s, rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)}
+        full_networks = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= MIN_KERNELS}
+        held_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
         self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
-        self.origin_ = Origin(target, environment, estimator, reference_s, frozenset(graph.key for graph in whole))
+        self.origin_ = Origin(
+            target, environment, estimator, reference_s, frozenset(graph.key for graph in full_networks)
+        )
         self.calibration_ = NetworkCalibration()
-        self.calibration_ = self._calibrate(list(whole.values()), [seconds[graph] for graph in whole], left_out)
+        self.calibration_ = self._calibrate(
+            list(full_networks.values()), [seconds[graph] for graph in full_networks], held_out
+        )
         return self
 
-    def _fit_kernels(self, alone: Sequence[Cut], seconds: Mapping[Workload, float]) -> dict[str, float]:
+    def _fit_kernels(self, single_kernels: Sequence[Partition], seconds: Mapping[Workload, float]) -> dict[str, float]:
         """Learn the kernels; what is predicted of each when it is left out."""
-        if not alone:
+        if not single_kernels:
             raise NotMeasured("no kernel was measured yet")
-        pieces = [piece for parts in alone for piece in pieces_of(parts)]
-        without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in alone]
-        self.measured_ = {piece.key: s for piece, s in zip(pieces, without, strict=True)}
-        self.anchors_, left_out = fit_anchors(pieces, without)
-        return {piece.key: float(s) for piece, s in zip(pieces, left_out, strict=True)}
+        specs = [spec for parts in single_kernels for spec in kernel_specs(parts)]
+        without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in single_kernels]
+        self.measured_ = {spec.key: s for spec, s in zip(specs, without, strict=True)}
+        self.anchors_, held_out = fit_anchors(specs, without)
+        return {spec.key: float(s) for spec, s in zip(specs, held_out, strict=True)}
 
-    def _pairs(self, pairs: Sequence[Cut], seconds: Mapping[Workload, float]) -> list[tuple[Neighbours, Seen]]:
-        seen = []
+    def _pairs(
+        self, pairs: Sequence[Partition], seconds: Mapping[Workload, float]
+    ) -> list[tuple[Neighbors, PairTiming]]:
+        timed = []
         for parts in pairs:
-            keys = [piece.key for piece in pieces_of(parts)]
+            keys = [spec.key for spec in kernel_specs(parts)]
             if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
                 continue
             (edge,) = parts.edges
-            alone_s = sum(self.measured_[key] for key in keys)
-            saved_s = alone_s - (seconds[parts.graph] - self.fixed_s_)
-            neighbours = parts.kernels[edge.giver].anchor, edge.entry, edge.takers > 1
-            seen.append((neighbours, Seen(edge.elements, saved_s, alone_s)))
-        return seen
+            separate_s = sum(self.measured_[key] for key in keys)
+            saved_s = separate_s - (seconds[parts.graph] - self.fixed_s_)
+            neighbors = parts.kernels[edge.producer].anchor, edge.entry, edge.consumers > 1
+            timed.append((neighbors, PairTiming(edge.elements, saved_s, separate_s)))
+        return timed
 
     def _calibrate(
-        self, networks: Sequence[Cut], measured_s: Sequence[float], left_out: Mapping[str, float]
+        self, networks: Sequence[Partition], measured_s: Sequence[float], held_out: Mapping[str, float]
     ) -> NetworkCalibration:
         """Fit what whole networks cost beyond the sum of their kernels, and how far it is off."""
         usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
         if len(usable) < MIN_NETWORKS:
             return NetworkCalibration(networks=len(usable))
-        known = np.array([self._amounts(parts, self.measured_) for parts, _ in usable])
-        guessed = np.array([self._amounts(parts, left_out) for parts, _ in usable])
+        known = np.array([self._cost_terms(parts, self.measured_) for parts, _ in usable])
+        predicted_terms = np.array([self._cost_terms(parts, held_out) for parts, _ in usable])
         target = np.array([s - self.fixed_s_ for _, s in usable])
         weights = _relative_fit(known, target)
-        errors = [_left_out_errors(known, amounts, target, self.fixed_s_) for amounts in (known, guessed)]
+        errors = [_held_out_errors(known, cost_terms, target, self.fixed_s_) for cost_terms in (known, predicted_terms)]
         measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
         scale, per_kernel_s, per_weight_s = (float(weight) for weight in weights)
         return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(usable), measured_error, predicted_error)
 
-    def _covers(self, parts: Cut) -> bool:
+    def _covers(self, parts: Partition) -> bool:
         try:
-            for piece in pieces_of(parts):
-                check_known(self.anchors_, piece)
+            for spec in kernel_specs(parts):
+                check_known(self.anchors_, spec)
         except NotMeasured:
             return False
         return True
 
-    def _amounts(self, parts: Cut, known: Mapping[str, float]) -> Floats:
+    def _cost_terms(self, parts: Partition, known: Mapping[str, float]) -> Floats:
         """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
-        pieces = pieces_of(parts)
-        seconds, _ = self._kernel_seconds(pieces, known)
-        return np.array([self._less_savings(parts, seconds).sum(), len(pieces), parts.graph.parameters])
+        specs = kernel_specs(parts)
+        seconds, _ = self._kernel_seconds(specs, known)
+        return np.array([self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters])
 
-    def _kernel_seconds(self, pieces: Sequence[Piece], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
+    def _kernel_seconds(self, specs: Sequence[KernelSpec], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""
-        seconds = {piece.key: known[piece.key] for piece in pieces if piece.key in known}
-        lacking = list({piece.key: piece for piece in pieces if piece.key not in known}.values())
-        if lacking:
-            predicted = predict_pieces(self.anchors_, lacking).tolist()
-            seconds |= {piece.key: s for piece, s in zip(lacking, predicted, strict=True)}
-        return np.array([seconds[piece.key] for piece in pieces]), [piece.key in known for piece in pieces]
+        seconds = {spec.key: known[spec.key] for spec in specs if spec.key in known}
+        unmeasured = list({spec.key: spec for spec in specs if spec.key not in known}.values())
+        if unmeasured:
+            predicted = predict_kernels(self.anchors_, unmeasured).tolist()
+            seconds |= {spec.key: s for spec, s in zip(unmeasured, predicted, strict=True)}
+        return np.array([seconds[spec.key] for spec in specs]), [spec.key in known for spec in specs]
 
     def predict(self, graph: Graph, *, measured: bool = True) -> Prediction:
         """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
@@ -184,21 +190,21 @@ class KernelModel:
         With `measured` false, nothing is looked up: as if none of its kernels had been measured. Raises NotMeasured
         naming the kernels of kinds never seen, and the command that measures them.
         """
-        parts = cut(graph, self.rules_)
-        pieces = pieces_of(parts)
-        self._check_all(pieces)
-        seconds, looked_up = self._kernel_seconds(pieces, self.measured_ if measured else {})
-        added = self._added(parts, pieces, seconds)
+        parts = partition_graph(graph, self.rules_)
+        specs = kernel_specs(parts)
+        self._check_all(specs)
+        seconds, is_measured = self._kernel_seconds(specs, self.measured_ if measured else {})
+        added = self._added(parts, specs, seconds)
         latency = self.fixed_s_ + float(added.sum())
-        share = float(seconds[looked_up].sum() / seconds.sum()) if len(seconds) else 1.0
-        few = [self._few_error(piece, there) for piece, there in zip(pieces, looked_up, strict=True)]
-        half = self._half_width(share, float(added @ np.array(few, dtype=np.float64)) / latency)
-        words = [self._known(piece, there) for piece, there in zip(pieces, looked_up, strict=True)]
+        share = float(seconds[is_measured].sum() / seconds.sum()) if len(seconds) else 1.0
+        few_errors = [self._few_error(spec, there) for spec, there in zip(specs, is_measured, strict=True)]
+        half = self._half_width(share, float(added @ np.array(few_errors, dtype=np.float64)) / latency)
+        sources = [self._known(spec, there) for spec, there in zip(specs, is_measured, strict=True)]
         rows = tuple(
-            KernelRow(piece.kind, piece.macs, piece.bytes, float(s), float(s) / latency, word)
-            for piece, s, word in zip(pieces, added, words, strict=True)
+            KernelRow(spec.kind, spec.macs, spec.bytes, float(s), float(s) / latency, source)
+            for spec, s, source in zip(specs, added, sources, strict=True)
         )
-        kinds = tuple(sorted({piece.anchor for piece, error in zip(pieces, few, strict=True) if error}))
+        kinds = tuple(sorted({spec.anchor for spec, error in zip(specs, few_errors, strict=True) if error}))
         interval = Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half))
         return Prediction(interval, rows, self.fixed_s_, kinds)
 
@@ -207,16 +213,16 @@ class KernelModel:
         known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
         return float(np.sqrt(known**2 + ((1 - share) * unknown) ** 2 + few_error**2))
 
-    def _few_error(self, piece: Piece, looked_up: bool) -> float:
+    def _few_error(self, spec: KernelSpec, is_measured: bool) -> float:
         """How far off a kernel may be, as a share, because few of its kind were measured; 0 of well-known kinds."""
-        return 0.0 if looked_up else self.anchors_[piece.anchor].few_error(piece, FEW_ERROR)
+        return 0.0 if is_measured else self.anchors_[spec.anchor].few_error(spec, FEW_ERROR)
 
-    def _check_all(self, pieces: Sequence[Piece]) -> None:
+    def _check_all(self, specs: Sequence[KernelSpec]) -> None:
         reasons = []
-        for piece in pieces:
+        for spec in specs:
             try:
-                if piece.key not in self.measured_:
-                    check_known(self.anchors_, piece)
+                if spec.key not in self.measured_:
+                    check_known(self.anchors_, spec)
             except NotMeasured as error:
                 reasons.append(str(error))
         if reasons:
@@ -225,40 +231,40 @@ class KernelModel:
                 f"latkit collect {self.origin_.target} --model MODEL.onnx"
             )
 
-    def _added(self, parts: Cut, pieces: Sequence[Piece], seconds: Floats) -> Floats:
+    def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:
         """What every kernel adds: its own time less half of what it saves with each neighbour, calibrated."""
         added = self._less_savings(parts, seconds)
-        weights = np.array([piece.weights for piece in pieces], dtype=np.float64)
+        weights = np.array([spec.weights for spec in specs], dtype=np.float64)
         calibration = self.calibration_
         return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
 
-    def _less_savings(self, parts: Cut, seconds: Floats) -> Floats:
+    def _less_savings(self, parts: Partition, seconds: Floats) -> Floats:
         """Every kernel's seconds less half of what it saves with each neighbour; a tenth of it is left at least."""
         left = seconds.copy()
         for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
-            left[[edge.giver, edge.taker]] -= (
-                min(saved, MAX_SAVED_SHARE * (seconds[edge.giver] + seconds[edge.taker])) / 2
+            left[[edge.producer, edge.consumer]] -= (
+                min(saved, MAX_SAVED_SHARE * (seconds[edge.producer] + seconds[edge.consumer])) / 2
             )
         return np.maximum(left, seconds / 10)
 
-    def _known(self, piece: Piece, looked_up: bool) -> str:
-        if looked_up:
+    def _known(self, spec: KernelSpec, is_measured: bool) -> str:
+        if is_measured:
             return "measured"
-        return "extrapolated" if self.anchors_[piece.anchor].extrapolates(piece) else "predicted"
+        return "extrapolated" if self.anchors_[spec.anchor].extrapolates(spec) else "predicted"
 
 
-def _relative_fit(amounts: Floats, seconds: Floats) -> Floats:
+def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
     """Non-negative seconds per unit of each amount, those of the least squared relative errors, shape (3,)."""
-    scale = amounts.max(axis=0).clip(min=1e-12)
-    weights, _ = nnls(amounts / scale / seconds[:, None], np.ones(len(seconds)))
+    scale = cost_terms.max(axis=0).clip(min=1e-12)
+    weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
     found: Floats = weights / scale
     return found
 
 
-def _left_out_errors(known: Floats, amounts: Floats, seconds: Floats, fixed_s: float) -> Floats:
+def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
     """Relative error on every network when it is left out of the fit, shape (n,)."""
     errors = np.empty(len(seconds))
     for place in range(len(seconds)):
         weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
-        errors[place] = (fixed_s + amounts[place] @ weights) / (fixed_s + seconds[place]) - 1
+        errors[place] = (fixed_s + cost_terms[place] @ weights) / (fixed_s + seconds[place]) - 1
     return errors

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit.errors import NotMeasured
-from latkit.models.kernels.features import Floats, Piece, features, roofline
-from latkit.models.trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
+from latkit.models.kernels.features import Floats, KernelSpec, features, roofline
+from latkit.models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
 
 MIN_S = 1e-8
 """No kernel is predicted to take less."""
@@ -30,75 +30,75 @@ class AnchorModel:
     relative_error: float
     """Standard deviation of the relative error on kernels left out of the fit."""
 
-    def seconds(self, pieces: Sequence[Piece]) -> Floats:
+    def seconds(self, specs: Sequence[KernelSpec]) -> Floats:
         """Predicted seconds, shape (len(pieces),)."""
-        terms = np.array([roofline(piece) for piece in pieces])
+        terms = np.array([roofline(spec) for spec in specs])
         if self.trees is None:
             return (terms @ self.baseline).clip(min=MIN_S)
-        return self.trees.seconds(terms, np.array([features(piece, self.light_kinds) for piece in pieces]))
+        return self.trees.seconds(terms, np.array([features(spec, self.light_kinds) for spec in specs]))
 
-    def few_error(self, piece: Piece, error: float) -> float:
+    def few_error(self, spec: KernelSpec, error: float) -> float:
         """How far off a prediction may be, as a share, where few of the kind were measured; 0 where many were.
 
         `error` at least; beyond those measured, as far as if the latency grew with whatever grows most.
         """
         if self.trees is not None:
             return 0.0
-        terms = roofline(piece)
+        terms = roofline(spec)
         beyond = float((terms / np.maximum(self.highs, 1)).max())
         largest, predicted = ((one @ self.baseline).clip(min=MIN_S) for one in (self.highs, terms))
         return max(error, float(beyond * largest / predicted) - 1)
 
-    def extrapolates(self, piece: Piece) -> bool:
+    def extrapolates(self, spec: KernelSpec) -> bool:
         """Whether a kernel is smaller or larger than all that were fitted on."""
-        terms = roofline(piece)
+        terms = roofline(spec)
         return bool((terms < self.lows).any() or (terms > self.highs).any())
 
 
-def fit_anchors(pieces: Sequence[Piece], seconds: Sequence[float]) -> tuple[dict[str, AnchorModel], Floats]:
+def fit_anchors(specs: Sequence[KernelSpec], seconds: Sequence[float]) -> tuple[dict[str, AnchorModel], Floats]:
     """A model for every anchor, and for every kernel what is predicted of it when it is left out, in seconds."""
     left_out = np.array(seconds, dtype=np.float64)
     models: dict[str, AnchorModel] = {}
-    for anchor in sorted({piece.anchor for piece in pieces}):
-        places = [place for place, piece in enumerate(pieces) if piece.anchor == anchor]
-        model, errors = _fit_anchor([pieces[place] for place in places], left_out[places])
+    for anchor in sorted({spec.anchor for spec in specs}):
+        places = [place for place, spec in enumerate(specs) if spec.anchor == anchor]
+        model, errors = _fit_anchor([specs[place] for place in places], left_out[places])
         models[anchor] = model
         left_out[places] *= np.exp(errors)
     return models, left_out
 
 
-def _fit_anchor(pieces: Sequence[Piece], seconds: Floats) -> tuple[AnchorModel, Floats]:
-    light_kinds = tuple(sorted({kind for piece in pieces for kind in piece.light_kinds}))
-    terms = np.array([roofline(piece) for piece in pieces])
+def _fit_anchor(specs: Sequence[KernelSpec], seconds: Floats) -> tuple[AnchorModel, Floats]:
+    light_kinds = tuple(sorted({kind for spec in specs for kind in spec.light_kinds}))
+    terms = np.array([roofline(spec) for spec in specs])
     trees = None
     baseline = fit_baseline(terms, seconds)
     errors = np.log((terms @ baseline).clip(min=MIN_S) / seconds)
-    if len(pieces) >= MIN_OPS_TO_FIT:
-        trees = fit_kind(terms, np.array([features(piece, light_kinds) for piece in pieces]), seconds)
+    if len(specs) >= MIN_OPS_TO_FIT:
+        trees = fit_kind(terms, np.array([features(spec, light_kinds) for spec in specs]), seconds)
         errors = trees.errors
     error = float(np.sqrt(np.mean(errors**2)))
     return AnchorModel(light_kinds, terms.min(axis=0), terms.max(axis=0), baseline, trees, error), errors
 
 
-def predict_pieces(models: Mapping[str, AnchorModel], pieces: Sequence[Piece]) -> Floats:
+def predict_kernels(models: Mapping[str, AnchorModel], specs: Sequence[KernelSpec]) -> Floats:
     """Predicted seconds of kernels of any anchor, shape (len(pieces),): one call of the trees per anchor.
 
     Raises NotMeasured naming a kernel of a kind that was never seen.
     """
-    for piece in pieces:
-        check_known(models, piece)
-    seconds = np.empty(len(pieces))
-    for anchor in {piece.anchor for piece in pieces}:
-        places = [place for place, piece in enumerate(pieces) if piece.anchor == anchor]
-        seconds[places] = models[anchor].seconds([pieces[place] for place in places])
+    for spec in specs:
+        check_known(models, spec)
+    seconds = np.empty(len(specs))
+    for anchor in {spec.anchor for spec in specs}:
+        places = [place for place, spec in enumerate(specs) if spec.anchor == anchor]
+        seconds[places] = models[anchor].seconds([specs[place] for place in places])
     return seconds
 
 
-def check_known(models: Mapping[str, AnchorModel], piece: Piece) -> None:
+def check_known(models: Mapping[str, AnchorModel], spec: KernelSpec) -> None:
     """Raise NotMeasured where kernels of that anchor, or with that light work beside it, were never seen."""
-    known = models.get(piece.anchor)
+    known = models.get(spec.anchor)
     if known is None:
-        raise NotMeasured(f"no kernel {piece.kind!r} was measured yet, nor any other of its kind")
-    unknown = piece.light_kinds - set(known.light_kinds)
+        raise NotMeasured(f"no kernel {spec.kind!r} was measured yet, nor any other of its kind")
+    unknown = spec.light_kinds - set(known.light_kinds)
     if unknown:
-        raise NotMeasured(f"no kernel {piece.kind!r} was measured yet, nor any {piece.anchor} with {min(unknown)}")
+        raise NotMeasured(f"no kernel {spec.kind!r} was measured yet, nor any {spec.anchor} with {min(unknown)}")

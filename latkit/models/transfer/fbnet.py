@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import UsageError
-from latkit.models.transfer.belief import Belief, Floats, common_ground, least_squares, scaled, standardised
+from latkit.models.transfer.prior import Floats, Prior, least_squares, scaled, shared_features, standardize
 
 SHAPES = (
     (16, 16, 32, 1), (16, 24, 32, 1), (24, 24, 32, 1), (24, 32, 32, 2), (32, 32, 16, 1), (32, 64, 16, 2),
@@ -31,17 +31,17 @@ SPREADS = (0.05, 0.1, 0.2, 0.35)
 NOISES = (0.003, 0.01, 0.03, 0.1)
 
 
-def belief(architectures: NDArray[np.integer], op_names: Sequence[str], known: Sequence[Floats]) -> Belief:
+def prior(architectures: NDArray[np.integer], op_names: Sequence[str], known: Sequence[Floats]) -> Prior:
     """What is believed of a new device: `known` has the latencies on each known one, shape (networks, entries).
 
     `architectures` has shape (networks, 22), indices into `op_names` such as k5_e6, k3_e1_g2 or skip.
     """
     counts = count_ops(architectures, len(op_names))
-    devices = common_ground(counts, known)
-    work = standardised(counts @ op_work(op_names))
-    centred = counts - counts.mean(axis=0)
-    parts = (devices, work, centred * _sizes(centred, devices, len(op_names)), centred)
-    return Belief(np.ones(len(counts)), tuple(map(scaled, parts)), WEIGHTINGS, SPREADS, NOISES)
+    devices = shared_features(counts, known)
+    work = standardize(counts @ op_work(op_names))
+    centered = counts - counts.mean(axis=0)
+    parts = (devices, work, centered * _sizes(centered, devices, len(op_names)), centered)
+    return Prior(np.ones(len(counts)), tuple(map(scaled, parts)), WEIGHTINGS, SPREADS, NOISES)
 
 
 def count_ops(architectures: NDArray[np.integer], ops: int) -> Floats:

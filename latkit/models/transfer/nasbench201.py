@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latkit.errors import UsageError
-from latkit.models.transfer.belief import Belief, Floats, common_ground, scaled, standardised
+from latkit.models.transfer.prior import Floats, Prior, scaled, shared_features, standardize
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -20,7 +20,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """From which node to which, in the order of the architecture's string; node 0 is the input, node 3 the output."""
 
 Cells = NDArray[np.intp]
-Standing = NDArray[np.bool_]
+EdgeMask = NDArray[np.bool_]
 
 WEIGHTINGS = (
     # known devices; counts of ops: all, to output, from input, both; sums; ops by edge: all, to output, other readings
@@ -41,19 +41,19 @@ NOISES = (0.01, 0.03, 0.1)
 def parse_cells(architectures: Sequence[str]) -> Cells:
     """Architecture strings as indices into OPS by edge, shape (architectures, 6). Raises UsageError."""
     try:
-        return np.array([[OPS.index(word.split("~")[0]) for word in _words(text)] for text in architectures])
+        return np.array([[OPS.index(string.split("~")[0]) for string in _op_strings(text)] for text in architectures])
     except ValueError as error:
         raise UsageError(f"expected NAS-Bench-201 architectures such as |none~0|+..., but found: {error}") from error
 
 
-def _words(architecture: str) -> list[str]:
-    words = [word for node in architecture.split("+") for word in node.strip("|").split("|")]
-    if len(words) != len(EDGES):
-        raise ValueError(f"{len(words)} edges in {architecture!r}")
-    return words
+def _op_strings(architecture: str) -> list[str]:
+    strings = [string for node in architecture.split("+") for string in node.strip("|").split("|")]
+    if len(strings) != len(EDGES):
+        raise ValueError(f"{len(strings)} edges in {architecture!r}")
+    return strings
 
 
-def belief(cells: Cells, known: Sequence[Floats]) -> Belief:
+def prior(cells: Cells, known: Sequence[Floats]) -> Prior:
     """What is believed of a new device: `known` has the latencies on each known one, shape (cells, entries)."""
     carries = cells != 0
     to_output, from_input = _reach(carries)
@@ -63,11 +63,11 @@ def belief(cells: Cells, known: Sequence[Floats]) -> Belief:
     sums = np.column_stack([*map(_sums, readings), readings[3].any(axis=1)])
     squares = [_products(counts[0]), _products(counts[3])]
     rich = np.column_stack([*edges, sums, *squares])
-    parts = [common_ground(rich, known), *map(standardised, [*counts, sums, *edges[:2], np.column_stack(edges[2:])])]
-    return Belief(np.ones(len(cells)), tuple(map(scaled, parts)), WEIGHTINGS, SPREADS, NOISES)
+    parts = [shared_features(rich, known), *map(standardize, [*counts, sums, *edges[:2], np.column_stack(edges[2:])])]
+    return Prior(np.ones(len(cells)), tuple(map(scaled, parts)), WEIGHTINGS, SPREADS, NOISES)
 
 
-def _reach(carries: Standing) -> tuple[Standing, Standing]:
+def _reach(carries: EdgeMask) -> tuple[EdgeMask, EdgeMask]:
     """Whether each edge's end reaches the output, and whether the input reaches its start, shape (cells, 6) each."""
     reached, reaching = np.zeros((2, len(carries), 4), bool)
     reached[:, 0] = reaching[:, 3] = True
@@ -78,12 +78,12 @@ def _reach(carries: Standing) -> tuple[Standing, Standing]:
     return reaching[:, [end for _, end in EDGES]], reached[:, [start for start, _ in EDGES]]
 
 
-def _by_edge(cells: Cells, reading: Standing) -> Floats:
+def _by_edge(cells: Cells, reading: EdgeMask) -> Floats:
     """Which op runs on which edge as 0 or 1, shape (cells, 6, 4); an edge that is not run has none."""
     return np.eye(len(OPS))[np.where(reading, cells, 0)][:, :, 1:]
 
 
-def _sums(reading: Standing) -> Floats:
+def _sums(reading: EdgeMask) -> Floats:
     """How many sums each inner node and the output take, shape (cells, 3)."""
     entering = [sum(reading[:, edge] * 1.0 for edge, (_, end) in enumerate(EDGES) if end == node) for node in (1, 2, 3)]
     return np.maximum(np.column_stack(entering) - 1.0, 0.0)

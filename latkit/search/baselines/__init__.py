@@ -1,7 +1,7 @@
 """Baselines: what a search is compared with, at the same latency and trained alike."""
 
-from latkit.search.baselines.evolution import RegularisedEvolution, Strategy, evolve
-from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines, Wanted
+from latkit.search.baselines.evolution import RegularizedEvolution, Strategy, evolve
+from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
 from latkit.search.baselines.run import EvolutionPlan, check_baselines, check_drawn, run_baselines
 from latkit.search.baselines.sampling import LatencySampler, random_architectures
 from latkit.search.baselines.widths import LatencyOf, check_narrowest, ladder, scaled_mobilenet
@@ -9,13 +9,13 @@ from latkit.search.baselines.widths import LatencyOf, check_narrowest, ladder, s
 __all__ = [
     "BASELINES_FILE",
     "BaselineRecord",
+    "BaselineRequest",
     "Baselines",
     "EvolutionPlan",
     "LatencyOf",
     "LatencySampler",
-    "RegularisedEvolution",
+    "RegularizedEvolution",
     "Strategy",
-    "Wanted",
     "check_baselines",
     "check_drawn",
     "check_narrowest",

@@ -27,7 +27,7 @@ class Strategy(Protocol):
         """What it is worth."""
 
 
-class RegularisedEvolution:
+class RegularizedEvolution:
     """The youngest `population` architectures live; the best of `tournament` of them has a child (Real et al. 2019).
 
     Everybody lies between the sampler's bounds of latency: the first ones are drawn from it, and a child is mutated
@@ -85,12 +85,12 @@ def evolve(
     A strategy whose draws are the same again then comes to where it was without judging any of them anew.
     """
     judged = {} if judged is None else judged
-    told: dict[Architecture, float] = {}
+    fitnesses: dict[Architecture, float] = {}
     for done in range(1, evaluations + 1):
         architecture = strategy.ask()
         if architecture not in judged:
             judged[architecture] = fitness(architecture)
-        told[architecture] = judged[architecture]
+        fitnesses[architecture] = judged[architecture]
         strategy.tell(architecture, judged[architecture])
         note(done)
-    return max(told, key=told.__getitem__)
+    return max(fitnesses, key=fitnesses.__getitem__)

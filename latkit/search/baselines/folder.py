@@ -12,9 +12,9 @@ from lightning_fabric import Fabric
 from latkit._io import reading
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
 from latkit.search.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.folder import SearchFolder
-from latkit.search.ranks import first_does
+from latkit.search.distributed import broadcast_from_main
 from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.run_dir import SearchFolder
 
 FOLDER = "baselines"
 """In the search's folder: checkpoints of baselines under way."""
@@ -30,18 +30,20 @@ class BaselineFolder:
     def open(self, recipe: Recipe) -> None:
         """Make the folder ready. Raises UsageError where the search was begun by another recipe, limits left out."""
         SearchFolder(self.path, self.fabric).check_alike(recipe)
-        first_does(lambda: self._opened(recipe), self.fabric)
+        broadcast_from_main(lambda: self._opened(recipe), self.fabric)
 
     def _opened(self, recipe: Recipe) -> bytes:
         path = self.path / FILES["recipe"]
-        kept = load_record(Recipe, path)
-        recipe.model_copy(update={"limits": kept.limits}).check_same(kept, path)  # which are the search's alone
+        saved_recipe = load_record(Recipe, path)
+        recipe.model_copy(update={"limits": saved_recipe.limits}).check_same(
+            saved_recipe, path
+        )  # which are the search's alone
         (self.path / FOLDER).mkdir(exist_ok=True)
         return b""
 
     def finished(self) -> Baselines:
         """Those that are finished."""
-        found = first_does(lambda: Baselines.load(self.path).model_dump_json().encode(), self.fabric)
+        found = broadcast_from_main(lambda: Baselines.load(self.path).model_dump_json().encode(), self.fabric)
         return Baselines.model_validate_json(found)
 
     def keep(self, record: BaselineRecord) -> None:
@@ -53,7 +55,7 @@ class BaselineFolder:
     def saved(self, name: str) -> dict[str, Any]:
         """What the checkpoint of that name holds; empty where there is none. Raises BadFile."""
         path = self._checkpoint(name)
-        there = first_does(lambda: b"there" if path.exists() else b"", self.fabric)
+        there = broadcast_from_main(lambda: b"there" if path.exists() else b"", self.fabric)
         return load_checkpoint(path, self.fabric) if there else {}
 
     def reading(self, name: str) -> AbstractContextManager[None]:

@@ -18,14 +18,14 @@ Kind = Literal["random", "evolution", "mobilenetv2"]
 KINDS: tuple[Kind, ...] = ("random", "evolution", "mobilenetv2")
 
 
-class Wanted(Record):
+class BaselineRequest(Record):
     """Baselines asked for: a kind, and how many of it."""
 
     kind: Kind
     count: int = 1
 
     @classmethod
-    def parse(cls, text: str) -> Wanted:
+    def parse(cls, text: str) -> BaselineRequest:
         """`random:5`, `evolution` or `mobilenetv2`. Only random networks come in several. Raises UsageError."""
         name, colon, number = text.partition(":")
         kind = next((kind for kind in KINDS if kind == name), None)

@@ -13,24 +13,24 @@ from lightning_fabric import Fabric
 from latkit.errors import UsageError
 from latkit.ops import Network
 from latkit.progress import Named, Progress, Silent
-from latkit.search.assembly import fresh_module
-from latkit.search.baselines.evolution import RegularisedEvolution, evolve
+from latkit.search.baselines.evolution import RegularizedEvolution, evolve
 from latkit.search.baselines.folder import BaselineFolder
-from latkit.search.baselines.records import BaselineRecord, Baselines, Kind, Wanted
+from latkit.search.baselines.records import BaselineRecord, BaselineRequest, Baselines, Kind
 from latkit.search.baselines.sampling import at_target, random_architectures
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
-from latkit.search.checks import check_data
 from latkit.search.data import DataSplit
-from latkit.search.loop import Keeper, Phase, run_phase
-from latkit.search.machine import exact, fabric_of, threads
+from latkit.search.distributed import broadcast_from_main
+from latkit.search.factory import fresh_module
+from latkit.search.preflight import check_data
 from latkit.search.problem import Problem
-from latkit.search.ranks import first_does
+from latkit.search.resource_errors import translate_resource_errors
+from latkit.search.runtime_env import exact, fabric_of, threads
 from latkit.search.settings import SearchSettings
-from latkit.search.shortage import telling_shortages
-from latkit.search.train import TrainingPhase
-from latkit.search.trained import TrainedNetwork
-from latkit.search.weights import evaluate
+from latkit.search.trained_network import TrainedNetwork
+from latkit.search.trainer import Checkpointer, Phase, run_phase
+from latkit.search.training_phase import TrainingPhase
+from latkit.search.weight_trainer import evaluate
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 
@@ -53,7 +53,7 @@ def run_baselines(
     target_latency_s: float,
     settings: SearchSettings,
     folder: Path,
-    wanted: Sequence[Wanted],
+    requested: Sequence[BaselineRequest],
     latency_of: LatencyOf | None = None,
     progress: Progress | None = None,
     fabric: Fabric | None = None,
@@ -73,19 +73,19 @@ def run_baselines(
     """
     table.check_space(space)
     check_data(space, data)
-    check_baselines(settings, wanted)
+    check_baselines(settings, requested)
     fabric = fabric or fabric_of(settings)
-    first_does(lambda: _checked(latency_of, wanted), fabric)
+    broadcast_from_main(lambda: _checked(latency_of, requested), fabric)
     problem, files = Problem(space, table, data, target_latency_s, settings, teacher), BaselineFolder(folder, fabric)
     files.open(problem.recipe())
     shown = progress if progress and fabric.is_global_zero else Silent()
     trainer = _Trainer(problem, files, fabric, shown)
     with (
-        telling_shortages(folder, settings),
+        translate_resource_errors(folder, settings),
         threads(settings.threads),
         exact(settings.deterministic, fabric.device),
     ):
-        for one in wanted:
+        for one in requested:
             if one.kind == "mobilenetv2":
                 trainer.mobilenet(latency_of)
             elif one.kind == "random":
@@ -95,9 +95,9 @@ def run_baselines(
     return files.finished()
 
 
-def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
+def check_baselines(settings: SearchSettings, requested: Sequence[BaselineRequest]) -> None:
     """Raise UsageError where baselines cannot be trained, or not as the derived network is."""
-    if wanted and settings.inherit_weights:
+    if requested and settings.inherit_weights:
         raise UsageError(
             "expected a network trained from scratch to compare with baselines, which are, but found "
             "inherit_weights=True"
@@ -105,21 +105,25 @@ def check_baselines(settings: SearchSettings, wanted: Sequence[Wanted]) -> None:
 
 
 def check_drawn(
-    space: Space, table: LatencyTable, target_latency_s: float, settings: SearchSettings, wanted: Sequence[Wanted]
+    space: Space,
+    table: LatencyTable,
+    target_latency_s: float,
+    settings: SearchSettings,
+    requested: Sequence[BaselineRequest],
 ) -> None:
     """Draw what is to be drawn at a latency. Raises UsageError and TargetOutOfReach where there is not so much.
 
     What else can fail, such as MobileNetV2's widths, is known only once the search is finished.
     """
-    for one in wanted:
+    for one in requested:
         if one.kind != "mobilenetv2":
             sampler = at_target(table, target_latency_s)
             random_architectures(space, sampler, one.count, settings.seed)
 
 
-def _checked(latency_of: LatencyOf | None, wanted: Sequence[Wanted]) -> bytes:
+def _checked(latency_of: LatencyOf | None, requested: Sequence[BaselineRequest]) -> bytes:
     """Nothing; raises UsageError where nobody tells MobileNetV2's latency."""
-    if latency_of is None and any(one.kind == "mobilenetv2" for one in wanted):
+    if latency_of is None and any(one.kind == "mobilenetv2" for one in requested):
         raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
     return b""
 
@@ -146,12 +150,12 @@ class _Trainer:
         if any(record.kind == "mobilenetv2" for record in self.files.finished().records):
             return
 
-        def asked(network: Network) -> bytes:
+        def ask_latency(network: Network) -> bytes:
             assert latency_of is not None
             return repr(float(latency_of(network))).encode()
 
         def seconds_of(network: Network) -> float:
-            return float(first_does(lambda: asked(network), self.fabric))
+            return float(broadcast_from_main(lambda: ask_latency(network), self.fabric))
 
         network, seconds = scaled_mobilenet(self.problem.space, self.problem.target_s, seconds_of)
         self._train(network.name, "mobilenetv2", network, seconds, None, {})
@@ -184,28 +188,28 @@ class _Trainer:
             begun = time.monotonic() - float(saved["seconds"])
         fitness = SharedWeights(supernet, phase, problem.data, plan.images)
         rng = random.Random(f"evolution/{problem.settings.seed}")
-        strategy = RegularisedEvolution(sampler, rng, plan.population, plan.tournament)
+        strategy = RegularizedEvolution(sampler, rng, plan.population, plan.tournament)
 
         def save(_done: int) -> None:
             content = [[list(architecture), worth] for architecture, worth in judged.items()]
             self.files.save("evolution-judged", {"judged": content, "seconds": time.monotonic() - begun})
 
-        keeper = Keeper(save, problem.settings.checkpoint_seconds, self.fabric)
+        checkpointer = Checkpointer(save, problem.settings.checkpoint_seconds, self.fabric)
 
         def note(done: int) -> None:
-            if keeper.due(done):
-                keeper.keep(done)
+            if checkpointer.due(done):
+                checkpointer.keep(done)
             self.progress.advance("evolution", done, plan.evaluations)
 
         architecture = evolve(strategy, fitness, plan.evaluations, judged, note)
         return architecture, seconds + time.monotonic() - begun
 
     def _train_architecture(
-        self, name: str, kind: Kind, architecture: Architecture, searched: dict[str, float]
+        self, name: str, kind: Kind, architecture: Architecture, search_seconds: dict[str, float]
     ) -> None:
         network = self.problem.space.decode(architecture, name)
         predicted_s = self.problem.table.total(architecture)
-        self._train(name, kind, network, predicted_s, architecture, searched)
+        self._train(name, kind, network, predicted_s, architecture, search_seconds)
 
     def _train(
         self,
@@ -214,7 +218,7 @@ class _Trainer:
         network: Network,
         predicted_s: float,
         architecture: Architecture | None,
-        searched: dict[str, float],
+        search_seconds: dict[str, float],
     ) -> None:
         """Train a network as the derived one is, and keep its record; unless it is there already."""
         if self.files.finished().named(name):
@@ -231,7 +235,7 @@ class _Trainer:
             macs=network.macs,
             parameters=network.parameters,
             architecture=architecture,
-            seconds={**searched, "training": seconds},
+            seconds={**search_seconds, "training": seconds},
         )
         self.files.keep(record)
 
@@ -250,6 +254,6 @@ class _Trainer:
         def save(step: int) -> None:
             self.files.save(name, {"step": step, "seconds": seconds(), "phase": phase.state()})
 
-        keeper = Keeper(save, self.problem.settings.checkpoint_seconds, self.fabric)
-        run_phase(phase, step, keeper, Named(self.progress, name), lambda _row: None)
+        checkpointer = Checkpointer(save, self.problem.settings.checkpoint_seconds, self.fabric)
+        run_phase(phase, step, checkpointer, Named(self.progress, name), lambda _row: None)
         return seconds()

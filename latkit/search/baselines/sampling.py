@@ -30,21 +30,21 @@ class LatencySampler:
     Raises TargetOutOfReach where no architecture lies between the bounds.
     """
 
-    def __init__(self, table: LatencyTable, least_s: float, most_s: float) -> None:
+    def __init__(self, table: LatencyTable, min_s: float, max_s: float) -> None:
         self.table = table
-        self.least_s, self.most_s = least_s, most_s
+        self.min_s, self.max_s = min_s, max_s
         rows = table.rows()
         self._fastest = [min(row) for row in rows]
-        grain_s = max(most_s - table.fastest(), 1e-12) / STEPS
+        grain_s = max(max_s - table.fastest(), 1e-12) / STEPS
         extra = [[seconds - fastest for seconds in row] for row, fastest in zip(rows, self._fastest, strict=True)]
         self._grains = [np.floor(np.array(row) / grain_s).astype(int) for row in extra]
         # rounding down hides less than a grain of each choice
-        lowest = int((least_s - table.fastest()) / grain_s) - len(rows) - 1
+        lowest = int((min_s - table.fastest()) / grain_s) - len(rows) - 1
         self._ways = _ways(self._grains, max(lowest, 0), STEPS + 1)
         if not self._ways[0][0] or not self._holds_any():
             raise TargetOutOfReach(
-                f"expected an architecture of space {table.space_name} that takes {least_s * 1e3:.4g} to "
-                f"{most_s * 1e3:.4g} ms, but found none; its networks take from {table.fastest() * 1e3:.4g} to "
+                f"expected an architecture of space {table.space_name} that takes {min_s * 1e3:.4g} to "
+                f"{max_s * 1e3:.4g} ms, but found none; its networks take from {table.fastest() * 1e3:.4g} to "
                 f"{table.slowest() * 1e3:.4g} ms"
             )
 
@@ -57,7 +57,7 @@ class LatencySampler:
 
     def holds(self, architecture: Architecture) -> bool:
         """Whether an architecture's latency lies between the bounds."""
-        return self.least_s <= self.table.total(architecture) <= self.most_s
+        return self.min_s <= self.table.total(architecture) <= self.max_s
 
     def _draw(self, rng: random.Random) -> Architecture:
         """One whose latency in grains lies between the widened bounds."""
@@ -109,7 +109,7 @@ def random_architectures(space: Space, sampler: LatencySampler, count: int, seed
         drawn.setdefault(network, architecture)
         if missed == MAX_MISSED:
             raise UsageError(
-                f"expected {count} random networks of {sampler.least_s * 1e3:.4g} to {sampler.most_s * 1e3:.4g} ms, "
+                f"expected {count} random networks of {sampler.min_s * 1e3:.4g} to {sampler.max_s * 1e3:.4g} ms, "
                 f"but space {space.name} has about {len(drawn)}; ask for fewer"
             )
     return list(drawn.values())

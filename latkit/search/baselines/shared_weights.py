@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from lightning_fabric import Fabric
 
-from latkit.search.assembly import make_search_phase
-from latkit.search.data import ArrayImages, DataSplit, KeptImages, fetch_by_threads
+from latkit.search.bn_calibration import recalibrate
+from latkit.search.data import ArrayImages, CachedImages, DataSplit, fetch_by_threads
+from latkit.search.factory import make_search_phase
 from latkit.search.problem import Problem
-from latkit.search.searching import SearchPhase
-from latkit.search.statistics import recalibrate
+from latkit.search.search_phase import SearchPhase
 from latkit.search.supernet import Supernet
-from latkit.search.weights import evaluate
+from latkit.search.weight_trainer import evaluate
 from latkit.spaces import Architecture
 
 
@@ -41,7 +41,7 @@ class SharedWeights:
         unseen = phase.architecture_feeder.plan.indices[:images].to(train.labels.device)
         self.images = ArrayImages(fetch_by_threads(train, unseen, workers), train.labels[unseen])
         # what batch norm statistics are taken from is decoded once, not for every architecture
-        self.data = data if train.in_memory else replace(data, train=KeptImages(train, workers))
+        self.data = data if train.in_memory else replace(data, train=CachedImages(train, workers))
 
     def __call__(self, architecture: Architecture) -> float:
         """The accuracy of one architecture."""

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from latkit.errors import UsageError
 from latkit.search.data.arrays import load_digits, load_idx, load_npz
-from latkit.search.data.feeder import WHOLE, Augmentation, Batch, Feeder, Normalise, Part, augment
+from latkit.search.data.feeder import SINGLE_SHARD, Augmentation, Batch, Feeder, Normalize, Shard, augment
 from latkit.search.data.files import load_folder, load_hub
 from latkit.search.data.images import (
     ArrayImages,
+    CachedImages,
     DataSplit,
     DecodedImages,
     ImageSet,
-    KeptImages,
     fetch_by_threads,
     make_split,
 )
@@ -56,17 +56,17 @@ def _load(source: str, resolution: int, channels: int) -> DataSplit:
 
 __all__ = [
     "POSSIBLE",
-    "WHOLE",
+    "SINGLE_SHARD",
     "ArrayImages",
     "Augmentation",
     "Batch",
+    "CachedImages",
     "DataSplit",
     "DecodedImages",
     "Feeder",
     "ImageSet",
-    "KeptImages",
-    "Normalise",
-    "Part",
+    "Normalize",
+    "Shard",
     "augment",
     "fetch_by_threads",
     "load_data",

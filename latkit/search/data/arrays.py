@@ -143,9 +143,9 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
             raise BadFile(path, expected, f"a file that begins with {begin!r}")
         sizes = file.read(4 * begin[3])
         shape = tuple(int.from_bytes(sizes[start : start + 4], "big") for start in range(0, len(sizes), 4))
-        size, most = math.prod(shape), max(SMALL_BYTES, MAX_RATIO * path.stat().st_size)
-        if len(shape) != begin[3] or size > most:
-            raise BadFile(path, f"{expected}, at most {most} of them", f"shape {shape}")
+        size, max_bytes = math.prod(shape), max(SMALL_BYTES, MAX_RATIO * path.stat().st_size)
+        if len(shape) != begin[3] or size > max_bytes:
+            raise BadFile(path, f"{expected}, at most {max_bytes} of them", f"shape {shape}")
         content = file.read(size + 1)  # no more than was announced, however much would come out of a gzip file
         if len(content) != size:
             found = f"more than {size}" if len(content) > size else f"{len(content)}"

@@ -26,7 +26,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Shard:
     """Which of so many equal parts of every batch one process sees."""
 
     number: int = 0
@@ -43,7 +43,7 @@ class Part:
         return slice(self.number * size, (self.number + 1) * size)
 
 
-WHOLE = Part()
+SINGLE_SHARD = Shard()
 """What a process sees that is alone."""
 
 
@@ -65,7 +65,7 @@ class Feeder:
         device: torch.device,
         augmentation: Augmentation,
         workers: int = 0,
-        part: Part = WHOLE,
+        shard: Shard = SINGLE_SHARD,
     ) -> None:
         self.images = images
         if isinstance(images, ArrayImages):
@@ -73,11 +73,11 @@ class Feeder:
             # normalises by itself, and no batch waits for a copy
             self.images = ArrayImages(images.images.to(device), images.labels.to(device))
         order_device = self.images.labels.device
-        self.plan = _Plan(indices.to(order_device), min(batch_size, len(indices)), seed, part)
+        self.plan = _Plan(indices.to(order_device), min(batch_size, len(indices)), seed, shard)
         self.device = device
         self.augmentation = augmentation
         self.workers = workers
-        self.normalise = Normalise(data, device)
+        self.normalize = Normalize(data, device)
         self._generator = torch.Generator(device)
 
     @property
@@ -96,7 +96,7 @@ class Feeder:
                 self.plan.batch_size,
                 self.plan.places,
             )
-            yield self.normalise(cropped), labels.to(self.device, non_blocking=True)
+            yield self.normalize(cropped), labels.to(self.device, non_blocking=True)
 
     def _raw(self, start: int) -> Iterator[Batch]:
         """Images as they come from the set, and labels."""
@@ -130,11 +130,11 @@ class Feeder:
 class _Plan:
     """Which images stand in which batch."""
 
-    def __init__(self, indices: Tensor, batch_size: int, seed: int, part: Part) -> None:
+    def __init__(self, indices: Tensor, batch_size: int, seed: int, shard: Shard) -> None:
         self.indices = indices
         self.batch_size = batch_size
         self.seed = seed
-        self.places = part.places(batch_size)
+        self.places = shard.places(batch_size)
         self.batches_per_pass = len(indices) // batch_size
         self._pass, self._order = -1, indices
 
@@ -173,7 +173,7 @@ class _CountFrom(Sampler[int]):
         return itertools.count(self.start)
 
 
-class Normalise:
+class Normalize:
     """uint8 images (N, C, H, W) to float ones of mean 0 and standard deviation 1, channels last in memory.
 
     Channels last, since convolutions on CPUs (oneDNN) and on tensor cores run faster so.
@@ -200,12 +200,14 @@ def augment(
 
     Where the images are those at some `places` of a batch of `batch_size`, chance treats them as it would there.
     """
-    whole = len(images) if batch_size is None else batch_size
+    full_batch = len(images) if batch_size is None else batch_size
     if augmentation.padding:
-        offsets = torch.randint(2 * augmentation.padding + 1, (2, whole, 1), generator=generator, device=images.device)
+        offsets = torch.randint(
+            2 * augmentation.padding + 1, (2, full_batch, 1), generator=generator, device=images.device
+        )
         images = _crop(images, augmentation.padding, offsets[:, places])
     if augmentation.flip:
-        mirrored = torch.rand(whole, 1, 1, 1, generator=generator, device=images.device)[places] < 0.5
+        mirrored = torch.rand(full_batch, 1, 1, 1, generator=generator, device=images.device)[places] < 0.5
         images = torch.where(mirrored, images.flip(3), images)
     return images
 

@@ -69,22 +69,22 @@ class ArrayImages:
         return digest.digest()
 
 
-class KeptImages:
+class CachedImages:
     """Images of another set, which stay in memory once they were asked for."""
 
     def __init__(self, images: ImageSet, workers: int) -> None:
         self.labels, self.file_bytes, self.in_memory = images.labels, images.file_bytes, True
         self.digest = images.digest
         self._images, self._workers = images, workers
-        self._kept: dict[int, Tensor] = {}
+        self._cache: dict[int, Tensor] = {}
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Decode those that were not yet asked for."""
-        missing = [index for index in indices.tolist() if index not in self._kept]
+        missing = [index for index in indices.tolist() if index not in self._cache]
         if missing:
             found = fetch_by_threads(self._images, torch.tensor(missing), self._workers)
-            self._kept.update(zip(missing, found, strict=True))
-        return torch.stack([self._kept[index] for index in indices.tolist()])
+            self._cache.update(zip(missing, found, strict=True))
+        return torch.stack([self._cache[index] for index in indices.tolist()])
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def fit_images(images: Tensor, resolution: int, channels: int) -> Tensor:
     """
     # in chunks, since floats take four times the memory
     if images.shape[1] == 3 and channels == 1:
-        images = torch.cat([_to_grey(chunk) for chunk in torch.split(images, CHUNK)])
+        images = torch.cat([_to_gray(chunk) for chunk in torch.split(images, CHUNK)])
     if images.shape[2:] != (resolution, resolution):
         images = torch.cat([_resize(chunk, resolution) for chunk in torch.split(images, CHUNK)])
     return images.expand(-1, channels, -1, -1).contiguous()
@@ -228,7 +228,7 @@ def _bytes(tensor: Tensor) -> bytes:
     return tensor.cpu().contiguous().numpy().tobytes()
 
 
-def _to_grey(images: Tensor) -> Tensor:
+def _to_gray(images: Tensor) -> Tensor:
     return images.float().mean(1, keepdim=True).round().to(torch.uint8)
 
 

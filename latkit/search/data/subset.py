@@ -22,24 +22,24 @@ def subset(images: ImageSet, indices: Tensor) -> ImageSet:
 class _Subset:
     """A look at another set."""
 
-    whole: ImageSet
+    base: ImageSet
     indices: Tensor
     labels: Tensor
 
     @property
     def in_memory(self) -> bool:
         """As the whole."""
-        return self.whole.in_memory
+        return self.base.in_memory
 
     @property
     def file_bytes(self) -> int:
         """Of the whole."""
-        return self.whole.file_bytes
+        return self.base.file_bytes
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Decode the images."""
-        return self.whole.fetch(self.indices[indices])
+        return self.base.fetch(self.indices[indices])
 
     def digest(self) -> bytes:
         """Hash of the whole's and of the indices."""
-        return hashlib.sha256(self.whole.digest() + self.indices.numpy().tobytes()).digest()
+        return hashlib.sha256(self.base.digest() + self.indices.numpy().tobytes()).digest()

@@ -1,7 +1,7 @@
 import pytest
 
-from latkit.graphs import GraphBuilder, cut
-from latkit.models.kernels.features import pieces_of, roofline
+from latkit.graphs import GraphBuilder, partition_graph
+from latkit.models.kernels.features import kernel_specs, roofline
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from latkit.models.kernels.features import pieces_of, roofline
 def test_what_groups_lack_to_fill_tiles(groups: int, short: int) -> None:
     b = GraphBuilder()
     graph = b.graph([b.conv(b.input(1, 32, 8, 8), 32, 3, 1, groups)])
-    (piece,) = pieces_of(cut(graph, ()))
+    (spec,) = kernel_specs(partition_graph(graph, ()))
     each = 32 // groups
-    assert piece.macs == 32 * 64 * 9 * each
-    assert roofline(piece)[-1] == piece.macs * short / each
+    assert spec.macs == 32 * 64 * 9 * each
+    assert roofline(spec)[-1] == spec.macs * short / each

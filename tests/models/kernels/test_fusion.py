@@ -44,7 +44,7 @@ def test_a_unit_that_leaves_a_layout_intact_is_fused_though_it_costs_its_time() 
         probe.both.key: "AB",
         probe.chain.third.key: "C",
         probe.chain.without.key: "AC",
-        probe.chain.whole.key: "ABC",
+        probe.chain.all_three.key: "ABC",
     }
     assert decide([probe], lambda graph: times[names[graph.key]]) == {("conv", "gelu"): True}
     times["ABC"] = 25.0

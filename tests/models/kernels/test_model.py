@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured
-from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor, cut
+from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor, partition_graph
 from latkit.models.kernels import KernelModel, load_kernel_model, save_kernel_model
-from latkit.models.kernels.savings import Neighbours, Seen, saved_by_edge, saved_per_number
+from latkit.models.kernels.adjacency import Neighbors, PairTiming, saved_by_edge, saved_per_number
 from tests.builders import ENVIRONMENT, make_measurement
-from tests.models.kernels.laws import FIXED_COST, FIXED_NS, TRUTH, chain, measured, nanoseconds
+from tests.models.kernels.laws import FIXED_NS, OVERHEAD_PROBE, TRUTH, chain, measured, nanoseconds
 
 
 def network(channels: int, size: int, depth: int) -> Graph:
@@ -18,12 +18,12 @@ def network(channels: int, size: int, depth: int) -> Graph:
 
 
 def kernels(*networks: Graph) -> list[Graph]:
-    parts = [cut(graph, TRUTH) for graph in networks]
+    parts = [partition_graph(graph, TRUTH) for graph in networks]
     return list(dict.fromkeys(c.kernel_graph(place) for c in parts for place in range(len(c.kernels))))
 
 
 def pairs(*networks: Graph) -> list[Graph]:
-    parts = [cut(graph, TRUTH) for graph in networks]
+    parts = [partition_graph(graph, TRUTH) for graph in networks]
     return list(dict.fromkeys(c.pair_graph(edge) for c in parts for edge in c.edges))
 
 
@@ -33,7 +33,7 @@ UNSEEN = network(24, 12, 8)
 
 def fitted(*more: Graph, workloads: Sequence[Graph] = ()) -> KernelModel:
     chosen = workloads or [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
-    return KernelModel().fit([measured(workload) for workload in (FIXED_COST, *chosen, *more)], TRUTH)
+    return KernelModel().fit([measured(workload) for workload in (OVERHEAD_PROBE, *chosen, *more)], TRUTH)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_a_kind_known_from_a_few_kernels_has_a_wide_interval(model: KernelModel)
     assert predicted.few_measured == ("softmax",)
     assert predicted.kernels[0].known == "extrapolated"
     growth = 64 * 80 * 160 / (8 * 16)
-    seen_s = hardly.predict(few[0]).latency.seconds - hardly.fixed_s_
-    assert predicted.latency.high_s >= growth * seen_s
+    measured_small_s = hardly.predict(few[0]).latency.seconds - hardly.fixed_s_
+    assert predicted.latency.high_s >= growth * measured_small_s
     assert model.predict(UNSEEN).few_measured == ()
     assert hardly.predict(few[0]).few_measured == (), "it was measured itself"
 
@@ -107,7 +107,9 @@ def test_a_kernel_of_a_kind_never_seen_is_named_with_the_command_that_measures_i
 
 
 def test_light_work_never_seen_beside_a_kernel_is_an_error_too() -> None:
-    model = KernelModel().fit([measured(s) for s in (FIXED_COST, *kernels(*TRAINING))], {*TRUTH, ("conv", "sigmoid")})
+    model = KernelModel().fit(
+        [measured(s) for s in (OVERHEAD_PROBE, *kernels(*TRAINING))], {*TRUTH, ("conv", "sigmoid")}
+    )
     with pytest.raises(NotMeasured, match="nor any conv with sigmoid"):
         model.predict(chain(8, 8, "sigmoid"))
 
@@ -132,33 +134,39 @@ def test_nothing_is_fitted_without_the_fixed_cost_or_kernels() -> None:
     with pytest.raises(NotMeasured, match="fixed cost"):
         KernelModel().fit([measured(chain(4, 4))], TRUTH)
     with pytest.raises(NotMeasured, match="no kernel"):
-        KernelModel().fit([measured(FIXED_COST)], TRUTH)
+        KernelModel().fit([measured(OVERHEAD_PROBE)], TRUTH)
 
 
 def test_measurements_of_two_setups_do_not_mix() -> None:
     from dataclasses import replace
 
-    other = make_measurement(FIXED_COST, FIXED_NS, environment=replace(ENVIRONMENT, runtime_version="runtime 2"))
+    other = make_measurement(OVERHEAD_PROBE, FIXED_NS, environment=replace(ENVIRONMENT, runtime_version="runtime 2"))
     with pytest.raises(MeasurementConflict, match="runtime_version"):
         KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
 
 
 def test_long_kernels_and_other_sizes_tell_less_of_a_saving() -> None:
-    pairs = {("conv", "conv", False): (Seen(1000, 2e-6, 1e-5), Seen(1000, 9e-6, 1e-3), Seen(1 << 20, 5e-3, 1e-2))}
+    pairs = {
+        ("conv", "conv", False): (
+            PairTiming(1000, 2e-6, 1e-5),
+            PairTiming(1000, 9e-6, 1e-3),
+            PairTiming(1 << 20, 5e-3, 1e-2),
+        )
+    }
     assert saved_per_number(pairs, ("conv", "conv", False), 1000) == pytest.approx(2e-9)
     assert saved_per_number(pairs, ("conv", "conv", False), 1 << 20) == pytest.approx(5e-3 / (1 << 20))
     assert saved_per_number(pairs, ("conv", "add", False), 1000) is None
 
 
-def known(sole: float, shared: float | None = None) -> dict[Neighbours, tuple[Seen, ...]]:
+def known(sole: float, shared: float | None = None) -> dict[Neighbors, tuple[PairTiming, ...]]:
     rates = {("conv", "conv", False): sole, ("conv", "conv", True): shared}
-    return {key: (Seen(512, 512 * rate, 1e-4),) for key, rate in rates.items() if rate is not None}
+    return {key: (PairTiming(512, 512 * rate, 1e-4),) for key, rate in rates.items() if rate is not None}
 
 
 def test_a_tensor_that_two_take_is_written_once() -> None:
     b = GraphBuilder()
     x = b.conv(b.input(1, 8, 8, 8), 8)
-    parts = cut(b.graph([b.conv(x, 4), b.conv(x, 16)]), ())
+    parts = partition_graph(b.graph([b.conv(x, 4), b.conv(x, 16)]), ())
     assert saved_by_edge(parts, known(4e-9, 1e-9)) == pytest.approx([512 * (1e-9 + 1.5e-9)] * 2)
     assert saved_by_edge(parts, known(4e-9)) == pytest.approx([512 * (2e-9 + 1e-9)] * 2)
 
@@ -167,6 +175,6 @@ def test_a_tensor_that_two_take_is_written_once() -> None:
 def test_a_giver_saves_nothing_where_one_taker_will_not_have_it(other: str) -> None:
     b = GraphBuilder()
     x = b.conv(b.input(1, 8, 8, 8), 8)
-    parts = cut(b.graph([b.conv(x, 4), b.global_pool(x) if other == "pool" else x]), ())
+    parts = partition_graph(b.graph([b.conv(x, 4), b.global_pool(x) if other == "pool" else x]), ())
     saved = saved_by_edge(parts, known(4e-9, 1e-9))
     assert saved == pytest.approx([512 * 1e-9, 0][: len(parts.edges)])

@@ -1,0 +1,97 @@
+"""`latkit search --repeat NAME`: a finished search done again from its recipe, and compared bit for bit."""
+
+from __future__ import annotations
+
+import typer
+
+from latkit.cli.console import ConsoleProgress, emit_json, say
+from latkit.errors import LatkitError, UsageError
+from latkit.progress import Silent
+from latkit.search import DataSplit, TrainedNetwork
+from latkit.search.data import load_data
+from latkit.search.reproduce import Reproduction, reproduce_search
+from latkit.search.result import FILES, Recipe, load_record
+from latkit.search.runtime_env import is_first_process
+from latkit.workspace import Workspace
+from latkit.workspace.multi_search import SERIES_FILE, Series
+
+TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
+"""The parameters of `search` that a repetition heeds; its recipe says all else."""
+
+
+def check_words(context: typer.Context) -> None:
+    """Raise UsageError for words that a repetition would not heed."""
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in TAKEN and source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0] if parameter.param_type_name == "option" else "TARGET")
+    if given:
+        raise UsageError(
+            f"expected --repeat to do a search again as its recipe says, but found {', '.join(given)} beside it; leave "
+            "that out, or search anew without --repeat"
+        )
+
+
+def repeat(
+    workspace: Workspace,
+    name: str,
+    again: str,
+    data: str | None,
+    teacher: TrainedNetwork | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Search as `search/NAME/` was searched, under another name, and say whether both are equal. Ends with 1 if not.
+
+    `data`: where the images are now, if they are no longer where the recipe says. `resume`: go on with a repetition
+    that was interrupted. Nothing is measured.
+    """
+    original, folder = workspace.search_dir(name), workspace.search_dir(again)
+    if (original / SERIES_FILE).exists():
+        members = ", ".join(member.name for member in Series.load(original / SERIES_FILE).members)
+        raise UsageError(f"expected one search to repeat, but found that {name} is several: {members}; name one")
+    images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
+    if not is_first_process():
+        reproduce_search(original, folder, Silent(), images, teacher, resume=resume)
+        return
+    with ConsoleProgress() as progress:
+        repetition = reproduce_search(original, folder, progress, images, teacher, resume=resume)
+    if as_json:
+        emit_json(document(name, repetition))
+    else:
+        say(sentence(name, repetition))
+    if not repetition.equal:
+        raise typer.Exit(LatkitError.exit_code)
+
+
+def _images(recipe: Recipe, source: str) -> DataSplit:
+    channels, resolution, _ = recipe.data.shape
+    return load_data(source, resolution, channels)
+
+
+def document(name: str, repetition: Reproduction) -> dict[str, object]:
+    """What --json prints."""
+    return {
+        "search": name,
+        "repeated_as": repetition.folder.name,
+        "equal": repetition.equal,
+        "differing": list(repetition.differing),
+        "circumstances": list(repetition.circumstances),
+        "accuracy": repetition.result.accuracy,
+        "folder": str(repetition.folder),
+    }
+
+
+def sentence(name: str, repetition: Reproduction) -> str:
+    """What a person is told."""
+    again, changed = repetition.folder.name, "; ".join(repetition.circumstances)
+    if repetition.equal:
+        beside = f", although not all was the same ({changed})" if changed else ""
+        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{beside}"
+    why = (
+        f"not all was the same: {changed}"
+        if changed
+        else ("versions, machine, threads and processes were the same, so it should not: please report it")
+    )
+    return f"{again} differs from {name} in {', '.join(repetition.differing)}; {why}"

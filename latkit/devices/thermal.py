@@ -1,0 +1,62 @@
+"""Cooling: no visit begins on a device that is about to slow itself down; it is let cool first, and the pause noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from latkit.measurements.anomalies import sensors, thermal_status
+
+HEADROOM_C = 5.0
+"""A visit may heat the device by so much without reaching the trip point."""
+COOLED_BY_C = 5.0
+"""A pause lasts until the device is so far below where it was called hot."""
+
+Conditions = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """When a device is hot, and how long it may take to cool.
+
+    A sensor with a trip point is hot HEADROOM_C below it, any sensor is at `max_c` degrees Celsius where that is given.
+    Without trip points, sensors or `max_c`, nothing is ever hot.
+    """
+
+    max_c: float | None = None
+    max_pause_s: float = 120.0
+    poll_s: float = 2.0
+    """How often to look."""
+
+    def excess_c(self, conditions: Conditions) -> float | None:
+        """By how much the hottest sensor is above its limit; negative below it, None where no limit is known."""
+        excesses = [degrees - (trip - HEADROOM_C) for degrees, trip in sensors(conditions)]
+        found = conditions.get("temperatures_c")
+        if self.max_c is not None and isinstance(found, Mapping):
+            excesses += [degrees - self.max_c for degrees in found.values() if isinstance(degrees, int | float)]
+        return max(excesses, default=None)
+
+    def is_hot(self, conditions: Conditions) -> bool:
+        """Whether no visit should begin now: a sensor is at its limit, or a phone says that it slows itself down."""
+        excess = self.excess_c(conditions)
+        return thermal_status(conditions) > 0 or (excess is not None and excess >= 0)
+
+    def is_cool(self, conditions: Conditions) -> bool:
+        """Whether a pause may end."""
+        excess = self.excess_c(conditions)
+        return thermal_status(conditions) == 0 and (excess is None or excess <= -COOLED_BY_C)
+
+    def pause(self, read_conditions: Callable[[], dict[str, object]]) -> tuple[dict[str, object], float]:
+        """Wait until the device is cool, at most `max_pause_s`: the conditions then, and the seconds waited."""
+        begun = time.monotonic()
+        while True:
+            time.sleep(self.poll_s)
+            conditions = read_conditions()
+            waited_s = time.monotonic() - begun
+            if self.is_cool(conditions) or waited_s >= self.max_pause_s:
+                return conditions, waited_s
+
+
+COOLING = Cooling()
+"""By the device's own trip points."""

@@ -1,0 +1,179 @@
+"""Units: the nodes of a graph in groups that are one operator to a person, however an exporter wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from latkit.graphs.def_use import DefUse
+from latkit.graphs.graph import ABSENT, Graph, Node
+from latkit.graphs.node_types import node_kind
+from latkit.graphs.operators import BINARY, UNARY, VIEWS
+
+LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Some nodes that are one operator: their kind and their places in the graph."""
+
+    kind: str
+    members: tuple[int, ...]
+
+    @property
+    def light(self) -> bool:
+        """Whether a runtime might do its work within a neighbour's: number by number, padding or moving."""
+        return self.kind in GATED.values() or self.kind in LIGHT_MORE or self.kind.split("_")[0] in _POINTWISE
+
+
+_POINTWISE = {name.lower() for name in UNARY | BINARY}
+
+GATED = {"Erf": "gelu", "Sigmoid": "silu", "HardSigmoid": "hardswish", "Tanh": "gelu_tanh", "Clip": "hardswish"}
+"""Activations that multiply a tensor by a function of itself, by the operator that function is made of."""
+
+
+def units_of(graph: Graph) -> tuple[Unit, ...]:
+    """The graph's units, each node in exactly one, in the order of their last nodes."""
+    def_use = DefUse(graph)
+    taken: set[int] = set()
+    found: list[Unit] = []
+    for pattern in (_gated, _layer_norm, _linear):
+        for unit in pattern(def_use):
+            if taken.isdisjoint(unit.members):
+                found.append(unit)
+                taken.update(unit.members)
+    rest = (index for index in range(len(graph.nodes)) if index not in taken)
+    found += [Unit(_plain_kind(graph, index), (index,)) for index in rest]
+    return tuple(sorted(found, key=lambda unit: unit.members[-1]))
+
+
+def _plain_kind(graph: Graph, index: int) -> str:
+    node = graph.nodes[index]
+    return "view" if node.op in VIEWS else node_kind(graph, node)
+
+
+def _gated(def_use: DefUse) -> Iterator[Unit]:
+    """x times a function of x: GELU, SiLU, hard swish, by whatever steps the function is computed."""
+    for seed, node in enumerate(def_use.graph.nodes):
+        if node.op not in GATED:
+            continue
+        chain = _backward(def_use, seed)
+        sources = {number: steps for steps in chain for number in [steps[0]]}
+        members, at = [seed], def_use.sole_consumer(seed)
+        while at is not None:
+            here = def_use.graph.nodes[at]
+            members.append(at)
+            if here.op == "Mul" and len(def_use.variables(here)) == 2:
+                gate = _closing(def_use, here, members, sources)
+                if gate is not None:
+                    yield Unit(GATED[node.op], tuple(sorted({*gate, *members, *_trailing(def_use, at)})))
+                break
+            if not def_use.is_scalar_step(here):
+                break
+            at = def_use.sole_consumer(at)
+
+
+def _backward(def_use: DefUse, seed: int) -> list[tuple[int, tuple[int, ...]]]:
+    """Values from which the seed is computed by scalar steps, each with the nodes of those steps."""
+    found: list[tuple[int, tuple[int, ...]]] = []
+    steps: tuple[int, ...] = ()
+    at = seed
+    while True:
+        taken = def_use.variables(def_use.graph.nodes[at])
+        if not taken:
+            return found
+        number = taken[0]
+        found.append((number, steps))
+        producer = def_use.producer_of(number)
+        if producer is None or not def_use.is_scalar_step(def_use.graph.nodes[producer]) or len(steps) > 4:
+            return found
+        if def_use.consumers.get(number, []) != [at]:
+            return found
+        steps, at = (*steps, producer), producer
+
+
+def _closing(
+    def_use: DefUse, multiply: Node, members: list[int], sources: Mapping[int, tuple[int, tuple[int, ...]]]
+) -> tuple[int, ...] | None:
+    """The nodes before the seed, where the other factor of the product is what the seed was computed from."""
+    inner = {def_use.first[index] for index in members}
+    (other,) = [n for n in multiply.inputs if n not in inner] or [ABSENT]
+    if other in sources:
+        return sources[other][1]
+    producer = def_use.producer_of(other)
+    if (
+        producer is None
+        or not def_use.is_scalar_step(def_use.graph.nodes[producer])
+        or def_use.sole_consumer(producer) is None
+    ):
+        return None
+    before = def_use.variables(def_use.graph.nodes[producer])[:1]
+    return (*sources[before[0]][1], producer) if before and before[0] in sources else None
+
+
+def _trailing(def_use: DefUse, at: int) -> tuple[int, ...]:
+    """The product's own factor, such as GELU's one half, where it comes last."""
+    after = def_use.sole_consumer(at)
+    if after is None:
+        return ()
+    node = def_use.graph.nodes[after]
+    return (after,) if node.op in ("Mul", "Div") and def_use.is_scalar_step(node) else ()
+
+
+def _layer_norm(def_use: DefUse) -> Iterator[Unit]:
+    """(x - mean) / sqrt(variance + epsilon), and the scale and shift after it."""
+    nodes = def_use.graph.nodes
+    for root, node in enumerate(nodes):
+        if node.op != "Sqrt":
+            continue
+        divide = def_use.sole_consumer(root)
+        if divide is None or nodes[divide].op != "Div":
+            continue
+        members = _upstream(def_use, root, ("Add", "ReduceMean", "Pow", "Mul", "Sub", "ReduceMean"))
+        if members is None:
+            continue
+        members |= {root, divide}
+        for op in ("Mul", "Add"):
+            after = def_use.sole_consumer(max(members))
+            if after is not None and nodes[after].op == op and len(def_use.variables(nodes[after])) == 1:
+                members.add(after)
+        yield Unit("layernormalization", tuple(sorted(members)))
+
+
+def _upstream(def_use: DefUse, start: int, ops: tuple[str, ...]) -> set[int] | None:
+    """The nodes before `start`, up to and with a mean taken of the same tensor; None where others are found."""
+    members: set[int] = set()
+    waiting = list(def_use.variables(def_use.graph.nodes[start]))
+    means = 0
+    while waiting:
+        producer = def_use.producer_of(waiting.pop())
+        if producer is None or producer in members:
+            continue
+        node = def_use.graph.nodes[producer]
+        if node.op not in ops or len(members) > 6:
+            return None
+        members.add(producer)
+        means += node.op == "ReduceMean"
+        if node.op == "Sub":
+            mean = def_use.producer_of(node.inputs[1])
+            if mean is None or def_use.graph.nodes[mean].op != "ReduceMean":
+                return None
+            members.add(mean)
+            means += 1
+            continue
+        waiting += def_use.variables(node)
+    return members if means == 2 else None
+
+
+def _linear(def_use: DefUse) -> Iterator[Unit]:
+    """A product with a matrix of weights, and the bias added to it."""
+    for index, node in enumerate(def_use.graph.nodes):
+        if node.op != "MatMul" or def_use.graph.constant(node.inputs[1]) is None:
+            continue
+        after = def_use.sole_consumer(index)
+        if after is None or def_use.graph.nodes[after].op != "Add":
+            continue
+        constants = [c for n in def_use.graph.nodes[after].inputs if (c := def_use.graph.constant(n)) is not None]
+        columns = node.outputs[0].shape[-1:]
+        if constants and columns and constants[0].tensor.elements == columns[0]:
+            yield Unit("linear", (index, after))

@@ -1,0 +1,194 @@
+"""Measurements as Parquet, one row per visit, with a card beside it that says what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from latkit._io import atomic_write, reading, write_text
+from latkit.errors import BadFile, UsageError
+from latkit.graphs import Graph
+from latkit.measurements.rows import SAMPLES, measurement_columns, measurements_from_rows, workload_document
+from latkit.ops import Network
+from latkit.timing import Measurement, estimate, reference_seconds
+
+STDERR = 2
+"""The file handle that libraries in Rust print to."""
+
+SCHEMA: dict[str, pl.DataType] = {
+    "title": pl.String(),
+    "document": pl.String(),
+    "target": pl.String(),
+    "setup": pl.String(),
+    "plan": pl.String(),
+    "role": pl.String(),
+    "repetition": pl.Int64(),
+    "started_at": pl.Float64(),
+    **{name: pl.List(pl.Int64()) for name in SAMPLES},
+    "conditions": pl.String(),
+    "reference_s": pl.Float64(),
+}
+"""Columns of a published dataset. `title` is for readers; everything else is read back."""
+
+MAX_ROWS = 10_000_000
+"""Of a dataset: a thousand times the largest that is published here."""
+
+LATER = ("reference_s",)
+"""Columns that datasets published earlier lack."""
+
+
+def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
+    """One row per visit, with the columns of `SCHEMA`."""
+    rows = []
+    for measurement in measurements:
+        columns = measurement_columns(
+            measurement.workload,
+            measurement.target,
+            measurement.environment,
+            measurement.plan,
+            measurement.role,
+            measurement.repetition,
+        )
+        del columns["subject_key"]  # follows from the document
+        columns |= {
+            "title": measurement.workload.title,
+            "document": json.dumps(workload_document(measurement.workload)),
+        }
+        rows += [
+            {
+                **columns,
+                "reference_s": measurement.reference_s,
+                "started_at": one_round.started_at,
+                **{name: list(getattr(one_round, name)) for name in SAMPLES},
+                "conditions": json.dumps(one_round.conditions),
+            }
+            for one_round in measurement.rounds
+        ]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a dataset stands: beside it, ending in .md."""
+    return path.with_suffix(".md")
+
+
+def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) -> None:
+    """Write measurements and their card, each whole or not at all. Raises UsageError where there is none."""
+    if path.suffix != ".parquet":
+        raise UsageError(f"expected a file ending in .parquet, but found {path}")
+    if not measurements:
+        raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
+    with atomic_write(path) as temporary:
+        to_frame(measurements).write_parquet(temporary, compression="zstd", compression_level=12)
+    write_text(card_path(path), card)
+
+
+def read_parquet(path: Path) -> list[Measurement]:
+    """Read measurements back. Raises BadFile where the file is corrupt or foreign, or one of its rows is no round."""
+    expected = "latkit's measurements as Parquet"
+    if not path.is_file():
+        raise BadFile(path, expected, "no such file" if not path.exists() else "no regular file")
+    with reading(path, expected), _silent_panics():
+        rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        if rows > MAX_ROWS:
+            raise BadFile(path, expected, f"{rows} rows, more than {MAX_ROWS}")
+        frame = pl.read_parquet(path, glob=False)
+    found = dict(zip(frame.columns, frame.dtypes, strict=True))
+    if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:
+        missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
+        raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
+    with reading(path, expected):
+        return measurements_from_rows(frame.iter_rows(named=True), path)
+
+
+@contextmanager
+def _silent_panics() -> Iterator[None]:
+    """Without what a panic inside polars prints: pages of its source code, before the exception can be caught."""
+    try:
+        saved = os.dup(STDERR)
+    except OSError:  # it is closed
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.dup2(null, STDERR)
+        yield
+    finally:
+        os.dup2(saved, STDERR)
+        os.close(saved)
+        os.close(null)
+
+
+def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:
+    """The card of a dataset as Markdown: what was measured, where, how, when, and the command that makes it again."""
+    if not measurements:
+        raise UsageError("there is nothing to describe: no measurement yet")
+    first = measurements[0]
+    plan = first.plan
+    times = [one_round.started_at for measurement in measurements for one_round in measurement.rounds]
+    begun, ended = (
+        datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC") for moment in (min(times), max(times))
+    )
+    runs = sum(len(one_round.wall_ns) for measurement in measurements for one_round in measurement.rounds)
+    networks = sum(isinstance(measurement.workload, Network) for measurement in measurements)
+    graphs = sum(isinstance(measurement.workload, Graph) for measurement in measurements)
+    environments = sorted({json.dumps(columns) for columns in (_environment_columns(m) for m in measurements)})
+    lines = [
+        f"# {first.target}",
+        "",
+        f"- Measured from {begun} to {ended}",
+        f"- {len(measurements) - networks - graphs} op measurements, {networks} network measurements, "
+        f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
+        f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
+        f"- Timing plan: {plan.rounds} visits of {plan.round_s} s, at most {plan.round_runs} runs each",
+        *device_lines,
+        *(
+            f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"
+            for text in environments
+        ),
+        f"- Made by: `latkit {shlex.join(command)}`",
+        f"- Reference: {1e6 * reference_seconds(measurements):.1f} µs on the quiet device{_saved_note(measurements)}",
+        *_repeatability(measurements),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _saved_note(measurements: Sequence[Measurement]) -> str:
+    return ", kept with the target" if all(m.reference_s is not None for m in measurements) else ""
+
+
+def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
+    """How far two measurements of the same differ, where anything was measured twice."""
+    reference_s = reference_seconds(measurements)
+    twice: dict[object, list[float]] = {}
+    for measurement in measurements:
+        identity = measurement.workload, measurement.environment, measurement.plan, measurement.role
+        twice.setdefault(identity, []).append(estimate(measurement, reference_s).seconds)
+    spreads = [2 * abs(two[0] - two[1]) / (two[0] + two[1]) for two in twice.values() if len(two) > 1]
+    if not spreads:
+        return ["- Repeatability: nothing here was measured twice"]
+    mean_percent = 100 * sum(spreads) / len(spreads)
+    return [f"- Repeatability: {mean_percent:.2f} % mean difference of {len(spreads)} subjects measured twice"]
+
+
+def _environment_columns(measurement: Measurement) -> dict[str, object]:
+    environment = measurement.environment
+    return {
+        **({"device": "emulated"} if environment.emulated else {}),
+        "runtime": environment.runtime_version,
+        "delegate": environment.delegate,
+        "exporter": environment.exporter,
+        "opset": environment.opset,
+        "affinity": environment.affinity,
+        "governor": environment.governor or "unknown",
+        "agent": environment.agent,
+        "protocol": environment.protocol,
+        **({"scale": environment.baseline} if environment.baseline else {}),
+    }

@@ -1,0 +1,81 @@
+"""Which configurations to measure next: where a model errs, and far from what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+
+Floats = NDArray[np.float64]
+
+NOISE = 1e-4
+"""Variance of a measurement, as a share of what is unknown before measuring anything."""
+
+
+def select_batch(
+    known: Floats, errors: Floats, pool: Floats, count: int, importance: Floats | None = None
+) -> list[int]:
+    """Indices into `pool` of the `count` configurations worth measuring next, the best first.
+
+    `known`, shape (n, features), are the configurations measured already (none is allowed), `errors`, shape (n,), how
+    far a model that was not fitted on each of them is off there (log(predicted / measured)), `pool`, shape
+    (m, features), those to choose from. `importance`, shape (features,), says how much each feature decides; all alike
+    if it is not given.
+
+    A Gaussian process over the features tells how little is known at each place; its variance, times the squared error
+    expected there, is the score. After every choice the variance is that given the choices before, so that a batch does
+    not measure one place twice. Returns fewer than `count` where the pool is smaller.
+    """
+    scaled_known, scaled_pool = _scaled(known, pool, importance)
+    variance, factors = _given(scaled_known, scaled_pool)
+    weights = _expected_squares(scaled_known, errors, scaled_pool)
+    chosen: list[int] = []
+    free = np.ones(len(pool), dtype=bool)
+    for _ in range(min(count, len(pool))):
+        best = int(np.where(free, variance * weights, -1.0).argmax())
+        chosen.append(best)
+        free[best] = False
+        # One step of a pivoted Cholesky decomposition: the variance given the choice as well.
+        row = _kernel(scaled_pool[best : best + 1], scaled_pool)[0] - factors[best] @ factors.T
+        row /= np.sqrt(variance[best] + NOISE)
+        factors = np.column_stack([factors, row])
+        variance = (variance - row**2).clip(min=0.0)
+    return chosen
+
+
+def _scaled(known: Floats, pool: Floats, importance: Floats | None) -> tuple[Floats, Floats]:
+    """Features of known and pool with equal spread, times the root of their importance."""
+    every = np.concatenate([known.reshape(-1, pool.shape[1]), pool])
+    spread = every.std(axis=0)
+    importances = np.ones(pool.shape[1]) if importance is None else importance
+    importances = np.where(spread > 0, importances, 0.0)
+    factor = np.sqrt(importances / max(importances.sum(), 1e-12)) / np.where(spread > 0, spread, 1.0)
+    centered = (every - every.mean(axis=0)) * factor  # mean squared distance between two rows: 2
+    return centered[: len(every) - len(pool)], centered[len(every) - len(pool) :]
+
+
+def _kernel(left: Floats, right: Floats) -> Floats:
+    """Matérn covariance (order 3/2, length 1), shape (left, right)."""
+    squares = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
+    distance = np.sqrt(3 * squares.clip(min=0.0))
+    covariance: Floats = (1 + distance) * np.exp(-distance)
+    return covariance
+
+
+def _given(known: Floats, pool: Floats) -> tuple[Floats, Floats]:
+    """Variance of the pool given what is known, shape (m,), and the factors that explain the rest, shape (m, n)."""
+    if not len(known):
+        return np.ones(len(pool)), np.empty((len(pool), 0))
+    root = np.linalg.cholesky(_kernel(known, known) + NOISE * np.eye(len(known)))
+    factors = solve_triangular(root, _kernel(known, pool), lower=True).T
+    return (1 - (factors**2).sum(axis=1)).clip(min=0.0), factors
+
+
+def _expected_squares(known: Floats, errors: Floats, pool: Floats) -> Floats:
+    """Squared error to expect at each place of the pool: that of its neighbours, drawn to the mean of all."""
+    if not len(known):
+        return np.ones(len(pool))
+    near = _kernel(pool, known) ** 2
+    mean = float((errors**2).mean())
+    expected: Floats = (near @ errors**2 + mean) / (near.sum(axis=1) + 1)
+    return expected

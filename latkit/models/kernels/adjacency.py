@@ -1,0 +1,97 @@
+"""What neighbours save: a tensor that one kernel hands to the next costs less than if each were alone.
+
+A kernel measured alone reads its input and writes its output in the order that the network's own input and output have.
+Between two kernels that both work in another order (as onnxruntime's convolutions do on x86) neither conversion
+happens. Other neighbours cost more than alone, such as those that a runtime fuses into something slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from latkit.graphs import Edge, Partition
+
+Neighbors = tuple[str, str, bool]
+"""Anchor of the kernel that hands a tensor on, where the other takes it, and whether others take it too."""
+
+BREADTH = 1.5
+"""How alike two tensors' sizes are, in powers of two, for what is known of one to tell of the other."""
+
+MAX_SAVED_SHARE = 0.5
+"""Share of both kernels' time that is saved at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairTiming:
+    """One pair that was timed together and apart."""
+
+    elements: int
+    saved_s: float
+    """Negative where both together cost more."""
+    separate_s: float
+    """Of both, were each alone."""
+
+    def weight(self, elements: int) -> float:
+        """How much it tells of a tensor of that size: a saving is lost in the noise of long kernels."""
+        distance = np.log2(max(elements, 1) / max(self.elements, 1)) / BREADTH
+        return float((self.elements / self.separate_s) ** 2 * np.exp(-(distance**2) / 2) + 1e-30)
+
+
+Savings = Mapping[Neighbors, tuple[PairTiming, ...]]
+"""All pairs that were timed."""
+
+
+def group_pairs(pairs: Iterable[tuple[Neighbors, PairTiming]]) -> dict[Neighbors, tuple[PairTiming, ...]]:
+    """Pairs by their neighbours."""
+    found: dict[Neighbors, tuple[PairTiming, ...]] = {}
+    for neighbors, timed in pairs:
+        found[neighbors] = (*found.get(neighbors, ()), timed)
+    return found
+
+
+def saved_per_number(savings: Savings, neighbors: Neighbors, elements: int) -> float | None:
+    """Seconds saved per number handed on, by the weighted median of pairs; None where no such pair was timed."""
+    timed = savings.get(neighbors)
+    if not timed:
+        return None
+    rates = np.array([pair.saved_s / max(pair.elements, 1) for pair in timed])
+    weights = np.array([pair.weight(elements) for pair in timed])
+    order = rates.argsort()
+    heavy = weights[order].cumsum() / weights.sum()
+    return float(rates[order][np.searchsorted(heavy, 0.5)])
+
+
+def saved_by_edge(parts: Partition, savings: Savings) -> list[float]:
+    """Seconds that every edge of a cut saves, in the order of its edges.
+
+    Where several kernels take a tensor, each saves what such a taker does; what its giver saves comes on top, once,
+    where all of them would let it.
+    """
+    rates = [_rates(parts, edge, savings) for edge in parts.edges]
+    by_value: dict[int, list[int]] = {}
+    for place, edge in enumerate(parts.edges):
+        by_value.setdefault(edge.value, []).append(place)
+    saved = [0.0] * len(parts.edges)
+    for places in by_value.values():
+        is_sole = len(places) == 1 and parts.edges[places[0]].consumers == 1
+        elements = parts.edges[places[0]].elements
+        producer_saving = 0.0
+        if len(places) == parts.edges[places[0]].consumers and all(rates[place][0] > 0 for place in places):
+            producer_saving = max(min(rates[place][0] - rates[place][1] for place in places), 0.0)
+        for place in places:
+            sole, shared = rates[place]
+            saved[place] = elements * (sole if is_sole else shared + producer_saving / len(places))
+    return saved
+
+
+def _rates(parts: Partition, edge: Edge, savings: Savings) -> tuple[float, float]:
+    """What a pair saves per number when the taker is the only one, and when it is not."""
+    producer, consumer = parts.kernels[edge.producer].anchor, parts.kernels[edge.consumer].anchor
+    entry = edge.entry if {(producer, edge.entry, others) for others in (False, True)} & savings.keys() else consumer
+    sole, shared = (saved_per_number(savings, (producer, entry, others), edge.elements) for others in (False, True))
+    if sole is None:
+        return (shared or 0.0,) * 2
+    return sole, (max(sole, 0.0) / 2 if shared is None else shared)

@@ -1,0 +1,184 @@
+"""The parts of an op that a runtime computes one after the other, and the terms of a roofline over them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latkit.ops import Op
+
+Floats = NDArray[np.float64]
+
+TILE = 16
+"""Channels that fill a vector register of the widest kind: what does not fill one is computed nevertheless."""
+
+PANEL = 32
+"""Channels that some runtimes compute at a time; some have a slower matrix product for a last panel half full."""
+
+STRIP = 64
+"""Channels that a blocked convolution gives at a time."""
+
+CACHES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Sizes, in MiB, that a processor's caches may have: what exceeds them costs more (numbers of four bytes)."""
+
+WEIGHT_CACHES = (0.5, 1.0, 4.0, 12.0)
+"""Likewise for all weights of an op, each of which is read once in a run."""
+
+FEW_CHANNELS = 8
+"""A convolution of fewer input channels, such as a network's first, has a routine of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One convolution, matrix product or pooling, or something that only reads and writes."""
+
+    kind: str
+    """`pointwise`, `dense`, `first`, `depthwise`, `matrix`, `pool` or `other`."""
+    channels_in: int
+    channels_out: int
+    kernel: int
+    stride: int
+    size_in: tuple[int, int]
+    """Height and width."""
+    size_out: tuple[int, int]
+
+    @property
+    def weights(self) -> int:
+        """Numbers read as weights."""
+        if self.kind in ("pool", "other"):
+            return 0
+        return self.channels_out * self.kernel**2 * (1 if self.kind == "depthwise" else self.channels_in)
+
+    @property
+    def border(self) -> float:
+        """Share of the outputs of a row whose window crosses the left or right border: computed one at a time."""
+        inside = max(0, (self.size_in[1] - self.kernel) // self.stride + 1)
+        return max(0, self.size_out[1] - inside) / self.size_out[1]
+
+    @property
+    def read(self) -> int:
+        """Numbers read."""
+        return self.channels_in * math.prod(self.size_in)
+
+    @property
+    def written(self) -> int:
+        """Numbers written."""
+        return self.channels_out * math.prod(self.size_out)
+
+
+def parts(op: Op) -> tuple[Part, ...]:
+    """What an op consists of: an MBConv is taken apart, any other op is one part."""
+    channels, channels_out = op.input_shape[0], op.output_shape[0]
+    size_in, size_out = _size(op.input_shape), _size(op.output_shape)
+    if op.kind == "mbconv":
+        hidden, kernel, stride = channels * op.integer("expansion"), op.integer("kernel"), op.integer("stride")
+        widen = Part("pointwise", channels, hidden, 1, 1, size_in, size_in)
+        spatial = Part("depthwise", hidden, hidden, kernel, stride, size_in, size_out)
+        narrow = Part("pointwise", hidden, channels_out, 1, 1, size_out, size_out)
+        return (widen, spatial, narrow) if op["expansion"] != 1 else (spatial, narrow)
+    kernel, stride = (op.integer(name) if op.kind == "conv" else 1 for name in ("kernel", "stride"))
+    return (Part(_kind(op), channels, channels_out, kernel, stride, size_in, size_out),)
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+
+
+def _kind(op: Op) -> str:
+    if op.kind != "conv":
+        return {"linear": "matrix", "pool": "pool"}.get(op.kind, "other")
+    if op.integer("groups") == op.input_shape[0] > 1:
+        return "depthwise"
+    if op.input_shape[0] < FEW_CHANNELS:
+        return "first"
+    return "pointwise" if op["kernel"] == 1 else "dense"
+
+
+def up(count: int, tile: int) -> int:
+    """The next multiple of a tile's size."""
+    return -(-count // tile) * tile
+
+
+def half_full(count: int, panel: int = PANEL) -> bool:
+    """Whether the last panel is there and at most half full."""
+    return 0 < count % panel <= panel // 2
+
+
+def roofline(op: Op) -> Floats:
+    """Terms of the physical baseline, shape (len(TERMS),): a latency is a non-negative sum of them."""
+    terms = dict.fromkeys(TERMS, 0.0) | {"run": 1.0}
+    op_parts = parts(op)
+    weights = sum(part.weights for part in op_parts)
+    for size in WEIGHT_CACHES:
+        terms[f"weights_beyond_{size}"] = max(0.0, 4 * weights - size * 2**20)
+    for part in op_parts:
+        for name, value in _part_terms(part):
+            terms[name] += value
+    return np.array(list(terms.values()), dtype=np.float64)
+
+
+def _part_terms(part: Part) -> Iterator[tuple[str, float]]:
+    yield "parts", 1
+    yield "weights", part.weights
+    if part.kind == "depthwise":
+        yield from _of_depthwise(part)
+    elif part.kind in PRODUCTS:
+        yield from _of_product(part)
+    elif part.kind == "pool":
+        yield f"pooled_{_filling(part.channels_in)}", part.channels_in
+    if part.kind == "matrix":
+        return  # its weights are so many more than its inputs and outputs
+    # Numbers in channels that fill no tile are read and written by another routine, not only more slowly.
+    yield f"read_{_filling(part.channels_in)}", part.read
+    yield f"written_{_filling(part.channels_out)}", part.written
+    if part.kind != "pool":
+        for size in CACHES:
+            yield f"beyond_{size}", max(0.0, 4 * (part.read + part.written) - size * 2**20)
+
+
+def _filling(channels: int) -> str:
+    return "partial" if channels % TILE else "full"
+
+
+def _of_depthwise(part: Part) -> Iterator[tuple[str, float]]:
+    """Apart by kernel and stride: runtimes have routines of their own for some and none for others."""
+    window_macs = part.kernel**2 * math.prod(part.size_out)
+    macs = up(part.channels_out, TILE) * window_macs
+    kernel = min(max(part.kernel, 3), 7)
+    yield f"depthwise_{kernel}_weights", part.weights
+    yield f"depthwise_{kernel}_panels", up(part.channels_out, PANEL) * window_macs - macs
+    yield f"depthwise_{kernel}_{min(part.stride, 2)}", macs
+    yield f"depthwise_{kernel}_border", macs * part.border
+
+
+def _of_product(part: Part) -> Iterator[tuple[str, float]]:
+    """MACs as they are, and as they become where channels are filled up to whole tiles."""
+    macs = part.weights * math.prod(part.size_out)
+    tiled = macs * up(part.channels_out, TILE) / part.channels_out
+    if part.kind in ("pointwise", "dense"):
+        tiled *= up(part.channels_in, TILE) / part.channels_in
+    yield f"{part.kind}_macs", macs
+    yield f"{part.kind}_tiled", tiled
+    yield f"{part.kind}_strips", macs * up(part.channels_out, STRIP) / part.channels_out
+    yield f"{part.kind}_half_full", macs * half_full(part.channels_out)
+    if part.kernel > 1:
+        yield f"{part.kind}_border", tiled * part.border
+
+
+PRODUCTS = ("pointwise", "dense", "first", "matrix")
+
+TERMS = (
+    "run",
+    "parts",
+    "weights",
+    *(f"weights_beyond_{size}" for size in WEIGHT_CACHES),
+    *(f"{kind}_{what}" for kind in PRODUCTS for what in ("macs", "tiled", "strips", "half_full", "border")),
+    *(f"depthwise_{kernel}_{what}" for kernel in (3, 5, 7) for what in ("1", "2", "border", "weights", "panels")),
+    *(f"{what}_{filling}" for what in ("read", "written", "pooled") for filling in ("full", "partial")),
+    *(f"beyond_{size}" for size in CACHES),
+)
+"""Names of the entries of `roofline`, in order."""

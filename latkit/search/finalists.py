@@ -1,0 +1,94 @@
+"""The last choice: a few architectures trained briefly, each by itself, and the best of them.
+
+Shared weights have served many paths and tell good ones from bad ones, but hardly a good one from a better one. A short
+training from scratch does. DARTS chooses in this way among what four searches found (Liu, Simonyan and Yang 2019, arXiv
+1806.09055, section 3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from itertools import islice
+
+import torch
+from lightning_fabric import Fabric
+
+from latkit.progress import Named, Progress
+from latkit.search.constraints import Limit
+from latkit.search.data import Feeder, ImageSet, subset
+from latkit.search.derive import Order, bounds
+from latkit.search.distribution import PathDistribution
+from latkit.search.factory import fresh_module
+from latkit.search.problem import Problem
+from latkit.search.search_phase import SearchPhase
+from latkit.search.settings import SearchSettings
+from latkit.search.trainer import Checkpointer, run_phase
+from latkit.search.training_phase import TrainingPhase
+from latkit.search.weight_trainer import evaluate
+from latkit.spaces import Architecture
+from latkit.tables import LatencyTable
+
+DRAWS = 10_000
+"""From a distribution that is decided, so many draws give few different paths, and more would give no more."""
+
+
+def finalists(
+    distribution: PathDistribution,
+    table: LatencyTable,
+    target_s: float,
+    limits: Sequence[Limit],
+    first: Architecture,
+    settings: SearchSettings,
+    order: Order = list,
+) -> list[Architecture]:
+    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and keep the limits.
+
+    `settings.finalists` different ones in all, or fewer where the distribution gives no more: of
+    `settings.repair_candidates` others drawn, or of as many as are needed, those that `order` puts first.
+    """
+    count = settings.finalists - 1
+    if count == 0:
+        return [first]
+    generator = torch.Generator().manual_seed(settings.seed)
+    with torch.no_grad():
+        paths = torch.multinomial(distribution.probabilities(), DRAWS, replacement=True, generator=generator).T
+    min_s, max_s = bounds(table, target_s)
+    seconds = table.lookup(paths)
+    hits = dict.fromkeys(map(tuple, paths[(seconds >= min_s) & (seconds <= max_s)].tolist()))
+    others = (path for path in hits if path != first and all(limit.admits(path) for limit in limits))
+    drawn = list(islice(others, max(settings.repair_candidates, count)))
+    return [first, *order(drawn)[:count]]
+
+
+class FinalistTrainer:
+    """Trains architectures from scratch, briefly, on the images that trained the supernet's weights."""
+
+    def __init__(self, problem: Problem, phase: SearchPhase, fabric: Fabric, progress: Progress) -> None:
+        """`phase`: the search that has ended, which knows which images trained weights and which the architecture."""
+
+        def images(feeder: Feeder) -> ImageSet:
+            return subset(problem.data.train, feeder.plan.indices.cpu())
+
+        self.space = problem.space
+        self.data = dataclasses.replace(
+            problem.data, train=images(phase.weight_feeder), test=images(phase.architecture_feeder)
+        )
+        settings = problem.settings
+        epochs = settings.finalist_epochs or max(math.ceil(settings.training_epochs / 4), 1)
+        self.settings = settings.model_copy(update={"training_epochs": epochs, "evaluation_epochs": 0})
+        self.fabric = fabric
+        self.progress = progress
+
+    def accuracy(self, architecture: Architecture, name: str) -> float:
+        """Share of the images that trained no weights which it then classifies rightly, 0 to 1.
+
+        The first weights and the order of the images are the same for all. `name` is for people who wait.
+        """
+        settings = self.settings
+        module = fresh_module(self.space.decode(architecture), settings, self.fabric)
+        training = TrainingPhase(module, self.data, settings, self.fabric)
+        checkpointer = Checkpointer(lambda _step: None, settings.checkpoint_seconds, self.fabric)
+        run_phase(training, 0, checkpointer, Named(self.progress, name), lambda _row: None)
+        return evaluate(training.finish(), self.data, self.data.test, self.fabric, settings)

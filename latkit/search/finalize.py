@@ -1,0 +1,85 @@
+"""The end of a search: the trained network evaluated, exported and recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import nn
+
+from latkit.ops import Network
+from latkit.search.derive import MIN_TARGET_SHARE, Derived
+from latkit.search.distributed import broadcast_from_main
+from latkit.search.exports import RUNTIMES, export
+from latkit.search.nan_guard import check_weights
+from latkit.search.problem import Problem
+from latkit.search.result import FILES, LimitResult, SearchResult
+from latkit.search.weight_trainer import evaluate
+from latkit.tables import LatencyTable
+
+
+def finish(
+    problem: Problem,
+    folder: Path,
+    network: Network,
+    module: nn.Module,
+    derived: Derived,
+    fabric: Fabric,
+    expected_s: float,
+    seconds: dict[str, float],
+    remarks: tuple[str, ...] = (),
+) -> SearchResult:
+    """Evaluate on the test images; write weights, files for runtimes, and result.
+
+    `expected_s` is of the last distribution; `remarks` go into the result's notes. Raises LatkitError where a weight
+    is no number, ExportError where a file computes something else than the module.
+    """
+    check_weights(module.state_dict().values(), "training")
+    table, data = problem.table, problem.data
+    accuracy = evaluate(module, data, data.test, fabric, problem.settings)
+
+    def written() -> bytes:
+        eval_module = module.cpu().eval()
+        state = {name: tensor.contiguous() for name, tensor in eval_module.state_dict().items()}
+        save_file(state, folder / FILES["weights"])
+        exports, missing = export(folder, network, eval_module, data, problem.settings.export_tflite)
+        result = SearchResult(
+            name=network.name,
+            space=table.space_name,
+            target_latency_s=problem.target_s,
+            predicted_latency_s=derived.predicted_s,
+            expected_latency_s=expected_s,
+            strongest_latency_s=derived.strongest_s,
+            swaps=derived.swaps,
+            accuracy=accuracy,
+            macs=network.macs,
+            parameters=network.parameters,
+            architecture=derived.architecture,
+            ops=tuple(op.title for op in network.ops),
+            seconds=seconds,
+            notes=(*_notes(derived, table, problem.target_s), *missing, *remarks),
+            limits={
+                limit.name: LimitResult(predicted=limit.value(derived.architecture), most=limit.max_value)
+                for limit in problem.limits
+            },
+            exports=exports,
+            files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
+        )
+        result.save(folder / FILES["result"])
+        return result.model_dump_json().encode()
+
+    return SearchResult.model_validate_json(broadcast_from_main(written, fabric))
+
+
+def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str, ...]:
+    slowest_s, target_ms = table.slowest(), target_s * 1e3
+    if slowest_s <= target_s:
+        return (
+            f"the target of {target_ms:.4g} ms does not bind: the slowest network of the space takes "
+            f"{slowest_s * 1e3:.4g} ms",
+        )
+    share = derived.predicted_s / target_s
+    if share < MIN_TARGET_SHARE:
+        return (f"within 2 % of the target nothing was found that keeps the limits; this takes {share:.1%} of it",)
+    return ()

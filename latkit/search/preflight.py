@@ -1,0 +1,64 @@
+"""What is checked of a search before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.errors import TargetOutOfReach, UsageError
+from latkit.search.constraints import Limit
+from latkit.search.data import DataSplit
+from latkit.search.derive import bounds, check_reach
+from latkit.search.repair import k_best_paths
+from latkit.search.settings import SearchSettings
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+MIN_IMAGES = 8
+"""Fewer training images cannot be halved into batches that batch norm can work with."""
+
+
+def check_data(space: Space, data: DataSplit) -> None:
+    """Raise UsageError unless the images fit the space's input and the classes its output."""
+    if space.input_shape != data.shape:
+        raise UsageError(
+            f"space {space.name} expects images of shape {space.input_shape}, but data {data.name} has {data.shape}"
+        )
+    if space.output_shape != (data.classes,):
+        raise UsageError(
+            f"space {space.name} gives {space.output_shape[0]} classes, but data {data.name} has {data.classes}"
+        )
+    if len(data.train.labels) < MIN_IMAGES:
+        raise UsageError(
+            f"expected at least {MIN_IMAGES} training images, but data {data.name} has {len(data.train.labels)}"
+        )
+
+
+def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings, limits: Sequence[Limit] = ()) -> bool:
+    """Whether the target binds: whether some network of the space is slower than it.
+
+    A target that does not is a mistake, unless latency is not to count (`penalty="none"`). Raises TargetOutOfReach
+    with the range for a target that every network meets or none, and where none within the limits meets it; for one
+    that falls into a gap between networks, with the nearest below; UsageError for one that is no positive number.
+    """
+    binding = check_reach(table, target_s, limits)
+    if not binding and settings.penalty != "none":
+        raise TargetOutOfReach(
+            f"expected a latency target that some network of space {table.space_name} misses, but found "
+            f"{target_s * 1e3:.4g} ms, which all of them meet: they take from {table.fastest() * 1e3:.4g} to "
+            f"{table.slowest() * 1e3:.4g} ms. Ask for less, or have latency not count at all with penalty=none"
+        )
+    if binding and not limits:
+        _check_gap(table, target_s)
+    return binding
+
+
+def _check_gap(table: LatencyTable, target_s: float) -> None:
+    """Raise TargetOutOfReach where no network takes 0.98 to 1.01 of a target that lies in the space's range."""
+    min_s, max_s = bounds(table, target_s)
+    (slowest,) = k_best_paths(table.values.double().cpu().numpy(), table, 0.0, max_s)  # the more, the likelier
+    if table.total(slowest) < min_s:
+        raise TargetOutOfReach(
+            f"expected a latency target that some network of space {table.space_name} takes, but found "
+            f"{target_s * 1e3:.4g} ms: none takes {min_s * 1e3:.4g} to {max_s * 1e3:.4g} ms. The slowest below that "
+            f"takes {table.total(slowest) * 1e3:.4g} ms: ask for this"
+        )

@@ -1,0 +1,161 @@
+"""The folders of a workspace: where devices, measurements, models and searches are kept."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from latkit.devices import Device, load_device
+from latkit.errors import NotMeasured, UsageError
+from latkit.measurements import Selection, Store, select
+from latkit.models import KINDS
+from latkit.ops import OVERHEAD_PROBE, Network, Op
+from latkit.spaces import Space
+from latkit.targets import NAME, Target, check_name
+from latkit.timing import Environment, Measurement, Workload
+
+FOLDERS = ("devices", "measurements", "search")
+
+MEASURED_FILE = "measured.json"
+"""In a search's folder: its network, measured on its target beside what was predicted."""
+
+REPORT_FILE = "report.html"
+"""In a search's folder: its page."""
+
+MAX_NAME_CHARS = 40
+"""Of a space's name in its folder's."""
+
+SPACES = "spaces"
+"""In a target's folder: what was fitted for each space."""
+
+SPACE_FILE = "space.json"
+"""In the folder of a space's models: the space."""
+
+
+class Folders:
+    """A folder with `devices/`, `measurements/` and `search/` in it, and what lies there."""
+
+    def __init__(self, root: str | os.PathLike[str] = ".") -> None:
+        """Open a workspace. Raises UsageError where there is none."""
+        self.root = Path(root)
+        missing = [name for name in FOLDERS if not (self.root / name).is_dir()]
+        if missing:
+            raise UsageError(
+                f"{self.root.resolve()} is no workspace: expected the folders {', '.join(FOLDERS)}, but "
+                f"{', '.join(missing)} is missing; make one with: latkit init {self.root}"
+            )
+
+    @classmethod
+    def init(cls, root: str | os.PathLike[str] = ".") -> Self:
+        """Make the three folders, keeping those that are there, and open the workspace."""
+        for name in FOLDERS:
+            path = Path(root) / name
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"expected to make the folder {path}, but found: {error.strerror}") from error
+        return cls(root)
+
+    @property
+    def devices_dir(self) -> Path:
+        """Folder of the device files."""
+        return self.root / "devices"
+
+    def device(self, name: str) -> Device:
+        """A registered device. Raises UsageError naming those that are."""
+        return load_device(self.devices_dir, name)
+
+    def target_dir(self, target: Target) -> Path:
+        """Folder of what belongs to one target: `measurements/DEVICE/RUNTIME-tTHREADS-PRECISION-bBATCH`."""
+        return self.root / "measurements" / str(target)
+
+    def search_dir(self, name: str) -> Path:
+        """Folder of one search."""
+        return self.root / "search" / check_name(name, "a search's name")
+
+    def model_path(self, target: Target, kind: str, space: Space | None = None) -> Path:
+        """Where the target's model of that kind is kept: for a space, or of all that was measured.
+
+        Raises UsageError for an unknown kind.
+        """
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(KINDS)}")
+        folder = self.target_dir(target)
+        return (folder if space is None else folder / SPACES / folder_name(space)) / f"model-{kind}.json"
+
+    def kernel_model_path(self, target: Target) -> Path:
+        """Where the target's model of foreign networks is kept."""
+        return self.target_dir(target) / "model-kernels.json"
+
+    def fusion_path(self, target: Target) -> Path:
+        """Where the rules by which the target's runtime fuses are kept."""
+        return self.target_dir(target) / "fusion.json"
+
+    def validation_path(self, target: Target, space: Space, kind: str) -> Path:
+        """Where the figures of a validation are kept."""
+        name = space.name if NAME.fullmatch(space.name) else folder_name(space)
+        return self.target_dir(target) / f"validation-{name}-{kind}.json"
+
+    def store(self, target: Target) -> Store:
+        """The target's measurements, opened for reading and writing."""
+        return Store(self.target_dir(target) / "measurements.sqlite", target)
+
+    def has_measurements(self, target: Target) -> bool:
+        """Whether anything was ever collected on the target."""
+        return (self.target_dir(target) / "measurements.sqlite").exists()
+
+    def latest_environments(self, device: str) -> dict[Target, Environment]:
+        """Under what each target of a device was measured last. Raises BadFile."""
+        found: dict[Target, Environment] = {}
+        for path in sorted((self.root / "measurements" / device).glob("*/measurements.sqlite")):
+            target = Target.parse(f"{device}/{path.parent.name}")
+            with self.store(target) as store:
+                environment = store.latest_environment()
+            if environment is not None:
+                found[target] = environment
+        return found
+
+    def measurements(self, target: Target) -> list[Measurement]:
+        """Everything measured on a target. Raises NotMeasured where nothing was."""
+        if not self.has_measurements(target):
+            self.device(target.device)
+            raise NotMeasured(f"nothing was measured on {target} yet; run: latkit collect {target} --space SPACE")
+        with self.store(target) as store:
+            return store.measurements()
+
+    def selection(self, target: Target, space: Space | None = None) -> Selection:
+        """Which measurements a fit may use, of one space's ops and networks if it is given, and what it leaves out."""
+        measured = [m for m in self.measurements(target) if m.role == "fit"]
+        selection = select(measured)
+        used = selection.used if space is None else tuple(of_space(selection.used, space))
+        return Selection(used, selection.left_out)
+
+
+def folder_name(space: Space) -> str:
+    """A name for a space's folder: of its own name what is safe there, and a hash of its ops.
+
+    A space's name comes out of a file and may be anything, `../x` and a thousand letters among it; and spaces of one
+    name may differ in resolution or width.
+    """
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", space.name)[:MAX_NAME_CHARS].strip("-")
+    return f"{safe or 'space'}-{space.key[:8]}"
+
+
+def fit_workloads(space: Space) -> list[Workload]:
+    """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
+    return [OVERHEAD_PROBE, *space.ops()]
+
+
+def of_space(measurements: Iterable[Measurement], space: Space, *, every_op: bool = False) -> Iterable[Measurement]:
+    """The measurements of the space's ops and networks; with `every_op`, those of all other ops as well."""
+    ops = {*space.ops(), OVERHEAD_PROBE}
+    for measurement in measurements:
+        workload = measurement.workload
+        belongs = workload in ops or (every_op and isinstance(workload, Op))
+        if isinstance(workload, Network):
+            belongs = space.holds(workload)
+        if belongs:
+            yield measurement

@@ -1,0 +1,184 @@
+"""The models of a workspace: fitted on what was measured, kept with their targets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from latkit._io import make_folder, write_bytes
+from latkit.devices import BenchmarkTool, parse_cores
+from latkit.errors import LatkitError, NotMeasured, UsageError
+from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, save_model
+from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
+from latkit.models.kernels.fusion_file import FusionFile
+from latkit.models.proxyless_yaml import KeyTable, imported_model
+from latkit.ops import OVERHEAD_PROBE, Network, Op
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.timing import DEFAULT_ESTIMATOR, select_estimator
+from latkit.workspace.fitted import FittedModels
+from latkit.workspace.layout import SPACE_FILE, of_space
+
+REMEDY = "run: latkit collect %s --space SPACE, and see what it says of the ops that it could not measure"
+
+
+class Modelling(FittedModels):
+    """What is learned in a workspace."""
+
+    def fit(
+        self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
+    ) -> LatencyModel:
+        """Fit a model on what was measured, and keep it with the target, beside those of other spaces.
+
+        With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
+        ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
+        `latkit.timing.ESTIMATORS`; by default what suits the samples (`select_estimator`). Raises NotMeasured, also
+        where no op was measured that could be fitted on.
+        """
+        self.model_path(target, kind)  # or an error, before anything is done
+        used = self.selection(target).usable()
+        if space is not None:
+            used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
+        model = MODELS[kind]().fit(used, estimator or select_estimator(used))
+        if space is not None:
+            model.layer_seconds(space.ops())
+        if not any(isinstance(m.workload, Op) and m.workload != OVERHEAD_PROBE for m in used):
+            raise NotMeasured(
+                f"no op was measured on {target} that a model could be fitted on; {REMEDY.format(target)}"
+            )
+        self._keep(model, target, space)
+        return model
+
+    def fit_spaces(
+        self, target: Target, kind: str = "lookup", estimator: str | None = None
+    ) -> dict[str, LatkitError | None]:
+        """Fit anew for every space that a model of that kind was fitted for, so that none goes by older measurements.
+
+        Gives, by the spaces' names, why a model was kept as it was; None where it was fitted.
+        """
+        outcomes: dict[str, LatkitError | None] = {}
+        for space in self.spaces(target, kind):
+            try:
+                self.fit(target, space, kind, estimator)
+                outcomes[space.name] = None
+            except LatkitError as error:
+                outcomes[space.name] = error
+        return outcomes
+
+    def _keep(self, model: LatencyModel, target: Target, space: Space | None) -> None:
+        """Write a model, and beside it the space that it is for."""
+        path = self.model_path(target, model.kind, space)
+        make_folder(path.parent)
+        if space is not None:
+            space.save(path.parent / SPACE_FILE)
+        save_model(model, path)
+
+    def fit_kernels(self, target: Target, estimator: str | None = None) -> KernelModel:
+        """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
+
+        Raises NotMeasured where none was.
+        """
+        if not self.fusion_path(target).exists():
+            raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
+        rules = FusionFile.load(self.fusion_path(target)).holding
+        used = self.selection(target).usable()
+        model = KernelModel().fit(used, rules, estimator or select_estimator(used))
+        save_kernel_model(model, self.kernel_model_path(target))
+        return model
+
+    def kernel_model(self, target: Target) -> KernelModel:
+        """The model that `fit_kernels` kept. Raises NotMeasured where there is none."""
+        path = self.kernel_model_path(target)
+        if not path.exists():
+            self.device(target.device)
+            raise NotMeasured(
+                f"no foreign network can be predicted on {target} yet; run: latkit collect {target} --kernels 400, "
+                f"then: latkit fit {target}"
+            )
+        return load_kernel_model(path)
+
+    def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:
+        """Latency of a torch module on a target, for inputs of exactly the shape of `example`, a tensor.
+
+        The module is exported to ONNX first. Raises ExportError, NotMeasured.
+        """
+        from latkit.runtimes.onnx_module import graph_of_module
+
+        return self.kernel_model(target).predict(graph_of_module(module, example))
+
+    def fit_from(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str | None = None
+    ) -> TransferModel:
+        """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
+
+        `estimator`: of all of them; the default one unless given. It is kept with the target.
+
+        Raises NotMeasured where a source lacks an op of the space, or the target networks.
+        """
+        estimator = estimator or DEFAULT_ESTIMATOR
+        model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
+        model.fit(self.selection(target, space).usable(), estimator)
+        self._keep(model, target, space)
+        return model
+
+    def networks_to_measure(self, target: Target, sources: Sequence[Target], space: Space, count: int) -> list[Network]:
+        """The networks of a space that tell most about a target that others are known beside: `count` in all.
+
+        Those measured there already count among them. Raises as `fit_from` does.
+        """
+        done: list[Network] = []
+        if self.has_measurements(target):
+            workloads = [measurement.workload for measurement in self.selection(target, space).used]
+            done = [workload for workload in workloads if isinstance(workload, Network)]
+        models = list(self._sources(target, sources, space).values())
+        return [*done, *choose_networks(space, models, max(count - len(done), 0), done)]
+
+    def _sources(
+        self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
+    ) -> dict[Target, LatencyModel]:
+        if target in sources:
+            raise UsageError(f"expected other targets to learn from, but found {target} itself")
+        return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
+
+    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
+        """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
+
+        Raises BadFile, and UsageError where anything was measured on the target: the two do not mix.
+        """
+        if self.has_measurements(target):
+            raise UsageError(f"{target} was measured here; import the table under the name of another device")
+        table = KeyTable.read(path)
+        model = imported_model(table, target)
+        source = self.target_dir(target) / "imported.yaml"
+        is_new = not source.exists()
+        make_folder(source.parent)
+        try:
+            write_bytes(source, table.content)
+            save_model(model, self.model_path(target, model.kind))
+        except LatkitError:
+            if is_new:
+                source.unlink(missing_ok=True)
+            raise
+        return table, model
+
+
+def pinned_as(model: LatencyModel) -> tuple[int, ...]:
+    """The cores on which the model's measurements were made: what is set beside it must run there too."""
+    return parse_cores(model.origin_.environment.affinity)
+
+
+def check_tool(model: LatencyModel, tool: BenchmarkTool | None) -> None:
+    """Raise UsageError unless what is set beside the model would be measured with what the model's ops were."""
+    environment = model.origin_.environment
+    if tool.has_measured(environment) if tool else environment.agent != BenchmarkTool.name:
+        return
+    agent = "latkit's agent"
+    theirs = (
+        f"{environment.runtime_version} ({environment.delegate})" if environment.agent == BenchmarkTool.name else agent
+    )
+    ours = f"{tool.version} ({tool.settings or 'no flags'})" if tool else agent
+    raise UsageError(
+        f"expected to measure with {theirs}, as for the model of {model.origin_.target}, but found {ours}; "
+        "give the same --binary and --binary-flag as to latkit collect"
+    )

@@ -1,0 +1,236 @@
+"""Several searches in a row, one per target or latency: they share the warm-up, and one's failure ends no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypedDict
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from latkit._io import write_text
+from latkit.devices import OnMessage
+from latkit.errors import LatkitError, UsageError
+from latkit.search.result import FILES, Positive, as_value, load_record
+from latkit.search.runtime_env import process_count
+from latkit.search.warmup import WARM_UP_FILE
+from latkit.targets import NAME, Target, check_name
+from latkit.workspace.layout import Folders
+from latkit.workspace.search import Searched
+from latkit.workspace.workspace import Workspace
+
+SERIES_FILE = "series.json"
+"""In the folder of a series, which is none of its searches' own: which searches belong to it."""
+
+
+def _search_name(name: str) -> str:
+    return as_value(lambda: check_name(name, "a search's name"))
+
+
+def _target(text: str) -> str:
+    return as_value(lambda: str(Target.parse(text)))
+
+
+class Member(BaseModel):
+    """One search of a series."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    name: Annotated[str, AfterValidator(_search_name)]
+    """Its folder's name under `search/`."""
+    target: Annotated[str, AfterValidator(_target)]
+    target_latency_s: Positive
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.name}: {self.target} at {1e3 * self.target_latency_s:.4g} ms"
+
+
+class Series(BaseModel):
+    """Searches that were asked for in one command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal["latkit-search-series-1"] = "latkit-search-series-1"
+    name: Annotated[str, AfterValidator(_search_name)]
+    members: tuple[Member, ...]
+
+    @classmethod
+    def plan(cls, name: str, targets: Sequence[Target], latencies_s: Sequence[float]) -> Series:
+        """A search per target, at one latency for all or one for each; or per latency, on one target.
+
+        A search is named after what tells it from the others: `NAME-pi4-tflite-t4`, `NAME-2ms`; just `NAME` where
+        it is the only one.
+        """
+        check_name(name, "a search's name")
+        if 1 not in (len(latencies_s), len(targets)) and len(latencies_s) != len(targets):
+            raise UsageError(
+                f"expected one latency, or one for each of {len(targets)} targets, but found {len(latencies_s)}"
+            )
+        longest = max(len(targets), len(latencies_s))
+        pairs = list(zip(_spread(targets, longest), _spread(latencies_s, longest), strict=True))
+        if len(set(pairs)) < len(pairs):
+            raise UsageError("expected different targets or latencies, but found the same ones twice")
+        many_targets, many_latencies = len(set(targets)) > 1, len(set(targets)) < len(pairs)
+        return cls(
+            name=name,
+            members=tuple(
+                Member(
+                    name="-".join([name, *[_slug(target)] * many_targets, *[_in_ms(latency_s)] * many_latencies]),
+                    target=str(target),
+                    target_latency_s=latency_s,
+                )
+                for target, latency_s in pairs
+            ),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Series:
+        """Read from JSON. Raises BadFile."""
+        return load_record(cls, path, "a series of searches")
+
+    def save(self, folder: Path) -> None:
+        """Write as JSON into the series' own folder, whole or not at all."""
+        folder.mkdir(exist_ok=True)
+        write_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
+
+
+class SearchOne(Protocol):
+    """`workspace.searching.search` with all given that the searches of a series have in common."""
+
+    def __call__(
+        self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
+    ) -> Searched:
+        """Search, train, export and measure."""
+
+
+class Look(Protocol):
+    """`workspace.preparing.prepared` with all given that the searches of a series have in common."""
+
+    def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> object:
+        """Raise LatkitError where the search cannot work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one search of a series."""
+
+    member: Member
+    searched: Searched | None = None
+    error: LatkitError | None = None
+    """What ended it, or its baselines."""
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line, or why there are none."""
+        if self.searched is None:
+            return {"name": self.member.name, "target": self.member.target, "error": str(self.error)}
+        return {"name": self.member.name, **self.searched.document()}
+
+
+def search_series(
+    workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, on_message: OnMessage
+) -> Iterator[Outcome]:
+    """Search after search; with `resume`, the finished ones are read and the others go on or begin.
+
+    The warm-up of the first one that did one serves all that begin after it. Raises UsageError before any of them
+    begins, and tells then which of them cannot work; a failure of one is in its outcome, but of several processes it
+    ends them all.
+    """
+    _check(workspace, series, resume)
+    _look_ahead(workspace, series, look, on_message)
+    series.save(workspace.search_dir(series.name))
+    for number, member in enumerate(series.members, start=1):
+        on_message(f"{number} of {len(series.members)}  {member.title}")
+        try:
+            searched = one(**_given(workspace, member), warm_up=_warm_up(workspace, series))
+        except LatkitError as error:
+            if process_count() > 1:
+                raise  # the other processes are where this one cannot join them
+            on_message(f"failed: {error}")
+            yield Outcome(member, error=error)
+        else:
+            yield Outcome(member, searched, searched.failed)
+
+
+def _look_ahead(workspace: Workspace, series: Series, look: Look, on_message: OnMessage) -> None:
+    """Tell at once what would come out only when a search's turn comes, hours later. It keeps no other from working."""
+    for member in series.members:
+        try:
+            look(**_given(workspace, member))
+        except LatkitError as error:
+            if process_count() > 1:
+                raise  # it would end them all when its turn comes
+            on_message(f"{member.title} cannot work; the others are searched: {error}")
+
+
+class _Given(TypedDict):
+    target: Target
+    target_latency_s: float
+    name: str
+    resume: bool
+
+
+def _given(workspace: Workspace, member: Member) -> _Given:
+    """What one search of a series has for itself; it goes on where it was begun."""
+    begun = (workspace.search_dir(member.name) / FILES["recipe"]).exists()
+    return _Given(
+        target=Target.parse(member.target),
+        target_latency_s=member.target_latency_s,
+        name=member.name,
+        resume=begun,
+    )
+
+
+def _check(workspace: Workspace, series: Series, resume: bool) -> None:
+    """Raise UsageError where a device is not registered, or folders are not as `resume` wants them."""
+    for member in series.members:
+        workspace.device(Target.parse(member.target).device)
+    folders = [workspace.search_dir(name) for name in (series.name, *(member.name for member in series.members))]
+    begun = [folder for folder in folders if (folder / FILES["recipe"]).exists()]
+    if (folders[0] / FILES["recipe"]).exists():
+        raise UsageError(f"{folders[0]} holds a search of one target; give the series another name")
+    if begun and not resume:
+        raise UsageError(f"{begun[0]} holds a search already; resume the series, or give it another name")
+    if resume and not begun:
+        raise UsageError(f"expected a series of searches to resume, but found none at {folders[1]}")
+
+
+def _warm_up(workspace: Workspace, series: Series) -> Path | None:
+    """What the first search that warmed up has left for the others."""
+    kept = (workspace.search_dir(member.name) / WARM_UP_FILE for member in series.members)
+    return next((path for path in kept if path.exists()), None)
+
+
+def series_named(folders: Folders, name: str) -> Series | None:
+    """The series of a name; None where there is none. Raises BadFile."""
+    if not NAME.fullmatch(name):
+        return None  # which may also be a target, and never a path
+    path = folders.search_dir(name) / SERIES_FILE
+    return Series.load(path) if path.exists() else None
+
+
+def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
+    """The names of searches; a series stands for those of its searches that are finished. Raises UsageError."""
+    found: list[str] = []
+    for name in names:
+        series = series_named(folders, name)
+        members = [member.name for member in series.members] if series else [name]
+        finished = [one for one in members if (folders.search_dir(one) / FILES["result"]).exists()]
+        if not finished:
+            raise UsageError(f"expected a finished search or a series with one, but found none called {name!r}")
+        found += finished
+    return list(dict.fromkeys(found))
+
+
+def _slug(target: Target) -> str:
+    """The target as part of a folder's name, without what is usual."""
+    return str(target).replace("/", "-").removesuffix("-fp32-b1")
+
+
+def _in_ms(latency_s: float) -> str:
+    """A latency as part of a folder's name."""
+    return f"{1e3 * latency_s:.6g}ms"
+
+
+def _spread(values: Sequence[Any], count: int) -> Sequence[Any]:
+    return list(values) * count if len(values) == 1 else values

@@ -1,0 +1,100 @@
+"""What a search in a workspace goes by, and whether it can: known before it begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from latkit.devices import BenchmarkTool
+from latkit.models import LatencyModel
+from latkit.search import Limit, SearchSettings
+from latkit.search.baselines import BaselineRequest, check_baselines, check_drawn
+from latkit.search.constraints import LIMITS_FILE, check_limits, load_limits
+from latkit.search.distributed import broadcast_from_main
+from latkit.search.preflight import check_latency
+from latkit.search.result import FILES
+from latkit.search.runtime_env import fabric_of
+from latkit.spaces import Space
+from latkit.tables import AdditiveTable, LatencyTable
+from latkit.targets import Target
+from latkit.workspace.models import Modelling, check_tool
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Of the latency that is searched for, and of the limits."""
+
+    latency: LatencyTable
+    limits: tuple[Limit, ...] = ()
+
+
+def prepared(
+    workspace: Modelling,
+    target: Target,
+    space: Space,
+    target_latency_s: float,
+    name: str,
+    settings: SearchSettings,
+    kind: str = "lookup",
+    resume: bool = False,
+    tool: BenchmarkTool | None = None,
+    limits: Sequence[Limit] = (),
+    baselines: Sequence[BaselineRequest] = (),
+) -> tuple[LatencyModel, Tables]:
+    """The target's model and the tables of a search, which can begin as far as can be told without doing anything.
+
+    Arguments and errors are those of `workspace.searching.search`.
+    """
+    workspace.device(target.device)
+    model = workspace.model(target, kind, space)
+    check_tool(model, tool)
+    tables = tables_of(workspace.search_dir(name), space, model, limits, resume)
+    tables.latency.check_space(space)
+    check_limits(tables.limits, space)
+    check_latency(tables.latency, target_latency_s, settings, tables.limits)
+    check_baselines(settings, baselines)
+    check_drawn(space, tables.latency, target_latency_s, settings, baselines)
+    return model, tables
+
+
+def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[Limit], resume: bool) -> Tables:
+    """The tables of a search in `folder`: the model's, or with `resume` those that it began with.
+
+    A model that is fitted anew meanwhile keeps no search from going on. Bounds are those of `limits` all the same.
+    Raises BadFile, and NotMeasured where the model does not know an op of the space.
+    """
+    path = folder / FILES["table"]
+    if not (resume and path.exists()):
+        return Tables(LatencyTable(space, model), tuple(limits))
+    began = {limit.name: limit.table for limit in load_limits(folder / LIMITS_FILE, space)}
+    return Tables(LatencyTable.load(path), tuple(_limit(limit, began.get(limit.name)) for limit in limits))
+
+
+def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], settings: SearchSettings) -> Tables:
+    """The first process's tables, in all of them: the others neither see its folder nor need its models."""
+    content = broadcast_from_main(lambda: _packed(tables), fabric_of(settings))
+    if tables is not None:
+        return tables
+    rows = {name: AdditiveTable(space.name, space.key, *numbers) for name, numbers in json.loads(content).items()}
+    return Tables(_latency(rows.pop("")), tuple(_limit(limit, rows.get(limit.name)) for limit in limits))
+
+
+def _packed(tables: Tables | None) -> bytes:
+    """Rows and base by name, that of the latency empty. A peak's table follows from the space."""
+    assert tables is not None
+    named = {"": tables.latency, **{limit.name: limit.table for limit in tables.limits}}
+    additive = {name: table for name, table in named.items() if isinstance(table, AdditiveTable)}
+    return json.dumps({name: (table.rows(), float(table.base)) for name, table in additive.items()}).encode()
+
+
+def _limit(limit: Limit, table: object) -> Limit:
+    """The limit by another table, if that is one that adds up."""
+    if not isinstance(table, AdditiveTable):
+        return limit
+    return replace(limit, table=_latency(table) if isinstance(limit.table, LatencyTable) else table)
+
+
+def _latency(table: AdditiveTable) -> LatencyTable:
+    return LatencyTable.from_seconds(table.space_name, table.space_key, table.rows(), float(table.base))

@@ -1,0 +1,178 @@
+"""Searching in a workspace: with a target's model in the loop, and the result measured on that target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from latkit.devices import BenchmarkTool, OnMessage
+from latkit.errors import BadFile, LatkitError
+from latkit.ops import Network
+from latkit.progress import Progress
+from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
+from latkit.search.baselines import BaselineRequest
+from latkit.search.problem import Problem
+from latkit.search.result import FILES, load_record
+from latkit.search.runtime_env import process_count
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.validate import AGREEMENT, MeasuredNetwork, measure_network
+from latkit.workspace.baselines import Measuring, check_mobilenet, search_baselines
+from latkit.workspace.layout import MEASURED_FILE, REPORT_FILE
+from latkit.workspace.preflight import prepared, shared
+from latkit.workspace.workspace import Workspace
+
+MISSED = 0.05
+"""A measured latency is expected to lie within this share of what was predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search found, and how fast it is on its target."""
+
+    target: Target
+    result: SearchResult
+    measured: MeasuredNetwork
+    folder: Path
+    failed: LatkitError | None = None
+    """What kept its baselines from being finished."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know, in sentences: of the search, and of the measurement."""
+        return (*self.result.notes, *measured_notes(self.result, self.measured))
+
+    def document(self) -> dict[str, Any]:
+        """The figures of the command line, and the files that are there: the report is written by it, not by Python."""
+        result = self.result
+        files = {**result.files, "measured": MEASURED_FILE, "report": REPORT_FILE}
+        return {
+            "target": str(self.target),
+            "space": result.space,
+            "target_latency_ms": 1e3 * result.target_latency_s,
+            "predicted_latency_ms": 1e3 * result.predicted_latency_s,
+            "measured_latency_ms": self.measured.network.measured_ms,
+            "emulated": self.measured.emulated,
+            "accuracy": result.accuracy,
+            "macs": result.macs,
+            "parameters": result.parameters,
+            "architecture": list(result.architecture),
+            "ops": list(result.ops),
+            "limits": {name: limit.model_dump() for name, limit in result.limits.items()},
+            "seconds": sum(result.seconds.values()),
+            "notes": list(self.notes),
+            "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
+            "files": {name: str(self.folder / file) for name, file in files.items() if (self.folder / file).exists()},
+            **({"error": str(self.failed)} if self.failed else {}),
+        }
+
+
+def search(
+    workspace: Workspace,
+    target: Target,
+    space: Space,
+    data: DataSplit,
+    target_latency_s: float,
+    name: str,
+    settings: SearchSettings,
+    progress: Progress,
+    kind: str = "lookup",
+    resume: bool = False,
+    wait_s: float = 0.0,
+    on_message: OnMessage = lambda _text: None,
+    tool: BenchmarkTool | None = None,
+    warm_up: Path | None = None,
+    teacher: TrainedNetwork | None = None,
+    limits: Sequence[Limit] = (),
+    baselines: Sequence[BaselineRequest] = (),
+) -> Searched:
+    """Search with the target's model in the loop, train and export what is found, and measure it on the target.
+
+    Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again, and the tables are
+    those that it began with, though the model may have been fitted anew. `tool`: measures instead of latkit's agent.
+    `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure beside the network
+    that is found; what ends them is in `Searched.failed`, but of several processes it is raised.
+
+    Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError where the
+    model's ops were measured otherwise.
+    """
+    model, tables = prepared(
+        workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
+    )
+    measuring = Measuring(workspace, target, model, progress, wait_s, on_message, tool)
+    check_mobilenet(measuring, space, target_latency_s, name, baselines)
+    folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
+    result = run_search(
+        space,
+        tables.latency,
+        data,
+        target_latency_s,
+        settings,
+        folder,
+        progress,
+        resume,
+        warm_up=warm_up,
+        teacher=teacher,
+        limits=tables.limits,
+    )
+    network = Network.load(folder / FILES["architecture"])
+    measured = _measured_before(folder, target, network) if resume else None
+    if measured is None:
+        with _saying_what_is_saved(folder, on_message), measuring.collection() as collection:
+            measured = measure_network(collection, model, network)
+        measured.save(folder / MEASURED_FILE)
+    searched = Searched(target, result, measured, folder)
+    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
+    try:
+        search_baselines(measuring, problem, name, baselines)
+    except LatkitError as error:
+        if process_count() > 1:
+            raise  # the other processes are ending
+        on_message(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
+        return replace(searched, failed=error)
+    return searched
+
+
+@contextmanager
+def _saying_what_is_saved(folder: Path, on_message: OnMessage) -> Iterator[None]:
+    """Where measuring fails, say that nothing of the search is lost, whatever ended it."""
+    try:
+        yield
+    except (LatkitError, KeyboardInterrupt):
+        on_message(f"the network that was found is saved in {folder}; the same command with --resume measures it")
+        raise
+
+
+def _measured_before(folder: Path, target: Target, network: Network) -> MeasuredNetwork | None:
+    """What was measured of this very network on the target when the search was finished."""
+    path = folder / MEASURED_FILE
+    if not path.exists():
+        return None
+    try:
+        kept = load_record(MeasuredNetwork, path)
+    except BadFile:
+        return None  # written by another version: it is measured again
+    return kept if (kept.target, kept.network.key) == (str(target), network.key) else None
+
+
+def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str, ...]:
+    """What to say where the network takes more than 5 % more or less than predicted, or more than was asked for.
+
+    And where no two measurements of it agreed.
+    """
+    notes: list[str] = []
+    taken_s, target = measured.network.measured_ms / 1e3, measured.target
+    off, over = taken_s / result.predicted_latency_s - 1, taken_s / result.target_latency_s - 1
+    if max(abs(off), over) > MISSED:
+        notes.append(
+            f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked "
+            "for; nothing was changed for it. More networks calibrate the model for the next search: "
+            f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}"
+        )
+    least_ms, most_ms = sorted((measured.network.first_ms, measured.network.second_ms))
+    if most_ms > (1 + AGREEMENT) * least_ms:
+        notes.append(f"measured twice, it took {least_ms:.4g} ms and {most_ms:.4g} ms: the device was not quiet")
+    return tuple(notes)

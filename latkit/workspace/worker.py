@@ -1,0 +1,35 @@
+"""The part that torchrun's other processes take in a search: they search along, the first one tells and measures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.search import DataSplit, Limit, SearchSettings, run_search
+from latkit.search.baselines import BaselineRequest, run_baselines
+from latkit.search.trained_network import TrainedNetwork
+from latkit.spaces import Space
+from latkit.workspace.layout import Folders
+from latkit.workspace.multi_search import Series
+from latkit.workspace.preflight import shared
+
+
+def follow(
+    folders: Folders,
+    series: Series,
+    space: Space,
+    data: DataSplit,
+    settings: SearchSettings,
+    teacher: TrainedNetwork | None = None,
+    limits: Sequence[Limit] = (),
+    baselines: Sequence[BaselineRequest] = (),
+) -> None:
+    """Search along, search after search. What is resumed, with which tables and from which warm-up, the first says.
+
+    Raises LatkitError where one of them fails, as it does in every process: that ends them all.
+    """
+    for member in series.members:
+        tables = shared(None, space, limits, settings)
+        given = (space, tables.latency, data, member.target_latency_s, settings, folders.search_dir(member.name))
+        run_search(*given, teacher=teacher, limits=tables.limits)
+        for one in baselines:
+            run_baselines(*given, [one], teacher=teacher)

@@ -1,0 +1,41 @@
+import itertools
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from latkit.graphs import Graph, networks, partition_graph
+from latkit.graphs.generators import FAMILIES
+from latkit.runtimes.onnx_graph import model_of_graph
+
+FIRST = list(itertools.islice(networks(), len(FAMILIES)))
+
+
+def test_networks_are_the_same_for_everybody() -> None:
+    again = list(itertools.islice(networks(), len(FAMILIES)))
+    assert [graph.key for graph in again] == [graph.key for graph in FIRST]
+    assert len({graph.key for graph in itertools.islice(networks(), 3 * len(FAMILIES))}) > 2 * len(FAMILIES)
+
+
+@pytest.mark.parametrize("graph", FIRST, ids=lambda graph: graph.name)
+def test_a_network_runs_and_gives_the_shapes_it_says(graph: Graph) -> None:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    model = model_of_graph(graph, seed=0).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    shapes = {item.name: tuple(item.shape) for item in session.get_inputs()}
+    assert list(shapes.values()) == [tensor.shape for tensor in graph.inputs]
+    found = session.run(None, {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()})
+    assert [output.shape for output in found] == [graph.tensors()[number].shape for number in graph.outputs]
+    assert all(np.isfinite(output).all() for output in found)
+
+
+def test_together_they_hold_the_kernels_of_networks_of_today() -> None:
+    anchors = {kernel.anchor for graph in FIRST for kernel in partition_graph(graph, ()).kernels}
+    assert anchors >= {
+        *("conv", "conv_depthwise", "linear", "matmul", "einsum", "softmax", "layernormalization"),
+        *("instancenormalization", "batchnormalization", "gelu", "add", "mul_constant", "concat", "split", "slice"),
+        *("resize", "reduce", "averagepool", "transpose", "transpose_rows", "transpose_last"),
+    }

@@ -1,0 +1,122 @@
+"""Several searches in a row: what they are called, what they share, and what one's failure leaves of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from latkit.devices import Local, add_device
+from latkit.errors import BadFile, TargetOutOfReach, UsageError
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from latkit.workspace.multi_search import SERIES_FILE, Series, search_series, searches_named, series_named
+from latkit.workspace.search import Searched
+
+ONE, TWO, THREE = (Target("here", "onnxruntime", threads) for threads in (1, 2, 4))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace.init(tmp_path / "workspace")
+    add_device(made.devices_dir, "here", Local(), agent_folder=str(tmp_path / "agent"))
+    return made
+
+
+def names(series: Series) -> list[str]:
+    return [member.name for member in series.members]
+
+
+def test_searches_are_named_after_what_tells_them_apart() -> None:
+    assert names(Series.plan("x", [ONE], [2e-3])) == ["x"]
+    assert names(Series.plan("x", [ONE, TWO], [2e-3])) == ["x-here-onnxruntime-t1", "x-here-onnxruntime-t2"]
+    both = Series.plan("x", [ONE, TWO], [2e-3, 2.5e-3])
+    assert [member.target_latency_s for member in both.members] == [2e-3, 2.5e-3]
+    assert names(Series.plan("x", [ONE], [2e-3, 2.5e-3])) == ["x-2ms", "x-2.5ms"]
+    mixed = Series.plan("x", [ONE, ONE, TWO], [2e-3, 3e-3, 4e-3])
+    assert names(mixed) == ["x-here-onnxruntime-t1-2ms", "x-here-onnxruntime-t1-3ms", "x-here-onnxruntime-t2-4ms"]
+    with pytest.raises(UsageError, match="one latency, or one for each of 3 targets, but found 2"):
+        Series.plan("x", [ONE, TWO, THREE], [1e-3, 2e-3])
+    with pytest.raises(UsageError, match="the same ones twice"):
+        Series.plan("x", [ONE, ONE], [1e-3])
+
+
+class Searcher:
+    """Leaves the files that a search would, and fails where it is told to."""
+
+    def __init__(self, workspace: Workspace, failing: set[Target]) -> None:
+        self.workspace, self.failing = workspace, failing
+        self.calls: list[tuple[Target, bool, Path | None]] = []
+
+    def __call__(
+        self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
+    ) -> Searched:
+        assert target_latency_s == 2e-3
+        self.calls.append((target, resume, warm_up))
+        if target in self.failing:
+            raise TargetOutOfReach("too fast")
+        folder = self.workspace.search_dir(name)
+        folder.mkdir(exist_ok=True)
+        for file in ("recipe.json", "result.json", *(["warmup.pt"] if warm_up is None else [])):
+            (folder / file).touch()
+        return Searched(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
+
+
+class Looker:
+    """Says which searches cannot work, before any begins."""
+
+    def __init__(self, failing: set[Target]) -> None:
+        self.failing = failing
+
+    def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
+        if target in self.failing:
+            raise TargetOutOfReach("too fast")
+
+
+def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: Workspace) -> None:
+    series, told = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
+    first = Searcher(workspace, {ONE})
+    outcomes = list(search_series(workspace, series, first, Looker({ONE}), resume=False, on_message=told.append))
+    kept = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
+    assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, kept)]
+    assert [outcome.error is None for outcome in outcomes] == [False, True, True]
+    assert outcomes[0].document() == {
+        "name": "x-here-onnxruntime-t1",
+        "target": str(ONE),
+        "error": "too fast",
+    }
+    assert told[:2] == [
+        f"x-here-onnxruntime-t1: {ONE} at 2 ms cannot work; the others are searched: too fast",
+        f"1 of 3  x-here-onnxruntime-t1: {ONE} at 2 ms",
+    ]
+    assert "failed: too fast" in told
+    assert series_named(workspace, "x") == series
+    assert searches_named(workspace, ["x"]) == ["x-here-onnxruntime-t2", "x-here-onnxruntime-t4"]
+
+    again = Searcher(workspace, set())
+    with pytest.raises(UsageError, match="resume the series"):
+        list(search_series(workspace, series, again, Looker(set()), resume=False, on_message=told.append))
+    list(search_series(workspace, series, again, Looker(set()), resume=True, on_message=told.append))
+    assert again.calls == [(ONE, False, kept), (TWO, True, kept), (THREE, True, kept)]
+
+
+def test_nothing_begins_before_the_words_are_right(workspace: Workspace) -> None:
+    searcher = Searcher(workspace, set())
+
+    def begin(series: Series, resume: bool) -> None:
+        list(search_series(workspace, series, searcher, Looker(set()), resume, lambda _text: None))
+
+    with pytest.raises(UsageError, match="unknown device 'nowhere'"):
+        begin(Series.plan("x", [ONE, Target("nowhere", "tflite")], [2e-3]), resume=False)
+    with pytest.raises(UsageError, match="expected a series of searches to resume, but found none"):
+        begin(Series.plan("x", [ONE, TWO], [2e-3]), resume=True)
+    workspace.search_dir("single").mkdir()
+    (workspace.search_dir("single") / "recipe.json").touch()
+    with pytest.raises(UsageError, match="holds a search of one target"):
+        begin(Series.plan("single", [ONE, TWO], [2e-3]), resume=True)
+    assert searcher.calls == []
+    with pytest.raises(UsageError, match="found none called 'nothing'"):
+        searches_named(workspace, ["nothing"])
+    (workspace.search_dir("single") / SERIES_FILE).write_text("{}")
+    with pytest.raises(BadFile, match="a series of searches"):
+        series_named(workspace, "single")

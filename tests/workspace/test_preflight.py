@@ -1,0 +1,77 @@
+"""What a search goes by: the tables that it began with, in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latkit.ops import Op
+from latkit.search import Limit, SearchSettings
+from latkit.search.constraints import LIMITS_FILE, save_limits
+from latkit.search.result import table_hash
+from latkit.spaces import proxyless_tiny
+from latkit.tables import LatencyTable, PeakTable
+from latkit.workspace import preparing
+from latkit.workspace.preflight import Tables, shared, tables_of
+
+SPACE = proxyless_tiny(resolution=16, width=0.5)
+
+
+class ByMacs:
+    """A model to which every op takes so long per MAC."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
+        return [self.seconds * op.macs for op in ops]
+
+    def base_seconds(self) -> float:
+        return 1e-4
+
+
+def limits(seconds: float) -> tuple[Limit, ...]:
+    return Limit("there/tflite", LatencyTable(SPACE, ByMacs(seconds)), 2.0), Limit("peak_bytes", PeakTable(SPACE), 1e6)
+
+
+def hashes(tables: Tables) -> list[str]:
+    return [table_hash(table) for table in (tables.latency, *(limit.table for limit in tables.limits))]
+
+
+@pytest.fixture
+def began(tmp_path: Path) -> Tables:
+    """With what a search in the folder began."""
+    tables = Tables(LatencyTable(SPACE, ByMacs(1e-9)), limits(2e-9))
+    tables.latency.save(tmp_path / "table.json")
+    save_limits(tables.limits, tmp_path / LIMITS_FILE)
+    return tables
+
+
+def test_a_search_goes_on_with_the_tables_that_it_began_with(began: Tables, tmp_path: Path) -> None:
+    anew: Any = ByMacs(3e-9)
+    resumed = tables_of(tmp_path, SPACE, anew, limits(4e-9), resume=True)
+    assert hashes(resumed) == hashes(began)
+    assert isinstance(resumed.limits[0].table, LatencyTable), "told in milliseconds"
+    begun = tables_of(tmp_path, SPACE, anew, limits(4e-9), resume=False)
+    assert hashes(begun) == hashes(Tables(LatencyTable(SPACE, anew), limits(4e-9)))
+    other = [limits(4e-9)[0], Limit("peak_bytes", PeakTable(SPACE), 2e6)]
+    assert [limit.most for limit in tables_of(tmp_path, SPACE, anew, other, resume=True).limits] == [2.0, 2e6]
+
+
+def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+
+    def broadcast_from_main(work: Callable[[], bytes], _fabric: object) -> bytes:
+        if not sent:
+            sent.append(work())
+        return sent[0]
+
+    monkeypatch.setattr(preparing, "broadcast_from_main", broadcast_from_main)
+    settings = SearchSettings.quick()
+    assert shared(began, SPACE, began.limits, settings) is began
+    followed = shared(None, SPACE, limits(4e-9), settings)
+    assert hashes(followed) == hashes(began)
+    assert isinstance(followed.limits[0].table, LatencyTable)
