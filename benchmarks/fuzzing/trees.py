@@ -112,7 +112,7 @@ def _copied(tree: Node) -> Node:
 
 def _changed_somewhere(rng: random.Random, tree: Node, others: tuple[Raw, ...]) -> Node:
     """Go down by chance, so that what stands high in a document is changed as often as its many leaves."""
-    if isinstance(tree, list) and tree and rng.random() < 0.8:
+    if isinstance(tree, list) and tree and rng.random() < 0.9:
         index = rng.randrange(len(tree))
         if isinstance(tree, Pairs):
             name, value = tree[index]
@@ -122,7 +122,7 @@ def _changed_somewhere(rng: random.Random, tree: Node, others: tuple[Raw, ...]) 
         return tree
     if isinstance(tree, list) and rng.random() < 0.6:
         return rng.choice(_ON_PAIRS if isinstance(tree, Pairs) else _ON_LISTS)(rng, tree)
-    if rng.random() < 0.3:
+    if rng.random() < 0.55:
         return _near(rng, tree)
     return other_value(rng, others)
 
