@@ -14,14 +14,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from benchmarks.fuzzing.outcomes import HANG, MAX_SECONDS, MEMORY, PACKAGE, TRACEBACK, Outcome
-from benchmarks.fuzzing.worker import Judged, Order, cpu_seconds, ended, memory_of, stack_file, work
+from benchmarks.fuzzing.worker import Judged, Order, ended, memory_of, stack_file, work
 
 LOOK_S = 0.2
 STACK_S = 5.0
 MAX_WORKER_BYTES = 3 * 2**30
 """A worker that takes more is ended at once."""
-MIN_WORK_S = 1.0
-"""Who has used less of the processor in all the time was not slow on a busy machine, but waits for something."""
 PRELOADED = ["benchmarks.fuzzing.worker", "benchmarks.fuzzing.hostile.theater"]
 
 
@@ -38,7 +36,7 @@ class _Worker:
     def __init__(self, corpus: Path, scratch: Path, seed: int) -> None:
         mine, theirs = context().Pipe()
         self.connection: Connection = mine
-        self.begun = context().Array("d", [0.0, 0.0, 0.0], lock=False)
+        self.begun = context().Array("d", [0.0, 0.0], lock=False)
         arguments = (theirs, self.begun, corpus, scratch, seed)
         self.process = context().Process(target=work, args=arguments, daemon=True)
         self._stack = stack_file(scratch)
@@ -142,11 +140,10 @@ class Pool:
         if not worker.begun[1]:
             raise RuntimeError(f"a worker ended between two inputs: {message}")
         name, left = worker.order[0], worker.left
-        slow = kind == HANG and cpu_seconds(worker.process.pid or 0) - worker.begun[2] > MIN_WORK_S
         place = worker.place() if kind in (HANG, MEMORY) else message
         worker.end()
         workers[number] = self._start(number)
-        if slow and (name, left[0]) not in self._suspects:
+        if kind == HANG and (name, left[0]) not in self._suspects:
             self._suspects.add((name, left[0]))
         else:
             yield Judged(name, left.popleft(), Outcome(kind, place, message), MAX_SECONDS)

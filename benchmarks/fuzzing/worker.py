@@ -44,21 +44,19 @@ class Judged:
 def work(orders: Connection, begun: Any, corpus: Path, scratch: Path, seed: int) -> None:
     """Take orders, a reader's name and numbers, until there is none.
 
-    `begun` tells which number is at work, since when, and how long the process had worked before.
-
-    Everything happens in a copy of the corpus under `scratch`.
+    `begun` tells which number is at work, and since when. Everything happens in a copy of the corpus under `scratch`.
     """
     resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.excepthook = lambda _arguments: None
     scratch.parent.mkdir(parents=True, exist_ok=True)
-    faulthandler.register(signal.SIGUSR1, stack_file(scratch).open("w"), all_threads=False)
+    faulthandler.register(signal.SIGUSR1, stack_file(scratch).open("w"), all_threads=True)
     bench = Bench(corpus, scratch, seed)
     silence()
     while (order := orders.recv()) is not None:
         name, numbers = order
         for number in numbers:
-            begun[:] = number, time.monotonic(), time.process_time()
+            begun[:] = number, time.monotonic()
             orders.send(bench.judge(name, number))
             begun[1] = 0.0
         goes_on = _memory("VmRSS") < MAX_RESIDENT_BYTES
@@ -152,14 +150,6 @@ def memory_of(pid: int, field: str) -> int:
             if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-def cpu_seconds(pid: int) -> float:
-    """How long a process has used the processor; 0 where it has ended."""
-    with suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 def ended(status: int | None) -> str:
