@@ -1,4 +1,4 @@
-"""Consent: a question that only a person may answer. The command line asks it; without one the answer is no."""
+"""Consent: a question that only a person may answer. The command line asks it; elsewhere the answer is no."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import threading
 from collections.abc import Callable
 
 Asker = Callable[[str], bool]
-"""Shows a question, and says whether the answer was yes."""
+"""Shows a question, and returns whether the answer was yes."""
 
 _asking = threading.Lock()
 _asker: Asker | None = None
 
 
 def ask_with(asker: Asker | None) -> None:
-    """Let questions be asked so from now on; nobody is asked where there is no asker."""
+    """Let `asker` ask questions from now on; without an asker nobody is asked."""
     global _asker
     _asker = asker
 
 
 def ask(question: str) -> bool:
-    """Whether a person agrees. One question at a time, from whatever thread."""
+    """Whether a person agrees. One question at a time, from any thread."""
     with _asking:
         return _asker is not None and _asker(question)

@@ -1,29 +1,29 @@
 """Every error latkit raises on purpose, as one tree.
 
 LatkitError
-├── UsageError            the words were wrong: an unknown name, a file that is not what it should be (exit code 2)
-│   └── BadFile           a file that cannot be read as what it claims to be
-├── NotMeasured           a latency was asked for that nobody has measured and no model can predict
+├── UsageError            an argument is invalid: an unknown name, a file of the wrong content (exit code 2)
+│   └── BadFile           a file does not hold what it claims to
+├── NotMeasured           a requested latency was not measured and no model can predict it
 ├── TargetOutOfReach      a latency target that no network of the space can meet
 ├── MeasurementConflict   numbers taken under different conditions were about to be merged
-├── MissingExtra          an optional package is needed and absent
+├── MissingExtra          an optional package is needed and not installed
 ├── ExportError           a network could not be turned into a runtime's artefact
 ├── WriteError            a file of this machine cannot be written
 │   └── DiskFull          the host has no room for what was measured or learned
 ├── HostLimit             this machine allows no more open files or processes
 ├── StoreBusy             another process keeps the measurements locked
 ├── OutOfMemory           a search needs more memory than there is
-├── BundleError           the native agent could not be put together from what the host has
-└── DeviceError           the device, or the way to it
-    ├── Unreachable       nothing answers there, or it refuses us
+├── BundleError           the native agent could not be built from what the host has
+└── DeviceError           the device, or the connection to it
+    ├── Unreachable       nothing answers there, or it refuses the connection
     ├── HostKeyError      the host key is unknown or has changed
-    ├── DeviceGone        the connection or the agent died in the middle of something
+    ├── DeviceGone        the connection or the agent died during an operation
     ├── DeadlineExceeded  no answer within the time allowed
     ├── AgentError        the agent answered with an error of its own
     ├── RuntimeMissing    the device lacks the runtime that the target names
-    ├── DeviceBusy        somebody else holds the device's lease
-    ├── DeviceFailing     fault after fault, so that the device was given up
-    └── DeviceQuarantined the device was given up before, and nobody has examined it since
+    ├── DeviceBusy        another user holds the device's lease
+    ├── DeviceFailing     the device failed repeatedly and was quarantined
+    └── DeviceQuarantined the device is quarantined and was not examined since
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from typing import Self
 
 
 class LatkitError(Exception):
-    """Base of all errors that latkit raises on purpose. `exit_code` is what the command line ends with.
+    """Base of all errors that latkit raises on purpose. `exit_code` is the exit code of the command line.
 
-    `detail` is what a library said, in its own terms; the command line shows it with --verbose.
+    `detail` is the message of a library, in its own terms; the command line shows it with --verbose.
     """
 
     exit_code = 1
@@ -48,13 +48,13 @@ class LatkitError(Exception):
 
 
 class UsageError(LatkitError):
-    """The caller named something that does not exist or is not well formed."""
+    """A name does not exist or is not well formed."""
 
     exit_code = 2
 
 
 class BadFile(UsageError):
-    """A file cannot be read as what it claims to be."""
+    """A file does not hold what it claims to."""
 
     def __init__(self, path: object, expected: str, found: str) -> None:
         super().__init__(f"{path}: expected {expected}, but found {found}")
@@ -62,11 +62,11 @@ class BadFile(UsageError):
 
 
 class NotMeasured(LatkitError):
-    """A latency was asked for that was not measured and cannot be predicted."""
+    """A requested latency was not measured and cannot be predicted."""
 
 
 class TargetOutOfReach(LatkitError):
-    """A latency target outside what the space can reach on this target."""
+    """A latency target outside the feasible range of the space on this target."""
 
 
 class MeasurementConflict(LatkitError):
@@ -74,7 +74,7 @@ class MeasurementConflict(LatkitError):
 
 
 class InvalidMeasurement(LatkitError):
-    """A round is not kept, since it could not be read again."""
+    """A round is not saved, because it could not be read again."""
 
 
 class MissingExtra(LatkitError):
@@ -91,7 +91,7 @@ class ExportError(LatkitError):
 
 
 class WriteError(LatkitError):
-    """A file of this machine cannot be written; what stood there before is kept."""
+    """A file of this machine cannot be written; its previous content is unchanged."""
 
 
 class HostLimit(LatkitError):
@@ -103,31 +103,31 @@ class StoreBusy(LatkitError):
 
 
 class DiskFull(WriteError):
-    """The host's disk has no room for what was measured or learned; all that was written before is kept."""
+    """The host's disk has no room for new measurements or models; everything written before is intact."""
 
 
 class OutOfMemory(LatkitError):
-    """A search needs more memory than the machine or its accelerator has; its last checkpoint is kept."""
+    """A search needs more memory than the machine or its accelerator has; its last checkpoint is intact."""
 
 
 class BundleError(LatkitError):
-    """The native agent's bundle could not be built, or is not what was built."""
+    """The native agent's bundle could not be built, or its content has changed since."""
 
 
 class DeviceError(LatkitError):
-    """Something went wrong on a device or on the way to it."""
+    """Something went wrong on a device or on the connection to it."""
 
 
 class Unreachable(DeviceError):
-    """Nothing answers at the device's address, or it refuses us."""
+    """Nothing answers at the device's address, or it refuses the connection."""
 
 
 class HostKeyError(DeviceError):
-    """The host key of an SSH device is unknown or is not the one known."""
+    """The host key of an SSH device is unknown or is not the known one."""
 
 
 class DeviceGone(DeviceError):
-    """The connection or the agent died in the middle of something."""
+    """The connection or the agent died during an operation."""
 
 
 class DeadlineExceeded(DeviceError):
@@ -135,7 +135,7 @@ class DeadlineExceeded(DeviceError):
 
 
 class AgentError(DeviceError):
-    """The agent answered a request with an error. `kind` is the agent's word for it."""
+    """The agent answered a request with an error. `kind` is the agent's name for it."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"the device's agent reports {kind}: {message}")
@@ -147,11 +147,11 @@ class RuntimeMissing(DeviceError):
 
 
 class DeviceBusy(DeviceError):
-    """Somebody else holds the device's lease, or has taken ours over."""
+    """Another user holds the device's lease, or has taken ours over."""
 
 
 class DeviceFailing(DeviceError):
-    """A device showed one fault after the other and was given up. `faults` tells each, with when it was seen."""
+    """A device failed repeatedly and was quarantined. `faults` lists each fault and when it was seen."""
 
     def __init__(self, device: str, faults: Sequence[tuple[str, str]]) -> None:
         super().__init__(
@@ -162,4 +162,4 @@ class DeviceFailing(DeviceError):
 
 
 class DeviceQuarantined(DeviceError):
-    """A device that was given up is not measured on before it was examined."""
+    """A quarantined device is not measured on until it is examined."""

@@ -1,4 +1,4 @@
-"""How long work tells of its progress. Who shows it, and how, is the caller's choice."""
+"""How long work reports its progress. The caller chooses who shows it, and how."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives how far a piece of work has come."""
+    """Receives how far a piece of work is."""
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """`done` of `total` steps of `phase` are finished; `text` is about the step that just ended."""
@@ -22,7 +22,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Tells of the progress of one of several."""
+    """Reports the progress of one of several."""
 
     progress: Progress
     name: str

@@ -1,9 +1,9 @@
-"""The command line. Its commands import what they need when they are called, so that `--help` is quick."""
+"""The command line. Commands import what they need when they are called, so that `--help` is fast."""
 
 import sys
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as a shell gives it."""
+"""Exit code after Ctrl-C, as a shell reports it."""
 
 
 def main() -> None:

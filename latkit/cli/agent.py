@@ -25,7 +25,7 @@ def build(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build what a device without Python is sent: agent, loader, C library and runtimes, as one archive."""
+    """Build what is sent to a device without Python: agent, loader, C library and runtimes, as one archive."""
     from latkit.devices.bundle import bundle_for
 
     note(f"building the agent's bundle for {arch}, unless it is in the cache")

@@ -54,7 +54,7 @@ def options(
     context.obj = workspace
     ask_with(ask_on_terminal)
     if verbose:
-        os.environ[VERBOSE] = "1"  # the errors are shown where no option is at hand; other processes inherit it
+        os.environ[VERBOSE] = "1"  # errors are shown where the option is out of reach; other processes inherit it
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Collecting on several targets in one command: devices side by side, the targets of one device in turn."""
+"""Collecting on several targets in one command: devices in parallel, the targets of one device in sequence."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from latkit.timing import TimingPlan, Workload
 from latkit.workspace import Workspace
 
 TellOf = Callable[[Target], Callable[[str], None]]
-"""Gives what receives the remarks about a target."""
+"""Returns what receives the messages about a target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be collected on every target."""
+    """What is collected on every target."""
 
     workspace: Workspace
     workloads: Sequence[Workload]
@@ -35,15 +35,15 @@ class Order:
     """For each target."""
     wait_s: float
     cores: Mapping[Target, tuple[int, ...]] = field(default_factory=dict)
-    """Those to pin to; a target without any is not pinned."""
+    """Cores to pin to; a target without any is not pinned."""
     cooling: Cooling = COOLING
     space: Space | None = None
     further_ops: int = 0
     """How many ops beyond the space to measure (see `latkit.active_learning`)."""
     rebaseline: bool = False
-    """Measure anew on devices that have come to another speed."""
+    """Measure a new baseline on devices whose speed has changed."""
     tool: BenchmarkTool | None = field(default=None, kw_only=True)
-    """What measures instead of latkit's agents."""
+    """The tool that measures instead of latkit's agents."""
 
     def collect(self, target: Target, progress: Progress, on_message: Callable[[str], None]) -> CollectionSummary:
         """Collect on one target. Raises as Workspace.collection and Collection.run do."""
@@ -85,7 +85,7 @@ def tool_of(binary: Path | None, flags: Sequence[str] | None, *targets: Target) 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one target: what was collected, or why nothing more could be."""
+    """The outcome on one target: what was collected, or why nothing more could be."""
 
     target: Target
     summary: CollectionSummary | None = None
@@ -93,18 +93,18 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the device or an op of it failed."""
+        """Whether the device or one of its ops failed."""
         return self.summary is None or bool(self.summary.failed)
 
     def document(self) -> dict[str, object]:
-        """The figures of the command line."""
+        """The figures that the command line prints."""
         if self.summary is None:
             return {"target": str(self.target), "error": str(self.error)}
         return {"target": str(self.target), **self.summary.to_json()}
 
 
 class Named:
-    """Progress of one of several targets: its phases bear its name."""
+    """Progress of one of several targets: its phases carry its name."""
 
     def __init__(self, progress: Progress, target: Target) -> None:
         self._progress = progress
@@ -118,10 +118,10 @@ class Named:
 def collect_side_by_side(
     order: Order, targets: Sequence[Target], progress: Progress, on_message: TellOf
 ) -> list[Outcome]:
-    """What became of each target, in their order. Errors of latkit end a target and no other; UsageError all at once.
+    """The outcome of each target, in order. An error of latkit ends its own target only; UsageError ends all of them.
 
-    One thread per device. They are daemons: at an interrupt the command ends at once, its agents with it, and the
-    leases it leaves are those of a dead process.
+    One thread per device. The threads are daemons: at an interrupt the command ends at once, together with its agents,
+    and the leases it leaves are those of a dead process.
     """
     devices = {target: order.workspace.device(target.device) for target in targets}
     groups: dict[str, list[Target]] = {}
@@ -158,17 +158,17 @@ def _outcome(order: Order, target: Target, progress: Progress, on_message: Calla
 
 
 def _export_first(order: Order, devices: dict[Target, Device], progress: Progress) -> None:
-    """Export for all before anything is timed: this machine is one of the devices, and exporting would disturb it."""
+    """Export for all targets before anything is timed: this machine is one of the devices; exporting disturbs it."""
     for target in devices:
         export = order.workspace.exporter(target)
         for done, workload in enumerate(order.workloads, start=1):
-            with suppress(ExportError):  # told when the target's own turn comes
+            with suppress(ExportError):  # reported when the target itself is collected
                 export(workload)
             progress.advance(f"{target} exporting", done, len(order.workloads), workload.title)
 
 
 def _parts(summary: CollectionSummary) -> str:
-    """Where the time went, without what took none."""
+    """Where the time went, without the parts that took none."""
     parts = {
         "inference": summary.inference_seconds,
         "export": summary.export_seconds,
@@ -181,7 +181,7 @@ def _parts(summary: CollectionSummary) -> str:
 
 
 def tell_outcome(outcome: Outcome, space: str | None, as_json: bool) -> None:
-    """Say what was collected on a target; with --json, only the remarks."""
+    """Print what was collected on a target; with --json, only the messages."""
     where, summary = outcome.target, outcome.summary
     if summary is None:
         note(f"error: {where}: {outcome.error}")

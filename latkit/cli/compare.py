@@ -1,4 +1,4 @@
-"""`latkit compare`: the cross table, networks that were searched for one target measured on every target."""
+"""`latkit compare`: the cross table, networks of searches for one target measured on every target."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the command line shows: documents on stdout, progress and errors on stderr.
 
-Much of it comes from devices, files and servers. So every text passes through `printable`, and none is read as markup.
+Much of the text comes from devices, files and servers. All of it passes through `printable`, and none is markup.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from latkit._io import one_line, printable
 Cell = str | int | float | None
 
 NAMED = 3
-"""So many of what was left out for one reason are named."""
+"""At most this many of those left out for one reason are named."""
 
 SECONDS_BETWEEN_LINES = 10.0
-"""How often progress is told where there is no terminal to draw on."""
+"""Seconds between two lines of progress where there is no terminal to draw on."""
 
 
 def stdout() -> Console:
@@ -49,12 +49,12 @@ def say(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """A remark for people, on stderr."""
+    """A message for people, on stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(printable(text)))
 
 
 def note_left_out(left_out: Iterable[tuple[str, str]]) -> None:
-    """Titles and why each was left out: one remark a reason, which names the first few."""
+    """Titles and why each was left out: one message per reason, which names the first few."""
     by_reason: dict[str, list[str]] = {}
     for title, reason in left_out:
         by_reason.setdefault(reason, []).append(title)
@@ -69,7 +69,7 @@ def emit_json(document: object) -> None:
 
 
 def ask_on_terminal(question: str) -> bool:
-    """Ask a question that only a person may answer. Written past what draws progress on the terminal meanwhile."""
+    """Ask a question that only a person may answer. It is written past the progress bars on the terminal."""
     if not (sys.__stdin__ and sys.__stderr__ and sys.__stdin__.isatty() and sys.__stderr__.isatty()):
         return False
     sys.__stderr__.write(f"{printable(question)} [y/N] ")
@@ -78,7 +78,7 @@ def ask_on_terminal(question: str) -> bool:
 
 
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
-    """Rows with the same columns as a table on stdout. Headings are broken between their words where it is narrow."""
+    """Rows with the same columns as a table on stdout. Headings wrap between words on a narrow terminal."""
     table = Table(title=_cell(title), title_justify="left")
     for name in rows[0] if rows else ():
         numeric = all(isinstance(row[name], int | float) for row in rows)
@@ -89,7 +89,7 @@ def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
 
 
 def show_facts(title: str, facts: Mapping[str, Cell]) -> None:
-    """Names and values, one a line."""
+    """Names and values, one per line."""
     table = Table(title=_cell(title), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -105,7 +105,7 @@ def _cell(value: Cell) -> Text:
 
 
 class ConsoleProgress:
-    """Bars with an estimate of the time left where stderr is a terminal, a line now and then elsewhere."""
+    """Bars with the estimated time left where stderr is a terminal; elsewhere a line every few seconds."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -135,7 +135,7 @@ class ConsoleProgress:
             self._bars.stop()
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
-        """Show that `done` of `total` steps of a phase are finished; a phase that starts again counts anew."""
+        """Show that `done` of `total` steps of a phase are finished; a phase that starts again counts from zero."""
         now = time.monotonic()
         known = self._phases.get(phase)
         if known is None or done <= known.done:
@@ -153,24 +153,24 @@ class ConsoleProgress:
 
 
 SECONDS_OF_PACE = 120.0
-"""The pace of so many seconds tells how long the rest takes."""
+"""The pace of the last seconds, this many, gives the time left."""
 
 
 @dataclass
 class _Phase:
-    """How far a phase has come, and how fast of late."""
+    """How far a phase is, and its recent pace."""
 
     told: float
     done: int = 0
     marks: deque[tuple[float, int]] = field(default_factory=deque)
-    """When how many steps were done: of late, at most once a second."""
+    """Times at which steps were done: recent ones, at most one per second."""
     is_started: bool = False
-    """Whether more than one step was heard of: what happens once, before the first, says nothing of the others."""
+    """Whether more than one step was reported: one-time work before the first says nothing about the others."""
 
     def note(self, now: float, done: int) -> None:
-        """Take in how many steps are done."""
+        """Record how many steps are done."""
         if len(self.marks) == 2 and not self.is_started:
-            self.marks.popleft()  # begins before what is done once: workers started, models loaded
+            self.marks.popleft()  # the first mark precedes one-time work: workers started, models loaded
             self.is_started = True
         self.done = done
         if len(self.marks) > 1 and now - self.marks[-2][0] < 1:
@@ -180,6 +180,6 @@ class _Phase:
             self.marks.popleft()
 
     def left_s(self, total: int) -> float:
-        """Seconds until all steps are done, at the pace of late; there were two marks at least."""
+        """Seconds until all steps are done, at the recent pace; needs at least two marks."""
         (begun, first), (now, done) = self.marks[0], self.marks[-1]
         return (now - begun) / (done - first) * (total - done)

@@ -8,7 +8,7 @@ from latkit.workspace.cross_table import CrossTable, Row
 
 
 def show_cross_table(crossed: CrossTable) -> None:
-    """The table for people, what it says of every network on its own target, and what is absent."""
+    """The table for people, what it shows about every network on its own target, and what is absent."""
     show_table(
         f"every network on every target: ms, in brackets as predicted ({crossed.name})", list(map(_row, crossed.rows))
     )

@@ -1,4 +1,4 @@
-"""`latkit collect` and `latkit measurements`: what was measured."""
+"""`latkit collect` and `latkit measurements`: measurements made, exported, imported and repaired."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def collect(
 ) -> None:
     """Measure what the targets still lack: every candidate op of the space, and a few whole networks; or kernels.
 
-    With --from, only networks are measured: those that tell most, when set beside what other targets know already.
-    Devices are measured side by side, the targets of one device in turn.
+    With --from, only networks are measured: the most informative ones, given what other targets know already.
+    Devices are measured in parallel, the targets of one device in sequence.
     """
     from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome, tool_of
     from latkit.cli.onnx_models import ForeignOrder, parse_shapes, read_graphs, shown_inputs
@@ -129,7 +129,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Parquet file; its card stands beside it as .md.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a target's measurements, raw samples and all, as Parquet with a card."""
+    """Write a target's measurements, raw samples included, as Parquet with a card."""
     from latkit.measurements import card_path, write_card, write_parquet
     from latkit.targets import Target
     from latkit.workspace import Workspace
@@ -171,7 +171,7 @@ def import_(
 
 @measurements_app.command()
 def repair(context: typer.Context, target: TargetName, as_json: AsJson = False) -> None:
-    """Remove what cannot be read from a target's measurements, and keep all else.
+    """Remove what cannot be read from a target's measurements, and keep the rest.
 
     What another installation can read stays: ops of a package that is not installed here.
     """
@@ -198,7 +198,7 @@ def repair(context: typer.Context, target: TargetName, as_json: AsJson = False) 
 
 
 def _device_lines(folder: Path, name: str) -> list[str]:
-    """What is known of the device; nothing where it is not registered in this workspace."""
+    """What is known of the device; nothing if it is not registered in this workspace."""
     from latkit.devices import load_device
     from latkit.devices.device_info import describe
 

@@ -1,4 +1,4 @@
-"""`latkit device`: register phones, boards and machines, and look after them."""
+"""`latkit device`: register phones, boards and machines, and maintain them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def add(
         way = Adb.parse(adb)
     if agent not in (None, "native", "python") or (agent == "native" and python):
         raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
-    # This machine runs the agent as it runs latkit, with the runtimes that are installed beside it.
+    # This machine runs the agent as it runs latkit, with the runtimes installed in the same environment.
     interpreter = python or ("python3" if agent == "python" and not local else None)
     device = add_device(
         devices_folder(context), name, way, python=interpreter, native=agent == "native", agent_folder=agent_folder
@@ -123,7 +123,7 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine a device: each failing point with its remedy. Ends with 1 when a point fails."""
+    """Examine a device: each failing check with its remedy. Exits with 1 when a check fails."""
     from latkit.devices import check_trusted, examine, healthy, leased, lift_quarantine, load_device
     from latkit.devices import install as install_runtimes
     from latkit.workspace import Workspace
@@ -180,7 +180,7 @@ def remove(
     keep_files: Annotated[bool, typer.Option("--keep-files", help="Leave the agent's folder on the device.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a device and remove from it what latkit put there. What was measured is kept."""
+    """Forget a device and remove from it what latkit put there. Its measurements stay."""
     from latkit.devices import remove_device
 
     trouble = remove_device(devices_folder(context), name, keep_files)

@@ -1,4 +1,4 @@
-"""Runs the command line: whatever a command raises ends as one line on stderr, a fault of our own as a file too."""
+"""Runs the command line: an error ends as one line on stderr, and a fault of latkit's own as a file too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latkit.errors import LatkitError
 def run() -> None:
     """Run the command that the process was started with. Always ends with SystemExit."""
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # the processes of a search import nothing from the current folder
-    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows what it cannot as escapes
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows other characters as escapes
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -28,7 +28,7 @@ def run() -> None:
         raise
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has enough
+    except BrokenPipeError:  # the reader of our output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(LatkitError.exit_code)
     except BaseException as error:  # noqa: BLE001 - libraries in Rust panic with what is no Exception
@@ -36,7 +36,7 @@ def run() -> None:
 
 
 def _report(error: BaseException) -> int:
-    """Show an error in one line; its exit code."""
+    """Show an error in one line; returns its exit code."""
     ours = error if isinstance(error, LatkitError) else host_error(error)
     if ours is not None:
         verbose = bool(os.environ.get(VERBOSE))
@@ -56,7 +56,7 @@ def _report(error: BaseException) -> int:
 
 
 def _keep_traceback(error: BaseException) -> str:
-    """Write the traceback to a file, and say where it is."""
+    """Write the traceback to a file, and print where it is."""
     text = "".join(traceback.format_exception(error))
     try:
         handle, name = tempfile.mkstemp(prefix="latkit-error-", suffix=".txt")

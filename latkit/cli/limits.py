@@ -1,4 +1,4 @@
-"""`--limit "macs<=20e6"`: what of a network is bounded, and by how much."""
+"""`--limit "macs<=20e6"`: which quantity of a network is bounded, and its bound."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def parse_limits(texts: Sequence[str]) -> dict[str, float]:
-    """The bounds by what they bound, as they were written. Raises typer.BadParameter."""
+    """Bounds by quantity, as they were written. Raises typer.BadParameter."""
     bounds: dict[str, float] = {}
     for text in texts:
         what, sign, most = text.partition("<=")

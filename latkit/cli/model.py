@@ -54,7 +54,7 @@ def fit(
     channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the latency models of a target on what was measured: look-up, XGBoost, and one of foreign networks.
+    """Fit the latency models of a target on its measurements: look-up, XGBoost, and one of external networks.
 
     With --from, a transfer model: a few networks measured on the target, and all that other targets know of the space.
     """
@@ -120,7 +120,7 @@ def fit(
 
 
 def note_spaces(kind: str, outcomes: Mapping[str, LatkitError | None]) -> None:
-    """Say for which spaces a model was fitted anew besides, and which models were kept as they were."""
+    """Print for which spaces a model was refitted as well, and which models were left unchanged."""
     fitted = [space for space, error in outcomes.items() if error is None]
     if fitted:
         note(f"{kind}: fitted anew for {', '.join(fitted)} as well")
@@ -155,7 +155,7 @@ def validate(
     channels: Channels = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure networks that the fit has not seen, each twice, and set the predictions beside them."""
+    """Measure networks that the fit has not seen, each twice, and compare them with their predictions."""
     from latkit.cli.collecting import tool_of
     from latkit.cli.parsing import space_named
     from latkit.cli.predicted import show_validation
@@ -172,7 +172,7 @@ def validate(
     fitted = workspace.model(where, model, wanted)
     check_tool(fitted, tool)
     record = workspace.validation_path(where, wanted, model)
-    check_writable(record)  # or an error, before the device is asked for
+    check_writable(record)  # or an error, before the device is leased
     unseen_networks(fitted, wanted, networks, seed)
     with (
         ConsoleProgress() as progress,
@@ -181,7 +181,7 @@ def validate(
         validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
     try:
         validation.save(record)
-    finally:  # the figures are shown also where they cannot be kept
+    finally:  # the figures are shown even where they cannot be saved
         show_validation(validation, as_json=as_json)
 
 
@@ -292,7 +292,7 @@ def import_table(
     runtime: Annotated[str, typer.Option("--runtime", help="What executed the ops there.")] = "tflite",
     as_json: AsJson = False,
 ) -> None:
-    """Keep a latency table that others made as a look-up model, marked as imported and not as measured."""
+    """Save a published latency table as a look-up model, marked as imported and not as measured."""
     from latkit.targets import Target
     from latkit.workspace import Workspace
 

@@ -1,4 +1,4 @@
-"""Foreign networks at the command line: collecting their kernels, and predicting them."""
+"""External (ONNX) networks at the command line: collecting their kernels, and predicting them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from latkit.timing import Workload
 from latkit.workspace import Workspace
 
 SHOWN = 30
-"""So many kernels are shown in a terminal, those that take longest; all of them with --json."""
+"""A terminal shows this many kernels, the slowest ones; --json has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignOrder(Order):
-    """What is to be collected for foreign networks."""
+    """What is collected for external networks."""
 
     kernels: int = 0
-    """How many kernels of all kinds; none where a model's own are wanted."""
+    """How many kernels of all kinds; None where a model's own kernels are requested."""
     models: Mapping[Target, Graph] = field(default_factory=dict)
     """The model as every target takes it: with its batch."""
 
     def collect(self, target: Target, progress: Progress, on_message: Callable[[str], None]) -> CollectionSummary:
-        """Collect on one target. Raises UsageError where it takes no graphs, else as Collection.run does."""
+        """Collect on one target. Raises UsageError if the target takes no graphs, else as Collection.run does."""
         check_takes_graphs(target)
         with self.collection(target, progress, on_message) as collection:
             path = self.workspace.fusion_path(target)
@@ -50,14 +50,14 @@ class ForeignOrder(Order):
 
 
 def is_ours(workload: Workload) -> bool:
-    """Whether a look-up model can be fitted on it: an op or a network of ours, and not the fixed cost alone."""
+    """Whether a look-up model can be fitted on it: an op or a network of latkit's, and not only the fixed cost."""
     return not isinstance(workload, Graph) and workload != OVERHEAD_PROBE
 
 
 def fit_kernels_row(
     workspace: Workspace, target: Target, estimator: str | None, left_out: int
 ) -> dict[str, str | int | float | None]:
-    """Fit the model of foreign networks, and what is shown of it beside the other models."""
+    """Fit the model of external networks; returns what is shown of it next to the other models."""
     model = workspace.fit_kernels(target, estimator)
     calibration = model.calibration_
     return {
@@ -85,7 +85,7 @@ def parse_shapes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def input_shapes(graph: Graph) -> dict[str, list[int]]:
-    """The shapes that a graph takes, by what its file calls its inputs."""
+    """The shapes that a graph takes, under the input names of its file."""
     names = graph.input_names or [f"input {place}" for place in range(len(graph.inputs))]
     return {name: list(tensor.shape) for name, tensor in zip(names, graph.inputs, strict=True)}
 
@@ -97,7 +97,7 @@ def shown_inputs(graph: Graph) -> str:
 
 
 def read_for(target: Target, file: Path, shapes: Shapes) -> Network | Graph:
-    """The network of a file as a target takes it: with its batch. Says where the file fixes another. Raises BadFile."""
+    """The network of a file as a target takes it: with its batch. Reports if the file fixes another. Raises BadFile."""
     workload = read_subject(file, shapes, target.batch)
     if isinstance(workload, Graph) and not any(takes_batch(tensor.shape, target.batch) for tensor in workload.inputs):
         note(f"{file} takes {shown_inputs(workload)}: no batch of {target.batch}, as {target} stands for")
@@ -105,14 +105,14 @@ def read_for(target: Target, file: Path, shapes: Shapes) -> Network | Graph:
 
 
 def read_graphs(targets: Sequence[Target], file: Path, shapes: Shapes) -> dict[Target, Graph]:
-    """The graph of an ONNX file as every target takes it. Raises BadFile, and UsageError where it takes none."""
+    """The graph of an ONNX file as every target takes it. Raises BadFile, and UsageError if no target takes one."""
     if len(targets) == 1:  # of several, each fails on its own
         check_takes_graphs(targets[0])
     return {target: read_graph(file, shapes, target.batch) for target in targets}
 
 
 def show_prediction(target: Target, graph: Graph, file: Path, predicted: Prediction, *, as_json: bool) -> None:
-    """Say how long a foreign network takes, and what each of its kernels adds."""
+    """Print how long an external network takes, and what each of its kernels adds."""
     latency = predicted.latency
     rows: list[dict[str, str | int | float | None]] = [
         {

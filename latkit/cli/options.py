@@ -74,7 +74,7 @@ def workspace_folder(context: typer.Context) -> Path:
 
 
 def devices_folder(context: typer.Context) -> Path:
-    """The workspace's folder of device files. Raises UsageError where there is no workspace."""
+    """The workspace's folder of device files. Raises UsageError if there is no workspace."""
     folder = workspace_folder(context) / "devices"
     if not folder.is_dir():
         raise UsageError(f"{workspace_folder(context).resolve()} is no workspace; make one with: latkit init")
@@ -82,7 +82,7 @@ def devices_folder(context: typer.Context) -> Path:
 
 
 def check_output(path: Path) -> None:
-    """Raise UsageError or WriteError where a file cannot be written, before any work is done for it."""
+    """Raise UsageError or WriteError if a file cannot be written, before any work is done for it."""
     if not path.resolve().parent.is_dir():
         raise UsageError(f"expected to write {path}, but the folder {path.parent} does not exist")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""What the words of the command line stand for. Imported when a command runs: spaces take time to import."""
+"""What command-line arguments stand for. Imported when a command runs: spaces take time to import."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latkit.spaces import BUILT_IN, Space, load
 def space_named(
     name: str, resolution: int | None, width: float | None, classes: int | None, channels: int | None
 ) -> Space:
-    """The space of that name, or of that TOML file, with the parameters that were given. Raises UsageError."""
+    """The space of that name, or of that TOML file, with the parameters given. Raises UsageError."""
     given = {"resolution": resolution, "width": width, "classes": classes, "channels": channels}
     if channels not in (None, 1, 3):
         raise UsageError(f"expected --channels 1 or 3, but found {channels}")

@@ -1,4 +1,4 @@
-"""How a predicted latency is shown: with its interval, or with a word that none is known."""
+"""How a predicted latency is shown: with its interval, or with a note that it has none."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from latkit.validate import Validation
 
 
 def latency_document(predicted: Estimate) -> dict[str, float | None]:
-    """The latency in milliseconds with the bounds of its 90 % interval; null where none is known."""
+    """The latency in milliseconds with the bounds of its 90 % interval; null where there is no interval."""
     low_ms, high_ms = (1e3 * bound for bound in predicted.interval) if predicted.interval else (None, None)
     return {"latency_ms": 1e3 * predicted.seconds, "low_ms": low_ms, "high_ms": high_ms}
 
 
 def latency_line(predicted: Estimate) -> str:
-    """Likewise for people."""
+    """The same for people."""
     milliseconds = f"{1e3 * predicted.seconds:.3f} ms"
     if predicted.interval is None:
         return f"{milliseconds} (no interval is known: the table gives no spread of some of these ops)"

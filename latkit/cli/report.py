@@ -1,4 +1,4 @@
-"""`latkit report`: pictures for people."""
+"""`latkit report`: figures for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`latkit search --repeat NAME`: a finished search done again from its recipe, and compared bit for bit."""
+"""`latkit search --repeat NAME`: runs a finished search again from its recipe, and compares the two bit for bit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from latkit.workspace import Workspace
 from latkit.workspace.multi_search import SERIES_FILE, Series
 
 TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
-"""The parameters of `search` that a repetition heeds; its recipe says all else."""
+"""The parameters of `search` that a reproduction uses; its recipe gives all others."""
 
 
 def check_words(context: typer.Context) -> None:
-    """Raise UsageError for words that a repetition would not heed."""
+    """Raise UsageError for arguments that a reproduction would ignore."""
     given = []
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
@@ -42,10 +42,10 @@ def repeat(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Search as `search/NAME/` was searched, under another name, and say whether both are equal. Ends with 1 if not.
+    """Run the search in `search/NAME/` again under another name, and report if both are equal. Exits with 1 if not.
 
-    `data`: where the images are now, if they are no longer where the recipe says. `resume`: go on with a repetition
-    that was interrupted. Nothing is measured.
+    `data`: where the images are now, if they are no longer where the recipe says. `resume`: continue an interrupted
+    reproduction. Nothing is measured.
     """
     original, folder = workspace.search_dir(name), workspace.search_dir(again)
     if (original / SERIES_FILE).exists():
@@ -84,7 +84,7 @@ def document(name: str, repetition: Reproduction) -> dict[str, object]:
 
 
 def sentence(name: str, repetition: Reproduction) -> str:
-    """What a person is told."""
+    """What is printed for a person."""
     again, changed = repetition.folder.name, "; ".join(repetition.circumstances)
     if repetition.equal:
         beside = f", although not all was the same ({changed})" if changed else ""

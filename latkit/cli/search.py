@@ -90,8 +90,8 @@ def search(
 ) -> None:
     """Search for the most accurate network at a latency; train, export and measure it.
 
-    Several targets, or several latencies, are searched in turn and share the warm-up; then every network is measured on
-    every target.
+    Several targets, or several latencies, are searched in sequence and share the warm-up; then every network is
+    measured on every target.
     """
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
@@ -169,7 +169,7 @@ def search(
 
 
 NEEDED = ("TARGET", "--space", "--data", "--latency-ms", "--output")
-"""What a search cannot do without; a repetition can."""
+"""What a search requires and a reproduction does not."""
 
 
 def _lacking(words: Iterable[tuple[str, object]]) -> UsageError:

@@ -1,4 +1,4 @@
-"""What one search found: its report written, its figures shown, and then the error that ended its baselines, if any."""
+"""The result of one search: its report, its figures, and then the error that ended its baselines, if any."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SHOWN = (
     "parameters",
     "seconds",
 )
-"""What a person is shown of a search; --json gives all."""
+"""What a person is shown of a search; --json has all of it."""
 
 
 def tell_found(workspace: Workspace, name: str, found: Searched, as_json: bool) -> None:
-    """Write the report of `search/NAME/` and give the figures. Raises what kept its baselines from being finished."""
+    """Write the report of `search/NAME/` and print the figures. Raises the error that ended its baselines."""
     write_report(workspace, name, found.folder / REPORT_FILE)
     document = found.document()
     for remark in found.notes:

@@ -1,4 +1,4 @@
-"""Several searches in one command: one after the other, then the cross table of what they found."""
+"""Several searches in one command, one after the other, then the cross table of their networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latkit.workspace.multi_search import Look, Outcome, SearchOne, Series, sear
 
 
 def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, resume: bool, as_json: bool) -> None:
-    """Search all of a series and show what was found. Ends with 1 where a search of it failed."""
+    """Run all searches of a series and show their results. Exits with 1 if one of them failed."""
     workspace, outcomes = crossing.workspace, []
     for outcome in search_series(workspace, series, one, look, resume, note):
         outcomes.append(outcome)
@@ -42,7 +42,7 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, r
 
 
 def _cross(crossing: Crossing, series: Series) -> CrossTable | None:
-    """The cross table of the searches that ended; None where none did."""
+    """The cross table of the searches that finished; None if none did."""
     folders = {member.name: crossing.workspace.search_dir(member.name) for member in series.members}
     ended = [name for name, folder in folders.items() if (folder / FILES["result"]).exists()]
     if not ended:

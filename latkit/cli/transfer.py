@@ -16,7 +16,7 @@ from latkit.workspace import Workspace
 def transfer_subjects(
     workspace: Workspace, targets: Sequence[Target], sources: Sequence[str], space: Space, networks: int
 ) -> list[Workload]:
-    """What to measure on a new target instead of every op: the fixed cost, and the networks that tell most."""
+    """What to measure on a new target instead of every op: the fixed cost, and the most informative networks."""
     if len(targets) != 1:
         raise UsageError(f"expected one new target beside --from, but found {len(targets)}")
     known = [Target.parse(source) for source in sources]
@@ -32,7 +32,7 @@ def fit_from(
     *,
     as_json: bool,
 ) -> None:
-    """Fit a transfer model and tell how well it predicts the networks when each is left out."""
+    """Fit a transfer model and report how well it predicts each network when that network is left out."""
     if space is None:
         raise UsageError("expected --space beside --from, whose ops are to be inferred, but found none")
     model = workspace.fit_from(target, [Target.parse(source) for source in sources], space, estimator)

@@ -1,4 +1,4 @@
-"""The workspace: three folders that hold what a person puts in and gets out, and the verbs on them."""
+"""The workspace: three folders for a person's inputs and results, and the verbs on them."""
 
 from latkit.workspace.layout import FOLDERS, MEASURED_FILE, REPORT_FILE, fit_workloads
 from latkit.workspace.models import check_tool, pinned_as

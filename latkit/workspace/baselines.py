@@ -1,4 +1,4 @@
-"""The baselines of a search in a workspace: trained beside it, and measured on its target."""
+"""The baselines of a search in a workspace: trained like its network, and measured on its target."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from latkit.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Measuring:
-    """How networks are measured on a target, as the ops of its model were."""
+    """How networks are measured on a target: as the ops of its model were."""
 
     workspace: Workspace
     target: Target
@@ -42,7 +42,7 @@ class Measuring:
     tool: BenchmarkTool | None
 
     def collection(self) -> AbstractContextManager[Collection]:
-        """The target at work."""
+        """The leased target."""
         return self.workspace.collection(
             self.target,
             TimingPlan(),
@@ -54,13 +54,13 @@ class Measuring:
         )
 
     def seconds(self, network: Network) -> float:
-        """What a network takes, whether the model knows it or not."""
+        """A network's latency, whether the model knows it or not."""
         with self.collection() as collection:
             return measured_seconds(collection, self.model, network)
 
 
 def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[BaselineRequest]) -> None:
-    """What is lacking of the baselines of the search `search/NAME/`, kind after kind trained and measured.
+    """Train and measure the missing baselines of the search `search/NAME/`, one kind after the other.
 
     MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
     """
@@ -87,10 +87,10 @@ def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: 
 def check_mobilenet(
     measuring: Measuring, space: Space, target_s: float, name: str, wanted: Sequence[BaselineRequest]
 ) -> None:
-    """Raise TargetOutOfReach where MobileNetV2 is wanted and even its narrowest network is slower than the target.
+    """Raise TargetOutOfReach if MobileNetV2 is requested and even its narrowest network is slower than the target.
 
-    That is one measurement, kept for the baseline, and no search is done in vain. Where the device cannot be had now,
-    that is said, and the search may begin.
+    This takes one measurement, which is saved for the baseline, and spares a futile search. If the device is not
+    available now, that is reported and the search may begin.
     """
     records = Baselines.load(measuring.workspace.search_dir(name)).records
     if not any(one.kind == "mobilenetv2" for one in wanted) or any(one.kind == "mobilenetv2" for one in records):

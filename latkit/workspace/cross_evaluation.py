@@ -1,7 +1,7 @@
 """Measuring the cross table: every derived network, and those of the zoo, on every target (Cai et al. 2019, table 4).
 
-A search specialises a network for one target; here it stands beside the networks made for the others, on all targets.
-"""
+A search specializes a network for one target; here it is compared with the networks made for the others, on all
+targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from latkit.workspace.models import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
 Models = Mapping[Network, LatencyModel]
-"""Which model predicts each network of a target, and tells its seconds."""
+"""Which model predicts each network of a target, and gives its seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     data: DataFacts | None = None
 
     def row(self, cells: Mapping[str, Cell]) -> Row:
-        """The entry with what was measured of it, by target."""
+        """The entry with its measurements, by target."""
         return Row(
             name=self.name,
             kind=self.kind,
@@ -68,9 +68,9 @@ class Crossing:
     tool: BenchmarkTool | None = None
 
     def table(self, name: str, entries: Sequence[Entry], targets: Sequence[Target]) -> CrossTable:
-        """Measure every network twice on every target, anew where the two disagree, and set predictions beside it.
+        """Measure every network twice on every target, again where the two disagree, and add the predictions.
 
-        What is in a target's store already is not measured again, and where all is, the device is not asked for. What
+        What a target's store already holds is not measured again; if it holds everything, the device is not used. What
         cannot be measured is absent, with the reason.
         """
         networks = list(dict.fromkeys(entry.network for entry in entries))
@@ -101,7 +101,7 @@ class Crossing:
         return cells, stored.environment is not None and stored.environment.emulated
 
     def _models(self, target: Target, networks: Sequence[Network]) -> Models:
-        """The model of each network, which may be of different spaces; none where nothing was fitted."""
+        """The model of each network; the models may be of different spaces. None where nothing was fitted."""
         try:
             return self.workspace.models_for(target, networks, self.kind)
         except NotMeasured as error:
@@ -124,7 +124,7 @@ class Crossing:
         return {m.workload: reason for m, reason in selection.left_out if isinstance(m.workload, Network)}
 
     def _measure(self, target: Target, models: Models, networks: Sequence[Network]) -> dict[Network, str]:
-        """Measure what the store lacks; why some networks could not be. Raises as Workspace.collection does."""
+        """Measure what the store lacks; returns why some networks could not be. Raises as Workspace.collection does."""
         model = next(iter(models.values()), None)
         if model is not None:
             check_tool(model, self.tool)
@@ -147,7 +147,7 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a target's store tells of networks under its latest setup, by repetition."""
+    """What a target's store has of networks under its latest environment, by repetition."""
 
     measured: Mapping[Network, Mapping[int, Measurement]]
     environment: Environment | None
@@ -155,7 +155,7 @@ class Stored:
 
     @classmethod
     def of(cls, store: Store, networks: Sequence[Network], models: Models) -> Stored:
-        """Read what may be used of these networks' measurements."""
+        """Read the usable measurements of these networks."""
         wanted, environment = set(networks), store.latest_environment()
         found: dict[Network, dict[int, Measurement]] = {}
         for measurement in select([m for m in store.measurements("validation") if m.workload in wanted]).used:
@@ -164,11 +164,11 @@ class Stored:
         return cls(found, environment, models)
 
     def is_conclusive(self, network: Network) -> bool:
-        """Whether the network need not be measured any more."""
+        """Whether the network need not be measured again."""
         return is_conclusive(self.measured.get(network, {}), self._seconds_of)
 
     def cell(self, network: Network, reason: str) -> Cell:
-        """What is predicted and measured of a network; the reason where nothing was measured."""
+        """Prediction and measurement of a network; the reason where nothing was measured."""
         predicted_ms = _predicted_ms(self.models.get(network), network)
         accepted = accepted_pair(self.measured.get(network, {}), self._seconds_of)
         if not accepted:
@@ -177,7 +177,7 @@ class Stored:
         return Cell(predicted_ms=predicted_ms, first_ms=first_ms, second_ms=second_ms)
 
     def _seconds_of(self, measurement: Measurement) -> float:
-        """By the model's scale, or where there is none by that of these measurements."""
+        """By the model's baseline, or without a model by that of these measurements."""
         model = self.models.get(measurement.workload) if isinstance(measurement.workload, Network) else None
         if model is not None:
             return model.seconds_of(measurement)

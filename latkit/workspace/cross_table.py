@@ -1,4 +1,4 @@
-"""The cross table as a record: networks by targets, kept as a file so that a report needs no device."""
+"""The cross table as a record: networks by targets, saved as a file so that a report needs no device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Record(BaseModel):
 
 
 class Cell(_Record):
-    """One network on one target. What is not known is None, and `reason` says why nothing was measured."""
+    """One network on one target. Unknown values are None, and `reason` explains why nothing was measured."""
 
     predicted_ms: float | None = None
     first_ms: float | None = None
@@ -36,7 +36,7 @@ class Cell(_Record):
         return None if self.first_ms is None or self.second_ms is None else (self.first_ms + self.second_ms) / 2
 
     def clearly_below(self, other: Cell) -> bool:
-        """Whether both measurements here are below both of the other: more than measuring again would change."""
+        """Whether both measurements here are below both of the other: a difference beyond repeatability."""
         if self.first_ms is None or self.second_ms is None or other.first_ms is None or other.second_ms is None:
             return False
         return max(self.first_ms, self.second_ms) < min(other.first_ms, other.second_ms)
@@ -48,12 +48,12 @@ class Row(_Record):
     name: str
     kind: Kind
     target: str
-    """The target that it was searched for; empty where it was for none."""
+    """The target that it was searched for; empty if there was none."""
     target_latency_ms: float | None
     accuracy: float | None
-    """Share of its search's test images; None for a network that nobody trained here."""
+    """Share of its search's test images; None for a network that was not trained here."""
     data: DataFacts | None = None
-    """The images that it was trained and tested on; None where it was not, or by an older latkit."""
+    """The images it was trained and tested on; None if it was not, or by an older latkit."""
     input_shape: tuple[int, ...]
     macs: int
     parameters: int
@@ -62,14 +62,14 @@ class Row(_Record):
     """By target."""
 
     def same_data(self, other: Row) -> bool:
-        """Whether the accuracies are of the same images, wherever these lay."""
+        """Whether the accuracies are of the same images, wherever these were stored."""
         mine, theirs = (row.data and row.data.model_copy(update={"source": ""}) for row in (self, other))
         return mine == theirs
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Whether a network is, on its own target, at least as fast as those made for others that are as accurate.
+    """Whether a network is, on its own target, at least as fast as equally accurate networks made for others.
 
     Only networks trained and tested on the same images, of the same resolution, are compared.
     """
@@ -77,7 +77,7 @@ class Claim:
     target: str
     network: str
     holds: bool | None
-    """None where it was not measured there, or nothing of the same images was made for another target."""
+    """None if it was not measured there, or no network of the same images was made for another target."""
     words: str
 
 
@@ -104,13 +104,13 @@ class CrossTable(_Record):
         return load_record(cls, path, "a cross table")
 
     def save(self, folder: Path) -> Path:
-        """Write as JSON into a search's or a series' folder, whole or not at all, and say where."""
+        """Write atomically as JSON into a search's or a series' folder, and return the path."""
         path = folder / CROSS_FILE
         write_text(path, self.model_dump_json(indent=1) + "\n")
         return path
 
     def document(self) -> dict[str, Any]:
-        """The figures of the command line."""
+        """The figures that the command line prints."""
         return {
             "targets": list(self.targets),
             "emulated": list(self.emulated),
@@ -132,7 +132,7 @@ class CrossTable(_Record):
         }
 
     def claims(self) -> Iterator[Claim]:
-        """What the table says of every network that was made for one of its targets."""
+        """What the table shows about every network that was made for one of its targets."""
         for row in self.rows:
             if row.target in self.targets:
                 yield self._claim(row)

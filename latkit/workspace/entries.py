@@ -1,4 +1,4 @@
-"""Which networks take part in a cross table: what searches derived, and the zoo."""
+"""Which networks take part in a cross table: the derived networks of searches, and the zoo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from latkit.zoo import NETWORKS, load, mobilenet_v2
 
 
 def all_entries(folders: Folders, names: Sequence[str], published: bool = False) -> list[Entry]:
-    """Every network of a cross table of searches: derived, MobileNetV2 as trained beside them, the zoo.
+    """Every network of a cross table of searches: derived, MobileNetV2 as their baseline, the zoo.
 
     Raises UsageError for a search that is not finished, BadFile.
     """
@@ -40,7 +40,7 @@ def _trained_mobilenets(folders: Folders, name: str) -> Iterator[Entry]:
 
 
 def derived_entries(folders: Folders, names: Sequence[str]) -> list[Entry]:
-    """The networks that searches derived. Raises UsageError for a search that is not finished."""
+    """The derived networks of searches. Raises UsageError for a search that is not finished."""
     return [_derived(folders, name) for name in names]
 
 
@@ -58,7 +58,7 @@ def _data(folder: Path) -> DataFacts:
 
 
 def target_of(folders: Folders, name: str) -> Target | None:
-    """The target that a search was for: by its measurement, or by the series it belongs to; None where neither says."""
+    """The target of a search: from its measurement, or from the series it belongs to; None if neither has it."""
     path = folders.search_dir(name) / MEASURED_FILE
     if path.exists():
         return Target.parse(load_record(MeasuredNetwork, path, "a measured network").target)
@@ -70,10 +70,10 @@ def target_of(folders: Folders, name: str) -> Target | None:
 
 
 def zoo_entries(networks: Iterable[Network], published: bool = False) -> list[Entry]:
-    """The zoo beside these networks: what takes the same images and knows as many classes, MobileNetV2 made for them.
+    """The zoo next to these networks: MobileNetV2 built for the same images and number of classes.
 
-    `published`: all published networks as well, at their own 224 px and 1000 classes. No accuracy is told: nobody
-    trained them here, on the same data.
+    `published`: all published networks as well, at their own 224 px and 1000 classes. They have no accuracy: they are
+    not trained here, on the same data.
     """
     shapes = {(network.input_shape, network.output_shape) for network in networks}
     zoo = [load(name) for name in NETWORKS]
@@ -86,7 +86,7 @@ def zoo_entries(networks: Iterable[Network], published: bool = False) -> list[En
 
 
 def targets_of(entries: Iterable[Entry]) -> list[Target]:
-    """The targets that the networks were searched for. Raises UsageError where none is known."""
+    """The targets of the networks' searches. Raises UsageError if none is known."""
     targets = [Target.parse(target) for target in dict.fromkeys(entry.target for entry in entries) if target]
     if not targets:
         raise UsageError("expected searches whose network was measured on a target, but found none")

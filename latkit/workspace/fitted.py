@@ -19,13 +19,13 @@ from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
 
 
 class FittedModels(Folders):
-    """Which of a target's models answers for what."""
+    """Selects the model of a target that predicts a space or a network."""
 
     def model(self, target: Target, kind: str = "lookup", space: Space | None = None) -> LatencyModel:
-        """The model that was fitted for a space, else that of all measurements, else another that knows its ops.
+        """The model fitted for a space, else that of all measurements, else another that knows its ops.
 
-        Without a space: that of all measurements, or the only one. Raises NotMeasured where there is none, UsageError
-        where there are several to choose from, BadFile.
+        Without a space: that of all measurements, or the only one. Raises NotMeasured if there is none, UsageError
+        if there are several to choose from, BadFile.
         """
         paths = self._paths(target, kind)
         if space is None:
@@ -41,7 +41,7 @@ class FittedModels(Folders):
             if path == own or _knows(model, space.ops()):
                 return model
         model = load_model(next(iter(paths.values())))
-        model.layer_seconds(space.ops())  # raises NotMeasured, which names an op that is lacking
+        model.layer_seconds(space.ops())  # raises NotMeasured, which names a missing op
         return model
 
     def model_for(self, target: Target, network: Network, kind: str = "lookup") -> LatencyModel:
@@ -51,7 +51,7 @@ class FittedModels(Folders):
     def models_for(
         self, target: Target, networks: Iterable[Network], kind: str = "lookup"
     ) -> dict[Network, LatencyModel]:
-        """What `model_for` gives for each of several networks."""
+        """The result of `model_for` for each of several networks."""
         models = _readable(self._paths(target, kind))
         spaces = {name: self._space(target, name) for name in models if name}
 
@@ -97,7 +97,7 @@ class FittedModels(Folders):
         try:
             return Space.load(path) if path.exists() else None
         except BadFile:
-            return None  # with an op kind that is not installed here, say: the other spaces can do without it
+            return None  # for example with an op kind that is not installed here: the other spaces do not need it
 
 
 def _readable(paths: Mapping[str, Path]) -> dict[str, LatencyModel]:

@@ -1,4 +1,4 @@
-"""The folders of a workspace: where devices, measurements, models and searches are kept."""
+"""The folders of a workspace: where devices, measurements, models and searches are saved."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from latkit.timing import Environment, Measurement, Workload
 FOLDERS = ("devices", "measurements", "search")
 
 MEASURED_FILE = "measured.json"
-"""In a search's folder: its network, measured on its target beside what was predicted."""
+"""In a search's folder: its network's measurement on the target, with the prediction."""
 
 REPORT_FILE = "report.html"
 """In a search's folder: its page."""
 
 MAX_NAME_CHARS = 40
-"""Of a space's name in its folder's."""
+"""Characters of a space's name that its folder's name keeps."""
 
 SPACES = "spaces"
-"""In a target's folder: what was fitted for each space."""
+"""In a target's folder: the models fitted for each space."""
 
 SPACE_FILE = "space.json"
 """In the folder of a space's models: the space."""
 
 
 class Folders:
-    """A folder with `devices/`, `measurements/` and `search/` in it, and what lies there."""
+    """A folder with `devices/`, `measurements/` and `search/` in it, and its contents."""
 
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:
         """Open a workspace. Raises UsageError where there is none."""
@@ -50,7 +50,7 @@ class Folders:
 
     @classmethod
     def init(cls, root: str | os.PathLike[str] = ".") -> Self:
-        """Make the three folders, keeping those that are there, and open the workspace."""
+        """Make the three folders, keep those that exist, and open the workspace."""
         for name in FOLDERS:
             path = Path(root) / name
             try:
@@ -65,7 +65,7 @@ class Folders:
         return self.root / "devices"
 
     def device(self, name: str) -> Device:
-        """A registered device. Raises UsageError naming those that are."""
+        """A registered device. Raises UsageError naming the registered ones."""
         return load_device(self.devices_dir, name)
 
     def target_dir(self, target: Target) -> Path:
@@ -77,7 +77,7 @@ class Folders:
         return self.root / "search" / check_name(name, "a search's name")
 
     def model_path(self, target: Target, kind: str, space: Space | None = None) -> Path:
-        """Where the target's model of that kind is kept: for a space, or of all that was measured.
+        """Where the target's model of that kind is saved: for a space, or of all measurements.
 
         Raises UsageError for an unknown kind.
         """
@@ -87,15 +87,15 @@ class Folders:
         return (folder if space is None else folder / SPACES / folder_name(space)) / f"model-{kind}.json"
 
     def kernel_model_path(self, target: Target) -> Path:
-        """Where the target's model of foreign networks is kept."""
+        """Where the target's model of external networks is saved."""
         return self.target_dir(target) / "model-kernels.json"
 
     def fusion_path(self, target: Target) -> Path:
-        """Where the rules by which the target's runtime fuses are kept."""
+        """Where the fusion rules of the target's runtime are saved."""
         return self.target_dir(target) / "fusion.json"
 
     def validation_path(self, target: Target, space: Space, kind: str) -> Path:
-        """Where the figures of a validation are kept."""
+        """Where the figures of a validation are saved."""
         name = space.name if NAME.fullmatch(space.name) else folder_name(space)
         return self.target_dir(target) / f"validation-{name}-{kind}.json"
 
@@ -108,7 +108,7 @@ class Folders:
         return (self.target_dir(target) / "measurements.sqlite").exists()
 
     def latest_environments(self, device: str) -> dict[Target, Environment]:
-        """Under what each target of a device was measured last. Raises BadFile."""
+        """The latest environment of each target of a device. Raises BadFile."""
         found: dict[Target, Environment] = {}
         for path in sorted((self.root / "measurements" / device).glob("*/measurements.sqlite")):
             target = Target.parse(f"{device}/{path.parent.name}")
@@ -119,7 +119,7 @@ class Folders:
         return found
 
     def measurements(self, target: Target) -> list[Measurement]:
-        """Everything measured on a target. Raises NotMeasured where nothing was."""
+        """All measurements of a target. Raises NotMeasured if there are none."""
         if not self.has_measurements(target):
             self.device(target.device)
             raise NotMeasured(f"nothing was measured on {target} yet; run: latkit collect {target} --space SPACE")
@@ -127,7 +127,7 @@ class Folders:
             return store.measurements()
 
     def selection(self, target: Target, space: Space | None = None) -> Selection:
-        """Which measurements a fit may use, of one space's ops and networks if it is given, and what it leaves out."""
+        """Which measurements a fit may use, of one space's ops and networks if it is given, and which are left out."""
         measured = [m for m in self.measurements(target) if m.role == "fit"]
         selection = select(measured)
         used = selection.used if space is None else tuple(of_space(selection.used, space))
@@ -135,9 +135,9 @@ class Folders:
 
 
 def folder_name(space: Space) -> str:
-    """A name for a space's folder: of its own name what is safe there, and a hash of its ops.
+    """A folder name for a space: the safe part of its own name, and a hash of its ops.
 
-    A space's name comes out of a file and may be anything, `../x` and a thousand letters among it; and spaces of one
+    A space's name comes out of a file and may be anything, such as `../x` or a thousand letters. Spaces of one
     name may differ in resolution or width.
     """
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", space.name)[:MAX_NAME_CHARS].strip("-")
@@ -145,7 +145,7 @@ def folder_name(space: Space) -> str:
 
 
 def fit_workloads(space: Space) -> list[Workload]:
-    """What a look-up model of a space needs measured, besides networks: its ops and the runtime's fixed cost."""
+    """What a look-up model of a space needs measured, apart from networks: its ops and the runtime's fixed cost."""
     return [OVERHEAD_PROBE, *space.ops()]
 
 

@@ -16,7 +16,7 @@ COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
     "params": parameters_table,
     "peak_bytes": PeakTable,
 }
-"""What is counted of a network of a space, by the name a limit has for it."""
+"""The countable quantities of a space's network, by their names in a limit."""
 
 
 def limits_of(
@@ -25,7 +25,7 @@ def limits_of(
     """The limits of a search, from bounds by name: a name of `COUNTED`, or a target, whose bound is in milliseconds.
 
     A target's latency is that of its fitted model of the given kind; it is bounded in seconds. Raises UsageError for
-    other names and bounds that are no positive number, NotMeasured where a target has no such model.
+    other names and bounds that are no positive number, NotMeasured if a target has no such model.
     """
     return tuple(_limit(workspace, space, name, most, kind) for name, most in bounds.items())
 

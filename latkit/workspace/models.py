@@ -1,4 +1,4 @@
-"""The models of a workspace: fitted on what was measured, kept with their targets."""
+"""The models of a workspace: fitted on its measurements, saved with their targets."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ REMEDY = "run: latkit collect %s --space SPACE, and see what it says of the ops 
 
 
 class Modelling(FittedModels):
-    """What is learned in a workspace."""
+    """The fitted models of a workspace, and the verbs that fit them."""
 
     def fit(
         self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
     ) -> LatencyModel:
-        """Fit a model on what was measured, and keep it with the target, beside those of other spaces.
+        """Fit a model on the measurements, and save it with the target, next to those of other spaces.
 
         With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
         ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
-        `latkit.timing.ESTIMATORS`; by default what suits the samples (`select_estimator`). Raises NotMeasured, also
-        where no op was measured that could be fitted on.
+        `latkit.timing.ESTIMATORS`; by default the one that suits the samples (`select_estimator`). Raises NotMeasured,
+        also if no measured op can be fitted on.
         """
         self.model_path(target, kind)  # or an error, before anything is done
         used = self.selection(target).usable()
@@ -53,9 +53,9 @@ class Modelling(FittedModels):
     def fit_spaces(
         self, target: Target, kind: str = "lookup", estimator: str | None = None
     ) -> dict[str, LatkitError | None]:
-        """Fit anew for every space that a model of that kind was fitted for, so that none goes by older measurements.
+        """Refit for every space that a model of that kind was fitted for, so that no model uses older measurements.
 
-        Gives, by the spaces' names, why a model was kept as it was; None where it was fitted.
+        Returns, by space name, why a model was left unchanged; None where it was fitted.
         """
         outcomes: dict[str, LatkitError | None] = {}
         for space in self.spaces(target, kind):
@@ -67,7 +67,7 @@ class Modelling(FittedModels):
         return outcomes
 
     def _keep(self, model: LatencyModel, target: Target, space: Space | None) -> None:
-        """Write a model, and beside it the space that it is for."""
+        """Write a model, and next to it its space."""
         path = self.model_path(target, model.kind, space)
         make_folder(path.parent)
         if space is not None:
@@ -75,9 +75,9 @@ class Modelling(FittedModels):
         save_model(model, path)
 
     def fit_kernels(self, target: Target, estimator: str | None = None) -> KernelModel:
-        """Fit the model of foreign networks on the graphs that were measured, and keep it with the target.
+        """Fit the model of external networks on the measured graphs, and save it with the target.
 
-        Raises NotMeasured where none was.
+        Raises NotMeasured if no graph was measured.
         """
         if not self.fusion_path(target).exists():
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
@@ -88,7 +88,7 @@ class Modelling(FittedModels):
         return model
 
     def kernel_model(self, target: Target) -> KernelModel:
-        """The model that `fit_kernels` kept. Raises NotMeasured where there is none."""
+        """The model that `fit_kernels` saved. Raises NotMeasured if there is none."""
         path = self.kernel_model_path(target)
         if not path.exists():
             self.device(target.device)
@@ -112,9 +112,9 @@ class Modelling(FittedModels):
     ) -> TransferModel:
         """Fit a model of a space's ops on a few networks measured on the target, and on all that other targets know.
 
-        `estimator`: of all of them; the default one unless given. It is kept with the target.
+        `estimator`: of all of them; the default one unless given. The model is saved with the target.
 
-        Raises NotMeasured where a source lacks an op of the space, or the target networks.
+        Raises NotMeasured if a source lacks an op of the space, or the target networks.
         """
         estimator = estimator or DEFAULT_ESTIMATOR
         model = TransferModel(self._sources(target, sources, space, estimator), space.ops())
@@ -123,9 +123,9 @@ class Modelling(FittedModels):
         return model
 
     def networks_to_measure(self, target: Target, sources: Sequence[Target], space: Space, count: int) -> list[Network]:
-        """The networks of a space that tell most about a target that others are known beside: `count` in all.
+        """The most informative networks of a space for a target, given other known targets: `count` in all.
 
-        Those measured there already count among them. Raises as `fit_from` does.
+        Those already measured there are included in the count. Raises as `fit_from` does.
         """
         done: list[Network] = []
         if self.has_measurements(target):
@@ -142,9 +142,9 @@ class Modelling(FittedModels):
         return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
 
     def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
-        """Keep a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
+        """Save a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
 
-        Raises BadFile, and UsageError where anything was measured on the target: the two do not mix.
+        Raises BadFile, and UsageError if anything was measured on the target: the two do not mix.
         """
         if self.has_measurements(target):
             raise UsageError(f"{target} was measured here; import the table under the name of another device")
@@ -164,12 +164,12 @@ class Modelling(FittedModels):
 
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:
-    """The cores on which the model's measurements were made: what is set beside it must run there too."""
+    """The cores of the model's measurements: whatever is compared with it must run there too."""
     return parse_cores(model.origin_.environment.affinity)
 
 
 def check_tool(model: LatencyModel, tool: BenchmarkTool | None) -> None:
-    """Raise UsageError unless what is set beside the model would be measured with what the model's ops were."""
+    """Raise UsageError unless the tool is the one that measured the model's ops."""
     environment = model.origin_.environment
     if tool.has_measured(environment) if tool else environment.agent != BenchmarkTool.name:
         return

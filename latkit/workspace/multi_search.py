@@ -1,4 +1,4 @@
-"""Several searches in a row, one per target or latency: they share the warm-up, and one's failure ends no other."""
+"""Several searches in a row, one per target or latency. They share the warm-up; a failure ends only its own search."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from latkit.workspace.search import Searched
 from latkit.workspace.workspace import Workspace
 
 SERIES_FILE = "series.json"
-"""In the folder of a series, which is none of its searches' own: which searches belong to it."""
+"""In the folder of a series, which belongs to none of its searches: the list of its searches."""
 
 
 def _search_name(name: str) -> str:
@@ -48,7 +48,7 @@ class Member(BaseModel):
 
 
 class Series(BaseModel):
-    """Searches that were asked for in one command."""
+    """The searches requested in one command."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal["latkit-search-series-1"] = "latkit-search-series-1"
@@ -59,8 +59,8 @@ class Series(BaseModel):
     def plan(cls, name: str, targets: Sequence[Target], latencies_s: Sequence[float]) -> Series:
         """A search per target, at one latency for all or one for each; or per latency, on one target.
 
-        A search is named after what tells it from the others: `NAME-pi4-tflite-t4`, `NAME-2ms`; just `NAME` where
-        it is the only one.
+        A search's name holds what distinguishes it: `NAME-pi4-tflite-t4`, `NAME-2ms`; just `NAME` if it is
+        the only one.
         """
         check_name(name, "a search's name")
         if 1 not in (len(latencies_s), len(targets)) and len(latencies_s) != len(targets):
@@ -90,13 +90,13 @@ class Series(BaseModel):
         return load_record(cls, path, "a series of searches")
 
     def save(self, folder: Path) -> None:
-        """Write as JSON into the series' own folder, whole or not at all."""
+        """Write atomically as JSON into the series' own folder."""
         folder.mkdir(exist_ok=True)
         write_text(folder / SERIES_FILE, self.model_dump_json(indent=1) + "\n")
 
 
 class SearchOne(Protocol):
-    """`workspace.searching.search` with all given that the searches of a series have in common."""
+    """`latkit.workspace.search.search` with the arguments that all searches of a series share."""
 
     def __call__(
         self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
@@ -105,23 +105,23 @@ class SearchOne(Protocol):
 
 
 class Look(Protocol):
-    """`workspace.preparing.prepared` with all given that the searches of a series have in common."""
+    """`latkit.workspace.preflight.prepared` with the arguments that all searches of a series share."""
 
     def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> object:
-        """Raise LatkitError where the search cannot work."""
+        """Raise LatkitError if the search cannot work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one search of a series."""
+    """The outcome of one search of a series."""
 
     member: Member
     searched: Searched | None = None
     error: LatkitError | None = None
-    """What ended it, or its baselines."""
+    """The error that ended it, or its baselines."""
 
     def document(self) -> dict[str, Any]:
-        """The figures of the command line, or why there are none."""
+        """The figures that the command line prints, or why there are none."""
         if self.searched is None:
             return {"name": self.member.name, "target": self.member.target, "error": str(self.error)}
         return {"name": self.member.name, **self.searched.document()}
@@ -130,11 +130,11 @@ class Outcome:
 def search_series(
     workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, on_message: OnMessage
 ) -> Iterator[Outcome]:
-    """Search after search; with `resume`, the finished ones are read and the others go on or begin.
+    """Run one search after the other; with `resume`, finished ones are read and the others continue or begin.
 
-    The warm-up of the first one that did one serves all that begin after it. Raises UsageError before any of them
-    begins, and tells then which of them cannot work; a failure of one is in its outcome, but of several processes it
-    ends them all.
+    The warm-up of the first search that has one serves all that begin after it. Raises UsageError before any of them
+    begins, and then reports which of them cannot work. A failure is in the outcome of its search; with several
+    processes it ends them all.
     """
     _check(workspace, series, resume)
     _look_ahead(workspace, series, look, on_message)
@@ -153,13 +153,13 @@ def search_series(
 
 
 def _look_ahead(workspace: Workspace, series: Series, look: Look, on_message: OnMessage) -> None:
-    """Tell at once what would come out only when a search's turn comes, hours later. It keeps no other from working."""
+    """Report at once what would otherwise fail only hours later. It does not stop the other searches."""
     for member in series.members:
         try:
             look(**_given(workspace, member))
         except LatkitError as error:
             if process_count() > 1:
-                raise  # it would end them all when its turn comes
+                raise  # it would end them all once the search begins
             on_message(f"{member.title} cannot work; the others are searched: {error}")
 
 
@@ -171,7 +171,7 @@ class _Given(TypedDict):
 
 
 def _given(workspace: Workspace, member: Member) -> _Given:
-    """What one search of a series has for itself; it goes on where it was begun."""
+    """What is specific to one search of a series; it continues where it was begun."""
     begun = (workspace.search_dir(member.name) / FILES["recipe"]).exists()
     return _Given(
         target=Target.parse(member.target),
@@ -182,7 +182,7 @@ def _given(workspace: Workspace, member: Member) -> _Given:
 
 
 def _check(workspace: Workspace, series: Series, resume: bool) -> None:
-    """Raise UsageError where a device is not registered, or folders are not as `resume` wants them."""
+    """Raise UsageError if a device is not registered, or if folders do not match `resume`."""
     for member in series.members:
         workspace.device(Target.parse(member.target).device)
     folders = [workspace.search_dir(name) for name in (series.name, *(member.name for member in series.members))]
@@ -196,13 +196,13 @@ def _check(workspace: Workspace, series: Series, resume: bool) -> None:
 
 
 def _warm_up(workspace: Workspace, series: Series) -> Path | None:
-    """What the first search that warmed up has left for the others."""
+    """The checkpoint that the first warm-up left for the others."""
     kept = (workspace.search_dir(member.name) / WARM_UP_FILE for member in series.members)
     return next((path for path in kept if path.exists()), None)
 
 
 def series_named(folders: Folders, name: str) -> Series | None:
-    """The series of a name; None where there is none. Raises BadFile."""
+    """The series of a name; None if there is none. Raises BadFile."""
     if not NAME.fullmatch(name):
         return None  # which may also be a target, and never a path
     path = folders.search_dir(name) / SERIES_FILE
@@ -223,7 +223,7 @@ def searches_named(folders: Folders, names: Sequence[str]) -> list[str]:
 
 
 def _slug(target: Target) -> str:
-    """The target as part of a folder's name, without what is usual."""
+    """The target as part of a folder's name, without the defaults."""
     return str(target).replace("/", "-").removesuffix("-fp32-b1")
 
 

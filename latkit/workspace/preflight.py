@@ -1,4 +1,4 @@
-"""What a search in a workspace goes by, and whether it can: known before it begins."""
+"""The inputs of a search in a workspace, and whether it can work: checked before it begins."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from latkit.workspace.models import Modelling, check_tool
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Of the latency that is searched for, and of the limits."""
+    """The tables of the latency and of the limits."""
 
     latency: LatencyTable
     limits: tuple[Limit, ...] = ()
@@ -43,9 +43,9 @@ def prepared(
     limits: Sequence[Limit] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> tuple[LatencyModel, Tables]:
-    """The target's model and the tables of a search, which can begin as far as can be told without doing anything.
+    """The target's model and the tables of a search that can begin, as far as can be checked without running it.
 
-    Arguments and errors are those of `workspace.searching.search`.
+    Arguments and errors are those of `latkit.workspace.search.search`.
     """
     workspace.device(target.device)
     model = workspace.model(target, kind, space)
@@ -62,8 +62,8 @@ def prepared(
 def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[Limit], resume: bool) -> Tables:
     """The tables of a search in `folder`: the model's, or with `resume` those that it began with.
 
-    A model that is fitted anew meanwhile keeps no search from going on. Bounds are those of `limits` all the same.
-    Raises BadFile, and NotMeasured where the model does not know an op of the space.
+    A model that is refitted meanwhile does not stop a search from continuing. Bounds are always those of `limits`.
+    Raises BadFile, and NotMeasured if the model does not know an op of the space.
     """
     path = folder / FILES["table"]
     if not (resume and path.exists()):
@@ -73,7 +73,7 @@ def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[
 
 
 def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], settings: SearchSettings) -> Tables:
-    """The first process's tables, in all of them: the others neither see its folder nor need its models."""
+    """The first process's tables, in all processes: the others neither see its folder nor need its models."""
     content = broadcast_from_main(lambda: _packed(tables), fabric_of(settings))
     if tables is not None:
         return tables
@@ -82,7 +82,7 @@ def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], setting
 
 
 def _packed(tables: Tables | None) -> bytes:
-    """Rows and base by name, that of the latency empty. A peak's table follows from the space."""
+    """Rows and base by name; the latency's name is empty. A peak's table follows from the space."""
     assert tables is not None
     named = {"": tables.latency, **{limit.name: limit.table for limit in tables.limits}}
     additive = {name: table for name, table in named.items() if isinstance(table, AdditiveTable)}
@@ -90,7 +90,7 @@ def _packed(tables: Tables | None) -> bytes:
 
 
 def _limit(limit: Limit, table: object) -> Limit:
-    """The limit by another table, if that is one that adds up."""
+    """The limit with another table, if the limit is additive."""
     if not isinstance(table, AdditiveTable):
         return limit
     return replace(limit, table=_latency(table) if isinstance(limit.table, LatencyTable) else table)

@@ -26,27 +26,27 @@ from latkit.workspace.preflight import prepared, shared
 from latkit.workspace.workspace import Workspace
 
 MISSED = 0.05
-"""A measured latency is expected to lie within this share of what was predicted."""
+"""A measured latency is expected to lie within this share of the prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What a search found, and how fast it is on its target."""
+    """The result of a search, with its network's latency on the target."""
 
     target: Target
     result: SearchResult
     measured: MeasuredNetwork
     folder: Path
     failed: LatkitError | None = None
-    """What kept its baselines from being finished."""
+    """The error that ended its baselines."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know, in sentences: of the search, and of the measurement."""
+        """Notes for the reader, in sentences: of the search, and of the measurement."""
         return (*self.result.notes, *measured_notes(self.result, self.measured))
 
     def document(self) -> dict[str, Any]:
-        """The figures of the command line, and the files that are there: the report is written by it, not by Python."""
+        """The figures that the command line prints, and the existing files: it writes the report, Python does not."""
         result = self.result
         files = {**result.files, "measured": MEASURED_FILE, "report": REPORT_FILE}
         return {
@@ -89,15 +89,15 @@ def search(
     limits: Sequence[Limit] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> Searched:
-    """Search with the target's model in the loop, train and export what is found, and measure it on the target.
+    """Search with the target's model in the loop, train and export the network, and measure it on the target.
 
-    Everything is kept under `search/NAME/`; with `resume`, what is done already is not done again, and the tables are
-    those that it began with, though the model may have been fitted anew. `tool`: measures instead of latkit's agent.
-    `warm_up`, `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure beside the network
-    that is found; what ends them is in `Searched.failed`, but of several processes it is raised.
+    Everything is saved under `search/NAME/`. With `resume`, finished work is not repeated, and the tables are those
+    that the search began with, even if the model was refitted. `tool`: measures instead of latkit's agent. `warm_up`,
+    `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure next to the derived network; an
+    error that ends them is in `Searched.failed`, but with several processes it is raised.
 
-    Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError where the
-    model's ops were measured otherwise.
+    Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError if the
+    model's ops were measured with another tool.
     """
     model, tables = prepared(
         workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
@@ -138,7 +138,7 @@ def search(
 
 @contextmanager
 def _saying_what_is_saved(folder: Path, on_message: OnMessage) -> Iterator[None]:
-    """Where measuring fails, say that nothing of the search is lost, whatever ended it."""
+    """If measuring fails, report that nothing of the search is lost, whatever ended it."""
     try:
         yield
     except (LatkitError, KeyboardInterrupt):
@@ -147,7 +147,7 @@ def _saying_what_is_saved(folder: Path, on_message: OnMessage) -> Iterator[None]
 
 
 def _measured_before(folder: Path, target: Target, network: Network) -> MeasuredNetwork | None:
-    """What was measured of this very network on the target when the search was finished."""
+    """The measurement of this very network on the target, made when the search was finished."""
     path = folder / MEASURED_FILE
     if not path.exists():
         return None
@@ -159,9 +159,9 @@ def _measured_before(folder: Path, target: Target, network: Network) -> Measured
 
 
 def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str, ...]:
-    """What to say where the network takes more than 5 % more or less than predicted, or more than was asked for.
+    """Notes for a network that takes more than 5 % more or less than predicted, or more than the target.
 
-    And where no two measurements of it agreed.
+    Also for one of which no two measurements agreed.
     """
     notes: list[str] = []
     taken_s, target = measured.network.measured_ms / 1e3, measured.target

@@ -1,4 +1,4 @@
-"""The part that torchrun's other processes take in a search: they search along, the first one tells and measures."""
+"""The part of torchrun's other processes in a search: they search too; only the first one reports and measures."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def follow(
     limits: Sequence[Limit] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> None:
-    """Search along, search after search. What is resumed, with which tables and from which warm-up, the first says.
+    """Take part in one search after the other. The first process says what is resumed, with which tables and warm-up.
 
-    Raises LatkitError where one of them fails, as it does in every process: that ends them all.
+    Raises LatkitError if a search fails, as every process does: that ends them all.
     """
     for member in series.members:
         tables = shared(None, space, limits, settings)

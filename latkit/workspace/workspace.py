@@ -1,4 +1,4 @@
-"""The workspace: three folders that hold what a person puts in and gets out, and the verbs on them."""
+"""The workspace: three folders for a person's inputs and results, and the verbs on them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Workspace(Modelling):
     """A folder with `devices/`, `measurements/` and `search/` in it."""
 
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:
-        """Open a workspace. Raises UsageError where there is none."""
+        """Open a workspace. Raises UsageError if there is none."""
         super().__init__(root)
         self._exporting = threading.Lock()  # exporters trace with global state: one at a time
 
@@ -55,16 +55,16 @@ class Workspace(Modelling):
         rebaseline: bool = False,
         tool: BenchmarkTool | None = None,
     ) -> Iterator[Collection]:
-        """Everything that is needed to measure on a target: its device at work, its store, the cache of artefacts.
+        """Everything needed to measure on a target: its leased device, its store, the cache of artefacts.
 
-        The device is leased meanwhile: DeviceBusy where it stays somebody else's for `wait_s` seconds. It is put into
-        quarantine when it fails again and again, and refused with DeviceQuarantined if it is there already.
-        `on_message` receives what a person should know at once: waiting, faults, a device that was booted anew or has
+        The device is leased meanwhile: DeviceBusy if another process holds it for `wait_s` seconds. It is quarantined
+        when it fails again and again, and refused with DeviceQuarantined if it already is.
+        `on_message` receives what a person should know at once: waiting, faults, a device that rebooted or has
         changed.
-        `cores`: those to pin to; raises UsageError where the device lacks them, and MeasurementConflict where it is
-        another machine than its file says. `cooling`: when visits wait for a hot device to cool. `tool`:
-        measures instead of latkit's agent. Raises UsageError where what the device's file names on this host was not
-        confirmed (see `devices.trust`).
+        `cores`: those to pin to; raises UsageError if the device lacks them, and MeasurementConflict if it is another
+        machine than its file describes. `cooling`: when rounds wait for a hot device to cool. `tool`: measures instead
+        of latkit's agent. Raises UsageError if what the device's file names on this host was not confirmed (see
+        `devices.trust`).
         """
         device, make = self.device(target.device), measuring_with(tool) if tool else None
         check_trusted(device)
@@ -87,7 +87,7 @@ class Workspace(Modelling):
             ensure_baseline(store, collection.environment())
 
     def exporter(self, target: Target) -> Exporter:
-        """Gives the artefacts of subjects for a target, from the cache where they are there; for any thread."""
+        """Returns the artefacts of workloads for a target, from the cache if they are there; for any thread."""
         from latkit.runtimes.cache import ArtefactCache
 
         cache = ArtefactCache()
@@ -99,7 +99,7 @@ class Workspace(Modelling):
         return export
 
     def check_baselines(self, device: str) -> Iterator[Check]:
-        """Whether the reference still takes on each measured target what is kept as its latency there."""
+        """Whether the reference still takes its baseline on each measured target."""
         for target, environment in self.latest_environments(device).items():
             with self.store(target) as store:
                 baseline = store.baseline(environment)
@@ -120,7 +120,7 @@ class Workspace(Modelling):
 
 
 def _report_changes(collection: Collection, boot_id: str, on_message: OnMessage) -> None:
-    """Tell what differs from the setup of the latest measurements, which Setup keeps apart from new ones."""
+    """Report differences from the latest measurements' environment, which `Environment` separates from new ones."""
     target, before = collection.store.target, collection.store.latest_environment()
     if before is None:
         return
