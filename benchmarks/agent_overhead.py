@@ -1,18 +1,18 @@
-"""What the agents add to a run, in nanoseconds, beside the same runtime called directly in a loop of C.
+"""What the agents add to a run, in nanoseconds, compared with calling the same runtime directly in a loop of C.
 
     python benchmarks/agent_overhead.py [--rounds 300] [--ops 8] [--runtime onnxruntime] [--json]
 
 The op is the one by which latkit measures a runtime's fixed cost. `direct_ns` is a run of it in a bare loop over the
-runtime's C API (benchmarks/direct.c), timed by blocks of ten runs, in turn with visits of both agents on this machine.
-Of rounds, and of blocks, the low decile is taken: noise only adds.
+runtime's C API (benchmarks/direct.c), timed in groups of ten runs, in alternation with rounds of both agents on this
+machine. Of rounds, and of groups, the low decile is taken: noise is one-sided.
 
-- `native_ns`, `python_ns`: what a timed run costs in an agent beyond the direct call: clocks, counters, bookkeeping and
-  the way into the runtime. It is time of the visit, and not of the sample.
-- `native_sample_ns`, `python_sample_ns`: by how much an agent's samples are longer than the direct call. This much is
-  in every latency.
+- `native_ns`, `python_ns`: what a timed run costs in an agent beyond the direct call: clocks, counters, bookkeeping
+  and the call into the runtime. It is time of the round, and not of the sample.
+- `native_sample_ns`, `python_sample_ns`: by how much an agent's samples are longer than the direct call. This is
+  included in every latency.
 
 Then the sizes of the bundles, how long it takes to push and to start one, and both agents on the same ops, each
-measured twice: their difference beside the repeatability. What the fixed cost differs by is in every op.
+measured twice: their difference, compared with the repeatability. Every op includes the difference in fixed cost.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from latkit.timing import REFERENCE, Measurement, Round, TimingPlan, estimate, r
 DIRECT = Path(__file__).with_name("direct.c")
 BLOCK_RUNS = 10
 ROUND_S = 0.003
-"""Short, so that many a round is not interrupted."""
+"""Short, so that most rounds are not interrupted."""
 LOW = 0.1
 AGENTS = ("native", "python")
 Rows = list[dict[str, str | int | float | None]]
@@ -104,7 +104,7 @@ def bundle_sizes() -> dict[str, int]:
 
 
 def push_and_start(folder: Path) -> tuple[float, float]:
-    """Seconds until a native agent has answered where nothing was before, and where its bundle is already."""
+    """Seconds until a native agent answers, with no bundle there before, and with its bundle already there."""
     seconds = []
     for _ in range(2):
         begin = time.perf_counter()
@@ -114,7 +114,7 @@ def push_and_start(folder: Path) -> tuple[float, float]:
 
 
 def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: Path) -> dict[str, object]:
-    """Both agents beside the bare loop, all in turn."""
+    """Both agents and the bare loop, in alternation."""
     artefact = ArtefactCache().artefact(OVERHEAD_PROBE, Target("here", runtime))
     plan = TimingPlan(rounds=1, round_s=ROUND_S, round_runs=10**9)
     runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
@@ -144,9 +144,9 @@ def opened(stack: ExitStack, devices: Mapping[str, Device], runtime: str) -> dic
 
 
 def run_ns(one_round: Round) -> float:
-    """What a run took of the visit's time, the agent's own work with it.
+    """A run's share of the round's time, including the agent's own work.
 
-    The first run of each block is not told; the last turn ends, on average, half a turn after the time was over.
+    The first run of each block is not reported; the last block ends, on average, half a block after the time is over.
     """
     block_sizes = one_round.conditions["turn"]
     assert isinstance(block_sizes, dict)
@@ -162,7 +162,7 @@ def block_means(one_round: Round) -> list[float]:
 
 
 class Direct:
-    """The bare loop, as a process that runs blocks when it is told to."""
+    """The bare loop, as a process that runs groups on request."""
 
     def __init__(self, folder: Path, device: Device, artefact: Artefact, runtime: str) -> None:
         toolchain, program = Toolchain.find(platform.machine()), folder / "direct"
@@ -178,7 +178,7 @@ class Direct:
         self._count = max(round(ROUND_S * 1e9 / BLOCK_RUNS / float(np.mean(self.blocks()))), 1)
 
     def blocks(self) -> list[float]:
-        """Mean time of a run in each block of a round, in ns."""
+        """Mean time of a run in each group of a round, in ns."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{self._count}\n")
@@ -196,7 +196,7 @@ class Direct:
 def compare(
     devices: Mapping[str, Device], runtime: str, ops: int, advance: Callable[[str, int, int, str], None]
 ) -> Rows:
-    """Both agents on the fixed cost and the same ops, each twice, visit by visit in random order."""
+    """Both agents on the fixed cost and the same ops, each twice, round by round in random order."""
     known = sorted(load("proxyless-mobile").ops(), key=lambda op: op.macs)
     chosen = [OVERHEAD_PROBE, *(known[index] for index in np.linspace(0, len(known) - 1, ops).round().astype(int))]
     target, cache, plan = Target("here", runtime), ArtefactCache(), TimingPlan()
@@ -204,7 +204,7 @@ def compare(
     reference = cache.artefact(REFERENCE, target)
     rounds: dict[tuple[Op, str, int], list[Round]] = {}
     order = [(op, name) for op in chosen for name in AGENTS for _ in range(plan.rounds)]
-    for half in (0, 1):  # each in processes of its own: where memory comes to lie is part of what repeats or does not
+    for half in (0, 1):  # each in processes of its own: the memory layout is part of what repeats or does not
         with ExitStack() as stack:
             sessions = opened(stack, devices, runtime)
             random.Random(half).shuffle(order)

@@ -1,11 +1,11 @@
-"""What collecting costs beside the inference it contains: every op of a space, and networks to calibrate on if asked.
+"""Cost of collecting, compared with the inference in it: every op of a space, and optionally networks for calibration.
 
     python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 0]
                                     [--load quiet|loaded] [--json]
 
-Artefacts are exported before the clock starts; with `--load loaded`, a busy process is kept on each core. Prints the
-seconds of the collection, the seconds of pure inference in it (the runs that warm up among them), where the rest went,
-and the ratio of the two. `ops` counts the runtime's fixed cost as one.
+Artefacts are exported before the clock starts; with `--load loaded`, a busy process runs on each core. Prints the
+seconds of the collection, the seconds of pure inference in it (warm-up runs included), where the rest went, and the
+ratio of the two. `ops` counts the runtime's fixed cost as one.
 """
 
 from __future__ import annotations

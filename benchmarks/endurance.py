@@ -1,12 +1,12 @@
-"""A night on two boards, cut short: collected unattended, with faults injected at random, and every visit counted.
+"""A night on two boards, shortened: unattended collection with random faults injected, and every round counted.
 
     python -m benchmarks.endurance [--minutes 30] [--seed 0] [--only FAULT]... [--folder DIR] [--json]
 
-Two boards stand on this machine, each an sshd of its own with its own disk and boot id: one on loopback, the other in a
-network namespace behind a cable. On each a command collects and collects; whatever ends it, it is started again, as a
-user would. Each board suffers faults drawn by a seeded generator, the next once the last was overcome. The collecting
-process notes every visit that its store has committed in a journal; at the end journal and store are compared: nothing
-may be lost, nothing may be there twice. Needs root, sshd, ip, mount and unshare. Ends with 1 where a count is off.
+Two boards stand on this machine, each an sshd of its own with its own disk and boot id: one on loopback, the other in
+a network namespace behind a cable. On each a command collects continuously; whatever ends it, it is started again, as
+a user would. Each board suffers faults drawn by a seeded generator, each after the previous one was overcome. The
+collecting process notes every round that its store has committed in a journal; at the end journal and store are
+compared: no round may be lost or duplicated. Needs root, sshd, ip, mount and unshare. Ends with 1 if a count is off.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
-    """One on loopback, one behind a cable; taken away with the stack."""
+    """One on loopback, one behind a cable; removed with the stack."""
     server = folder / "server"
     shutil.rmtree(server, ignore_errors=True)
     server.mkdir()
@@ -88,7 +88,7 @@ def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
 
 
 def endure(boards: list[NightBoard], seconds: float, seed: int, only: list[str]) -> None:
-    """Collect on both boards for so long, while both suffer."""
+    """Collect on both boards for that time, while both suffer faults."""
     ended, end_s = threading.Event(), time.monotonic() + seconds
     collecting = [threading.Thread(target=board.collect_until, args=(ended,)) for board in boards]
     suffering = [
@@ -105,11 +105,11 @@ def endure(boards: list[NightBoard], seconds: float, seed: int, only: list[str])
         ended.set()
     for thread in collecting:
         thread.join()
-    time.sleep(2)  # for the last agents to notice
+    time.sleep(2)  # until the last agents notice
 
 
 def by_kind(boards: list[NightBoard]) -> list[Row]:
-    """How often each fault came, what followed, and the seconds until visits were committed again."""
+    """How often each fault came, what followed, and the seconds until rounds were committed again."""
     rows: list[Row] = []
     for kind in FAULTS:
         found: list[Suffered] = [one for board in boards for one in board.suffered if one.kind == kind]
@@ -127,7 +127,7 @@ def by_kind(boards: list[NightBoard]) -> list[Row]:
 
 
 def count(boards: list[NightBoard]) -> Row:
-    """Visits in the journals and in the stores, and whatever does not fit."""
+    """Rounds in the journals and in the stores, and every mismatch."""
     totals: Counter[str] = Counter()
     for board in boards:
         noted = Counter(board.journal.read_text().splitlines())
@@ -142,7 +142,7 @@ def count(boards: list[NightBoard]) -> Row:
         totals["stored"] += sum(stored.values())
         totals["lost"] += sum((noted - stored).values())
         totals["twice"] += sum(times - 1 for times in stored.values())
-        # a process may be killed when it has committed a visit, and not yet noted that
+        # a process may be killed after committing a round and before noting it
         totals["unnoted"] += unnoted
         totals["unexplained"] += max(unnoted - len(board.endings) - 1, 0)
         totals["faults"] += len(board.suffered)

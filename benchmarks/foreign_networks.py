@@ -1,7 +1,7 @@
-"""Ten architectures that nobody here wrote, from transformers with random weights: predicted, and measured.
+"""Ten external architectures, from transformers with random weights: predicted, and measured.
 
 They are predicted twice: from kernels none of which has the shape of one of theirs, and with their own measured.
-The model is calibrated on latkit's own families of networks alone. Run by benchmarks/prediction.py, or by itself:
+The model is calibrated on latkit's own families of networks alone. Run by benchmarks/prediction.py, or alone:
 
     python benchmarks/foreign_networks.py WORKSPACE TARGET [--kernels 700] [--json]
 """
@@ -50,7 +50,7 @@ class Logits(nn.Module):
 
 
 def architectures() -> dict[str, Callable[[], tuple[nn.Module, int]]]:
-    """Name -> a function that gives the classifier, its weights random, and the side of its images in pixels."""
+    """Name -> a function that returns the classifier, with random weights, and the side of its images in pixels."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import transformers as hf
 
@@ -97,7 +97,7 @@ def foreign_networks(
     plan: TimingPlan | None = None,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Collect what is lacking, and set predictions beside measurements; resumable."""
+    """Collect what is missing, and compare predictions with measurements; resumable."""
     judged = {name: graph_of(name, make) for name, make in architectures().items() if not names or name in names}
     path, graphs = workspace.fusion_path(target), list(judged.values())
     with workspace.collection(target, plan or TimingPlan(), progress, wait_s=float("inf")) as collection:
@@ -123,7 +123,7 @@ def foreign_networks(
 
 
 def contains(measurement: Measurement, keys: set[str], rules: frozenset[tuple[str, str]]) -> bool:
-    """Whether what was measured is a kernel with one of these keys, alone or with a neighbour."""
+    """Whether a measured kernel has one of these keys, alone or with a neighbor."""
     workload = measurement.workload
     if not isinstance(workload, Graph):
         return False
@@ -151,7 +151,7 @@ def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen_mo
 
 
 def predicted(model: KernelModel, graph: Graph) -> Prediction | None:
-    """The prediction, or None, and why on stderr, where a kernel is of a kind that was never measured."""
+    """The prediction; None, with the reason on stderr, if a kernel is of a kind that was never measured."""
     try:
         return model.predict(graph)
     except NotMeasured as error:

@@ -4,10 +4,10 @@
                               [--only files,devices,line,writers] [--scenarios WORDS] [--replay FILE] [--json]
 
 Prints a table of the readers and one document: `inputs`, `tracebacks`, `hangs` (over 10 s), `over_memory` (over 2 GiB),
-`hostile_scenarios`, `hostile_tracebacks`, `raw_control_characters`, `endless_line_mb`, `incomplete_reads`. What `main`
-would still make a line of counts as a traceback here: exceptions are judged before that last net. Inputs that fail are
-kept in the folder, one for each place, with the command that replays it. A run that is broken off goes on when it is
-started again. Ends with 1 where anything failed. docs/faults.md tells more.
+`hostile_scenarios`, `hostile_tracebacks`, `raw_control_characters`, `endless_line_mb`, `incomplete_reads`. An exception
+that only `main` would turn into a line counts as a traceback here. Inputs that fail are saved in the folder, one per
+location in latkit, with the command that replays it. An interrupted run continues when it is started again. Ends with
+1 if anything failed. See docs/faults.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs as a script too
 
 SIDE_BY_SIDE = 3
-"""Hostile devices that one core meets at once: mostly they are waited for."""
+"""Hostile devices that one core runs at once: mostly they wait."""
 PARTS = ("files", "devices", "line", "writers")
 KEYS = (
     "inputs",
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
-    """Every part that is asked for; the figures of the others are None."""
+    """Every requested part; the figures of the others are None."""
     figures: dict[str, Any] = dict.fromkeys(KEYS)
     parts = given.only.split(",")
     if "files" in parts:
@@ -76,7 +76,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def failed(document: dict[str, Any]) -> bool:
-    """Whether any figure misses what it is to be."""
+    """Whether any figure misses its requirement."""
     nothing = ("tracebacks", "hangs", "over_memory", "untidy", "raw_control_characters", "incomplete_reads")
     hostile = ("hostile_tracebacks", "hostile_failures")
     return any(document.get(name) for name in (*nothing, *hostile)) or (document["endless_line_mb"] or 0) > 100
@@ -100,7 +100,7 @@ def _files(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
-    """The scenarios whose name holds the words of --scenarios; `raw` is what the files have shown."""
+    """The scenarios whose name holds the words of --scenarios; `raw` is the output of the files."""
     from benchmarks.fuzzing.hostile.scenarios import scenarios
     from benchmarks.fuzzing.hostile.theater import perform
     from latkit.cli.console import ConsoleProgress, note
@@ -125,7 +125,7 @@ def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
 
 
 def _line(given: argparse.Namespace) -> dict[str, Any]:
-    """What an endless line costs beyond a short one. One after the other, since they take the memory that they get."""
+    """Memory of an endless line beyond that of a short one. One after the other, because they take all available memory."""
     from benchmarks.fuzzing.hostile.scenarios import scenarios
     from benchmarks.fuzzing.hostile.theater import perform
 
@@ -145,7 +145,7 @@ def _writers(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def replay(path: Path, folder: Path) -> int:
-    """Try one kept failure again in this process; 1 where it still fails."""
+    """Try one saved failure again in this process; 1 if it still fails."""
     from benchmarks.fuzzing.campaign import corpus_of_this_version
     from benchmarks.fuzzing.failures import Failures
     from benchmarks.fuzzing.worker import Bench

@@ -1,6 +1,6 @@
-"""A board at night: a real sshd with its own disk and boot id, a command that collects on it, and what befalls both.
+"""A board at night: a real sshd with its own disk and boot id, a command that collects on it, and faults of both.
 
-python -m benchmarks.night JOURNAL WORD...      `latkit WORD...`, with every committed visit noted in a journal
+python -m benchmarks.night JOURNAL ARGUMENT...   `latkit ARGUMENT...`, with committed rounds noted in a journal
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from tests.devices.boards import Board, Cable
 from tests.devices.faulty import faulty_python
 
 FOR_EVER = 10**6
-"""Visits of every op: more than any night holds."""
+"""Rounds of every op: more than fit into a night."""
 EXTRA_ROUNDS = 3
-"""So many visits committed after a fault show that it was overcome; one may have been in flight."""
+"""This many rounds committed after a fault show that it was overcome; one may have been in flight."""
 STUCK_S = 300.0
 
 
 @dataclass(frozen=True)
 class Suffered:
-    """One fault: what it was, how long it took until visits were committed again, and what that needed."""
+    """One fault: its kind, how long it took until rounds were committed again, and what that needed."""
 
     kind: str
     seconds: float
@@ -59,7 +59,7 @@ class NightBoard:
     cable: Cable | None = None
     suffered: list[Suffered] = field(default_factory=list)
     endings: list[str] = field(default_factory=list)
-    """The last words of every command that ended before its time."""
+    """The last output of every command that ended before its time."""
     doctored: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
@@ -70,12 +70,12 @@ class NightBoard:
 
     @property
     def journal(self) -> Path:
-        """A line for every visit that the store has committed."""
+        """A line for every round that the store has committed."""
         return self.folder / "journal"
 
     @property
     def wrong(self) -> Path:
-        """The folder whose files say what the agent does wrong."""
+        """The folder whose files define the agent's faults."""
         return self.folder / "wrong"
 
     def begin(self) -> None:
@@ -97,7 +97,7 @@ class NightBoard:
         self.boot.write_text(f"{uuid.uuid4()}\n")
 
     def collect_until(self, ended: threading.Event) -> None:
-        """Keep a command collecting; whatever ended it, start it again, after the doctor where it asks for him."""
+        """Keep a command collecting; whatever ended it, start it again, after the doctor if it requests that."""
         collect = ["collect", str(self.target), "--space", str(self.folder / "space.toml"), "--networks", "2"]
         plan = ["--visits", str(FOR_EVER), "--extra-visits", "0", "--visit-seconds", "0.1", "--json"]
         while not ended.is_set():
@@ -143,7 +143,7 @@ class NightBoard:
                 self._process.wait()
 
     def kill_command(self) -> None:
-        """Kill the collecting command without a word."""
+        """Kill the collecting command with SIGKILL."""
         if self._process is not None:
             self._process.kill()
 
@@ -167,11 +167,11 @@ class NightBoard:
         return sorted(path for path in (self.disk / "agent" / "models").glob("*") if len(path.name) == 64)
 
     def committed(self) -> int:
-        """How many visits the store has committed."""
+        """How many rounds the store has committed."""
         return self.journal.read_bytes().count(b"\n")
 
     def suffer_until(self, end_s: float, rng: random.Random, only: Sequence[str] = ()) -> None:
-        """One fault after another until that moment of the monotonic clock, each overcome before the next."""
+        """One fault after another until that time of the monotonic clock, each overcome before the next."""
         kinds = [kind for kind in only or FAULTS if kind != "cable pulled" or self.cable]
         while True:
             pause_s, kind = rng.uniform(4, 12), rng.choice(kinds)
@@ -191,7 +191,7 @@ class NightBoard:
 
 
 def _one_of(models: list[Path], rng: random.Random) -> list[Path]:
-    """One of them; none where a full disk has left none, and the agent still has all of them loaded."""
+    """One of them; None if a full disk has none left, and the agent has all of them loaded."""
     return [rng.choice(models)] if models else []
 
 
@@ -247,7 +247,7 @@ def _fill_host_disk(board: NightBoard, _rng: random.Random) -> None:
 
 
 def _full(disk: Path, board: NightBoard, then: Callable[[], None]) -> None:
-    """Leave no room on a disk until the command has ended over it, at most 20 s."""
+    """Fill a disk until the command has ended because of it, at most 20 s."""
     filler, ended, begun = disk / "filler", len(board.endings), time.monotonic()
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
@@ -296,7 +296,7 @@ def night_board(
 
 
 def journalled(path: Path) -> None:
-    """Let every store of this process note in a file what it has committed."""
+    """Let every store of this process note its commits in a file."""
     journal, add_round = path.open("ab", buffering=0), Store.add_round
 
     def add_and_note(

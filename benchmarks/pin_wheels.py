@@ -2,8 +2,8 @@
 
     python -m benchmarks.pin_wheels [--only RUNTIME]
 
-pip settles for every Python, processor and C library which versions go together, from PyPI alone. Runtimes are
-settled together where that is possible, so that one added later fits to the others.
+For every Python, processor and C library, pip resolves which versions fit together, from PyPI alone. Runtimes are
+resolved together if possible, so that one added later is compatible with the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RESOLVE_S = 600.0
 
 
 def resolve(interpreter: Interpreter, packages: list[str], pinned: dict[str, str]) -> dict[str, str] | None:
-    """`NAME==VERSION` of what those packages need there, each with its wheel's SHA-256; None where it is not there."""
+    """`NAME==VERSION` of what those packages need there, each with its wheel's SHA-256; None if there are no wheels."""
     with tempfile.TemporaryDirectory() as temporary:
         report, constraints = Path(temporary, "report"), Path(temporary, "constraints")
         constraints.write_text("\n".join(pinned))
@@ -52,7 +52,7 @@ def resolve(interpreter: Interpreter, packages: list[str], pinned: dict[str, str
 
 
 def settle(interpreter: Interpreter, runtime: str, pinned: dict[str, str]) -> dict[str, str]:
-    """The wheels that a runtime needs there, of the pinned versions if that is possible; none where there are none."""
+    """The wheels that a runtime needs there, of the pinned versions if possible; none if there are none."""
     for alternative in REQUIREMENTS[runtime]:
         for versions in (pinned, {}) if pinned else ({},):
             if wheels := resolve(interpreter, ["pip", *alternative], versions):
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def save(hashes: dict[str, set[str]], sets: dict[str, dict[str, list[str]]]) -> None:
-    """Write the file, without the hashes of what is in no set any more."""
+    """Write the file, without the hashes that no set uses any more."""
     used = {name for runtimes in sets.values() for names in runtimes.values() for name in names}
     document = {"hashes": {name: sorted(hashes[name]) for name in sorted(used, key=str.lower)}, "sets": sets}
     text = "# Written by benchmarks/pin_wheels.py: exact versions, and the SHA-256 of each wheel that may be taken.\n\n"

@@ -1,17 +1,17 @@
-"""How well latencies are predicted: unseen networks, ops left out of a training, foreign networks, and the intervals.
+"""Accuracy of latency predictions: unseen networks, ops left out of a training, external networks, and the intervals.
 
     python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 320] [--workspace DIR]
                                     [--device NAME] [--foreign FILE | --skip-foreign] [--json]
 
-Measures every op of `proxyless-mobile`, further ops near them, 20 networks to calibrate on, and unseen networks twice,
-on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are kept there,
-and what a run before left there is used. An op counts as left out when the tenth of all ops that it was drawn into took
-no part in the training, nor in the choice of its depth and number of trees; the random forest is scikit-learn's on
-nn-Meter's features (Zhang et al. 2021, table 3) of the same ops, in the same tenths.
+Measures every op of `proxyless-mobile`, further ops near them, 20 networks for calibration, and unseen networks twice,
+on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are saved
+there, and those of an earlier run are reused. An op counts as left out when the tenth of all ops that it was drawn
+into took no part in the training, nor in the choice of its depth and number of trees. The random forest is
+scikit-learn's on nn-Meter's features (Zhang et al. 2021, table 3) of the same ops, in the same tenths.
 
-A 90 % interval is one of a single measurement. How many it covers is told of ops left out, and of networks: those
-measured are divided into calibration and judged ones again and again, since a single division says little (its share
-strays by 8 points where 20 networks are calibrated on).
+A 90 % interval is one of a single measurement. Its coverage is reported for ops left out, and for networks: the
+measured networks are split into calibration and test networks repeatedly, because a single split is noisy (its share
+varies by 8 points with 20 calibration networks).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CALIBRATION_NETWORKS = 20
 HERE = "here"
 FOLDS = 10
 DIVISIONS = 500
-"""So often are the measured networks divided into those calibrated on and those judged by."""
+"""How often the measured networks are split into calibration and test networks."""
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict[str, Any]:
-    """Measure what is lacking on one target, and hold every model against it."""
+    """Measure what is missing on one target, and evaluate every model against it."""
     space = load("proxyless-mobile")
     with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, np.inf) as collection:
         collection.run([*fit_workloads(space), *fit_networks(space, CALIBRATION_NETWORKS)])
@@ -96,10 +96,10 @@ def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict
 
 
 def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequence[Measurement]) -> float:
-    """Share of single measurements inside intervals of calibrations on others, over many divisions of the networks.
+    """Share of single measurements inside intervals of calibrations on others, over many splits of the networks.
 
-    Every network measured takes part: those calibrated on, measured once, and those judged by, measured twice, of which
-    one measurement is drawn.
+    Every measured network takes part: the calibration networks measured once, and the test networks measured twice, of
+    which one measurement is drawn.
     """
     networks = [m for m in used if isinstance(m.workload, Network)]
     reference_s, fixed_s, choices = model.origin_.reference_s, model.base_seconds(), load(validation.space)
@@ -114,7 +114,7 @@ def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequ
 def redrawn_coverage(sums_s: Floats, measured_s: Floats, fixed_s: float, calibrated: int) -> float:
     """The same, of sums of ops of shape (n,), and two measurements of each network, which may be the same, (2, n).
 
-    `calibrated`: how many networks are calibrated on in every division.
+    `calibrated`: the number of calibration networks in every split.
     """
     rng = np.random.default_rng(0)
     covered = []
@@ -130,7 +130,7 @@ def redrawn_coverage(sums_s: Floats, measured_s: Floats, fixed_s: float, calibra
 
 
 def measured_ops(workspace: Workspace, target: Target) -> dict[Op, float]:
-    """Seconds of every op measured, without the fixed cost."""
+    """Seconds of every measured op, without the fixed cost."""
     model = LookupModel().fit(workspace.selection(target).used)
     return {op: latency.seconds for op, latency in model.ops_.items()}
 
@@ -156,14 +156,14 @@ def judge_ops(measured_s: Mapping[Op, float], space: Space) -> dict[str, Any]:
 def tree_errors(
     ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> tuple[Floats, float]:
-    """log(predicted / measured) of those to test, and what their 90 % interval allows."""
+    """log(predicted / measured) of the test ops, and the bounds of their 90 % interval."""
     terms, features = design_matrix(ops)
     model = fit_kind(terms[train], features[train], seconds[train])
     return np.log(model.seconds(terms[test], features[test]) / seconds[test]), half_width(model.errors) or np.inf
 
 
 def forest_errors(ops: Sequence[Op], seconds: Floats, train: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
-    """Likewise of scikit-learn's random forest on nn-Meter's features."""
+    """The same for scikit-learn's random forest on nn-Meter's features."""
     features = np.array([nn_meter_features(op) for op in ops])
     forest = RandomForestRegressor(n_estimators=100, random_state=0).fit(features[train], seconds[train])
     found: Floats = np.log(forest.predict(features[test]) / seconds[test])
@@ -178,7 +178,7 @@ def nn_meter_features(op: Op) -> list[float]:
 
 
 def judge_foreign(workspace: Workspace, target: Target) -> dict[str, Any]:
-    """Networks that nobody here wrote, before and after their kernels are measured."""
+    """External networks, before and after their kernels are measured."""
     from foreign_networks import foreign_networks
 
     with ConsoleProgress() as progress:

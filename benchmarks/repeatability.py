@@ -1,11 +1,11 @@
-"""How well the same measurement repeats: every op of a space and some networks, measured twice, by every estimator.
+"""Repeatability: every op of a space and some networks, measured twice, by every estimator.
 
     python benchmarks/repeatability.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 30]
                                        [--only quiet|loaded] [--workspace DIR] [--json]
 
-Twice as the machine is, and twice while a busy process is kept on each core. Prints, for each estimator, the mean and
-the largest difference between the two measurements of the same, and the error of sums of ops, scaled on ten networks,
-on the others. `--workspace` keeps the measurements there, or judges those that a run before left there.
+Twice on the machine as it is, and twice while a busy process runs on each core. Prints, for each estimator, the mean
+and the largest difference between the two measurements of one workload, and the error of sums of ops, scaled on ten
+networks, on the others. `--workspace` saves the measurements there, or evaluates those of an earlier run.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def registered(folder: Path) -> Workspace:
 def measure_twice(
     workspace: Workspace, target: Target, workloads: list[Workload], load: Callable[[], AbstractContextManager[None]]
 ) -> list[float]:
-    """Seconds that each of the two collections took, exporting left out."""
+    """Seconds of each of the two collections, without exporting."""
     seconds = []
     with (
         ConsoleProgress() as progress,
@@ -117,7 +117,7 @@ def spread(two: list[float]) -> float:
 
 
 def prediction(seconds: dict[Workload, list[float]]) -> dict[str, float]:
-    """Error of sums of the first measurement of the ops on networks that the scale was not fitted on."""
+    """Error of sums of the first measurement of the ops on networks that the factor was not fitted on."""
     fixed = seconds[OVERHEAD_PROBE][0]
     networks = [workload for workload in seconds if isinstance(workload, Network)]
     sums = [sum(seconds[op][0] - fixed for op in network.ops) for network in networks]
@@ -138,7 +138,7 @@ def idle() -> Iterator[None]:
 
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """A process on each core that does nothing but count."""
+    """A process on each core that only counts."""
     processes = [multiprocessing.Process(target=count, daemon=True) for _ in range(multiprocessing.cpu_count())]
     for process in processes:
         process.start()
@@ -156,7 +156,7 @@ def count() -> None:
 
 
 LOADS = {"quiet": idle, "loaded": busy_cores}
-"""What else runs meanwhile."""
+"""The load that runs meanwhile."""
 
 
 def show(title: str, rows: dict[str, dict[str, float]]) -> None:

@@ -1,4 +1,4 @@
-"""Is what a search finds better than what one gets without it? On Fashion-MNIST, at equal latency, trained alike.
+"""Is the result of a search better than networks obtained without one? On Fashion-MNIST, at equal latency and training.
 
     python benchmarks/search_quality.py --workspace DIR [--data idx:FOLDER] [--channels 1] [--resolution 16]
                                         [--width 0.25] [--runtime tflite] [--seeds 0 1 2]
@@ -6,12 +6,12 @@
 
 For each seed and each latency target: one search of `proxyless-tiny`, the network it derives, five random networks of
 the same latency, and MobileNetV2 scaled to it, all trained from scratch in the same way on the same images. The target
-is this machine, which is registered, measured and fitted in the workspace where that was not done before. Latencies are
-measured when nothing trains. Ended or killed, and started again with the same words, it goes on where it was. Other
-images of ten classes: `--data FILE.npz --channels 3` for CIFAR-10, say; a workspace is for one kind of images.
+is this machine, which is registered, measured and fitted in the workspace if that was not done before. Latencies are
+measured while nothing trains. Started again with the same arguments after an interruption, it continues. Other images
+of ten classes: `--data FILE.npz --channels 3` for CIFAR-10, for example; a workspace is for one kind of images.
 
 The last line of `--json` has accuracies as shares of the test images, 0 to 1, and seconds of one thread. Without
-`--targets-ms`, the targets are what MobileNetV2 takes in its third and its sixth width, of those that differ.
+`--targets-ms`, the targets are MobileNetV2's latencies at its third and its sixth width, of those that differ.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ from latkit.workspace.models import pinned_as
 
 HERE = "here"
 CALIBRATION_NETWORKS = 10
-"""Of each target's latency, that the model is calibrated on."""
+"""Of each target's latency, on which the model is calibrated."""
 
 RUNGS = (2, 5)
-"""The targets: what MobileNetV2 takes in these of its widths, counted from the narrowest, 0."""
+"""The targets: MobileNetV2's latencies at these of its widths, counted from the narrowest, 0."""
 
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
@@ -91,7 +91,7 @@ QUICK_IMAGES = 512
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One search with its baselines, all that a process needs to know of it."""
+    """One search with its baselines: all inputs of its process."""
 
     workspace: Path
     runtime: str
@@ -105,7 +105,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of its folder under `search/`."""
+        """Name of its folder under `search/`."""
         return f"quality-{self.runtime}-seed{self.seed}-{1e6 * self.target_s:.0f}us"
 
     @property
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """The command-line arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, required=True, help="made where there is none")
     parser.add_argument("--data", default=f"idx:{FASHION_MNIST}", help="images of ten classes")
@@ -194,21 +194,21 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 def images_of(source: str, space: Space, count: int) -> DataSplit:
-    """The first so many training images, and the test images: no more of them than of the others."""
+    """The first training images, that many, and the test images: no more of them than of the others."""
     channels, resolution, _ = space.input_shape
     data = load_data(source, resolution, channels)
     return dataclasses.replace(data, train=first_of(data.train, count), test=first_of(data.test, count))
 
 
 def first_of(images: ImageSet, count: int) -> ImageSet:
-    """The first so many images, or all that there are."""
+    """The first images, that many, or all if there are fewer."""
     return subset(images, torch.arange(min(count, len(images.labels))))
 
 
 def measured_target(workspace: Workspace, target: Target, space: Space, targets_s: list[float]) -> list[float]:
-    """Measure and fit all that the searches go by, where that was not done before. Gives the latency targets.
+    """Measure and fit the inputs of all searches, if that was not done before. Returns the latency targets.
 
-    The model is calibrated on networks of just these latencies: other networks may err another way.
+    The model is calibrated on networks of exactly these latencies: the error of others may differ.
     """
     if not workspace.has_model(target, "lookup"):
         measure(workspace, target, fit_workloads(space))
@@ -225,27 +225,27 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
 
 
 def measure(workspace: Workspace, target: Target, workloads: Sequence[Op | Network]) -> None:
-    """Measure what a fit is made from."""
+    """Measure the workloads of a fit."""
     with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
         collection.run(workloads)
 
 
 def widths_path(workspace: Workspace, target: Target) -> Path:
-    """Where the seconds of MobileNetV2's widths are kept, by network."""
+    """The file with the seconds of MobileNetV2's widths, by network."""
     return workspace.target_dir(target) / "mobilenetv2.json"
 
 
 def known_widths(workspace: Workspace, target: Target) -> dict[str, float]:
-    """The seconds of MobileNetV2's widths that were measured, by network, from the narrowest on."""
+    """The measured seconds of MobileNetV2's widths, by network, from the narrowest on."""
     path = widths_path(workspace, target)
     seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
     return seconds
 
 
 def measure_widths(workspace: Workspace, target: Target, space: Space, max_s: float) -> list[float]:
-    """Measure MobileNetV2, which no table has, from the narrowest to the first that is slower than any target.
+    """Measure MobileNetV2, which is in no table, from the narrowest to the first that is slower than any target.
 
-    Gives the seconds, in this order. Without `max_s`, the targets are those of `RUNGS`.
+    Returns the seconds, in this order. Without `max_s`, the targets are those of `RUNGS`.
     """
     seconds = known_widths(workspace, target)
 
@@ -272,7 +272,7 @@ def at_work(
 
 
 def check_baselines_exist(workspace: Workspace, target: Target, jobs: Sequence[Job]) -> None:
-    """Raise TargetOutOfReach where a job's baselines cannot exist at its latency: now, not once its search is done."""
+    """Raise TargetOutOfReach if a job's baselines cannot exist at its latency: before its search, not after it."""
     seconds = known_widths(workspace, target)
     for job in jobs:
         table = LatencyTable(job.space, workspace.model(target, space=job.space))
@@ -282,7 +282,7 @@ def check_baselines_exist(workspace: Workspace, target: Target, jobs: Sequence[J
 
 
 def run_all(jobs: Sequence[Job], processes: int) -> None:
-    """Run what is not finished, some jobs side by side."""
+    """Run what is not finished, some jobs in parallel."""
     # a new process for each job: the time of one does not depend on what ran before it
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = [pool.submit(run_job, job) for job in jobs]
@@ -295,7 +295,7 @@ def run_all(jobs: Sequence[Job], processes: int) -> None:
 
 
 def run_job(job: Job) -> str:
-    """One search and its baselines. Gives its name."""
+    """One search and its baselines. Returns its name."""
     target, workspace = Target(HERE, job.runtime), Workspace(job.workspace)
     space, data = job.space, images_of(job.data, job.space, job.images)
     table = LatencyTable(space, workspace.model(target, space=space))
@@ -320,10 +320,10 @@ def run_job(job: Job) -> str:
 
 
 class ProgressLog:
-    """Tells now and then how far a job is, and how long it may take."""
+    """Reports now and then how far a job is, and its estimated time left."""
 
     SEARCH = 2.0
-    """About what a search costs, in trainings."""
+    """Approximate cost of a search, in trainings."""
 
     EVERY_S = 30.0
 
@@ -332,10 +332,10 @@ class ProgressLog:
         self._shares: dict[str, float] = {}
         self._logged_at = time.monotonic()
         self._first: list[tuple[float, float]] = []
-        """Time and share when it was first heard of work, and of its first step: before it, what is done once."""
+        """Time and share at the first report of work, and at its first step: one-time work comes before it."""
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
-        """Take note, and tell if it is time. Ends this process where the one that started it was killed."""
+        """Record the progress, and report it if due. Ends this process if the one that started it was killed."""
         parent = parent_process()
         if parent is not None and not parent.is_alive():
             os._exit(1)  # or two would write to one folder when the benchmark is started again
@@ -352,7 +352,7 @@ class ProgressLog:
             )
 
     def finished(self, *phases: str) -> None:
-        """These are done, in whatever run."""
+        """These are done, in any run."""
         self._shares.update(dict.fromkeys(phases, 1.0))
 
     @property
@@ -364,7 +364,7 @@ class ProgressLog:
 
 
 def log_progress(text: str) -> None:
-    """Say something to a person."""
+    """Print a line for a person."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -391,7 +391,7 @@ PRINTED = (
     "search_seconds",
     "training_seconds",
 )
-"""What the last line gives of a search."""
+"""The figures of a search in the last line."""
 
 Row = dict[str, Any]
 
@@ -448,7 +448,7 @@ def single(one: Row) -> Row:
 
 
 def details(one: Row) -> Row:
-    """What stood behind the figures of one search."""
+    """The inputs behind the figures of one search."""
     return {
         "seed": one["seed"],
         "ms": one["target_latency_ms"],
@@ -474,7 +474,7 @@ def summary(rows: Sequence[Row]) -> Row:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation, in words."""
+    """Mean and standard deviation, as text."""
     return f"{fmean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 

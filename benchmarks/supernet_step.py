@@ -1,22 +1,22 @@
-"""What a step of the supernet costs beside a step of an ordinary network of the sampled shapes: time and memory.
+"""Cost of a supernet's step relative to a step of a plain network of the sampled shapes: time and memory.
 
     python benchmarks/supernet_step.py [--space proxyless-mobile] [--resolution 112] [--batch 8] [--memory-batch 128]
                                        [--pairs 3] [--turns 12] [--threads 1] [--accelerator cpu]
                                        [--precision 32-true] [--checkpointing] [--json]
 
 **Time.** Pairs of architectures are drawn. For each architecture a plain network is built, with the same weights, and
-these take turns in random order: a step of the plain network; the supernet's weight step on the same architecture; a
-complete architecture step (draw, both paths, gates' gradients, logits updated and settled) that opens it and closes the
-other of its pair. Each is timed right after the step that it follows in practice: the plain network's after another of
-its own, the supernet's after a weight step on another path, so that its caches are no warmer than they are in a search.
-All train with the same `WeightTrainer` or learner that a search uses. Every step's floor over the turns is taken (noise
-is one-sided); a ratio is the sum of the floors over that of the plain networks'. With one thread on a CPU it is the
-process's CPU time, which other processes disturb least; wall time otherwise.
+these are timed in alternation, in random order: a step of the plain network; the supernet's weight step on the same
+architecture; a complete architecture step (draw, both paths, gates' gradients, logits updated and renormalized) that
+opens it and closes the other of its pair. Each is timed right after the step that it follows in practice: the plain
+network's after another of its own, the supernet's after a weight step on another path, so that its caches are no warmer
+than in a search. All train with the same `WeightTrainer` or learner that a search uses. The minimum of every step is
+taken (noise is one-sided); a ratio is the sum of the minimums over the plain networks' sum. With one thread on a CPU,
+it is the process's CPU time, which other processes disturb least; otherwise wall time.
 
 **Memory.** The peak of one step: weights, momentum and batch norm statistics of the *whole* supernet, every
-candidate's, plus the most that the step had allocated at once above these (activations, gradients, workspaces). On CUDA
-as its allocator counts; on a CPU by torch's profiler, which records every allocation: exact and the same in every run,
-unlike the process's resident memory. What libraries allocate for themselves is in neither. `memory_ratio` is the larger
+candidate's, plus the maximum that the step had allocated at once above these (activations, gradients, workspaces). On
+CUDA as its allocator counts; on a CPU by torch's profiler, which records every allocation: exact and the same in every
+run, unlike the process's resident memory. Allocations inside libraries are in neither. `memory_ratio` is the larger
 of the two kinds' peak over the plain network's; `step_memory_ratio` leaves out what stays between steps.
 `memory_bytes_by_candidates` is that peak for layers of 2 and of 12 candidates on paths of the same shapes: it grows by
 the weights and momentum of ten more candidates; `step_bytes_by_candidates`, without these, must not grow.
@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # before torch is imported, or its profiler talks
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # before torch is imported, or its profiler prints messages
 
 import torch
 from lightning_fabric import Fabric
@@ -67,7 +67,7 @@ AIMS = {
 }
 
 RATE = 1e-9
-"""So small a step leaves the logits where they are: every turn draws alike."""
+"""A step this small leaves the logits unchanged: every repetition draws alike."""
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Given(BinaryGates):
-    """Draws as the paper's rule does, which takes its time, and runs the paths that it was given."""
+    """Draws as the paper's rule does, which takes its time, and runs the given paths."""
 
     opened: Architecture = ()
     closed: Architecture = ()
@@ -150,7 +150,7 @@ class Bench:
         return clock() - begun
 
     def step_bytes(self, step: Step, space: Space) -> int:
-        """The most that a step has allocated at once, beyond what was there before it."""
+        """The maximum that a step has allocated at once, above the memory in use before it."""
         step(*self.batch(space, 2))  # momentum comes with the first step, and stays
         batch = self.batch(space, self.batch_size)
         if self.fabric.device.type != "cuda":
@@ -164,7 +164,7 @@ class Bench:
 
 
 class SearchBench:
-    """A supernet under way, and plain networks beside it."""
+    """A supernet in training, and plain networks for comparison."""
 
     def __init__(self, bench: Bench, space: Space) -> None:
         self.bench, self.space = bench, space
@@ -185,7 +185,7 @@ class SearchBench:
         return lambda images, labels: learner.step(images, labels, self.bench.generator)
 
     def plain(self, architecture: Architecture) -> WeightTrainer:
-        """A trainer of an ordinary network of that architecture, with the weights that the supernet has there."""
+        """A trainer of a plain network of that architecture, with the supernet's weights."""
         module = build_module(self.space.decode(architecture))
         module.load_state_dict(self.supernet.path_module(architecture).state_dict())
         return WeightTrainer(device_module(module, self.bench.fabric), self.bench.settings, self.bench.fabric)
@@ -196,7 +196,7 @@ def plain_step(trainer: WeightTrainer) -> Step:
 
 
 def cpu_step_bytes(step: Callable[[], object]) -> int:
-    """The most that a step has allocated at once on the CPU, by the profiler's record of every allocation."""
+    """The maximum that a step has allocated at once on the CPU, by the profiler's record of every allocation."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         step()
     results = profile.profiler.kineto_results  # type: ignore[union-attr]
@@ -209,13 +209,13 @@ def cpu_step_bytes(step: Callable[[], object]) -> int:
 
 
 def resting_bytes(trainer: WeightTrainer) -> int:
-    """Weights, buffers and optimiser state, with momentum for every weight, as it is when each has been sampled."""
+    """Weights, buffers and optimizer state, with momentum for every weight, as after each has been sampled."""
     weights = sum(p.nbytes for p in trainer.module.parameters())
     return 2 * weights + sum(buffer.nbytes for buffer in trainer.module.buffers())
 
 
 def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float]:
-    """Ratios of the floors, and the medians of the turns' ratios."""
+    """Ratios of the minimums, and the medians of the repetitions' ratios."""
     rng = random.Random(0)
     search_bench = SearchBench(bench, space)
     subjects = [steps_of(search_bench, a, b) for a, b in drawn_pairs(space, pairs, rng)]
@@ -238,7 +238,7 @@ def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float
 
 
 def steps_of(search_bench: SearchBench, opened: Architecture, closed: Architecture) -> list[tuple[Step, Step]]:
-    """The three kinds of step, each with the one before it: what it finds in the caches is what that one left there."""
+    """The three kinds of step, each with its predecessor, which determines the content of the caches."""
     plain = plain_step(search_bench.plain(opened))
     other = search_bench.weight_step(closed)
     return [
@@ -249,13 +249,13 @@ def steps_of(search_bench: SearchBench, opened: Architecture, closed: Architectu
 
 
 def median_ratio(seconds: Sequence[Sequence[Sequence[float]]], kind: int) -> float:
-    """The median, over the turns, of all subjects' time over the plain network's."""
+    """The median, over the repetitions, of each kind's time over the plain network's."""
     sums = [[sum(turn) for turn in zip(*(each[k] for each in seconds), strict=True)] for k in (0, kind)]
     return median(other / plain for plain, other in zip(*sums, strict=True))
 
 
 def drawn_pairs(space: Space, count: int, rng: random.Random) -> Iterator[tuple[Architecture, Architecture]]:
-    """So many pairs of architectures that differ everywhere, each in both orders: what is opened, what is closed."""
+    """Pairs of architectures that differ everywhere, each in both orders: what is opened, what is closed."""
     for _ in range(count):
         both = [rng.sample(range(len(layer.candidates)), 2) for layer in space.choices]
         first, second = zip(*both, strict=True)
@@ -264,7 +264,7 @@ def drawn_pairs(space: Space, count: int, rng: random.Random) -> Iterator[tuple[
 
 
 def remembered(bench: Bench, space: Space) -> dict[str, float | dict[str, int]]:
-    """Peaks of memory: of the space itself beside a plain network, and of spaces with few and many candidates."""
+    """Peaks of memory: of the space itself and a plain network, and of spaces with few and many candidates."""
     opened, closed = next(drawn_pairs(space, 1, random.Random(0)))
     search_bench = SearchBench(bench, space)
     resting, step = memory(search_bench, opened, closed)
@@ -285,7 +285,7 @@ def remembered(bench: Bench, space: Space) -> dict[str, float | dict[str, int]]:
 
 
 def memory(search_bench: SearchBench, opened: Architecture, closed: Architecture) -> tuple[int, int]:
-    """Bytes that stay between steps, and the most of a step above them: of weight and architecture steps."""
+    """Bytes that stay between steps, and the peak of a step above them: of weight and architecture steps."""
     steps = [search_bench.weight_step(opened), search_bench.architecture_step(opened, closed)]
     return resting_bytes(search_bench.trainer), max(
         search_bench.bench.step_bytes(step, search_bench.space) for step in steps
@@ -293,7 +293,7 @@ def memory(search_bench: SearchBench, opened: Architecture, closed: Architecture
 
 
 def with_candidates(space: Space, count: int) -> Space:
-    """The space with so many candidates, all MBConv, in every layer where there is a choice."""
+    """The space with that many candidates, all MBConv, in every layer that has a choice."""
     layers = []
     for layer in space.layers:
         if layer.is_choice:

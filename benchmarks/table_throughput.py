@@ -1,11 +1,11 @@
-"""How fast latencies are looked up: architectures in batches and one at a time, and an ONNX file predicted.
+"""Speed of latency look-up: architectures in batches and one at a time, and an ONNX file predicted.
 
     python benchmarks/table_throughput.py [--architectures 4000000] [--onnx FILE --workspace DIR --target TARGET]
                                           [--json]
 
-The table is that of `proxyless-mobile` with round numbers in it, since only the time counts. An ONNX file is read, cut
-into kernels and predicted by the target's kernel model, which is loaded already. Without one, a network of that space
-is exported, and predicted by a look-up model of its ops.
+The table is that of `proxyless-mobile` with round numbers in it, because only the time counts. An ONNX file is read,
+partitioned into kernels and predicted by the target's kernel model, which is loaded already. Without one, a network of
+that space is exported, and predicted by a look-up model of its ops.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from latkit.timing import Estimate
 from latkit.workspace import Workspace
 
 NN_METER_SECONDS = 0.3
-"""What nn-Meter takes for a network."""
+"""nn-Meter's time for a network."""
 
 REPEATS = 7
-"""Of so many times the least counts: the machine has other work."""
+"""The minimum of this many times counts: the machine has other work."""
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def round_numbers(space: Space) -> LookupModel:
-    """A look-up model with a round number for each op: for timing it, not for what it says."""
+    """A look-up model with a round number for each op: for timing it, not for its values."""
     model = LookupModel()
     model.ops_ = {op: Estimate(1e-6 * n, 1e-6 * n, 1e-6 * n) for n, op in enumerate(space.ops(), start=1)}
     model.calibration_ = Calibration(1e-6)
@@ -73,7 +73,7 @@ def round_numbers(space: Space) -> LookupModel:
 
 
 def min_seconds(work: Callable[[], object]) -> float:
-    """The least time that some work takes."""
+    """The minimum time of some work."""
     seconds = []
     for _ in range(REPEATS):
         begun = time.perf_counter()
@@ -83,7 +83,7 @@ def min_seconds(work: Callable[[], object]) -> float:
 
 
 def batched(space: Space, table: LatencyTable, count: int) -> float:
-    """Architectures a second, of many in one tensor of small integers."""
+    """Architectures per second, of many in one tensor of small integers."""
     rng = np.random.default_rng(0)
     columns = [rng.integers(0, len(layer.candidates), count, dtype=np.uint8) for layer in space.choices]
     architectures = torch.from_numpy(np.stack(columns, axis=1))
@@ -98,7 +98,7 @@ def single(space: Space, table: LatencyTable) -> float:
 
 
 def predicting(workspace: Workspace, target: Target, path: Path) -> float:
-    """Seconds to read a foreign ONNX file and predict it."""
+    """Seconds to read an external ONNX file and predict it."""
     model = workspace.kernel_model(target)
 
     def predict() -> None:

@@ -1,16 +1,16 @@
-"""A new device from few measurements: NAS-Bench-201 and FBNet, every known device in turn taken for a new one.
+"""A new device from few measurements: NAS-Bench-201 and FBNet, each known device held out in turn as the new one.
 
     python benchmarks/transfer.py [--data DIR] [--devices FILE.npz] [--samples 10 20] [--json]
 
-For each device, ten or twenty networks are chosen by what the other devices and the architectures tell, "measured"
-(read from the data), and all others predicted. A device that stands in the data at several batch sizes is left out
-whole. `--devices FILE.npz`: the devices of this file are the new ones, and all of those in DIR the known ones. DIR
+For each device, ten or twenty networks are chosen by the other devices and the architectures, "measured" (read from the
+data), and all others predicted. A device that the data holds at several batch sizes is held out completely.
+`--devices FILE.npz`: the devices of this file are the new ones, and all of those in DIR the known ones. DIR
 holds `nasbench201_latency_ms.npz` and `fbnet_latency_ms.npz`: the array `arch` (and `op_names`), and one of
 milliseconds for each device.
 
 Columns: Spearman's correlation and the mean absolute error over the networks that were not measured; `ceiling`: the
 correlation of a sum of ops fitted to every network's answer; `in 90 %`: how many latencies lie in their 90 % interval;
-seconds: learning from the known devices, choosing, inferring and predicting, all told.
+seconds: learning from the known devices, choosing, inferring and predicting, in total.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COVERED = 0.9
 
 @dataclass(frozen=True)
 class Row:
-    """How well one device was predicted from some measurements."""
+    """How well one device was predicted from a number of measurements."""
 
     device: str
     samples: int
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def read(path: Path) -> Family:
-    """A data file; which family it is of is seen from its architectures."""
+    """A data file; its architectures show which family it is of."""
     if not path.is_file():
         sys.exit(f"expected latencies of known devices in {path}, but there is no such file; name its folder by --data")
     data = np.load(path, allow_pickle=False)
@@ -104,7 +104,7 @@ def device_of(entry: str) -> str:
 
 
 def judge(known: Family, wanted: Family | None, samples: list[int]) -> list[Row]:
-    """Predict each entry of `wanted`, or else of `known`, from all of `known` but its own device's entries."""
+    """Predict each entry of `wanted`, or else of `known`, from all of `known` except its own device's entries."""
     new = known if wanted is None else wanted
     if len(new.counts) != len(known.counts) or not np.array_equal(new.counts, known.counts):
         sys.exit(

@@ -1,4 +1,4 @@
-"""Small files that claim or unpack to gigabytes, and documents that a careless reader takes for ever with."""
+"""Small files that claim or unpack to gigabytes, and documents on which a careless reader never ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.fuzzing.corpus import SPACE
 
 
 def bombs(folder: Path) -> None:
-    """Write them into a folder, which is made."""
+    """Write them into a folder, which is created."""
     folder.mkdir(parents=True)
     merges = "\n".join(f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 11))
     (folder / "merges.yaml").write_text("a0: &a0 {k: {mean: 1}}\n" + merges + "\n")

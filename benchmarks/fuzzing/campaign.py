@@ -1,4 +1,4 @@
-"""The mutated inputs: how many each reader gets, what became of them, and how a run that was broken off goes on."""
+"""The mutated inputs: how many each reader gets, their outcomes, and how an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Row = dict[str, str | int | float | None]
 
 @dataclass
 class Campaign:
-    """So many inputs over the readers of a corpus, by a seed."""
+    """A number of inputs spread over the readers of a corpus, by a seed."""
 
     folder: Path
     seed: int
     inputs: int
     names: Sequence[str] = ()
-    """The readers; all of them if there are none."""
+    """The readers; all of them if empty."""
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     seconds: Counter[str] = field(default_factory=Counter)
     done: dict[str, set[int]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Campaign:
 
     @property
     def state_path(self) -> Path:
-        """Where a run that is broken off goes on from."""
+        """Where an interrupted run continues from."""
         words = ",".join(self.names)
         name = hashlib.sha256(f"{self.inputs} {words} {_version()}".encode()).hexdigest()[:8]
         return self.folder / f"seed-{self.seed}-{name}.json"
@@ -78,9 +78,9 @@ class Campaign:
         self.failures.save()
 
     def orders(self) -> list[tuple[str, range]]:
-        """What is still to do: the readers in turn, so that the time left can be told from the time spent.
+        """The remaining orders: the readers in alternation, so that the time spent predicts the time left.
 
-        Their first inputs come last: these may wait for ever, and the others are not to wait for that.
+        Their first inputs come last: these may wait forever, and the others must not wait for them.
         """
         whole = sum(reader.share for reader in self.readers)
         orders: list[tuple[float, str, range]] = []
@@ -96,7 +96,7 @@ class Campaign:
         return [(name, numbers) for _, name, numbers in sorted(orders, key=lambda order: order[:2])]
 
     def run(self, jobs: int, progress: Progress) -> None:
-        """Do it, and keep what fails."""
+        """Run the orders, and save what fails."""
         orders = self.orders()
         total, count, saved = sum(len(numbers) for _, numbers in orders), 0, time.monotonic()
         pool = Pool(self.corpus, self.folder / f"scratch-{os.getpid()}", self.seed, jobs)
@@ -162,7 +162,7 @@ class Campaign:
 
 
 def corpus_of_this_version(parent: Path) -> Path:
-    """The corpus, made by another process where it is not there: what it starts would not survive a fork."""
+    """The corpus, made by another process if it does not exist: what it starts would not survive a fork."""
     folder = parent / f"corpus-{_version()}"
     if not (folder / "bombs" / "whole").exists():
         process = context().Process(target=_make, args=(folder,))

@@ -1,6 +1,6 @@
-"""What mutations start from: a small workspace written by latkit itself, with every kind of file that it reads.
+"""The start of mutations: a small workspace written by latkit itself, with every kind of file that it reads.
 
-Nothing is measured: the numbers are round on purpose, and nobody can take them for a device's.
+Nothing is measured: the numbers are round on purpose, so that they cannot be mistaken for a device's.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ Match host board
 
 
 def make(root: Path) -> Workspace:
-    """Write the workspace, and what else is read, under `root`."""
+    """Write the workspace, and the other input files, under `root`."""
     torch.set_num_threads(1)
     workspace = Workspace.init(root)
     for name in ("pocket.toml", "known.toml"):

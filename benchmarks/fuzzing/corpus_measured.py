@@ -1,6 +1,6 @@
-"""A made-up target of the corpus: what was measured there, and the models fitted on it.
+"""A made-up target of the corpus: its measurements, and the models fitted on them.
 
-The numbers are round on purpose, and nobody can take them for a device's.
+The numbers are round on purpose, so that they cannot be mistaken for a device's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TARGET = Target("here", "onnxruntime")
 ENVIRONMENT = Environment("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
 PLAN = TimingPlan(rounds=2, round_s=0.01, round_runs=3)
 RULES = {("conv", "relu")}
-"""Which neighbours the made-up runtime computes at once."""
+"""Which neighbors the made-up runtime computes at once."""
 ROUND_NS = 1_000_000
 
 
@@ -54,7 +54,7 @@ def networks(space: Space) -> Iterator[Network]:
 
 def graphs() -> list[Workload]:
     found: list[Workload] = []
-    for channels in range(4, 20):  # of so many kernels trees are learned
+    for channels in range(4, 20):  # trees are learned from this many kernels
         builder = GraphBuilder()
         entry = builder.input(1, channels, 8, 8)
         found.append(builder.graph([builder.activation("relu", builder.conv(entry, channels, 3))], f"conv{channels}"))
@@ -62,7 +62,7 @@ def graphs() -> list[Workload]:
 
 
 def _kernels(root: Path) -> list[Workload]:
-    """The kernels of the ONNX files that are mutated, so that most of what becomes of these can be predicted."""
+    """The kernels of the ONNX files that are mutated, so that most mutants can be predicted."""
     found: list[Workload] = []
     for number, content in enumerate(onnx_seeds.seeds()):
         path = root / f"seed-{number}.onnx"
@@ -75,7 +75,7 @@ def _kernels(root: Path) -> list[Workload]:
 
 
 def measurements(workspace: Workspace, space: Space) -> None:
-    further = itertools.islice(variations(space), 40)  # of so many ops trees are learned
+    further = itertools.islice(variations(space), 40)  # trees are learned from this many ops
     workloads: list[Workload] = [OVERHEAD_PROBE, *space.ops(), *further, *networks(space), *graphs()]
     workloads += _kernels(workspace.root)
     measured = [_measurement(workload, 1000 + 1000 * index) for index, workload in enumerate(workloads)]

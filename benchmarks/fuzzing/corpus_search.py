@@ -67,7 +67,7 @@ def search(workspace: Workspace, space: Space, table: LatencyTable) -> None:
 
 
 class _Interrupting:
-    """Ends a search in its first epoch, when it has left a checkpoint."""
+    """Ends a search in its first epoch, after it has saved a checkpoint."""
 
     def advance(self, phase: str, done: int, total: int, text: str) -> None:  # noqa: ARG002
         if done > 0:

@@ -1,4 +1,4 @@
-"""Failures: one per reader, kind and place, with the smallest input that leads there, kept as files to be replayed."""
+"""Failures: one per reader, kind and location, with the smallest input that leads there, saved as files for replay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Failures:
             self.known[path.stem] = json.loads(path.read_text(encoding="utf-8"))
 
     def add(self, reader: str, outcome: Outcome, content: Input) -> None:
-        """Note a failure; its input is kept where it is the first of its place, or the smallest."""
+        """Note a failure; its input is saved if it is the first of its location, or the smallest."""
         name = re.sub(r"[^\w.]+", "-", f"{reader}-{outcome.kind}-{outcome.where}")[:120].strip("-")
         known = self.known.get(name)
         size = len(content.content)
@@ -46,7 +46,7 @@ class Failures:
         self.known[name] = record
 
     def save(self) -> None:
-        """Write what was noted, and a summary for people."""
+        """Write the failures, and a summary for people."""
         for name, record in self.known.items():
             text = json.dumps(record, indent=1) + "\n"
             (self.folder / f"{name}.json").write_text(text, encoding="utf-8")
@@ -56,7 +56,7 @@ class Failures:
 
     @staticmethod
     def load(path: Path) -> tuple[dict[str, Any], Input]:
-        """A kept failure and its input."""
+        """A saved failure and its input."""
         record = json.loads(path.read_text(encoding="utf-8"))
         return record, Input(record["special"], path.with_suffix(".input").read_bytes())
 

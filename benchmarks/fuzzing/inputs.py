@@ -1,4 +1,4 @@
-"""Inputs by number: what stands under a reader's file, put there and taken away again."""
+"""Inputs by number: the content of a reader's file, put there and removed again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SPECIALS: dict[str, Callable[[Path], None]] = {
     "socket": _socket,
     "3 GiB of nothing": _sparse,
 }
-"""What is no file, or hardly one, by name."""
+"""Things that are no file, or hardly one, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Input:
     content: bytes = b""
 
     def put(self, path: Path) -> None:
-        """Let it stand there, in place of what does."""
+        """Put it there, in place of the file."""
         remove(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.special:
@@ -58,7 +58,7 @@ class Input:
 
 
 def remove(path: Path) -> None:
-    """Take away whatever stands there."""
+    """Remove whatever is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -66,7 +66,7 @@ def remove(path: Path) -> None:
 
 
 class Inputs:
-    """A reader's inputs: the special files, the bombs, then mutations without end. Equal seeds give equal inputs."""
+    """A reader's inputs: the special files, the bombs, then endless mutations. Equal seeds give equal inputs."""
 
     def __init__(self, reader: Reader, corpus: Path, seed: int) -> None:
         self._reader = reader

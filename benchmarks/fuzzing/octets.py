@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from benchmarks.fuzzing import trees
 
 LIES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1)
-"""Numbers that sizes and counts are overwritten by."""
+"""Numbers that overwrite sizes and counts."""
 MAX_CUT_BYTES = 64
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -35,7 +35,7 @@ def _flipped(rng: random.Random, content: bytes) -> bytes:
 
 
 def _lied(rng: random.Random, content: bytes) -> bytes:
-    """A number of 1 to 8 bytes overwritten, where headers are more often than elsewhere."""
+    """A number of 1 to 8 bytes overwritten, more often near headers."""
     size = rng.choice((1, 2, 4, 8))
     at = _place(rng, content)
     number = rng.choice(LIES) % 2 ** (8 * size)
@@ -73,7 +73,7 @@ _WAYS: Sequence[Mutation] = (_flipped, _flipped, _lied, _lied, _cut, _without, _
 
 
 def _place(rng: random.Random, content: bytes | bytearray) -> int:
-    """Anywhere, but at either end more often: that is where formats keep what describes the rest."""
+    """Anywhere, but more often at either end, where formats describe their content."""
     if not content:
         return 0
     size = len(content)
@@ -82,7 +82,7 @@ def _place(rng: random.Random, content: bytes | bytearray) -> int:
 
 
 def zip_mutated(rng: random.Random, content: bytes, member: Mutation = mutated) -> bytes:
-    """An archive with a member changed, renamed, dropped or doubled, and sound otherwise; or its bytes changed."""
+    """An archive with a member changed, renamed, dropped or duplicated, and otherwise valid; or its bytes changed."""
     if rng.random() < 0.25:
         return mutated(rng, content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -107,14 +107,14 @@ def zipped(members: Sequence[tuple[str, bytes]]) -> bytes:
     """An archive, not compressed."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name may stand there twice
+        warnings.simplefilter("ignore")  # a name may occur there twice
         for name, inner in members:
             archive.writestr(zipfile.ZipInfo(name[:60_000]), inner)
     return out.getvalue()
 
 
 def npy_mutated(rng: random.Random, content: bytes) -> bytes:
-    """An array's file whose header says something else, or whose bytes are changed."""
+    """An array's file whose header is wrong, or whose bytes are changed."""
     if rng.random() < 0.3 or not content.startswith(b"\x93NUMPY\x01"):
         return mutated(rng, content)
     size = int.from_bytes(content[8:10], "little")
@@ -131,7 +131,7 @@ def npy_mutated(rng: random.Random, content: bytes) -> bytes:
 
 
 def safetensors_mutated(rng: random.Random, content: bytes) -> bytes:
-    """A file of tensors whose header says something else, or whose bytes are changed."""
+    """A file of tensors whose header is wrong, or whose bytes are changed."""
     if rng.random() < 0.3:
         return mutated(rng, content)
     size = int.from_bytes(content[:8], "little")

@@ -1,4 +1,4 @@
-"""Mutations of ONNX files by their fields: nodes, names, sizes, attributes, whatever is there."""
+"""Mutations of ONNX files by their fields: nodes, names, sizes, attributes and all others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def mutated(rng: random.Random, content: bytes) -> bytes:
 
 
 def _any_field(rng: random.Random, model: Any) -> None:
-    """A field of any message below the model, found by going down by chance."""
+    """A field of any message below the model, found by a random descent."""
     message = model.graph if rng.random() < 0.8 else model
     for _ in range(rng.randint(0, MAX_DEPTH)):
         inside = [child for field, value in message.ListFields() for child in _messages(field, value)]
@@ -117,7 +117,7 @@ def _scalar(rng: random.Random, field: Any, value: Any) -> Any:
 
 
 def _graph_part(rng: random.Random, model: Any) -> None:
-    """What people's exporters get wrong."""
+    """Typical mistakes of exporters."""
     if model.graph.node:
         rng.choice(_MISTAKES)(rng, model.graph)
     if rng.random() < 0.1 and model.opset_import:

@@ -1,4 +1,4 @@
-"""What became of an input: accepted, refused in a line, or one of the ways in which latkit may not answer."""
+"""The outcome of an input: accepted, refused in a line, or one of the forbidden ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNTIDY = "UNTIDY"
 RAW = "RAW"
 """A terminal would have got control characters."""
 UNMADE = "UNMADE"
-"""The mutation itself failed: no fault of latkit's, and no input."""
+"""The mutation itself failed: not a fault of latkit's, and no input."""
 FAILURES = (TRACEBACK, HANG, MEMORY, UNTIDY, RAW, UNMADE)
 MAX_BYTES = 2 * 2**30
 MAX_SECONDS = 10.0
@@ -30,22 +30,22 @@ MAX_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one input."""
+    """The outcome of one input."""
 
     kind: str
     where: str = ""
-    """The exception and the line of latkit that it came from: failures of one place count as one."""
+    """The exception and the line of latkit that it came from: failures of one location count as one."""
     message: str = ""
     trace: str = ""
 
     @property
     def failed(self) -> bool:
-        """Whether latkit may not do that."""
+        """Whether latkit must not do that."""
         return self.kind in FAILURES
 
 
 def judged(use: Callable[[], object], shown: Callable[[], str]) -> Outcome:
-    """Do it, and judge what comes of it. `shown` gives what a terminal has got meanwhile."""
+    """Run it, and judge its outcome. `shown` returns what a terminal has got meanwhile."""
     try:
         use()
     except (LatkitError, click.ClickException) as error:

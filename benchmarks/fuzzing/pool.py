@@ -31,7 +31,7 @@ def context() -> multiprocessing.context.BaseContext:
 
 
 class _Worker:
-    """A process, what it was told to do, and what of it is not yet told."""
+    """A process, its order, and the part of it that is not yet reported."""
 
     def __init__(self, corpus: Path, scratch: Path, seed: int) -> None:
         mine, theirs = context().Pipe()
@@ -51,11 +51,11 @@ class _Worker:
 
     @property
     def seconds(self) -> float:
-        """How long the present input has taken so far."""
+        """How long the present input has taken."""
         return time.monotonic() - self.begun[1] if self.begun[1] else 0.0
 
     def place(self) -> str:
-        """The line of latkit that it is at."""
+        """The line of latkit that it executes."""
         with suppress(ProcessLookupError, TypeError):
             os.kill(self.process.pid, signal.SIGUSR1)
             deadline = time.monotonic() + STACK_S
@@ -77,10 +77,10 @@ class Pool:
     def __init__(self, corpus: Path, folder: Path, seed: int, jobs: int) -> None:
         self._corpus, self._folder, self._seed, self._jobs = corpus, folder, seed, jobs
         self._suspects: set[tuple[str, int]] = set()
-        """What was slow once: it is tried again, since the machine may have been busy."""
+        """What was slow once: it is tried again, because the machine may have been busy."""
 
     def run(self, orders: Iterable[Order]) -> Iterator[Judged | Order]:
-        """What became of every input, and every order once it is done."""
+        """The outcome of every input, and every order once it is done."""
         waiting = deque(orders)
         workers = [self._start(number) for number in range(min(self._jobs, len(waiting)))]
         try:
@@ -134,7 +134,7 @@ class Pool:
             yield from self._lost(workers, number, HANG, f"more than {MAX_SECONDS:.0f} s")
 
     def _lost(self, workers: list[_Worker], number: int, kind: str, message: str) -> Iterator[Judged | Order]:
-        """The input at work has ended its worker, or must: another takes what is left of the order."""
+        """The input has ended its worker, or must: another takes the rest of the order."""
         worker = workers[number]
         assert worker.order
         if not worker.begun[1]:

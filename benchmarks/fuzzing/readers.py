@@ -1,4 +1,4 @@
-"""Every reader of latkit: the file it reads, how that is mutated, and how what it accepts is used."""
+"""Every reader of latkit: its file, how that is mutated, and how an accepted file is used."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class Reader:
 
     name: str
     path: str
-    """Where the file stands in the corpus."""
+    """Path of the file in the corpus."""
     mutate: Mutate
     use: Use
-    """Reads it and goes on as the next command would. Raises as latkit does."""
+    """Reads it and continues as the next command would. Raises as latkit does."""
     bombs: tuple[str, ...] = ()
-    """Files of the corpus's folder of bombs that are put there as they are."""
+    """Files of the corpus's folder of bombs that are used unchanged."""
     share: float = 1.0
-    """How many inputs it gets beside others: those that take long get fewer."""
+    """How many inputs it gets relative to others: slow readers get fewer."""
     seeds: Callable[[Path], list[bytes]] | None = None
-    """What to mutate, given the corpus; the file itself if there is nothing else."""
+    """What to mutate, given the corpus; by default the file itself."""
     special: bool = True
-    """Whether what stands there may be no file at all: a folder, a FIFO, a link."""
+    """Whether its path may be no file at all: a folder, a FIFO, a link."""
 
 
 def _document(rng: random.Random, tree: trees.Node, write: Callable[[trees.Node], str]) -> bytes:
@@ -70,14 +70,14 @@ def json_mutated(rng: random.Random, content: bytes) -> bytes:
 
 
 def toml_mutated(rng: random.Random, content: bytes) -> bytes:
-    """A TOML document likewise."""
+    """The same for a TOML document."""
     if rng.random() < 0.15:
         return octets.mutated(rng, content)
     return _document(rng, trees.mutated(rng, trees.parse(tomllib.loads(content.decode()))), trees.to_toml)
 
 
 def yaml_mutated(rng: random.Random, content: bytes) -> bytes:
-    """A YAML document likewise."""
+    """The same for a YAML document."""
     if rng.random() < 0.15:
         return octets.mutated(rng, content)
     tree = trees.mutated(rng, trees.parse(yaml.safe_load(content)), (*trees.RAWS, *trees.YAML_RAWS))
@@ -113,7 +113,7 @@ LINES = (
 
 
 def lines_mutated(rng: random.Random, content: bytes) -> bytes:
-    """A configuration with lines dropped, doubled, exchanged and added, or its bytes changed."""
+    """A configuration with lines dropped, duplicated, exchanged and added, or its bytes changed."""
     if rng.random() < 0.3:
         return octets.mutated(rng, content)
     lines = content.decode().splitlines()
@@ -138,7 +138,7 @@ def _npz(rng: random.Random, content: bytes) -> bytes:
 
 
 def _gz(rng: random.Random, content: bytes) -> bytes:
-    """Changed before it is compressed, or after it."""
+    """Changed before compression, or after it."""
     if rng.random() < 0.5:
         return octets.mutated(rng, content)
     return gzip.compress(octets.mutated(rng, gzip.decompress(content)), mtime=0)

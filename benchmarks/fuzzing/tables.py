@@ -51,7 +51,7 @@ def _value(rng: random.Random, connection: sqlite3.Connection) -> None:
 
 
 def _other(rng: random.Random, known: Any) -> Any:
-    """Another value for a cell: documents and samples by their own rules, now and then of another type."""
+    """Another value for a cell: documents and samples by their own rules, sometimes of another type."""
     if isinstance(known, str) and known[:1] in ("{", "[") and rng.random() < 0.8:
         return trees.to_json(trees.mutated(rng, trees.parse(json.loads(known))))
     if isinstance(known, bytes) and rng.random() < 0.7:

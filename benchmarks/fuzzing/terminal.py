@@ -1,4 +1,4 @@
-"""Commands run in this process, and what a terminal would have got of them."""
+"""Commands run in this process, and their output as a terminal would get it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import typer
 from latkit.cli.app import app
 
 INVISIBLE = {0x061C, 0xFEFF, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)}
-"""What turns text around, has no width, or ends a line where nobody sees an end."""
+"""Characters that reverse text, have no width, or end a line invisibly."""
 
 
 def is_raw(character: str) -> bool:
-    """Whether a terminal would obey it, or a person be fooled, in place of seeing it. Lines and tabs are meant."""
+    """Whether a terminal would obey the character, or a person be misled. Lines and tabs are allowed."""
     code = ord(character)
     control = code < 0x20 or 0x7F <= code < 0xA0
     return (control and character not in "\n\t") or code in INVISIBLE or 0xD800 <= code < 0xE000
@@ -39,13 +39,13 @@ def command() -> Any:
 
 
 class Terminal:
-    """Keeps what commands print. Exceptions of commands are passed on, before `main` would make a line of them."""
+    """Records what commands print. Exceptions of commands are passed on, before `main` would make a line of them."""
 
     def __init__(self) -> None:
         self.text = ""
 
     def run(self, root: Path, *words: object) -> int:
-        """Run `latkit -C root WORDS`; its exit code."""
+        """Run `latkit -C root` with these arguments; its exit code."""
         argv = ["-C", str(root), *map(str, words)]
         before, sys.argv = sys.argv, ["latkit", *argv]
         try:
@@ -67,7 +67,7 @@ class Terminal:
 
 
 def silence() -> None:
-    """Send this process's own outputs nowhere: libraries in C print what they like."""
+    """Discard this process's own outputs: libraries in C print to them."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (1, 2):
         os.dup2(nowhere, number)

@@ -1,7 +1,7 @@
-"""Mutations of documents (JSON, TOML, YAML): a tree is taken apart, changed in a few places, and written again.
+"""Mutations of documents (JSON, TOML, YAML): a tree is parsed, changed in a few places, and written again.
 
 A document is a tree of `Pairs` (a mapping that may hold a key twice), lists, and plain values. `Raw` is text that is
-written as it stands: numbers that Python would not write, nesting that would end its recursion, broken syntax.
+written unchanged: numbers that Python would not write, nesting beyond its recursion limit, broken syntax.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TEXTS = (
     "here/onnxruntime",
     "torch_cuda",
 )
-"""Texts that something may trip over: controls, markup, a lone surrogate, paths, digits that are no ASCII."""
+"""Difficult texts: controls, markup, a lone surrogate, paths, digits that are not ASCII."""
 NUMBERS = (
     0,
     -1,
@@ -71,13 +71,13 @@ DEPTHS = (100, 250, 1000, 20_000)
 
 
 class Raw(str):
-    """Text that is written as it stands."""
+    """Text that is written unchanged."""
 
     __slots__ = ()
 
 
 class Pairs(list[tuple[str, Node]]):
-    """A mapping, in order; a key may stand in it twice."""
+    """A mapping, in order; a key may occur twice."""
 
 
 RAWS = tuple(Raw(text) for text in ("1e400", "-1e400", "9" * 5000, "1" + "0" * 400, "0x10", "1_000", "01", "+1", ""))
@@ -97,7 +97,7 @@ def parse(value: object) -> Node:
 
 
 def mutated(rng: random.Random, tree: Node, others: tuple[Raw, ...] = RAWS) -> Node:
-    """A tree that differs in one to three places. The given one is not changed."""
+    """A tree that differs in one to three places. The argument is not changed."""
     tree = _copied(tree)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         tree = _changed_somewhere(rng, tree, others)
@@ -128,7 +128,7 @@ def _changed_somewhere(rng: random.Random, tree: Node, others: tuple[Raw, ...]) 
 
 
 def _near(rng: random.Random, value: Node) -> Node:
-    """Something of the same type, a little off."""
+    """A value of the same type, slightly different."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
@@ -219,7 +219,7 @@ def to_json(tree: Node) -> str:
 
 
 def to_toml(tree: Node) -> str:
-    """As TOML: everything below the top level inline. What TOML has no word for becomes a text."""
+    """As TOML: everything below the top level inline. A value that TOML cannot express becomes a text."""
     if not isinstance(tree, Pairs):
         return f"value = {_inline(tree)}\n"
     return "".join(f"{_text(name)} = {_inline(value)}\n" for name, value in tree)

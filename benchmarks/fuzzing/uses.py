@@ -1,4 +1,4 @@
-"""What latkit does with a file that it has accepted: what the next command would do. All raise as latkit does."""
+"""Uses of an accepted file: what the next command would do. All raise as latkit does."""
 
 from __future__ import annotations
 

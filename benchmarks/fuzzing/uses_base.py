@@ -1,4 +1,4 @@
-"""What uses share: a workspace, what is printed, and the pages of the report."""
+"""Shared parts of uses: a workspace, what is printed, and the pages of the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGET_NAME = str(TARGET)
 
 
 class UsesBase:
-    """Uses in one workspace; `terminal` keeps what is printed. What is written goes into the folder `out`."""
+    """Uses in one workspace; `terminal` records what is printed. Files are written to the folder `out`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

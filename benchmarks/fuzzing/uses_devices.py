@@ -19,7 +19,7 @@ class DeviceUses(UsesBase):
     """Of devices."""
 
     def bundle(self) -> None:
-        """The bundle, and what starts it if it is for a processor that there is an agent for."""
+        """The bundle, and its start command if an agent exists for its processor."""
         found, _ = read_bundle(self.root / "bundle" / "bundle.json")
         if found.architecture in LOADERS:
             str(found.loader)
@@ -39,7 +39,7 @@ class DeviceUses(UsesBase):
         self._run("device", "list")
 
     def lease(self) -> None:
-        """Who holds the device is shown; then it is taken, if it is free."""
+        """The device's holder is shown; then the device is leased, if it is free."""
         os.environ["LATKIT_LEASES"] = str(self.root / "leases")
         self._run("device", "show", "here")
         str(holder_of(device()))

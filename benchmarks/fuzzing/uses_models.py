@@ -21,13 +21,13 @@ from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.workspace import Workspace
 
 MAX_OPS = 2000
-"""A space of more ops is accepted, but its tables are not made: that takes as long as it is large."""
+"""A space of more ops is accepted, but its tables are not made: their cost grows with its size."""
 MAX_ELEMENTS = 10**7
-"""A graph of larger tensors is accepted, but not written: so are its weights."""
+"""A graph of larger tensors is accepted, but not written: its weights are as large."""
 
 
 class ModelUses(UsesBase):
-    """Of models and what they are fitted on."""
+    """Of models and of the measurements they are fitted on."""
 
     def fusion(self) -> None:
         """The rules, then a model of kernels by them."""
@@ -36,7 +36,7 @@ class ModelUses(UsesBase):
             self.workspace.fit_kernels(TARGET)
 
     def graph(self) -> None:
-        """Predicted, cut, and written."""
+        """Predicted, partitioned, and written."""
         self._use_graph(Graph.load(self.root / "graph.json"))
 
     def _use_graph(self, graph: Graph) -> None:
@@ -53,11 +53,11 @@ class ModelUses(UsesBase):
         self._run("predict", TARGET_NAME, self.root / "net.onnx")
 
     def model(self) -> None:
-        """Predicts a network, makes a table, and stands on the target's page."""
+        """Predicts a network, makes a table, and is shown on the target's page."""
         self._model("lookup")
 
     def xgboost(self) -> None:
-        """Likewise."""
+        """The same."""
         self._model("xgboost")
 
     def _model(self, kind: str) -> None:
@@ -131,7 +131,7 @@ class ModelUses(UsesBase):
         self._table_file("table.json")
 
     def table_safetensors(self) -> None:
-        """Likewise."""
+        """The same."""
         self._table_file("table.safetensors")
 
     def _table_file(self, name: str) -> None:
@@ -141,7 +141,7 @@ class ModelUses(UsesBase):
         table.save(self.out / name)
 
     def yaml(self) -> None:
-        """Imported, and made a table of."""
+        """Imported, and a table made of it."""
         model = imported_model(KeyTable.read(self.root / "keys.yaml"), TARGET)
         Workspace.init(self.out)
         self.terminal.run(self.out, "table", "import", self.root / "keys.yaml", "--device", "phone")

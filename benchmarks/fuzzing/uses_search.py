@@ -1,4 +1,4 @@
-"""Uses of what searches read and leave behind, images included."""
+"""Uses of the files that searches read and save, images included."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SearchUses(UsesBase):
         self.series()
 
     def checkpoint(self) -> None:
-        """The search goes on."""
+        """The search continues."""
         begun = self.root / "search" / "begun"
         recipe = load_record(Recipe, begun / FILES["recipe"])
         SearchFolder(begun, fabric()).saved(recipe)

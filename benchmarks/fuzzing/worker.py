@@ -1,4 +1,4 @@
-"""A worker: a warm process that takes inputs by their numbers and tells what became of each."""
+"""A worker: a warm process that takes inputs by their numbers and reports each outcome."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from benchmarks.fuzzing.terminal import silence
 from benchmarks.fuzzing.uses import Uses, known_space
 
 MAX_RESIDENT_BYTES = 1200 * 2**20
-"""A worker that has grown so large ends: what one input takes could no longer be told."""
+"""A worker that has grown this large ends: the memory of one input could no longer be determined."""
 MAX_ADDRESS_BYTES = 24 * 2**30
-"""Beyond it memory is refused, so that no input takes the machine down."""
+"""Above it memory is refused, so that no input takes the machine down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of one input of a reader."""
+    """The outcome of one input of a reader."""
 
     reader: str
     index: int
     outcome: Outcome
     seconds: float
     content: Input | None = None
-    """The input, where it failed."""
+    """The input, if it failed."""
 
 
 def work(orders: Connection, begun: Any, corpus: Path, scratch: Path, seed: int) -> None:
-    """Take orders, a reader's name and numbers, until there is none.
+    """Take orders, a reader's name and numbers, until there are none left.
 
     `begun` tells which number is at work, and since when. Everything happens in a copy of the corpus under `scratch`.
     """
@@ -66,12 +66,12 @@ def work(orders: Connection, begun: Any, corpus: Path, scratch: Path, seed: int)
 
 
 def stack_file(scratch: Path) -> Path:
-    """Where a worker writes where it is, when it gets SIGUSR1."""
+    """The file to which a worker writes its stack, when it gets SIGUSR1."""
     return scratch.with_suffix(".stack")
 
 
 class Bench:
-    """A copy of the corpus in which one input after the other is tried."""
+    """A copy of the corpus in which inputs are tried one after the other."""
 
     def __init__(self, corpus: Path, scratch: Path, seed: int) -> None:
         import torch
@@ -94,20 +94,20 @@ class Bench:
         known_space(str(scratch))
 
     def judge(self, name: str, number: int) -> Judged:
-        """What becomes of a reader's input of that number."""
+        """The outcome of a reader's input of that number."""
         reader, begin = self.readers[name], time.monotonic()
         try:
             if name not in self._inputs:
                 self._inputs[name] = Inputs(reader, self.corpus, self._seed)
             content = self._inputs[name][number]
-        except Exception as error:  # noqa: BLE001 - whatever ends a mutation, the next goes on
+        except Exception as error:  # noqa: BLE001 - whatever ends a mutation, the next one follows
             trace = "".join(traceback.format_exception(error))
             return Judged(name, number, Outcome(UNMADE, type(error).__name__, str(error)[:200], trace), 0.0)
         outcome = self.outcome(reader, content)
         return Judged(name, number, outcome, time.monotonic() - begin, content if outcome.failed else None)
 
     def outcome(self, reader: Reader, content: Input) -> Outcome:
-        """What becomes of an input."""
+        """The outcome of an input."""
         path = self._root / reader.path
         with self._in_place(path, content):
             self._uses.terminal.text = ""
@@ -120,7 +120,7 @@ class Bench:
 
     @contextmanager
     def _in_place(self, path: Path, content: Input) -> Iterator[None]:
-        """The input under that path, and afterwards what stood there."""
+        """Put the input at that path, and restore the previous file afterwards."""
         source = self.corpus / path.relative_to(self._root)
         try:
             content.put(path)
@@ -133,7 +133,7 @@ class Bench:
 
 
 def _forget_peak() -> None:
-    """Let the kernel count the most memory used from now on."""
+    """Let the kernel record the peak memory from now on."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -144,7 +144,7 @@ def _memory(field: str) -> int:
 
 
 def memory_of(pid: int, field: str) -> int:
-    """A size of a process in bytes; 0 where it has ended."""
+    """A size of a process in bytes; 0 if it has ended."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(field + ":"):
@@ -153,7 +153,7 @@ def memory_of(pid: int, field: str) -> int:
 
 
 def ended(status: int | None) -> str:
-    """How a process ended, in words."""
+    """How a process ended, as text."""
     return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 

@@ -1,4 +1,4 @@
-"""Several writers of one file, and readers beside them that count what is incomplete."""
+"""Several writers of one file, and concurrent readers that count incomplete content."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmarks.fuzzing.pool import context
 from latkit._io import write_text
 
 WRITERS = (2, 4)
-"""So many at once, each for a share of the time."""
+"""Number of parallel cases, each for a share of the time."""
 READERS = 2
 LINES = 20_000
 
 
 def incomplete_reads(folder: Path, seconds: float) -> tuple[int, int]:
-    """How many reads found no complete file, and of how many; a file left over counts as one more. Raises OSError."""
+    """How many reads found no complete file, and of how many; a leftover file counts as one more. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     incomplete = reads = 0
     for writers in WRITERS:
@@ -35,7 +35,7 @@ def incomplete_reads(folder: Path, seconds: float) -> tuple[int, int]:
 
 
 def _at_once(works: Sequence[tuple[Any, tuple[Any, ...]]]) -> list[tuple[int, int]]:
-    """What each reader counted. Every writer that failed counts as an incomplete read."""
+    """Each reader's counts. Every writer that failed counts as an incomplete read."""
     processes, ends = [], []
     for work, arguments in works:
         mine, theirs = context().Pipe()
@@ -50,13 +50,13 @@ def _at_once(works: Sequence[tuple[Any, tuple[Any, ...]]]) -> list[tuple[int, in
 
 
 def text(name: str) -> str:
-    """A content that tells whether it is complete: its first line is the hash of the rest."""
+    """A content that shows whether it is complete: its first line is the hash of the rest."""
     body = f"{name}\n" * LINES
     return f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
 
 
 def write(path: Path, ended: float, told: Connection) -> None:
-    """Write until then."""
+    """Write until that time."""
     failed = number = 0
     while time.monotonic() < ended:
         number += 1
@@ -68,7 +68,7 @@ def write(path: Path, ended: float, told: Connection) -> None:
 
 
 def read(path: Path, ended: float, told: Connection) -> None:
-    """Read until then, and count what is incomplete."""
+    """Read until that time, and count incomplete content."""
     missed = count = 0
     while time.monotonic() < ended:
         count += 1

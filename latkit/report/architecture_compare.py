@@ -1,4 +1,4 @@
-"""Specialised networks side by side, layer under layer, as the paper draws them (Cai et al. 2019, section 4.3)."""
+"""Specialized networks side by side, layer under layer, as the paper draws them (Cai et al. 2019, section 4.3)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
 """Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
 
 LOWEST, PER_EXPANSION = 20, 4
-"""Pixels of a block's height: without expansion, and for every unit of it."""
+"""Pixels of a block's height: without expansion, and per unit of expansion."""
 
 
 def side_by_side(searches: Sequence[SearchFacts]) -> Html:
-    """The derived networks of searches of one space, a row each; nothing where fewer than two share a space."""
+    """The derived networks of searches of one space, one row each; nothing if fewer than two share a space."""
     spaces: dict[str, list[SearchFacts]] = {}
     for known in searches:
         if known.space is not None and known.result is not None and known.network is not None:
@@ -55,7 +55,7 @@ def _drawing(group: Sequence[SearchFacts]) -> Html:
 
 
 def _head(row: Sequence[Placed]) -> Html:
-    """The shape that layers give, where it changes."""
+    """The output shape of layers, where it changes."""
     words = []
     for number, layer in enumerate(row):
         if number == 0 or layer.op.output_shape != row[number - 1].op.output_shape:

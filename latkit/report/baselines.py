@@ -1,4 +1,4 @@
-"""What was trained beside the derived network, on the same data in the same way."""
+"""The networks trained as baselines of the derived network, on the same data in the same way."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ COLOURS = {"lookup": BLUE, "xgboost": GREY}
 
 
 def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
-    """The curve of every model that was calibrated; nothing where no network was measured."""
+    """The curve of every calibrated model; nothing if no network was measured."""
     curves = {kind: model.calibration_.curve for kind, model in models.items() if model.calibration_.curve}
     if not curves:
         return join([])

@@ -1,4 +1,4 @@
-"""The cross table: networks that were made for one target, on every target."""
+"""The cross table: networks made for one target, on every target."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 
 def cross_section(crossed: CrossTable) -> Html:
-    """The table, what it says of every network on its own target, and what is absent."""
+    """The table, what it shows about every network on its own target, and what is absent."""
     emulated = [notice(f"{target}: {EMULATED}") for target in crossed.emulated]
     columns = (
         "network",
@@ -45,7 +45,7 @@ def _row(row: Row, targets: Sequence[str]) -> tuple[object, ...]:
 
 
 def _cell(cell: Cell, own: bool) -> Html:
-    """Measured above predicted."""
+    """Ratio of measured to predicted."""
     measured = ABSENT if cell.measured_ms is None else latency(cell.measured_ms / 1e3)
     lines: list[object] = [element("b", f"★ {measured}") if own else measured]
     if cell.predicted_ms is not None:

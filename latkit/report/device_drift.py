@@ -1,4 +1,4 @@
-"""The machine's mood: the reference's latency at every visit, over time."""
+"""Device drift: the reference's latency in every round, over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latkit.timing import Round
 
 
 def drift(rounds: Sequence[Round], reference_s: float | None) -> Html:
-    """One point per visit: the reference's fastest run and its median run."""
+    """One point per round: the reference's fastest run and its median run."""
     fastest = np.array([min(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
     median = np.array([np.median(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
     low_s, high_s = np.quantile(median, [0.05, 0.95])
@@ -49,7 +49,7 @@ def _figure(rounds: Sequence[Round], fastest: np.ndarray, median: np.ndarray, re
         )
     if reference_s is not None:
         figure.add_hline(y=per_second * reference_s, line={"color": RED, "dash": "dot", "width": 1.5})
-        # a line across the plot has no entry in the legend of its own
+        # a line across the plot has no legend entry
         figure.add_scatter(
             x=[None], y=[None], mode="lines", name="counted as quiet", line={"color": RED, "dash": "dot", "width": 1.5}
         )

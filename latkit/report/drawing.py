@@ -16,17 +16,17 @@ from latkit.report.layers import Placed, stages
 KERNEL_COLOURS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
 OTHER_KERNEL = PINK
 FIXED = "#b9c1ca"
-"""The colour of ops that are not mbconv."""
+"""The color of ops that are not mbconv."""
 
 LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
 MIN_WIDTH, MAX_WIDTH = 50, 860
-"""What a block takes at least, and what the longest row takes where latencies are known."""
+"""Minimum width of a block, and width of the longest row where latencies are known."""
 MIN_HEIGHT, TALLEST = 24, 34
-"""Likewise its height, by the square root of its channels."""
+"""The same for its height, by the square root of its channels."""
 
 
 def draw(placed: Sequence[Placed]) -> Html:
-    """The network as SVG. Width grows with a layer's share of the latency where that is known, height with channels."""
+    """The network as SVG. Width grows with a layer's share of the latency if that is known, height with channels."""
     rows_of_layers = stages(list(placed))
     scale = _Scale.of(rows_of_layers)
     top, width = float(MARGIN), 0.0
@@ -55,7 +55,7 @@ def draw(placed: Sequence[Placed]) -> Html:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From seconds and channels to pixels."""
+    """Converts seconds and channels to pixels."""
 
     total_s: float
     per_second: float
@@ -63,7 +63,7 @@ class _Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Placed]]) -> Self:
-        """Such that the longest row just takes the width there is."""
+        """Scaled so that the longest row fills the available width."""
         room = [(MAX_WIDTH - len(row) * (MIN_WIDTH + GAP)) / seconds for row in rows if (seconds := _seconds_of(row))]
         channels = [_channels(layer.op) for row in rows for layer in row]
         return cls(sum(map(_seconds_of, rows)), max(min(room, default=0.0), 0.0), max(*channels, 1))
@@ -82,12 +82,12 @@ def _seconds_of(row: Sequence[Placed]) -> float:
 
 
 def _channels(op: Op) -> int:
-    """Channels of the output; 0 where it is no image."""
+    """Channels of the output; 0 if it is no image."""
     return op.output_shape[0] if len(op.output_shape) == 3 else 0
 
 
 def _row(stage: Sequence[Placed], middle: float, scale: _Scale) -> tuple[Html, float]:
-    """One stage from left to right, and where it ends."""
+    """Draw one stage from left to right; returns where it ends."""
     x = float(LABEL_WIDTH)
     blocks: list[Html] = []
     for layer in stage:
@@ -133,7 +133,7 @@ def _text(x: float, y: float, words: str, class_: str, anchor: str = "middle") -
 
 
 def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
-    """What the colours say, of those that occur, and where the legend ends."""
+    """Draw the legend of the colors that occur; returns where it ends."""
     kernels = sorted({layer.op.integer("kernel") for layer in placed if layer.op.kind == "mbconv"})
     entries = [(KERNEL_COLOURS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
     if any(layer.op.kind != "mbconv" and not layer.op.is_identity for layer in placed):

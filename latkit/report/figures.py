@@ -1,4 +1,4 @@
-"""Figures: plotly in the page's own quiet style."""
+"""Figures: plotly in the page's own plain style."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = (
     "#cc79a7",
     "#8a94a0",
 )
-"""Okabe and Ito's colours, which most colour-blind readers tell apart, and a grey that shows on light and dark."""
+"""Okabe and Ito's colors, which most color-blind readers can distinguish, and a gray for light and dark pages."""
 
 SCALE = "Viridis"
-"""The scale of probabilities."""
+"""The color scale of probabilities."""
 
 
 def plain(text: object) -> str:
-    """Text for a figure: plotly reads tags in its labels, so that a name with tags in it must be escaped for it too."""
+    """Text for a figure: plotly interprets tags in its labels, so a name with tags must be escaped for it too."""
     return html.escape(str(text))
 
 
@@ -58,15 +58,15 @@ def layout(height: int, **changes: object) -> dict[str, Any]:
 
 
 def embed(figure: Any) -> Html:
-    """A plotly figure as markup that expects plotly.js on the page."""
+    """A plotly figure as markup; plotly.js must be on the page."""
     config = {"responsive": True, "displayModeBar": False}
     return Html(plotly.io.to_html(figure, full_html=False, include_plotlyjs=False, config=config))
 
 
 def plotly_script() -> Html:
-    """plotly.js itself, to stand on the page once.
+    """plotly.js itself, included once per page.
 
-    Figures are drawn while the page is still being read; once it is whole, they are fitted to the final width.
+    Figures are drawn while the page is still loading; once it is complete, they are fitted to the final width.
     """
     fit = "addEventListener('load', () => dispatchEvent(new Event('resize')));"
     return Html(f"<script>{get_plotlyjs()}</script><script>{fit}</script>")

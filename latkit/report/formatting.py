@@ -1,4 +1,4 @@
-"""Numbers and moments as a reader wants to see them."""
+"""Numbers and times, formatted for readers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ EMULATED = "Emulated: measured on an emulator. These latencies show that all wor
 
 
 def marked(name: object, emulated: bool) -> str:
-    """A name with the word that no emulated latency is shown without."""
+    """A name, marked as emulated if it is: every emulated latency carries the mark."""
     return f"{name} (emulated)" if emulated else str(name)
 
 
 def unit_for(seconds: float) -> tuple[str, float]:
-    """The unit that suits so many seconds, and how many of it make a second."""
+    """The unit that suits a number of seconds, and how many of it make a second."""
     units = (("s", 1.0), ("ms", 1e3), ("µs", 1e6))
     return next((one for one in units if abs(seconds) * one[1] >= 1), units[-1])
 
 
 def latency(seconds: float, count: int = 3) -> str:
-    """Seconds with so many digits, in the unit that suits them."""
+    """Seconds in a suitable unit, with `count` digits."""
     unit, per_second = unit_for(seconds)
     return f"{digits(seconds * per_second, count)} {unit}"
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A number with so many digits, never as a power of ten."""
+    """A number with `count` digits, never as a power of ten."""
     if value == 0:
         return "0"
     if not math.isfinite(value):
@@ -59,12 +59,12 @@ def count(number: int, noun: str) -> str:
 
 
 def millions(number: int) -> str:
-    """A count, in millions where it is a large one."""
+    """A count, in millions if it is large."""
     return f"{number:,}" if number < 100_000 else f"{digits(number / 1e6)} M"
 
 
 def moment(seconds: float) -> str:
-    """Seconds since 1970 as a date and a time of day; of what is no moment, that it is unknown."""
+    """Seconds since 1970 as a date and a time of day; `UNKNOWN_MOMENT` if they are out of range."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, ValueError, OSError):
@@ -72,7 +72,7 @@ def moment(seconds: float) -> str:
 
 
 def moment_written(text: str) -> str:
-    """The same of a moment in ISO 8601."""
+    """The same for a time in ISO 8601."""
     try:
         return moment(datetime.fromisoformat(text).timestamp())
     except (OverflowError, ValueError, OSError):
@@ -90,7 +90,7 @@ def short(op: Op) -> str:
 
 
 def composition(network: Network) -> str:
-    """A network's ops in short; a bar wherever the shape changes."""
+    """A network's ops in short form; a bar wherever the shape changes."""
     words = [short(network.ops[0])]
     for before, op in zip(network.ops, network.ops[1:], strict=False):
         words += ["|", short(op)] if op.output_shape != before.output_shape else [short(op)]

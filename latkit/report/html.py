@@ -1,4 +1,4 @@
-"""Markup from plain values: whatever is not markup already is escaped."""
+"""Markup from plain values: everything that is not markup already is escaped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 
 Anchors = list[tuple[str, str]]
-"""What a page's navigation names, with the anchor of each."""
+"""Entries of a page's navigation, with the anchor of each."""
 
 
 class Html(str):
-    """Markup that may stand on a page as it is."""
+    """Markup that may be put on a page unchanged."""
 
     __slots__ = ()
 
@@ -26,7 +26,7 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def element(tag: str, *children: object, **attributes: object) -> Html:
-    """An element. Of an attribute's underscores, a trailing one is dropped and the others become hyphens."""
+    """An element. A trailing underscore of an attribute is dropped; the others become hyphens."""
     words = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for name, value in attributes.items()
     )
@@ -40,7 +40,7 @@ def section(title: str, *children: object, level: int = 2, anchor: str = "") -> 
 
 
 def subject(noun: str, name: str, anchor: str, content: Html) -> Html:
-    """All about one of the subjects of a page."""
+    """The section of one subject of the page."""
     return element("section", element("h2", f"{noun} {name}"), content, class_="subject", id=anchor)
 
 
@@ -50,17 +50,17 @@ def paragraph(*children: object) -> Html:
 
 
 def notice(*children: object) -> Html:
-    """What is absent, and how to get it."""
+    """Reports what is absent, and how to get it."""
     return element("p", *children, class_="notice")
 
 
 def command(text: str) -> Html:
-    """Something to type."""
+    """A command to type."""
     return element("code", text)
 
 
 def tiles(figures: Mapping[str, object]) -> Html:
-    """Figures that matter most, large, each with its name."""
+    """The most important figures, large, each with its name."""
     return element(
         "div",
         *(
@@ -73,13 +73,13 @@ def tiles(figures: Mapping[str, object]) -> Html:
 
 
 def facts(values: Mapping[str, object]) -> Html:
-    """Names and values as a list; those that are None are left out."""
+    """Names and values as a list; None values are left out."""
     present = ((name, value) for name, value in values.items() if value is not None)
     return element("dl", *(join([element("dt", name), element("dd", value)]) for name, value in present))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], text_columns: int = 1) -> Html:
-    """A table; the first `text_columns` hold words, the others numbers."""
+    """A table; the first `text_columns` hold text, the others numbers."""
 
     def cells(tag: str, row: Sequence[object]) -> Html:
         return element(
@@ -97,12 +97,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], text_columns
 
 
 def details(summary: str, *children: object) -> Html:
-    """Contents that show when they are asked for."""
+    """Collapsed contents, shown on a click."""
     return element("details", element("summary", summary), *children)
 
 
 def cards(*children: object, class_: str = "cards") -> Html:
-    """Contents beside one another as far as the window is wide."""
+    """Contents side by side, as far as the window is wide."""
     return element("div", *children, class_=class_)
 
 

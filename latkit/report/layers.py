@@ -1,4 +1,4 @@
-"""The derived network as a row of layers, skipped ones among them, each with the latency it adds."""
+"""The derived network as a row of layers, including skipped ones, each with the latency it adds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from latkit.report.search_facts import SearchFacts
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An op where it stands in the network."""
+    """An op at its position in the network."""
 
     layer: str
-    """The layer's name in the space; empty where the space is not known."""
+    """The layer's name in the space; empty if the space is not known."""
     op: Op
     seconds: float | None
-    """What it adds to the network's latency; None where nobody knows."""
+    """What it adds to the network's latency; None if unknown."""
 
 
 def layers(known: SearchFacts) -> list[Placed]:
-    """The network's layers in order. Skips are among them where the space is known: a network itself has none."""
+    """The network's layers in order. Skips are included if the space is known: a network itself has none."""
     if known.network is None:
         return []
     seconds = _from_model(known) or _from_table(known)
@@ -30,7 +30,7 @@ def layers(known: SearchFacts) -> list[Placed]:
 
 
 def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:
-    """Layer names and ops, counted; from the space if it is known, else from the network alone."""
+    """Layer names and ops, numbered; from the space if it is known, else from the network alone."""
     assert known.network is not None
     if known.space is None or known.result is None:
         return enumerate(("", op) for op in known.network.ops)
@@ -50,7 +50,7 @@ def _from_model(known: SearchFacts) -> dict[str, float]:
 
 
 def _from_table(known: SearchFacts) -> dict[str, float]:
-    """Seconds by layer, from the table of the search: of the choices only, since it holds the fixed layers as a sum."""
+    """Seconds by layer, from the table of the search: choices only, because the fixed layers are one sum in it."""
     if known.table is None or known.space is None or known.result is None:
         return {}
     known.table.check_space(known.space)
@@ -60,9 +60,9 @@ def _from_table(known: SearchFacts) -> dict[str, float]:
 
 
 def stages(placed: list[Placed]) -> list[list[Placed]]:
-    """Layers in rows: a new one wherever the shape of the output changes, but no row for every single layer.
+    """Layers in rows: a new row where the output shape changes, but no row for every single layer.
 
-    Raises UsageError where there is no layer.
+    Raises UsageError if there is no layer.
     """
     if not placed:
         raise UsageError("expected a network with at least one layer")

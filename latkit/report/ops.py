@@ -1,4 +1,4 @@
-"""Op latencies: a heat map over kernel and expansion for every place in a network, a table for the others."""
+"""Op latencies: a heat map over kernel and expansion for every position in a network, a table for the others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from latkit.report.html import Html, card, cards, element, join, paragraph, tabl
 from latkit.timing import Estimate
 
 AXES = ("kernel", "expansion")
-"""What a heat map is drawn over; ops that agree in everything else stand in the same place."""
+"""The axes of a heat map; ops that agree in everything else are in the same position."""
 
 HEAT = ("#fff3cf", "#fdd68a", "#f9a65a", "#e8714a")
-"""From fast to slow: light enough that dark figures can be read on all of it."""
+"""From fast to slow: light enough that dark figures are readable on all of it."""
 
 MAX_ROWS = 40
 """How many of the ops without a map are listed."""
@@ -41,7 +41,7 @@ class Place:
 
 
 def places(ops: Mapping[Op, Estimate]) -> list[Place]:
-    """The places at which several kernels or expansions were measured, in the order in which a network has them."""
+    """The positions with several measured kernels or expansions, in the order of a network."""
     found: dict[object, Place] = {}
     for op, latency_ in ops.items():
         if op.kind == "mbconv":
@@ -57,13 +57,13 @@ def _place_key(op: Op) -> tuple[object, ...]:
 
 
 def _depth(place: Place) -> tuple[int, int, int]:
-    """The larger the image, the nearer to the input; then by channels, as networks widen."""
+    """Sort key: the larger the image, the nearer to the input; then by channels, as networks widen."""
     channels, height, _ = place.first.input_shape
     return -height, channels, place.first.integer("out_channels")
 
 
 def ops_section(ops: Mapping[Op, Estimate]) -> Html:
-    """Every measured op: heat maps on one scale of colours, and a table of the ops that stand in no map."""
+    """Every measured op: heat maps with one color scale, and a table of the ops that are in no map."""
     maps = places(ops)
     mapped = {_place_key(place.first) for place in maps}
     others = {op: latency_ for op, latency_ in ops.items() if op.kind != "mbconv" or _place_key(op) not in mapped}
@@ -85,7 +85,7 @@ def ops_section(ops: Mapping[Op, Estimate]) -> Html:
 
 
 def _log(seconds: float) -> float:
-    """Colours follow the logarithm: latencies of one space differ tenfold. An op within the noise of zero is 0.1 µs."""
+    """Color follows the logarithm: latencies of one space differ tenfold. An op within the noise of zero is 0.1 µs."""
     return math.log10(max(seconds, 1e-7))
 
 
@@ -116,7 +116,7 @@ def _map(place: Place, least: float, most: float) -> Html:
 
 
 def _scale(least: float, most: float) -> Html:
-    """The scale of colours with its two ends."""
+    """The color scale with its two ends."""
     ramp = element("i", style=f"background: linear-gradient(90deg, {', '.join(HEAT)})")
     return element("div", latency(least), ramp, latency(most), class_="scale")
 

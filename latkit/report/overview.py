@@ -19,7 +19,7 @@ from latkit.workspace.cross_table import CrossTable
 
 
 def overview(workspace: Workspace) -> tuple[Html, Anchors]:
-    """The page's contents and what its navigation holds. What cannot be read is said, and the rest is shown."""
+    """The page's contents and its navigation. What cannot be read is reported, and the rest is shown."""
     troubles: list[str] = []
     devices = each(list_devices, [workspace.devices_dir], troubles)
     known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)

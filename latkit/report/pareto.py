@@ -1,4 +1,4 @@
-"""Accuracy against latency: what the searches derived, what was trained beside them, and what was made for others."""
+"""Accuracy against latency: derived networks, their baselines, and the networks made for other targets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STYLES = {
     "evolution": ("evolution", GREEN, "triangle-up"),
     "mobilenetv2": ("MobileNetV2", PINK, "x"),
 }
-"""How the kinds of networks are called and drawn; other kinds as `elsewhere`, under their own name."""
+"""Labels and styles of the kinds of networks; other kinds as `elsewhere`, under their own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Point:
     kind: str
     seconds: float
     measured: bool
-    """Predicted otherwise."""
+    """Otherwise predicted."""
     accuracy: float
 
 
 def pareto_section(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable]) -> Html:
-    """A picture per target and data; nothing where there is only one network to show."""
+    """A figure per target and data; nothing if there is only one network to show."""
     groups: dict[tuple[Target, str], list[SearchFacts]] = {}
     for known in searches:
         if known.result and known.target:

@@ -1,4 +1,4 @@
-"""A search's part of the page: what was asked for, what was found, how it got there, and what it looks like."""
+"""A search's part of the page: the request, the result, the course of the search, and the architecture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
 
 
 def headline(known: SearchFacts) -> dict[str, object]:
-    """The figures that matter most, by name; None where there is none."""
+    """The most important figures, by name; None if there is none."""
     result = known.result
     return {
         "target latency": latency(known.recipe.target_latency_s),
@@ -70,7 +70,7 @@ def _facts(known: SearchFacts) -> Html:
 
 
 def _measurement(measured: NetworkResult) -> str:
-    """Two measurements beside the prediction of the same network."""
+    """Two measurements and the prediction of the same network."""
     bounds = " to ".join(latency(bound / 1e3) for bound in measured.interval_ms or ())
     return (
         f"{latency(measured.first_ms / 1e3)} and {latency(measured.second_ms / 1e3)}; predicted "
@@ -80,13 +80,13 @@ def _measurement(measured: NetworkResult) -> str:
 
 
 def _kept(name: str, kept: LimitResult) -> str:
-    """What the network has of a bounded quantity, and the bound; a target's name bounds seconds."""
+    """The network's amount of a bounded quantity, and the bound; a target's name bounds seconds."""
     amount, most = (latency(one) if "/" in name else millions(round(one)) for one in (kept.predicted, kept.most))
     return f"{amount} of at most {most}"
 
 
 def _export(exported: ExportFacts) -> str:
-    """How an exported file answers, beside the module that it was exported from."""
+    """The outputs of an exported file, compared with the module that it was exported from."""
     return (
         f"{percent(100 * exported.agreement)} of {count(exported.images, 'test image')} predicted alike, scores at "
         f"most {exported.largest_difference:.2g} apart"
@@ -130,7 +130,7 @@ def _network(known: SearchFacts) -> Html:
 
 
 def _skipped(known: SearchFacts) -> Html:
-    """The choices whose candidate takes no time: skips, whose place in the picture only the space could tell."""
+    """The choices whose candidate takes no time: skips, whose position in the picture needs the space."""
     assert known.table is not None
     assert known.result is not None
     names = known.history.choices if known.history else [f"choice {i}" for i in range(len(known.result.architecture))]

@@ -1,4 +1,4 @@
-"""What a search left behind, read once for all sections."""
+"""The files of a search, read once for all sections."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _PROBABILITIES: TypeAdapter[list[list[float]]] = TypeAdapter(Annotated[list[_Can
 
 @dataclass(frozen=True)
 class SearchFacts:
-    """One search's recipe and what there is of its results; all but the recipe may be absent."""
+    """One search's recipe and the results that exist; all but the recipe may be absent."""
 
     name: str
     recipe: Recipe
@@ -74,18 +74,18 @@ class SearchFacts:
     space: Space | None
     """The space that was searched."""
     baselines: tuple[BaselineRecord, ...] = ()
-    """What was trained beside the derived network."""
+    """Its baselines: the networks trained for comparison."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know, in sentences: of the search, and of the measurement."""
+        """Notes for the reader, in sentences: of the search, and of the measurement."""
         if self.result is None:
             return ()
         return (*self.result.notes, *(measured_notes(self.result, self.measured) if self.measured else ()))
 
     @property
     def measured_s(self) -> float | None:
-        """What the network takes on its target, where that was measured."""
+        """The network's latency on its target, if that was measured."""
         return self.measured.network.measured_ms / 1e3 if self.measured else None
 
     @property
@@ -95,7 +95,7 @@ class SearchFacts:
 
 
 def read_search(workspace: Workspace, name: str) -> SearchFacts:
-    """Everything that a search left behind. Raises UsageError naming the searches that exist, and BadFile."""
+    """Everything that a search saved. Raises UsageError naming the existing searches, and BadFile."""
     folder = workspace.root / "search" / name
     known = list(searches_of(workspace))
     if name not in known:
@@ -122,7 +122,7 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
 
 
 def _check_fits(known: SearchFacts, folder: Path) -> None:
-    """Raise BadFile where the search's files are not of one search."""
+    """Raise BadFile if the files are not of one search."""
     if known.result is None:
         return
     path, architecture = folder / FILES["result"], known.result.architecture
@@ -145,7 +145,7 @@ def searches_of(workspace: Workspace) -> Iterator[str]:
 
 
 def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> LatencyModel | None:
-    """The model that predicted the network, unless it was fitted anew since and no longer knows its ops."""
+    """The model that predicted the network, unless a refitted one no longer knows its ops."""
     target = Target.parse(measured.target)
     if not workspace.has_model(target, measured.model):
         return None
@@ -158,7 +158,7 @@ def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network)
 
 
 def candidate_names(facts: SearchFacts, widths: Sequence[int]) -> list[list[str]]:
-    """What to call the candidates of every choice: their ops where the space is known, else their numbers."""
+    """Labels of the candidates of every choice: their ops if the space is known, else their numbers."""
     if facts.space is None:
         return [[f"#{index}" for index in range(width)] for width in widths]
     return [[short(op) for op in layer.candidates] for layer in facts.space.choices]

@@ -20,7 +20,7 @@ from latkit.workspace.multi_search import Series
 
 
 def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable], level: int = 2) -> Html:
-    """What several searches, and their cross tables, show together."""
+    """Several searches and their cross tables, read together."""
     parts = [
         section(f"Every network on every target: {one.name}", shown(one.name, partial(cross_section, one)), level=level)
         for one in crossed
@@ -35,7 +35,7 @@ def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[Cross
 
 
 def searches_table(searches: Sequence[SearchFacts]) -> Html:
-    """A line for every search."""
+    """A row for every search."""
     columns = ("search", "space", "target", "asked for", "predicted", "measured", "accuracy")
     return table(columns, [_row(known) for known in searches], text_columns=3)
 
@@ -54,12 +54,12 @@ def _row(known: SearchFacts) -> tuple[object, ...]:
 
 
 def cross_files(workspace: Workspace) -> Iterator[Path]:
-    """The files of all cross tables that were kept."""
+    """The files of all saved cross tables."""
     yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
 
 
 def beside(workspace: Workspace, known: SearchFacts) -> Html:
-    """What a search's network is beside those of the searches that it was compared with."""
+    """Compares a search's network with the others of its cross tables."""
     troubles: list[str] = []
     kept = each(CrossTable.load, cross_files(workspace), troubles)
     crossed = [table for table in kept if any(row.name == known.name for row in table.rows)]
@@ -90,7 +90,7 @@ def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors
 
 
 def searches_in_full(searches: Sequence[SearchFacts]) -> tuple[Html, Anchors]:
-    """All about every search, one after the other."""
+    """The full section of every search, one after the other."""
     anchors = [(known.name, f"search-{number}") for number, known in enumerate(searches)]
     parts = [
         subject("Search", name, anchor, shown(name, partial(search_sections, known, level=3)))

@@ -1,4 +1,4 @@
-"""How the page looks: quiet, light or dark as the reader's system is, and one column on a phone."""
+"""The style of the page: plain, light or dark as the reader's system is, and one column on a phone."""
 
 CSS = """
 :root {

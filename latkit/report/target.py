@@ -1,4 +1,4 @@
-"""A target's part of the page: the device, what was measured, how well the models predict, and the machine's mood."""
+"""A target's part of the page: the device, its measurements, the error of its models, and device drift."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
 
 
 def headline(known: TargetFacts) -> dict[str, object]:
-    """The figures that matter most, by name; None where there is none."""
+    """The most important figures, by name; None if there is none."""
     best = min(known.validations, key=lambda one: one.mape_percent, default=None)
     return {
         "prediction error on unseen networks": percent(best.mape_percent) if best else None,
@@ -60,7 +60,7 @@ def _device(known: TargetFacts) -> Html:
 
 
 def device_card(device: Device) -> Html:
-    """What a device is, and since when it is registered."""
+    """A device's facts, and when it was registered."""
     return facts(
         {
             "name": device.name,

@@ -29,7 +29,7 @@ class TargetFacts:
 
     @property
     def emulated(self) -> bool:
-        """Whether any of it was measured on an emulator, or would be."""
+        """Whether any of it was or would be measured on an emulator."""
         registered = self.device is not None and self.device.facts.emulated
         return registered or any(measurement.environment.emulated for measurement in self.measurements)
 
@@ -45,12 +45,12 @@ class TargetFacts:
 
     @cached_property
     def reference_s(self) -> float | None:
-        """The reference's latency on the quiet device, in seconds; None where nothing was measured."""
+        """The reference's latency on the idle device, in seconds; None if nothing was measured."""
         return reference_seconds(self.selection.used) if self.selection.used else None
 
     @cached_property
     def fixed_s(self) -> float:
-        """The runtime's fixed cost in seconds; 0 where it was not measured."""
+        """The runtime's fixed cost in seconds; 0 if it was not measured."""
         return next((self._estimate(m).seconds for m in self.selection.used if m.workload == OVERHEAD_PROBE), 0.0)
 
     @cached_property
@@ -65,13 +65,13 @@ class TargetFacts:
 
     @cached_property
     def networks(self) -> Mapping[str, Network]:
-        """Every network that was measured, by its key."""
+        """Every measured network, by its key."""
         workloads = (measurement.workload for measurement in self.measurements)
         return {workload.key: workload for workload in workloads if isinstance(workload, Network)}
 
     @cached_property
     def rounds(self) -> tuple[Round, ...]:
-        """Every visit in the order of time."""
+        """Every round in order of time."""
         every = (one_round for measurement in self.measurements for one_round in measurement.rounds)
         return tuple(sorted(every, key=lambda one_round: one_round.started_at))
 
@@ -83,7 +83,7 @@ class TargetFacts:
 def read_target(workspace: Workspace, target: Target) -> TargetFacts:
     """Everything that is known of a target.
 
-    Raises UsageError where neither its device nor any measurement is known, and BadFile.
+    Raises UsageError if neither its device nor any measurement is known, and BadFile.
     """
     measured = workspace.has_measurements(target)
     registered = (workspace.devices_dir / f"{target.device}.toml").is_file()
@@ -105,11 +105,11 @@ def read_target(workspace: Workspace, target: Target) -> TargetFacts:
 
 
 def targets_of(workspace: Workspace) -> Iterator[Target]:
-    """The targets on which something was measured, in the order of their names."""
+    """The targets with measurements, in the order of their names."""
     for path in sorted((workspace.root / "measurements").glob("*/*/measurements.sqlite")):
         try:
             target = Target.parse(f"{path.parent.parent.name}/{path.parent.name}")
         except UsageError:
-            continue  # somebody else's folder
+            continue  # a folder that is not latkit's
         if workspace.target_dir(target) == path.parent:
             yield target

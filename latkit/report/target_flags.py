@@ -1,4 +1,4 @@
-"""What was amiss while a target was measured: the flags, how many measurements raise each, and which."""
+"""Anomalies of a target's measurements: the flags, how many measurements raise each, and which."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from latkit.timing import Measurement
 from latkit.timing.noise import CONTENDED_WIDENING, DRIFTING_WIDENING, UNPINNED_WIDENING
 
 WIDENING = {"unpinned": UNPINNED_WIDENING, "drifting": DRIFTING_WIDENING, "contended": CONTENDED_WIDENING}
-"""By how much a flag widens the interval of an estimate, to either side; those not named by nothing."""
+"""How much a flag widens the interval of an estimate, to either side; other flags do not widen it."""
 MAX_ROWS = 200
 
 
 def flags_section(measurements: Sequence[Measurement]) -> Html:
-    """A row for every flag that is raised, and under it the measurements with what was found."""
+    """A row for every raised flag, and under it the measurements with their values."""
     fastest = fastest_khz(measurements)
     raised = [(measurement, flags_of(measurement, fastest)) for measurement in measurements]
     parts, rows = [], []

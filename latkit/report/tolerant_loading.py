@@ -1,4 +1,4 @@
-"""Reading what a page is not about alone: what is spoilt is told on it, and the rest is shown."""
+"""Reading records that a page shows among others: an unreadable one is reported on it, and the rest is shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Record = TypeVar("Record")
 
 
 def each(read: Callable[[Key], Record], keys: Iterable[Key], troubles: list[str]) -> list[Record]:
-    """What a function reads for every key; where it fails, the trouble is noted instead."""
+    """The result of a function for every key; if it fails, the error is noted instead."""
     found: list[Record] = []
     for key in keys:
         try:
@@ -25,10 +25,10 @@ def each(read: Callable[[Key], Record], keys: Iterable[Key], troubles: list[str]
 
 
 def shown(what: object, render: Callable[[], Html]) -> Html:
-    """What a function renders; where the records that it shows do not belong together, that is said instead.
+    """The rendered part; if the records that it shows do not belong together, that is reported instead.
 
-    Records are checked one by one when they are read. Of several that were exchanged or edited by hand, only what
-    shows them finds that they contradict one another.
+    Records are checked one by one when they are read. If several were exchanged or edited by hand, only rendering
+    them finds that they contradict one another.
     """
     try:
         with reading(what, "records that belong together"):
@@ -38,5 +38,5 @@ def shown(what: object, render: Callable[[], Html]) -> Html:
 
 
 def told(troubles: Iterable[str]) -> Html:
-    """What could not be read."""
+    """Reports what could not be read."""
     return join([notice(f"Cannot be read: {trouble}") for trouble in troubles])

@@ -16,7 +16,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def course(history: History, target_s: float) -> Html:
-    """Small figures beside one another, all over the epoch."""
+    """Small figures side by side, all over the epoch."""
     search, training = history.search, history.training
     unit, per_second = unit_for(target_s)
     warm = sum(bool(row.get("warm_up")) for row in search)
@@ -91,7 +91,7 @@ def _lines(
 
 
 def probability_map(history: History, names: Sequence[Sequence[str]], architecture: Sequence[int]) -> Html:
-    """The final probability of every candidate of every choice, the chosen ones marked."""
+    """The final probability of every candidate of every choice, with the chosen ones marked."""
     rows = history.search[-1]["probabilities"]
     width = max(map(len, rows))
     texts = [[plain(name) for name in row] for row in names]

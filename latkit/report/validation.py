@@ -1,4 +1,4 @@
-"""Predicted against measured, beside what measuring the same networks again gives."""
+"""Predicted against measured latency, compared with measuring the same networks again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from latkit.validate import NetworkResult, Validation
 Floats = NDArray[np.float64]
 
 WORST = 8
-"""How many of the largest errors are named."""
+"""How many of the largest errors are listed."""
 
 MIN_NETWORKS_PER_OP = 3
-"""An op's part in the errors is told where so many networks hold it, and as many do not."""
+"""An op's effect on the errors is shown if at least this many networks hold it, and as many do not."""
 
 
 def validation_section(validation: Validation, networks: Mapping[str, Network]) -> Html:
-    """The figures, the scatter, the largest errors, and the ops that go with them."""
+    """The figures, the scatter plot, the largest errors, and the ops that correlate with them."""
     count = validation.calibration_networks
     calibrated = f"calibrated on {count} other networks" if count else "calibrated on no network"
     parts = [
@@ -46,7 +46,7 @@ def validation_section(validation: Validation, networks: Mapping[str, Network]) 
 
 
 def _figures(validation: Validation) -> Html:
-    """The model's figures beside the same figures of repetition."""
+    """The model's figures and the same figures of repetition."""
     first = np.array([row.first_ms for row in validation.results])
     second = np.array([row.second_ms for row in validation.results])
     apart = np.abs(second / first - 1)
@@ -80,7 +80,7 @@ def _rank(value: float | None) -> str:
 
 
 def _correlation(method: Callable[[Floats, Floats], object], first: Floats, second: Floats) -> str:
-    """A rank correlation; none where one side is all the same, which has no ranks."""
+    """A rank correlation; None if one side is constant and has no ranks."""
     if len(set(first)) < 2 or len(set(second)) < 2:
         return ABSENT
     return _rank(float(getattr(method(first, second), "statistic")))  # noqa: B009
@@ -168,7 +168,7 @@ def _worst(results: Sequence[NetworkResult], networks: Mapping[str, Network]) ->
 
 
 def _suspects(results: Sequence[NetworkResult], networks: Mapping[str, Network]) -> Html:
-    """Ops by how much the mean error of the networks that hold them differs from that of the others."""
+    """Ops by the difference between the mean error of networks with them and of networks without them."""
     known = [(row.error_percent, set(networks[row.key].ops)) for row in results if row.key in networks]
     found = []
     for op in dict.fromkeys(op for _, ops in known for op in ops):

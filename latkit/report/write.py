@@ -1,4 +1,4 @@
-"""Writing the page: one file that holds all it shows and asks the network for nothing."""
+"""Writing the page: one self-contained file that makes no network requests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from latkit.workspace.multi_search import series_named
 def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
     """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
 
-    Raises UsageError for a subject that is unknown, WriteError for a place that cannot be written to, and BadFile where
-    what was kept of the subject cannot be read. The page is written in one step.
+    Raises UsageError for an unknown subject, WriteError for a path that cannot be written, and BadFile if the
+    subject's files cannot be read. The page is written atomically.
     """
     place = Path(path)
     if not place.parent.is_dir():
@@ -58,12 +58,12 @@ def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
 
 
 def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
-    """A whole HTML document."""
+    """A complete HTML document."""
     now = datetime.now(UTC)
     head = element(
         "head",
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        # without an icon of its own, a page that is served makes the browser ask for one
+        # without an icon of its own, a served page makes the browser request one
         Html('<link rel="icon" href="data:,">'),
         element("title", f"{name} – latkit"),
         element("style", Html(CSS)),

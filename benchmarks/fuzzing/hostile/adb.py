@@ -35,7 +35,7 @@ class PhoneShell:
     shell: Shell
     script: Script = field(default_factory=dict)
     raw: bytes = b""
-    """Said in place of any frame."""
+    """Sent in place of any frame."""
 
     def run(self, command: str, write: Write, read: Read, gone: Callable[[], bool]) -> None:
         """Answer a command."""
@@ -61,7 +61,7 @@ class PhoneShell:
 
 
 def _lines(read: Read) -> Iterator[bytes]:
-    """What comes on stdin in frames, line by line."""
+    """The content of stdin, from its frames, line by line."""
     frames, text = bytearray(), bytearray()
     while (piece := read()) is not None:
         frames += piece
@@ -92,7 +92,7 @@ def phone(shell: PhoneShell) -> Iterator[str]:
 
 @contextmanager
 def listener(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Something else that listens; its port."""
+    """A listener of another kind; its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:
@@ -113,14 +113,14 @@ def _talk(talk: Callable[[socket.socket], None], connection: socket.socket) -> N
 
 
 def packet(command: bytes, first: int, second: int, content: bytes = b"", length: int | None = None) -> bytes:
-    """A packet of adb's, perhaps of another length than it says."""
+    """A packet of adb's, optionally of another length than it claims."""
     word = int.from_bytes(command, "little")
     size = len(content) if length is None else length
     return struct.pack("<6L", word, first, second, size, sum(content) & 0xFFFFFFFF, word ^ 0xFFFFFFFF) + content
 
 
 def shows(*pieces: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable[[socket.socket], None]:
-    """After the client's first word: these pieces, then something for ever, or silence for some seconds."""
+    """After the client's first message: these pieces, then a piece forever, or silence for some seconds."""
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(ANSWER_S)
@@ -136,12 +136,12 @@ def shows(*pieces: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable
 
 @dataclass
 class AdbServer:
-    """An adb server that knows phones by whatever serial and state."""
+    """An adb server that knows phones of any serial and state."""
 
     listing: bytes = b"phone\tdevice\n"
     shell: PhoneShell = field(default_factory=lambda: PhoneShell(Shell()))
     answers: dict[str, bytes] = field(default_factory=dict)
-    """What is said to requests that begin so, as it stands."""
+    """Raw answers to requests that begin with a text."""
 
     def talk(self, connection: socket.socket) -> None:
         """Serve a connection."""
@@ -171,7 +171,7 @@ class AdbServer:
         self.shell.run(command, connection.sendall, lambda: connection.recv(65536) or None, lambda: False)
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(ANSWER_S)
-        while connection.recv(65536):  # closed before all is read, it would take back what it has said
+        while connection.recv(65536):  # closed before all is read, it would take back what it has sent
             continue
 
 

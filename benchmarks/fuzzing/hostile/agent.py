@@ -1,7 +1,7 @@
-"""An agent that lies: it answers as the protocol wants, with round numbers, but for what a script tells it to do wrong.
+"""An agent that lies: it answers as the protocol requires, with round numbers, unless a script makes it misbehave.
 
 It measures nothing and runs nothing. A script is a JSON document: `answers`, a list of [request, path, text] that puts
-a piece of JSON in place of what stands at that path of the answer, and `deeds`, a list of [request, deed, text].
+a piece of JSON at that path of the answer, and `deeds`, a list of [request, deed, text].
 """
 
 from __future__ import annotations
@@ -83,22 +83,22 @@ def honest(request: Mapping[str, Any], handles: Iterator[int]) -> dict[str, Any]
 
 
 class Agent:
-    """What is said, piece by piece. A piece may end nowhere near the end of a line."""
+    """Writes output piece by piece. A piece may end anywhere in a line."""
 
     def __init__(self, script: Script, give_up: Callable[[], bool] = lambda: False) -> None:
         self._script = script
         self._handles = iter(range(1, 1_000_000))
         self._give_up = give_up
-        """Whether nobody listens any more: what would go on for ever then ends."""
+        """Whether the reader is gone: then endless output ends."""
 
     def conversation(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """What is said before any request, and then to each line."""
+        """What is sent before any request, and then after each line."""
         yield from self._done("start", b"")
         for line in lines:
             yield from self._answer(line)
 
     def _answer(self, line: bytes) -> Iterator[bytes]:
-        """What is said to a line."""
+        """The answer to a line."""
         try:
             request = json.loads(line)
         except ValueError:
@@ -157,7 +157,7 @@ class Agent:
 
 
 def put(document: Any, path: list[str | int], value: Any) -> Any:
-    """A document with another value at a path; with a further one, where the path's last part names none."""
+    """A document with another value at a path; with a further one, if the path's last part names none."""
     if not path:
         return value
     name, *rest = path
@@ -181,7 +181,7 @@ main({folder!r})
 
 
 def interpreter(folder: Path) -> Path:
-    """What a local device calls its Python: it is the agent, whose script is the file `script.json` there."""
+    """A local device's Python: it is the agent, whose script is the file `script.json` there."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "python3"
     root = str(Path(__file__).resolve().parents[3])
@@ -191,7 +191,7 @@ def interpreter(folder: Path) -> Path:
 
 
 def main(folder: str) -> None:
-    """Answer on stdout what comes on stdin; asked for its version, tell the path that a script gives."""
+    """Answer on stdout what comes on stdin; to a request for its version, print the path that a script gives."""
     given = Path(folder, "script.json")
     script: Script = json.loads(given.read_text()) if given.exists() else HONEST
     if "--models" not in sys.argv:
@@ -204,4 +204,4 @@ def main(folder: str) -> None:
             sys.stdout.buffer.write(piece)
             sys.stdout.flush()
     except OSError:
-        os._exit(1)  # nobody listens
+        os._exit(1)  # the reader is gone

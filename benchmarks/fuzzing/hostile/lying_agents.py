@@ -1,4 +1,4 @@
-"""Agents that lie: in what the device is, in its conditions, in what they have timed, and in how they say it."""
+"""Agents that lie: about the device, its conditions and their timings, and in the form of their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def honest() -> Iterator[Scenario]:
 
 
 def texts_of_facts() -> Iterator[Scenario]:
-    """Every text at once with each payload; each text by itself with all of it."""
+    """Every text at once with each payload; each text alone with all of it."""
     places = [("facts", name) for name in FACTS if isinstance(FACTS[name], str)]
     places += [("runtimes", "onnxruntime"), ("absent", "tflite")]
     lists = (("facts", "instruction_set", 0),)
@@ -67,7 +67,7 @@ def _fact(place: tuple[str | int, ...], value: str) -> tuple[tuple[str, tuple[st
 
 
 def told_otherwise() -> Iterator[Scenario]:
-    """What is said in place of an answer, before it or after it."""
+    """What is sent in place of an answer, before it or after it."""
     deeds = {
         "garbage": ("instead", "\0\xff\xfe garbage \x1b[2J\n"),
         "html": ("instead", "<html>[/red]</html>\n"),

@@ -1,4 +1,4 @@
-"""Servers, phones and users that lie: SSH, adb, and leases that others have left."""
+"""Servers, phones and users that lie: SSH, adb, and leases that others left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.fuzzing.hostile.scenario import ESCAPES, PAYLOADS, Scenario
 
 
 def pythons() -> Iterator[Scenario]:
-    """What the device says when it is asked for its interpreter and its home."""
+    """The device's answers about its interpreter and its home."""
     for name, text in (
         ("of controls", ESCAPES.encode() + b"\n"),
         ("of many lines", b"/a\n/b\n[/red]\n"),
@@ -35,7 +35,7 @@ def servers() -> Iterator[Scenario]:
     ):
         yield Scenario(f"ssh: {name} before the mark", "ssh", texts={"noise": noise})
     for pid in ("1", "0", "-1", "2", "99999999999", "9" * 5000, "x"):
-        deeds = (("probe", "silence", ""),)  # so that the command is given up, and killed
+        deeds = (("probe", "silence", ""),)  # so that the command times out, and is killed
         yield Scenario(f"ssh: process id {pid[:12]}", "ssh", pid=pid, deeds=deeds)
     yield Scenario("ssh: a sum for ever", "ssh", texts={"sha256": b"for ever"})
     yield Scenario("ssh: a sum never", "ssh", texts={"sha256": b"never"})
@@ -105,7 +105,7 @@ def phones() -> Iterator[Scenario]:
 
 
 def leases() -> Iterator[Scenario]:
-    """What another user has left in the folder that all share. `{...}` of a good one, with something else in it."""
+    """What another user left in the shared folder. `{...}` of a good one, with other content in it."""
     for name, text in PAYLOADS.items():
         yield _lease(f"{name} in its texts", {"user": text, "host": text, "purpose": text, "since": text})
     for field_name in ("pid", "ttl_s", "renewed_s", "process_start"):

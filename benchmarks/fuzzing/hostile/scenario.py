@@ -1,4 +1,4 @@
-"""A scenario: one hostile thing, and what a device can be made to say."""
+"""A scenario: one hostile behavior, and what a device can be made to answer."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ DEEP = str(trees.deep(5000))
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One hostile thing, met by one command and by what shows its traces."""
+    """One hostile behavior, run against one command and the commands that show its traces."""
 
     name: str
     way: str
-    """`local`, `ssh`, `adb`, `phone`, `lease`, or what else listens: `ssh-talk`, `adb-talk`, `phone-talk`."""
+    """`local`, `ssh`, `adb`, `phone`, `lease`, or another listener: `ssh-talk`, `adb-talk`, `phone-talk`."""
     command: str = "add"
-    """`add`, `doctor`, `collect`; `list` of what looks at leases alone."""
+    """`add`, `doctor`, `collect`; `list` if the command only reads leases."""
     answers: tuple[tuple[str, tuple[str | int, ...], str], ...] = ()
     deeds: tuple[tuple[str, str, str], ...] = ()
     texts: dict[str, bytes] = field(default_factory=dict)
     """Of a shell's answers, an adb server's, or a lease's file (`lease`)."""
     pid: str = "4242"
     fails: bool | None = None
-    """Whether the command must fail (True) or succeed (False); None where either is right."""
+    """Whether the command must fail (True) or succeed (False); None if either is right."""
 
     @property
     def script(self) -> dict[str, Any]:
-        """What the agent does wrong."""
+        """How the agent misbehaves."""
         script: dict[str, Any] = {"answers": self.answers, "deeds": self.deeds}
         if "python" in self.texts and self.way == "local":
             script["python"] = self.texts["python"].decode("latin-1")

@@ -1,4 +1,4 @@
-"""What a hostile device, server, phone or user does, each with a name: more than 150 scenarios."""
+"""Named hostile behavior of devices, servers, phones and users: more than 150 scenarios."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from benchmarks.fuzzing.hostile.scenario import Scenario
 
 
 def scenarios() -> list[Scenario]:
-    """All of them; those that are honest come first, since without them the others prove nothing."""
+    """All of them; the honest ones come first, because without them the others prove nothing."""
     made = [
         *lying_agents.honest(),
         *lying_agents.texts_of_facts(),

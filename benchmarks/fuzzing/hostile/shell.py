@@ -1,6 +1,6 @@
-"""The commands of a device that runs none: each gets an answer by what it looks like.
+"""A shell of a device that runs no command: each command gets an answer by its form.
 
-What asks to kill or to remove something is only written down.
+A command that kills or removes something is only recorded.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ STATE = "[battery]\n  level: 80\n  temperature: 250\n  AC powered: true\n[therma
 
 @dataclass
 class Shell:
-    """Answers commands, and keeps what they wanted."""
+    """Answers commands, and records what they request."""
 
     texts: Mapping[str, bytes] = field(default_factory=dict)
-    """What is said in place of the usual answer, by the answer's name; `noise` comes before every mark."""
+    """Answers in place of the usual ones, by name; `noise` comes before every mark."""
     pid: str = str(PID)
-    """What is told as the process id of every command."""
+    """The process id that is reported for every command."""
     kills: list[str] = field(default_factory=list)
     removals: list[str] = field(default_factory=list)
 
@@ -39,7 +39,7 @@ class Shell:
         return "--models" in command
 
     def mark(self, command: str) -> tuple[bytes, bytes]:
-        """What comes on stdout and stderr before a command's own words."""
+        """What comes on stdout and stderr before a command's own output."""
         noise, match = self.texts.get("noise", b""), MARK.search(command)
         if match is None:
             return noise + (f"{self.pid}\n".encode() if "echo $$" in command else b""), b""
@@ -48,7 +48,7 @@ class Shell:
         return noise + f"{word} {self.pid} {stat}\n".encode(), f"{word}\n".encode() if ">&2" in command else b""
 
     def answer(self, command: str) -> bytes:
-        """What a command prints. Every command ends with 0."""
+        """A command's output. Every command ends with 0."""
         if "kill -9" in command:
             self.kills.append(command)
             return b""
@@ -70,7 +70,7 @@ class Shell:
 
     @property
     def wrong_kills(self) -> list[str]:
-        """Requests to kill what is no command of ours: number 1, all processes, or a process never told."""
+        """Requests to kill a process that is not latkit's command: number 1, all processes, or an unreported id."""
         wrong = []
         for command in self.kills:
             numbers = {int(number) for number in KILLED.findall(command)} - {-9, STARTED}

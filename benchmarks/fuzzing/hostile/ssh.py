@@ -20,15 +20,15 @@ Talk = Callable[[socket.socket], None]
 """What is done with a connection in place of SSH."""
 SEND_S = 2.0
 LOG = "hostile"
-"""The server's own log: what paramiko says as the client is latkit's."""
+"""The server's own log: paramiko's output while latkit is the client."""
 logging.getLogger(LOG).addHandler(logging.NullHandler())
 logging.getLogger(LOG).propagate = False
 REPLY_S = 0.05
-"""Until then paramiko has told the client that the command begins."""
+"""Until then paramiko has reported to the client that the command begins."""
 
 
 class _Lets(paramiko.ServerInterface):
-    """Lets anybody in, and passes commands on."""
+    """Accepts every user, and passes commands on."""
 
     def __init__(self, run: Callable[[paramiko.Channel, str], None]) -> None:
         self._run = run
@@ -51,7 +51,7 @@ class _Lets(paramiko.ServerInterface):
 
 
 class SshServer:
-    """Serves every connection in threads; `config` is what an SSH client needs to get here, as `board`."""
+    """Serves every connection in threads; `config` is what an SSH client needs to connect, as `board`."""
 
     def __init__(self, folder: Path, shell: Shell, script: Script = HONEST, talk: Talk | None = None) -> None:
         self.shell, self._script, self._talk = shell, script, talk
@@ -71,7 +71,7 @@ class SshServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listening.close()
 
     def _accept(self) -> None:
@@ -116,7 +116,7 @@ class SshServer:
 
 
 def _lines(channel: paramiko.Channel) -> Iterator[bytes]:
-    """What the client sends, line by line."""
+    """The client's input, line by line."""
     rest = io.BytesIO()
     while piece := channel.recv(65536):
         *lines, last = (rest.getvalue() + piece).split(b"\n")
@@ -136,7 +136,7 @@ def ssh_server(folder: Path, shell: Shell, script: Script = HONEST, talk: Talk |
 
 
 def says(content: bytes, then: float = 0.0) -> Talk:
-    """Say something that is no SSH, and keep the connection for so many seconds."""
+    """Send something that is not SSH, and hold the connection open for that many seconds."""
 
     def talk(connection: socket.socket) -> None:
         connection.sendall(content)
@@ -147,7 +147,7 @@ def says(content: bytes, then: float = 0.0) -> Talk:
 
 
 def floods(piece: bytes) -> Talk:
-    """Say something for ever."""
+    """Send something forever."""
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(SEND_S)

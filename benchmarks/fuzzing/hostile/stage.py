@@ -1,4 +1,4 @@
-"""A scenario played: its device set up, its command run, and what shows its traces after it."""
+"""A scenario is run: its device is prepared, then its command, then the commands that show its traces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.fuzzing.hostile.ssh import ssh_server
 from latkit.devices import lease_key, load_device
 
 Run = Callable[..., int | None]
-"""Runs a command of latkit in a workspace; its exit code, None where it failed in a way that it may not."""
+"""Runs a command of latkit in a workspace; its exit code, None if it failed in a forbidden way."""
 
 SPACE = """
 name = "two"
@@ -53,7 +53,7 @@ def prepare(root: Path) -> None:
 
 
 def play(scenario: Scenario, root: Path, run: Run) -> tuple[int | None, list[str]]:
-    """The exit code of the scenario's command, and the requests of latkit to kill what is none of its own."""
+    """The exit code of the scenario's command, and latkit's requests to kill processes that are not its own."""
     with ExitStack() as stack:
         way, shell = stack.enter_context(_way(scenario, root))
         if scenario.way == "lease":
@@ -67,13 +67,13 @@ def play(scenario: Scenario, root: Path, run: Run) -> tuple[int | None, list[str
 
 
 def _on_device(scenario: Scenario, root: Path, run: Run, way: list[object]) -> int | None:
-    """Add an honest device, which then shows what it is."""
+    """Add an honest device, which then behaves as the scenario says."""
     script(root, HONEST)
     run("device", "add", DEVICE, *way)
     script(root, scenario.script)
     if scenario.command == "doctor":
         code = run("device", "doctor", DEVICE)
-        return 0 if code == 1 and scenario.fails is False else code  # a fake has points that fail
+        return 0 if code == 1 and scenario.fails is False else code  # a fake fails some checks
     return run("collect", TARGET, *COLLECT)
 
 
@@ -116,14 +116,14 @@ def _leave(scenario: Scenario, path: Path) -> None:
 
 
 def _holder() -> dict[str, object]:
-    """A record of a process that lives: this one's parent."""
+    """A record of a live process: this one's parent."""
     from latkit.devices.holder import ourselves
 
     return {**ourselves("a purpose", 60.0).model_dump(mode="json"), "pid": os.getppid(), "process_start": 0}
 
 
 def _look(root: Path, run: Run) -> None:
-    """Everything that shows what a device has said."""
+    """Every command that shows what a device has sent."""
     if not (root / "devices" / f"{DEVICE}.toml").exists():
         return
     run("device", "list")
@@ -136,14 +136,14 @@ def _look(root: Path, run: Run) -> None:
 
 
 def script(root: Path, content: Script) -> None:
-    """What the local device's agent does from now on."""
+    """The behavior of the local device's agent from now on."""
     (root / "python").mkdir(exist_ok=True)
     (root / "python" / "script.json").write_text(json.dumps(content))
 
 
 @contextmanager
 def _way(scenario: Scenario, root: Path) -> Iterator[tuple[list[object], Shell]]:
-    """The words of `device add` that lead to the scenario's device, and the shell that keeps what it was asked."""
+    """The arguments of `device add` for the scenario's device, and the shell that records its requests."""
     shell = Shell(texts=scenario.texts, pid=scenario.pid)
     with ExitStack() as stack:
         if scenario.way in ("local", "lease"):

@@ -1,4 +1,4 @@
-"""What listens in place of an SSH server, an adb server or a phone, by name."""
+"""Listeners in place of an SSH server, an adb server or a phone, by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Talk = Callable[[socket.socket], None]
 
 
 def _first(*pieces: bytes, endless: bytes = b"", then_s: float = 0.0) -> Talk:
-    """Speak without being asked."""
+    """Speak without a request."""
 
     def talk(connection: socket.socket) -> None:
         for piece in pieces:

@@ -1,4 +1,4 @@
-"""The scenarios played, each in a process of its own, and what a terminal would have got of them."""
+"""The scenarios are run, each in a process of its own, and checked for what a terminal would have got."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOOK_S = 0.3
 
 @dataclass
 class Played:
-    """What became of a scenario."""
+    """The outcome of a scenario."""
 
     name: str
     code: int | None = None
@@ -42,19 +42,19 @@ class Played:
     """Where each came from."""
     raw_characters: int = 0
     failures: list[str] = field(default_factory=list)
-    """Whatever else may not be: a wrong end, a wrong kill, a store that can no longer be read."""
+    """Other forbidden outcomes: a wrong exit, a wrong kill, a store that can no longer be read."""
     seconds: float = 0.0
     peak_mb: float = 0.0
-    """The most memory used beyond what was used before, in MB."""
+    """Peak memory above that at the start, in MB."""
     shown: str = ""
 
     @property
     def failed(self) -> bool:
-        """Whether anything may not be so."""
+        """Whether any outcome is forbidden."""
         return bool(self.tracebacks or self.raw_characters or self.failures)
 
     def summary(self) -> str:
-        """One line of what failed."""
+        """One line about what failed."""
         raw = [f"{self.raw_characters} raw control characters"] if self.raw_characters else []
         traces = [f"traceback in {text}" for text in self.tracebacks]
         return f"{self.name}: {'; '.join([*traces, *raw, *self.failures])}"
@@ -68,7 +68,7 @@ class Stage:
         self.played = Played("")
 
     def run(self, *words: object) -> int | None:
-        """Run a command as `main` would, but without its last net."""
+        """Run a command as `main` would, but without its last exception handler."""
         argv = ["-C", str(self.root), *map(str, words)]
         sys.argv = ["latkit", *argv]
         try:
@@ -90,7 +90,7 @@ class Stage:
 
 
 def act(scenario: Scenario, root: Path, cache: Path, told: Connection) -> None:
-    """Play a scenario, and tell what became of it."""
+    """Run a scenario, and report its outcome."""
     shutil.rmtree(root, ignore_errors=True)
     prepare(root)
     os.environ["LATKIT_CACHE"] = str(cache)
@@ -116,7 +116,7 @@ def act(scenario: Scenario, root: Path, cache: Path, told: Connection) -> None:
 
 
 def _judge(scenario: Scenario, played: Played, text: str) -> None:
-    """Look at what a terminal would have got, and at the end of the command."""
+    """Check what a terminal would have got, and the exit of the command."""
     others = text.count("Traceback (most recent call last)") - len(played.tracebacks)
     played.tracebacks += ["a thread's or another process's"] * max(others, 0)
     played.raw_characters = raw_characters(text) if not played.tracebacks else raw_characters(_without_traces(text))
@@ -127,7 +127,7 @@ def _judge(scenario: Scenario, played: Played, text: str) -> None:
 
 
 def _without_traces(text: str) -> str:
-    """What was shown, but for tracebacks: these are counted by themselves."""
+    """The output, except tracebacks, which are counted separately."""
     lines, inside = [], False
     for line in text.split("\n"):
         if line.startswith("Traceback (most recent call last)"):
@@ -148,7 +148,7 @@ class _Actor:
 
 
 def perform(scenarios: Sequence[Scenario], folder: Path, jobs: int) -> Iterator[Played]:
-    """Play them all, some side by side: they mostly wait."""
+    """Run them all, some in parallel: they mostly wait."""
     left, acting, number = list(scenarios), list[_Actor](), 0
     cache = folder / "cache"
     while left or acting:
@@ -172,7 +172,7 @@ def _begin(scenario: Scenario, root: Path, cache: Path) -> _Actor:
 
 
 def _heard(actor: _Actor, ready: bool) -> Played | None:
-    """What became of it, if it has ended or must."""
+    """Its outcome, if it has ended or must."""
     spent, why = time.monotonic() - actor.begin, ""
     if ready:
         try:
