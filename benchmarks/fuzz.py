@@ -125,7 +125,7 @@ def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
 
 
 def _line(given: argparse.Namespace) -> dict[str, Any]:
-    """Memory of an endless line beyond that of a short one. One after the other, because they take all available memory."""
+    """Memory of an endless line beyond that of a short one. One after the other: they take all available memory."""
     from benchmarks.fuzzing.hostile.scenarios import scenarios
     from benchmarks.fuzzing.hostile.theater import perform
 
