@@ -1,4 +1,4 @@
-"""Records for tests. Their numbers are round on purpose: nobody can take them for a device's."""
+"""Records for tests. Their numbers are round on purpose, so that they cannot be mistaken for a device's."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def make_measurement(
     rounds: int | None = None,
     started_at: float = 0.0,
 ) -> Measurement:
-    """A measurement all of whose runs took the same time."""
+    """A measurement whose runs all took the same time."""
     count = plan.rounds if rounds is None else rounds
     made = tuple(make_round([nanoseconds] * 3, started_at=started_at + number) for number in range(count))
     return Measurement(workload, TARGET, environment, plan, made, role, repetition)
@@ -73,7 +73,7 @@ def conv(channels: int, size: int = 8) -> Op:
 
 
 def measurements_of(nanoseconds: Mapping[Workload, int], fixed_ns: int = 1000) -> list[Measurement]:
-    """Measurements of these subjects and of the fixed cost."""
+    """Measurements of these workloads and of the fixed cost."""
     return [make_measurement(workload, ns) for workload, ns in {OVERHEAD_PROBE: fixed_ns, **nanoseconds}.items()]
 
 

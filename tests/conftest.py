@@ -37,7 +37,7 @@ hypothesis.settings.load_profile("latkit")  # no timing decides whether a test p
 
 @pytest.fixture(scope="session", autouse=True)
 def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The tests' own folder of leases: whoever uses this machine otherwise is not their concern."""
+    """The tests' own folder of leases: other users of this machine do not affect it."""
     folder = tmp_path_factory.mktemp("leases")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_LEASES", str(folder))
@@ -45,7 +45,7 @@ def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 Run = Callable[..., tuple[int, str, str]]
-"""Runs a command of latkit; gives its exit code, stdout and stderr."""
+"""Runs a command of latkit; returns its exit code, stdout and stderr."""
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture(scope="session", autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The tests' own folder of what is kept on this host: nothing is confirmed in it."""
+    """The tests' own folder of host state: nothing is confirmed in it."""
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
@@ -75,7 +75,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Sshd:
-    """A server that lets one throwaway key in. `config` knows it as `board`, and as `behind` by way of `board`."""
+    """A server that accepts one throwaway key. `config` knows it as `board`, and as `behind` through `board`."""
 
     port: int
     folder: Path
@@ -87,7 +87,7 @@ class Sshd:
 
     @property
     def home(self) -> Path:
-        """The user's home folder there: an empty one, so that no start-up file takes time and no file is left."""
+        """The user's home folder there: empty, so that no start-up file takes time and no file is left."""
         return self.folder / "home"
 
     def write_config(self, path: Path, known_hosts: Path, key: Path | None = None, port: int | None = None) -> Path:
@@ -138,7 +138,7 @@ def write_server(server: Sshd) -> None:
         f"ListenAddress 127.0.0.1:{server.port}\nHostKey {server.host_key}\nPidFile none\nUsePAM no\nStrictModes no\n"
         f"AuthorizedKeysFile {server.key}.pub\nPermitRootLogin yes\nPasswordAuthentication no\n"
         f"KbdInteractiveAuthentication no\nLogLevel VERBOSE\nMaxStartups 100\n"
-        # an empty home; no way out to the internet, whatever a command tries
+        # an empty home; no route to the internet, whatever a command tries
         f"SetEnv HOME={server.home} http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 PIP_NO_INDEX=1\n"
     )
     public = server.host_key.with_suffix(".pub").read_text()

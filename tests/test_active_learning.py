@@ -88,5 +88,5 @@ def test_what_another_plan_began_does_not_keep_it_going(collection: Collection) 
     with collection.store as store:
         (op, *_) = measured(collection)
         complete = next(m for m in store.measurements() if m.workload == op)
-        store.add_round(op, complete.environment, longer.plan, complete.rounds[0])  # one of two visits: interrupted
+        store.add_round(op, complete.environment, longer.plan, complete.rounds[0])  # one of two rounds: interrupted
         assert explore(collection, SPACE, 2).finished

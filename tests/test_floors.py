@@ -1,4 +1,4 @@
-"""Imports run one way: docs/architecture.md lists the floors from the top down, and this holds the package to them."""
+"""Imports run one way: docs/architecture.md lists the floors from the top down; this checks the package against them."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,7 @@ ENTRANCES = {"__init__", "__main__"}
 
 
 def floors() -> list[set[str]]:
-    """The rooms of every floor, from the top down, as the list under the heading `Floors` names them."""
+    """The packages of every floor, from the top down, as the list under the heading `Floors` names them."""
     block = ARCHITECTURE.read_text(encoding="utf-8").split("## Floors")[1].split("```")[1]
     lines = [line for line in block.strip().splitlines() if not line.startswith(" ")]
     return [{name.strip() for name in line.split("  ")[0].replace("|", ",").split(",")} for line in lines]
@@ -28,7 +28,7 @@ def imported(path: Path) -> set[tuple[str, ...]]:
 
 
 def imports(path: Path) -> set[str]:
-    """The rooms of latkit that a file imports."""
+    """The packages of latkit that a file imports."""
     return {parts[1] for parts in imported(path) if parts[0] == "latkit" and len(parts) > 1}
 
 

@@ -18,7 +18,7 @@ from tests.models.kernels.laws import FIXED_NS, OVERHEAD_PROBE, chain, nanosecon
 
 
 class LawfulSession:
-    """Answers every visit with what the law says."""
+    """Answers every round with the latency of the law."""
 
     def __init__(self) -> None:
         self.times = {REFERENCE.key: 1000}

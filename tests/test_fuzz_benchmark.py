@@ -1,4 +1,4 @@
-"""The fuzzing benchmark prints every figure under its name, and sees what it is there to see."""
+"""The fuzzing benchmark prints every figure under its name, and detects the faults that it is for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The small readers against whatever a file may hold: accepted and usable, or refused in one line.
+"""The small readers against arbitrary files: accepted and usable, or refused in one line.
 
-`benchmarks/fuzz.py` does the same with a hundred thousand inputs, and with the readers that take longer.
+`benchmarks/fuzz.py` does the same with a hundred thousand inputs, and with the slower readers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SMALL = (
 QUICK = settings(
     max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-"""The same examples in every run: what is found by chance belongs into the benchmark."""
+"""The same examples in every run: random search belongs in the benchmark."""
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 DOCUMENTS = st.recursive(

@@ -1,4 +1,4 @@
-"""Ops say of themselves what torch finds when it builds and runs them."""
+"""The counts of ops equal those that torch finds when it builds and runs them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_importing_the_front_door_imports_nothing_heavy() -> None:
 
 
 def test_a_folder_named_latkit_where_python_starts_is_not_mistaken_for_it(tmp_path: Path) -> None:
-    """As beside a clone, whose own `devices/` must not pass for `latkit.devices`."""
+    """As in a folder with a clone, whose own `devices/` must not pass for `latkit.devices`."""
     (tmp_path / "latkit" / "devices").mkdir(parents=True)
     code = "import latkit.workspace; print(latkit.workspace.__name__)"
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

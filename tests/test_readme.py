@@ -1,4 +1,4 @@
-"""Every command and every line of Python in the README is run, in the order in which they stand there."""
+"""Every command and every line of Python in the README is run, in the order of the README."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def test_every_command_and_the_python_run(tmp_path: Path) -> None:
 
 
 def quickened(words: list[str]) -> list[str]:
-    """The same command with less work in it, where it is one that takes minutes."""
+    """The same command with less work in it, if it is one that takes minutes."""
     less = {
         "collect": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0", "--networks", "4"],
         "validate": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0"],
@@ -64,7 +64,7 @@ def quickened(words: list[str]) -> list[str]:
 
 
 def within_reach(words: list[str], folder: Path) -> list[str]:
-    """The same command with a latency that some networks have on this machine and others do not."""
+    """The same command with a latency that some networks reach on this machine and others do not."""
     if "--latency-ms" not in words:
         return words
     table = LatencyTable(load("proxyless-tiny"), Workspace(folder).model(Target.parse(words[2])))

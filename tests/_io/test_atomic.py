@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all: on a full disk, with two writers, beside links of others."""
+"""Files that appear completely or not at all: on a full disk, with two writers, next to links of other users."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from latkit.workspace.multi_search import SERIES_FILE, Series
 from tests.builders import conv, make_measurement, network_of
 
 ROOM_BYTES = 32
-"""Less than any of the records takes."""
+"""Less than the size of any of the records."""
 
 RESULT = NetworkResult(name="n", key="k", architecture=[], predicted_ms=1, low_ms=1, high_ms=1, first_ms=1, second_ms=1)
 NUMBERS = {name: 1.0 for name, field in Validation.model_fields.items() if "float" in str(field.annotation)}
@@ -67,7 +67,7 @@ RECORDS: dict[str, Callable[[Path], object]] = {
 
 @contextmanager
 def hardly_any_room() -> Iterator[None]:
-    """Within, the system ends writing to a file in the middle of it."""
+    """Within, the system stops writing a file in the middle of it."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""Reading: any file at all is a record or one line that says what is wrong with it."""
+"""Reading: any file is a record or one line that reports what is wrong with it."""
 
 import errno
 import json
@@ -21,8 +21,8 @@ class Point(BaseModel):
     name: str = ""
 
 
-class PanicException(BaseException):  # what pyo3 raises has this name, and is no Exception
-    """A library in Rust gave up."""
+class PanicException(BaseException):  # pyo3 raises an exception of this name, which is no Exception
+    """A library in Rust panicked."""
 
 
 @pytest.mark.parametrize(

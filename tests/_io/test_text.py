@@ -1,4 +1,4 @@
-"""Text of others: nothing in it moves a cursor, turns text around, or hides."""
+"""Text of other sources: it cannot move a cursor, reverse text, or hide."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""TOML of others: nothing in it takes minutes, or fails later."""
+"""TOML of other sources: it cannot take minutes to read, or fail later."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""A workspace in which everything was really done once, on this machine, with a space of a few small ops."""
+"""A workspace in which every command really ran once, on this machine, with a space of a few small ops."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ def call(*words: object) -> None:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A workspace with this machine as `here`, the space collected on it, and models fitted. Not to be changed."""
+    """A workspace with this machine as `here`, the space collected on it, and models fitted. Read only."""
     root = tmp_path_factory.mktemp("workspace")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def document(latkit: Run) -> Callable[..., Any]:
-    """Runs a command with --json; its document. The command must succeed and print nothing else on stdout."""
+    """Runs a command with --json; returns its document. The command must succeed and print nothing else on stdout."""
 
     def run(*words: object) -> Any:
         code, out, err = latkit(*words, "--json")

@@ -22,7 +22,7 @@ TARGET = "here/onnxruntime"
 
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
-    """A copy of the workspace, free to be spoilt."""
+    """A copy of the workspace that a test may damage."""
     return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 

@@ -274,7 +274,7 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
 
 @contextmanager
 def fitted_anew(folder: Path) -> Iterator[None]:
-    """As after more networks were collected: the same ops, half as slow again."""
+    """As after collecting more networks: the same ops, 1.5 times as slow."""
     path = Workspace(folder).model_path(Target.parse(TARGET), "lookup", load(str(folder / "small.toml")))
     before = path.read_bytes()
     document = json.loads(before)

@@ -1,4 +1,4 @@
-"""Progress where stderr is no terminal: a line now and then, with an estimate of the time left."""
+"""Progress where stderr is no terminal: a line every few seconds, with an estimate of the time left."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_what_is_done_once_does_not_count(clock, capsys) -> None:
 
 def test_the_pace_of_late_counts(clock, capsys) -> None:
     with console.ConsoleProgress() as progress:
-        for done in range(101):  # every op is carried to the device and loaded once
+        for done in range(101):  # every op is sent to the device and loaded once
             progress.advance("measuring", done, 500)
             clock[0] += 10
         for done in range(101, 301):

@@ -1,4 +1,4 @@
-"""The last net: whatever a command raises is one line, and a fault of latkit's own leaves its traceback in a file."""
+"""The last exception handler: every error is one line, and a fault of latkit's own leaves its traceback in a file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from latkit.errors import ExportError
 Fail = Callable[[BaseException], None]
 
 
-class PanicException(BaseException):  # what pyo3 raises has this name, and is no Exception
-    """A library in Rust gave up."""
+class PanicException(BaseException):  # pyo3 raises an exception of this name, which is no Exception
+    """A library in Rust panicked."""
 
 
 @pytest.fixture

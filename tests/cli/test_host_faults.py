@@ -18,7 +18,7 @@ TABLE = "Conv-input:224x224x3-output:112x112x32: {mean: 1.5}\n"
 
 @pytest.fixture(scope="module")
 def mounted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the workspace on a small disk of its own. Skips where none can be mounted."""
+    """A copy of the workspace on a small disk of its own. Skips if none can be mounted."""
     place = tmp_path_factory.mktemp("disk")
     mount = shutil.which("mount")
     words = [str(mount), "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "latkit-test", str(place)]
@@ -45,7 +45,7 @@ def full(mounted: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def read_only(mounted: Path) -> Iterator[Path]:
-    """The workspace on a disk that takes no writes."""
+    """The workspace on a read-only disk."""
     subprocess.run(["mount", "-o", "remount,ro", str(mounted.parent)], check=True)
     yield mounted
     subprocess.run(["mount", "-o", "remount,rw", str(mounted.parent)], check=True)

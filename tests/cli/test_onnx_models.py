@@ -1,4 +1,4 @@
-"""A network that is none of latkit's, collected and predicted on this machine."""
+"""An external network, collected and predicted on this machine."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def foreign(size: int = 8, last: str = "relu") -> Graph:
 
 @pytest.fixture(scope="module")
 def collected_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the workspace in which a foreign network's kernels were measured and a model fitted."""
+    """A copy of the workspace in which an external network's kernels were measured and a model fitted."""
     root = tmp_path_factory.mktemp("foreign") / "workspace"
     shutil.copytree(folder, root)
     onnx.save(model_of_graph(foreign(), 0), root / "net.onnx")
@@ -62,7 +62,7 @@ def test_the_shape_that_was_predicted_is_shown(collected_folder: Path, document,
 
 
 def open_batch(path: Path) -> Path:
-    """The same network with an open batch, as far as it can be told."""
+    """The same network with an open batch, as far as it can be distinguished."""
     b = GraphBuilder()
     graph = b.graph([b.activation("relu", b.conv(b.input(1, 3, 8, 8), 16, 3))])
     model = model_of_graph(graph, 0)

@@ -1,4 +1,4 @@
-"""A phone straight from its box, from `device add` to the report; here it is the phone made of packages."""
+"""An unmodified phone, from `device add` to the report; here it is the phone made of packages."""
 
 from __future__ import annotations
 

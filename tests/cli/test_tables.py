@@ -1,4 +1,4 @@
-"""Tables at the command line: what others made, and what others read."""
+"""Tables at the command line: published ones read, and ones written for other projects."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether a target is still as fast as it was, with a session that answers at once."""
+"""Whether a target's speed is unchanged, with a session that answers at once."""
 
 from __future__ import annotations
 

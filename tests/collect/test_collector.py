@@ -1,4 +1,4 @@
-"""Collecting with a session that answers at once: who is visited, how often, and in which order."""
+"""Collecting with a session that answers at once: which workloads get a round, how many, and in which order."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ OPS = [conv(8 * number) for number in range(1, 6)]
 
 
 class ScriptedSession:
-    """Answers every visit with times that the test gives, one number of nanoseconds per visit of an op."""
+    """Answers every round with times that the test gives, one number of nanoseconds per round of an op."""
 
     def __init__(
         self, nanoseconds: dict[str, list[int]] | None = None, rejected: str = "", reference_ns: int = 1000

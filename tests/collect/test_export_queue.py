@@ -1,4 +1,4 @@
-"""Artefacts before the timing, or meanwhile."""
+"""Artefacts exported before the timing, or during it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting on a real board: what is exported meanwhile, and whether it still is as fast as it was."""
+"""Collecting on a real board: exports during the timing, and the check of its baseline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 
 @pytest.fixture
 def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """One with this machine by SSH as `board`, which tells whatever boot id the file `boot_id` holds."""
+    """One with this machine by SSH as `board`, which reports the boot id in the file `boot_id`."""
     made = Workspace.init(tmp_path / "workspace")
     record = Device(
         name="board",

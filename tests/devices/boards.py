@@ -15,13 +15,13 @@ from latkit.devices.transports import Ssh
 from tests.conftest import SSHD, Sshd, free_port, wait_for
 
 NETWORK = f"198.{18 + os.getpid() // 256 % 2}.{os.getpid() % 256}"
-"""Of the addresses set aside for tests of networks; another process takes others."""
+"""From the addresses reserved for tests of networks; another process takes others."""
 
 
 class Board:
     """An sshd of its own, started and killed at will. `config` knows it as `board`.
 
-    `boot`: a file whose content stands there for the kernel's boot id; another content, and the board was booted.
+    `boot`: a file with the board's boot id; other content means that the board was rebooted.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Board:
         wait_for(self._port, self._process, log, self._address)
 
     def drop(self) -> None:
-        """End every connection, and let the server be."""
+        """End every connection, and leave the server running."""
         if self._process is not None:
             for pid in _servers_below(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, 9)
 
     def kill(self) -> None:
-        """End the server and every connection; what runs on the board is left to notice."""
+        """End the server and every connection; processes on the board must notice by themselves."""
         process, self._process = self._process, None
         if process is not None:
             for pid in [process.pid, *_servers_below(process.pid)]:
@@ -91,7 +91,7 @@ class Cable:
         self._ours, self._theirs = f"lk{os.getpid()}a", f"lk{os.getpid()}b"
 
     def lay(self) -> None:
-        """Make both. Raises CalledProcessError where that is not allowed."""
+        """Make both. Raises CalledProcessError if that is not allowed."""
         there = ["-n", self.namespace]
         _ip("netns", "add", self.namespace)
         _ip("link", "add", self._ours, "type", "veth", "peer", "name", self._theirs, "netns", self.namespace)
@@ -120,7 +120,7 @@ def _ip(*words: str) -> None:
 
 @contextmanager
 def cabled() -> Iterator[Cable]:
-    """A cable, or a skip that says why there is none."""
+    """A cable, or a skip with the reason why there is none."""
     cable = Cable()
     try:
         try:
@@ -135,7 +135,7 @@ def cabled() -> Iterator[Cable]:
 
 @contextmanager
 def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
-    """A file system of so many bytes mounted there, or a skip that says why it cannot be."""
+    """A file system of that many bytes mounted there, or a skip with the reason why it cannot be."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "latkit-tests", str(folder)]
     done = subprocess.run(mount, check=False, capture_output=True, timeout=10)
@@ -154,7 +154,7 @@ def enlarge(disk: Path) -> None:
 
 @contextmanager
 def board_with_shell(sshd: Sshd, folder: Path, shell: str, *options: str) -> Iterator[Ssh]:
-    """A board whose login shell is that command, which finds what it is asked to run in $SSH_ORIGINAL_COMMAND.
+    """A board whose login shell is that command, which finds the requested command in $SSH_ORIGINAL_COMMAND.
 
     `options`: further lines of the server's configuration.
     """

@@ -21,7 +21,7 @@ MakeModel = Callable[..., Artefact]
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
-    """Makes an ONNX file that multiplies by a square matrix so many times."""
+    """Makes an ONNX file that multiplies by a square matrix a number of times."""
 
     def make(size: int = 16, layers: int = 1, batch: int | str = 1) -> Artefact:
         generator = np.random.default_rng(size + layers)
@@ -95,7 +95,7 @@ def board() -> Device:
 
 @pytest.fixture(params=["local", "ssh"])
 def here(request: pytest.FixtureRequest, tmp_path: Path, board: Device) -> Device:
-    """This machine as a device with onnxruntime, by either transport. Written by hand: that spares a probe."""
+    """This machine as a device with onnxruntime, by either transport. Written by hand: that saves a probe."""
     way: Local | Ssh = Local()
     if request.param == "ssh":
         way = Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
@@ -103,7 +103,7 @@ def here(request: pytest.FixtureRequest, tmp_path: Path, board: Device) -> Devic
 
 
 def this_machine(board: Device, tmp_path: Path, way: Local | Ssh) -> Device:
-    """This machine as a device, by that way."""
+    """This machine as a device, at that address."""
     cores = [Core(index=index) for index in range(os.cpu_count() or 1)]
     return board.model_copy(
         update={

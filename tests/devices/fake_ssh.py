@@ -1,4 +1,4 @@
-"""A fake SSH server for what a real one cannot be made to do. It runs nothing, and only notes what it is to kill."""
+"""A fake SSH server for behavior that a real one cannot show. It runs nothing, and only records kill requests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import paramiko
 from latkit.devices.transports import Ssh
 
 START = "2 (sh) S " + " ".join(["0"] * 18) + " 4242 0"
-"""As /proc/2/stat begins and goes on, for a process that was started at 4242."""
+"""The content of /proc/2/stat for a process that was started at 4242."""
 
 
 class Recorder(paramiko.ServerInterface):
-    """Lets everybody in, and gives each command to `behave`, but for those that kill."""
+    """Accepts every user, and gives each command to `behave`, except those that kill."""
 
     def __init__(self, behave: Callable[[paramiko.Channel, str], None]) -> None:
         self.kills: list[str] = []
@@ -49,7 +49,7 @@ class Recorder(paramiko.ServerInterface):
 
 
 def mark(command: str) -> bytes:
-    """The word that a command is to print before it begins."""
+    """The mark that a command must print before it begins."""
     found = re.search(r'([0-9a-f]{16})""([0-9a-f]{16})', command)
     assert found, command
     return (found[1] + found[2]).encode()
@@ -57,7 +57,7 @@ def mark(command: str) -> bytes:
 
 @contextmanager
 def fake_ssh(folder: Path, recorder: Recorder) -> Iterator[Ssh]:
-    """Run the server; the way to it."""
+    """Run the server; its address."""
     key = paramiko.ECDSAKey.generate()
     ours = paramiko.ECDSAKey.generate()
     ours.write_private_key_file(str(folder / "key"))

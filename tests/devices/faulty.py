@@ -1,7 +1,7 @@
-"""A device that fails on demand: its interpreter runs the real agent, and does to it what files in a folder say.
+"""A device that fails on demand: its interpreter runs the real agent, and files in a folder make it fail.
 
-`segfault`: names (SHA-256) of models whose visits end the process by a signal, or `all`. `garbage`: the next answer is
-none; the file is removed. `memory`: the most bytes that the process may have.
+`segfault`: names (SHA-256) of models whose rounds end the process by a signal, or `all`. `garbage`: the next answer is
+no answer; the file is removed. `memory`: the maximum number of bytes that the process may have.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ agent.main()
 
 
 def faulty_python(folder: Path) -> str:
-    """An interpreter that reads from that folder what it is to do wrong."""
+    """An interpreter that reads its faults from that folder."""
     folder.mkdir(exist_ok=True)
     path = folder / "python"
     path.write_text(SCRIPT.format(python=sys.executable, folder=str(folder)))

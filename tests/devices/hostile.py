@@ -1,7 +1,7 @@
-"""A device whose agent lies: the real agent answers, and one value of one answer is exchanged before it is sent.
+"""A device whose agent lies: the real agent answers, and one value of one answer is replaced before it is sent.
 
-What is to be said stands in a file, so that one device can tell one lie after the other. Every number that is kept is
-the real agent's; whatever is exchanged is refused.
+The replacement is in a file, so that one device can send one lie after the other. Every number that is saved is the
+real agent's; every replaced value is refused.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def lying_python(folder: Path) -> str:
 
 
 def set_lie(folder: Path, request: str, path: list[str | int] | None, raw: str) -> None:
-    """From now on answer that request with `raw`, as JSON, in the place that the path names; without a path, with
+    """From now on answer that request with `raw`, as JSON, at the place that the path names; without a path, with
     nothing else. An empty `raw` leaves the field out."""
     new = folder / "lie.new"
     new.write_text(json.dumps({"request": request, "path": path, "raw": raw}))

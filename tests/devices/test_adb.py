@@ -1,4 +1,4 @@
-"""ADB keeps the promises of `Transport` against the real adbd, by each way there is to it."""
+"""ADB satisfies `Transport` with the real adbd, by each kind of address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripted phone is held to adb's own client; then latkit to it: keys, old protocols, and the cable pulled."""
+"""adb's own client checks the scripted phone; then latkit runs against it: keys, old protocols, a pulled cable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGES = ("connect", "hello", "open", "input", "output", "end")
 
 @pytest.fixture
 def plug(configuration: Path) -> Iterator[Callable[[Script], Adb]]:
-    """Plugs a phone in that behaves as the script says."""
+    """Plugs in a phone that behaves as scripted."""
     with ExitStack() as stack:
         yield lambda script: Adb.parse(stack.enter_context(scripted_adbd(script, services)))
 
@@ -47,7 +47,7 @@ def again_and_again(transport: Transport) -> None:
 
 
 def at_rest(folder: Path) -> Path:
-    """The one file of a folder, once it no longer grows: the phone still writes what it got before it was unplugged."""
+    """The one file of a folder, once it no longer grows: the phone still writes what it received before the unplug."""
     sizes: list[int] = []
     while len(sizes) < 100:
         time.sleep(0.2)
@@ -173,7 +173,7 @@ class TestOldPhones:
 class TestCablePulled:
     @pytest.mark.parametrize("stage", STAGES)
     def test_commands(self, plug: Plug, stage: str) -> None:
-        """What has come whole counts; a command after it finds the phone gone."""
+        """What has arrived completely counts; the next command finds the phone gone."""
         with pytest.raises((DeviceGone, Unreachable)), connect(plug(Script(pulled_at=stage)), 2) as transport:
             again_and_again(transport)
 

@@ -1,4 +1,4 @@
-"""Phones that lie, claim endless packets or drip. Fakes: what they are asked to kill is only noted."""
+"""Phones that lie, claim endless packets or send slowly. Fakes: kill requests are only recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def frame(kind: int, content: bytes) -> bytes:
 
 @contextmanager
 def phone(behave: Callable[[Service, str], None], kills: list[str], shell_v2: bool = True) -> Iterator[str]:
-    """A phone that does that with each command, and notes what it is to kill; its address."""
+    """A phone that does that with each command, and records kill requests; its address."""
 
     def work(service: Service, command: str) -> None:
         if "kill -9" in command:
@@ -47,7 +47,7 @@ def phone(behave: Callable[[Service, str], None], kills: list[str], shell_v2: bo
 
 
 def printing(out: str, *after: bytes) -> Callable[[Service, str], None]:
-    """Prints that, with the command's own word for MARK, then these frames, then nothing for a while."""
+    """Prints that, with the command's own mark for MARK, then these frames, then nothing for a while."""
 
     def behave(service: Service, command: str) -> None:
         word = mark(command)
@@ -147,7 +147,7 @@ def hello(most_bytes: int) -> bytes:
 
 
 def header(command: bytes, length: int) -> bytes:
-    """A packet's header that claims so many bytes."""
+    """A packet's header that claims a number of bytes."""
     code = constants.ID_TO_WIRE[command]
     return struct.pack("<6L", code, 1, 1, length, 0, code ^ 0xFFFFFFFF)
 
@@ -158,7 +158,7 @@ UNKNOWN = struct.pack("<6L", 1, 1, 1, 0, 0, 1)
 
 @contextmanager
 def packets(first: bytes, then: bytes = b"", drip: bytes = b"") -> Iterator[Adb]:
-    """A phone that sends one thing at the beginning and another once something is opened, whatever it is asked."""
+    """A phone that sends one thing at the beginning and another once something is opened, whatever is requested."""
 
     def serve() -> None:
         with suppress(OSError):

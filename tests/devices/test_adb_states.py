@@ -1,4 +1,4 @@
-"""Phones as adb lists them: states, and serials that are none, or not unique; and servers that are none."""
+"""Phones as adb lists them: states, missing or duplicate serials; and servers that are no adb servers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_each_state_has_its_remedy(state: str) -> None:
 
 
 def requests(wanted: str, *phones: tuple[str, str, str]) -> list[str]:
-    """What the server is asked for that phone, of those that it has."""
+    """The server's request for that phone, among those that it has."""
     asked: list[str] = []
     with (
         fake_server(lists(phones, asked)),

@@ -1,4 +1,4 @@
-"""Any agent keeps the protocol of docs/agent-protocol.md, however it is started."""
+"""Any agent satisfies the protocol of docs/agent-protocol.md, however it is started."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Talk:
         return message.get("result", message)
 
     def kind(self, request: str, **fields: object) -> str:
-        """Kind of the error that the request is answered with."""
+        """Kind of the error in the answer."""
         error = self.ask(request, **fields)["error"]
         assert set(error) == {"kind", "message"}
         assert error["message"]
@@ -68,7 +68,7 @@ class Talk:
 
 
 class AgentConformance:
-    """What any agent must do. Each kind supplies the fixture `talk`: an agent started, no word said yet."""
+    """Requirements for any agent. Each kind supplies the fixture `talk`: an agent started, no message sent yet."""
 
     def test_hello(self, talk: Talk) -> None:
         answer = talk.ask("hello", protocol=PROTOCOL)
@@ -262,7 +262,7 @@ class TestPythonAgentOverSsh(AgentConformance):
 
 
 class TestBarePython:
-    """A device with no runtime, not even numpy, still tells what it is."""
+    """A device with no runtime, not even numpy, still reports its facts."""
 
     @pytest.mark.parametrize("version", ["3.8", "3.9", "3.12", "3.13"])
     def test_old_and_new_interpreters(self, version: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Only what latkit put on a device is ever removed from it, and a device that was refused is left as it was.
+"""Only files that latkit put on a device are ever removed, and a refused device is left unchanged.
 
-Everything here happens in the test's own folder; what is put there for others must still be there afterwards.
+Everything happens in the test's own folder; files put there for others must still exist afterwards.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def files(folder: Path) -> list[str]:
 
 
 def agent_in(folder: Path) -> Path:
-    """The agent as latkit puts it there."""
+    """The agent as latkit installs it."""
     path = folder / f"agent-{sha256_of(AGENT_FILE)[:12]}.py"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(AGENT_FILE, path)
@@ -87,7 +87,7 @@ class TestClearing:
         for name in ("venv", "wheels"):
             (place / name / MARKER).touch()
         (place / f"agent-{'0' * 12}.py.{'0' * 16}.part").touch()
-        for index in range(200):  # more than fit into one command of an old phone
+        for index in range(200):  # too many for one command of an old phone
             model_in(place, str(index).encode())
         assert clear(transport, str(place)) == []
         assert files(tmp_path) == ["a b"]
@@ -290,7 +290,7 @@ class TestAdding:
 
 class TestRemoving:
     def registered(self, board: Device, tmp_path: Path, place: Path) -> Path:
-        """A device whose folder an earlier version took without asking, or whose file comes from somebody else."""
+        """A device whose folder an earlier version took without confirmation, or whose file comes from another user."""
         devices = tmp_path / "devices"
         this_machine(board, tmp_path, Local()).model_copy(update={"folder": str(place)}).write(devices)
         return devices

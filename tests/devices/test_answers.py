@@ -1,4 +1,4 @@
-"""What an agent may say, and that everything else is refused in one line before it is kept."""
+"""Valid answers of an agent; everything else is refused in one line before it is saved."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ for _ in range(40):
 
 
 class Recorded(Stream):
-    """Says what it was given, whatever is asked."""
+    """Gives a fixed answer to every request."""
 
     def __init__(self, *lines: bytes) -> None:
         self._lines = list(lines)
@@ -219,7 +219,7 @@ class TestProbe:
 
 @pytest.fixture
 def liar(board: Device, tmp_path: Path) -> tuple[Device, Path]:
-    """This machine, with an agent that lies as told."""
+    """This machine, with an agent that sends scripted lies."""
     lies = tmp_path / "lies"
     return this_machine(board, tmp_path, Local()).model_copy(update={"python": lying_python(lies)}), lies
 

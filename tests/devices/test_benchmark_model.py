@@ -1,7 +1,7 @@
-"""Google's `benchmark_model`: what it has printed on people's phones is read right, and its faults are told apart.
+"""Google's `benchmark_model`: its output on real phones is parsed correctly, and its faults are distinguished.
 
-The outputs here were published in issues of TensorFlow and LiteRT, whose numbers are named. A shell script stands in
-for the tool where its faults are tried: its figures are round, and nobody's latency.
+The outputs here were published in issues of TensorFlow and LiteRT, whose numbers are named. For faults, a shell script
+replaces the tool: its figures are round, and nobody's latency.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Average inference timings in us: Warmup: 76605.9, Init: 9933, no stats: 66767.6
 
 
 def lines(*runs_us: int) -> str:
-    """What the tool prints of a phase, as its stats_calculator.h does."""
+    """The tool's output for a phase, as its stats_calculator.h formats it."""
     if len(set(runs_us)) == 1:
         return f"count={len(runs_us)} curr={runs_us[-1]}{'(all same)' if len(runs_us) > 1 else ''}\n"
     return (
@@ -183,7 +183,7 @@ Explicitly applied GPU delegate, and the model graph will be partially executed 
 ROUND = lines(1000, 2000) + lines(3000, 1000, 2000)
 
 OTHER_PROCESSOR = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xff\xff" + bytes(100)
-"""The beginning of an ELF program for a processor that nobody has made."""
+"""The beginning of an ELF program for a processor that does not exist."""
 NO_HEXAGON = "WARNING: Could not create Hexagon delegate: platform may not support delegate or libraries are missing\n"
 
 MakeTool = Callable[..., BenchmarkTool]
@@ -191,7 +191,7 @@ MakeTool = Callable[..., BenchmarkTool]
 
 @pytest.fixture
 def make_tool(tmp_path: Path) -> MakeTool:
-    """Makes a script that notes its words, one a line, says something, and does something."""
+    """Makes a script that records its arguments, one per line, prints something, and does something."""
 
     def make(messages: str = ROUND, then: str = "exit 0", flags: list[str] | None = None) -> BenchmarkTool:
         (tmp_path / "said").write_text(messages)

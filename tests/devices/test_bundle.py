@@ -1,4 +1,4 @@
-"""The bundle is the same bytes every time, is told from one that was tampered with, and starts where it is put."""
+"""The bundle is the same bytes every time, tampering is detected, and it starts where it is put."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TestWheels:
     def offer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], str]:
         """Publishes a wheel with that library; its hash."""
         monkeypatch.setenv("LATKIT_PYPI", str(tmp_path))
-        monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")  # the user's own configuration is not heeded
+        monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")  # the user's own configuration is ignored
         monkeypatch.setenv("PIP_NO_BINARY", ":all:")
 
         def offer(library: bytes) -> str:
@@ -196,7 +196,7 @@ class TestTampering:
 
 
 class TestSharedCache:
-    """A bundle that somebody else has put into the cache is taken only if it is what would have been built."""
+    """A bundle that another user has put into the cache is used only if it equals the one that would be built."""
 
     @pytest.fixture
     def shared(self, bundles: Path, tmp_path: Path) -> Path:
@@ -206,7 +206,7 @@ class TestSharedCache:
         return found
 
     def exchange(self, record: Path, files: dict[str, bytes]) -> None:
-        """Put another archive there, and a record that fits to it."""
+        """Put another archive there, and a record that matches it."""
         bundle, archive = read_bundle(record)
         archive.write_bytes(packed(files))
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -252,7 +252,7 @@ class TestSharedCache:
 
 
 class Answering(LocalTransport):
-    """This machine, but for one command that is answered as told."""
+    """This machine, except for one command with a fixed answer."""
 
     def __init__(self, command: str, answer: Completed) -> None:
         super().__init__()
@@ -263,7 +263,7 @@ class Answering(LocalTransport):
 
 
 def read_bundle_name(folder: Path) -> str:
-    """The version of the native agent that is there."""
+    """The version of the native agent on the device."""
     (found,) = (folder / "native").iterdir()
     return found.name
 

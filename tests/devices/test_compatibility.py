@@ -1,4 +1,4 @@
-"""A device that has changed is told of, another machine in its place is refused."""
+"""A changed device is reported, another machine in its place is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_setups_are_set_beside_each_other() -> None:
 
 
 def registered(here: Device) -> Device:
-    """This machine with the facts that it tells."""
+    """This machine with the facts that it reports."""
     with open_session(here, TARGET) as session:
         return here.model_copy(update={"facts": session.facts()})
 

@@ -1,4 +1,4 @@
-"""Pinning: cores are read, refused where the device lacks them, set in the agent, and recorded."""
+"""Pinning: cores are read, refused if the device lacks them, set in the agent, and recorded."""
 
 from __future__ import annotations
 

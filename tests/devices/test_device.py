@@ -1,4 +1,4 @@
-"""Device files: what is written is read back, and what is wrong is named; registering writes only what was probed."""
+"""Device files: written files are read back, errors are named; registering writes only probed facts."""
 
 from __future__ import annotations
 
@@ -296,6 +296,6 @@ def well_with_all_that_does_not_vary(checks: list[Check]) -> None:
 
 
 def no_internet(transport: Transport) -> None:
-    """Make sure that pip, run there, would not get out: the server of these tests points its proxies at nobody."""
+    """Make sure that pip, run there, has no access: the server of these tests sets proxies that do not answer."""
     said = transport.run(["printenv", "https_proxy"], 10).stdout
     assert said == b"http://127.0.0.1:9\n"

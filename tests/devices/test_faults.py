@@ -1,4 +1,4 @@
-"""What devices do at night: each fault ends in bounded time, and costs at most the visit in flight."""
+"""Device faults at night: each ends in bounded time, and costs at most the round in flight."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Act = Callable[[], object]
 
 
 class Run:
-    """Collects three ops on a device, and does something to it at a certain visit."""
+    """Collects three ops on a device, and does something to it at a certain round."""
 
     def __init__(self, device: Device, folder: Path, make_model: Callable[..., Artefact]) -> None:
         self.device = device
@@ -50,7 +50,7 @@ class Run:
         self._acts: dict[int, tuple[Act, float | None]] = {}
 
     def at(self, one_round: int, act: Act, later_s: float | None = None) -> Run:
-        """Do that after so many visits; with `later_s`, so much later, in the middle of the next one."""
+        """Do that after that many rounds; with `later_s`, that much later, in the middle of the next one."""
         self._acts[one_round] = (act, later_s)
         return self
 
@@ -77,7 +77,7 @@ class Run:
             return {m.workload: len(m.rounds) for m in store.measurements() if isinstance(m.workload, Op)}
 
     def complete(self) -> bool:
-        """Whether every op has its visits."""
+        """Whether every op has its rounds."""
         return self.rounds().keys() == set(OPS) and min(self.rounds().values()) >= PLAN.rounds
 
     def boots(self) -> list[object]:
@@ -101,7 +101,7 @@ def run(here: Device, tmp_path: Path, make_model) -> Run:
 
 @pytest.fixture
 def wrong(here: Device, tmp_path: Path, make_model) -> tuple[Run, Path]:
-    """A run on a device that fails as the files in a folder say."""
+    """A run on a device that fails as files in a folder define."""
     folder = tmp_path / "wrong"
     device = here.model_copy(update={"python": faulty_python(folder)})
     return Run(device, tmp_path / "store", make_model), folder

@@ -1,4 +1,4 @@
-"""SSH servers that lie, send without end or say nothing. Fakes: what they are asked to kill is only noted."""
+"""SSH servers that lie, send without end or send nothing. Fakes: kill requests are only recorded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.devices.fake_ssh import START, Recorder, fake_ssh, mark
 
 
 def answering(*lines: str) -> Callable[[paramiko.Channel, str], None]:
-    """Sends these lines for every command, with the command's own word for MARK, and then waits."""
+    """Sends these lines for every command, with the command's own mark for MARK, and then waits."""
 
     def behave(channel: paramiko.Channel, command: str) -> None:
         text = "".join(f"{line}\n" for line in lines).encode().replace(b"MARK", mark(command))
@@ -232,7 +232,7 @@ class TestOtherServers:
         assert time.monotonic() - begin < 10
 
     def test_nothing_but_the_error_is_printed(self, tmp_path: Path) -> None:
-        """paramiko logs the traceback of whatever ends a connection."""
+        """paramiko logs the traceback of any error that ends a connection."""
         (tmp_path / "config").touch()
         code = (
             "import sys\nfrom latkit.devices.transports import Ssh, connect\nfrom latkit.errors import Unreachable\n"
@@ -289,7 +289,7 @@ class TestManyKeys:
 def test_an_agent_that_lies_stops_nobody(
     answer: bytes, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a key of the configuration is let in, the agent's are not needed."""
+    """If a key of the configuration is accepted, the agent's keys are not needed."""
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     config = sshd.write_config(tmp_path / "config", sshd.known_hosts)
     config.write_text(config.read_text().replace("IdentitiesOnly yes", "IdentitiesOnly no"))

@@ -1,4 +1,4 @@
-"""One holder per device, whatever becomes of the others."""
+"""One holder per device, whatever happens to the others."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_half_a_record_holds_nothing(board: Device, tmp_path: Path) -> None:
 
 
 def other_record(board: Device, folder: Path, **changes: object) -> Path:
-    """The lease's file with a record of a live process that is not ours, but for these fields."""
+    """The lease's file with a record of a live process that is not ours, except for these fields."""
     for earlier in folder.glob("*.json"):
         earlier.unlink()
     with leased(board, "theirs", folder=folder):

@@ -1,4 +1,4 @@
-"""Boards whose login shell prints, is csh, has few commands, or lets nobody run anything: by a real sshd."""
+"""Boards whose login shell prints, is csh, has few commands, or forbids all commands: by a real sshd."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native agent keeps the protocol as the Python agent does, with the sanitizers too, and on another processor."""
+"""The native agent satisfies the protocol as the Python agent does, also with sanitizers and on another processor."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def talking(program: Path, tmp_path: Path) -> Iterator[Talk]:
 
 
 class TestNativeAgent:
-    """As it is sent to devices; what any agent must do, TestSanitizedAgent shows."""
+    """As it is sent to devices; the requirements for any agent are tested by TestSanitizedAgent."""
 
     @pytest.fixture
     def talk(self, native: Path, tmp_path: Path) -> Iterator[Talk]:
@@ -197,7 +197,7 @@ class TestNativeAgent:
 
 
 class TestNativeAgentOverAdb(AgentConformance):
-    """By way of the real adbd, on this machine's processor."""
+    """Through the real adbd, on this machine's processor."""
 
     @pytest.fixture
     def talk(self, native: Path, adbd_here: Daemon, tmp_path: Path) -> Iterator[Talk]:
@@ -235,7 +235,7 @@ class TestSanitizedAgent(AgentConformance):
 
 
 class TestAnotherProcessor:
-    """Emulated, so for what it does and not for how long it takes."""
+    """Emulated: its behavior counts, not its speed."""
 
     def test_it_converses(self, tmp_path: Path) -> None:
         emulator = shutil.which("qemu-aarch64-static")

@@ -1,4 +1,4 @@
-"""The native agent's reader of JSON understands what Python's writes, and survives whatever else arrives."""
+"""The native agent's JSON reader parses what Python's writes, and survives all other input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VALUES = st.recursive(
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[bytes]]:
-    """The reader with the sanitizers: a misstep ends it."""
+    """The reader with sanitizers: a misstep ends it."""
     program = tmp_path_factory.mktemp("echo") / "echo"
     sources = [str(Path(__file__).with_name("json_echo.c")), str(NATIVE_SOURCES / "json.c")]
     compiler = toolchain(platform.machine()).compiler

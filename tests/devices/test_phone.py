@@ -1,4 +1,4 @@
-"""A phone without Python, held to what `Transport` promises as far as its few programs can show it."""
+"""A phone without Python satisfies `Transport` as far as its few programs can show it."""
 
 from __future__ import annotations
 

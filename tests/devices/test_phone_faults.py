@@ -1,4 +1,4 @@
-"""Phones that cannot be used as they are, and cables that are pulled: clear words, nothing lost, nothing left."""
+"""Unusable phones, and pulled cables: clear messages, nothing lost, nothing left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TMP = "/data/local/tmp"
 
 
 def refusal(phone: Phone, folder: Path) -> str:
-    """What adding the phone ends with; nothing may be left on it."""
+    """The error of adding the phone; nothing may be left on it."""
     with pytest.raises(DeviceError) as caught:
         add_device(folder, "phone", Adb.parse(phone.address))
     assert not list(folder.glob("*.toml"))
@@ -53,7 +53,7 @@ class TestPhonesThatCannotBeUsed:
 
 
 class TestCablePulled:
-    """A phone that runs this machine's Python: it is quicker, and the way to it is the same."""
+    """A phone that runs this machine's Python: it is faster, and the connection to it is the same."""
 
     @pytest.fixture
     def cable(self, adbd_here: Daemon) -> Iterator[Cable]:

@@ -1,4 +1,4 @@
-"""What Android tells of a phone, as phones of several makers and ages print it; and what the doctor makes of it."""
+"""Android's reports of a phone, as phones of several makers and ages print them; and the doctor's findings."""
 
 from __future__ import annotations
 

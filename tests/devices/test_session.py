@@ -31,7 +31,7 @@ LONG = {"visit_s": 60, "visit_runs": 10**9}
 
 
 def agent_pid(device: Device) -> int:
-    """Process id of the one agent that works for a device of these tests."""
+    """Process id of the one agent of a device of these tests."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -244,7 +244,7 @@ class TestRefusals:
 
 
 class Scripted(Stream):
-    """An agent that says what the test wrote for it."""
+    """An agent that gives answers written by the test."""
 
     def __init__(self, *lines: bytes) -> None:
         self.lines = list(lines)

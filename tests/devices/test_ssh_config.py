@@ -1,4 +1,4 @@
-"""SSH configurations and known hosts that came from elsewhere: an error is one line, and nothing in them is run."""
+"""SSH configurations and known hosts from other sources: an error is one line, and nothing in them is run."""
 
 from __future__ import annotations
 

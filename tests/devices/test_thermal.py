@@ -53,7 +53,7 @@ def test_a_pause_is_bounded() -> None:
 
 @pytest.fixture
 def sysfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in place of /sys for the agents that are started: one zone with a passive trip point at 80 degrees."""
+    """A folder in place of /sys for the started agents: one zone with a passive trip point at 80 degrees."""
     root = tmp_path / "sys"
     zone, cpu = root / "class/thermal/thermal_zone0", root / "devices/system/cpu"
     zone.mkdir(parents=True)

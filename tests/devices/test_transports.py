@@ -1,4 +1,4 @@
-"""Every transport keeps the promises of `Transport`; the ways by which SSH can fail are one clear line each."""
+"""Every transport satisfies `Transport`; each failure of SSH is one clear line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CRY = "import sys; sys.stdout.write('out'); sys.stderr.write('err'); sys.exit(3)
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that has died and was not waited for yet does not."""
+    """Whether a process runs; a dead one that was not waited for yet does not."""
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -41,7 +41,7 @@ def soon(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
 
 
 class TransportConformance:
-    """What any transport must do. Each kind supplies the fixture `transport`."""
+    """Requirements for any transport. Each kind supplies the fixture `transport`."""
 
     def test_both_outputs_and_the_exit_status(self, transport: Transport) -> None:
         done = transport.run(["python3", "-c", CRY], 30)
@@ -274,7 +274,7 @@ class TestSshThroughJump:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nobody listens, and nobody else will meanwhile."""
+    """A port at which nobody listens or will listen meanwhile."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

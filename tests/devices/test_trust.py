@@ -1,4 +1,4 @@
-"""A workspace of somebody else runs nothing here, and shows this user's keys to nobody, before that was confirmed."""
+"""Another user's workspace runs nothing here, and shows no keys of this user, before it was confirmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed on devices: exact versions with known hashes, whatever the user's pip is told."""
+"""Wheels installed on devices: exact versions with known hashes, whatever the user's pip configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of the golden workspace: commands that measure nothing, and so give the same document every time."""
+"""Commands for the golden workspace: they measure nothing, and so give the same document every time."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 """Run in this order in one copy of the workspace, each with --json."""
 
 FILES = ("again.json", "measurements/here/onnxruntime-t1-fp32-b1/spaces/small-876d8e4a/model-lookup.json")
-"""JSON files that the commands leave, whose figures stay as well."""
+"""JSON files that the commands write, whose figures stay as well."""

@@ -1,9 +1,9 @@
-"""Writes what the installed version says about the golden workspace into `documents-0.1`.
+"""Writes the installed version's answers about the golden workspace into `documents-0.1`.
 
 Usage: python tests/golden/make_documents.py
 
-Run once, with version 0.1. A document is written anew only for a change that is meant, and then by hand or with a
-commit that says why.
+Run once, with version 0.1. A document is rewritten only for an intended change, and then by hand or with a commit that
+explains it.
 """
 
 from __future__ import annotations

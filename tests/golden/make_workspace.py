@@ -1,8 +1,8 @@
-"""Makes the golden workspace with the version of latkit that is installed: one of everything that latkit keeps.
+"""Makes the golden workspace with the installed version of latkit: one of every file that latkit saves.
 
 Usage: python tests/golden/make_workspace.py FOLDER
 
-The folder `workspace-0.1` beside this file was written so by version 0.1 (commit a5c5cdd) and is never written anew:
+The folder `workspace-0.1` in this folder was written so by version 0.1 (commit a5c5cdd) and is never rewritten:
 later versions must read it and give the same figures.
 """
 
@@ -47,12 +47,12 @@ Logits-input:7x7x1280-output:1000: {count: 154, mean: 2.2, std: 0.3}
 """
 QUICK = ("--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0")
 KEPT_GRAPHS = 15
-"""So many of the first and of the last kernels stay: the last are those of a model's own."""
+"""This many of the first and of the last kernels stay: the last are those of a model's own."""
 TARGETS = ("here/onnxruntime", "here/tflite")
 
 
 def latkit(root: Path, *argv: object) -> str:
-    """Run a command in the workspace; what it wrote to stdout."""
+    """Run a command in the workspace; returns its stdout."""
     command = [sys.executable, "-m", "latkit", "-C", str(root), *map(str, argv)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -135,7 +135,10 @@ def main() -> None:
     latkit(root, "search", TARGETS[0], *learning, *target_ms, "--baseline", "random:1", "-o", "found")
     latkit(root, "search", TARGETS[0], *learning, *target_ms, "--latency-ms", f"{low_ms:.4f}", "-o", "pair")
     interrupted_search(root, TARGETS[0], *learning, *target_ms, "-o", "interrupted")
-    for path in (*root.rglob("report.html"), *root.rglob("events.out.tfevents.*")):  # megabytes that nobody reads back
+    for path in (
+        *root.rglob("report.html"),
+        *root.rglob("events.out.tfevents.*"),
+    ):  # megabytes that are never read back
         path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Equal nodes have equal keys, whatever an exporter leaves out."""
+"""Equal nodes have equal keys, whatever an exporter omits."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Flags on scripted conditions and round samples; what a device does not tell raises none."""
+"""Flags on scripted conditions and round samples; what a device does not report raises none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def with_rounds(*rounds: Round) -> Measurement:
 
 
 def under(*after: dict[str, object], before: dict[str, object] | None = None) -> Measurement:
-    """One visit for each of these conditions after it."""
+    """One round for each of these conditions after it."""
     return with_rounds(
         *(replace(make_round([1000] * 3), conditions={"before": before or {}, "after": moment}) for moment in after)
     )

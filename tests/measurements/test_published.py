@@ -1,4 +1,4 @@
-"""The datasets that the repository publishes: read back, and every figure of their validations computed again."""
+"""The datasets that the repository publishes: read back, and every figure of their validations recomputed."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ SPACES = {
     "epyc-vm": load("proxyless-mobile"),
     "zen3-vm": load("proxyless-tiny", resolution=16, width=0.25, channels=3),
 }
-"""What was measured on each device."""
+"""The measurements of each device."""
 
 
 @pytest.mark.parametrize("device", SPACES)

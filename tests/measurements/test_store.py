@@ -201,7 +201,7 @@ def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
 
 
 def test_a_graph_that_earlier_versions_wrote_otherwise_is_the_same_graph(tmp_path: Path) -> None:
-    """They kept attributes as the exporter wrote them: here a convolution without its dilations."""
+    """They saved attributes as the exporter wrote them: here a convolution without its dilations."""
     b = GraphBuilder()
     graph, path = b.graph([b.conv(b.input(1, 3, 8, 8), 4)]), tmp_path / "store.sqlite"
     with Store(path, TARGET) as store:

@@ -1,4 +1,4 @@
-"""A store that another process holds, that cannot be written, or for which this machine has no room."""
+"""A store that another process locks, that cannot be written, or for which this machine has no room."""
 
 from __future__ import annotations
 

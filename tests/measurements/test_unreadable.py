@@ -1,4 +1,4 @@
-"""What is written can be read, and one bad row costs nothing but itself."""
+"""Everything written can be read, and one bad row costs only itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def nested(depth: int) -> Any:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A store with two measurements of two rounds each, and a scale."""
+    """A store with two measurements of two rounds each, and a baseline."""
     path = tmp_path / "m.sqlite"
     with Store(path, TARGET) as store:
         store.add_all([make_measurement(conv(8), 1000), make_measurement(conv(9), 2000, started_at=10.0)])

@@ -18,7 +18,7 @@ MBCONVS = [op for op in proxyless_mobile().ops() if op.kind == "mbconv"]
 
 
 def formula_ns(op: Op) -> int:
-    """A latency that nobody measured: for fitting only, where the truth must be known."""
+    """A made-up latency: for fitting only, where the truth must be known."""
     return 2000 + op.macs // 10 + 3 * work(op).elements
 
 

@@ -1,4 +1,4 @@
-"""Models as files: what is wrong in one is refused in a line, and what is accepted predicts."""
+"""Models as files: an error in one is refused in a line, and an accepted one predicts."""
 
 import json
 import math

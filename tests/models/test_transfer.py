@@ -101,7 +101,7 @@ def test_cells_are_read_and_foreign_ones_refused() -> None:
 
 def test_what_a_compiler_may_leave_out_of_a_cell() -> None:
     conv, none = "nor_conv_3x3", "none"
-    # the first leads to node 1 and no further; the second starts at node 1, which the input does not reach
+    # the first leads only to node 1; the second starts at node 1, which the input does not reach
     cells = nasbench201.parse_cells(
         [cell(conv, none, none, conv, none, none), cell(none, none, conv, conv, none, conv)]
     )

@@ -117,7 +117,7 @@ def cell(milliseconds: float) -> Cell:
 
 @pytest.fixture
 def series(workspace: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of the workspace in which the search has a sister, found for another target."""
+    """A copy of the workspace in which the search has a counterpart, for another target."""
     shutil.copytree(workspace.root, tmp_path / "copy")
     copy = Workspace(tmp_path / "copy")
     shutil.copytree(copy.search_dir("digits"), copy.search_dir("sister"))

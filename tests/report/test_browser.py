@@ -1,4 +1,4 @@
-"""The page in a real browser: it draws all it holds, complains of nothing and asks the network for nothing."""
+"""The page in a real browser: it draws all figures, logs no error and makes no network request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 
 def open_page(browser: webdriver.Chrome, path: Path) -> list[str]:
-    """Open a page, wait until its figures are drawn, and give what it asked for besides itself."""
+    """Open a page, wait until its figures are drawn, and return its further requests."""
     browser.get("about:blank")
     browser.get_log("performance")
     browser.get(path.as_uri())

@@ -95,7 +95,7 @@ def known(workspace: Workspace) -> SearchFacts:
 
 
 def of_tiny_space(workspace: Workspace, folder: Path) -> SearchFacts:
-    """A search of `proxyless-tiny` as its own records describe it, beside a table of known seconds."""
+    """A search of `proxyless-tiny` as its own records describe it, with a table of known seconds."""
     space, source = proxyless_tiny(resolution=16, width=0.5, channels=1), workspace.root / "search" / "digits"
     copy = Workspace.init(folder)
     made = copy.root / "search" / "built-in"

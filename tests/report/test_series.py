@@ -47,7 +47,7 @@ def test_claims_are_told_as_they_are() -> None:
     assert (first.holds, second.holds) == (False, True)
     assert "b, made for there/tflite-t1-fp32-b1, is as accurate there and faster: 1 ms at 95.0 %" in first.words
     assert "Does not hold" in cross_section(crossed(own, other))
-    alike = Cell(first_ms=1.9, second_ms=2.05)  # between its own two measurements: no difference to speak of
+    alike = Cell(first_ms=1.9, second_ms=2.05)  # between its own two measurements: no significant difference
     assert next(crossed(own, row("b", THERE, 0.95, alike, cell(1))).claims()).holds
     assert next(crossed(own).claims()).holds is None
     assert next(crossed(row("a", HERE, 0.9, Cell(reason="gone"), cell(3)), other).claims()).holds is None

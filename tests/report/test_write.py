@@ -1,4 +1,4 @@
-"""What is absent is said, what is unknown is refused, and nothing is left half-written."""
+"""Absent parts are reported, unknown subjects are refused, and nothing is left half-written."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def floats(name: str, *values: float) -> onnx.TensorProto:
 
 
 def node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
-    """A node; names are parted by blanks, and `_` stands for one that is not given."""
+    """A node; names are separated by blanks, and `_` stands for an omitted one."""
     names = ([("" if name == "_" else name) for name in side.split()] for side in (inputs, outputs))
     return helper.make_node(op, *names, **attributes)
 
@@ -42,6 +42,6 @@ def model(
     output: str = "y",
     opset: int = 17,
 ) -> onnx.ModelProto:
-    """A model with one output of a shape that is not told."""
+    """A model with one output of an undeclared shape."""
     graph = helper.make_graph(list(nodes), "g", list(inputs), [value(output, None)], list(constants))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

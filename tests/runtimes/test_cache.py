@@ -1,4 +1,4 @@
-"""The cache: exported once, never believed blindly."""
+"""The cache: exported once, and always verified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TARGET = Target.parse("pi4/onnxruntime")
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The paths that onnxruntime's exporter was asked to write."""
+    """The paths that onnxruntime's exporter was called with."""
     paths: list[Path] = []
     export = OnnxRuntime.export
 

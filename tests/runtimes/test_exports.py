@@ -1,4 +1,4 @@
-"""What every runtime must do: the same numbers as torch, for every op kind, and skips that vanish."""
+"""Requirements for every runtime: the same outputs as torch, for every op kind, and skips that are absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files as people have them: with weights elsewhere or nowhere, open sizes, and whatever else may be wrong."""
+"""ONNX files in practice: with weights elsewhere or nowhere, open sizes, and other defects."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def linear() -> onnx.ModelProto:
 
 
 def test_weights_that_stand_among_the_values_too(tmp_path: Path) -> None:
-    """As torch's exporter of today writes them."""
+    """As torch's current exporter writes them."""
     made = linear()
     made.graph.value_info.append(value("w", [32, 64]))
     assert read(made, tmp_path).key == read(linear(), tmp_path).key

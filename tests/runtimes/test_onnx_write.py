@@ -1,4 +1,4 @@
-"""What is written gives the shapes that were recorded, or is not timed."""
+"""A written graph has the recorded shapes, or is not timed."""
 
 import dataclasses
 import itertools
@@ -47,7 +47,7 @@ def test_scales_are_kept_by_value(opset: int, tmp_path: Path) -> None:
 
 
 def test_a_record_without_its_scales_is_not_written(tmp_path: Path) -> None:
-    """As earlier versions kept it: they timed it at sizes made up from random scales."""
+    """As earlier versions saved it: they timed it at sizes made up from random scales."""
     graph = graph_of_model(resized(), None, {}, "net")
     lost = tuple(dataclasses.replace(c, values=None) if c.tensor.shape == (4,) else c for c in graph.constants)
     with pytest.raises(ExportError, match="the values that decide the shape of its Resize"):

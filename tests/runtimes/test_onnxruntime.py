@@ -1,4 +1,4 @@
-"""ONNX files: the opset that is recorded, and names that any agent can rely on."""
+"""ONNX files: the recorded opset, and names that every agent can rely on."""
 
 from __future__ import annotations
 

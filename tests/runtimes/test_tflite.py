@@ -1,4 +1,4 @@
-"""TFLite: channels last, run whole by XNNPACK, and a converter that keeps quiet."""
+"""TFLite: channels last, run completely by XNNPACK, and a silent converter."""
 
 from __future__ import annotations
 

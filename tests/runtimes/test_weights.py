@@ -1,4 +1,4 @@
-"""Weights made up from keys: the same each time, and well away from what is easy."""
+"""Weights made up from keys: the same each time, and far from trivial values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small space, a table of made-up numbers and images that anybody can tell apart."""
+"""A small space, a table of made-up numbers and images that are easy to classify."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def some_path_s(table: LatencyTable) -> float:
 
 
 class Interrupt:
-    """Progress that breaks off after so many calls."""
+    """Progress that is interrupted after a number of calls."""
 
     def __init__(self, after: int) -> None:
         self.left = after
@@ -99,7 +99,7 @@ def linear_space() -> Space:
 
 @pytest.fixture
 def table_of() -> Tables:
-    """A table of one nanosecond per MAC: nobody can take it for a device's."""
+    """A table of one nanosecond per MAC, which cannot be mistaken for a device's."""
 
     def make(space: Space) -> LatencyTable:
         rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]

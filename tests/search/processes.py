@@ -1,7 +1,7 @@
-"""Mini searches in processes of their own, as torchrun starts several, or killed on the way.
+"""Mini searches in processes of their own, as torchrun starts several, or killed during the search.
 
-`python -m tests.search.processes FOLDER` does the jobs of `FOLDER/jobs.json` one after the other. All of them are
-forked off one process that has imported everything, since starting takes longer than a mini search.
+`python -m tests.search.processes FOLDER` runs the jobs of `FOLDER/jobs.json` one after the other. All of them are
+forked off one process that has imported everything, because starting takes longer than a mini search.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Job:
     stop_in: str = ""
     """The phase in which the first process stops, or `export`; none if empty."""
     stop_at: int = 0
-    """After so many of its steps."""
+    """After this many of its steps."""
     kill: bool = False
     """By SIGKILL, rather than by an exception."""
     baselines: tuple[str, ...] = ()
-    """Trained beside it."""
+    """Baselines trained after it."""
 
 
 class Stop:
@@ -100,7 +100,7 @@ def narrowest_fits(space: Space, target_s: float) -> Callable[[Network], float]:
 
 @contextmanager
 def rank_of(job: Job, rank: int, port: int) -> Iterator[None]:
-    """What torchrun tells its processes."""
+    """The environment that torchrun gives its processes."""
     if job.ranks > 1:
         ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": job.ranks, "LOCAL_WORLD_SIZE": job.ranks}
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
@@ -109,7 +109,7 @@ def rank_of(job: Job, rank: int, port: int) -> Iterator[None]:
 
 
 def forked(folder: Path, job: Job, rank: int, port: int) -> int:
-    """The process id of one rank. What it ends with is written beside its folder."""
+    """The process id of one rank. Its result is written next to its folder."""
     process = os.fork()
     if process:
         return process

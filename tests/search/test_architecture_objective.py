@@ -59,7 +59,7 @@ def test_logits_move_further_the_more_of_the_search_is_done(arch_objective: Arch
 
 
 UNEVEN = LatencyTable.from_seconds("uneven", "none", [[1e-3, 2e-3, 4e-3], [3e-3, 0.0]], base_s=1e-3)
-"""Its networks take from 2 to 8 ms, an undecided distribution 4.83 ms; one row is padded."""
+"""Its networks take from 2 to 8 ms, a uniform distribution 4.83 ms; one row is padded."""
 
 
 @pytest.mark.parametrize("share", [MARGIN, 0.1, 0.5, 0.9])

@@ -1,4 +1,4 @@
-"""What is wrong is told with what was expected, what was found and what to do; what was there before stays."""
+"""Errors report what was expected, what was found and what to do; earlier files are unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BRIEF = brief(epochs=2, workers=0)
 
 
 class At:
-    """Progress that does something once, after so many steps of a phase."""
+    """Progress that does something once, after a number of steps of a phase."""
 
     def __init__(self, phase: str, step: int, what: Callable[[], object]) -> None:
         self.when = (phase, step)
@@ -399,7 +399,7 @@ def test_processes_that_were_given_other_searches_are_told_so(
 
 
 def test_a_gpu_without_double_precision_is_not_searched_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apple's, which nobody here has: told where it is asked for, and left alone where it is just there."""
+    """Apple's, which is not available here: an error when it is requested, ignored when it merely exists."""
     with pytest.raises(UsageError, match="double precision, such as cpu or cuda, but found mps"):
         fabric_of(brief(accelerator="mps"))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)

@@ -1,4 +1,4 @@
-"""Baselines: drawn uniformly, bred within bounds, scaled to a target; trained as the derived network is."""
+"""Baselines: drawn uniformly, evolved within bounds, scaled to a target; trained as the derived network is."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Ends a run after so many steps of one phase."""
+    """Ends a run after a number of steps of one phase."""
 
     def __init__(self, phase: str, steps: int) -> None:
         self.phase, self.steps = phase, steps
@@ -249,7 +249,7 @@ def test_interrupted_baselines_go_on_and_end_as_if_they_had_not_been(
 
 
 def alike(record: BaselineRecord) -> BaselineRecord:
-    """Without the time that it took."""
+    """Without its time."""
     return record.model_copy(update={"seconds": {}})
 
 

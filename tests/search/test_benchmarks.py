@@ -1,4 +1,4 @@
-"""What the search's benchmarks print for programs to read: every figure, under its name."""
+"""The machine-readable output of the search's benchmarks: every figure, under its name."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def enumerated(problem: Problem) -> list[tuple[int, ...]]:
-    """The paths that the repair may give: within both bounds if there are any, else below the upper ones."""
+    """The paths that the repair may return: within both bounds if there are any, else below the upper ones."""
     _, table, min_s, max_s, limits = problem
     every = list(itertools.product(*(range(int(row.sum())) for row in table.mask)))
     feasible = [path for path in every if all(limit.value(path) <= limit.max_value * (1 + 1e-12) for limit in limits)]

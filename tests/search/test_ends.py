@@ -1,4 +1,4 @@
-"""How a search ends, or does not begin: a busy device loses nothing, and what cannot be is said first."""
+"""How a search ends, or does not begin: a busy device loses nothing, and impossible requests are reported first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks trained for few steps: the accuracy that is reported is theirs, not that of statistics that lag behind."""
+"""Networks trained for few steps: the reported accuracy is theirs, not that of statistics that lag behind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from latkit.spaces import Space, load_space_file
 from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 
 FEW = brief(training_epochs=4, training_batch_size=64, evaluation_epochs=1, training_learning_rate=0.1)
-"""20 batches of 320 images: running statistics are still an eighth of what they began with, in every layer."""
+"""20 batches of 320 images: running statistics still hold an eighth of their initial values, in every layer."""
 
 DEEP = """
 name = "deep"

@@ -23,7 +23,7 @@ from tests.search.conftest import Tables, brief, middle_s, some_path_s
 
 
 class Heard:
-    """Progress that keeps the phases' names."""
+    """Progress that records the phases' names."""
 
     def __init__(self) -> None:
         self.phases: list[str] = []

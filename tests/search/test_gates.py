@@ -86,7 +86,7 @@ def test_two_paths_give_the_exact_gradient_of_the_choice_between_them(linear_spa
 
 
 def test_over_the_draws_every_pair_moves_the_right_way(linear_space: Space) -> None:
-    """The mean over pairs, each with its probability to be drawn, is what the docstring of BinaryGates says it is."""
+    """The mean over pairs, each weighted by its probability, equals the docstring of BinaryGates."""
     distribution = PathDistribution(linear_space)
     set_logits(distribution)
     p, losses = distribution.probabilities().detach()[1], torch.tensor([0.3, 1.1, -0.4])
@@ -139,7 +139,7 @@ def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) ->
 
 
 def test_of_a_pair_each_is_opened_by_its_renormalised_probability() -> None:
-    """Not by the order in which they were drawn, which favours the less probable one."""
+    """Not by the order in which they were drawn, which favors the less probable one."""
     pools = tuple(make_op("pool", (1, 8, 8), kernel=kernel) for kernel in (3, 5, 7))
     distribution = PathDistribution(Space("many", tuple(Layer(f"layer{number}", pools) for number in range(1000))))
     p = torch.tensor([0.7, 0.2, 0.1])

@@ -1,4 +1,4 @@
-"""Images and arrays that nobody made for latkit: hidden files, bombs, lies about sizes, and what is no file at all."""
+"""Images and arrays not made for latkit: hidden files, bombs, wrong sizes, and things that are no file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_hidden_folders_are_no_classes(tmp_path: Path, part: str) -> None:
 
 def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     plain = load_data(str(write_folder(tmp_path)), 8, 1)
-    for image in list(tmp_path.rglob("*.png")):  # macOS leaves these beside every file on a foreign disk
+    for image in list(tmp_path.rglob("*.png")):  # macOS leaves these next to every file on another system's disk
         image.with_name(f"._{image.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
     (tmp_path / "train" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     assert load_data(str(tmp_path), 8, 1).sha256 == plain.sha256
@@ -71,7 +71,7 @@ def test_an_image_that_claims_to_be_huge_is_not_decoded(tmp_path: Path) -> None:
 
 
 def npz_with_header(path: Path, header: str, data: bytes, claimed: int | None = None) -> None:
-    """An archive whose train_images has this header, and which may lie about its length."""
+    """An archive whose train_images has this header, and whose length may be wrong."""
     images, labels = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
     np.savez(path, train_labels=labels, test_images=images, test_labels=labels)
     text = header.encode() + b"\n"

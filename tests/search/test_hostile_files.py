@@ -1,4 +1,4 @@
-"""What a search left behind, written by somebody else: refused in a line, before memory is taken or a path followed."""
+"""Files of a search, written by another user: refused in a line, before memory is taken or a path followed."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def three_steps(search_bench: SearchBench) -> list[object]:
 def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
 ) -> None:
-    """Of the 32 test images either: somebody may have set 8 because memory holds no more."""
+    """Also with the 32 test images: a user may have set 8 because memory holds no more."""
     sizes: set[int] = set()
 
     def note(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -65,7 +65,7 @@ def test_a_repetition_names_what_differs(original: Path, tmp_path: Path) -> None
 def test_a_repetition_tells_what_was_different_on_the_way(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
-    """A search that began with other sources of latkit than it went on with, which no repetition can do."""
+    """A search resumed with other sources of latkit than it began with, which no reproduction can do."""
     table, folder = table_of(mini_space), tmp_path / "moved"
     given = mini_space, table, stripes_data, some_path_s(table), SETTINGS, folder
     with pytest.raises(KeyboardInterrupt):
@@ -160,7 +160,7 @@ def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of
 def test_remedies_can_be_taken_on_the_way_and_a_repetition_takes_them_too(
     original: Path, mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
-    """A search that ran out of time and memory, then met an export that fails, finds what an undisturbed one does."""
+    """A search that ran out of time and memory, then met a failing export, finds what an undisturbed one does."""
     table, folder = table_of(mini_space), tmp_path / "net"
     failing = SETTINGS.model_copy(update={"export_tflite": True})
     lean = failing.model_copy(update={"checkpointing": True, "workers": 0, "checkpoint_seconds": 7.0})

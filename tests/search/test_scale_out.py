@@ -1,4 +1,4 @@
-"""Several processes find what one finds; what was killed goes on to the same bits."""
+"""Several processes find what one finds; killed searches resume to the same bits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.search.processes import Job, Stop, write_jobs
 ROOT = Path(__file__).parents[2]
 SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9, finalists=2)
 WEIGHED = SETTINGS.model_copy(update={"penalty": "multiplicative"})
-"""Latency is weighed by the task's loss, of which every process sees a part."""
+"""Latency is weighted by the task's loss, of which every process sees a part."""
 MOMENTS = {
     "warm-up": ("search", 4),
     "search": ("search", 9),
@@ -64,7 +64,7 @@ class Searches:
         return Job(str(self.root / name), settings.model_dump(mode="json"), self.target_s, **how)
 
     def run_jobs(self, *jobs: Job) -> None:
-        """Do them all, one after the other."""
+        """Run them all, one after the other."""
         write_jobs(self.root, self.space, self.table, jobs)
         command = [sys.executable, "-m", "tests.search.processes", str(self.root)]
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -78,7 +78,7 @@ class Searches:
 
 @pytest.fixture(scope="module")
 def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
-    """All that the tests below look at, since starting processes takes longer than searching."""
+    """All searches that the tests below read, because starting processes takes longer than searching."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("searches")
     (root / "mini.toml").write_text(MINI_SPACE)
@@ -152,7 +152,7 @@ def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
     (single_process,) = run_baselines(*given, [BaselineRequest.parse("random")]).records
     assert found.accuracy == pytest.approx(single_process.accuracy, abs=1.01 / len(searches.data.test.labels))
     assert found == single_process.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
-    # so few steps on so small images: rounding alone decides how good these two are
+    # so few steps on images this small: rounding alone decides how good these two are
     assert (mobilenet.name, mobilenet.predicted_latency_s) == ("mobilenetv2-0.05", target_s)
     assert (evolved.name, evolved.seconds.keys()) == ("evolution", {"search", "training"})
     assert list((folder / "baselines").iterdir()) == []

@@ -77,7 +77,7 @@ def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_els
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     supernet, distribution, table = Supernet(mini_space), PathDistribution(mini_space), table_of(mini_space)
-    with torch.no_grad():  # or all candidates are as good as a skip
+    with torch.no_grad():  # or all candidates are equal to a skip
         for parameter in supernet.parameters():
             parameter.add_(0.1)
     objective = Constraint(table.slowest(), rate=0.1)

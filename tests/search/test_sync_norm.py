@@ -1,4 +1,4 @@
-"""Alone, it is an ordinary batch norm; with others, see test_scale_out.py."""
+"""In one process, it is an ordinary batch norm; with several, see test_scale_out.py."""
 
 from __future__ import annotations
 

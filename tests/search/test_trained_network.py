@@ -49,7 +49,7 @@ def some_teacher(space: Space, data: DataSplit, names: tuple[str, ...] | None = 
 def found(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> tuple[SearchResult, Path, SearchSettings]:
-    """A short search whose training goes on for long enough to learn something."""
+    """A short search whose training is long enough to learn something."""
     table, settings = table_of(mini_space), BRIEF.model_copy(update={"training_epochs": 8})
     result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
     return result, tmp_path / "found", settings
@@ -63,7 +63,7 @@ def test_a_found_network_is_loaded_ready_for_use(
     images = stripes_data.test.fetch(torch.arange(len(stripes_data.test.labels)))
     scores = network(images)
     assert float((scores.argmax(1) == stripes_data.test.labels).double().mean()) == result.accuracy
-    assert torch.equal(network.train()(images), scores)  # batch norm goes by its statistics, whatever is asked
+    assert torch.equal(network.train()(images), scores)  # batch norm uses its statistics, whatever is requested
     assert torch.allclose(network(images.float()), scores)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert network.class_names == stripes_data.class_names

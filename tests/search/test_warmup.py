@@ -24,7 +24,7 @@ LEAN = QUICK.model_copy(update={"checkpointing": True})
 
 @pytest.fixture
 def tables(mini_space: Space, table_of: Tables) -> tuple[LatencyTable, LatencyTable]:
-    """Two devices: the second finds costly what the first finds cheap, and reaches other latencies."""
+    """Two devices: on the second, the first one's cheap ops are expensive, and other latencies are feasible."""
     first = table_of(mini_space)
     reversed_rows = [list(reversed(row)) for row in first.seconds.tolist()]
     return first, LatencyTable.from_seconds(mini_space.name, mini_space.key, reversed_rows, 2e-3)
@@ -40,7 +40,7 @@ def donor(
 
 
 class StopAfterWarmUp:
-    """Progress that breaks off soon after the warm-up."""
+    """Progress that is interrupted soon after the warm-up."""
 
     def advance(self, phase: str, done: int, total: int, text: str) -> None:
         assert phase == "search"
@@ -81,7 +81,7 @@ def test_a_shared_warm_up_gives_the_same_bits(
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of a search by tag: epochs and values; without the time that it took."""
+    """TensorBoard's data of a search by tag: epochs and values; without its time."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder / "tensorboard"))

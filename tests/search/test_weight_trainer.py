@@ -115,7 +115,7 @@ class OneOfTwo(Fabric):
 
 
 def beside(monkeypatch: pytest.MonkeyPatch, more: float) -> Fabric:
-    """Another process, whose numbers are larger by so much."""
+    """Another process, whose numbers are larger by that much."""
     monkeypatch.setattr("latkit.search.distributed.dist.all_reduce", lambda sent: sent.mul_(2).add_(more))
     return OneOfTwo(accelerator="cpu", devices=1)
 

@@ -1,4 +1,4 @@
-"""Spaces written as TOML, well and badly."""
+"""Spaces written as TOML, valid and invalid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spaces in general: what fits together, and architectures there and back."""
+"""Spaces in general: which layers fit together, and architectures encoded and decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scale: established from enough visits, and held against later ones."""
+"""The baseline: established from enough rounds, and checked against later ones."""
 
 from __future__ import annotations
 

@@ -13,24 +13,24 @@ from latkit.timing.estimator_selection import halves
 from tests.builders import ENVIRONMENT, PLAN, TARGET, conv, make_round
 
 FAST, SLOW = 0.8, 1.0
-"""What a run takes in the two steps of a device's speed, in units of the slower one."""
+"""A run's time in the two steps of a device's speed, in units of the slower one."""
 
 
 def measured(channels: int, rounds: Sequence[tuple[float, float]]) -> Measurement:
-    """An op of 0.4 ms by visits in which it and the reference took so many times what they take."""
+    """An op of 0.4 ms by rounds in which it and the reference took this multiple of their usual time."""
     made = [make_round([int(4e5 * own)] * 3, int(1e5 * reference)) for own, reference in rounds]
     return Measurement(conv(channels), TARGET, ENVIRONMENT, PLAN, tuple(made))
 
 
 def stepping() -> list[Measurement]:
-    """A device whose visits are at one of two speeds, rarely the fast one, and whose reference is at the same."""
+    """A device whose rounds are at one of two speeds, rarely the fast one, and whose reference is at the same."""
     rng = random.Random(0)
     steps = [[FAST if rng.random() < 0.2 else SLOW for _ in range(12)] for _ in range(30)]
     return [measured(8 + number, [(step**0.5, step) for step in row]) for number, row in enumerate(steps)]
 
 
 def noisy() -> list[Measurement]:
-    """A device of one speed: some runs are undisturbed, and how much the others are is no matter of the reference's."""
+    """A device of one speed: some runs are undisturbed, and the noise of the others is unrelated to the reference's."""
     rng = random.Random(0)
 
     def slowed() -> float:

@@ -60,7 +60,7 @@ def test_one_cpu_time_that_falls_short_of_all_others_is_no_floor() -> None:
 
 
 def blocks(subject_ns: list[int], reference_ns: list[int]) -> Round:
-    """A visit of as many turns as there are runs of the subject, each after two runs of the reference."""
+    """A round of as many blocks as there are runs of the workload, each after two runs of the reference."""
     reference = tuple(ns for ns in reference_ns for _ in range(2))
     return replace(
         make_round(subject_ns),

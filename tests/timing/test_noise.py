@@ -1,4 +1,4 @@
-"""What widens an interval beyond what the visits of a measurement show."""
+"""What widens an interval beyond the spread of a measurement's rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cross table claims: only of networks that saw the same images."""
+"""Claims of a cross table: only about networks that saw the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who takes part in a cross table: derived networks, MobileNetV2 as trained beside them, the zoo."""
+"""The entries of a cross table: derived networks, MobileNetV2 as their baseline, the zoo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGET = "board/tflite-t1-fp32-b1"
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """One finished search, as its records describe it; its series tells its target."""
+    """One finished search, as its records describe it; its series holds its target."""
     made = Workspace.init(tmp_path / "workspace")
     folder, network = made.search_dir("found"), SPACE.decode([0] * 9)
     folder.mkdir()

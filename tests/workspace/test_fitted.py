@@ -1,4 +1,4 @@
-"""Models of one target for several spaces: fitting one keeps the others, and every question goes to the right one."""
+"""Models of one target for several spaces: fitting one leaves the others, and every query goes to the right one."""
 
 from __future__ import annotations
 

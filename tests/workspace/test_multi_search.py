@@ -1,4 +1,4 @@
-"""Several searches in a row: what they are called, what they share, and what one's failure leaves of the others."""
+"""Several searches in a row: their names, what they share, and the effect of one's failure on the others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_searches_are_named_after_what_tells_them_apart() -> None:
 
 
 class Searcher:
-    """Leaves the files that a search would, and fails where it is told to."""
+    """Writes the files of a search, and fails on request."""
 
     def __init__(self, workspace: Workspace, failing: set[Target]) -> None:
         self.workspace, self.failing = workspace, failing
@@ -63,7 +63,7 @@ class Searcher:
 
 
 class Looker:
-    """Says which searches cannot work, before any begins."""
+    """Reports which searches cannot work, before any begins."""
 
     def __init__(self, failing: set[Target]) -> None:
         self.failing = failing

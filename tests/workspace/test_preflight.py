@@ -1,4 +1,4 @@
-"""What a search goes by: the tables that it began with, in every process."""
+"""The inputs of a search: the tables that it began with, in every process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPACE = proxyless_tiny(resolution=16, width=0.5)
 
 
 class ByMacs:
-    """A model to which every op takes so long per MAC."""
+    """A model in which every op takes a fixed time per MAC."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -43,7 +43,7 @@ def hashes(tables: Tables) -> list[str]:
 
 @pytest.fixture
 def began(tmp_path: Path) -> Tables:
-    """With what a search in the folder began."""
+    """The tables with which a search in the folder began."""
     tables = Tables(LatencyTable(SPACE, ByMacs(1e-9)), limits(2e-9))
     tables.latency.save(tmp_path / "table.json")
     save_limits(tables.limits, tmp_path / LIMITS_FILE)

@@ -46,7 +46,7 @@ def test_channels_are_rounded_as_torchvision_rounds_them() -> None:
 
 
 def test_the_found_mobile_network_keeps_to_its_papers_candidates() -> None:
-    """It is not a network of the space as latkit has it: the published one is 32 wide where the space is 24."""
+    """It is not a network of latkit's space: the published one is 32 wide where the space is 24."""
     blocks = [op for op in zoo.load("proxyless-mobile").ops if op.kind == "mbconv"][1:]
     assert {(op["kernel"], op["expansion"]) for op in blocks} <= {(k, e) for k in (3, 5, 7) for e in (3, 6)}
     with pytest.raises(UsageError, match="proxyless-mobile is not a network of space proxyless-mobile"):

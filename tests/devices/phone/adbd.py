@@ -28,13 +28,13 @@ class Daemon:
 
     @property
     def address(self) -> str:
-        """As `--adb` takes it."""
+        """As an argument of `--adb`."""
         return f"127.0.0.1:{self.port}"
 
 
 @contextmanager
 def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[Daemon]:
-    """Run adbd, by `within` if it is to run in a root of its own, where its files lie at `place`. Raises Missing."""
+    """Run adbd, by `within` if it has a root of its own, where its files are at `place`. Raises Missing."""
     files, shim = unpacked("amd64", "adbd"), loopback(folder)
     libraries, port = f"{place or files}/usr/lib/x86_64-linux-gnu", free_port()
     command = [
@@ -59,7 +59,7 @@ def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[
         _wait(process, port, log)
         yield Daemon(process, port, log)
     finally:
-        # a process that changes its user no longer dies with its parent, as unshare would have it
+        # a process that changes its user no longer dies with its parent, as unshare requires
         for pid in children(process.pid):
             os.kill(pid, signal.SIGKILL)
         process.kill()
@@ -67,7 +67,7 @@ def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one has started. The first of a process namespace takes all others with it."""
+    """The processes that this one has started. The first of a process namespace ends all others with it."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 

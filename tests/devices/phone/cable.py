@@ -21,7 +21,7 @@ class Cable:
         self._lock = threading.Lock()
 
     def pull(self) -> None:
-        """End every connection, and pass no more on."""
+        """End every connection, and accept no more."""
         self._plugged = False
         with self._lock:
             for end in self._ends:

@@ -43,7 +43,7 @@ class Phone:
 
     @property
     def address(self) -> str:
-        """As `--adb` takes it."""
+        """As an argument of `--adb`."""
         return self.daemon.address
 
     def listed(self, folder: str) -> list[str]:
@@ -52,7 +52,7 @@ class Phone:
             return transport.run(["ls", "-A", folder], 20).stdout.decode().split()
 
     def reset(self) -> None:
-        """Back to the usual state: well, charging, cool, awake; the folder for the agent writable and executable."""
+        """Restore the usual state: healthy, charging, cool, awake; the folder for the agent writable and executable."""
         self.root.write_state()
         self.remount("rw,exec,size=400m")
 

@@ -1,4 +1,4 @@
-"""A fake adb server: knows phones as it is told, or behaves as none should. Nothing real is behind it."""
+"""A fake adb server with configured phones or misbehavior. It has no real phone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contextlib import contextmanager
 import pytest
 
 Listed = tuple[str, str, str]
-"""A phone's serial, state and further words, as `adb devices -l` prints them."""
+"""A phone's serial, state and further fields, as `adb devices -l` prints them."""
 
 
 def block(text: str) -> bytes:
-    """As the server sends a text."""
+    """The server's encoding of a text."""
     content = text.encode()
     return b"%04x" % len(content) + content
 
 
 @contextmanager
 def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
-    """Run a server that does that with each connection; latkit finds it by the environment meanwhile."""
+    """Run a server that handles each connection so; latkit finds it by the environment meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
         accepting = threading.Thread(target=_accept, args=(server, behave))
@@ -35,7 +35,7 @@ def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
 
 
 def lists(phones: Sequence[Listed], asked: list[str]) -> Callable[[socket.socket], None]:
-    """Tells those phones, notes what it is asked, and opens nothing."""
+    """Reports those phones, records requests, and opens nothing."""
 
     def behave(sock: socket.socket) -> None:
         length = sock.recv(4)

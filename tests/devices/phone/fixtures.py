@@ -49,7 +49,7 @@ def served_here(adbd_here: Daemon, adb_server_here: None) -> str:
 
 @pytest.fixture(scope="session")
 def phone_of_packages(tmp_path_factory: pytest.TempPathFactory, configuration: Path) -> Iterator[Phone]:
-    """The phone, for whoever leaves it as it was."""
+    """The phone, for tests that leave it unchanged."""
     try:
         with running_phone(tmp_path_factory.mktemp("phone")) as found:
             yield found
@@ -59,7 +59,7 @@ def phone_of_packages(tmp_path_factory: pytest.TempPathFactory, configuration: P
 
 @pytest.fixture
 def kept_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, but for the agent's bundles, whose parts take long to fetch: those are kept."""
+    """A cache of the test's own, with shared agent bundles, whose parts take long to fetch."""
     cache, kept = tmp_path_factory.mktemp("cache"), CACHE / "bundles"
     kept.mkdir(parents=True, exist_ok=True)
     (cache / "bundles").symlink_to(kept)
@@ -69,6 +69,6 @@ def kept_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture
 def phone(phone_of_packages: Phone) -> Iterator[Phone]:
-    """The phone, put back into its usual state afterwards."""
+    """The phone, restored to its usual state afterwards."""
     yield phone_of_packages
     phone_of_packages.reset()

@@ -1,4 +1,4 @@
-"""What the phone is made of: packages of Debian's next release, unpacked into a folder; the system stays as it is."""
+"""Parts of the phone: packages of Debian's next release, unpacked into a folder; the system is unchanged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 RELEASE = "trixie"
 """The first release that packages adbd."""
 CACHE = Path(os.environ.get("LATKIT_TEST_CACHE") or Path(__file__).parents[3] / "build" / "phone")
-"""Kept between runs: fetching takes longer than all else."""
+"""Reused between runs: fetching takes longer than everything else."""
 FETCH_S = 120
 
 
 class Missing(Exception):
-    """Something that the phone is made of is not to be had here; the message says what."""
+    """A part of the phone is not available here; the message names it."""
 
 
 def unpacked(architecture: str, *names: str) -> Path:
@@ -63,7 +63,7 @@ def _fetch(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
 
 
 def _sources() -> str:
-    """The system's own list of sources, of the next release: so it is fetched from where everything else is."""
+    """The system's own list of sources, for the next release: fetched from the same mirrors."""
     ours = re.search(r"^VERSION_CODENAME=(\w+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
     for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         if ours and path.is_file() and "debian" in path.read_text():

@@ -1,4 +1,4 @@
-"""The phone's files: an arm64 user space as Android's, and what a kernel and services would tell, written by tests."""
+"""The phone's files: an arm64 user space like Android's, and the output of its kernel and services, written by tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APPLETS = """
 nice nohup nproc printenv printf ps pwd readlink rm rmdir sed setsid sha256sum sleep sort stat tail tar taskset tee test
 timeout touch true uname uniq uptime wc which xargs zcat
 """
-"""Of toybox, as far as Debian's has them; Android's has no fewer."""
+"""Commands of toybox, as far as Debian has them; Android has at least these."""
 LIBRARIES = ("libc.so.6", "libcrypt.so.1", "libresolv.so.2", "libm.so.6")
 INTERPRETER, OURS = b"/lib/ld-linux-aarch64.so.1", b"/system/lib64/ld.so"
 SEARCHED, SEARCHED_OURS = b"/lib/aarch64-linux-gnu/", b"/system/lib64/"
@@ -63,7 +63,7 @@ CPU revision\t: 1
 
 @dataclass(frozen=True)
 class Root:
-    """The root of the phone's file system. What stands in `sys` and `phone` can be written anew at any time."""
+    """The root of the phone's file system. The content of `sys` and `phone` can be rewritten at any time."""
 
     folder: Path
 
@@ -73,11 +73,11 @@ class Root:
 
     @property
     def phone(self) -> Path:
-        """What the stubs of Android's own commands say."""
+        """Output of the stubs of Android's own commands."""
         return self.folder / "system" / "phone"
 
     def write_state(self) -> None:
-        """The usual state: well, charging, cool and awake."""
+        """The usual state: healthy, charging, cool and awake."""
         self.set_properties()
         self.set_battery()
         self.set_thermal()
@@ -91,7 +91,7 @@ class Root:
         (self.phone / "properties").write_text("".join(f"[{name}]: [{value}]\n" for name, value in found.items()))
 
     def set_battery(self, level: int = 80, plugged: bool = True, celsius: float = 29.0) -> None:
-        """Write what `dumpsys battery` says, and the kernel's files."""
+        """Write the output of `dumpsys battery`, and the kernel's files."""
         (self.phone / "dumpsys-battery").write_text(
             "Current Battery Service state:\n  AC powered: false\n"
             f"  USB powered: {str(plugged).lower()}\n  Wireless powered: false\n  status: {2 if plugged else 3}\n"
@@ -103,7 +103,7 @@ class Root:
             (supply / name).write_text(f"{value}\n")
 
     def set_thermal(self, status: int = 0, celsius: float = 35.0, overridden: bool = False) -> None:
-        """Write what `dumpsys thermalservice` says (0: none to 6: shutdown), and the kernel's thermal zone."""
+        """Write the output of `dumpsys thermalservice` (0: none to 6: shutdown), and the kernel's thermal zone."""
         (self.phone / "dumpsys-thermalservice").write_text(
             f"IsStatusOverride: {str(overridden).lower()}\nThermalEventListeners:\n\tcallbacks: 1\n"
             f"Thermal Status: {status}\nCached temperatures:\n"
@@ -117,14 +117,14 @@ class Root:
             (zone / name).write_text(f"{value}\n")
 
     def set_screen(self, on: bool = True) -> None:
-        """Write what `dumpsys power` says."""
+        """Write the output of `dumpsys power`."""
         (self.phone / "dumpsys-power").write_text(
             "POWER MANAGER (dumpsys power)\n\nPower Manager State:\n"
             f"  mWakefulness={'Awake' if on else 'Asleep'}\n  mIsPowered=true\nSettings power_manager_constants:\n"
         )
 
     def set_setting(self, place: str, name: str, value: str) -> None:
-        """Write what `settings get` says."""
+        """Write the output of `settings get`."""
         (self.phone / f"settings-{place}-{name}").write_text(f"{value}\n")
 
     @contextmanager
@@ -170,7 +170,7 @@ def _programs(usr: Path, system: Path) -> None:
 
 
 def _moved(program: bytes, path: bytes, to: bytes, filler: bytes) -> bytes:
-    """A program in which one path has become another that is as long or shorter."""
+    """A program in which one path is replaced by another that is as long or shorter."""
     assert path in program
     return program.replace(path, to + filler * (len(path) - len(to)))
 

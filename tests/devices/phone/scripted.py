@@ -1,6 +1,6 @@
-"""A scripted adbd, for what the real one cannot be made to do: keys, faults, and what phones did not have at first.
+"""A scripted adbd, for behavior that the real one cannot show: keys, faults, and missing features of old phones.
 
-It speaks enough of the protocol for adb's own client, to which `test_scripted.py` holds it. Commands really run, here.
+It implements enough of the protocol for adb's own client; `test_scripted.py` checks that. Commands really run, here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_BYTES = 4096
 
 
 class Pulled(Exception):
-    """The cable was pulled, as the script says."""
+    """The cable was pulled, as scripted."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Script:
     """How the phone behaves."""
 
     shell_v2: bool = True
-    """Whether it offers what Android 7 brought."""
+    """Whether it offers the features of Android 7."""
     wants_key: bool = False
     says_allow: bool = False
     """Whether its user taps Allow when a new key is shown."""
@@ -48,7 +48,7 @@ class Script:
     pulled_at: str = ""
     """At which stage the cable is pulled: `connect`, `hello`, `open`, `input`, `output`, `end`."""
     pulled_after: int = 0
-    """How often this stage is passed before."""
+    """How often this stage passes before."""
     passed: Counter[str] = field(default_factory=Counter)
     """How often each stage was passed."""
     silent: bool = False
@@ -57,14 +57,14 @@ class Script:
     """Keys that were shown to it, and not trusted."""
 
     def at(self, stage: str) -> None:
-        """Pull the cable, if it is to be pulled at this stage."""
+        """Pull the cable, if the script says so for this stage."""
         if stage == self.pulled_at and self.passed[stage] >= self.pulled_after:
             raise Pulled
         self.passed[stage] += 1
 
 
 class Phone:
-    """One connection: hands shaken, then packets given to the services that they are for."""
+    """One connection: the handshake, then packets passed to their services."""
 
     def __init__(self, sock: socket.socket, script: Script, services: Services) -> None:
         self.script = script
@@ -96,7 +96,7 @@ class Phone:
             self._socket.sendall(AdbMessage(command, ours, theirs, content).pack() + content)
 
     def pull(self) -> None:
-        """No byte passes any more; a silent phone leaves the client to find out."""
+        """No byte passes any more; a silent phone leaves the client to notice."""
         self._pulled = True
         if not self.script.silent:
             with contextlib.suppress(OSError):
@@ -178,7 +178,7 @@ class Service:
     def __init__(self, phone: Phone, ours: int, theirs: int) -> None:
         self.ours, self.theirs = ours, theirs
         self.given: SimpleQueue[bytes | None] = SimpleQueue()
-        """What the client sends; None when it has closed the service."""
+        """The client's data; None when it has closed the service."""
         self.acknowledged = threading.Semaphore(1)
         self._phone = phone
 
@@ -192,7 +192,7 @@ class Service:
             pass
 
     def write(self, content: bytes) -> None:
-        """Send to the client, a piece at a time and each once the one before was acknowledged."""
+        """Send to the client, piece by piece, each once the previous one was acknowledged."""
         for begin in range(0, len(content), MAX_BYTES):
             self.acknowledged.acquire()
             self._phone.send(constants.WRTE, self.ours, self.theirs, content[begin : begin + MAX_BYTES])
@@ -208,7 +208,7 @@ class Service:
 
 Work = Callable[[Service, str], None]
 Services = Callable[[Script], dict[str, Work]]
-"""What a phone offers, by the service's kind."""
+"""A phone's services, by kind."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An adb server of the tests' own: the one of whoever runs them is not touched."""
+"""An adb server of the tests' own: that of the user who runs them is not touched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def adb_server(folder: Path) -> Iterator[None]:
     port = free_port()
     with pytest.MonkeyPatch.context() as patch, (folder / "server.log").open("wb") as log:
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-        # no announcements on the network are listened to
+        # no announcements on the network are received
         environment = {**os.environ, "HOME": str(folder), "ANDROID_USER_HOME": str(folder), "ADB_MDNS": "0"}
         command = [adb_path(), "-P", str(port), "nodaemon", "server"]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

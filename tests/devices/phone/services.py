@@ -1,4 +1,4 @@
-"""What the scripted adbd offers: commands that really run on this machine, and files."""
+"""Services of the scripted adbd: commands that really run on this machine, and files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def services(script: Script) -> dict[str, Work]:
 
 
 def run_raw(service: Service, command: str) -> None:
-    """Run a command with both outputs in one, and no word of its status."""
+    """Run a command with both outputs in one, without its exit status."""
     with _process(command, subprocess.STDOUT) as process:
         threading.Thread(target=_feed, args=(_given(service), process), daemon=True).start()
         assert process.stdout
@@ -48,7 +48,7 @@ def run_in_frames(service: Service, command: str) -> None:
 
 
 def keep_files(service: Service, _words: str) -> None:
-    """Send, receive and look at files."""
+    """Send, receive and stat files."""
     given = _Given(service)
     while True:
         try:
@@ -93,7 +93,7 @@ def _give_file(service: Service, path: Path) -> None:
 
 
 class _Given:
-    """What the client sends, by so many bytes."""
+    """The client's data, in pieces of a number of bytes."""
 
     def __init__(self, service: Service) -> None:
         self._pieces = _given(service)
@@ -116,7 +116,7 @@ def _given(service: Service) -> Iterator[bytes]:
 
 
 def _stdin(service: Service) -> Iterator[bytes]:
-    """What the frames bring for stdin, until one ends it."""
+    """The stdin in the frames, until one ends it."""
     given = _Given(service)
     with contextlib.suppress(EOFError):
         while True:
@@ -134,7 +134,7 @@ def _process(command: str, stderr: int) -> subprocess.Popen[bytes]:
 
 
 def _feed(pieces: Iterator[bytes], process: subprocess.Popen[bytes]) -> None:
-    """Give the process its stdin; with the connection it ends, as on a phone."""
+    """Pass stdin to the process; with the connection it ends, as on a phone."""
     assert process.stdin
     with contextlib.suppress(OSError, ValueError):
         for piece in pieces:

@@ -1,6 +1,6 @@
-"""A made-up machine whose latencies follow a law, so that what is learned can be checked against it.
+"""A made-up machine whose latencies follow a law, against which learned models are checked.
 
-Its numbers are round on purpose: nobody can take them for a device's.
+Its numbers are round on purpose, so that they cannot be mistaken for a device's.
 """
 
 from latkit.graphs import Graph, GraphBuilder, partition_graph
@@ -11,7 +11,7 @@ from tests.builders import make_measurement
 
 FIXED_NS = 1000
 CONVERTED = 1.0
-"""Nanoseconds per number that a convolution takes or gives in another layout, unless its neighbour shares it."""
+"""Nanoseconds per number that a convolution reads or writes in another layout, unless its neighbor shares it."""
 
 TRUTH = {("conv", "relu"), ("conv", "add"), ("conv+add", "relu")}
 """What this machine computes at once: the second costs nothing."""
@@ -34,7 +34,7 @@ def nanoseconds(graph: Graph) -> int:
 
 
 def measured(workload: Workload) -> Measurement:
-    """What this machine would tell of a subject."""
+    """This machine's measurement of a workload."""
     return make_measurement(workload, nanoseconds(workload) if isinstance(workload, Graph) else FIXED_NS)
 
 

@@ -53,7 +53,7 @@ def test_a_network_of_kernels_never_measured(model: KernelModel) -> None:
 
 
 def test_a_kind_known_from_a_few_kernels_has_a_wide_interval(model: KernelModel) -> None:
-    """Its interval holds what is wrong by a factor of two, and far beyond those measured, the growth itself."""
+    """Its interval covers a factor of two, and far beyond the measured kernels, the growth itself."""
     b = GraphBuilder()
     x = b.input(1, 8, 16)
     few = [b.graph([b.softmax(x)])]
