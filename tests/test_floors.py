@@ -1,4 +1,4 @@
-"""Imports run one way: docs/architecture.md lists the floors from the top down; this checks the package against them."""
+"""Imports run one way: docs/architecture.md lists the floors from the top down; this checks the package."""
 
 import ast
 from pathlib import Path

@@ -186,7 +186,7 @@ def _make(folder: Path) -> None:
 
 
 def _version() -> str:
-    """Hash of latkit and of this benchmark: another latkit is tried anew, from files that it has written itself."""
+    """Hash of latkit and of this benchmark: another latkit is tried again, with files that it has written itself."""
     digest = hashlib.sha256()
     for root in (PACKAGE, Path(__file__).parent):
         for path in sorted(root.rglob("*.py")):

@@ -40,7 +40,7 @@ def section(title: str, *children: object, level: int = 2, anchor: str = "") -> 
 
 
 def subject(noun: str, name: str, anchor: str, content: Html) -> Html:
-    """The section of one subject of the page."""
+    """The section of one item of the page."""
     return element("section", element("h2", f"{noun} {name}"), content, class_="subject", id=anchor)
 
 

@@ -28,8 +28,8 @@ from latkit.workspace.multi_search import series_named
 def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
     """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
 
-    Raises UsageError for an unknown subject, WriteError for a path that cannot be written, and BadFile if the
-    subject's files cannot be read. The page is written atomically.
+    Raises UsageError for an unknown name, WriteError for a path that cannot be written, and BadFile if the
+    files of that name cannot be read. The page is written atomically.
     """
     place = Path(path)
     if not place.parent.is_dir():

@@ -23,7 +23,7 @@ def follow(
     limits: Sequence[Limit] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> None:
-    """Take part in one search after the other. The first process says what is resumed, with which tables and warm-up.
+    """Take part in one search after the other. The first process sets what is resumed, with which tables and warm-up.
 
     Raises LatkitError if a search fails, as every process does: that ends them all.
     """

@@ -2,7 +2,7 @@
 
 Usage: python tests/golden/make_workspace.py FOLDER
 
-The folder `workspace-0.1` in this folder was written so by version 0.1 (commit a5c5cdd) and is never rewritten:
+The subfolder `workspace-0.1` was written so by version 0.1 (commit a5c5cdd) and is never rewritten:
 later versions must read it and give the same figures.
 """
 
@@ -135,10 +135,7 @@ def main() -> None:
     latkit(root, "search", TARGETS[0], *learning, *target_ms, "--baseline", "random:1", "-o", "found")
     latkit(root, "search", TARGETS[0], *learning, *target_ms, "--latency-ms", f"{low_ms:.4f}", "-o", "pair")
     interrupted_search(root, TARGETS[0], *learning, *target_ms, "-o", "interrupted")
-    for path in (
-        *root.rglob("report.html"),
-        *root.rglob("events.out.tfevents.*"),
-    ):  # megabytes that are never read back
+    for path in (*root.rglob("report.html"), *root.rglob("events.out.tfevents.*")):  # megabytes, never read back
         path.unlink()
 
 

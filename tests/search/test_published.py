@@ -1,4 +1,4 @@
-"""The searches that the repository publishes: their files agree, and with the model of the dataset beside them."""
+"""The published searches of the repository: their files agree with each other and with the dataset's model."""
 
 from pathlib import Path
 

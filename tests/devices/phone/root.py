@@ -1,4 +1,4 @@
-"""The phone's files: an arm64 user space like Android's, and the output of its kernel and services, written by tests."""
+"""The phone's files: an arm64 user space like Android's, and output of its kernel and services, written by tests."""
 
 from __future__ import annotations
 
