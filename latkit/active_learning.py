@@ -1,4 +1,6 @@
-"""Exploring: ops beyond a space, measured where a model that learns from them errs most; resumable."""
+"""Active learning: ops beyond a space, measured where a model that learns from them has the largest
+errors; resumable.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,19 @@ from latkit.spaces import Space, variations
 from latkit.timing import Measurement, Workload, estimate, reference_seconds
 
 BATCH = 24
-"""So many ops are measured before it is judged anew where the model errs."""
+"""Number of ops to measure before the model's errors are estimated again."""
 
 POOL = 4
-"""To choose from there are so many times the ops wanted, and never fewer than `MIN_POOL`."""
+"""The pool holds this many times the requested ops, and at least `MIN_POOL`."""
 MIN_POOL = 1000
 
 
 def explore(collection: Collection, space: Space, count: int, max_seconds: float | None = None) -> CollectionSummary:
-    """Measure until `count` variations of the space's ops are known, each batch chosen by what is known by then.
+    """Measure until `count` variations of the space's ops are known, and select each batch from the results so far.
 
-    What a run before measured, or began to, counts: the pool is the same for everybody. The space's own ops and the
-    fixed cost are expected to be measured. A space of few variations has no `count` of them: then it ends earlier.
-    `max_seconds` bounds the timing.
+    Measurements of earlier runs count, complete or not: the pool is deterministic. The space's own ops and the runtime
+    overhead must be measured. If the space has fewer than `count` variations, the run ends earlier. `max_seconds`
+    bounds the timing.
     """
     begun = time.monotonic()
     pool = list(itertools.islice(variations(space), max(MIN_POOL, POOL * count)))
@@ -50,10 +52,10 @@ def explore(collection: Collection, space: Space, count: int, max_seconds: float
 
 
 def _next_batch(collection: Collection, space: Space, pool: Sequence[Op], count: int, failed: set[str]) -> list[Op]:
-    """The ops of the pool to measure now: those begun and not complete, and others up to `BATCH`; none at the end."""
+    """The ops of the pool to measure now: incomplete ones, and others up to `BATCH`; empty at the end."""
     environment = collection.store.latest_environment()
     of_environment = [m for m in collection.store.measurements("fit") if m.environment == environment]
-    # by the plan of this collection, where a run before had another: it would be begun for ever otherwise
+    # by the plan of this collection: with the plan of an earlier run, an op would stay incomplete for ever
     begun = {m.workload: m for m in sorted(of_environment, key=lambda m: m.plan == collection.plan)}
     incomplete = [op for op in pool if op in begun and not begun[op].complete and op.title not in failed]
     made = sum(op in begun for op in pool) + len(failed)
@@ -62,7 +64,7 @@ def _next_batch(collection: Collection, space: Space, pool: Sequence[Op], count:
 
 
 def _known_s(begun: Mapping[Workload, Measurement]) -> dict[Op, float]:
-    """Seconds of the ops whose measurements may be used, without the fixed cost."""
+    """Seconds of the ops with usable measurements, without the runtime overhead."""
     used = select(list(begun.values())).used
     reference_s = reference_seconds(used)
     seconds = {m.workload: estimate(m, reference_s).seconds for m in used}
@@ -71,9 +73,10 @@ def _known_s(begun: Mapping[Workload, Measurement]) -> dict[Op, float]:
 
 
 def choose_ops(known_s: Mapping[Op, float], pool: Sequence[Op], count: int, ops: Sequence[Op]) -> list[Op]:
-    """The `count` ops of the pool to measure next, given the seconds of those measured.
+    """The `count` ops of the pool to measure next, given the seconds of the measured ops.
 
-    A kind's share grows with the root of its number among `ops`: kinds of many ops vary more, and matter more.
+    The share of a kind grows with the square root of its number among `ops`: kinds with many ops vary more, and matter
+    more.
     """
     numbers_of = {kind: sum(op.kind == kind for op in ops) for kind in dict.fromkeys(op.kind for op in pool)}
     if count <= 0:

@@ -1,4 +1,6 @@
-"""Probing a target for foreign networks: how its runtime fuses, what kernels take, what neighbours save; resumable."""
+"""Fusion probes for external networks: how a runtime fuses, what kernels take, what adjacent kernels
+save; resumable.
+"""
 
 from __future__ import annotations
 
@@ -19,27 +21,27 @@ from latkit.runtimes import check_takes_graphs
 from latkit.timing import Workload, estimate, reference_seconds
 
 MAX_PROBE_STEPS = 4
-"""A kernel grows by one unit with every round of probes."""
+"""Maximum number of units by which a kernel grows: one per pass of probes."""
 
 BATCH = 48
-"""So many kernels are measured before it is judged anew where a model errs."""
+"""Number of kernels to measure before the model's errors are estimated again."""
 
 CALIBRATION_NETWORKS = 24
-"""So many networks are measured whole, to calibrate on."""
+"""Number of whole networks to measure, for the calibration."""
 
 EMPTY_SUMMARY = CollectionSummary(0, 0, 0, {}, finished=True, seconds=0.0, inference_seconds=0.0)
 
 
 @dataclass(slots=True)
 class Probing:
-    """One run of probing: what was done, and until when there is time."""
+    """One run of the probes: its results so far, and its deadline."""
 
     collection: Collection
     deadline: float
     done: CollectionSummary = EMPTY_SUMMARY
 
     def measure(self, workloads: Sequence[Workload]) -> bool:
-        """Measure what is lacking of these; whether all of it is there now."""
+        """Measure what is missing of these workloads; whether all of them are measured now."""
         left_s = self.deadline - time.monotonic()
         if left_s <= 0:
             self.done = replace(self.done, finished=False)
@@ -49,7 +51,7 @@ class Probing:
         return self.done.finished
 
     def seconds(self) -> dict[Workload, float]:
-        """Seconds of whatever may be used of the measurements so far, without the fixed cost."""
+        """Seconds of the usable measurements so far, without the runtime overhead."""
         used = select(self.collection.store.measurements("fit")).used
         reference_s = reference_seconds(used)
         found = {m.workload: estimate(m, reference_s).seconds for m in used}
@@ -64,11 +66,11 @@ def collect_kernels(
     max_seconds: float | None = None,
     networks: Sequence[Graph] | None = None,
 ) -> CollectionSummary:
-    """Learn the target's rules, kept at `path`, and measure `count` kernels, pairs of neighbours and whole networks.
+    """Learn the target's rules, saved at `path`, and measure `count` kernels, adjacent pairs and whole networks.
 
-    Kernels are taken from latkit's own networks, which are the same for everybody, unless others are given; what was
-    measured before counts. `max_seconds` bounds the timing. Raises UsageError where the target's runtime takes no
-    graphs, else as Collection.run does.
+    By default, kernels come from latkit's own networks, which are deterministic. Earlier measurements count.
+    `max_seconds` bounds the timing. Raises UsageError if the target's runtime does not run graphs, else as
+    `Collection.run` does.
     """
     check_takes_graphs(collection.store.target)
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
@@ -96,7 +98,7 @@ def collect_kernels(
 
 
 def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:
-    """The rules kept at `path` for this runtime, with those that the drawn networks call for; None out of time."""
+    """The rules saved at `path` for this runtime, completed for the drawn networks; None if the time ran out."""
     collection = probing.collection
     runtime = collection.environment().runtime_version
     decided = _decided(path, runtime)
@@ -114,7 +116,7 @@ def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozens
 
 
 def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
-    """What was decided about this release of the runtime."""
+    """The decisions about this release of the runtime."""
     if not path.exists():
         return {}
     known = FusionFile.load(path)
@@ -124,10 +126,10 @@ def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
 def collect_model(
     collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None
 ) -> CollectionSummary:
-    """Learn the rules that one network calls for, and measure its own kernels and the network as a whole.
+    """Learn the rules that one network needs, and measure its own kernels and the whole network.
 
-    Pairs of neighbours of kinds that nobody has measured are measured too. Raises UsageError where the target's runtime
-    takes no graphs, else as Collection.run does.
+    Adjacent pairs of kinds that were never measured are measured too. Raises UsageError if the target's runtime does
+    not run graphs, else as `Collection.run` does.
     """
     check_takes_graphs(collection.store.target)
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))

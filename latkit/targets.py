@@ -1,4 +1,4 @@
-"""The target: device, runtime and settings. A latency means nothing without one."""
+"""The target: device, runtime and settings. A latency is only meaningful for a target."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ RUNTIMES = ("onnxruntime", "tflite", "torch", "torch_cuda")
 PRECISIONS = ("fp32",)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.IGNORECASE)
-"""What a device may be called: also the name of its file, so nothing that could leave a folder."""
+"""Valid device names. A name is also a file name, so it cannot contain a path separator."""
 
 
 def check_name(name: str, what: str) -> str:
-    """Return a name that is safe as a file's name, or raise UsageError."""
+    """Return a name that is safe as a file name, or raise UsageError."""
     if not NAME.fullmatch(name) or ".." in name:
         raise UsageError(
             f"expected {what} made of letters, digits, '_', '-' and '.', beginning with a letter or digit, "
@@ -48,7 +48,9 @@ class Target:
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """Read `pi4/tflite-t4-fp32-b1`, or any of it: `pi4/tflite` stands for `-t1-fp32-b1`. Raises UsageError."""
+        """Read `pi4/tflite-t4-fp32-b1`, or a prefix of it: `pi4/tflite` is short for `-t1-fp32-b1`.
+        Raises UsageError.
+        """
         device, slash, rest = text.partition("/")
         if not slash or not rest or "/" in rest:
             raise UsageError(f"expected a target as DEVICE/RUNTIME, for example pi4/tflite-t4, but found {text!r}")

@@ -1,4 +1,4 @@
-"""Validating: predicted beside measured, on networks that the model has not seen."""
+"""Validation: predicted and measured latencies of networks that the model has not seen."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ from latkit.spaces import Architecture, Space
 from latkit.timing import Measurement
 
 REPETITIONS = 2
-"""Every network is measured twice, one whole measurement after the other."""
+"""Every network is measured twice, in two complete measurements."""
 
 AGREEMENT = 0.05
-"""Of two measurements of one network that differ by more, something disturbed one: it is measured twice anew."""
+"""If two measurements of one network differ by more, one was disturbed, and the network is measured twice again."""
 
 MAX_DRAWS_IN_VAIN = 10_000
-"""After so many networks in a row that were drawn before, a space counts as drawn out."""
+"""After this many consecutive networks that were drawn before, the space counts as exhausted."""
 
 PAIRS = 3
-"""So many times two, at most."""
+"""Maximum number of pairs of measurements."""
 
 Floats = NDArray[np.float64]
 
 SecondsOf = Callable[[Measurement], float]
-"""The latency that a measurement tells."""
+"""The latency that a measurement gives."""
 
 
 MIN_MS, MAX_MS = 1e-9, 1e12
-"""No latency is beyond these; what is computed from such figures stays finite."""
+"""No latency lies outside these bounds; everything computed from such figures stays finite."""
 
 Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=-MAX_MS, le=MAX_MS, allow_inf_nan=False)]
 
 
 class NetworkResult(BaseModel):
-    """One network: what was predicted, with its 90 % interval, and what was measured, twice."""
+    """One network: its prediction with a 90 % interval, and two measurements."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
     key: str
     architecture: list[int]
-    """One candidate per choice of the space; empty for a network of no space."""
+    """One candidate per choice of the space; empty for a network without a space."""
     predicted_ms: Milliseconds
     low_ms: Milliseconds | None
     high_ms: Milliseconds | None
-    """Both None where no interval of the prediction is known."""
+    """Both None if the prediction has no interval."""
     first_ms: Milliseconds
     second_ms: Milliseconds
 
     @property
     def interval_ms(self) -> tuple[float, float] | None:
-        """Both bounds of the prediction; None where no interval is known."""
+        """Both bounds of the prediction; None if no interval is known."""
         return None if self.low_ms is None or self.high_ms is None else (self.low_ms, self.high_ms)
 
     @property
@@ -74,28 +74,28 @@ class NetworkResult(BaseModel):
 
     @property
     def error_percent(self) -> float:
-        """How far the prediction lies above what was measured."""
+        """How far the prediction lies above the measurement."""
         return 100 * (self.predicted_ms / self.measured_ms - 1)
 
 
 class MeasuredNetwork(BaseModel):
-    """One network on one target: what a search keeps of the network that it found."""
+    """One network on one target: the record that a search saves of the network that it found."""
 
     model_config = ConfigDict(extra="forbid")
     target: str
     model: str
     """Kind of the latency model that predicted it."""
     emulated: bool = False
-    """Whether the device is an emulator: then the latencies are no phone's."""
+    """Whether the device is an emulator, whose latencies are not those of a phone."""
     network: NetworkResult
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write as JSON, atomically."""
         write_text(path, self.model_dump_json(indent=1) + "\n")
 
 
 class Validation(BaseModel):
-    """Prediction error beside repeatability, the floor that no model can pass."""
+    """Prediction error and repeatability, which is the minimum error of any model."""
 
     model_config = ConfigDict(extra="forbid")
     target: str
@@ -109,18 +109,18 @@ class Validation(BaseModel):
     within_5_percent: Finite
     within_10_percent: Finite
     interval_coverage_percent: Finite | None
-    """None where an interval is not known of every network."""
+    """None unless an interval is known for every network."""
     spearman: Finite | None
     kendall: Finite | None
-    """Both None where all predictions, or all latencies, are the same: they have no ranks."""
+    """Both None if all predictions, or all latencies, are equal: they have no ranks."""
     repeatability_mape_percent: Finite
     left_out: list[str]
     emulated: bool = False
-    """Whether the device is an emulator: then the latencies are no phone's."""
+    """Whether the device is an emulator, whose latencies are not those of a phone."""
     results: list[NetworkResult]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write as JSON, atomically."""
         write_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
@@ -130,14 +130,16 @@ class Validation(BaseModel):
 
 
 def fit_networks(space: Space, count: int) -> list[Network]:
-    """The networks a model of this space is calibrated on: the same for everybody, and more of them with `count`."""
+    """The networks that a model of this space is calibrated on: deterministic, and a prefix for every
+    larger `count`.
+    """
     return list(itertools.islice(_draw(space, "fit"), count))
 
 
 def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0) -> list[Network]:
-    """Networks drawn uniformly that the model has not seen, and can predict: known before anything is measured.
+    """Networks drawn uniformly that the model has not seen and can predict; checked before anything is measured.
 
-    Raises NotMeasured, and UsageError where there are fewer than two.
+    Raises NotMeasured, and UsageError if there are fewer than two.
     """
     if count < 2:
         raise UsageError(f"expected at least two networks to validate on, but found {count}")
@@ -152,10 +154,11 @@ def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0
 
 
 def _draw(space: Space, purpose: str) -> Iterator[Network]:
-    """Distinct networks of a space in an order that depends on the purpose alone; ends when none is left."""
+    """Distinct networks of a space in an order that depends on the purpose alone; ends when the space is exhausted."""
     rng = random.Random(f"{space.key}/{purpose}")
     known_keys: set[str] = set()
-    # Drawing on would never end once every network was seen, and different architectures may give one network.
+    # Without this bound, drawing would not end once every network was seen; different architectures may give one
+    # network.
     drawn_in_vain = 0
     while drawn_in_vain < MAX_DRAWS_IN_VAIN:
         network = space.decode(space.sample(rng))
@@ -175,11 +178,10 @@ def validate(
     seed: int = 0,
     max_seconds: float | None = None,
 ) -> Validation:
-    """Draw networks, measure each twice, and set what the model predicts beside it.
+    """Draw networks, measure each twice, and compare the predictions with the measurements.
 
-    Measurements that exist already for the same seed, setup and plan are used, so that an interrupted validation goes
-    on where it stopped. Raises NotMeasured, MeasurementConflict where the target has changed since the fit, and
-    UsageError.
+    Existing measurements for the same seed, environment and plan are used, so that an interrupted validation resumes.
+    Raises NotMeasured, MeasurementConflict if the target has changed since the fit, and UsageError.
     """
     chosen = unseen_networks(model, space, networks, seed)
     measurements, left_out = _measure(collection, chosen, repetitions_of(0), max_seconds)
@@ -187,7 +189,7 @@ def validate(
 
 
 def measure_network(collection: Collection, model: LatencyModel, network: Network) -> MeasuredNetwork:
-    """Measure one network twice and set what the model predicts beside it; anew where the two disagree.
+    """Measure one network twice and compare with its prediction; measure again if the two disagree.
 
     Raises as `validate` does.
     """
@@ -201,27 +203,29 @@ def measure_network(collection: Collection, model: LatencyModel, network: Networ
 
 
 def measured_seconds(collection: Collection, model: LatencyModel, network: Network) -> float:
-    """Seconds of one network that the model need not know, measured as by `measure_network`, whose errors it has."""
+    """Seconds of one network, which the model need not cover, measured as by `measure_network`, with
+    the same errors.
+    """
     found = [model.seconds_of(m) for m in _measure_until_agreed(collection, network, model.seconds_of)]
     return sum(found) / len(found)
 
 
 def accepted_pair(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> tuple[Measurement, ...]:
-    """Of one network's measurements by repetition, the two that count; none where it was not measured twice.
+    """From one network's measurements by repetition, the two that count; none if it was not measured twice.
 
-    The first pair that agrees, else the latest: that hangs on what was measured alone, never on what was predicted.
+    The first pair that agrees, else the latest. The choice depends on the measurements alone, never on the predictions.
     """
     pairs = _pairs(measured)
     return next((pair for pair in pairs if _agree(pair, seconds_of)), pairs[-1] if pairs else ())
 
 
 def is_conclusive(measured: Mapping[int, Measurement], seconds_of: SecondsOf) -> bool:
-    """Whether two measurements of one network agree, or as many were made as may be."""
+    """Whether two measurements of one network agree, or the maximum number was made."""
     return bool(_pair(measured, PAIRS - 1)) or any(_agree(pair, seconds_of) for pair in _pairs(measured))
 
 
 def _pairs(measured: Mapping[int, Measurement]) -> list[tuple[Measurement, ...]]:
-    """Those that were measured whole."""
+    """The complete measurements."""
     return [pair for number in range(PAIRS) if (pair := _pair(measured, number))]
 
 
@@ -231,7 +235,7 @@ def _pair(measured: Mapping[int, Measurement], number: int) -> tuple[Measurement
 
 
 def repetitions_of(pair: int) -> range:
-    """Which repetitions a pair of measurements has."""
+    """The repetitions of a pair of measurements."""
     return range(REPETITIONS * pair, REPETITIONS * (pair + 1))
 
 
@@ -258,7 +262,7 @@ def _measure_until_agreed(collection: Collection, network: Network, seconds_of: 
 def _measure(
     collection: Collection, networks: Sequence[Network], repetitions: range, max_seconds: float | None = None
 ) -> tuple[tuple[Measurement, ...], list[str]]:
-    """What may be used of the networks' measurements, and what was left out and why."""
+    """The usable measurements of the networks, and what was left out with the reason."""
     for repetition in repetitions:
         _check_measured(collection.run(networks, "validation", repetition, max_seconds, seed=repetition))
     keys = {network.key for network in networks}
@@ -281,7 +285,7 @@ def compare(
     measurements: Sequence[Measurement],
     left_out: Sequence[str] = (),
 ) -> Validation:
-    """Set predictions beside measurements of the same networks. Networks not measured twice are left out."""
+    """Compare predictions with measurements of the same networks. Networks not measured twice are left out."""
     by_key: dict[str, dict[int, Measurement]] = {}
     for measurement in measurements:
         by_key.setdefault(measurement.workload.key, {})[measurement.repetition] = measurement
@@ -322,7 +326,7 @@ def compare(
 
 
 def _correlation(method: Callable[[Floats, Floats], Any], first: Floats, second: Floats) -> float | None:
-    """A rank correlation; None where one side is all the same."""
+    """A rank correlation; None if all values of one side are equal."""
     return float(method(first, second).statistic) if np.ptp(first) and np.ptp(second) else None
 
 

@@ -1,4 +1,4 @@
-"""Collecting: what a target still lacks, measured in randomly ordered sweeps of short visits; resumable."""
+"""Collecting: what a target still lacks, measured in randomly ordered passes of short rounds; resumable."""
 
 from latkit.collect.baseline_check import BaselineCheck, ensure_baseline, recheck, with_baseline
 from latkit.collect.collector import Collection, TimingSession

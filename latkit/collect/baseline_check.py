@@ -1,4 +1,4 @@
-"""Rechecking the scale: whether a device still is as fast as it was when its target was measured."""
+"""Checks the baseline: whether a device still is as fast as when its target was measured."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from latkit.timing import (
 
 CHECK_PLAN = TimingPlan(rounds=1, round_s=0.05)
 MAX_CHECKS = 4
-"""So many visits of the reference at most, until one is as fast as it is known to be."""
+"""Maximum number of rounds of the reference, until one matches the baseline."""
 PAUSE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineCheck:
-    """How the reference takes now, beside the scale that is kept."""
+    """The reference's latency now, and the saved baseline."""
 
     baseline: Baseline
     moved: float
-    """By which share it became slower in every visit (negative: faster); 0 where one was about as it was."""
+    """The share by which it became slower in every round (negative: faster); 0 if one round matched."""
     busy: bool
     changed: bool
-    """Whether that is more than drift and other work on the device explain."""
+    """Whether the shift exceeds what drift and other load on the device explain."""
 
     def __str__(self) -> str:
         saved_us = 1e6 * self.baseline.reference_s
@@ -51,7 +51,7 @@ class BaselineCheck:
 def recheck(
     session: TimingSession, reference: Artefact, baseline: Baseline, target: Target, pause_s: float = PAUSE_S
 ) -> BaselineCheck:
-    """Visit the reference until a visit is about as fast as the scale says, at most LOOKS times. Raises DeviceError."""
+    """Time the reference until a round matches the baseline, at most `MAX_CHECKS` times. Raises DeviceError."""
     rounds, use_cpu_time = [], uses_cpu_time(target)
     for _ in range(MAX_CHECKS):
         rounds.append(session.measure_round(reference, reference, CHECK_PLAN))
@@ -65,9 +65,9 @@ def recheck(
 def with_baseline(
     collection: Collection, reference: Artefact, new: bool, on_message: OnMessage, pause_s: float = PAUSE_S
 ) -> Collection:
-    """The collection on the scale of what was measured before under its setup, or on a new one.
+    """The collection with the saved baseline of its environment, or a new one.
 
-    Raises MeasurementConflict where the device has come to another speed; `on_message` hears of a lesser change.
+    Raises MeasurementConflict if the device has changed its speed; `on_message` receives smaller changes.
     """
     store, environment = collection.store, collection.environment()
     number = max(
@@ -92,7 +92,9 @@ def with_baseline(
 
 
 def ensure_baseline(store: Store, environment: Environment) -> Baseline | None:
-    """The scale of that setup: the one that is kept, or established now where none is, or a quieter one can be."""
+    """The baseline of that environment: the saved one; established now if there is none, or if an idle device allows
+    it.
+    """
     saved = store.baseline(environment)
     if saved is not None and saved.is_idle:
         return saved

@@ -1,4 +1,4 @@
-"""The collection: sweeps of short visits over whatever the store still lacks."""
+"""The collection: passes of short rounds over the workloads that the store still lacks."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from latkit.timing import (
 
 
 class TimingSession(Protocol):
-    """What collecting needs of a session on a device."""
+    """What a collection needs from a session on a device."""
 
     def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
-        """What identifies the numbers this session gives."""
+        """What identifies the numbers of this session."""
 
     def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        """Time an artefact for one visit, with the reference in turn."""
+        """Time an artefact for one round, alternately with the reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Everything that stays the same while subjects are collected."""
+    """The settings that stay the same while workloads are collected."""
 
     session: TimingSession
     store: Store
@@ -48,7 +48,7 @@ class Collection:
     plan: TimingPlan = field(default_factory=TimingPlan)
     progress: Progress = field(default_factory=Silent)
     overlapping: bool = False
-    """Whether artefacts are exported while the device is at work: not where it is this very machine."""
+    """Whether artefacts are exported while the device measures: False if the device is this machine."""
     baseline: int = 0
     """See `Environment.baseline`."""
 
@@ -65,13 +65,13 @@ class Collection:
         max_seconds: float | None = None,
         seed: int = 0,
     ) -> CollectionSummary:
-        """Measure what the store lacks of these subjects, one commit per visit.
+        """Measure what the store lacks of these workloads, one commit per round.
 
-        Sweep after sweep visits every subject that still lacks that visit, in an order drawn anew, so that all of them
-        see the same mixture of the device's moods (see docs/measuring.md). Then the subjects that have not
-        settled get visits more. A subject that cannot be exported or that the runtime rejects is left out and
-        named in the result; a device that fails raises DeviceError, with everything before it committed.
-        `max_seconds` bounds the timing, not what is exported before it.
+        Each pass times every workload that still lacks that round, in a new random order, so that all of them see the
+        same mixture of noise on the device (see docs/measuring.md). Then the workloads that have not converged get
+        extra rounds. A workload that cannot be exported or that the runtime rejects is left out and named in the
+        result. A device that fails raises DeviceError, with everything before it committed. `max_seconds` bounds the
+        timing, not the exports before it.
         """
         begun = time.monotonic()
         requested = list(dict.fromkeys(workloads))
@@ -122,7 +122,7 @@ class Collection:
     def _known(
         self, workloads: Sequence[Workload], environment: Environment, role: Role, repetition: int
     ) -> tuple[dict[Workload, list[Round]], float]:
-        """The visits that each subject has, and the reference's fastest ever under this setup, in seconds."""
+        """The recorded rounds of each workload, and the reference's fastest latency in this environment, in seconds."""
         recorded: dict[Workload, list[Round]] = {workload: [] for workload in workloads}
         best_reference_s, use_cpu_time = math.inf, uses_cpu_time(self.store.target)
         for known in self.store.measurements():
@@ -146,7 +146,7 @@ class Collection:
         best_reference_s: float,
         rng: random.Random,
     ) -> Iterator[tuple[Workload, int]]:
-        """Whom to visit next, and how many visits are known to come after that; `recorded` grows with every visit."""
+        """The workload to time next, and the number of rounds known to follow; `recorded` grows with every round."""
         for pass_number in range(self.plan.rounds + self.plan.extra_rounds):
             pending = self._pending(recorded, pass_number, best_reference_s)
             rng.shuffle(pending)
@@ -158,7 +158,7 @@ class Collection:
     def _pending(
         self, recorded: Mapping[Workload, list[Round]], pass_number: int, best_reference_s: float
     ) -> list[Workload]:
-        """The subjects that take part in a sweep, counted from 0: those that have neither that visit nor settled."""
+        """The workloads of a pass, counted from 0: those that lack that round and have not converged."""
         use_cpu_time = uses_cpu_time(self.store.target)
         made = (reference_min_s(one_round, use_cpu_time) for rounds in recorded.values() for one_round in rounds)
         best_reference_s = min([best_reference_s, *made])
@@ -170,7 +170,7 @@ class Collection:
 
 
 def _of_one_exporter(artefact: Artefact, reference: Artefact) -> Artefact:
-    """The artefact, which one runtime exports as it does the reference. Raises MeasurementConflict if it did not."""
+    """The artefact, exported by the same runtime as the reference. Raises MeasurementConflict otherwise."""
     if (artefact.exporter, artefact.opset) != (reference.exporter, reference.opset):
         raise MeasurementConflict(
             f"{artefact.path} was exported by {artefact.exporter}, the reference by {reference.exporter}"

@@ -1,6 +1,6 @@
-"""The supply: artefacts, exported before anything is timed, or one after the other while the device is at work.
+"""The export queue: artefacts, exported before the timing, or one after another while the device measures.
 
-On a machine that is both host and device, exporting would disturb; elsewhere it costs no time of the device's.
+On a machine that is both host and device, exporting would disturb the timing; elsewhere it costs no device time.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from latkit.runtimes import Artefact
 from latkit.timing import Workload
 
 Exporter = Callable[[Workload], Artefact]
-"""Gives the artefact of a subject for the target at hand, from the cache if it is there. Raises ExportError."""
+"""Returns the artefact of a workload for the target, from the cache if it is there. Raises ExportError."""
 
 
 class ExportQueue:
-    """Artefacts of subjects, in whatever order they are asked for. Use as a context manager."""
+    """Artefacts of workloads, in the order in which they are requested. Use as a context manager."""
 
     def __init__(self, export: Exporter) -> None:
         self.waited_s = 0.0
-        """How long whoever asked had to wait."""
+        """How long callers waited for artefacts."""
         self._export = export
         self._made: dict[Workload, Artefact | BaseException] = {}
         self._pending: deque[Workload] = deque()
         self._changed = threading.Condition()
 
     def export_all(self, workloads: Sequence[Workload], progress: Progress) -> None:
-        """Export now, and go on after that."""
+        """Export now; failures are raised when the artefact is requested."""
         begun = time.monotonic()
         for done, workload in enumerate(workloads, start=1):
             self._make(workload)
@@ -40,12 +40,12 @@ class ExportQueue:
         self.waited_s += time.monotonic() - begun
 
     def export_in_background(self, workloads: Sequence[Workload]) -> None:
-        """Export in a thread of its own, in this order unless another is asked for; a daemon, so an end is an end."""
+        """Export in a daemon thread, in this order unless another workload is requested first."""
         self._pending.extend(workloads)
         threading.Thread(target=self._work, name="export", daemon=True).start()
 
     def artefact(self, workload: Workload) -> Artefact:
-        """The artefact, waited for where it is not there yet. Raises ExportError, and whatever else was raised."""
+        """The artefact; waits until it is exported. Raises ExportError, and whatever else the export raised."""
         begun = time.monotonic()
         with self._changed:
             if workload in self._pending:
@@ -67,7 +67,7 @@ class ExportQueue:
             self._make(workload, BaseException)
 
     def _make(self, workload: Workload, caught: type[BaseException] = ExportError) -> None:
-        """Export, or keep the error of that kind for whoever asks for the artefact."""
+        """Export, or save an error of that kind for the caller that requests the artefact."""
         made: Artefact | BaseException
         try:
             made = self._export(workload)

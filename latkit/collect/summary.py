@@ -1,4 +1,4 @@
-"""What a collection did, and where its time went."""
+"""The result of a collection, and where its time went."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from latkit.timing import Round
 
 @dataclass(frozen=True, slots=True)
 class CollectionSummary:
-    """What a collection did."""
+    """The result of a collection."""
 
     workloads: int
     rounds: int
-    """Visits made now, those that failed among them."""
+    """Rounds made now, including failed ones."""
     resumed: int
-    """Visits that were there before."""
+    """Rounds that were recorded before."""
     failed: Mapping[str, str]
-    """Why each subject that could not be measured could not, by its title."""
+    """The reason for each workload that could not be measured, by its title."""
     finished: bool
-    """False where the time ran out first."""
+    """False if the time ran out first."""
     seconds: float
-    """From the beginning to the end; what follows adds up to it."""
+    """From beginning to end; the fields below add up to it."""
     inference_seconds: float
-    """Sum of the wall time of every run, of subjects and references, those that warmed up among them."""
+    """Total wall time of every run, of workloads and references, warm-up runs included."""
     export_seconds: float = 0.0
-    """Waiting for artefacts; where they are made while the device is at work, only what is left to wait."""
+    """Waiting for artefacts; if they are exported while the device measures, only the remaining wait."""
     push_seconds: float = 0.0
-    """Carrying artefacts to the device."""
+    """Copying artefacts to the device."""
     load_seconds: float = 0.0
-    """Until the device had loaded them, again where one was unloaded for want of memory."""
+    """Loading models on the device, including reloads after unloading for lack of memory."""
     lost_seconds: float = 0.0
-    """Between a fault and the next session that worked, what was in flight among it."""
+    """Between a fault and the next working session, including the round in flight."""
     idle_seconds: float = 0.0
-    """Everything else, while the device does nothing of ours: conditions, commits, talk, and letting it cool."""
+    """Everything else, while the device does not run latkit's work: conditions, commits, communication, cooling."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document, by the names that readers of `--json` know."""
+        """The summary as a JSON document, with the names that `--json` documents."""
         document = asdict(self)
         return {_JSON_NAMES.get(name, name): value for name, value in document.items()}
 
     def plus(self, later: CollectionSummary) -> CollectionSummary:
-        """This collection and one made after it, of other subjects, as one."""
+        """The sum of this collection and a later one of other workloads."""
         sums = {
             field.name: getattr(self, field.name) + getattr(later, field.name)
             for field in fields(self)
@@ -58,20 +58,20 @@ _JSON_NAMES = {"workloads": "subjects", "rounds": "visits", "resumed": "already"
 
 
 class Ledger:
-    """Where the time of a collection goes, in seconds, added up visit by visit."""
+    """Where the time of a collection goes, in seconds, summed round by round."""
 
     def __init__(self) -> None:
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def add(self, one_round: Round) -> None:
-        """Count what a visit tells of itself."""
+        """Add the times that a round reports."""
         for reported in ("push_s", "load_s", "lost_s"):
             found = one_round.conditions.get(reported)
             self._seconds[reported] += found if isinstance(found, float) else 0.0
         self._seconds["inference_s"] += _inference_ns(one_round) / 1e9
 
     def columns(self, seconds: float, export_s: float) -> dict[str, float]:
-        """The columns of `CollectionSummary` for a collection that took so long, and waited so long for artefacts."""
+        """The columns of `CollectionSummary` for a collection's total time and its wait for artefacts."""
         found = self._seconds
         parts = {
             "inference_seconds": found["inference_s"],
@@ -84,6 +84,6 @@ class Ledger:
 
 
 def _inference_ns(one_round: Round) -> int:
-    """Time of all runs of a visit; of the timed ones alone where the agent does not tell."""
+    """Time of all runs of a round; of the timed ones alone if the agent does not report it."""
     reported = one_round.conditions.get("inference_ns")
     return reported if isinstance(reported, int) else sum(one_round.wall_ns) + sum(one_round.reference_wall_ns)

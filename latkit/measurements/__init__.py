@@ -1,4 +1,4 @@
-"""What was measured: the store, its exchange format, and the quality of what it holds."""
+"""Stored measurements: the store, its exchange format, and the quality of its data."""
 
 from latkit.measurements.anomalies import FLAGS, count_flags, flags_of
 from latkit.measurements.parquet import card_path, read_parquet, write_card, write_parquet

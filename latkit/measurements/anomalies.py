@@ -1,7 +1,7 @@
-"""Flags: what was amiss while a measurement was made, read off its samples and the conditions around its visits.
+"""Flags: anomalies during a measurement, detected from its samples and the conditions around its rounds.
 
-Each flag is a function from a measurement to a remark, empty where the flag is not raised. What a device does not tell
-is unknown, and raises nothing. The thresholds stand in docs/measuring.md.
+Each flag is a function from a measurement to a remark, empty if the flag is not raised. A condition that the device
+does not report raises no flag. The thresholds are in docs/measuring.md.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from latkit.timing.noise import (
 )
 
 THROTTLED_SHARE = 0.8
-"""A visit was throttled when the fastest core ends it below this share of the highest frequency seen."""
+"""A round was throttled if the fastest core ends it below this share of the highest frequency seen."""
 COLD_SHARE = 0.1
-"""A visit began cold when the fastest of its first third of runs is slower than that of the last by more than this."""
+"""A round began cold if the fastest of its first third of runs is slower than that of the last by more than this."""
 COLD_RUNS = 6
-"""Fewer timed runs than this do not tell whether times were still falling."""
+"""With fewer timed runs, a falling trend cannot be detected."""
 
 
 def usable_runs(measurement: Measurement) -> int:
-    """How many runs tell of the subject alone.
+    """Number of runs that measure the workload alone.
 
-    They are those that nothing disturbed, and the disturbed ones of a single thread whose CPU time leaves out what
-    they waited, as the estimator `floor` counts them.
+    They are the undisturbed runs, and the disturbed runs of a single thread whose CPU time excludes the waiting, as the
+    estimator `floor` counts them.
     """
     noisy = preempted(measurement) | waited(measurement)
     wall, cpu = run_times(measurement)
@@ -53,11 +53,11 @@ def contended(measurement: Measurement) -> str:
 
 
 def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str:
-    """The device slowed itself down: most visits ended at a low frequency, or it was too hot.
+    """The device throttled itself: most rounds ended at a low frequency, or it was too hot.
 
-    It was too hot when a sensor was at its trip point, or a phone said that it slows itself down.
+    It was too hot when a sensor was at its trip point, or a phone reported that it throttles.
 
-    `fastest_khz` is the highest frequency seen on the device; without it, that of this measurement counts.
+    `fastest_khz` is the highest frequency seen on the device; by default, that of this measurement.
     """
     ends = [_end_khz(one_round) for one_round in measurement.rounds]
     known = [khz for khz in ends if khz is not None]
@@ -75,7 +75,7 @@ def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str
 
 
 def drifting(measurement: Measurement) -> str:
-    """The device changed its speed between the visits: the reference's fastest run moved."""
+    """The device changed its speed between the rounds: the reference's fastest run moved."""
     moved = reference_drift(measurement)
     return f"the reference moved by {moved:.0%} between its visits" if moved > DRIFTING_SHARE else ""
 
@@ -86,7 +86,7 @@ def unpinned(measurement: Measurement) -> str:
 
 
 def cold(measurement: Measurement) -> str:
-    """The warm-up ended too early: in most visits, the times were still falling while they were taken."""
+    """The warm-up ended too early: in most rounds, the times were still falling during the timed runs."""
     long_rounds = [one_round.wall_ns for one_round in measurement.rounds if len(one_round.wall_ns) >= COLD_RUNS]
     falling = sum(
         min(wall[: len(wall) // 3]) > (1 + COLD_SHARE) * min(wall[-(len(wall) // 3) :]) for wall in long_rounds
@@ -105,11 +105,11 @@ FLAGS: dict[str, Callable[[Measurement], str]] = {
     "unpinned": unpinned,
     "cold": cold,
 }
-"""By name, what tells whether it is raised."""
+"""The detector of each flag, by name."""
 
 
 def flags_of(measurement: Measurement, fastest_khz: float | None = None) -> dict[str, str]:
-    """The flags that are raised, each with a remark. `fastest_khz`: the highest frequency seen on the device."""
+    """The raised flags, each with a remark. `fastest_khz`: the highest frequency seen on the device."""
     if not measurement.rounds:
         return {}
     remarks = {name: check(measurement) for name, check in FLAGS.items()}
@@ -118,20 +118,22 @@ def flags_of(measurement: Measurement, fastest_khz: float | None = None) -> dict
 
 
 def count_flags(measurements: Sequence[Measurement]) -> dict[str, int]:
-    """How many of these measurements of one device raise each flag; frequencies are compared among all of them."""
+    """Number of these measurements of one device that raise each flag. Frequencies are compared among all of them."""
     fastest = fastest_khz(measurements)
     raised = [flags_of(measurement, fastest) for measurement in measurements]
     return {name: sum(name in flags for flags in raised) for name in FLAGS}
 
 
 def fastest_khz(measurements: Iterable[Measurement]) -> float | None:
-    """The highest frequency at the end of any visit, in kHz; None where the device does not tell."""
+    """The highest frequency at the end of any round, in kHz; None if the device does not report it."""
     ends = (_end_khz(one_round) for measurement in measurements for one_round in measurement.rounds)
     return max((khz for khz in ends if khz is not None), default=None)
 
 
 def _end_khz(one_round: Round) -> float | None:
-    """Frequency of the fastest core that the agent may use, just after a visit: before it, cores idle and are slow."""
+    """Frequency of the fastest core that the agent may use, just after a round. Before a round, cores idle and are
+    slow.
+    """
     after = _mapping(one_round.conditions.get("after"))
     frequencies = after.get("frequencies_khz")
     if not isinstance(frequencies, list):
@@ -143,13 +145,13 @@ def _end_khz(one_round: Round) -> float | None:
 
 
 def _over_trip(one_round: Round) -> bool | None:
-    """Whether a sensor was at its trip point before or after a visit; None where no trip point is known."""
+    """Whether a sensor was at its trip point before or after a round; None if no trip point is known."""
     over = [degrees >= trip for moment in _moments(one_round) for degrees, trip in sensors(moment)]
     return any(over) if over else None
 
 
 def sensors(conditions: Mapping[str, object]) -> Iterator[tuple[float, float]]:
-    """Temperature and trip point, in degrees Celsius, of the sensors of which the agent tells both."""
+    """Temperature and trip point, in degrees Celsius, of the sensors for which the agent reports both."""
     found, trips = _mapping(conditions.get("temperatures_c")), _mapping(conditions.get("trips_c"))
     for name, degrees in found.items():
         trip = trips.get(name)
@@ -158,13 +160,13 @@ def sensors(conditions: Mapping[str, object]) -> Iterator[tuple[float, float]]:
 
 
 def thermal_status(conditions: Mapping[str, object]) -> int:
-    """A phone's own word on its heat, 0: cool, to 6; 0 also of what is no phone."""
+    """The thermal status that a phone reports, from 0 (cool) to 6; 0 for other devices."""
     status = _mapping(conditions.get("phone")).get("thermal_status")
     return status if isinstance(status, int) else 0
 
 
 def _moments(one_round: Round) -> list[Mapping[str, object]]:
-    """The conditions before and after a visit."""
+    """The conditions before and after a round."""
     return [_mapping(one_round.conditions.get(moment)) for moment in ("before", "after")]
 
 

@@ -1,4 +1,4 @@
-"""Measurements as Parquet, one row per visit, with a card beside it that says what they are."""
+"""Measurements as Parquet, one row per round, with a Markdown card in the same folder that describes them."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ SCHEMA: dict[str, pl.DataType] = {
 """Columns of a published dataset. `title` is for readers; everything else is read back."""
 
 MAX_ROWS = 10_000_000
-"""Of a dataset: a thousand times the largest that is published here."""
+"""Maximum size of a dataset: a thousand times the largest one published here."""
 
 LATER = ("reference_s",)
 """Columns that datasets published earlier lack."""
 
 
 def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
-    """One row per visit, with the columns of `SCHEMA`."""
+    """One row per round, with the columns of `SCHEMA`."""
     rows = []
     for measurement in measurements:
         columns = measurement_columns(
@@ -56,7 +56,7 @@ def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
             measurement.role,
             measurement.repetition,
         )
-        del columns["subject_key"]  # follows from the document
+        del columns["subject_key"]  # derived from the document
         columns |= {
             "title": measurement.workload.title,
             "document": json.dumps(workload_document(measurement.workload)),
@@ -75,12 +75,12 @@ def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
 
 
 def card_path(path: Path) -> Path:
-    """Where the card of a dataset stands: beside it, ending in .md."""
+    """Path of a dataset's card: in the same folder, ending in .md."""
     return path.with_suffix(".md")
 
 
 def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) -> None:
-    """Write measurements and their card, each whole or not at all. Raises UsageError where there is none."""
+    """Write measurements and their card, each atomically. Raises UsageError if there are no measurements."""
     if path.suffix != ".parquet":
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
@@ -91,7 +91,9 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
 
 
 def read_parquet(path: Path) -> list[Measurement]:
-    """Read measurements back. Raises BadFile where the file is corrupt or foreign, or one of its rows is no round."""
+    """Read measurements back. Raises BadFile if the file is corrupt, is not a latkit dataset, or a row
+    is not a round.
+    """
     expected = "latkit's measurements as Parquet"
     if not path.is_file():
         raise BadFile(path, expected, "no such file" if not path.exists() else "no regular file")
@@ -110,10 +112,10 @@ def read_parquet(path: Path) -> list[Measurement]:
 
 @contextmanager
 def _silent_panics() -> Iterator[None]:
-    """Without what a panic inside polars prints: pages of its source code, before the exception can be caught."""
+    """Suppress what a panic inside polars prints: pages of its source code, before the exception can be caught."""
     try:
         saved = os.dup(STDERR)
-    except OSError:  # it is closed
+    except OSError:  # the handle is closed
         yield
         return
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -127,7 +129,7 @@ def _silent_panics() -> Iterator[None]:
 
 
 def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:
-    """The card of a dataset as Markdown: what was measured, where, how, when, and the command that makes it again."""
+    """The card of a dataset as Markdown: what was measured, where, how, when, and the command that reproduces it."""
     if not measurements:
         raise UsageError("there is nothing to describe: no measurement yet")
     first = measurements[0]
@@ -165,7 +167,7 @@ def _saved_note(measurements: Sequence[Measurement]) -> str:
 
 
 def _repeatability(measurements: Sequence[Measurement]) -> list[str]:
-    """How far two measurements of the same differ, where anything was measured twice."""
+    """How far two measurements of the same workload differ, if any workload was measured twice."""
     reference_s = reference_seconds(measurements)
     twice: dict[object, list[float]] = {}
     for measurement in measurements:

@@ -1,4 +1,4 @@
-"""How measurements are written as rows of a database or a Parquet file, and read back."""
+"""Converts measurements to rows of a database or a Parquet file, and back."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from latkit.timing import Environment, Measurement, Role, Round, TimingPlan, Wor
 from latkit.timing.measurement import MAX_COUNT, MAX_NS, MAX_RUNS
 
 Row = Mapping[str, Any]
-"""One visit, with the subject, target, setup, plan, role and repetition of its measurement."""
+"""One round, with the workload, target, environment, plan, role and repetition of its measurement."""
 
 EXPECTED = "latkit's measurements"
 
 Identity = tuple[object, ...]
-"""The columns of a row that its measurement shares with no other."""
+"""The columns of a row that belong to the round and not to its measurement."""
 IDENTITY = ("document", "target", "setup", "plan", "role", "repetition")
 
 MAX_CONDITIONS_CHARS = 2**20
 _SUSPICIOUS = re.compile(r"\d{19}|[eE]\+?\d\d|NaN|Infinity")
-"""What a number that is not finite or has more than 64 bits cannot be written without."""
+"""Encodes JSON; fails for numbers that are not finite or have more than 64 bits."""
 
 SAMPLES = ("wall_ns", "cpu_ns", "preemptions", "reference_wall_ns", "reference_cpu_ns")
-"""The raw samples of a visit, one integer per run."""
+"""The raw samples of a round, one integer per run."""
 
 _ENVIRONMENT = TypeAdapter(Environment)
 _PLAN = TypeAdapter(TimingPlan)
@@ -71,22 +71,22 @@ def measurement_columns(
 
 
 _LATER_FIELDS = {"governor": "", "scale": 0, "emulated": False, "agent": "python"}
-"""What setups did not tell at first, and what it is where nothing is told."""
+"""Fields that early environments lack, with the value that stands for their absence."""
 
 
 def _environment_document(environment: Environment) -> dict[str, object]:
-    """A setup as JSON. What is as it always was at first is left out, as in earlier files."""
+    """An environment as JSON. Fields with their original default are omitted, as in earlier files."""
     columns = environment.to_json()
     return {name: value for name, value in columns.items() if name not in _LATER_FIELDS or value != _LATER_FIELDS[name]}
 
 
 def environment_document(environment: Environment) -> str:
-    """A setup as the text that identifies it."""
+    """An environment as the text that identifies it."""
     return json.dumps(_environment_document(environment), sort_keys=True)
 
 
 def environment_from_document(document: object) -> Environment:
-    """The setup of a JSON document. Raises UsageError, BadFile."""
+    """The environment of a JSON document. Raises UsageError, BadFile."""
     with reading("a setup", EXPECTED):
         environment = _ENVIRONMENT.validate_python(parse_json(_text(document, "setup")))
         if not 0 <= environment.baseline <= MAX_COUNT:
@@ -95,18 +95,18 @@ def environment_from_document(document: object) -> Environment:
 
 
 def conditions_from_document(document: object) -> dict[str, object]:
-    """What surrounded a round, from its JSON document. Raises UsageError, BadFile."""
+    """The conditions around a round, from their JSON document. Raises UsageError, BadFile."""
     with reading("conditions", EXPECTED):
         text = _text(document, "conditions")
         if len(text) > MAX_CONDITIONS_CHARS:
             raise UsageError(f"expected conditions of at most {MAX_CONDITIONS_CHARS} characters, but found {len(text)}")
-        if _SUSPICIOUS.search(text):  # pydantic's parser is faster, and lets numbers pass that fail later
+        if _SUSPICIOUS.search(text):  # pydantic's parser is faster, but accepts numbers that fail later
             return _CONDITIONS.validate_python(parse_json(text))
         return _CONDITIONS.validate_json(text)
 
 
 def encode_samples(one_round: Round) -> dict[str, bytes]:
-    """A visit's samples as little-endian 64-bit integers."""
+    """A round's samples as little-endian 64-bit integers."""
     return {name: np.asarray(getattr(one_round, name), dtype="<i8").tobytes() for name in SAMPLES}
 
 
@@ -133,7 +133,7 @@ def _number(value: object, name: str) -> float:
 
 
 def _workload(document: str) -> Workload:
-    """A subject whose figures can be computed and shown."""
+    """A workload whose figures can be computed and shown."""
     workload = workload_from_document(json.loads(document))
     f"{workload.title} {workload.key}".encode()  # raises for a lone surrogate
     if isinstance(workload, Graph):
@@ -150,15 +150,15 @@ def _plan(document: str) -> TimingPlan:
 
 
 class RowReader:
-    """Reads rows that hold one round each. It parses each distinct text once: rounds share a handful of setups."""
+    """Reads rows that hold one round each. Each distinct text is parsed once: rounds share few environments."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Any] = {}
 
     def read(self, row: Row) -> tuple[Identity, Measurement, Round]:
-        """What identifies a row's measurement, the measurement without its visits, and the row's visit.
+        """The key of a row's measurement, the measurement without its rounds, and the row's round.
 
-        Raises UsageError, which says in one line what is wrong.
+        Raises UsageError, which names the problem in one line.
         """
         with reading("a round", EXPECTED):
             reference_s = row.get("reference_s")
@@ -202,7 +202,7 @@ def measurements_from_rows(
 ) -> list[Measurement]:
     """Measurements of rows that hold one round each, in order of their first round.
 
-    A row that cannot be read is given to `skip` with the reason, and left out. Without `skip` it raises BadFile.
+    An unreadable row is passed to `skip` with the reason, and left out. Without `skip`, it raises BadFile.
     """
     reader = RowReader()
     empty: dict[Identity, Measurement] = {}
@@ -227,7 +227,9 @@ def reason_of(error: UsageError) -> str:
 
 
 def _merged(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """Measurements of one graph as one: earlier versions wrote its attributes otherwise, so that its text differs."""
+    """Merge the measurements of one graph: earlier versions serialized its attributes differently, so that its text
+    differs.
+    """
     found: dict[object, Measurement] = {}
     for place, measurement in enumerate(measurements):
         identity: object = place

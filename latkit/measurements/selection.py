@@ -1,4 +1,4 @@
-"""Which measurements a fit may use, and why the others were left out."""
+"""Selects the measurements that a fit may use, and gives the reason for each one left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latkit.measurements.anomalies import contended, count_flags, usable_runs
 from latkit.timing import Environment, Measurement, Workload
 
 MIN_USABLE_RUNS = 6
-"""So many runs that tell of the subject alone make a contended measurement usable: as many as a plan has visits."""
+"""A contended measurement is usable with this many runs that measure the workload alone: the rounds of a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Selection:
     left_out: tuple[tuple[Measurement, str], ...]
 
     def usable(self) -> tuple[Measurement, ...]:
-        """What a fit uses. Raises NotMeasured, which says why there is nothing."""
+        """What a fit uses. Raises NotMeasured with the reason if there is nothing."""
         if self.used or not self.left_out:
             return self.used
         reasons = Counter(reason.partition(":")[0] for _, reason in self.left_out)
@@ -36,22 +36,22 @@ class Selection:
         )
 
     def flags(self) -> dict[str, int]:
-        """How many of the measurements used raise each flag, by its name (see `latkit.measurements.anomalies`)."""
+        """Number of the used measurements that raise each flag, by its name (see `latkit.measurements.anomalies`)."""
         return count_flags(self.used)
 
 
 def environment_of(measurements: Sequence[Measurement]) -> Environment | None:
-    """The setup under which the latest visit was made, or None where there is none."""
+    """The environment of the latest round; None if there is no round."""
     latest = max(measurements, key=lambda measurement: measurement.rounds[-1].started_at, default=None)
     return latest.environment if latest else None
 
 
 def select(measurements: Sequence[Measurement]) -> Selection:
-    """Keep complete measurements of the latest setup with enough usable runs; of one subject's, the one begun last.
+    """Select complete measurements of the latest environment with enough usable runs; per workload, the one begun last.
 
-    A contended measurement of a single thread is kept where CPU time leaves out what its runs waited: on a busy machine
-    no network runs without waiting. The other flags leave nothing out, since the reference timed in turn and the floor
-    over the visits cancel most of what they stand for; `Selection.flags` tells of them.
+    A contended measurement of a single thread is selected if CPU time excludes the waiting of its runs: on a busy
+    machine no network runs without waiting. The other flags exclude nothing, since the reference timed alternately and
+    the minimum over the rounds cancel most of their effect; `Selection.flags` counts them.
     """
     environment = environment_of(measurements)
     newest: dict[tuple[Workload, int], Measurement] = {}

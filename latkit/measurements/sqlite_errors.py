@@ -1,4 +1,4 @@
-"""What SQLite complains of, by its codes, as errors of ours: the file, the disk, this machine, or another process."""
+"""Converts SQLite's error codes to latkit's errors: about the file, the disk, this machine, or another process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PRIMARY = 0xFF
 """The part of an extended code that names the kind of error."""
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 DISK = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-"""These may be for want of room, of file handles or of permission; SQLite does not tell which."""
+"""Causes may be a full disk, no file handles or no permission; SQLite does not report which."""
 FREE_BYTES = 2**16
-"""With less room than this, a failure to write is for want of it."""
+"""If less room than this is free, a failed write is attributed to a full disk."""
 
 
 def is_busy(error: sa.exc.DBAPIError) -> bool:
@@ -26,7 +26,7 @@ def is_busy(error: sa.exc.DBAPIError) -> bool:
 
 
 def store_error(error: sa.exc.DBAPIError, path: Path) -> LatkitError:
-    """What an error of SQLite means for whoever asked for the measurements in the file at `path`."""
+    """The latkit error for an SQLite error about the measurements in the file at `path`."""
     code = _code(error)
     if code in BUSY:
         return StoreBusy(
@@ -43,7 +43,7 @@ def _code(error: sa.exc.DBAPIError) -> int:
 
 
 def _disk_error(code: int, path: Path) -> LatkitError:
-    """Ask the operating system why, since SQLite keeps that to itself."""
+    """Ask the operating system for the cause, since SQLite does not report it."""
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return DiskFull(
             f"no room for {path}: the disk is full; what was measured before is kept. Make room, and run "
@@ -54,7 +54,7 @@ def _disk_error(code: int, path: Path) -> LatkitError:
     if not path.parent.is_dir():
         return BadFile(path, "latkit's measurements in SQLite", "no such folder")
     try:
-        # SQLite opens the file and its journal beside it
+        # SQLite opens the file and its journal in the same folder
         handles = [os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)]
         try:
             handles += [os.open("/", os.O_RDONLY | os.O_CLOEXEC) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The store: one SQLite file per target, written visit by visit, so that a kill loses at most the one in flight."""
+"""The store: one SQLite file per target, committed round by round, so that a kill loses at most the round in flight."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from latkit.timing import Baseline, Environment, Measurement, Role, Round, Timin
 from latkit.timing.measurement import LAST_MOMENT_S
 
 APPLICATION_ID = 0x4C41544B
-"""`LATK`: marks a SQLite file as ours."""
+"""`LATK`: marks a SQLite file as latkit's."""
 
 FORMAT_VERSION = 2
-"""2: `baselines` was added. Files of version 1 get it when they are opened."""
+"""Version 2 added `baselines`. Files of version 1 get it when they are opened."""
 
 BUSY_S = 60.0
-"""How long another process may keep the file locked."""
+"""Maximum time to wait for another process that locks the file."""
 PATIENCE_S = 2.0
-"""After so long the wait is told of."""
+"""After this time, a warning about the wait is printed."""
 MAX_LATEST_ROWS = 20
-"""So many rounds are looked at for the latest one that can be read."""
+"""Maximum number of rounds to search for the latest readable one."""
 
 _LOG = logging.getLogger("latkit.measurements")
 _METADATA = sa.MetaData()
@@ -100,14 +100,14 @@ _BASELINES = sa.Table(
 class Store:
     """Measurements of one target in one SQLite file. Use as a context manager, or close it.
 
-    Whatever reads passes over rows that cannot be read, and names them once in a warning. Another process may hold the
-    file: it is waited for, with a warning; then StoreBusy is raised. DiskFull and WriteError tell of this machine.
+    Readers skip rows that cannot be read, and name them once in a warning. If another process holds the file, the store
+    waits with a warning, then raises StoreBusy. DiskFull and WriteError are errors of this machine.
     """
 
     def __init__(self, path: Path, target: Target, busy_s: float = BUSY_S) -> None:
-        """Open the file, or make it. Raises BadFile where it is corrupt, foreign or of another version.
+        """Open the file, or create it. Raises BadFile if it is corrupt, not latkit's or of another version.
 
-        `busy_s`: how long another process may keep it locked.
+        `busy_s`: maximum time to wait for another process that locks it.
         """
         self.path = path
         self.target = target
@@ -130,7 +130,9 @@ class Store:
             raise
 
     def _prepare(self) -> None:
-        """Make the tables that the file lacks, all or none: another process may look at it, or kill this one."""
+        """Create the tables that the file lacks in one transaction, since another process may read the file or kill
+        this one.
+        """
         with self._reading() as connection:
             if self._is_complete(connection):
                 return
@@ -141,7 +143,7 @@ class Store:
                 connection.execute(sa.text(f"PRAGMA user_version = {FORMAT_VERSION}"))
 
     def _is_complete(self, connection: sa.Connection) -> bool:
-        """Whether the file is of this version; False where it is empty or of version 1. Raises BadFile otherwise."""
+        """Whether the file is of this version; False if it is empty or of version 1. Raises BadFile otherwise."""
         tables = connection.scalar(sa.text("SELECT count(*) FROM sqlite_master"))
         application = connection.scalar(sa.text("PRAGMA application_id"))
         version = connection.scalar(sa.text("PRAGMA user_version"))
@@ -155,7 +157,7 @@ class Store:
 
     @contextmanager
     def _transaction(self, *begin: str) -> Iterator[sa.Connection]:
-        """A transaction that begins with these statements, once nobody else holds the file."""
+        """A transaction that begins with these statements, once no other process holds the file."""
         with reading(
             self.path, "latkit's measurements in SQLite"
         ):  # a broken schema can make its driver raise anything
@@ -172,7 +174,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        """A transaction. The first turns to a write-ahead log: one wait for the disk per commit in place of four."""
+        """A transaction. The first one enables write-ahead logging: one disk sync per commit in place of four."""
         if not self._logging:
             with self._transaction("PRAGMA journal_mode = WAL"):
                 self._logging = True
@@ -180,7 +182,7 @@ class Store:
             yield connection
 
     def _patiently(self, connection: sa.Connection, statement: str) -> None:
-        """Execute a statement, again while another process holds the file."""
+        """Execute a statement, and retry while another process holds the file."""
         deadline, is_reported = time.monotonic() + self._busy_s, False
         while True:
             try:
@@ -195,7 +197,7 @@ class Store:
                 return
 
     def close(self) -> None:
-        """Close the file, which is then one file again."""
+        """Close the file, and merge the write-ahead log into it."""
         if self._logging:
             with suppress(sa.exc.DatabaseError), self._engine.connect() as connection:  # another process reads it
                 connection.execute(sa.text("PRAGMA journal_mode = DELETE"))
@@ -219,9 +221,10 @@ class Store:
         role: Role = "fit",
         repetition: int = 0,
     ) -> None:
-        """Write one visit and commit it. Its measurement is the one of the same subject, setup, plan and role.
+        """Write one round and commit it. It belongs to the measurement of the same workload, environment, plan and
+        role.
 
-        Raises InvalidMeasurement where it could not be read again; then nothing is written.
+        Raises InvalidMeasurement if the round could not be read back; then nothing is written.
         """
         columns, document, samples = self._readable_row(
             measurement_columns(workload, self.target, environment, plan, role, repetition), workload, one_round
@@ -234,12 +237,12 @@ class Store:
     def _readable_row(
         self, columns: dict[str, str | int], workload: Workload, one_round: Round
     ) -> tuple[dict[str, str | int], str, dict[str, Any]]:
-        """What is written, read once by the reader's own rules."""
+        """The row to write, parsed once by the reader's own rules."""
         try:
             with reading("a round", EXPECTED):
                 document = json.dumps(workload_document(workload))
                 conditions = json.dumps(one_round.conditions)
-                parse_json(conditions)  # a little stricter than the reader, which has to read what older ones wrote
+                parse_json(conditions)  # slightly stricter than the reader, which has to read what older versions wrote
                 samples = {"started_at": one_round.started_at, **encode_samples(one_round), "conditions": conditions}
             self._reader.read({**columns, "document": document, **samples})
         except UsageError as error:
@@ -250,7 +253,7 @@ class Store:
         return columns, document, samples
 
     def latest_environment(self) -> Environment | None:
-        """The setup of the visit made last, by whatever role; None where there is none."""
+        """The environment of the latest round of any role; None if there is none."""
         moment = _ROUNDS.c.started_at
         dated = sa.and_(sa.func.typeof(moment).in_(("real", "integer")), moment >= 0, moment < LAST_MOMENT_S)
         query = (
@@ -263,11 +266,11 @@ class Store:
         return next(iter(self._environments(query)), None)
 
     def environments(self) -> list[Environment]:
-        """Every setup under which anything was measured."""
+        """Every environment with a measurement."""
         return self._environments(sa.select(_raw(_MEASUREMENTS.c["setup"])).distinct())
 
     def _environments(self, query: sa.Select[Any]) -> list[Environment]:
-        """The setups of a query that can be read; what else is wrong with their rows is named by `measurements`."""
+        """The readable environments of a query; other unreadable parts of their rows are named by `measurements`."""
         with self._reading() as connection:
             found = connection.scalars(query).all()
         environments = []
@@ -277,7 +280,7 @@ class Store:
         return environments
 
     def latest_boot_id(self) -> str:
-        """The boot id told by the visit made last; empty where none told it."""
+        """The boot id reported by the latest round; empty if it reported none."""
         query = sa.select(_raw(_ROUNDS.c.conditions)).order_by(_ROUNDS.c.id.desc()).limit(MAX_LATEST_ROWS)
         with self._reading() as connection:
             found = connection.scalars(query).all()
@@ -287,13 +290,13 @@ class Store:
         return ""
 
     def baseline(self, environment: Environment) -> Baseline | None:
-        """What the reference takes on the quiet device under this setup; None where that was not established yet."""
+        """The reference's latency on the idle device in this environment; None if not established yet."""
         baselines, spoilt = self._baselines()
         name_unreadable(self.path, self.target, spoilt)
         return baselines.get(environment_document(environment))
 
     def _baselines(self) -> tuple[dict[str, Baseline], list[Unreadable]]:
-        """The scales by their setups, and those that cannot be read."""
+        """The baselines by their environments, and the rows that cannot be read."""
         with self._reading() as connection:
             rows = connection.execute(sa.select(_ROW_NUMBER, *map(_raw, _BASELINES.c))).mappings().all()
         baselines: dict[str, Baseline] = {}
@@ -309,23 +312,23 @@ class Store:
         return baselines, spoilt
 
     def save_baseline(self, environment: Environment, baseline: Baseline) -> None:
-        """Keep that for this setup, in place of what was kept before."""
+        """Save the baseline of this environment, and replace the earlier one."""
         columns = {"setup": environment_document(environment), **_BASELINE.dump_python(baseline, by_alias=True)}
         with self._writing() as connection:
             connection.execute(sa.insert(_BASELINES).prefix_with("OR REPLACE"), columns)
 
     def measurements(self, role: Role | None = None) -> list[Measurement]:
-        """Every measurement with at least one visit that can be read, oldest first; of one role if it is given."""
+        """Every measurement with at least one readable round, oldest first; of one role if it is given."""
         found, spoilt = self._read(role)
         name_unreadable(self.path, self.target, spoilt)
         return found
 
     def unreadable(self) -> list[Unreadable]:
-        """The rows that cannot be read, and why."""
+        """The rows that cannot be read, with reasons."""
         return self._read(None)[1]
 
     def remove(self, rows: Iterable[Unreadable]) -> None:
-        """Remove rows that `unreadable` gave. All others stay."""
+        """Remove rows that `unreadable` returned. All others stay."""
         tables = {"visits": _ROUNDS, "scales": _BASELINES}
         with self._writing() as connection:
             for row in rows:
@@ -357,7 +360,7 @@ class Store:
         return measurements, spoilt
 
     def add_all(self, measurements: Iterable[Measurement]) -> int:
-        """Write the visits of measurements from elsewhere, leaving out those that are here; the number written."""
+        """Write the rounds of imported measurements, except those already stored; return the number written."""
         present = {_round_identity(known, one_round) for known in self.measurements() for one_round in known.rounds}
         written = 0
         for measurement in measurements:
@@ -377,22 +380,23 @@ class Store:
 _BASELINE = TypeAdapter(Baseline)
 _BASELINE_COLUMNS = ("reference_s", "visits", "quiet", "established_at")
 _ROW_NUMBER: sa.ColumnClause[int] = sa.literal_column("rowid", sa.Integer)
-"""What SQLite itself numbers rows by."""
+"""SQLite's own row number."""
 
 
 def _keep_spoilt_text(connection: Any, _record: object) -> None:
-    """Give text that is no UTF-8 with lone surrogates, which make its row unreadable, and not the whole file."""
+    """Decode text that is not UTF-8 with lone surrogates, which make its row unreadable, and not the whole file."""
     connection.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
 
 
 def _raw(column: sa.Column[Any]) -> sa.Label[Any]:
-    """A column's value as SQLite has it. Any value may stand in any column; what converts it may fail, or take all
-    memory."""
+    """A column's value as SQLite has it. Any column may hold any value. Converting it may fail, or
+    exhaust the memory.
+    """
     return sa.type_coerce(column, sa.types.NULLTYPE).label(column.name)
 
 
 def _upsert(table: sa.Table) -> sa.Insert:
-    """Inserts a row, and puts it right where another stands under its key; else nothing is written."""
+    """Inserts a row, or updates the row with the same key if it differs; else nothing is written."""
     statement = insert(table)
     changed = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
     differs = sa.or_(*(table.c[name].is_distinct_from(value) for name, value in changed.items()))
@@ -403,7 +407,7 @@ _PUT_WORKLOAD, _PUT_MEASUREMENT = _upsert(_WORKLOADS), _upsert(_MEASUREMENTS)
 
 
 def _flag(value: object) -> object:
-    """SQLite keeps a truth value as 0 or 1."""
+    """SQLite stores a truth value as 0 or 1."""
     return bool(value) if value in (0, 1) else value
 
 
@@ -413,6 +417,6 @@ def _reference_s(baselines: Mapping[str, Baseline], environment: object) -> floa
 
 
 def _round_identity(measurement: Measurement, one_round: Round) -> tuple[object, ...]:
-    """What tells one visit from all others."""
+    """What identifies a round."""
     environment, plan = measurement.environment, measurement.plan
     return measurement.workload, environment, plan, measurement.role, measurement.repetition, one_round.started_at

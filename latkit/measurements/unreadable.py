@@ -1,4 +1,4 @@
-"""Rounds that cannot be read: named once, in one line, while everything beside them goes on."""
+"""Unreadable rounds: reported once, in one line; all other rounds stay usable."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from latkit._io import one_line
 
 _LOG = logging.getLogger("latkit.measurements")
 _named: set[tuple[str, tuple[str, ...]]] = set()
-"""What was named already: a command reads a target's measurements several times."""
+"""The rows reported so far: a command reads a target's measurements several times."""
 
 UNKNOWN_KIND = "unknown op kind"
-"""Begins the reason of a round whose op comes from a package that is not installed here: nothing is wrong with it."""
+"""Prefix of the reason for a round whose op comes from a package that is not installed here: the round
+itself is valid.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,12 @@ class Unreadable:
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether it will never be readable, wherever it is read."""
+        """Whether the row is unreadable on every machine."""
         return not self.reason.startswith(UNKNOWN_KIND)
 
 
 def name_unreadable(path: Path, target: object, found: Sequence[Unreadable]) -> None:
-    """Say what is left out, unless that was said before in this process."""
+    """Report what is left out, unless this process has reported it before."""
     if not found:
         return
     identity = str(path.absolute()), tuple(f"{one.table} {one.key}" for one in found)
@@ -47,7 +49,7 @@ def name_unreadable(path: Path, target: object, found: Sequence[Unreadable]) -> 
 
 
 def summary(found: Sequence[Unreadable]) -> str:
-    """How many rows of which kind, and why the first of them cannot be read."""
+    """Number of rows of each kind, and why the first of them cannot be read."""
     counts = Counter(one.table for one in found)
     nouns = {"visits": "round", "scales": "scale"}
     what = ", ".join(f"{count} unreadable {nouns[table]}{'' if count == 1 else 's'}" for table, count in counts.items())

@@ -1,9 +1,9 @@
-"""Which estimator suits a device: the one by which two halves of the same measurement agree.
+"""Selects the estimator for a device: the one for which two halves of the same measurement agree best.
 
-How a device is disturbed decides what can be known of a short run. Where it has one speed that others disturb, the
-fastest run of all visits is what it can do, and repeats to a thousandth. Where its speed moves in steps, as that of a
-processor whose clock follows its neighbours, the fastest run may be of one step and the fastest reference of another:
-then what every visit says in units of its own reference repeats far better. Samples tell which.
+The kind of noise decides what is known about a short run. If the device has one speed that other processes disturb, the
+fastest run of all rounds is the undisturbed latency, and repeats within 0.1 %. If its speed moves in steps, as on a
+processor whose clock follows its neighbors, the fastest run and the fastest reference run may come from different
+steps. Then the ratio of each round to its own reference repeats far better. The samples show which case applies.
 """
 
 from __future__ import annotations
@@ -22,26 +22,27 @@ STEADY = "steady"
 """The estimator for devices whose speed moves in steps."""
 
 MAX_RATIO = 0.6
-"""By the default one, halves must differ by no more than this share of what they differ by `steady`: it trusts in a
-speed that the device always comes back to, and what seems so today may not hold for what is measured tomorrow."""
+"""The default estimator is selected only if its halves differ by at most this share of the difference with `steady`. It
+assumes a speed that the device always returns to, which may hold today and not tomorrow.
+"""
 
 MIN_ROUNDS = 4
-"""With fewer, a half is hardly a measurement."""
+"""With fewer rounds, half of a measurement is too small."""
 
 
 def select_estimator(measurements: Sequence[Measurement]) -> str:
-    """The estimator for a target by its measurements: the default one where it agrees clearly better, else `steady`.
+    """The estimator for a target from its measurements: the default if its halves agree clearly better, else `steady`.
 
-    Raises NotMeasured where there is no visit.
+    Raises NotMeasured if there is no round.
     """
     agrees = halves_differ(measurements, DEFAULT_ESTIMATOR) <= MAX_RATIO * halves_differ(measurements, STEADY)
     return DEFAULT_ESTIMATOR if agrees else STEADY
 
 
 def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
-    """Mean difference between two halves of the same measurement, as a logarithm; 0 where none can be halved.
+    """Mean absolute log ratio between two halves of the same measurement; 0 if none can be halved.
 
-    Raises NotMeasured where there is no visit.
+    Raises NotMeasured if there is no round.
     """
     reference_s = reference_seconds(measurements)
 
@@ -53,7 +54,7 @@ def halves_differ(measurements: Sequence[Measurement], estimator: str) -> float:
 
 
 def halves(measurement: Measurement) -> tuple[Measurement, Measurement]:
-    """Every other visit, and those between them: both sample all of the time that the measurement took."""
+    """The even and the odd rounds of a measurement: both halves sample its whole duration."""
     return (
         replace(measurement, rounds=measurement.rounds[::2]),
         replace(measurement, rounds=measurement.rounds[1::2]),

@@ -1,15 +1,15 @@
-"""From raw samples to a latency. The evidence for the choice of default stands in docs/measuring.md.
+"""Estimates a latency from raw samples. See docs/measuring.md for the evidence behind the default.
 
-Noise on a processor is one-sided, it drifts over minutes, and what disturbs the subject disturbs the reference timed in
-turn with it. So every estimator here reduces every visit to one number before it looks across visits; those by wall
-time first set aside the runs in which the kernel counted a preemption.
+Noise on a processor is one-sided and drifts over minutes. What disturbs the workload also disturbs the reference that
+is timed alternately with it. So every estimator here first reduces each round to one number, and then combines rounds.
+Estimators based on wall time first drop the runs in which the kernel counted a preemption.
 
-The default, `matched`, is two estimators in one, because the length of a run decides what can be known of it. A short
-run fits between two disturbances: some are not disturbed at all, and the fastest is what the device can do (`floor`). A
-long run never is undisturbed: its fastest is a matter of luck, but how much it was disturbed shows in the reference
-runs around it (`level`). Between them the share of `floor` falls from one to nothing around `LONG_RUN_S`. `steady` is
-the same for a device whose speed moves in steps, of which `floor` may catch different ones for subject and reference;
-`latkit.timing.estimator_selection` tells by the samples which of the two to take.
+The default, `matched`, combines two estimators, because the length of a run decides what is known about it. A short run
+fits between two disturbances: some runs are undisturbed, and the fastest is the device's latency (`floor`). A long run
+is always disturbed: its fastest is a matter of luck, but the reference runs around it show how much it was disturbed
+(`level`). The weight of `floor` falls from one to zero around `LONG_RUN_S`. `steady` does the same for a device whose
+speed moves in steps, where the fastest runs of workload and reference may come from different steps.
+`latkit.timing.estimator_selection` selects one of the two from the samples.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ from latkit.timing.rounds import reference_min_s, round_blocks, round_min_s, use
 
 Floats = NDArray[np.float64]
 Draws = NDArray[np.int64]
-"""Indices of visits, shape (draws, visits)."""
+"""Indices of rounds, shape (draws, rounds)."""
 
 LONG_RUN_S = 4e-3
-"""A run of this length counts half by its floor and half by its level."""
+"""For a run of this length, minimum and level have equal weight."""
 
 CONVERGENCE_ROUNDS = 3
-"""How many of a subject's visits must agree on its floor."""
+"""Number of a workload's rounds that must agree on its minimum."""
 
 IDLE_TOLERANCE = 0.03
-"""A device counts as quiet while its reference is at most this share slower than in its fastest visit."""
+"""A device counts as idle while its reference is at most this share slower than in its fastest round."""
 
 IDLE_QUANTILE = 0.1
-"""Which quantile counts as undisturbed."""
+"""The quantile that counts as undisturbed."""
 
 RESAMPLES = 200
 
 NEGLIGIBLE_ABOVE = 0.999
-"""Where the floor's share is greater, nothing else is looked at."""
+"""If the weight of the minimum exceeds this, the level is not computed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A latency in seconds, measured or predicted, with the bounds of its 90 % interval.
 
-    The bounds are None where nothing tells how far the latency is off, as of a table that gives no spread.
+    The bounds are None if the error is unknown, as for a table without spread.
     """
 
     seconds: float
@@ -62,22 +62,22 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Both bounds in seconds; None where no interval is known."""
+        """Both bounds in seconds; None if no interval is known."""
         return None if self.low_s is None or self.high_s is None else (self.low_s, self.high_s)
 
     def map(self, change: Callable[[float], float]) -> Estimate:
-        """The estimate with the latency and its bounds changed alike."""
+        """The estimate with the latency and both bounds changed in the same way."""
         low_s, high_s = (change(bound) for bound in self.interval) if self.interval else (None, None)
         return Estimate(change(self.seconds), low_s, high_s)
 
 
 def resamples(rounds: int) -> Draws:
-    """Draws of as many visits as there are, with replacement, for a bootstrap; the same every time."""
+    """Bootstrap draws of as many rounds as there are, with replacement. They are the same on every call."""
     return np.random.default_rng(0).integers(0, rounds, (RESAMPLES, rounds))
 
 
 def clean_runs(one_round: Round) -> NDArray[np.bool_]:
-    """Which runs nobody disturbed: those without a preemption, or all of them where every run had one."""
+    """Selects the undisturbed runs: those without a preemption, or all runs if every run was preempted."""
     undisturbed = np.asarray(one_round.preemptions) == 0
     return undisturbed if undisturbed.any() else np.ones_like(undisturbed)
 
@@ -88,10 +88,10 @@ def _quantile_s(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float)
 
 
 def reference_seconds(measurements: Iterable[Measurement]) -> float:
-    """The reference's latency on the quiet device, in seconds, which turns ratios to the reference back into seconds.
+    """The reference's latency on the idle device, in seconds. It converts ratios to the reference into seconds.
 
-    The one that is kept with the target, where all measurements carry the same (see `latkit.timing.baseline`); else the
-    low decile, over all visits, of its fastest run. Raises NotMeasured where there is no visit.
+    This is the baseline saved with the target if all measurements have the same one (see `latkit.timing.baseline`);
+    otherwise the low decile, over all rounds, of the reference's fastest run. Raises NotMeasured if there is no round.
     """
     given = tuple(measurements)
     saved = {measurement.reference_s for measurement in given}
@@ -101,7 +101,7 @@ def reference_seconds(measurements: Iterable[Measurement]) -> float:
 
 
 def idle_reference_seconds(rounds: Iterable[Round]) -> float:
-    """The low decile, over visits, of the reference's fastest run, in seconds. Raises NotMeasured without a visit."""
+    """The low decile, over rounds, of the reference's fastest run, in seconds. Raises NotMeasured without a round."""
     fastest = [_quantile_s(one_round.reference_wall_ns, 0.0) for one_round in rounds]
     if not fastest:
         raise NotMeasured("no visit of the reference on this target can be used; run latkit collect, to its end")
@@ -109,15 +109,14 @@ def idle_reference_seconds(rounds: Iterable[Round]) -> float:
 
 
 Estimator = Callable[[Measurement, float, Draws], Floats]
-"""From a measurement, the reference's quiet latency in seconds and draws of visits to seconds, shape (draws,)."""
+"""Maps a measurement, the reference's idle latency in seconds and draws of rounds to seconds, shape (draws,)."""
 
 
 def _min(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """Fastest run of all visits, in units of the fastest reference run of the whole measurement.
+    """Fastest run of all rounds, in units of the fastest reference run of the whole measurement.
 
-    Of a single thread's run counts the CPU time where it is less than the wall time: the rest was spent waiting for
-    another process, and a network that takes longer than a scheduler's slice is never run without waiting on a busy
-    machine.
+    For a single thread, a run's CPU time is used if it is less than the wall time. The rest was spent waiting for other
+    processes: on a busy machine, a network that takes longer than a scheduler's time slice never runs without waiting.
     """
     use_cpu_time = uses_cpu_time(measurement.target)
     minima = np.array([round_min_s(one_round, use_cpu_time) for one_round in measurement.rounds])
@@ -127,12 +126,12 @@ def _min(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
 
 
 def _level(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """A run while the device is quiet, by regression on the reference around it (see `latkit.timing.regression`)."""
+    """A run while the device is idle, by regression on the reference around it (see `latkit.timing.regression`)."""
     return reference_s * level_in_references(measurement.rounds, uses_cpu_time(measurement.target), drawn)
 
 
 def _in_step(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """Median over the visits of the fastest run of each, in units of the fastest reference run of the same visit."""
+    """Median over the rounds of each round's fastest run, in units of the fastest reference run of the same round."""
     use_cpu_time = uses_cpu_time(measurement.target)
     ratios = [
         round_min_s(one_round, use_cpu_time) / reference_min_s(one_round, use_cpu_time)
@@ -142,7 +141,7 @@ def _in_step(measurement: Measurement, reference_s: float, drawn: Draws) -> Floa
 
 
 def _with_level(short: Estimator) -> Estimator:
-    """An estimator of short runs, and `level` of long ones, joined as a weighted geometric mean."""
+    """An estimator of short runs and `level` for long ones, combined as a weighted geometric mean."""
 
     def seconds(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
         shortly = short(measurement, reference_s, drawn)
@@ -156,20 +155,20 @@ def _with_level(short: Estimator) -> Estimator:
 
 
 def _paired(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """Median over the visits of the median run of each, in units of the reference around it."""
+    """Median over the rounds of each round's median run, in units of the reference around it."""
     use_cpu_time = uses_cpu_time(measurement.target)
     ratios = [float(np.median(np.divide(*round_blocks(one_round, use_cpu_time)))) for one_round in measurement.rounds]
     return _across(np.array(ratios) * reference_s, 0.5, drawn)
 
 
 def _ratio(measurement: Measurement, reference_s: float, drawn: Draws) -> Floats:
-    """Median over the visits of the median wall time of each, in units of that of the reference."""
+    """Median over the rounds of each round's median wall time, in units of the reference's median."""
     references = np.array([_quantile_s(one_round.reference_wall_ns, 0.5) for one_round in measurement.rounds])
     return _across(_wall_s(measurement, 0.5) / references * reference_s, 0.5, drawn)
 
 
 def _wall(per_round: float, over_rounds: float) -> Estimator:
-    """A quantile over the visits of a quantile of the wall times of each."""
+    """A quantile over the rounds of a quantile of each round's wall times."""
 
     def seconds(measurement: Measurement, _reference_s: float, drawn: Draws) -> Floats:
         return _across(_wall_s(measurement, per_round), over_rounds, drawn)
@@ -178,7 +177,7 @@ def _wall(per_round: float, over_rounds: float) -> Estimator:
 
 
 def _wall_s(measurement: Measurement, quantile: float) -> Floats:
-    """A quantile of the wall time of each visit's clean runs, in seconds, shape (visits,)."""
+    """A quantile of the wall time of each round's clean runs, in seconds, shape (rounds,)."""
     return np.array([_quantile_s(np.asarray(v.wall_ns)[clean_runs(v)], quantile) for v in measurement.rounds])
 
 
@@ -198,17 +197,17 @@ ESTIMATORS: dict[str, Estimator] = {
     "low": _wall(IDLE_QUANTILE, 0.25),
     "median": _wall(0.5, 0.5),
 }
-"""By name. The first six are set beside the reference; the others are plain wall time."""
+"""Estimators by name. The first six are relative to the reference; the others are plain wall time."""
 
 DEFAULT_ESTIMATOR = "matched"
 
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
-    """Latency of a measurement's subject, in seconds, with a 90 % interval: bootstrap over visits, widened by
-    what they cannot show (see `latkit.timing.noise`).
+    """Latency of a measurement's workload, in seconds, with a 90 % interval: a bootstrap over rounds, widened by the
+    variation between measurements (see `latkit.timing.noise`).
 
-    `reference_s` is the reference's latency on the quiet device. The bootstrap is seeded, so that the same samples
-    always give the same answer. Raises UsageError for an unknown estimator and NotMeasured where there is no visit.
+    `reference_s` is the reference's latency on the idle device. The bootstrap is seeded, so that the same samples
+    always give the same result. Raises UsageError for an unknown estimator and NotMeasured if there is no round.
     """
     if estimator not in ESTIMATORS:
         raise UsageError(f"unknown estimator {estimator!r}; known estimators: {', '.join(ESTIMATORS)}")
@@ -229,11 +228,11 @@ def _with_interval(estimator: Estimator, measurement: Measurement, reference_s: 
 
 
 def has_converged(rounds: Sequence[Round], plan: TimingPlan, idle_reference_s: float, use_cpu_time: bool) -> bool:
-    """Whether what the visits say is so narrow that another is not worth its time.
+    """Whether the estimate has converged, so that another round is not worth its time.
 
-    A short subject's floor that only one visit touched may be luck or may still be far off; three that agree are a
-    floor, unless the reference was slow in all of them: then they agree on what a disturbed device does. Of a long
-    subject the standard error of its level counts.
+    A short workload has converged when its three fastest rounds agree; a minimum that a single round reached may be
+    luck. It has not converged if the reference was slow in all three, because they then agree on a disturbed device. A
+    long workload has converged when the standard error of its level is small.
     """
     if len(rounds) < plan.rounds:
         return False

@@ -1,4 +1,4 @@
-"""The measurement: raw samples of one op or network on one target, with all that identifies and surrounds them."""
+"""The measurement: raw samples of one op or network on one target, with its identity and the conditions around it."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ Workload = Op | Network | Graph
 """What is measured."""
 
 MAX_NS = 2**63 - 1
-"""Samples are kept as signed 64-bit integers."""
+"""Samples are stored as signed 64-bit integers."""
 MAX_RUNS = 2**20
-"""An agent ends a visit once it holds so many runs."""
+"""An agent ends a round once it holds this many runs."""
 MAX_COUNT = 2**31 - 1
 MAX_ROUND_S = 1e6
-"""Some twelve days: nobody plans for longer."""
+"""About twelve days: no plan is longer."""
 LAST_MOMENT_S = 253_402_300_800.0
-"""The end of the year 9999, in seconds since 1970: no later moment can be shown as a date."""
+"""The end of the year 9999, in seconds since 1970: no later time can be shown as a date."""
 
 Role = Literal["fit", "validation"]
-"""What a measurement is for. A model is never fitted on measurements for validation."""
+"""The purpose of a measurement. A model is never fitted on measurements for validation."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimingPlan:
-    """How a subject is timed: `rounds` short visits spread over time, each `round_s` long.
+    """How a workload is timed: `rounds` short rounds spread over time, each `round_s` long.
 
-    One run is one inference. A turn is a warm-up run and some timed runs of the reference, then the same of the
-    subject; a visit is as many turns as fit into `round_s`, at least one, and ends early once it holds `round_runs`
-    timed runs of the subject. Before the first turn of a visit, the subject runs until its times stop falling.
+    One run is one inference. A block is a warm-up run and some timed runs of the reference, then the same of the
+    workload. A round holds as many blocks as fit into `round_s`, at least one, and ends early once it holds
+    `round_runs` timed runs of the workload. Before the first block of a round, the workload runs until its times stop
+    falling.
     """
 
     rounds: Annotated[int, Field(alias="visits")] = 6
     round_s: Annotated[float, Field(alias="visit_s")] = 0.2
     round_runs: Annotated[int, Field(alias="visit_runs")] = 60
     extra_rounds: Annotated[int, Field(alias="extra_visits")] = 6
-    """How many visits more a subject gets, one at a time, while it has not settled."""
+    """Maximum number of extra rounds, made one at a time while a workload has not converged."""
     agreement: float = 0.01
-    """What settled means, as a share: how far apart a short subject's three fastest visits may lie, or how large the
-    standard error of a long one's level may be."""
+    """Convergence tolerance, as a share: the maximum difference between a short workload's three fastest rounds, or the
+    maximum standard error of a long workload's level.
+    """
 
     def __post_init__(self) -> None:
         counts = 1 <= self.rounds <= MAX_COUNT and 1 <= self.round_runs <= MAX_COUNT
@@ -54,14 +56,14 @@ class TimingPlan:
             raise UsageError(f"expected a timing plan with positive numbers, but found {self}")
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as a JSON document, by the names that files have for its fields (their aliases)."""
+        """The plan as a JSON document; the fields have their aliases as names, as in files."""
         document: dict[str, Any] = _PLAN.dump_python(self, by_alias=True)
         return document
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What identifies a number besides its subject and target. Measurements that differ here do not merge."""
+    """What identifies a number besides its workload and target. Measurements that differ here do not merge."""
 
     device_key: str
     """Hash of the device's unchanging facts: processor, cores, memory."""
@@ -72,35 +74,36 @@ class Environment:
     exporter: str
     """Exporter and its version, such as `torch.onnx 2.13.0`."""
     opset: int
-    """ONNX opset of the artefact; 0 where the format has none."""
+    """ONNX opset of the artefact; 0 if the format has none."""
     affinity: str
-    """The cores it was pinned to, such as `0-3`, or `unpinned`."""
+    """The cores that the agent was pinned to, such as `0-3`, or `unpinned`."""
     reference_key: str
-    """Key of the reference network that was timed in turn."""
+    """Key of the reference network that was timed alternately with the workload."""
     protocol: int
     """Version of the agent's protocol."""
     governor: str = ""
-    """What sets the cores' frequencies, such as `ondemand`; empty where the device does not tell."""
+    """The cpufreq governor of the cores, such as `ondemand`; empty if the device does not report it."""
     baseline: Annotated[int, Field(alias="scale")] = 0
-    """Counts up when the same device has come to another speed, and is measured anew (see `latkit.timing.baseline`)."""
+    """Incremented when the same device has changed its speed and is measured again (see `latkit.timing.baseline`)."""
     emulated: bool = False
-    """Whether the device is an emulator: then the latency is no phone's."""
+    """Whether the device is an emulator, whose latencies are not those of a phone."""
     agent: str = "python"
-    """What timed it: an agent, `python` or `native` (Python's way into a runtime costs a microsecond more), or
-    `benchmark_model`."""
+    """What timed it: an agent, `python` or `native` (Python adds about a microsecond to each call of a runtime), or
+    `benchmark_model`.
+    """
 
     def to_json(self) -> dict[str, Any]:
-        """The environment as a JSON document, by the names that files have for its fields (their aliases)."""
+        """The environment as a JSON document; the fields have their aliases as names, as in files."""
         document: dict[str, Any] = _ENVIRONMENT.dump_python(self, by_alias=True)
         return document
 
     def changes(self, later: Environment) -> dict[str, tuple[object, object]]:
-        """What differs from a later setup, by the field's name: what it was and what it is."""
+        """The differences from a later environment: by field name, the old and the new value."""
         ours, theirs = asdict(self), asdict(later)
         return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
 
     def check_same(self, other: Environment) -> None:
-        """Raise MeasurementConflict naming what differs."""
+        """Raise MeasurementConflict, which names the differences."""
         differing = [f"{name} {ours!r} and {theirs!r}" for name, (ours, theirs) in self.changes(other).items()]
         if differing:
             raise MeasurementConflict("measurements taken under different conditions: " + "; ".join(differing))
@@ -108,7 +111,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One short visit: the raw samples, one entry per run, in the order they were taken."""
+    """One short round: the raw samples, one entry per run, in the order they were taken."""
 
     started_at: float
     """Seconds since 1970 by the host's clock."""
@@ -120,7 +123,7 @@ class Round:
     reference_wall_ns: tuple[int, ...]
     reference_cpu_ns: tuple[int, ...]
     conditions: dict[str, object] = field(default_factory=dict)
-    """What surrounded the visit: `before` and `after`, each with frequency, temperature, load and free memory."""
+    """The conditions around the round: `before` and `after`, each with frequency, temperature, load and free memory."""
 
     def __post_init__(self) -> None:
         if not self.wall_ns or not self.reference_wall_ns:
@@ -141,7 +144,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Raw samples of one subject on one target. `repetition` tells apart independent measurements of the same."""
+    """Raw samples of one workload on one target. `repetition` distinguishes independent measurements of the same."""
 
     workload: Workload
     target: Target
@@ -151,11 +154,11 @@ class Measurement:
     role: Role = "fit"
     repetition: int = 0
     reference_s: float | None = None
-    """The reference's latency on the quiet device as it is kept with the target; None where none is kept yet."""
+    """The reference's latency on the idle device as saved with the target; None if none is saved yet."""
 
     @property
     def complete(self) -> bool:
-        """Whether all planned visits were made."""
+        """Whether all planned rounds were made."""
         return len(self.rounds) >= self.plan.rounds
 
 

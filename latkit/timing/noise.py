@@ -1,4 +1,4 @@
-"""Disturbance: what else happened on the device while a measurement was made, and how far that spreads its estimate."""
+"""Noise: other activity on the device during a measurement, and how far it spreads the estimate."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from latkit.timing.rounds import uses_cpu_time
 MAX_NOISY_SHARE = 0.5
 """A measurement is contended when more than this share of its runs was disturbed."""
 WAITING_GAP = 0.05
-"""A single thread waited when its CPU time falls short of the wall time by more than this share."""
+"""A single thread waited if its CPU time falls short of the wall time by more than this share."""
 DRIFTING_SHARE = 0.1
-"""The device drifted when the slowest visit's reference floor is above the fastest one's by more than this share."""
+"""The device drifted when the reference minimum of the slowest round exceeds that of the fastest by more than this
+share.
+"""
 
 UNPINNED_WIDENING = 0.005
 DRIFTING_WIDENING = 0.01
 CONTENDED_WIDENING = 0.01
-"""Half-widths, relative to the latency, that the visits of one measurement do not show; see docs/measuring.md."""
+"""Relative half-widths that the rounds of one measurement do not show; see docs/measuring.md."""
 
 Bools = NDArray[np.bool_]
 Nanoseconds = NDArray[np.int64]
 
 
 def preempted(measurement: Measurement) -> Bools:
-    """Which runs the kernel preempted, shape (runs of all visits,)."""
+    """Selects the runs that the kernel preempted, shape (runs of all rounds,)."""
     return np.array([count > 0 for one_round in measurement.rounds for count in one_round.preemptions])
 
 
@@ -37,9 +39,11 @@ def preempted_share(measurement: Measurement) -> float:
 
 
 def waited(measurement: Measurement) -> Bools:
-    """Which runs of a single thread spent time waiting, shape (runs of all visits,). No run of other targets did."""
+    """Selects the runs of a single thread that spent time waiting, shape (runs of all rounds,). All false on other
+    targets.
+    """
     wall, cpu = run_times(measurement)
-    # a kernel that counts CPU time in ticks gives none at all for short runs: that tells nothing
+    # a kernel that counts CPU time in ticks reports none for short runs: such a reading is ignored
     gap: Bools = (cpu > 0) & (wall - cpu > WAITING_GAP * wall)
     return gap if uses_cpu_time(measurement.target) else np.zeros_like(gap)
 
@@ -50,7 +54,7 @@ def noisy_share(measurement: Measurement) -> float:
 
 
 def reference_drift(measurement: Measurement) -> float:
-    """By which share the reference's fastest run was slower in the slowest visit than in the fastest."""
+    """The share by which the reference's fastest run was slower in the slowest round than in the fastest."""
     use_cpu_time = uses_cpu_time(measurement.target)
     minima = [
         min(
@@ -67,10 +71,10 @@ def is_unpinned(measurement: Measurement) -> bool:
 
 
 def widening(measurement: Measurement) -> float:
-    """Half-width of what the interval of a measurement's visits cannot show, relative to its latency.
+    """Half-width that the interval of a measurement's rounds does not show, relative to its latency.
 
-    Bootstrap over visits knows how the visits differ. It does not know how this measurement differs from the next,
-    made on other cores and in another mood of the device.
+    The bootstrap over rounds covers how the rounds differ. It does not cover how this measurement differs from the next
+    one, made on other cores and with other noise on the device.
     """
     widths = (
         UNPINNED_WIDENING * is_unpinned(measurement),

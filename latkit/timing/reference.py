@@ -1,4 +1,4 @@
-"""The reference: a small fixed network, timed in turn with whatever is measured (see docs/measuring.md)."""
+"""The reference: a small fixed network, timed alternately with every workload (see docs/measuring.md)."""
 
 from latkit.ops import Network, make_op
 
@@ -10,4 +10,4 @@ REFERENCE = Network(
     ),
     name="reference",
 )
-"""Convolution, depthwise convolution and 1x1 convolutions: the work that mobile networks consist of."""
+"""Convolution, depthwise convolution and 1x1 convolutions: the ops that mobile networks consist of."""

@@ -1,13 +1,13 @@
-"""The level of a long run: how long it takes while the device is quiet, by regression on the reference around it.
+"""The level of a long run: its latency while the device is idle, by regression on the reference around it.
 
-A run of many milliseconds is never undisturbed, but how much it was disturbed shows in the reference runs just before
-and after it. A larger working set suffers more from its neighbours than the small reference does, and some subjects
-suffer more than others; so with x = log(reference around the run / its fastest run) and y = log(run),
+A run of many milliseconds is always disturbed, but the reference runs just before and after it show by how much. A
+larger working set suffers more from other processes than the small reference does, and some workloads suffer more than
+others. So, with x = log(reference around the run / its fastest run) and y = log(run), the model is
 
-    y = level + slope x,
+    y = level + slope x.
 
-fitted robustly (Huber weights), the runs in quiet moments weighing most, and the slope drawn to `SLOPE` as by so many
-runs that it is not led by noise where the device was equally fast all the time.
+It is fitted robustly (Huber weights). Runs in idle moments weigh most. The slope is regularized toward `SLOPE` with the
+weight of a few runs, so that noise does not determine it where the device was equally fast all the time.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from latkit.timing.rounds import reference_min_s, round_blocks
 Floats = NDArray[np.float64]
 
 SLOPE = 1.2
-"""How much more a long subject slows down than the reference, where nothing else is known."""
+"""Prior for how much more a long workload slows down than the reference."""
 SLOPE_WEIGHT = 0.3
-"""How firmly that is believed, in the unit of the sum of squared x: some 30 runs on a device at half speed."""
+"""Weight of that prior, in units of the sum of squared x: about 30 runs on a device at half speed."""
 MEMORY = 0.1
-"""A run weighs 1/e of a quiet one where the reference around it was so much slower, as a logarithm."""
+"""A run weighs 1/e of an idle one if the reference around it was slower by this much, as a logarithm."""
 HUBER = 1.5
-"""Residuals beyond so many standard deviations weigh less."""
+"""Residuals beyond this many standard deviations are weighted down."""
 ROUNDS = 10
 
 
 def level_in_references(rounds: Sequence[Round], use_cpu_time: bool, drawn: NDArray[np.int64]) -> Floats:
-    """The level in units of the fastest reference run of all visits, by each draw of visits; shape (draws,).
+    """The level in units of the fastest reference run of all rounds, for each draw of rounds; shape (draws,).
 
-    `drawn`: indices of visits, shape (draws, visits); a visit that is drawn twice counts twice.
+    `drawn`: indices of rounds, shape (draws, rounds); a round that is drawn twice counts twice.
     """
     blocks = [round_blocks(one_round, use_cpu_time) for one_round in rounds]
     fastest_s = min(reference_min_s(one_round, use_cpu_time) for one_round in rounds)
     y = np.log(np.concatenate([runs for runs, _ in blocks]) / fastest_s)
     x = np.log(np.concatenate([around for _, around in blocks]) / fastest_s)
     round_of = np.repeat(np.arange(len(rounds)), [len(runs) for runs, _ in blocks])
-    times = (drawn[:, :, None] == np.arange(len(rounds))).sum(axis=1)  # how often each visit was drawn
+    times = (drawn[:, :, None] == np.arange(len(rounds))).sum(axis=1)  # how often each round was drawn
     return np.exp(_regress(x, y, times[:, round_of] * np.exp(-x.clip(0) / MEMORY)))
 
 

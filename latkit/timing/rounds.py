@@ -1,4 +1,6 @@
-"""What one visit says: its fastest run, its typical run, and its turns, in seconds and in units of the reference."""
+"""Statistics of one round: its fastest run, its typical run, and its blocks, in seconds and in units of
+the reference.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from latkit.timing.measurement import Round
 Floats = NDArray[np.float64]
 
 CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
-"""Runtimes whose CPU time is the time of the computation; a GPU computes while the CPU waits."""
+"""Runtimes whose CPU time is the time of the computation. A GPU computes while the CPU waits."""
 
 
 def uses_cpu_time(target: Target) -> bool:
@@ -22,41 +24,41 @@ def uses_cpu_time(target: Target) -> bool:
 
 
 def round_min_s(one_round: Round, use_cpu_time: bool) -> float:
-    """A visit's fastest run, in seconds; by CPU time where that is less and the run's own (`uses_cpu_time`)."""
+    """A round's fastest run, in seconds; by CPU time if that is less and belongs to the run (`uses_cpu_time`)."""
     return _fastest_s(one_round.wall_ns, one_round.cpu_ns if use_cpu_time else ())
 
 
 def reference_min_s(one_round: Round, use_cpu_time: bool) -> float:
-    """The same of a visit's reference, in seconds."""
+    """The fastest run of a round's reference, in seconds."""
     return _fastest_s(one_round.reference_wall_ns, one_round.reference_cpu_ns if use_cpu_time else ())
 
 
 def _fastest_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> float:
-    """The shortest wall time, or the second shortest CPU time where that is less, in seconds.
+    """The shortest wall time, or the second shortest CPU time if that is less, in seconds.
 
-    Once in some hundred thousand runs a kernel's CPU time falls far short of what any run takes, which would be the
-    floor of all if the shortest counted; and one that counts in ticks gives none at all for short runs.
+    About once in 100,000 runs, the kernel's CPU time falls far short of what any run takes. It would be the minimum of
+    all if the shortest counted. A kernel that counts in ticks reports zero for short runs.
     """
     reported = sorted(ns for ns in cpu_ns if ns > 0)
     return min([min(wall_ns), *reported[1:2]]) / 1e9
 
 
 def round_blocks(one_round: Round, use_cpu_time: bool) -> tuple[Floats, Floats]:
-    """Seconds of every run of a visit, and of the mean reference run just before and just after it; both (runs,).
+    """Seconds of every run of a round, and of the mean reference run just before and just after it; both (runs,).
 
-    Where the agent does not tell its turns, all of the visit is one.
+    If the agent does not report its blocks, the whole round is one block.
     """
     workload = _runs_s(one_round.wall_ns, one_round.cpu_ns if use_cpu_time else ())
     reference = _runs_s(one_round.reference_wall_ns, one_round.reference_cpu_ns if use_cpu_time else ())
     subject_runs, reference_runs = _block_sizes(one_round) or (len(workload), len(reference))
     before = reference[: len(reference) // reference_runs * reference_runs].reshape(-1, reference_runs).mean(axis=1)
-    around = (before + np.append(before[1:], before[-1])) / 2  # shape (turns,)
+    around = (before + np.append(before[1:], before[-1])) / 2  # shape (blocks,)
     block_of = np.minimum(np.arange(len(workload)) // subject_runs, len(around) - 1)
     return workload, around[block_of]
 
 
 def _block_sizes(one_round: Round) -> tuple[int, int] | None:
-    """How many timed runs of the subject and of the reference a turn holds; None where the agent does not tell."""
+    """Number of timed runs of the workload and of the reference in a block; None if the agent does not report it."""
     reported = one_round.conditions.get("turn")
     sizes = [reported.get(name) for name in ("subject_runs", "reference_runs")] if isinstance(reported, dict) else []
     match sizes:
@@ -66,7 +68,7 @@ def _block_sizes(one_round: Round) -> tuple[int, int] | None:
 
 
 def _runs_s(wall_ns: Sequence[int], cpu_ns: Sequence[int]) -> Floats:
-    """Seconds of every run, shape (runs,): its CPU time where that is told and less than its wall time."""
+    """Seconds of every run, shape (runs,): its CPU time if that is reported and less than its wall time."""
     wall = np.asarray(wall_ns, dtype=np.float64)
     cpu = np.asarray(cpu_ns, dtype=np.float64) if len(cpu_ns) else wall
     return np.where(cpu > 0, np.minimum(wall, cpu), wall) / 1e9
