@@ -1,4 +1,4 @@
-"""Files and text at the border: written in one step, read within bounds, shown without control characters."""
+"""Input and output of files and text: written atomically, read within bounds, shown without control characters."""
 
 from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.host_errors import host_error

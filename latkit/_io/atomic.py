@@ -13,21 +13,21 @@ from latkit._io.host_errors import host_error
 from latkit.errors import LatkitError, WriteError
 
 NEW_FILE_MODE = 0o666
-"""Permissions of a file that was not there before, less the umask."""
+"""Permissions of a new file, less the umask."""
 MIN_ROOM = 2**16
 """Bytes that must be free for a file to count as writable."""
 MAX_NAME_CHARS = 60
-"""So much of a file's name is kept in the temporary one: both have to fit into the 255 bytes of a file name."""
+"""Maximum part of a file's name in the temporary one: a file name has at most 255 bytes."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], replace: bool = True) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; at the end it replaces the file at `path` in one step.
+    """A temporary file in the folder of `path`; at the end it atomically replaces the file at `path`.
 
-    The temporary name is unguessable and the file is made with O_EXCL, so no link is followed and two writers never
+    The temporary name is unguessable and the file is created with O_EXCL, so no link is followed and two writers never
     share one. Contents and folder are synced before and after the replacement. A replaced file keeps its permissions.
-    Where writing fails, the old file stays and the temporary one is removed. Raises DiskFull and WriteError;
-    FileExistsError where the file may not be replaced and stands there.
+    If writing fails, the old file stays and the temporary one is removed. Raises DiskFull and WriteError;
+    FileExistsError if the file exists and may not be replaced.
     """
     place = Path(path)
     try:
@@ -54,18 +54,18 @@ def atomic_write(path: str | os.PathLike[str], replace: bool = True) -> Iterator
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text in UTF-8 in one step. Raises DiskFull and WriteError."""
+    """Write a text in UTF-8, atomically. Raises DiskFull and WriteError."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write bytes in one step. Raises DiskFull and WriteError."""
+    """Write bytes, atomically. Raises DiskFull and WriteError."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder and those above it, unless they are there. Raises DiskFull and WriteError."""
+    """Create a folder and its parents, unless they exist. Raises DiskFull and WriteError."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,9 +73,9 @@ def make_folder(path: str | os.PathLike[str]) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise WriteError or DiskFull where no file can be written at `path`: to be asked before long work for it.
+    """Raise WriteError or DiskFull if no file can be written at `path`: to be called before long work for it.
 
-    A small file is written beside it and removed; what stands there is left alone.
+    A small file is written in the same folder and removed; an existing file is not touched.
     """
     place = Path(path)
     if place.is_dir():
@@ -91,7 +91,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 
 def _create(place: Path) -> Path:
-    """An empty file of our own beside `place`, with the permissions that it will have. Keeps the ending of the name."""
+    """An empty temporary file in the folder of `place`, with its final permissions and the same suffix."""
     unique = secrets.token_hex(8)
     temporary = place.with_name(f".{place.stem[:MAX_NAME_CHARS]}-{unique}{place.suffix[-MAX_NAME_CHARS:]}")
     mode = _mode(place)
@@ -106,7 +106,7 @@ def _create(place: Path) -> Path:
 
 
 def _mode(place: Path) -> int | None:
-    """The permissions of the file that stands there; None where there is none."""
+    """The permissions of the existing file; None if there is none."""
     try:
         found = place.lstat()
     except FileNotFoundError:

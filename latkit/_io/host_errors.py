@@ -1,4 +1,6 @@
-"""Errors of this machine: no room, no permission, no file handles left. They are no fault of the file at hand."""
+"""Errors of this machine: disk full, no permission, no file handles left. They are not faults of the
+file being read.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ _READ_ONLY = (errno.EROFS,)
 
 
 def host_error(error: BaseException, path: object = None) -> LatkitError | None:
-    """What an operating-system error says about this machine, as an error of ours; None where it says nothing of it.
+    """An operating-system error about this machine as one of latkit's errors; None for any other error.
 
     `path` is the file that was being written, if there is one: then every operating-system error counts.
     """
@@ -34,7 +36,7 @@ def host_error(error: BaseException, path: object = None) -> LatkitError | None:
 
 
 def error_number(error: BaseException) -> int:
-    """The operating system's number of an error; 0 where it has none. Libraries in Rust tell it in their text."""
+    """The operating system's number of an error; 0 if it has none. Libraries in Rust put it into their text."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     found = re.search(r"\(os error (\d{1,4})\)", str(error))

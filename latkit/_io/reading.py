@@ -1,4 +1,4 @@
-"""Files that others may have written: read within bounds, and refused in one line."""
+"""Reads files that others may have written, within bounds; invalid ones are refused with a one-line error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 256 * 2**20
 """No record of latkit's comes near this size."""
 MAX_JSON_DEPTH = 100
 MAX_INTEGER = 2**64
-"""Seeds and hashes fit; beyond it a number is a mistake or an attack, and overflows wherever it is used."""
+"""Seeds and hashes fit; a larger number is a mistake or an attack, and overflows wherever it is used."""
 MAX_DIGITS = 21
 MAX_ERROR_CHARS = 600
 
@@ -30,11 +30,11 @@ Record = TypeVar("Record", bound=BaseModel)
 
 @contextmanager
 def reading(path: object, expected: str) -> Iterator[None]:
-    """Turn whatever goes wrong inside into BadFile: `path` was expected to be `expected`, such as "a table in JSON".
+    """Turn any exception inside into BadFile: `path` was expected to be `expected`, such as "a table in JSON".
 
-    A file can make its parser raise anything, a panic of a library in Rust included. A UsageError is about what stands
-    in the file, so it becomes BadFile as well. What else latkit raises on purpose passes through, and so does what only
-    says something about this machine: no room, too many open files.
+    A file can make its parser raise anything, a panic of a library in Rust included. A UsageError is about the content
+    of the file, so it becomes BadFile as well. Other errors of latkit pass through, and so do errors of this machine:
+    disk full, too many open files.
     """
     try:
         yield
@@ -47,7 +47,7 @@ def reading(path: object, expected: str) -> Iterator[None]:
     except Exception as error:
         raise host_error(error) or BadFile(path, expected, describe_error(error)) from error
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of pyo3; it is no Exception, so that programs end
+        if type(error).__name__ != "PanicException":  # of pyo3; it is not an Exception, so that programs end
             raise
         raise BadFile(path, expected, describe_error(error)) from error
 
@@ -74,7 +74,7 @@ def describe_error(error: BaseException) -> str:
 def read_bytes(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
     """The content of a regular file of at most `max_bytes`. Raises BadFile, also for a FIFO, a device and a folder."""
     with reading(path, expected):
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would be waited for
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO would block
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
@@ -92,7 +92,7 @@ def read_text(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_
 
 
 def parse_json(text: str | bytes) -> object:
-    """A JSON document with nothing in it that fails later. Raises ValueError.
+    """A JSON document without values that fail later. Raises ValueError.
 
     Refused are numbers that are not finite or beyond 64 bits, lone surrogates, and more than MAX_JSON_DEPTH levels.
     """
@@ -102,7 +102,7 @@ def parse_json(text: str | bytes) -> object:
 
 
 def load_json(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> object:
-    """The JSON document of a file, as `parse_json` takes it. Raises BadFile."""
+    """The JSON document of a file, as `parse_json` accepts it. Raises BadFile."""
     content = read_bytes(path, expected, max_bytes)
     with reading(path, expected):
         return parse_json(content)
@@ -111,7 +111,7 @@ def load_json(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_
 def load_record(
     path: str | os.PathLike[str], kind: type[Record], expected: str, max_bytes: int = MAX_FILE_BYTES
 ) -> Record:
-    """A record of that kind from a JSON file. Raises BadFile, which names the field that is wrong."""
+    """A record of that kind from a JSON file. Raises BadFile, which names the wrong field."""
     content = read_bytes(path, expected, max_bytes)
     with reading(path, expected):
         parse_json(content)
@@ -136,7 +136,7 @@ def _constant(text: str) -> float:
 
 
 def check_document(document: object) -> None:
-    """Raise ValueError for what is nested too deep, a lone surrogate, and numbers not finite or beyond 64 bits."""
+    """Raise ValueError for values nested too deep, a lone surrogate, and numbers not finite or beyond 64 bits."""
     level: list[object] = [document]
     for _ in range(MAX_JSON_DEPTH):  # level by level, without recursion
         below: list[object] = []

@@ -1,4 +1,4 @@
-"""Text from devices, files and servers, made safe to show: nothing in it moves a cursor or hides what stands there."""
+"""Text from devices, files and servers, made safe to show: it cannot move a cursor or hide content."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MAX_LABEL_CHARS = 100
 
 _UNSAFE = re.compile(
     "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
-    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero-width characters, and those that turn text around
-    "\u2028\u2029\ufff9-\ufffb"  # separators that some programs take for a newline; annotations
-    "\ud800-\udfff"  # lone surrogates, which no encoding takes
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, except tab and newline
+    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero-width characters, and changes of text direction
+    "\u2028\u2029\ufff9-\ufffb"  # separators that some programs treat as a newline; annotations
+    "\ud800-\udfff"  # lone surrogates, which no encoding accepts
     "\U000e0000-\U000e007f"  # tags, which no terminal shows
     "]"
 )
@@ -30,16 +30,16 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
-    """The text as `printable` gives it, on one line and no longer than that. Empty lines are dropped."""
+    """The text as `printable` returns it, on one line and truncated to that length. Empty lines are dropped."""
     lines = (line.strip() for line in printable(text[: 4 * max_chars]).splitlines())
     line = " ".join(line for line in lines if line)
     return line if len(line) <= max_chars and len(text) <= 4 * max_chars else line[: max_chars - 1] + "…"
 
 
 def check_label(text: object, what: str, max_chars: int = MAX_LABEL_CHARS) -> str:
-    """Return a name that a file gives to something, such as a space, if it can be shown as it stands.
+    """Return a name from a file, such as a space's, if it can be shown unchanged.
 
-    `what` says whose name it is, such as "a space's name". Raises UsageError for a control character, a newline, spaces
+    `what` describes the name, such as "a space's name". Raises UsageError for a control character, a newline, spaces
     around it, and more than `max_chars` characters.
     """
     if isinstance(text, str) and text and one_line(text, max_chars) == text:

@@ -1,4 +1,4 @@
-"""TOML that others may have written: parsed in bounded time, with nothing in it that fails later."""
+"""Parses TOML that others may have written, in bounded time, without values that fail later."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_KEY_PARTS = 20
 _APART = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|' + r"'''.*?'''|" + r'"(?:[^"\\\n]|\\.)*"|' + r"'[^'\n]*'|#[^\n]*", flags=re.DOTALL
 )
-"""Strings and comments: dots in them part no key."""
-# a part begins where no other character of one stands before: else many digits in a row are looked through from each
+"""Strings and comments: dots in them do not separate keys."""
+# a part begins only where no character of a part precedes it: otherwise long runs of digits take quadratic time
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}")
 
 
 def parse_toml(text: str) -> dict[str, object]:
-    """A TOML document. Raises ValueError, also for keys of many parts, which tomllib takes minutes for.
+    """A TOML document. Raises ValueError, also for keys of many parts, for which tomllib takes minutes.
 
     Refused as well are numbers that are beyond 64 bits, and values nested too deep.
     """

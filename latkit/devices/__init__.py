@@ -1,4 +1,4 @@
-"""Devices: their files, the ways to them, the agent that runs on them, and sessions with it."""
+"""Devices: their files, the transports to them, the agent that runs on them, and sessions with it."""
 
 from latkit.devices.benchmark_model import BenchmarkTool, benchmark_tool
 from latkit.devices.benchmark_model_session import measuring_with

@@ -1,4 +1,4 @@
-"""The link: the host's end of the conversation with an agent (see docs/agent-protocol.md)."""
+"""The link: the host's end of the connection to an agent (see docs/agent-protocol.md)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from latkit.errors import AgentError, DeadlineExceeded, DeviceError, DeviceGone
 Answer = Mapping[str, object]
 
 HELLO_S = 60.0
-"""An interpreter on a slow board, just booted, takes its time."""
+"""An interpreter on a slow board that was just booted starts slowly."""
 SILENCE_S = 10.0
-"""An agent at work that says nothing for so long is taken for dead: its heartbeat comes every second."""
+"""A working agent that is silent for this long counts as dead: its heartbeat comes every second."""
 MAX_KIND_CHARS = 100
 MAX_MESSAGE_CHARS = 2000
-"""Of an agent's error: runtimes tell at length why they reject a model."""
+"""Maximum length of an agent's error: runtimes explain at length why they reject a model."""
 
 
 class Link:
-    """Asks an agent, one request at a time. After a failure of the link itself, the agent is killed.
+    """Sends requests to an agent, one at a time. After a failure of the link itself, the agent is killed.
 
-    `silence_s`: how long an agent at work may say nothing, not even its heartbeat.
+    `silence_s`: how long a working agent may be silent, heartbeat included.
     """
 
     def __init__(self, stream: Stream, device: str, silence_s: float = SILENCE_S) -> None:
@@ -38,7 +38,7 @@ class Link:
         self._asked = 0
 
     def hello(self) -> Answer:
-        """Shake hands. Raises AgentError when the agent speaks another protocol."""
+        """Shake hands. Raises AgentError if the agent has another protocol version."""
         answer = self._ask("hello", HELLO_S, HELLO_S, {"protocol": PROTOCOL})
         try:
             spoken = checked(Hello, answer, "hello", self._device).protocol
@@ -51,10 +51,10 @@ class Link:
         return answer
 
     def ask(self, request: str, deadline_s: float, **fields: object) -> Answer:
-        """The agent's answer to a request.
+        """The agent's response to a request.
 
-        Raises AgentError when the agent says that it failed; DeadlineExceeded and DeviceGone after which the link is
-        closed.
+        Raises AgentError if the agent reports a failure. Raises DeadlineExceeded and DeviceGone, after which the link
+        is closed.
         """
         return self._ask(request, deadline_s, self._silence_s, fields)
 
@@ -70,7 +70,7 @@ class Link:
             return self._answer(request, deadline_s, silence_s)
         except AgentError:
             raise
-        except BaseException:  # also an interrupt: the answer still to come would be taken for the next one's
+        except BaseException:  # also after an interrupt: the pending response would be taken for the next one's
             self.close()
             raise
 

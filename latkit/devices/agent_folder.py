@@ -1,8 +1,8 @@
-"""The agent's folder on a device: latkit's own, or at least one in which it knows what it put there.
+"""The agent's folder on a device: created by latkit, or at least with known latkit files in it.
 
-A folder that was new or empty when latkit first wrote to it holds a marker. Only there latkit deletes by name; anywhere
-else it deletes files only by their hash (see `clearing`). Every command is a list of words that any device has, find
-and rm of busybox and toybox included, and none of them follows a link out of the folder.
+A folder that was new or empty when latkit first wrote to it contains a marker. Only in such a folder does latkit delete
+by name; anywhere else it deletes files only by their hash (see `latkit.devices.clearing`). Every command is an argument
+list that any device supports, with the find and rm of busybox and toybox, and follows no link out of the folder.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ from latkit.errors import DeviceError, UsageError
 AGENT_FOLDER = ".cache/latkit"
 """The agent's folder, in the home folder of the user on the device."""
 PHONE_FOLDER = "latkit"
-"""Likewise on a phone, whose home folder is /data/local/tmp."""
+"""The agent's folder on a phone, whose home folder is /data/local/tmp."""
 MARKER = ".latkit-agent-folder"
 FIND_S = 60.0
 NO_SUCH_COMMAND = 127
 NAMED_BY_HASH = re.compile(
     r"(?:agent-([0-9a-f]{12})\.py|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
 )
-"""Files that stand in the folder itself: their names hold the beginning of their SHA-256."""
+"""Files directly in the folder: their names contain the beginning of their SHA-256."""
 PART = r"(?:\.[0-9a-f]{16}\.part)"
-"""What a copy is called until it is complete."""
+"""Suffix of a copy until it is complete."""
 PUT_THERE = re.compile(rf"{NAMED_BY_HASH.pattern}{PART}?|{re.escape(MARKER)}{PART}?|\.push-[a-z0-9_]{{8}}")
 MODEL = re.compile(rf"([0-9a-f]{{64}}){PART}?|\.push-[a-z0-9_]{{8}}")
 VERSION = re.compile(r"[0-9a-f]{12}")
 """A version of the native agent, in `native`."""
 FOLDERS = ("models", "native", "venv", "wheels")
 CACHES = ("bundles", "artefacts")
-"""What the host keeps beside them, where the host itself is a device."""
+"""Folders that the host stores next to them if the host itself is a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentFolder:
-    """What stands in the folder, as it was looked at."""
+    """The content of the folder when it was listed."""
 
     path: str
     exists: bool
     names: tuple[str, ...] = ()
-    """Of everything in it."""
+    """Names of all entries."""
     files: tuple[str, ...] = ()
-    """Of the ordinary files."""
+    """Names of the regular files."""
     folders: tuple[str, ...] = ()
-    """Of the folders; links to some are none."""
+    """Names of the folders, without links to folders."""
 
     @property
     def marked(self) -> bool:
-        """Whether latkit made it, or found it empty."""
+        """Whether latkit created it, or found it empty."""
         return MARKER in self.files
 
     @property
     def is_default(self) -> bool:
-        """Whether latkit chose the place, whose name nobody else uses."""
+        """Whether latkit chose the path, which is used by nothing else."""
         return self.path.endswith(f"/{AGENT_FOLDER}") or self.path == f"{PHONE_HOME}/{PHONE_FOLDER}"
 
 
 def look(transport: Transport, path: str) -> AgentFolder:
-    """What stands in a folder. Raises DeviceError where it cannot be looked into."""
+    """List a folder. Raises DeviceError if it cannot be listed."""
     found = transport.run(["find", f"{path}/.", "-maxdepth", "1"], FIND_S)
     if not found.stdout:
         words = one_line(found.stderr.decode(errors="replace"), 200)
@@ -84,24 +84,24 @@ def look(transport: Transport, path: str) -> AgentFolder:
 
 
 def list_in(transport: Transport, folder: str, kind: str = "") -> tuple[str, ...]:
-    """Names in a folder, of that kind as find calls it; none where it is a link, or not there."""
+    """Names in a folder, of the kind that find calls `kind`; empty if it is a link, or does not exist."""
     of_kind = ["-type", kind] if kind else []
     found = transport.run(["find", folder, "-maxdepth", "1", *of_kind], FIND_S)
     return _names(found.stdout, folder)
 
 
 def mark_if_new(transport: Transport, path: str) -> None:
-    """Mark a folder that is not there yet, or is empty, before something is put there."""
+    """Mark a folder that does not exist yet, or is empty, before anything is put there."""
     found = look(transport, path)
     if not found.names:
         _mark(transport, path)
 
 
 def claim(transport: Transport, path: str) -> AgentFolder:
-    """Make sure that a folder is latkit's, and mark it; what stood there before.
+    """Make sure that a folder is latkit's, and mark it; returns its content before.
 
-    Raises UsageError where it holds anything else. One of an earlier version, which knew no marker, is taken over if
-    everything in it is latkit's.
+    Raises UsageError if it contains anything else. A folder of an earlier version, which had no marker, is taken over
+    if everything in it is latkit's.
     """
     found = look(transport, path)
     if found.marked:
@@ -117,13 +117,13 @@ def claim(transport: Transport, path: str) -> AgentFolder:
 
 
 def hashes_in_names(names: Iterable[str]) -> dict[str, str]:
-    """Of the names that hold their file's SHA-256 or its beginning, that hash."""
+    """The full or partial SHA-256 in a name, for the names that contain one."""
     matches = {name: NAMED_BY_HASH.fullmatch(name) or MODEL.fullmatch(name) for name in names}
     return {name: next(filter(None, match.groups()), "") for name, match in matches.items() if match}
 
 
 def _foreign(transport: Transport, found: AgentFolder) -> str:
-    """A name of something there that is not latkit's; empty where there is none."""
+    """A name in the folder that is not latkit's; empty if there is none."""
     named = {name: sha256 for name, sha256 in hashes_in_names(found.files).items() if NAMED_BY_HASH.fullmatch(name)}
     ours = set(unchanged(transport, found.path, named))
     if ours or found.is_default:
@@ -135,7 +135,7 @@ def _foreign(transport: Transport, found: AgentFolder) -> str:
 
 
 def missing_folders(transport: Transport, path: str) -> list[str]:
-    """The folder and those above it that are not there, the deepest first."""
+    """The folder and its parents that do not exist, the deepest first."""
     parts = path.strip("/").split("/")
     above = ["/" + "/".join(parts[:count]) for count in range(len(parts), 0, -1)]
     there = _existing(transport, above)
@@ -148,7 +148,9 @@ def _existing(transport: Transport, paths: list[str]) -> set[str]:
 
 
 def _names(output: bytes, folder: str) -> tuple[str, ...]:
-    """What find has listed. Of a name with a newline, what follows it keeps the newline: it is no name of latkit's."""
+    """The names that find lists. After a newline in a name, the rest keeps the newline, and so is never a name of
+    latkit's.
+    """
     names = []
     for line in output.decode(errors="replace").split("\n")[:-1]:
         inside = line.removeprefix(f"{folder}/") if line.startswith(f"{folder}/") else ""

@@ -1,4 +1,4 @@
-"""Launching: puts the agent on a device when it is not there yet, and starts it."""
+"""Launches the agent on a device, and pushes it first if it is missing."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from latkit.devices.transports.base import sha256_of
 from latkit.errors import DeviceError
 
 COMMAND_S = 60.0
-"""Time for a command that any device answers at once, were it not busy."""
+"""Deadline of a command that a device answers at once unless it is busy."""
 UNPACK_S = 300.0
 PYTHON_AGENT = (
     "import sys; sys.path[:] = [place for place in sys.path if place]; del sys.argv[0]; "
     "from runpy import run_path; run_path(sys.argv[0], run_name='__main__')"
 )
-"""Runs the agent without its folder on the path of modules, where a file `numpy.py` would be taken for the package."""
+"""Runs the agent without its folder on the module path, where a file `numpy.py` would be taken for the package."""
 USAGE = 2
-"""What the native agent ends with when it is started without its options: so it is seen to start."""
+"""Exit status of the native agent when it is started without options, which shows that it can be executed."""
 
 
 def launch(transport: Transport, device: str, folder: str, python: str | None, silence_s: float = SILENCE_S) -> Link:
-    """Start the agent with that interpreter, or the native agent where there is none, and shake hands with it.
+    """Start the agent with that interpreter, or the native agent if there is none, and shake hands with it.
 
-    Raises DeviceError with a remedy when it cannot run there, BundleError when the native agent cannot be built, and
-    the errors of Link.hello.
+    Raises DeviceError with a remedy if it cannot run there, BundleError if the native agent cannot be built, and the
+    errors of `Link.hello`.
     """
     if python:
         command = [python, "-u", "-c", PYTHON_AGENT, push_agent(transport, folder)]
@@ -46,12 +46,12 @@ def launch(transport: Transport, device: str, folder: str, python: str | None, s
 
 
 def models_folder(folder: str) -> str:
-    """Where the agent keeps its models, given its folder."""
+    """Folder of the agent's models, given the agent's folder."""
     return f"{folder}/models"
 
 
 def push_agent(transport: Transport, folder: str) -> str:
-    """Path of the agent on the device, pushed unless a file of that hash is there."""
+    """Path of the agent on the device; pushed unless a file of that hash exists."""
     sha256 = sha256_of(AGENT_FILE)
     path = f"{folder}/agent-{sha256[:12]}.py"
     if not has(transport, path, sha256):
@@ -61,7 +61,7 @@ def push_agent(transport: Transport, folder: str) -> str:
 
 
 def push_native(transport: Transport, folder: str) -> list[str]:
-    """The command that starts the native agent; its bundle is pushed and unpacked unless all its files are there."""
+    """The command that starts the native agent; its bundle is pushed and unpacked unless all its files exist."""
     bundle, archive = bundle_for(_architecture(transport))
     place = f"{folder}/native/{bundle.sha256[:12]}"
     command = [f"{place}/{bundle.loader}", "--library-path", f"{place}/lib", f"{place}/{AGENT}"]
@@ -83,7 +83,7 @@ def push_native(transport: Transport, folder: str) -> list[str]:
 
 
 def _architecture(transport: Transport) -> str:
-    """The device's processor. Raises DeviceError where there is no native agent for it."""
+    """The device's processor. Raises DeviceError if there is no native agent for it."""
     said = transport.run(["uname", "-m"], COMMAND_S).checked("asking for its processor (uname -m)").stdout
     found = said.decode(errors="replace").strip()
     if found not in ARCHITECTURES:
@@ -95,7 +95,7 @@ def _architecture(transport: Transport) -> str:
 
 
 def _complete(transport: Transport, place: str, bundle: Bundle) -> bool:
-    """Whether the device has every file of the bundle there, unchanged."""
+    """Whether the device has every file of the bundle, unchanged."""
     said = transport.run(["sha256sum", *(f"{place}/{name}" for name in bundle.files)], COMMAND_S)
     lines = (line.partition(" ") for line in said.stdout.decode(errors="replace").splitlines())
     found = {path.lstrip(" *"): sha256 for sha256, _, path in lines}
@@ -103,7 +103,7 @@ def _complete(transport: Transport, place: str, bundle: Bundle) -> bool:
 
 
 def _unpack(transport: Transport, packed: str, place: str) -> None:
-    """Unpack a bundle in place of what is left of it there. Needs mkdir, tar and rm on the device."""
+    """Unpack a bundle, and replace what remains of it on the device. Needs mkdir, tar and rm there."""
     transport.run(["rm", "-rf", "--", place], COMMAND_S).checked("removing what is left of the agent")
     transport.run(["mkdir", "-p", "--", place], COMMAND_S).checked("making the agent's folder")
     transport.run(["tar", "-xzf", packed, "-C", place], UNPACK_S).checked("unpacking the agent")
@@ -111,7 +111,7 @@ def _unpack(transport: Transport, packed: str, place: str) -> None:
 
 
 def _check_starts(transport: Transport, command: list[str]) -> None:
-    """Raise DeviceError where the device refuses to execute what was put there."""
+    """Raise DeviceError if the device refuses to execute the pushed files."""
     found = transport.run(command, COMMAND_S)
     if found.exit_status != USAGE:
         words = found.stderr.decode(errors="replace").strip()[-300:] or "no message"
@@ -122,20 +122,20 @@ def _check_starts(transport: Transport, command: list[str]) -> None:
 
 
 def has(transport: Transport, path: str, sha256: str) -> bool:
-    """Whether the device has a file of that content there."""
+    """Whether the device has a file with that content."""
     found = transport.run(["sha256sum", path], COMMAND_S)
     return found.exit_status == 0 and found.stdout.decode(errors="replace").lstrip("\\").startswith(sha256)
 
 
 def choose_python(transport: Transport, named: str | None) -> str | None:
-    """As find_python, but None where the device has no Python and none was named: it gets the native agent."""
+    """As find_python, but None if the device has no Python and none was named: it gets the native agent."""
     return find_python(transport, named) if named else _look_for_python(transport, None)[0] or None
 
 
 def find_python(transport: Transport, named: str | None) -> str:
     """Absolute path of the interpreter of that name, or of the first that the device has.
 
-    Raises DeviceError when there is none of 3.8 or later.
+    Raises DeviceError if there is none of 3.8 or later.
     """
     path, said = _look_for_python(transport, named)
     if not path:
@@ -147,7 +147,7 @@ def find_python(transport: Transport, named: str | None) -> str:
 
 
 def _look_for_python(transport: Transport, named: str | None) -> tuple[str, str]:
-    """Path of an interpreter, or nothing with the last words of what was tried."""
+    """Path of an interpreter, or an empty path with the last error output of the attempts."""
     show = "import sys; assert sys.version_info >= (3, 8), sys.version; print(sys.executable)"
     said = ""
     for name in (named,) if named else ("python3", "python"):

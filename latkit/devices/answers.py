@@ -1,8 +1,8 @@
-"""What an agent's answers may hold: one model per answer, with the range of every number and the length of every text.
+"""Schemas of an agent's responses: one model each, with the range of every number and the length of every text.
 
-An agent is a program on somebody's device, which may be broken or lie. Whatever passes here is kept beside the samples,
-compared, and shown, so nothing may be in it that fails later. Fields that a model does not name are ignored, but for
-those of `Conditions`: later agents may tell more, and it is kept as they tell it.
+An agent is a program on somebody's device, which may be broken or malicious. Accepted values are saved with the
+samples, compared, and shown, so none of them may cause a failure later. Fields that a model does not name are ignored,
+except those of `Conditions`: later agents may report more, and it is saved unchanged.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from latkit.errors import DeviceError
 from latkit.timing.measurement import MAX_NS, MAX_RUNS
 
 MAX_ENTRIES = 10_000
-"""So many sensors, frequencies or files at most."""
+"""Maximum number of sensors, frequencies or files."""
 MAX_CONDITIONS_BYTES = 2**18
-"""As JSON: hundreds of sensors and cores take a tenth of it."""
+"""Maximum size as JSON: hundreds of sensors and cores take a tenth of it."""
 MAX_SECONDS = 1e12
 MAX_CELSIUS = 1e7
-"""A sensor that is not connected tells the least or the greatest 32-bit number of thousandths."""
+"""A sensor that is not connected reports the smallest or largest 32-bit number of thousandths."""
 MAX_KHZ = 2**32
 
 CoreNumber = Annotated[int, Field(ge=0, lt=MAX_CORES)]
 Samples = Annotated[list[Annotated[int, Field(ge=0, le=MAX_NS)]], Field(min_length=1, max_length=MAX_RUNS)]
 """One entry per run."""
 Times = Annotated[list[Annotated[int, Field(ge=1, le=MAX_NS)]], Field(min_length=1, max_length=MAX_RUNS)]
-"""Likewise, of what takes time."""
+"""One entry per run, for times above 0."""
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Bytes = Annotated[int, Field(ge=0, le=MAX_BYTES)]
 Celsius = Annotated[float, Field(ge=-MAX_CELSIUS, le=MAX_CELSIUS)]
@@ -45,14 +45,14 @@ class _Answer(BaseModel):
 
 
 class Hello(_Answer):
-    """The answer to `hello`."""
+    """The response to `hello`."""
 
     protocol: Count
     agent: Text = ""
 
 
 class Probed(_Answer):
-    """The answer to `probe`."""
+    """The response to `probe`."""
 
     facts: Facts
     runtimes: dict[Text, Text] = Field(max_length=MAX_ENTRIES)
@@ -60,7 +60,7 @@ class Probed(_Answer):
 
 
 class Conditions(_Answer):
-    """The answer to `conditions`. None is what the device does not tell."""
+    """The response to `conditions`. None is a value that the device does not report."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     load1: float | None = Field(default=None, ge=0, le=1e9)
@@ -83,26 +83,26 @@ class Conditions(_Answer):
 
 
 class Clock(_Answer):
-    """The clocks in an answer to `conditions`, where they are needed."""
+    """The clocks in a response to `conditions`, for callers that require them."""
 
     monotonic_s: Seconds
     unix_s: Seconds
 
 
 class Described(_Answer):
-    """The answer to `probe` where no runtime is looked for."""
+    """The response to `probe` if no runtime is looked for."""
 
     facts: Facts
 
 
 class Pinned(_Answer):
-    """The answer to `pin`."""
+    """The response to `pin`."""
 
     affinity: list[CoreNumber] = Field(max_length=MAX_CORES)
 
 
 class Files(_Answer):
-    """The answer to `files`."""
+    """The response to `files`."""
 
     sha256: list[Text] = Field(max_length=1_000_000)
 
@@ -116,7 +116,7 @@ class Input(_Answer):
 
 
 class LoadedModel(_Answer):
-    """The answer to `load`."""
+    """The response to `load`."""
 
     handle: Annotated[int, Field(ge=0, le=MAX_BYTES)] | Text
     runtime_version: Text
@@ -125,7 +125,7 @@ class LoadedModel(_Answer):
 
 
 class Block(BaseModel):
-    """What a turn of a visit holds; a later agent may tell more of it, and it is kept."""
+    """Run counts of a block of a round; a later agent may report more fields, which are saved."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     subject_runs: Count
@@ -140,7 +140,7 @@ class Block(BaseModel):
 
 
 class Timed(_Answer):
-    """The answer to `time`: the raw samples of a visit."""
+    """The response to `time`: the raw samples of a round."""
 
     wall_ns: Times
     cpu_ns: Samples
@@ -155,7 +155,7 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def checked(kind: type[Kind], answer: Mapping[str, object], request: str, device: str) -> Kind:
-    """An agent's answer as what it has to be. Raises DeviceError, which names the field that is wrong."""
+    """Validate an agent's response. Raises DeviceError, which names the wrong field."""
     try:
         return kind.model_validate(answer)
     except ValidationError as error:
@@ -170,7 +170,7 @@ def checked(kind: type[Kind], answer: Mapping[str, object], request: str, device
 
 
 def _shown(value: object) -> str:
-    """The beginning of a value. A list of a million entries is not turned into text."""
+    """The beginning of a value. A list of a million entries is not converted to text."""
     if isinstance(value, list | dict):
         return f"{len(value)} {'entries' if len(value) != 1 else 'entry'}"
     return one_line(repr(value), 80)

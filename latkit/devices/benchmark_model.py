@@ -1,4 +1,4 @@
-"""Google's `benchmark_model`, TensorFlow Lite's benchmark tool: its flags, how it is started, what can go wrong."""
+"""Google's `benchmark_model`, TensorFlow Lite's benchmark tool: its flags, its command line, its failures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from latkit.errors import AgentError, DeviceError, UsageError
 from latkit.timing import Environment
 
 SWITCHES = ("use_gpu", "use_hexagon", "use_nnapi", "use_xnnpack")
-"""Flags that ask for a delegate each: then the tool must say that it computes."""
+"""Flags that request a delegate each: then the tool must report that it computes."""
 FLAGS: Mapping[str, str] = {
     **dict.fromkeys(SWITCHES, "true|false"),
     "gpu_precision_loss_allowed": "true|false",
@@ -32,11 +32,11 @@ FLAGS: Mapping[str, str] = {
     "hexagon_lib_path": r"/[\w./+-]+",
     "nnapi_accelerator_name": r"[\w.-]+",
 }
-"""The tool's flags that are passed on, and what each may be."""
+"""The tool's flags that are passed on, with their valid values."""
 PHASE_S = 60.0
-"""After so long the tool begins no further run of a phase."""
+"""After this time, the tool begins no further run of a phase."""
 START_S = 120.0
-"""For loading a model, and for the last run of each phase."""
+"""Extra time for loading a model, and for the last run of each phase."""
 NO_PROGRAM = (126, 127)
 NO_PROGRAM_MESSAGES = (
     "exec format error",
@@ -50,10 +50,10 @@ NO_PROGRAM_MESSAGES = (
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkTool:
-    """A `benchmark_model` on the host's disk, and what it is to be told."""
+    """A `benchmark_model` on the host's disk, with its flags."""
 
     name: ClassVar[str] = TOOL
-    """What `Environment.agent` says of what it has measured."""
+    """The value of `Environment.agent` for its measurements."""
 
     path: Path
     sha256: str
@@ -61,12 +61,12 @@ class BenchmarkTool:
 
     @property
     def requested_delegates(self) -> tuple[str, ...]:
-        """Our words for the delegates that were asked for."""
+        """latkit's names of the requested delegates."""
         return tuple(name.removeprefix("use_") for name in SWITCHES if self.flags.get(name) == "true")
 
     @property
     def version(self) -> str:
-        """What tells this build from others: it prints no version."""
+        """Identifies this build: the tool prints no version."""
         return f"{TOOL} {self.sha256[:12]}"
 
     @property
@@ -75,18 +75,18 @@ class BenchmarkTool:
         return " ".join(f"{name}={value}" for name, value in sorted(self.flags.items()))
 
     def delegate(self, report: Report) -> str:
-        """What computed, with all flags: numbers under other ones do not merge with it."""
+        """The computing delegates, with all flags: measurements with other flags do not merge."""
         return f"{report.computed_by}; {self.settings}" if self.flags else report.computed_by
 
     def has_measured(self, environment: Environment) -> bool:
-        """Whether what was measured under that setup was measured with this build and these flags."""
+        """Whether the measurements of that environment come from this build and these flags."""
         settings = environment.delegate.partition("; ")[2]
         return (environment.agent, environment.runtime_version, settings) == (self.name, self.version, self.settings)
 
     def command(self, program: str, graph: str, threads: int, warm_up_s: float, cores: Sequence[int]) -> list[str]:
-        """How the program is started on the device, kept to these cores if there are any.
+        """The command that starts the program on the device, pinned to these cores if there are any.
 
-        Not told to watch its memory: the thread that does so disturbs what is timed.
+        It does not watch its memory: the thread that does so disturbs the timing.
         """
         library = self.flags.get("hexagon_lib_path")
         return [
@@ -105,10 +105,10 @@ class BenchmarkTool:
         ]
 
     def report(self, completed: Completed, device: Device) -> Report:
-        """What a start of the tool has told.
+        """The report of one start of the tool.
 
-        Raises AgentError where the model is at fault: of kind `bad-model` where the tool rejects it, `delegate` where a
-        delegate that was asked for does not compute it, `crash`. Raises DeviceError where the tool is.
+        Raises AgentError if the model is at fault: of kind `bad-model` if the tool rejects it, `delegate` if a
+        requested delegate does not compute it, `crash`. Raises DeviceError if the tool is at fault.
         """
         streams = (completed.stdout, completed.stderr)
         output = "\n".join(stream[-MAX_OUTPUT_CHARS:].decode(errors="replace") for stream in streams)
@@ -125,7 +125,7 @@ class BenchmarkTool:
         return report
 
     def _failure(self, status: int, output: str, device: Device) -> DeviceError:
-        """Why the tool did not end well."""
+        """Why the tool failed."""
         if status in NO_PROGRAM or any(message in output.lower() for message in NO_PROGRAM_MESSAGES):
             return DeviceError(
                 f"{device.name} does not run {self.path} (exit status {status}: {last_lines(output)}); expected a "
@@ -151,5 +151,5 @@ def benchmark_tool(path: Path, flags: Sequence[str] = ()) -> BenchmarkTool:
 
 
 def taskset(cores: Sequence[int]) -> list[str]:
-    """The words before a command that keep it to these cores; toybox wants its mask in bare hexadecimal."""
+    """The command prefix that pins it to these cores; toybox requires its mask in bare hexadecimal."""
     return ["taskset", f"{sum(1 << core for core in cores):x}"]

@@ -1,7 +1,7 @@
-"""What Google's `benchmark_model` prints: its runs, and which delegates took how many nodes.
+"""Parses the output of Google's `benchmark_model`: its runs, and how many nodes each delegate took.
 
-The tool gives no list of its runs, but a line about each phase: the warm-up, then the timed runs. Of three timed runs
-the line says enough to know each of them, so latkit asks for three at a time and invents none.
+The tool does not list its runs, but prints a line about each phase: the warm-up, then the timed runs. Three timed runs
+can be reconstructed from that line, so latkit requests three at a time and infers none.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from latkit.errors import DeviceError
 
 TOOL = "benchmark_model"
 RUNS = 3
-"""Timed runs of one start of the tool: the most that its line tells one by one."""
+"""Timed runs of one start of the tool: the most that can be reconstructed from its line."""
 PRINTED = 1e-5
-"""The tool prints a mean with six digits, so that it is off by less than this share."""
+"""The tool prints a mean with six digits, so that its relative error is below this."""
 LAST_LINES = 5
 
 MAX_OUTPUT_CHARS = 2**20
-"""Of an output, the end: the lines that count are the last ones, and the tool prints some kilobytes."""
+"""Only the end of the output is read: the relevant lines are the last, and the tool prints some kilobytes."""
 MAX_LINE_CHARS = 2000
 MAX_DELEGATES = 16
 MAX_US = 10**12
-"""Some twelve days: no run of the tool takes so long."""
+"""About twelve days: no run of the tool takes as long."""
 
 _MICROSECONDS = r"\d{1,13}(?!\d)"
 _MEAN = r"\d{1,13}(?:\.\d{1,18})?(?:e[+-]?\d{1,2})?(?![\d.e])"
@@ -52,12 +52,12 @@ _DELEGATE_PATTERNS = {
     "nnapi": "nnapi",
     "xnnpack": "xnnpack",
 }
-"""Our words for delegates, and how each shows in the names that the tool has for it."""
+"""latkit's names of delegates, and how each appears in the tool's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """The tool's line about some runs in a row; all times in microseconds, which is as fine as the tool counts."""
+    """The tool's line about consecutive runs; all times in microseconds, the tool's resolution."""
 
     count: int
     first: int
@@ -72,10 +72,10 @@ class Phase:
         return round(1000 * self.count * self.mean)
 
     def each_us(self) -> tuple[int, ...]:
-        """Every run, in the order they were made. Raises DeviceError for more than RUNS, or figures that disagree.
+        """Every run, in the order they were made. Raises DeviceError for more than RUNS, or inconsistent figures.
 
-        The middle one of three is the shortest or the longest, unless those were the first and the last: then it is
-        what the mean leaves over.
+        The middle one of three is the shortest or the longest, unless those were the first and the last: then it
+        follows from the mean.
         """
         if not 1 <= self.count <= RUNS:
             raise DeviceError(f"expected {TOOL} to make at most {RUNS} timed runs, but found {self.count}")
@@ -92,7 +92,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a delegate took of a network; None is what the tool did not tell."""
+    """The part of a network that a delegate took; None if the tool did not report it."""
 
     nodes: int | None = None
     of: int | None = None
@@ -105,26 +105,26 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one start of the tool told."""
+    """The report of one start of the tool."""
 
     warm_up: Phase
     timed: Phase
     delegates: Mapping[str, Share]
-    """Those that really compute something, by our words, in the order in which the tool names them."""
+    """latkit's names of the delegates that compute something, in the order in which the tool names them."""
 
     @property
     def inference_ns(self) -> int:
-        """Time of all runs, those that warmed up among them."""
+        """Time of all runs, including warm-up runs."""
         return self.warm_up.total_ns + self.timed.total_ns
 
     @property
     def computed_by(self) -> str:
-        """Such as `gpu 61/63 nodes, xnnpack 2/3 nodes`; `cpu` where no delegate is named."""
+        """Such as `gpu 61/63 nodes, xnnpack 2/3 nodes`; `cpu` if no delegate is named."""
         return ", ".join(f"{word}{share}" for word, share in self.delegates.items()) or "cpu"
 
 
 def read_report(output: str) -> Report:
-    """What the tool told in its output. Raises DeviceError with its last lines where the two phases are not in it."""
+    """Parse the tool's output. Raises DeviceError with its last lines if the two phases are missing."""
     phases = [_phase(match) for match in _PHASE.finditer(output)]
     if any(max(phase.first, phase.last, phase.min_us, phase.max_us, phase.mean) > MAX_US for phase in phases[-2:]):
         raise DeviceError(f"expected {TOOL} to tell of runs of at most {MAX_US} µs, but found {last_lines(output)}")
@@ -137,7 +137,7 @@ def read_report(output: str) -> Report:
 
 
 def read_delegates(output: str) -> dict[str, Share]:
-    """The delegates that compute something, by our words, with what each took."""
+    """The delegates that compute something, by latkit's names, with the part that each took."""
     found: dict[str, Share] = {}
     for name, nodes, of in _TAKEN.findall(output):
         found.setdefault(_delegate_name(name), Share(int(nodes), int(of)))
@@ -152,12 +152,12 @@ def read_delegates(output: str) -> dict[str, Share]:
 
 
 def unknown_flags(output: str) -> str:
-    """The tool's lines about flags that it does not know; newer builds warn of them, and go on without them."""
+    """The tool's lines about unknown flags; newer builds warn about them, and continue without them."""
     return " ".join(line for line in _lines(output) if _UNKNOWN.search(line))[:MAX_LINE_CHARS]
 
 
 def complaints(output: str) -> str:
-    """The last lines in which the tool complains of a delegate; empty where there are none."""
+    """The last lines in which the tool complains about a delegate; empty if there are none."""
     return last_lines("\n".join(line for line in _lines(output) if _COMPLAINT.search(line)), otherwise="")
 
 
@@ -167,13 +167,13 @@ def last_lines(output: str, otherwise: str = "nothing") -> str:
 
 
 def _lines(output: str) -> list[str]:
-    """The lines that are not empty, each no longer than is looked at."""
+    """The lines that are not empty, each truncated to the maximum length."""
     lines = (line[:MAX_LINE_CHARS].strip() for line in output.splitlines())
     return [printable(line) for line in lines if line]
 
 
 def _phase(match: re.Match[str]) -> Phase:
-    """One run, or runs that all took the same, are told by `curr` alone."""
+    """For one run, or runs of the same time, the tool prints `curr` alone."""
     groups = match.groupdict()
     last = int(groups["last"])
     times = {name: int(groups[name] or last) for name in ("first", "min_us", "max_us")}
@@ -181,7 +181,7 @@ def _phase(match: re.Match[str]) -> Phase:
 
 
 def _delegate_name(name: str) -> str:
-    """Our word for a delegate; its own name where there is none."""
+    """latkit's name of a delegate; its own name if there is none."""
     for word, pattern in _DELEGATE_PATTERNS.items():
         if re.search(pattern, name, re.IGNORECASE):
             return word

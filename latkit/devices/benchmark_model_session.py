@@ -1,11 +1,11 @@
-"""Sessions in which Google's `benchmark_model` measures, for whoever has it for their device.
+"""Sessions that measure with Google's `benchmark_model`, for users who have it for their device.
 
-The tool reaches what latkit's agents do not: a phone's GPU, Hexagon and NNAPI. The agent still tells the device's facts
-and conditions; every latency comes from the tool. A sample is one timed run as the tool counted it, in whole
-microseconds; what it counts as none is kept as one, and told. The tool does not list its runs, so each start of it
-makes three, which its output tells one by one (see `benchmark_model_output`). It tells neither CPU time nor
-preemptions: both are kept as 0, which estimators take as not told. A turn is one start for the subject, with one for
-the reference before and one after it.
+The tool supports a phone's GPU, Hexagon and NNAPI, which latkit's agents do not. The agent still reports the device's
+facts and conditions; every latency comes from the tool. A sample is one timed run as the tool counts it, in whole
+microseconds; a run of 0 is saved as 1, and counted. The tool does not list its runs, so each start of it makes three,
+which can be reconstructed from its output (see `latkit.devices.benchmark_model_output`). It reports neither CPU time
+nor preemptions: both are saved as 0, which estimators treat as missing. A block is one start for the workload, with one
+start for the reference before and one after it.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
 WARM_UP_SHARE = 0.5
-"""Of a visit's length, the least that each start of the tool spends on its warm-up."""
+"""Minimum share of a round that each start of the tool spends on its warm-up."""
 
 
 def measuring_with(tool: BenchmarkTool) -> SessionMaker:
-    """Makes sessions in which that tool measures, for `open_session`."""
+    """A factory of sessions that measure with that tool, for `open_session`."""
     return partial(BenchmarkSession, tool=tool)
 
 
 class BenchmarkSession(Session):
-    """A session in which the tool measures. Made by `open_session`, given `measuring_with`."""
+    """A session that measures with the tool. Created by `open_session`, given `measuring_with`."""
 
     def __init__(
         self,
@@ -65,15 +65,16 @@ class BenchmarkSession(Session):
         self._put_tool()
 
     def pin(self, cores: tuple[int, ...]) -> bool:
-        """Keep the tool to these cores from now on, by `taskset`; whether the device allows it."""
+        """Pin the tool to these cores from now on, by `taskset`; returns whether the device allows it."""
         allowed = super().pin(cores) and not self._transport.run([*taskset(cores), "true"], COMMAND_S).exit_status
         self._cores = cores if allowed else ()
         return allowed
 
     def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
-        """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and keeps it.
+        """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and caches the
+        result.
 
-        Raises AgentError where a delegate that was asked for does not compute it.
+        Raises AgentError if a requested delegate does not compute it.
         """
         self._path(reference)
         if artefact.sha256 not in self._delegates:
@@ -94,15 +95,15 @@ class BenchmarkSession(Session):
         )
 
     def load(self, artefact: Artefact) -> None:
-        """Put an artefact on the device, and have the tool run it once. Raises as `one_round` does."""
+        """Put an artefact on the device, and run it once with the tool. Raises as `measure_round` does."""
         self._time(artefact, warm_up_s=0)
 
     def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        """One visit: as many turns as begin within `round_s`, at least one. Raises as Session.visit does.
+        """One round: as many blocks as begin within `round_s`, at least one. Raises as `Session.measure_round` does.
 
-        AgentError: of kind `bad-model` where the tool rejects the artefact, `delegate` where a delegate that was asked
-        for does not compute it, `crash`. `conditions["delegated"]` tells what each delegate took of the artefact, as
-        `nodes` and `of`; `below_1_us` how many of its runs the tool counted as no microsecond, if any.
+        AgentError: of kind `bad-model` if the tool rejects the artefact, `delegate` if a requested delegate does not
+        compute it, `crash`. `conditions["delegated"]` holds the part of the artefact that each delegate took, as
+        `nodes` and `of`; `below_1_us` is the number of runs that the tool counted as 0 microseconds, if any.
         """
         self._push_s = 0.0
         self._path(artefact)
@@ -129,7 +130,7 @@ class BenchmarkSession(Session):
         )
 
     def _blocks(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
-        """Of each turn of a visit what the tool told of the subject; and of the reference, before it and at the end."""
+        """The tool's reports on the workload, one per block; and on the reference, before each block and at the end."""
         begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.round_s
         references, workloads = [self._time_reference(reference, warm_up_s)], list[Report]()
         while not workloads or (time.monotonic() - begun < plan.round_s and RUNS * len(workloads) < plan.round_runs):
@@ -138,13 +139,13 @@ class BenchmarkSession(Session):
         return workloads, references
 
     def _put_tool(self) -> None:
-        """Have the tool on the device, ready to be started."""
+        """Push the tool to the device, ready to be started."""
         if not has(self._transport, self._program, self._tool.sha256):
             self._transport.push(self._tool.path, self._program)
         self._transport.run(["chmod", "755", self._program], COMMAND_S).checked(f"making {TOOL} executable")
 
     def _path(self, artefact: Artefact) -> str:
-        """Where the artefact lies on the device, pushed unless it is there."""
+        """Path of the artefact on the device; pushed unless it exists."""
         path = f"{models_folder(self.device.folder)}/{artefact.sha256}"
         if artefact.sha256 not in self._paths and not has(self._transport, path, artefact.sha256):
             begun = time.monotonic()
@@ -153,21 +154,21 @@ class BenchmarkSession(Session):
         return self._paths.setdefault(artefact.sha256, path)
 
     def _time_reference(self, reference: Artefact, warm_up_s: float) -> Report:
-        """As `_time`; what goes wrong with the reference is no fault of the subject, and ends the collection."""
+        """As `_time`. A failure of the reference is not the workload's fault, and ends the collection."""
         try:
             return self._time(reference, warm_up_s)
         except AgentError as error:
             raise DeviceError(f"{self.device.name}: the reference could be measured before, but now {error}") from error
 
     def _time(self, artefact: Artefact, warm_up_s: float) -> Report:
-        """What one start of the tool tells of an artefact. Raises DeviceError."""
+        """The report of one start of the tool on an artefact. Raises DeviceError."""
         path = self._path(artefact)
         command = self._tool.command(self._program, path, self.target.threads, warm_up_s, self._cores)
         return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
 
 
 def _block(workloads: Sequence[Report], references: Sequence[Report]) -> dict[str, int] | None:
-    """How many runs a turn holds; None where a start of the tool ran out of time, so that turns differ."""
+    """Number of runs in a block; None if a start of the tool ran out of time, so that blocks differ."""
     complete = all(report.timed.count == RUNS for report in (*workloads, *references))
     return {"subject_runs": RUNS, "reference_runs": RUNS} if complete else None
 
@@ -177,5 +178,5 @@ def _runs_us(reports: Sequence[Report]) -> tuple[int, ...]:
 
 
 def _nanoseconds(runs_us: Sequence[int]) -> tuple[int, ...]:
-    """Of readings in whole microseconds, each of which is off by less than one; so is 1 for 0, which no run takes."""
+    """Nanoseconds of readings in whole microseconds, each off by less than one; a reading of 0 becomes 1."""
     return tuple(1000 * max(us, 1) for us in runs_us)

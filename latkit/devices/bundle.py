@@ -1,8 +1,8 @@
 """The bundle: agent, loader, C library and runtimes as one archive for a device without Python.
 
-It is put together on the host from what a Debian package and PyPI publish, the same bytes every time, and kept in the
-user's cache. Nothing of the device itself is needed but its kernel. Others may write to a cache: a bundle that this
-user has not built is taken only if it holds exactly what he would have put into it.
+It is built on the host from a Debian package and wheels on PyPI, with the same bytes every time, and saved in the
+user's cache. The device only provides its kernel. Others may be able to write to a cache, so a bundle that this user
+has not built is accepted only if it contains exactly what this user's build would contain.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from latkit.errors import BadFile, BundleError, UsageError
 from latkit.ops import digest
 
 AGENT = "latkit-agent"
-"""Name of the program in the bundle; `lib/` beside it holds the rest."""
+"""Name of the program in the bundle; `lib/` in the same folder contains the rest."""
 COMPRESSION = 6
-"""Beyond it gzip takes half as long again and saves a thousandth."""
+"""Higher levels take half as long again and save 0.1 %."""
 KIND = "bundles"
-"""Of the notes on what was built here."""
+"""Kind of the notes that record the bundles built on this host."""
 MAX_RECORD_BYTES = 100_000
 PINS_FILE = NATIVE_SOURCES / "pins.toml"
 
@@ -57,13 +57,13 @@ class Pin(BaseModel):
     place: str
     """Its path in the bundle."""
     wheel_sha256: dict[str, str]
-    """By architecture."""
+    """SHA-256 of the wheel, by architecture."""
     library_sha256: dict[str, str]
-    """Likewise, of the library in it."""
+    """SHA-256 of the library in it, by architecture."""
 
 
 class Bundle(BaseModel):
-    """An archive in the cache, as the JSON file beside it describes it."""
+    """An archive in the cache, as described by the JSON file next to it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     format: Literal["latkit-bundle-1"] = "latkit-bundle-1"
@@ -71,7 +71,7 @@ class Bundle(BaseModel):
     runtimes: dict[str, str]
     """Version of each runtime in it."""
     file: str = Field(pattern=r"^[a-z0-9_]{1,20}-[0-9a-f]{12}\.tar\.gz$")
-    """The archive's name: a gzipped tar file beside the record."""
+    """The archive's name: a gzipped tar file in the same folder as the record."""
     bytes: int = Field(ge=1, lt=2**63)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     files: dict[
@@ -82,12 +82,12 @@ class Bundle(BaseModel):
 
     @property
     def loader(self) -> str:
-        """Path in the bundle of what starts the agent: the device may have no such file of its own."""
+        """Path in the bundle of the loader that starts the agent: the device may not have one."""
         return f"lib/{LOADERS[self.architecture]}"
 
 
 def pins() -> dict[str, Pin]:
-    """What a bundle takes from PyPI, by runtime."""
+    """The wheels and libraries from PyPI that a bundle contains, by runtime."""
     return {name: Pin.model_validate(table) for name, table in tomllib.loads(PINS_FILE.read_text()).items()}
 
 
@@ -97,9 +97,9 @@ def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | None = None) -> tuple[Bundle, Path]:
-    """The bundle for a processor, with those runtimes (all by default), and where its archive is; built if need be.
+    """The bundle for a processor with those runtimes (all by default), and the path of its archive; built if missing.
 
-    Raises UsageError for an unknown processor or runtime, BundleError where a compiler or a wheel is missing, or the
+    Raises UsageError for an unknown processor or runtime, BundleError if a compiler or a wheel is missing, or the
     archive in the cache is not what was built.
     """
     known = pins()
@@ -123,7 +123,7 @@ def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | N
 
 
 def known_bundles(folder: Path | None = None) -> list[Bundle]:
-    """The bundles that were built here, as far as their records can be read; their archives may be gone."""
+    """The bundles that were built on this host and have a readable record; their archives may be gone."""
     found = []
     for record in sorted((folder or default_folder()).glob("*.json")):
         with suppress(BadFile):
@@ -132,7 +132,7 @@ def known_bundles(folder: Path | None = None) -> list[Bundle]:
 
 
 def read_bundle(record: Path) -> tuple[Bundle, Path]:
-    """A bundle by its JSON file, and where its archive is. Raises BundleError unless it is what was built."""
+    """A bundle by its JSON file, and the path of its archive. Raises BundleError unless it is what was built."""
     remedy = f"remove {record} and build it anew: latkit agent build"
     try:
         bundle = load_record(record, Bundle, "the description of a bundle", MAX_RECORD_BYTES)
@@ -148,7 +148,7 @@ def read_bundle(record: Path) -> tuple[Bundle, Path]:
 def _check_content(
     toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path
 ) -> None:
-    """Raise BundleError unless a bundle that this user has not built holds exactly what he would have put into it."""
+    """Raise BundleError unless a bundle that this user has not built contains exactly what this user's build would."""
     bundle, archive = read_bundle(record)
     with tempfile.TemporaryDirectory() as temporary:
         program = _compiled(toolchain, Path(temporary))
@@ -179,7 +179,7 @@ def _compiled(toolchain: Toolchain, folder: Path) -> bytes:
 
 
 def _key(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin]) -> str:
-    """Hash of all that a bundle is made of."""
+    """Hash of all inputs of a bundle."""
     sources = {path.name: sha256_of(path) for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))}
     parts = {name: sha256_of(path) for name, path in libraries.items()}
     compiler = sha256_of(Path(toolchain.compiler))
@@ -187,7 +187,7 @@ def _key(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[st
 
 
 def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path) -> None:
-    """Put a bundle together, and write it and its record, the record last."""
+    """Build a bundle, and write it and its record, the record last."""
     record.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=record.parent) as temporary:
         files = {f"lib/{name}": path.read_bytes() for name, path in libraries.items()}
@@ -208,7 +208,7 @@ def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """Files as a gzipped tar file of programs: the same bytes for the same files, whoever packs them and when."""
+    """Files as a gzipped tar file of programs: the same bytes for the same files, on every host and at any time."""
     out = io.BytesIO()
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION, fileobj=out, mtime=0) as zipped,
@@ -222,9 +222,9 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 
 
 def runtime_libraries(architecture: str, wanted: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
-    """The runtimes' libraries from their wheels, by place in the bundle, by way of an empty folder.
+    """The runtimes' libraries from their wheels, by path in the bundle. `folder` is empty and temporary.
 
-    Raises BundleError, also for a wheel of another hash, which pip refuses.
+    Raises BundleError, also for a wheel with another hash, which pip refuses.
     """
     lines = [f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in wanted.values()]
     wheels = folder / "wheels"

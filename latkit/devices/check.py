@@ -1,4 +1,4 @@
-"""A point of a device's examination."""
+"""A check of a device by the doctor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One point: `ok` is None where it cannot be told; then, and where it fails, `remedy` says what to do."""
+    """One check. `ok` is None if it cannot be determined; then, and on failure, `remedy` says what to do."""
 
     name: str
     ok: bool | None

@@ -30,7 +30,7 @@ COMMAND_S = 60.0
 def clear(transport: Transport, path: str) -> list[str]:
     """Remove what latkit put into the agent's folder, and the folder if latkit made it and nothing else is in it.
 
-    Gives the names of what was left, as it may be latkit's but cannot be told to be. Raises DeviceError.
+    Returns the names of what was left because it cannot be proven to be latkit's. Raises DeviceError.
     """
     found = look(transport, path)
     if not found.exists:
@@ -53,7 +53,7 @@ def remove_other_versions(transport: Transport, path: str, current: str) -> None
 
 @contextmanager
 def claimed(transport: Transport, path: str) -> Iterator[None]:
-    """The folder as latkit's; where the block raises, also by Ctrl-C, it is left as it was. Raises as `claim` does."""
+    """The folder as latkit's; if the block raises, also by Ctrl-C, the folder is restored. Raises as `claim` does."""
     missing = missing_folders(transport, path)
     before: dict[str, set[str]] | None = None
     try:
@@ -68,7 +68,7 @@ def claimed(transport: Transport, path: str) -> Iterator[None]:
 
 
 def _restore(transport: Transport, path: str, before: dict[str, set[str]], missing: Sequence[str]) -> None:
-    """Remove what was put there since, and the folders that were made for it."""
+    """Remove what was put there since, and the folders that were created for it."""
     new = {folder: set(list_in(transport, folder)) - names for folder, names in before.items()}
     top, models, native = _inside(path)
     files = [f"{top}/{name}" for name in new[top] if PUT_THERE.fullmatch(name)]
@@ -84,10 +84,11 @@ def _inside(path: str) -> tuple[str, str, str]:
 
 
 def _clear_marked(transport: Transport, found: AgentFolder) -> list[str]:
-    """Remove by name; the names of what was left. The marker goes last: what could not be removed can be the next time.
+    """Remove by name; returns the names of what was left. The marker goes last, so that a failed removal can be
+    repeated.
 
-    An environment or wheels in it may be a person's, where the folder was their empty home: those go by their own
-    marker, or where latkit chose the place.
+    A virtual environment or wheels in it may be a person's, if the folder was an empty home folder. They are removed
+    only if they have their own marker, or if latkit chose the path.
     """
     path = found.path
     trees = [name for name in ("venv", "wheels") if name in found.folders]

@@ -1,4 +1,4 @@
-"""Clusters: cores of the same kind, as phones have them: some little and thrifty, some big and fast."""
+"""Clusters: groups of cores of the same kind, as on phones: little, power-saving cores and big, fast ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from latkit.devices.device import Core
 
 NAMES = {1: ("all",), 2: ("little", "big"), 3: ("little", "middle", "big")}
-"""By how many clusters there are, slowest first; more of them are numbered."""
+"""Cluster names by number of clusters, slowest first; more clusters are numbered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Cluster:
 
 
 def clusters(cores: Iterable[Core]) -> list[Cluster]:
-    """The cores by what the kernel tells of their capacity and highest frequency, the slowest first."""
+    """The cores grouped by the capacity and highest frequency that the kernel reports, the slowest first."""
     kinds: dict[tuple[int, int], list[Core]] = {}
     for core in cores:
         kinds.setdefault((core.capacity or 0, core.max_khz or 0), []).append(core)

@@ -1,4 +1,4 @@
-"""Changes: whether a device and its measurements are still what they were, so that nothing is mixed unawares."""
+"""Checks whether a device and its environment are unchanged, so that different measurements are not mixed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from latkit.targets import Target
 from latkit.timing import Environment
 
 HARDWARE = ("model", "architecture", "instruction_set", "cores", "memory_bytes")
-"""The facts that make a device itself (see `Facts.key`)."""
+"""The facts that identify a device (see `Facts.key`)."""
 UNSTEADY = ("boot_id", "memory_bytes")
 """Facts that differ from day to day on the same device."""
 
 
 def hardware_changes(device: Device, found: Facts) -> str:
-    """What shows that this is another machine than the device file's; empty where it is the same."""
+    """The differences that show that this is not the device file's machine; empty if it is the same."""
     return "" if device.key == found.key else _first_change(device.facts, found, HARDWARE)
 
 
 def system_changes(device: Device, found: Facts) -> str:
-    """What else has changed since the device was registered, such as its kernel; empty where nothing has."""
+    """Other changes since the device was registered, such as its kernel; empty if there are none."""
     names = tuple(name for name in Facts.model_fields if name not in (*UNSTEADY, *HARDWARE))
     return _first_change(device.facts, found, names)
 
 
 def check_same_device(device: Device, found: Facts) -> None:
-    """Raise MeasurementConflict where this is another machine than the device file's."""
+    """Raise MeasurementConflict if this is not the device file's machine."""
     changed = hardware_changes(device, found)
     if changed:
         raise MeasurementConflict(
@@ -48,11 +48,10 @@ def open_unchanged(
     claim: Callable[[str], None] = lambda _boot_id: None,
     make: SessionMaker | None = None,
 ) -> Session:
-    """A session as `open_session` gives it, on the very device that was registered; `on_message` hears of updates.
+    """A session from `open_session`, on the registered device itself; `on_message` receives updates.
 
-    `claim` hears the boot id of the machine that the device turns out to be, and raises where it may not be used.
-    `make`: makes a session of another kind. Raises as `open_session` does, and MeasurementConflict where this is
-    another machine.
+    `claim` receives the boot id of the connected machine, and raises if it may not be used. `make`: creates a session
+    of another kind. Raises as `open_session` does, and MeasurementConflict if this is another machine.
     """
     session = open_session(device, target, cores=cores, on_message=on_message, cooling=cooling, make=make)
     try:
@@ -69,7 +68,7 @@ def open_unchanged(
 
 
 def environment_changes(before: Environment, now: Environment) -> str:
-    """What differs between the setup of earlier measurements and that of now, in words; empty where nothing does."""
+    """The differences between the environment of earlier measurements and the current one, as text; empty if none."""
     return "; ".join(
         f"{name.replace('_', ' ')} was {one_line(str(old or 'unknown'))}, is {one_line(str(new or 'unknown'))}"
         for name, (old, new) in before.changes(now).items()

@@ -1,4 +1,4 @@
-"""Cores: how sets of them are written, and which of a device's may be pinned to."""
+"""Cores: notations for sets of cores, and which of a device's cores may be pinned to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latkit.errors import UsageError
 from latkit.targets import Target
 
 UNPINNED = "unpinned"
-"""In place of cores: free to move between all of them."""
+"""In place of cores: the threads may move between all of them."""
 
 BIG, LITTLE = "big", "little"
 """In place of cores: the fastest cluster, and the slowest."""
@@ -21,7 +21,7 @@ _CORES = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", re.ASCII)
 
 
 def parse_cores(text: str) -> tuple[int, ...]:
-    """Core numbers written as `0`, `0-3`, `0,2` or as a mask, `0xF0`; none of `unpinned`. Raises UsageError."""
+    """Core numbers from `0`, `0-3`, `0,2` or a mask such as `0xF0`; none for `unpinned`. Raises UsageError."""
     if text == UNPINNED:
         return ()
     if _MASK.fullmatch(text) and int(text, 16):
@@ -40,9 +40,9 @@ def parse_cores(text: str) -> tuple[int, ...]:
 
 
 def cores_of(device: Device, text: str) -> tuple[int, ...]:
-    """As parse_cores, and of `big` and `little` that cluster of the device: the cores of greatest and least capacity.
+    """As parse_cores, and for `big` and `little` that cluster of the device: the cores of highest or lowest capacity.
 
-    Raises UsageError, also where the device has only one kind of core.
+    Raises UsageError, also if the device has only one kind of core.
     """
     if text not in (BIG, LITTLE):
         return parse_cores(text)
@@ -53,7 +53,7 @@ def cores_of(device: Device, text: str) -> tuple[int, ...]:
 
 
 def ranges(cores: Iterable[int]) -> str:
-    """Core numbers written short: `0-3,6`."""
+    """Core numbers in short notation: `0-3,6`."""
     parts: list[list[int]] = []
     for core in sorted(cores):
         if parts and core == parts[-1][-1] + 1:
@@ -64,7 +64,7 @@ def ranges(cores: Iterable[int]) -> str:
 
 
 def check_cores(device: Device, target: Target, cores: tuple[int, ...]) -> None:
-    """Raise UsageError where the device lacks one of these cores, or they are fewer than the target's threads."""
+    """Raise UsageError if the device lacks one of these cores, or they are fewer than the target's threads."""
     present = [core.index for core in device.facts.cores]
     missing = sorted(set(cores) - set(present))
     if missing:
@@ -74,9 +74,9 @@ def check_cores(device: Device, target: Target, cores: tuple[int, ...]) -> None:
 
 
 def check_inherited(device: Device, target: Target, allowed: tuple[int, ...]) -> None:
-    """Raise UsageError where the agent may use fewer cores than the target has threads, as taskset or a cpuset leaves.
+    """Raise UsageError if taskset or a cpuset leaves the agent fewer cores than the target has threads.
 
-    Threads that share a core are no latency of that target's. `allowed`: the cores that the agent may run on.
+    If threads share a core, the result is not the target's latency. `allowed`: the cores that the agent may run on.
     """
     if len(allowed) < target.threads:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""The device: a registered machine, as its file in the workspace's `devices/` records it."""
+"""The device: a registered machine, as recorded in its file in the workspace's `devices/`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MAX_TEXT_CHARS = 1000
 MAX_BYTES = 2**63 - 1
 
 Number = Annotated[int | None, Field(ge=0, le=2**32)]
-"""What the kernel tells of a core."""
+"""A value that the kernel reports for a core."""
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARS)]
 MAX_FILE_BYTES = 2**20
-"""Of a device file; that of a phone with many cores is some kilobytes long."""
+"""Maximum size of a device file; that of a phone with many cores is some kilobytes long."""
 
 
 class Core(BaseModel):
-    """One core: its limits and its capacity (1024 is the fastest core's) where the kernel tells them."""
+    """One core: its limits and its capacity (1024 is the fastest core's) if the kernel reports them."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     index: int = Field(ge=0, lt=MAX_CORES)
@@ -41,7 +41,7 @@ class Facts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     model: Text
-    """The board's name, else the processor's."""
+    """The board's name, otherwise the processor's."""
     architecture: Text
     instruction_set: list[Text] = Field(max_length=MAX_CORES)
     cores: list[Core] = Field(min_length=1, max_length=MAX_CORES)
@@ -53,30 +53,30 @@ class Facts(BaseModel):
     python_version: Text = ""
     """Version of the interpreter that the agent uses."""
     soc: Text = ""
-    """The chip, as a phone tells it."""
+    """The chip, as a phone reports it."""
     build: Text = ""
     """Fingerprint of a phone's system."""
     emulated: bool = False
-    """Whether it is an emulator: what is measured there is no phone's latency, and every record of it says so."""
+    """Whether it is an emulator: its latencies are not those of a phone, and every record of them says so."""
     governor: Text | None = None
     boot_id: Text | None = None
 
     @property
     def key(self) -> str:
-        """Hash of what stays as long as the device is the same: processor, cores and memory."""
+        """Hash of what stays the same for a device: processor, cores and memory."""
         cores = [core.model_dump() for core in self.cores]
-        # the kernel keeps a part of the memory that differs between its builds: whole 64 MiB tell machines apart
+        # the kernel reserves memory, which differs between its builds: units of 64 MiB still identify machines
         memory = round(self.memory_bytes / 2**26)
         return digest([self.model, self.architecture, self.instruction_set, cores, memory])
 
 
 MAX_PATH_CHARS = 512
-"""The native agent takes paths of 1024 bytes, those of its models included."""
+"""The native agent accepts paths of 1024 bytes, those of its models included."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_folder(path: str) -> str:
-    """The path of a folder on a device, without slashes at its end. Raises UsageError unless it is absolute."""
+    """The path of a folder on a device, without trailing slashes. Raises UsageError unless it is absolute."""
     plain = path.rstrip("/")
     parts = plain.split("/")
     if parts[0] or len(parts) < 2 or {"", ".", ".."} & set(parts[1:]) or CONTROL.search(plain):
@@ -96,7 +96,7 @@ class Device(BaseModel):
     added_at: Text
     """When it was added, as ISO 8601 in UTC."""
     agent: Literal["python", "native"] = "python"
-    """Which agent it runs."""
+    """The agent that it runs."""
     python: str | None = Field(default=None, min_length=1)
     """The interpreter on the device that the Python agent uses; none for the native agent."""
     folder: str
@@ -135,16 +135,16 @@ class Device(BaseModel):
 
     @property
     def runs(self) -> str:
-        """Its agent in words."""
+        """Its agent, as text."""
         return f"Python {self.facts.python_version} at {self.python}" if self.python else "native agent"
 
     @property
     def key(self) -> str:
-        """Hash of the unchanging facts: the same hardware has the same key, whatever its name."""
+        """Hash of the unchanging facts: the same hardware has the same key, under any name."""
         return self.facts.key
 
     def write(self, folder: Path, replace: bool = False) -> Path:
-        """Write the file `NAME.toml` there, in one step. FileExistsError unless it may be replaced."""
+        """Write the file `NAME.toml` there, atomically. Raises FileExistsError unless it may be replaced."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
         with atomic_write(path, replace) as temporary:
@@ -153,7 +153,7 @@ class Device(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Device:
-        """The device of a file. Raises BadFile naming the field that is wrong."""
+        """The device of a file. Raises BadFile, which names the wrong field."""
         text = read_text(path, "a device file in TOML", MAX_FILE_BYTES)
         with reading(path, "a device file in TOML"):
             document = parse_toml(text)

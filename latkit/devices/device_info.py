@@ -1,4 +1,4 @@
-"""A device in a few words for people, and with its state for programs."""
+"""A device as a short description for people, and with its state for programs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from latkit.devices.lease import holder_of
 from latkit.devices.quarantine import quarantine_of
 
 EMULATED = "emulated"
-"""Stands wherever a latency of an emulator is shown: it is no phone's."""
+"""Shown with every latency of an emulator, which is not a phone's."""
 
 
 def describe(device: Device) -> dict[str, str]:
-    """What a person wants to know of a device, by name."""
+    """A summary of a device for people, by name."""
     facts = device.facts
     return {
         "model": f"{facts.model} ({EMULATED})" if facts.emulated else facts.model,
@@ -32,7 +32,7 @@ def describe(device: Device) -> dict[str, str]:
 
 
 def _cores(facts: Facts) -> str:
-    """How many cores of which kind, and how fast."""
+    """Number of cores of each kind, and their frequency."""
     kinds = clusters(facts.cores)
     count = f"{len(facts.cores)} {facts.architecture}"
     if len(kinds) == 1:
@@ -45,7 +45,9 @@ def _speed(kind: Cluster) -> str:
 
 
 def document(folder: Path, device: Device) -> dict[str, object]:
-    """The device's file, who holds the device, and why it is left alone if it is. Raises BadFile, DeviceError."""
+    """The device's file, the holder of its lease, and the reason for its quarantine, if any. Raises BadFile,
+    DeviceError.
+    """
     holder, quarantine = holder_of(device), quarantine_of(folder, device.name)
     return {
         **device.model_dump(mode="json"),

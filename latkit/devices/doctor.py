@@ -1,4 +1,4 @@
-"""The doctor: examines a device, and says of each failing point how to mend it."""
+"""The doctor: examines a device, and gives a remedy for each failed check."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from latkit.timing import Environment
 
 CLOCK_S = 1.0
 MAX_DRIFT = 0.01
-"""Beyond this, the two monotonic clocks do not count the same seconds."""
+"""Beyond this difference, the two monotonic clocks do not count the same seconds."""
 MAX_SKEW_S = 5.0
 MAX_LOAD_PER_CORE = 0.3
 MIN_DISK_BYTES = 2**30
@@ -32,13 +32,13 @@ MIN_MEMORY_BYTES = 2**28
 UNTOLD = "the device does not tell"
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
-"""The points without which nothing can be measured; the others make the numbers worse."""
+"""The checks that measuring requires; the others only affect the quality of the numbers."""
 
 
 def examine(device: Device, measured: Mapping[Target, Environment] | None = None) -> list[Check]:
-    """All points in order, ending early with the one that makes the others impossible. No DeviceError leaves it.
+    """All checks in order, ending early after one that makes the others impossible. Does not raise DeviceError.
 
-    `measured`: the setup under which each target of the device was measured last.
+    `measured`: the latest environment of each target of the device.
     """
     try:
         transport = connect(device.transport)
@@ -72,7 +72,7 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Envi
         return
     with launch(transport, device.name, device.folder, device.python) as link:
         yield Check("agent", True, f"{device.runs}, in {device.folder}")
-        answer = link.ask("conditions", CONDITIONS_S)  # before anything of ours loads the device
+        answer = link.ask("conditions", CONDITIONS_S)  # before any of latkit's work loads the device
         conditions = checked(Conditions, answer, "conditions", device.name)
         yield from _clocks(link, device.name)
         yield _governor(conditions.governor, isinstance(device.transport, Adb))
@@ -99,7 +99,7 @@ def _python(device: Device, transport: Transport) -> Check:
 
 
 def _clocks(link: Link, device: str) -> Iterator[Check]:
-    """How the device's clocks go beside the host's, as closely as the time for asking tells."""
+    """How the device's clocks compare with the host's, within the time that a request takes."""
     first, wait_first = _ask_clock(link, device)
     time.sleep(CLOCK_S)
     second, wait_second = _ask_clock(link, device)
@@ -118,7 +118,9 @@ def _clocks(link: Link, device: str) -> Iterator[Check]:
 
 
 def _ask_clock(link: Link, device: str) -> tuple[tuple[float, float, float], float]:
-    """The host's and the device's monotonic seconds, how far its date is ahead, and how long asking took."""
+    """The host's and the device's monotonic seconds, the offset of the device's date, and the duration
+    of the request.
+    """
     begin, unix_s = time.monotonic(), time.time()
     answer = link.ask("conditions", CONDITIONS_S)
     wait_s = time.monotonic() - begin
@@ -176,7 +178,7 @@ def _facts(device: Device, found: Device) -> Check:
 
 
 def _measured(measured: Mapping[Target, Environment], found: Device) -> Iterator[Check]:
-    """Whether what was measured on each target could be measured alike today."""
+    """Whether each measured target could be measured today in the same environment."""
     for target, before in measured.items():
         now = replace(
             before,

@@ -1,4 +1,6 @@
-"""The holder of a lease: a process of this host, told apart from every other, also from later ones of the same id."""
+"""The holder of a lease: a process of this host, distinguished from every other, also from later ones
+of the same id.
+"""
 
 from __future__ import annotations
 
@@ -15,34 +17,36 @@ from pydantic import BaseModel, ConfigDict, Field
 from latkit._io import one_line
 
 MAX_NAME_CHARS = 64
-"""Of a user's name and a host's; Linux allows no longer ones."""
+"""Maximum length of a user's name and of a host's, as on Linux."""
 MAX_PURPOSE_CHARS = 200
 MAX_PID = 2**22
 """The kernel's own limit."""
 MAX_TTL_S = 300.0
-"""No record binds for longer, whatever it says: a user of this host may write what he likes into it."""
+"""Maximum validity of a record, whatever it contains: any user of this host may write one."""
 
 
 class Holder(BaseModel):
-    """Who holds a device. Any user may have written it, so every field has bounds; one beyond them holds nothing."""
+    """Who holds a device. Any user may have written it, so every field has bounds; a record beyond them is invalid."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
     token: str = Field(max_length=MAX_NAME_CHARS)
-    """Tells this lease from every other."""
+    """Distinguishes this lease from every other."""
     user: str = Field(max_length=MAX_NAME_CHARS)
     host: str = Field(max_length=MAX_NAME_CHARS)
     pid: int = Field(ge=1, le=MAX_PID)
     pid_namespace: str = Field(default="", max_length=MAX_NAME_CHARS)
-    """What the kernel calls the process ids among which `pid` counts; containers have their own. Empty if unknown."""
+    """The kernel's name of the namespace of `pid`; containers have their own. Empty if unknown."""
     process_start: int = Field(ge=-1, lt=2**63)
-    """Clock ticks from the boot to the process's start: tells it from a later one of the same id. 0 if unknown."""
+    """Clock ticks from the boot to the process's start: distinguishes it from a later one of the same
+    id. 0 if unknown.
+    """
     boot_id: str = Field(max_length=MAX_NAME_CHARS)
     purpose: str = Field(max_length=MAX_PURPOSE_CHARS)
-    """The target, or what else is done."""
+    """The target, or the other work."""
     since: str = Field(max_length=MAX_NAME_CHARS)
     """ISO 8601 with the host's time zone."""
     renewed_s: float = Field(allow_inf_nan=False)
-    """By the host's monotonic clock, which nobody sets back."""
+    """By the host's monotonic clock, which cannot be set back."""
     ttl_s: float = Field(allow_inf_nan=False)
 
     def __str__(self) -> str:
@@ -50,9 +54,10 @@ class Holder(BaseModel):
 
     @property
     def live(self) -> bool:
-        """Whether the lease still binds: its time to live has not run out, and its process lives as far as we see.
+        """Whether the lease is valid: its time to live has not run out, and no visible sign shows that its process
+        died.
 
-        A process in another container is not seen from here, nor is one of whom we do not know where it is.
+        A process in another container is not visible, nor is one in an unknown namespace; both count as alive.
         """
         fresh = 0 <= time.monotonic() - self.renewed_s <= min(self.ttl_s, MAX_TTL_S)
         if not fresh or self.boot_id != host_boot_id():
@@ -61,7 +66,7 @@ class Holder(BaseModel):
 
 
 def ourselves(purpose: str, ttl_s: float) -> Holder:
-    """This process, about to hold a device for `ttl_s` seconds at a time."""
+    """A record of this process, about to hold a device for `ttl_s` seconds at a time."""
     return Holder(
         token=secrets.token_hex(8),
         user=one_line(_user(), MAX_NAME_CHARS),
@@ -85,7 +90,7 @@ def _user() -> str:
 
 
 def host_boot_id() -> str:
-    """What this machine's kernel calls this run of itself; empty where it does not tell."""
+    """The kernel's boot id of this machine; empty if it reports none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -93,7 +98,7 @@ def host_boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """What the kernel calls the process ids that this process sees, such as `pid:[4026531836]`; empty if unknown."""
+    """The kernel's name of this process's PID namespace, such as `pid:[4026531836]`; empty if unknown."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -101,7 +106,7 @@ def pid_namespace() -> str:
 
 
 def _process_start(pid: int) -> int:
-    """Clock ticks from the boot to the process's start; 0 where it cannot be read, -1 for one that has died."""
+    """Clock ticks from the boot to the process's start; 0 if it cannot be read, -1 for a process that has died."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return -1 if fields[0] == "Z" else int(fields[19])
@@ -114,7 +119,7 @@ def _lives(pid: int, process_start: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's, whose start may be hidden from us
+    except PermissionError:  # another user's process, whose start may be hidden
         pass
     found = _process_start(pid)
     return not found or not process_start or found == process_start

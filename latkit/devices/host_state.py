@@ -1,6 +1,6 @@
-"""What latkit keeps on this host for its user alone: what was confirmed here, and what was built here.
+"""State that latkit saves on this host for its user alone: confirmed files, and bundles built here.
 
-It stands in the user's own state folder, which no workspace and no shared cache can write to.
+It is in the user's own state folder, to which no workspace and no shared cache can write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def remember(kind: str, key: str, note: Mapping[str, str]) -> None:
-    """Keep a note under a key. Raises WriteError, DiskFull."""
+    """Save a note under a key. Raises WriteError, DiskFull."""
     path = _path(kind, key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,7 +33,7 @@ def remember(kind: str, key: str, note: Mapping[str, str]) -> None:
 
 
 def recall(kind: str, key: str) -> dict[str, str] | None:
-    """The note that is kept under a key, or None. One that cannot be read is none."""
+    """The note under a key, or None; also None if it cannot be read."""
     path = _path(kind, key)
     if not path.is_file():
         return None

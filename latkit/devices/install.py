@@ -1,4 +1,4 @@
-"""Installing runtimes on a device: a virtual environment of the agent's own, from wheels that the host fetched."""
+"""Installs runtimes on a device: a virtual environment of the agent's own, from wheels that the host downloads."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ INSTALL_S = 1800.0
 
 
 def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
-    """Give a registered device those runtimes, and write its file anew with the interpreter that has them.
+    """Install those runtimes on a registered device, and rewrite its file with the interpreter that has them.
 
-    Nothing is fetched by the device itself. Raises UsageError, DeviceError; then the file stays as it was.
+    The device itself downloads nothing. Raises UsageError, DeviceError; then the file stays as it was.
     """
     device = load_device(folder, name)
     if device.python is None:
         raise UsageError(f"{name} runs the native agent, which brings its runtimes with it; nothing is to be installed")
     check_trusted(device)
     with connect(device.transport) as transport:
-        claim(transport, device.folder)  # only in a folder of its own latkit makes an environment
+        claim(transport, device.folder)  # latkit creates a virtual environment only in a folder of its own
         interpreter = Interpreter.asked(transport, _base(transport, device))
         with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:
             wheels = fetch(interpreter, runtimes, Path(temporary))
@@ -50,7 +50,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
 
 
 def _base(transport: Transport, device: Device) -> str:
-    """The recorded interpreter, or another one where it has gone (an environment made by an older system Python)."""
+    """The recorded interpreter, or another one if it is gone (a virtual environment made by an older system Python)."""
     try:
         return find_python(transport, device.python)
     except DeviceError:
@@ -65,7 +65,7 @@ def _push(transport: Transport, wheel: Path, folder: str) -> str:
 
 
 def _remove_wheels(transport: Transport, folder: str, places: Sequence[str]) -> None:
-    """Remove what was pushed; with the folder, and what an earlier try has left, where latkit made it."""
+    """Remove what was pushed; if latkit made the folder, remove it with the remains of an earlier attempt."""
     wheels = f"{folder}/wheels"
     if look(transport, wheels).marked:
         transport.run(["rm", "-rf", "--", wheels], COMMAND_S)
@@ -75,7 +75,9 @@ def _remove_wheels(transport: Transport, folder: str, places: Sequence[str]) -> 
 
 
 def _environment(transport: Transport, interpreter: Interpreter, folder: str) -> str:
-    """The interpreter of the agent's environment, made if need be. pip comes as a wheel: many boards lack ensurepip."""
+    """The interpreter of the agent's virtual environment, created if missing. pip comes as a wheel: many boards lack
+    ensurepip.
+    """
     place = f"{folder}/venv"
     mark_if_new(transport, place)
     made = transport.run([interpreter.path, "-m", "venv", "--without-pip", place], COMMAND_S * 5)
@@ -86,7 +88,7 @@ def _environment(transport: Transport, interpreter: Interpreter, folder: str) ->
 
 
 def _install(transport: Transport, python: str, wheels: Sequence[str]) -> None:
-    """Install exactly those wheels. What needs what was settled on the host."""
+    """Install exactly those wheels. Their dependencies were resolved on the host."""
     pip = next(wheel for wheel in wheels if PurePosixPath(wheel).name.startswith("pip-"))
     options = ["--no-index", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--no-warn-script-location"]
     command = [python, f"{pip}/pip", "--isolated", "install", "--quiet", *options, "--upgrade"]

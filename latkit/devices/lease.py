@@ -1,13 +1,13 @@
-"""The lease: who uses a device, so that no two measure on it at once.
+"""The lease of a device, so that two processes never measure on it at once.
 
-One file per device, for all users and workspaces of this host. Every look at it and every change of it happens under
-an exclusive flock of that same file, which is never deleted: so of two takers one sees what the other wrote, and the
-kernel opens the lock when its holder dies. The lock is held for an instant only; what makes the lease is the holder's
-record in the file. It ends when the holder releases it, its process dies, or it is not renewed for its time to live: a
-process that is stopped holds no device for ever. Whoever is overtaken so learns it from `renew`, before it writes
-anything.
+There is one file per device, for all users and workspaces of this host. Every read and every change happens under an
+exclusive flock of that same file, which is never deleted. So of two processes that acquire it, one sees what the other
+wrote, and the kernel releases the lock when its owner dies. The lock is held only briefly; the lease itself is the
+holder's record in the file. It ends when the holder releases it, its process dies, or it is not renewed within its time
+to live, so that a stopped process does not hold a device for ever. A holder that lost its lease learns it from `renew`,
+before it writes anything.
 
-Any user of the host may write into these files: see `lease_file` for what is read of them.
+Any user of the host may write into these files: see `latkit.devices.lease_file` for what is accepted from them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from latkit.errors import DeviceBusy, DeviceError, LatkitError
 from latkit.ops import digest
 
 TTL_S = 60.0
-"""A lease that was not renewed for so long may be taken over."""
+"""A lease that was not renewed for this long may be taken over."""
 RENEWALS_PER_TTL = 4
 LOOK_AGAIN_S = 0.5
 OnMessage = Callable[[str], None]
@@ -39,11 +39,11 @@ def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 Take = Callable[[Path], Holder]
-"""Writes us into a file as soon as nobody else holds it. Raises DeviceBusy."""
+"""Writes this process into a file as soon as nobody else holds it. Raises DeviceBusy."""
 
 
 class Lease:
-    """A device that is ours. Renewed by a thread until it is released; made by `leased`."""
+    """A device held by this process. Renewed by a thread until it is released; created by `leased`."""
 
     def __init__(self, path: Path, take: Take, ttl_s: float) -> None:
         self._take = take
@@ -54,9 +54,9 @@ class Lease:
         self._thread.start()
 
     def renew(self) -> None:
-        """Say that we still use the device. Raises DeviceBusy when somebody has taken it over meanwhile.
+        """Renew the lease. Raises DeviceBusy if somebody else has taken it over.
 
-        A record that cannot be written is no fault as long as the one before it still binds.
+        A record that cannot be written is not an error as long as the previous one is valid.
         """
         for path, holder in tuple(self._held.items()):
             with locked(path) as handle:
@@ -72,16 +72,18 @@ class Lease:
                         raise
 
     def hold_machine(self, boot_id: str) -> None:
-        """Hold the machine that the device turns out to be, by whatever way others reach it. Raises DeviceBusy.
+        """Also hold the connected machine itself, under any address by which others reach it. Raises DeviceBusy.
 
-        Before a device was asked, its lease goes by what its file tells, which is out of date once it was booted.
+        Before a device is connected, its lease is based on its file, which is out of date after a boot.
         """
         path = next(iter(self._held)).with_name(f"{_machine_key(boot_id)}.json")
         if boot_id and path not in self._held:
             self._held[path] = self._take(path)
 
     def release(self) -> None:
-        """Give the device free, unless it was taken over. What cannot be written ends with its time to live."""
+        """Release the device, unless it was taken over. A record that cannot be cleared expires with
+        its time to live.
+        """
         self._released.set()
         self._thread.join()
         for path, holder in self._held.items():
@@ -91,7 +93,9 @@ class Lease:
                     clear(handle)
 
     def _keep(self) -> None:
-        """Renew, whatever befell the renewal before. Whoever measures learns from its own that the lease was lost."""
+        """Renew, whether or not the previous renewal failed. The measuring process learns of a lost lease from its own
+        call.
+        """
         while not self._released.wait(self._ttl_s / RENEWALS_PER_TTL):
             with suppress(LatkitError, OSError, ValueError):
                 self.renew()
@@ -106,7 +110,7 @@ def leased(
     folder: Path | None = None,
     ttl_s: float = TTL_S,
 ) -> Iterator[Lease]:
-    """Hold a device. Raises DeviceBusy naming who holds it, once `wait_s` seconds have passed."""
+    """Hold a device. Raises DeviceBusy, which names the holder, once `wait_s` seconds have passed."""
     lease = Lease(
         _path(device, folder), lambda path: _take(path, device.name, purpose, wait_s, on_message, ttl_s), ttl_s
     )
@@ -117,7 +121,7 @@ def leased(
 
 
 def holder_of(device: Device, folder: Path | None = None) -> Holder | None:
-    """Who holds the device now, if anybody does."""
+    """The current holder of the device, if there is one."""
     path = _path(device, folder)
     if not os.path.lexists(path):
         return None
@@ -127,7 +131,7 @@ def holder_of(device: Device, folder: Path | None = None) -> Holder | None:
 
 
 def describe_holder(device: Device) -> str:
-    """Who holds the device, in words; empty where nobody does. A lease that cannot be read is no reason to fail."""
+    """The holder of the device, as text; empty if there is none. An unreadable lease is reported, not raised."""
     try:
         return str(holder_of(device) or "")
     except DeviceError as error:
@@ -135,9 +139,9 @@ def describe_holder(device: Device) -> str:
 
 
 def lease_key(device: Device) -> str:
-    """What tells a device from others, as far as its file knows: the same under any name, in any workspace.
+    """Identifies a device, as far as its file allows: the same under any name, in any workspace.
 
-    It is the machine as its boot id names it, by whatever way it is reached; without one, its hardware and the way.
+    It is the machine's boot id, whatever its address; without one, its hardware and its address.
     """
     known = known_boot_id(device)
     if known:
@@ -146,12 +150,12 @@ def lease_key(device: Device) -> str:
 
 
 def known_boot_id(device: Device) -> str:
-    """The boot id of the machine as far as it is known without asking it: out of date once a board was booted."""
+    """The machine's last known boot id, without a request: out of date once a board was booted."""
     return host_boot_id() if device.transport.kind == "local" else device.facts.boot_id or ""
 
 
 def is_this_host(device: Device) -> bool:
-    """Whether the device is this very machine, by whatever way it is reached, as far as its file knows."""
+    """Whether the device is this machine, whatever its address, as far as its file shows."""
     return device.transport.kind == "local" or known_boot_id(device) == host_boot_id() != ""
 
 

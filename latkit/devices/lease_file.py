@@ -1,7 +1,7 @@
 """The file of a lease, which any user of the host may write: locked, and read within bounds.
 
-A file of another kind (a FIFO, a link, a folder) is refused. A record always takes RECORD_BYTES and is written over the
-one before: on a full disk a renewal needs no more room, and never leaves an empty file.
+A file of another kind (a FIFO, a link, a folder) is refused. A record always takes RECORD_BYTES and overwrites the
+previous one: on a full disk a renewal needs no more room, and never leaves an empty file.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from latkit.devices.holder import Holder
 from latkit.errors import DeviceError
 
 LOCK_S = 5.0
-"""The lock of the file is held for microseconds; a holder that keeps it so long was stopped in the middle."""
+"""The lock of the file is held for microseconds; a holder that keeps it this long was stopped in the middle."""
 RECORD_BYTES = 4096
-"""A block of the usual file systems, and more than the longest record; the rest of it are spaces."""
+"""A block of the usual file systems, and more than the longest record; the rest is filled with spaces."""
 OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""A link is not followed, and a FIFO is not waited for."""
+"""Does not follow a link, and does not wait for a FIFO."""
 REMEDY = "remove it, or name another folder for the leases in LATKIT_LEASES"
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """The open file, while nobody else looks at it or changes it. Raises DeviceError."""
+    """The open and locked file. Raises DeviceError."""
     handle = _open(path)
     try:
         deadline = time.monotonic() + LOCK_S
@@ -45,15 +45,15 @@ def locked(path: Path) -> Iterator[int]:
 
 
 def _open(path: Path) -> int:
-    """Open the file, or make it for all users. Raises DeviceError, also where something else stands there.
+    """Open the file, or create it for all users. Raises DeviceError, also if the path is not a regular file.
 
-    One that is there is opened without O_CREAT: a sticky folder asks it.
+    An existing file is opened without O_CREAT, which a sticky folder restricts.
     """
     try:
         _check_folder(path.parent)
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(PermissionError):  # another user made it in this moment
+            with suppress(PermissionError):  # another user created it at this moment
                 path.parent.chmod(stat.S_ISVTX | 0o777)
         handle = _open_or_make(path)
     except OSError as error:
@@ -65,7 +65,7 @@ def _open(path: Path) -> int:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise DeviceError for a link that another user has put in the folder's place, where all may write."""
+    """Raise DeviceError for a link that another user has put in place of the folder, where all may write."""
     with suppress(FileNotFoundError):
         found = folder.lstat()
         shared = bool(folder.parent.stat().st_mode & stat.S_ISVTX)
@@ -74,7 +74,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _open_or_make(path: Path) -> int:
-    for _ in range(100):  # others may make and remove it meanwhile, but not for ever
+    for _ in range(100):  # others may create and remove it meanwhile, but not for ever
         with suppress(FileNotFoundError):
             return os.open(path, OPEN_FLAGS)
         with suppress(FileExistsError):
@@ -85,7 +85,7 @@ def _open_or_make(path: Path) -> int:
 
 
 def _kind(path: Path, error: OSError | None = None) -> str:
-    """What stands there, in words; what the system says where that is an ordinary file, or nothing."""
+    """The kind of file at the path; the system's message if that is a regular file, or nothing."""
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
     said = (error and error.strerror) or "something else"
     with suppress(OSError):
@@ -102,7 +102,7 @@ def _try_lock(handle: int) -> bool:
 
 
 def read(handle: int) -> Holder | None:
-    """The record, or None where there is none, or one that no latkit writes."""
+    """The record, or None if there is none, or one that no latkit writes."""
     try:
         return Holder.model_validate_json(os.pread(handle, RECORD_BYTES, 0))
     except ValidationError:
@@ -110,12 +110,12 @@ def read(handle: int) -> Holder | None:
 
 
 def clear(handle: int) -> None:
-    """Leave no record."""
+    """Erase the record."""
     os.ftruncate(handle, 0)
 
 
 def write(handle: int, holder: Holder) -> None:
-    """Write the record over the one before, which stays where it cannot be written. Raises DeviceError."""
+    """Overwrite the record; the previous one stays if it cannot be written. Raises DeviceError."""
     content = holder.model_dump_json(indent=1).encode().ljust(RECORD_BYTES - 1) + b"\n"
     try:
         written = os.pwrite(handle, content, 0)

@@ -1,4 +1,4 @@
-"""Phones: what Android itself tells of a phone and of its state, beside what the agent reads off the kernel."""
+"""Phones: what Android reports about a phone and its state, in addition to what the agent reads from the kernel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THERMAL_WORDS = ("none", "light", "moderate", "severe", "critical", "emergency",
 """Android's names of the thermal statuses 0 to 6."""
 MAX_DIGITS = 9
 MAX_NAME_CHARS = 300
-"""Of a property that names something."""
+"""Maximum length of a property that is a name."""
 ASK_STATE = """
 echo '[battery]'; dumpsys battery
 echo '[thermal]'; dumpsys thermalservice | grep -E 'IsStatusOverride|Thermal Status'
@@ -34,7 +34,7 @@ echo "[awake] $(settings get global stay_on_while_plugged_in)"
 
 @dataclass(frozen=True, slots=True)
 class PhoneState:
-    """A phone's state at a moment; None is what it does not tell."""
+    """A phone's state at a moment; None is a value that it does not report."""
 
     battery_percent: int | None = None
     battery_c: float | None = None
@@ -45,15 +45,15 @@ class PhoneState:
     stays_awake: bool | None = None
     """Whether the screen stays on while it is plugged in."""
     thermal_status: int | None = None
-    """0: cool, to 6: about to shut down; from 1 on Android slows it down. None before Android 10, or if set by hand."""
+    """0: cool, to 6: about to shut down; from 1 on Android throttles it. None before Android 10, or if set by hand."""
 
     def conditions(self) -> dict[str, object]:
-        """What is known, by name, as it is kept beside a visit."""
+        """The known values by name, as saved with a round."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def properties(transport: Transport, way: Way) -> dict[str, str]:
-    """A phone's properties; none of what is no phone. Raises DeviceGone, DeadlineExceeded."""
+    """A phone's properties; empty for other devices. Raises DeviceGone, DeadlineExceeded."""
     if not isinstance(way, Adb):
         return {}
     said = transport.run(["getprop"], ASK_S).stdout.decode(errors="replace")
@@ -61,7 +61,7 @@ def properties(transport: Transport, way: Way) -> dict[str, str]:
 
 
 def phone_facts(facts: Facts, known: Mapping[str, str]) -> Facts:
-    """An agent's facts with what the phone's properties tell better: its name, chip and system."""
+    """An agent's facts, with the name, chip and system from the phone's properties, which are more exact."""
     if not known:
         return facts
     model = _words(known, "ro.product.manufacturer", "ro.product.model")
@@ -80,7 +80,7 @@ def phone_facts(facts: Facts, known: Mapping[str, str]) -> Facts:
 
 
 def is_emulated(known: Mapping[str, str]) -> bool:
-    """Whether the properties are those of an emulator, whose latencies are no phone's."""
+    """Whether the properties are those of an emulator, whose latencies are not those of a phone."""
     flagged = any(known.get(name) == "1" for name in EMULATOR_FLAGS)
     return flagged or known.get("ro.hardware") in EMULATOR_HARDWARE
 
@@ -91,7 +91,7 @@ def phone_state(transport: Transport) -> PhoneState:
 
 
 class PhoneWatch:
-    """Looks at a phone's state between visits, not before each: every look makes the phone work."""
+    """Reads a phone's state between rounds, but not before each one: every read loads the phone."""
 
     def __init__(self, transport: Transport, way: Way, every_s: float = 10.0) -> None:
         self._transport = transport
@@ -101,14 +101,14 @@ class PhoneWatch:
         self._seen: dict[str, object] = {}
 
     def conditions(self) -> dict[str, object]:
-        """The state as last seen, under `phone`; nothing of what is no phone. Raises DeviceGone, DeadlineExceeded."""
+        """The latest state, under `phone`; empty for other devices. Raises DeviceGone, DeadlineExceeded."""
         if self._is_phone and time.monotonic() - self._seen_at >= self._every_s:
             self._seen, self._seen_at = phone_state(self._transport).conditions(), time.monotonic()
         return {"phone": self._seen} if self._seen else {}
 
 
 def read_state(said: str) -> PhoneState:
-    """The state in what ASK_STATE has printed."""
+    """The state in the output of `ASK_STATE`."""
     degrees = _number(said, r"^\s*temperature: (-?\d+)")
     plugged = re.findall(r"^\s*(?:AC|USB|Wireless|Dock) powered: (true|false)", said, re.MULTILINE)
     wakefulness = _found(said, r"mWakefulness=(\w+)")
@@ -125,7 +125,7 @@ def read_state(said: str) -> PhoneState:
 
 
 def _thermal_status(said: str) -> int | None:
-    """A status that was set by hand, as developers do, says nothing about the phone's heat."""
+    """A status that was set by hand, as developers do, does not reflect the phone's temperature."""
     overridden = _found(said, r"IsStatusOverride: (\w+)") == "true"
     return None if overridden else _number(said, r"^\s*Thermal Status: (\d+)")
 
@@ -136,13 +136,13 @@ def _found(said: str, pattern: str) -> str:
 
 
 def _number(said: str, pattern: str) -> int | None:
-    """The number of a pattern's first group; None where there is none, or more digits than any such number has."""
+    """The number in a pattern's first group; None if there is none, or it has more digits than any valid one."""
     found = _found(said, pattern)
     return int(found) if found and len(found) <= MAX_DIGITS else None
 
 
 def _words(known: Mapping[str, str], *names: str) -> str:
-    """Values put together, each word once: manufacturers like to stand in their models' names too."""
+    """Values joined, each word once: manufacturers often repeat their name in the model's."""
     words: list[str] = []
     for word in one_line(" ".join(known.get(name, "") for name in names), MAX_NAME_CHARS).split():
         if word.lower() not in (other.lower() for other in words):

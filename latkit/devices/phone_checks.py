@@ -1,4 +1,4 @@
-"""What to change on a phone before it is measured, by its own state."""
+"""Checks of a phone's state before it is measured, with remedies."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from latkit.devices.check import Check
 from latkit.devices.phone import THERMAL_WORDS, PhoneState
 
 MIN_BATTERY_PERCENT = 30
-"""Below it phones save power."""
+"""Below this battery level, phones save power."""
 HOT_BATTERY_C = 40.0
 
 
 def check_phone(state: PhoneState) -> Iterator[Check]:
-    """Each point of the phone's state, with what to do where it spoils measurements."""
+    """The checks of the phone's state, with a remedy for each that affects measurements."""
     yield _screen(state)
     yield _point("battery saver", state.battery_saver, "off", "on", "turn it off: Settings, Battery, Battery Saver")
     yield _battery(state)
@@ -21,7 +21,7 @@ def check_phone(state: PhoneState) -> Iterator[Check]:
 
 
 def check_emulated(emulated: bool) -> Check:
-    """An emulator is no failure, but nobody should take its latencies for a phone's."""
+    """An emulator is not a failure, but its latencies must not be taken for a phone's."""
     if not emulated:
         return Check("hardware", True, "a real device")
     return Check(

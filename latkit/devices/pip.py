@@ -1,7 +1,7 @@
-"""pip: fetches wheels for other machines than this one.
+"""pip: downloads wheels for other machines than this one.
 
-It never reads the user's configuration: which packages a device gets is settled by latkit alone. Only where they come
-from may be changed, by LATKIT_PYPI, since every wheel is known by its hash.
+It never reads the user's configuration: latkit alone decides which packages a device gets. Only their source can be
+changed, by LATKIT_PYPI, since every wheel is identified by its hash.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ PYPI = "LATKIT_PYPI"
 
 
 def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
-    """The command that runs pip regardless of how it is configured here, and the environment to run it in."""
+    """The command that runs pip independently of its configuration on this host, and its process environment."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("PIP_", "PYTHON"))}
-    if certificates := environment.get("PIP_CERT"):  # whom a host trusts is no matter of packages
+    if certificates := environment.get("PIP_CERT"):  # trusted hosts do not affect which packages are accepted
         kept.setdefault("REQUESTS_CA_BUNDLE", certificates)
-    kept["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated heeds: no file at all is read
-    # -P: a file `pip.py` in the folder where latkit is run is not pip
+    kept["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated honors: no file at all is read
+    # -P: a file `pip.py` in the current folder is not pip
     command = [sys.executable, "-P", "-m", "pip", "--isolated", verb, "--quiet"]
     command += ["--disable-pip-version-check", "--no-input"]
     source = environment.get(PYPI)
@@ -37,7 +37,7 @@ def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[li
 
 
 def selection(version: tuple[int, int], platforms: Sequence[str]) -> list[str]:
-    """pip's options that choose wheels for that CPython and those platform tags."""
+    """pip's options that select wheels for that CPython and those platform tags."""
     major, minor = version
     options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
     options += [f"--abi={abi}" for abi in (f"cp{major}{minor}", "abi3", "none")]
@@ -47,7 +47,8 @@ def selection(version: tuple[int, int], platforms: Sequence[str]) -> list[str]:
 def download(pinned: Sequence[str], folder: Path, version: tuple[int, int], platforms: Sequence[str]) -> str:
     """Let pip download exactly those wheels, each given as `NAME==VERSION --hash=sha256:...`, into a new folder.
 
-    For that CPython and those platform tags. Its last words if it fails, as for a wheel of another hash, else nothing.
+    For that CPython and those platform tags. Returns pip's last output if it fails, as for a wheel of another hash,
+    else an empty string.
     """
     folder.mkdir()
     requirements = folder.with_name(f"{folder.name}.txt")

@@ -1,6 +1,6 @@
-"""Quarantine: a device that was given up after repeated faults is left alone until it has been examined.
+"""Quarantine: after repeated faults, a device is not used until the doctor has examined it.
 
-What is known stands in the workspace as `devices/NAME.quarantine`, in TOML, beside the device's file.
+The record is in the workspace as `devices/NAME.quarantine`, in TOML, next to the device's file.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from latkit._io import one_line, parse_toml, read_text, reading, write_text
 from latkit.errors import DeviceFailing, DeviceQuarantined
 
 MAX_FAULTS = 20
-"""So many of the last faults are kept."""
+"""Number of the last faults that are saved."""
 MAX_MESSAGE_CHARS = 1000
 MAX_FILE_BYTES = 2**20
 
 
 class SeenFault(BaseModel):
-    """One fault, and when it was seen, as ISO 8601 in UTC."""
+    """One fault, and when it was noticed, as ISO 8601 in UTC."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     at: str
@@ -33,15 +33,15 @@ class SeenFault(BaseModel):
 
 
 class Quarantine(BaseModel):
-    """Why a device is left alone."""
+    """Why a device is in quarantine."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     format: Literal[1] = 1
     device: str
     since: str
-    """When it was given up, as ISO 8601 in UTC."""
+    """Start of the quarantine, as ISO 8601 in UTC."""
     faults: list[SeenFault] = Field(min_length=1)
-    """The last ones, the oldest first."""
+    """The last faults, the oldest first."""
 
     def __str__(self) -> str:
         text = f"in quarantine since {self.since} after {len(self.faults)} faults: {self.faults[-1].message}"
@@ -49,7 +49,7 @@ class Quarantine(BaseModel):
 
 
 def quarantine_of(folder: Path, name: str) -> Quarantine | None:
-    """Why that device is left alone, or None where it is not. Raises BadFile."""
+    """Why that device is in quarantine, or None if it is not. Raises BadFile."""
     path, expected = _path(folder, name), "the record of a quarantine in TOML"
     if not os.path.lexists(path):
         return None
@@ -59,7 +59,7 @@ def quarantine_of(folder: Path, name: str) -> Quarantine | None:
 
 
 def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
-    """Leave a device alone from now on. `faults` are times as ISO 8601 in UTC, and messages."""
+    """Put a device into quarantine. `faults` are times as ISO 8601 in UTC, and messages."""
     seen = [SeenFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][-MAX_FAULTS:]
     record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
     write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
@@ -67,7 +67,7 @@ def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Qu
 
 
 def lift_quarantine(folder: Path, name: str) -> bool:
-    """Measure on a device again; whether it was in quarantine."""
+    """Lift the quarantine of a device; returns whether there was one."""
     path = _path(folder, name)
     was = os.path.lexists(path)
     path.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ def lift_quarantine(folder: Path, name: str) -> bool:
 
 @contextmanager
 def quarantining(folder: Path, name: str) -> Iterator[None]:
-    """Refuse a device in quarantine with DeviceQuarantined, and put one there that raises DeviceFailing inside."""
+    """Raise DeviceQuarantined for a device in quarantine, and put one there that raises DeviceFailing inside."""
     record = quarantine_of(folder, name)
     if record is not None:
         raise DeviceQuarantined(

@@ -1,9 +1,9 @@
-"""Recovery: a session that survives what devices do, so that a night's collection needs nobody awake.
+"""Recovery: a session that survives faults of the device, so that a night's collection runs unattended.
 
-A session that is lost (connection, server or agent gone, stopped or speaking garbage) is opened anew, with pauses, and
-what was in flight is done again. What died twice is done a third time only after a visit of the reference alone has
-shown that the device is well: then the model is to blame, and the collection leaves it out. A device with too many
-faults in a row is given up.
+A lost session (connection, server or agent gone, stopped or answering garbage) is opened again, with pauses, and the
+round in flight is repeated. What failed twice is tried a third time only after a round of the reference alone has shown
+that the device works: then the model is at fault, and the collection leaves it out. After too many consecutive faults,
+the device is abandoned.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from latkit.runtimes.artefact import Artefact
 from latkit.timing import Environment, Round, TimingPlan
 
 PAUSES_S = (0.0, 1.0, 5.0, 20.0, 60.0)
-"""Before each attempt to open a lost session: enough for a board to boot."""
+"""Pause before each attempt to open a lost session: enough for a board to boot."""
 MAX_IN_A_ROW = 3
-"""So many faults with nothing done between them, and the device is given up."""
+"""After this many consecutive faults without a completed round, the device is abandoned."""
 MAX_CRASHES = 2
-"""So many sessions may be lost over one model before it is tried whether the model is to blame."""
+"""After this many lost sessions over one model, a round of the reference shows whether the model is at fault."""
 
 LOST = (DeviceGone, DeadlineExceeded, Unreachable)
 
@@ -34,13 +34,13 @@ Result = TypeVar("Result")
 
 
 class RecoveringSession:
-    """A session that opens itself anew. Used by one thread; closed at the end of a `with`.
+    """A session that reopens itself. Used by one thread; closed at the end of a `with`.
 
-    `opened` opens a session; `on_message` receives remarks for people; `check_lease` is called after each visit, and
-    raises what makes the visit void. Opening the first session raises whatever `opened` raises. Later, DeviceFailing
-    is raised after MOST_IN_A_ROW faults with nothing done between them, or where the device stays away for all of
-    `pauses_s`; AgentError of kind `crash` for a model that ends its agent where the reference does not;
-    MeasurementConflict where the device has come back with other versions.
+    `opened` opens a session; `on_message` receives remarks for people; `check_lease` is called after each round, and
+    raises if the round is not valid. Opening the first session raises whatever `opened` raises. Later, DeviceFailing is
+    raised after `MAX_IN_A_ROW` faults with no completed round between them, or if the device stays away for all of
+    `pauses_s`; AgentError of kind `crash` for a model that ends its agent while the reference does not;
+    MeasurementConflict if the device has come back with other versions.
     """
 
     def __init__(
@@ -61,20 +61,20 @@ class RecoveringSession:
         self._known: tuple[Artefact, Artefact, Environment] | None = None
         self._session: Session | None = opened()
         self.boot_id = self._session.boot_id
-        """What the device's kernel calls this run of itself; empty where it does not tell."""
+        """The kernel's boot id of the device; empty if it reports none."""
         self.faults = 0
-        """How many there were, since the beginning."""
+        """Number of faults since the beginning."""
         self._in_a_row = 0
 
     def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
-        """What identifies the numbers of that artefact, timed in turn with that reference."""
+        """What identifies the numbers of that artefact, timed alternately with that reference."""
         found = self._retry(artefact, reference, lambda session: session.environment(artefact, reference))
         self._known = (artefact, reference, found)
         return found
 
     def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        """One visit; its conditions also hold `boot_id`, which changes when the device is booted, and `lost_s`, the
-        seconds from its beginning until it could be made, if there were faults.
+        """One round. Its conditions also hold `boot_id`, which changes when the device is booted, and, after faults,
+        `lost_s`, the seconds from its first attempt until it could be made.
         """
         lost_s, begun = 0.0, time.monotonic()
 
@@ -96,7 +96,7 @@ class RecoveringSession:
         self._session = None
 
     def _retry(self, artefact: Artefact, reference: Artefact, act: Callable[[Session], Result]) -> Result:
-        """What `act` gives, in as many sessions as it takes."""
+        """The result of `act`, in as many sessions as it takes."""
         while True:
             try:
                 result = act(self._open_session())
@@ -111,7 +111,7 @@ class RecoveringSession:
                 return result
 
     def _find_culprit(self, artefact: Artefact, reference: Artefact, error: DeviceError) -> None:
-        """Raise AgentError where the reference alone can be visited, so that the model must have ended the agent."""
+        """Raise AgentError if the reference alone can be timed, because then the model has ended the agent."""
         del self._crashes[artefact.sha256]
         try:
             self._open_session().measure_round(reference, reference, TimingPlan(rounds=1))
@@ -122,7 +122,7 @@ class RecoveringSession:
         raise AgentError("crash", f"it ended the agent {MAX_CRASHES} times, and the reference did not: {error}")
 
     def _open_session(self) -> Session:
-        """The session at hand, or one opened anew. Raises DeviceFailing."""
+        """The current session, or a new one. Raises DeviceFailing."""
         if self._session is not None:
             return self._session
         for attempt, pause_s in enumerate(self._pauses_s):
@@ -133,7 +133,7 @@ class RecoveringSession:
                 self._session = self._reopened()
             except LOST as error:
                 self._record_fault(error)
-            except AgentError as error:  # no fault of the model that is to be measured next
+            except AgentError as error:  # not a fault of the model to measure next
                 raise DeviceError(f"{self._device} came back, but {error}") from error
             else:
                 self._on_message(f"{self._device}: measuring goes on")
@@ -158,7 +158,7 @@ class RecoveringSession:
         return session
 
     def _drop_session(self, error: DeviceError) -> None:
-        """Give the session up. Raises DeviceFailing when it is one fault too many."""
+        """Close the session. Raises DeviceFailing if there were too many faults."""
         self.close()
         self._record_fault(error)
         self._in_a_row += 1

@@ -25,7 +25,7 @@ from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
 from latkit.targets import RUNTIMES, check_name
 
 PROBE_S = 180.0
-"""Importing torch from an SD card takes most of a minute."""
+"""Importing torch from an SD card takes up to a minute."""
 
 
 def add_device(
@@ -39,11 +39,11 @@ def add_device(
 ) -> Device:
     """Probe a device and write its file. Nothing is written unless the probe succeeds.
 
-    `python` names the interpreter on the device (by default the one that runs this for a local device, else `python3`
-    there). A device without any gets the native agent, and so does one where `native` asks for it. `agent_folder` is an
-    absolute path on the device, of a folder that is new, empty or latkit's. Where it fails, also by Ctrl-C, nothing is
-    left on the device. What it was told to run on this host is confirmed by that (see `trust`). Raises UsageError for a
-    name that is taken and for a folder with anything else in it, DeviceError, BundleError.
+    `python` names the interpreter on the device (by default the current one for a local device, otherwise `python3`
+    there). A device without Python gets the native agent, and so does one with `native` set. `agent_folder` is an
+    absolute path on the device, of a folder that is new, empty or latkit's. On failure, also by Ctrl-C, nothing is left
+    on the device. The files that it names on this host are thereby confirmed (see `latkit.devices.trust`). Raises
+    UsageError for a name that is taken and for a folder with other content, DeviceError, BundleError.
     """
     check_name(name, "a device's name")
     _check_free(folder, name)
@@ -64,7 +64,7 @@ def add_device(
 
 
 def probe(transport: Transport, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
-    """A device's record as its agent reads it there, and why each absent runtime is absent. Raises DeviceError."""
+    """A device's record as read by its agent, and why each absent runtime is absent. Raises DeviceError."""
     with launch(transport, name, folder, python) as link:
         return probe_with(link, transport, name, way, python, folder)
 
@@ -72,7 +72,7 @@ def probe(transport: Transport, name: str, way: Way, python: str | None, folder:
 def probe_with(
     link: Link, transport: Transport, name: str, way: Way, python: str | None, folder: str
 ) -> tuple[Device, dict[str, str]]:
-    """Likewise, by an agent that runs."""
+    """The same, by a running agent."""
     found = checked(Probed, link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2), "probe", name)
     try:
         device = Device(
@@ -83,7 +83,7 @@ def probe_with(
             folder=folder,
             runtimes=_known(found.runtimes),
             transport=way,
-            # once more through the model: what a phone tells has to be read back from the device's file
+            # validated again: what a phone reports has to be readable from the device's file
             facts=Facts.model_validate(phone_facts(found.facts, properties(transport, way)).model_dump()),
         )
     except ValidationError as error:
@@ -94,7 +94,7 @@ def probe_with(
 
 
 def load_device(folder: Path, name: str) -> Device:
-    """The device of that name. Raises UsageError naming those that exist, and BadFile."""
+    """The device of that name. Raises UsageError, which names the existing ones, and BadFile."""
     check_name(name, "a device's name")
     path = folder / f"{name}.toml"
     if not path.is_file():
@@ -109,10 +109,11 @@ def list_devices(folder: Path) -> list[Device]:
 
 
 def remove_device(folder: Path, name: str, keep_files: bool = False) -> LatkitError | None:
-    """Forget a device, and empty the agent's folder on it unless its files are to be kept.
+    """Remove a device's record, and empty the agent's folder on it unless its files are to be kept.
 
-    The device is forgotten even where it cannot be reached; then that error is returned, as its files are still there,
-    and so it is where files stay that are not known to be latkit's. Raises UsageError for an unknown device, BadFile.
+    The record is removed even if the device cannot be reached; then that error is returned, as its files are still
+    there. It is also returned if files stay that are not known to be latkit's. Raises UsageError for an unknown device,
+    BadFile.
     """
     device = load_device(folder, name)
     trouble = None
@@ -127,7 +128,7 @@ def remove_device(folder: Path, name: str, keep_files: bool = False) -> LatkitEr
 
 
 def _remove_files(folder: Path, device: Device) -> LatkitError | None:
-    """Empty the agent's folder; what of it had to stay, and why. Raises DeviceError, UsageError."""
+    """Empty the agent's folder; returns what had to stay, and why. Raises DeviceError, UsageError."""
     for name in _names(folder):
         with suppress(BadFile):
             other = Device.read(folder / f"{name}.toml")
@@ -154,5 +155,5 @@ def _check_free(folder: Path, name: str) -> None:
 
 
 def _known(found: Mapping[str, str]) -> dict[str, str]:
-    """What was found of the runtimes that latkit knows, in its order."""
+    """The probed runtimes that latkit knows, in its order."""
     return {name: found[name] for name in RUNTIMES if name in found}

@@ -1,4 +1,4 @@
-"""Hashes of files on a device: by them latkit tells what it put there, and whether it is unchanged."""
+"""Hashes of files on a device, by which latkit recognizes what it put there, and whether it is unchanged."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from latkit.devices.transports import Transport
 
 HASH_S = 300.0
 MAX_COMMAND_CHARS = 3000
-"""Of file names in one command: old phones take no more than 4096 bytes."""
+"""Maximum length of file names in one command: old phones accept no more than 4096 bytes."""
 
 
 def hashes_of(transport: Transport, paths: Sequence[str]) -> dict[str, str]:
-    """The SHA-256 of each of those files that is there, in hex; of none where the device has no sha256sum."""
+    """The SHA-256 of each of those files that exists, in hex; empty if the device has no sha256sum."""
     found: dict[str, str] = {}
     for batch in batches(paths):
         output = transport.run(["sha256sum", *batch], HASH_S).stdout.decode(errors="replace")
@@ -23,7 +23,7 @@ def hashes_of(transport: Transport, paths: Sequence[str]) -> dict[str, str]:
 
 
 def unchanged(transport: Transport, folder: str, expected: Mapping[str, str]) -> list[str]:
-    """Those of the names in a folder whose file has the SHA-256 expected of it, or one that begins with it."""
+    """The names in a folder whose file has the expected SHA-256, or one that begins with it."""
     hashes = hashes_of(transport, [f"{folder}/{name}" for name in expected])
     return [
         name for name, sha256 in expected.items() if sha256 and hashes.get(f"{folder}/{name}", "").startswith(sha256)

@@ -1,4 +1,4 @@
-"""The session: an open conversation with a device, in which one target is measured."""
+"""The session: an open connection to a device, in which one target is measured."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ CONDITIONS_S = 20.0
 FACTS_S = 60.0
 LOAD_S = 120.0
 ROUND_MARGIN_S = 120.0
-"""A visit holds at least one turn, which a large network on a slow core can make long."""
+"""A round holds at least one block, which a large network on a slow core can make long."""
 LOADED_SHARE = 1 / 16
-"""Of the device's memory, the budget for the models loaded at once, as the sum of their files: runtimes hold them
-packed, about twice that. A model that was unloaded costs as much as a visit when its turn comes again."""
+"""Budget for the models loaded at once, as a share of the device's memory and a sum of file sizes: runtimes hold them
+packed, at about twice that. Loading an unloaded model again costs as much as a round.
+"""
 MIN_LOADED_BYTES = 128 * 2**20
 
 
@@ -46,14 +47,14 @@ def open_session(
     loaded_bytes: int | None = None,
     make: SessionMaker | None = None,
 ) -> Session:
-    """Connect to a device, start its agent and make ready for that target.
+    """Connect to a device, start its agent and prepare that target.
 
-    `cores`: those that it may run on, all where there are none; a device that does not allow this stays unpinned, and
-    `on_message` hears of it. The affinity is the agent's own and ends with it. `cooling`: when visits wait for the
-    device to cool. `silence_s`: after so long without a sign of life from an agent at work, it is given up and killed.
-    `loaded_bytes`: budget for the models loaded at once, as the sum of their files; a share of the device's memory
-    where it is not given. `make`: makes a session of another kind. Raises UsageError for a target of another device or
-    with more threads than it has cores, and for cores that it lacks, RuntimeMissing, and the errors of connecting.
+    `cores`: those that the agent may run on, all if empty; a device that does not allow this stays unpinned, and
+    `on_message` reports it. The affinity is the agent's own and ends with it. `cooling`: when rounds wait for the
+    device to cool. `silence_s`: after this time without a sign of life, a working agent is killed. `loaded_bytes`:
+    budget for the models loaded at once, as the sum of their files; by default a share of the device's memory. `make`:
+    creates a session of another kind. Raises UsageError for a target of another device or with more threads than it has
+    cores, and for missing cores, RuntimeMissing, and the errors of connecting.
     """
     _check(device, target)
     check_cores(device, target, cores)
@@ -73,7 +74,7 @@ def open_session(
 
 
 class Session:
-    """A device ready for one target. Made by `open_session`; used by one thread; closed at the end of a `with`."""
+    """A device ready for one target. Created by `open_session`; used by one thread; closed at the end of a `with`."""
 
     def __init__(
         self,
@@ -101,17 +102,17 @@ class Session:
         self.boot_id = boot_id(transport)
 
     def pin(self, cores: tuple[int, ...]) -> bool:
-        """Keep the models loaded from now on to these cores; whether the device allows it."""
+        """Pin the models loaded from now on to these cores; returns whether the device allows it."""
         try:
             answer = self._link.ask("pin", CONDITIONS_S, cores=list(cores))
         except AgentError as error:
-            if error.kind == "unknown-request":  # an agent from before there was pinning
+            if error.kind == "unknown-request":  # an agent from before pinning
                 return False
             raise
         return tuple(checked(Pinned, answer, "pin", self.device.name).affinity) == cores
 
     def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
-        """What identifies the numbers of that artefact, timed in turn with that reference. Loads both."""
+        """What identifies the numbers of that artefact, timed alternately with that reference. Loads both."""
         loaded = self._handle(artefact)
         self._handle(reference)
         conditions = self._agent_conditions()
@@ -132,15 +133,15 @@ class Session:
     def load(self, artefact: Artefact) -> None:
         """Put an artefact on the device unless it is there, and load it.
 
-        Raises AgentError of kind `bad-model` when the runtime rejects it, RuntimeMissing, DeadlineExceeded, DeviceGone.
+        Raises AgentError of kind `bad-model` if the runtime rejects it, RuntimeMissing, DeadlineExceeded, DeviceGone.
         """
         self._handle(artefact)
 
     def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        """One short visit as the plan says, with the conditions before and after it; both are loaded as needed.
+        """One short round of the plan, with the conditions before and after it; both models are loaded as needed.
 
-        `conditions["turn"]` tells how many runs of each a turn holds. `push_s`, `load_s` and `cooled_s` tell the
-        seconds that went into pushing, loading, and waiting for a hot device to cool, if any did. Raises DeviceError.
+        `conditions["turn"]` holds the number of runs of each in a block. `push_s`, `load_s` and `cooled_s` hold the
+        seconds spent on pushing, loading, and waiting for a hot device to cool, if any. Raises DeviceError.
         """
         self._push_s = self._load_s = 0.0
         theirs = self._handle(reference).handle
@@ -178,30 +179,30 @@ class Session:
             raise DeviceError(f"{self.device.name}: the agent's samples make no visit: {error}") from error
 
     def facts(self) -> Facts:
-        """What the device is at this moment. Raises DeviceError."""
+        """The facts about the device now. Raises DeviceError."""
         answer = self._link.ask("probe", FACTS_S, runtimes_s=0)
         found = checked(Described, answer, "probe", self.device.name).facts
         return phone_facts(found, properties(self._transport, self.device.transport))
 
     def conditions(self) -> dict[str, object]:
-        """Frequencies, temperatures, load, free memory and disk, governor, affinity, now; and a phone's state."""
+        """Current frequencies, temperatures, load, free memory and disk, governor and affinity; and a phone's state."""
         return {**self._ask_conditions(), **self._phone.conditions()}
 
     def _ask_conditions(self) -> Answer:
-        """The agent's conditions as it tells them, what only a later latkit knows among them. Raises DeviceError."""
+        """The conditions as the agent reports them, including fields of later versions. Raises DeviceError."""
         answer = self._link.ask("conditions", CONDITIONS_S)
         checked(Conditions, answer, "conditions", self.device.name)
         return answer
 
     def _when_cool(self) -> tuple[dict[str, object], float]:
-        """The conditions once the device is not hot, and the seconds that this took."""
+        """The conditions once the device is not hot, and the seconds waited."""
         conditions = self.conditions()
         if self._cooling is None or not self._cooling.is_hot(conditions):
             return conditions, 0.0
         conditions, paused_s = self._cooling.pause(self.conditions)
         if self._cooling.is_hot(conditions):
             self._on_message(f"{self.device.name} is hot, and has not cooled in {paused_s:.0f} s: it is measured hot")
-            self._cooling = None  # or every visit would wait as long in vain
+            self._cooling = None  # otherwise every round would wait as long in vain
         return conditions, paused_s
 
     def close(self) -> None:
@@ -210,7 +211,7 @@ class Session:
         self._transport.close()
 
     def _handle(self, artefact: Artefact, keep: str = "") -> LoadedModel:
-        """The agent's answer to loading the artefact, which is now the most recently used."""
+        """The agent's response to loading the artefact, which is now the most recently used."""
         if artefact.sha256 not in self._loaded:
             size_bytes = artefact.path.stat().st_size
             self._make_room(size_bytes, keep)
@@ -220,7 +221,7 @@ class Session:
         return self._loaded[artefact.sha256]
 
     def _push_and_load(self, artefact: Artefact) -> LoadedModel:
-        """Load what is on the device; push it before if it is not there, or turns out to be damaged."""
+        """Load a model on the device; push it first if it is missing, or turns out to be damaged."""
         if artefact.sha256 in self._present:
             try:
                 return self._ask_to_load(artefact)
@@ -254,7 +255,7 @@ class Session:
         return checked(LoadedModel, answer, "load", self.device.name)
 
     def _make_room(self, size_bytes: int, keep: str) -> None:
-        """Unload the models not used for longest until another fits into the budget."""
+        """Unload the least recently used models until another fits into the budget."""
         for sha256 in list(self._loaded):
             if sum(self._sizes.values()) + size_bytes <= self._budget_bytes:
                 return
@@ -287,11 +288,11 @@ class Session:
 
 
 SessionMaker = Callable[[Device, Target, Transport, Link, int | None, Cooling, Callable[[str], None]], Session]
-"""Makes a session of what `open_session` has opened."""
+"""Creates a session from what `open_session` has opened."""
 
 
 def boot_id(transport: Transport) -> str:
-    """What the device's kernel calls this run of itself: another after each boot. Empty where it does not tell."""
+    """The kernel's boot id of the device, which changes with each boot. Empty if it reports none."""
     found = transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
     return found if BOOT_ID.fullmatch(found) else ""
 

@@ -1,4 +1,4 @@
-"""Cooling: no visit begins on a device that is about to slow itself down; it is let cool first, and the pause noted."""
+"""Cooling: before each round, a device close to throttling is given time to cool, and the pause is recorded."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from latkit.measurements.anomalies import sensors, thermal_status
 
 HEADROOM_C = 5.0
-"""A visit may heat the device by so much without reaching the trip point."""
+"""A round may heat the device by this much without reaching the trip point."""
 COOLED_BY_C = 5.0
-"""A pause lasts until the device is so far below where it was called hot."""
+"""A pause lasts until the device is this far below the limit at which it counts as hot."""
 
 Conditions = Mapping[str, object]
 
@@ -20,17 +20,17 @@ Conditions = Mapping[str, object]
 class Cooling:
     """When a device is hot, and how long it may take to cool.
 
-    A sensor with a trip point is hot HEADROOM_C below it, any sensor is at `max_c` degrees Celsius where that is given.
-    Without trip points, sensors or `max_c`, nothing is ever hot.
+    A sensor with a trip point is hot from HEADROOM_C below it; any sensor is hot at `max_c` degrees Celsius if that is
+    given. Without trip points, sensors or `max_c`, nothing is ever hot.
     """
 
     max_c: float | None = None
     max_pause_s: float = 120.0
     poll_s: float = 2.0
-    """How often to look."""
+    """Interval between readings."""
 
     def excess_c(self, conditions: Conditions) -> float | None:
-        """By how much the hottest sensor is above its limit; negative below it, None where no limit is known."""
+        """How far the hottest sensor is above its limit; negative below it, None if no limit is known."""
         excesses = [degrees - (trip - HEADROOM_C) for degrees, trip in sensors(conditions)]
         found = conditions.get("temperatures_c")
         if self.max_c is not None and isinstance(found, Mapping):
@@ -38,7 +38,7 @@ class Cooling:
         return max(excesses, default=None)
 
     def is_hot(self, conditions: Conditions) -> bool:
-        """Whether no visit should begin now: a sensor is at its limit, or a phone says that it slows itself down."""
+        """Whether no round should begin now: a sensor is at its limit, or a phone reports that it throttles."""
         excess = self.excess_c(conditions)
         return thermal_status(conditions) > 0 or (excess is not None and excess >= 0)
 
@@ -48,7 +48,7 @@ class Cooling:
         return thermal_status(conditions) == 0 and (excess is None or excess <= -COOLED_BY_C)
 
     def pause(self, read_conditions: Callable[[], dict[str, object]]) -> tuple[dict[str, object], float]:
-        """Wait until the device is cool, at most `max_pause_s`: the conditions then, and the seconds waited."""
+        """Wait until the device is cool, at most `max_pause_s`; returns the conditions then, and the seconds waited."""
         begun = time.monotonic()
         while True:
             time.sleep(self.poll_s)
@@ -59,4 +59,4 @@ class Cooling:
 
 
 COOLING = Cooling()
-"""By the device's own trip points."""
+"""The default policy: the device's own trip points."""

@@ -1,4 +1,4 @@
-"""The toolchain: what compiles the native agent for a processor, and the C library that goes with it."""
+"""The toolchain: the compiler of the native agent for a processor, and the C library that belongs to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ARCHITECTURES = ("aarch64", "x86_64")
 """Processors that the native agent is built for, as `uname -m` calls them."""
 LOADERS = {"aarch64": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
 C_LIBRARY = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libstdc++.so.6", "libgcc_s.so.1")
-"""What the agent and the runtimes need beside themselves."""
+"""Libraries that the agent and the runtimes need."""
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wpedantic", "-Wshadow", "-Wconversion")
 COMPILE_S = 300.0
 
@@ -31,7 +31,7 @@ class Toolchain:
 
     @classmethod
     def find(cls, architecture: str) -> Toolchain:
-        """The one on this host. Raises UsageError for an unknown processor, BundleError saying what to install."""
+        """The toolchain on this host. Raises UsageError for an unknown processor, BundleError with what to install."""
         if architecture not in ARCHITECTURES:
             raise UsageError(f"expected an architecture of {', '.join(ARCHITECTURES)}, but found {architecture!r}")
         names = [f"{architecture}-linux-gnu-gcc"] + ["gcc"] * (architecture == platform.machine())
@@ -44,7 +44,7 @@ class Toolchain:
         return cls(architecture, found)
 
     def compile(self, output: Path, defines: Mapping[str, str], flags: Sequence[str] = ("-O2", "-s")) -> None:
-        """Build the agent: the same bytes from the same sources, wherever they lie. Raises BundleError."""
+        """Build the agent: the same bytes from the same sources, whatever their path. Raises BundleError."""
         sources = sorted(path.name for path in NATIVE_SOURCES.glob("*.c"))
         command = [self.compiler, "-std=c11", *WARNINGS, *flags, "-D_GNU_SOURCE"]
         command += [f'-D{name}="{value}"' for name, value in sorted(defines.items())]
@@ -54,7 +54,7 @@ class Toolchain:
             raise BundleError(f"{self.compiler} could not build the agent:\n{said.stderr.strip()[-2000:]}")
 
     def libraries(self) -> dict[str, Path]:
-        """The loader and the C library of that processor, by name. Raises BundleError saying what to install."""
+        """The loader and the C library of that processor, by name. Raises BundleError with what to install."""
         found = {name: self._library(name) for name in (LOADERS[self.architecture], *C_LIBRARY)}
         missing = [name for name, path in found.items() if not path.is_file()]
         if missing:
@@ -69,7 +69,7 @@ class Toolchain:
 
 
 def remedy(architecture: str) -> str:
-    """What to type on Debian or Ubuntu."""
+    """The command to type on Debian or Ubuntu."""
     name = {"x86_64": "x86-64"}.get(architecture, architecture)
     packages = "gcc libc6-dev" if architecture == platform.machine() else f"gcc-{name}-linux-gnu"
     return f"apt-get install {packages}"

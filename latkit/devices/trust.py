@@ -1,8 +1,8 @@
-"""Trust: what a device file makes this host run, or follow, is confirmed once per host by whoever uses it.
+"""Trust: files of this host that a device file names to be run or followed are confirmed once per host by its user.
 
 A workspace may come from anybody. Its device files name interpreters of this machine, and SSH configurations, which
-decide to whom this user's keys are shown. `device add` confirms what it was told; everything else asks. What is
-confirmed is the content of the file as well as its path: another content is confirmed anew.
+decide who is shown this user's keys. `device add` confirms its own arguments; everything else asks. A confirmation
+covers the content of the file as well as its path: changed content has to be confirmed again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Named:
     """A file of this host that a device file names, to be run or followed."""
 
     what: str
-    """In words, such as `the interpreter`."""
+    """A description, such as `the interpreter`."""
     path: Path
     sha256: str
-    """Of a file; empty for a folder, which is confirmed by its path."""
+    """SHA-256 of a file; empty for a folder, which is confirmed by its path."""
 
     @property
     def key(self) -> str:
-        """Under which it is kept that it was confirmed."""
+        """The key under which the confirmation is saved."""
         return digest([self.what, str(self.path), self.sha256])
 
     @property
@@ -47,7 +47,7 @@ class Named:
         return recall(KIND, self.key) is not None
 
     def confirm(self) -> None:
-        """Keep that the user has confirmed it. Raises WriteError."""
+        """Save that the user has confirmed it. Raises WriteError."""
         note = {"what": self.what, "path": str(self.path), "sha256": self.sha256}
         remember(KIND, self.key, {**note, "confirmed_at": datetime.now(UTC).isoformat(timespec="seconds")})
 
@@ -56,9 +56,10 @@ class Named:
 
 
 def named_by(device: Device) -> list[Named]:
-    """The files of this host that a device file names, but for the Python that runs this and the user's own SSH
-    configuration. A file that is not there is none: nothing would run. So is a folder for the agent of this machine
-    itself, unless it is the one in the user's home: agents and environments are run from there.
+    """The files of this host that a device file names, except the running Python and the user's own SSH configuration.
+
+    A missing file is not included: nothing would run. The agent's folder of this machine itself is included unless it
+    is the one in the user's home, since agents and virtual environments are run from it.
     """
     if isinstance(device.transport, Local):
         named = []
@@ -73,7 +74,7 @@ def named_by(device: Device) -> list[Named]:
 
 
 def trust(device: Device) -> list[Named]:
-    """Confirm what a device file names on this host; what that is. Raises WriteError."""
+    """Confirm the files that a device file names on this host, and return them. Raises WriteError."""
     named = named_by(device)
     for one in named:
         if not one.confirmed:
@@ -82,7 +83,7 @@ def trust(device: Device) -> list[Named]:
 
 
 def check_trusted(device: Device) -> None:
-    """Ask for what was not confirmed yet. Raises UsageError naming it, where nobody is there to agree, or did not."""
+    """Ask for unconfirmed files. Raises UsageError, which names them, if nobody can answer or the answer is no."""
     missing = [one for one in named_by(device) if not one.confirmed]
     if not missing:
         return
@@ -107,5 +108,5 @@ def _named(what: str, path: str | Path) -> list[Named]:
 
 
 def _absolute(path: str | Path) -> Path:
-    """Without following links: that of a virtual environment names another interpreter than what it leads to."""
+    """The path without following links: a virtual environment's link is another interpreter than its destination."""
     return Path(os.path.abspath(path))  # noqa: PTH100

@@ -1,4 +1,4 @@
-"""Wheels for a device, fetched on the host: a board need not reach the internet."""
+"""Wheels for a device, downloaded on the host: a board need not reach the internet."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from latkit.errors import DeviceError, UsageError
 PINS_FILE = Path(__file__).with_name("wheels.toml")
 """The exact wheels; written by benchmarks/pin_wheels.py."""
 OLDEST_GLIBC = {"x86_64": 5, "aarch64": 17}
-"""The second number of the oldest glibc that wheels are built against, by architecture (PEP 600)."""
+"""The minor version of the oldest glibc that wheels are built against, by architecture (PEP 600)."""
 GLIBC = (27, 28)
-"""The second numbers of glibc that wheels are pinned for; a device takes those of the highest up to its own."""
+"""The minor versions of glibc with pinned wheels; a device gets those of the highest one up to its own."""
 OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 ASK = """
 import json, os, platform, struct, sys
@@ -53,12 +53,12 @@ class Pins(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     hashes: dict[str, list[str]]
-    """By `NAME==VERSION`, the SHA-256 of each of its wheels that may be taken."""
+    """By `NAME==VERSION`, the SHA-256 of each of its accepted wheels."""
     sets: dict[str, dict[str, list[str]]]
     """What each runtime needs, by `cpVERSION-MACHINE-glibcVERSION`."""
 
     def of(self, interpreter: Interpreter, runtime: str) -> list[str] | None:
-        """The lines of a requirements file that pin what a runtime needs there; None where it is not published."""
+        """The lines of a requirements file that pin a runtime's packages there; None if it is not published."""
         for minor in sorted(GLIBC, reverse=True):
             key = f"cp{interpreter.version[0]}{interpreter.version[1]}-{interpreter.machine}-glibc2.{minor}"
             found = self.sets.get(key, {}).get("torch" if runtime == "torch_cuda" else runtime)
@@ -69,7 +69,7 @@ class Pins(BaseModel):
 
 @cache
 def pins() -> Pins:
-    """The exact wheels, as this version of latkit brings them."""
+    """The exact wheels of this version of latkit."""
     return Pins.model_validate(tomllib.loads(PINS_FILE.read_text(encoding="utf-8")))
 
 
@@ -78,7 +78,7 @@ class Interpreter:
     """A Python of the device, as far as it decides which wheels fit."""
 
     path: str
-    """Absolute path, of the interpreter that a virtual environment was made with."""
+    """Absolute path of the interpreter that a virtual environment was made with."""
     version: tuple[int, int]
     machine: str
     glibc: tuple[int, int]
@@ -89,7 +89,7 @@ class Interpreter:
 
     @classmethod
     def asked(cls, transport: Transport, python: str) -> Interpreter:
-        """What the device's interpreter tells of itself. Raises DeviceError where no wheels are pinned for it."""
+        """What the device's interpreter reports. Raises DeviceError if no wheels are pinned for it."""
         said = transport.run([python, "-c", ASK], COMMAND_S).checked(f"asking {python}").stdout
         try:
             answer = _Answer.model_validate_json(said)
@@ -117,7 +117,7 @@ class Interpreter:
 
 
 class _Answer(BaseModel):
-    """What an interpreter tells of itself: the words of a device, so within bounds."""
+    """What an interpreter reports, within bounds, as it comes from a device."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     python: str = Field(pattern=r"^/[^\x00-\x1f\x7f]{1,1000}$")
@@ -131,8 +131,8 @@ class _Answer(BaseModel):
 def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> list[Path]:
     """The wheels that those runtimes need there, with pip itself, downloaded into an empty folder.
 
-    Their versions and hashes are those of PINS_FILE. Raises UsageError for an unknown runtime, DeviceError where there
-    are none, or with pip's words.
+    Their versions and hashes are those of PINS_FILE. Raises UsageError for an unknown runtime, DeviceError if there are
+    none, or with pip's output.
     """
     if not runtimes:
         raise UsageError(f"expected a runtime to install; known runtimes: {', '.join(REQUIREMENTS)}")

@@ -1,7 +1,7 @@
-"""latkit's agent: times networks on a device, and is spoken to in JSON lines over stdin and stdout.
+"""latkit's agent: times networks on a device, controlled by JSON lines over stdin and stdout.
 
-One self-contained file for Python 3.8 and later. It needs numpy and a runtime to time anything, and neither to tell
-what the device is. The protocol is written down in docs/agent-protocol.md.
+One self-contained file for Python 3.8 and later. It needs numpy and a runtime to time anything, but neither to report
+what the device is. The protocol is defined in docs/agent-protocol.md.
 
     python -u latkit_agent.py --models FOLDER
 """
@@ -26,10 +26,10 @@ import time
 import zipfile
 from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before onnxruntime is loaded: it leaves files in the home folder
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise onnxruntime leaves files in the home folder
 PROTOCOL = 1
 SYSFS = os.environ.get("LATKIT_SYSFS", "/sys")
-"""Where conditions are read; tests write their own."""
+"""Where conditions are read; tests write their own files."""
 AGENT = "latkit-python-1"
 HEARTBEAT_S = 1.0
 SEED = 20181202
@@ -37,23 +37,23 @@ SUBJECT_BLOCK_NS = 7_000_000
 REFERENCE_BLOCK_NS = 2_500_000
 MAX_RUNS_PER_BLOCK = 10
 WARM_UP_SHARE = 0.25
-"""The part of a visit that may go into warming up."""
+"""Maximum share of a round that is spent on warming up."""
 STILL_FALLING = 0.99
-"""A run counts as faster than the fastest before it when it takes less than this share of its time."""
+"""A run counts as faster than the fastest before it if it takes less than this share of its time."""
 STEADY_RUNS = 3
-"""So many runs without a faster one end the warm-up."""
+"""The warm-up ends after this many runs without a faster one."""
 
 MAX_TRIPS = 12
-"""The kernel's own limit to the trip points of a thermal zone."""
+"""The kernel's limit to the number of trip points of a thermal zone."""
 
 NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
-"""What runtimes say when memory runs out; they raise types of their own."""
+"""What runtimes print when memory runs out; they raise their own exception types."""
 
 Fields = Dict[str, Any]  # noqa: UP006 - Python 3.8 runs this
 
 
 class RequestError(Exception):
-    """Something to report to the host: `kind` is a word for programs, the message is for people."""
+    """An error to report to the host: `kind` is for programs, the message is for people."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -64,7 +64,7 @@ class RequestError(Exception):
 
 
 def read(path: str) -> str | None:
-    """The stripped text of a file, or None where there is no such file or it may not be read."""
+    """The stripped text of a file, or None if it does not exist or may not be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
             return file.read().replace("\0", "").strip()
@@ -73,7 +73,7 @@ def read(path: str) -> str | None:
 
 
 def read_int(path: str) -> int | None:
-    """The whole number in a file, or None."""
+    """The integer in a file, or None."""
     text = read(path)
     return int(text) if text is not None and text.lstrip("-").isdigit() else None
 
@@ -94,7 +94,7 @@ def model_name() -> str:
 
 
 def instruction_set() -> list[str]:
-    """Features that inference kernels choose by."""
+    """Processor features on which inference kernels depend."""
     features = next((value.split() for name, value in cpu_lines() if name in ("flags", "Features")), [])
     if platform.machine() in ("x86_64", "AMD64", "i686"):
         required_field = ("sse4", "ssse3", "avx", "fma", "f16c", "amx")
@@ -103,7 +103,7 @@ def instruction_set() -> list[str]:
 
 
 def cores() -> list[Fields]:
-    """One entry per core that is present, with its limits in kHz and its capacity where the kernel tells them."""
+    """One entry per present core, with its limits in kHz and its capacity if the kernel reports them."""
     found = []
     for index in range(os.cpu_count() or 1):
         folder = f"/sys/devices/system/cpu/cpu{index}"
@@ -134,20 +134,20 @@ def os_name() -> str:
 
 
 def affinity() -> list[int]:
-    """The cores this process may run on."""
+    """The cores that this process may run on."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def pin_to(cores: list[int]) -> None:
-    """Let this thread, and those that it makes from now on, run on these cores only, where the device allows it."""
+    """Let this thread, and those that it creates from now on, run on these cores only, if the device allows it."""
     try:
         os.sched_setaffinity(0, cores)
     except (AttributeError, OSError, ValueError, OverflowError, MemoryError):
-        return  # what was granted is read back
+        return  # the granted affinity is read back
 
 
 def facts() -> Fields:
-    """What the device is; see `probe` in the protocol."""
+    """Facts about the device; see `probe` in the protocol."""
     libc, libc_version = platform.libc_ver()
     known: Fields = {
         "model": model_name(),
@@ -167,7 +167,7 @@ def facts() -> Fields:
 
 
 FROM_ELSEWHERE = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
-"""Before anything is imported: a file `torch.py` where the agent happens to be is not torch."""
+"""Prepended to every import check: it keeps a file `torch.py` in the agent's folder from being taken for torch."""
 IMPORTS = {
     ("onnxruntime",): "import onnxruntime as m; print('onnxruntime', m.__version__)",
     ("tflite",): (
@@ -183,11 +183,11 @@ IMPORTS = {
         "assert m.cuda.is_available(), 'torch finds no CUDA device'; print('torch', m.__version__)"
     ),
 }
-"""How runtimes are looked for: what prints their versions in order. A bad build crashes no more than that process."""
+"""Command that finds the runtimes: it prints their versions in order. A bad build crashes only that process."""
 
 
 def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
-    """Versions of the runtimes that work here, and why the others do not."""
+    """Versions of the runtimes that work here, and the reasons for the others."""
     if seconds <= 0:
         return {}, {}
     started = [
@@ -218,10 +218,10 @@ def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def conditions(models: str) -> Fields:
-    """What surrounds a visit; see `conditions` in the protocol."""
+    """The conditions around a round; see `conditions` in the protocol."""
     cpus = f"{SYSFS}/devices/system/cpu"
     frequencies = [read_int(f"{cpus}/cpu{index}/cpufreq/scaling_cur_freq") for index in range(os.cpu_count() or 1)]
-    if None in frequencies:  # many virtual machines have no cpufreq, and still tell a frequency
+    if None in frequencies:  # many virtual machines have no cpufreq, but report a frequency
         frequencies = [int(float(value) * 1000) for name, value in cpu_lines() if name == "cpu MHz"]
     read_now = sensors()
     known: Fields = {
@@ -240,7 +240,9 @@ def conditions(models: str) -> Fields:
 
 
 def sensors() -> dict[str, tuple[float, float | None]]:
-    """Degrees Celsius by thermal zone, and at which the kernel begins to slow the device down where it tells."""
+    """Degrees Celsius by thermal zone, and the temperature at which the kernel begins to throttle, if
+    it reports one.
+    """
     found: dict[str, tuple[float, float | None]] = {}
     base = f"{SYSFS}/class/thermal"
     zones = sorted(os.listdir(base)) if os.path.isdir(base) else []  # noqa: PTH112, PTH208
@@ -265,7 +267,7 @@ def trip_point(zone: str) -> float | None:
     return min(found) if found else None
 
 
-# Runtimes: each loads a file and gives a way to run it once
+# Runtimes: each loads a file and returns a function that runs it once
 
 
 class Loaded:
@@ -280,7 +282,7 @@ class Loaded:
 
 
 def random_input(shape: list[int], kind: str, seed: int) -> Any:
-    """Normal numbers, never zeros: some kernels are faster on zeros."""
+    """Normal random numbers, never zeros: some kernels are faster on zeros."""
     import numpy
 
     values = numpy.random.RandomState(seed).standard_normal(shape)
@@ -332,8 +334,8 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
 def bound(session: Any, feed: Fields) -> Callable[[], object]:
     """A run of onnxruntime with inputs and outputs bound once.
 
-    The same computation as `session.run` takes, without 4 us of Python around it that differ from run to run; what is
-    left is what a program in C pays.
+    The same computation as `session.run`, without 4 us of Python overhead that varies from run to run. The remaining
+    overhead is that of a C program.
     """
     outputs = session.run(None, feed)
     binding = session.io_binding()
@@ -342,14 +344,14 @@ def bound(session: Any, feed: Fields) -> Callable[[], object]:
     for item, array in zip(session.get_outputs(), outputs):  # noqa: B905 - Python 3.8 runs this
         binding.bind_output(item.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
-    def run(_outputs: Any = outputs) -> None:  # holds on to the memory that the outputs are written to
+    def run(_outputs: Any = outputs) -> None:  # keeps the memory that the outputs are written to alive
         session.run_with_iobinding(binding)
 
     return run
 
 
 def tflite_interpreter() -> tuple[Any, str]:
-    """The interpreter's class of whichever package is here, and its version."""
+    """The interpreter class of the installed package, and its version."""
     from importlib import metadata
 
     try:
@@ -363,7 +365,7 @@ def tflite_interpreter() -> tuple[Any, str]:
 
 
 def load_tflite(path: str, threads: int, request: Fields) -> Loaded:
-    """A model for the TFLite interpreter, with the delegate that it applies by itself: XNNPACK."""
+    """A model for the TFLite interpreter, with the delegate that it applies by default: XNNPACK."""
     interpreter_class, version = tflite_interpreter()
     interpreter = interpreter_class(model_path=path, num_threads=threads)
     interpreter.allocate_tensors()
@@ -377,10 +379,10 @@ def load_tflite(path: str, threads: int, request: Fields) -> Loaded:
 
 
 class TracedInputs(pickle.Unpickler):
-    """Reads the shapes of the inputs that torch.jit.trace stores in its file, and makes nothing else of it."""
+    """Reads the input shapes that torch.jit.trace stores in its file, and constructs nothing else from it."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Stand-ins for all that these files name; anything else is refused."""
+        """Stand-ins for the classes that these files name; anything else is refused."""
         known: Fields = {
             "torch.jit._pickle restore_type_tag": lambda value, _tag: value,
             "torch._utils _rebuild_tensor_v2": lambda storage, _offset, shape, *_rest: {
@@ -396,12 +398,12 @@ class TracedInputs(pickle.Unpickler):
         return known[f"{module} {name}"]
 
     def persistent_load(self, pid: Any) -> Any:
-        """Of a storage, the name of its class."""
+        """The class name of a storage."""
         return pid[1]
 
 
 def torch_inputs(path: str, request: Fields) -> list[Fields]:
-    """Shapes of a TorchScript's inputs: from the request, else as stored in the file when it was traced."""
+    """Shapes of a TorchScript's inputs: from the request, otherwise as stored in the file by the trace."""
     shapes = request.get("input_shapes")
     if shapes is None:
         with zipfile.ZipFile(path) as archive:
@@ -416,11 +418,11 @@ def torch_inputs(path: str, request: Fields) -> list[Fields]:
 
 
 def load_torchscript(path: str, request: Fields, device: str) -> tuple[Callable[[], object], list[Fields]]:
-    """A TorchScript with its inputs bound, and what they are."""
+    """A TorchScript with its inputs bound, and the description of its inputs."""
     import torch
 
     inputs = torch_inputs(path, request)
-    torch.inference_mode().__enter__()  # for good: this process never trains, and entering anew takes time
+    torch.inference_mode().__enter__()  # never left: this process does not train, and entering again takes time
     script = torch.jit.load(path, map_location=device).eval()  # type: ignore[no-untyped-call]
     arrays = [random_input(item["shape"], item["dtype"], SEED + index) for index, item in enumerate(inputs)]
     arguments = [torch.from_numpy(array).to(device) for array in arrays]
@@ -437,7 +439,9 @@ def load_torch(path: str, threads: int, request: Fields) -> Loaded:
 
 
 def load_torch_cuda(path: str, threads: int, request: Fields) -> Loaded:
-    """A TorchScript on a CUDA GPU, timed by device events; a captured graph spares small networks their launches."""
+    """A TorchScript on a CUDA GPU, timed by device events. A captured graph saves small networks the
+    launch overhead.
+    """
     import torch
 
     if not torch.cuda.is_available():
@@ -460,11 +464,11 @@ def load_torch_cuda(path: str, threads: int, request: Fields) -> Loaded:
 
 
 def captured(call: Callable[[], object]) -> tuple[Callable[[], object], str]:
-    """The call as a CUDA graph where it can be captured, else itself; and which of the two."""
+    """The call as a CUDA graph if it can be captured, otherwise the call itself; and which of the two."""
     import torch
 
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(stream):  # TorchScript optimises itself in its first runs: none of that may be captured
+    with torch.cuda.stream(stream):  # TorchScript optimizes itself in its first runs, which must not be captured
         for _ in range(3):
             call()
     torch.cuda.synchronize()
@@ -499,7 +503,7 @@ class Samples:
 
 
 def timed_runs(model: Loaded, count: int, samples: Samples) -> None:
-    """Time that many runs. The wall clock is read innermost; what it encloses is one call of the runtime."""
+    """Time that many runs. The wall clock is read innermost and encloses one call of the runtime."""
     run, device_ns, wall_clock, cpu_clock = model.run, model.device_ns, time.perf_counter_ns, time.process_time_ns
     usage, whom = resource.getrusage, resource.RUSAGE_SELF
     for _ in range(count):
@@ -529,13 +533,13 @@ def warm_up(model: Loaded, limit_ns: int) -> list[int]:
 
 
 def runs_per_block(fastest_ns: int, block_ns: int) -> int:
-    """How many timed runs make a block of about that length."""
+    """Number of timed runs that take about the given time."""
     return min(max(round(block_ns / fastest_ns), 1), MAX_RUNS_PER_BLOCK)
 
 
 def time_round(workload: Loaded, reference: Loaded, round_s: float, round_runs: int) -> Fields:
-    """One visit; see `time` in the protocol."""
-    # a turn's first runs find a cold cache: they are counted as work, and not told
+    """One round; see `time` in the protocol."""
+    # the first runs of a block find a cold cache: they count as inference time, but are not reported
     workload_samples, reference_samples, discarded = Samples(), Samples(), Samples()
     begin = time.perf_counter_ns()
     limit = int(round_s * 1e9)
@@ -581,7 +585,7 @@ def time_round(workload: Loaded, reference: Loaded, round_s: float, round_runs: 
 
 
 def required_field(request: Fields, name: str, kind: type, minimum: float = 0) -> Any:
-    """A field of a request, of that type, not less than that."""
+    """A field of a request, of that type and at least `minimum`."""
     value = request.get(name)
     good = isinstance(value, kind) or (kind is float and isinstance(value, int))
     if not good or isinstance(value, bool) or (isinstance(value, (int, float)) and value < minimum):
@@ -592,7 +596,7 @@ def required_field(request: Fields, name: str, kind: type, minimum: float = 0) -
 
 
 class Agent:
-    """The models that are loaded, and what each request does."""
+    """The loaded models, and the handler of each request."""
 
     def __init__(self, models: str) -> None:
         self.models = models
@@ -613,7 +617,7 @@ class Agent:
         }
 
     def answer(self, request: Fields) -> Fields:
-        """Do what a request asks. Raises RequestError."""
+        """Handle a request. Raises RequestError."""
         name = request.get("request")
         handler = self.requests.get(name) if isinstance(name, str) else None
         if handler is None:
@@ -628,26 +632,26 @@ class Agent:
         return {"protocol": PROTOCOL, "agent": AGENT}
 
     def probe(self, request: Fields) -> Fields:
-        """Tell what the device is, and which runtimes work on it."""
+        """Report what the device is, and which runtimes work on it."""
         present, absent = runtimes(float(request.get("runtimes_s", 60)))
         return {"facts": facts(), "runtimes": present, "absent": absent}
 
     def conditions(self, _request: Fields) -> Fields:
-        """Tell what surrounds a visit at this moment."""
+        """Report the current conditions."""
         return conditions(self.models)
 
     def pin(self, request: Fields) -> Fields:
-        """Keep what is loaded from now on to some cores; without any, to those that the agent was started on."""
+        """Restrict models loaded from now on to some cores; without any, to those that the agent was started on."""
         requested = required_field(request, "cores", list)
         if not all(isinstance(core, int) and not isinstance(core, bool) and core >= 0 for core in requested):
             raise RequestError("bad-request", f"expected cores as numbers, but found {requested!r:.100}")
         pin_to(requested or self.free_affinity)
-        if requested and affinity() != sorted(set(requested)):  # some of them are not ours: all or nothing
+        if requested and affinity() != sorted(set(requested)):  # some are unavailable: restore the affinity
             pin_to(self.free_affinity)
         return {"affinity": affinity()}
 
     def files(self, _request: Fields) -> Fields:
-        """Tell which models are here."""
+        """Report which models are here."""
         return {"sha256": sorted(name for name in os.listdir(self.models) if len(name) == 64)}  # noqa: PTH208
 
     def load(self, request: Fields) -> Fields:
@@ -665,13 +669,13 @@ class Agent:
             raise RequestError("runtime-missing", f"{name} cannot be imported: {error}") from error
         except (RequestError, MemoryError):
             raise
-        except Exception as error:  # runtimes raise types of their own
+        except Exception as error:  # runtimes raise their own exception types
             kind = "memory" if any(text in str(error) for text in NO_MEMORY) else "bad-model"
             raise RequestError(kind, f"{name} rejects the model {sha256[:12]}: {error}"[:1000]) from error
         handle, self.next_handle = self.next_handle, self.next_handle + 1
         self.loaded[handle] = model
         gc.collect()
-        gc.freeze()  # what a runtime brings along lives as long as the process: no visit has to look through it again
+        gc.freeze()  # memory of a runtime lives as long as the process: no collection need scan it
         return {
             "handle": handle,
             "runtime_version": model.version,
@@ -681,7 +685,7 @@ class Agent:
         }
 
     def verified(self, sha256: str) -> str:
-        """Path of a model whose content is what its name says."""
+        """Path of a model whose content matches its name."""
         if len(sha256) != 64 or not sha256.isalnum():
             raise RequestError("bad-request", f"expected a SHA-256 in hex, but found {sha256!r}")
         path = os.path.join(self.models, sha256)  # noqa: PTH118
@@ -704,7 +708,7 @@ class Agent:
         return self.loaded[handle]
 
     def time(self, request: Fields) -> Fields:
-        """Make a visit, with the garbage collector off."""
+        """Time a round, with the garbage collector off."""
         workload, reference = self.model(request, "handle"), self.model(request, "reference")
         round_s, round_runs = required_field(request, "visit_s", float), required_field(request, "visit_runs", int, 1)
         gc.collect()
@@ -715,7 +719,7 @@ class Agent:
             gc.enable()
 
     def unload(self, request: Fields) -> Fields:
-        """Forget a model."""
+        """Unload a model."""
         self.model(request, "handle")
         del self.loaded[request["handle"]]
         return {}
@@ -730,7 +734,7 @@ class Agent:
 
 
 class LineWriter:
-    """Writes lines, and a heartbeat while the agent is at work."""
+    """Writes lines, and a heartbeat while the agent works."""
 
     def __init__(self, out: BinaryIO) -> None:
         self.out = out
@@ -740,7 +744,7 @@ class LineWriter:
         threading.Thread(target=self.send_heartbeats, daemon=True).start()
 
     def write_line(self, line: Fields) -> None:
-        """Write one line. Without a host to read it, the agent ends."""
+        """Write one line. If no host reads it, the agent ends."""
         with self.lock:
             try:
                 self.out.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
@@ -749,7 +753,7 @@ class LineWriter:
                 os._exit(1)
 
     def send_heartbeats(self) -> None:
-        """Say every second that the work goes on."""
+        """Report every second that the work continues."""
         count = 0
         while True:
             self.working.wait()
@@ -764,7 +768,7 @@ class LineWriter:
 
 
 def parse_request(line: bytes) -> Fields:
-    """The request of a line."""
+    """The request in a line."""
     try:
         request = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
@@ -775,7 +779,7 @@ def parse_request(line: bytes) -> Fields:
 
 
 def answer_line(agent: Agent, line: bytes) -> Fields:
-    """What to say to a line: a result or an error, under the request's id."""
+    """The response to a line: a result or an error, with the request's id."""
     number = None
     try:
         request = parse_request(line)
@@ -785,27 +789,27 @@ def answer_line(agent: Agent, line: bytes) -> Fields:
         kind, message = error.kind, str(error)
     except MemoryError:
         kind, message = "memory", "the device ran out of memory"
-    except Exception as error:  # noqa: BLE001 - the agent survives whatever a request does
+    except Exception as error:  # noqa: BLE001 - the agent survives any failure of a request
         kind, message = "failed", f"{type(error).__name__}: {error}"
     return {"id": number, "error": {"kind": kind, "message": message}}
 
 
 def end_with_host(lines: BinaryIO, put: Callable[[bytes], None]) -> None:
-    """Pass lines on, and end the process once the host has gone, even in the middle of work."""
+    """Pass lines on, and end the process when the host has gone, even during work."""
     for line in iter(lines.readline, b""):
         put(line)
     os._exit(0)
 
 
 def private_stdout() -> BinaryIO:
-    """The real stdout; what runtimes print goes to stderr from now on."""
+    """The real stdout; output of runtimes goes to stderr from now on."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return out
 
 
 def main() -> None:
-    """Answer requests until told to quit or stdin ends."""
+    """Answer requests until `quit` or the end of stdin."""
     parser = argparse.ArgumentParser(description="latkit's agent; see docs/agent-protocol.md")
     parser.add_argument("--models", required=True, help="folder of the model files, named by their SHA-256")
     models = parser.parse_args().models

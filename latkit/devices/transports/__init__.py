@@ -1,4 +1,4 @@
-"""Transports: ways to a device. `connect` opens the one that a device file names."""
+"""Transports: connections to devices. `connect` opens the one that a device file names."""
 
 from latkit.devices.transports.address import Adb, Local, Ssh, Way
 from latkit.devices.transports.base import Completed, Stream, Transport

@@ -23,10 +23,12 @@ KILL_S = 5.0
 
 
 class AdbTransport(CopyingByCommands):
-    """A phone. Files go through `cat`, so that a copy can be taken up where it broke off."""
+    """A phone. Files are copied through `cat`, so that an interrupted copy can be resumed."""
 
     def __init__(self, adbd: Adbd, name: str, scratch: str = PHONE_HOME, shell_v2: bool = True) -> None:
-        """`scratch`: folder on the phone that may be written to; `shell_v2`: whether to try what Android 7 brought."""
+        """`scratch`: a writable folder on the phone; `shell_v2`: whether to try the service that
+        Android 7 introduced.
+        """
         self._adbd = adbd
         self._name = name
         self._scratch = scratch
@@ -36,13 +38,13 @@ class AdbTransport(CopyingByCommands):
 
     @classmethod
     def connect(cls, way: Adb, timeout_s: float) -> AdbTransport:
-        """Connect and authenticate. Raises Unreachable saying what to do."""
+        """Connect and authenticate. Raises Unreachable with what to do."""
         return cls(_adbd(way, timeout_s), str(way))
 
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
     ) -> Completed:
-        """Run a command; one that does not exist has 127 as its exit status, one ended by a signal 128 and more."""
+        """Run a command. The exit status is 127 if it does not exist, and 128 or more if a signal ended it."""
         deadline = time.monotonic() + timeout_s
         process = self._process(argv, stdin)
         rest: bytes | None = stdin
@@ -80,7 +82,7 @@ class AdbTransport(CopyingByCommands):
         self._adbd.close()
 
     def kill(self, process: Process) -> None:
-        """Kill a command and what it started, if it still is the one that was started, and remove its files.
+        """Kill a command and its children, if it still is the one that was started, and remove its files.
 
         Never raises.
         """
@@ -96,10 +98,10 @@ class AdbTransport(CopyingByCommands):
                 continue
             channel.close()
         except DeviceError:
-            self._out_of_reach = True  # or each command that is left would wait as long in vain
+            self._out_of_reach = True  # otherwise each remaining command would wait as long in vain
 
     def _process(self, argv: Sequence[str], stdin: bytes | None) -> Process:
-        """The command, started. Where its stdin is given as a whole, `feed` is still to be called with it."""
+        """The started command. If its stdin is given as a whole, `feed` has to be called with it."""
         check_words(argv)
         if self._shell_v2:
             with contextlib.suppress(ServiceRefused):
@@ -121,7 +123,9 @@ class AdbTransport(CopyingByCommands):
 
 
 def _adbd(way: Adb, timeout_s: float) -> Adbd:
-    """The way to the phone's adbd. A phone that wants TLS is reached through the server, if that is connected to it."""
+    """The connection to the phone's adbd. A phone that requires TLS is reached through the server, if that is
+    connected.
+    """
     if way.host is not None and way.port is not None:
         from latkit.devices.transports.adb_direct import DirectAdbd
         from latkit.devices.transports.adb_wire import NeedsTls

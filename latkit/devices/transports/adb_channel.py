@@ -1,4 +1,4 @@
-"""A channel: one service of a phone's adbd, such as a command. Bytes go in and come out, whatever way leads there."""
+"""A channel: one service of a phone's adbd, such as a command, with bytes in and out, over any connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from latkit.errors import DeviceError
 
 
 class ServiceRefused(DeviceError):
-    """The phone does not offer a service; old ones lack those that came later."""
+    """The phone does not offer a service; old ones lack later services."""
 
 
 class Channel(ABC):
@@ -18,33 +18,33 @@ class Channel(ABC):
         self._unsent = bytearray()
 
     def send(self, content: bytes) -> None:
-        """Take bytes to send; what cannot leave at once leaves within `receive`."""
+        """Accept bytes to send; what cannot be sent at once is sent within `receive`."""
         self._unsent += content
         self._flush()
 
     @property
     def unsent_bytes(self) -> int:
-        """How many of them wait to leave."""
+        """Number of bytes that wait to be sent."""
         return len(self._unsent)
 
     @abstractmethod
     def _flush(self) -> None:
-        """Let go what the other side takes now."""
+        """Send what the other side accepts now."""
 
     @abstractmethod
     def receive(self, wait_s: float) -> bytes | None:
-        """What comes within that time, empty if nothing does; None at the service's end.
+        """What arrives within that time, empty if nothing does; None at the service's end.
 
-        Returns early when bytes have left. Raises DeviceGone when the way to the phone is lost.
+        Returns early when bytes were sent. Raises DeviceGone if the connection to the phone is lost.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Give the service up. Never raises; closing twice is allowed."""
+        """Close the service. Never raises; closing twice is allowed."""
 
 
 class Adbd(ABC):
-    """A way to a phone's adbd."""
+    """A connection to a phone's adbd."""
 
     @abstractmethod
     def open(self, service: str) -> Channel:
@@ -52,4 +52,4 @@ class Adbd(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the way and every channel. Never raises; closing twice is allowed."""
+        """Close the connection and every channel. Never raises; closing twice is allowed."""

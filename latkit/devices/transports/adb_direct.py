@@ -1,4 +1,4 @@
-"""A phone's adbd reached over TCP, with one stream to a connection."""
+"""A phone's adbd over TCP, with one stream per connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latkit.errors import DeviceGone, Unreachable
 
 
 class DirectAdbd(Adbd):
-    """Connections to HOST:PORT. Each serves one stream at a time, since a quiet one would hold up the others."""
+    """Connections to HOST:PORT. Each serves one stream at a time, since an unread one would block the others."""
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self._connect: Callable[[], Connection] = lambda: Connection(host, port, timeout_s)
@@ -23,7 +23,7 @@ class DirectAdbd(Adbd):
         self._all = list(self._idle)
 
     def open(self, service: str) -> Channel:
-        """Open a service, on a connection that is idle or a new one."""
+        """Open a service, on an idle connection or a new one."""
         connection = self._idle.pop() if self._idle else self._another()
         try:
             return DirectChannel(connection, service, self._idle)
@@ -68,7 +68,7 @@ class DirectChannel(Channel):
                 raise ServiceRefused(f"{connection.name}: the phone refuses {service.partition(':')[0]}")
 
     def receive(self, wait_s: float) -> bytes | None:
-        """What comes."""
+        """The bytes that arrive."""
         return self._next(wait_s) if self._open else None
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class DirectChannel(Channel):
         return b""
 
     def _flush(self) -> None:
-        """Send a piece where the phone has acknowledged what was sent before."""
+        """Send a part if the phone has acknowledged the previous one."""
         if self._unsent and self._may_send and self._open:
             piece = bytes(self._unsent[: self._connection.most_bytes])
             del self._unsent[: len(piece)]

@@ -1,4 +1,4 @@
-"""The keys that latkit shows to phones: the user's own adb key, else one that latkit makes and keeps."""
+"""The keys for authentication with phones: the user's own adb key, otherwise one that latkit creates and saves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from latkit._io import reading
 from latkit.errors import BadFile, DeviceError
 
 OF_OTHERS = 0o077
-"""What nobody else may be allowed to do with a private key, as ssh demands of its own."""
+"""Permissions of others that make a private key invalid, as in ssh."""
 
 
 def signers(environment: Mapping[str, str] = os.environ) -> list[CryptographySigner]:
-    """The user's key where there is one, and latkit's; made now where there is neither. Raises BadFile, DeviceError."""
+    """The user's key if there is one, and latkit's; created now if there is neither. Raises BadFile, DeviceError."""
     theirs, ours = Path.home() / ".android" / "adbkey", _folder(environment) / "adbkey"
     if not theirs.is_file() and not ours.is_file():
         _make(ours)
@@ -46,7 +46,7 @@ def _make(path: Path) -> None:
 
 
 def _signer(path: Path) -> CryptographySigner:
-    """The key of a file; the public half is worked out where it is missing."""
+    """The key of a file; the public half is derived if it is missing."""
     with reading(path, "a private RSA key as adb keeps it"):
         mode = path.stat().st_mode
         if mode & OF_OTHERS:

@@ -1,4 +1,4 @@
-"""The phones that the adb server has: their serials and states as it prints them, with what to do about each state."""
+"""The phones of the adb server: their serials and states as it prints them, with a remedy for each state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latkit.errors import Unreachable
 READY = "device"
 NO_SERIAL = "(no serial number)"
 HIDDEN_SERIAL = re.compile(r"\?+")
-"""What adb prints where it may not read a serial."""
+"""What adb prints in place of a serial that it may not read."""
 REMEDIES = (
     (
         "unauthorized",
@@ -33,7 +33,7 @@ REMEDIES = (
     ("bootloader", "it stands in its boot loader: start Android, for example by fastboot reboot"),
     ("fastboot", "it stands in its boot loader: start Android, for example by fastboot reboot"),
 )
-"""By how the state begins."""
+"""Remedies by the beginning of the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ class ListedPhone:
     transport_id: str = ""
 
     def request(self, wanted: str) -> str:
-        """What the server is asked for to reach it: its serial, which stays when it is plugged in anew, if it can."""
+        """The server's name of it: its serial, which stays when it is plugged in again, if that is unique."""
         if self.serial == wanted or not self.transport_id:
             return f"host:transport:{self.serial}"
         return f"host:transport-id:{self.transport_id}"
 
 
 def listed(short: str, long: str) -> list[ListedPhone]:
-    """The phones of the server's answers to `host:devices` and `host:devices-l`.
+    """The phones in the server's answers to `host:devices` and `host:devices-l`.
 
-    Only the first tells a serial with spaces from a state with spaces; only the second has where it is plugged in.
+    Only the first separates a serial with spaces from a state with spaces; only the second says where it is plugged in.
     """
     details = long.splitlines()
     phones = []
@@ -73,7 +73,7 @@ def listed(short: str, long: str) -> list[ListedPhone]:
 
 
 def choose(phones: Sequence[ListedPhone], wanted: str) -> ListedPhone:
-    """The phone of that serial, or place, or `transport_id:N`. Raises Unreachable unless there is one that is ready."""
+    """The phone of that serial, or place, or `transport_id:N`. Raises Unreachable unless exactly one is ready."""
     same: list[Callable[[ListedPhone], bool]] = [
         lambda phone: phone.serial == wanted,
         lambda phone: phone.place == wanted,
@@ -106,7 +106,7 @@ def _absent(phones: Sequence[ListedPhone], wanted: str) -> str:
 
 
 def _or_name(phones: Sequence[ListedPhone]) -> str:
-    """How else they can be named, as far as that tells them apart."""
+    """Their alternative names, if these distinguish them."""
     ways = []
     places, ids = {phone.place for phone in phones} - {""}, {phone.transport_id for phone in phones} - {""}
     if len(places) == len(phones):

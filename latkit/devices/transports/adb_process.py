@@ -1,7 +1,7 @@
-"""A command that runs on a phone: what it says on either output, its process id and exit status.
+"""A command that runs on a phone: its output on stdout and stderr, its process id and exit status.
 
-Phones since Android 7 offer the service `shell,v2`, which keeps the outputs apart and tells the status. On older ones
-the command writes stderr to a file, and its status follows its output, behind a word that nobody can guess.
+Phones since Android 7 offer the service `shell,v2`, which separates the outputs and reports the status. On older ones
+the command writes stderr to a file, and its status follows its output, behind an unguessable mark.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ MAX_STATUS_BYTES = 100
 
 
 class Process(ABC):
-    """A command, and what has arrived of it: `out` and `err` grow in `receive`, and are emptied by who reads them."""
+    """A command, and its output so far: `out` and `err` grow in `receive`, and are emptied by their readers."""
 
     def __init__(self, channel: Channel, mark: StartMark, name: str) -> None:
         self.channel = channel
         self.mark = mark
-        """adbd makes the command the leader of a session and does not end it with its service: it is to be killed."""
+        """adbd makes the command the leader of a session and does not end it with its service: it has to be killed."""
         self.name = name
-        """Of the phone, for messages."""
+        """The phone's name, for messages."""
         self.exit_status: int | None = None
         self.out, self.err = bytearray(), bytearray()
         self.files: list[str] = []
-        """Files there that are of no use after its end."""
+        """Files on the phone that are useless after the command's end."""
         self.ended = False
-        """Whether all it will ever say has arrived. Without a status then, it was cut off."""
+        """Whether all output has arrived. Without a status then, the command was cut off."""
 
     def receive(self, wait_s: float) -> None:
-        """Take what arrives within that time. Raises DeviceGone."""
+        """Receive what arrives within that time. Raises DeviceGone."""
         piece = self.channel.receive(wait_s)
         self.ended = self.ended or piece is None
         with faults_as(lambda why: DeviceGone(f"{self.name}: expected a command's output, but found {why}")):
@@ -54,11 +54,11 @@ class Process(ABC):
         self.mark.strip(self.out, self.err)
 
     def send(self, content: bytes) -> None:
-        """Give it something on its stdin."""
+        """Send bytes to its stdin."""
         self.channel.send(content)
 
     def feed(self, stdin: bytes | None) -> bytes | None:
-        """Send of its stdin what may wait to leave, and its end after it. Returns the rest; None after the end."""
+        """Send as much of its stdin as may be queued, and its end after it. Returns the rest; None after the end."""
         if stdin is None or self.channel.unsent_bytes > MAX_UNSENT_BYTES:
             return stdin
         self.send(stdin[:MAX_UNSENT_BYTES])
@@ -76,22 +76,22 @@ class Process(ABC):
 
 
 class ShellV2(Process):
-    """By the service `shell,v2`."""
+    """A command by the service `shell,v2`."""
 
     def __init__(self, adbd: Adbd, argv: Sequence[str], name: str) -> None:
-        """Start it. Raises ServiceRefused by a phone that is too old, DeviceGone."""
+        """Start it. Raises ServiceRefused on a phone that is too old, DeviceGone."""
         mark = StartMark(name)
         super().__init__(adbd.open(f"shell,v2,raw:{mark.script()}exec {shlex.join(argv)}"), mark, name)
         self._frames = bytearray()
 
     def send(self, content: bytes) -> None:
-        """In frames."""
+        """Send bytes, in frames."""
         for begin in range(0, len(content), MAX_FRAME_BYTES):
             piece = content[begin : begin + MAX_FRAME_BYTES]
             self.channel.send(HEADER.pack(STDIN, len(piece)) + piece)
 
     def end_input(self) -> None:
-        """By a frame."""
+        """End its stdin, by a frame."""
         self.channel.send(HEADER.pack(CLOSE_STDIN, 0))
 
     def _understand(self, piece: bytes) -> None:
@@ -118,10 +118,12 @@ class ShellV2(Process):
 
 
 class Exec(Process):
-    """By the service `exec` of phones before Android 7. Its stdin ends only with the service, or is a file there."""
+    """A command by the service `exec` of phones before Android 7. Its stdin ends with the service, or
+    is a file there.
+    """
 
     def __init__(self, adbd: Adbd, argv: Sequence[str], name: str, scratch: str, stdin_file: str | None = None) -> None:
-        """Start it. `scratch` is a folder there that may be written to. Raises ServiceRefused, DeviceGone."""
+        """Start it. `scratch` is a writable folder there. Raises ServiceRefused, DeviceGone."""
         mark = StartMark(name)
         self._mark = secrets.token_hex(16).encode()
         self._behind = False
@@ -139,11 +141,11 @@ class Exec(Process):
         self.files = files
 
     def feed(self, stdin: bytes | None) -> bytes | None:  # noqa: ARG002
-        """Nothing: it reads a file."""
+        """Do nothing: it reads a file."""
         return None
 
     def end_input(self) -> None:
-        """The protocol ends both directions at once; so the status is never known."""
+        """The protocol ends both directions at once, so the status is never known."""
         self.channel.close()
         self.ended = True
 
@@ -168,7 +170,7 @@ class Exec(Process):
             self._arrived.clear()
 
     def _without_beginning(self, arrived: bytes) -> tuple[bytes, bytes]:
-        """What cannot belong to the mark, and its end that may be the mark's beginning."""
+        """Split off the end that may be the beginning of the mark; the rest cannot belong to it."""
         lengths = range(min(len(arrived), len(self._mark) - 1), 0, -1)
         keep = next((length for length in lengths if self._mark.startswith(arrived[-length:])), 0)
         return arrived[: len(arrived) - keep], arrived[len(arrived) - keep :]

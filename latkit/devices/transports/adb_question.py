@@ -1,4 +1,4 @@
-"""Requests to the local adb server, each answered within a deadline: a server may accept and never say a word."""
+"""Requests to the local adb server, each within a deadline: a server may accept a connection and never answer."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MAX_REFUSAL_CHARS = 300
 
 
 class Refused(DeviceError):
-    """The server answered that it will not; the message is its own."""
+    """The server refused; the message is its own."""
 
 
 class Question:
-    """A connection to the server. Raises OSError and ValueError, at words that are not an adb server's."""
+    """A connection to the server. Raises OSError, and ValueError for an answer that is not an adb server's."""
 
     def __init__(self, timeout_s: float = DEAD_S) -> None:
-        """`timeout_s` bounds each request with its answer. Starts the server where none runs, as `adb` does."""
+        """`timeout_s` bounds each request with its answer. Starts the server if none runs, as `adb` does."""
         self._timeout_s = timeout_s
         self.socket = _connect(server_address())
 
     def ask(self, request: str) -> None:
-        """Send a request that is answered by OKAY. Raises Refused with the server's words."""
+        """Send a request that is answered by OKAY. Raises Refused with the server's message."""
         deadline = time.monotonic() + self._timeout_s
         content = os.fsencode(request)
         self.socket.settimeout(self._timeout_s)
@@ -47,7 +47,7 @@ class Question:
             raise ValueError(f"expected OKAY or FAIL of the adb server, but found {status!r}")
 
     def answer(self, request: str) -> str:
-        """The text by which a request is answered."""
+        """The text of the answer to a request."""
         self.ask(request)
         return self._block(time.monotonic() + self._timeout_s)
 
@@ -75,7 +75,7 @@ class Question:
 
 
 def server_address(environment: Mapping[str, str] = os.environ) -> tuple[str, int]:
-    """Where the server listens. Raises UsageError."""
+    """Address of the server. Raises UsageError."""
     port = environment.get("ANDROID_ADB_SERVER_PORT") or "5037"
     if not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise UsageError(f"expected ANDROID_ADB_SERVER_PORT as a port, but found {port[:100]!r}")

@@ -41,7 +41,7 @@ class ServerAdbd(Adbd):
         return channel
 
     def close(self) -> None:
-        """Close the channels; the server goes on."""
+        """Close the channels; the server continues."""
         while self._channels:
             self._channels.pop().close()
 
@@ -76,7 +76,7 @@ class ServerAdbd(Adbd):
 
 
 class ServerChannel(Channel):
-    """A socket to the server, which passes everything on."""
+    """A socket to the server, which forwards everything."""
 
     def __init__(self, sock: socket.socket, serial: str) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class ServerChannel(Channel):
         self.closed = False
 
     def receive(self, wait_s: float) -> bytes | None:
-        """What comes."""
+        """The bytes that arrive."""
         if self.closed:
             return None
         try:
@@ -101,16 +101,16 @@ class ServerChannel(Channel):
             raise DeviceGone(f"{self._serial}: the adb server is gone: {error}") from error
 
     def close(self) -> None:
-        """Close the socket, by which the server closes the service."""
+        """Close the socket, which makes the server close the service."""
         self.closed = True
         self._socket.close()
 
     def _flush(self) -> None:
-        """Send what the server takes."""
+        """Send what the server accepts."""
         try:
             while self._unsent and not self.closed:
                 del self._unsent[: self._socket.send(self._unsent[: 16 * PIECE_BYTES])]
         except BlockingIOError:
             return
-        except OSError:  # the service has ended, which `receive` will tell
+        except OSError:  # the service has ended, which `receive` reports
             self._unsent.clear()

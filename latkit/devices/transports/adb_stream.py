@@ -1,4 +1,4 @@
-"""A command on a phone, spoken to line by line."""
+"""A command on a phone, read and written line by line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WRITE_S = 30.0
 
 
 class AdbStream(Stream):
-    """A command on the phone, spoken to over a channel of its own."""
+    """A command on the phone, read and written over a channel of its own."""
 
     def __init__(self, process: Process, name: str, kill: Callable[[Process], None]) -> None:
         self._process = process
@@ -37,7 +37,7 @@ class AdbStream(Stream):
                 raise DeadlineExceeded(f"{self._name}: the command took no input for {WRITE_S:g} s")
 
     def read_line(self, timeout_s: float) -> bytes:
-        """The next line, of what both outputs brought until then."""
+        """The next line, from what both outputs brought until then."""
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._closed or self._process.ended:
@@ -58,13 +58,13 @@ class AdbStream(Stream):
         return self._process.exit_status
 
     def stderr_tail(self) -> str:
-        """The last lines of stderr; of an old phone's, once the command has ended."""
+        """The last lines of stderr; on an old phone, only once the command has ended."""
         with contextlib.suppress(DeviceGone):
             self._receive(0)
         return self._err.tail() or self._process.err.decode(errors="replace").strip()
 
     def close_input(self) -> None:
-        """End the command's stdin. On an old phone that gives up the stream."""
+        """End the command's stdin. On an old phone that closes the stream."""
         with contextlib.suppress(DeviceGone):
             self._process.end_input()
 
@@ -79,7 +79,7 @@ class AdbStream(Stream):
         self._process.channel.close()
 
     def _receive(self, wait_s: float) -> None:
-        """Take what has arrived; what came before the mark is not the command's own."""
+        """Receive what has arrived; what precedes the mark is not the command's own."""
         process = self._process
         if self._closed or process.ended:
             return

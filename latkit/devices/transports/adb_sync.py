@@ -1,4 +1,4 @@
-"""adb's own protocol for files, as far as it is needed: writing one."""
+"""adb's own file protocol, as far as it is needed: writing one file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from latkit.errors import DeviceError
 
 SLICE_S = 0.25
 SYNC_BYTES = 65536
-"""The most that adbd takes in one piece of a file."""
+"""The maximum that adbd accepts in one part of a file."""
 SYNC_LENGTH = struct.Struct("<L")
 HEADER_BYTES = 8
 MAX_WORDS_BYTES = 2000
-"""Of what a phone says about a failure, so much is read."""
+"""Maximum length of a phone's message about a failure."""
 SLOWEST_BYTES_PER_S = 50_000
-"""A file that leaves more slowly than this on the whole is given up."""
+"""A copy that is slower than this on average is aborted."""
 
 
 def send_file(channel: Channel, path: str, content: bytes) -> None:
-    """Write a file by adb's own protocol for files, which has no such limits as a command's stdin on an old phone."""
+    """Write a file by adb's own file protocol, which has no such limits as a command's stdin on an old phone."""
     words = f"{path},{0o100600}".encode()
     channel.send(b"SEND" + SYNC_LENGTH.pack(len(words)) + words)
     for begin in range(0, len(content), SYNC_BYTES):
@@ -46,7 +46,7 @@ def send_file(channel: Channel, path: str, content: bytes) -> None:
 
 
 def _is_complete(answer: bytearray) -> bool:
-    """Whether it is all of an answer: its kind, the length of what follows, and that, as far as it is of use."""
+    """Whether the answer is complete: its kind, the length of what follows, and the content, as far as it is used."""
     if len(answer) < HEADER_BYTES or answer.startswith(b"OKAY"):
         return answer.startswith(b"OKAY")
     length: int = SYNC_LENGTH.unpack_from(answer, 4)[0]

@@ -23,23 +23,23 @@ from latkit.devices.transports.sockets import DEAD_S, notice_death, wait_for
 from latkit.errors import DeviceGone, Unreachable
 
 NO_ANSWER = (AdbTimeoutError, TcpTimeoutException, AdbConnectionError, OSError, EOFError)
-"""Of what adb-shell raises, what says that nothing came; all else is raised at words that are not adb's."""
+"""Exceptions of adb-shell that mean that nothing arrived; all others mean that the answer is not adb's."""
 MAX_HANDSHAKE_BYTES = 2**18
-"""Keys and a phone's description of itself take a hundredth of it."""
+"""Keys and a phone's description of itself take 1 % of it."""
 MIN_PACKET_BYTES = 1024
 SLOWEST_BYTES_PER_S = 20_000
 
 
 class NeedsTls(Unreachable):
-    """The phone speaks TLS at this port, as for wireless debugging: the adb server has the certificates for it."""
+    """The phone requires TLS at this port, as for wireless debugging: the adb server has the certificates for it."""
 
 
 class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
-    """adb-shell's socket: sends at once and all of it, notices a dead phone, and the end of the connection."""
+    """adb-shell's socket: sends at once and completely, and detects a dead phone and the end of the connection."""
 
     _connection: socket.socket | None
     budget_bytes: int | None = None
-    """So much may be read while hands are shaken: adb-shell itself would read the 4 GiB that a phone may claim."""
+    """Maximum bytes to read during the handshake: adb-shell itself would read the 4 GiB that a phone may claim."""
 
     @property
     def socket(self) -> socket.socket:
@@ -67,7 +67,7 @@ class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
         return piece
 
     def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
-        """All of it; adb-shell's own sends a part and does not say so to its caller."""
+        """Send all of it; adb-shell's own method sends a part and does not report that to its caller."""
         rest, deadline = memoryview(data), time.monotonic() + (transport_timeout_s or DEAD_S)
         while rest:
             if not wait_for(self.socket, deadline - time.monotonic(), to_read=False, to_write=True)[1]:
@@ -77,13 +77,13 @@ class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
 
 
 class Connection:
-    """A connection that has shaken hands, and sends and receives adb's packets."""
+    """A connection after the handshake, which sends and receives adb's packets."""
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self.name = f"{host}:{port}"
         self.closed = False
         self.services = 0
-        """How many were opened: each has its number as its local id."""
+        """Number of opened services: each has its number as its local id."""
         self._wire = Wire(host, port)
         self._wire.budget_bytes = MAX_HANDSHAKE_BYTES
         device = AdbDevice(self._wire)
@@ -94,7 +94,7 @@ class Connection:
             raise
         self._wire.budget_bytes = None
         self.most_bytes: int = device.max_chunk_size
-        """Of one packet to the phone, as it allows."""
+        """Maximum size of a packet to the phone, as it reports."""
         if self.most_bytes < MIN_PACKET_BYTES:
             self._wire.close()
             raise Unreachable(
@@ -126,7 +126,7 @@ class Connection:
 
     def _exactly(self, count: int) -> bytes:
         content = bytearray()
-        deadline = time.monotonic() + DEAD_S + count / SLOWEST_BYTES_PER_S  # or a drip would go on for ever
+        deadline = time.monotonic() + DEAD_S + count / SLOWEST_BYTES_PER_S  # bounds a trickle of bytes
         while len(content) < count:
             left = deadline - time.monotonic()
             if left < 0:
@@ -140,7 +140,7 @@ class Connection:
 
 
 def _shake_hands(device: AdbDevice, name: str, timeout_s: float) -> None:
-    """Authenticate with the keys that there are. Raises Unreachable saying what to do."""
+    """Authenticate with the available keys. Raises Unreachable with what to do."""
     asked: list[object] = []
     try:
         with faults_as(Unreachable):

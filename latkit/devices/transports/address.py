@@ -1,4 +1,4 @@
-"""The way to a device, as its file records it: which transport, and where to."""
+"""The address of a device, as its file records it: the transport, and where it connects to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ADDRESS = re.compile(
 )
 MAX_CHARS = 255
 MAX_SHOWN = 100
-"""Of what is no address, so many characters are shown."""
+"""Of an invalid address, this many characters are shown."""
 SERIAL = re.compile(r"^[!-,.-~]([ -~]*[!-~])?$")
 """Whatever adb may print for a phone, such as `My Phone 3`, `????????????` and `adb-R5 (2)._adb-tls-connect._tcp`."""
 TRANSPORT_ID = re.compile(r"transport_id:[0-9]{1,9}")
@@ -36,12 +36,12 @@ class Local(BaseModel):
 
     @property
     def place(self) -> str:
-        """What tells it from every other way."""
+        """Identifies this address."""
         return "local"
 
 
 class Ssh(BaseModel):
-    """A machine reached by SSH. What is left out comes from the SSH configuration, as with the command `ssh`."""
+    """A machine reached by SSH. Missing fields come from the SSH configuration, as with the command `ssh`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     kind: Literal["ssh"] = "ssh"
@@ -59,12 +59,12 @@ class Ssh(BaseModel):
 
     @property
     def place(self) -> str:
-        """What tells it from every other way."""
+        """Identifies this address."""
         return f"{self.host.lower()}:{self.port or 22}"
 
     @classmethod
     def parse(cls, text: str, config: str | None = None) -> Ssh:
-        """Read `[USER@]HOST[:PORT]`; an IPv6 address stands in brackets. Raises UsageError."""
+        """Read `[USER@]HOST[:PORT]`; an IPv6 address is in brackets. Raises UsageError."""
         match = _address(text)
         port = int(match["port"]) if match and match["port"] else None
         if not match or (port is not None and not 1 <= port <= 65535):
@@ -74,7 +74,7 @@ class Ssh(BaseModel):
 
 
 class Adb(BaseModel):
-    """A phone reached by ADB: over TCP at a host and port, else by its serial through the local adb server."""
+    """A phone reached by ADB: over TCP at a host and port, otherwise by its serial through the local adb server."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     kind: Literal["adb"] = "adb"
@@ -95,12 +95,12 @@ class Adb(BaseModel):
 
     @property
     def place(self) -> str:
-        """What tells it from every other way."""
+        """Identifies this address."""
         return f"adb {str(self).lower()}"
 
     @classmethod
     def parse(cls, text: str) -> Adb:
-        """Read `SERIAL` or `HOST:PORT`; an IPv6 address stands in brackets. Raises UsageError."""
+        """Read `SERIAL` or `HOST:PORT`; an IPv6 address is in brackets. Raises UsageError."""
         match = None if TRANSPORT_ID.fullmatch(text) else _address(text)
         port = int(match["port"]) if match and match["port"] else None
         if match and port is not None and not match["user"] and 1 <= port <= 65535:
@@ -113,18 +113,18 @@ class Adb(BaseModel):
 
 
 def _address(text: str) -> re.Match[str] | None:
-    """The parts of an address; None where it holds what cannot be shown, or is longer than any."""
+    """The parts of an address; None if it contains characters that cannot be shown, or is too long."""
     return ADDRESS.fullmatch(text) if len(text) <= MAX_CHARS and printable(text) == text else None
 
 
 def _absolute(path: str) -> str:
     try:
         return str(Path(path).expanduser().absolute())
-    except (RuntimeError, OSError) as error:  # the home of a user who is not there; a folder that is gone
+    except (RuntimeError, OSError) as error:  # the home of an unknown user; a deleted folder
         raise UsageError(
             f"expected the path of an SSH configuration, but found {path[:MAX_SHOWN]!r}: {error}"
         ) from None
 
 
 Way = Annotated[Local | Ssh | Adb, Field(discriminator="kind")]
-"""Any of them; `kind` tells which."""
+"""Any address; `kind` distinguishes them."""

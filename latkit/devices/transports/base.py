@@ -14,23 +14,23 @@ from latkit.errors import DeviceError, DeviceGone
 
 TAIL_LINES = 20
 TAIL_BYTES = 10_000
-"""How much of the end of stderr is kept for a message."""
+"""Length of the end of stderr that is shown in a message."""
 MAX_LINE_BYTES = 16 * 2**20
-"""Of a line that a device sends. The longest answer of an agent is a hundredth of it."""
+"""Maximum length of a line that a device sends. The longest response of an agent is 1 % of it."""
 MAX_OUTPUT_BYTES = 64 * 2**20
-"""Of what a command prints on both outputs together, unless its caller expects more."""
+"""Maximum that a command prints on both outputs together, unless its caller expects more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a command left behind. A command ended by a signal has its negative, or 128 and more, as its status."""
+    """The result of a command. If a signal ended it, its status is negative, or 128 and more."""
 
     exit_status: int
     stdout: bytes
     stderr: bytes
 
     def checked(self, what: str) -> Completed:
-        """Itself if the command ended with 0, else DeviceError with the last words of its stderr."""
+        """This result if the status is 0, else DeviceError with the end of its stderr."""
         if self.exit_status:
             words = one_line(self.stderr.decode(errors="replace").strip()[-500:], 500) or "no message"
             raise DeviceError(f"{what} failed on the device with exit status {self.exit_status}: {words}")
@@ -38,7 +38,7 @@ class Completed:
 
 
 class Lines:
-    """Bytes that arrive in pieces, given out line by line. What was not yet given out is bounded, as is a line."""
+    """Bytes that arrive in parts, returned line by line. The bytes not yet returned are bounded, as is a line."""
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._max_line_bytes = max_line_bytes
@@ -47,7 +47,7 @@ class Lines:
         """Where the last line begins, whose end has not arrived."""
 
     def feed(self, piece: bytes | bytearray) -> None:
-        """Add a piece. Raises DeviceGone at a line, or lines that nobody asked for, beyond the bound."""
+        """Add bytes. Raises DeviceGone if a line, or the unread lines together, exceed the bound."""
         end = piece.rfind(b"\n")
         if end >= 0:
             self._begin = len(self._buffer) + end + 1
@@ -60,7 +60,7 @@ class Lines:
             )
 
     def take(self) -> bytes | None:
-        """The next whole line without its end, or None."""
+        """The next complete line without its end, or None."""
         if not self._begin:
             return None
         end = self._buffer.index(b"\n")
@@ -75,13 +75,13 @@ class Lines:
         return "\n".join(text.split("\n")[-TAIL_LINES:])
 
     def forget(self) -> None:
-        """Keep only what `tail` gives."""
+        """Drop all but what `tail` returns."""
         del self._buffer[:-TAIL_BYTES]
         self._begin = self._buffer.rfind(b"\n") + 1
 
 
 class Stream(ABC):
-    """A running command, spoken to line by line."""
+    """A running command, read and written line by line."""
 
     @abstractmethod
     def write_line(self, line: bytes) -> None:
@@ -94,7 +94,7 @@ class Stream(ABC):
     @property
     @abstractmethod
     def exit_status(self) -> int | None:
-        """Exit status, or None while the command runs or where it never came through."""
+        """Exit status, or None while the command runs or if it never arrived."""
 
     @abstractmethod
     def stderr_tail(self) -> str:
@@ -106,17 +106,17 @@ class Stream(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Kill the command if it still runs, and give up the stream. Never raises; closing twice is allowed."""
+        """Kill the command if it still runs, and close the stream. Never raises; closing twice is allowed."""
 
 
 class Transport(ABC):
-    """A way to a device. Commands are lists of words; no shell reads them as anything else. Used by one thread."""
+    """A connection to a device. Commands are argument lists, which no shell interprets. Used by one thread."""
 
     @abstractmethod
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
     ) -> Completed:
-        """Run a command to its end. `max_bytes`: how much it may print on both outputs together.
+        """Run a command to its end. `max_bytes`: maximum that it may print on both outputs together.
 
         Raises DeadlineExceeded, and DeviceGone also for a command that prints more: it is killed.
         """
@@ -125,16 +125,16 @@ class Transport(ABC):
     def push(self, local_path: Path, remote_path: str) -> None:
         """Copy a file to the device: under another name, verified by its SHA-256, then renamed.
 
-        Makes the folder. Raises DeviceError, DeviceGone; then nothing stands under `remote_path`.
+        Creates the folder. Raises DeviceError, DeviceGone; then there is no file at `remote_path`.
         """
 
     @abstractmethod
     def pull(self, remote_path: str, local_path: Path) -> None:
-        """Copy a file from the device, renamed once it is whole. Raises DeviceError, DeviceGone."""
+        """Copy a file from the device, renamed once it is complete. Raises DeviceError, DeviceGone."""
 
     @abstractmethod
     def start(self, argv: Sequence[str]) -> Stream:
-        """Start a command to speak to. A command that does not exist ends its stream. Raises DeviceGone."""
+        """Start a command to exchange lines with. A command that does not exist ends its stream. Raises DeviceGone."""
 
     @abstractmethod
     def home(self) -> str:
@@ -154,7 +154,7 @@ class Transport(ABC):
 
 
 def check_output(device: str, command: str, count: int, max_bytes: int) -> None:
-    """Raise DeviceGone where a command has printed more than it may."""
+    """Raise DeviceGone if a command has printed more than it may."""
     if count > max_bytes:
         raise DeviceGone(
             f"{device}: expected at most {max_bytes / 2**20:.3g} MiB from {command}, but it prints more; it was killed"
@@ -162,7 +162,7 @@ def check_output(device: str, command: str, count: int, max_bytes: int) -> None:
 
 
 def checked_home(printed: bytes, device: str) -> str:
-    """The home folder that a device has printed. Raises DeviceError where latkit cannot put its files below it."""
+    """The home folder that a device has printed. Raises DeviceError if latkit cannot put its files below it."""
     home = printed.removesuffix(b"\n").decode(errors="replace")
     if not home.startswith("/") or "\ufffd" in home or printable(home) != home or "\n" in home:
         raise DeviceError(
@@ -173,7 +173,7 @@ def checked_home(printed: bytes, device: str) -> str:
 
 
 def check_words(argv: Sequence[str]) -> None:
-    """Raise DeviceError for a word that no command can be given."""
+    """Raise DeviceError for an argument that cannot be passed to a command."""
     for word in argv:
         if "\0" in word:
             raise DeviceError(f"expected the words of a command without a zero character, but found {word[:100]!r}")

@@ -1,4 +1,4 @@
-"""From the way that a device file records to an open transport."""
+"""Opens a transport from the address that a device file records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def connect(way: Way, timeout_s: float = 10.0) -> Transport:
     if isinstance(way, Local):
         return LocalTransport()
     if isinstance(way, Adb):
-        from latkit.devices.transports.adb import AdbTransport  # as little as paramiko needed by most
+        from latkit.devices.transports.adb import AdbTransport  # as little as paramiko needed at most
 
         return AdbTransport.connect(way, timeout_s)
     from latkit.devices.transports.ssh import SshTransport  # paramiko takes long to import

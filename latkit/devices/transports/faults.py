@@ -1,4 +1,4 @@
-"""Whatever a library meets in what others send becomes one error of ours."""
+"""Converts any exception that a library raises on received data to one of latkit's errors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from latkit.errors import DeviceError, LatkitError
 def faults_as(make: Callable[[str], DeviceError]) -> Iterator[None]:
     """Raise `make(why)` for any exception of a library; latkit's own errors pass.
 
-    What a hostile server or phone sends makes paramiko, adb-shell and struct raise errors of any class, so that a list
-    of their names would never be complete. `why` is on one line. What says that this machine itself lacks something,
-    such as file descriptors, is told as that.
+    A hostile server or phone can make paramiko, adb-shell and struct raise errors of any class, so that a list of their
+    names would never be complete. `why` is on one line. If this machine itself lacks something, such as file
+    descriptors, the error is reported as that.
     """
     try:
         yield

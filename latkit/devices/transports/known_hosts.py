@@ -1,4 +1,4 @@
-"""Known hosts: a server is believed only when its key stands in one of these files. None is ever added by itself."""
+"""Known hosts: a server is trusted only if its key is in one of these files. No key is ever added automatically."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_FILE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class KnownKey:
-    """A line of a file of known hosts that speaks of the host."""
+    """An entry for the host in a file of known hosts."""
 
     file: Path
     line: int
@@ -31,12 +31,14 @@ class KnownKey:
 
 
 def known_keys(host: Host) -> list[KnownKey]:
-    """The keys by which a host is known, in the files' order. Lines that cannot be read are passed over."""
+    """The known keys of a host, in the files' order. Unreadable lines are skipped."""
     return [key for path in host.known_hosts for key in _keys_in(path, host.known_as)]
 
 
 def key_types(known: list[KnownKey], offered: tuple[str, ...]) -> list[str]:
-    """The algorithms to agree on: first those of the known keys, so that the server shows a key we can compare."""
+    """The algorithms to negotiate: first those of the known keys, so that the server shows a key that
+    can be compared.
+    """
     types = {key.key_type for key in known}
     if "ssh-rsa" in types:
         types |= {"rsa-sha2-256", "rsa-sha2-512"}
@@ -44,7 +46,7 @@ def key_types(known: list[KnownKey], offered: tuple[str, ...]) -> list[str]:
 
 
 def verify(host: Host, key: paramiko.PKey, known: list[KnownKey]) -> None:
-    """Raise HostKeyError unless the key is one by which the host is known."""
+    """Raise HostKeyError unless the key is a known key of the host."""
     same = [line for line in known if line.base64 == key.get_base64()]
     revoked = [line for line in same if line.revoked]
     if revoked:
@@ -90,7 +92,7 @@ def _keys_in(path: Path, name: str) -> Iterator[KnownKey]:
 
 
 def _names(patterns: str, name: str) -> bool:
-    """Whether the first field of a line means that name: hashed, or patterns of which a negated one excludes."""
+    """Whether the first field of a line matches that name: hashed, or as patterns of which a negated one excludes."""
     if patterns.startswith("|1|"):
         return _is_hash_of(name, patterns.split("|")[2:])
     found = [pattern for pattern in patterns.split(",") if _matches(name, pattern.removeprefix("!"))]
@@ -98,7 +100,7 @@ def _names(patterns: str, name: str) -> bool:
 
 
 def _is_hash_of(name: str, parts: list[str]) -> bool:
-    """Whether a salt and a digest, both in base 64, are that name's."""
+    """Whether a salt and a digest, both in base 64, match that name."""
     try:
         salt, digest = (base64.b64decode(part, validate=True) for part in parts)
     except ValueError:
@@ -107,5 +109,5 @@ def _is_hash_of(name: str, parts: list[str]) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    # brackets around an address with a port are themselves, not a set of characters
+    # brackets around an address with a port are literal, not a set of characters
     return fnmatchcase(name.lower(), pattern.lower().replace("[", "[[]"))

@@ -29,7 +29,7 @@ WRITE_S = 30.0
 
 
 class LocalTransport(Transport):
-    """This machine. Commands run in sessions of their own, so that a Ctrl-C for the host is not theirs."""
+    """This machine. Commands run in sessions of their own, so that a Ctrl-C for the host does not reach them."""
 
     def __init__(self) -> None:
         self._streams: list[LocalStream] = []
@@ -37,7 +37,7 @@ class LocalTransport(Transport):
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
     ) -> Completed:
-        """Run a process; one that cannot be started has 127 as its exit status."""
+        """Run a process. The exit status is 127 if it cannot be started."""
         try:
             process = popen(argv)
         except OSError as error:
@@ -68,7 +68,7 @@ class LocalTransport(Transport):
         return stream
 
     def home(self) -> str:
-        """The home folder of whoever runs this."""
+        """The home folder of the current user."""
         try:
             home = Path.home()
         except RuntimeError:  # a user without an entry, in a container
@@ -102,7 +102,7 @@ class LocalStream(Stream):
         while rest:
             try:
                 rest = rest[os.write(self._input.fileno(), rest) :]
-            except BlockingIOError:  # it reads no more before we read what it says
+            except BlockingIOError:  # it reads no more until its output is read
                 self._receive(0.01)
             except (OSError, ValueError) as error:
                 words = one_line(self.stderr_tail())
@@ -111,7 +111,7 @@ class LocalStream(Stream):
                 raise DeadlineExceeded(f"the command took no input for {WRITE_S:g} s")
 
     def read_line(self, timeout_s: float) -> bytes:
-        """The next line, of what both outputs brought until then."""
+        """The next line, from what both outputs brought until then."""
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._process.stdout not in self._open_files():
@@ -153,7 +153,7 @@ class LocalStream(Stream):
         return [key.fileobj for key in (self._selector.get_map() or {}).values()]
 
     def _receive(self, timeout_s: float) -> None:
-        """Take what has arrived on either output within that time."""
+        """Receive what has arrived on either output within that time."""
         for key, _ in self._selector.select(max(timeout_s, 0)):
             piece = os.read(key.fd, PIECE_BYTES)
             if piece:

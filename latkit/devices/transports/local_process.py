@@ -18,8 +18,8 @@ KILL_S = 10.0
 
 
 def popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, outside the folder in which latkit is run: that may be a workspace that
-    came from anybody, and Python imports from where it is started. Raises OSError, DeviceError.
+    """Start a process in a session of its own, outside the current folder: that may be a workspace from elsewhere, and
+    Python imports from its current folder. Raises OSError, DeviceError.
     """
     check_words(argv)
     command = [os.path.abspath(argv[0]) if os.sep in argv[0] else argv[0], *argv[1:]]  # noqa: PTH100 - follows no link
@@ -30,7 +30,7 @@ def popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
 def communicate(
     process: subprocess.Popen[bytes], name: str, deadline: float, stdin: bytes, max_bytes: int
 ) -> Completed:
-    """Give a process its stdin, and take what it prints until its end. Raises TimeoutError, DeviceGone."""
+    """Write a process's stdin, and read its output until its end. Raises TimeoutError, DeviceGone."""
     assert process.stdin
     assert process.stdout
     assert process.stderr
@@ -69,7 +69,7 @@ def _left(deadline: float) -> float:
 
 
 def _write_some(file: IO[bytes], rest: memoryview) -> memoryview:
-    """Write what goes now. Returns the rest, which is nothing once the process no longer reads."""
+    """Write what can be written now. Returns the rest, which is empty once the process no longer reads."""
     try:
         return rest[os.write(file.fileno(), rest[:PIECE_BYTES]) :] if rest else rest
     except BlockingIOError:
@@ -84,9 +84,9 @@ def _close_quietly(file: IO[bytes]) -> None:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the process with what it started, which shares its session."""
+    """Kill the process with its children, which share its session."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk cannot even be killed
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a process that waits for a dead disk cannot be killed
             process.wait(KILL_S)

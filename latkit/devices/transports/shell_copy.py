@@ -1,4 +1,4 @@
-"""Copies by commands that any device has (`cat`, `sha256sum`), for transports without a way of their own for files."""
+"""Copies files by commands that any device has (`cat`, `sha256sum`), for transports without a file protocol."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from latkit.errors import DeviceError, DeviceGone
 
 COMMAND_S = 60.0
 SLOWEST_BYTES_PER_S = 50_000
-"""A copy that is slower than this on the whole is given up."""
+"""A copy that is slower than this on average is aborted."""
 NO_SUCH_COMMAND = 127
 MAX_PULL_BYTES = 2**30
-"""A file is held in memory on its way."""
+"""Maximum size of a file, which is held in memory during the copy."""
 MARGIN_BYTES = 2**16
 PREPARE = 'mkdir -p -- "$1" && { [ ! -f "$2" ] || wc -c < "$2"; }'
-"""Makes the folder, and tells how much of an earlier try is there."""
+"""Creates the folder, and prints how much of an earlier attempt exists."""
 FINISH = """
 cat >> "$1" && found=$(sha256sum < "$1") || exit
 case $found in
@@ -28,14 +28,16 @@ case $found in
   *) echo "the copy differs; is the disk full?" >&2; exit 1;;
 esac
 """
-"""Writes the rest, checks the whole and renames it: one command, since some devices take long for each."""
+"""Writes the rest, verifies the whole and renames it: one command, since some devices take long for each."""
 
 
 class CopyingByCommands(Transport):
     """A transport that copies by commands."""
 
     def push(self, local_path: Path, remote_path: str) -> None:
-        """Copy a file to the device. What arrived before the connection was lost is not sent again by the next try."""
+        """Copy a file to the device. What arrived before the connection was lost is not sent again by
+        the next attempt.
+        """
         try:
             content = local_path.read_bytes()
         except OSError as error:
@@ -88,7 +90,7 @@ class CopyingByCommands(Transport):
 
 
 def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
-    """SHA-256 of a file there, in hex; where there is no sha256sum (Android 6) it is read back. Raises DeviceError."""
+    """SHA-256 of a file there, in hex; without sha256sum (Android 6) the file is read back. Raises DeviceError."""
     found = transport.run(["sha256sum", path], _copy_s(size_bytes))
     if found.exit_status == NO_SUCH_COMMAND:
         return hashlib.sha256(_read(transport, path, size_bytes)).hexdigest()
@@ -97,7 +99,7 @@ def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
 
 
 def _sound(transport: Transport, part: str, content: bytes, count: int) -> int:
-    """How many of the `count` bytes of an earlier try can stay; what is no beginning of the content is removed."""
+    """How many of the `count` bytes of an earlier attempt can be reused; other content is removed."""
     if not count:
         return 0
     beginning = hashlib.sha256(content[:count]).hexdigest()
@@ -108,20 +110,20 @@ def _sound(transport: Transport, part: str, content: bytes, count: int) -> int:
 
 
 def _check_and_rename(transport: Transport, part: str, remote_path: str, size_bytes: int, sha256: str) -> None:
-    """The end of a push to a device that cannot check by itself."""
+    """Finish a push to a device that cannot verify by itself."""
     if remote_sha256(transport, part, size_bytes) != sha256:
         raise DeviceError(f"writing {remote_path} failed on the device: the copy differs; is its disk full?")
     transport.run(["mv", "-f", "--", part, remote_path], COMMAND_S).checked(f"renaming to {remote_path}")
 
 
 def _read(transport: Transport, path: str, size_bytes: int) -> bytes:
-    """The content of a file there, which may not be larger than that, but for what `cat` says on stderr."""
+    """The content of a file there, of at most that size; some room is left for what `cat` prints on stderr."""
     done = transport.run(["cat", path], _copy_s(size_bytes), max_bytes=size_bytes + MARGIN_BYTES)
     return done.checked(f"reading {path}").stdout
 
 
 def _size(printed: bytes, path: str) -> int:
-    """The bytes of a file by what `wc -c` prints. Raises DeviceError."""
+    """The size of a file in bytes from the output of `wc -c`. Raises DeviceError."""
     match = re.fullmatch(rb"\s*([0-9]{1,15})(\s.*)?", printed, re.DOTALL)
     if match is None:
         raise DeviceError(f"expected the size of {path} from wc -c on the device, but found {printed[:100]!r}")

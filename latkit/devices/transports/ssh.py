@@ -32,7 +32,7 @@ KILL_S = 5.0
 
 
 class SshTransport(CopyingByCommands):
-    """A machine reached by SSH. Files go through `cat`: that needs no SFTP server."""
+    """A machine reached by SSH. Files are copied through `cat`, which needs no SFTP server."""
 
     def __init__(self, transports: list[paramiko.Transport], name: str) -> None:
         self._transports = transports
@@ -47,7 +47,7 @@ class SshTransport(CopyingByCommands):
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
     ) -> Completed:
-        """Run a command; one that does not exist has 127 as its exit status, one ended by a signal -1."""
+        """Run a command. The exit status is 127 if it does not exist, and -1 if a signal ended it."""
         with closed_after(self._transports[-1], timeout_s + GRACE_S), faults_as(self._lost):
             return self._run(argv, timeout_s, stdin, max_bytes)
 
@@ -62,7 +62,7 @@ class SshTransport(CopyingByCommands):
                     min(SLICE_S, deadline - time.monotonic()) if not (stdin and channel.send_ready()) else 0
                 )
                 if len(command.out) + len(command.err) > max_bytes:
-                    close_all(self._transports)  # it dies of its closed output; a flood is not waited for
+                    close_all(self._transports)  # its closed output ends it; further output is not read
                     check_output(self._name, argv[0], len(command.out) + len(command.err), max_bytes)
                 if time.monotonic() > deadline and not command.ended:
                     raise self._late(command, argv[0], timeout_s)
@@ -110,7 +110,7 @@ class SshTransport(CopyingByCommands):
         return DeviceGone(f"{self._name}: the connection is lost: {why}")
 
     def kill(self, process: RemoteProcess | None) -> None:
-        """Kill a process with the group that it leads, if it still is the one that was started. Never raises."""
+        """Kill a process and the group that it leads, if it still is the one that was started. Never raises."""
         if process is None or not self._transports[-1].is_active():
             return
         words = ["sh", "-c", KILL, "sh", str(process.pid), str(process.started)]

@@ -1,4 +1,4 @@
-"""Showing our keys to an SSH server: those of the configuration, then those of ssh-agent."""
+"""Authentication with an SSH server: by the keys of the configuration, then those of ssh-agent."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from latkit.errors import DeviceError, LatkitError, Unreachable
 
 REQUEST_KEYS = b"\0\0\0\1\x0b"
 HEADER = struct.Struct(">IBI")
-"""Of the agent's answer: its length, its kind and the number of keys."""
+"""Header of the agent's answer: its length, its kind and the number of keys."""
 KEYS_ANSWER = 12
 MAX_ANSWER_BYTES = 2**18
 """As in OpenSSH."""
 MIN_KEY_BYTES = 8
 MAX_SHOWN = 4
-"""Of the keys that were tried, so many are named."""
+"""Maximum number of tried keys that a message names."""
 
 
 def authenticate(transport: paramiko.Transport, host: Host) -> None:
-    """Try the keys of the configuration, then those of ssh-agent. Raises Unreachable naming what was tried."""
+    """Try the keys of the configuration, then those of ssh-agent. Raises Unreachable, which names what was tried."""
     tried: list[str] = []
     shown = 0
     with contextlib.closing(_Agent(host.timeout_s if host.agent_keys else 0)) as agent:
@@ -58,7 +58,7 @@ def authenticate(transport: paramiko.Transport, host: Host) -> None:
 
 def _broken_off(host: Host, shown: int) -> Unreachable:
     keys = "key" if shown == 1 else "keys"
-    if shown < 3:  # no server gives up so early for too many
+    if shown < 3:  # no server limits the number of attempts this strictly
         return Unreachable(f"{host.way}: the server broke off the login as {host.user} after {shown} {keys}")
     return Unreachable(
         f"{host.way}: the server broke off the login after {shown} keys (too many authentication failures): name the "
@@ -67,7 +67,7 @@ def _broken_off(host: Host, shown: int) -> Unreachable:
 
 
 def _key(path: Path) -> paramiko.PKey | None:
-    """The private key of a file; None where it wants a passphrase."""
+    """The private key of a file; None if it requires a passphrase."""
     try:
         return paramiko.PKey.from_path(path)
     except (paramiko.PasswordRequiredException, TypeError):
@@ -80,7 +80,7 @@ def _listed(tried: list[str]) -> str:
 
 
 class _Agent:
-    """The keys of a running ssh-agent, if it answers in time: paramiko itself would wait for one that is silent."""
+    """The keys of a running ssh-agent, if it answers in time: paramiko itself would wait for a silent one."""
 
     def __init__(self, timeout_s: float) -> None:
         self.keys: tuple[paramiko.AgentKey, ...] = ()
@@ -98,20 +98,20 @@ class _Agent:
             self.trouble = f"ssh-agent cannot be asked: {error}"
 
     def close(self) -> None:
-        """Give the agent up."""
+        """Close the connection to the agent."""
         if self._agent is not None:
             self._agent.close()
 
 
 def _check_answers(place: str, timeout_s: float) -> None:
-    """Raise OSError or ValueError where no agent tells its keys at that socket."""
+    """Raise OSError or ValueError if no agent at that socket lists its keys."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(timeout_s)
         sock.connect(place)
         sock.sendall(REQUEST_KEYS)
         header = sock.recv(HEADER.size, socket.MSG_WAITALL)
     length, kind, count = HEADER.unpack(header) if len(header) == HEADER.size else (0, 0, 0)
-    # paramiko goes through as many keys as the agent claims
+    # paramiko reads as many keys as the agent claims
     if kind != KEYS_ANSWER or length > MAX_ANSWER_BYTES or count * MIN_KEY_BYTES > length:
         raise ValueError(f"expected its keys, but found {header!r}")
 

@@ -1,4 +1,4 @@
-"""A command that runs over SSH: how its words pass the login shell, and what has arrived of it."""
+"""A command that runs over SSH: how its arguments pass the login shell, and what has arrived of its output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from latkit.errors import DeviceGone
 
 PIECE_BYTES = 32768
 MAX_PIECES = 32
-"""Taken at once: so much fits into the window of a channel, and a server that sends more without end is noticed."""
+"""Maximum to receive at once: it fits into the window of a channel, and reveals a server that sends without end."""
 MAX_WAITING_BYTES = 4 * 2**20
-"""Of a channel's window that nobody has read yet, paramiko grants half; a server that sends more is at fault."""
+"""paramiko grants half of a channel's unread window; a server that sends more is at fault."""
 GRACE_S = 10.0
-"""So long after its deadline, what cannot even be given up takes the connection with it."""
+"""This long after its deadline, a command that cannot be closed takes the connection with it."""
 AWKWARD = re.compile(r"[^ -~]|['\\!]")
-"""Not every login shell takes these in quotes as they are: csh ends a word at a newline, and recalls what ! names."""
+"""Characters that not every login shell accepts in quotes: csh ends a word at a newline, and expands `!`."""
 DECODE = (
     'i=$#; while [ "$i" -gt 0 ]; do w=$(printf "%b." "$1"); shift; set -- "$@" "${w%.}"; i=$((i-1)); done; '  # one line
 )
@@ -32,7 +32,7 @@ EXECUTE = 'exec "$@"'
 
 
 def command_line(argv: Sequence[str], mark: StartMark | None = None) -> str:
-    """The command as a line that any login shell gives to `sh` unchanged. Prints the mark first if there is one."""
+    """The command as a line that any login shell passes to `sh` unchanged. Prints the mark first if there is one."""
     script = mark.script() if mark else ""
     if any(AWKWARD.search(word) for word in argv):
         return shlex.join(["sh", "-c", f"{script}{DECODE}{EXECUTE}", "sh", *map(_encode, argv)])
@@ -48,7 +48,7 @@ def _encode(word: str) -> str:
 
 @contextlib.contextmanager
 def closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
-    """Close the connection if what is done inside takes longer: some of paramiko's waits know no end."""
+    """Close the connection if the block takes longer: some of paramiko's waits have no end."""
     timer = threading.Timer(seconds, close_all, [[transport]])
     timer.daemon = True
     timer.start()
@@ -59,7 +59,7 @@ def closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[None
 
 
 class Command:
-    """A command that runs, and what has arrived of it. Both outputs are drained, or it would stand still."""
+    """A running command, and what has arrived of its output. Both outputs are drained, otherwise it would block."""
 
     def __init__(self, channel: paramiko.Channel, mark: StartMark, name: str) -> None:
         self.channel = channel
@@ -70,7 +70,7 @@ class Command:
 
     @property
     def ended(self) -> bool:
-        """Whether the command has ended and all it said has arrived. Raises DeviceGone when it never will."""
+        """Whether the command has ended and all its output has arrived. Raises DeviceGone if it never will."""
         channel = self.channel
         if channel.recv_ready() or channel.recv_stderr_ready():
             return False
@@ -80,11 +80,11 @@ class Command:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status once it came."""
+        """The exit status, once it has arrived."""
         return int(self.channel.exit_status) if self.channel.exit_status_ready() else None
 
     def feed(self, stdin: bytes) -> bytes:
-        """Send as much of stdin as goes now, and its end after it. Returns the rest."""
+        """Send as much of stdin as possible now, and its end after it. Returns the rest."""
         channel = self.channel
         with contextlib.suppress(OSError):  # a command may end without reading all
             if stdin and channel.send_ready():
@@ -95,7 +95,7 @@ class Command:
         return stdin
 
     def receive(self, wait_s: float) -> None:
-        """Wait that long for either output, and take what is there. Raises DeviceGone."""
+        """Wait that long for either output, and receive what is there. Raises DeviceGone."""
         channel = self.channel
         if channel.eof_received and not channel.exit_status_ready():
             channel.status_event.wait(max(wait_s, 0))

@@ -1,4 +1,4 @@
-"""What the SSH configuration says of a host, as far as latkit needs it."""
+"""Reads what latkit needs from a host's SSH configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 GLOBAL_KNOWN_HOSTS = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 MAX_INCLUDES = 16
-"""Files included by included files: so deep and no deeper, as in OpenSSH."""
+"""Maximum depth of included files, as in OpenSSH."""
 MAX_FILES = 200
 MAX_CONFIG_BYTES = 2**20
 MAX_JUMPS = 8
@@ -29,7 +29,7 @@ MAX_TIMEOUT_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where to connect, as whom, and with which files."""
+    """Where to connect, as which user, and with which files."""
 
     way: Ssh
     hostname: str
@@ -39,7 +39,7 @@ class Host:
     agent_keys: bool
     """Whether the keys of a running ssh-agent may be used."""
     known_hosts: tuple[Path, ...]
-    """The files of known hosts; the first is where a new one belongs."""
+    """The files of known hosts; the first is where a new host belongs."""
     jumps: tuple[Ssh, ...]
     timeout_s: float
 
@@ -50,7 +50,7 @@ class Host:
 
 
 def resolve(way: Ssh, timeout_s: float) -> Host:
-    """What the device file says, completed by the configuration. Raises BadFile and UsageError."""
+    """The fields of the device file, completed by the configuration. Raises BadFile and UsageError."""
     path = Path(way.config) if way.config else Path("~/.ssh/config")
     with reading(path, f"an SSH configuration for {way.host}"):
         return _host(way, _options(way, path.expanduser()), timeout_s)
@@ -92,7 +92,7 @@ def _is_own(path: Path) -> bool:
 
 
 class _Lines:
-    """The lines of a configuration, with those of the files it includes in their place: paramiko does not include."""
+    """The lines of a configuration, with included files inlined: paramiko does not support includes."""
 
     def __init__(self, base: Path, may_execute: bool) -> None:
         self._base = base
@@ -100,7 +100,7 @@ class _Lines:
         self._files = 0
 
     def of(self, path: Path, depth: int = 0) -> list[str]:
-        """Of that file. Raises BadFile."""
+        """The lines of that file. Raises BadFile."""
         self._files += 1
         if depth > MAX_INCLUDES:
             raise BadFile(path, "an SSH configuration", "that it includes itself")
@@ -119,7 +119,7 @@ class _Lines:
         return lines
 
     def _refuse_execution(self, path: Path, line: str) -> None:
-        """paramiko gives the command of a `Match exec` to a shell: only the user's own configuration may name one."""
+        """paramiko passes the command of a `Match exec` to a shell: only the user's own configuration may name one."""
         match = re.match(paramiko.SSHConfig.SETTINGS_REGEX, line.strip())
         if self._may_execute or not match or match[1].lower() != "match":
             return

@@ -1,4 +1,4 @@
-"""Connecting by SSH: the TCP socket or the jumps, the host's key, and ours."""
+"""Connects by SSH: the TCP socket or the jumps, the host's key, and the user's keys."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from latkit.devices.transports.ssh_config import MAX_JUMPS, Host, resolve
 from latkit.errors import Unreachable, UsageError
 
 BANNER_MARGIN_S = 5.0
-"""The handshake's own deadline comes first: its message tells the time."""
+"""The handshake's own deadline comes first: its message names the time."""
 MAX_PACKET_BYTES = 2**18
 """As in OpenSSH; paramiko itself would read the 4 GiB that a server may claim."""
 
-# paramiko logs the traceback of whatever ends a connection, and without a handler Python prints it; we raise it
+# paramiko logs the traceback of whatever ends a connection, and without a handler Python prints it; latkit raises it
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class BoundedPacketizer(Packetizer):  # type: ignore[misc] # paramiko has no types
-    """Refuses packets that are longer than any that was agreed."""
+    """Refuses packets that are longer than negotiated."""
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        """So many bytes of the connection."""
+        """Read this many bytes of the connection."""
         if n > MAX_PACKET_BYTES:
             raise paramiko.SSHException(f"a packet of {n} bytes, more than was agreed")
         return bytes(super().read_all(n, check_rekey))
@@ -55,12 +55,14 @@ def connect_all(way: Ssh, timeout_s: float, depth: int = 0) -> list[paramiko.Tra
 def close_all(transports: list[paramiko.Transport]) -> None:
     """Close, the innermost first. Never raises."""
     for transport in reversed(transports):
-        with contextlib.suppress(Exception):  # paramiko passes on whatever its thread met
+        with contextlib.suppress(Exception):  # paramiko re-raises whatever its thread received
             transport.close()
 
 
 def _next(jump: Ssh, before: list[paramiko.Transport], timeout_s: float, depth: int) -> list[paramiko.Transport]:
-    """Connections to a jump host: by its own jumps if it is the first, as OpenSSH does, else by the one before it."""
+    """Connections to a jump host: by its own jumps if it is the first, as in OpenSSH, otherwise through the previous
+    one.
+    """
     if not before:
         return connect_all(jump, timeout_s, depth + 1)
     return [_login(resolve(jump, timeout_s), before)]
@@ -82,7 +84,7 @@ def _login(host: Host, before: list[paramiko.Transport]) -> paramiko.Transport:
             transport.auth_timeout = transport.channel_timeout = host.timeout_s
             transport.banner_timeout = host.timeout_s + BANNER_MARGIN_S
             transport.start_client(timeout=host.timeout_s)
-            if not transport.initial_kex_done:  # of the time that is up, paramiko says nothing
+            if not transport.initial_kex_done:  # paramiko does not report a timeout
                 raise no_server(f"it did not shake hands within {host.timeout_s:g} s")
             verify(host, transport.get_remote_server_key(), known)
             authenticate(transport, host)
@@ -102,7 +104,7 @@ def _give_up(transport: paramiko.Transport | None, sock: socket.socket | paramik
 def _dial(host: Host) -> socket.socket:
     with faults_as(lambda why: Unreachable(f"{host.way}: cannot connect to {host.hostname} port {host.port}: {why}")):
         sock = socket.create_connection((host.hostname, host.port), host.timeout_s)
-        notice_death(sock)  # SSH's own keep-alive does not mind an answer that never comes
+        notice_death(sock)  # SSH's own keep-alive ignores a missing answer
     return sock
 
 

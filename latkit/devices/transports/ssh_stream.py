@@ -1,4 +1,4 @@
-"""A command on a machine reached by SSH, spoken to line by line."""
+"""A command on a machine reached by SSH, read and written line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLOSE_S = 5.0
 
 
 class SshStream(Stream):
-    """A command on the other machine, spoken to over its channel."""
+    """A command on the other machine, read and written over its channel."""
 
     def __init__(self, command: Command, name: str, kill: Callable[[RemoteProcess | None], None]) -> None:
         self._command = command
@@ -29,7 +29,7 @@ class SshStream(Stream):
         self._out, self._err = Lines(), Lines()
 
     def write_line(self, line: bytes) -> None:
-        """Send a line. Raises DeadlineExceeded where the command takes no input."""
+        """Send a line. Raises DeadlineExceeded if the command reads no input."""
         rest, deadline = line + b"\n", time.monotonic() + WRITE_S
         with closed_after(self._channel.get_transport(), WRITE_S + GRACE_S), faults_as(self._no_longer_reads):
             try:
@@ -40,7 +40,7 @@ class SshStream(Stream):
                 raise DeadlineExceeded(f"{self._name}: the command took no input for {WRITE_S:g} s") from None
 
     def read_line(self, timeout_s: float) -> bytes:
-        """The next line, of what both outputs brought until then."""
+        """The next line, from what both outputs brought until then."""
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._command.ended:
@@ -91,7 +91,7 @@ class SshStream(Stream):
             self._channel.close()
 
     def _receive(self, wait_s: float) -> None:
-        """Take what has arrived. What came before the mark is not the command's own."""
+        """Receive what has arrived. What precedes the mark is not the command's own."""
         command, channel = self._command, self._channel
         if channel.closed and not (channel.recv_ready() or channel.recv_stderr_ready()):
             return

@@ -1,8 +1,8 @@
-"""The mark that a command prints before it begins, so that what its shell prints is told from what it says itself.
+"""The mark that a command prints before it begins, which separates its own output from that of its login shell.
 
-A login shell may print anything first: a greeting, numbers, or only that nobody may log in. So each command prints a
-word that nobody can guess, its process id and when it was started. What comes before is no part of its output, and only
-a process of that id that was started at that moment is ever killed.
+A login shell may print anything first: a greeting, numbers, or only that nobody may log in. So each command prints an
+unguessable mark, its process id and its start time. What precedes the mark is not part of its output, and only a
+process of that id and that start time is ever killed.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from latkit._io import one_line
 from latkit.errors import DeviceGone, Unreachable
 
 MAX_NOISE_BYTES = 2**20
-"""Of what comes before the mark, on either output."""
+"""Maximum output before the mark, on either output."""
 MAX_PID = 2**22
-"""The most that Linux gives to a process."""
+"""The largest process id of Linux."""
 SHOWN_CHARS = 200
 START_FIELD = 20
-"""Of /proc/PID/stat behind the name in parentheses, the time at which the process was started; it stays over `exec`."""
+"""In /proc/PID/stat behind the name in parentheses, the start time of the process; it is unchanged by `exec`."""
 KILL = (
     'read -r s < "/proc/$1/stat" || exit 0; s=${s##*) }; p=$1; t=$2; set -- $s; [ "${20}" = "$t" ] || exit 0; '
     'kill -9 "-$p"; kill -9 "$p"'
 )
-"""Kills the process $1 and the group it leads, if it was started at $2. One line: csh takes no more as a word."""
+"""Kills the process $1 and the group it leads, if it was started at $2. One line: csh accepts no more as a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteProcess:
-    """A process of a device: its id, and the clock tick at which it was started."""
+    """A process of a device: its id, and the clock tick of its start."""
 
     pid: int
     started: int
 
 
 class StartMark:
-    """The mark of one command. Before it was seen, nothing that has arrived counts as the command's."""
+    """The mark of one command. Until it was seen, no received byte counts as the command's."""
 
     def __init__(self, name: str) -> None:
-        """`name`: of the device, for messages."""
-        # in two halves, so that a shell that repeats its command line does not print it
+        """`name`: the device's name, for messages."""
+        # in two halves, so that a shell that echoes its command line does not print it
         self._halves = secrets.token_hex(8), secrets.token_hex(8)
         word = "".join(self._halves).encode()
         self._on_err = word + b"\n"
@@ -51,16 +51,18 @@ class StartMark:
         self.is_seen = False
         self.is_seen_on_err = False
         self.process: RemoteProcess | None = None
-        """Once the mark was seen; None where the device has no /proc to tell it, and then it is never killed."""
+        """Once the mark was seen; None if the device has no /proc to report it, and then the process is
+        never killed.
+        """
 
     def script(self, on_err: bool = True) -> str:
-        """Shell commands that print the mark; one line, without quotes that a login shell could take for its own."""
+        """Shell commands that print the mark; one line, without quotes that a login shell could interpret."""
         first, second = self._halves
         err = f'echo {first}""{second} >&2; ' if on_err else ""
         return f'read -r s < /proc/$$/stat; {err}echo {first}""{second} $$ "$s"; '
 
     def strip(self, out: bytearray, err: bytearray) -> None:
-        """Remove from what has arrived on either output all up to the mark. Raises DeviceGone."""
+        """Remove everything up to the mark from what has arrived on either output. Raises DeviceGone."""
         if not self.is_seen:
             self._strip_out(out)
         if not self.is_seen_on_err:
@@ -73,16 +75,16 @@ class StartMark:
             raise DeviceGone(f"{self._name}: {self.shell_prints(err)}, and goes on without end")
 
     def check_seen(self, exit_status: int | None, err: bytearray) -> None:
-        """At the end of a command: raise Unreachable unless it has begun, with what its login shell said instead.
+        """At the end of a command: raise Unreachable unless it has begun, with the output of its login shell.
 
-        Where nothing was said, and no status came, the command was only cut off.
+        If there was no output and no status, the command was only cut off.
         """
         if not self.is_seen and (exit_status is not None or self._noise or err):
             status = "" if exit_status is None else f" (exit status {exit_status})"
             raise Unreachable(f"{self._name}: the login shell there runs no command{status}; {self.shell_prints(err)}")
 
     def shell_prints(self, err: bytes | bytearray = b"") -> str:
-        """What came before the mark, for a message."""
+        """What precedes the mark, for a message."""
         text = (self._noise + bytes(err[-MAX_NOISE_BYTES:])).decode(errors="replace").strip()
         return f"its login shell prints: {one_line(text, SHOWN_CHARS)}" if text else "its login shell prints nothing"
 
@@ -99,7 +101,7 @@ class StartMark:
 
 
 def _process(pid: int, stat: bytes) -> RemoteProcess | None:
-    """By the process's line in /proc, if it is that: a /proc of another namespace speaks of another process."""
+    """The process, if the line of /proc is its own: the /proc of another namespace shows another process."""
     fields = stat.rpartition(b") ")[2].split()
     own = stat.split(b" ", 1)[0] == str(pid).encode()
     if not own or len(fields) < START_FIELD or not re.fullmatch(rb"[0-9]{1,18}", fields[START_FIELD - 1]):

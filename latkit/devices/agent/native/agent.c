@@ -54,7 +54,7 @@ static bool require_runtime(const struct json *request, const struct runtime **r
     return fail_as(failure, "bad-request", "expected a runtime of onnxruntime, tflite");
 }
 
-/* The place of a loaded model that a field of the request names. */
+/* The slot of the loaded model that a field of the request names. */
 static bool require_model(struct agent *agent, const struct json *request, const char *name, size_t *place,
                          struct failure *failure) {
     const struct json *field = json_member(request, name);
@@ -130,7 +130,7 @@ static bool pin(struct agent *agent, const struct json *request, struct text *ou
     size_t count;
     if (!require_cores(request, requested, &count, failure)) return false;
     if (count) set_affinity(requested, count);
-    if (!count || !same_cores(requested, count, cores, get_affinity(cores))) { /* some are not ours: all or nothing */
+    if (!count || !same_cores(requested, count, cores, get_affinity(cores))) { /* some are unavailable */
         set_affinity(agent->free_cores, agent->free_core_count);
     }
     text_add(out, "{");

@@ -1,4 +1,4 @@
-/* The agent: the models that are loaded, and what each request does; see docs/agent-protocol.md. */
+/* The agent: the loaded models, and the handler of each request; see docs/agent-protocol.md. */
 #ifndef LATKIT_AGENT_H
 #define LATKIT_AGENT_H
 
@@ -24,7 +24,7 @@ struct agent {
     } loaded[MAX_LOADED];
 };
 
-/* Do what a request asks, and write its result; false with a failure. */
+/* Handle a request, and write its result; false with a failure. */
 bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { PATH_BYTES = 512 };
 
-/* Strip what is around the text, and drop the NULs that the device tree ends its texts with. */
+/* Strip the whitespace around the text, and drop the NULs at the end of the device tree's texts. */
 static void strip(char *text, size_t length) {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {

@@ -82,7 +82,7 @@ static char *put_character(char *out, unsigned long code) {
     return out;
 }
 
-/* Decode what follows `\u` to `out`; NULL where it is no character. It takes less room than it is written in. */
+/* Decode what follows `\u` to `out`; NULL if it is not a character. The result is shorter than its escaped form. */
 static char *read_escaped_unit(struct reader *reader, char *out) {
     long unit = read_unit(reader);
     if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff)) return NULL;
@@ -104,7 +104,7 @@ static char *read_escape(struct reader *reader, char *out) {
     return out + 1;
 }
 
-/* Decode a string, whose opening quote was taken, in place. */
+/* Decode a string in place, after its opening quote. */
 static bool read_text(struct reader *reader, const char **text, size_t *length) {
     char *start = reader->at, *out = start;
     while (reader->at < reader->end && *reader->at != '"') {
@@ -155,7 +155,7 @@ static struct json *read_number(struct reader *reader) {
     value->text = start;
     value->length = (size_t)(reader->at - start);
     value->number = strtod(start, NULL);
-    if (value->is_integer) value->integer = strtoll(start, NULL, 10); /* held to its range where it is too large */
+    if (value->is_integer) value->integer = strtoll(start, NULL, 10); /* clamped to its range if it is too large */
     return value;
 }
 
@@ -183,7 +183,7 @@ static struct json *read_member(struct reader *reader) {
     return value;
 }
 
-/* The rest of an array or an object, whose opening bracket was taken. */
+/* The rest of an array or an object, after its opening bracket. */
 static struct json *read_inside(struct reader *reader, enum json_kind kind, char close) {
     struct json *container = new_value(reader, kind);
     if (!container) return NULL;

@@ -12,7 +12,7 @@
 #include "models.h"
 #include "voice.h"
 
-/* The options: pairs of a name and a folder. Without --libraries they are in `lib` beside the program. */
+/* The options: pairs of a name and a folder. Without --libraries, the libraries are in `lib` next to the program. */
 static bool read_options(int count, char **arguments, struct agent *agent) {
     static char default_libraries[1024];
     const char *slash = strrchr(arguments[0], '/');
@@ -27,7 +27,7 @@ static bool read_options(int count, char **arguments, struct agent *agent) {
     return agent->models && count % 2 == 1;
 }
 
-/* The id as it was written, where it is a whole number. */
+/* The id as written, if it is an integer. */
 static void write_id(struct text *out, const struct json *id) {
     if (id && id->kind == JSON_NUMBER && id->is_integer) text_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
     else text_add(out, "{\"id\":null,");
@@ -41,7 +41,7 @@ static void write_failure(struct text *out, const struct json *id, const struct 
     text_add(out, "}}");
 }
 
-/* What to say to a line: a result or an error, under the request's id. */
+/* The response to a line: a result or an error, with the request's id. */
 static void answer(struct agent *agent, char *line, size_t length, struct text *out) {
     static struct json_document document;
     struct failure failure = {0};
@@ -73,7 +73,7 @@ int main(int count, char **arguments) {
         fprintf(stderr, "%s: %s\n", agent.models, strerror(errno));
         return 1;
     }
-    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* onnxruntime leaves files in the home folder else */
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* otherwise onnxruntime leaves files in the home folder */
     agent.free_core_count = get_affinity(agent.free_cores);
     line_io_start();
     while (!agent.ended) {
@@ -85,5 +85,5 @@ int main(int count, char **arguments) {
         write_line(out.bytes ? out.bytes : "", out.length);
         free(line);
     }
-    _exit(0); /* runtimes may hang in their own clean-up */
+    _exit(0); /* runtimes may hang in their own cleanup */
 }

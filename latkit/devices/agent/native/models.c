@@ -17,7 +17,7 @@ bool models_make_folder(const char *folder) {
     for (char *end = path + 1; *end; end++) {
         if (*end != '/') continue;
         *end = 0;
-        mkdir(path, 0777); /* what cannot be made shows at the end */
+        mkdir(path, 0777); /* failures show at the end */
         *end = '/';
     }
     return mkdir(path, 0777) == 0 || errno == EEXIST;
@@ -42,7 +42,7 @@ void write_models(struct text *out, const char *folder) {
     free(entries);
 }
 
-/* An ordinary file of the folder itself, or NULL. */
+/* A regular file of the folder itself, or NULL. */
 static FILE *open_model(const char *path) {
     struct stat kind;
     int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

@@ -8,16 +8,16 @@
 #include "sha256.h"
 #include "text.h"
 
-/* Make the folder, with those above it that lack; false where that cannot be done. */
+/* Create the folder and its missing parents; false if that fails. */
 bool models_make_folder(const char *folder);
 
 /* Whether this is a SHA-256 in hex. */
 bool is_sha256(const char *name);
 
-/* Write the names of the models that are there, in order, as a JSON array. */
+/* Write the names of the models in the folder, sorted, as a JSON array. */
 void write_models(struct text *out, const char *folder);
 
-/* The path of a model whose content is what its name says; one whose content is something else is removed. */
+/* The path of a model whose content matches its name; a file with other content is removed. */
 bool models_verify(const char *folder, const char *sha256, char *path, size_t size, struct failure *failure);
 
 #endif

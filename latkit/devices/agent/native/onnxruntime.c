@@ -8,7 +8,7 @@
 
 static const char LIBRARY[] = "libonnxruntime.so";
 
-/* The numbers that the API gives to element types. */
+/* The API's numbers for element types. */
 static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [UINT8] = 2,    [INT8] = 3,    [INT32] = 6,
                                          [INT64] = 7,   [FLOAT16] = 10, [FLOAT64] = 11};
 
@@ -22,12 +22,12 @@ struct session {
     size_t output_count;
 };
 
-/* Loaded once, and for good: the library cannot be unloaded safely. */
+/* Loaded once and never unloaded: unloading the library is not safe. */
 static const struct api *api;
 static Handle *env, *allocator, *memory;
 static char version[64];
 
-/* Whether a status is that of success; else it becomes a failure. */
+/* Whether a status is success; otherwise it becomes a failure. */
 static bool succeeded(Status *status, struct failure *failure) {
     static const char *const no_memory[] = {"allocate memory", "bad_alloc", "not enough memory", "out of memory"};
     if (!status) return true;
@@ -99,7 +99,7 @@ static bool resolve_dtype(struct input *input, int element_type, struct failure 
     return fail_as(failure, "bad-model", "expected inputs of numbers, but found element type %d", element_type);
 }
 
-/* Shape and type of an input. What is no tensor has type 0. */
+/* Shape and type of an input. An input that is not a tensor has type 0. */
 static bool read_type(const Handle *type, struct input *input, struct failure *failure) {
     const Handle *tensor = NULL;
     int element_type = 0;
@@ -157,7 +157,7 @@ static bool name_outputs(struct session *session, struct failure *failure) {
     return true;
 }
 
-/* Run once, which tells the outputs' shapes, and bind inputs and outputs for good. */
+/* Run once, which gives the outputs' shapes, and bind inputs and outputs for all later runs. */
 static bool bind(struct session *session, const struct model *model, struct failure *failure) {
     const char *names[MAX_INPUTS];
     for (size_t i = 0; i < model->input_count; i++) names[i] = model->inputs[i].name;

@@ -1,8 +1,8 @@
 /* The part of onnxruntime's C API that is needed here.
  *
- * The API is a table of functions that only grows at its end, so that a function's place is the same in every version
- * from API_VERSION on; what stands between those needed here is left nameless. Every function that gives back a status
- * gives NULL when it succeeded. */
+ * The API is a table of functions that only grows at its end, so that the position of a function is the same in every
+ * version from API_VERSION on. The functions in between are left unnamed. Every function that returns a status
+ * returns NULL on success. */
 #ifndef LATKIT_ONNXRUNTIME_API_H
 #define LATKIT_ONNXRUNTIME_API_H
 

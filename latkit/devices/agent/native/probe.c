@@ -12,14 +12,14 @@
 
 enum { MESSAGE_BYTES = 512 };
 
-/* What a look at a runtime brought: its version, or the reason why it does not work. */
+/* The result of a look at a runtime: its version, or the reason why it does not work. */
 struct finding {
     bool works;
     char message[MESSAGE_BYTES];
 };
 
-/* In a process of its own: a library that was built for other processors ends no more than that. The threads that only
- * read and write lines are not copied into it, and hold nothing that loading a library needs. */
+/* Runs in a separate process: a library built for other processors crashes only that. The threads that only read and
+ * write lines are not copied into it, and hold no lock that loading a library needs. */
 static void probe_and_exit(const struct runtime *runtime, const char *libraries, int to) {
     struct finding finding = {0};
     struct failure failure;
@@ -34,7 +34,7 @@ static void wait_for(int from, double seconds, struct finding *finding) {
     int milliseconds = seconds > 3600 ? 3600000 : (int)(seconds * 1000);
     if (poll(&ready, 1, milliseconds) == 0) {
         snprintf(finding->message, sizeof finding->message, "loading it took too long");
-    } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* at once: it fits into the pipe */
+    } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* one write: it fits into the pipe */
         *finding = (struct finding){.message = "loading it ended the process"};
     }
 }

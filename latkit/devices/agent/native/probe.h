@@ -4,8 +4,8 @@
 
 #include "text.h"
 
-/* Write the members `runtimes` (name to version) and `absent` (name to reason) of an object, within that time; without
- * any, no runtime is looked for. */
+/* Write the members `runtimes` (name to version) and `absent` (name to reason) of an object, within that time; with a
+ * time of 0, no runtime is looked for. */
 void write_runtimes(struct text *out, const char *libraries, double seconds);
 
 #endif

@@ -36,7 +36,7 @@ void *open_library(const char *folder, const char *name, struct failure *failure
 bool find_function(void *library, const char *name, void *place, struct failure *failure) {
     void *found = dlsym(library, name);
     if (!found) return fail_as(failure, "runtime-missing", "the library lacks the function %s: another version?", name);
-    memcpy(place, &found, sizeof found); /* ISO C converts no object pointers to functions; POSIX does */
+    memcpy(place, &found, sizeof found); /* ISO C does not convert object pointers to functions; POSIX does */
     return true;
 }
 
@@ -62,7 +62,7 @@ size_t input_bytes(const struct input *input) {
     return bytes;
 }
 
-/* SplitMix64: good enough for inputs, and the same on every device. */
+/* SplitMix64: sufficient for inputs, and the same on every device. */
 static uint64_t next_random(uint64_t *state) {
     uint64_t mixed = (*state += 0x9e3779b97f4a7c15);
     mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
@@ -70,14 +70,14 @@ static uint64_t next_random(uint64_t *state) {
     return mixed ^ (mixed >> 31);
 }
 
-/* By Box and Muller, of two numbers above 0 and up to 1. */
+/* Box-Muller transform of two numbers above 0 and up to 1. */
 static double next_normal(uint64_t *state) {
     double radius = (double)((next_random(state) >> 11) + 1) / 0x1p53;
     double angle = (double)((next_random(state) >> 11) + 1) / 0x1p53;
     return sqrt(-2 * log(radius)) * cos(6.283185307179586 * angle);
 }
 
-/* The nearest half-precision number below in size; what is too small for one becomes the least. */
+/* The nearest half-precision number of smaller magnitude; a number too small for one becomes the smallest. */
 static uint16_t to_half(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);

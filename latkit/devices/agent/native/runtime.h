@@ -1,4 +1,4 @@
-/* The runtime: what loads a model and runs it. Each kind is a file that fills in `struct model`. */
+/* The runtime: loads a model and runs it. Each kind is a file that fills in `struct model`. */
 #ifndef LATKIT_RUNTIME_H
 #define LATKIT_RUNTIME_H
 
@@ -8,13 +8,13 @@
 
 enum { MAX_INPUTS = 16, MAX_OUTPUTS = 64, MAX_RANK = 8 };
 
-/* Something to report to the host: a word for programs, and a message for people. */
+/* An error to report to the host: a kind for programs, and a message for people. */
 struct failure {
     const char *kind;
     char message[1000];
 };
 
-/* Fill in a failure; always false, so that a caller can return it. */
+/* Fill in a failure; always returns false, so that a caller can return it. */
 bool fail_as(struct failure *failure, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 enum dtype { FLOAT32, FLOAT16, FLOAT64, INT64, INT32, INT8, UINT8, DTYPES };
@@ -37,7 +37,7 @@ struct model {
     struct input inputs[MAX_INPUTS];
 };
 
-/* What is asked of a runtime. `libraries`: the folder of its library. */
+/* A request to a runtime. `libraries`: the folder of its library. */
 struct spec {
     const char *path;
     const char *libraries;
@@ -60,18 +60,19 @@ extern const struct runtime *const RUNTIME[RUNTIMES];
 /* The library of that name in the folder, or NULL with a failure of kind `runtime-missing`. */
 void *open_library(const char *folder, const char *name, struct failure *failure);
 
-/* Look a function up: its address goes to the pointer at `place`. A failure of kind `runtime-missing` without it. */
+/* Look up a function and store its address at `place`. A failure of kind `runtime-missing` if it does not exist. */
 bool find_function(void *library, const char *name, void *place, struct failure *failure);
 
 const char *dtype_name(enum dtype dtype);
 
-/* The shape with a free batch filled in, or a failure. */
+/* The shape with its free batch filled in, or a failure. */
 bool resolve_shape(struct input *input, int64_t batch, struct failure *failure);
 
-/* Bytes that an input takes, or 0 where that is more than can be. */
+/* Bytes that an input takes, or 0 if that exceeds the limit. */
 size_t input_bytes(const struct input *input);
 
-/* Normal numbers from a fixed seed, never zeros: some kernels are faster on zeros. Whole numbers are 30 times wider. */
+/* Normal random numbers from a fixed seed, never zeros: some kernels are faster on zeros. Integers are 30 times
+ * wider. */
 void fill_random(void *values, const struct input *input, uint64_t seed);
 
 enum { SEED = 20181202 };

@@ -9,14 +9,14 @@
 #include "files.h"
 
 enum {
-    MAX_TRIPS = 12, /* the kernel's own limit to the trip points of a thermal zone */
+    MAX_TRIPS = 12, /* the kernel's limit to the number of trip points of a thermal zone */
     MAX_ZONES = 256,
 };
 
 struct zone {
     char name[128];
     int64_t millis;
-    int64_t trip_millis; /* 0: the kernel tells none */
+    int64_t trip_millis; /* 0: the kernel reports none */
 };
 
 const char *sysfs(void) {
@@ -24,7 +24,7 @@ const char *sysfs(void) {
     return place ? place : "/sys";
 }
 
-/* Many virtual machines have no cpufreq, and still tell a frequency. */
+/* Many virtual machines have no cpufreq, but report a frequency. */
 static void add_mhz(struct text *out, const char *info) {
     char value[32];
     for (const char *from = info; next_value(&from, "cpu MHz", value, sizeof value);) {
@@ -57,7 +57,7 @@ void add_governor(struct text *out) {
     text_string(out, governor);
 }
 
-/* The lowest passive trip point: from there on the kernel slows the device down. Unset ones are 0 or below. */
+/* The lowest passive trip point, from which on the kernel throttles the device. Unset ones are 0 or below. */
 static int64_t trip_point(const char *zone) {
     int64_t lowest = 0, millis;
     char kind[32];

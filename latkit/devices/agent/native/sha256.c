@@ -41,7 +41,7 @@ static void digest_block(uint32_t state[8], const unsigned char *block) {
     for (int i = 0; i < 8; i++) state[i] += s[i];
 }
 
-/* The last block or two: what is left, a one, zeros, and the length in bits. */
+/* The last one or two blocks: the remaining bytes, a one, zeros, and the length in bits. */
 static void digest_end(uint32_t state[8], const unsigned char *rest, size_t left, uint64_t total) {
     unsigned char end[2 * BLOCK] = {0};
     size_t length = left + 9 <= BLOCK ? BLOCK : 2 * BLOCK;
@@ -54,7 +54,7 @@ static void digest_end(uint32_t state[8], const unsigned char *rest, size_t left
 bool sha256_file(FILE *file, char hex[SHA256_HEX + 1]) {
     uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    unsigned char chunk[CHUNK_BYTES]; /* whole blocks: only the last piece leaves a rest */
+    unsigned char chunk[CHUNK_BYTES]; /* whole blocks: only the last read leaves a remainder */
     uint64_t total = 0;
     size_t length, at;
     do {

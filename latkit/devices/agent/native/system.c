@@ -29,7 +29,7 @@ static void add_text(struct text *out, const char *name, const char *value) {
     text_string(out, value);
 }
 
-/* How many cores are present, those that are off among them. */
+/* Number of present cores, including those that are offline. */
 static int core_count(void) {
     char present[64];
     if (read_file(present, sizeof present, "%s/devices/system/cpu/present", sysfs())) { /* such as 0-3,5 */
@@ -63,7 +63,7 @@ static int compare_features(const void *one, const void *other) {
     return strcmp(*(const char *const *)one, *(const char *const *)other);
 }
 
-/* Of x86's hundreds of flags those that inference kernels choose by. */
+/* The flags, of x86's hundreds, on which inference kernels depend. */
 static bool matters(const char *feature, bool x86) {
     static const char *const prefixes[] = {"sse4", "ssse3", "avx", "fma", "f16c", "amx"};
     bool found = !x86;
@@ -172,7 +172,7 @@ void write_conditions(struct text *out, const char *models) {
     int64_t cores[MAX_CORES];
     struct sysinfo info = {0};
     char *processors = cpuinfo();
-    sysinfo(&info); /* Android keeps /proc/loadavg to itself */
+    sysinfo(&info); /* Android does not expose /proc/loadavg */
     text_add(out, "{");
     add_frequencies(out, core_count(), processors ? processors : "");
     add_thermal_zones(out);

@@ -13,7 +13,7 @@ void text_clear(struct text *text) {
     text->failed = false;
 }
 
-/* Make room for so many bytes more, and a NUL. */
+/* Reserve this many more bytes, and a NUL. */
 static bool make_room(struct text *text, size_t more) {
     size_t needed = text->length + more + 1;
     if (needed <= text->capacity) return true;

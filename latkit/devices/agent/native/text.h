@@ -1,4 +1,4 @@
-/* Text: a growing buffer that answers are written into, as JSON. */
+/* Text: a growing buffer that responses are written into, as JSON. */
 #ifndef LATKIT_TEXT_H
 #define LATKIT_TEXT_H
 
@@ -10,15 +10,15 @@ struct text {
     char *bytes;
     size_t length;
     size_t capacity;
-    bool failed; /* out of memory: what follows is lost */
+    bool failed; /* out of memory: further text is dropped */
 };
 
 void text_clear(struct text *text);
 
-/* Formatted as by printf. For what needs no escaping. */
+/* Formatted as by printf, for text that needs no escaping. */
 void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A JSON string. Bytes that are no UTF-8 become question marks. */
+/* A JSON string. Bytes that are not UTF-8 become question marks. */
 void text_string(struct text *text, const char *string);
 
 /* A comma unless this is the first of an object or array, then "name":. The name needs no escaping. */

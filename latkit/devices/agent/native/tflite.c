@@ -1,7 +1,7 @@
-/* TFLite by the C API of LiteRT, with the delegate that it applies on a CPU by itself: XNNPACK.
+/* TFLite by the C API of LiteRT, with the delegate that it applies on a CPU by default: XNNPACK.
  *
- * The wheel comes without headers, and functions have changed between releases: what stands here is the API of exactly
- * LITERT_VERSION, which the build defines and the bundle holds. */
+ * The wheel comes without headers, and functions have changed between releases: the declarations below are the API of
+ * exactly LITERT_VERSION, which the build defines and the bundle contains. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ static const char LIBRARY[] = "libLiteRt.so";
 
 enum { CPU = 1, HOST_MEMORY = 1, LOCK_TO_WRITE = 1, MAX_SIDES = 8 };
 
-/* The numbers that the API gives to element types. */
+/* The API's numbers for element types. */
 static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [INT32] = 2,    [UINT8] = 3,   [INT64] = 4,
                                          [INT8] = 9,    [FLOAT16] = 10, [FLOAT64] = 11};
 
@@ -28,7 +28,7 @@ struct tensor_type {
 };
 _Static_assert(sizeof(struct tensor_type) == 72, "LiteRtRankedTensorType has 72 bytes");
 
-/* Each gives back a status: 0 when it succeeded. */
+/* Each returns a status: 0 on success. */
 static struct {
     int (*CreateEnvironment)(int option_count, const void *options, Handle *environment);
     int (*CreateModelFromFile)(Handle environment, const char *path, Handle *model);
@@ -59,7 +59,7 @@ static struct {
     void (*DestroyModel)(Handle);
 } api;
 
-static Handle environment; /* made once, and for good */
+static Handle environment; /* created once and never freed */
 
 struct compiled {
     Handle model;
@@ -96,7 +96,7 @@ static bool probe_version(const char *libraries, char found[64], struct failure 
     return true;
 }
 
-/* Whether a status is that of success; else it becomes a failure. */
+/* Whether a status is success; otherwise it becomes a failure. */
 static bool succeeded(int status, const char *doing, struct failure *failure) {
     enum { NO_MEMORY = 2 };
     return status == 0 ||
@@ -122,7 +122,7 @@ static bool run(void *state, struct failure *failure) {
                      "running the model", failure);
 }
 
-/* Options for the CPU with so many threads. The kind of options is called xnnpack, and their text is TOML. */
+/* Options for the CPU with this many threads. The kind of options is called xnnpack, and their text is TOML. */
 static bool make_options(int threads, Handle *options, struct failure *failure) {
     Handle opaque = NULL;
     char *toml = malloc(32);

@@ -5,9 +5,9 @@
 #include <time.h>
 
 static const int64_t SUBJECT_BLOCK_NS = 7000000, REFERENCE_BLOCK_NS = 2500000, MAX_RUNS_PER_BLOCK = 10;
-static const double WARM_UP_SHARE = 0.25; /* the part of a visit that may go into warming up */
-static const double STILL_FALLING = 0.99; /* a run is faster than those before when it takes less than this of theirs */
-enum { STEADY_RUNS = 3 };                 /* so many runs without a faster one end the warm-up */
+static const double WARM_UP_SHARE = 0.25; /* maximum share of a round that is spent on warming up */
+static const double STILL_FALLING = 0.99; /* a faster run takes less than this share of the fastest time */
+enum { STEADY_RUNS = 3 };                 /* the warm-up ends after this many runs without a faster one */
 
 static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
@@ -30,7 +30,7 @@ static bool grow(int64_t **values, size_t capacity) {
     return true;
 }
 
-/* Make room for the runs of a block before it begins, so that none of them meets the allocator. */
+/* Reserve memory for the runs before they begin, so that none of them includes an allocation. */
 static bool make_room(struct samples *samples, int64_t runs, struct failure *failure) {
     size_t needed = samples->count + (size_t)runs;
     if (needed <= samples->capacity) return true;
@@ -43,7 +43,7 @@ static bool make_room(struct samples *samples, int64_t runs, struct failure *fai
     return true;
 }
 
-/* Time that many runs. The wall clock is read innermost; what it encloses is one call of the runtime. */
+/* Time that many runs. The wall clock is read innermost and encloses one call of the runtime. */
 static bool timed_runs(const struct model *model, int64_t runs, struct samples *samples, struct failure *failure) {
     if (!make_room(samples, runs, failure)) return false;
     for (int64_t before = preemptions(), after; runs > 0; runs--, before = after) {
@@ -97,7 +97,7 @@ static bool warm_up(const struct model *model, int64_t limit_ns, struct warm_up 
     return true;
 }
 
-/* How many timed runs make a block of about that length. */
+/* Number of timed runs that take about the given time. */
 static int64_t runs_per_block(int64_t fastest_ns, int64_t block_ns) {
     int64_t runs = (block_ns + fastest_ns / 2) / fastest_ns;
     return runs < 1 ? 1 : min_ns(runs, MAX_RUNS_PER_BLOCK);
@@ -110,10 +110,10 @@ static bool time_block(const struct model *workload, const struct model *referen
            timed_runs(workload, 1, discarded, failure) && timed_runs(workload, runs, &timing->workload, failure);
 }
 
-/* Turns until the time is over, the runs are made, or the memory for samples is full. */
+/* Blocks until the time is over, the runs are made, or the memory for samples is full. */
 static bool time_blocks(const struct model *workload, const struct model *reference, int64_t end_ns, int64_t round_runs,
                         struct timing *timing, struct failure *failure) {
-    struct samples discarded = {0}; /* a turn's first runs find a cold cache: they count as work, and are not told */
+    struct samples discarded = {0}; /* the first runs of a block find a cold cache: not reported */
     bool done;
     do {
         discarded.count = 0;

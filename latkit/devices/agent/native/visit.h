@@ -1,4 +1,4 @@
-/* The visit: a subject timed in turn with a reference; see docs/agent-protocol.md. */
+/* The round: a workload timed alternately with a reference; see docs/agent-protocol.md. */
 #ifndef LATKIT_TIMING_H
 #define LATKIT_TIMING_H
 
@@ -8,7 +8,7 @@
 
 #include "runtime.h"
 
-enum { MAX_SAMPLES = 1 << 20 }; /* of each model in a visit, which ends when they are full */
+enum { MAX_SAMPLES = 1 << 20 }; /* of each model in a round, which ends when they are full */
 
 /* Raw times of runs, one entry per run. */
 struct samples {
@@ -22,13 +22,13 @@ struct samples {
 struct timing {
     struct samples workload;
     struct samples reference;
-    int64_t inference_ns; /* all runs together, those that warmed up among them */
-    int64_t subject_runs; /* timed runs per turn */
+    int64_t inference_ns; /* all runs together, including warm-up runs */
+    int64_t subject_runs; /* timed runs per block */
     int64_t reference_runs;
-    int64_t warm_up_runs; /* of the subject */
+    int64_t warm_up_runs; /* of the workload */
 };
 
-/* Make a visit of at most `round_runs` runs of the subject. `timing_free` frees its samples, also after a failure. */
+/* Time a round of at most `round_runs` runs of the workload. `timing_free` frees its samples, also after a failure. */
 bool time_round(const struct model *workload, const struct model *reference, double round_s, int64_t round_runs,
                 struct timing *timing, struct failure *failure);
 void timing_free(struct timing *timing);

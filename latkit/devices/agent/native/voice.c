@@ -17,7 +17,7 @@ struct line {
 
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER, guard = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work_changed, lines_changed;
-static struct line queue[MAX_QUEUED]; /* a ring */
+static struct line queue[MAX_QUEUED]; /* a ring buffer */
 static size_t first, count;
 static bool is_busy;
 static int out;
@@ -46,7 +46,7 @@ void set_busy(bool working) {
     pthread_mutex_unlock(&guard);
 }
 
-/* Say every second that the work goes on. */
+/* Report every second that the work continues. */
 static void *beat(void *unused) {
     (void)unused;
     char line[48];
@@ -95,7 +95,7 @@ static void put_copy(const char *bytes, size_t length) {
     put_line(line);
 }
 
-/* Pass lines on, and end the process once the host has gone. What does not fit into a line is left out. */
+/* Pass lines on, and end the process when the host has gone. What does not fit into a line is dropped. */
 static void *listen(void *unused) {
     (void)unused;
     static char line[MAX_LINE_BYTES];
@@ -127,7 +127,7 @@ static void start_thread(void *(*main)(void *)) {
 }
 
 void line_io_start(void) {
-    pthread_condattr_t steady; /* a heartbeat is counted by a clock that nobody sets */
+    pthread_condattr_t steady; /* the heartbeat uses a clock that cannot be set */
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&work_changed, &steady);

@@ -1,4 +1,4 @@
-/* The voice: lines to the host, a heartbeat while the agent is at work, and the lines that come from the host. */
+/* Line I/O: lines to the host, a heartbeat while the agent works, and the lines that come from the host. */
 #ifndef LATKIT_LINE_IO_H
 #define LATKIT_LINE_IO_H
 
@@ -7,15 +7,15 @@
 
 enum { MAX_LINE_BYTES = 1 << 20 };
 
-/* Keep the real stdout for answers (what a runtime prints goes to stderr from now on), and start listening: when stdin
- * ends, the process ends, even in the middle of work. */
+/* Reserve the real stdout for responses (output of runtimes goes to stderr from now on), and start listening. When
+ * stdin ends, the process ends, even during work. */
 void line_io_start(void);
 
 /* The next line of the host without its end, with a NUL behind it; the caller frees it. A line longer than
- * `MAX_LINE_BYTES` is cut. */
+ * `MAX_LINE_BYTES` is truncated. */
 char *read_line(size_t *length);
 
-/* Write one line. Without a host to read it, the process ends. */
+/* Write one line. If no host reads it, the process ends. */
 void write_line(const char *line, size_t length);
 
 /* Start or stop the heartbeat. */
