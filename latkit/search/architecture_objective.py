@@ -1,4 +1,4 @@
-"""What a distribution over architectures is learned for besides the task: a latency, and limits."""
+"""The objective of the architecture steps besides the task: a latency, and limits."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ from latkit.tables import LatencyTable
 
 @dataclass(frozen=True, slots=True)
 class ArchitectureObjective:
-    """A distribution, and what weighs its expected latency and other quantities against the task."""
+    """A distribution over architectures, with the terms that weigh expected latency and other quantities against the
+    task."""
 
     distribution: PathDistribution
     table: LatencyTable
     objective: Objective
     limits: Limits = field(default_factory=Limits)
     initial_latency_s: float | None = None
-    """Expected latency, in seconds, at which the architecture steps begin; None where they begin undecided."""
+    """Expected latency, in seconds, at which the architecture steps begin. None: they begin with undecided logits."""
 
     def begin(self) -> None:
-        """Make the distribution what the first architecture step is to find.
+        """Set the distribution that the first architecture step starts from.
 
-        From undecided logits to a target far away, latency alone would decide: it would make candidates improbable
-        before the task has had a say, and Adam, which measures its steps by the largest gradients of the last thousand
-        steps, would hardly see the task's beside them.
+        Undecided logits far from the target would let latency alone decide: candidates would become improbable before
+        the task loss counts. Adam scales its steps by the largest gradients of the last thousand steps, so the task's
+        gradients would hardly count beside them.
         """
         if self.initial_latency_s is not None:
             with torch.no_grad():
                 self.distribution.logits.copy_(max_entropy_logits(self.table, self.initial_latency_s))
 
     def expected_s(self) -> float:
-        """Expected latency of the distribution as it stands, in seconds."""
+        """Expected latency of the current distribution, in seconds."""
         with torch.no_grad():
             return float(self.table(self.distribution.probabilities()))
 
     def adapt(self) -> None:
-        """Let objective and limits take note of the distribution as it stands."""
+        """Update objective and limits from the current distribution."""
         self.objective.update(self.expected_s())
         self.limits.update(self.distribution.probabilities().detach())
 
@@ -56,7 +57,7 @@ class ArchitectureObjective:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         with torch.no_grad():
             self.distribution.logits.copy_(state["logits"])
         self.objective.load_state(state["objective"])
@@ -64,14 +65,14 @@ class ArchitectureObjective:
 
 
 MARGIN = 0.02
-"""How near the fastest and the slowest network an open distribution can begin, in shares of the way between them."""
+"""Distance from the fastest and the slowest network at which a distribution may begin, as a share of the range."""
 
 
 def max_entropy_logits(table: LatencyTable, expected_s: float) -> Tensor:
-    """Logits, shape (choices, candidates), of the greatest entropy among those with an expected latency.
+    """Logits, shape (choices, candidates), of maximum entropy among those with the given expected latency.
 
     They are -rate x seconds, with one rate for all choices (Jaynes 1957). Expected latency falls with the rate, which
-    is found by bisection. Zeros where no candidate stands.
+    is found by bisection. Zeros where there is no candidate.
     """
     fastest_s, slowest_s = table.fastest(), table.slowest()
     range_s = slowest_s - fastest_s

@@ -1,4 +1,4 @@
-"""How a block runs in a step: its activations computed twice rather than kept, its batch norm left as it is."""
+"""How a block runs in a step: activations recomputed rather than saved, batch norm statistics unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def batch_norms(block: nn.Module) -> list[nn.BatchNorm2d]:
 
 @contextmanager
 def statistics_frozen(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
-    """Within, these batch norms in training mode take the batch's statistics, and their running ones do not move."""
+    """Context manager: these batch norms in training mode use the batch's statistics; running statistics do not
+    change."""
     tracking = [norm for norm in norms if norm.track_running_stats]
     for norm in tracking:
         norm.track_running_stats = False
@@ -31,9 +32,9 @@ def statistics_frozen(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
 
 
 def recomputed(block: nn.Module, features: Tensor) -> Tensor:
-    """The block's output; what its backward pass needs is computed again there (Chen et al. 2016, arXiv 1604.06174).
+    """The block's output; activations for its backward pass are recomputed (Chen et al. 2016, arXiv 1604.06174).
 
-    The result is the same to the bit, and running statistics move once. Only the block's input is kept meanwhile.
+    The result is identical to the bit, and running statistics are updated once. Only the block's input is saved.
     """
     out: Tensor = checkpoint(
         block,
@@ -47,9 +48,10 @@ def recomputed(block: nn.Module, features: Tensor) -> Tensor:
 
 @contextmanager
 def _second_time(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
-    """Within, running statistics have no momentum, and so stay.
+    """Context manager: running statistics have no momentum, so they do not change.
 
-    `statistics_frozen` would not do: batch norm would save less than it did the first time, and `checkpoint` counts.
+    `statistics_frozen` would not do: batch norm would save fewer tensors than the first time, and `checkpoint` counts
+    them.
     """
     before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm, _, _ in before:
@@ -62,12 +64,12 @@ def _second_time(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
 
 
 def gated(gates: Tensor, features: Tensor, output: Tensor, closed: Iterable[nn.Module]) -> Tensor:
-    """The output of a layer of which one candidate is open, with a gate of 1, and others are closed, with gates of 0.
+    """The output of a layer with one open candidate (gate 1) and closed candidates (gates 0).
 
-    `gates` of shape (slots,): the open one, the closed ones in order, and unused ones. `features` is the layer's input,
-    `output` what the open candidate makes of it. The sum of equation 2 is then `output` itself, and nothing is added
-    up. The gradient of gate j is <dL/dout, o_j(features)>: closed candidates run in the backward pass, where that is
-    asked for, so that nothing of them is kept, not even their output.
+    `gates` of shape (slots,): the open candidate's, the closed ones' in order, and unused slots. `features` is the
+    layer's input, `output` the open candidate's output. The sum of equation 2 is then `output` itself, and nothing is
+    added up. The gradient of gate j is <dL/dout, o_j(features)>: closed candidates run in the backward pass, where it
+    is needed, so no tensor of theirs is saved, not even their output.
     """
     out = _Gated.apply(gates, features, output, tuple(closed))  # type: ignore[no-untyped-call]
     assert isinstance(out, Tensor)
@@ -98,5 +100,5 @@ class _Gated(torch.autograd.Function):
 
 
 def _inner(one: Tensor, other: Tensor) -> Tensor:
-    """Inner product of two tensors of one shape, as a scalar in single precision."""
+    """Inner product of two tensors of the same shape, as a scalar in single precision."""
     return (one * other).sum(dtype=torch.float32)

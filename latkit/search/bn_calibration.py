@@ -1,4 +1,4 @@
-"""Batch norm statistics taken anew, for weights that have never run together or were trained for few steps."""
+"""Batch norm recalibration, for weights that have never run together or were trained for few steps."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from latkit.search.data import DataSplit, Normalize
 from latkit.search.distributed import average, shard_of
 
 IMAGES = 2048
-"""As many training images at most: means over them are known to a few per cent of their spread."""
+"""Maximum number of training images: means over them are known to a few percent of their spread."""
 
 
 MIN_BATCHES = 500
-"""After fewer training batches than this, running statistics are not the network's.
+"""After fewer training batches than this, running statistics do not yet fit the network.
 
 They begin at mean 0 and variance 1 and move by a tenth with every batch, while the weights still change fast: a network
-that classifies everything rightly may then be reported at chance.
+that classifies everything correctly may then be reported at chance.
 """
 
 
 def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: int, seed: int) -> None:
     """Set the running statistics to their means over training images, drawn once, not augmented.
 
-    Weights that were inherited or averaged give other features than those which the running statistics followed
-    (Izmailov et al. 2018, section 3.2). Leaves module and momentum in the mode that they were in. Raises BadFile.
+    Inherited or averaged weights give other features than those that the running statistics followed (Izmailov et al.
+    2018, section 3.2). Mode and momentum of the module are restored. Raises BadFile.
     """
     norms = _norms(module)
     momenta = [norm.momentum for norm in norms]
@@ -53,7 +53,7 @@ def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: 
 
 @contextmanager
 def statistics_restored(module: nn.Module) -> Iterator[None]:
-    """Within, running statistics may be taken anew; afterwards they are as before, bit for bit."""
+    """Context manager: running statistics may change within; afterwards they are restored, bit for bit."""
     buffers = [buffer for norm in _norms(module) for buffer in norm.buffers()]
     before = [buffer.clone() for buffer in buffers]
     try:
@@ -73,7 +73,7 @@ def average_statistics(module: nn.Module, fabric: Fabric) -> None:
 
 
 def _batches(count: int, batch_size: int, seed: int) -> torch.Tensor:
-    """Indices of whole batches, shape (batches, batch_size): a mean over batches wants them of one size."""
+    """Indices of full batches, shape (batches, batch_size): a mean over batches needs batches of one size."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:IMAGES]
     size = min(batch_size, len(order))
     return order[: len(order) // size * size].view(-1, size)

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values in one file, written whole or not at all, read without pickle's powers."""
+"""Checkpoints: tensors and plain values in one file, written atomically, read without executing pickled code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPECTED = "a checkpoint of a search"
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file at `path` in one step, so that an interruption leaves either the old one or the new one."""
+    """Replace the file at `path` atomically: an interruption leaves either the old file or the new one."""
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         torch.save({"format": FORMAT, **content}, file)
         file.flush()
@@ -29,9 +29,9 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, fabric: Fabric | None = None) -> dict[str, Any]:
-    """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code that is in it.
+    """Read a checkpoint to the CPU. Raises BadFile for anything else, without running code from the file.
 
-    Of several processes, the first reads the file and tells the others what is in it.
+    With several processes, the first reads the file and sends its content to the others.
     """
     if fabric is not None and fabric.world_size > 1:
         return _loaded(path, io.BytesIO(broadcast_from_main(lambda: _existing(path).read_bytes(), fabric)))
@@ -56,9 +56,9 @@ def _loaded(path: Path, file: Path | io.BytesIO) -> dict[str, Any]:
 
 
 def _check_archive(path: Path, file: Path | io.BytesIO) -> None:
-    """Raise BadFile unless a file is an archive as torch writes it: nothing in it is larger than the file itself.
+    """Raise BadFile unless a file is an archive as torch writes it, with no entry larger than the file itself.
 
-    torch would try other files as pickles of its old kind, and unpack whatever an archive says it holds.
+    torch would try other files as legacy pickles, and unpack any size that an archive declares.
     """
     if not zipfile.is_zipfile(file):
         raise BadFile(path, EXPECTED, "another file")

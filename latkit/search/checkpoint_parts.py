@@ -1,4 +1,4 @@
-"""What a search's checkpoint holds besides tensors: checked before anything goes on from it."""
+"""The non-tensor parts of a search's checkpoint, checked before a search resumes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Rows(BaseModel):
                 raise ValueError("expected a row of the history to name its epoch")
         if any(not isinstance(row.get("expected_latency_s"), float) for row in self.search):
             raise ValueError("expected the latency that every row of the search stands at")
-        parse_json(json.dumps(self.model_dump()))  # what cannot be read again is not to be written into the history
+        parse_json(json.dumps(self.model_dump()))  # values that cannot be read back must not enter the history
         return self
 
 
@@ -67,13 +67,13 @@ class _Parts(BaseModel):
 
 
 def check_parts(path: Path, saved: Mapping[str, Any]) -> None:
-    """Raise BadFile where a checkpoint lacks a part, or one is not what `load_state` and the history need."""
+    """Raise BadFile where a part of the checkpoint is missing, or does not fit `load_state` or the history."""
     with reading(path, "a checkpoint of a search"):
         _Parts.model_validate(dict(saved))
 
 
 def derived_of(path: Path, saved: Mapping[str, Any], space: Space) -> Derived:
-    """What a search had derived when its checkpoint was written. Raises BadFile."""
+    """The derived architecture in a checkpoint, if it has one. Raises BadFile."""
     with reading(path, "a checkpoint of a search"):
         found = _Derived.model_validate(saved["derived"])
         space.check(found.architecture)

@@ -24,7 +24,7 @@ class Limit:
     """An upper bound: what `table` gives for the derived network is at most `max_value`, in the table's unit."""
 
     name: str
-    """`macs`, `params`, `peak_bytes`, a target's name; whatever says best what is bounded."""
+    """`macs`, `params`, `peak_bytes`, or a target's name."""
     table: AdditiveTable | PeakTable
     max_value: float
 
@@ -33,20 +33,21 @@ class Limit:
             raise UsageError(f"limit {self.name}: expected a bound of more than 0, but found {self.max_value:g}")
 
     def format_value(self, value: float) -> str:
-        """An amount of the bounded quantity for people: seconds as milliseconds."""
+        """A value of the bounded quantity for people: seconds as milliseconds."""
         return f"{value * 1e3:.4g} ms" if isinstance(self.table, LatencyTable) else f"{value:.6g}"
 
     def value(self, architecture: Sequence[int]) -> float:
-        """What one architecture has of the bounded quantity."""
+        """The bounded quantity of one architecture."""
         return float(self.table.lookup(torch.tensor(architecture)))
 
     def admits(self, architecture: Sequence[int]) -> bool:
-        """Whether one architecture keeps the limit, up to rounding."""
+        """Whether one architecture meets the limit, up to rounding."""
         return self.value(architecture) <= self.max_value * (1 + 1e-9)
 
 
 def check_limits(limits: Sequence[Limit], space: Space) -> None:
-    """Raise UsageError for tables of another space or a name given twice, TargetOutOfReach for what none can keep."""
+    """Raise UsageError for tables of another space or duplicate names, TargetOutOfReach for limits that none can
+    meet."""
     names = [limit.name for limit in limits]
     for limit in limits:
         if names.count(limit.name) > 1:
@@ -63,11 +64,11 @@ def check_limits(limits: Sequence[Limit], space: Space) -> None:
 
 
 LIMITS_FILE = "limits.json"
-"""In a search's folder, where it had limits: their bounds and tables."""
+"""In a search's folder, if it has limits: their bounds and tables."""
 
 
 def save_limits(limits: Sequence[Limit], path: Path) -> None:
-    """Write limits as JSON. A peak's table is made anew from the space, so only its bound is written."""
+    """Write limits as JSON. A peak's table is derived from the space, so only its bound is written."""
     document: dict[str, dict[str, Any]] = {}
     for limit in limits:
         table = limit.table
@@ -77,7 +78,7 @@ def save_limits(limits: Sequence[Limit], path: Path) -> None:
 
 
 def load_limits(path: Path, space: Space) -> list[Limit]:
-    """Read limits that `save_limits` wrote for a space; none where there is no such file. Raises BadFile."""
+    """Read limits that `save_limits` wrote for a space; empty where there is no such file. Raises BadFile."""
     if not path.exists():
         return []
     expected = "limits of a search"
@@ -112,11 +113,11 @@ def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
 
 
 class Limits:
-    """The limits of one search, kept by the method of multipliers for inequalities (Bertsekas 1982, section 3.1).
+    """The limits of one search, enforced by the method of multipliers for inequalities (Bertsekas 1982, section 3.1).
 
-    For each, with the violation v = log(E[quantity] / bound), a relative change of the quantity weighs
-    max(0, multiplier + damping v), and the multiplier learns as that of `objective.Constraint`, but does not fall below
-    zero. So a limit that is kept anyway weighs nothing.
+    For each, with the violation v = log(E[quantity] / bound), a relative change of the quantity weighs max(0,
+    multiplier + damping v). The multiplier learns as that of `objective.Constraint`, but does not fall below zero. A
+    limit that is met without it weighs nothing.
     """
 
     def __init__(self, limits: Sequence[Limit] = (), rate: float = 0.0, damping: float = 8.0) -> None:
@@ -125,7 +126,8 @@ class Limits:
         self._multipliers = [Multiplier(rate, min_value=0.0) for _ in self.limits]
 
     def __call__(self, probabilities: Tensor) -> Tensor:
-        """What the limits add to the loss, a scalar, for probabilities (choices, candidates). Its gradient counts."""
+        """The term that the limits add to the loss, a scalar, for probabilities (choices, candidates).
+        Differentiable."""
         total = torch.zeros((), dtype=torch.float64)
         for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
             violation = torch.log(limit.table(probabilities) / limit.max_value)
@@ -133,7 +135,7 @@ class Limits:
         return total
 
     def factors(self, architectures: Tensor, probabilities: Tensor) -> Tensor:
-        """What the limits make of the rewards of paths (paths, choices) drawn by probabilities: shape (paths,).
+        """Factors of the limits on the rewards of paths (paths, choices) drawn by probabilities: shape (paths,).
 
         The product of (quantity / bound)^-weight, as the objective's reward has it for latency.
         """
@@ -146,12 +148,12 @@ class Limits:
         return product
 
     def update(self, probabilities: Tensor) -> None:
-        """One step of dual ascent, given the distribution as it stands."""
+        """One step of dual ascent, given the current distribution."""
         for multiplier, violation in zip(self._multipliers, self._violations(probabilities), strict=True):
             multiplier.update(violation)
 
     def figures(self, probabilities: Tensor) -> dict[str, float]:
-        """For the curves: what is expected of every bounded quantity, and what it weighs."""
+        """For the curves: expected value and weight of every bounded quantity."""
         figures: dict[str, float] = {}
         for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
             figures[f"expected_{limit.name}"] = float(limit.table(probabilities.detach()))
@@ -163,7 +165,7 @@ class Limits:
         return {limit.name: one.state() for limit, one in zip(self.limits, self._multipliers, strict=True)}
 
     def load_state(self, state: Mapping[str, Mapping[str, float]]) -> None:
-        """Go on from saved multipliers."""
+        """Restore saved multipliers."""
         for limit, multiplier in zip(self.limits, self._multipliers, strict=True):
             multiplier.load_state(state[limit.name])
 

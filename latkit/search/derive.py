@@ -1,4 +1,4 @@
-"""The derived network: the strongest path, repaired where it misses the latency target or a limit."""
+"""The derived network: the most probable path, repaired where it misses the latency target or a limit."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from latkit.spaces import Architecture
 from latkit.tables import LatencyTable
 
 MIN_TARGET_SHARE, MAX_TARGET_SHARE = 0.98, 1.01
-"""A derived network's predicted latency, in targets: what counts as hitting the target."""
+"""A derived network's predicted latency, as a multiple of the target: the range that counts as hitting the target."""
 
 Order = Callable[[Sequence[Architecture]], list[Architecture]]
-"""Puts paths that all meet their bounds, given with the most probable first, in order: the best first."""
+"""Sorts feasible paths, given with the most probable first: the best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +30,22 @@ class Derived:
     predicted_s: float
     """Seconds, by the table."""
     strongest_s: float
-    """Seconds of the strongest path, before any repair."""
+    """Seconds of the most probable path, before any repair."""
     swaps: int
-    """Choices in which the architecture differs from the strongest path."""
+    """Number of choices in which the architecture differs from the most probable path."""
 
     @classmethod
     def of(cls, architecture: Architecture, strongest: Architecture, table: LatencyTable) -> Derived:
-        """An architecture in the strongest path's place."""
+        """An architecture in place of the most probable path."""
         swaps = sum(one != other for one, other in zip(architecture, strongest, strict=True))
         return cls(architecture, table.total(architecture), table.total(strongest), swaps)
 
 
 def check_reach(table: LatencyTable, target_s: float, limits: Sequence[Limit] = ()) -> bool:
-    """Whether the target binds at all: whether some architecture is slower.
+    """Whether the target binds: whether some architecture is slower.
 
-    Raises UsageError for a target that is no positive number, TargetOutOfReach if every architecture is slower, or
-    none that is fast enough keeps the limits. That each limit can be kept by itself is `check_limits`'s to say.
+    Raises UsageError for a target that is not a positive number, TargetOutOfReach if every architecture is slower, or
+    if none that is fast enough meets the limits. `check_limits` checks that each limit can be met by itself.
     """
     check_target(target_s)
     fastest_s, slowest_s = table.fastest(), table.slowest()
@@ -67,11 +67,12 @@ def derive(
     count: int = 1,
     order: Order = list,
 ) -> Derived:
-    """The strongest path if it takes 0.98 to 1.01 of the target and keeps the limits, else one close to it that does.
+    """The most probable path if it takes 0.98 to 1.01 of the target and meets the limits, else one close to it that
+    does.
 
-    That is the one of the `count` most probable such paths that `order` puts first. Where no path lies between the two
-    bounds: of those that are no slower than the upper one. Where the target does not bind, the strongest path unless
-    it is too slow or breaks a limit. Raises what `check_reach` raises.
+    Among the `count` most probable such paths, `order` decides. Where no path lies between the two bounds, the
+    candidates are the paths no slower than the upper bound. Where the target does not bind, the most probable path
+    unless it is too slow or breaks a limit. Raises what `check_reach` raises.
     """
     check_reach(table, target_s, limits)
     strongest = distribution.strongest()
@@ -84,12 +85,12 @@ def derive(
 
 
 def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
-    """The seconds between which a target counts as hit; the lower bound is 0 for a target that does not bind."""
+    """The range of seconds that counts as hitting the target; the lower bound is 0 for a target that does not bind."""
     return (MIN_TARGET_SHARE * target_s if target_s < table.slowest() else 0.0), MAX_TARGET_SHARE * target_s
 
 
 def _feasible_path(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:
-    """A path that is fast enough and keeps the limits, whatever its probability. Raises TargetOutOfReach."""
+    """A path that is fast enough and meets the limits, whatever its probability. Raises TargetOutOfReach."""
     alike = np.zeros(table.mask.shape)
     paths = k_best_paths(alike, table, 0.0, MAX_TARGET_SHARE * target_s, limits)
     if not paths:

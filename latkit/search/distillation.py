@@ -1,4 +1,4 @@
-"""Distillation: the derived network learns from a trained one besides the labels."""
+"""Distillation: the derived network learns from a trained network besides the labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latkit.search.trained_network import TrainedNetwork
 
 
 def check_teacher(teacher: TrainedNetwork, data: DataSplit) -> None:
-    """Raise UsageError unless the teacher takes the data's images and knows its classes, in their order."""
+    """Raise UsageError unless the teacher takes the data's images and has its classes, in the same order."""
     shape, names = teacher.network.input_shape, teacher.class_names
     if shape != data.shape:
         raise UsageError(f"expected a teacher for images of shape {data.shape}, but found one for {shape}")
@@ -32,7 +32,7 @@ def check_teacher(teacher: TrainedNetwork, data: DataSplit) -> None:
 class Distillation:
     """(1 - a) cross-entropy + a T^2 KL(teacher || student), both softened by T (Hinton et al. 2015, section 2).
 
-    The teacher sees the very images that the student sees, normalised its own way, and has no gradients.
+    The teacher sees the same images as the student, with its own normalization, and has no gradients.
     """
 
     def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: SearchSettings, device: torch.device):
@@ -43,7 +43,7 @@ class Distillation:
         self.label_smoothing = settings.label_smoothing
 
     def __call__(self, images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        """The loss of the student's scores (N, classes) for normalised images (N, C, H, W) and labels (N,)."""
+        """The loss of the student's scores (N, classes) for normalized images (N, C, H, W) and labels (N,)."""
         with torch.no_grad():
             taught = self.teacher(images / self.normalize.scale + self.normalize.mean)
         return (1 - self.weight) * F.cross_entropy(
@@ -54,7 +54,7 @@ class Distillation:
 def softened_divergence(taught: Tensor, scores: Tensor, temperature: float) -> Tensor:
     """T^2 KL(softmax(taught / T) || softmax(scores / T)), the mean over (N, classes).
 
-    T^2 keeps the size of its gradients independent of T.
+    T^2 makes the size of its gradients independent of T.
     """
     ours = F.log_softmax(scores.float() / temperature, -1)
     theirs = F.log_softmax(taught.float() / temperature, -1)

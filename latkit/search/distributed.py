@@ -1,9 +1,9 @@
-"""Several processes that search as one, as torchrun starts them: what they tell each other.
+"""Distributed search: several processes, started by torchrun, run one search together.
 
-The processes hold the same weights, draw the same paths and see each its share of every batch. DDP is not used: its
-buckets are laid out for gradients that always come, and `find_unused_parameters` walks the graph for those that do
-not; here every step has other parameters. Instead the gradients of the drawn path are averaged in one message after
-the backward pass: every process knows the path, so all send the same parameters in the same order.
+The processes hold the same weights, draw the same paths and each get a share of every batch. DDP is not used: its
+buckets assume that all gradients exist, and `find_unused_parameters` walks the graph in every step, since every step
+uses other parameters. Instead the gradients of the drawn path are averaged in one message after the backward pass:
+every process knows the path, so all send the same parameters in the same order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from latkit.errors import LatkitError
 from latkit.search.data import Shard
 
 MESSAGE_NUMBERS = 16 * 2**20
-"""Gradients are sent in pieces of about so many numbers, which bounds the memory that sending takes."""
+"""Gradients are sent in chunks of about this many numbers, which bounds the memory for sending."""
 
 
 def shard_of(fabric: Fabric) -> Shard:
@@ -29,21 +29,21 @@ def shard_of(fabric: Fabric) -> Shard:
 
 
 def total(values: Tensor, fabric: Fabric) -> Tensor:
-    """The sum of the processes' values, the same bits in each of them."""
+    """The sum of the processes' values, bit-identical in all of them."""
     if fabric.world_size == 1:
         return values
-    sent = values.to(fabric.device, copy=True).contiguous()  # NCCL wants it there
+    sent = values.to(fabric.device, copy=True).contiguous()  # NCCL needs it on the device
     _together(lambda: dist.all_reduce(sent))
     return sent.to(values.device)
 
 
 def mean(values: Tensor, fabric: Fabric) -> Tensor:
-    """The mean of the processes' values, the same bits in each of them."""
+    """The mean of the processes' values, bit-identical in all of them."""
     return values if fabric.world_size == 1 else total(values, fabric) / fabric.world_size
 
 
 def gathered(values: Tensor, fabric: Fabric) -> Tensor:
-    """The processes' values, one after the other in a new first dimension."""
+    """The processes' values, stacked in a new first dimension."""
     if fabric.world_size == 1:
         return values.unsqueeze(0)
     sent = values.to(fabric.device).contiguous()
@@ -53,13 +53,13 @@ def gathered(values: Tensor, fabric: Fabric) -> Tensor:
 
 
 def average_gradients(parameters: Iterable[Tensor], fabric: Fabric) -> None:
-    """Replace every gradient by its mean over the processes; parameters without one are passed over."""
-    if fabric.world_size > 1:  # one process need not even look for them
+    """Replace every gradient by its mean over the processes; parameters without a gradient are skipped."""
+    if fabric.world_size > 1:  # a single process has no work here
         average([parameter.grad for parameter in parameters if parameter.grad is not None], fabric)
 
 
 def average(tensors: list[Tensor], fabric: Fabric) -> None:
-    """Replace tensors, the same ones in every process, by their means over the processes: few messages, not many."""
+    """Replace tensors, the same ones in every process, by their means over the processes, in few messages."""
     for chunk in _chunks(tensors) if fabric.world_size > 1 else ():
         averaged = mean(torch.cat([tensor.reshape(-1) for tensor in chunk]), fabric)
         parts = torch.split(averaged, [tensor.numel() for tensor in chunk])
@@ -82,16 +82,16 @@ def _chunks(tensors: list[Tensor]) -> Iterable[list[Tensor]]:
 
 
 def broadcast_flag_from_main(yes: bool, fabric: Fabric) -> bool:
-    """What the first process says, in all of them: their clocks differ."""
+    """The first process's flag, in all processes: their clocks differ."""
     if fabric.world_size == 1:
         return yes
     return bool(total(torch.tensor(float(yes and fabric.is_global_zero)), fabric))
 
 
 def broadcast_from_main(work: Callable[[], bytes], fabric: Fabric) -> bytes:
-    """Have the first process work, and give what it got to all of them: files are its business alone.
+    """Run the work in the first process, and return its result in all: only the first one touches files.
 
-    What the work raises is raised there, and ends the others with LatkitError.
+    An error of the work is raised there, and ends the others with LatkitError.
     """
     if fabric.world_size == 1:
         return work()
@@ -109,13 +109,13 @@ def broadcast_from_main(work: Callable[[], bytes], fabric: Fabric) -> bytes:
 
 
 def broadcast_path_from_main(path: Path | None, fabric: Fabric) -> Path | None:
-    """The path that the first process was given, in all of them: what each finds on its disk may differ."""
+    """The first process's path, in all processes: their disks may differ."""
     name = broadcast_from_main(lambda: str(path or "").encode(), fabric).decode()
     return Path(name) if name else None
 
 
 def _received(fabric: Fabric) -> bytes:
-    """What the first process sends."""
+    """The object that the first process sends."""
     length = int(_broadcast(torch.tensor([0]), fabric))
     if length < 0:
         raise LatkitError("the first process has ended this search; its message says why")
@@ -132,7 +132,7 @@ def _broadcast(values: Tensor, fabric: Fabric) -> Tensor:
 
 
 def _together(exchange: Callable[[], object]) -> None:
-    """Exchange something; where another process is gone, say so rather than showing the network's words alone."""
+    """Run a collective operation; if another process is gone, raise a clear error instead of the network's message."""
     try:
         exchange()
     except RuntimeError as error:

@@ -25,16 +25,16 @@ class PathDistribution(nn.Module):
         self.logits = nn.Parameter(torch.zeros(len(counts), width))
 
     def log_probabilities(self, logits: Tensor | None = None) -> Tensor:
-        """Log-probabilities of shape (choices, candidates); minus infinity where no candidate stands."""
+        """Log-probabilities of shape (choices, candidates); minus infinity where there is no candidate."""
         logits = self.logits if logits is None else logits
         return logits.masked_fill(~self.mask, -torch.inf).log_softmax(-1)
 
     def probabilities(self) -> Tensor:
-        """Probabilities of shape (choices, candidates); zero where no candidate stands. Differentiable."""
+        """Probabilities of shape (choices, candidates); zero where there is no candidate. Differentiable."""
         return self.log_probabilities().exp()
 
     def entropy(self) -> Tensor:
-        """Mean entropy of the choices, each relative to its largest possible value: 1 undecided, 0 decided."""
+        """Mean entropy of the choices, each relative to its maximum: 1 undecided, 0 decided."""
         probabilities = self.probabilities()
         entropies = -torch.xlogy(probabilities, probabilities).sum(-1)
         return (entropies / self.mask.sum(-1).log()).mean()

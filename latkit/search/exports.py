@@ -1,4 +1,4 @@
-"""The trained network as files for runtimes, each compared with the torch module on images of the test set."""
+"""The trained network as files for runtimes, each compared with the torch module on test images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from latkit.search.data import DataSplit, Normalize
 from latkit.search.result import FILES, ExportFacts
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
-"""What writes and runs each of a search's exported files."""
+"""Exporter and runtime of each of a search's exported files."""
 
 IMAGES = 64
-"""As many images of the test set are compared at most, evenly spaced."""
+"""Maximum number of test images that are compared, evenly spaced."""
 
 TOLERANCE = 1e-3
-"""Largest difference between scores that rounding may explain, in largest scores; an error in an export is far above
-it, float32 kernels of different order about a hundred times below.
-"""
+"""Largest score difference that rounding may explain, relative to the largest score. An export error is far above it,
+float32 kernels with another order of summation about a hundred times below."""
 
 
 def export(
     folder: Path, network: Network, module: nn.Module, data: DataSplit, tflite: bool
 ) -> tuple[dict[str, ExportFacts], tuple[str, ...]]:
-    """Write and compare every file that can be written here; notes say which cannot.
+    """Write and compare every file that can be written here; notes name the others.
 
     `module` is on the CPU, in evaluation mode. Raises ExportError for a file that cannot be written or that computes
-    something else; such a file is not kept.
+    something else; such a file is removed.
     """
     images = _images(data)
     facts: dict[str, ExportFacts] = {}
@@ -53,7 +52,7 @@ def export(
 
 
 def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor) -> ExportFacts:
-    """Scores of the file beside those of the module, for normalised images (N, C, H, W), one at a time.
+    """Compare scores of the file with those of the module, for normalized images (N, C, H, W), one at a time.
 
     Raises ExportError where they differ by more than rounding, and removes the file.
     """

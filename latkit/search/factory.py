@@ -1,4 +1,4 @@
-"""The parts of a search, put together as its settings say."""
+"""Builds the parts of a search from its settings."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
 
 
 def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[Supernet, SearchPhase]:
-    """The supernet and the phase that trains it and learns its architecture. `binding` as `check_reach` gives it."""
+    """The supernet and its search phase. `binding` is the result of `check_reach`."""
     space, settings = problem.space, problem.settings
     with seeded(settings.seed):
         supernet = device_module(Supernet(space, settings.checkpointing), fabric)
@@ -73,6 +73,6 @@ def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[
 
 
 def fresh_module(network: Network, settings: SearchSettings, fabric: Fabric) -> nn.Module:
-    """A network about to be trained: its weights drawn as those of every network of the same settings."""
+    """An untrained network: its weights are drawn as for every network of the same settings."""
     with seeded(settings.seed + 1):
         return device_module(build_module(network), fabric)

@@ -1,8 +1,8 @@
-"""The last choice: a few architectures trained briefly, each by itself, and the best of them.
+"""Finalists: a few architectures trained briefly, each from scratch, and the best of them.
 
-Shared weights have served many paths and tell good ones from bad ones, but hardly a good one from a better one. A short
-training from scratch does. DARTS chooses in this way among what four searches found (Liu, Simonyan and Yang 2019, arXiv
-1806.09055, section 3).
+Shared weights have served many paths. They separate good paths from bad ones, but hardly a good one from a better one.
+A short training from scratch does. DARTS selects in this way among the results of four searches (Liu, Simonyan and Yang
+2019, arXiv 1806.09055, section 3).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from latkit.spaces import Architecture
 from latkit.tables import LatencyTable
 
 DRAWS = 10_000
-"""From a distribution that is decided, so many draws give few different paths, and more would give no more."""
+"""A decided distribution gives few different paths; more draws than this would not give more."""
 
 
 def finalists(
@@ -43,10 +43,10 @@ def finalists(
     settings: SearchSettings,
     order: Order = list,
 ) -> list[Architecture]:
-    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and keep the limits.
+    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and meet the limits.
 
-    `settings.finalists` different ones in all, or fewer where the distribution gives no more: of
-    `settings.repair_candidates` others drawn, or of as many as are needed, those that `order` puts first.
+    `settings.finalists` different ones in all, or fewer where the distribution gives no more. The others are the first
+    by `order` among `settings.repair_candidates` drawn ones, or as many as are needed.
     """
     count = settings.finalists - 1
     if count == 0:
@@ -63,10 +63,10 @@ def finalists(
 
 
 class FinalistTrainer:
-    """Trains architectures from scratch, briefly, on the images that trained the supernet's weights."""
+    """Trains architectures briefly from scratch, on the images that trained the supernet's weights."""
 
     def __init__(self, problem: Problem, phase: SearchPhase, fabric: Fabric, progress: Progress) -> None:
-        """`phase`: the search that has ended, which knows which images trained weights and which the architecture."""
+        """`phase`: the finished search phase, which has the split of images for weights and for the architecture."""
 
         def images(feeder: Feeder) -> ImageSet:
             return subset(problem.data.train, feeder.plan.indices.cpu())
@@ -82,9 +82,9 @@ class FinalistTrainer:
         self.progress = progress
 
     def accuracy(self, architecture: Architecture, name: str) -> float:
-        """Share of the images that trained no weights which it then classifies rightly, 0 to 1.
+        """Accuracy of the architecture, 0 to 1, on the images that trained no weights.
 
-        The first weights and the order of the images are the same for all. `name` is for people who wait.
+        The initial weights and the order of the images are the same for all. `name` is for progress messages.
         """
         settings = self.settings
         module = fresh_module(self.space.decode(architecture), settings, self.fabric)

@@ -1,4 +1,4 @@
-"""The end of a search: the trained network evaluated, exported and recorded."""
+"""The end of a search: the trained network is evaluated, exported and recorded."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def finish(
 ) -> SearchResult:
     """Evaluate on the test images; write weights, files for runtimes, and result.
 
-    `expected_s` is of the last distribution; `remarks` go into the result's notes. Raises LatkitError where a weight
-    is no number, ExportError where a file computes something else than the module.
+    `expected_s` is of the last distribution; `remarks` go into the result's notes. Raises LatkitError where a weight is
+    not a finite number, ExportError where a file computes something else than the module.
     """
     check_weights(module.state_dict().values(), "training")
     table, data = problem.table, problem.data

@@ -1,4 +1,4 @@
-"""Path rules: which paths the steps of a search run, and what their gates' gradients say about the logits."""
+"""Path rules: which paths a step runs, and how gradients of their gates become gradients of the logits."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from latkit.search.supernet import Paths
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What a rule drew for one architecture step."""
+    """The paths that a rule drew for one architecture step."""
 
     paths: Paths
     """Their gates are a leaf that requires its gradient."""
     indices: Tensor
     """The candidate in every slot of the gates, shape (choices, slots)."""
     logits: Tensor
-    """The logits before the step, shape (choices, candidates); minus infinity where no candidate stands."""
+    """The logits before the step, shape (choices, candidates); minus infinity where there is no candidate."""
     soft_gates: Tensor
-    """The softmax that the gates stand for, shape (choices, slots); zero in slots that hold no candidate."""
+    """The softmax that the gates stand for, shape (choices, slots); zero in slots without a candidate."""
     temperature: float = 1.0
     """Of that softmax."""
 
 
 class PathRule(Protocol):
-    """How steps go from logits to paths and back.
+    """Maps logits to paths, and gradients of gates to gradients of logits.
 
-    A rule holds no state: whatever changes on the way follows from `progress`, the share of the architecture steps
-    that is done, from 0 to 1. So nothing of it has to be saved. Gates are on the CPU, as the logits are.
+    A rule holds no state: all that changes follows from `progress`, the share of the architecture steps that is done,
+    from 0 to 1. So nothing has to be saved. Gates are on the CPU, as the logits are.
     """
 
     def weight_paths(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Paths:
-        """The paths that a weight step trains; no gradient is asked of their gates."""
+        """The paths that a weight step trains; their gates need no gradient."""
 
     def draw(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Draw:
         """Draw the paths of one architecture step."""
@@ -49,14 +49,14 @@ class PathRule(Protocol):
         """
 
     def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
-        """Put right, after the optimiser's step, what the rule promises about the logits."""
+        """After the optimizer's step, restore what the rule guarantees about the logits."""
 
 
 def sample(distribution: PathDistribution, count: int, generator: torch.Generator) -> Tensor:
     """Draw `count` candidates per choice without replacement, by their probabilities, in the order drawn.
 
-    Gives (choices, count) indices. Where a choice has fewer candidates, the slots at the end hold none that stands.
-    The largest of log p + Gumbel noise are such a draw, and no probability underflows on the way.
+    Gives (choices, count) indices. Where a choice has fewer candidates, the last slots hold invalid indices. The
+    largest of log p + Gumbel noise are such a draw, and no probability underflows.
     """
     noisy = distribution.log_probabilities().detach() + gumbel_noise(distribution.logits.shape, generator)
     return noisy.topk(min(count, noisy.shape[1])).indices
@@ -69,7 +69,7 @@ def gumbel_noise(shape: torch.Size, generator: torch.Generator) -> Tensor:
 
 
 def masked_logits(distribution: PathDistribution) -> Tensor:
-    """The logits as they are, apart from autograd; minus infinity where no candidate stands."""
+    """The logits, detached; minus infinity where there is no candidate."""
     return distribution.logits.detach().masked_fill(~distribution.mask, -torch.inf)
 
 
@@ -79,7 +79,7 @@ def single_path(distribution: PathDistribution, generator: torch.Generator) -> P
 
 
 def placed(paths: Paths, device: torch.device) -> Paths:
-    """The paths with their gates on a device; gradients find their way back."""
+    """The paths with their gates on a device, differentiable."""
     return paths if paths.gates is None else replace(paths, gates=paths.gates.to(device))
 
 
@@ -106,21 +106,21 @@ def one_open(indices: Tensor, valid: Tensor) -> Paths:
 
 @dataclass(frozen=True, slots=True)
 class BinaryGates:
-    """Path-level binarisation (Cai et al. 2019, sections 3.2 and 3.2.1).
+    """Path-level binarization (Cai et al. 2019, sections 3.2 and 3.2.1).
 
-    `paths` candidates are drawn per choice, and with their probabilities renormalised one of them is opened: gate 1,
-    all others 0. Two is the paper's rule; as many as there are candidates makes equation 4 unabridged. A weight step
+    `paths` candidates are drawn per choice, and with their probabilities renormalized one of them is opened: gate 1,
+    all others 0. Two is the paper's rule; as many as there are candidates gives equation 4 in full. A weight step
     trains a single path.
 
     What equation 4 approximates: with the other choices as they were drawn, the exact gradient by alpha_i of the
     expected loss is sum_j E[L | candidate j] p_j (delta_ij - p_i). The equation puts dL/dg_j, taken where one gate is
-    open, in the place of E[L | candidate j]. The two differ by a constant over j, which the sum takes out, wherever L
-    is linear in the gates: there its mean is the exact gradient. Elsewhere it is the first order of Taylor's series.
+    open, in place of E[L | candidate j]. The two differ by a constant over j, which the sum removes, wherever L is
+    linear in the gates: there its mean is the exact gradient. Elsewhere it is the first order of Taylor's series.
 
-    What two paths approximate: with the pair (a, b) drawn and renormalised to q, the estimate's mean is the gradient
-    of the expected loss of choosing between the two, q_a q_b (L_a - L_b) for alpha_a and its negative for alpha_b. The
-    exact gradient for alpha_a is the sum of p_a p_b (L_a - L_b) over all b. So over the draws every pair moves the
-    right way, with a weight of its own: P(pair) / (p_a + p_b)^2.
+    What two paths approximate: with the pair (a, b) drawn and renormalized to q, the estimate's mean is the gradient of
+    the expected loss of choosing between the two, q_a q_b (L_a - L_b) for alpha_a and its negative for alpha_b. The
+    exact gradient for alpha_a is the sum of p_a p_b (L_a - L_b) over all b. So over the draws every pair moves in the
+    right direction, with its own weight: P(pair) / (p_a + p_b)^2.
     """
 
     paths: int = 2
@@ -152,7 +152,7 @@ class BinaryGates:
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
         """Equation 4 over the drawn candidates: dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i).
 
-        What depends on the probabilities goes the same way: a candidate that was not drawn gets no gradient.
+        Terms that depend on the probabilities use the same equation: a candidate that was not drawn gets no gradient.
         """
         gradient = softmax_backward(draw.soft_gates, by_gate + by_probability.gather(1, draw.indices))
         return torch.zeros_like(draw.logits).scatter_(1, draw.indices, gradient)
@@ -168,6 +168,6 @@ class BinaryGates:
 
 
 def _without(indices: Tensor, opened: Tensor) -> Tensor:
-    """The drawn candidates but for the opened one, in order."""
+    """The drawn candidates except the open one, in order."""
     others = torch.ones_like(indices, dtype=torch.bool).scatter_(1, opened, False)
     return indices[others].view(indices.shape[0], -1)

@@ -15,7 +15,7 @@ FORMAT = "latkit-search-history-1"
 
 
 class Curves:
-    """Rows of both phases, one per epoch. Rows from before an interruption come out of the checkpoint."""
+    """Rows of both phases, one per epoch. Rows from before an interruption are read from the checkpoint."""
 
     def __init__(self, writer: SummaryWriter | None, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
         self.rows: dict[str, list[Row]] = rows or {"search": [], "training": []}
@@ -23,15 +23,15 @@ class Curves:
         self._writer = writer
 
     def note(self, phase: str, row: Row, seconds: float) -> None:
-        """Append a row, and write it for TensorBoard where there is a writer: in the first process.
+        """Append a row, and in the first process write it for TensorBoard if there is a writer.
 
-        `seconds` that the phase has taken go to TensorBoard alone: the history is the same whenever it is made again.
+        `seconds` spent in the phase go to TensorBoard alone: the history is the same on every repetition.
         """
         self.rows[phase].append(row)
         self._write(phase, row, {"seconds": seconds})
 
     def take_over(self, rows: dict[str, list[Row]]) -> None:
-        """Begin with the rows of another search's warm-up. Their seconds, which are counted there, are left out."""
+        """Begin with the rows of another search's warm-up, without their seconds, which that search counts."""
         self.rows = rows
         for phase, taken in rows.items():
             for row in taken:

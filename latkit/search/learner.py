@@ -1,4 +1,4 @@
-"""Learners turn one batch into one step of the architecture's parameters; here the one by gradient."""
+"""Learners: one batch becomes one step of the architecture parameters. Here the gradient learner."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from latkit.search.gates import PathRule, placed
 from latkit.search.supernet import Supernet
 
 BETAS = (0.0, 0.999)
-"""Adam's, as the paper has them: without momentum, a logit that was not drawn does not move."""
+"""Adam's, as in the paper: without momentum, a logit that was not drawn does not move."""
 
 
 class Learner(Protocol):
-    """One way to learn the distribution over architectures: by gradient, or by a policy gradient."""
+    """Learns the distribution over architectures: by gradient, or by a policy gradient."""
 
     def step(
         self, images: Tensor, labels: Tensor, generator: torch.Generator, progress: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Learn from a batch, when the share `progress` of all architecture steps is done.
 
-        Gives the task loss and class scores of what was run, both detached.
+        Gives the task loss and class scores of the paths that ran, both detached.
         """
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on: tensors, numbers, lists and dicts only."""
+        """The state for `load_state`: tensors, numbers, lists and dicts only."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
 
 
 class LogitLearner:
-    """What the learners share: Adam on the logits of what they aim at, and the state of both."""
+    """Common part of the learners: Adam on the logits of their objective, and the state of both."""
 
     def __init__(self, arch_objective: ArchitectureObjective, learning_rate: float, growth: float = 1.0) -> None:
-        """`growth`: how many times as large as in the beginning the learning rate is in the end."""
+        """`growth`: final learning rate over initial learning rate."""
         self.arch_objective = arch_objective
         self.learning_rate = learning_rate
         self.growth = growth
@@ -50,8 +50,8 @@ class LogitLearner:
     def apply(self, gradient: Tensor, progress: float) -> None:
         """One step of the logits down a gradient of their shape.
 
-        The learning rate grows with progress: as long as the weights know little the distribution stays open, and in
-        the end it decides, however few the steps that a search has.
+        The learning rate grows with progress: the distribution stays open while the weights are poor, and is decided at
+        the end, even in a search of few steps.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * (1 + (self.growth - 1) * progress)
@@ -60,11 +60,11 @@ class LogitLearner:
         self.optimizer.zero_grad()
 
     def state(self) -> dict[str, Any]:
-        """Logits, optimiser, objective and limits."""
+        """Logits, optimizer, objective and limits."""
         return {**self.arch_objective.state(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.arch_objective.load_state(state)
         self.optimizer.load_state_dict(state["optimizer"])
 
@@ -72,13 +72,13 @@ class LogitLearner:
 class GradientLearner(LogitLearner):
     """Learns by the gates' gradients (Cai et al. 2019, section 3.2).
 
-    The weights are at rest: only the gates' gradients are computed. Batch norm uses the batch's statistics, as in the
-    authors' code, since the running ones lag behind weights that other paths have trained; unlike there, the running
-    ones do not follow these images.
+    Weights are constants: only the gates' gradients are computed. Batch norm uses the batch's statistics, as in the
+    authors' code, since the running ones lag behind weights that other paths have trained; unlike in their code, the
+    running ones do not follow these images.
 
-    Expected latency is linear in the probabilities, as the network's output is in the gates. So dL/dp_j goes through
-    the path rule together with dL/dg_j: with binary gates, task and latency are traded on the same pairs of
-    candidates, and a candidate that was not drawn keeps its probability.
+    Expected latency is linear in the probabilities, as the network's output is in the gates. So the path rule takes
+    dL/dp_j together with dL/dg_j: with binary gates, task and latency are weighed on the same pairs of candidates, and
+    a candidate that was not drawn keeps its probability.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class FullMixing:
         progress: float,  # noqa: ARG002
         generator: torch.Generator,  # noqa: ARG002
     ) -> Draw:
-        """Nothing is left to chance: all candidates."""
+        """All candidates, without any randomness."""
         return _all_open(distribution, distribution.probabilities().detach())
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class FullMixing:
         return softmax_backward(draw.soft_gates, by_gate + by_probability)
 
     def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
-        """Nothing was promised."""
+        """Nothing to restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class GumbelSoftmax:
     Wu et al. 2019 (FBNet, arXiv 1812.03443, equations 7 and 8) and Xie et al. 2019 (SNAS, arXiv 1812.09926). The
     temperature falls from `begin` to `end` by the same factor in every step: from a blend of all to nearly one.
 
-    With `hard`, the likeliest candidate of the draw alone is open, with a gate of 1, and the gradient is taken as if
-    the gates were the soft ones (straight-through; Jang, Gu and Poole 2017). The others then run forward
-    only, and weight steps train a single path; otherwise they train a blend of their own draw.
+    With `hard`, only the likeliest candidate of the draw is open, with a gate of 1, and the gradient is taken as if the
+    gates were the soft ones (straight-through; Jang, Gu and Poole 2017). The others then run forward only, and weight
+    steps train a single path; otherwise they train a blend of their own draw.
 
-    Expected latency goes through the probabilities themselves: its gradient is exact, where the papers differentiate
-    the latency of the draw.
+    Expected latency uses the probabilities themselves, so its gradient is exact; the papers differentiate the latency
+    of the draw.
     """
 
     begin: float = 5.0
@@ -67,7 +67,7 @@ class GumbelSoftmax:
     hard: bool = False
 
     def temperature(self, progress: float) -> float:
-        """The temperature after that share of the architecture steps."""
+        """The temperature at that share of the architecture steps."""
         return float(self.begin * (self.end / self.begin) ** progress)
 
     def weight_paths(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Paths:
@@ -87,13 +87,13 @@ class GumbelSoftmax:
         return Draw(paths, indices, masked_logits(distribution), soft_gates.gather(1, indices), temperature)
 
     def gradient(self, draw: Draw, by_gate: Tensor, by_probability: Tensor) -> Tensor:
-        """The gradient of the relaxed loss for the noise as it was drawn, and the exact one of what depends on p."""
+        """The gradient of the relaxed loss for the drawn noise, and the exact gradient of terms that depend on p."""
         of_draw = softmax_backward(draw.soft_gates, by_gate) / draw.temperature
         of_draw = torch.zeros_like(draw.logits).scatter_(1, draw.indices, of_draw)
         return of_draw + softmax_backward(draw.logits.softmax(1), by_probability)
 
     def renormalize(self, distribution: PathDistribution, draw: Draw) -> None:
-        """Nothing was promised."""
+        """Nothing to restore."""
 
     def _soft_gates(self, distribution: PathDistribution, progress: float, generator: torch.Generator) -> Tensor:
         """The soft gates, shape (choices, candidates)."""
@@ -106,7 +106,7 @@ def _all_candidates(distribution: PathDistribution) -> tuple[tuple[int, ...], ..
 
 
 def _all_open(distribution: PathDistribution, soft_gates: Tensor, temperature: float = 1.0) -> Draw:
-    """All candidates in order, gated by their shares (choices, candidates)."""
+    """All candidates in order, gated by their weights (choices, candidates)."""
     paths = Paths(_all_candidates(distribution), gates=soft_gates.clone().requires_grad_())
     indices = torch.arange(soft_gates.shape[1]).expand(soft_gates.shape)
     return Draw(paths, indices, masked_logits(distribution), soft_gates, temperature)

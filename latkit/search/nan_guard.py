@@ -1,4 +1,4 @@
-"""Losses and weights that are no longer numbers: found within a few steps, without a wait in every one."""
+"""Detects losses and weights that are not finite within a few steps, without a device wait in every step."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch.nn.utils import get_total_norm
 from latkit.errors import LatkitError
 
 LOSSES_AT_ONCE = 32
-"""Losses that are checked at once on an accelerator, whose numbers are waited for; on the CPU, every one is."""
+"""Number of losses that are checked together on an accelerator, to avoid waiting; on the CPU, each is checked."""
 
 REMEDIES = {
     "search": "a lower weight_learning_rate or architecture_learning_rate",
     "training": "a lower training_learning_rate",
 }
-"""By the name of the phase."""
+"""Advice by the name of the phase."""
 
 
 class LossWatch:
-    """Keeps the losses since the last check, and at a check stops at the first that is no number."""
+    """Holds the losses since the last check, and raises at the first that is not finite."""
 
     def __init__(self, phase: str, steps_per_epoch: int, device: torch.device) -> None:
         self.phase = phase
@@ -31,13 +31,13 @@ class LossWatch:
         self._recent: list[tuple[int, str, Tensor]] = []
 
     def note(self, step: int, name: str, loss: Tensor) -> None:
-        """Take in a scalar loss of a step, counted from 0. Raises LatkitError as `check` does, where it is due."""
+        """Add the scalar loss of a step, counted from 0. Raises LatkitError as `check` does, when a check is due."""
         self._recent.append((step, name, loss.detach()))
         if len(self._recent) >= self.every:
             self.check()
 
     def check(self) -> None:
-        """Raise LatkitError naming the first loss that is no number, and its step."""
+        """Raise LatkitError with the first loss that is not finite, and its step."""
         recent, self._recent = self._recent, []
         for (step, name, _), value in zip(recent, _values([loss for _, _, loss in recent]), strict=True):
             if not math.isfinite(value):
@@ -50,7 +50,7 @@ class LossWatch:
 
 
 def check_weights(weights: Iterable[Tensor], phase: str) -> None:
-    """Raise LatkitError where a weight is no number: such weights are neither kept nor exported."""
+    """Raise LatkitError where a weight is not finite: such weights are neither saved nor exported."""
     numbers = [weight.detach() for weight in weights if weight.is_floating_point()]
     if not math.isfinite(float(get_total_norm(numbers, math.inf))):
         raise LatkitError(
@@ -67,7 +67,7 @@ def _remedy(phase: str) -> str:
 
 
 def _values(scalars: list[Tensor]) -> list[float]:
-    """All of them at once, on the device of the first: one wait for an accelerator."""
+    """All of them as one tensor, on the device of the first: one wait for an accelerator."""
     if not scalars:
         return []
     values: list[float] = torch.stack([scalar.float().to(scalars[0].device) for scalar in scalars]).tolist()

@@ -1,4 +1,4 @@
-"""What architecture steps minimise, or reward: how well the task goes and how long it takes, as one number."""
+"""Objectives of the architecture steps: task loss and latency as one number to minimize, or a reward."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 from latkit.errors import UsageError
 
 LARGEST_VIOLATION = 0.1
-"""The logarithm of latency over target beyond which a multiplier rises or falls no faster."""
+"""Maximum absolute violation, log(latency / target), that a multiplier sees."""
 
 LOOKAHEAD, TRAIL_RATE = 1.5, 0.25
-"""How far a multiplier looks ahead, and how fast its trail follows; see `Multiplier`."""
+"""Lookahead of a multiplier, and rate of its trail; see `Multiplier`."""
 
 
 class Objective(Protocol):
-    """Weighs the task against latency. May learn from what it sees, as a multiplier does."""
+    """Weighs the task against latency. May adapt during the search, as a multiplier does."""
 
     def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
         """The scalar to minimise, from the scalar task loss and the scalar expected latency in seconds."""
@@ -31,17 +31,17 @@ class Objective(Protocol):
         """
 
     def update(self, expected_s: float) -> None:
-        """Take note of the expected latency, in seconds, after an architecture step."""
+        """Update from the expected latency, in seconds, after an architecture step."""
 
     @property
     def multiplier(self) -> float:
-        """What a relative change of the expected latency weighs at the moment, for the curves."""
+        """Current weight of a relative change of the expected latency, for the curves."""
 
     def state(self) -> dict[str, float]:
-        """What `load_state` needs to go on."""
+        """The state for `load_state`."""
 
     def load_state(self, state: Mapping[str, float]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
 
 
 def check_target(target_s: float) -> float:
@@ -52,16 +52,16 @@ def check_target(target_s: float) -> float:
 
 
 class Multiplier:
-    """A Lagrange multiplier, learned by dual ascent on where its violation is heading.
+    """A Lagrange multiplier, learned by dual ascent on the extrapolated violation.
 
-    After every step it rises by rate x (v + `LOOKAHEAD` (v - trail)), where the trail follows the violation v by
-    rate x `TRAIL_RATE` a step. As long as v falls by itself, the multiplier does not wind up, and it is turned back
-    before v has changed its sign: without that, a distribution that has become decided meanwhile would be left on the
-    wrong side. So that it does not run away either, it sees no violation larger than `LARGEST_VIOLATION`.
+    After every step it rises by rate x (v + `LOOKAHEAD` (v - trail)), where the trail follows the violation v by rate x
+    `TRAIL_RATE` a step. While v falls by itself, the multiplier does not wind up, and it turns before v changes its
+    sign. Without that, a distribution that is decided by then would end on the wrong side of the target. To keep the
+    multiplier bounded, it sees no violation larger than `LARGEST_VIOLATION`.
     """
 
     def __init__(self, rate: float, min_value: float = -math.inf) -> None:
-        """`min_value`: what it never falls below; zero for an upper bound."""
+        """`min_value`: its lower bound; zero for an upper bound on a quantity."""
         self.rate = rate
         self.min_value = min_value
         self.value = 0.0
@@ -81,7 +81,7 @@ class Multiplier:
         return {"multiplier": self.value} | ({} if self._trail is None else {"trail": self._trail})
 
     def load_state(self, state: Mapping[str, float]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.value = float(state["multiplier"])
         self._trail = state.get("trail")
 
@@ -91,11 +91,10 @@ class Constraint:
 
     L = task + multiplier v + damping / 2 v^2 with the violation v = log(E[latency] / target); after every step the
     multiplier rises by about rate x v (dual ascent; see `Multiplier`). The logarithm makes rate and damping independent
-    of the target's size. The quadratic term brings a far-off latency near and keeps the multiplier from swinging.
+    of the target's size. The quadratic term reduces a large violation fast and damps oscillations of the multiplier.
 
-    The multiplier may turn negative: a search that is offered more time than it uses is drawn to larger candidates,
-    so that it ends at the target from either side. With `binding` false (no architecture is as slow as the target)
-    the latency does not count at all.
+    The multiplier may turn negative: a search below its target is drawn to larger candidates, so it reaches the target
+    from either side. With `binding` false (no architecture is as slow as the target) latency has no effect.
     """
 
     def __init__(self, target_s: float, rate: float, damping: float = 8.0, binding: bool = True) -> None:
@@ -112,10 +111,10 @@ class Constraint:
         return task_loss + self.multiplier * violation + 0.5 * self.damping * violation.square()
 
     def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
-        """accuracy x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an exponent that is adapted.
+        """accuracy x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an adapted exponent.
 
-        w = -(multiplier + damping v): the power weighs a relative change of latency as the Lagrangian does, so that
-        dual ascent on it ends at the target.
+        w = -(multiplier + damping v): the power weighs a relative change of latency as the Lagrangian does, so dual
+        ascent on it reaches the target.
         """
         if not self.binding:
             return accuracy
@@ -137,23 +136,23 @@ class Constraint:
         return self._multiplier.state()
 
     def load_state(self, state: Mapping[str, float]) -> None:
-        """Go on from a saved multiplier."""
+        """Restore a saved multiplier."""
         self._multiplier.load_state(state)
 
 
 class _FixedWeight:
-    """An objective that learns nothing on the way."""
+    """An objective without state."""
 
     def __init__(self, target_s: float, weight: float) -> None:
         self.target_s = check_target(target_s)
         self.weight = weight
 
     def update(self, expected_s: float) -> None:
-        """Nothing to note."""
+        """Nothing to update."""
 
     @property
     def multiplier(self) -> float:
-        """The weight, which stays."""
+        """The fixed weight."""
         return self.weight
 
     def state(self) -> dict[str, float]:
@@ -161,7 +160,7 @@ class _FixedWeight:
         return {}
 
     def load_state(self, state: Mapping[str, float]) -> None:
-        """Nothing to load."""
+        """Nothing to restore."""
 
 
 class Additive(_FixedWeight):
@@ -179,8 +178,8 @@ class Additive(_FixedWeight):
 class Multiplicative(_FixedWeight):
     """task x (log E[latency] / log target)^weight, as in the authors' code (`mul#log`).
 
-    They count in milliseconds with a target of 80; a target below 1 ms would leave nothing to take a power of. Here
-    the unit is an eightieth of the target, which is the same where theirs is defined and works at any target.
+    They count in milliseconds with a target of 80; with a target below 1 ms the power is undefined. Here the unit is an
+    eightieth of the target, which equals theirs where that is defined, and works at any target.
     """
 
     unit_per_target = 80.0
@@ -191,5 +190,5 @@ class Multiplicative(_FixedWeight):
         return task_loss * (units.log() / math.log(self.unit_per_target)) ** self.weight
 
     def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
-        """accuracy x (latency / target)^-weight: section 3.3.2, where w = -weight stays."""
+        """accuracy x (latency / target)^-weight: section 3.3.2, with w = -weight fixed."""
         return accuracy * (seconds / self.target_s) ** -self.weight

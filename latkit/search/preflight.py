@@ -1,4 +1,4 @@
-"""What is checked of a search before anything is written."""
+"""Checks of a search before anything is written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
 MIN_IMAGES = 8
-"""Fewer training images cannot be halved into batches that batch norm can work with."""
+"""Minimum number of training images: fewer cannot be split into batches large enough for batch norm."""
 
 
 def check_data(space: Space, data: DataSplit) -> None:
@@ -36,9 +36,10 @@ def check_data(space: Space, data: DataSplit) -> None:
 def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings, limits: Sequence[Limit] = ()) -> bool:
     """Whether the target binds: whether some network of the space is slower than it.
 
-    A target that does not is a mistake, unless latency is not to count (`penalty="none"`). Raises TargetOutOfReach
-    with the range for a target that every network meets or none, and where none within the limits meets it; for one
-    that falls into a gap between networks, with the nearest below; UsageError for one that is no positive number.
+    A target that does not bind is an error, unless latency is disabled (`penalty="none"`). Raises TargetOutOfReach with
+    the feasible range for a target outside it, and where no network within the limits meets the target; with the
+    nearest latency below for a target in a gap between networks. Raises UsageError for a target that is not a positive
+    number.
     """
     binding = check_reach(table, target_s, limits)
     if not binding and settings.penalty != "none":
@@ -55,7 +56,7 @@ def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings
 def _check_gap(table: LatencyTable, target_s: float) -> None:
     """Raise TargetOutOfReach where no network takes 0.98 to 1.01 of a target that lies in the space's range."""
     min_s, max_s = bounds(table, target_s)
-    (slowest,) = k_best_paths(table.values.double().cpu().numpy(), table, 0.0, max_s)  # the more, the likelier
+    (slowest,) = k_best_paths(table.values.double().cpu().numpy(), table, 0.0, max_s)  # more is likelier
     if table.total(slowest) < min_s:
         raise TargetOutOfReach(
             f"expected a latency target that some network of space {table.space_name} takes, but found "

@@ -1,4 +1,4 @@
-"""What a search is given, handed on as one."""
+"""The inputs of a search as one record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latkit.tables import LatencyTable
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Everything that a search, or a baseline of it, follows from; see `run_search`."""
+    """All inputs of a search, or of a baseline of it; see `run_search`."""
 
     space: Space
     table: LatencyTable
@@ -27,6 +27,6 @@ class Problem:
     limits: Sequence[Limit] = ()
 
     def recipe(self) -> Recipe:
-        """The record of it, with what it is about to run on."""
+        """The recipe of the search in the current environment."""
         teacher = self.teacher.facts if self.teacher else None
         return Recipe.of(self.space, self.table, self.data, self.target_s, self.settings, teacher, self.limits)

@@ -1,4 +1,4 @@
-"""What a search ran on: versions, processor, threads. Results of equal recipes are equal where these are."""
+"""Environment of a search: versions, processor, threads. Equal recipes in equal environments give equal results."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import torch
 from torch import distributed as dist
 
 ROOMS = ("ops", "spaces", "tables", "search")
-"""Those of latkit, besides `modules.py`, whose code decides what a search finds."""
+"""Latkit's own packages, besides `modules.py`, whose code affects the result of a search."""
 
 
 def versions() -> dict[str, str]:
-    """Releases of what computes the numbers."""
+    """Versions of the packages that compute the result."""
     packages = {package: version(package) for package in ("latkit", "torch", "lightning-fabric")}
     return {"python": platform.python_version(), **packages}
 
 
 def machine(threads: int | None) -> dict[str, str]:
-    """Operating system, processor, torch's threads (None: as many as it has) and processes; the GPU if there is one.
+    """Operating system, processor, torch's threads (None: its default) and processes; the GPU if there is one.
 
-    `source` is a hash of latkit's own files that compute: within one release they may have been worked on.
+    `source` is a hash of latkit's own files that affect the result: they may change within one version.
     """
     facts = {
         "platform": platform.platform(),
@@ -46,7 +46,7 @@ def _source() -> str:
 
 
 def _processor() -> str:
-    """The processor's name as Linux tells it, else what Python knows of it."""
+    """The processor's name as Linux reports it, otherwise as Python does."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Architectures in the order of how well they do with the weights they share."""
+"""Ranking of architectures by their loss with shared weights."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from latkit.spaces import Architecture
 def rank_by_loss(
     supernet: Supernet, feeder: Feeder, batches: int, fabric: Fabric, architectures: Sequence[Architecture]
 ) -> list[Architecture]:
-    """The architectures in the order of their loss on the feeder's first `batches` batches, the least first.
+    """The architectures sorted by their loss on the feeder's first `batches` batches, lowest first.
 
-    Batch norm uses the batch's statistics, since the running ones are of many paths. The supernet stays as it is.
+    Batch norm uses the batch's statistics, since the running ones mix many paths. The supernet is not changed.
     """
     if len(architectures) < 2:
         return list(architectures)

@@ -20,8 +20,8 @@ from latkit.search.supernet import Paths, Supernet
 def policy_gradient(probabilities: Tensor, architectures: Tensor, advantages: Tensor) -> Tensor:
     """Mean over paths of advantage x d log p(path) / d alpha, shape (choices, candidates): ascends the reward.
 
-    Of probabilities of that shape, architectures (paths, choices) and advantages (paths,). The logarithm of a path's
-    probability is the sum of those of its choices, so d log p / d alpha_i = delta_ij - p_i where candidate j stands.
+    Takes probabilities of that shape, architectures (paths, choices) and advantages (paths,). The logarithm of a path's
+    probability is the sum over its choices, so d log p / d alpha_i = delta_ij - p_i where candidate j is chosen.
     """
     chosen = F.one_hot(architectures, probabilities.shape[1]).to(probabilities.dtype)  # (paths, choices, candidates)
     weights = advantages.to(probabilities.dtype)[:, None, None]
@@ -29,9 +29,9 @@ def policy_gradient(probabilities: Tensor, architectures: Tensor, advantages: Te
 
 
 def advantages(rewards: Tensor, baseline: float | None) -> Tensor:
-    """Rewards above the baseline, shape (paths,); where there is none yet, above the mean of the other paths.
+    """Rewards minus the baseline, shape (paths,); before there is a baseline, minus the mean of the other paths.
 
-    Neither baseline depends on the path that it is taken from, so the gradient's mean stays the exact one.
+    Neither baseline depends on the path it is subtracted from, so the gradient's mean is exact.
     """
     if baseline is not None:
         return rewards - baseline
@@ -43,12 +43,12 @@ class ReinforceLearner(LogitLearner):
     """Learns by the rewards of sampled paths (Cai et al. 2019, section 3.3.2; Williams 1992).
 
     J = E[R(path)], and dJ/dalpha = E[R d log p(path) / dalpha] is estimated from several single paths a step, all on
-    the same images. They run forward only. Latency is the table's, looked up per path; the objective makes the
-    reward of it and of the batch's accuracy, with an exponent that is fixed, as in the paper, or adapted. Batch norm
-    uses the batch's statistics, as the gradient learner has it.
+    the same images. The paths run forward only. Latency is the table's, looked up per path; the objective computes the
+    reward from it and from the batch's accuracy, with an exponent that is fixed, as in the paper, or adapted. Batch
+    norm uses the batch's statistics, as in the gradient learner.
 
-    The baseline is a moving average of the rewards of earlier steps: unlike the authors' code, which takes the step's
-    own rewards in first, this leaves the estimate unbiased.
+    The baseline is a moving average of the rewards of earlier steps, so the estimate is unbiased. The authors' code
+    includes the step's own rewards.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ReinforceLearner(LogitLearner):
         baseline_decay: float = 0.9,
         growth: float = 1.0,
     ) -> None:
-        """`samples`: paths a step, two at least. `baseline_decay`: what a step leaves of the moving average."""
+        """`samples`: paths a step, two at least. `baseline_decay`: decay of the moving average per step."""
         super().__init__(arch_objective, learning_rate, growth)
         self.supernet = supernet
         self.fabric = fabric
@@ -111,10 +111,10 @@ class ReinforceLearner(LogitLearner):
         return scores.detach()
 
     def state(self) -> dict[str, Any]:
-        """Logits, optimiser, objective, limits and baseline."""
+        """Logits, optimizer, objective, limits and baseline."""
         return {**super().state(), "baseline": self.baseline}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         super().load_state(state)
         self.baseline = state["baseline"]

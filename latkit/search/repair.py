@@ -1,4 +1,4 @@
-"""The most probable paths within bounds: what the strongest path is repaired to."""
+"""The most probable paths within bounds: candidates to replace an infeasible most probable path."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 EXACT = 5_000
-"""Partial paths up to which none is given up that may still meet its bounds."""
+"""Maximum number of partial paths up to which the search is exhaustive."""
 
 BINS = 4000
-"""Steps from the fastest architecture to the latest latency allowed, in the table of partial sums."""
+"""Number of bins from the fastest architecture to the maximum latency."""
 
 BINS_WITH_LIMITS, CELLS = 100, 3_000
-"""With limits, those of latency, and of latency and limits together."""
+"""With limits, the number of bins of latency, and of latency and limits together."""
 
 ROUNDING = 1e-12
-"""What a handful of additions may be off, in bounds: it must not shut out the leanest path."""
+"""Relative tolerance for rounding in sums: the smallest path must not be excluded by it."""
 
 
 def k_best_paths(
@@ -37,13 +37,13 @@ def k_best_paths(
 ) -> list[Architecture]:
     """The `count` paths with the largest sums of log-probabilities that lie within bounds, most probable first.
 
-    Their seconds lie from `min_s` to `max_s`, and they keep the limits. The lower bound gives way if nothing meets
-    all of them; none is given where no path keeps the upper ones.
+    Their seconds lie from `min_s` to `max_s`, and they meet the limits. The lower bound is dropped if no path meets all
+    bounds; the result is empty where no path meets the upper ones.
 
     A multiple-choice knapsack, solved by dynamic programming over the choices. Up to `EXACT` partial paths, all that
-    may still keep the upper bounds are carried on. Beyond, sums fall into bins, and of the partial paths in the same
-    bins the most probable ones are kept, with their sums as they are, not as the bins have them; and beside limits,
-    in every bin of latency also the one that is furthest from its limits.
+    may still meet the upper bounds are carried on. Beyond, sums fall into bins, and the most probable partial paths of
+    each bin are carried on, with exact sums. With limits, every bin of latency also carries on the path that is
+    furthest from its limits.
     """
     valid = _valid_candidates(table, limits)
     if not valid.any(1).all():
@@ -71,7 +71,7 @@ def k_best_paths(
 
 
 def _valid_candidates(table: LatencyTable, limits: Sequence[Limit]) -> NDArray[np.bool_]:
-    """The candidates that no limit on a peak shuts out by themselves, shape (choices, candidates)."""
+    """The candidates that do not exceed a limit on a peak by themselves, shape (choices, candidates)."""
     valid: NDArray[np.bool_] = table.mask.cpu().numpy().copy()
     for limit in limits:
         if isinstance(limit.table, PeakTable):
@@ -81,7 +81,7 @@ def _valid_candidates(table: LatencyTable, limits: Sequence[Limit]) -> NDArray[n
 
 
 def _above_min(table: AdditiveTable, valid: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """What every candidate has more than the least of its layer, and what the leanest path has."""
+    """Every candidate's excess over the minimum of its layer, and the sum of the minima."""
     values = np.where(valid, table.values.cpu().numpy(), np.inf)
     row_min = values.min(1)
     return values - row_min[:, None], float(table.base) + float(row_min.sum())
@@ -103,7 +103,7 @@ def _prune(sums: Floats, scores: Floats, slacks: Floats, count: int) -> Indices:
 
 
 def _cells(sums: Floats, slacks: Floats) -> Indices:
-    """One number for the bins that the sums fall into, shape (paths,)."""
+    """One bin number per path, shape (paths,)."""
     bins = np.full(len(slacks), BINS)
     if len(slacks) > 1:
         bins[0] = BINS_WITH_LIMITS
@@ -121,7 +121,7 @@ def _usage(sums: Floats, slacks: Floats) -> Floats:
 
 
 def _first_of_cells(cells: Indices, order: Indices, count: int) -> Indices:
-    """The first `count` positions of every cell, in an order that sorts by cell first."""
+    """The first `count` positions of every bin, in an order that sorts by bin first."""
     ordered = cells[order]
     begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     rank = np.arange(len(order)) - np.repeat(begins, np.diff(np.r_[begins, len(order)]))
@@ -130,7 +130,7 @@ def _first_of_cells(cells: Indices, order: Indices, count: int) -> Indices:
 
 
 def _trace(steps: list[tuple[Indices, Indices]], position: int) -> Architecture:
-    """Walk back from a final state to the candidates that led there."""
+    """Backtrack from a final state to the candidates on its path."""
     architecture: list[int] = []
     for parents, chosen in reversed(steps):
         architecture.append(int(chosen[position]))

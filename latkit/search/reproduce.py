@@ -1,4 +1,4 @@
-"""A finished search done again from its recipe, and the two compared bit for bit."""
+"""Repeat a finished search from its recipe, and compare both bit for bit."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from latkit.tables import LatencyTable
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """How a search that was done again compares with the first time."""
+    """Comparison of a repeated search with the original."""
 
     folder: Path
     result: SearchResult
     differing: tuple[str, ...]
-    """Of architecture, accuracy, history and weights, what is not equal bit for bit."""
+    """Those of architecture, accuracy, history and weights that are not equal bit for bit."""
     circumstances: tuple[str, ...]
-    """What was not the same: versions, threads, processes, the machine; each with what it was and is."""
+    """Differences of environment: versions, threads, processes, machine; each with the original and the new value."""
 
     @property
     def equal(self) -> bool:
-        """Whether all that was found is the same, bit for bit."""
+        """Whether all results are equal, bit for bit."""
         return not self.differing
 
 
@@ -50,12 +50,12 @@ def reproduce_search(
     fabric: Fabric | None = None,
     resume: bool = False,
 ) -> Reproduction:
-    """Do the search of `original` again under `folder`, by its recipe, its space and its tables, and compare.
+    """Repeat the search of `original` under `folder`, with its recipe, its space and its tables, and compare.
 
-    `data` need be given only where the images cannot be had again as `load_data` had them; `teacher` where the first
-    search had one. As many threads are used as then. `resume`: go on with a repetition that was interrupted.
+    `data` is required only where `load_data` cannot load the images again; `teacher` where the original search had one.
+    The number of threads is that of the original. `resume`: continue an interrupted repetition.
 
-    Raises UsageError where the search is not finished or the data is not what it was, and what `run_search` raises. Of
+    Raises UsageError where the search is not finished or the data has changed, and what `run_search` raises. With
     several processes, all must see both folders.
     """
     recipe = load_record(Recipe, original / FILES["recipe"])
@@ -122,7 +122,8 @@ def _threads(recipe: Recipe) -> Iterator[None]:
 
 
 def differences(one: Path, other: Path) -> tuple[str, ...]:
-    """What two finished searches found differently, bit for bit: `architecture`, `accuracy`, `history`, `weights`."""
+    """The results in which two finished searches differ, bit for bit: `architecture`, `accuracy`, `history`,
+    `weights`."""
     first, second = (load_record(SearchResult, folder / FILES["result"]) for folder in (one, other))
     histories = [load_json(folder / FILES["history"], "the history of a search") for folder in (one, other)]
     weights = [load_weights(folder / FILES["weights"]) for folder in (one, other)]

@@ -1,4 +1,4 @@
-"""Memory and disk that run out: errors that say what helps."""
+"""Out of memory and out of disk: errors with advice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latkit.errors import DiskFull, OutOfMemory
 from latkit.search.settings import SearchSettings
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What a file system says that has no room left, for anybody or for this user or in this file."""
+"""Error numbers of a full file system, an exceeded quota, or a file that is too large."""
 
 NO_MEMORY = (
     "not enough memory",
@@ -24,12 +24,12 @@ NO_MEMORY = (
     "STATUS_ALLOC_FAILED",
     "is killed by signal: Killed",
 )
-"""What torch's allocators and data loaders say, in errors of no class of their own."""
+"""Messages of torch's allocators and data loaders, in errors without a class of their own."""
 
 
 @contextmanager
 def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterator[None]:
-    """Within, raise OutOfMemory or DiskFull in the place of what torch and the system raise, saying what helps."""
+    """Context manager: raise OutOfMemory or DiskFull, with advice, in place of torch's and the system's errors."""
     try:
         yield
     except DiskFull as error:
@@ -66,7 +66,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
-    """What may be changed on the way."""
+    """What may be changed when the search is resumed."""
     if "shared memory" in str(error):
         return "go on with --resume and workers=0, since it is workers that share memory"
     resumed = "where other programs took the memory, go on with --resume"
@@ -74,7 +74,7 @@ def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
 
 
 def _remedies(settings: SearchSettings) -> list[str]:
-    """Settings that lower memory and change what is found, those that cost nothing first."""
+    """Settings that lower memory and change the result, those without a cost in accuracy first."""
     remedies = [
         f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
     ]

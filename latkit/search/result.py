@@ -1,4 +1,4 @@
-"""What a search leaves behind: its recipe, its result, its curves."""
+"""Records of a search: its recipe, its result, its curves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILES = {
     "result": "result.json",
     "tensorboard": "tensorboard",
 }
-"""What a finished search's folder holds; without the TFLite file where nothing is there to write it."""
+"""Files in a finished search's folder; the TFLite file only where its exporter is installed."""
 
 
 OF_NO_CONSEQUENCE = frozenset(
@@ -45,8 +45,8 @@ OF_NO_CONSEQUENCE = frozenset(
         "data.file_bytes",
     }
 )
-"""Of a recipe, what makes no difference to the network that is found, and may change on the way. The size of the
-images' files is among it, so that a search goes on once a broken one was put right."""
+"""Fields of a recipe that do not affect the network, and may change when a search is resumed. The size of the images'
+files is one of them, so a search can resume after a damaged file was repaired."""
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -56,17 +56,17 @@ Seconds = dict[str, Annotated[float, Field(ge=0)]]
 
 
 class Record(BaseModel):
-    """Something that is kept as JSON: frozen, and unknown names are refused."""
+    """A record saved as JSON: frozen, and unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def save(self, path: Path) -> None:
-        """Write the record as JSON, whole or not at all."""
+        """Write the record as JSON, atomically."""
         write_json(path, self.model_dump(mode="json"))
 
 
 class DataFacts(Record):
-    """Which images a search saw, and what normalised them: `(image / 255 - mean) / std`."""
+    """The images of a search, and their normalization: `(image / 255 - mean) / std`."""
 
     name: str
     training_images: int
@@ -76,11 +76,11 @@ class DataFacts(Record):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     sha256: str
-    """Of all labels, and of the images' pixels where they lie in memory, of their names where in files."""
+    """Of all labels, and of the images' pixels if they are in memory, or of their names if they are files."""
     file_bytes: int = 0
-    """Of image files together: one that was exchanged under its name shows here."""
+    """Total of all image files: it shows a file that was replaced under the same name."""
     source: str = ""
-    """What `load_data` was asked for, by which the images can be had again."""
+    """The source that `load_data` was given, for loading the images again."""
 
     @classmethod
     def of(cls, data: DataSplit) -> DataFacts:
@@ -100,14 +100,14 @@ class DataFacts(Record):
 
 
 class TeacherFacts(Record):
-    """A network that the derived one learned from."""
+    """The teacher of the derived network."""
 
     network_key: str
     weights_sha256: str
 
 
 class LimitFacts(Record):
-    """An upper bound beside the latency target."""
+    """An upper bound besides the latency target."""
 
     most: float
     table_sha256: str
@@ -119,7 +119,7 @@ class LimitFacts(Record):
 
 
 class Recipe(Record):
-    """Everything that a search follows from. Two searches of equal recipes and versions are equal on one machine."""
+    """All inputs of a search. On one machine, equal recipes and versions give equal results."""
 
     format: Literal["latkit-search-recipe-1"] = "latkit-search-recipe-1"
     space: str
@@ -134,7 +134,8 @@ class Recipe(Record):
     machine: dict[str, str] = {}
     """Where the search began: results may differ elsewhere in their last bits."""
     went_on: tuple[dict[str, str], ...] = ()
-    """Where it was resumed, in order: each machine, or number of threads or processes, that was not that of before."""
+    """Where it was resumed, in order: each entry is a machine, or number of threads or processes, that differs from the
+    one before."""
 
     @classmethod
     def of(
@@ -147,7 +148,7 @@ class Recipe(Record):
         teacher: TeacherFacts | None = None,
         limits: Sequence[Limit] = (),
     ) -> Recipe:
-        """The recipe of a search about to begin."""
+        """The recipe of a new search."""
         return cls(
             space=space.name,
             space_key=space.key,
@@ -163,7 +164,7 @@ class Recipe(Record):
 
     @property
     def identity(self) -> dict[str, str | float]:
-        """What a checkpoint must share with the search that goes on from it, for its numbers to mean anything."""
+        """The fields that a checkpoint must share with the search that resumes from it."""
         return {
             "space": self.space,
             "space_key": self.space_key,
@@ -173,22 +174,22 @@ class Recipe(Record):
         }
 
     def consequential(self, *, versions: bool) -> dict[str, Any]:
-        """What the network that is found follows from, by dotted name: all but `OF_NO_CONSEQUENCE` and the machine."""
+        """The fields that determine the network, by dotted name: all but `OF_NO_CONSEQUENCE` and the machine."""
         left_out = {"machine", "went_on"} | (set() if versions else {"versions"})
         flat = _flat(self.model_dump(mode="json", exclude=left_out))
         return {name: flat[name] for name in sorted(flat.keys() - OF_NO_CONSEQUENCE)}
 
     def resumed_as(self, now: Recipe) -> Recipe:
-        """The recipe of a search that goes on as `now`, which differs in nothing but what is of no consequence.
+        """The recipe of a search resumed as `now`, which differs only in fields that do not affect the network.
 
-        That is what a repetition is to take. Versions and machine stay those that the search began with.
+        A repetition uses those values. Versions and machine stay those that the search began with.
         """
         last = (self.machine, *self.went_on)[-1]
         went_on = self.went_on if now.machine == last else (*self.went_on, now.machine)
         return self.model_copy(update={"settings": now.settings, "data": now.data, "went_on": went_on})
 
     def difference(self, other: Recipe, *, versions: bool = True) -> tuple[str, Any, Any] | None:
-        """Name, own and other value of the first field in which another recipe differs; None where none does.
+        """Name, own and other value of the first field in which another recipe differs; None if there is none.
 
         The machine may differ, and with it the last bits.
         """
@@ -199,7 +200,7 @@ class Recipe(Record):
         return None
 
     def check_same(self, begun: Recipe, path: Path, *, versions: bool = True) -> None:
-        """Raise UsageError where the search of a recipe read from `path` is another; see `difference`."""
+        """Raise UsageError where the recipe read from `path` belongs to another search; see `difference`."""
         found = self.difference(begun, versions=versions)
         if found is not None:
             name, mine, theirs = found
@@ -210,14 +211,14 @@ class Recipe(Record):
 
 
 class LimitResult(Record):
-    """What the derived network has of a bounded quantity, by its table, and the bound."""
+    """The derived network's value of a bounded quantity, by its table, and the bound."""
 
     predicted: float
     most: float
 
 
 class ExportFacts(Record):
-    """How an exported file did beside the torch module, on images of the test set."""
+    """Comparison of an exported file with the torch module, on test images."""
 
     largest_difference: float
     """Between scores, absolute."""
@@ -227,7 +228,7 @@ class ExportFacts(Record):
 
 
 class SearchResult(Record):
-    """What a search found. `accuracy` is the share of test images classified rightly, 0 to 1."""
+    """The result of a search. `accuracy` is the share of test images classified correctly, 0 to 1."""
 
     format: Literal["latkit-search-result-1"] = "latkit-search-result-1"
     name: str
@@ -238,31 +239,31 @@ class SearchResult(Record):
     expected_latency_s: float
     """Of the distribution at the end of the search."""
     strongest_latency_s: float
-    """Of the strongest path, before repair."""
+    """Of the most probable path, before repair."""
     swaps: int
-    """Choices in which the derived network differs from the strongest path: what the repair or the finals changed."""
+    """Number of choices in which the derived network differs from the most probable path, by repair or finalists."""
     accuracy: Share
     macs: Count
     parameters: Count
     architecture: tuple[Count, ...]
     """One candidate per choice of the space."""
     ops: tuple[str, ...]
-    """The derived network's ops, in words."""
+    """Titles of the derived network's ops."""
     seconds: Seconds
-    """Spent on `search` and `training`, interruptions left out."""
+    """Spent on `search` and `training`, without interruptions."""
     notes: tuple[str, ...]
-    """What a reader should know, in sentences."""
+    """Remarks for the reader, in sentences."""
     limits: dict[str, LimitResult] = {}
     """By name, in their tables' units."""
     exports: dict[str, ExportFacts] = {}
-    """By what `files` calls them."""
+    """By their names in `files`."""
     files: dict[str, str]
-    """Names of the files in the search's folder, by what they hold."""
+    """Names of the files in the search's folder, by content."""
 
     @field_validator("files")
     @classmethod
     def _are_of_a_search(cls, files: dict[str, str]) -> dict[str, str]:
-        """Names out of a file must not lead anywhere else."""
+        """File names from a record must stay inside the folder."""
         for what, name in files.items():
             if FILES.get(what) != name:
                 raise ValueError(f"expected one of {', '.join(FILES.values())}, but found {what}: {name}")
@@ -273,7 +274,7 @@ ValueType = TypeVar("ValueType")
 
 
 def as_value(check: Callable[[], ValueType]) -> ValueType:
-    """What a check gives; its UsageError as the ValueError that pydantic turns into a field's message."""
+    """The result of a check; its UsageError becomes the ValueError that pydantic reports for a field."""
     try:
         return check()
     except UsageError as error:
@@ -284,12 +285,12 @@ RecordType = TypeVar("RecordType", bound=BaseModel)
 
 
 def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordType:
-    """Read what a search left behind from JSON. `called`: what to call it in an error. Raises BadFile."""
+    """Load a record of a search from JSON. `called`: its name in errors. Raises BadFile."""
     return _io.load_record(path, kind, called or f"a {kind.__name__}")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON document, whole or not at all."""
+    """Write a JSON document atomically."""
     _io.write_text(path, json.dumps(document, indent=1) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The whole of a search: learn, derive, train, export, with every file under one folder."""
+"""A full search: learn, derive, train, export, with every file under one folder."""
 
 from __future__ import annotations
 
@@ -61,16 +61,15 @@ def run_search(
 ) -> SearchResult:
     """Search `space` for the most accurate network at a latency in seconds, and train it (Cai et al. 2019).
 
-    Everything is written under `folder` (see `FILES`); `resume` goes on from its checkpoint, and of a finished search
-    gives the result. Without `fabric`, one device as the settings say. `warm_up`: the `warmup.pt` of a search that
-    differs in table and target alone, to begin from; what is found is the same, bit for bit. `teacher`: what the
-    derived network learns from besides the labels, as `load_network` gives it. `limits`: upper bounds
-    that the network keeps besides.
+    Everything is written under `folder` (see `FILES`). `resume` continues from its checkpoint; for a finished search it
+    returns the result. Without `fabric`, the search uses one device, chosen by the settings. `warm_up`: the `warmup.pt`
+    of a search that differs in table and target alone, to start from; the result is the same, bit for bit. `teacher`:
+    the network that the derived one learns from besides the labels, as `load_network` returns it. `limits`: upper
+    bounds that the network must also meet.
 
-    Raises, before anything is written, UsageError where space, table and data do not belong together or the folder
-    holds another search, and TargetOutOfReach where every network is slower than the target or none. Raises
-    LatkitError where a loss is no longer a number, OutOfMemory, DiskFull, and BadFile for an image that cannot be
-    read; the last checkpoint is then kept.
+    Raises, before anything is written, UsageError where space, table and data do not match or the folder holds another
+    search, and TargetOutOfReach where the target is outside the feasible range. Raises LatkitError where a loss is not
+    finite, OutOfMemory, DiskFull, and BadFile for an image that cannot be read; the last checkpoint is then preserved.
     """
     table.check_space(space)
     check_data(space, data)
@@ -95,7 +94,7 @@ def run_search(
 
 @dataclass
 class _Search:
-    """One search under way."""
+    """A running search."""
 
     problem: Problem
     recipe: Recipe
@@ -106,7 +105,7 @@ class _Search:
     warm_up: Path | None
 
     def run(self) -> SearchResult:
-        """Do what is left to do."""
+        """Run the remaining phases."""
         saved = self.files.saved(self.recipe)
         settings = self.problem.settings
         with (
@@ -118,7 +117,7 @@ class _Search:
             return self._run_phases(saved)
 
     def _writer(self) -> AbstractContextManager[SummaryWriter | None]:
-        """Writes for TensorBoard, in the first process."""
+        """TensorBoard writer, in the first process."""
         return SummaryWriter(str(self.files.file("tensorboard"))) if self.fabric.is_global_zero else nullcontext()
 
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
@@ -151,7 +150,7 @@ class _Search:
         )
 
     def _notes(self) -> tuple[str, ...]:
-        """Where what was found comes from, for people."""
+        """Notes on how the result was obtained, for people."""
         notes = [f"the warm-up is that of {self.warmed_by}, its time counted there"] if self.warmed_by else []
         if self.finalist_accuracies:
             accuracies = ", ".join(
@@ -168,7 +167,7 @@ class _Search:
             save_limits(self.problem.limits, self.files.path / LIMITS_FILE)
 
     def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:
-        """What the search finds, and the module to train; the supernet is given up with it."""
+        """The derived architecture, and the module to train; the supernet is released."""
         problem, settings = self.problem, self.problem.settings
         supernet, phase = make_search_phase(problem, self.fabric, self.binding)
         if not saved and self.warm_up is not None:
@@ -180,7 +179,7 @@ class _Search:
         return derived, self._module(derived, supernet if settings.inherit_weights else None)
 
     def _decided(self, supernet: Supernet, phase: SearchPhase) -> Derived:
-        """The strongest path, repaired, or the best of the finalists."""
+        """The most probable path, repaired, or the best of the finalists."""
         problem, settings, distribution = self.problem, self.problem.settings, phase.arch_objective.distribution
         given = distribution, problem.table, problem.target_s, problem.limits
         order = partial(rank_by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
@@ -195,7 +194,7 @@ class _Search:
         return Derived.of(best, distribution.strongest(), problem.table)
 
     def _train_finalists(self, candidates: Sequence[Architecture], phase: SearchPhase) -> None:
-        """Train those that were not trained before the search was interrupted; a checkpoint after each."""
+        """Train the finalists that have no result yet; a checkpoint after each."""
         trainer = FinalistTrainer(self.problem, phase, self.fabric, self.progress)
         for number, candidate in enumerate(candidates, 1):
             if candidate not in self.finalist_accuracies:
@@ -207,18 +206,18 @@ class _Search:
                 self._save(phase, phase.epochs * phase.steps_per_epoch, {})
 
     def _module(self, derived: Derived, supernet: Supernet | None) -> nn.Module:
-        """The derived network with fresh weights, or with those that the supernet has."""
+        """The derived network with fresh weights, or with the supernet's."""
         module = fresh_module(self.problem.space.decode(derived.architecture), self.problem.settings, self.fabric)
         if supernet is not None:
             module.load_state_dict(supernet.path_module(derived.architecture).state_dict())
         return module
 
     def _run(self, phase: Phase, saved: dict[str, Any], extra: dict[str, Any]) -> None:
-        """Run a phase from where the checkpoint left it, writing checkpoints as it goes."""
+        """Run a phase from its checkpoint, writing checkpoints during it."""
         start = 0
         if saved.get("stage") == phase.name:
             with reading(self.files.file("checkpoint"), "a checkpoint of this search"):
-                phase.load_state(saved.pop("phase"))  # which is as large as the phase
+                phase.load_state(saved.pop("phase"))  # the saved state is as large as the phase
             start = int(saved["step"])
         settings = self.problem.settings
         began, before = time.monotonic(), self.seconds[phase.name]
@@ -237,7 +236,7 @@ class _Search:
         self.files.write(lambda: self.curves.save(self.files.file("history")))
 
     def _save(self, phase: Phase, step: int, extra: dict[str, Any]) -> None:
-        """Write a checkpoint of a phase after so many steps."""
+        """Write a checkpoint of a phase after `step` steps."""
         content = {
             "of": self.recipe.identity,
             "stage": phase.name,

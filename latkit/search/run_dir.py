@@ -1,4 +1,4 @@
-"""The folder of a search: opened, read and written by the first process, known to all."""
+"""The folder of a search: the first process reads and writes, all processes get the content."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from latkit.search.warmup import WARM_UP_FILE, check_warm_up
 
 @dataclass(frozen=True, slots=True)
 class SearchFolder:
-    """Where a search's files are. Processes on other machines need not see it."""
+    """The files of a search. Processes on other machines need not see the folder."""
 
     path: Path
     fabric: Fabric
 
     def file(self, what: str) -> Path:
-        """Path of what `FILES` names."""
+        """Path of a file named in `FILES`."""
         return self.path / FILES[what]
 
     def open(self, recipe: Recipe, resume: bool, warm_up: Path | None) -> SearchResult | None:
-        """Make the folder ready; the result where the search is finished already. Raises UsageError."""
+        """Prepare the folder; returns the result if the search is finished. Raises UsageError."""
         self.check_alike(recipe)
         found = broadcast_from_main(lambda: self._opened(recipe, resume, warm_up), self.fabric)
         return SearchResult.model_validate_json(found) if found else None
 
     def check_alike(self, recipe: Recipe) -> None:
-        """Raise UsageError where another machine has other images, another table or another version."""
+        """Raise UsageError where another process has other images, another table or another version."""
         first = Recipe.model_validate_json(broadcast_from_main(recipe.model_dump_json().encode, self.fabric))
         found = recipe.difference(first)
         if found is not None:
@@ -77,12 +77,12 @@ class SearchFolder:
             ) from error
 
     def write(self, work: Callable[[], object]) -> None:
-        """Have files written by the first process alone."""
+        """Write files in the first process alone."""
         if self.fabric.is_global_zero:
             work()
 
     def saved(self, recipe: Recipe) -> dict[str, Any]:
-        """What the checkpoint holds; empty where there is none. Raises BadFile, also for another search's."""
+        """The content of the checkpoint; empty where there is none. Raises BadFile, also for another search's."""
         path = self.file("checkpoint")
         if not broadcast_from_main(lambda: b"there" if path.exists() else b"", self.fabric):
             return {}
@@ -99,7 +99,7 @@ class SearchFolder:
         return saved
 
     def save(self, content: dict[str, Any], warmed_up: bool) -> None:
-        """Replace the checkpoint; keep one for other searches where the warm-up ends with it."""
+        """Replace the checkpoint; at the end of the warm-up, save a copy for other searches."""
         self.write(lambda: save_checkpoint(self.file("checkpoint"), content))
         if warmed_up:
             self.write(lambda: save_checkpoint(self.path / WARM_UP_FILE, content))

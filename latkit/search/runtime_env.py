@@ -1,4 +1,4 @@
-"""The machine that a search runs on: Fabric's devices, torch's threads, seeded generators, exact repetition."""
+"""The runtime environment of a search: Fabric's devices, torch's threads, seeded generators, determinism."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from latkit.errors import UsageError
 from latkit.search.settings import SearchSettings
 
 PATIENCE = timedelta(hours=12)
-"""How long a process waits for the others: the first of them may be measuring on a device meanwhile."""
+"""Timeout of a process waiting for the others: the first one may be measuring on a device."""
 
 
 def process_count() -> int:
-    """How many processes search together: as many as torchrun has started."""
+    """Number of processes that search together, as started by torchrun."""
     return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes and tells."""
+    """Whether this process is the one that writes files and reports."""
     return process_count() == 1 or os.environ["RANK"] == "0"
 
 
 def fabric_of(settings: SearchSettings) -> Fabric:
-    """The device that the settings name, or under torchrun as many as it has started processes, joined.
+    """The device that the settings name, or the processes that torchrun has started, joined.
 
-    Raises UsageError where there is none such.
+    Raises UsageError where there is no such device.
     """
     accelerator = _accelerator(settings.accelerator)
     try:
@@ -48,14 +48,14 @@ def fabric_of(settings: SearchSettings) -> Fabric:
 
 
 def _accelerator(requested: str) -> str:
-    """Fabric's word for it. Apple's GPU has no double precision, which sums of losses and multipliers are kept in."""
+    """The accelerator's name in Fabric. Apple's GPU has no double precision, which sums and multipliers need."""
     if requested == "mps":
         raise UsageError("expected an accelerator with double precision, such as cpu or cuda, but found mps")
     return "cpu" if requested == "auto" and torch.backends.mps.is_available() else requested
 
 
 def _joined(accelerator: str, settings: SearchSettings) -> Fabric:
-    """One of torchrun's processes, once it has found the others."""
+    """One of torchrun's processes, connected to the others."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     fabric = Fabric(
@@ -71,7 +71,7 @@ def _joined(accelerator: str, settings: SearchSettings) -> Fabric:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """So many threads within, and as many as before after it."""
+    """Context manager: set torch's number of threads, and restore it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -82,23 +82,24 @@ def threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's CPU generator seeded within, and put back after: initial weights are drawn from it."""
+    """Context manager: seed torch's CPU generator, and restore it. Initial weights are drawn from it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 WORKSPACE_VARIABLE, WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-"""What cuBLAS must be told before it computes the same bits every time."""
+"""Variable that makes cuBLAS deterministic."""
 
 FILL = "fill_uninitialized_memory"
 
 
 @contextmanager
 def exact(requested: bool, device: torch.device) -> Iterator[None]:
-    """The same bits every time from a GPU within, if wanted; torch's flags are put back after it.
+    """Context manager: deterministic results on a GPU, if requested; torch's flags are restored.
 
-    An operation that cannot do so warns. CPUs need none of this: their bits depend on the number of threads alone.
+    An operation without a deterministic kernel warns. CPUs need none of this: their bits depend on the number of
+    threads alone.
     """
     if not requested or device.type != "cuda":
         yield
@@ -109,7 +110,7 @@ def exact(requested: bool, device: torch.device) -> Iterator[None]:
     fill = getattr(filling, FILL)
     os.environ.setdefault(WORKSPACE_VARIABLE, WORKSPACE)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    setattr(filling, FILL, False)  # a help in finding faults, which costs time
+    setattr(filling, FILL, False)  # a debugging aid, which costs time
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield

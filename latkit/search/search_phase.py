@@ -1,4 +1,4 @@
-"""The search phase: weights and architecture learned in turn."""
+"""The search phase: alternating steps of weights and architecture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from latkit.search.weight_trainer import WeightTrainer
 class SearchPhase:
     """Weight steps on one part of the training images, and after the warm-up architecture steps on the other.
 
-    Cai et al. 2019, section 3.2: the two kinds of step take turns; each draws paths of its own.
+    Cai et al. 2019, section 3.2: both kinds of step alternate; each draws its own paths.
     """
 
     name = "search"
@@ -62,7 +62,7 @@ class SearchPhase:
         self._architecture_batches = self.architecture_feeder.stream(architecture_steps)
 
     def step(self, step: int) -> None:
-        """A weight step, and an architecture step where it is its turn."""
+        """A weight step, and an architecture step when it is due."""
         images, labels = next(self._weight_batches)
         progress = self.progress(step)
         if step == self.settings.warmup_epochs * self.steps_per_epoch:
@@ -80,7 +80,7 @@ class SearchPhase:
             self.totals.add_batch("architecture", loss, scores, labels)
             self.watch.note(step, "the architecture step's loss", loss)
             self.watch.note(step, "the sum of the architecture's logits", self.arch_objective.distribution.logits.sum())
-            self.watch.check()  # the step has waited for the gates' gradients anyway
+            self.watch.check()  # the step has already waited for the gates' gradients
 
     def _learning_rate(self, step: int) -> float:
         steps = self.epochs * self.steps_per_epoch
@@ -92,7 +92,7 @@ class SearchPhase:
         return max(step / self.steps_per_epoch - warm_epochs, 0.0) / epochs
 
     def summary(self, epoch: int) -> Row:
-        """Mean losses and accuracies, and where the distribution stands."""
+        """Mean losses and accuracies, and the current distribution."""
         self.check()
         arch_objective = self.arch_objective
         with torch.no_grad():
@@ -112,7 +112,7 @@ class SearchPhase:
         return row
 
     def check(self) -> None:
-        """Raise LatkitError if a loss, a weight or a logit is no number: then no checkpoint is to be written."""
+        """Raise LatkitError if a loss, a weight or a logit is not finite: then no checkpoint may be written."""
         self.watch.check()
         check_weights([*self.weights.module.state_dict().values(), self.arch_objective.distribution.logits], self.name)
 
@@ -126,7 +126,7 @@ class SearchPhase:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.weights.load_state(state["weights"])
         self.learner.load_state(state["learner"])
         self.generator.set_state(state["generator"])
@@ -134,7 +134,7 @@ class SearchPhase:
 
 
 def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[Feeder, Feeder]:
-    """Two feeders over separate parts of the training images: for weights, for the architecture."""
+    """Two feeders over separate parts of the training images: for weights, and for the architecture."""
     count = len(data.train.labels)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(settings.seed))
     for_architecture = min(max(round(count * settings.architecture_share), 1), count - 1)
@@ -157,5 +157,5 @@ def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[
 
 
 def augmentation(data: DataSplit, settings: SearchSettings) -> Augmentation:
-    """What the settings ask for, or the data by default."""
+    """Augmentation by the settings, or by the data's default."""
     return Augmentation(settings.crop_padding, data.flip if settings.flip is None else settings.flip)

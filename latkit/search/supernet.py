@@ -1,4 +1,4 @@
-"""The over-parameterised network: every candidate of every layer, of which only the sampled ones run."""
+"""The over-parameterized network: every candidate of every layer, of which only the sampled ones run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from latkit.search.blocks import batch_norms, gated, recomputed, statistics_froz
 from latkit.spaces import Architecture, Space
 
 Indices = tuple[tuple[int, ...], ...]
-"""For every choice, the candidates meant."""
+"""For every choice, the selected candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The candidates that run in one step, choice by choice.
 
-    A layer gives sum_j gates[j] * o_j(x), the open candidates first and the closed ones after them. A layer with
-    closed candidates has one open: its gate is exactly 1 and theirs are exactly 0. A closed candidate runs forward
-    only, so that the gate's gradient is known, and no gradient passes through it. Without gates, every choice has one
-    open candidate and gives that candidate's output.
+    A layer gives sum_j gates[j] * o_j(x), the open candidates first and the closed ones after them. A layer with closed
+    candidates has one open: its gate is exactly 1 and theirs are exactly 0. A closed candidate runs forward only, so
+    that the gate's gradient is known, and no gradient passes through it. Without gates, every choice has one open
+    candidate and outputs that candidate's result.
     """
 
     open: Indices
@@ -42,7 +42,7 @@ class Paths:
 
 
 class _Parts(NamedTuple):
-    """What a step handles of a module."""
+    """The parts of a module that a step uses."""
 
     parameters: tuple[nn.Parameter, ...]
     batch_norms: tuple[nn.BatchNorm2d, ...]
@@ -51,11 +51,11 @@ class _Parts(NamedTuple):
 class Supernet(nn.Module):
     """All candidates of a space, built as modules (Cai et al. 2019, section 3.1).
 
-    Which of them run is given to `forward`; the module has no mode besides torch's own. A candidate that does not run
-    costs neither time nor activations, gets no gradient and keeps its batch norm statistics. No step looks at all
-    candidates: what it costs does not depend on their number.
+    `forward` takes the candidates that run; the module has no mode besides torch's own. A candidate that does not run
+    costs neither time nor activations, gets no gradient and keeps its batch norm statistics. No step iterates over all
+    candidates: its cost does not depend on their number.
 
-    With `checkpointing`, blocks keep their input alone for the backward pass, and run twice.
+    With `checkpointing`, blocks save only their input for the backward pass, and run twice.
     """
 
     def __init__(self, space: Space, checkpointing: bool = False) -> None:
@@ -66,7 +66,7 @@ class Supernet(nn.Module):
         )
         self.checkpointing = checkpointing
         self._choices = len(space.choices)
-        # plain tuples beside the registered modules: looking a candidate up is then one indexing
+        # plain tuples beside the registered modules make candidate lookup a single indexing
         self._plan = [tuple(layer) if isinstance(layer, nn.ModuleList) else layer for layer in self.layers]
         self._known: dict[nn.Module, _Parts] = {}
 
@@ -91,10 +91,10 @@ class Supernet(nn.Module):
 
     @contextmanager
     def at_rest(self, paths: Paths) -> Iterator[None]:
-        """Within, forward and backward passes on these paths change nothing here.
+        """Context manager: forward and backward passes on these paths change nothing in the supernet.
 
-        Weights are constants, for which autograd computes and keeps nothing; batch norm takes the batch's statistics,
-        but the running ones stay: they are of the images that train weights.
+        Weights are constants, for which autograd computes and saves nothing. Batch norm uses the batch's statistics;
+        the running ones do not change, since they describe the images that train weights.
         """
         self._check(paths)
         parts = [self._parts(module) for module in self._running(paths.open)]
@@ -110,9 +110,9 @@ class Supernet(nn.Module):
                 weight.requires_grad_(True)
 
     def path_module(self, architecture: Architecture) -> nn.Sequential:
-        """The modules of one architecture, with the weights they have here.
+        """The modules of one architecture, with the supernet's weights.
 
-        Laid out as `build_module(space.decode(architecture))`, so that state dicts fit both ways.
+        It has the layout of `build_module(space.decode(architecture))`, so state dicts fit both ways.
         """
         indices = iter(architecture)
         chosen = [layer[next(indices)] if isinstance(layer, tuple) else layer for layer in self._plan]
@@ -152,21 +152,21 @@ class Supernet(nn.Module):
             yield from (layer[index] for index in chosen)
 
     def _parts(self, module: nn.Module) -> _Parts:
-        """What is inside a module, looked up once: walking through modules is slow."""
+        """The parts of a module, looked up once: walking through modules is slow."""
         if module not in self._known:
             self._known[module] = _Parts(tuple(module.parameters()), tuple(batch_norms(module)))
         return self._known[module]
 
 
 class _Identity(nn.Identity):
-    """Stands for a candidate that is absent from the exported network: the input passes through."""
+    """Placeholder for a candidate that is absent from the exported network: passes its input through."""
 
 
 def _build(op: Op) -> nn.Module:
     """A candidate's module. The last batch norm of a residual block starts with a scale of zero.
 
     The block then begins as the skip it competes with (Goyal et al. 2017, section 5.1): paths agree before they are
-    trained, and many paths learn together where otherwise each would have to learn alone.
+    trained, and many paths learn together instead of each alone.
     """
     if op.is_identity:
         return _Identity()

@@ -1,4 +1,4 @@
-"""Batch norm over the images of all processes, so that a batch in parts is normalised as it would be whole.
+"""Batch norm over the images of all processes: a split batch is normalized as the full batch would be.
 
 torch's own SyncBatchNorm works on CUDA only. This one does the same arithmetic on every device.
 """
@@ -18,7 +18,7 @@ from latkit.search.distributed import gathered, mean
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """A `BatchNorm2d` whose batch is that of all processes together; each must have as many images as the others.
+    """A `BatchNorm2d` over the batches of all processes together; all must have the same number of images.
 
     In evaluation, and so in an exported network, it is the ordinary one.
     """
@@ -33,7 +33,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SyncBatchNorm2d:
-        """The processes are not copied with it."""
+        """Copies share the processes."""
         memo[id(self.fabric)] = self.fabric
         made = SyncBatchNorm2d.__new__(SyncBatchNorm2d)
         made.__dict__ = copy.deepcopy(self.__dict__, memo)
@@ -50,7 +50,8 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         return out
 
     def _follow(self, means: Tensor, variances: Tensor, count: int) -> None:
-        """Move the running statistics, as torch does: with the unbiased variance, to the mean without a momentum."""
+        """Update the running statistics, as torch does: with the unbiased variance, and to the mean without a
+        momentum."""
         assert self.running_mean is not None
         assert self.running_var is not None
         with torch.no_grad():
@@ -64,7 +65,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronize(module: nn.Module, fabric: Fabric) -> None:
-    """Put `SyncBatchNorm2d` in the place of every `BatchNorm2d` inside the module; names and values stay."""
+    """Replace every `BatchNorm2d` inside the module by `SyncBatchNorm2d`; names and values do not change."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if type(child) is nn.BatchNorm2d:
@@ -72,17 +73,17 @@ def synchronize(module: nn.Module, fabric: Fabric) -> None:
 
 
 class _Normalize(torch.autograd.Function):
-    """Batch norm by statistics of all processes' images; gives them too, as (C,) each, the variances biased.
+    """Batch norm by statistics of all processes' images; also returns them, as (C,) each, with biased variances.
 
-    One message forward, one backward, and no more activations kept than the ordinary layer keeps. The gradients of
-    weight and bias are of this process's images, as those of all other parameters are.
+    One message forward, one backward, and no more saved activations than in the ordinary layer. The gradients of weight
+    and bias are of this process's images, as for all other parameters.
     """
 
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float, fabric: Fabric
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """With equal parts, the variance of all is the mean of the parts' variances plus that of their means."""
+        """With equal parts, the total variance is the mean of the parts' variances plus the variance of their means."""
         parts = gathered(torch.stack(torch.var_mean(images.float(), (0, 2, 3), correction=0)), fabric)  # (ranks, 2, C)
         means = parts[:, 1].mean(0)
         variances = parts[:, 0].mean(0) + (parts[:, 1] - means).square().mean(0)

@@ -1,4 +1,4 @@
-"""The network that a search found, ready for use: its trained weights, and what normalises its images."""
+"""The network that a search found, ready for use: its trained weights, and its normalization."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from latkit.search.result import FILES, Recipe, TeacherFacts, load_record
 
 
 class TrainedNetwork(nn.Module):
-    """Class scores (N, classes) from images as they are kept: (N, C, H, W), uint8, or floats from 0 to 255.
+    """Class scores (N, classes) from raw images: (N, C, H, W), uint8, or floats from 0 to 255.
 
-    Always in evaluation mode, its weights without gradients. The images are normalised within:
-    `(image / 255 - mean) / std`, per channel. Raises UsageError where weights or classes do not fit the network.
+    Always in evaluation mode, its weights without gradients. The images are normalized inside: `(image / 255 - mean) /
+    std`, per channel. Raises UsageError where weights or classes do not fit the network.
     """
 
     mean: Tensor
@@ -51,18 +51,18 @@ class TrainedNetwork(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise and classify."""
+        """Normalize and classify."""
         scores: Tensor = self.layers((images - self.mean) / self.std)
         return scores
 
     def train(self, mode: bool = True) -> TrainedNetwork:  # noqa: ARG002
-        """Stays in evaluation mode, whatever is asked of the module that holds it."""
+        """Always stays in evaluation mode, also as part of another module."""
         super().train(False)
         return self
 
     @property
     def facts(self) -> TeacherFacts:
-        """What a recipe notes of it, should another network learn from it."""
+        """The facts that a recipe records if another network learns from this one."""
         return TeacherFacts(network_key=self.network.key, weights_sha256=self._hash())
 
     def _hash(self) -> str:
@@ -76,7 +76,7 @@ class TrainedNetwork(nn.Module):
 def load_network(folder: Path) -> TrainedNetwork:
     """The trained network of a finished search's folder, on the CPU. Raises BadFile.
 
-    Needs the folder's recipe, architecture and weights only.
+    Reads the folder's recipe, architecture and weights only.
     """
     for what in ("recipe", "architecture", "weights"):
         if not (folder / FILES[what]).exists():
@@ -85,7 +85,7 @@ def load_network(folder: Path) -> TrainedNetwork:
     network = Network.load(folder / FILES["architecture"])
     path = folder / FILES["weights"]
     weights, expected = load_weights(path), f"the weights of {FILES['architecture']}"
-    if 4 * network.parameters > path.stat().st_size:  # or a network of any size would be built in vain
+    if 4 * network.parameters > path.stat().st_size:  # prevents building a network of any declared size
         raise BadFile(path, expected, f"fewer than its {network.parameters} parameters")
     with reading(path, expected):
         try:

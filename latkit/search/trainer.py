@@ -1,4 +1,4 @@
-"""The epoch loop that searching and training share: position, history, checkpoints, progress."""
+"""The epoch loop shared by search and training: position, history, checkpoints, progress."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from latkit.progress import Progress
 from latkit.search.distributed import broadcast_flag_from_main, total
 
 Row = dict[str, Any]
-"""What one epoch came to: numbers, words and lists of them."""
+"""Summary of one epoch: numbers, strings and lists of them."""
 
 
 class Phase(Protocol):
-    """Something that goes in epochs of steps and can be saved between any two steps."""
+    """A sequence of epochs of steps that can be saved between any two steps."""
 
     name: str
     epochs: int
@@ -33,24 +33,23 @@ class Phase(Protocol):
         """Take one step."""
 
     def summary(self, epoch: int) -> Row:
-        """What the epoch came to; the phase's sums begin anew. Raises LatkitError as `check` does."""
+        """Summary of the epoch; resets the phase's sums. Raises LatkitError as `check` does."""
 
     def check(self) -> None:
-        """Raise LatkitError if a loss or a weight is no number."""
+        """Raise LatkitError if a loss or a weight is not finite."""
 
     def state(self) -> dict[str, Any]:
-        """What `load_state` needs to go on: tensors, numbers, words, lists and dicts only."""
+        """The state for `load_state`: tensors, numbers, strings, lists and dicts only."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
 
 
 class Totals:
     """Sums of an epoch over the images of all processes.
 
-    The steps' own numbers are kept where they are computed until somebody asks for the sums: no step waits for the
-    accelerator or for another process. They are always added one by one in their order, so that it makes no difference
-    to the last bit when somebody asked.
+    The steps' values stay on their device until the sums are read: no step waits for the accelerator or for another
+    process. They are always added one by one in their order, so the time of reading does not affect the last bit.
     """
 
     def __init__(self, fabric: Fabric) -> None:
@@ -60,21 +59,21 @@ class Totals:
         self._waiting: dict[str, list[Tensor]] = {}
 
     def add(self, name: str, value: Tensor, count: int) -> None:
-        """Add the sum of this process's `count` values; every process has as many."""
+        """Add the sum of this process's `count` values; all processes have the same count."""
         self._waiting.setdefault(name, []).append(value.detach())
         self.counts[name] = self.counts.get(name, 0) + count * self.fabric.world_size
 
     def _flush(self) -> None:
-        """Bring the sums up to date. Every process must do so at the same step."""
+        """Bring the sums up to date. Every process must call it at the same step."""
         for name, values in self._waiting.items():
             so_far = self.sums.get(name, 0.0)
             for value in total(torch.stack(values).double(), self.fabric).tolist():
-                so_far += value  # not sum(), which rounds as if all of them had come at once
+                so_far += value  # not sum(), which rounds differently
             self.sums[name] = so_far
         self._waiting = {}
 
     def add_batch(self, name: str, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
-        """Add a batch's mean loss and its share of right answers as `NAME_loss` and `NAME_accuracy`."""
+        """Add a batch's mean loss and accuracy as `NAME_loss` and `NAME_accuracy`."""
         self.add(f"{name}_loss", loss * len(labels), len(labels))
         self.add(f"{name}_accuracy", (scores.argmax(1) == labels).sum(), len(labels))
 
@@ -84,25 +83,25 @@ class Totals:
         return {name: value / self.counts[name] for name, value in self.sums.items()}
 
     def state(self) -> dict[str, Any]:
-        """The sums as they stand."""
+        """The current sums."""
         self._flush()
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from saved sums."""
+        """Restore saved sums."""
         self.sums, self.counts, self._waiting = dict(state["sums"]), dict(state["counts"]), {}
 
 
 STEPS_BETWEEN_CHECKS = 16
-"""Several processes must look at the clock together, which is a message."""
+"""Steps between checks of the clock with several processes, which takes a message."""
 
 
 @dataclass
 class Checkpointer:
-    """Decides when a checkpoint is due, and has it written."""
+    """Decides when a checkpoint is due, and writes it."""
 
     save: Callable[[int], None]
-    """Writes a checkpoint of the phase after so many steps."""
+    """Writes a checkpoint of the phase after a number of steps."""
     every_s: float
     fabric: Fabric
     clock: Callable[[], float] = time.monotonic
@@ -116,7 +115,7 @@ class Checkpointer:
         self._saved_at = self.clock()
 
     def due(self, step: int) -> bool:
-        """Whether enough time has passed. Several processes go by the first one's clock, every so many steps."""
+        """Whether enough time has passed. Several processes use the first one's clock, at intervals."""
         if self.fabric.world_size > 1 and step % STEPS_BETWEEN_CHECKS:
             return False
         return broadcast_flag_from_main(self.clock() - self._saved_at >= self.every_s, self.fabric)
@@ -129,7 +128,7 @@ def run_phase(
     progress: Progress,
     note: Callable[[Row], None],
 ) -> None:
-    """Run a phase from step `start` to its end; `note` takes the summary of every epoch as it ends."""
+    """Run a phase from step `start` to its end; `note` takes the summary of every epoch."""
     total = phase.epochs * phase.steps_per_epoch
     progress.advance(phase.name, start, total, "")
     if start < total:
@@ -149,7 +148,7 @@ def run_phase(
 
 
 def describe(row: Row) -> str:
-    """The numbers of a row that tell most, for people."""
+    """The most informative numbers of a row, for people."""
     parts = []
     if "weight_accuracy" in row:
         parts.append(f"accuracy {row['weight_accuracy']:.1%}")

@@ -23,9 +23,8 @@ from latkit.search.weight_trainer import WeightTrainer, evaluate
 
 
 class TrainingPhase:
-    """Label smoothing, a linear rise and a cosine fall of the learning rate; a moving average and a teacher if asked
-    for.
-    """
+    """Training with label smoothing, a linear rise and a cosine fall of the learning rate; optionally a moving average
+    and a teacher."""
 
     name = "training"
 
@@ -78,7 +77,7 @@ class TrainingPhase:
         return learning_rate(step, steps, self.settings.training_learning_rate, self.settings.ramp_share)
 
     def summary(self, epoch: int) -> Row:
-        """Mean loss and accuracy on training images, and every so many epochs the accuracy on the test images."""
+        """Mean loss and accuracy on training images, and at intervals the accuracy on the test images."""
         self.check()
         rate = self._learning_rate((epoch + 1) * self.steps_per_epoch - 1)
         row: Row = {"epoch": epoch + 1, **self.totals.means(), "learning_rate": rate}
@@ -91,13 +90,14 @@ class TrainingPhase:
         return row
 
     def check(self) -> None:
-        """Raise LatkitError if a loss or a weight is no number."""
+        """Raise LatkitError if a loss or a weight is not finite."""
         self.watch.check()
         check_weights(self.weights.module.state_dict().values(), self.name)
 
     @contextmanager
     def _with_final_weights(self, steps: int) -> Iterator[None]:
-        """Within, the module is what would be kept if training ended after so many steps; as before afterwards."""
+        """Context manager: the module is the result of training as if it ended after `step` steps; restored
+        afterwards."""
         if self.average:
             self.average.swap()
         try:
@@ -112,8 +112,8 @@ class TrainingPhase:
     def finish(self) -> nn.Module:
         """The trained module, with the averaged weights where there are any.
 
-        Batch norm statistics are taken anew for averaged weights, for inherited ones that were not trained, and after
-        few batches, whose statistics lag behind the weights.
+        Batch norm statistics are recalibrated for averaged weights, for inherited ones that were not trained, and after
+        few batches, when the statistics lag behind the weights.
         """
         if self.average:
             self.average.swap()
@@ -131,7 +131,7 @@ class TrainingPhase:
         return {"weights": self.weights.state(), "average": list(average), "totals": self.totals.state()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.weights.load_state(state["weights"])
         self.totals.load_state(state["totals"])
         if self.average:
@@ -142,8 +142,8 @@ class TrainingPhase:
 class MovingAverage:
     """Exponential moving average of a module's weights and batch norm statistics.
 
-    The averaged statistics are those of the weights that were averaged, not of the average: they serve for a glance on
-    the way, and `recalibrate` gives the right ones in the end.
+    The averaged statistics are those of the weights that were averaged, not of the average. They serve for intermediate
+    evaluations; `recalibrate` gives the correct ones at the end.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -154,13 +154,13 @@ class MovingAverage:
         self.values = [tensor.clone() for tensor in self._followed]
 
     def update(self, step: int) -> None:
-        """Take in the weights after a step; in the first steps the decay is lower, or the start would weigh on."""
+        """Add the weights after a step; the first steps use a lower decay, so that the initial weights fade."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for value, tensor in zip(self.values, self._followed, strict=True):
             value.lerp_(tensor, 1 - decay)
 
     def swap(self) -> None:
-        """Give the module the averaged weights and keep its own, or the other way round."""
+        """Exchange the module's weights and the averaged ones."""
         with torch.no_grad():
             for value, tensor in zip(self.values, self._followed, strict=True):
                 own = tensor.clone()

@@ -1,4 +1,4 @@
-"""A warm-up that several searches share: paths are drawn uniformly in it, so neither table nor target changes it."""
+"""A warm-up shared by several searches: it draws paths uniformly, so it depends on neither table nor target."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ OF_NO_CONSEQUENCE = (
     "checkpointing",
     "checkpoint_seconds",
 )
-"""Settings in which searches that share a warm-up may differ: what they are about comes after it."""
+"""Settings in which searches that share a warm-up may differ: they take effect after it."""
 
 
 def check_warm_up(path: Path, recipe: Recipe) -> None:
-    """Raise UsageError where a warm-up is not the one that the search of a recipe would make, and BadFile."""
+    """Raise UsageError where a warm-up does not match the recipe of a search, and BadFile."""
     if not path.is_file():
         raise BadFile(path, "the end of a warm-up", "no such file")
     mine, theirs = _facts(recipe), _facts(load_record(Recipe, path.parent / FILES["recipe"]))
@@ -61,12 +61,12 @@ def check_warm_up(path: Path, recipe: Recipe) -> None:
 
 
 def warmed_up(path: Path, phase: SearchPhase) -> dict[str, Any]:
-    """A checkpoint that lets a search of another target go on from the end of a warm-up.
+    """A checkpoint with which a search of another target resumes from the end of a warm-up.
 
-    `phase` is that search's own, just made. Weights, generator and the losses of the warm-up come from the file; the
-    learner begins as it would have, and latencies in the history are by the search's own table. So the search ends
-    bit for bit as if it had warmed up itself. Its seconds begin at none: they are those of the search that did it.
-    Raises BadFile.
+    `phase` is that search's own, newly built. Weights, generator and the losses of the warm-up come from the file. The
+    learner is initialized as usual, and latencies in the history are by the search's own table. So the search ends bit
+    for bit as if it had run the warm-up itself. Its seconds start at zero: the warm-up counts for the search that ran
+    it. Raises BadFile.
     """
     saved = load_checkpoint(path, phase.fabric)
     steps = phase.settings.warmup_epochs * phase.steps_per_epoch
@@ -88,14 +88,14 @@ def warmed_up(path: Path, phase: SearchPhase) -> dict[str, Any]:
 
 
 def _row(row: Row, phase: SearchPhase) -> Row:
-    """A row of the history with the losses of the warm-up, and everything else as it stands in this phase."""
+    """A row of the history with the losses of the warm-up, and all other values from this phase."""
     means = {name: value for name, value in row.items() if name.startswith("weight_")}
     own = phase.summary(row["epoch"] - 1)
     return {name: value for name, value in row.items() if name in means or name in own} | own
 
 
 def _facts(recipe: Recipe) -> Mapping[str, Any]:
-    """What a warm-up follows from."""
+    """The facts that determine a warm-up."""
     settings = recipe.settings.model_dump(exclude=set(OF_NO_CONSEQUENCE))
     facts = recipe.model_dump(include={"space", "space_key", "versions"})
     facts["data"] = recipe.data.model_dump(exclude={"source", "file_bytes"})

@@ -1,4 +1,4 @@
-"""Training of weights: the step that supernet and derived network share, and evaluation."""
+"""Training of weights: the step shared by supernet and derived network, and evaluation."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from latkit.search.sync_norm import synchronize
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 EVALUATED = 256
-"""Images that are evaluated at once, at most: larger batches are hardly faster."""
+"""Maximum number of images evaluated at once: larger batches are hardly faster."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A scalar to minimise, from normalised images (N, C, H, W), scores (N, classes) and labels (N,)."""
+"""A scalar to minimise, from normalized images (N, C, H, W), scores (N, classes) and labels (N,)."""
 
 
 class PathSGD(torch.optim.SGD):
     """torch's gradient descent with Nesterov momentum, on the parameters of one path at a time.
 
-    The state dict is laid out for all parameters, whichever have been stepped so far.
+    The state dict covers all parameters, including those not stepped yet.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], momentum: float, weight_decay: float) -> None:
@@ -40,7 +40,7 @@ class PathSGD(torch.optim.SGD):
         super().__init__(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0)
 
     def step_on(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
-        """Step these parameters alone, and drop their gradients: nothing else is to be held until the next step."""
+        """Step only these parameters, and drop their gradients, so that no memory is held until the next step."""
         stepped = _by_decay(parameters)
         all_members = [group["params"] for group in self.param_groups]
         for group, members in zip(self.param_groups, stepped, strict=True):
@@ -55,7 +55,8 @@ class PathSGD(torch.optim.SGD):
 
 
 def _by_decay(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Those that decay, and the scales, shifts and biases that decay would only harm (He et al. 2018, section 3.1)."""
+    """Parameters with decay, and those without: scales, shifts and biases, which decay harms (He et al. 2018, section
+    3.1)."""
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in parameters:
@@ -66,7 +67,7 @@ def _by_decay(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], l
 class WeightTrainer:
     """Stochastic gradient descent with Nesterov momentum on a module's weights.
 
-    Parameters that a step does not reach have no gradient and are not looked at: they see neither momentum nor decay.
+    Parameters that a step does not reach have no gradient and are skipped: no momentum or decay applies to them.
     """
 
     def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric, loss: Loss | None = None) -> None:
@@ -83,7 +84,8 @@ class WeightTrainer:
         self.optimizer = PathSGD(self._parameters, settings.momentum, settings.weight_decay)
 
     def step(self, images: Tensor, labels: Tensor, learning_rate: float, *state: Any) -> tuple[Tensor, Tensor]:
-        """One step on a batch; `state` goes to the module after the images. Gives loss and class scores, detached."""
+        """One step on a batch; `state` is passed to the module after the images. Gives loss and class scores,
+        detached."""
         with self.fabric.autocast():
             scores = self._scores(images, *state)
             loss = self.loss(images, scores, labels)
@@ -94,7 +96,7 @@ class WeightTrainer:
         return loss.detach(), scores.detach()
 
     def _scores(self, images: Tensor, *state: Any) -> Tensor:
-        if self.checkpointing and isinstance(self.module, nn.Sequential):  # a supernet knows by itself
+        if self.checkpointing and isinstance(self.module, nn.Sequential):  # a supernet handles it itself
             return functools.reduce(lambda features, block: recomputed(block, features), self.module, images)
         scores: Tensor = self.module(images, *state)
         return scores
@@ -103,22 +105,23 @@ class WeightTrainer:
         return F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
 
     def state(self) -> dict[str, Any]:
-        """Weights and optimiser, the same in every process: running statistics that were not in step are averaged."""
+        """Weights and optimizer, identical in every process: running statistics that were not synchronized are
+        averaged."""
         if not self.synchronized:
             average_statistics(self.module, self.fabric)
         return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Restore a saved state."""
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
 
 
 def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: SearchSettings) -> float:
-    """Share of images classified rightly, 0 to 1, with running batch norm statistics. Leaves the mode as it was.
+    """Share of images classified correctly, 0 to 1, with running batch norm statistics. The mode is restored.
 
-    No more images are taken at once than in training, which memory is known to hold, and at most `EVALUATED`.
-    Several processes share the work, batch by batch, and all get the result. Raises BadFile.
+    A batch is no larger than in training, which is known to fit into memory, and at most `EVALUATED`. Several processes
+    share the work, batch by batch, and all get the result. Raises BadFile.
     """
     normalize = Normalize(data, fabric.device)
     was_training = module.training
@@ -129,7 +132,7 @@ def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabri
         for indices in batches[fabric.global_rank :: fabric.world_size]:
             pixels = fetch_by_threads(images, indices, settings.workers)
             scores = module(normalize(pixels.to(fabric.device)))
-            right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # waits for nothing
+            right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # asynchronous
     module.train(was_training)
     return int(total(right, fabric)) / len(images.labels)
 

@@ -1,4 +1,4 @@
-"""Baselines: what a search is compared with, at the same latency and trained alike."""
+"""Baselines: networks to compare a search with, at the same latency and with the same training."""
 
 from latkit.search.baselines.evolution import RegularizedEvolution, Strategy, evolve
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines

@@ -1,6 +1,6 @@
-"""Evolution with shared weights: one supernet trained on uniform paths, then architectures bred by its accuracy.
+"""Evolution with shared weights: one supernet trained on uniform paths, then evolution of architectures by accuracy.
 
-Single-path one-shot (Guo et al. 2020), with regularised evolution (Real et al. 2019) as the way to breed.
+Single-path one-shot (Guo et al. 2020), with regularized evolution (Real et al. 2019).
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from latkit.search.baselines.sampling import LatencySampler
 from latkit.spaces import Architecture
 
 Fitness = Callable[[Architecture], float]
-"""How good an architecture is: the higher, the better."""
+"""Fitness of an architecture: higher is better."""
 
 
 class Strategy(Protocol):
-    """A way to propose architectures and to learn from what they are worth."""
+    """Proposes architectures and learns from their fitness."""
 
     def ask(self) -> Architecture:
-        """The architecture to judge next."""
+        """The next architecture to evaluate."""
 
     def tell(self, architecture: Architecture, fitness: float) -> None:
-        """What it is worth."""
+        """Record the fitness of an architecture."""
 
 
 class RegularizedEvolution:
     """The youngest `population` architectures live; the best of `tournament` of them has a child (Real et al. 2019).
 
-    Everybody lies between the sampler's bounds of latency: the first ones are drawn from it, and a child is mutated
-    until it is there. A mutation draws one choice anew, and each other choice with a probability of `mutation`.
+    All architectures lie within the sampler's latency bounds: the first ones are drawn from it, and a child is mutated
+    until it is within them. A mutation redraws one choice, and each other choice with a probability of `mutation`.
     """
 
     ATTEMPTS = 1000
-    """A child that misses the bounds so often is replaced by a random architecture."""
+    """A child that misses the bounds this many times is replaced by a random architecture."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class RegularizedEvolution:
         return next(filter(self.sampler.holds, children), None) or self.sampler.draw(self.rng)
 
     def tell(self, architecture: Architecture, fitness: float) -> None:
-        """It lives, and the oldest dies."""
+        """Add it to the population, and remove the oldest."""
         self._living.append((fitness, architecture))
 
     def _mutated(self, parent: Architecture) -> Architecture:
@@ -79,10 +79,11 @@ def evolve(
     judged: dict[Architecture, float] | None = None,
     note: Callable[[int], None] = lambda _done: None,
 ) -> Architecture:
-    """The best of so many architectures that a strategy proposes, each judged but once. `note` takes how many were.
+    """The best of `count` architectures that a strategy proposes, each evaluated once. `note` takes the number
+    evaluated.
 
-    `judged`: what is known of architectures already, such as from before an interruption; all that is learned joins it.
-    A strategy whose draws are the same again then comes to where it was without judging any of them anew.
+    `judged`: architectures with known fitness, such as from before an interruption; new results are added to it. A
+    strategy with the same random draws then reaches its previous state without evaluating any of them again.
     """
     judged = {} if judged is None else judged
     fitnesses: dict[Architecture, float] = {}

@@ -1,4 +1,4 @@
-"""Where a search's baselines are kept: read and written by the first process, known to all."""
+"""Where a search's baselines are saved: the first process reads and writes, all processes get the content."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from latkit.search.result import FILES, Recipe, load_record
 from latkit.search.run_dir import SearchFolder
 
 FOLDER = "baselines"
-"""In the search's folder: checkpoints of baselines under way."""
+"""In the search's folder: checkpoints of unfinished baselines."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaselineFolder:
-    """The folder of a search, for what stands beside it. Processes on other machines need not see it."""
+    """The folder of a search, for its baselines. Processes on other machines need not have it."""
 
     path: Path
     fabric: Fabric
 
     def open(self, recipe: Recipe) -> None:
-        """Make the folder ready. Raises UsageError where the search was begun by another recipe, limits left out."""
+        """Prepare the folder. Raises UsageError where the search began with another recipe; limits are not compared."""
         SearchFolder(self.path, self.fabric).check_alike(recipe)
         broadcast_from_main(lambda: self._opened(recipe), self.fabric)
 
@@ -37,29 +37,29 @@ class BaselineFolder:
         saved_recipe = load_record(Recipe, path)
         recipe.model_copy(update={"limits": saved_recipe.limits}).check_same(
             saved_recipe, path
-        )  # which are the search's alone
+        )  # limits apply to the search alone
         (self.path / FOLDER).mkdir(exist_ok=True)
         return b""
 
     def finished(self) -> Baselines:
-        """Those that are finished."""
+        """The finished baselines."""
         found = broadcast_from_main(lambda: Baselines.load(self.path).model_dump_json().encode(), self.fabric)
         return Baselines.model_validate_json(found)
 
     def keep(self, record: BaselineRecord) -> None:
-        """Add a finished one, and drop its checkpoint."""
+        """Add a finished baseline, and remove its checkpoint."""
         if self.fabric.is_global_zero:
             Baselines.load(self.path).with_record(record).save(self.path / BASELINES_FILE)
         self.drop(record.name)
 
     def saved(self, name: str) -> dict[str, Any]:
-        """What the checkpoint of that name holds; empty where there is none. Raises BadFile."""
+        """The content of the checkpoint of that name; empty where there is none. Raises BadFile."""
         path = self._checkpoint(name)
         there = broadcast_from_main(lambda: b"there" if path.exists() else b"", self.fabric)
         return load_checkpoint(path, self.fabric) if there else {}
 
     def reading(self, name: str) -> AbstractContextManager[None]:
-        """Within, what is wrong with the content of that checkpoint is BadFile, which names it."""
+        """Context manager: errors in the content of that checkpoint become BadFile with its path."""
         return reading(self._checkpoint(name), "a checkpoint of a baseline")
 
     def save(self, name: str, content: dict[str, Any]) -> None:

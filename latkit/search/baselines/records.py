@@ -1,4 +1,4 @@
-"""What is kept of baselines: `baselines.json` in the folder of the search that they stand beside."""
+"""Records of baselines: `baselines.json` in the folder of the search they belong to."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KINDS: tuple[Kind, ...] = ("random", "evolution", "mobilenetv2")
 
 
 class BaselineRequest(Record):
-    """Baselines asked for: a kind, and how many of it."""
+    """Requested baselines: a kind, and a count."""
 
     kind: Kind
     count: int = 1
 
     @classmethod
     def parse(cls, text: str) -> BaselineRequest:
-        """`random:5`, `evolution` or `mobilenetv2`. Only random networks come in several. Raises UsageError."""
+        """Parse `random:5`, `evolution` or `mobilenetv2`. Only random networks take a count. Raises UsageError."""
         name, colon, number = text.partition(":")
         kind = next((kind for kind in KINDS if kind == name), None)
         count = int(number) if number.isdecimal() else 0 if colon else 1
@@ -36,7 +36,7 @@ class BaselineRequest(Record):
 
 
 def _file_name(name: str) -> str:
-    """Its checkpoint is named so."""
+    """File name of its checkpoint."""
     return as_value(lambda: check_name(name, "a baseline's name"))
 
 
@@ -47,36 +47,36 @@ class BaselineRecord(Record):
     """Unique within a search: `random-1`, `evolution`, `mobilenetv2-0.35`."""
     kind: Kind
     accuracy: Share
-    """Share of test images classified rightly, 0 to 1."""
+    """Share of test images classified correctly, 0 to 1."""
     predicted_latency_s: Positive
-    """By the table; of MobileNetV2, which is of no space, as `latency_of` gives it."""
+    """By the table; for MobileNetV2, which belongs to no space, by `latency_of`."""
     measured_latency_s: Positive | None = None
-    """On the target, where somebody has measured it."""
+    """On the target, if it was measured there."""
     macs: Count
     parameters: Count
     architecture: tuple[Count, ...] | None
     """One candidate per choice of the space; None for a network of no space."""
     seconds: Seconds
-    """Spent on `search` and `training`, interruptions left out."""
+    """Spent on `search` and `training`, without interruptions."""
 
 
 class Baselines(Record):
-    """All baselines of a search that are finished."""
+    """All finished baselines of a search."""
 
     format: Literal["latkit-baselines-1"] = "latkit-baselines-1"
     records: tuple[BaselineRecord, ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Baselines:
-        """Those of a search's folder; none where it has none. Raises BadFile."""
+        """Load the baselines of a search's folder; empty where it has none. Raises BadFile."""
         path = folder / BASELINES_FILE
         return load_record(cls, path, "the baselines of a search") if path.exists() else cls()
 
     def with_record(self, record: BaselineRecord) -> Baselines:
-        """These, and one more, or a newer one in the place of that of its name."""
+        """These, with one record added, or replaced if the name exists."""
         by_name = {other.name: other for other in self.records} | {record.name: record}
         return Baselines(records=tuple(by_name.values()))
 
     def named(self, name: str) -> BaselineRecord | None:
-        """The finished baseline of a name."""
+        """The finished baseline of that name."""
         return next((record for record in self.records if record.name == name), None)

@@ -1,4 +1,4 @@
-"""Baselines of a search: found, trained and evaluated as its derived network is, and kept beside it."""
+"""Baselines of a search: found, trained and evaluated as its derived network is, and saved in its folder."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from latkit.tables import LatencyTable
 
 @dataclass(frozen=True, slots=True)
 class EvolutionPlan:
-    """How long evolution goes on."""
+    """Length of the evolution."""
 
     evaluations: int = 200
     images: int = 2048
-    """Images that an architecture is judged on, at most."""
+    """Maximum number of images that an architecture is evaluated on."""
     population: int = 32
     tournament: int = 8
 
@@ -60,15 +60,15 @@ def run_baselines(
     teacher: TrainedNetwork | None = None,
     evolution: EvolutionPlan | None = None,
 ) -> Baselines:
-    """Train and evaluate what a search is to be compared with, by the settings and on the images of that search.
+    """Train and evaluate baselines with the settings and on the images of a search.
 
-    `folder`: the search's, which may be finished or not; the arguments must be those it began with. Limits that it had
-    beside its latency do not bind baselines. Networks have the seeds of the derived one: `seed + 1` for their first
-    weights, `seed` for the order of images; architectures are drawn by `seed`. `latency_of`: seconds of MobileNetV2's
-    widths, which no table of a space knows; of several processes, the first asks it. What is finished already is kept,
-    what was interrupted goes on from its checkpoint.
+    `folder`: the folder of the search, finished or not; the arguments must be those that the search began with. The
+    limits of the search do not bind baselines. Networks use the seeds of the derived network: `seed + 1` for the
+    initial weights, `seed` for the order of images; architectures are drawn with `seed`. `latency_of`: seconds of a
+    MobileNetV2 of a given width, which no table of a space has; with several processes, only the first calls it.
+    Finished baselines are not trained again; interrupted ones resume from their checkpoints.
 
-    Raises UsageError where an argument does not fit the search or MobileNetV2 is wanted without `latency_of`,
+    Raises UsageError where an argument does not fit the search or MobileNetV2 is requested without `latency_of`,
     TargetOutOfReach where no network has such a latency, and OutOfMemory and DiskFull as `run_search` does.
     """
     table.check_space(space)
@@ -96,7 +96,7 @@ def run_baselines(
 
 
 def check_baselines(settings: SearchSettings, requested: Sequence[BaselineRequest]) -> None:
-    """Raise UsageError where baselines cannot be trained, or not as the derived network is."""
+    """Raise UsageError where baselines cannot be trained, or not in the same way as the derived network."""
     if requested and settings.inherit_weights:
         raise UsageError(
             "expected a network trained from scratch to compare with baselines, which are, but found "
@@ -111,9 +111,9 @@ def check_drawn(
     settings: SearchSettings,
     requested: Sequence[BaselineRequest],
 ) -> None:
-    """Draw what is to be drawn at a latency. Raises UsageError and TargetOutOfReach where there is not so much.
+    """Draw the random architectures in advance. Raises UsageError and TargetOutOfReach where there are too few.
 
-    What else can fail, such as MobileNetV2's widths, is known only once the search is finished.
+    Other failures, such as MobileNetV2's widths, are found only once the search is finished.
     """
     for one in requested:
         if one.kind != "mobilenetv2":
@@ -122,7 +122,7 @@ def check_drawn(
 
 
 def _checked(latency_of: LatencyOf | None, requested: Sequence[BaselineRequest]) -> bytes:
-    """Nothing; raises UsageError where nobody tells MobileNetV2's latency."""
+    """Placeholder; raises UsageError where MobileNetV2's latency is unknown."""
     if latency_of is None and any(one.kind == "mobilenetv2" for one in requested):
         raise UsageError("expected a function that gives MobileNetV2's latency on the target, but found none")
     return b""
@@ -130,7 +130,7 @@ def _checked(latency_of: LatencyOf | None, requested: Sequence[BaselineRequest])
 
 @dataclass(frozen=True, slots=True)
 class _Trainer:
-    """Finds and trains baselines that are not finished yet."""
+    """Finds and trains the baselines that are not finished yet."""
 
     problem: Problem
     files: BaselineFolder
@@ -138,7 +138,7 @@ class _Trainer:
     progress: Progress
 
     def randoms(self, count: int) -> None:
-        """So many random architectures at the target."""
+        """`count` random architectures at the target."""
         problem = self.problem
         sampler = at_target(problem.table, problem.target_s)
         drawn = random_architectures(problem.space, sampler, count, problem.settings.seed)
@@ -146,7 +146,7 @@ class _Trainer:
             self._train_architecture(f"random-{number}", "random", architecture, {})
 
     def mobilenet(self, latency_of: LatencyOf | None) -> None:
-        """MobileNetV2 scaled to the target, once."""
+        """MobileNetV2 scaled to the target."""
         if any(record.kind == "mobilenetv2" for record in self.files.finished().records):
             return
 
@@ -161,7 +161,7 @@ class _Trainer:
         self._train(network.name, "mobilenetv2", network, seconds, None, {})
 
     def evolution(self, plan: EvolutionPlan) -> None:
-        """What evolution finds at the target, once."""
+        """The architecture that evolution finds at the target."""
         if self.files.finished().named("evolution"):
             return
         found = self.files.saved("evolution-found")
@@ -177,7 +177,7 @@ class _Trainer:
         self.files.drop("evolution-found")
 
     def _evolved(self, plan: EvolutionPlan) -> tuple[Architecture, float]:
-        """The best architecture, and the seconds that it took to find it."""
+        """The best architecture, and the seconds spent to find it."""
         problem = self.problem
         sampler = at_target(problem.table, problem.target_s)
         supernet, phase = uniform_phase(problem, self.fabric)
@@ -220,7 +220,7 @@ class _Trainer:
         architecture: Architecture | None,
         search_seconds: dict[str, float],
     ) -> None:
-        """Train a network as the derived one is, and keep its record; unless it is there already."""
+        """Train a network as the derived one is, and save its record; skip it if it is finished."""
         if self.files.finished().named(name):
             return
         settings, data = self.problem.settings, self.problem.data
@@ -240,7 +240,7 @@ class _Trainer:
         self.files.keep(record)
 
     def _run(self, name: str, phase: Phase) -> float:
-        """Run a phase from where its checkpoint left it; gives the seconds that it took in all."""
+        """Run a phase from its checkpoint; returns its total seconds."""
         saved = self.files.saved(name) or {"step": 0, "seconds": 0.0}
         with self.files.reading(name):
             step, before = int(saved["step"]), float(saved["seconds"])

@@ -1,4 +1,4 @@
-"""Random architectures of a given latency, drawn uniformly however rare they are."""
+"""Random architectures of a given latency, drawn uniformly even where they are rare."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 
 STEPS = 4000
-"""Grains from the fastest architecture to the upper bound: latencies are counted in them."""
+"""Number of grains from the fastest architecture to the upper bound: latencies are counted in them."""
 
 MAX_MISSED = 1000
-"""So many draws without what is looked for, and there is none."""
+"""After this many draws without a match, none is assumed to exist."""
 
 
 class LatencySampler:
     """Draws architectures uniformly from all those whose latency, by a table, lies between two bounds in seconds.
 
-    Exactly uniform: the ways to complete every partial path are counted by dynamic programming, with latencies rounded
-    down to grains, and choices are drawn by these counts. The bounds are widened by what rounding may hide, and a draw
-    whose latency proves to be outside is drawn anew: a few in a hundred, since the grains are small.
+    Exactly uniform: the number of ways to complete every partial path is counted by dynamic programming, with latencies
+    rounded down to grains, and choices are drawn by these counts. The bounds are widened by the rounding error. A draw
+    whose exact latency is outside the bounds is rejected: a few in a hundred, since the grains are small.
 
     Raises TargetOutOfReach where no architecture lies between the bounds.
     """
@@ -71,13 +71,13 @@ class LatencySampler:
         return tuple(chosen)
 
     def _holds_any(self) -> bool:
-        """Whether the bounds hold an architecture, and not only their widened selves."""
+        """Whether an architecture lies within the exact bounds, not only within the widened ones."""
         rng = random.Random(0)
         return any(self.holds(self._draw(rng)) for _ in range(MAX_MISSED))
 
 
 def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDArray[np.float64]]:
-    """For every choice and every number of grains spent before it, the ways to go on and end within the bounds."""
+    """For every choice and every number of grains used before it, the number of ways to end within the bounds."""
     within = np.arange(count) >= lowest
     ways = [within.astype(float)]
     for row in reversed(grains):
@@ -90,15 +90,15 @@ def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDAr
 
 
 def at_target(table: LatencyTable, target_s: float) -> LatencySampler:
-    """Draws from what counts as hitting a target: 0.98 to 1.01 of it. Raises TargetOutOfReach, UsageError."""
+    """Sampler of the range that hits a target: 0.98 to 1.01 of it. Raises TargetOutOfReach, UsageError."""
     check_reach(table, target_s)
     return LatencySampler(table, MIN_TARGET_SHARE * target_s, MAX_TARGET_SHARE * target_s)
 
 
 def random_architectures(space: Space, sampler: LatencySampler, count: int, seed: int) -> list[Architecture]:
-    """Architectures of as many different networks, the first of them the same whatever the count.
+    """`count` architectures of different networks; a larger count extends the same sequence.
 
-    Raises UsageError where there are not so many.
+    Raises UsageError where there are fewer.
     """
     rng, missed = random.Random(f"baselines/{seed}"), 0
     drawn: dict[Network, Architecture] = {}

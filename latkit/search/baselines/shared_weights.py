@@ -1,4 +1,4 @@
-"""How good an architecture is by the weights of a supernet that was trained on uniform paths."""
+"""Accuracy of an architecture by the weights of a supernet that was trained on uniform paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from latkit.spaces import Architecture
 
 
 def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPhase]:
-    """The supernet, and a search that never leaves its warm-up: as many weight steps, all on uniform paths."""
+    """The supernet, and a search that stays in its warm-up: the same number of weight steps, all on uniform paths."""
     settings = problem.settings
     epochs = settings.warmup_epochs + settings.epochs
     changes = {"warmup_epochs": epochs, "epochs": 1, "learner": "gradient", "path_rule": "binary"}
@@ -30,8 +30,7 @@ def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPha
 class SharedWeights:
     """Accuracy of a path of the supernet on images that did not train weights, 0 to 1.
 
-    Batch norm statistics are those of the path, taken anew: the running ones mix all paths' (Guo et al. 2020, section
-    3.4).
+    Batch norm statistics are recalibrated for the path: the running ones mix all paths' (Guo et al. 2020, section 3.4).
     """
 
     def __init__(self, supernet: Supernet, phase: SearchPhase, data: DataSplit, images: int) -> None:
@@ -40,7 +39,7 @@ class SharedWeights:
         train, workers = data.train, phase.settings.workers
         unseen = phase.architecture_feeder.plan.indices[:images].to(train.labels.device)
         self.images = ArrayImages(fetch_by_threads(train, unseen, workers), train.labels[unseen])
-        # what batch norm statistics are taken from is decoded once, not for every architecture
+        # the images for batch norm statistics are decoded once, not for every architecture
         self.data = data if train.in_memory else replace(data, train=CachedImages(train, workers))
 
     def __call__(self, architecture: Architecture) -> float:

@@ -1,4 +1,4 @@
-"""MobileNetV2 scaled to a latency: the width whose latency is nearest, and hardly above it."""
+"""MobileNetV2 scaled to a latency: the width whose latency is nearest, and at most 2 % above it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from latkit.spaces import Space
 from latkit.zoo import mobilenet_v2
 
 LatencyOf = Callable[[Network], float]
-"""Seconds of a network on the target: predicted by a model that knows it, or measured."""
+"""Seconds of a network on the target: predicted by a model that covers it, or measured."""
 
 WIDTHS = tuple(round(0.05 * step, 2) for step in range(1, 41))
-"""The multipliers tried, from 0.05 to 2: channels are multiples of 8, so that finer ones give the same networks."""
+"""The multipliers tried, from 0.05 to 2: channels are multiples of 8, so finer ones give the same networks."""
 
 MAX_WIDTH_OVERSHOOT = 1.02
-"""A network's latency at most, in targets."""
+"""Maximum latency of a network, as a multiple of the target."""
 
 
 def ladder(space: Space) -> Iterator[Network]:
-    """MobileNetV2 for a space's images and classes, from the narrowest on; widths of equal channels but once."""
+    """MobileNetV2 for a space's images and classes, narrowest first; widths with equal channels appear once."""
     channels, resolution, _ = space.input_shape
     (classes,) = space.output_shape
     before: Network | None = None
@@ -32,7 +32,7 @@ def ladder(space: Space) -> Iterator[Network]:
 
 
 def check_narrowest(space: Space, target_s: float, latency_of: LatencyOf) -> None:
-    """Raise TargetOutOfReach where the narrowest MobileNetV2 is slower than a target: one latency is asked for."""
+    """Raise TargetOutOfReach where the narrowest MobileNetV2 is slower than a target. Requests one latency."""
     seconds = latency_of(next(ladder(space)))
     if seconds > MAX_WIDTH_OVERSHOOT * target_s:
         raise _too_narrow(target_s, seconds)
@@ -48,7 +48,7 @@ def _too_narrow(target_s: float, narrowest_s: float) -> TargetOutOfReach:
 def scaled_mobilenet(space: Space, target_s: float, latency_of: LatencyOf) -> tuple[Network, float]:
     """The network nearest to the target, of those no slower than 1.02 of it, and its seconds.
 
-    Asks for the latency of one network after the other until one is too slow. Raises TargetOutOfReach where the
+    Requests the latency of one network after the other until one is too slow. Raises TargetOutOfReach where the
     narrowest is.
     """
     fitting: list[tuple[Network, float]] = []

@@ -1,4 +1,4 @@
-"""Images to search and train on, by a name."""
+"""Images to search and train on, loaded by name."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from latkit.search.data.images import (
 from latkit.search.data.subset import subset
 
 POSSIBLE = "digits, a file ending in .npz, a folder with train/CLASS/*.png and test/CLASS/*.png, idx:FOLDER or hf:NAME"
-"""What `load_data` understands, for errors and help."""
+"""The sources that `load_data` understands, for errors and help."""
 
 
 def load_data(source: str, resolution: int, channels: int = 3) -> DataSplit:
-    """The images that a name stands for, at a resolution and with 1 or 3 channels.
+    """Load the images of a named source, at a resolution and with 1 or 3 channels.
 
     `digits`: scikit-learn's. `FILE.npz`: arrays. `idx:FOLDER`: MNIST's file format. `hf:NAME`: a Hugging Face dataset.
     A folder: images by class. Raises UsageError, BadFile, MissingExtra.

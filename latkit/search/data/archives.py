@@ -1,4 +1,4 @@
-"""Arrays out of compressed files, within bounds: what a file announces is checked before room is made for it."""
+"""Arrays from compressed files, within bounds: declared sizes are checked before memory is allocated."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 MAX_RATIO = 100
-"""So many bytes may come out of a compressed one. Photographs give 2, MNIST's digits 10, a bomb of deflate's 1000."""
+"""Maximum decompressed bytes per compressed byte. Photographs give 2, MNIST's digits 10, a deflate bomb 1000."""
 
 SMALL_BYTES = 2**26
-"""Up to here an array is read whatever its ratio."""
+"""Up to this size an array is read at any ratio."""
 
 
 @contextmanager
 def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """A regular file opened for reading, unpacked on the way where its name ends in .gz. Raises OSError, ValueError."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would be waited for
+    """A regular file opened for reading, decompressed if its name ends in .gz. Raises OSError, ValueError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO would block
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("something that is no regular file")
@@ -38,9 +38,9 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-    """Those of the arrays of these names that an .npz file has. Raises ValueError and whatever zipfile and numpy raise.
+    """The arrays of these names that an .npz file has. Raises ValueError, and errors of zipfile and numpy.
 
-    An array's header and the archive's directory have to agree on its size before memory is taken for it.
+    An array's header and the archive's directory must agree on its size before memory is allocated.
     """
     with open_bytes(path) as file, zipfile.ZipFile(file) as archive:
         members = {member.filename: member for member in archive.infolist()}
@@ -69,7 +69,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
 
 
 def _header(opened: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    """Shape, whether it lies in Fortran's order, and type."""
+    """Shape, whether it is in Fortran order, and type."""
     version = npy_format.read_magic(opened)
     if version == (1, 0):
         return npy_format.read_array_header_1_0(opened)

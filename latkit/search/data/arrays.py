@@ -1,4 +1,4 @@
-"""Data that fits in memory: scikit-learn's digits, `.npz` arrays, and the idx files of MNIST and its kin."""
+"""Data that fits in memory: scikit-learn's digits, `.npz` arrays, and idx files as of MNIST."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Array = NDArray[np.generic]
 NPZ_FIELDS = ("train_images", "train_labels", "test_images", "test_labels")
 
 MAX_CLASSES = 100_000
-"""Far more than any data set has. A label of 2**33 is a mistake, and a counter for each class would fill the memory."""
+"""More than any data set has. A label of 2**33 is a mistake, and one counter per class would exhaust the memory."""
 
 
 def load_digits(resolution: int, channels: int) -> DataSplit:
-    """scikit-learn's 1,797 digits of 8x8, enlarged; a fixed fifth of them, drawn once, is the test set."""
+    """scikit-learn's 1,797 digits of 8x8, enlarged; a fixed random fifth of them is the test set."""
     from sklearn.datasets import load_digits as bundled  # here, since only this function needs scikit-learn's second
 
     digits = bundled()
@@ -101,7 +101,7 @@ def _check_labels(path: Path, field: str, array: Array, count: int) -> NDArray[n
 
 
 def check_memory(path: Path, count: int, resolution: int, channels: int) -> None:
-    """Raise BadFile where so many images would not fit into this machine's memory at a resolution."""
+    """Raise BadFile where this many images would not fit into this machine's memory at a resolution."""
     need, have = count * channels * resolution**2, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if need > have:
         found = f"{count}, which take {need / 1e9:.0f} GB at {resolution} px"
@@ -119,7 +119,7 @@ IDX_FILES = {
 def load_idx(folder: Path, resolution: int, channels: int) -> DataSplit:
     """The four idx files of MNIST or Fashion-MNIST, gzipped or not. Raises BadFile.
 
-    Not to be mirrored unless the settings say so: these files do not tell clothes from digits and letters.
+    Mirroring is off by default: these files do not tell whether they hold clothes, digits or letters.
     """
     with reading(folder, "a folder with MNIST's four idx files"):
         arrays: dict[str, Array] = {field: _read_idx(_plain_or_gz(folder / name)) for field, name in IDX_FILES.items()}
@@ -146,7 +146,7 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
         size, max_bytes = math.prod(shape), max(SMALL_BYTES, MAX_RATIO * path.stat().st_size)
         if len(shape) != begin[3] or size > max_bytes:
             raise BadFile(path, f"{expected}, at most {max_bytes} of them", f"shape {shape}")
-        content = file.read(size + 1)  # no more than was announced, however much would come out of a gzip file
+        content = file.read(size + 1)  # no more than the declared size, even if a gzip file holds more
         if len(content) != size:
             found = f"more than {size}" if len(content) > size else f"{len(content)}"
             raise BadFile(path, f"{expected} of shape {shape}", f"{found} bytes of data")

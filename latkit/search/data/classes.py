@@ -1,4 +1,4 @@
-"""Whether images can teach a classifier anything: what is checked of every source's labels."""
+"""Checks of the labels, for every source of images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from latkit.errors import UsageError
 
 
 def check_classes(name: str, train: Tensor, test: Tensor, class_names: Sequence[str]) -> None:
-    """Raise UsageError unless there are two classes or more, all of them trained on, and only they are tested on."""
+    """Raise UsageError unless there are at least two classes, all with training images, and no others in the test
+    set."""
     if len(class_names) < 2:
         raise UsageError(
             f"data {name}: expected at least 2 classes, but found {len(class_names)}: nothing to tell apart"

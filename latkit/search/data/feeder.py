@@ -1,4 +1,4 @@
-"""The feeder: batches in a random order that follows from a seed, augmented on the device that trains."""
+"""The feeder: batches in a random order determined by a seed, augmented on the training device."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.data.images import IMAGE, ArrayImages, DataSplit, ImageSet, found_instead
 
 Batch = tuple[Tensor, Tensor]
-"""Images (N, C, H, W), normalised, channels last in memory; labels (N,)."""
+"""Images (N, C, H, W), normalized, channels last in memory; labels (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Random crops of images padded by so many pixels, and mirroring."""
+    """Random crops of images padded by a number of pixels, and mirroring."""
 
     padding: int = 0
     flip: bool = False
@@ -27,13 +27,13 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Which of so many equal parts of every batch one process sees."""
+    """Which of several equal parts of every batch one process gets."""
 
     number: int = 0
     of: int = 1
 
     def places(self, count: int) -> slice:
-        """This part's places in a batch of `count` images. Raises UsageError where the parts would not be equal."""
+        """This part's indices in a batch of `count` images. Raises UsageError where the parts would not be equal."""
         if count % self.of:
             raise UsageError(
                 f"expected batches that {self.of} processes can share equally, but found batches of {count} images; "
@@ -44,15 +44,15 @@ class Shard:
 
 
 SINGLE_SHARD = Shard()
-"""What a process sees that is alone."""
+"""The only part of a single process."""
 
 
 class Feeder:
     """Endless batches of one image set, every batch a function of seed and number alone.
 
-    So a run is resumed at batch n by asking for batch n; there is no order to be saved. Each pass over the images is
-    a new permutation; images that do not fill a batch wait for another pass. Several processes see each its part of
-    every batch, with the images moved and mirrored as they would be in the whole one.
+    A run resumes at batch n by requesting batch n; no order has to be saved. Each pass over the images is a new
+    permutation; images that do not fill a batch are left out of the pass. Each of several processes gets its part of
+    every batch, with the same crops and mirroring as in the full batch.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Feeder:
 
     @property
     def batches_per_pass(self) -> int:
-        """Number of whole batches in one pass over the images."""
+        """Number of full batches in one pass over the images."""
         return self.plan.batches_per_pass
 
     def stream(self, start: int = 0) -> Iterator[Batch]:
-        """Batches without end, from number `start` on. Raises BadFile for an image that cannot be decoded."""
+        """Endless batches from number `start` on. Raises BadFile for an image that cannot be decoded."""
         for number, (images, labels) in enumerate(self._raw(start), start):
             self._generator.manual_seed(_mix(self.plan.seed, number))
             cropped = augment(
@@ -99,7 +99,7 @@ class Feeder:
             yield self.normalize(cropped), labels.to(self.device, non_blocking=True)
 
     def _raw(self, start: int) -> Iterator[Batch]:
-        """Images as they come from the set, and labels."""
+        """Unnormalized images from the set, and labels."""
         in_this_process = self.images.in_memory or self.workers == 0
         return self._fetched(start) if in_this_process else self._decoded(start)
 
@@ -128,7 +128,7 @@ class Feeder:
 
 
 class _Plan:
-    """Which images stand in which batch."""
+    """Which images belong to which batch."""
 
     def __init__(self, indices: Tensor, batch_size: int, seed: int, shard: Shard) -> None:
         self.indices = indices
@@ -159,7 +159,7 @@ class _Decoding(Dataset[tuple[Tensor, Tensor, str, str]]):
         indices = self.plan.indices_of(number)
         try:
             return self.images.fetch(indices), self.images.labels[indices], "", ""
-        except BadFile as error:  # an exception with several arguments does not survive the way between processes
+        except BadFile as error:  # an exception with several arguments cannot be pickled between processes
             return indices, indices, str(error.path), found_instead(error)
 
 
@@ -176,7 +176,7 @@ class _CountFrom(Sampler[int]):
 class Normalize:
     """uint8 images (N, C, H, W) to float ones of mean 0 and standard deviation 1, channels last in memory.
 
-    Channels last, since convolutions on CPUs (oneDNN) and on tensor cores run faster so.
+    Channels last, since convolutions on CPUs (oneDNN) and on tensor cores are faster with it.
     """
 
     def __init__(self, data: DataSplit, device: torch.device) -> None:
@@ -185,7 +185,7 @@ class Normalize:
         self.scale = 1 / (torch.tensor(data.std, device=device).view(shape) * 255)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Normalise a batch."""
+        """Normalize a batch."""
         return ((images - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
 
 
@@ -196,9 +196,9 @@ def augment(
     batch_size: int | None = None,
     places: slice = slice(None),
 ) -> Tensor:
-    """Crop and mirror every image of (N, C, H, W) by itself, on the device where the images are.
+    """Crop and mirror every image of (N, C, H, W) independently, on the images' device.
 
-    Where the images are those at some `places` of a batch of `batch_size`, chance treats them as it would there.
+    For images at some `places` of a batch of `batch_size`, the random draws are the same as in the full batch.
     """
     full_batch = len(images) if batch_size is None else batch_size
     if augmentation.padding:
@@ -213,7 +213,7 @@ def augment(
 
 
 def _crop(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
-    """Every image cut at its own offset, (2, N, 1), from one padded with zeros."""
+    """Crop every image at its own offset, (2, N, 1), from one padded with zeros."""
     count, _, height, width = images.shape
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     rows = (offsets[0] + torch.arange(height, device=images.device)).unsqueeze(2)  # (N, H, 1)
@@ -223,5 +223,5 @@ def _crop(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
 
 
 def _mix(seed: int, number: int) -> int:
-    """One seed of two numbers, none the neighbour's neighbour."""
+    """Combine two numbers into one seed, so that neighboring numbers give unrelated seeds."""
     return (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9) % 2**63

@@ -1,4 +1,4 @@
-"""Data that is decoded on the way: image folders, and Hugging Face `datasets`."""
+"""Data that is decoded on demand: image folders, and Hugging Face `datasets`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from latkit.search.data.images import IMAGE, DataSplit, DecodedImages, check_pix
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
 
 TEST_NAMES = ("test", "val", "validation")
-"""What the images to test on may be called; the first that is there is used."""
+"""Names of the test folder; the first that exists is used."""
 
 EXAMINED = 20_000
-"""So many files of each part, evenly spaced, are examined at once: a few seconds on a local disk. The rest are known to
-be images when they are decoded."""
+"""Maximum files of each part, evenly spaced, examined at the start: a few seconds on a local disk. The rest are checked
+when they are decoded."""
 
 
 def load_folder(root: Path, resolution: int, channels: int) -> DataSplit:
@@ -68,22 +68,22 @@ def _folder_images(root: Path, part: str, class_names: list[str], resolution: in
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    """What is in a folder and not hidden: `.ipynb_checkpoints` is no class, and macOS's `._cat.jpg` no image."""
+    """Visible entries of a folder: `.ipynb_checkpoints` is no class, and macOS's `._cat.jpg` no image."""
     return (entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _check_text(folder: Path, class_names: list[str]) -> None:
-    """Raise BadFile for a class whose name is no text: a search's files could not be read again with it."""
+    """Raise BadFile for a class name that is not valid text: a search's files could not be read back with it."""
     for name in class_names:
         if printable(name) != name:
             raise BadFile(folder, "classes whose names can be printed, in UTF-8", f"{printable(name)!r}; rename it")
 
 
 def _check_place(file: Path, inside: Path) -> None:
-    """Raise BadFile unless a file is a regular one inside the data's folder: opening a FIFO would wait for ever."""
+    """Raise BadFile unless a file is a regular one inside the data's folder: opening a FIFO would block."""
     try:
         place = file.resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # in Python 3.11, a loop of links is a RuntimeError
+    except (OSError, RuntimeError) as error:  # Python 3.11 raises RuntimeError for a loop of links
         raise BadFile(file, "an image", f"{one_line(str(error))}; replace or remove it") from error
     if not place.is_relative_to(inside):
         raise BadFile(file, f"an image inside {inside}", f"a link to {place}")
@@ -92,7 +92,7 @@ def _check_place(file: Path, inside: Path) -> None:
 
 
 def _examine(name: str) -> None:
-    """Raise BadFile where a file does not begin as an image does, or is broken as far as its format tells (PNG)."""
+    """Raise BadFile where a file does not begin as an image does, or is damaged as far as its format shows (PNG)."""
     try:
         with reading(name, IMAGE), Image.open(name) as image:
             check_pixels(image)
@@ -108,7 +108,7 @@ def _open_file(names: list[str], index: int) -> Image.Image:
 def load_hub(name: str, resolution: int, channels: int) -> DataSplit:
     """A Hugging Face dataset with an image column and a label column, by its name or its folder.
 
-    Raises MissingExtra without the package `datasets`, BadFile for a dataset of another make.
+    Raises MissingExtra without the package `datasets`, BadFile for a dataset of another structure.
     """
     try:
         import datasets

@@ -1,4 +1,4 @@
-"""Image sets: labelled images, held in memory or decoded when they are asked for."""
+"""Image sets: labeled images, held in memory or decoded on demand."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from latkit.errors import BadFile
 from latkit.search.data.classes import check_classes
 
 IMAGE = "an image"
-"""What a file is expected to be, in errors."""
+"""The expected kind of file, for errors."""
 
 MAX_PIXELS = 2**26
-"""Pixels of one image, at most: decoded and converted, they take half a gigabyte. A file of a few kB can claim more."""
+"""Maximum pixels of one image: decoded and converted, they take half a gigabyte. A file of a few kB can declare
+more."""
 
 
 class ImageSet(Protocol):
-    """Labelled images of one shape."""
+    """Labeled images of one shape."""
 
     @property
     def labels(self) -> Tensor:
@@ -35,17 +36,17 @@ class ImageSet(Protocol):
 
     @property
     def in_memory(self) -> bool:
-        """Whether `fetch` is a mere indexing; if not, it is worth a process of its own."""
+        """Whether `fetch` only indexes memory; if not, worker processes pay off."""
 
     def fetch(self, indices: Tensor) -> Tensor:
         """The images at these indices, uint8, shape (len(indices), C, H, W). Raises BadFile."""
 
     def digest(self) -> bytes:
-        """Hash of the labels, and of what tells these images from others without decoding any."""
+        """Hash of the labels, and of what identifies the images without decoding them."""
 
     @property
     def file_bytes(self) -> int:
-        """Size of the files that the images lie in, each by itself; 0 where they do not."""
+        """Total size of the image files; 0 where images are not individual files."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class ArrayImages:
 
 
 class CachedImages:
-    """Images of another set, which stay in memory once they were asked for."""
+    """Images of another set, which stay in memory once they were fetched."""
 
     def __init__(self, images: ImageSet, workers: int) -> None:
         self.labels, self.file_bytes, self.in_memory = images.labels, images.file_bytes, True
@@ -79,7 +80,7 @@ class CachedImages:
         self._cache: dict[int, Tensor] = {}
 
     def fetch(self, indices: Tensor) -> Tensor:
-        """Decode those that were not yet asked for."""
+        """Decode those that are not in memory yet."""
         missing = [index for index in indices.tolist() if index not in self._cache]
         if missing:
             found = fetch_by_threads(self._images, torch.tensor(missing), self._workers)
@@ -94,7 +95,7 @@ class DecodedImages:
     open_image: Callable[[int], Image.Image]
     """Opens the image at an index; may raise whatever Pillow raises."""
     names: Sequence[str]
-    """What to call each image in an error."""
+    """Name of each image, for errors."""
     labels: Tensor
     resolution: int
     channels: int
@@ -108,7 +109,7 @@ class DecodedImages:
         return torch.stack([self._decode(index) for index in indices.tolist()])
 
     def digest(self) -> bytes:
-        """Hash of labels and of the files' names. Not of their bytes: reading all takes as long as a pass."""
+        """Hash of labels and of the files' names. File contents are left out: reading all takes as long as a pass."""
         return hashlib.sha256(_bytes(self.labels) + "\0".join(self.files).encode(errors="surrogateescape")).digest()
 
     def _decode(self, index: int) -> Tensor:
@@ -127,14 +128,14 @@ def check_pixels(image: Image.Image) -> None:
 
 
 def found_instead(error: BadFile) -> str:
-    """What was found in place of an image, in the words of its error."""
+    """Describes what was found in place of an image, for errors."""
     return str(error).removeprefix(f"{error.path}: expected {IMAGE}, but found ")
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey image of 16 bits scaled to 8, since Pillow's `convert` clips instead; others as they are.
+    """A gray image of 16 bits scaled to 8, since Pillow's `convert` clips; others unchanged.
 
-    Raises ValueError for 32 bits and floats, of which nobody knows what is white.
+    Raises ValueError for 32 bits and floats, whose white level is unknown.
     """
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
@@ -145,7 +146,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class DataSplit:
-    """Images to train on and images to test on, with what normalises them."""
+    """Images to train on and images to test on, with their normalization."""
 
     name: str
     train: ImageSet
@@ -159,7 +160,7 @@ class DataSplit:
     flip: bool = True
     """Whether a mirrored image still shows its class: true of animals, not of digits."""
     source: str = ""
-    """What `load_data` was asked for; empty of images that came another way."""
+    """The source that `load_data` was given; empty for other images."""
 
     @property
     def classes(self) -> int:
@@ -173,14 +174,14 @@ class DataSplit:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all labels, and of the images' pixels where they lie in memory, of their names where in files."""
+        """Hash of all labels, and of the images' pixels if they are in memory, or of their names if they are files."""
         return hashlib.sha256(self.train.digest() + self.test.digest()).hexdigest()
 
 
 def fetch_by_threads(images: ImageSet, indices: Tensor, workers: int) -> Tensor:
-    """The images at these indices as `fetch` gives them; those that are not in memory decoded by so many threads.
+    """The images at these indices as `fetch` gives them; those not in memory are decoded by `threads` threads.
 
-    Pillow decodes and resizes without Python's lock. For a batch here and there, processes would take longer to start.
+    Pillow decodes and resizes without Python's lock. For single batches, processes would take longer to start.
     """
     if images.in_memory or workers < 2:
         return images.fetch(indices)
@@ -191,9 +192,9 @@ def fetch_by_threads(images: ImageSet, indices: Tensor, workers: int) -> Tensor:
 def make_split(
     name: str, train: ImageSet, test: ImageSet, class_names: Sequence[str], flip: bool = True, sample: int = 512
 ) -> DataSplit:
-    """A split whose mean and standard deviation are taken from up to `sample` training images, evenly spaced.
+    """A split with mean and standard deviation of up to `sample` training images, evenly spaced.
 
-    Raises UsageError where there is nothing to tell apart, or a class has no image to train on; and BadFile.
+    Raises UsageError for fewer than two classes, or a class without training images; and BadFile.
     """
     check_classes(name, train.labels, test.labels, class_names)
     count = len(train.labels)
@@ -208,13 +209,13 @@ def make_split(
 
 
 CHUNK = 4096
-"""Images that are brought to another shape at once."""
+"""Maximum images that are reshaped at once."""
 
 
 def fit_images(images: Tensor, resolution: int, channels: int) -> Tensor:
     """Images of shape (n, C, H, W), uint8, at a resolution and with 1 or 3 channels.
 
-    Grey is repeated to make colour; colour is averaged to make grey.
+    Gray is repeated to give color; color is averaged to give gray.
     """
     # in chunks, since floats take four times the memory
     if images.shape[1] == 3 and channels == 1:

@@ -1,4 +1,4 @@
-"""Some images of a set, as a set of their own."""
+"""A subset of an image set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latkit.search.data.images import ArrayImages, ImageSet
 
 
 def subset(images: ImageSet, indices: Tensor) -> ImageSet:
-    """The images at these indices: copied where they lie in memory, decoded when they are asked for where not."""
+    """The images at these indices: copied if they are in memory, decoded on demand otherwise."""
     labels = images.labels[indices]
     if isinstance(images, ArrayImages):
         return ArrayImages(images.images[indices], labels)
@@ -20,7 +20,7 @@ def subset(images: ImageSet, indices: Tensor) -> ImageSet:
 
 @dataclass(frozen=True)
 class _Subset:
-    """A look at another set."""
+    """A view of another set."""
 
     base: ImageSet
     indices: Tensor
@@ -28,12 +28,12 @@ class _Subset:
 
     @property
     def in_memory(self) -> bool:
-        """As the whole."""
+        """As in the full set."""
         return self.base.in_memory
 
     @property
     def file_bytes(self) -> int:
-        """Of the whole."""
+        """Of the full set."""
         return self.base.file_bytes
 
     def fetch(self, indices: Tensor) -> Tensor:
@@ -41,5 +41,5 @@ class _Subset:
         return self.base.fetch(self.indices[indices])
 
     def digest(self) -> bytes:
-        """Hash of the whole's and of the indices."""
+        """Hash of the full set's digest and of the indices."""
         return hashlib.sha256(self.base.digest() + self.indices.numpy().tobytes()).digest()
