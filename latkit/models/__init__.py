@@ -10,7 +10,7 @@ from latkit.models.transfer import TransferModel, choose_networks
 from latkit.models.xgboost_model import XGBoostModel, design_matrix
 
 MODELS: dict[str, type[LatencyModel]] = {"lookup": LookupModel, "xgboost": XGBoostModel}
-"""The kinds of latency model that a target's own measurements suffice for, by name."""
+"""The kinds of latency model that need only a target's own measurements, by name."""
 
 KINDS = (*MODELS, TransferModel.kind)
 """The names of all kinds."""

@@ -1,4 +1,4 @@
-"""What every latency model does: fit on measurements, predict ops and networks in seconds with an interval."""
+"""Base of all latency models: fit on measurements, predict ops and networks in seconds with an interval."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement,
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a fitted model comes from."""
+    """Source of a fitted model."""
 
     target: Target
     environment: Environment
     estimator: str
     reference_s: float
-    """The reference's latency on the quiet device, which turns ratios into seconds."""
+    """The baseline: the reference's latency on the idle device, which turns ratios into seconds."""
     network_keys: frozenset[str]
-    """Keys of the networks it was calibrated on: a validation must not use them."""
+    """Keys of the networks used for calibration: a validation must not use them."""
     imported: str = ""
-    """Where its latencies come from if they were not measured here: a file and its hash; empty if they were."""
+    """Source of latencies that were not measured here: a file and its hash; empty for measured ones."""
 
 
 class LatencyModel(ABC):
-    """Additive latency model of one target: the sum of what its ops cost, calibrated on whole networks.
+    """Additive latency model of one target: the sum of its ops' costs, calibrated on whole networks.
 
     Learned names end in an underscore and exist after `fit`.
     """
 
     kind: ClassVar[str]
     learns: ClassVar[bool] = False
-    """Whether it predicts an op from others, so that it is better for every op measured."""
+    """Whether it predicts an op from others, so that every measured op improves it."""
     origin_: Origin
     calibration_: Calibration
 
@@ -52,9 +52,9 @@ class LatencyModel(ABC):
         """Latency of one op measured alone, without the runtime's fixed cost. Raises NotMeasured."""
 
     def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
-        """Fit on measurements of ops, of `OVERHEAD_PROBE` among them, and of a few networks (none is allowed).
+        """Fit on measurements of ops, including `OVERHEAD_PROBE`, and of a few networks (may be none).
 
-        All must be of one target and setup. Raises MeasurementConflict, NotMeasured, or UsageError.
+        All must be of one target and environment. Raises MeasurementConflict, NotMeasured, or UsageError.
         """
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
@@ -79,11 +79,11 @@ class LatencyModel(ABC):
         return self
 
     def seconds_of(self, measurement: Measurement) -> float:
-        """The latency that a measurement tells, by the model's own scale and estimator, in seconds."""
+        """The latency of a measurement by the model's own baseline and estimator, in seconds."""
         return estimate(measurement, self.origin_.reference_s, self.origin_.estimator).seconds
 
     def _covers(self, network: Network) -> bool:
-        """Whether every op of the network can be predicted, so that it can be used to calibrate."""
+        """Whether every op of the network can be predicted, so that it can be used for calibration."""
         try:
             self._op_sum(network)
         except NotMeasured:
@@ -94,7 +94,7 @@ class LatencyModel(ABC):
         return sum(self.op_estimate(op).seconds for op in network.ops if not op.is_identity)
 
     def predict(self, workload: Op | Network) -> Estimate:
-        """Latency of a network, or of an op measured alone, in seconds with a 90 % interval, if one is known.
+        """Latency of a network, or of a single op, in seconds with a 90 % interval, if one is known.
 
         Raises NotMeasured.
         """
@@ -106,7 +106,7 @@ class LatencyModel(ABC):
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
             return around(seconds, math.log1p(half_width))
-        # Nothing is known of how sums of ops err here: the ops' own intervals, as if they all erred alike.
+        # The error of op sums is unknown here: use the ops' own intervals, as if all their errors were equal.
         intervals = [op.interval for op in ops if op.interval is not None]
         if len(intervals) < len(ops):
             return Estimate(seconds, None, None)
@@ -114,22 +114,22 @@ class LatencyModel(ABC):
         return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)))
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
-        """What each op adds to a network's latency, in seconds. Raises NotMeasured."""
+        """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
         return [self.calibration_.scale * self.op_estimate(op).seconds for op in ops]
 
     def base_seconds(self) -> float:
-        """What a network costs whatever its ops are, in seconds."""
+        """The part of a network's latency that does not depend on its ops, in seconds."""
         return self.calibration_.base_s
 
 
 def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:
-    """A latency less the fixed cost; never below a thousandth of it, since an op that is run takes time."""
+    """A latency minus the fixed cost, but at least a thousandth of it, since an op that runs takes time."""
     minimum = latency.seconds / 1000
     return latency.map(lambda seconds: max(seconds - fixed_s, minimum))
 
 
 def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Environment]:
-    """The target and setup of all the measurements. Raises NotMeasured, UsageError, or MeasurementConflict."""
+    """The target and environment of all the measurements. Raises NotMeasured, UsageError, or MeasurementConflict."""
     if not measurements:
         raise NotMeasured("nothing was measured yet; run latkit collect first")
     first = measurements[0]

@@ -1,4 +1,4 @@
-"""Which configurations to measure next: where a model errs, and far from what is known."""
+"""Batch selection: which configurations to measure next, by model error and distance from measured ones."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from scipy.linalg import solve_triangular
 Floats = NDArray[np.float64]
 
 NOISE = 1e-4
-"""Variance of a measurement, as a share of what is unknown before measuring anything."""
+"""Variance of a measurement, relative to the prior variance."""
 
 
 def select_batch(
     known: Floats, errors: Floats, pool: Floats, count: int, importance: Floats | None = None
 ) -> list[int]:
-    """Indices into `pool` of the `count` configurations worth measuring next, the best first.
+    """Indices into `pool` of the `count` configurations most worth measuring next, best first.
 
-    `known`, shape (n, features), are the configurations measured already (none is allowed), `errors`, shape (n,), how
-    far a model that was not fitted on each of them is off there (log(predicted / measured)), `pool`, shape
-    (m, features), those to choose from. `importance`, shape (features,), says how much each feature decides; all alike
-    if it is not given.
+    `known`, shape (n, features), are the configurations measured already (may be none), `errors`, shape (n,),
+    log(predicted / measured) at each by a model that was not fitted on it, `pool`, shape (m, features), the candidates.
+    `importance`, shape (features,), weighs the features; equal weights if it is not given.
 
-    A Gaussian process over the features tells how little is known at each place; its variance, times the squared error
-    expected there, is the score. After every choice the variance is that given the choices before, so that a batch does
-    not measure one place twice. Returns fewer than `count` where the pool is smaller.
+    A Gaussian process over the features gives the uncertainty at each point; the score is its variance times the
+    squared error expected there. After every choice the variance is conditioned on the choices before, so a batch does
+    not measure one point twice. Returns fewer than `count` where the pool is smaller.
     """
     scaled_known, scaled_pool = _scaled(known, pool, importance)
     variance, factors = _given(scaled_known, scaled_pool)
@@ -35,7 +34,7 @@ def select_batch(
         best = int(np.where(free, variance * weights, -1.0).argmax())
         chosen.append(best)
         free[best] = False
-        # One step of a pivoted Cholesky decomposition: the variance given the choice as well.
+        # One step of a pivoted Cholesky decomposition: the variance also conditioned on the choice.
         row = _kernel(scaled_pool[best : best + 1], scaled_pool)[0] - factors[best] @ factors.T
         row /= np.sqrt(variance[best] + NOISE)
         factors = np.column_stack([factors, row])
@@ -44,7 +43,7 @@ def select_batch(
 
 
 def _scaled(known: Floats, pool: Floats, importance: Floats | None) -> tuple[Floats, Floats]:
-    """Features of known and pool with equal spread, times the root of their importance."""
+    """Features of known and pool with equal variance, times the root of their importance."""
     every = np.concatenate([known.reshape(-1, pool.shape[1]), pool])
     spread = every.std(axis=0)
     importances = np.ones(pool.shape[1]) if importance is None else importance
@@ -63,7 +62,8 @@ def _kernel(left: Floats, right: Floats) -> Floats:
 
 
 def _given(known: Floats, pool: Floats) -> tuple[Floats, Floats]:
-    """Variance of the pool given what is known, shape (m,), and the factors that explain the rest, shape (m, n)."""
+    """Variance of the pool given the known points, shape (m,), and the factors for further conditioning, shape (m,
+    n)."""
     if not len(known):
         return np.ones(len(pool)), np.empty((len(pool), 0))
     root = np.linalg.cholesky(_kernel(known, known) + NOISE * np.eye(len(known)))
@@ -72,7 +72,7 @@ def _given(known: Floats, pool: Floats) -> tuple[Floats, Floats]:
 
 
 def _expected_squares(known: Floats, errors: Floats, pool: Floats) -> Floats:
-    """Squared error to expect at each place of the pool: that of its neighbours, drawn to the mean of all."""
+    """Expected squared error at each point of the pool: that of its neighbors, shrunk to the overall mean."""
     if not len(known):
         return np.ones(len(pool))
     near = _kernel(pool, known) ** 2

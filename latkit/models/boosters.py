@@ -1,4 +1,4 @@
-"""XGBoost's own JSON of boosted trees, checked before XGBoost reads it: it trusts what it is given."""
+"""XGBoost's own JSON of boosted trees, validated before XGBoost reads it, since XGBoost does not validate it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from latkit.errors import UsageError
 
 MAX_TREES = 5000
 MAX_NODES = 2**16
-"""Of one tree."""
+"""Maximum size of one tree."""
 MAX_LEAF = 1e6
 ROOT = 2**31 - 1
-"""The parent that XGBoost gives a tree's first node."""
+"""The parent index that XGBoost gives a tree's root."""
 
 _Number = Annotated[float, Field(ge=-3e38, le=3e38)]
 _Flag = Annotated[int, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
-    """What is not named is not passed on."""
+    """Part of a document. Fields that are not declared are dropped."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -54,7 +54,7 @@ class _Tree(_Part):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """That it is a tree: every node but the first has one parent, which stands before it."""
+        """Check that it is a tree: every node but the first has one parent, which comes before it."""
         count = len(self.left_children)
         columns = [value for name, value in self if isinstance(value, list) and not name.startswith("categories")]
         if any(len(column) != count for column in columns) or self.tree_param.num_nodes != str(count):
@@ -131,7 +131,7 @@ def booster_to_json(booster: xgboost.Booster) -> object:
 
 
 def booster_from_json(document: object, features: int) -> xgboost.Booster:
-    """A booster of so many features from XGBoost's own JSON. Raises pydantic's ValidationError, and UsageError."""
+    """A booster with `features` features from XGBoost's own JSON. Raises pydantic's ValidationError, and UsageError."""
     checked = _Booster.model_validate(document)
     found = checked.learner.learner_model_param.num_feature
     if found != str(features):

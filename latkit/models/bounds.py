@@ -1,4 +1,4 @@
-"""What numbers in a model's file may be: what lies outside is a mistake, and would overflow where it is used."""
+"""Bounds of numbers in a model's file: values outside are mistakes, and would overflow in use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pydantic import Field
 
 MAX_SECONDS = 1e9
 MAX_LOG_ERROR = 20.0
-"""A prediction is never off by more than this, in the logarithm: a factor of half a milliard."""
+"""Maximum prediction error, in the logarithm: a factor of half a billion."""
 
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 SecondsAboveZero = Annotated[float, Field(ge=1e-12, le=MAX_SECONDS)]
 SecondsPerUnit = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
-"""Of one multiply-accumulate, number or weight."""
+"""Of one multiply-accumulate, element or weight."""
 LogError = Annotated[float, Field(ge=-MAX_LOG_ERROR, le=MAX_LOG_ERROR)]
 RelativeError = Annotated[float, Field(ge=0, le=1e9)]
 Factor = Annotated[float, Field(ge=-1e6, le=1e6)]

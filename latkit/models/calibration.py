@@ -1,4 +1,4 @@
-"""From ops measured alone to whole networks: what a sum of ops gets wrong, learned from a few networks."""
+"""Calibration: from ops measured alone to whole networks. The error of op sums is learned from a few networks."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from latkit.models.conformal import CONFIDENCE, MIN_ERRORS, half_width
 Floats = NDArray[np.float64]
 
 CURVE = (0, 1, 2, 5, 10, 20, 50)
-"""Numbers of networks for which it is told how well a calibration on so many predicts others."""
+"""Numbers of calibration networks at which the error on other networks is reported."""
 
 DRAWS = 200
-"""How often so many networks are drawn from those measured; seeded, so that the same networks give the same curve."""
+"""Number of draws per calibration size; seeded, so the same networks give the same curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """What a calibration on so many networks is worth, judged on measured networks that it was not fitted on."""
+    """Error of a calibration on a number of networks, on measured networks that it was not fitted on."""
 
     networks: Count
     mean_error: RelativeError
     """Mean relative error."""
     within_5: RelativeError
-    """Share predicted within 5 %."""
+    """Share of networks predicted within 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Latency of a network = base_s + scale x sum of its ops' latencies, each without the runtime's fixed cost.
 
-    Ops measured alone find their data in the cache and are not fused with their neighbours; `scale` holds what that
-    changes. `relative_error` is the standard deviation of the relative error on networks left out of the fit;
-    None where fewer than three networks were measured. docs/models.md tells what richer forms were tried.
+    Ops measured alone find their data in the cache and are not fused with their neighbors; `scale` corrects for both.
+    `relative_error` is the standard deviation of the relative error on networks left out of the fit; None where fewer
+    than three networks were measured. docs/models.md lists the richer forms that were tried.
     """
 
     base_s: Seconds
@@ -49,7 +49,7 @@ class Calibration:
     errors: tuple[LogError, ...] = ()
     """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
     curve: tuple[CurvePoint, ...] = ()
-    """How many networks are worth measuring."""
+    """Calibration error by the number of networks measured."""
 
     def seconds(self, op_sum_s: float) -> float:
         """Latency of a network whose ops sum to `op_sum_s`, in seconds."""
@@ -57,7 +57,7 @@ class Calibration:
 
     @property
     def relative_half_width(self) -> float | None:
-        """Half the width of a network's 90 % interval, relative to its latency; None where that is not known."""
+        """Half the width of a network's 90 % interval, relative to its latency; None where it is unknown."""
         if self.errors or self.relative_error is None:
             width = half_width(self.errors)
             return None if width is None else math.expm1(width)
@@ -67,10 +67,10 @@ class Calibration:
 
 
 def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fixed_s: float) -> Calibration:
-    """Calibrate sums of ops, in seconds, on measured networks, in seconds; `fixed_s` is what running anything costs.
+    """Calibrate sums of ops, in seconds, on measured networks, in seconds; `fixed_s` is the runtime's fixed cost.
 
-    The networks of one space lie too close together to tell a base from a scale, so the base is the fixed cost and
-    only the scale is fitted. It is the median of the networks' own scales: one disturbed network does not move it.
+    The networks of one space are too similar to separate a base from a scale, so the base is the fixed cost and only
+    the scale is fitted. It is the median of the networks' own scales, so one noisy network does not move it.
     """
     sums, measured = np.array(op_sums_s), np.array(measured_s)
     if not len(sums):
@@ -87,7 +87,7 @@ def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fix
 
 
 def _curve(sums: Floats, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:
-    """Networks drawn again and again to calibrate on, all others to judge by; at least one of them."""
+    """Error on the remaining networks for random calibration sets; at least one network remains."""
     rng = np.random.default_rng(0)
     points = []
     for count in (count for count in CURVE if count < len(sums)):

@@ -1,4 +1,4 @@
-"""Intervals that hold the share they claim: widths taken from errors on what was left out of a fit."""
+"""Conformal intervals with the stated coverage: widths come from errors on data left out of a fit."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from latkit.timing import Estimate
 Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.9
-"""Intervals are meant to hold this share of the measured latencies."""
+"""Coverage of intervals: this share of the measured latencies lies inside."""
 
 MIN_ERRORS = 3
-"""From fewer errors there is no telling how far a prediction is off."""
+"""With fewer errors no interval is given."""
 
 
 def half_width(errors: Sequence[float] | Floats, confidence: float = CONFIDENCE) -> float | None:
-    """How far the next prediction is off at most, with that confidence; None from fewer than three errors.
+    """Maximum error of the next prediction, with that confidence; None for fewer than three errors.
 
-    `errors`, shape (n,), are log(predicted / measured), or relative errors, each of a prediction that had not seen its
+    `errors`, shape (n,), are log(predicted / measured), or relative errors, each of a prediction that did not use its
     measurement. Conformal prediction (Lei et al. 2018, section 2.2; jackknife where one at a time was left out): the
-    error at rank (n + 1) x confidence of all, between ranks interpolated, whatever their distribution. Where that rank
-    lies beyond the largest (n < 9 for 90 %) errors are taken to be normal: Student's t, times the root of the mean
-    square.
+    error at rank (n + 1) x confidence of all, interpolated between ranks, for any distribution. Where that rank is
+    beyond the largest (n < 9 for 90 %) errors are assumed normal: Student's t, times the root of the mean square.
     """
     sizes = np.sort(np.abs(np.asarray(errors, dtype=np.float64)))
     if len(sizes) < MIN_ERRORS:
@@ -38,6 +37,6 @@ def half_width(errors: Sequence[float] | Floats, confidence: float = CONFIDENCE)
 
 
 def around(seconds: float, log_half_width: float) -> Estimate:
-    """The interval of a prediction whose logarithm is off by at most so much."""
+    """The interval of a prediction whose logarithm has at most this error."""
     factor = math.exp(log_half_width)
     return Estimate(seconds, seconds / factor, seconds * factor)

@@ -1,4 +1,4 @@
-"""What of an op decides its latency beside its roofline: amounts of work, what fills no tile, its attributes."""
+"""Features of an op beside its roofline: amounts of work, remainders of tiles, its attributes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The work in an op, as a processor sees it."""
+    """The work of an op on a processor."""
 
     dense_macs: int
     """MACs of convolutions that mix channels and of matrix products: bound by arithmetic."""
     depthwise_macs: int
     """MACs of convolutions with one filter per channel: bound by memory more than by arithmetic."""
     elements: int
-    """Numbers read and written between the parts of the op."""
+    """Elements read and written between the parts of the op."""
     weights: int
-    """Numbers read as weights."""
+    """Weights read."""
     expand_macs: int
-    """Those of `dense_macs` that widen an MBConv's channels."""
+    """The part of `dense_macs` that widens an MBConv's channels."""
     widened: int
-    """Numbers that its convolution over space reads: those of the widened input, or else of the input."""
+    """Elements that its spatial convolution reads: those of the widened input, or of the input otherwise."""
     reduced: int
-    """Numbers that its convolution over space writes."""
+    """Elements that its spatial convolution writes."""
     hidden: int
     """Channels inside."""
 
 
 def work(op: Op) -> Work:
-    """The work in an op of any kind; MBConv and grouped convolutions are taken apart."""
+    """The work of an op of any kind; MBConv and grouped convolutions are split into parts."""
     inputs, outputs = math.prod(op.input_shape), math.prod(op.output_shape)
     if op.kind == "mbconv":
         expansion = op.integer("expansion")
@@ -53,7 +53,7 @@ def work(op: Op) -> Work:
 
 
 def activation_peak(op: Op) -> int:
-    """Most numbers that the op's activations hold at one time, input and output among them, each part run in turn."""
+    """Maximum number of activation elements held at one time, input and output included, when parts run one by one."""
     inputs, outputs, op_work = math.prod(op.input_shape), math.prod(op.output_shape), work(op)
     if op.kind != "mbconv":
         return inputs + outputs
@@ -68,16 +68,16 @@ def activation_peak(op: Op) -> int:
 
 
 REMAINDERS = (8, 16, 32)
-"""Widths of the tiles that matrix products are cut into: what does not fill one is wasted."""
+"""Tile widths of matrix products: the remainder of the last tile is wasted."""
 
 TILES = (8, 16, 32, 64)
-"""Likewise, where what counts is by how much the work grows when the last tile is filled up."""
+"""Tile widths for which the relative growth of the work by filling the last tile is a feature."""
 
 PIXELS = 6
-"""Pixels of a row that a blocked convolution gives at a time."""
+"""Pixels of a row that a blocked convolution computes at a time."""
 
 PAGE = 4096
-"""Bytes after which addresses fall on the same set of a processor's first cache again (64 sets of 64 bytes, say)."""
+"""Stride in bytes at which addresses map to the same set of a processor's first cache (such as 64 sets of 64 bytes)."""
 
 
 def feature_names(kind_attributes: list[str]) -> list[str]:
@@ -91,7 +91,7 @@ def feature_names(kind_attributes: list[str]) -> list[str]:
 
 
 def features(op: Op) -> Floats:
-    """Features of an op for regression among ops of its kind, as `feature_names` names them."""
+    """Regression features of an op among ops of its kind; `feature_names` names them."""
     op_work = work(op)
     channels_in, size_in, channels_out, size_out = (
         op.input_shape[0],
@@ -114,16 +114,16 @@ def features(op: Op) -> Floats:
 
 
 def pixels_per_set(channels: int, pixels: int) -> float:
-    """Pixels of an image, stored channels last, whose first channels want the same set of the first cache.
+    """Number of pixels of an image, stored channels last, whose first channels map to the same set of the first cache.
 
-    More than a set has ways (8, usually) push each other out: all pixels of 1024 channels begin in one set, and pooling
-    6x6 of them takes longer than 6x6 of 1848 (TFLite).
+    More of them than a set's associativity (8, usually) evict each other: all pixels of 1024 channels begin in one set,
+    and pooling 6x6 of them takes longer than 6x6 of 1848 (TFLite).
     """
     return pixels * math.gcd(4 * channels, PAGE) / PAGE
 
 
 def _number(value: int | float | str | bool) -> float:
-    """An attribute as a number; words by their place among the known ones, unknown words as -1."""
+    """An attribute as a number; strings by their index among the known ones, unknown strings as -1."""
     if isinstance(value, str):
         return float(ACTIVATIONS.index(value)) if value in ACTIVATIONS else -1.0
     return float(value)

@@ -1,4 +1,4 @@
-"""YAML of two levels, as latency tables have it: keys, and under each some named figures."""
+"""Two-level YAML of latency tables: keys, each with some named values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 
 import yaml
 
-_LOADER: Any = getattr(yaml, "CLoader", yaml.Loader)  # only its parser is used: it makes events, and no objects
+_LOADER: Any = getattr(
+    yaml, "CLoader", yaml.Loader
+)  # only its parser is used: it emits events and constructs no objects
 
 
 def parse_flat_yaml(content: bytes) -> dict[str, dict[str, str]]:
-    """The figures, still as text, by their keys. Raises ValueError for anything that is not of this form.
+    """The values, still as text, by their keys. Raises ValueError for any other structure.
 
-    Nothing is expanded or made an object, whatever its tag: anchors, aliases, merged keys, lists, and values nested
-    deeper are refused, and so is a key that stands there twice.
+    Nothing is expanded or constructed, whatever its tag: anchors, aliases, merged keys, lists, deeper nesting and
+    duplicate keys are refused.
     """
     events = _events(content)
     table: dict[str, dict[str, str]] = {}
@@ -34,7 +36,7 @@ def parse_flat_yaml(content: bytes) -> dict[str, dict[str, str]]:
 
 
 def _events(content: bytes) -> Iterator[yaml.Event]:
-    """What the one document of a file consists of."""
+    """The events of the file's only document."""
     documents = 0
     try:
         for event in yaml.parse(content, Loader=_LOADER):

@@ -1,4 +1,4 @@
-"""The look-up model: answers for exactly the ops that were measured."""
+"""The lookup model: answers for exactly the measured ops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LookupModel(LatencyModel):
 
 
 def not_measured(op: Op, measured: Mapping[Op, Estimate]) -> str:
-    """Says that an op was not measured and names the nearest that were: of its kind, sharing most attributes."""
+    """The error for an unmeasured op; it names the nearest measured ones: of its kind, sharing most attributes."""
 
     def alike(other: Op) -> tuple[int, int]:
         shared = len(set(op.attributes) & set(other.attributes)) + (op.input_shape == other.input_shape)

@@ -1,7 +1,7 @@
-"""Latency tables of ProxylessNAS and Once-for-all: YAML files of milliseconds, by a key that spells an op out.
+"""Latency tables of ProxylessNAS and Once-for-all: YAML files of milliseconds, by a key that encodes an op.
 
 Both name a layer by its type and shapes (height x width x channels), and a block by its attributes as well.
-ProxylessNAS writes how many times a block widens its channels (`expand:6`), Once-for-all how many it has inside
+ProxylessNAS writes the expansion ratio of a block (`expand:6`), Once-for-all its number of inner channels
 (`expand:144`), and whether it has squeeze-and-excite (`se`) and h-swish (`hs`).
 """
 
@@ -30,12 +30,12 @@ from latkit.targets import Target
 from latkit.timing import Environment, Estimate
 
 MIDDLE_90 = 1.645
-"""Standard deviations on either side that hold 90 % of what is normal."""
+"""Standard deviations on either side that contain 90 % of a normal distribution."""
 
 
 MAX_BYTES = 16 * 2**20
 MIN_MS, MAX_MS = 1e-9, 1e9
-"""Milliseconds of one op in a table: from a picosecond to eleven days. What lies outside is a mistake."""
+"""Valid milliseconds of one op in a table: from a picosecond to eleven days. Values outside are mistakes."""
 
 Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
 
@@ -53,7 +53,7 @@ class Entry(BaseModel):
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation in milliseconds; None where the table gives none, or zero, which a single run has."""
+        """Standard deviation in milliseconds; None where the table gives none, or zero, as for a single run."""
         return (math.sqrt(self.var) if self.std is None and self.var is not None else self.std) or None
 
     @property
@@ -70,7 +70,7 @@ _ENTRIES = TypeAdapter(dict[str, Entry])
 
 @dataclass(frozen=True, slots=True)
 class KeyTable:
-    """A table as its file holds it. `source` names the file and its SHA-256: none of it was measured here."""
+    """A table as in its file. `source` names the file and its SHA-256: none of it was measured here."""
 
     entries: Mapping[str, Entry]
     source: str
@@ -88,9 +88,10 @@ class KeyTable:
             return cls(entries, f"{Path(path).name}, SHA-256 {hashlib.sha256(content).hexdigest()}", content)
 
     def ops(self) -> dict[Op, Estimate]:
-        """Seconds of every key that is an op of latkit, with an interval where the table gives a spread.
+        """Seconds of every key that is an op of latkit, with an interval where the table gives a deviation.
 
-        ProxylessNAS's `Logits` holds the pooling before it: the linear op gets all of it, and the pooling nothing.
+        ProxylessNAS's `Logits` includes the pooling before it: the linear op gets all of its time, and the pooling
+        none.
         """
         found: dict[Op, Estimate] = {}
         for key, entry in self.entries.items():
@@ -100,11 +101,11 @@ class KeyTable:
 
 
 def ops_of(key: str) -> list[Op]:
-    """The op, or ops in order, that a key stands for; none where latkit has no such op (squeeze-and-excite)."""
+    """The op, or ops in order, of a key; none where latkit has no such op (squeeze-and-excite)."""
     head, *fields = key.split("-")
     attributes = dict(part.split(":", 1) for part in fields if ":" in part)
     try:
-        with reading(head, "a key of ProxylessNAS or Once-for-all"):  # a key may hold anything
+        with reading(head, "a key of ProxylessNAS or Once-for-all"):  # a key may contain any text
             given, output = _shape(attributes["input"]), _shape(attributes["output"])
             return _BUILDERS[head](given, output, attributes)
     except UsageError:
@@ -112,7 +113,7 @@ def ops_of(key: str) -> list[Op]:
 
 
 def _shape(text: str) -> Shape:
-    """Channels first, of `height x width x channels`; a single number stands for itself."""
+    """Channels first, from `height x width x channels`; a single number stays a single number."""
     if not re.fullmatch(r"[0-9]{1,9}(x[0-9]{1,9}x[0-9]{1,9})?", text):
         raise ValueError(text)
     *sizes, channels = (int(size) for size in text.split("x"))
@@ -159,7 +160,7 @@ _BUILDERS: dict[str, Callable[[Shape, Shape, Mapping[str, str]], list[Op]]] = {
 
 
 def imported_model(table: KeyTable, target: Target) -> LookupModel:
-    """A look-up model of a table made elsewhere; its origin says so, and that nothing is known of the setup."""
+    """A lookup model of an imported table; its origin says so, and its environment is unknown."""
     model = LookupModel()
     model.ops_ = table.ops()
     unknown = Environment("unknown", "unknown", "unknown", "unknown", 0, "unknown", "none", 0)
@@ -189,7 +190,7 @@ def _shape_text(shape: Shape) -> str:
 def write_keys(seconds: Mapping[Op, float], layers: Iterable[Op], path: str | os.PathLike[str]) -> int:
     """Write ops' seconds as ProxylessNAS's YAML, and return the number of keys.
 
-    `layers` are the ops of a space in order: a pooling directly before a linear op goes into its key, as `Logits`.
+    `layers` are the ops of a space in order: a pooling directly before a linear op is included in its key, as `Logits`.
     """
     entries: dict[str, dict[str, float]] = {}
     before: Op | None = None

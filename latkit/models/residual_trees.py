@@ -1,4 +1,4 @@
-"""Boosted trees over a physical baseline, on plain numbers: for ops and kernels of one kind alike."""
+"""Boosted trees over a physical baseline, on plain numbers: for ops and for kernels of one kind."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from latkit.models.conformal import MIN_ERRORS, half_width
 Floats = NDArray[np.float64]
 
 MIN_OPS_TO_FIT = 12
-"""Of fewer measured latencies nothing is learned."""
+"""Minimum number of measured latencies for a fit."""
 
 FOLDS = 10
 DEPTHS = (2, 4)
 ROUNDS = (25, 50, 100, 200)
-"""What cross-validation chooses from: how deep the trees are, and how many."""
+"""Grid of the cross-validation: tree depths and numbers of trees."""
 
 MIN_S = 1e-9
-"""A baseline is never less: nobody knows the logarithm of nothing."""
+"""Minimum of the baseline, since its logarithm is taken."""
 
 PARAMETERS = {"eta": 0.1, "subsample": 0.8, "min_child_weight": 2, "lambda": 1.0, "nthread": 1, "seed": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class KindModel:
-    """Latencies of one kind of op or kernel: log latency = log of a physical baseline + what boosted trees add.
+    """Latencies of one kind of op or kernel: log latency = log of a physical baseline + boosted trees.
 
-    The baseline is a non-negative sum of roofline terms, so that what lies outside the measured range stays sane.
+    The baseline is a non-negative sum of roofline terms, so extrapolation stays plausible.
     """
 
     baseline: Floats
@@ -60,7 +60,7 @@ class KindModel:
         return known
 
     def importance(self) -> Floats:
-        """How much each feature decides: the gain of all splits on it, shape (features,)."""
+        """Importance of each feature: the gain of all splits on it, shape (features,)."""
         gains = self.booster.get_score(importance_type="total_gain")
         count = self.booster.num_features() - len(self.baseline) - 1
         return np.array([np.sum(gains.get(f"f{number}", 0.0)) for number in range(count)])
@@ -76,13 +76,13 @@ class TreesEntry(BaseModel):
 
     @classmethod
     def of(cls, model: KindModel) -> TreesEntry:
-        """The entry that a model is written as."""
+        """The entry of a model."""
         booster = booster_to_json(model.booster)
         assert isinstance(booster, dict)
         return cls(baseline=model.baseline.tolist(), errors=model.errors.tolist(), booster=booster)
 
     def model(self, terms: int, features: int) -> KindModel:
-        """The model, for so many roofline terms and features. Raises UsageError and pydantic's ValidationError."""
+        """The model, for a number of roofline terms and features. Raises UsageError and pydantic's ValidationError."""
         if len(self.baseline) != terms:
             raise UsageError(f"a baseline of {len(self.baseline)} terms in place of {terms}; run latkit fit again")
         booster = booster_from_json(self.booster, features + 1 + terms)
@@ -92,9 +92,9 @@ class TreesEntry(BaseModel):
 def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
     """Fit one kind's model on measured seconds of shape (n,); n is at least `MIN_OPS_TO_FIT`.
 
-    `terms`, shape (n, terms), are counts that latency grows with (MACs, elements, ...; a column of ones for what every
-    run costs); `features`, shape (n, features), whatever else may decide it. The trees' depth and number are those of
-    the least error on latencies left out.
+    `terms`, shape (n, terms), are counts that latency grows with (MACs, elements, ...; a column of ones for the cost of
+    any run); `features`, shape (n, features), are further inputs of the trees. The trees' depth and number are those
+    with the least error on latencies left out.
     """
     folds = list(KFold(min(FOLDS, len(seconds)), shuffle=True, random_state=0).split(seconds))
     tried = [(depth, _left_out_errors(terms, features, seconds, folds, depth)) for depth in DEPTHS]
@@ -127,14 +127,14 @@ def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: i
 
 
 def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | None = None) -> xgboost.DMatrix:
-    """What the trees see: the features, the baseline's logarithm, and each term's share of it."""
+    """Input of the trees: the features, the baseline's logarithm, and each term's share of it."""
     parts = terms * baseline
     total = parts.sum(axis=1, keepdims=True).clip(min=MIN_S)
     return xgboost.DMatrix(np.concatenate([features, np.log(total), parts / total], axis=1), label=label)
 
 
 def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
-    """Non-negative seconds per unit of each term, shape (terms,): those of the least squared relative errors."""
+    """Non-negative seconds per unit of each term, shape (terms,): those with the least squared relative errors."""
     scale = terms.max(axis=0).clip(min=1)
     # Relative errors matter, so every row is divided by its latency.
     weights, _ = nnls(terms / scale / seconds[:, None], np.ones(len(seconds)))

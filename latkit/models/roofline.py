@@ -1,4 +1,4 @@
-"""The parts of an op that a runtime computes one after the other, and the terms of a roofline over them."""
+"""The parts of an op that a runtime computes one after the other, and their roofline terms."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from latkit.ops import Op
 Floats = NDArray[np.float64]
 
 TILE = 16
-"""Channels that fill a vector register of the widest kind: what does not fill one is computed nevertheless."""
+"""Channels per vector register of the widest kind: unused lanes are computed as well."""
 
 PANEL = 32
-"""Channels that some runtimes compute at a time; some have a slower matrix product for a last panel half full."""
+"""Channels that some runtimes compute at a time; some have a slower matrix product for a half-full last panel."""
 
 STRIP = 64
-"""Channels that a blocked convolution gives at a time."""
+"""Channels that a blocked convolution computes at a time."""
 
 CACHES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Sizes, in MiB, that a processor's caches may have: what exceeds them costs more (numbers of four bytes)."""
+"""Typical cache sizes, in MiB: data beyond them costs more (elements of four bytes)."""
 
 WEIGHT_CACHES = (0.5, 1.0, 4.0, 12.0)
-"""Likewise for all weights of an op, each of which is read once in a run."""
+"""The same for all weights of an op, each of which is read once in a run."""
 
 FEW_CHANNELS = 8
-"""A convolution of fewer input channels, such as a network's first, has a routine of its own."""
+"""A convolution with fewer input channels, such as a network's first, has a routine of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One convolution, matrix product or pooling, or something that only reads and writes."""
+    """One convolution, matrix product or pooling, or pure memory access."""
 
     kind: str
     """`pointwise`, `dense`, `first`, `depthwise`, `matrix`, `pool` or `other`."""
@@ -48,7 +48,7 @@ class Part:
 
     @property
     def weights(self) -> int:
-        """Numbers read as weights."""
+        """Weights read."""
         if self.kind in ("pool", "other"):
             return 0
         return self.channels_out * self.kernel**2 * (1 if self.kind == "depthwise" else self.channels_in)
@@ -61,17 +61,17 @@ class Part:
 
     @property
     def read(self) -> int:
-        """Numbers read."""
+        """Elements read."""
         return self.channels_in * math.prod(self.size_in)
 
     @property
     def written(self) -> int:
-        """Numbers written."""
+        """Elements written."""
         return self.channels_out * math.prod(self.size_out)
 
 
 def parts(op: Op) -> tuple[Part, ...]:
-    """What an op consists of: an MBConv is taken apart, any other op is one part."""
+    """The parts of an op: an MBConv is split, any other op is one part."""
     channels, channels_out = op.input_shape[0], op.output_shape[0]
     size_in, size_out = _size(op.input_shape), _size(op.output_shape)
     if op.kind == "mbconv":
@@ -104,7 +104,7 @@ def up(count: int, tile: int) -> int:
 
 
 def half_full(count: int, panel: int = PANEL) -> bool:
-    """Whether the last panel is there and at most half full."""
+    """Whether there is a last panel that is at most half full."""
     return 0 < count % panel <= panel // 2
 
 
@@ -131,8 +131,8 @@ def _part_terms(part: Part) -> Iterator[tuple[str, float]]:
     elif part.kind == "pool":
         yield f"pooled_{_filling(part.channels_in)}", part.channels_in
     if part.kind == "matrix":
-        return  # its weights are so many more than its inputs and outputs
-    # Numbers in channels that fill no tile are read and written by another routine, not only more slowly.
+        return  # its weights far outnumber its inputs and outputs
+    # Elements in channels that fill no tile are read and written by another, slower routine.
     yield f"read_{_filling(part.channels_in)}", part.read
     yield f"written_{_filling(part.channels_out)}", part.written
     if part.kind != "pool":
@@ -145,7 +145,7 @@ def _filling(channels: int) -> str:
 
 
 def _of_depthwise(part: Part) -> Iterator[tuple[str, float]]:
-    """Apart by kernel and stride: runtimes have routines of their own for some and none for others."""
+    """Separate terms by kernel and stride: runtimes have special routines for some and none for others."""
     window_macs = part.kernel**2 * math.prod(part.size_out)
     macs = up(part.channels_out, TILE) * window_macs
     kernel = min(max(part.kernel, 3), 7)
@@ -156,7 +156,7 @@ def _of_depthwise(part: Part) -> Iterator[tuple[str, float]]:
 
 
 def _of_product(part: Part) -> Iterator[tuple[str, float]]:
-    """MACs as they are, and as they become where channels are filled up to whole tiles."""
+    """Actual MACs, and MACs with channels padded to full tiles."""
     macs = part.weights * math.prod(part.size_out)
     tiled = macs * up(part.channels_out, TILE) / part.channels_out
     if part.kind in ("pointwise", "dense"):

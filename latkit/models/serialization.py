@@ -26,7 +26,7 @@ from latkit.targets import Target
 from latkit.timing import Environment, Estimate
 
 FORMAT: Literal["latkit-model-4"] = "latkit-model-4"
-"""Formats 1 to 3 differ in what their trees were given, 1 also in what was kept of their errors; their look-up and
+"""Formats 1 to 3 differ in the features of their trees, and format 1 in its saved errors; only their lookup and
 transfer models are read."""
 
 OLDER = ("latkit-model-1", "latkit-model-2", "latkit-model-3")
@@ -40,7 +40,7 @@ class _OpEntry(BaseModel):
     high_s: Seconds | None
 
     def estimate(self, imported: bool) -> Estimate:
-        """As a record. In older files an imported latency without a spread has an interval of no width."""
+        """As a record. In older files an imported latency without a deviation has an interval of zero width."""
         if self.low_s is None or self.high_s is None or (imported and self.low_s == self.high_s > 0):
             return Estimate(self.seconds, None, None)
         return Estimate(self.seconds, self.low_s, self.high_s)
@@ -70,7 +70,7 @@ class _ModelFile(BaseModel):
 
 
 def save_model(model: LatencyModel, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model as JSON, whole or not at all."""
+    """Write a fitted model as JSON, atomically."""
     if not isinstance(model, LookupModel | XGBoostModel | TransferModel):
         raise UsageError(f"expected a look-up, an XGBoost or a transfer model, but found {type(model).__name__}")
     origin = model.origin_
@@ -134,5 +134,5 @@ def _trees(ops: dict[Op, Estimate], kinds: dict[str, TreesEntry]) -> XGBoostMode
 
 
 def _is_installed(op: dict[str, Any]) -> bool:
-    """Whether an op's kind is known here: one of a package that is not installed spoils no other op of the model."""
+    """Whether an op's kind is registered here: an op of a package that is not installed does not affect the others."""
     return not isinstance(op.get("kind"), str) or op["kind"] in known_kinds()

@@ -1,4 +1,4 @@
-"""The XGBoost model: predicts ops that were never measured from what they are made of."""
+"""The XGBoost model: predicts unmeasured ops from their parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 
 class XGBoostModel(LatencyModel):
-    """Boosted trees per op kind; kinds of which fewer than twelve ops were measured are looked up."""
+    """Boosted trees per op kind; kinds with fewer than twelve measured ops are looked up."""
 
     kind = "xgboost"
     learns = True
@@ -40,7 +40,8 @@ class XGBoostModel(LatencyModel):
         self.predicted_: dict[Op, Estimate] = {}
 
     def op_estimate(self, op: Op) -> Estimate:
-        """Predicted latency of one op, without the fixed cost. Raises NotMeasured for a kind too little measured."""
+        """Predicted latency of one op, without the fixed cost. Raises NotMeasured for a kind with too few
+        measurements."""
         if op in self.ops_:
             return self.ops_[op]
         if op.kind not in self.kinds_:

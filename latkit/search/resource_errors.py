@@ -74,7 +74,7 @@ def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
 
 
 def _remedies(settings: SearchSettings) -> list[str]:
-    """Settings that lower memory and change the result, those without a cost in accuracy first."""
+    """Settings that lower memory and change the result, the cheapest first."""
     remedies = [
         f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
     ]

@@ -1,4 +1,4 @@
-"""Latency of foreign networks: their graphs cut into kernels as the target's runtime does, each kernel predicted."""
+"""Latency of external (ONNX) networks: the graph is cut into kernels as the runtime does, each kernel predicted."""
 
 from latkit.models.kernels.files import load_kernel_model, save_kernel_model
 from latkit.models.kernels.model import KernelModel, KernelRow, NetworkCalibration, Prediction

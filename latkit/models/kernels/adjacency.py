@@ -1,8 +1,8 @@
-"""What neighbours save: a tensor that one kernel hands to the next costs less than if each were alone.
+"""Savings between adjacent kernels: passing a tensor to the next kernel may cost less than running both alone.
 
-A kernel measured alone reads its input and writes its output in the order that the network's own input and output have.
-Between two kernels that both work in another order (as onnxruntime's convolutions do on x86) neither conversion
-happens. Other neighbours cost more than alone, such as those that a runtime fuses into something slower.
+A kernel measured alone reads its input and writes its output in the memory layout of the network's own input and
+output. Between two kernels that both use another layout (as onnxruntime's convolutions do on x86) neither conversion
+happens. Other neighbors cost more together than alone, such as those that a runtime fuses into something slower.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ import numpy as np
 from latkit.graphs import Edge, Partition
 
 Neighbors = tuple[str, str, bool]
-"""Anchor of the kernel that hands a tensor on, where the other takes it, and whether others take it too."""
+"""Anchor of the producer, port of the consumer, and whether the tensor has other consumers."""
 
 BREADTH = 1.5
-"""How alike two tensors' sizes are, in powers of two, for what is known of one to tell of the other."""
+"""Bandwidth, in powers of two of the tensor's size, of the similarity between two pairs."""
 
 MAX_SAVED_SHARE = 0.5
-"""Share of both kernels' time that is saved at most."""
+"""Maximum share of both kernels' time that is saved."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairTiming:
-    """One pair that was timed together and apart."""
+    """One pair of kernels, timed together and apart."""
 
     elements: int
     saved_s: float
     """Negative where both together cost more."""
     separate_s: float
-    """Of both, were each alone."""
+    """Seconds of both, each alone."""
 
     def weight(self, elements: int) -> float:
-        """How much it tells of a tensor of that size: a saving is lost in the noise of long kernels."""
+        """Weight of this pair for a tensor of that size: a saving is lost in the noise of long kernels."""
         distance = np.log2(max(elements, 1) / max(self.elements, 1)) / BREADTH
         return float((self.elements / self.separate_s) ** 2 * np.exp(-(distance**2) / 2) + 1e-30)
 
 
 Savings = Mapping[Neighbors, tuple[PairTiming, ...]]
-"""All pairs that were timed."""
+"""All timed pairs."""
 
 
 def group_pairs(pairs: Iterable[tuple[Neighbors, PairTiming]]) -> dict[Neighbors, tuple[PairTiming, ...]]:
-    """Pairs by their neighbours."""
+    """Pairs by their neighbors."""
     found: dict[Neighbors, tuple[PairTiming, ...]] = {}
     for neighbors, timed in pairs:
         found[neighbors] = (*found.get(neighbors, ()), timed)
@@ -53,7 +53,7 @@ def group_pairs(pairs: Iterable[tuple[Neighbors, PairTiming]]) -> dict[Neighbors
 
 
 def saved_per_number(savings: Savings, neighbors: Neighbors, elements: int) -> float | None:
-    """Seconds saved per number handed on, by the weighted median of pairs; None where no such pair was timed."""
+    """Seconds saved per element passed on, by the weighted median of pairs; None where no such pair was timed."""
     timed = savings.get(neighbors)
     if not timed:
         return None
@@ -65,10 +65,10 @@ def saved_per_number(savings: Savings, neighbors: Neighbors, elements: int) -> f
 
 
 def saved_by_edge(parts: Partition, savings: Savings) -> list[float]:
-    """Seconds that every edge of a cut saves, in the order of its edges.
+    """Seconds that every edge of a partition saves, in the order of its edges.
 
-    Where several kernels take a tensor, each saves what such a taker does; what its giver saves comes on top, once,
-    where all of them would let it.
+    Where a tensor has several consumers, each saves its own part; the producer's part is added once, where all
+    consumers allow it.
     """
     rates = [_rates(parts, edge, savings) for edge in parts.edges]
     by_value: dict[int, list[int]] = {}
@@ -88,7 +88,7 @@ def saved_by_edge(parts: Partition, savings: Savings) -> list[float]:
 
 
 def _rates(parts: Partition, edge: Edge, savings: Savings) -> tuple[float, float]:
-    """What a pair saves per number when the taker is the only one, and when it is not."""
+    """Savings per element of a pair with a single consumer, and with several."""
     producer, consumer = parts.kernels[edge.producer].anchor, parts.kernels[edge.consumer].anchor
     entry = edge.entry if {(producer, edge.entry, others) for others in (False, True)} & savings.keys() else consumer
     sole, shared = (saved_per_number(savings, (producer, entry, others), edge.elements) for others in (False, True))

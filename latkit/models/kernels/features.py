@@ -1,4 +1,4 @@
-"""What of a kernel decides its latency, as numbers."""
+"""Features of a kernel for latency prediction."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Floats = NDArray[np.float64]
 NUMBER_BYTES = 4
 
 SHAPES = 16
-"""How many numbers say what the heaviest unit of a kernel looks like."""
+"""Number of features that describe the shape of a kernel's heaviest unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class KernelSpec:
-    """A kernel taken out of its network, and what is known of it without measuring."""
+    """A kernel cut from its network, with its properties that need no measurement."""
 
     key: str
-    """Of its graph."""
+    """Key of its graph."""
     graph: Graph
     kind: str
     anchor: str
@@ -36,11 +36,11 @@ class KernelSpec:
     output_elements: int
     weights: int
     light: tuple[tuple[str, int], ...]
-    """Kinds of its light units beside the anchor, each with how many numbers it gives."""
+    """Kinds of its light units beside the anchor, each with the number of elements it outputs."""
 
     @property
     def bytes(self) -> int:
-        """What is read and written: inputs, weights and outputs."""
+        """Bytes read and written: inputs, weights and outputs."""
         return NUMBER_BYTES * (self.input_elements + self.weights + self.output_elements)
 
     @property
@@ -50,7 +50,7 @@ class KernelSpec:
 
 
 def kernel_specs(parts: Partition) -> list[KernelSpec]:
-    """The kernels of a graph, each as a piece of its own; those that are alike, as one and the same."""
+    """The kernels of a graph, each as a graph of its own; equal kernels share one object."""
     known: dict[str, KernelSpec] = {}
     found = []
     for place, kernel in enumerate(parts.kernels):
@@ -91,7 +91,8 @@ def roofline(spec: KernelSpec) -> Floats:
 
 
 def _wasted(spec: KernelSpec) -> float:
-    """MACs of the channels that its convolution's groups lack to fill tiles; none where each group is a channel."""
+    """MACs wasted because the channels of convolution groups do not fill tiles; none where each group is one
+    channel."""
     anchor = next((node for node in spec.graph.nodes if node.op == "Conv"), None)
     if anchor is None:
         return 0.0
@@ -116,7 +117,7 @@ def features(spec: KernelSpec, light_kinds: Sequence[str]) -> Floats:
 
 
 def _shapes(spec: KernelSpec) -> list[float]:
-    """What the anchor's first node looks like, padded with noughts to `SHAPES` numbers."""
+    """Shape of the anchor's first node, padded with zeros to `SHAPES` numbers."""
     graph = spec.graph
     units = units_of(graph)
     unit = next((unit for unit in units if unit.kind == spec.anchor), units[0])
@@ -147,17 +148,17 @@ def _convolution(node: Node, tensors: Sequence[Tensor]) -> list[float]:
 
 
 def _product(node: Node, tensors: Sequence[Tensor]) -> list[float]:
-    """Batch, rows, inner size and columns of a matrix product, and what is left over of tiles."""
+    """Batch, rows, inner size and columns of a matrix product, and its tile remainders."""
     left, right, output = tensors[node.inputs[0]].shape, tensors[node.inputs[1]].shape, node.outputs[0].shape
     inner = left[-1]
-    columns = output[-1] if output and len(right) > 1 else 1  # a product with a vector gives no columns
+    columns = output[-1] if output and len(right) > 1 else 1  # a product with a vector has no columns
     rows = math.prod(output) // max(columns, 1) if len(right) <= 2 or len(output) < 2 else output[-2]
     batch = math.prod(output) // max(rows * columns, 1)
     return [batch, rows, inner, columns, rows % 12, columns % 16, columns % 64, inner % 16, columns % 128, len(output)]
 
 
 def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
-    """Of everything else: the sizes of what comes in and goes out, and how it lies in memory."""
+    """Of other nodes: input and output sizes, and memory layout."""
     taken = [number for number in node.inputs if number != ABSENT]
     input_shape = (tensors[taken[0]].shape if taken else ()) or (1,)
     output, inputs = node.outputs[0].shape or (1,), len(taken)
@@ -184,7 +185,7 @@ def _plain(node: Node, tensors: Sequence[Tensor]) -> list[float]:
 
 
 def _unmoved(perm: tuple[int, ...]) -> int:
-    """How many of the last axes a transposition leaves in place."""
+    """Number of trailing axes that a transposition leaves in place."""
     count = 0
     while count < len(perm) and perm[-1 - count] == len(perm) - 1 - count:
         count += 1
@@ -192,7 +193,7 @@ def _unmoved(perm: tuple[int, ...]) -> int:
 
 
 def _run_length(node: Node, input_shape: tuple[int, ...]) -> int:
-    """How many numbers in a row a transposition copies at once."""
+    """Number of contiguous elements that a transposition copies at once."""
     if node.op != "Transpose":
         return 0
     unmoved = _unmoved(tuple(node.get("perm", ())))

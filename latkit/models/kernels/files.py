@@ -31,7 +31,7 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
 def _named(name: str) -> Any:
-    """A field that files of this format call by another name."""
+    """A field that has another name in files of this format."""
     return Field(validation_alias=name, serialization_alias=name)
 
 
@@ -85,7 +85,7 @@ class _KernelFile(BaseModel):
 
 
 def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model as JSON, in one step: a reader never sees half a file."""
+    """Write a fitted model as JSON, atomically."""
     origin = model.origin_
     document = _KernelFile(
         target=str(origin.target),

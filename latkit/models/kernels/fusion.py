@@ -1,9 +1,9 @@
-"""Which neighbours a runtime computes at once, learned from small probes on the target.
+"""Fusion rules: which neighbors a runtime computes at once, learned from small probes on the target.
 
-As nn-Meter's detector does (Zhang et al. 2021, section 4.2), a kernel A and a unit B that follows it are timed alone
-and together: they are fused if what is saved, T(A) + T(B) - T(AB), is more than half of the lesser. One thing more
-is tried, since a runtime may lay out A's tensors in a way of its own: whether B between A and a third, C, leaves intact
-what A and C save as neighbours.
+As in nn-Meter's detector (Zhang et al. 2021, section 4.2), a kernel A and a unit B that follows it are timed alone and
+together: they are fused if the saving, T(A) + T(B) - T(AB), is more than half of the smaller time. A second probe
+covers runtimes that use a memory layout of their own for A's tensors: whether B between A and a third, C, preserves
+what A and C save as neighbors.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from latkit.graphs.def_use import DefUse
 from latkit.graphs.patterns import Unit, units_of
 
 SIGNIFICANT_SHARE = 0.5
-"""Share of the lesser's time that must be saved."""
+"""Minimum saving, as a share of the smaller time."""
 
 MIN_MEASURABLE_SHARE = 0.02
-"""Share of the time of all that must be saved at least: less may be noise."""
+"""Minimum saving, as a share of the total time: less may be noise."""
 
 MIN_CHAIN_SHARE = 0.7
-"""Share of what neighbours save that must be left with a unit between them."""
+"""Minimum share of the neighbors' saving that is left with a unit between them."""
 
 MAX_MEASURED_RATIO = 1.5
-"""More than this share cannot be saved: what was timed was disturbed."""
+"""A larger saving is impossible: the measurement was noisy."""
 
 GOOD_SIZE = 100_000
-"""Numbers that pass between the two, where there is a choice: enough to be timed well, and few enough for a cache."""
+"""Preferred number of elements between the two: large enough to time well, small enough for a cache."""
 
 INSTANCES = 2
-"""A rule is tried on so many pairs of different sizes."""
+"""Number of pairs of different sizes on which a rule is tried."""
 
 Seconds = Callable[[Graph], float]
 """Measured latency of a graph, without the runtime's fixed cost."""
@@ -39,33 +39,33 @@ Seconds = Callable[[Graph], float]
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What is saved, beside what would show that it is: both in seconds, to be added up over several probes."""
+    """A saving and its expected size if a rule holds: both in seconds, to be summed over several probes."""
 
     saved_s: float
     expected_s: float
-    """As much as would be found if the rule held."""
+    """Expected saving if the rule holds."""
     total_s: float
-    """Of all work timed together."""
+    """Time of all work timed together."""
 
     def exceeds(self, min_share: float) -> bool:
-        """Whether so large a share was found, of something that can be told from noise."""
+        """Whether the saving exceeds this share, and the noise."""
         signal = min(self.saved_s, self.expected_s) > MIN_MEASURABLE_SHARE * self.total_s
         return signal and min_share * self.expected_s < self.saved_s < MAX_MEASURED_RATIO * self.expected_s
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A kernel, a unit and a third piece of work in a row, to see whether the middle one leaves a layout intact."""
+    """A kernel, a unit and a third kernel in a row, to test whether the middle one preserves a layout."""
 
     third: Graph
     without: Graph
     """The first and the third alone."""
     both: Graph
-    """The first two; what the second takes of others of that shape, it takes of the first too, as laid out by it."""
+    """The first two; the second also takes its other inputs of that shape from the first, in its layout."""
     all_three: Graph
 
     def saving(self, seconds: Seconds, before_s: float) -> Saving:
-        """What the outer two save with the middle one between, and what they save as neighbours."""
+        """Saving of the outer two with the middle one between, and as direct neighbors."""
         third_s, total_s = seconds(self.third), seconds(self.all_three)
         saved_s = seconds(self.both) + third_s - total_s
         return Saving(saved_s, before_s + third_s - seconds(self.without), total_s)
@@ -73,7 +73,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What is timed to learn whether a rule holds."""
+    """The graphs to time to learn whether a rule holds."""
 
     rule: Rule
     before: Graph
@@ -82,20 +82,20 @@ class Probe:
     chain: Chain | None
 
     def graphs(self) -> list[Graph]:
-        """Everything that is to be timed."""
+        """All graphs to time."""
         more = [self.chain.third, self.chain.without, self.chain.both, self.chain.all_three] if self.chain else []
         return [self.before, self.after, self.both, *more]
 
     def saving(self, seconds: Seconds) -> Saving:
-        """What is saved by computing both at once, and the lesser of them."""
+        """Saving by computing both at once, and the smaller of both times."""
         before_s, after_s, both_s = (seconds(graph) for graph in (self.before, self.after, self.both))
         return Saving(before_s + after_s - both_s, min(before_s, after_s), both_s)
 
 
 def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collection[Rule]) -> list[Probe]:
-    """Probes for every pair of neighbours in networks cut by the rules so far that nobody has decided on.
+    """Probes for every pair of neighbors, in networks cut by the known rules, that has no rule yet.
 
-    For each, those where many numbers pass between the two for the work there is in both.
+    For each, those where many elements pass between the two relative to the work in both.
     """
     found: dict[Rule, dict[str, tuple[float, Graph, Candidate]]] = {}
     for network in networks:
@@ -111,7 +111,7 @@ def probes(networks: Iterable[Graph], rules: Collection[Rule], decided: Collecti
 
 
 def decide(made: Iterable[Probe], seconds: Seconds) -> dict[Rule, bool]:
-    """Whether each rule holds, by what all of its probes save together."""
+    """Whether each rule holds, by the total saving of its probes."""
     by_rule: dict[Rule, list[Probe]] = {}
     for probe in made:
         by_rule.setdefault(probe.rule, []).append(probe)
@@ -130,7 +130,7 @@ def _sum(savings: Sequence[Saving]) -> Saving:
 
 
 def _passed_elements(graph: Graph, candidate: Candidate) -> int:
-    """How many numbers the unit gives."""
+    """Number of elements that the unit outputs."""
     return max(1, *(tensor.elements for index in candidate.after for tensor in graph.nodes[index].outputs))
 
 
@@ -146,7 +146,7 @@ def _probe(graph: Graph, candidate: Candidate) -> Probe:
 
 
 def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
-    """The chain with the heavy unit that follows, where the unit between keeps its tensor's shape."""
+    """The chain with the heavy unit that follows, where the unit between preserves its tensor's shape."""
     def_use = DefUse(graph)
     given, before_output = def_use.first[max(candidate.after)], def_use.first[max(candidate.before)]
     tensors = graph.tensors()
@@ -174,7 +174,8 @@ def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
 
 
 def _next_heavy(graph: Graph, def_use: DefUse, value: int) -> tuple[Unit, int] | None:
-    """The first heavy unit on the way from a value, past light ones that keep its shape, and which value it takes."""
+    """The first heavy unit downstream of a value, past light ones that preserve its shape, and the value it
+    consumes."""
     units = units_of(graph)
     unit_of = {node: unit for unit in units for node in unit.members}
     tensors, waiting, visited = graph.tensors(), [value], {value}
@@ -194,7 +195,7 @@ def _next_heavy(graph: Graph, def_use: DefUse, value: int) -> tuple[Unit, int] |
 
 
 def _rewired(graph: Graph, members: Iterable[int], replaced: Mapping[int, int]) -> Graph:
-    """The graph with nodes that take other values than they did."""
+    """The graph with some nodes consuming other values."""
     nodes = list(graph.nodes)
     for index in members:
         inputs = tuple(replaced.get(number, number) for number in nodes[index].inputs)
@@ -203,5 +204,5 @@ def _rewired(graph: Graph, members: Iterable[int], replaced: Mapping[int, int]) 
 
 
 def _last_output(graph: Graph) -> Graph:
-    """The graph with its last output alone: what others took of its inside does not count."""
+    """The graph with only its last output: intermediate outputs are dropped."""
     return replace(graph, outputs=graph.outputs[-1:])

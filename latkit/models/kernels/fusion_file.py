@@ -1,4 +1,4 @@
-"""The rules of a target as a JSON file that stands beside its models."""
+"""The fusion rules of a target as a JSON file beside its models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latkit.graphs import Rule
 
 
 class FusionRule(BaseModel):
-    """What was found about one pair of neighbours."""
+    """The result for one pair of neighbors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     before: str
@@ -21,7 +21,7 @@ class FusionRule(BaseModel):
 
 
 class FusionFile(BaseModel):
-    """All that was found about a target's runtime."""
+    """All fusion results of a target's runtime."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal["latkit-fusion-1"] = "latkit-fusion-1"
@@ -32,7 +32,7 @@ class FusionFile(BaseModel):
 
     @property
     def decided(self) -> dict[Rule, bool]:
-        """Whether each rule that was tried holds."""
+        """Whether each tested rule holds."""
         return {(rule.before, rule.after): rule.fused for rule in self.rules}
 
     @property
@@ -41,7 +41,7 @@ class FusionFile(BaseModel):
         return frozenset(rule for rule, fused in self.decided.items() if fused)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as JSON, whole or not at all."""
+        """Write as JSON, atomically."""
         write_text(path, self.model_dump_json(indent=1) + "\n")
 
     @classmethod
@@ -51,6 +51,6 @@ class FusionFile(BaseModel):
 
 
 def fusion_file(target: str, runtime: str, decided: dict[Rule, bool]) -> FusionFile:
-    """The file of what was decided."""
+    """The file of decided rules."""
     rules = tuple(FusionRule(before=b, after=a, fused=fused) for (b, a), fused in sorted(decided.items()))
     return FusionFile(target=target, runtime=runtime, rules=rules)

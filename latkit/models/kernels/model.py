@@ -1,4 +1,5 @@
-"""The latency of foreign networks on one target: fixed cost + kernels - what neighbours save, then calibrated."""
+"""Latency of external (ONNX) networks on one target: fixed cost + kernels - savings between neighbors, then
+calibrated."""
 
 from __future__ import annotations
 
@@ -21,24 +22,24 @@ from latkit.ops import OVERHEAD_PROBE
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
 
 MIN_KERNELS = 8
-"""A graph of fewer kernels is no network: what was timed to learn how the runtime fuses tells nothing of a whole."""
+"""Minimum kernels of a network: smaller graphs are fusion probes, which do not represent whole networks."""
 
 MIN_NETWORKS = 5
-"""With fewer whole networks nothing is learned from them but how far predictions are off."""
+"""With fewer whole networks, only the prediction error is learned from them, no calibration."""
 
 MIN_KERNEL_S = 5e-7
-"""No kernel takes less: below it lies the noise of the fixed cost, which every measured kernel is less."""
+"""Minimum seconds of a kernel: below it is the noise of the fixed cost, which is subtracted from every kernel."""
 
 UNKNOWN_ERROR = 0.3
-"""Half width of an interval, as a share, where no network was measured at all."""
+"""Half width of an interval, relative, where no network was measured."""
 
 FEW_ERROR = 1.0
-"""The same, of a kernel whose kind is known from a few kernels only; larger beyond those."""
+"""The same, for a kernel whose kind was measured only a few times; larger outside the measured range."""
 
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """What one kernel adds to a network."""
+    """Contribution of one kernel to a network."""
 
     kind: str
     macs: int
@@ -46,25 +47,25 @@ class KernelRow:
     seconds: float
     share: float
     known: str
-    """`measured`, `predicted`, or `extrapolated`: predicted, and smaller or larger than all that were measured."""
+    """`measured`, `predicted`, or `extrapolated`: predicted outside the measured range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Latency of a foreign network, and what each of its kernels adds to it."""
+    """Latency of an external network, and the contribution of each of its kernels."""
 
     latency: Estimate
     kernels: tuple[KernelRow, ...]
     fixed_s: float
     few_measured: tuple[str, ...] = ()
-    """Kinds of which too few kernels were measured to tell how far off a prediction is; the interval is wide."""
+    """Kinds with too few measured kernels to estimate the prediction error; the interval is wide."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkCalibration:
-    """What sums of kernels leave out: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
+    """Corrections to sums of kernels: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
 
-    A kernel in a network finds its weights and its code further away than one that runs again and again.
+    A kernel in a network finds its weights and its code further away than a kernel that runs repeatedly.
     """
 
     scale: float = 1.0
@@ -72,9 +73,9 @@ class NetworkCalibration:
     per_weight_s: float = 0.0
     networks: int = 0
     measured_error: float = UNKNOWN_ERROR
-    """Half width of the 90 % interval, as a share, of networks all of whose kernels were measured."""
+    """Half width of the 90 % interval, relative, of networks all of whose kernels were measured."""
     predicted_error: float = UNKNOWN_ERROR
-    """The same where none was."""
+    """The same for networks with no measured kernel."""
 
 
 class KernelModel:
@@ -92,11 +93,11 @@ class KernelModel:
     def fit(
         self, measurements: Sequence[Measurement], rules: Collection[Rule], estimator: str = DEFAULT_ESTIMATOR
     ) -> Self:
-        """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and setup; others are ignored.
+        """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and environment; others are ignored.
 
-        A graph that the rules leave in one piece is a kernel, one in two a pair of neighbours, one in many a network.
-        Graphs whose shapes hang on values that are not there were timed at other sizes: they are ignored as well.
-        Raises MeasurementConflict, NotMeasured, or UsageError.
+        By the rules, a graph of one kernel is a kernel, of two a pair of neighbors, of many a network. Graphs whose
+        shapes depend on missing values were timed at other sizes, so they are ignored as well. Raises
+        MeasurementConflict, NotMeasured, or UsageError.
         """
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
@@ -121,7 +122,7 @@ class KernelModel:
         return self
 
     def _fit_kernels(self, single_kernels: Sequence[Partition], seconds: Mapping[Workload, float]) -> dict[str, float]:
-        """Learn the kernels; what is predicted of each when it is left out."""
+        """Fit the kernels; returns the prediction of each when it is left out."""
         if not single_kernels:
             raise NotMeasured("no kernel was measured yet")
         specs = [spec for parts in single_kernels for spec in kernel_specs(parts)]
@@ -148,7 +149,7 @@ class KernelModel:
     def _calibrate(
         self, networks: Sequence[Partition], measured_s: Sequence[float], held_out: Mapping[str, float]
     ) -> NetworkCalibration:
-        """Fit what whole networks cost beyond the sum of their kernels, and how far it is off."""
+        """Fit the cost of whole networks beyond the sum of their kernels, and its error."""
         usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
         if len(usable) < MIN_NETWORKS:
             return NetworkCalibration(networks=len(usable))
@@ -188,7 +189,7 @@ class KernelModel:
         """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
 
         With `measured` false, nothing is looked up: as if none of its kernels had been measured. Raises NotMeasured
-        naming the kernels of kinds never seen, and the command that measures them.
+        naming the kernels of unknown kinds, and the command that measures them.
         """
         parts = partition_graph(graph, self.rules_)
         specs = kernel_specs(parts)
@@ -209,12 +210,13 @@ class KernelModel:
         return Prediction(interval, rows, self.fixed_s_, kinds)
 
     def _half_width(self, share: float, few_error: float) -> float:
-        """Half width of the interval, as a share, by how much was looked up and what is owed to hardly known kinds."""
+        """Half width of the interval, relative, from the share that was looked up and the part of rarely measured
+        kinds."""
         known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
         return float(np.sqrt(known**2 + ((1 - share) * unknown) ** 2 + few_error**2))
 
     def _few_error(self, spec: KernelSpec, is_measured: bool) -> float:
-        """How far off a kernel may be, as a share, because few of its kind were measured; 0 of well-known kinds."""
+        """Error of a kernel, relative, because few of its kind were measured; 0 for well-measured kinds."""
         return 0.0 if is_measured else self.anchors_[spec.anchor].few_error(spec, FEW_ERROR)
 
     def _check_all(self, specs: Sequence[KernelSpec]) -> None:
@@ -232,14 +234,14 @@ class KernelModel:
             )
 
     def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:
-        """What every kernel adds: its own time less half of what it saves with each neighbour, calibrated."""
+        """Contribution of every kernel: its own time minus half of its saving with each neighbor, calibrated."""
         added = self._less_savings(parts, seconds)
         weights = np.array([spec.weights for spec in specs], dtype=np.float64)
         calibration = self.calibration_
         return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
 
     def _less_savings(self, parts: Partition, seconds: Floats) -> Floats:
-        """Every kernel's seconds less half of what it saves with each neighbour; a tenth of it is left at least."""
+        """Every kernel's seconds minus half of its saving with each neighbor; at least a tenth remains."""
         left = seconds.copy()
         for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
             left[[edge.producer, edge.consumer]] -= (
@@ -254,7 +256,7 @@ class KernelModel:
 
 
 def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
-    """Non-negative seconds per unit of each amount, those of the least squared relative errors, shape (3,)."""
+    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
     scale = cost_terms.max(axis=0).clip(min=1e-12)
     weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
     found: Floats = weights / scale

@@ -1,4 +1,4 @@
-"""Kernels that were not measured: boosted trees over a roofline, for every kind of kernel with enough measurements."""
+"""Prediction of unmeasured kernels: boosted trees over a roofline, per kind of kernel with enough measurements."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from latkit.models.kernels.features import Floats, KernelSpec, features, rooflin
 from latkit.models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
 
 MIN_S = 1e-8
-"""No kernel is predicted to take less."""
+"""Minimum predicted seconds of a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnchorModel:
-    """What is known of the kernels of one anchor."""
+    """The model of the kernels of one anchor."""
 
     light_kinds: tuple[str, ...]
-    """Kinds of light units that were seen beside it, in the order of the features."""
+    """Kinds of light units measured beside it, in the order of the features."""
     lows: Floats
     highs: Floats
-    """Least and largest roofline terms among the kernels fitted on, shape (7,)."""
+    """Minimum and maximum roofline terms of the kernels in the fit, shape (7,)."""
     baseline: Floats
     """Seconds per unit of each roofline term; used alone where there are too few kernels for trees."""
     trees: KindModel | None
@@ -38,9 +38,9 @@ class AnchorModel:
         return self.trees.seconds(terms, np.array([features(spec, self.light_kinds) for spec in specs]))
 
     def few_error(self, spec: KernelSpec, error: float) -> float:
-        """How far off a prediction may be, as a share, where few of the kind were measured; 0 where many were.
+        """Relative error of a prediction, where few kernels of the kind were measured; 0 where many were.
 
-        `error` at least; beyond those measured, as far as if the latency grew with whatever grows most.
+        `error` at least; outside the measured range, as if the latency grew with the term that grows most.
         """
         if self.trees is not None:
             return 0.0
@@ -50,13 +50,13 @@ class AnchorModel:
         return max(error, float(beyond * largest / predicted) - 1)
 
     def extrapolates(self, spec: KernelSpec) -> bool:
-        """Whether a kernel is smaller or larger than all that were fitted on."""
+        """Whether a kernel is outside the range of the kernels in the fit."""
         terms = roofline(spec)
         return bool((terms < self.lows).any() or (terms > self.highs).any())
 
 
 def fit_anchors(specs: Sequence[KernelSpec], seconds: Sequence[float]) -> tuple[dict[str, AnchorModel], Floats]:
-    """A model for every anchor, and for every kernel what is predicted of it when it is left out, in seconds."""
+    """A model for every anchor, and for every kernel the prediction when it is left out, in seconds."""
     left_out = np.array(seconds, dtype=np.float64)
     models: dict[str, AnchorModel] = {}
     for anchor in sorted({spec.anchor for spec in specs}):
@@ -83,7 +83,7 @@ def _fit_anchor(specs: Sequence[KernelSpec], seconds: Floats) -> tuple[AnchorMod
 def predict_kernels(models: Mapping[str, AnchorModel], specs: Sequence[KernelSpec]) -> Floats:
     """Predicted seconds of kernels of any anchor, shape (len(pieces),): one call of the trees per anchor.
 
-    Raises NotMeasured naming a kernel of a kind that was never seen.
+    Raises NotMeasured naming a kernel of an unknown kind.
     """
     for spec in specs:
         check_known(models, spec)
@@ -95,7 +95,7 @@ def predict_kernels(models: Mapping[str, AnchorModel], specs: Sequence[KernelSpe
 
 
 def check_known(models: Mapping[str, AnchorModel], spec: KernelSpec) -> None:
-    """Raise NotMeasured where kernels of that anchor, or with that light work beside it, were never seen."""
+    """Raise NotMeasured where no kernel of that anchor, or with that light work beside it, was measured."""
     known = models.get(spec.anchor)
     if known is None:
         raise NotMeasured(f"no kernel {spec.kind!r} was measured yet, nor any other of its kind")

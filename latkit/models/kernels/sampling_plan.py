@@ -1,4 +1,4 @@
-"""What to measure so that foreign networks can be predicted: kernels, pairs of neighbours, and a few whole networks."""
+"""Sampling plan for predicting external networks: kernels, pairs of neighbors, and a few whole networks to measure."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from latkit.models.kernels.features import KernelSpec, features, kernel_specs, r
 from latkit.models.residual_trees import MIN_OPS_TO_FIT, fit_kind
 
 NETWORKS = 96
-"""So many networks are drawn to take kernels from."""
+"""Number of networks that kernels are drawn from."""
 
 LARGEST_MACS = 1_200_000_000
-"""Larger ones are left out: a network of today has kernels of this size at most, and time is better spent."""
+"""Maximum size of a kernel: larger ones are rare in current networks and cost too much time."""
 
 PAIRS = 3
-"""So many pairs of sizes far apart are measured for every two kinds of neighbours."""
+"""Number of pairs of different sizes measured for every two kinds of neighbors."""
 
 
 def drawn_networks() -> list[Graph]:
-    """The networks that kernels are taken from: the same ones for everybody."""
+    """The networks that kernels are drawn from, always the same."""
     return [network for network in itertools.islice(networks(), NETWORKS) if network.macs < LARGEST_MACS]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What may be measured, by the rules of a target."""
+    """The candidates for measurement, by the rules of a target."""
 
     kernels: tuple[KernelSpec, ...]
-    """All distinct kernels, to choose from."""
+    """All distinct kernels to choose from."""
     pairs: tuple[Graph, ...]
     needed: tuple[Graph, ...]
     """The kernels that the pairs consist of."""
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two neighbours together, and each alone."""
+    """Two neighbors together, and each alone."""
 
     macs: int
     both: Graph
@@ -52,7 +52,7 @@ class _Pair:
 
 
 def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
-    """Everything that networks consist of, cut by the rules of a target."""
+    """All kernels, pairs and networks, cut by the rules of a target."""
     kernels: dict[str, KernelSpec] = {}
     neighbors: dict[Neighbors, dict[int, _Pair]] = {}
     for network in drawn:
@@ -63,7 +63,7 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
             producer, consumer = specs[edge.producer], specs[edge.consumer]
             by_size = neighbors.setdefault((producer.anchor, edge.entry, edge.consumers > 1), {})
             macs = producer.macs + consumer.macs
-            # What is saved is lost in the noise of long kernels: of pairs of one size, the one of least work is timed.
+            # A saving is lost in the noise of long kernels: of pairs of one size, the one with the least work is timed.
             if edge.elements not in by_size or macs < by_size[edge.elements].macs:
                 by_size[edge.elements] = _Pair(macs, parts.pair_graph(edge), producer.graph, consumer.graph)
     chosen = [pair for by_size in neighbors.values() for pair in _far_apart(by_size, rules)]
@@ -72,7 +72,7 @@ def plan(drawn: Iterable[Graph], rules: Collection[Rule]) -> Plan:
 
 
 def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_Pair]:
-    """A small, a middling and a larger pair, of those that stay two kernels on their own."""
+    """A small, a medium and a larger pair, of those that stay two kernels on their own."""
     sizes = sorted(by_size)
     places = {(len(sizes) - 1) * share // (PAIRS + 1) for share in range(1, PAIRS + 1)}
     found = [by_size[sizes[place]] for place in sorted(places)]
@@ -80,9 +80,9 @@ def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_P
 
 
 def choose_kernels(pool: Sequence[KernelSpec], known_s: Mapping[str, float], count: int) -> list[Graph]:
-    """The `count` kernels to measure next, given the seconds of those measured, by their keys.
+    """The `count` kernels to measure next, given the seconds of measured ones by their keys.
 
-    An anchor's share grows with the root of how many kernels it has in the pool, and with how far a model of it is off.
+    An anchor's share grows with the root of its number of kernels in the pool, and with the model's error on it.
     """
     by_anchor: dict[str, list[KernelSpec]] = {}
     for spec in pool:
@@ -105,7 +105,7 @@ def _numbers(specs: Sequence[KernelSpec]) -> np.ndarray[tuple[int, int], np.dtyp
 
 
 def _errors(specs: Sequence[KernelSpec], known_s: Mapping[str, float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """How far a model is off on every measured kernel when it is left out; 1 where there is no model yet."""
+    """Left-out error of a model on every measured kernel; 1 where there is no model yet."""
     known = [spec for spec in specs if spec.key in known_s]
     if len(known) < MIN_OPS_TO_FIT:
         return np.ones(max(len(known), 1))

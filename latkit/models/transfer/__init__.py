@@ -1,4 +1,4 @@
-"""A new device from a few measurements: what other devices know, and which networks to measure."""
+"""A new device from a few measurements: the knowledge of other devices, and the choice of networks to measure."""
 
 from latkit.models.transfer.experimental_design import choose_rows
 from latkit.models.transfer.inference import Inferred, infer

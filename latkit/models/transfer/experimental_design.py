@@ -1,4 +1,4 @@
-"""Which networks to measure on a new device: those that leave the least unknown about all others."""
+"""Experimental design: which networks to measure on a new device to reduce the uncertainty of all others most."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from latkit.models.transfer.prior import LEVEL_STD, Floats, Prior
 
 DESIGN_NOISE = 0.1
-"""A pessimist's noise: it favours networks that differ much, which serves a quiet device as well."""
+"""A pessimistic noise level: it favors networks that differ much, which serves an idle device as well."""
 
 
 def choose_rows(prior: Prior, count: int, measured: Sequence[int] = ()) -> list[int]:
-    """The next `count` rows to measure after those already `measured`: each lowers most the mean variance of all.
+    """The next `count` rows to measure after those already `measured`: each lowers the mean variance of all the most.
 
-    Greedy A-optimal design under the mean of the belief's weightings. Only the belief decides: it is made of other
-    devices and of what the networks are, so that no latency of the new device is looked at.
+    Greedy A-optimal design under the mean of the prior's weightings. Only the prior decides: it comes from other
+    devices and from the networks' structure, so no latency of the new device is used.
     """
     spread = float(np.median(prior.spreads))
     weights = np.mean(prior.weightings, axis=0)
@@ -36,7 +36,7 @@ def choose_rows(prior: Prior, count: int, measured: Sequence[int] = ()) -> list[
 
 
 class _Covariance:
-    """What is still unknown about rows whose latency is linear in features, brought up to date one row at a time."""
+    """Posterior covariance of rows whose latency is linear in features, updated one row at a time."""
 
     def __init__(self, features: Floats, target: Floats, noise: Floats) -> None:
         self.features = features
@@ -46,7 +46,7 @@ class _Covariance:
         self.projected = features @ target
 
     def gains(self) -> Floats:
-        """By how much measuring each row would lower the mean variance, shape (rows,)."""
+        """Reduction of the mean variance by measuring each row, shape (rows,)."""
         variance = (self.posterior * self.features).sum(axis=1) + self.noise
         gains: Floats = (self.projected * self.posterior).sum(axis=1) / variance
         return gains

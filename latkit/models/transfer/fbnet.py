@@ -1,4 +1,4 @@
-"""FBNet's space (Wu et al. 2019) for 32 px images: 22 layers of nine ops, and the work in each of them."""
+"""FBNet's space (Wu et al. 2019) for 32 px images: 22 layers of nine ops, and their work."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SHAPES = (
 """Channels in and out, size of the input in pixels, and stride of the layers that differ."""
 
 LAYERS = (0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6, 7, 8, 8, 8, 9, 10, 10, 10, 11)
-"""Which shape each of the 22 layers has: the same op of the same shape costs the same wherever it stands."""
+"""The shape of each of the 22 layers: an op of the same shape costs the same at every position."""
 
 WEIGHTINGS = (
-    # known devices, work, each op by itself: by its size on known devices, and all alike
+    # known devices, work, each op by itself: by its size on known devices, and with equal size
     (1.0, 0.0, 0.0, 0.0),
     (1.0, 0.03, 0.003, 0.0),
     (1.0, 0.1, 0.01, 0.003),
@@ -32,7 +32,7 @@ NOISES = (0.003, 0.01, 0.03, 0.1)
 
 
 def prior(architectures: NDArray[np.integer], op_names: Sequence[str], known: Sequence[Floats]) -> Prior:
-    """What is believed of a new device: `known` has the latencies on each known one, shape (networks, entries).
+    """The prior of a new device: `known` has the latencies on each known one, shape (networks, entries).
 
     `architectures` has shape (networks, 22), indices into `op_names` such as k5_e6, k3_e1_g2 or skip.
     """
@@ -45,7 +45,7 @@ def prior(architectures: NDArray[np.integer], op_names: Sequence[str], known: Se
 
 
 def count_ops(architectures: NDArray[np.integer], ops: int) -> Floats:
-    """How often each op of each shape stands in each network, shape (networks, 12 x ops). Raises UsageError."""
+    """Count of each op of each shape in each network, shape (networks, 12 x ops). Raises UsageError."""
     if architectures.ndim != 2 or architectures.shape[1] != len(LAYERS):
         raise UsageError(f"expected architectures of {len(LAYERS)} layers, but found shape {architectures.shape}")
     if architectures.max() >= ops:
@@ -57,7 +57,7 @@ def count_ops(architectures: NDArray[np.integer], ops: int) -> Floats:
 
 
 def op_work(op_names: Sequence[str]) -> Floats:
-    """The work in each op of each shape, shape (12 x ops, 10), in the order of `count_ops`."""
+    """The work of each op of each shape, shape (12 x ops, 10), in the order of `count_ops`."""
     return np.array([_work(name, *shape) for shape in SHAPES for name in op_names], dtype=np.float64)
 
 
@@ -82,7 +82,7 @@ def _work(name: str, channels: int, out_channels: int, size: int, stride: int) -
 
 
 def _sizes(counts: Floats, devices: Floats, ops: int) -> Floats:
-    """Root mean square of what each op costs more than a skip, over the known devices, shape (12 x ops,)."""
+    """Root mean square of each op's cost above a skip, over the known devices, shape (12 x ops,)."""
     costs = (least_squares(counts) @ devices).reshape(len(SHAPES), ops, -1)
     more = costs - costs.mean(axis=1, keepdims=True)
     sizes: Floats = np.sqrt((more**2).mean(axis=2)).reshape(-1)

@@ -1,6 +1,6 @@
-"""What work there is in an op, in few numbers: from a handful of networks no more can be learned.
+"""The work of an op, in few features, since only a few networks are measured.
 
-With all terms of `latkit.models.roofline` in their place the mean error was larger, up to three times (docs/models.md).
+With all terms of `latkit.models.roofline` instead, the mean error was up to three times larger (docs/models.md).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Floats = NDArray[np.float64]
 
 
 def work_features(op: Op) -> Floats:
-    """Amounts that a latency grows with, shape (16,).
+    """Terms that a latency grows with, shape (16,).
 
-    Depthwise MACs count apart by kernel, since runtimes have routines of their own for some kernels and none for
-    others; and so do the numbers that exceed each size a cache may have.
+    Depthwise MACs count separately by kernel, since runtimes have special routines for some kernels and none for
+    others. Elements beyond each typical cache size count separately as well.
     """
     found = work(op)
     kernel = op.integer("kernel") if op.kind in ("conv", "mbconv") else 1

@@ -1,4 +1,4 @@
-"""From a belief and a few measurements to the latency of everything, with what is still uncertain."""
+"""Inference: from a prior and a few measurements to the latency of everything, with its uncertainty."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from latkit.models.transfer.prior import LEVEL_STD, Floats, Prior
 
 OUTLIER_SHARE = 0.05
-"""Share of measurements that are thought to be spoilt by something else that ran on the device."""
+"""Prior probability that a measurement is an outlier, spoiled by other work on the device."""
 
 OUTLIER_NOISE = 0.5
-"""Relative standard deviation of a spoilt measurement."""
+"""Relative standard deviation of an outlier."""
 
 OUTLIER_DEVIATIONS = 1.5
-"""A measurement so many standard deviations off what the others predict for it may be a spoilt one."""
+"""A measurement this many standard deviations from its prediction by the others may be an outlier."""
 
 PROBABILITY_MASS = 0.98
-"""The variance is worked out for the likeliest explanations that together hold so much of the probability."""
+"""The variance is computed for the likeliest hypotheses that together hold this much of the probability."""
 
 MAX_EXPLANATIONS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """Latencies of all rows of a belief, in the unit of the measurements."""
+    """Latencies of all rows of a prior, in the unit of the measurements."""
 
     mean: Floats
     """Shape (rows,)."""
     deviation: Floats
     """Standard deviation of a row's true latency about the mean, shape (rows,)."""
     noise: float
-    """Relative standard deviation of one undisturbed measurement."""
+    """Relative standard deviation of one measurement that is not an outlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hypotheses:
-    """Hypotheses about the device, and what each makes of the measurements; first axis: hypotheses."""
+    """Hypotheses about the device, and their fit to the measurements; first axis: hypotheses."""
 
     log_evidence: Floats
     weights: Floats
@@ -60,8 +60,8 @@ class _Hypotheses:
 def infer(prior: Prior, measured: Sequence[int], latencies: Floats, quantum: float = 0.0) -> Inferred:
     """Infer the latency of every row from those of the rows `measured`, in the same order.
 
-    All hypotheses of the belief are weighed by their marginal likelihood, each with and without the measurements that
-    look spoilt under it. `quantum`: latencies are multiples of it, which is noise of variance quantum^2 / 12.
+    All hypotheses of the prior are weighed by their marginal likelihood, each with and without the measurements that
+    are likely outliers under it. `quantum`: latencies are multiples of it, which is noise of variance quantum^2 / 12.
     """
     index = np.asarray(measured)
     unit = float(np.median(latencies / prior.level[index]))
@@ -98,7 +98,7 @@ def _top_hypotheses(probability: Floats) -> NDArray[np.intp]:
 
 
 def _explain(measured_prior: Prior, relative: Floats, rounding: float) -> _Hypotheses:
-    """Every hypothesis, with none, one, two, ... of the measurements taken for spoilt."""
+    """Every hypothesis, with zero, one, two, ... of the measurements treated as outliers."""
     hypotheses = list(product(measured_prior.weightings, measured_prior.spreads, measured_prior.noises))
     weights = np.array([np.multiply(weighting, spread**2) for weighting, spread, _ in hypotheses])
     noises = np.array([noise for _, _, noise in hypotheses])
@@ -121,7 +121,7 @@ def _explain(measured_prior: Prior, relative: Floats, rounding: float) -> _Hypot
             - misfit / 2
         )
         explanations.append(_Hypotheses(np.where(active, evidence, -np.inf), weights, noises, coefficients, precision))
-        # How far each measurement is from what the others predict for it, in standard deviations.
+        # Deviation of each measurement from its prediction by the others, in standard deviations.
         z_scores = np.abs(coefficients) / np.sqrt(np.diagonal(precision, axis1=1, axis2=2))
         z_scores[outliers] = 0.0
         worst = z_scores.argmax(axis=1)

@@ -25,13 +25,13 @@ from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
 
 MIN_NETWORKS = 3
-"""Fewer tell the new target's level, but not how far its predictions are off."""
+"""Minimum networks for an interval: fewer give the new target's level, but not the prediction error."""
 
 CANDIDATES = 1000
-"""How many networks of a space the ones to measure are chosen from."""
+"""Number of networks of a space that the ones to measure are chosen from."""
 
 WEIGHTINGS = ((1.0, 0.1, 0.1), (1.0, 1.0, 0.3), (0.3, 1.0, 1.0), (0.0, 1.0, 0.1), (0.0, 1.0, 0.02))
-"""Weights of what known targets differ in, of the work in an op, and of each op by itself."""
+"""Weights of the differences between known targets, of the work of an op, and of each op by itself."""
 
 SPREADS = (0.15, 0.4, 1.0, 2.5)
 NOISES = (0.005, 0.02, 0.05)
@@ -40,8 +40,8 @@ NOISES = (0.005, 0.02, 0.05)
 class TransferModel(LatencyModel):
     """Latency of ops that were never measured on their target, inferred from whole networks that were.
 
-    An op costs what it costs on other targets, changed by what the networks say: seconds of a network = fixed cost +
-    sum over its ops, and each op's seconds are Gaussian about the known targets' mean (see `Prior`).
+    An op's cost is that on other targets, corrected by the measured networks: seconds of a network = fixed cost + sum
+    over its ops, and each op's seconds are Gaussian about the known targets' mean (see `Prior`).
     """
 
     kind = "transfer"
@@ -51,7 +51,7 @@ class TransferModel(LatencyModel):
         self.ops = tuple(ops)
 
     def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
-        """Fit on networks of the given ops, and on `OVERHEAD_PROBE`; ops measured alone are left out of account.
+        """Fit on networks of the given ops, and on `OVERHEAD_PROBE`; ops measured alone are ignored.
 
         Raises MeasurementConflict, NotMeasured where a source lacks an op or too little was measured, or UsageError.
         """
@@ -80,11 +80,11 @@ class TransferModel(LatencyModel):
         return self
 
     def _store_op_estimates(self, inferred: Inferred, prior: Prior, networks: int) -> None:
-        """Keep what was inferred of the ops, which follow the networks among the rows."""
+        """Store the inferred ops, which follow the networks among the rows."""
         width = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * inferred.deviation
         floors = inferred.mean[:networks].mean() / prior.level[:networks].mean() * prior.level / 100
         rows = zip(self.ops, *(column[networks:] for column in (inferred.mean, width, floors)), strict=True)
-        # An op that is run takes time, whatever a Gaussian thinks of it.
+        # An op that runs takes time, even where the Gaussian is negative.
         self.ops_ = {
             op: Estimate(max(mean, floor), max(mean - half, floor), max(mean, floor) + half)
             for op, mean, half, floor in rows
@@ -94,7 +94,7 @@ class TransferModel(LatencyModel):
         raise NotImplementedError("a transfer model learns from networks")
 
     def op_estimate(self, op: Op) -> Estimate:
-        """Inferred latency of one op, without the fixed cost. Raises NotMeasured for ops it was not fitted for."""
+        """Inferred latency of one op, without the fixed cost. Raises NotMeasured for ops outside the fit."""
         if op not in self.ops_:
             raise NotMeasured(not_measured(op, self.ops_))
         return self.ops_[op]
@@ -103,7 +103,7 @@ class TransferModel(LatencyModel):
 def choose_networks(
     space: Space, sources: Sequence[LatencyModel], count: int, measured: Sequence[Network] = ()
 ) -> list[Network]:
-    """Which networks of the space to measure on a new target, beside those `measured` there already.
+    """The networks of the space to measure on a new target, in addition to those `measured` there already.
 
     Raises NotMeasured where a source cannot predict an op of the space, UsageError where there is no source.
     """
@@ -113,9 +113,9 @@ def choose_networks(
 
 
 def _candidates(space: Space) -> list[Network]:
-    """Networks of a space, seeded: half are drawn uniformly, half prefer some candidates throughout.
+    """Networks of a space, seeded: half are drawn uniformly, half prefer some candidates in all layers.
 
-    Uniform draws are all alike in how often they hold each candidate; it takes others to tell the candidates apart.
+    Uniform draws have similar counts of each candidate; the other half separates the candidates.
     """
     rng = random.Random(f"transfer {space.key}")
     widest = max(len(layer.candidates) for layer in space.choices)
@@ -135,7 +135,7 @@ def _timed_ops(network: Network) -> list[Op]:
 
 
 def _prior(ops: Sequence[Op], sources: Sequence[LatencyModel], networks: Sequence[Network]) -> Prior:
-    """The belief about networks, and then about ops alone, without the fixed cost.
+    """The prior of networks, and then of ops alone, without the fixed cost.
 
     The parts are scaled on the ops: a spread of 0.15 lets ops be 15 % off the known targets' mean.
     """
@@ -157,7 +157,7 @@ def _prior(ops: Sequence[Op], sources: Sequence[LatencyModel], networks: Sequenc
 
 
 def _rescaled(part: Floats, level: Floats) -> Floats:
-    """A part scaled to a mean square of 1 an op, relative to the op's level."""
+    """A part scaled to a mean square of 1 per op, relative to the op's level."""
     size = math.sqrt(float(((part / level[:, None]) ** 2).sum(axis=1).mean()))
     return part / size if size else part
 

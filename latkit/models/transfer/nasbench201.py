@@ -1,7 +1,7 @@
-"""NAS-Bench-201 (Dong & Yang 2020): cells of six edges between four nodes, and what of a cell may cost time.
+"""NAS-Bench-201 (Dong & Yang 2020): cells of six edges between four nodes, and the parts of a cell that may cost time.
 
-Runtimes differ in what they run of a cell. Some run every edge; a compiler drops those whose result is never used, and
-folds those that only ever see zeros. Each reading of a cell is a part of the belief; the measurements tell which holds.
+Runtimes differ in the edges they run. Some run every edge; a compiler drops edges whose result is never used, and folds
+those whose input is always zero. Each reading of a cell is a part of the prior; the measurements show which holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from latkit.models.transfer.prior import Floats, Prior, scaled, shared_features,
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-"""From which node to which, in the order of the architecture's string; node 0 is the input, node 3 the output."""
+"""Source and destination node, in the order of the architecture's string; node 0 is the input, node 3 the output."""
 
 Cells = NDArray[np.intp]
 EdgeMask = NDArray[np.bool_]
@@ -54,7 +54,7 @@ def _op_strings(architecture: str) -> list[str]:
 
 
 def prior(cells: Cells, known: Sequence[Floats]) -> Prior:
-    """What is believed of a new device: `known` has the latencies on each known one, shape (cells, entries)."""
+    """The prior of a new device: `known` has the latencies on each known one, shape (cells, entries)."""
     carries = cells != 0
     to_output, from_input = _reach(carries)
     readings = [carries, carries & to_output, carries & from_input, carries & to_output & from_input]
@@ -79,12 +79,12 @@ def _reach(carries: EdgeMask) -> tuple[EdgeMask, EdgeMask]:
 
 
 def _by_edge(cells: Cells, reading: EdgeMask) -> Floats:
-    """Which op runs on which edge as 0 or 1, shape (cells, 6, 4); an edge that is not run has none."""
+    """Which op runs on which edge as 0 or 1, shape (cells, 6, 4); an edge that does not run has none."""
     return np.eye(len(OPS))[np.where(reading, cells, 0)][:, :, 1:]
 
 
 def _sums(reading: EdgeMask) -> Floats:
-    """How many sums each inner node and the output take, shape (cells, 3)."""
+    """Number of inputs summed at each inner node and at the output, shape (cells, 3)."""
     entering = [sum(reading[:, edge] * 1.0 for edge, (_, end) in enumerate(EDGES) if end == node) for node in (1, 2, 3)]
     return np.maximum(np.column_stack(entering) - 1.0, 0.0)
 

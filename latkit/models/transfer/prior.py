@@ -1,4 +1,4 @@
-"""What is believed of a device before it is measured: which differences between networks it may show, and how large."""
+"""The prior of a device before it is measured: the differences between networks it may show, and their size."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 LEVEL_STD = 2.0
-"""Standard deviation of a device's level, relative to a first guess of it: a few measurements settle it."""
+"""Standard deviation of a device's level, relative to a first guess of it: a few measurements determine it."""
 
 ROBUST_ROUNDS = 6
 HUBER = 1.5
-"""Residuals beyond so many standard deviations of the bulk count as far as that, and no further."""
+"""Residuals beyond this many standard deviations of the bulk are clipped to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A Gaussian prior over the latencies of rows (networks, or single ops), with what it leaves open.
+    """A Gaussian prior over the latencies of rows (networks, or single ops), with its hypotheses.
 
     latency = unit x (c x level + spread x sum over parts p of sqrt(w[p]) x F[p] u[p]) x (1 + noise x e)
 
-    with u and e standard normal and c normal about 1. `unit` is whatever the measurements say. Which weights w, which
-    spread and which noise hold for a device is decided by its measurements, among those given here.
+    with u and e standard normal and c normal about 1. `unit` comes from the measurements. They also decide which of the
+    weights w, spreads and noise levels listed here hold for a device.
     """
 
     level: Floats
@@ -33,20 +33,20 @@ class Prior:
     parts: tuple[Floats, ...]
     """F, each of shape (rows, features), scaled so that the prior variance is 1 on average (see `scaled`)."""
     weightings: tuple[tuple[float, ...], ...]
-    """Values of w that are thought of, one weight a part."""
+    """Candidate values of w, one weight per part."""
     spreads: tuple[float, ...]
-    """How far latencies may lie from `level`, relative to it."""
+    """Deviation of latencies from `level`, relative to it."""
     noises: tuple[float, ...]
     """Relative standard deviations of one measurement."""
 
     def rows(self, index: Sequence[int] | NDArray[np.intp]) -> Prior:
-        """The belief about some of the rows."""
+        """The prior of some of the rows."""
         parts = tuple(part[index] for part in self.parts)
         return Prior(self.level[index], parts, self.weightings, self.spreads, self.noises)
 
 
 def scaled(features: Floats) -> Floats:
-    """Features, shape (rows, features), about their means and with a mean square of 1 a row."""
+    """Features, shape (rows, features), centered, with a mean square of 1 per row."""
     centered = features - features.mean(axis=0)
     size = float(np.sqrt((centered**2).sum(axis=1).mean()))
     made: Floats = centered / (size or 1.0)
@@ -54,7 +54,7 @@ def scaled(features: Floats) -> Floats:
 
 
 def standardize(features: Floats) -> Floats:
-    """Features, shape (rows, features), each with mean 0 and variance 1; those that never differ are 0."""
+    """Features, shape (rows, features), each with mean 0 and variance 1; constant ones are 0."""
     centered = features - features.mean(axis=0)
     deviation = centered.std(axis=0)
     centered[:, deviation < 1e-9] = 0.0
@@ -63,9 +63,9 @@ def standardize(features: Floats) -> Floats:
 
 
 def fitted_latencies(features: Floats, latencies: Floats) -> Floats:
-    """What features explain of known devices' latencies, shape (rows, devices); the rest is taken for noise.
+    """The part of known devices' latencies that features explain, shape (rows, devices); the rest counts as noise.
 
-    Huber's M-estimate by modified residuals: a disturbed run does not draw other networks with it.
+    Huber's M-estimate by modified residuals: a noisy run does not affect other networks.
     """
     design = np.column_stack([standardize(features), np.ones(len(features))])
     solve = least_squares(design)
@@ -78,7 +78,8 @@ def fitted_latencies(features: Floats, latencies: Floats) -> Floats:
 
 
 def least_squares(design: Floats) -> Floats:
-    """What times a target, shape (rows,), gives its shortest least-squares coefficients; shape (features, rows)."""
+    """Matrix that maps a target, shape (rows,), to its minimum-norm least-squares coefficients; shape (features,
+    rows)."""
     solve: Floats = np.linalg.pinv(design.T @ design, rcond=1e-10, hermitian=True) @ design.T
     return solve
 
@@ -87,7 +88,8 @@ def shared_features(features: Floats, known: Sequence[Floats]) -> Floats:
     """Known devices as features of their networks, without their noise: shape (networks, entries of all devices).
 
     `known` has an array of latencies of shape (networks, entries) for each device; several entries of one device (its
-    batch sizes) weigh together as much as one device with a single entry. `features`: what decides their latencies.
+    batch sizes) weigh together as much as one device with a single entry. `features`: the inputs that explain their
+    latencies.
     """
     entries = [device.shape[1] for device in known]
     curves = standardize(fitted_latencies(features, np.column_stack(known)))
