@@ -1,4 +1,4 @@
-"""Ops and networks built as torch modules. To give a new op kind its module, add a builder to `BUILDERS`."""
+"""Ops and networks as torch modules. To give a new op kind its module, add a builder to `BUILDERS`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GlobalPool(nn.Module):
         self.function = function
 
     def forward(self, images: Tensor) -> Tensor:
-        """Pool height and width away. Written so that no runtime's exporter transposes the image first."""
+        """Pool over height and width. Written so that no runtime's exporter transposes the image first."""
         pooled = images.amax((2, 3), keepdim=True) if self.function == "max" else F.adaptive_avg_pool2d(images, 1)
         return pooled.flatten(1)
 
@@ -99,7 +99,7 @@ BUILDERS: dict[str, Callable[[Op], nn.Module]] = {
     "flatten": lambda _: nn.Flatten(),
     "skip": lambda _: nn.Identity(),
 }
-"""A function from op to module for every op kind that can be built."""
+"""The builder of every op kind: a function from op to module."""
 
 
 def build_module(workload: Op | Network) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Graphs: foreign networks and their kernels, as records with no disk, no device and no torch."""
+"""Graphs: external (ONNX) networks and their kernels, as records without disk, device or torch."""
 
 from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators import networks

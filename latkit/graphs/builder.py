@@ -1,4 +1,4 @@
-"""Writing graphs by hand: every call adds a node and gives the number of its value."""
+"""Building graphs by hand: every call adds a node and returns the number of its value."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import replace
 from latkit.graphs.graph import Constant, Graph, Node, Setting, Tensor
 
 _CONSTANT = 1 << 20
-"""Constants are numbered from here while the graph is written: how many inputs there are is known at the end."""
+"""Constants are numbered from here during building: the number of inputs is known only at the end."""
 
 _NODE = 1 << 21
 
 
 class GraphBuilder:
-    """A graph in the making. Numbers that its methods give stand for values; images are (N, C, H, W)."""
+    """Builds a graph. The numbers that its methods return stand for values; images are (N, C, H, W)."""
 
     def __init__(self) -> None:
         self._inputs: list[Tensor] = []
@@ -34,11 +34,11 @@ class GraphBuilder:
         return self._constant(Constant(Tensor(shape)))
 
     def integers(self, *values: int) -> int:
-        """A vector of whole numbers."""
+        """A vector of integers."""
         return self._constant(Constant(Tensor((len(values),), "int64"), values))
 
     def integer(self, value: int) -> int:
-        """One whole number."""
+        """One integer."""
         return self._constant(Constant(Tensor((), "int64"), (value,)))
 
     def scalar(self, value: float) -> int:
@@ -56,7 +56,7 @@ class GraphBuilder:
         return self._tensors[value].shape
 
     def node(self, op: str, inputs: Sequence[int], *shapes: tuple[int, ...], **attributes: Setting) -> int:
-        """Any node of ONNX, with the shapes of what it gives; the number of its first output."""
+        """Any node of ONNX, with the shapes of its outputs; returns the number of its first output."""
         outputs = tuple(Tensor(shape) for shape in shapes)
         self._nodes.append(Node(op, tuple(inputs), outputs, tuple(sorted(attributes.items()))))
         first = _NODE + self._given
@@ -65,7 +65,7 @@ class GraphBuilder:
         return first
 
     def graph(self, outputs: Sequence[int], name: str = "") -> Graph:
-        """The graph that was written."""
+        """The finished graph."""
         constants, nodes = len(self._inputs), len(self._inputs) + len(self._constants)
 
         def final(number: int) -> int:
@@ -79,7 +79,7 @@ class GraphBuilder:
     def conv(
         self, x: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, pad: int | None = None
     ) -> int:
-        """Convolution with a bias, padded by half its kernel unless told otherwise."""
+        """Convolution with a bias, padded by half its kernel by default."""
         batch, given, height, width = self.shape(x)
         pad = kernel // 2 if pad is None else pad
         size = tuple((n + 2 * pad - kernel) // stride + 1 for n in (height, width))
@@ -96,11 +96,11 @@ class GraphBuilder:
         )
 
     def unary(self, op: str, x: int, **attributes: Setting) -> int:
-        """One tensor, number by number."""
+        """Elementwise operator on one tensor."""
         return self.node(op, (x,), self.shape(x), **attributes)
 
     def binary(self, op: str, x: int, y: int) -> int:
-        """Two tensors, number by number; the shape is that of the larger."""
+        """Elementwise operator on two tensors; the shape is that of the larger."""
         return self.node(op, (x, y), max(self.shape(x), self.shape(y), key=lambda s: (len(s), s)))
 
     def activation(self, name: str, x: int) -> int:
@@ -128,7 +128,7 @@ class GraphBuilder:
         return self.node("MatMul", (x, y), (*self.shape(x)[:-1], self.shape(y)[-1]))
 
     def layer_norm(self, x: int) -> int:
-        """Layer normalisation along the last axis."""
+        """Layer normalization along the last axis."""
         size = self.shape(x)[-1]
         return self.node(
             "LayerNormalization", (x, self.weight(size), self.weight(size)), self.shape(x), axis=-1, epsilon=1e-6
@@ -139,15 +139,15 @@ class GraphBuilder:
         return self.unary("Softmax", x, axis=-1)
 
     def transpose(self, x: int, *perm: int) -> int:
-        """Axes in another order."""
+        """Permute axes."""
         return self.node("Transpose", (x,), tuple(self.shape(x)[axis] for axis in perm), perm=perm)
 
     def reshape(self, x: int, *shape: int) -> int:
-        """The same numbers under another shape."""
+        """The same elements in another shape."""
         return self.node("Reshape", (x, self.integers(*shape)), shape)
 
     def global_pool(self, x: int) -> int:
-        """Mean over height and width, which stay as 1."""
+        """Mean over height and width, which become 1."""
         return self.node("GlobalAveragePool", (x,), (*self.shape(x)[:2], 1, 1))
 
     def pool(self, op: str, x: int, kernel: int, stride: int, **attributes: Setting) -> int:
@@ -159,7 +159,7 @@ class GraphBuilder:
         return self.node(op, (x,), (batch, channels, *size), **settings, **attributes)
 
     def concat(self, axis: int, *values: int) -> int:
-        """Tensors one behind the other along an axis."""
+        """Concatenate tensors along an axis."""
         shape = list(self.shape(values[0]))
         shape[axis] = sum(self.shape(value)[axis] for value in values)
         return self.node("Concat", values, tuple(shape), axis=axis)
@@ -181,12 +181,12 @@ class GraphBuilder:
         return tuple(first + place for place in range(len(sizes)))
 
     def pad(self, x: int, *after: int) -> int:
-        """Noughts after the end of each axis, as many as are given for it."""
+        """Zeros after the end of each axis, with the given count per axis."""
         shape = tuple(size + more for size, more in zip(self.shape(x), after, strict=True))
         return self.node("Pad", (x, self.integers(*(0 for _ in after), *after), self.scalar(0)), shape, mode="constant")
 
     def resize(self, x: int, factor: int, mode: str = "nearest") -> int:
-        """An image enlarged by a whole factor."""
+        """An image enlarged by an integer factor."""
         batch, channels, height, width = self.shape(x)
         size = batch, channels, height * factor, width * factor
         settings = {"mode": mode, "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}

@@ -1,4 +1,4 @@
-"""Whether a node can be what its operator says: what is counted and described later relies on it."""
+"""Checks that a node is valid for its operator: counting and describing nodes relies on it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _REQUIRED = {
     "Min": 1,
     "Transpose": 1,
 }
-"""How many of its first inputs an operator cannot do without."""
+"""Number of first inputs that an operator requires."""
 
 _EXACT = BINARY - {"Max", "Min"}
-"""Operators that take no more inputs than they need."""
+"""Operators that take no more inputs than the required ones."""
 
 _RANKS: dict[str, tuple[int | None, ...]] = {
     "Gemm": (2, 2),
@@ -75,7 +75,7 @@ def _check_settings(node: Node) -> None:
 
 
 def _check_windows(node: Node, shapes: Sequence[tuple[int, ...]]) -> None:
-    """Of convolutions and pools: one rank all over, a window for every axis but the first two."""
+    """Convolutions and pools: one rank for all fields, a window for every axis but the first two."""
     rank = len(shapes[0])
     if rank < 3 or len(node.outputs[0].shape) != rank or (node.op in CONVOLUTIONS and len(shapes[1]) != rank):
         raise _wrong(node, "an input, weights and an output of one rank, 3 or more", str(shapes[:2]))

@@ -1,4 +1,4 @@
-"""Which inputs decide what shape an operator gives: their values belong to the network, weights or not."""
+"""Inputs whose values determine an operator's output shape: these values belong to the graph, even for weights."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "Upsample": (1,),
     **dict.fromkeys(REDUCTIONS, (1,)),
 }
-"""Places of those inputs, by operator."""
+"""Positions of those inputs, by operator."""
 
 
 def undetermined_op(graph: Graph) -> str:
-    """The operator whose output's shape hangs on a constant without values; empty where there is none.
+    """The operator whose output shape depends on a constant without values; empty where there is none.
 
-    Earlier versions lost the scales of Resize: what they wrote and timed had made-up sizes.
+    Earlier versions lost the scales of Resize: their written and timed graphs had arbitrary sizes.
     """
     for node in graph.nodes:
         for place in SHAPE_INPUTS.get(node.op, ()):

@@ -1,4 +1,4 @@
-"""Who gives and who takes what in a graph, and parts of it as graphs of their own."""
+"""Producers and consumers of a graph's values, and subgraphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latkit.graphs.operators import BINARY, UNARY
 
 
 class DefUse:
-    """Who gives and who takes what in a graph."""
+    """Producers and consumers of a graph's values."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -28,11 +28,11 @@ class DefUse:
             self.consumers.setdefault(number, []).append(len(graph.nodes))
 
     def given(self, index: int) -> Sequence[int]:
-        """The values that a node gives."""
+        """The output values of a node."""
         return range(self.first[index], self.first[index] + len(self.graph.nodes[index].outputs))
 
     def sole_consumer(self, index: int) -> int | None:
-        """The only node that takes what a node of one output gives; None where there are others or none."""
+        """The only consumer of a node with one output; None where there are several or none."""
         consumers = self.consumers.get(self.first[index], [])
         is_sole = (
             len(consumers) == 1 and consumers[0] < len(self.graph.nodes) and len(self.graph.nodes[index].outputs) == 1
@@ -40,7 +40,7 @@ class DefUse:
         return consumers[0] if is_sole else None
 
     def producer_of(self, number: int) -> int | None:
-        """The node that gives a value; None for inputs and constants."""
+        """The node that outputs a value; None for inputs and constants."""
         return self.producer.get(number)
 
     def variables(self, node: Node) -> list[int]:
@@ -48,7 +48,7 @@ class DefUse:
         return [n for n in node.inputs if n != ABSENT and self.graph.constant(n) is None]
 
     def is_scalar_step(self, node: Node) -> bool:
-        """Whether a node changes one tensor number by number, by the same rule for every number."""
+        """Whether a node maps one tensor elementwise, with the same function for every element."""
         if node.op in UNARY:
             return True
         constants = [constant for n in node.inputs if (constant := self.graph.constant(n)) is not None]
@@ -57,7 +57,7 @@ class DefUse:
     def part(self, members: Iterable[int], name: str = "") -> Graph:
         """Some of the nodes as a graph of their own.
 
-        What they take from others becomes an input, what others (or the graph's outputs) take from them an output.
+        Values from other nodes become inputs; values that other nodes or the graph's outputs consume become outputs.
         """
         graph, indices = self.graph, sorted(set(members))
         given = [number for index in indices for number in self.given(index)]

@@ -1,6 +1,6 @@
-"""Default attributes, so that equal nodes are written alike: exporters may leave out what has a default.
+"""Default attributes in normal form, so that equal nodes have equal keys: exporters may leave out defaults.
 
-Attributes that decide how much is computed are always there; others are dropped where they are as by default.
+Attributes that determine the amount of work are always present; others are dropped where they equal the default.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FILLED: Mapping[str, Mapping[str, Setting]] = {
     **{op: {"axis": 0, "keepdims": 1} for op in ("ArgMax", "ArgMin")},
     **{op: {"direction": "forward"} for op in RECURRENT},
 }
-"""Always there."""
+"""Always present."""
 
 DROPPED: Mapping[str, Mapping[str, Setting]] = {
     "BatchNormalization": {"momentum": 0.9, "training_mode": 0},
@@ -76,18 +76,18 @@ DROPPED: Mapping[str, Mapping[str, Setting]] = {
     **{op: {"noop_with_empty_axes": 0} for op in REDUCTIONS},
     **{op: {"select_last_index": 0} for op in ("ArgMax", "ArgMin")},
 }
-"""Left out where they are so."""
+"""Dropped where they have this value."""
 
 _ACTIVATIONS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 
 _FROM_THE_END = SOFTMAXES | {"LayerNormalization", "TopK"}
-"""Their axis is counted from the end: -1 is the last one, whatever the rank. That of others is counted from 0."""
+"""Operators whose axis counts from the end: -1 is the last one, for any rank. Others count from 0."""
 
 _ONE_AXIS = _FROM_THE_END | {"Concat", "Flatten", "Gather", "GatherElements", "ScatterElements", "Split"}
 
 
 def with_defaults(node: Node, tensors: Sequence[Tensor], opset: int) -> Node:
-    """The node with its attributes in normal form, given the tensors of the values before it."""
+    """The node with normalized attributes, given the tensors of the values before it."""
     shapes = [tensors[number].shape if number != ABSENT else () for number in node.inputs]
     settings = dict(node.attributes)
     filled = dict(FILLED.get(node.op, {}))
@@ -111,7 +111,7 @@ def with_defaults(node: Node, tensors: Sequence[Tensor], opset: int) -> Node:
 
 
 def _axis(op: str, axis: Setting | None, rank: int) -> Setting | None:
-    """The same axis, counted from the end the op's axis is counted from."""
+    """The same axis, in the operator's direction of counting."""
     if type(axis) is not int or not -rank <= axis <= rank:
         return axis
     if op in _FROM_THE_END:
@@ -143,7 +143,7 @@ def _fill_windows(node: Node, shapes: Sequence[tuple[int, ...]], settings: dict[
 
 
 def _fill_pads(node: Node, shapes: Sequence[tuple[int, ...]], settings: dict[str, Setting]) -> None:
-    """Padding as numbers, whatever it is called."""
+    """Padding as numbers, from any notation."""
     kernel, strides = settings["kernel_shape"], settings["strides"]
     dilations = settings.get("dilations", strides and (1,) * len(strides) if isinstance(strides, tuple) else ())
     automatic = settings.pop("auto_pad", "NOTSET")

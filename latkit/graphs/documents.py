@@ -20,7 +20,7 @@ def constant_to_json(constant: Constant) -> list[object]:
 
 
 def node_to_json(node: Node) -> dict[str, object]:
-    """The node as a table. Skipped outputs are told only where there are any, as in earlier files."""
+    """The node as a table. Skipped outputs are included only where there are any, as in earlier files."""
     skipped = {"skipped": list(node.skipped)} if node.skipped else {}
     return {
         "op": node.op,
@@ -57,7 +57,7 @@ def node_from_json(entry: Any) -> Node:
 
 
 def as_integer(value: Any) -> int:
-    """The value, which is a whole number. Raises TypeError."""
+    """The value, if it is an integer. Raises TypeError."""
     if type(value) is not int:
         raise TypeError(f"expected a whole number, but found {str(value)[:100]!r}")
     return value
@@ -70,7 +70,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _number_to_json(value: float) -> int | float | str:
-    """JSON has no infinity, and others' readers refuse it: it is written as text."""
+    """JSON has no infinity, and other readers refuse it: it is written as text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -90,7 +90,7 @@ def _setting_to_json(value: Setting) -> object:
 
 
 def _setting_from_json(value: Any) -> Setting:
-    """An attribute. Words stay words, also the three that stand for numbers: no attribute of text is called so."""
+    """An attribute. Text stays text, also the three strings that stand for numbers: no attribute has such a text."""
     if isinstance(value, list):
         if value and all(isinstance(one, str) and one not in ("inf", "-inf", "nan") for one in value):
             return tuple(value)

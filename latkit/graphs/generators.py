@@ -1,6 +1,6 @@
-"""Families of networks: what kernels, and which neighbours, networks of today consist of.
+"""Generators of network families: typical kernels, and typical neighbors, of current networks.
 
-Small networks of random sizes are drawn from them; their kernels are what a target is measured on, so that a foreign
+Small networks of random sizes are drawn from them, and a target is measured on their kernels, so that an external
 network finds its own kinds of kernels among them. None of them is a published network.
 """
 
@@ -19,7 +19,7 @@ CHANNELS = (16, 24, 32, 40, 48, 64, 80, 96, 104, 112, 128, 144, 160, 192, 208, 2
 
 
 def networks(seed: int = 0) -> Iterator[Graph]:
-    """Small networks without end, of every family in turn; the same ones for everybody."""
+    """An endless sequence of small networks, alternating between families; always the same."""
     number = 0
     while True:
         for name, family in FAMILIES.items():
@@ -29,7 +29,8 @@ def networks(seed: int = 0) -> Iterator[Graph]:
 
 
 def _image(b: GraphBuilder, rng: Draw) -> tuple[int, int]:
-    """A stem: an image of 3 channels made into a few channels at a half or a quarter of its size; its activation."""
+    """A stem: a 3-channel image reduced to a half or a quarter of its size with a few channels; returns its
+    activation."""
     size = rng.choice((128, 160, 192, 224, 256))
     x = b.input(1, 3, size, size)
     kernel = rng.choice((3, 3, 7))
@@ -41,7 +42,7 @@ def _image(b: GraphBuilder, rng: Draw) -> tuple[int, int]:
 
 
 def _channels(rng: Draw, min_channels: int, size: int) -> int:
-    """Channels for an image of that size: few where it is large."""
+    """Number of channels for an image of that size: few where it is large."""
     max_channels = max(32, 40000 // size // max(size // 14, 1))
     return rng.choice([n for n in CHANNELS if min_channels <= n <= max(max_channels, min_channels)] or [min_channels])
 
@@ -53,7 +54,7 @@ def _head(b: GraphBuilder, rng: Draw, x: int) -> int:
 
 
 def _gate(b: GraphBuilder, rng: Draw, x: int, act: str) -> int:
-    """Squeeze and excite: every channel times a number made of the means of all channels."""
+    """Squeeze and excite: every channel times a factor computed from the means of all channels."""
     channels = b.shape(x)[1]
     squeezed = b.conv(b.global_pool(x), max(8, channels // rng.choice((4, 16, 24))))
     gate = b.unary("Sigmoid", b.conv(b.activation(act, squeezed), channels))
@@ -61,7 +62,7 @@ def _gate(b: GraphBuilder, rng: Draw, x: int, act: str) -> int:
 
 
 def _halved(b: GraphBuilder, x: int, kernel: int) -> int:
-    """A depthwise convolution to half the size, padded by an op of its own as TensorFlow's networks are."""
+    """A depthwise convolution to half the size, padded by a separate op as in TensorFlow's networks."""
     channels = b.shape(x)[1]
     return b.conv(b.pad(x, 0, 0, kernel - 2, kernel - 2), channels, kernel, 2, channels, pad=0)
 
@@ -102,7 +103,7 @@ def _separable(rng: Draw, name: str) -> Graph:
 
 
 def _residual(rng: Draw, name: str) -> Graph:
-    """Two 3x3 convolutions, or 1x1, 3x3 (perhaps in groups), 1x1; with a shortcut, and perhaps a gate."""
+    """Two 3x3 convolutions, or 1x1, 3x3 (possibly grouped), 1x1; with a shortcut, and possibly a gate."""
     b = GraphBuilder()
     x, _ = _image(b, rng)
     act, kind = rng.choice(("relu", "relu", "silu")), rng.choice(("basic", "bottleneck", "grouped", "gated", "gated"))
@@ -132,7 +133,7 @@ def _residual_branch(
 
 
 def _last_axis_blocks(rng: Draw, name: str) -> Graph:
-    """Depthwise 7x7, then channels last: normalisation, two linear layers, a scale; back, and the shortcut."""
+    """Depthwise 7x7, then channels last: normalization, two linear layers, a scale; back, and the shortcut."""
     b = GraphBuilder()
     size = rng.choice((128, 192, 224, 256))
     patch = rng.choice((2, 4, 4))
@@ -154,7 +155,7 @@ def _last_axis_blocks(rng: Draw, name: str) -> Graph:
 
 
 def _response(b: GraphBuilder, x: int) -> int:
-    """Global response normalisation of (N, H, W, C)."""
+    """Global response normalization of (N, H, W, C)."""
     shape = b.shape(x)
     length = b.node("ReduceL2", (x,), (shape[0], 1, 1, shape[3]), axes=(1, 2), keepdims=1)
     mean = b.node("ReduceMean", (length,), (shape[0], 1, 1, 1), axes=(-1,), keepdims=1)
@@ -185,14 +186,14 @@ def _as_image(b: GraphBuilder, x: int, size: int) -> int:
 
 
 def _heads(b: GraphBuilder, x: int, heads: int, *, turned: bool = False) -> int:
-    """(N, L, C) as (N, heads, L, C / heads), or with the last two axes changed."""
+    """(N, L, C) as (N, heads, L, C / heads), or with the last two axes swapped."""
     batch, length, channels = b.shape(x)
     split = b.reshape(x, batch, length, heads, channels // heads)
     return b.transpose(split, 0, 2, 3, 1) if turned else b.transpose(split, 0, 2, 1, 3)
 
 
 def _attention(b: GraphBuilder, rng: Draw, x: int, heads: int, style: str, keys: int | None = None) -> int:
-    """Attention of (N, L, C) to itself, or to `keys` of (N, K, C), as one exporter or another writes it."""
+    """Self-attention of (N, L, C), or attention to `keys` of (N, K, C), in the style of one exporter or another."""
     batch, length, channels = b.shape(x)
     source = x if keys is None else keys
     query = _heads(b, b.linear(x, channels), heads)
@@ -226,13 +227,13 @@ def _transformer_block(b: GraphBuilder, rng: Draw, x: int, heads: int, style: st
 
 
 def _width(rng: Draw) -> tuple[int, int]:
-    """Heads, and channels of all of them."""
+    """Number of heads, and channels of all of them."""
     heads = rng.choice((2, 3, 4, 5, 6, 8))
     return heads, heads * rng.choice((24, 32, 36, 48, 64))
 
 
 def _transformer(rng: Draw, name: str) -> Graph:
-    """Tokens of patches, one more token and places added, then attention and linear layers."""
+    """Patch tokens, one extra token and position embeddings, then attention and linear layers."""
     b = GraphBuilder()
     size, patch = rng.choice(((160, 16), (192, 16), (224, 16), (224, 14), (256, 16), (224, 32)))
     heads, channels = _width(rng)
@@ -248,7 +249,7 @@ def _transformer(rng: Draw, name: str) -> Graph:
 
 
 def _pyramid(rng: Draw, name: str) -> Graph:
-    """Attention on an image whose keys and values come from a smaller one; depthwise convolutions between layers."""
+    """Attention on an image with keys and values from a smaller one; depthwise convolutions between layers."""
     b = GraphBuilder()
     heads, channels = rng.choice((1, 2, 4, 5)), rng.choice((32, 64))
     channels *= heads
@@ -277,7 +278,7 @@ def _pyramid(rng: Draw, name: str) -> Graph:
 
 
 def _windows(rng: Draw, name: str) -> Graph:
-    """Attention in windows of an image that is moved round, with a table of biases."""
+    """Attention in windows of a shifted image, with a table of biases."""
     b = GraphBuilder()
     heads = rng.choice((3, 4, 6, 12))
     channels, side, window = 32 * heads, rng.choice((14, 28, 56)) if heads < 12 else 14, 7
@@ -302,7 +303,7 @@ def _windows(rng: Draw, name: str) -> Graph:
 
 
 def _rolled(b: GraphBuilder, x: int, by: int) -> int:
-    """(N, H, W, C) moved round by so many places along height and width."""
+    """(N, H, W, C) rolled by a number of positions along height and width."""
     for axis in (1, 2):
         size = b.shape(x)[axis]
         x = b.concat(axis, b.slice(x, axis, by, size), b.slice(x, axis, 0, by))
@@ -310,7 +311,7 @@ def _rolled(b: GraphBuilder, x: int, by: int) -> int:
 
 
 def _pooled(rng: Draw, name: str) -> Graph:
-    """Normalisation over an image, its mean over 3x3 less itself, and 1x1 convolutions; each scaled and added."""
+    """Normalization over an image, its 3x3 mean minus itself, and 1x1 convolutions; each scaled and added."""
     b = GraphBuilder()
     size = rng.choice((128, 192, 224))
     x = b.conv(b.input(1, 3, size, size), rng.choice((48, 64, 96)), 7, 4, pad=2)
@@ -328,7 +329,7 @@ def _pooled(rng: Draw, name: str) -> Graph:
 
 
 def _group_norm(b: GraphBuilder, x: int) -> int:
-    """Normalisation over all of an image, as exporters write it; a scale and a shift by channel."""
+    """Normalization over a full image, as exporters write it; a scale and a shift per channel."""
     shape = b.shape(x)
     flat = b.reshape(x, 1, 1, shape[1] * shape[2] * shape[3])
     normal = b.node("InstanceNormalization", (flat, b.weight(1), b.weight(1)), b.shape(flat), epsilon=1e-5)
@@ -337,7 +338,7 @@ def _group_norm(b: GraphBuilder, x: int) -> int:
 
 
 def _normed_linear(rng: Draw, name: str) -> Graph:
-    """Attention of small heads after convolutions, its linear layers followed by a normalisation of their own."""
+    """Attention with small heads after convolutions; its linear layers are followed by a batch normalization."""
     b = GraphBuilder()
     size = rng.choice((160, 224, 256))
     x = b.input(1, 3, size, size)
@@ -355,7 +356,7 @@ def _normed_linear(rng: Draw, name: str) -> Graph:
 
 
 def _linear_norm(b: GraphBuilder, x: int, features: int) -> int:
-    """A linear layer without a bias, and a normalisation by what was seen in training."""
+    """A linear layer without a bias, and a normalization by training statistics."""
     _, length, given = b.shape(x)
     y = b.node("MatMul", (x, b.weight(given, features)), (1, length, features))
     flat = b.node("Flatten", (b.reshape(y, length, features),), (length, features), axis=1)
@@ -365,7 +366,7 @@ def _linear_norm(b: GraphBuilder, x: int, features: int) -> int:
 
 
 def _mixed_heads(b: GraphBuilder, rng: Draw, x: int) -> int:
-    """Queries and keys of 16 numbers, values of 32 or 64, of one linear layer that is split."""
+    """Queries and keys of 16 channels, values of 32 or 64, from one linear layer that is split."""
     _, length, channels = b.shape(x)
     heads, short, wide = channels // 32, 16, rng.choice((32, 64))
     y = b.reshape(_linear_norm(b, x, heads * (2 * short + wide)), 1, length, heads, 2 * short + wide)
@@ -378,7 +379,7 @@ def _mixed_heads(b: GraphBuilder, rng: Draw, x: int) -> int:
 
 
 def _patches(rng: Draw, name: str) -> Graph:
-    """Convolutions with attention between: an image is taken apart into tokens, and put together again."""
+    """Convolutions with attention between: an image is split into tokens, and reassembled."""
     b = GraphBuilder()
     x, act = b.input(1, 3, 256, 256), rng.choice(("silu", "silu", "relu"))
     for channels, stride in ((16, 2), (32, 2), (64, 2), (96, rng.choice((1, 2)))):
@@ -401,7 +402,7 @@ def _patches(rng: Draw, name: str) -> Graph:
 
 
 def _projected(rng: Draw, name: str) -> Graph:
-    """Attention whose queries, keys and values come from depthwise convolutions, written as sums over letters."""
+    """Attention with queries, keys and values from depthwise convolutions, written as einsum."""
     b = GraphBuilder()
     heads, side = rng.choice(((1, 56), (1, 28), (3, 28), (6, 14), (3, 14)))
     channels = 64 * heads
@@ -423,7 +424,7 @@ def _projected(rng: Draw, name: str) -> Graph:
 
 
 def _padded(rng: Draw, name: str) -> Graph:
-    """Noughts added by an operator of its own before convolutions that are not padded; then channels last."""
+    """Zeros added by a separate operator before unpadded convolutions; then channels last."""
     b = GraphBuilder()
     size, act = rng.choice((112, 160, 192, 224)), rng.choice(("silu", "silu", "relu", "hardswish"))
     x = b.conv(b.pad(b.input(1, 3, size, size), 0, 0, 1, 1), rng.choice((16, 32, 48)), 3, 2, pad=0)
@@ -442,7 +443,7 @@ def _padded(rng: Draw, name: str) -> Graph:
 
 
 def _decoder(rng: Draw, name: str) -> Graph:
-    """An image made small and large again, its sizes joined: nearest or linear enlarging, concatenation."""
+    """An image downsampled and upsampled, with its sizes joined: nearest or linear upsampling, concatenation."""
     b = GraphBuilder()
     x, _ = _image(b, rng)
     act, mode = rng.choice(("relu", "silu")), rng.choice(("nearest", "linear"))

@@ -1,4 +1,4 @@
-"""The graph: operators of ONNX with the shapes of all that flows between them; a kernel, or a whole foreign network."""
+"""The graph: ONNX operators with the shapes of all tensors; a kernel, or a full external network."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["ABSENT", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "
 FORMAT = "latkit-graph-1"
 
 OPSET = 17
-"""The release of ONNX's operators that a graph is written in unless it says otherwise."""
+"""The default ONNX opset of a graph."""
 
 MAX_OPSET = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes in an order in which they can be computed.
+    """Nodes in topological order.
 
-    Values are numbered: first the inputs, then the constants, then what the nodes give, one after the other. The name
-    is for people and not part of the key. Nodes are in normal form (`with_defaults`), wherever they come from: what
-    earlier versions measured is matched by the graphs of today. Raises UsageError where nodes do not fit together.
+    Values are numbered: first the inputs, then the constants, then the nodes' outputs in order. The name is for people
+    and not part of the key. Nodes are in normal form (`with_defaults`), whatever their source, so that measurements of
+    earlier versions match. Raises UsageError where nodes do not fit together.
     """
 
     inputs: tuple[Tensor, ...]
@@ -49,7 +49,7 @@ class Graph:
     opset: int = OPSET
     name: str = field(default="", compare=False)
     input_names: tuple[str, ...] = field(default=(), compare=False)
-    """What the file calls its inputs: for people, and not kept in records."""
+    """Names of the inputs in the file: for people, and not saved in records."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.opset <= MAX_OPSET:
@@ -77,7 +77,7 @@ class Graph:
 
     @property
     def title(self) -> str:
-        """Short name for people: a kernel's kind is not its own, so part of the key comes with it."""
+        """Short name for people: kernels of one kind differ, so part of the key is included."""
         return f"{self.name or 'graph'} {self.key[:8]}"
 
     @property
@@ -88,7 +88,7 @@ class Graph:
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights are."""
+        """Number of weight elements."""
         return sum(constant.tensor.elements for constant in self.constants if constant.values is None)
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -97,7 +97,7 @@ class Graph:
         return (*self.inputs, *(constant.tensor for constant in self.constants), *given)
 
     def constant(self, number: int) -> Constant | None:
-        """The constant of that number, or None where the value is none."""
+        """The constant of that number, or None where the value is not a constant."""
         index = number - len(self.inputs)
         return self.constants[index] if 0 <= index < len(self.constants) else None
 
@@ -140,7 +140,7 @@ class Graph:
             raise UsageError(f"expected a graph, but found one whose part is wrong: {str(error)[:200]}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph as JSON, whole or not at all."""
+        """Write the graph as JSON, atomically."""
         write_text(path, json.dumps(self.to_json()) + "\n")
 
     @classmethod

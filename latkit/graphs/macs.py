@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from latkit.graphs.node import ABSENT, MAX_ELEMENTS, Node, Tensor
 
 RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
-"""Operators that take a step for every entry of a sequence."""
+"""Operators that run a step for every entry of a sequence."""
 
 
 def node_macs(node: Node, tensors: Sequence[Tensor]) -> int:
-    """Multiply-accumulates of one node: of convolutions, matrix products and recurrent operators; others count none."""
+    """Multiply-accumulates of one node: convolutions, matrix products and recurrent operators; others count none."""
     return min(_macs(node, [tensors[n].shape if n != ABSENT else () for n in node.inputs]), MAX_ELEMENTS)
 
 
@@ -36,12 +36,12 @@ def _macs(node: Node, shapes: list[tuple[int, ...]]) -> int:
 
 
 def _recurrent_macs(sequence: tuple[int, ...], weights: tuple[int, ...], recurrent_weights: tuple[int, ...]) -> int:
-    """Every entry of every sequence meets all weights once, those of both directions included."""
+    """Every entry of every sequence is multiplied with all weights once, including those of both directions."""
     return math.prod(sequence[:-1]) * (math.prod(weights) + math.prod(recurrent_weights))
 
 
 def _einsum_macs(node: Node, shapes: list[tuple[int, ...]]) -> int:
-    """Product of the sizes of all its letters, as if it were computed in one go."""
+    """Product of the sizes of all its letters, as if it were computed in one step."""
     terms = str(node.get("equation", "")).replace(" ", "").split("->")[0].split(",")
     sizes: dict[str, int] = {}
     for term, shape in zip(terms, shapes, strict=False):

@@ -1,4 +1,4 @@
-"""What a graph is made of: tensors, constants and nodes, each checked and in one normal form."""
+"""Parts of a graph: tensors, constants and nodes, each checked and in one normal form."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from latkit.errors import UsageError
 
 Setting = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
-"""What an attribute of a node may hold."""
+"""Valid types of a node's attribute."""
 
 ABSENT = -1
-"""Stands for an optional input that is not given."""
+"""Stands for an optional input that is absent."""
 
 TYPES = ("float32", "int64", "int32", "bool")
 
 MAX_ELEMENTS = 2**63 - 1
-"""No tensor holds more numbers, and no whole number is larger: they are 64 bits in a file."""
+"""Maximum number of elements of a tensor, and maximum integer: files hold 64 bits."""
 
 _INTEGERS = {"int64": 2**63, "int32": 2**31, "bool": 2}
 
 
 def single(value: float) -> float:
-    """The nearest 32-bit float, as the shortest decimal that stands for it: 1e-06, not 9.999999974752427e-07.
+    """The nearest 32-bit float, as its shortest decimal: 1e-06, not 9.999999974752427e-07.
 
-    Files hold 32 bits, graphs written by hand 64: both become the same number, and so the same key.
+    Files hold 32 bits, graphs built by hand 64: both become the same number, and so the same key.
     """
     if math.isnan(value):
         return math.nan
@@ -49,7 +49,7 @@ def _rounded(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What flows along an edge. The shape is whole: with the batch, if there is one."""
+    """A tensor of a graph. The shape is complete: with the batch, if there is one."""
 
     shape: tuple[int, ...]
     type: str = "float32"
@@ -64,15 +64,15 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
+        """Number of elements."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A tensor that belongs to the network. Weights are a shape: their values are made up when they are needed.
+    """A tensor that belongs to the network. Weights have a shape only: their values are generated when they are needed.
 
-    Numbers that decide what is computed (an axis, a new shape, a scale) are kept in `values`, flat.
+    Numbers that determine the computation (an axis, a new shape, a scale) are stored in `values`, flat.
     """
 
     tensor: Tensor
@@ -105,9 +105,9 @@ def _float(value: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator: where its inputs come from (numbers of values in the graph, or `ABSENT`) and what it gives.
+    """One operator: its inputs (numbers of values in the graph, or `ABSENT`) and its outputs.
 
-    Attributes are sorted by name, floats are those of 32 bits, and no absent input stands at the end.
+    Attributes are sorted by name, floats are those of 32 bits, and trailing absent inputs are dropped.
     """
 
     op: str
@@ -115,7 +115,7 @@ class Node:
     outputs: tuple[Tensor, ...]
     attributes: tuple[tuple[str, Setting], ...] = ()
     skipped: tuple[int, ...] = ()
-    """Places of optional outputs that are not given; those after the last output are not listed."""
+    """Positions of optional outputs that are absent; those after the last output are not listed."""
 
     def __post_init__(self) -> None:
         inputs = self.inputs
@@ -130,7 +130,7 @@ class Node:
             raise UsageError(f"{self.op[:50]}: expected skipped outputs before the last, but found {self.skipped[:9]}")
 
     def _last_skipped(self) -> bool:
-        """Whether nothing is given after the last skipped output."""
+        """Whether no output comes after the last skipped one."""
         return bool(self.skipped) and self.skipped[-1] == len(self.outputs) + len(self.skipped) - 1
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -138,7 +138,7 @@ class Node:
         return next((value for known, value in self.attributes if known == name), default)
 
     def given(self, names: Sequence[str]) -> list[str]:
-        """Names of the outputs in their places, empty where one is skipped."""
+        """Names of the outputs by position, empty where one is skipped."""
         waiting = iter(names)
         places = len(self.outputs) + len(self.skipped)
         return ["" if place in self.skipped else next(waiting) for place in range(places)]

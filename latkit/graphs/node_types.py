@@ -1,4 +1,4 @@
-"""What kind of work a node does, as far as its cost is concerned."""
+"""Node types: the kind of work of a node, as far as its cost depends on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _conv_kind(graph: Graph, node: Node) -> str:
 
 
 def _binary_kind(graph: Graph, node: Node) -> str:
-    """By what is combined: two tensors of one size, a tensor and a smaller one, a tensor and constants."""
+    """By operands: two tensors of one size, a tensor and a smaller one, or a tensor and constants."""
     name = _SAME_COST.get(node.op, node.op).lower()
     constants = [constant for number in node.inputs if (constant := graph.constant(number)) is not None]
     if constants:
@@ -42,7 +42,7 @@ def _binary_kind(graph: Graph, node: Node) -> str:
 
 
 def _transpose_kind(perm: tuple[int, ...]) -> str:
-    """By what moves: the last axis stays (whole rows are copied), the last two change places, or anything else."""
+    """By the axes that move: the last axis stays (full rows are copied), the last two are swapped, or any other."""
     rank = len(perm)
     if perm and perm[-1] == rank - 1:
         return "transpose_rows"

@@ -1,4 +1,4 @@
-"""Cutting a graph into kernels: the pieces that a runtime computes at once, by rules learned on the target."""
+"""Partition of a graph into kernels: the parts that a runtime computes at once, by rules learned on the target."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from latkit.graphs.graph import ABSENT, Graph
 from latkit.graphs.patterns import Unit, units_of
 
 Rule = tuple[str, str]
-"""Kind of a kernel, and kind of the unit that its runtime computes along with it. For a light kernel, the reverse."""
+"""Kind of a kernel, and kind of the unit that its runtime fuses with it. For a light kernel, in reverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A piece of a graph that is computed at once."""
+    """A part of a graph that is computed at once."""
 
     kind: str
     """The kinds of its units in order, joined by `+`, such as `conv+add+relu`."""
     anchor: str
-    """The kind of its heaviest unit: what it is at heart."""
+    """The kind of its heaviest unit."""
     members: tuple[int, ...]
-    """Places of its nodes in the graph."""
+    """Positions of its nodes in the graph."""
     light: bool
-    """Whether nothing in it but light work."""
+    """Whether it contains only light work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A tensor that one kernel hands to another."""
+    """A tensor that one kernel passes to another."""
 
     producer: int
     consumer: int
-    """Places of the kernels."""
+    """Positions of the kernels."""
     entry: str
-    """Where the taker takes it: its anchor, or such as `conv+add` where light work beside the anchor does."""
+    """The consuming port: its anchor, or a kind such as `conv+add` where light work beside the anchor consumes it."""
     value: int
     """The tensor's number in the graph."""
     elements: int
     consumers: int
-    """How many take the same tensor: kernels, and whoever reads the graph's outputs."""
+    """Number of consumers of the tensor: kernels, and the graph's outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A graph in kernels."""
+    """A graph partitioned into kernels."""
 
     def_use: DefUse
     kernels: tuple[Kernel, ...]
     edges: tuple[Edge, ...]
     views: int
-    """How many nodes give the same numbers under another shape; they belong to no kernel."""
+    """Number of nodes that only change the shape; they belong to no kernel."""
 
     @property
     def graph(self) -> Graph:
-        """What was cut."""
+        """The partitioned graph."""
         return self.def_use.graph
 
     def kernel_graph(self, index: int) -> Graph:
@@ -63,7 +63,7 @@ class Partition:
         return self.def_use.part(self.kernels[index].members, self.kernels[index].kind)
 
     def pair_graph(self, edge: Edge) -> Graph:
-        """Two neighbours as one graph, with the views between them."""
+        """Two neighbors as one graph, with the views between them."""
         producer, consumer = self.kernels[edge.producer], self.kernels[edge.consumer]
         between = _views_between(self.def_use, producer.members, consumer.members)
         return self.def_use.part((*producer.members, *between, *consumer.members), f"{producer.kind} > {consumer.kind}")
@@ -71,28 +71,28 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A kernel and a unit that its runtime may or may not compute along with it."""
+    """A kernel and a unit that its runtime may or may not fuse with it."""
 
     rule: Rule
     before: tuple[int, ...]
     after: tuple[int, ...]
-    """Places of the nodes of either."""
+    """Positions of the nodes of both."""
 
 
 def partition_graph(graph: Graph, rules: Collection[Rule]) -> Partition:
-    """Cut a graph into kernels by the rules of a target."""
+    """Partition a graph into kernels by the rules of a target."""
     return _Partitioner(graph, frozenset(rules)).partition_graph()
 
 
 def candidates(graph: Graph, rules: Collection[Rule]) -> list[Candidate]:
-    """What might be fused further in a graph that is cut by the rules so far."""
+    """Possible further fusions in a graph partitioned by the known rules."""
     cutting = _Partitioner(graph, frozenset(rules))
     cutting.partition_graph()
     return cutting.rejected
 
 
 class _Partitioner:
-    """One walk over the units of a graph, each of which joins kernels before it or begins one."""
+    """One pass over the units of a graph; each joins earlier kernels or starts a new one."""
 
     def __init__(self, graph: Graph, rules: frozenset[Rule]) -> None:
         self.graph = graph
@@ -115,7 +115,7 @@ class _Partitioner:
         return Partition(self.def_use, kernels, edges, sum(unit.kind == "view" for unit in self.units))
 
     def _join(self, unit: Unit) -> None:
-        """Join the kernels before the unit that its runtime computes along with it; the last one first."""
+        """Join the unit with the earlier kernels that its runtime fuses with it; the last one first."""
         joined = [unit]
         for place in sorted(self._sole_producers(unit), reverse=True):
             before = self.kernels[place]
@@ -133,7 +133,7 @@ class _Partitioner:
             self.kernel_of[node] = len(self.kernels) - 1
 
     def _sole_producers(self, unit: Unit) -> set[int]:
-        """The kernels whose only output this unit alone takes, directly."""
+        """The kernels whose only output is consumed by this unit alone, directly."""
         inside, found = set(unit.members), set()
         for node in unit.members:
             for number in self.def_use.variables(self.graph.nodes[node]):
@@ -148,7 +148,7 @@ class _Partitioner:
         return found
 
     def _edges(self, kernels: Sequence[Kernel], kernel_of: dict[int, int]) -> Iterator[Edge]:
-        """What kernels hand to each other, also by way of views."""
+        """Tensors that kernels pass to each other, also through views."""
         tensors = self.def_use.tensors
         kind_of = {node: unit.kind for unit in self.units for node in unit.members}
         handed: dict[int, dict[int, str]] = {}
@@ -167,7 +167,7 @@ class _Partitioner:
                 yield Edge(kernel_of[producer], consumer, entry, root, tensors[root].elements, len(consumers) + read)
 
     def _root_value(self, number: int) -> int:
-        """The value that is seen under other shapes as this one."""
+        """The value of which this one is a view."""
         while (producer := self.def_use.producer_of(number)) is not None and producer not in self.kernel_of:
             number = self.graph.nodes[producer].inputs[0]
         return number
@@ -183,7 +183,7 @@ def _kind(units: list[Unit]) -> str:
 
 
 def _kind_in_rules(units: list[Unit]) -> str:
-    """The kind without the padding before heavy work, which changes nothing of what is computed along with that."""
+    """The kind without the padding before heavy work, since padding does not affect fusion."""
     return _kind([unit for unit in units if unit.kind != "pad"] or units)
 
 
@@ -192,7 +192,7 @@ def _members(units: list[Unit]) -> tuple[int, ...]:
 
 
 def _views_between(def_use: DefUse, before: tuple[int, ...], after: tuple[int, ...]) -> set[int]:
-    """The views on the way from one kernel's nodes to another's."""
+    """The views between one kernel's nodes and another's."""
     graph = def_use.graph
     found: set[int] = set()
     for node in after:

@@ -1,4 +1,4 @@
-"""Units: the nodes of a graph in groups that are one operator to a person, however an exporter wrote it."""
+"""Patterns: groups of nodes that form one logical operator, whatever the exporter."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpos
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Some nodes that are one operator: their kind and their places in the graph."""
+    """Nodes that form one operator: their kind and their positions in the graph."""
 
     kind: str
     members: tuple[int, ...]
 
     @property
     def light(self) -> bool:
-        """Whether a runtime might do its work within a neighbour's: number by number, padding or moving."""
+        """Whether a runtime may fuse it with a neighbor: elementwise work, padding or data movement."""
         return self.kind in GATED.values() or self.kind in LIGHT_MORE or self.kind.split("_")[0] in _POINTWISE
 
 
 _POINTWISE = {name.lower() for name in UNARY | BINARY}
 
 GATED = {"Erf": "gelu", "Sigmoid": "silu", "HardSigmoid": "hardswish", "Tanh": "gelu_tanh", "Clip": "hardswish"}
-"""Activations that multiply a tensor by a function of itself, by the operator that function is made of."""
+"""Activations that multiply a tensor by a function of itself, by the operator of that function."""
 
 
 def units_of(graph: Graph) -> tuple[Unit, ...]:
@@ -53,7 +53,7 @@ def _plain_kind(graph: Graph, index: int) -> str:
 
 
 def _gated(def_use: DefUse) -> Iterator[Unit]:
-    """x times a function of x: GELU, SiLU, hard swish, by whatever steps the function is computed."""
+    """x times a function of x: GELU, SiLU, hard swish, in any sequence of steps."""
     for seed, node in enumerate(def_use.graph.nodes):
         if node.op not in GATED:
             continue
@@ -74,7 +74,7 @@ def _gated(def_use: DefUse) -> Iterator[Unit]:
 
 
 def _backward(def_use: DefUse, seed: int) -> list[tuple[int, tuple[int, ...]]]:
-    """Values from which the seed is computed by scalar steps, each with the nodes of those steps."""
+    """Values from which elementwise steps compute the seed, each with the nodes of those steps."""
     found: list[tuple[int, tuple[int, ...]]] = []
     steps: tuple[int, ...] = ()
     at = seed
@@ -95,7 +95,7 @@ def _backward(def_use: DefUse, seed: int) -> list[tuple[int, tuple[int, ...]]]:
 def _closing(
     def_use: DefUse, multiply: Node, members: list[int], sources: Mapping[int, tuple[int, tuple[int, ...]]]
 ) -> tuple[int, ...] | None:
-    """The nodes before the seed, where the other factor of the product is what the seed was computed from."""
+    """The nodes before the seed, where the product's other factor is the input of the seed's computation."""
     inner = {def_use.first[index] for index in members}
     (other,) = [n for n in multiply.inputs if n not in inner] or [ABSENT]
     if other in sources:
@@ -112,7 +112,7 @@ def _closing(
 
 
 def _trailing(def_use: DefUse, at: int) -> tuple[int, ...]:
-    """The product's own factor, such as GELU's one half, where it comes last."""
+    """The product's own factor, such as GELU's 0.5, where it comes last."""
     after = def_use.sole_consumer(at)
     if after is None:
         return ()
@@ -141,7 +141,7 @@ def _layer_norm(def_use: DefUse) -> Iterator[Unit]:
 
 
 def _upstream(def_use: DefUse, start: int, ops: tuple[str, ...]) -> set[int] | None:
-    """The nodes before `start`, up to and with a mean taken of the same tensor; None where others are found."""
+    """The nodes before `start`, up to and including a mean of the same tensor; None where other nodes are found."""
     members: set[int] = set()
     waiting = list(def_use.variables(def_use.graph.nodes[start]))
     means = 0
@@ -166,7 +166,7 @@ def _upstream(def_use: DefUse, start: int, ops: tuple[str, ...]) -> set[int] | N
 
 
 def _linear(def_use: DefUse) -> Iterator[Unit]:
-    """A product with a matrix of weights, and the bias added to it."""
+    """A matrix product with weights, and its bias."""
     for index, node in enumerate(def_use.graph.nodes):
         if node.op != "MatMul" or def_use.graph.constant(node.inputs[1]) is None:
             continue

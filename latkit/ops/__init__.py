@@ -1,4 +1,4 @@
-"""Ops and networks: records with no disk behind them, no device and no torch."""
+"""Ops and networks: records without disk, device or torch."""
 
 from latkit.ops.kinds import ACTIVATIONS, OVERHEAD_PROBE
 from latkit.ops.network import Network

@@ -1,4 +1,4 @@
-"""The op kinds that come with latkit. To add one, see CONTRIBUTING.md."""
+"""The built-in op kinds. To add one, see CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ register_kind(
 )
 
 # mbconv: MobileNetV2's inverted residual (Sandler et al. 2018, section 3.3): 1x1 expansion (none for expansion 1),
-# depthwise convolution, linear 1x1 projection; a residual where the shape is kept
+# depthwise convolution, linear 1x1 projection; a residual where the shape is unchanged
 
 
 def _keeps_shape(shape: Shape, attributes: Mapping[str, Value]) -> bool:
@@ -190,4 +190,4 @@ register_kind(OpKind("flatten", {}, _flat, _none, _none))
 register_kind(OpKind("skip", {}, lambda op: op.input_shape, _none, _none, input_ranks=(1, 3), is_identity=True))
 
 OVERHEAD_PROBE = make_op("activation", (1, 1, 1), function="relu")
-"""As good as an empty network: what it costs is what a runtime charges for running anything at all."""
+"""Equivalent to an empty network: its cost is the runtime's fixed cost of any run."""

@@ -13,13 +13,13 @@ from latkit.ops.op import Op, Shape, digest
 FORMAT = "latkit-network-1"
 MAX_OPS = 10_000
 MAX_NAME_CHARS = 200
-"""More than a space's name has: its networks are named after it."""
+"""More than the maximum of a space's name: its networks are named after it."""
 MAX_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Ops in order, each taking what the one before it gives. The name is for people and not part of the key."""
+    """Ops in order, each taking the output of the one before it. The name is for people and not part of the key."""
 
     ops: tuple[Op, ...]
     name: str = field(default="", compare=False)
@@ -83,7 +83,7 @@ class Network:
         return cls(tuple(Op.from_json(op) for op in ops), name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the network as JSON, whole or not at all."""
+        """Write the network as JSON, atomically."""
         write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod

@@ -12,17 +12,17 @@ from latkit._io import one_line
 from latkit.errors import UsageError
 
 MAX_NUMBERS = 2**29
-"""Numbers in an op's input, output or weights, and any single size: 2 GiB of them, as much as a model file holds. What
-is computed from sizes within it fits 64 bits and a double."""
+"""Maximum elements of an op's input, output or weights, and maximum of any size: 2 GiB of elements, the limit of a
+model file. Values computed from sizes within it fit 64 bits and a double."""
 
 Shape = tuple[int, ...]
 """A tensor's shape without the batch: (channels, height, width), or (features,)."""
 
 Value = int | float | str | bool
-"""What an attribute of an op may hold."""
+"""Valid types of an op's attribute."""
 
 Default = Value | Callable[[Shape, Mapping[str, Value]], Value]
-"""An attribute's default: a value, or a function of the input shape and the attributes already known."""
+"""An attribute's default: a value, or a function of the input shape and the attributes before it."""
 
 
 def digest(document: object) -> str:
@@ -33,7 +33,7 @@ def digest(document: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of an op kind: its type, its default if it has one, and the values it may take."""
+    """One attribute of an op kind: its type, its default if it has one, and its valid values."""
 
     type: type
     default: Default | None = None
@@ -41,7 +41,7 @@ class Attribute:
     min_value: int | None = None
 
     def check(self, kind: str, name: str, value: object) -> Value:
-        """Return the value, or raise UsageError saying what was expected."""
+        """Return the value, or raise UsageError with what was expected."""
         exact = type(value) is self.type or (self.type is float and type(value) is int)
         if not exact:
             raise UsageError(f"{kind}: expected {name} to be {self.type.__name__}, but found {_shown(value)}")
@@ -57,11 +57,11 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class OpKind:
-    """What every op of one kind has in common: its attributes, and what follows from them.
+    """The common part of all ops of one kind: its attributes, and functions of them.
 
-    `macs` counts one fused multiply-add as one MAC; `parameters` counts what trains (weights, biases, batch norm's
-    scale and shift). A kind that `is_identity` is absent from an exported network, so that its latency in a network is
-    zero by construction.
+    `macs` counts one fused multiply-add as one MAC; `parameters` counts trained values (weights, biases, batch norm's
+    scale and shift). A kind that `is_identity` is absent from an exported network, so its latency in a network is zero
+    by construction.
     """
 
     name: str
@@ -78,7 +78,7 @@ _KINDS: dict[str, OpKind] = {}
 
 
 def register_kind(kind: OpKind) -> OpKind:
-    """Make a kind known by its name. A name is registered once."""
+    """Register a kind by its name. A name is registered once."""
     if kind.name in _KINDS:
         raise UsageError(f"an op kind named {kind.name!r} is registered already")
     _KINDS[kind.name] = kind
@@ -91,7 +91,7 @@ def kinds() -> Mapping[str, OpKind]:
 
 
 def get_kind(name: object) -> OpKind:
-    """The kind of that name, or UsageError with those that exist."""
+    """The kind of that name; UsageError lists the existing ones."""
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise UsageError(f"unknown op kind {_shown(name)}; known kinds: {', '.join(sorted(_KINDS))}")
@@ -100,7 +100,7 @@ def get_kind(name: object) -> OpKind:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operator with its concrete input shape (without the batch). Made by `make_op`, which checks it.
+    """One operator with its concrete input shape (without the batch). Built by `make_op`, which checks it.
 
     Two ops are equal when kind, input shape and attributes are; `key` is a hash of exactly those.
     """
@@ -206,7 +206,7 @@ def _check_size(kind: str, what: str, shape: Shape) -> None:
 
 
 def _shown(value: object, max_chars: int = 80) -> str:
-    """A value of a file as an error names it."""
+    """A value of a file as errors show it."""
     try:
         return one_line(repr(value), max_chars)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Runtimes: what executes a network on a device, and how a network becomes a file for it.
+"""Runtimes: each executes networks on a device, and exports networks to files for it.
 
-What exports is in `latkit.runtimes.export` and `latkit.runtimes.cache`, which import torch; the names here do not.
+Export is in `latkit.runtimes.export` and `latkit.runtimes.cache`, which import torch; the names here do not.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ CLASSES = {
     "torch": ("latkit.runtimes.torch", "Torch"),
     "torch_cuda": ("latkit.runtimes.torch", "TorchCuda"),
 }
-"""Module and class of every runtime. They import torch, so a module is imported when its runtime is asked for."""
+"""Module and class of every runtime. They import torch, so a module is imported only when its runtime is requested."""
 
 
 def get_runtime(name: str) -> Runtime:
-    """The runtime of that name, or UsageError with those that exist."""
+    """The runtime of that name; UsageError lists the existing ones."""
     if name not in CLASSES:
         raise UsageError(f"unknown runtime {name!r}; known runtimes: {', '.join(CLASSES)}")
     module, class_name = CLASSES[name]

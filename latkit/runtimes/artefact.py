@@ -1,4 +1,4 @@
-"""The artefact: what a runtime loads, as a file."""
+"""The artefact: the file that a runtime loads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """An op or a network exported for one runtime. Named by its content, so that a device needs it only once."""
+    """An op or a network exported for one runtime. Named by its content, so a device needs it only once."""
 
     path: Path
     sha256: str
@@ -17,4 +17,4 @@ class Artefact:
     exporter: str
     """Exporter and its version, such as `torch.onnx 2.13.0`."""
     opset: int
-    """ONNX opset; 0 where the format has none."""
+    """ONNX opset; 0 for other formats."""

@@ -1,4 +1,4 @@
-"""The interface of a runtime: how a torch module becomes a file that something else executes."""
+"""The interface of a runtime: export of a torch module to a file that the runtime executes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latkit.graphs import Graph
 
 
 def release(package: str) -> str:
-    """The installed release of a package, without a build's own suffix: `2.13.0` of torch `2.13.0+cpu`.
+    """The installed version of a package, without a build suffix: `2.13.0` of torch `2.13.0+cpu`.
 
     Raises importlib.metadata.PackageNotFoundError.
     """
@@ -21,20 +21,19 @@ def release(package: str) -> str:
 
 
 class Runtime(ABC):
-    """One runtime, seen from the host. Modules and tensors are torch's; they are typed `Any` here so that whoever needs
-    only the words of this package, as devices do, does not import torch.
-    """
+    """One runtime, as the host uses it. Modules and tensors are torch's; they are typed `Any` here so that code that
+    only needs this package's names, such as `latkit.devices`, does not import torch."""
 
     name: ClassVar[str]
     """As in a target."""
     suffix: ClassVar[str]
-    """Ending of its files, with the dot."""
+    """Suffix of its files, with the dot."""
     opset: ClassVar[int] = 0
-    """ONNX opset of its files; 0 where the format has none."""
+    """ONNX opset of its files; 0 for other formats."""
     takes_graphs: ClassVar[bool] = False
-    """Whether networks that come as ONNX files, and kernels of them, can be written for it."""
+    """Whether it can export external (ONNX) networks, and kernels of them."""
     requirements: ClassVar[tuple[str, ...]]
-    """What pip has to install on a device so that it can run the files."""
+    """Pip requirements of a device that runs the files."""
 
     @property
     @abstractmethod
@@ -49,14 +48,13 @@ class Runtime(ABC):
         """
 
     def export_graph(self, graph: Graph, path: Path) -> None:
-        """Write a foreign network, or a kernel of one, with weights made up from its key. Raises ExportError."""
+        """Write an external network, or a kernel of one, with weights generated from its key. Raises ExportError."""
         raise ExportError(f"{path.name}: {graph.title} can be written for onnxruntime only, but found {self.name}")
 
     @abstractmethod
     def load(self, path: Path) -> Callable[[Any], Any]:
-        """The file as a function on this machine, on one thread: from an input like the example that it was exported
-        with, to the output in torch's layout, float32. Raises MissingExtra.
-        """
+        """The file as a function on this machine, on one thread: from an input with the shape of the export's example
+        to the output in torch's layout, float32. Raises MissingExtra."""
 
     def run(self, path: Path, example: Any) -> Any:
         """Run the file on this machine, once."""

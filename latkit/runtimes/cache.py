@@ -1,4 +1,4 @@
-"""The cache of artefacts: what was exported once is not exported again."""
+"""The cache of artefacts: nothing is exported twice."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from latkit.runtimes.export import Workload, export_subject
 from latkit.targets import Target
 
 RECIPE = 1
-"""Counts up when latkit itself comes to write other files for the same subject (weights, folding, layout)."""
+"""Incremented when latkit itself writes other files for the same workload (weights, folding, layout)."""
 
 MAX_ARTEFACT_BYTES = 2**32
-"""No runtime takes larger files."""
+"""Maximum file size of any runtime."""
 
 CHECKED = "shapes checked"
-"""Part of a graph's name: files of graphs that earlier versions wrote unchecked are not taken."""
+"""Part of a graph's cache name: files of graphs that earlier versions wrote unchecked are not used."""
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """`artefacts` in the folder that LATKIT_CACHE names, or in `~/.cache/latkit`."""
+    """The default folder: `artefacts` in the folder of the variable LATKIT_CACHE, or in `~/.cache/latkit`."""
     return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "artefacts"
 
 
 class _Sidecar(BaseModel):
-    """What the JSON file beside a cached file says of it."""
+    """Content of the JSON file beside a cached file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     format: Literal["latkit-artefact-1"] = "latkit-artefact-1"
@@ -45,22 +45,22 @@ class _Sidecar(BaseModel):
     exporter: str
     opset: int
     subject: str
-    """The subject's title, for people."""
+    """The workload's title, for people."""
 
 
 class ArtefactCache:
-    """Artefacts in a folder, named by a hash of all that makes them what they are.
+    """Artefacts in a folder, named by a hash of everything that determines them.
 
-    A file that is not what its sidecar says is exported again. Several processes may share a folder.
+    A file that does not match its sidecar is exported again. Several processes may share a folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = default_folder() if folder is None else Path(folder)
 
     def artefact(self, subject: Workload, target: Target) -> Artefact:
-        """The subject's artefact for the target's runtime, precision and batch, from the folder or exported into it.
+        """The workload's artefact for the target's runtime, precision and batch, from the folder or exported into it.
 
-        Raises ExportError naming the subject, and MissingExtra.
+        Raises ExportError naming the workload, and MissingExtra.
         """
         runtime = get_runtime(target.runtime)
         name = _name(subject, runtime, target)
@@ -78,13 +78,13 @@ def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
 
 
 def _exported_ops(subject: Op | Network) -> list[object]:
-    """What of an op or a network is exported."""
+    """The ops that are exported of an op or a network."""
     ops = subject.ops if isinstance(subject, Network) else (subject,)
     return [op.to_json() for op in ops if not op.is_identity] or [ops[0].to_json()]
 
 
 def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:
-    """The cached artefact, or None where it is absent, not what its sidecar says, or not of this runtime."""
+    """The cached artefact, or None where it is absent, does not match its sidecar, or is not of this runtime."""
     try:
         recorded = load_record(sidecar, _Sidecar, "what describes an artefact")
         content = read_bytes(path, "an artefact", MAX_ARTEFACT_BYTES)

@@ -1,4 +1,4 @@
-"""From a torch module to an artefact, and the check that both compute the same."""
+"""Export of a torch module to an artefact, and the check that both compute the same."""
 
 from __future__ import annotations
 
@@ -21,25 +21,24 @@ from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 
 Workload = Op | Network | Graph
-"""What is exported."""
+"""A workload that can be exported."""
 
 
 def export_module(
     runtime: Runtime, module: nn.Module, input_shape: Shape, path: str | os.PathLike[str], batch: int = 1
 ) -> Artefact:
-    """Export a module with the weights it has, in evaluation mode and with batch norms folded; it is left unchanged.
+    """Export a module with its own weights, in evaluation mode and with batch norms folded; the module is not changed.
 
-    `input_shape` is without the batch. The file appears at `path` whole or not at all. Raises ExportError and
-    MissingExtra.
+    `input_shape` is without the batch. The file at `path` is written atomically. Raises ExportError and MissingExtra.
     """
     path = Path(path)
     return _export(runtime, module, input_shape, path, batch, what=path.name)
 
 
 def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
-    """Export an op, a network or a graph with weights made up from its key. Ops that vanish are left out.
+    """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
-    A graph holds its batch. Raises ExportError.
+    A graph includes its batch. Raises ExportError.
     """
     if isinstance(workload, Graph):
         graph = workload
@@ -54,8 +53,7 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
 
 def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
     """Largest absolute difference between the artefact's output, run on this machine, and the module's in evaluation
-    mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ.
-    """
+    mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ."""
     example = example_input(input_shape, batch)
     with torch.no_grad():
         expected = for_inference(module)(example)
@@ -75,7 +73,7 @@ def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path,
 
 
 def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artefact:
-    """Have an artefact written beside `path`, and put it there whole. Raises ExportError."""
+    """Write an artefact beside `path`, and move it there atomically. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:

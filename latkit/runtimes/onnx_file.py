@@ -1,4 +1,4 @@
-"""ONNX files opened and prepared: checked, of fixed sizes, without weights, constants folded."""
+"""ONNX files loaded and prepared: checked, with fixed sizes, without weights, constants folded."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from latkit.runtimes.onnx_tensors import lift_constants, nested_tensors, split_w
 EXPECTED = "a network as ONNX"
 
 MAX_FILE_BYTES = 2**31
-"""A protobuf file is no larger."""
+"""Maximum size of a protobuf file."""
 
 MAX_NODES = 50_000
 MAX_SHOWN = 5
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Shapes of inputs by their names, for those whose file leaves them open."""
+"""Shapes of inputs by name, for inputs whose file leaves them open."""
 
 
 def load_model(path: str | os.PathLike[str]) -> onnx.ModelProto:
-    """An ONNX file without the data that lies outside it. Raises BadFile."""
+    """An ONNX file without its external data. Raises BadFile."""
     content = read_bytes(path, EXPECTED, MAX_FILE_BYTES)
     try:
         return _parsed(content)
@@ -43,9 +43,9 @@ def _parsed(content: bytes) -> onnx.ModelProto:
 def prepare(
     model: onnx.ModelProto, source: object, shapes: Shapes, batch: int, folder: Path | None
 ) -> tuple[onnx.ModelProto, set[str]]:
-    """The model with whole sizes and constants folded, and the names of its weights, which are inputs of it.
+    """The model with fixed sizes and folded constants, and the names of its weights, which become inputs.
 
-    The model given is changed. `folder` is where its data lies. Raises BadFile naming its source.
+    The given model is changed. `folder` is the folder of its data. Raises BadFile naming its source.
     """
     with reading(source, EXPECTED):
         _check(model, source)
@@ -59,7 +59,7 @@ def prepare(
 
 
 def _check(model: onnx.ModelProto, source: object) -> None:
-    """Refuse by name what onnxruntime would refuse in its own terms, or what no graph of ours holds."""
+    """Raise a clear error for models that onnxruntime would refuse, or that our graphs cannot represent."""
     graph = model.graph
     if not graph.node:
         raise BadFile(source, EXPECTED, "no nodes in it")
@@ -86,7 +86,7 @@ def _check(model: onnx.ModelProto, source: object) -> None:
 
 
 def _check_names(graph: onnx.GraphProto, source: object) -> None:
-    """Every value that a node takes has to come from somewhere."""
+    """Check that every value that a node consumes exists."""
     known = {"", *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
     known |= {tensor.values.name for tensor in graph.sparse_initializer}
     known |= {name for node in graph.node for name in node.output}
@@ -104,7 +104,7 @@ def _check_names(graph: onnx.GraphProto, source: object) -> None:
 
 
 def _fix_shapes(graph: onnx.GraphProto, source: object, shapes: Shapes, batch: int) -> None:
-    """Give every input whole sizes: those of the file, else those asked for, else the target's batch."""
+    """Give every input fixed sizes: those of the file, or the requested ones, or the target's batch."""
     constants = {tensor.name for tensor in graph.initializer}
     constants |= {tensor.values.name for tensor in graph.sparse_initializer}
     inputs = {value.name: value for value in graph.input if value.name not in constants}
@@ -135,7 +135,7 @@ def _fix_shapes(graph: onnx.GraphProto, source: object, shapes: Shapes, batch: i
 
 
 def _check_requested(name: str, sizes: list[int | None], requested: tuple[int, ...], source: object) -> None:
-    """Sizes that the file fixes are not for the user to change: the weights would not fit."""
+    """Refuse requested sizes that differ from fixed sizes of the file: the weights would not fit."""
     fits = len(sizes) == len(requested) and all(a is None or a == b for a, b in zip(sizes, requested, strict=False))
     if not fits:
         raise BadFile(
@@ -144,7 +144,7 @@ def _check_requested(name: str, sizes: list[int | None], requested: tuple[int, .
 
 
 def _check_batch(found: Mapping[str, list[int]], source: object, batch: int) -> None:
-    """A file that fixes another batch than the target's is another network."""
+    """Refuse a file that fixes another batch than the target's: it is another network."""
     if batch == 1 or not found or any(takes_batch(shape, batch) for shape in found.values()):
         return
     name, shape = next(iter(found.items()))
@@ -156,7 +156,8 @@ def _check_batch(found: Mapping[str, list[int]], source: object, batch: int) -> 
 
 
 def takes_batch(shape: tuple[int, ...] | list[int], batch: int) -> bool:
-    """Whether an input of that shape may hold so many examples: along its first axis; sequences, along their second."""
+    """Whether an input of that shape may hold this many examples: along its first axis; sequences, along their
+    second."""
     return bool(shape) and (shape[0] == batch or (len(shape) == 3 and shape[1] == batch))
 
 
@@ -165,7 +166,7 @@ def _sizes(sizes: tuple[int, ...] | list[int] | list[int | None]) -> str:
 
 
 def _folded(model: onnx.ModelProto, source: object) -> onnx.ModelProto:
-    """The model as onnxruntime's basic optimization leaves it: constants folded, what computes nothing dropped."""
+    """The model after onnxruntime's basic optimization: constants folded, nodes without effect dropped."""
     try:
         folded = fold(model.SerializeToString(), ("MatMulAddFusion", "GemmActivationFusion"))
     except RuntimeRefused as error:

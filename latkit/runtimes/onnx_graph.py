@@ -1,4 +1,4 @@
-"""Graphs from ONNX files: only shapes are read, and the numbers that decide them."""
+"""Graphs from ONNX files: only shapes are read, and the numbers that determine them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ TYPES: dict[int, str] = {
 }
 
 MAX_VALUES = 2**20
-"""A constant of more whole numbers is a table: its values do not matter, unless they decide a shape."""
+"""A constant of more integers is a table: its values are dropped, unless they determine a shape."""
 
 
 def read_graph(path: str | os.PathLike[str], shapes: Shapes | None = None, batch: int = 1) -> Graph:
-    """The graph of any ONNX file. Weights that lie outside the file need not be there: only shapes are read.
+    """The graph of any ONNX file. External weight data may be missing: only shapes are read.
 
-    What depends on constants alone is folded. `shapes` gives the sizes that the file leaves open; a lone batch is
+    Parts that depend on constants alone are folded. `shapes` gives the sizes that the file leaves open; a lone batch is
     `batch`, the target's. Raises BadFile.
     """
     return graph_of_model(load_model(path), path, shapes or {}, Path(path).stem, batch)
 
 
 def graph_of_model(model: onnx.ModelProto, source: object, shapes: Shapes, name: str, batch: int = 1) -> Graph:
-    """The graph of a model in memory, which is changed; data beside it is read where `source` is its path.
+    """The graph of a model in memory, which is changed; external data is read from the folder of `source`.
 
     Raises BadFile naming its source.
     """
@@ -55,7 +55,7 @@ def graph_of_model(model: onnx.ModelProto, source: object, shapes: Shapes, name:
 
 
 class _Reading:
-    """Turns a folded ONNX graph into a Graph."""
+    """Converts a folded ONNX graph to a Graph."""
 
     def __init__(self, model: onnx.ModelProto, weights: set[str], source: object) -> None:
         self.source = source
@@ -67,7 +67,7 @@ class _Reading:
         """Names of what does not depend on an input."""
 
     def graph(self, name: str) -> Graph:
-        """The graph, without what depends on constants alone and without what nothing takes."""
+        """The graph, without parts that depend on constants alone and without unused values."""
         nodes = self._live(self._computing())
         used = list(dict.fromkeys(taken for node in nodes for taken in node.input if taken))
         inputs = [v.name for v in self.onnx.input if v.name not in self.constants and v.name in used]
@@ -112,7 +112,7 @@ class _Reading:
         return Node(node.op_type, taken, outputs, _settings(node), skipped)
 
     def _computing(self) -> list[onnx.NodeProto]:
-        """The nodes that depend on an input. What depends on constants alone becomes one, and is not computed."""
+        """The nodes that depend on an input. Values that depend on constants alone become constants."""
         nodes = []
         for node in self.onnx.node:
             if node.domain not in ("", "ai.onnx"):

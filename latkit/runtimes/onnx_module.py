@@ -1,4 +1,4 @@
-"""Torch modules as graphs, by way of ONNX."""
+"""Torch modules as graphs, through ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks as files: latkit's own, which travel in the metadata of ONNX files it exported, and any other ONNX file."""
+"""Networks as files: latkit's own, embedded in the metadata of the ONNX files it exports, and other ONNX files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METADATA_KEY = "latkit.network"
 
 
 def embed_network(path: str | os.PathLike[str], network: Network) -> None:
-    """Write the network into the metadata of the ONNX file it was exported to."""
+    """Write the network into the metadata of its exported ONNX file."""
     model = onnx.load(path)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(network.to_json())})
     with atomic_write(path) as temporary:
@@ -49,7 +49,7 @@ def read_network(path: str | os.PathLike[str]) -> Network:
 
 
 def _is_json(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is JSON, by its name or else by how it begins. Raises BadFile where it cannot be read."""
+    """Whether a file is JSON, by its name or its first bytes. Raises BadFile where it cannot be read."""
     if Path(path).suffix in (".json", ".onnx"):
         return Path(path).suffix == ".json"
     return read_bytes(path, "a network as ONNX or JSON", MAX_FILE_BYTES).lstrip()[:1] == b"{"

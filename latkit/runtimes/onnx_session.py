@@ -1,4 +1,4 @@
-"""What onnxruntime makes of a model, asked of a process of its own: a broken file may end that one."""
+"""onnxruntime in a separate process, for models that may crash it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 from latkit.runtimes import onnx_worker
 
 MAX_SECONDS = 60.0
-"""A model takes no longer to be opened and run once."""
+"""Timeout for loading a model and running it once."""
 
 START_SECONDS = 60.0
 
@@ -33,15 +33,15 @@ _REASONS = (
     (r"bad_alloc|Failed to allocate|MemoryError", "one that takes more memory than a network should"),
     (r"^it ended|^it took", "one that brings it down"),
 )
-"""What onnxruntime says, and what it means."""
+"""Messages of onnxruntime, and their meaning."""
 
 
 class RuntimeRefused(Exception):
-    """onnxruntime refuses a model, in its own words."""
+    """onnxruntime refuses a model; the message is onnxruntime's own."""
 
 
 def reason(error: Exception) -> str:
-    """What onnxruntime complains of, in the user's terms; its own message is the error's detail."""
+    """The cause of onnxruntime's error in the user's terms; its own message is the error's detail."""
     text = str(error)
     for pattern, meaning in _REASONS:
         found = re.search(pattern, text)
@@ -51,7 +51,7 @@ def reason(error: Exception) -> str:
 
 
 def fold(model: bytes, disabled: tuple[str, ...] = ()) -> bytes:
-    """The model as basic optimization leaves it, without some of its steps. Raises RuntimeRefused."""
+    """The model after basic optimization, without some of its steps. Raises RuntimeRefused."""
     with tempfile.TemporaryDirectory(prefix="latkit-") as folder:
         given, folded = Path(folder, "model.onnx"), Path(folder, "folded.onnx")
         given.write_bytes(model)
@@ -74,17 +74,17 @@ class _Worker:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.process = subprocess.Popen(  # noqa: S603 - our own file
-            # -P: modules of its own folder bear the names of packages that it imports
+            # -P: modules of its own folder have the names of packages that it imports
             [sys.executable, "-P", onnx_worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt at the terminal is for us
+            start_new_session=True,  # an interrupt at the terminal is handled by the parent
         )
         self.seconds = START_SECONDS + MAX_SECONDS
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The answer to a request. Raises RuntimeRefused where it ends or takes too long."""
+        """The answer to a request. Raises RuntimeRefused where the process ends or takes too long."""
         assert self.process.stdin
         assert self.process.stdout
         with suppress(BrokenPipeError):
@@ -102,7 +102,7 @@ class _Worker:
         return found
 
     def stop(self) -> None:
-        """End the process, which is ours."""
+        """End the worker process."""
         if self.owner != os.getpid():
             return
         self.process.kill()
@@ -121,9 +121,9 @@ _running: list[_Worker] = []
 
 
 def _ask(request: dict[str, Any]) -> dict[str, Any]:
-    """Ask the worker, started at the first question and anew after one that ended it."""
+    """Send a request to the worker, started at the first request and again after it ended."""
     with _LOCK:
-        if _running and _running[0].owner != os.getpid():  # of the process that we were forked from
+        if _running and _running[0].owner != os.getpid():  # a worker of the process that we were forked from
             _running.clear()
         if not _running:
             _running.append(_Worker())

@@ -1,4 +1,4 @@
-"""The constants of an ONNX file: which of them are needed by value, and where their values lie."""
+"""Constants of an ONNX file: which values are needed, and where they are stored."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from latkit.errors import BadFile
 from latkit.graphs.deciding import SHAPE_INPUTS
 
 FEW = 64
-"""A constant of floats that holds more numbers is a weight: its values do not matter."""
+"""A constant of more floats is a weight: its values are dropped."""
 
 MAX_BYTES = 2**28
-"""A constant that is needed by value is no larger."""
+"""Maximum size of a constant whose values are needed."""
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _DATA = ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 
 
 def shape_input_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
-    """Names of the values that decide what shape something has."""
+    """Names of the values that determine a shape."""
     return {
         node.input[place]
         for node in nodes
@@ -36,7 +36,7 @@ def shape_input_names(nodes: Iterable[onnx.NodeProto]) -> set[str]:
 
 
 def lift_constants(graph: onnx.GraphProto) -> None:
-    """Turn nodes that hold a constant into constants of the graph, so that all are in one place."""
+    """Turn Constant nodes into initializers of the graph, so that all constants are in one place."""
     remaining = []
     for node in graph.node:
         tensor = _held(node)
@@ -50,7 +50,7 @@ def lift_constants(graph: onnx.GraphProto) -> None:
 
 
 def _held(node: onnx.NodeProto) -> TensorProto | None:
-    """The tensor of a Constant node; None of others, and of one that holds text or a sparse tensor."""
+    """The tensor of a Constant node; None for others, and for text or a sparse tensor."""
     if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
         return None
     (attribute, *more) = node.attribute or [AttributeProto()]
@@ -72,10 +72,10 @@ def _held(node: onnx.NodeProto) -> TensorProto | None:
 
 
 def split_weights(graph: onnx.GraphProto, source: object, folder: Path | None) -> set[str]:
-    """Turn weights into inputs of the graph, and read what is needed by value; the names of the weights.
+    """Turn weights into inputs of the graph, and read the values that are needed; returns the names of the weights.
 
-    Whole numbers and truth values are needed, and floats that decide shapes. Where other floats have no values, as in
-    a structure without weights or without its data file, they are weights too. Raises BadFile.
+    Integers and booleans are needed, and floats that determine shapes. Where other floats have no values, as in a
+    structure without weights or without its data file, they are weights too. Raises BadFile.
     """
     deciding = shape_input_names(graph.node)
     weights: dict[str, TensorProto] = {}
@@ -98,7 +98,7 @@ def split_weights(graph: onnx.GraphProto, source: object, folder: Path | None) -
 
 
 def _fill(tensor: TensorProto, source: object, folder: Path | None, *, needed: bool) -> bool:
-    """Whether a constant has its values, which are read from its data file where they lie there."""
+    """Whether a constant has its values; external ones are read from its data file."""
     if tensor.data_location == TensorProto.EXTERNAL:
         if not needed and not _data_path(tensor, folder).is_file():
             return False
@@ -118,7 +118,7 @@ def _data_path(tensor: TensorProto, folder: Path | None) -> Path:
 
 
 def _read_external(tensor: TensorProto, source: object, folder: Path | None) -> None:
-    """Put a tensor's values into the tensor. They lie in a regular file in the model's folder, or nowhere."""
+    """Read a tensor's external values into the tensor, from a regular file in the model's folder only."""
     path = _data_path(tensor, folder)
     expected = f"its tensor {tensor.name!r} in {path}"
     location_fields = {entry.key: entry.value for entry in tensor.external_data}
@@ -144,7 +144,7 @@ def _read_external(tensor: TensorProto, source: object, folder: Path | None) -> 
 
 
 def _is_in_folder(path: Path, folder: Path, model: Path) -> bool:
-    """Whether the path lies in the model's folder, or in that of the file which the model's name is a link to."""
+    """Whether the path is in the model's folder, or in that of the file that the model's name links to."""
     try:
         found = path.resolve()
         places = folder.resolve(), model.resolve().parent
@@ -154,7 +154,7 @@ def _is_in_folder(path: Path, folder: Path, model: Path) -> bool:
 
 
 def nested_tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """Every tensor that a node holds, also within branches."""
+    """Every tensor of a node, including those in branches."""
     waiting = [graph]
     while waiting:
         for node in waiting.pop().node:

@@ -12,11 +12,12 @@ import sys
 from typing import Any
 
 MAX_MEMORY_BYTES = 6 * 2**30
-"""Of address space: models come without their weights, and libraries take 1 GB of it."""
+"""Limit of address space: models come without their weights, and libraries take 1 GB of it."""
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Open the model of a request. With `optimized`, write what basic optimization leaves; with `run`, run it once."""
+    """Load the model of a request. With `optimized`, write the model after basic optimization; with `run`, run it
+    once."""
     import numpy as np
     import onnxruntime
 
@@ -42,7 +43,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve() -> None:
-    """Answer the requests on standard input until it ends. Standard output is kept clean of what libraries print."""
+    """Answer the requests on standard input until it ends. Standard output carries answers only, no output of
+    libraries."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -55,7 +57,7 @@ def serve() -> None:
     for line in sys.stdin:
         try:
             found = answer(json.loads(line))
-        except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no base of their own
+        except Exception as error:  # noqa: BLE001 - onnxruntime's errors have no common base
             found = {"error": f"{type(error).__name__}: {error}"}
         answers.write(json.dumps(found) + "\n")
         answers.flush()

@@ -1,4 +1,4 @@
-"""Graphs as ONNX models: weights are made up, and shapes are checked against the record before anything is timed."""
+"""Graphs as ONNX models: weights are generated, and shapes are checked against the record before timing."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ CODES = {
 _BYTES = {"float32": 4, "int64": 8, "int32": 4, "bool": 1}
 
 MAX_MODEL_BYTES = 2**31 - 2**20
-"""A protobuf file holds no more."""
+"""Maximum size of a protobuf file."""
 
 MAX_RUN_BYTES = 2**30
-"""A graph whose tensors are larger is not run on this machine to see what it gives."""
+"""A graph with larger tensors is not run on this machine to check its outputs."""
 
 _IR_VERSION = 8
 
 ROUNDED = frozenset({"Resize", "Upsample", "MaxPool", "AveragePool", "LpPool"})
-"""Operators whose sizes are rounded quotients: what onnx infers is not always what a runtime computes."""
+"""Operators with sizes that are rounded quotients: onnx's inference may differ from a runtime's result."""
 
 
 def model_of_graph(graph: Graph, seed: int) -> onnx.ModelProto:
-    """The graph as an ONNX model, its weights drawn from the seed: of such a size that values neither vanish nor grow.
+    """The graph as an ONNX model, its weights drawn from the seed, scaled so that values neither underflow nor
+    overflow.
 
-    Raises ExportError where onnx finds it wrong.
+    Raises ExportError where onnx finds it invalid.
     """
     try:
         model = _model(graph, graph.outputs, np.random.default_rng(seed))
@@ -53,7 +54,7 @@ def model_of_graph(graph: Graph, seed: int) -> onnx.ModelProto:
 
 
 def check_shapes(graph: Graph) -> None:
-    """Raise ExportError unless the graph, as it is written, gives tensors of the shapes in its record.
+    """Raise ExportError unless the written graph has tensors of the recorded shapes.
 
     Shapes are inferred from the operators alone. Where that is not enough, or sizes are rounded, the graph is run once
     on this machine.
@@ -119,7 +120,7 @@ def _shape(tensor: Any) -> tuple[int, ...] | None:
 
 
 def _where(error: Exception) -> str:
-    """What onnx complains of, in the user's terms; its own message is the error's detail."""
+    """The cause of onnx's error in the user's terms; its own message is the error's detail."""
     return f"what onnx refuses ({type(error).__name__})"
 
 
@@ -128,7 +129,7 @@ def _name(number: int) -> str:
 
 
 def _model(graph: Graph, outputs: Sequence[int], rng: np.random.Generator | None) -> onnx.ModelProto:
-    """The graph as an ONNX model; without a generator, weights are inputs and no shapes are claimed for its outputs."""
+    """The graph as an ONNX model; without a generator, weights are inputs and outputs have no declared shapes."""
     tensors, first, given = graph.tensors(), graph.first_outputs(), len(graph.inputs)
     stored = [c for c in graph.constants if rng is not None or c.values is not None]
     size = sum(constant.tensor.elements * _BYTES[constant.tensor.type] for constant in stored)
@@ -176,9 +177,9 @@ def _values(constant: Constant, rng: np.random.Generator | None) -> NDArray[Any]
     if constant.values is not None:
         return np.array(constant.values, dtype=kind).reshape(shape)
     assert rng is not None
-    if kind != "float32":  # an index that is valid whatever it points into
+    if kind != "float32":  # an index that is valid in any tensor
         return np.zeros(shape, dtype=kind)
     if len(shape) >= 2:
         fan_in = max(math.prod(shape[1:]) if len(shape) == 4 else shape[-2], 1)
         return rng.standard_normal(shape, dtype=np.float32) / np.float32(math.sqrt(fan_in))
-    return rng.uniform(0.5, 1.5, shape).astype(kind)  # scales, variances and biases: positive and away from nothing
+    return rng.uniform(0.5, 1.5, shape).astype(kind)  # scales, variances and biases: positive and not near zero

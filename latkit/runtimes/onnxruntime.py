@@ -16,8 +16,8 @@ from latkit.runtimes.base import Runtime, release
 class OnnxRuntime(Runtime):
     """ONNX in fp32.
 
-    The TorchScript exporter is deprecated but takes 10 ms for an op where the newer one takes 700 ms and needs
-    onnxscript; both give the same nodes for the ops that latkit knows.
+    The TorchScript exporter is deprecated but takes 10 ms for an op; the newer one takes 700 ms and needs onnxscript.
+    Both write the same nodes for latkit's ops.
     """
 
     name = "onnxruntime"
@@ -36,7 +36,7 @@ class OnnxRuntime(Runtime):
         import onnx
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # see the class: deprecated, and meant
+            warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the class
             torch.onnx.export(
                 module,
                 (example,),
@@ -49,7 +49,7 @@ class OnnxRuntime(Runtime):
         onnx.checker.check_model(path, full_check=True)
 
     def export_graph(self, graph: Graph, path: Path) -> None:
-        """Write the graph's own operators, in the release that it is written in, if they give what is recorded."""
+        """Write the graph's own operators, in its own opset, if the outputs match the record."""
         import onnx
 
         from latkit.runtimes.onnx_write import check_shapes, model_of_graph

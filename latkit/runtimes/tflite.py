@@ -22,10 +22,10 @@ from latkit.runtimes.base import Runtime, release
 
 
 class TFLite(Runtime):
-    """TFLite in fp32. Images go in and come out as (N, H, W, C), so that no transposition is timed with an op.
+    """TFLite in fp32. Images enter and leave as (N, H, W, C), so no transposition is timed with an op.
 
-    Only an op without a convolution (a pool alone, an activation alone) keeps one: the converter moves the layout along
-    with convolutions. In a network it is absent there too.
+    Only an op without a convolution (a pool alone, an activation alone) contains one: the converter moves the layout
+    along with convolutions. In a network there is none either.
     """
 
     name = "tflite"
@@ -53,7 +53,7 @@ class TFLite(Runtime):
             litert_torch.convert(module, (_channels_last(example),)).export(str(path))
 
     def load(self, path: Path) -> Callable[[Tensor], Tensor]:
-        """An interpreter on the CPU; XNNPACK takes what it can."""
+        """An interpreter on the CPU; XNNPACK runs all ops that it supports."""
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -72,7 +72,7 @@ class TFLite(Runtime):
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, H, W, C), contiguous; anything else as it is."""
+    """(N, C, H, W) -> (N, H, W, C), contiguous; other tensors unchanged."""
     return tensor.permute(0, 2, 3, 1).contiguous() if tensor.dim() == 4 else tensor
 
 
@@ -93,7 +93,7 @@ def _import_litert_torch() -> Any:
 
 @contextlib.contextmanager
 def _silenced() -> Iterator[None]:
-    """Keep Python's standard output clean, drop warnings, and put back the handlers of the root logger.
+    """Context manager: silence Python's standard output, drop warnings, and restore the handlers of the root logger.
 
     litert-torch prints its progress and, by logging at the root, installs a handler there.
     """
@@ -110,7 +110,7 @@ def _silenced() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silenced_import() -> Iterator[None]:
-    """Keep what the import writes to the process's standard error, from C++, in a file that is thrown away.
+    """Context manager: redirect the import's C++ output on standard error to a temporary file.
 
     TF_CPP_MIN_LOG_LEVEL is read once, at import, and also silences the C++ converter later on.
     """

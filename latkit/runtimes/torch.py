@@ -6,10 +6,10 @@ A device loads a file in one line, and runs it without gradients:
     with torch.inference_mode():
         output = module(input)
 
-Why TorchScript, though deprecated, and not torch.export's .pt2: `torch.export.load` unpickles with
-`weights_only=False` what a file tells it to, so a forged file runs any code; `torch.jit.load` reads tensors and
-TorchScript only. It also loads in 4 ms instead of 70, calls the smallest op in 4 us instead of 40 (no Python between
-the ops), and is read by the old releases of torch that devices keep.
+Why TorchScript, though deprecated, and not torch.export's .pt2: `torch.export.load` unpickles any object of a file with
+`weights_only=False`, so a forged file runs any code; `torch.jit.load` reads tensors and TorchScript only. It also loads
+in 4 ms instead of 70, calls the smallest op in 4 us instead of 40 (no Python between the ops), and is read by the old
+versions of torch on devices.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Torch(Runtime):
         return f"torch.jit {release('torch')}"
 
     def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
-        """Write the traced module. Its weights stay parameters, so that `map_location` moves all of it to a GPU."""
+        """Write the traced module. Its weights stay parameters, so that `map_location` moves the full module to a
+        GPU."""
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore", DeprecationWarning)  # see the module: deprecated, and meant
+            warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the module
             traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
                 module, example, check_trace=False
             )

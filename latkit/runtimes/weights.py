@@ -1,4 +1,4 @@
-"""Modules with weights made up from what they are: random, the same on every machine of one torch release."""
+"""Modules with generated weights: random, but the same on every machine with one version of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latkit.ops import Network, Op
 
 
 def without_skips(workload: Op | Network) -> Op | Network:
-    """The subject without the ops that vanish; a subject of nothing else keeps its first one."""
+    """The workload without identity ops; a workload of identities alone keeps its first one."""
     if isinstance(workload, Op):
         return workload
     remaining = tuple(op for op in workload.ops if not op.is_identity)
@@ -21,10 +21,10 @@ def without_skips(workload: Op | Network) -> Op | Network:
 
 
 def seeded_module(workload: Op | Network) -> nn.Module:
-    """The subject's module in evaluation mode, its weights and batch norm statistics drawn from the subject's key.
+    """The workload's module in evaluation mode, its weights and batch norm statistics drawn from the workload's key.
 
-    Variances are kept from layer to layer (He et al. 2015) and statistics are away from 0 and 1: values of a deep
-    network neither vanish into denormals, which are slow, nor overflow. Global random state is left as it was.
+    Variances are preserved from layer to layer (He et al. 2015) and statistics are not near 0 and 1: values of a deep
+    network neither underflow to denormals, which are slow, nor overflow. Global random state is restored.
     """
     seed = int(workload.key[:15], 16)
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""Search spaces: which ops may stand where."""
+"""Search spaces: the candidate ops of every layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from latkit.spaces.space import Architecture, Layer, Space
 from latkit.spaces.variations import variations
 
 BUILT_IN: dict[str, Callable[..., Space]] = {"proxyless-mobile": proxyless_mobile, "proxyless-tiny": proxyless_tiny}
-"""The spaces that come with latkit, by name."""
+"""The built-in spaces, by name."""
 
 
 def load(name: str, **parameters: int | float) -> Space:

@@ -15,7 +15,7 @@
         { kind = "skip" },
     ]
 
-A list in place of an attribute's value stands for one candidate per entry; two lists, for every combination.
+A list as an attribute's value makes one candidate per entry; two lists, one per combination.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _LayerFile(BaseModel):
 
     @property
     def count(self) -> int:
-        """Number of candidates, every combination counted."""
+        """Number of candidates, with every combination."""
         return sum(math.prod(len(v) for v in one.values() if isinstance(v, list)) for one in self.candidates)
 
 
@@ -71,7 +71,7 @@ def _expand(shape: Shape, attributes: Attributes) -> Iterator[Op]:
 
 @contextmanager
 def _at(where: str) -> Iterator[None]:
-    """Put the place in the file in front of what is wrong there."""
+    """Prepend the position in the file to the error message."""
     try:
         yield
     except UsageError as error:
@@ -87,7 +87,7 @@ def _candidates(shape: Shape, number: int, entry: _LayerFile) -> tuple[Op, ...]:
 
 
 def _check_counts(document: _SpaceFile) -> None:
-    """Raise UsageError for more than a space may have. Nothing is expanded before."""
+    """Raise UsageError for more layers or candidates than allowed, before anything is expanded."""
     for number, entry in enumerate(document.layers):
         if entry.count > MAX_CANDIDATES:
             raise UsageError(
@@ -112,7 +112,7 @@ def _layers(document: _SpaceFile) -> Iterator[Layer]:
 
 
 def load_space_file(path: str | os.PathLike[str]) -> Space:
-    """Read a space from a TOML file. Raises BadFile saying which field is wrong, counting layers from 0."""
+    """Read a space from a TOML file. Raises BadFile with the invalid field; layers count from 0."""
     expected = "a search space as TOML"
     text = read_text(path, expected, MAX_BYTES)
     with reading(path, expected):

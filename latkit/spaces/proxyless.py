@@ -11,16 +11,16 @@ EXPANSIONS = (3, 6)
 
 
 def scale_channels(channels: int, width: float) -> int:
-    """Channels times a width multiplier, to the nearest multiple of 8 and never less than 90 % of the product.
+    """Channels times a width multiplier, to the nearest multiple of 8 and at least 90 % of the product.
 
-    The rule of MobileNetV2's reference implementation, used by ProxylessNAS as well.
+    The rule of MobileNetV2's reference implementation, also used by ProxylessNAS.
     """
     scaled = max(8, int(channels * width + 4) // 8 * 8)
     return scaled + 8 if scaled < 0.9 * channels * width else scaled
 
 
 def mbconv_candidates(shape: Shape, out_channels: int, stride: int) -> tuple[Op, ...]:
-    """MBConv with kernel {3, 5, 7} and expansion {3, 6}, and a skip where the shape is kept."""
+    """MBConv with kernel {3, 5, 7} and expansion {3, 6}, and a skip where the shape is unchanged."""
     ops = [
         make_op("mbconv", shape, out_channels=out_channels, kernel=kernel, stride=stride, expansion=expansion)
         for expansion in EXPANSIONS
@@ -32,7 +32,7 @@ def mbconv_candidates(shape: Shape, out_channels: int, stride: int) -> tuple[Op,
 
 
 class ChainBuilder:
-    """Builds a chain of layers from front to back, each taking the shape that the one before it gives."""
+    """Builds a chain of layers from front to back, each taking the output shape of the one before it."""
 
     def __init__(self, input_shape: Shape) -> None:
         self.shape = input_shape

@@ -1,4 +1,4 @@
-"""The search space: for every layer, the ops that may stand there."""
+"""The search space: the candidate ops of every layer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Architecture = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The candidates for one place in the chain; all take the same shape and give the same shape."""
+    """The candidates of one position in the chain; all have the same input and output shape."""
 
     name: str
     candidates: tuple[Op, ...]
@@ -55,7 +55,7 @@ class Layer:
 
     @property
     def is_choice(self) -> bool:
-        """Whether there is anything to choose."""
+        """Whether there are several candidates."""
         return len(self.candidates) > 1
 
 
@@ -111,12 +111,12 @@ class Space:
         return math.prod(len(layer.candidates) for layer in self.choices)
 
     def ops(self) -> tuple[Op, ...]:
-        """The distinct ops that take time, in the order they first appear. Skips vanish and are not among them."""
+        """The distinct ops that take time, in the order of first appearance. Skips are identities and left out."""
         every = (op for layer in self.layers for op in layer.candidates if not op.is_identity)
         return tuple(dict.fromkeys(every))
 
     def check(self, architecture: Sequence[int]) -> Architecture:
-        """Return the architecture if it is one of this space; raise UsageError otherwise."""
+        """Return the architecture if it belongs to this space; raise UsageError otherwise."""
         choices = self.choices
         if len(architecture) != len(choices):
             raise UsageError(
@@ -158,7 +158,7 @@ class Space:
         return {"format": FORMAT, "name": self.name, "layers": layers}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the space as JSON, with every candidate spelt out; whole or not at all."""
+        """Write the space as JSON, atomically, with every candidate in full."""
         write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @classmethod
@@ -171,10 +171,10 @@ class Space:
             return cls(document.name, tuple(layers))
 
     def _match(self, ops: tuple[Op, ...]) -> Architecture | None:
-        """The first architecture that decodes to `ops`, skips filling the layers left out; None if there is none.
+        """The first architecture that decodes to `ops`, with skips for missing layers; None if there is none.
 
-        Backwards, how many ops may come before each layer; then forwards. So it takes layers x ops steps, whichever way
-        the skips may be laid.
+        A backward pass counts the ops that may come before each layer; a forward pass assigns them. So it takes layers
+        x ops steps, wherever the skips are.
         """
         places = [{op: index for index, op in enumerate(one.candidates)} for one in self.layers]
         skips = [next((i for i, op in enumerate(one.candidates) if op.is_identity), None) for one in self.layers]

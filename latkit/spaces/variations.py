@@ -1,4 +1,4 @@
-"""Ops beyond a space: of its kinds and near its shapes, for a model to learn from."""
+"""Variations: ops beyond a space, of its kinds and near its shapes, as training data for a model."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from latkit.ops import Op, Shape, Value, make_op
 from latkit.spaces.space import Space
 
 CHANNELS, SIZES = (0.5, 1.5), (0.5, 1.2)
-"""Channels and resolutions are scaled by factors between these: what width multipliers and input sizes do."""
+"""Range of the factors for channels and resolutions: that of common width multipliers and input sizes."""
 
 MIXED = 0.4
-"""The share that takes its kernel, stride and so on from another op of the space."""
+"""Share of variations that take kernel, stride and so on from another op of the space."""
 
 SCALED = ("out_channels", "out_features")
 MAX_MISSES = 10_000
-"""So many draws in a row that give nothing new, and there is nothing new: a small space has few variations."""
+"""After this many draws without a new op, the variations are exhausted: a small space has few of them."""
 
 FEW_CHANNELS = 4
-"""So many channels are an image's, and stay."""
+"""Channels of an image, which do not change."""
 
 
 def variations(space: Space) -> Iterator[Op]:
-    """Ops that are not of the space, in an order that depends on the space alone; ends where there are no more.
+    """Ops outside the space, in an order that depends on the space alone; ends when there are no more.
 
-    Each is an op of the space with its channels and resolution scaled; some take their other attributes from another
-    op of their kind. All kinds take their turns, so that every kind can be learned.
+    Each is an op of the space with its channels and resolution scaled; some take their other attributes from another op
+    of their kind. All kinds alternate, so that every kind can be learned.
     """
     known = set(space.ops())
     by_kind: dict[str, list[Op]] = {}
@@ -45,7 +45,7 @@ def variations(space: Space) -> Iterator[Op]:
 
 
 def _vary(op: Op, ops: Sequence[Op], rng: random.Random) -> Op | None:
-    """A variation of `op`, or None where what was drawn is no op."""
+    """A variation of `op`, or None where the draw is invalid."""
     shape = _scaled_shape(op.input_shape, rng)
     other = rng.choice(ops) if rng.random() < MIXED else op
     attributes: dict[str, Value] = {}
@@ -70,6 +70,6 @@ def _scaled_shape(shape: Shape, rng: random.Random) -> Shape:
 
 
 def _scaled(channels: int, rng: random.Random) -> int:
-    """Channels times a factor, to a multiple of 8 as networks have them where there are that many."""
+    """Channels times a factor, rounded to a multiple of 8 where there are at least 8."""
     scaled = channels * rng.uniform(*CHANNELS)
     return max(8, round(scaled / 8) * 8) if channels >= 16 else max(1, round(scaled))

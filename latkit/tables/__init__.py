@@ -1,4 +1,4 @@
-"""Models and counts applied to a search space: tables of every candidate, as torch modules."""
+"""Models and counts applied to a search space: tables of all candidates, as torch modules."""
 
 from latkit.tables.additive import AdditiveTable
 from latkit.tables.latency import LatencyTable

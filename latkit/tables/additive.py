@@ -15,7 +15,7 @@ from latkit.spaces.space import MAX_CANDIDATES, MAX_LAYERS
 from latkit.tables.groups import OUTSIDE, Groups
 
 MAX_VALUE = 1e24
-"""Of seconds, MACs or bytes of a candidate: sums and products of so much are finite."""
+"""Maximum seconds, MACs or bytes of a candidate: sums and products stay finite."""
 
 
 class AdditiveTable(nn.Module):
@@ -23,8 +23,8 @@ class AdditiveTable(nn.Module):
 
     E[quantity] = base + sum over layers i of sum over candidates j of p[i, j] * values[i, j]
 
-    `values` has shape (choices, candidates), where layers with fewer candidates are padded; `mask` is true where a
-    candidate stands. `base` holds what every architecture has. A table does not change once it is made.
+    `values` has shape (choices, candidates), where layers with fewer candidates are padded; `mask` is true where there
+    is a candidate. `base` is the part that all architectures share. A table is immutable.
     """
 
     values: Tensor
@@ -58,7 +58,7 @@ class AdditiveTable(nn.Module):
     def forward(self, probabilities: Tensor) -> Tensor:
         """Expected quantity, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
 
-        Entries where no candidate stands (`mask` is false) have no effect. Accumulated in double precision.
+        Entries without a candidate (`mask` is false) have no effect. Accumulated in double precision.
         """
         check_shape(probabilities, self.mask)
         return self.base + (probabilities.to(self.values.dtype) * self.values).sum((-2, -1))
@@ -66,15 +66,15 @@ class AdditiveTable(nn.Module):
     def lookup(self, architectures: Tensor) -> Tensor:
         """The quantity, shape (...), of architectures as integers of shape (..., choices), one candidate's index each.
 
-        Some ten million architectures a second and processor core, the faster the smaller the integers (uint8).
-        Raises UsageError where an index names no candidate.
+        About ten million architectures per second and processor core, faster with smaller integers (uint8). Raises
+        UsageError for an index without a candidate.
         """
         rows = architectures.detach().cpu().reshape(-1, len(self._rows)).numpy()
         totals = torch.from_numpy(self._groups.totals(rows)) + self._base
         return totals.reshape(architectures.shape[:-1]).to(self.values.device)
 
     def total(self, architecture: Sequence[int]) -> float:
-        """The quantity of one architecture, in microseconds of time. Raises UsageError."""
+        """The quantity of one architecture, in microseconds of computing time. Raises UsageError."""
         if len(architecture) != len(self._rows) or min(architecture) < 0:
             raise UsageError(OUTSIDE)
         try:
@@ -87,11 +87,11 @@ class AdditiveTable(nn.Module):
         return nn.functional.one_hot(torch.tensor(architecture), self.mask.shape[-1]).to(self.values.dtype)
 
     def min(self) -> float:
-        """The least that any architecture has."""
+        """The minimum over all architectures."""
         return self._base + sum(map(min, self._rows))
 
     def max(self) -> float:
-        """The most that any architecture has."""
+        """The maximum over all architectures."""
         return self._base + sum(map(max, self._rows))
 
     def rows(self) -> list[list[float]]:
@@ -99,7 +99,7 @@ class AdditiveTable(nn.Module):
         return [list(row) for row in self._rows]
 
     def check_space(self, space: Space) -> None:
-        """Raise UsageError unless the table was made for this space."""
+        """Raise UsageError unless the table belongs to this space."""
         if space.key != self.space_key:
             raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
         if [len(row) for row in self._rows] != [len(layer.candidates) for layer in space.choices]:
@@ -116,7 +116,7 @@ def check_shape(probabilities: Tensor, mask: Tensor) -> None:
 
 
 def per_candidate(space: Space, value: Callable[[Op], float]) -> list[list[float]]:
-    """A number of every candidate of every choice; 0 for those that vanish."""
+    """A number for every candidate of every choice; 0 for identities."""
     return [[0.0 if op.is_identity else value(op) for op in layer.candidates] for layer in space.choices]
 
 

@@ -1,4 +1,5 @@
-"""Summed in advance: neighbouring choices as one, so that an architecture takes a few look-ups and not one a choice."""
+"""Groups: neighboring choices summed in advance, so that an architecture takes a few lookups instead of one per
+choice."""
 
 from __future__ import annotations
 
@@ -15,17 +16,17 @@ from latkit.errors import UsageError
 Floats = NDArray[np.float64]
 
 LARGEST = 4096
-"""Entries of one group at most: a group of doubles fits a core's nearest cache."""
+"""Maximum entries of one group: a group of doubles fits a core's nearest cache."""
 
 OUTSIDE = "an architecture names a candidate that does not stand in its layer"
 
 BLOCK = 1 << 15
-"""Architectures looked up at once: what is in between stays in the cache."""
+"""Number of architectures looked up at once: intermediate values stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some neighbouring choices, and the sum for every combination of their candidates, the last varying fastest."""
+    """Neighboring choices, and the sum for every combination of their candidates, the last varying fastest."""
 
     choices: range
     sums: Floats
@@ -58,8 +59,8 @@ class Groups:
     def totals(self, architectures: NDArray[np.integer]) -> Floats:
         """Sum of every architecture, shape (n,), of candidates' indices of any integer type, shape (n, choices).
 
-        One thread: it is bound by memory, and threads that wait for each other make it slower. Raises UsageError where
-        an index names no candidate.
+        Single-threaded: it is bound by memory, and several threads make it slower. Raises UsageError for an index
+        without a candidate.
         """
         totals = np.empty(len(architectures))
         largest = self.sizes.max()

@@ -24,13 +24,13 @@ MAX_BYTES = 64 * 2**20
 
 
 class AdditiveModel(Protocol):
-    """What a table needs of a latency model: seconds that add up."""
+    """The part of a latency model that a table needs: additive seconds."""
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
-        """What each op adds to the latency of a network, in seconds. Raises NotMeasured."""
+        """Contribution of each op to the latency of a network, in seconds. Raises NotMeasured."""
 
     def base_seconds(self) -> float:
-        """What a network costs whatever its ops are, in seconds."""
+        """The part of a network's latency that does not depend on its ops, in seconds."""
 
 
 class LatencyTable(AdditiveTable):
@@ -52,7 +52,7 @@ class LatencyTable(AdditiveTable):
 
     @property
     def base_s(self) -> Tensor:
-        """Seconds of what every architecture has."""
+        """Seconds of the part that all architectures share."""
         return self.base
 
     @classmethod
@@ -73,7 +73,7 @@ class LatencyTable(AdditiveTable):
         return self.max()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as `.json` or `.safetensors`, by the file's ending; whole or not at all."""
+        """Write the table as `.json` or `.safetensors`, by the file's suffix; atomically."""
         metadata = {"format": FORMAT, "space_name": self.space_name, "space_key": self.space_key}
         match Path(path).suffix:
             case ".json":
@@ -115,7 +115,7 @@ class LatencyTable(AdditiveTable):
 
 
 def _header(content: bytes) -> dict[str, object]:
-    """What stands before the tensors: eight bytes of its length, and JSON. Raises ValueError."""
+    """The header before the tensors: eight bytes of its length, and JSON. Raises ValueError."""
     header = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")])
     if not isinstance(header, dict):
         raise TypeError("no header")

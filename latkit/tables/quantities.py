@@ -1,4 +1,4 @@
-"""Several quantities of a space at once: latency on some targets, and MACs, parameters and memory beside it."""
+"""Several quantities of a space at once: latency on some targets, and MACs, parameters and memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latkit.tables.additive import AdditiveTable, check_shape, fixed_ops, per_ca
 
 
 def macs_table(space: Space) -> AdditiveTable:
-    """Multiply-accumulates of an image."""
+    """Multiply-accumulates per image."""
     base = sum(op.macs for op in fixed_ops(space))
     return AdditiveTable(space.name, space.key, per_candidate(space, lambda op: op.macs), base)
 
@@ -28,10 +28,10 @@ def parameters_table(space: Space) -> AdditiveTable:
 
 
 class PeakTable(nn.Module):
-    """Peak of the numbers an image's activations hold at one time: that of the layer that needs most.
+    """Peak number of activation elements of an image held at one time: the maximum over layers.
 
-    Of a distribution, the largest of the layers' expectations, which for a single architecture is the peak itself and
-    else no more than the expected peak. The maximum passes its gradient to the layer that needs most.
+    For a distribution, it is the maximum of the layers' expectations: exact for a single architecture, otherwise a
+    lower bound of the expected peak. The maximum passes its gradient to the layer with the peak.
     """
 
     values: Tensor
@@ -60,12 +60,12 @@ class PeakTable(nn.Module):
         return torch.maximum(self.values[layers, architectures.long()].amax(-1), self.base)
 
     def min(self) -> float:
-        """The least peak that any architecture has."""
+        """The lowest peak of all architectures."""
         smallest = self.values.masked_fill(~self.mask, torch.inf).amin(-1)
         return float(torch.maximum(smallest.amax(), self.base))
 
     def max(self) -> float:
-        """The highest peak that any architecture has."""
+        """The highest peak of all architectures."""
         return float(torch.maximum(self.values.amax(), self.base))
 
 
@@ -74,19 +74,19 @@ def _peak(op: Op) -> int:
 
 
 class Quantities(nn.Module):
-    """Named quantities of one space as one module: what an objective of several terms needs.
+    """Named quantities of one space as one module, for an objective of several terms.
 
     Quantities({"pi4_s": LatencyTable(space, model), "macs": macs_table(space), "peak_bytes": PeakTable(space)})
     """
 
     def __init__(self, tables: Mapping[str, AdditiveTable | PeakTable]) -> None:
-        """Raises UsageError unless all tables are of one space."""
+        """Raises UsageError unless all tables belong to one space."""
         super().__init__()
         spaces = {table.space_key: table.space_name for table in tables.values()}
         if len(spaces) != 1:
             raise UsageError(f"expected tables of one space, but found {', '.join(spaces.values()) or 'none'}")
         self.named = dict(tables)
-        self.tables = nn.ModuleList(tables.values())  # so that they are moved with this module
+        self.tables = nn.ModuleList(tables.values())  # registered, so that they move with this module
 
     def forward(self, probabilities: Tensor) -> dict[str, Tensor]:
         """Every quantity's expectation, each of shape (...), of probabilities of shape (..., choices, candidates)."""

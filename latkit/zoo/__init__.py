@@ -16,7 +16,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "proxyless-gpu": lambda: proxyless("proxyless-gpu"),
     "proxyless-mobile": lambda: proxyless("proxyless-mobile"),
 }
-"""A function without arguments for every network, by name."""
+"""A function without arguments per network, by name."""
 
 
 def names() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from latkit.ops import Network, Op, Shape, make_op
 
 
 class Chain:
-    """Ops in order, each taking the shape that the one before it gives."""
+    """Ops in order, each taking the output shape of the one before it."""
 
     def __init__(self, input_shape: Shape) -> None:
         self.shape = input_shape

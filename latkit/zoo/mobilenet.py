@@ -7,20 +7,20 @@ from latkit.spaces import scale_channels
 from latkit.zoo.chain import Chain
 
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-"""Expansion, channels, blocks and stride of every stage; the first block of a stage carries its stride."""
+"""Expansion, channels, blocks and stride of every stage; the first block of a stage has its stride."""
 
 SMALL_IMAGE = 32
-"""Pixels up to which an image is small: neither the stem nor the last stage that would halves it."""
+"""Images up to this size, in pixels, are small: neither the stem nor the last stage that would halves them."""
 
 SMALL_STRIDES = (1, 2, 2, 2, 1, 1, 1)
 """Strides of the stages for small images."""
 
 
 def mobilenet_v2(width: float = 1.0, resolution: int = 224, classes: int = 1000, channels: int = 3) -> Network:
-    """MobileNetV2 of a width multiplier, for images of so many channels. Raises UsageError.
+    """MobileNetV2 of a width multiplier, for images with a number of channels. Raises UsageError.
 
-    The feature mix is never narrower than 1280. Images of up to 32 px are halved three times rather than five, as is
-    usual for CIFAR: the last stages then see 4x4 pixels and not one.
+    The feature mix is at least 1280 wide. Images of up to 32 px are halved three times rather than five, as is usual
+    for CIFAR: the last stages then see 4x4 pixels instead of one.
     """
     small = resolution <= SMALL_IMAGE
     chain = Chain((channels, resolution, resolution))

@@ -1,4 +1,4 @@
-"""The networks that ProxylessNAS found (Cai et al. 2019), read from the data file beside this one."""
+"""The networks that ProxylessNAS found (Cai et al. 2019), read from the data file in this folder."""
 
 from __future__ import annotations
 
