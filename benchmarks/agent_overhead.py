@@ -172,8 +172,8 @@ class Direct:
         subprocess.run([*command, "-o", str(program), *sources, "-lm", "-ldl"], check=True)
         library = next(Path(device.folder).glob("native/*/lib"))
         loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
-        words = [*loader, str(program), runtime, str(library), str(artefact.path)]
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        argv = [*loader, str(program), runtime, str(library), str(artefact.path)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._count = 100
         self._count = max(round(ROUND_S * 1e9 / BLOCK_RUNS / float(np.mean(self.blocks()))), 1)
 

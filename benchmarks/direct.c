@@ -27,13 +27,13 @@ static int64_t block_ns(const struct model *model, struct failure *failure) {
     return now_ns() - begin;
 }
 
-int main(int count, char **words) {
+int main(int count, char **argv) {
     struct model model;
     struct failure failure = {0};
     char line[32];
     if (count != 4) return 2;
-    const struct runtime *runtime = strcmp(words[1], "tflite") == 0 ? &tflite : &onnxruntime;
-    struct wish wish = {.path = words[3], .libraries = words[2], .threads = 1, .batch = 1};
+    const struct runtime *runtime = strcmp(argv[1], "tflite") == 0 ? &tflite : &onnxruntime;
+    struct wish wish = {.path = argv[3], .libraries = argv[2], .threads = 1, .batch = 1};
     if (!runtime->load(&wish, &model, &failure)) {
         fprintf(stderr, "%s\n", failure.message);
         return 1;

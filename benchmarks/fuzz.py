@@ -106,15 +106,15 @@ def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
     from latkit.cli.console import ConsoleProgress, note
 
     chosen = [scenario for scenario in scenarios() if given.scenarios in scenario.name]
-    played, kept = [], given.folder.resolve() / "devices"
+    played, devices_folder = [], given.folder.resolve() / "devices"
     with ConsoleProgress() as progress:
-        for one in perform(chosen, kept, given.jobs * SIDE_BY_SIDE):
+        for one in perform(chosen, devices_folder, given.jobs * SIDE_BY_SIDE):
             played.append(one)
             progress.advance("scenarios", len(played), len(chosen), one.name)
     failing = [one for one in played if one.failed]
     for one in failing:
         note(one.summary())
-    (kept / "summary.txt").write_text("".join(one.summary() + "\n" for one in failing), encoding="utf-8")
+    (devices_folder / "summary.txt").write_text("".join(one.summary() + "\n" for one in failing), encoding="utf-8")
     return {
         "hostile_scenarios": len(played),
         "hostile_tracebacks": sum(len(one.tracebacks) for one in played),
@@ -132,8 +132,8 @@ def _line(given: argparse.Namespace) -> dict[str, Any]:
     chosen = [scenario for scenario in scenarios() if "an endless line" in scenario.name]
     peaks = [one.peak_mb for one in perform(chosen, given.folder.resolve() / "line", 1)]
     short = [scenario for scenario in scenarios() if scenario.name == "garbage for an answer"]
-    least = next(perform(short, given.folder.resolve() / "line", 1)).peak_mb
-    return {"endless_line_mb": round(max(peaks) - least, 1)}
+    baseline = next(perform(short, given.folder.resolve() / "line", 1)).peak_mb
+    return {"endless_line_mb": round(max(peaks) - baseline, 1)}
 
 
 def _writers(given: argparse.Namespace) -> dict[str, Any]:

@@ -85,9 +85,9 @@ class NightBoard:
         self.server.start()
         workspace = Workspace.init(self.host_disk)
         (self.folder / "space.toml").write_text(SMALL_SPACE)
-        way = Ssh(host="board", config=str(self.server.config))
+        address = Ssh(host="board", config=str(self.server.config))
         device = add_device(
-            workspace.devices_dir, self.name, way, python=sys.executable, agent_folder=f"{self.disk}/agent"
+            workspace.devices_dir, self.name, address, python=sys.executable, agent_folder=f"{self.disk}/agent"
         )
         # a probe looks through the script to the interpreter behind it
         device.model_copy(update={"python": faulty_python(self.wrong)}).write(workspace.devices_dir, replace=True)
@@ -111,8 +111,8 @@ class NightBoard:
                 ended.wait(1)
         self._end()
 
-    def _start(self, words: list[str], output: Any) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "benchmarks.night", str(self.journal), "-C", str(self.host_disk), *words]
+    def _start(self, arguments: list[str], output: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "benchmarks.night", str(self.journal), "-C", str(self.host_disk), *arguments]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=output, stdin=subprocess.DEVNULL)
 
     def _last_lines(self) -> str:

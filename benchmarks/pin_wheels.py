@@ -73,19 +73,19 @@ def main() -> None:
         for version, machine, minor in itertools.product(PYTHONS, MACHINES, GLIBC):
             if minor == GLIBC[0] and (version > LAST_WITH_OLD_GLIBC or "torch" in runtimes):
                 continue
-            wanted = [name for name in runtimes if name in chosen]
+            requested = [name for name in runtimes if name in chosen]
             key = f"cp{version[0]}{version[1]}-{machine}-glibc2.{minor}"
             interpreter = Interpreter("python3", version, machine, (2, minor))
-            if wanted and "torch" not in wanted:
-                packages = ["pip", *(package for name in wanted for package in REQUIREMENTS[name][0])]
+            if requested and "torch" not in requested:
+                packages = ["pip", *(package for name in requested for package in REQUIREMENTS[name][0])]
                 together[key] = resolve(interpreter, packages, {}) or {}
             pinned = together.get(key) or {name: "" for names in sets.get(key, {}).values() for name in names}
-            for name in wanted:
+            for name in requested:
                 if wheels := settle(interpreter, name, pinned):
                     sets.setdefault(key, {})[name] = sorted(wheels, key=str.lower)
                     for package, sha256 in wheels.items():
                         hashes.setdefault(package, set()).add(sha256)
-            if wanted:
+            if requested:
                 found = ", ".join(sets.get(key, ())) or "nothing"
                 print(f"{time.monotonic() - begun:5.0f} s  {key}: {found}", flush=True)
                 save(hashes, sets)

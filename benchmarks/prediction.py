@@ -1,7 +1,7 @@
 """Accuracy of latency predictions: unseen networks, ops left out of a training, external networks, and the intervals.
 
     python benchmarks/prediction.py [--targets onnxruntime tflite] [--networks 50] [--ops 320] [--workspace DIR]
-                                    [--device NAME] [--foreign FILE | --skip-foreign] [--json]
+                                    [--device NAME] [--external FILE | --skip-external] [--json]
 
 Measures every op of `proxyless-mobile`, further ops near them, 20 networks for calibration, and unseen networks twice,
 on this machine, or on a device that is registered in the workspace. With `--workspace` the measurements are saved
@@ -60,8 +60,10 @@ def main() -> None:
     parser.add_argument("--ops", type=int, default=320, help="ops beyond the space to train on")
     parser.add_argument("--workspace", type=Path)
     parser.add_argument("--device", default=HERE, help="a registered device of the workspace")
-    parser.add_argument("--foreign", type=Path, help="what foreign_networks.py --json printed, in place of running it")
-    parser.add_argument("--skip-foreign", action="store_true")
+    parser.add_argument(
+        "--external", "--foreign", type=Path, help="what external_models.py --json printed, in place of running it"
+    )
+    parser.add_argument("--skip-external", "--skip-foreign", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() if given.workspace is None else nullcontext(given.workspace) as folder:
@@ -70,10 +72,10 @@ def main() -> None:
             add_device(workspace.devices_dir, HERE, Local(), python=sys.executable)
         targets = {name: Target(given.device, name) for name in given.targets}
         judged = {name: judge(workspace, target, given.networks, given.ops) for name, target in targets.items()}
-        foreign = json.loads(given.foreign.read_text()) if given.foreign else None
-        if foreign is None and not given.skip_foreign:
-            foreign = judge_foreign(workspace, next(iter(targets.values())))
-    figures = summary(judged, foreign)
+        external = json.loads(given.external.read_text()) if given.external else None
+        if external is None and not given.skip_external:
+            external = external_figures(workspace, next(iter(targets.values())))
+    figures = summary(judged, external)
     show(judged, figures)
     if given.json:
         print(json.dumps(figures))
@@ -177,15 +179,15 @@ def nn_meter_features(op: Op) -> list[float]:
     return [op.input_shape[-1], op.input_shape[0], op.output_shape[0], *map(float, columns), 2 * op.macs, op.parameters]
 
 
-def judge_foreign(workspace: Workspace, target: Target) -> dict[str, Any]:
+def external_figures(workspace: Workspace, target: Target) -> dict[str, Any]:
     """External networks, before and after their kernels are measured."""
-    from foreign_networks import foreign_networks
+    from external_models import judge_external_models
 
     with ConsoleProgress() as progress:
-        return dict(foreign_networks(workspace, target, progress))
+        return dict(judge_external_models(workspace, target, progress))
 
 
-def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] | None) -> dict[str, Any]:
+def summary(judged: Mapping[str, Mapping[str, Any]], external: Mapping[str, Any] | None) -> dict[str, Any]:
     """The figures of the last line: shares in percent, over all targets where no target is named."""
     columns = ("mape_percent", "within_5_percent", "within_10_percent", "repeatability_mape_percent")
     validations: dict[str, Validation] = {name: one["validation"] for name, one in judged.items()}
@@ -204,9 +206,9 @@ def summary(judged: Mapping[str, Mapping[str, Any]], foreign: Mapping[str, Any] 
         "unseen_ops_within_10_percent": within_10(judged, "trees"),
         "random_forest_within_10_percent": within_10(judged, "forest"),
     }
-    if foreign is not None:
+    if external is not None:
         names = ("count", "unmeasured_within_10_percent", "measured_within_10_percent")
-        figures["foreign_networks"] = {name: foreign[name] for name in names}
+        figures["foreign_networks"] = {name: external[name] for name in names}
     return {
         **figures,
         "interval_90_coverage_percent": 100 * float((count * networks + sum(ops)) / (count + len(ops))),

@@ -249,16 +249,16 @@ def measure_widths(workspace: Workspace, target: Target, space: Space, max_s: fl
     """
     seconds = known_widths(workspace, target)
 
-    def has_enough() -> bool:
+    def is_long_enough() -> bool:
         known = list(seconds.values())
         return len(known) > max(RUNGS) and known[-1] > 1.1 * (max_s or known[max(RUNGS)])
 
-    if not has_enough():
+    if not is_long_enough():
         model = workspace.model(target, space=space)
         with ConsoleProgress() as progress, at_work(workspace, target, model, progress) as collection:
             for network in ladder(space):
                 seconds[network.key] = seconds.get(network.key) or measured_seconds(collection, model, network)
-                if has_enough():
+                if is_long_enough():
                     break
         write_json(widths_path(workspace, target), seconds)
     return list(seconds.values())
@@ -329,7 +329,7 @@ class ProgressLog:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._shares: dict[str, float] = {}
+        self._fractions_done: dict[str, float] = {}
         self._logged_at = time.monotonic()
         self._first: list[tuple[float, float]] = []
         """Time and share at the first report of work, and at its first step: one-time work comes before it."""
@@ -339,7 +339,7 @@ class ProgressLog:
         parent = parent_process()
         if parent is not None and not parent.is_alive():
             os._exit(1)  # or two would write to one folder when the benchmark is started again
-        self._shares[phase] = done / total
+        self._fractions_done[phase] = done / total
         now = time.monotonic()
         if len(self._first) < 2 and self._share not in (share for _, share in self._first):
             self._first.append((now, self._share))
@@ -353,13 +353,13 @@ class ProgressLog:
 
     def finished(self, *phases: str) -> None:
         """These are done, in any run."""
-        self._shares.update(dict.fromkeys(phases, 1.0))
+        self._fractions_done.update(dict.fromkeys(phases, 1.0))
 
     @property
     def _share(self) -> float:
         """Of the job, 0 to 1."""
-        counted = [share for phase, share in self._shares.items() if not phase.startswith("finalist")]
-        done = sum(counted) + (self.SEARCH - 1) * self._shares.get("search", 0.0)
+        counted = [share for phase, share in self._fractions_done.items() if not phase.startswith("finalist")]
+        done = sum(counted) + (self.SEARCH - 1) * self._fractions_done.get("search", 0.0)
         return done / (self.SEARCH + self.job.networks)
 
 

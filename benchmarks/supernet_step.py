@@ -1,7 +1,7 @@
 """Cost of a supernet's step relative to a step of a plain network of the sampled shapes: time and memory.
 
     python benchmarks/supernet_step.py [--space proxyless-mobile] [--resolution 112] [--batch 8] [--memory-batch 128]
-                                       [--pairs 3] [--turns 12] [--threads 1] [--accelerator cpu]
+                                       [--pairs 3] [--blocks 12] [--threads 1] [--accelerator cpu]
                                        [--precision 32-true] [--checkpointing] [--json]
 
 **Time.** Pairs of architectures are drawn. For each architecture a plain network is built, with the same weights, and
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--memory-batch", type=int, default=128)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--blocks", "--turns", type=int, default=12)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--accelerator", default="cpu")
     parser.add_argument("--precision", default="32-true")
@@ -90,7 +90,7 @@ def main() -> None:
     settings = SearchSettings.make(precision=given.precision, checkpointing=given.checkpointing)
     fabric = Fabric(accelerator=given.accelerator, devices=1, precision=given.precision)
     figures = {
-        **timed(Bench(fabric, settings, given.batch), space, given.pairs, given.turns),
+        **timed(Bench(fabric, settings, given.batch), space, given.pairs, given.blocks),
         **remembered(Bench(fabric, settings, given.memory_batch), space),
     }
     setting = (
@@ -214,14 +214,14 @@ def resting_bytes(trainer: WeightTrainer) -> int:
     return 2 * weights + sum(buffer.nbytes for buffer in trainer.module.buffers())
 
 
-def timed(bench: Bench, space: Space, pairs: int, turns: int) -> dict[str, float]:
+def timed(bench: Bench, space: Space, pairs: int, blocks: int) -> dict[str, float]:
     """Ratios of the minimums, and the medians of the repetitions' ratios."""
     rng = random.Random(0)
     search_bench = SearchBench(bench, space)
     subjects = [steps_of(search_bench, a, b) for a, b in drawn_pairs(space, pairs, rng)]
     batch = bench.batch(space, bench.batch_size)
     seconds: list[list[list[float]]] = [[[] for _ in range(3)] for _ in subjects]
-    for _ in range(turns):
+    for _ in range(blocks):
         for number in rng.sample(range(len(subjects)), len(subjects)):
             for kind in rng.sample(range(3), 3):
                 before, step = subjects[number][kind]
@@ -250,7 +250,7 @@ def steps_of(search_bench: SearchBench, opened: Architecture, closed: Architectu
 
 def median_ratio(seconds: Sequence[Sequence[Sequence[float]]], kind: int) -> float:
     """The median, over the repetitions, of each kind's time over the plain network's."""
-    sums = [[sum(turn) for turn in zip(*(each[k] for each in seconds), strict=True)] for k in (0, kind)]
+    sums = [[sum(block) for block in zip(*(each[k] for each in seconds), strict=True)] for k in (0, kind)]
     return median(other / plain for plain, other in zip(*sums, strict=True))
 
 

@@ -70,12 +70,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    wanted = read(given.devices) if given.devices else None
+    requested = read(given.devices) if given.devices else None
     results: dict[str, list[Row]] = {}
     for name, file in FILES.items():
-        if wanted is None or wanted.name == name:
+        if requested is None or requested.name == name:
             known = read(given.data / file)
-            results[name] = judge(known, wanted, given.samples)
+            results[name] = judge(known, requested, given.samples)
             show(name, results[name], given.samples)
     if given.json:
         print(json.dumps(document(results, given.samples)))
@@ -103,16 +103,16 @@ def device_of(entry: str) -> str:
     return start if end in BATCHES and start else entry
 
 
-def judge(known: Family, wanted: Family | None, samples: list[int]) -> list[Row]:
-    """Predict each entry of `wanted`, or else of `known`, from all of `known` except its own device's entries."""
-    new = known if wanted is None else wanted
+def judge(known: Family, requested: Family | None, samples: list[int]) -> list[Row]:
+    """Predict each entry of `requested`, or else of `known`, from all of `known` except its own device's entries."""
+    new = known if requested is None else requested
     if len(new.counts) != len(known.counts) or not np.array_equal(new.counts, known.counts):
         sys.exit(
             f"expected the {len(known.counts)} architectures of the known devices in their order, but found others"
         )
     rows = []
     for name, latencies in new.latencies_ms.items():
-        held_out = device_of(name) if wanted is None else None
+        held_out = device_of(name) if requested is None else None
         others = {entry: ms for entry, ms in known.latencies_ms.items() if device_of(entry) != held_out}
         ceiling = correlation(fitted_latencies(known.counts, latencies[:, None])[:, 0], latencies)
         for count in samples:

@@ -21,8 +21,8 @@ from latkit.devices.trust import Named
 from tests.devices.phone.fixtures import (  # noqa: F401
     adb_server_here,
     adbd_here,
+    cached_bundles,
     configuration,
-    kept_bundles,
     phone,
     phone_of_packages,
     served_here,

@@ -2,7 +2,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-from tests.collect.test_collection import ScriptedSession, export
 
 from latkit.active_learning import BATCH, choose_ops, explore
 from latkit.collect import Collection
@@ -11,6 +10,7 @@ from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.spaces import Layer, Space, proxyless_tiny, variations
 from latkit.timing import TimingPlan
 from tests.builders import TARGET
+from tests.collect.test_collector import ScriptedSession, export
 
 SPACE = proxyless_tiny(resolution=16)
 POOL = list(itertools.islice(variations(SPACE), 1000))
@@ -31,7 +31,7 @@ def measured(collection: Collection) -> set[Op]:
     return {workload for workload in workloads if isinstance(workload, Op)} - {OVERHEAD_PROBE, *SPACE.ops()}
 
 
-def test_so_many_ops_beyond_the_space_are_measured_and_no_more(collection: Collection) -> None:
+def test_exactly_the_requested_number_of_ops_beyond_the_space_is_measured(collection: Collection) -> None:
     explored = explore(collection, SPACE, BATCH + 4)
     assert explored.finished
     assert explored.rounds == len(measured(collection)) == BATCH + 4
@@ -52,7 +52,7 @@ def test_what_was_begun_is_finished_first(collection: Collection) -> None:
     assert len(measured(collection)) == 3
 
 
-def test_an_op_that_cannot_be_measured_is_told_and_not_tried_again(collection: Collection) -> None:
+def test_an_op_that_cannot_be_measured_is_reported_and_not_tried_again(collection: Collection) -> None:
     assert isinstance(collection.session, ScriptedSession)
     known = {op: 1e-9 * op.macs for op in SPACE.ops()}
     collection.session.rejected = choose_ops(known, POOL, 4, SPACE.ops())[0].key

@@ -36,13 +36,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_every_room_has_a_floor() -> None:
+def test_every_package_has_a_layer() -> None:
     rooms = {room_of(path) for path in PACKAGE.rglob("*.py")} - ENTRANCES
     named = set().union(*floors())
     assert rooms == named
 
 
-def test_no_room_imports_from_a_floor_above_or_beside_its_own() -> None:
+def test_no_package_imports_from_a_layer_above_or_at_its_own_level() -> None:
     height = {room: number for number, floor in enumerate(reversed(floors())) for room in floor}
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {other}"

@@ -37,18 +37,18 @@ def fails(error: BaseException) -> None:
         (MemoryError(), TRACEBACK),
     ],
 )
-def test_ends_are_told_apart(error: BaseException, kind: str) -> None:
+def test_outcomes_are_distinguished(error: BaseException, kind: str) -> None:
     assert judged(lambda: fails(error), lambda: "").kind == kind
 
 
-def test_control_characters_that_are_shown_are_seen() -> None:
+def test_control_characters_in_the_output_are_detected() -> None:
     assert judged(lambda: None, lambda: "a\tb\n").kind == ACCEPTED
     assert judged(lambda: None, lambda: "a\x1b[2J").kind == RAW
     assert raw_characters("\x1b\x07\x9b\r\u202e\u200b\ufeff\ud800") == 8
     assert raw_characters("lines\n\tof words, ä, 中, 😀") == 0
 
 
-def test_wrong_kills_are_seen() -> None:
+def test_wrong_kills_are_detected() -> None:
     for command in ("kill -9 -1", "kill -9 1", "set -- 0 777; kill -9 0", "sh -c 'kill -9 \"$1\"' sh 1", "kill -9 77"):
         shell = Shell()
         assert shell.answer(command) == b""
@@ -69,25 +69,34 @@ def test_mutations_differ_and_follow_from_their_seed() -> None:
     assert len(set(made)) > 100
 
 
-def test_the_smallest_input_of_a_place_is_kept(tmp_path: Path) -> None:
+def test_the_smallest_input_of_a_place_is_saved(tmp_path: Path) -> None:
     failures = Failures(tmp_path)
     outcome = judged(lambda: fails(ValueError("x")), lambda: "")
     for content in (b"long", b"s", b"longer"):
         failures.add("npz", outcome, Input(content=content))
     failures.save()
     (path,) = tmp_path.glob("*.json")
-    record, kept = Failures.load(path)
-    assert (record["count"], kept.content) == (3, b"s")
+    record, smallest = Failures.load(path)
+    assert (record["count"], smallest.content) == (3, b"s")
     assert "npz: TRACEBACK ValueError" in (tmp_path / "summary.txt").read_text()
 
 
-def test_there_are_scenarios_for_every_way_and_names_tell_them_apart() -> None:
+def test_every_transport_has_scenarios_with_unique_names() -> None:
     every = scenarios()
     assert len({one.name for one in every}) == len(every) >= 150
-    assert {one.way for one in every} == {"local", "ssh", "adb", "phone", "lease", "ssh-talk", "adb-talk", "phone-talk"}
+    assert {one.transport for one in every} == {
+        "local",
+        "ssh",
+        "adb",
+        "phone",
+        "lease",
+        "ssh-talk",
+        "adb-talk",
+        "phone-talk",
+    }
 
 
-def test_an_incomplete_text_is_seen() -> None:
+def test_an_incomplete_text_is_detected() -> None:
     import hashlib
 
     head, _, body = text("x").partition("\n")
@@ -96,13 +105,13 @@ def test_an_incomplete_text_is_seen() -> None:
 
 
 def test_the_document_holds_every_figure_first(tmp_path: Path) -> None:
-    words = (
+    options = (
         f"--inputs 80 --readers table_json,series --seconds 1 --jobs 1 --only files,devices,writers --folder {tmp_path}"
     )
     command = [
         sys.executable,
         str(ROOT / "benchmarks" / "fuzz.py"),
-        *words.split(),
+        *options.split(),
         "--scenarios",
         "controls in a state",
     ]

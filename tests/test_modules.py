@@ -88,10 +88,10 @@ def test_every_kind_is_in_the_spread_and_has_a_module() -> None:
 def test_a_residual_adds_the_input() -> None:
     with_residual = make_op("mbconv", (4, 6, 6), out_channels=4)
     without = make_op("mbconv", (4, 6, 6), out_channels=4, residual=False)
-    kept, bare = build_module(with_residual).eval(), build_module(without).eval()
-    bare.load_state_dict(kept.state_dict())
+    with_skip, bare = build_module(with_residual).eval(), build_module(without).eval()
+    bare.load_state_dict(with_skip.state_dict())
     x = example_input(with_residual.input_shape)
-    torch.testing.assert_close(kept(x), bare(x) + x)
+    torch.testing.assert_close(with_skip(x), bare(x) + x)
 
 
 def test_a_kind_without_a_module_says_where_to_add_one() -> None:

@@ -30,19 +30,19 @@ def commands() -> list[list[str]]:
 @pytest.mark.timeout(600)
 def test_every_command_and_the_python_run(tmp_path: Path) -> None:
     folder, ran = tmp_path, []
-    for words in commands():
-        if words[0] == "cd":
-            folder = folder / words[1]
+    for argv in commands():
+        if argv[0] == "cd":
+            folder = folder / argv[1]
             continue
-        assert words[0] == "latkit"
-        run([sys.executable, "-m", *within_reach(quickened(words), folder)], folder)
-        ran.append(words[1])
+        assert argv[0] == "latkit"
+        run([sys.executable, "-m", *within_reach(quickened(argv), folder)], folder)
+        ran.append(argv[1])
     assert {"init", "device", "collect", "fit", "validate", "search", "predict", "report", "table"} <= set(ran)
     (python,) = blocks("python")
     assert "Estimate(seconds=" in run([sys.executable, "-c", python], folder)
 
 
-def quickened(words: list[str]) -> list[str]:
+def quickened(argv: list[str]) -> list[str]:
     """The same command with less work in it, if it is one that takes minutes."""
     less = {
         "collect": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0", "--networks", "4"],
@@ -60,16 +60,16 @@ def quickened(words: list[str]) -> list[str]:
             "export_tflite=false",
         ],
     }
-    return [*words, *less.get(words[1], [])]
+    return [*argv, *less.get(argv[1], [])]
 
 
-def within_reach(words: list[str], folder: Path) -> list[str]:
+def within_reach(argv: list[str], folder: Path) -> list[str]:
     """The same command with a latency that some networks reach on this machine and others do not."""
-    if "--latency-ms" not in words:
-        return words
-    table = LatencyTable(load("proxyless-tiny"), Workspace(folder).model(Target.parse(words[2])))
-    place = words.index("--latency-ms") + 1
-    return [*words[:place], str(1e3 * (table.fastest() + table.slowest()) / 2), *words[place + 1 :]]
+    if "--latency-ms" not in argv:
+        return argv
+    table = LatencyTable(load("proxyless-tiny"), Workspace(folder).model(Target.parse(argv[2])))
+    place = argv.index("--latency-ms") + 1
+    return [*argv[:place], str(1e3 * (table.fastest() + table.slowest()) / 2), *argv[place + 1 :]]
 
 
 def run(command: list[str], folder: Path) -> str:

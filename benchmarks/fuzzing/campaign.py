@@ -60,8 +60,8 @@ class Campaign:
     @property
     def state_path(self) -> Path:
         """Where an interrupted run continues from."""
-        words = ",".join(self.names)
-        name = hashlib.sha256(f"{self.inputs} {words} {_version()}".encode()).hexdigest()[:8]
+        joined_names = ",".join(self.names)
+        name = hashlib.sha256(f"{self.inputs} {joined_names} {_version()}".encode()).hexdigest()[:8]
         return self.folder / f"seed-{self.seed}-{name}.json"
 
     def _state(self) -> dict[str, Any]:
@@ -82,10 +82,10 @@ class Campaign:
 
         Their first inputs come last: these may wait forever, and the others must not wait for them.
         """
-        whole = sum(reader.share for reader in self.readers)
+        total_share = sum(reader.share for reader in self.readers)
         orders: list[tuple[float, str, range]] = []
         for reader in self.readers:
-            count = round(self.inputs * reader.share / whole)
+            count = round(self.inputs * reader.share / total_share)
             starts = range(0, count, AT_ONCE)
             done = self.done.get(reader.name, set())
             orders += [
@@ -100,13 +100,13 @@ class Campaign:
         orders = self.orders()
         total, count, saved = sum(len(numbers) for _, numbers in orders), 0, time.monotonic()
         pool = Pool(self.corpus, self.folder / f"scratch-{os.getpid()}", self.seed, jobs)
-        for told in pool.run(orders):
-            if isinstance(told, Judged):
+        for message in pool.run(orders):
+            if isinstance(message, Judged):
                 count += 1
-                self._note(told)
-                progress.advance("inputs", count, total, told.reader)
+                self._note(message)
+                progress.advance("inputs", count, total, message.reader)
             else:
-                name, numbers = told
+                name, numbers = message
                 self.done.setdefault(name, set()).add(numbers[0])
             if time.monotonic() - saved > SAVE_EVERY_S:
                 saved = time.monotonic()

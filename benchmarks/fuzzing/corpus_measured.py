@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.fuzzing import onnx_seeds
-from latkit.graphs import GraphBuilder, cut
+from latkit.graphs import GraphBuilder, partition_graph
 from latkit.measurements import Store, write_parquet
 from latkit.models.kernels.fusion_file import fusion_file
 from latkit.ops import OVERHEAD_PROBE, Network
@@ -67,7 +67,7 @@ def _kernels(root: Path) -> list[Workload]:
     for number, content in enumerate(onnx_seeds.seeds()):
         path = root / f"seed-{number}.onnx"
         path.write_bytes(content)
-        parts = cut(read_graph(path), RULES)
+        parts = partition_graph(read_graph(path), RULES)
         with suppress(TypeError):
             kernels = [parts.kernel_graph(place) for place in range(len(parts.kernels))]
             found += {kernel.key: kernel for kernel in kernels}.values()
@@ -113,7 +113,7 @@ def network_result(name: str, key: str = "key") -> NetworkResult:
 
 def _validation() -> Validation:
     figures = dict.fromkeys(("mape_percent", "rmse_ms", "mean_latency_ms", "spearman", "kendall"), 1.0)
-    shares = ("within_5_percent", "within_10_percent", "interval_coverage_percent", "repeatability_mape_percent")
+    percentages = ("within_5_percent", "within_10_percent", "interval_coverage_percent", "repeatability_mape_percent")
     return Validation(
         target=str(TARGET),
         space="pocket",
@@ -123,5 +123,5 @@ def _validation() -> Validation:
         left_out=["one: a reason"],
         results=[network_result("one"), network_result("other")],
         **figures,
-        **dict.fromkeys(shares, 50.0),
+        **dict.fromkeys(percentages, 50.0),
     )

@@ -53,14 +53,14 @@ def _without(rng: random.Random, content: bytes) -> bytes:
 
 def _doubled(rng: random.Random, content: bytes) -> bytes:
     at = _place(rng, content)
-    piece = content[at : at + rng.randint(1, MAX_CUT_BYTES)]
-    return content[:at] + piece * rng.choice((2, 3, 100)) + content[at:]
+    chunk = content[at : at + rng.randint(1, MAX_CUT_BYTES)]
+    return content[:at] + chunk * rng.choice((2, 3, 100)) + content[at:]
 
 
 def _inserted(rng: random.Random, content: bytes) -> bytes:
     at = _place(rng, content)
-    pieces = (b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\xed\xa0\x80", b"\x1b[2J", rng.randbytes(8))
-    return content[:at] + rng.choice(pieces) + content[at:]
+    chunks = (b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\xed\xa0\x80", b"\x1b[2J", rng.randbytes(8))
+    return content[:at] + rng.choice(chunks) + content[at:]
 
 
 def _zeroed(rng: random.Random, content: bytes) -> bytes:
@@ -89,14 +89,14 @@ def zip_mutated(rng: random.Random, content: bytes, member: Mutation = mutated) 
         members = [(info.filename, archive.read(info)) for info in archive.infolist()]
     index = rng.randrange(len(members))
     name, inner = members[index]
-    way = rng.randrange(8)
-    if way == 0:
+    mutation = rng.randrange(8)
+    if mutation == 0:
         del members[index]
-    elif way == 1:
+    elif mutation == 1:
         members.insert(index, (rng.choice((name, "x", "../x", "a" * 300)), inner))
-    elif way == 2:
+    elif mutation == 2:
         members[index] = (rng.choice((name + "x", "", name.upper(), members[0][0])), inner)
-    elif way == 3:
+    elif mutation == 3:
         members[index] = (name, rng.choice((b"", members[rng.randrange(len(members))][1], b"\x93NUMPY")))
     else:
         members[index] = (name, member(rng, inner))

@@ -74,12 +74,12 @@ def _change(rng: random.Random, message: Any, field: Any) -> None:
 
 
 def _change_items(rng: random.Random, items: Any, field: Any) -> None:
-    way = rng.randrange(4)
-    if way == 0 and len(items):
+    mutation = rng.randrange(4)
+    if mutation == 0 and len(items):
         del items[rng.randrange(len(items))]
-    elif way == 1 and len(items):
+    elif mutation == 1 and len(items):
         items.extend([rng.choice(list(items))] * rng.choice((1, 1, 50)))
-    elif way == 2 and len(items) > 1:
+    elif mutation == 2 and len(items) > 1:
         values = list(items)
         rng.shuffle(values)
         del items[:]

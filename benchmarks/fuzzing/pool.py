@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.fuzzing.outcomes import HANG, MAX_SECONDS, MEMORY, PACKAGE, TRACEBACK, Outcome
 from benchmarks.fuzzing.worker import Judged, Order, ended, memory_of, stack_file, work
 
-LOOK_S = 0.2
+POLL_S = 0.2
 STACK_S = 5.0
 MAX_WORKER_BYTES = 3 * 2**30
 """A worker that takes more is ended at once."""
@@ -60,7 +60,7 @@ class _Worker:
             os.kill(self.process.pid, signal.SIGUSR1)
             deadline = time.monotonic() + STACK_S
             while not self._stack.stat().st_size and time.monotonic() < deadline:
-                time.sleep(LOOK_S)  # a signal waits for the end of a system call, which may read gigabytes
+                time.sleep(POLL_S)  # a signal waits for the end of a system call, which may read gigabytes
         frames = re.findall(r'File "(.*?)", line (\d+)', self._stack.read_text(errors="replace"))
         inside = (f"{Path(name).relative_to(PACKAGE)}:{line}" for name, line in frames if name.startswith(str(PACKAGE)))
         return next(inside, "outside latkit")
@@ -87,7 +87,7 @@ class Pool:
             for worker in workers:
                 worker.begin(waiting.popleft())
             while any(worker.order for worker in workers):
-                ready = wait([worker.connection for worker in workers if worker.order], LOOK_S)
+                ready = wait([worker.connection for worker in workers if worker.order], POLL_S)
                 for number, worker in enumerate(workers):
                     if worker.order is None:
                         continue
@@ -105,18 +105,18 @@ class Pool:
     def _heard(self, workers: list[_Worker], number: int, waiting: deque[Order]) -> Iterator[Judged | Order]:
         worker = workers[number]
         try:
-            told = worker.connection.recv()
+            received = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(5)
             yield from self._lost(workers, number, TRACEBACK, f"the process ended: {ended(worker.process.exitcode)}")
             return
-        if isinstance(told, Judged):
+        if isinstance(received, Judged):
             worker.left.popleft()
-            yield told
+            yield received
             return
         assert worker.order
         yield worker.order
-        if not told:  # it has grown too large, and ends
+        if not received:  # it has grown too large, and ends
             worker.end()
             workers[number] = worker = self._start(number)
         self._next(worker, waiting)

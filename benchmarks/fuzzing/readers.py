@@ -119,17 +119,17 @@ def lines_mutated(rng: random.Random, content: bytes) -> bytes:
     lines = content.decode().splitlines()
     for _ in range(rng.choice((1, 2, 3))):
         at = rng.randint(0, len(lines))
-        way = rng.randrange(4)
-        if way == 0:
+        mutation = rng.randrange(4)
+        if mutation == 0:
             lines.insert(at, "  " + rng.choice(LINES))
-        elif way == 1 and lines:
+        elif mutation == 1 and lines:
             del lines[min(at, len(lines) - 1)]
-        elif way == 2 and lines:
+        elif mutation == 2 and lines:
             lines.insert(at, rng.choice(lines))
         elif lines:
-            words = rng.choice(lines).split() or [""]
-            words[rng.randrange(len(words))] = rng.choice(trees.TEXTS)
-            lines.insert(at, " ".join(words))
+            fields = rng.choice(lines).split() or [""]
+            fields[rng.randrange(len(fields))] = rng.choice(trees.TEXTS)
+            lines.insert(at, " ".join(fields))
     return "\n".join(lines).encode("utf-8", "surrogatepass")
 
 

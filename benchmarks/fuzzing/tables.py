@@ -84,15 +84,15 @@ def parquet_mutated(rng: random.Random, content: bytes) -> bytes:
         return octets.mutated(rng, content)
     frame = pl.read_parquet(io.BytesIO(content))
     column = rng.choice(frame.columns)
-    way = rng.random()
-    if way < 0.06:
+    mutation = rng.random()
+    if mutation < 0.06:
         frame = frame.drop(column)
-    elif way < 0.12:
+    elif mutation < 0.12:
         frame = frame.rename({column: rng.choice((column + "x", "", "extra"))})
-    elif way < 0.2:
+    elif mutation < 0.2:
         kind = rng.choice((pl.String, pl.Float64, pl.Binary, pl.Int8, pl.Boolean))
         frame = frame.with_columns(pl.lit(None, dtype=kind).alias(column))
-    elif way < 0.24:
+    elif mutation < 0.24:
         frame = frame.head(rng.randint(0, 1))
     else:
         frame = _with_cell(rng, frame, column)

@@ -44,9 +44,9 @@ class Terminal:
     def __init__(self) -> None:
         self.text = ""
 
-    def run(self, root: Path, *words: object) -> int:
+    def run(self, root: Path, *arguments: object) -> int:
         """Run `latkit -C root` with these arguments; its exit code."""
-        argv = ["-C", str(root), *map(str, words)]
+        argv = ["-C", str(root), *map(str, arguments)]
         before, sys.argv = sys.argv, ["latkit", *argv]
         try:
             with self._listening():

@@ -14,7 +14,7 @@ from benchmarks.fuzzing.corpus_search import FOUND
 from benchmarks.fuzzing.terminal import Terminal
 from latkit.report.search import search_sections
 from latkit.report.search_facts import read_search
-from latkit.report.series import beside
+from latkit.report.series import comparison_with_others
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target
 from latkit.spaces import Space, load_space_file
@@ -34,8 +34,8 @@ class UsesBase:
         self.workspace = Workspace(root)
         self.found = root / "search" / FOUND
 
-    def _run(self, *words: object) -> None:
-        self.terminal.run(self.root, *words)
+    def _run(self, *arguments: object) -> None:
+        self.terminal.run(self.root, *arguments)
 
     @property
     def space(self) -> Space:
@@ -46,7 +46,7 @@ class UsesBase:
         """The page about a search."""
         facts = read_search(self.workspace, FOUND)
         str(search_sections(facts))
-        str(beside(self.workspace, facts))
+        str(comparison_with_others(self.workspace, facts))
 
     def report_target(self) -> None:
         """The page about a target."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.uses_base import TARGET_NAME, UsesBase
-from latkit.graphs import Graph, cut
+from latkit.graphs import Graph, partition_graph
 from latkit.measurements import read_parquet
 from latkit.models import load_model
 from latkit.models.kernels import load_kernel_model
@@ -41,7 +41,7 @@ class ModelUses(UsesBase):
 
     def _use_graph(self, graph: Graph) -> None:
         rules = FusionFile.load(self.workspace.fusion_path(TARGET)).holding
-        parts = cut(graph, rules)
+        parts = partition_graph(graph, rules)
         self.workspace.kernel_model(TARGET).predict(graph)
         for place in range(min(len(parts.kernels), 4)):
             kernel = parts.kernel_graph(place)
@@ -120,9 +120,9 @@ class ModelUses(UsesBase):
         if len(space.ops()) > MAX_OPS:
             return
         str(space.key)
-        macs_table(space).least()
-        parameters_table(space).most()
-        float(PeakTable(space).most())
+        macs_table(space).min()
+        parameters_table(space).max()
+        float(PeakTable(space).max())
         for kind in ("lookup", "xgboost"):
             self._table(space, self.workspace.model(TARGET, kind))
 

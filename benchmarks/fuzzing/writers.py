@@ -55,7 +55,7 @@ def text(name: str) -> str:
     return f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
 
 
-def write(path: Path, ended: float, told: Connection) -> None:
+def write(path: Path, ended: float, connection: Connection) -> None:
     """Write until that time."""
     failed = number = 0
     while time.monotonic() < ended:
@@ -64,10 +64,10 @@ def write(path: Path, ended: float, told: Connection) -> None:
             write_text(path, text(f"{os.getpid()} {number % 7}" * (1 + number % 3)))
         except OSError:
             failed += 1
-    told.send((failed, 0))
+    connection.send((failed, 0))
 
 
-def read(path: Path, ended: float, told: Connection) -> None:
+def read(path: Path, ended: float, connection: Connection) -> None:
     """Read until that time, and count incomplete content."""
     missed = count = 0
     while time.monotonic() < ended:
@@ -78,4 +78,4 @@ def read(path: Path, ended: float, told: Connection) -> None:
             missed += 1
             continue
         missed += head != hashlib.sha256(body.encode()).hexdigest()
-    told.send((missed, count))
+    connection.send((missed, count))

@@ -29,8 +29,8 @@ for module in (data, model, search, compare, report, demo):
         app.command()(command)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from latkit import __version__
 
         say(f"latkit {__version__}")

@@ -20,7 +20,7 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan, Workload
 from latkit.workspace import Workspace
 
-TellOf = Callable[[Target], Callable[[str], None]]
+OnMessageOf = Callable[[Target], Callable[[str], None]]
 """Returns what receives the messages about a target."""
 
 
@@ -116,7 +116,7 @@ class Named:
 
 
 def collect_side_by_side(
-    order: Order, targets: Sequence[Target], progress: Progress, on_message: TellOf
+    order: Order, targets: Sequence[Target], progress: Progress, on_message: OnMessageOf
 ) -> list[Outcome]:
     """The outcome of each target, in order. An error of latkit ends its own target only; UsageError ends all of them.
 
@@ -180,7 +180,7 @@ def _parts(summary: CollectionSummary) -> str:
     return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in parts.items() if seconds >= 0.05)
 
 
-def tell_outcome(outcome: Outcome, space: str | None, as_json: bool) -> None:
+def print_outcome(outcome: Outcome, space: str | None, as_json: bool) -> None:
     """Print what was collected on a target; with --json, only the messages."""
     where, summary = outcome.target, outcome.summary
     if summary is None:

@@ -28,10 +28,10 @@ def compare(
 ) -> None:
     """Measure the networks of searches on each other's targets; `latkit report` then shows the table."""
     from latkit.cli.collecting import tool_of
-    from latkit.cli.crossed import show_cross_table
+    from latkit.cli.cross_table_view import show_cross_table
     from latkit.targets import Target
     from latkit.workspace import Workspace
-    from latkit.workspace.cross_evaluation import Crossing
+    from latkit.workspace.cross_evaluation import CrossEvaluation
     from latkit.workspace.entries import all_entries, targets_of
     from latkit.workspace.multi_search import searches_named
 
@@ -42,13 +42,13 @@ def compare(
         workspace.device(one.device)
     tool = tool_of(binary, binary_flag, *targets)
     with ConsoleProgress() as progress:
-        crossing = Crossing(workspace, progress, model, wait, note, tool)
-        crossed = crossing.table(names[0], entries, targets)
-    path = crossed.save(workspace.search_dir(names[0]))
+        evaluation = CrossEvaluation(workspace, progress, model, wait, note, tool)
+        cross_table = evaluation.table(names[0], entries, targets)
+    path = cross_table.save(workspace.search_dir(names[0]))
     if as_json:
-        emit_json({**crossed.document(), "file": str(path)})
+        emit_json({**cross_table.document(), "file": str(path)})
         return
-    show_cross_table(crossed)
+    show_cross_table(cross_table)
     say(f"kept in {path}; look at it with: latkit report {names[0]} -o {names[0]}.html")
 
 

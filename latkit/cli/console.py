@@ -139,7 +139,7 @@ class ConsoleProgress:
         now = time.monotonic()
         known = self._phases.get(phase)
         if known is None or done <= known.done:
-            known = self._phases[phase] = _Phase(told=now)
+            known = self._phases[phase] = _Phase(reported_at=now)
             if phase in self._tasks:
                 self._bars.remove_task(self._tasks.pop(phase))
         known.note(now, done)
@@ -147,8 +147,8 @@ class ConsoleProgress:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(phase, text="")
             self._bars.update(self._tasks[phase], completed=done, total=total, text=one_line(text, 40))
-        elif now - known.told >= SECONDS_BETWEEN_LINES:
-            known.told = now
+        elif now - known.reported_at >= SECONDS_BETWEEN_LINES:
+            known.reported_at = now
             note(f"{phase}: {done} of {total}, about {known.left_s(total):.0f} s left")
 
 
@@ -160,7 +160,7 @@ SECONDS_OF_PACE = 120.0
 class _Phase:
     """How far a phase is, and its recent pace."""
 
-    told: float
+    reported_at: float
     done: int = 0
     marks: deque[tuple[float, int]] = field(default_factory=deque)
     """Times at which steps were done: recent ones, at most one per second."""

@@ -75,8 +75,8 @@ def collect(
     With --from, only networks are measured: the most informative ones, given what other targets know already.
     Devices are measured in parallel, the targets of one device in sequence.
     """
-    from latkit.cli.collecting import Order, Outcome, collect_side_by_side, tell_outcome, tool_of
-    from latkit.cli.onnx_models import ForeignOrder, parse_shapes, read_graphs, shown_inputs
+    from latkit.cli.collecting import Order, Outcome, collect_side_by_side, print_outcome, tool_of
+    from latkit.cli.onnx_models import OnnxOrder, parse_shapes, read_graphs, shown_inputs
     from latkit.cli.parsing import space_named
     from latkit.cli.transfer import transfer_subjects
     from latkit.devices import Cooling, cores_of, load_device
@@ -93,17 +93,19 @@ def collect(
     cores = {one: cores_of(load_device(workspace.devices_dir, one.device), pin) for one in where} if pin else {}
     order: Order
     if space:
-        wanted = space_named(space, resolution, width, classes, channels)
+        search_space = space_named(space, resolution, width, classes, channels)
         if sources:
-            workloads = transfer_subjects(workspace, where, sources, wanted, networks)
+            workloads = transfer_subjects(workspace, where, sources, search_space, networks)
         else:
-            workloads = [*fit_workloads(wanted), *fit_networks(wanted, networks)]
-        order = Order(workspace, workloads, plan, max_seconds, wait, cores, cooling, wanted, ops, rebaseline, tool=tool)
+            workloads = [*fit_workloads(search_space), *fit_networks(search_space, networks)]
+        order = Order(
+            workspace, workloads, plan, max_seconds, wait, cores, cooling, search_space, ops, rebaseline, tool=tool
+        )
     else:
         graphs = read_graphs(where, model, parse_shapes(shape or [])) if model else {}
         for one, graph in graphs.items():
             note(f"{one}: {model} with inputs of {shown_inputs(graph)}")
-        order = ForeignOrder(
+        order = OnnxOrder(
             workspace, (), plan, max_seconds, wait, cores, cooling, None, 0, rebaseline, kernels or 0, graphs, tool=tool
         )
     with ConsoleProgress() as progress:
@@ -117,7 +119,7 @@ def collect(
     if as_json:
         emit_json(documents[0] if len(where) == 1 else {"targets": documents})
     for outcome in outcomes:
-        tell_outcome(outcome, space, as_json)
+        print_outcome(outcome, space, as_json)
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)
 

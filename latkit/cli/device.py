@@ -42,20 +42,20 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Probe a device, write its file under devices/, and print what was found."""
-    from latkit.devices import Adb, Local, Ssh, Way, add_device
+    from latkit.devices import Adb, Address, Local, Ssh, add_device
     from latkit.devices.device_info import describe
 
     if [local, ssh is not None, adb is not None].count(True) != 1:
         raise UsageError("expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL and --adb HOST:PORT")
-    way: Way = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
+    address: Address = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
     if adb is not None:
-        way = Adb.parse(adb)
+        address = Adb.parse(adb)
     if agent not in (None, "native", "python") or (agent == "native" and python):
         raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
     # This machine runs the agent as it runs latkit, with the runtimes installed in the same environment.
     interpreter = python or ("python3" if agent == "python" and not local else None)
     device = add_device(
-        devices_folder(context), name, way, python=interpreter, native=agent == "native", agent_folder=agent_folder
+        devices_folder(context), name, address, python=interpreter, native=agent == "native", agent_folder=agent_folder
     )
     if as_json:
         emit_json(device.model_dump(mode="json"))
@@ -135,9 +135,9 @@ def doctor(
     measured = workspace.latest_environments(name)
     with leased(device, "latkit device doctor"):
         if install:
-            wanted = runtime or DEFAULT_RUNTIMES
-            note(f"installing {', '.join(wanted)} on {name} from wheels fetched on this machine")
-            device = install_runtimes(folder, name, wanted)
+            requested = runtime or DEFAULT_RUNTIMES
+            note(f"installing {', '.join(requested)} on {name} from wheels fetched on this machine")
+            device = install_runtimes(folder, name, requested)
         checks = examine(device, measured)
         if healthy(checks):
             checks += workspace.check_baselines(name)
@@ -146,10 +146,10 @@ def doctor(
     if as_json:
         emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])
     else:
-        words = {True: "ok", False: "FAILS", None: "unknown"}
+        labels = {True: "ok", False: "FAILS", None: "unknown"}
         show_table(
             f"device {name}",
-            [{"point": c.name, "": words[c.ok], "found": c.found, "remedy": c.remedy} for c in checks],
+            [{"point": c.name, "": labels[c.ok], "found": c.found, "remedy": c.remedy} for c in checks],
         )
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)

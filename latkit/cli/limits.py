@@ -11,9 +11,9 @@ def parse_limits(texts: Sequence[str]) -> dict[str, float]:
     """Bounds by quantity, as they were written. Raises typer.BadParameter."""
     bounds: dict[str, float] = {}
     for text in texts:
-        what, sign, most = text.partition("<=")
+        what, sign, bound_text = text.partition("<=")
         try:
-            bound = float(most)
+            bound = float(bound_text)
         except ValueError:
             sign = ""
         if not sign or not what.strip():

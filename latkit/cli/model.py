@@ -67,17 +67,17 @@ def fit(
 
     where = Target.parse(target)
     workspace = Workspace(workspace_folder(context))
-    wanted = space_named(space, resolution, width, classes, channels) if space else None
+    search_space = space_named(space, resolution, width, classes, channels) if space else None
     if sources:
-        fit_from(workspace, where, sources, wanted, estimator, as_json=as_json)
+        fit_from(workspace, where, sources, search_space, estimator, as_json=as_json)
         return
-    selection = workspace.selection(where, wanted)
-    foreign = workspace.fusion_path(where).exists() and not wanted
-    kinds = () if foreign and not any(is_ours(m.workload) for m in selection.used) else MODELS
+    selection = workspace.selection(where, search_space)
+    has_kernels = workspace.fusion_path(where).exists() and not search_space
+    kinds = () if has_kernels and not any(is_ours(m.workload) for m in selection.used) else MODELS
     rows: list[dict[str, str | int | float | None]] = []
     curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:
-        model = workspace.fit(where, wanted, kind, estimator)
+        model = workspace.fit(where, search_space, kind, estimator)
         calibration = model.calibration_
         error = calibration.relative_error
         rows.append(
@@ -90,13 +90,13 @@ def fit(
                 "scale": calibration.scale,
                 "networks": calibration.networks,
                 "error_percent": None if error is None else 100 * error,
-                "file": str(workspace.model_path(where, kind, wanted)),
+                "file": str(workspace.model_path(where, kind, search_space)),
             }
         )
         curves[kind] = [asdict(point) for point in calibration.curve]
-        if wanted is None:
+        if search_space is None:
             note_spaces(kind, workspace.fit_spaces(where, kind, estimator))
-    if foreign:
+    if has_kernels:
         rows.append(fit_kernels_row(workspace, where, estimator, len(selection.left_out)))
     flags = selection.flags()
     note_left_out([(measurement.workload.title, reason) for measurement, reason in selection.left_out])
@@ -104,7 +104,7 @@ def fit(
         emit_json(
             {
                 "target": str(where),
-                "space": wanted.name if wanted else None,
+                "space": search_space.name if search_space else None,
                 "models": rows,
                 "flags": flags,
                 "curves": curves,
@@ -167,18 +167,18 @@ def validate(
 
     where, plan = Target.parse(target), TimingPlan(rounds, round_seconds, extra_rounds=extra_rounds)
     tool = tool_of(binary, binary_flag, where)
-    wanted = space_named(space, resolution, width, classes, channels)
+    search_space = space_named(space, resolution, width, classes, channels)
     workspace = Workspace(workspace_folder(context))
-    fitted = workspace.model(where, model, wanted)
+    fitted = workspace.model(where, model, search_space)
     check_tool(fitted, tool)
-    record = workspace.validation_path(where, wanted, model)
+    record = workspace.validation_path(where, search_space, model)
     check_writable(record)  # or an error, before the device is leased
-    unseen_networks(fitted, wanted, networks, seed)
+    unseen_networks(fitted, search_space, networks, seed)
     with (
         ConsoleProgress() as progress,
         workspace.collection(where, plan, progress, wait, note, pinned_as(fitted), tool=tool) as collection,
     ):
-        validation = run_validation(collection, fitted, wanted, networks, seed, max_seconds)
+        validation = run_validation(collection, fitted, search_space, networks, seed, max_seconds)
     try:
         validation.save(record)
     finally:  # the figures are shown even where they cannot be saved
@@ -269,11 +269,11 @@ def export_table(
 
     where = Target.parse(target)
     check_output(output)
-    wanted = space_named(space, resolution, width, classes, channels)
-    fitted = Workspace(workspace_folder(context)).model(where, model, wanted)
-    table = LatencyTable(wanted, fitted)
+    search_space = space_named(space, resolution, width, classes, channels)
+    fitted = Workspace(workspace_folder(context)).model(where, model, search_space)
+    table = LatencyTable(search_space, fitted)
     if output.suffix == ".yaml":
-        ops = wanted.ops()
+        ops = search_space.ops()
         write_keys(dict(zip(ops, fitted.layer_seconds(ops), strict=True)), ops, output)
     else:
         table.save(output)
@@ -281,7 +281,7 @@ def export_table(
     if as_json:
         emit_json({"file": str(output), "fastest_ms": fastest_ms, "slowest_ms": slowest_ms})
     else:
-        say(f"{output}: space {wanted.name} on {where}, networks from {fastest_ms:.3f} to {slowest_ms:.3f} ms")
+        say(f"{output}: space {search_space.name} on {where}, networks from {fastest_ms:.3f} to {slowest_ms:.3f} ms")
 
 
 @table_app.command(name="import")

@@ -31,7 +31,7 @@ SHOWN = 30
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignOrder(Order):
+class OnnxOrder(Order):
     """What is collected for external networks."""
 
     kernels: int = 0
@@ -73,10 +73,10 @@ def fit_kernels_row(
     }
 
 
-def parse_shapes(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def parse_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Shapes such as `input=1,3,224,224` by name. Raises UsageError."""
     shapes = {}
-    for word in words:
+    for word in texts:
         name, equals, sizes = word.rpartition("=")
         if not equals or not all(size.isdecimal() and int(size) > 0 for size in sizes.split(",")):
             raise UsageError(f"expected a shape such as input=1,3,224,224, but found {word!r}")

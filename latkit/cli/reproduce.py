@@ -19,7 +19,7 @@ TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
 """The parameters of `search` that a reproduction uses; its recipe gives all others."""
 
 
-def check_words(context: typer.Context) -> None:
+def check_repeat_options(context: typer.Context) -> None:
     """Raise UsageError for arguments that a reproduction would ignore."""
     given = []
     for parameter in context.command.params:
@@ -87,8 +87,8 @@ def sentence(name: str, repetition: Reproduction) -> str:
     """What is printed for a person."""
     again, changed = repetition.folder.name, "; ".join(repetition.circumstances)
     if repetition.equal:
-        beside = f", although not all was the same ({changed})" if changed else ""
-        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{beside}"
+        difference = f", although not all was the same ({changed})" if changed else ""
+        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{difference}"
     why = (
         f"not all was the same: {changed}"
         if changed

@@ -96,9 +96,9 @@ def search(
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
     from latkit.cli.parsing import space_named
-    from latkit.cli.reproduce import check_words
+    from latkit.cli.reproduce import check_repeat_options
     from latkit.cli.reproduce import repeat as reproduce_search
-    from latkit.cli.searched import tell_found
+    from latkit.cli.search_view import print_search
     from latkit.cli.series import search_all
     from latkit.search import SearchSettings, load_data, load_network
     from latkit.search.baselines import BaselineRequest, check_baselines
@@ -106,7 +106,7 @@ def search(
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.baselines import Measuring, check_mobilenet
-    from latkit.workspace.cross_evaluation import Crossing
+    from latkit.workspace.cross_evaluation import CrossEvaluation
     from latkit.workspace.limits import limits_of
     from latkit.workspace.multi_search import Series
     from latkit.workspace.preflight import prepared
@@ -114,7 +114,7 @@ def search(
     from latkit.workspace.worker import follow
 
     if repeat:
-        check_words(context)
+        check_repeat_options(context)
     workspace = Workspace(workspace_folder(context))
     learned_from = load_network(workspace.search_dir(teacher)) if teacher else None
     if repeat:
@@ -125,23 +125,23 @@ def search(
     wheres = [Target.parse(target) for target in targets]
     series = Series.plan(name, wheres, [one_ms / 1e3 for one_ms in latency_ms])
     tool = tool_of(binary, binary_flag, *wheres)
-    wanted = space_named(space, resolution, width, classes, channels)
-    images = load_data(data, wanted.input_shape[-1], wanted.input_shape[0])
+    search_space = space_named(space, resolution, width, classes, channels)
+    images = load_data(data, search_space.input_shape[-1], search_space.input_shape[0])
     changes: dict[str, object] = {"seed": seed, **dict(_assignment(text) for text in setting or ())}
     settings = (
         SearchSettings.quick(**changes) if quick else SearchSettings.for_images(len(images.train.labels), **changes)
     )
     baselines = [BaselineRequest.parse(text) for text in baseline or ()]
     check_baselines(settings, baselines)
-    limits = limits_of(workspace, wanted, parse_limits(limit or ()), model)
+    limits = limits_of(workspace, search_space, parse_limits(limit or ()), model)
     if not is_first_process():
-        follow(workspace, series, wanted, images, settings, learned_from, limits, baselines)
+        follow(workspace, series, search_space, images, settings, learned_from, limits, baselines)
         return
     with ConsoleProgress() as progress:
         one = partial(
             run_search,
             workspace,
-            space=wanted,
+            space=search_space,
             data=images,
             settings=settings,
             progress=progress,
@@ -155,25 +155,25 @@ def search(
         )
         if len(series.members) > 1:
 
-            def look(*, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
-                prepare = partial(prepared, workspace, target, wanted, target_latency_s, name, settings)
+            def precheck(*, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
+                prepare = partial(prepared, workspace, target, search_space, target_latency_s, name, settings)
                 fitted, _ = prepare(kind=model, resume=resume, tool=tool, limits=limits, baselines=baselines)
                 measuring = Measuring(workspace, target, fitted, progress, wait, note, tool)
-                check_mobilenet(measuring, wanted, target_latency_s, name, baselines)
+                check_mobilenet(measuring, search_space, target_latency_s, name, baselines)
 
-            crossing = Crossing(workspace, progress, model, wait, note, tool)
-            search_all(crossing, series, one, look, resume, as_json)
+            evaluation = CrossEvaluation(workspace, progress, model, wait, note, tool)
+            search_all(evaluation, series, one, precheck, resume, as_json)
             return
         found = one(target=wheres[0], target_latency_s=latency_ms[0] / 1e3, name=name, resume=resume)
-    tell_found(workspace, name, found, as_json)
+    print_search(workspace, name, found, as_json)
 
 
 NEEDED = ("TARGET", "--space", "--data", "--latency-ms", "--output")
 """What a search requires and a reproduction does not."""
 
 
-def _lacking(words: Iterable[tuple[str, object]]) -> UsageError:
-    lacking = ", ".join(word for word, value in words if not value)
+def _lacking(required: Iterable[tuple[str, object]]) -> UsageError:
+    lacking = ", ".join(word for word, value in required if not value)
     return UsageError(
         f"expected {', '.join(NEEDED)}, but found no {lacking}; to do a finished search again: "
         "latkit search --repeat NAME"

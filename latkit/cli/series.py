@@ -5,34 +5,36 @@ from __future__ import annotations
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_table
-from latkit.cli.crossed import show_cross_table
+from latkit.cli.cross_table_view import show_cross_table
 from latkit.errors import LatkitError
 from latkit.report import write_report
 from latkit.search.result import FILES
 from latkit.targets import Target
 from latkit.workspace import REPORT_FILE
-from latkit.workspace.cross_evaluation import Crossing
+from latkit.workspace.cross_evaluation import CrossEvaluation
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.entries import all_entries
-from latkit.workspace.multi_search import Look, Outcome, SearchOne, Series, search_series
+from latkit.workspace.multi_search import Outcome, Precheck, SearchOne, Series, search_series
 
 
-def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, resume: bool, as_json: bool) -> None:
+def search_all(
+    evaluation: CrossEvaluation, series: Series, one: SearchOne, precheck: Precheck, resume: bool, as_json: bool
+) -> None:
     """Run all searches of a series and show their results. Exits with 1 if one of them failed."""
-    workspace, outcomes = crossing.workspace, []
-    for outcome in search_series(workspace, series, one, look, resume, note):
+    workspace, outcomes = evaluation.workspace, []
+    for outcome in search_series(workspace, series, one, precheck, resume, note):
         outcomes.append(outcome)
-        for remark in outcome.searched.notes if outcome.searched else ():
+        for remark in outcome.finished_search.notes if outcome.finished_search else ():
             note(f"{outcome.member.name}: {remark}")
-    crossed = _cross(crossing, series)
-    pages = [outcome.searched.folder for outcome in outcomes if outcome.searched]
-    for page in [*pages, *([workspace.search_dir(series.name)] if crossed else [])]:
+    cross_table = _cross(evaluation, series)
+    pages = [outcome.finished_search.folder for outcome in outcomes if outcome.finished_search]
+    for page in [*pages, *([workspace.search_dir(series.name)] if cross_table else [])]:
         write_report(workspace, page.name, page / REPORT_FILE)
     if as_json:
         searches = [outcome.document() for outcome in outcomes]
-        emit_json({"searches": searches, "cross_table": crossed.document() if crossed else None})
+        emit_json({"searches": searches, "cross_table": cross_table.document() if cross_table else None})
     else:
-        _show(series, outcomes, crossed)
+        _show(series, outcomes, cross_table)
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
         note(f"error: {outcome.member.title}: {outcome.error}")
@@ -41,22 +43,22 @@ def search_all(crossing: Crossing, series: Series, one: SearchOne, look: Look, r
         raise typer.Exit(LatkitError.exit_code)
 
 
-def _cross(crossing: Crossing, series: Series) -> CrossTable | None:
+def _cross(evaluation: CrossEvaluation, series: Series) -> CrossTable | None:
     """The cross table of the searches that finished; None if none did."""
-    folders = {member.name: crossing.workspace.search_dir(member.name) for member in series.members}
+    folders = {member.name: evaluation.workspace.search_dir(member.name) for member in series.members}
     ended = [name for name, folder in folders.items() if (folder / FILES["result"]).exists()]
     if not ended:
         return None
     targets = [Target.parse(member.target) for member in series.members]
-    crossed = crossing.table(series.name, all_entries(crossing.workspace, ended), targets)
-    crossed.save(crossing.workspace.search_dir(series.name))
-    return crossed
+    cross_table = evaluation.table(series.name, all_entries(evaluation.workspace, ended), targets)
+    cross_table.save(evaluation.workspace.search_dir(series.name))
+    return cross_table
 
 
-def _show(series: Series, outcomes: list[Outcome], crossed: CrossTable | None) -> None:
+def _show(series: Series, outcomes: list[Outcome], cross_table: CrossTable | None) -> None:
     documents = [outcome.document() for outcome in outcomes]
     columns = ("name", "target_latency_ms", "predicted_latency_ms", "measured_latency_ms", "accuracy", "seconds")
     show_table(f"searches {series.name}", [{name: one.get(name) for name in columns} for one in documents])
-    if crossed:
-        show_cross_table(crossed)
+    if cross_table:
+        show_cross_table(cross_table)
     say(f"look at search/{series.name}/{REPORT_FILE} with a browser")

@@ -15,12 +15,13 @@ from latkit.devices.recovery import RecoveringSession
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.session import Session, open_session
 from latkit.devices.thermal import COOLING, Cooling
-from latkit.devices.transports import Adb, Local, Ssh, Transport, Way, connect
+from latkit.devices.transports import Adb, Address, Local, Ssh, Transport, connect
 from latkit.devices.trust import check_trusted, trust
 
 __all__ = [
     "COOLING",
     "Adb",
+    "Address",
     "BenchmarkTool",
     "Check",
     "Cooling",
@@ -34,7 +35,6 @@ __all__ = [
     "Session",
     "Ssh",
     "Transport",
-    "Way",
     "add_device",
     "benchmark_tool",
     "check_trusted",

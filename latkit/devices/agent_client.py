@@ -35,7 +35,7 @@ class Link:
         self._stream = stream
         self._device = device
         self._silence_s = silence_s
-        self._asked = 0
+        self._request_id = 0
 
     def hello(self) -> Answer:
         """Shake hands. Raises AgentError if the agent has another protocol version."""
@@ -63,8 +63,8 @@ class Link:
         self._stream.close()
 
     def _ask(self, request: str, deadline_s: float, silence_s: float, fields: Mapping[str, object]) -> Answer:
-        self._asked += 1
-        line = json.dumps({"id": self._asked, "request": request, **fields}).encode()
+        self._request_id += 1
+        line = json.dumps({"id": self._request_id, "request": request, **fields}).encode()
         try:
             self._send(request, line)
             return self._answer(request, deadline_s, silence_s)
@@ -121,13 +121,13 @@ class Link:
     def _result(self, message: dict[str, object]) -> Answer:
         error, result = message.get("error"), message.get("result")
         if isinstance(error, dict):
-            kind, words = error.get("kind"), error.get("message")
-            if isinstance(kind, str) and isinstance(words, str):
-                text = one_line(words, MAX_MESSAGE_CHARS)
+            kind, detail = error.get("kind"), error.get("message")
+            if isinstance(kind, str) and isinstance(detail, str):
+                text = one_line(detail, MAX_MESSAGE_CHARS)
                 raise AgentError(one_line(kind, MAX_KIND_CHARS), f"{text} (on {self._device})")
-        if message.get("id") != self._asked or not isinstance(result, dict):
+        if message.get("id") != self._request_id or not isinstance(result, dict):
             raise DeviceGone(
-                f"{self._device}: expected an answer to request {self._asked}, but found "
+                f"{self._device}: expected an answer to request {self._request_id}, but found "
                 f"{one_line(json.dumps(message), 200)}"
             )
         return result

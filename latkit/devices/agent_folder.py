@@ -64,15 +64,15 @@ class AgentFolder:
         return self.path.endswith(f"/{AGENT_FOLDER}") or self.path == f"{PHONE_HOME}/{PHONE_FOLDER}"
 
 
-def look(transport: Transport, path: str) -> AgentFolder:
+def inspect_folder(transport: Transport, path: str) -> AgentFolder:
     """List a folder. Raises DeviceError if it cannot be listed."""
     found = transport.run(["find", f"{path}/.", "-maxdepth", "1"], FIND_S)
     if not found.stdout:
-        words = one_line(found.stderr.decode(errors="replace"), 200)
+        detail = one_line(found.stderr.decode(errors="replace"), 200)
         if found.exit_status == NO_SUCH_COMMAND:
-            raise DeviceError(f"expected the command find on the device, to look into {path}, but found none: {words}")
+            raise DeviceError(f"expected the command find on the device, to look into {path}, but found none: {detail}")
         if path in _existing(transport, [path]):
-            raise DeviceError(f"expected {path} as a folder that can be read, but found: {words}")
+            raise DeviceError(f"expected {path} as a folder that can be read, but found: {detail}")
         return AgentFolder(path, exists=False)
     return AgentFolder(
         path,
@@ -92,7 +92,7 @@ def list_in(transport: Transport, folder: str, kind: str = "") -> tuple[str, ...
 
 def mark_if_new(transport: Transport, path: str) -> None:
     """Mark a folder that does not exist yet, or is empty, before anything is put there."""
-    found = look(transport, path)
+    found = inspect_folder(transport, path)
     if not found.names:
         _mark(transport, path)
 
@@ -103,14 +103,14 @@ def claim(transport: Transport, path: str) -> AgentFolder:
     Raises UsageError if it contains anything else. A folder of an earlier version, which had no marker, is taken over
     if everything in it is latkit's.
     """
-    found = look(transport, path)
+    found = inspect_folder(transport, path)
     if found.marked:
         return found
-    foreign = _foreign(transport, found)
-    if foreign:
+    unexpected = _find_unexpected(transport, found)
+    if unexpected:
         raise UsageError(
-            f"expected a new or empty folder for the agent, but found {foreign!r} in {path}, which latkit did not put "
-            f"there; choose another folder: --agent-folder {path}/latkit-agent"
+            f"expected a new or empty folder for the agent, but found {unexpected!r} in {path}, which latkit did not "
+            f"put there; choose another folder: --agent-folder {path}/latkit-agent"
         )
     _mark(transport, path)
     return found
@@ -122,7 +122,7 @@ def hashes_in_names(names: Iterable[str]) -> dict[str, str]:
     return {name: next(filter(None, match.groups()), "") for name, match in matches.items() if match}
 
 
-def _foreign(transport: Transport, found: AgentFolder) -> str:
+def _find_unexpected(transport: Transport, found: AgentFolder) -> str:
     """A name in the folder that is not latkit's; empty if there is none."""
     named = {name: sha256 for name, sha256 in hashes_in_names(found.files).items() if NAMED_BY_HASH.fullmatch(name)}
     ours = set(unchanged(transport, found.path, named))

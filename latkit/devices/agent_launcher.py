@@ -84,8 +84,8 @@ def push_native(transport: Transport, folder: str) -> list[str]:
 
 def _architecture(transport: Transport) -> str:
     """The device's processor. Raises DeviceError if there is no native agent for it."""
-    said = transport.run(["uname", "-m"], COMMAND_S).checked("asking for its processor (uname -m)").stdout
-    found = said.decode(errors="replace").strip()
+    result = transport.run(["uname", "-m"], COMMAND_S).checked("asking for its processor (uname -m)").stdout
+    found = result.decode(errors="replace").strip()
     if found not in ARCHITECTURES:
         raise DeviceError(
             f"expected a 64-bit processor ({', '.join(ARCHITECTURES)}) for the native agent, but found {found!r}; "
@@ -96,8 +96,8 @@ def _architecture(transport: Transport) -> str:
 
 def _complete(transport: Transport, place: str, bundle: Bundle) -> bool:
     """Whether the device has every file of the bundle, unchanged."""
-    said = transport.run(["sha256sum", *(f"{place}/{name}" for name in bundle.files)], COMMAND_S)
-    lines = (line.partition(" ") for line in said.stdout.decode(errors="replace").splitlines())
+    result = transport.run(["sha256sum", *(f"{place}/{name}" for name in bundle.files)], COMMAND_S)
+    lines = (line.partition(" ") for line in result.stdout.decode(errors="replace").splitlines())
     found = {path.lstrip(" *"): sha256 for sha256, _, path in lines}
     return found == {f"{place}/{name}": sha256 for name, sha256 in bundle.files.items()}
 
@@ -114,9 +114,9 @@ def _check_starts(transport: Transport, command: list[str]) -> None:
     """Raise DeviceError if the device refuses to execute the pushed files."""
     found = transport.run(command, COMMAND_S)
     if found.exit_status != USAGE:
-        words = found.stderr.decode(errors="replace").strip()[-300:] or "no message"
+        detail = found.stderr.decode(errors="replace").strip()[-300:] or "no message"
         raise DeviceError(
-            f"expected {command[0]} to start, but found exit status {found.exit_status} ({words}); "
+            f"expected {command[0]} to start, but found exit status {found.exit_status} ({detail}); "
             "give a folder from which programs may be started: --agent-folder"
         )
 
@@ -129,7 +129,7 @@ def has(transport: Transport, path: str, sha256: str) -> bool:
 
 def choose_python(transport: Transport, named: str | None) -> str | None:
     """As find_python, but None if the device has no Python and none was named: it gets the native agent."""
-    return find_python(transport, named) if named else _look_for_python(transport, None)[0] or None
+    return find_python(transport, named) if named else _search_python(transport, None)[0] or None
 
 
 def find_python(transport: Transport, named: str | None) -> str:
@@ -137,23 +137,23 @@ def find_python(transport: Transport, named: str | None) -> str:
 
     Raises DeviceError if there is none of 3.8 or later.
     """
-    path, said = _look_for_python(transport, named)
+    path, result = _search_python(transport, named)
     if not path:
         raise DeviceError(
-            f"expected Python 3.8 or later on the device as {named or 'python3'}, but found none ({said}); "
+            f"expected Python 3.8 or later on the device as {named or 'python3'}, but found none ({result}); "
             "install it there, or name an interpreter"
         )
     return path
 
 
-def _look_for_python(transport: Transport, named: str | None) -> tuple[str, str]:
+def _search_python(transport: Transport, named: str | None) -> tuple[str, str]:
     """Path of an interpreter, or an empty path with the last error output of the attempts."""
     show = "import sys; assert sys.version_info >= (3, 8), sys.version; print(sys.executable)"
-    said = ""
+    result = ""
     for name in (named,) if named else ("python3", "python"):
         found = transport.run([name, "-c", show], COMMAND_S)
         path = found.stdout.decode(errors="replace").strip()
         if found.exit_status == 0 and path:
             return path, ""
-        said = found.stderr.decode(errors="replace").strip()[-200:]
-    return "", said
+        result = found.stderr.decode(errors="replace").strip()[-200:]
+    return "", result

@@ -106,18 +106,18 @@ def bundle_for(architecture: str, runtimes: Sequence[str] = (), folder: Path | N
     unknown = [name for name in runtimes if name not in known]
     if unknown:
         raise UsageError(f"expected runtimes of {', '.join(known)} for the native agent, but found {unknown[0]!r}")
-    wanted = {name: pin for name, pin in known.items() if not runtimes or name in runtimes}
+    selected = {name: pin for name, pin in known.items() if not runtimes or name in runtimes}
     folder = folder or default_folder()
     toolchain = Toolchain.find(architecture)
     libraries = toolchain.libraries()
-    key = _key(toolchain, libraries, wanted)
+    key = _key(toolchain, libraries, selected)
     record = folder / f"{architecture}-{key[:12]}.json"
     if not record.is_file():
-        _build(toolchain, libraries, wanted, record)
+        _build(toolchain, libraries, selected, record)
         remember(KIND, key, {"sha256": read_bundle(record)[0].sha256})
     bundle, archive = read_bundle(record)
     if (recall(KIND, key) or {}).get("sha256") != bundle.sha256:
-        _check_content(toolchain, libraries, wanted, record)
+        _check_content(toolchain, libraries, selected, record)
         remember(KIND, key, {"sha256": bundle.sha256})
     return bundle, archive
 
@@ -146,14 +146,14 @@ def read_bundle(record: Path) -> tuple[Bundle, Path]:
 
 
 def _check_content(
-    toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path
+    toolchain: Toolchain, libraries: Mapping[str, Path], selected: Mapping[str, Pin], record: Path
 ) -> None:
     """Raise BundleError unless a bundle that this user has not built contains exactly what this user's build would."""
     bundle, archive = read_bundle(record)
     with tempfile.TemporaryDirectory() as temporary:
         program = _compiled(toolchain, Path(temporary))
     expected = {f"lib/{name}": sha256_of(path) for name, path in libraries.items()}
-    expected |= {pin.place: pin.library_sha256[toolchain.architecture] for pin in wanted.values()}
+    expected |= {pin.place: pin.library_sha256[toolchain.architecture] for pin in selected.values()}
     expected[AGENT] = hashlib.sha256(program).hexdigest()
     try:
         with tarfile.open(archive) as opened:
@@ -178,25 +178,25 @@ def _compiled(toolchain: Toolchain, folder: Path) -> bytes:
     return (folder / AGENT).read_bytes()
 
 
-def _key(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin]) -> str:
+def _key(toolchain: Toolchain, libraries: Mapping[str, Path], selected: Mapping[str, Pin]) -> str:
     """Hash of all inputs of a bundle."""
     sources = {path.name: sha256_of(path) for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))}
     parts = {name: sha256_of(path) for name, path in libraries.items()}
     compiler = sha256_of(Path(toolchain.compiler))
-    return digest([toolchain.architecture, compiler, sources, parts, {n: p.model_dump() for n, p in wanted.items()}])
+    return digest([toolchain.architecture, compiler, sources, parts, {n: p.model_dump() for n, p in selected.items()}])
 
 
-def _build(toolchain: Toolchain, libraries: Mapping[str, Path], wanted: Mapping[str, Pin], record: Path) -> None:
+def _build(toolchain: Toolchain, libraries: Mapping[str, Path], selected: Mapping[str, Pin], record: Path) -> None:
     """Build a bundle, and write it and its record, the record last."""
     record.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=record.parent) as temporary:
         files = {f"lib/{name}": path.read_bytes() for name, path in libraries.items()}
-        files |= runtime_libraries(toolchain.architecture, wanted, Path(temporary))
+        files |= runtime_libraries(toolchain.architecture, selected, Path(temporary))
         files[AGENT] = _compiled(toolchain, Path(temporary))
     content = packed(files)
     bundle = Bundle(
         architecture=toolchain.architecture,
-        runtimes={name: f"{pin.package} {pin.version}" for name, pin in wanted.items()},
+        runtimes={name: f"{pin.package} {pin.version}" for name, pin in selected.items()},
         file=record.with_suffix(".tar.gz").name,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -221,19 +221,21 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def runtime_libraries(architecture: str, wanted: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
+def runtime_libraries(architecture: str, selected: Mapping[str, Pin], folder: Path) -> dict[str, bytes]:
     """The runtimes' libraries from their wheels, by path in the bundle. `folder` is empty and temporary.
 
     Raises BundleError, also for a wheel with another hash, which pip refuses.
     """
-    lines = [f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in wanted.values()]
+    lines = [
+        f"{pin.package}=={pin.version} --hash=sha256:{pin.wheel_sha256[architecture]}" for pin in selected.values()
+    ]
     wheels = folder / "wheels"
-    platforms = sorted({f"{pin.platform}_{architecture}" for pin in wanted.values()})
-    major, minor = next(pin.python for pin in wanted.values()).split(".")
-    said = download(lines, wheels, (int(major), int(minor)), platforms)
-    if said:
-        raise BundleError(f"could not fetch the pinned wheels for {architecture}: {said}")
-    return {pin.place: _member(wheels, pin) for pin in wanted.values()}
+    platforms = sorted({f"{pin.platform}_{architecture}" for pin in selected.values()})
+    major, minor = next(pin.python for pin in selected.values()).split(".")
+    problem = download(lines, wheels, (int(major), int(minor)), platforms)
+    if problem:
+        raise BundleError(f"could not fetch the pinned wheels for {architecture}: {problem}")
+    return {pin.place: _member(wheels, pin) for pin in selected.values()}
 
 
 def _member(wheels: Path, pin: Pin) -> bytes:

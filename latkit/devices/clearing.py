@@ -15,8 +15,8 @@ from latkit.devices.agent_folder import (
     AgentFolder,
     claim,
     hashes_in_names,
+    inspect_folder,
     list_in,
-    look,
     missing_folders,
 )
 from latkit.devices.bundle import known_bundles
@@ -32,13 +32,13 @@ def clear(transport: Transport, path: str) -> list[str]:
 
     Returns the names of what was left because it cannot be proven to be latkit's. Raises DeviceError.
     """
-    found = look(transport, path)
+    found = inspect_folder(transport, path)
     if not found.exists:
         return []
     if not found.marked:
         with suppress(UsageError):
             claim(transport, path)  # a folder of an earlier version with nothing else in it
-            found = look(transport, path)
+            found = inspect_folder(transport, path)
     if found.marked:
         return _clear_marked(transport, found)
     return _clear_by_hash(transport, found)
@@ -46,7 +46,7 @@ def clear(transport: Transport, path: str) -> list[str]:
 
 def remove_other_versions(transport: Transport, path: str, current: str) -> None:
     """Remove the other versions of the native agent from a folder that is latkit's. Raises DeviceError."""
-    if look(transport, path).marked:
+    if inspect_folder(transport, path).marked:
         versions = [name for name in list_in(transport, f"{path}/native", "d") if VERSION.fullmatch(name)]
         _remove(transport, ["rm", "-rf"], [f"{path}/native/{name}" for name in versions if name != current])
 
@@ -92,7 +92,7 @@ def _clear_marked(transport: Transport, found: AgentFolder) -> list[str]:
     """
     path = found.path
     trees = [name for name in ("venv", "wheels") if name in found.folders]
-    ours = [name for name in trees if found.is_default or look(transport, f"{path}/{name}").marked]
+    ours = [name for name in trees if found.is_default or inspect_folder(transport, f"{path}/{name}").marked]
     versions = [name for name in list_in(transport, f"{path}/native", "d") if VERSION.fullmatch(name)]
     files = [name for name in found.files if PUT_THERE.fullmatch(name) and name != MARKER]
     files += [f"models/{name}" for name in list_in(transport, f"{path}/models", "f") if MODEL.fullmatch(name)]
@@ -120,7 +120,7 @@ def _clear_by_hash(transport: Transport, found: AgentFolder) -> list[str]:
         emptied += [f"{place}/lib", place, "native"] if same else []
     _remove(transport, ["rm", "-f"], [f"{path}/{name}" for name in (*files, *models)])
     _remove(transport, ["rmdir"], [f"{path}/{name}" for name in dict.fromkeys(emptied)], must=False)
-    left = look(transport, path)
+    left = inspect_folder(transport, path)
     return [name for name in left.names if name in FOLDERS or NAMED_BY_HASH.fullmatch(name)]
 
 

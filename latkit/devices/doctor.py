@@ -29,7 +29,7 @@ MAX_SKEW_S = 5.0
 MAX_LOAD_PER_CORE = 0.3
 MIN_DISK_BYTES = 2**30
 MIN_MEMORY_BYTES = 2**28
-UNTOLD = "the device does not tell"
+UNREPORTED = "the device does not tell"
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
 """The checks that measuring requires; the others only affect the quality of the numbers."""
@@ -130,7 +130,7 @@ def _ask_clock(link: Link, device: str) -> tuple[tuple[float, float, float], flo
 
 def _governor(governor: str | None, is_phone: bool) -> Check:
     if governor is None:
-        return Check("governor", None, UNTOLD, "where frequencies change, expect drift")
+        return Check("governor", None, UNREPORTED, "where frequencies change, expect drift")
     if is_phone:
         return Check("governor", None, governor, "a phone lets only root change it: expect drift")
     if governor == "performance":
@@ -141,16 +141,16 @@ def _governor(governor: str | None, is_phone: bool) -> Check:
 
 def _load(load1: float | None, cores: int) -> Check:
     if load1 is None:
-        return Check("load", None, UNTOLD, "see that nothing else runs there")
-    quiet = load1 <= MAX_LOAD_PER_CORE * cores
-    return Check("load", quiet, f"{load1:.2f} on {cores} cores", "" if quiet else "end what runs there, or wait")
+        return Check("load", None, UNREPORTED, "see that nothing else runs there")
+    is_idle = load1 <= MAX_LOAD_PER_CORE * cores
+    return Check("load", is_idle, f"{load1:.2f} on {cores} cores", "" if is_idle else "end what runs there, or wait")
 
 
-def _room(name: str, free_bytes: int | None, least_bytes: int, remedy: str) -> Check:
+def _room(name: str, free_bytes: int | None, min_bytes: int, remedy: str) -> Check:
     if free_bytes is None:
-        return Check(name, None, UNTOLD, remedy)
-    enough = free_bytes >= least_bytes
-    return Check(name, enough, f"{free_bytes / 2**20:.0f} MiB free", "" if enough else remedy)
+        return Check(name, None, UNREPORTED, remedy)
+    is_sufficient = free_bytes >= min_bytes
+    return Check(name, is_sufficient, f"{free_bytes / 2**20:.0f} MiB free", "" if is_sufficient else remedy)
 
 
 def _runtimes(device: Device, found: Device, absent: dict[str, str]) -> Check:

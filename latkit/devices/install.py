@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from latkit.devices.agent_folder import claim, look, mark_if_new
+from latkit.devices.agent_folder import claim, inspect_folder, mark_if_new
 from latkit.devices.agent_launcher import COMMAND_S, find_python, has
 from latkit.devices.device import Device
 from latkit.devices.registry import load_device, probe
@@ -31,7 +31,7 @@ def install(folder: Path, name: str, runtimes: Sequence[str]) -> Device:
     check_trusted(device)
     with connect(device.transport) as transport:
         claim(transport, device.folder)  # latkit creates a virtual environment only in a folder of its own
-        interpreter = Interpreter.asked(transport, _base(transport, device))
+        interpreter = Interpreter.query(transport, _base(transport, device))
         with tempfile.TemporaryDirectory(prefix="latkit-wheels-") as temporary:
             wheels = fetch(interpreter, runtimes, Path(temporary))
             mark_if_new(transport, f"{device.folder}/wheels")
@@ -67,7 +67,7 @@ def _push(transport: Transport, wheel: Path, folder: str) -> str:
 def _remove_wheels(transport: Transport, folder: str, places: Sequence[str]) -> None:
     """Remove what was pushed; if latkit made the folder, remove it with the remains of an earlier attempt."""
     wheels = f"{folder}/wheels"
-    if look(transport, wheels).marked:
+    if inspect_folder(transport, wheels).marked:
         transport.run(["rm", "-rf", "--", wheels], COMMAND_S)
     else:
         for place in places:
@@ -82,8 +82,8 @@ def _environment(transport: Transport, interpreter: Interpreter, folder: str) ->
     mark_if_new(transport, place)
     made = transport.run([interpreter.path, "-m", "venv", "--without-pip", place], COMMAND_S * 5)
     if made.exit_status:
-        words = made.stderr.decode(errors="replace").strip()[-300:]
-        raise DeviceError(f"{interpreter.path} cannot make a virtual environment; install python3-venv there: {words}")
+        detail = made.stderr.decode(errors="replace").strip()[-300:]
+        raise DeviceError(f"{interpreter.path} cannot make a virtual environment; install python3-venv there: {detail}")
     return f"{place}/bin/python"
 
 

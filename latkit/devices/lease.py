@@ -28,7 +28,7 @@ from latkit.ops import digest
 TTL_S = 60.0
 """A lease that was not renewed for this long may be taken over."""
 RENEWALS_PER_TTL = 4
-LOOK_AGAIN_S = 0.5
+POLL_S = 0.5
 OnMessage = Callable[[str], None]
 """Receives a remark for people."""
 
@@ -164,7 +164,7 @@ def _machine_key(boot_id: str) -> str:
 
 
 def _take(path: Path, name: str, purpose: str, wait_s: float, on_message: OnMessage, ttl_s: float) -> Holder:
-    deadline, told = time.monotonic() + wait_s, ""
+    deadline, reported = time.monotonic() + wait_s, ""
     while True:
         with locked(path) as handle:
             found = read(handle)
@@ -174,10 +174,10 @@ def _take(path: Path, name: str, purpose: str, wait_s: float, on_message: OnMess
                 return holder
         if time.monotonic() >= deadline:
             raise DeviceBusy(f"{name} is used by {found}; wait for it with: --wait SECONDS")
-        if told != found.token:
-            told = found.token
+        if reported != found.token:
+            reported = found.token
             on_message(f"waiting for {name}, which is used by {found}")
-        time.sleep(min(LOOK_AGAIN_S, max(deadline - time.monotonic(), 0)))
+        time.sleep(min(POLL_S, max(deadline - time.monotonic(), 0)))
 
 
 def _path(device: Device, folder: Path | None) -> Path:

@@ -87,10 +87,10 @@ def _open_or_make(path: Path) -> int:
 def _kind(path: Path, error: OSError | None = None) -> str:
     """The kind of file at the path; the system's message if that is a regular file, or nothing."""
     kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
-    said = (error and error.strerror) or "something else"
+    description = (error and error.strerror) or "something else"
     with suppress(OSError):
-        return kinds.get(stat.S_IFMT(path.lstat().st_mode), said)
-    return said
+        return kinds.get(stat.S_IFMT(path.lstat().st_mode), description)
+    return description
 
 
 def _try_lock(handle: int) -> bool:

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 
 from latkit._io import one_line
 from latkit.devices.device import Facts
-from latkit.devices.transports import Adb, Transport, Way
+from latkit.devices.transports import Adb, Address, Transport
 
 ASK_S = 30.0
 """A phone under load takes seconds to answer `dumpsys`."""
 EMULATOR_FLAGS = ("ro.kernel.qemu", "ro.boot.qemu")
 EMULATOR_HARDWARE = ("goldfish", "ranchu", "cutf_cvm", "vsoc_x86", "vsoc_arm64")
 """Boards of Android's emulator, old and new, and of Cuttlefish."""
-THERMAL_WORDS = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+THERMAL_STATUS_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 """Android's names of the thermal statuses 0 to 6."""
 MAX_DIGITS = 9
 MAX_NAME_CHARS = 300
@@ -52,22 +52,24 @@ class PhoneState:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def properties(transport: Transport, way: Way) -> dict[str, str]:
+def properties(transport: Transport, address: Address) -> dict[str, str]:
     """A phone's properties; empty for other devices. Raises DeviceGone, DeadlineExceeded."""
-    if not isinstance(way, Adb):
+    if not isinstance(address, Adb):
         return {}
-    said = transport.run(["getprop"], ASK_S).stdout.decode(errors="replace")
-    return dict(re.findall(r"^\[([^]]+)\]: \[(.*)\]$", said.replace("\r", ""), re.MULTILINE))
+    output = transport.run(["getprop"], ASK_S).stdout.decode(errors="replace")
+    return dict(re.findall(r"^\[([^]]+)\]: \[(.*)\]$", output.replace("\r", ""), re.MULTILINE))
 
 
 def phone_facts(facts: Facts, known: Mapping[str, str]) -> Facts:
     """An agent's facts, with the name, chip and system from the phone's properties, which are more exact."""
     if not known:
         return facts
-    model = _words(known, "ro.product.manufacturer", "ro.product.model")
-    chip = _words(known, "ro.soc.manufacturer", "ro.soc.model") or _words(known, "ro.board.platform")
-    release = _words(known, "ro.build.version.release")
-    level = _words(known, "ro.build.version.sdk") or "unknown"
+    model = _distinct_values(known, "ro.product.manufacturer", "ro.product.model")
+    chip = _distinct_values(known, "ro.soc.manufacturer", "ro.soc.model") or _distinct_values(
+        known, "ro.board.platform"
+    )
+    release = _distinct_values(known, "ro.build.version.release")
+    level = _distinct_values(known, "ro.build.version.sdk") or "unknown"
     return facts.model_copy(
         update={
             "model": model or facts.model,
@@ -93,58 +95,58 @@ def phone_state(transport: Transport) -> PhoneState:
 class PhoneWatch:
     """Reads a phone's state between rounds, but not before each one: every read loads the phone."""
 
-    def __init__(self, transport: Transport, way: Way, every_s: float = 10.0) -> None:
+    def __init__(self, transport: Transport, address: Address, every_s: float = 10.0) -> None:
         self._transport = transport
-        self._is_phone = isinstance(way, Adb)
+        self._is_phone = isinstance(address, Adb)
         self._every_s = every_s
-        self._seen_at = -math.inf
-        self._seen: dict[str, object] = {}
+        self._read_at = -math.inf
+        self._conditions: dict[str, object] = {}
 
     def conditions(self) -> dict[str, object]:
         """The latest state, under `phone`; empty for other devices. Raises DeviceGone, DeadlineExceeded."""
-        if self._is_phone and time.monotonic() - self._seen_at >= self._every_s:
-            self._seen, self._seen_at = phone_state(self._transport).conditions(), time.monotonic()
-        return {"phone": self._seen} if self._seen else {}
+        if self._is_phone and time.monotonic() - self._read_at >= self._every_s:
+            self._conditions, self._read_at = phone_state(self._transport).conditions(), time.monotonic()
+        return {"phone": self._conditions} if self._conditions else {}
 
 
-def read_state(said: str) -> PhoneState:
+def read_state(output: str) -> PhoneState:
     """The state in the output of `ASK_STATE`."""
-    degrees = _number(said, r"^\s*temperature: (-?\d+)")
-    plugged = re.findall(r"^\s*(?:AC|USB|Wireless|Dock) powered: (true|false)", said, re.MULTILINE)
-    wakefulness = _found(said, r"mWakefulness=(\w+)")
-    saver, awake = _number(said, r"^\[saver\] (\d+)"), _number(said, r"^\[awake\] (\d+)")
+    degrees = _number(output, r"^\s*temperature: (-?\d+)")
+    plugged = re.findall(r"^\s*(?:AC|USB|Wireless|Dock) powered: (true|false)", output, re.MULTILINE)
+    wakefulness = _found(output, r"mWakefulness=(\w+)")
+    saver, awake = _number(output, r"^\[saver\] (\d+)"), _number(output, r"^\[awake\] (\d+)")
     return PhoneState(
-        battery_percent=_number(said, r"^\s*level: (\d+)"),
+        battery_percent=_number(output, r"^\s*level: (\d+)"),
         battery_c=None if degrees is None else degrees / 10,
         charging="true" in plugged if plugged else None,
         screen_on=wakefulness == "Awake" if wakefulness else None,
         battery_saver=None if saver is None else saver > 0,
         stays_awake=None if awake is None else awake > 0,
-        thermal_status=_thermal_status(said),
+        thermal_status=_thermal_status(output),
     )
 
 
-def _thermal_status(said: str) -> int | None:
+def _thermal_status(output: str) -> int | None:
     """A status that was set by hand, as developers do, does not reflect the phone's temperature."""
-    overridden = _found(said, r"IsStatusOverride: (\w+)") == "true"
-    return None if overridden else _number(said, r"^\s*Thermal Status: (\d+)")
+    overridden = _found(output, r"IsStatusOverride: (\w+)") == "true"
+    return None if overridden else _number(output, r"^\s*Thermal Status: (\d+)")
 
 
-def _found(said: str, pattern: str) -> str:
-    match = re.search(pattern, said, re.MULTILINE)
+def _found(output: str, pattern: str) -> str:
+    match = re.search(pattern, output, re.MULTILINE)
     return match[1] if match else ""
 
 
-def _number(said: str, pattern: str) -> int | None:
+def _number(output: str, pattern: str) -> int | None:
     """The number in a pattern's first group; None if there is none, or it has more digits than any valid one."""
-    found = _found(said, pattern)
+    found = _found(output, pattern)
     return int(found) if found and len(found) <= MAX_DIGITS else None
 
 
-def _words(known: Mapping[str, str], *names: str) -> str:
+def _distinct_values(known: Mapping[str, str], *names: str) -> str:
     """Values joined, each word once: manufacturers often repeat their name in the model's."""
-    words: list[str] = []
+    values: list[str] = []
     for word in one_line(" ".join(known.get(name, "") for name in names), MAX_NAME_CHARS).split():
-        if word.lower() not in (other.lower() for other in words):
-            words.append(word)
-    return " ".join(words)
+        if word.lower() not in (other.lower() for other in values):
+            values.append(word)
+    return " ".join(values)

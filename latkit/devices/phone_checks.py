@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from latkit.devices.check import Check
-from latkit.devices.phone import THERMAL_WORDS, PhoneState
+from latkit.devices.phone import THERMAL_STATUS_NAMES, PhoneState
 
 MIN_BATTERY_PERCENT = 30
 """Below this battery level, phones save power."""
@@ -57,7 +57,7 @@ def _heat(state: PhoneState) -> Check:
     if state.thermal_status is None:
         remedy = "before Android 10 only the kernel's sensors count; if set by hand: adb shell cmd thermalservice reset"
         return Check("heat", None, f"throttling: unknown{degrees}", remedy)
-    word = THERMAL_WORDS[min(state.thermal_status, len(THERMAL_WORDS) - 1)]
+    word = THERMAL_STATUS_NAMES[min(state.thermal_status, len(THERMAL_STATUS_NAMES) - 1)]
     hot = state.battery_c is not None and state.battery_c >= HOT_BATTERY_C
     cool = state.thermal_status == 0 and not hot
     return Check("heat", cool, f"throttling: {word}{degrees}", "" if cool else remedy)

@@ -21,10 +21,10 @@ PYPI = "LATKIT_PYPI"
 
 def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
     """The command that runs pip independently of its configuration on this host, and its process environment."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(("PIP_", "PYTHON"))}
+    variables = {name: value for name, value in environment.items() if not name.startswith(("PIP_", "PYTHON"))}
     if certificates := environment.get("PIP_CERT"):  # trusted hosts do not affect which packages are accepted
-        kept.setdefault("REQUESTS_CA_BUNDLE", certificates)
-    kept["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated honors: no file at all is read
+        variables.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    variables["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated honors: no file at all is read
     # -P: a file `pip.py` in the current folder is not pip
     command = [sys.executable, "-P", "-m", "pip", "--isolated", verb, "--quiet"]
     command += ["--disable-pip-version-check", "--no-input"]
@@ -33,7 +33,7 @@ def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[li
         command += ["--no-index", f"--find-links={source}"]
     elif source:
         command += [f"--index-url={source}"]
-    return command, kept
+    return command, variables
 
 
 def selection(version: tuple[int, int], platforms: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ MAX_MESSAGE_CHARS = 1000
 MAX_FILE_BYTES = 2**20
 
 
-class SeenFault(BaseModel):
+class RecordedFault(BaseModel):
     """One fault, and when it was noticed, as ISO 8601 in UTC."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -40,7 +40,7 @@ class Quarantine(BaseModel):
     device: str
     since: str
     """Start of the quarantine, as ISO 8601 in UTC."""
-    faults: list[SeenFault] = Field(min_length=1)
+    faults: list[RecordedFault] = Field(min_length=1)
     """The last faults, the oldest first."""
 
     def __str__(self) -> str:
@@ -60,8 +60,10 @@ def quarantine_of(folder: Path, name: str) -> Quarantine | None:
 
 def quarantine(folder: Path, name: str, faults: Sequence[tuple[str, str]]) -> Quarantine:
     """Put a device into quarantine. `faults` are times as ISO 8601 in UTC, and messages."""
-    seen = [SeenFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][-MAX_FAULTS:]
-    record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=seen)
+    recorded = [RecordedFault(at=at, message=one_line(message, MAX_MESSAGE_CHARS)) for at, message in faults][
+        -MAX_FAULTS:
+    ]
+    record = Quarantine(device=name, since=datetime.now(UTC).isoformat(timespec="seconds"), faults=recorded)
     write_text(_path(folder, name), tomli_w.dumps(record.model_dump()))
     return record
 

@@ -19,7 +19,7 @@ from latkit.devices.clearing import claimed, clear
 from latkit.devices.device import Device, Facts, check_folder
 from latkit.devices.phone import phone_facts, properties
 from latkit.devices.quarantine import lift_quarantine
-from latkit.devices.transports import Adb, Local, Transport, Way, connect
+from latkit.devices.transports import Adb, Address, Local, Transport, connect
 from latkit.devices.trust import check_trusted, trust
 from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
 from latkit.targets import RUNTIMES, check_name
@@ -31,7 +31,7 @@ PROBE_S = 180.0
 def add_device(
     folder: Path,
     name: str,
-    way: Way,
+    address: Address,
     *,
     python: str | None = None,
     native: bool = False,
@@ -49,12 +49,12 @@ def add_device(
     _check_free(folder, name)
     if agent_folder is not None:
         agent_folder = check_folder(agent_folder)
-    with connect(way) as transport:
-        place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(way, Adb) else AGENT_FOLDER}"
-        named = python or (sys.executable if isinstance(way, Local) else None)
+    with connect(address) as transport:
+        place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(address, Adb) else AGENT_FOLDER}"
+        named = python or (sys.executable if isinstance(address, Local) else None)
         interpreter = None if native else choose_python(transport, named)
         with claimed(transport, place):
-            device, _ = probe(transport, name, way, interpreter, place)
+            device, _ = probe(transport, name, address, interpreter, place)
             trust(device)
             try:
                 device.write(folder)
@@ -63,14 +63,16 @@ def add_device(
     return device
 
 
-def probe(transport: Transport, name: str, way: Way, python: str | None, folder: str) -> tuple[Device, dict[str, str]]:
+def probe(
+    transport: Transport, name: str, address: Address, python: str | None, folder: str
+) -> tuple[Device, dict[str, str]]:
     """A device's record as read by its agent, and why each absent runtime is absent. Raises DeviceError."""
     with launch(transport, name, folder, python) as link:
-        return probe_with(link, transport, name, way, python, folder)
+        return probe_with(link, transport, name, address, python, folder)
 
 
 def probe_with(
-    link: Link, transport: Transport, name: str, way: Way, python: str | None, folder: str
+    link: Link, transport: Transport, name: str, address: Address, python: str | None, folder: str
 ) -> tuple[Device, dict[str, str]]:
     """The same, by a running agent."""
     found = checked(Probed, link.ask("probe", PROBE_S, runtimes_s=PROBE_S / 2), "probe", name)
@@ -82,9 +84,9 @@ def probe_with(
             python=python,
             folder=folder,
             runtimes=_known(found.runtimes),
-            transport=way,
+            transport=address,
             # validated again: what a phone reports has to be readable from the device's file
-            facts=Facts.model_validate(phone_facts(found.facts, properties(transport, way)).model_dump()),
+            facts=Facts.model_validate(phone_facts(found.facts, properties(transport, address)).model_dump()),
         )
     except ValidationError as error:
         first = error.errors()[0]

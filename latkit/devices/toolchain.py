@@ -49,9 +49,9 @@ class Toolchain:
         command = [self.compiler, "-std=c11", *WARNINGS, *flags, "-D_GNU_SOURCE"]
         command += [f'-D{name}="{value}"' for name, value in sorted(defines.items())]
         command += [f"-ffile-prefix-map={NATIVE_SOURCES}=.", "-Wl,--build-id=none", "-o", str(output), *sources]
-        said = _run([*command, "-lm", "-ldl", "-lpthread"], NATIVE_SOURCES)
-        if said.returncode:
-            raise BundleError(f"{self.compiler} could not build the agent:\n{said.stderr.strip()[-2000:]}")
+        result = _run([*command, "-lm", "-ldl", "-lpthread"], NATIVE_SOURCES)
+        if result.returncode:
+            raise BundleError(f"{self.compiler} could not build the agent:\n{result.stderr.strip()[-2000:]}")
 
     def libraries(self) -> dict[str, Path]:
         """The loader and the C library of that processor, by name. Raises BundleError with what to install."""

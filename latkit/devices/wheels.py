@@ -88,13 +88,13 @@ class Interpreter:
         return f"Python {python} on {self.machine} with glibc {glibc}"
 
     @classmethod
-    def asked(cls, transport: Transport, python: str) -> Interpreter:
+    def query(cls, transport: Transport, python: str) -> Interpreter:
         """What the device's interpreter reports. Raises DeviceError if no wheels are pinned for it."""
-        said = transport.run([python, "-c", ASK], COMMAND_S).checked(f"asking {python}").stdout
+        problem = transport.run([python, "-c", ASK], COMMAND_S).checked(f"asking {python}").stdout
         try:
-            answer = _Answer.model_validate_json(said)
+            answer = _Answer.model_validate_json(problem)
         except ValidationError as error:
-            found = one_line(said.decode(errors="replace"), 200)
+            found = one_line(problem.decode(errors="replace"), 200)
             raise DeviceError(f"expected {python} to tell its version, but found {found!r}") from error
         machine = {("aarch64", 32): "armv7l", ("x86_64", 32): "i686"}.get((answer.machine, answer.bits), answer.machine)
         glibc = re.fullmatch(r"(\d{1,3})\.(\d{1,3})", answer.glibc)
@@ -145,7 +145,7 @@ def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> li
         if found is None:
             raise DeviceError(f"latkit knows no wheels of {name} for {interpreter}; install it there by hand")
         lines.update(found)
-    said = download(sorted(lines), folder / "wheels", interpreter.version, interpreter.platforms())
-    if said:
-        raise DeviceError(f"could not fetch the wheels of {', '.join(runtimes)} for {interpreter}: {said}")
+    problem = download(sorted(lines), folder / "wheels", interpreter.version, interpreter.platforms())
+    if problem:
+        raise DeviceError(f"could not fetch the wheels of {', '.join(runtimes)} for {interpreter}: {problem}")
     return sorted((folder / "wheels").glob("*.whl"))

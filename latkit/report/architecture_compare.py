@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latkit.ops import Op
 from latkit.report.drawing import FIXED, KERNEL_COLOURS, OTHER_KERNEL
-from latkit.report.formatting import latency, shape_words, share
+from latkit.report.formatting import latency, shape_text, share
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.layers import Placed, layers
 from latkit.report.search_facts import SearchFacts
@@ -27,10 +27,10 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
     parts = [_drawing(group) for group in spaces.values() if len(group) > 1]
     if not parts:
         return join([])
-    words = (
+    content = (
         "Layer under layer: colour tells the kernel, height the expansion; a dashed box is a layer that was skipped."
     )
-    return join([paragraph(words), *parts])
+    return join([paragraph(content), *parts])
 
 
 def _drawing(group: Sequence[SearchFacts]) -> Html:
@@ -56,11 +56,11 @@ def _drawing(group: Sequence[SearchFacts]) -> Html:
 
 def _head(row: Sequence[Placed]) -> Html:
     """The output shape of layers, where it changes."""
-    words = []
+    content = []
     for number, layer in enumerate(row):
         if number == 0 or layer.op.output_shape != row[number - 1].op.output_shape:
-            words.append(_text(_x(number), 20, shape_words(layer.op.output_shape), "soft", "start"))
-    return join(words[: max(len(words) - 2, 1)])  # the head's vectors have no room
+            content.append(_text(_x(number), 20, shape_text(layer.op.output_shape), "soft", "start"))
+    return join(content[: max(len(content) - 2, 1)])  # the head's vectors have no room
 
 
 def _row(known: SearchFacts, row: Sequence[Placed], middle: float) -> Html:
@@ -82,14 +82,14 @@ def _block(layer: Placed, x: float, middle: float) -> Html:
     centre = x + WIDTH / 2
     if op.is_identity:
         return element("g", hint, element("rect", class_="skip", **place), _text(centre, middle + 4, "skip", "soft"))
-    words = [_text(centre, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
+    content = [_text(centre, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
     if op.kind == "mbconv":
         kernel = op.integer("kernel")
-        words = [
+        content = [
             _text(centre, middle - 2, f"MB{op['expansion']}", "on"),
             _text(centre, middle + 11, f"{kernel}×{kernel}", "on"),
         ]
-    return element("g", hint, element("rect", fill=_colour(op), **place), *words)
+    return element("g", hint, element("rect", fill=_colour(op), **place), *content)
 
 
 def _colour(op: Op) -> str:
@@ -104,5 +104,5 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 26 else f"{name[:12]}…{name[-13:]}"
 
 
-def _text(x: float, y: float, words: str, class_: str, anchor: str = "middle") -> Html:
-    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)
+def _text(x: float, y: float, content: str, class_: str, anchor: str = "middle") -> Html:
+    return element("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)

@@ -15,8 +15,8 @@ def baselines_section(known: SearchFacts) -> Html:
     rows = [_row(one.name, one, one.measured_latency_s) for one in known.baselines]
     if known.result:
         rows.insert(0, _row(f"{known.name} (derived)", known.result, known.measured_s))
-    words = "Trained on the same data in the same way as the derived network, at the same latency target."
-    return join([paragraph(words), table(columns, rows)])
+    intro = "Trained on the same data in the same way as the derived network, at the same latency target."
+    return join([paragraph(intro), table(columns, rows)])
 
 
 def _row(name: str, trained: SearchResult | BaselineRecord, measured_s: float | None) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
     curves = {kind: model.calibration_.curve for kind, model in models.items() if model.calibration_.curve}
     if not curves:
         return join([])
-    words = paragraph(
+    intro = paragraph(
         "Networks are drawn from those measured again and again: a model is calibrated on so many of them and judged "
         "on all others. Where the curve is flat, further networks are not worth measuring."
     )
@@ -39,4 +39,4 @@ def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
             line={"color": COLOURS.get(kind, GREY)},
             hovertemplate="%{y:.3g} %, %{customdata:.0f} % of networks within 5 %<extra></extra>",
         )
-    return join([words, card("How many networks are worth measuring", embed(figure))])
+    return join([intro, card("How many networks are worth measuring", embed(figure))])

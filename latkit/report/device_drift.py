@@ -19,13 +19,13 @@ def drift(rounds: Sequence[Round], reference_s: float | None) -> Html:
     fastest = np.array([min(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
     median = np.array([np.median(one_round.reference_wall_ns) for one_round in rounds]) / 1e9
     low_s, high_s = np.quantile(median, [0.05, 0.95])
-    words = paragraph(
+    intro = paragraph(
         "The reference is a small network that never changes, timed in turn with everything else: what it does here is "
         f"the machine's doing. In 90 % of {len(rounds):,} visits its median run took {latency(low_s)} to "
         f"{latency(high_s)}, a spread of {percent(100 * float(high_s / low_s - 1))}; its fastest run, "
         f"{latency(float(np.quantile(fastest, 0.05)))} to {latency(float(np.quantile(fastest, 0.95)))}."
     )
-    return join([words, card("Reference latency over time", _figure(rounds, fastest, median, reference_s))])
+    return join([intro, card("Reference latency over time", _figure(rounds, fastest, median, reference_s))])
 
 
 def _figure(rounds: Sequence[Round], fastest: np.ndarray, median: np.ndarray, reference_s: float | None) -> Html:

@@ -9,7 +9,7 @@ from typing import Self
 
 from latkit.ops import Op
 from latkit.report.figures import GREY, ORANGE, PINK, RED, SKY
-from latkit.report.formatting import latency, percent, shape_words
+from latkit.report.formatting import latency, percent, shape_text
 from latkit.report.html import Html, element, join
 from latkit.report.layers import Placed, stages
 
@@ -59,7 +59,7 @@ class _Scale:
 
     total_s: float
     per_second: float
-    most_channels: int
+    max_channels: int
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[Placed]]) -> Self:
@@ -74,7 +74,7 @@ class _Scale:
 
     def height(self, op: Op) -> float:
         """Height of an op's block."""
-        return MIN_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.most_channels)
+        return MIN_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.max_channels)
 
 
 def _seconds_of(row: Sequence[Placed]) -> float:
@@ -95,7 +95,7 @@ def _row(stage: Sequence[Placed], middle: float, scale: _Scale) -> tuple[Html, f
         x += scale.width(layer) + GAP
     end = x - GAP
     line = element("line", class_="line", x1=LABEL_WIDTH - 12, x2=f"{end:.1f}", y1=middle, y2=middle)
-    label = _text(MARGIN, middle + 4, shape_words(stage[0].op.output_shape), "soft", "start")
+    label = _text(MARGIN, middle + 4, shape_text(stage[0].op.output_shape), "soft", "start")
     return join([line, label, *blocks]), end
 
 
@@ -128,8 +128,8 @@ def _colour(op: Op) -> str:
     return KERNEL_COLOURS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
 
 
-def _text(x: float, y: float, words: str, class_: str, anchor: str = "middle") -> Html:
-    return element("text", words, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)
+def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middle") -> Html:
+    return element("text", label_text, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)
 
 
 def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
@@ -140,10 +140,10 @@ def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
         entries.append((FIXED, "other op"))
     x = float(LABEL_WIDTH)
     parts: list[Html] = []
-    for colour, words in entries:
+    for colour, label_text in entries:
         parts.append(element("rect", x=f"{x:.1f}", y=f"{middle - 10:.1f}", width=14, height=14, rx=3, fill=colour))
-        parts.append(_text(x + 20, middle + 1, words, "soft", "start"))
-        x += 34 + 6.4 * len(words)
+        parts.append(_text(x + 20, middle + 1, label_text, "soft", "start"))
+        x += 34 + 6.4 * len(label_text)
     if any(layer.op.is_identity for layer in placed):
         box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GREY)
         parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]

@@ -79,7 +79,7 @@ def moment_written(text: str) -> str:
         return UNKNOWN_MOMENT
 
 
-def shape_words(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
     """`24×56×56`."""
     return "×".join(map(str, shape))
 
@@ -91,7 +91,7 @@ def short(op: Op) -> str:
 
 def composition(network: Network) -> str:
     """A network's ops in short form; a bar wherever the shape changes."""
-    words = [short(network.ops[0])]
+    parts = [short(network.ops[0])]
     for before, op in zip(network.ops, network.ops[1:], strict=False):
-        words += ["|", short(op)] if op.output_shape != before.output_shape else [short(op)]
-    return " ".join(words)
+        parts += ["|", short(op)] if op.output_shape != before.output_shape else [short(op)]
+    return " ".join(parts)

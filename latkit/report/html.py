@@ -27,10 +27,10 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 def element(tag: str, *children: object, **attributes: object) -> Html:
     """An element. A trailing underscore of an attribute is dropped; the others become hyphens."""
-    words = "".join(
+    attribute_text = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for name, value in attributes.items()
     )
-    return Html(f"<{tag}{words}>{join(children)}</{tag}>")
+    return Html(f"<{tag}{attribute_text}>{join(children)}</{tag}>")
 
 
 def section(title: str, *children: object, level: int = 2, anchor: str = "") -> Html:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from latkit.ops import Op, Value
 from latkit.report.figures import axis, embed, layout
-from latkit.report.formatting import ABSENT, digits, latency, shape_words
+from latkit.report.formatting import ABSENT, digits, latency, shape_text
 from latkit.report.html import Html, card, cards, element, join, paragraph, table
 from latkit.timing import Estimate
 
@@ -34,10 +34,10 @@ class Place:
     @property
     def title(self) -> str:
         """Input shape, output channels and stride, for people."""
-        words = f"{shape_words(self.first.input_shape)} → {self.first['out_channels']}"
+        facts = f"{shape_text(self.first.input_shape)} → {self.first['out_channels']}"
         if self.first["stride"] != 1:
-            words += f", stride {self.first['stride']}"
-        return words if self.first["activation"] == "relu6" else f"{words}, {self.first['activation']}"
+            facts += f", stride {self.first['stride']}"
+        return facts if self.first["activation"] == "relu6" else f"{facts}, {self.first['activation']}"
 
 
 def places(ops: Mapping[Op, Estimate]) -> list[Place]:
@@ -89,7 +89,7 @@ def _log(seconds: float) -> float:
     return math.log10(max(seconds, 1e-7))
 
 
-def _map(place: Place, least: float, most: float) -> Html:
+def _map(place: Place, lowest: float, highest: float) -> Html:
     kernels = sorted({kernel for kernel, _ in place.seconds})
     expansions = sorted({expansion for _, expansion in place.seconds})
     grid = [[place.seconds.get((kernel, expansion)) for kernel in kernels] for expansion in expansions]
@@ -103,8 +103,8 @@ def _map(place: Place, least: float, most: float) -> Html:
             textfont={"color": "#10202e"},
             hovertemplate="%{x} %{y}: %{text} µs<extra></extra>",
             colorscale=list(HEAT),
-            zmin=_log(least),
-            zmax=_log(most),
+            zmin=_log(lowest),
+            zmax=_log(highest),
             showscale=False,
             xgap=2,
             ygap=2,
@@ -115,10 +115,10 @@ def _map(place: Place, least: float, most: float) -> Html:
     return embed(figure)
 
 
-def _scale(least: float, most: float) -> Html:
+def _scale(lowest: float, highest: float) -> Html:
     """The color scale with its two ends."""
     ramp = element("i", style=f"background: linear-gradient(90deg, {', '.join(HEAT)})")
-    return element("div", latency(least), ramp, latency(most), class_="scale")
+    return element("div", latency(lowest), ramp, latency(highest), class_="scale")
 
 
 def _others(ops: Mapping[Op, Estimate]) -> Html:

@@ -13,7 +13,7 @@ from latkit.report.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.target import target_sections
 from latkit.report.target_facts import TargetFacts, read_target, targets_of
-from latkit.report.tolerant_loading import each, shown, told
+from latkit.report.tolerant_loading import each, shown, trouble_notices
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CrossTable
 
@@ -24,13 +24,13 @@ def overview(workspace: Workspace) -> tuple[Html, Anchors]:
     devices = each(list_devices, [workspace.devices_dir], troubles)
     known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)
     known_searches = each(partial(read_search, workspace), searches_of(workspace), troubles)
-    crossed = each(CrossTable.load, cross_files(workspace), troubles)
+    cross_tables = each(CrossTable.load, cross_files(workspace), troubles)
     parts = [
-        told(troubles),
+        trouble_notices(troubles),
         section("Devices", _devices([device for listed in devices for device in listed])),
         section("Targets", shown("targets", partial(_targets, known_targets))),
         section("Searches", shown("searches", partial(_searches, known_searches))),
-        comparison_sections(known_searches, crossed),
+        comparison_sections(known_searches, cross_tables),
     ]
     anchors: Anchors = []
     for number, target in enumerate(known_targets):

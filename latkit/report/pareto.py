@@ -36,7 +36,7 @@ class Point:
     accuracy: float
 
 
-def pareto_section(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable]) -> Html:
+def pareto_section(searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable]) -> Html:
     """A figure per target and data; nothing if there is only one network to show."""
     groups: dict[tuple[Target, str], list[SearchFacts]] = {}
     for known in searches:
@@ -44,11 +44,11 @@ def pareto_section(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable
             groups.setdefault((known.target, known.recipe.data.name), []).append(known)
     pictures = []
     for (target, data), members in groups.items():
-        points = [*_own(members), *_elsewhere(target, members, searches, crossed)]
+        points = [*_own(members), *_elsewhere(target, members, searches, cross_tables)]
         if len(points) > 1:
             pictures.append(card(f"{target}, {data}", _picture(points)))
-    words = "Filled: measured on the target; hollow: predicted only. Better is up and to the left."
-    return join([paragraph(words), *pictures] if pictures else [])
+    intro = "Filled: measured on the target; hollow: predicted only. Better is up and to the left."
+    return join([paragraph(intro), *pictures] if pictures else [])
 
 
 def _own(searches: Sequence[SearchFacts]) -> Iterator[Point]:
@@ -62,18 +62,18 @@ def _own(searches: Sequence[SearchFacts]) -> Iterator[Point]:
 
 
 def _elsewhere(
-    target: Target, own: Sequence[SearchFacts], searches: Sequence[SearchFacts], crossed: Sequence[CrossTable]
+    target: Target, own: Sequence[SearchFacts], searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable]
 ) -> Iterator[Point]:
     """Networks that searches of the same data made for other targets, as cross tables have them on this one."""
     same_data = {known.name for known in searches if known.recipe.data == own[0].recipe.data}
-    seen = {known.name for known in own}
-    for table in crossed:
+    plotted = {known.name for known in own}
+    for table in cross_tables:
         for row in table.rows:
             cell = row.cells.get(str(target))
-            if cell is None or cell.measured_ms is None or row.accuracy is None or row.name in seen:
+            if cell is None or cell.measured_ms is None or row.accuracy is None or row.name in plotted:
                 continue
             if row.name in same_data:
-                seen.add(row.name)
+                plotted.add(row.name)
                 yield Point(row.name, "elsewhere", cell.measured_ms / 1e3, True, row.accuracy)
 
 

@@ -60,7 +60,7 @@ def _facts(known: SearchFacts) -> Html:
             f"{count(result.swaps, 'choice')} of {len(result.architecture)}",
             "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
         }
-        values |= {f"limit on {name}": _kept(name, kept) for name, kept in result.limits.items()}
+        values |= {f"limit on {name}": _limit_fact(name, limit_result) for name, limit_result in result.limits.items()}
         values |= {f"{name} file beside the module": _export(exported) for name, exported in result.exports.items()}
     if known.measured:
         values["measurement"] = _measurement(known.measured.network)
@@ -79,9 +79,11 @@ def _measurement(measured: NetworkResult) -> str:
     )
 
 
-def _kept(name: str, kept: LimitResult) -> str:
+def _limit_fact(name: str, limit_result: LimitResult) -> str:
     """The network's amount of a bounded quantity, and the bound; a target's name bounds seconds."""
-    amount, most = (latency(one) if "/" in name else millions(round(one)) for one in (kept.predicted, kept.most))
+    amount, most = (
+        latency(one) if "/" in name else millions(round(one)) for one in (limit_result.predicted, limit_result.most)
+    )
     return f"{amount} of at most {most}"
 
 
@@ -102,11 +104,11 @@ def _course(known: SearchFacts) -> Html:
     if history is None or not history.search:
         return notice("No course is kept yet: it is written when the search has ended.")
     warm = known.recipe.settings.warmup_epochs
-    words = f"Shaded: the warm-up, {count(warm, 'epoch')} that train weights only." if warm else "There was no warm-up."
+    intro = f"Shaded: the warm-up, {count(warm, 'epoch')} that train weights only." if warm else "There was no warm-up."
     widths = [len(row) for row in history.search[-1]["probabilities"]]
     architecture = known.result.architecture if known.result else ()
     probabilities = probability_map(history, candidate_names(known, widths), architecture)
-    return join([paragraph(words), course(history, known.recipe.target_latency_s), element("p"), probabilities])
+    return join([paragraph(intro), course(history, known.recipe.target_latency_s), element("p"), probabilities])
 
 
 def _network(known: SearchFacts) -> Html:
@@ -114,14 +116,14 @@ def _network(known: SearchFacts) -> Html:
     if not placed:
         return notice("No network was derived yet.")
     timed = [layer.seconds for layer in placed if layer.seconds is not None]
-    words = "Blocks are as wide as their share of the latency and as high as they have channels."
+    intro = "Blocks are as wide as their share of the latency and as high as they have channels."
     if not timed:
-        words = "What each layer takes is not known here: neither a model of the target nor the space is at hand."
+        intro = "What each layer takes is not known here: neither a model of the target nor the space is at hand."
     elif len(timed) < len(placed):
-        words += (
+        intro += (
             " The search's own table tells the latency of its choices; what the other layers take is in no file here."
         )
-    parts = [paragraph(words), draw(placed)]
+    parts = [paragraph(intro), draw(placed)]
     if known.space is None and known.table is not None and known.result is not None:
         parts.append(_skipped(known))
     if timed:

@@ -7,26 +7,26 @@ from functools import partial
 from pathlib import Path
 
 from latkit.report.architecture_compare import side_by_side
-from latkit.report.crossing import cross_section
+from latkit.report.cross_table import cross_section
 from latkit.report.formatting import ABSENT, latency, marked, share
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.pareto import pareto_section
 from latkit.report.search import search_sections
 from latkit.report.search_facts import SearchFacts, read_search, searches_of
-from latkit.report.tolerant_loading import each, shown, told
+from latkit.report.tolerant_loading import each, shown, trouble_notices
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
 from latkit.workspace.multi_search import Series
 
 
-def comparison_sections(searches: Sequence[SearchFacts], crossed: Sequence[CrossTable], level: int = 2) -> Html:
+def comparison_sections(searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable], level: int = 2) -> Html:
     """Several searches and their cross tables, read together."""
     parts = [
         section(f"Every network on every target: {one.name}", shown(one.name, partial(cross_section, one)), level=level)
-        for one in crossed
+        for one in cross_tables
     ]
     for title, content in (
-        ("Accuracy against latency", shown("searches", partial(pareto_section, searches, crossed))),
+        ("Accuracy against latency", shown("searches", partial(pareto_section, searches, cross_tables))),
         ("The networks side by side", shown("searches", partial(side_by_side, searches))),
     ):
         if content:
@@ -58,16 +58,16 @@ def cross_files(workspace: Workspace) -> Iterator[Path]:
     yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
 
 
-def beside(workspace: Workspace, known: SearchFacts) -> Html:
+def comparison_with_others(workspace: Workspace, known: SearchFacts) -> Html:
     """Compares a search's network with the others of its cross tables."""
     troubles: list[str] = []
-    kept = each(CrossTable.load, cross_files(workspace), troubles)
-    crossed = [table for table in kept if any(row.name == known.name for row in table.rows)]
-    named = dict.fromkeys(row.name for table in crossed for row in table.rows if row.kind == "derived")
+    loaded = each(CrossTable.load, cross_files(workspace), troubles)
+    cross_tables = [table for table in loaded if any(row.name == known.name for row in table.rows)]
+    named = dict.fromkeys(row.name for table in cross_tables for row in table.rows if row.kind == "derived")
     existing = set(searches_of(workspace))
     names = [name for name in named if name in existing and name != known.name]
     others = each(partial(read_search, workspace), names, troubles)
-    return join([told(troubles), comparison_sections([known, *others], crossed)])
+    return join([trouble_notices(troubles), comparison_sections([known, *others], cross_tables)])
 
 
 def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors]:
@@ -75,15 +75,15 @@ def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors
     existing = set(searches_of(workspace))
     names = [member.name for member in series.members]
     searches = [read_search(workspace, name) for name in names if name in existing]
-    crossed = [CrossTable.load(path) for path in cross_files(workspace) if path.parent.name == series.name]
+    cross_tables = [CrossTable.load(path) for path in cross_files(workspace) if path.parent.name == series.name]
     parts = [
         section(
             "Searches",
             shown("searches", partial(searches_table, searches)),
             *(notice(f"Not begun: {name}") for name in names if name not in existing),
-            *([] if crossed else [notice("No cross table yet; run: ", command(f"latkit compare {series.name}"))]),
+            *([] if cross_tables else [notice("No cross table yet; run: ", command(f"latkit compare {series.name}"))]),
         ),
-        comparison_sections(searches, crossed),
+        comparison_sections(searches, cross_tables),
     ]
     in_full, anchors = searches_in_full(searches)
     return join([*parts, in_full]), anchors

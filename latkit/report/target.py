@@ -76,11 +76,11 @@ def _measured(known: TargetFacts) -> Html:
     plans = sorted({f"{m.plan.rounds} visits of {m.plan.round_s:g} s" for m in known.measurements})
     environments = list(dict.fromkeys(m.environment for m in known.measurements))
     networks = [m for m in known.selection.used if isinstance(m.workload, Network)]
-    seen = [m.workload for m in known.measurements if m.role == "validation"]
+    validated = [m.workload for m in known.measurements if m.role == "validation"]
     preempted = [preempted_share(measurement) for measurement in known.measurements]
     values = {
         "used to fit": f"{count(len(known.ops), 'op')}, {count(len(networks), 'network')}",
-        "used to validate": count(len(set(seen)), "network"),
+        "used to validate": count(len(set(validated)), "network"),
         "samples": f"{count(runs, 'run')} in {count(len(rounds), 'visit')}",
         "timing plan": "; ".join(plans),
         "between": f"{moment(rounds[0].started_at)} and {moment(rounds[-1].started_at)}",

@@ -56,12 +56,12 @@ class TargetFacts:
     @cached_property
     def ops(self) -> Mapping[Op, Estimate]:
         """Latency of every op measured alone, without the runtime's fixed cost."""
-        alone: dict[Op, Estimate] = {}
+        op_estimates: dict[Op, Estimate] = {}
         for measurement in self.selection.used:
             op = measurement.workload
             if isinstance(op, Op) and op != OVERHEAD_PROBE:
-                alone[op] = self._estimate(measurement).map(lambda seconds: max(seconds - self.fixed_s, 0.0))
-        return alone
+                op_estimates[op] = self._estimate(measurement).map(lambda seconds: max(seconds - self.fixed_s, 0.0))
+        return op_estimates
 
     @cached_property
     def networks(self) -> Mapping[str, Network]:

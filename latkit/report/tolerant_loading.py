@@ -34,9 +34,9 @@ def shown(what: object, render: Callable[[], Html]) -> Html:
         with reading(what, "records that belong together"):
             return render()
     except LatkitError as error:
-        return told([str(error)])
+        return trouble_notices([str(error)])
 
 
-def told(troubles: Iterable[str]) -> Html:
+def trouble_notices(troubles: Iterable[str]) -> Html:
     """Reports what could not be read."""
     return join([notice(f"Cannot be read: {trouble}") for trouble in troubles])

@@ -16,7 +16,7 @@ from latkit.report.html import Html, element, join
 from latkit.report.overview import overview
 from latkit.report.search import search_sections
 from latkit.report.search_facts import read_search
-from latkit.report.series import beside, series_sections
+from latkit.report.series import comparison_with_others, series_sections
 from latkit.report.style import CSS
 from latkit.report.target import target_sections
 from latkit.report.target_facts import read_target
@@ -53,7 +53,7 @@ def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
         content, anchors = series_sections(workspace, series)
         return page("Series of searches", subject, content, anchors)
     search = read_search(workspace, subject)
-    content = join([search_sections(search), beside(workspace, search)])
+    content = join([search_sections(search), comparison_with_others(workspace, search)])
     return page("Search", marked(subject, search.emulated), content)
 
 
@@ -69,7 +69,7 @@ def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]]
         element("style", Html(CSS)),
         plotly_script(),
     )
-    links = element("nav", *(element("a", words, href=f"#{anchor}") for words, anchor in anchors)) if anchors else ""
+    links = element("nav", *(element("a", label, href=f"#{anchor}") for label, anchor in anchors)) if anchors else ""
     body = element(
         "body",
         element(

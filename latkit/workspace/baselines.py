@@ -59,13 +59,13 @@ class Measuring:
             return measured_seconds(collection, self.model, network)
 
 
-def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: Sequence[BaselineRequest]) -> None:
+def search_baselines(measuring: Measuring, problem: Problem, name: str, requested: Sequence[BaselineRequest]) -> None:
     """Train and measure the missing baselines of the search `search/NAME/`, one kind after the other.
 
     MobileNetV2's width is chosen by measuring. Raises as `run_baselines` and `Workspace.collection` do.
     """
     folder = measuring.workspace.search_dir(name)
-    for one in wanted:
+    for one in requested:
         baselines = run_baselines(
             problem.space,
             problem.table,
@@ -85,7 +85,7 @@ def search_baselines(measuring: Measuring, problem: Problem, name: str, wanted: 
 
 
 def check_mobilenet(
-    measuring: Measuring, space: Space, target_s: float, name: str, wanted: Sequence[BaselineRequest]
+    measuring: Measuring, space: Space, target_s: float, name: str, requested: Sequence[BaselineRequest]
 ) -> None:
     """Raise TargetOutOfReach if MobileNetV2 is requested and even its narrowest network is slower than the target.
 
@@ -93,7 +93,7 @@ def check_mobilenet(
     available now, that is reported and the search may begin.
     """
     records = Baselines.load(measuring.workspace.search_dir(name)).records
-    if not any(one.kind == "mobilenetv2" for one in wanted) or any(one.kind == "mobilenetv2" for one in records):
+    if not any(one.kind == "mobilenetv2" for one in requested) or any(one.kind == "mobilenetv2" for one in records):
         return
     try:
         check_narrowest(space, target_s, measuring.seconds)

@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class CrossEvaluation:
     """How the targets are measured: as at the end of a search."""
 
     workspace: Workspace
@@ -156,9 +156,9 @@ class Stored:
     @classmethod
     def of(cls, store: Store, networks: Sequence[Network], models: Models) -> Stored:
         """Read the usable measurements of these networks."""
-        wanted, environment = set(networks), store.latest_environment()
+        requested, environment = set(networks), store.latest_environment()
         found: dict[Network, dict[int, Measurement]] = {}
-        for measurement in select([m for m in store.measurements("validation") if m.workload in wanted]).used:
+        for measurement in select([m for m in store.measurements("validation") if m.workload in requested]).used:
             if isinstance(measurement.workload, Network) and measurement.environment == environment:
                 found.setdefault(measurement.workload, {})[measurement.repetition] = measurement
         return cls(found, environment, models)

@@ -78,7 +78,7 @@ class Claim:
     network: str
     holds: bool | None
     """None if it was not measured there, or no network of the same images was made for another target."""
-    words: str
+    statement: str
 
 
 class CrossTable(_Record):
@@ -126,7 +126,7 @@ class CrossTable(_Record):
                 for row in self.rows
             ],
             "own_target": [
-                {"target": claim.target, "network": claim.network, "holds": claim.holds, "words": claim.words}
+                {"target": claim.target, "network": claim.network, "holds": claim.holds, "words": claim.statement}
                 for claim in self.claims()
             ],
         }
@@ -152,6 +152,6 @@ class CrossTable(_Record):
             for row in others
             if row.accuracy is not None and row.accuracy >= own.accuracy and row.cells[target].clearly_below(cell)
         ]
-        words = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {100 * own.accuracy:.1f} %; "
+        statement = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {100 * own.accuracy:.1f} %; "
         found = "; ".join(ahead) or "nothing made for another target is as accurate there and faster"
-        return Claim(target, own.name, not ahead, words + found)
+        return Claim(target, own.name, not ahead, statement + found)

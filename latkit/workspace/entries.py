@@ -62,8 +62,8 @@ def target_of(folders: Folders, name: str) -> Target | None:
     path = folders.search_dir(name) / MEASURED_FILE
     if path.exists():
         return Target.parse(load_record(MeasuredNetwork, path, "a measured network").target)
-    for kept in sorted((folders.root / "search").glob(f"*/{SERIES_FILE}")):
-        for member in Series.load(kept).members:
+    for series_file in sorted((folders.root / "search").glob(f"*/{SERIES_FILE}")):
+        for member in Series.load(series_file).members:
             if member.name == name:
                 return Target.parse(member.target)
     return None

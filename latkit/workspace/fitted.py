@@ -55,12 +55,12 @@ class FittedModels(Folders):
         models = _readable(self._paths(target, kind))
         spaces = {name: self._space(target, name) for name in models if name}
 
-        def suited(network: Network) -> LatencyModel:
+        def choose_model(network: Network) -> LatencyModel:
             of_space = (models[name] for name, space in spaces.items() if space and space.holds(network))
             able = (model for model in models.values() if _knows(model, network.ops))
             return next(of_space, None) or next(able, None) or next(iter(models.values()))
 
-        return {network: suited(network) for network in networks}
+        return {network: choose_model(network) for network in networks}
 
     def has_model(self, target: Target, kind: str) -> bool:
         """Whether a model of that kind was ever fitted on the target. Raises UsageError for an unknown kind."""

@@ -9,7 +9,7 @@ from latkit.search import Limit
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.targets import Target
-from latkit.workspace.models import Modelling
+from latkit.workspace.models import ModelFitting
 
 COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
     "macs": macs_table,
@@ -20,20 +20,20 @@ COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
 
 
 def limits_of(
-    workspace: Modelling, space: Space, bounds: Mapping[str, float], kind: str = "lookup"
+    workspace: ModelFitting, space: Space, bounds: Mapping[str, float], kind: str = "lookup"
 ) -> tuple[Limit, ...]:
     """The limits of a search, from bounds by name: a name of `COUNTED`, or a target, whose bound is in milliseconds.
 
     A target's latency is that of its fitted model of the given kind; it is bounded in seconds. Raises UsageError for
     other names and bounds that are no positive number, NotMeasured if a target has no such model.
     """
-    return tuple(_limit(workspace, space, name, most, kind) for name, most in bounds.items())
+    return tuple(_limit(workspace, space, name, bound, kind) for name, bound in bounds.items())
 
 
-def _limit(workspace: Modelling, space: Space, name: str, most: float, kind: str) -> Limit:
+def _limit(workspace: ModelFitting, space: Space, name: str, bound: float, kind: str) -> Limit:
     if name in COUNTED:
-        return Limit(name, COUNTED[name](space), most)
+        return Limit(name, COUNTED[name](space), bound)
     if "/" not in name:
         raise UsageError(f"expected a limit on {', '.join(COUNTED)} or a target, but found {name!r}")
     target = Target.parse(name)
-    return Limit(str(target), LatencyTable(space, workspace.model(target, kind, space)), most / 1e3)
+    return Limit(str(target), LatencyTable(space, workspace.model(target, kind, space)), bound / 1e3)

@@ -23,7 +23,7 @@ from latkit.workspace.layout import SPACE_FILE, of_space
 REMEDY = "run: latkit collect %s --space SPACE, and see what it says of the ops that it could not measure"
 
 
-class Modelling(FittedModels):
+class ModelFitting(FittedModels):
     """The fitted models of a workspace, and the verbs that fit them."""
 
     def fit(

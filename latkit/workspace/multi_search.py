@@ -17,7 +17,7 @@ from latkit.search.runtime_env import process_count
 from latkit.search.warmup import WARM_UP_FILE
 from latkit.targets import NAME, Target, check_name
 from latkit.workspace.layout import Folders
-from latkit.workspace.search import Searched
+from latkit.workspace.search import FinishedSearch
 from latkit.workspace.workspace import Workspace
 
 SERIES_FILE = "series.json"
@@ -100,11 +100,11 @@ class SearchOne(Protocol):
 
     def __call__(
         self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
-    ) -> Searched:
+    ) -> FinishedSearch:
         """Search, train, export and measure."""
 
 
-class Look(Protocol):
+class Precheck(Protocol):
     """`latkit.workspace.preflight.prepared` with the arguments that all searches of a series share."""
 
     def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> object:
@@ -116,19 +116,19 @@ class Outcome:
     """The outcome of one search of a series."""
 
     member: Member
-    searched: Searched | None = None
+    finished_search: FinishedSearch | None = None
     error: LatkitError | None = None
     """The error that ended it, or its baselines."""
 
     def document(self) -> dict[str, Any]:
         """The figures that the command line prints, or why there are none."""
-        if self.searched is None:
+        if self.finished_search is None:
             return {"name": self.member.name, "target": self.member.target, "error": str(self.error)}
-        return {"name": self.member.name, **self.searched.document()}
+        return {"name": self.member.name, **self.finished_search.document()}
 
 
 def search_series(
-    workspace: Workspace, series: Series, one: SearchOne, look: Look, resume: bool, on_message: OnMessage
+    workspace: Workspace, series: Series, one: SearchOne, precheck: Precheck, resume: bool, on_message: OnMessage
 ) -> Iterator[Outcome]:
     """Run one search after the other; with `resume`, finished ones are read and the others continue or begin.
 
@@ -137,26 +137,26 @@ def search_series(
     processes it ends them all.
     """
     _check(workspace, series, resume)
-    _look_ahead(workspace, series, look, on_message)
+    _precheck_all(workspace, series, precheck, on_message)
     series.save(workspace.search_dir(series.name))
     for number, member in enumerate(series.members, start=1):
         on_message(f"{number} of {len(series.members)}  {member.title}")
         try:
-            searched = one(**_given(workspace, member), warm_up=_warm_up(workspace, series))
+            finished_search = one(**_given(workspace, member), warm_up=_warm_up(workspace, series))
         except LatkitError as error:
             if process_count() > 1:
                 raise  # the other processes are where this one cannot join them
             on_message(f"failed: {error}")
             yield Outcome(member, error=error)
         else:
-            yield Outcome(member, searched, searched.failed)
+            yield Outcome(member, finished_search, finished_search.failed)
 
 
-def _look_ahead(workspace: Workspace, series: Series, look: Look, on_message: OnMessage) -> None:
+def _precheck_all(workspace: Workspace, series: Series, precheck: Precheck, on_message: OnMessage) -> None:
     """Report at once what would otherwise fail only hours later. It does not stop the other searches."""
     for member in series.members:
         try:
-            look(**_given(workspace, member))
+            precheck(**_given(workspace, member))
         except LatkitError as error:
             if process_count() > 1:
                 raise  # it would end them all once the search begins
@@ -197,8 +197,8 @@ def _check(workspace: Workspace, series: Series, resume: bool) -> None:
 
 def _warm_up(workspace: Workspace, series: Series) -> Path | None:
     """The checkpoint that the first warm-up left for the others."""
-    kept = (workspace.search_dir(member.name) / WARM_UP_FILE for member in series.members)
-    return next((path for path in kept if path.exists()), None)
+    warm_ups = (workspace.search_dir(member.name) / WARM_UP_FILE for member in series.members)
+    return next((path for path in warm_ups if path.exists()), None)
 
 
 def series_named(folders: Folders, name: str) -> Series | None:

@@ -19,7 +19,7 @@ from latkit.search.runtime_env import fabric_of
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable
 from latkit.targets import Target
-from latkit.workspace.models import Modelling, check_tool
+from latkit.workspace.models import ModelFitting, check_tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Tables:
 
 
 def prepared(
-    workspace: Modelling,
+    workspace: ModelFitting,
     target: Target,
     space: Space,
     target_latency_s: float,

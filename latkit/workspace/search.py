@@ -30,7 +30,7 @@ MISSED = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class FinishedSearch:
     """The result of a search, with its network's latency on the target."""
 
     target: Target
@@ -88,13 +88,13 @@ def search(
     teacher: TrainedNetwork | None = None,
     limits: Sequence[Limit] = (),
     baselines: Sequence[BaselineRequest] = (),
-) -> Searched:
+) -> FinishedSearch:
     """Search with the target's model in the loop, train and export the network, and measure it on the target.
 
     Everything is saved under `search/NAME/`. With `resume`, finished work is not repeated, and the tables are those
     that the search began with, even if the model was refitted. `tool`: measures instead of latkit's agent. `warm_up`,
     `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure next to the derived network; an
-    error that ends them is in `Searched.failed`, but with several processes it is raised.
+    error that ends them is in `FinishedSearch.failed`, but with several processes it is raised.
 
     Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError if the
     model's ops were measured with another tool.
@@ -124,7 +124,7 @@ def search(
         with _saying_what_is_saved(folder, on_message), measuring.collection() as collection:
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
-    searched = Searched(target, result, measured, folder)
+    finished_search = FinishedSearch(target, result, measured, folder)
     problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
     try:
         search_baselines(measuring, problem, name, baselines)
@@ -132,8 +132,8 @@ def search(
         if process_count() > 1:
             raise  # the other processes are ending
         on_message(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
-        return replace(searched, failed=error)
-    return searched
+        return replace(finished_search, failed=error)
+    return finished_search
 
 
 @contextmanager
@@ -152,10 +152,10 @@ def _measured_before(folder: Path, target: Target, network: Network) -> Measured
     if not path.exists():
         return None
     try:
-        kept = load_record(MeasuredNetwork, path)
+        saved = load_record(MeasuredNetwork, path)
     except BadFile:
         return None  # written by another version: it is measured again
-    return kept if (kept.target, kept.network.key) == (str(target), network.key) else None
+    return saved if (saved.target, saved.network.key) == (str(target), network.key) else None
 
 
 def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str, ...]:
@@ -172,7 +172,7 @@ def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str
             "for; nothing was changed for it. More networks calibrate the model for the next search: "
             f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}"
         )
-    least_ms, most_ms = sorted((measured.network.first_ms, measured.network.second_ms))
-    if most_ms > (1 + AGREEMENT) * least_ms:
-        notes.append(f"measured twice, it took {least_ms:.4g} ms and {most_ms:.4g} ms: the device was not quiet")
+    min_ms, max_ms = sorted((measured.network.first_ms, measured.network.second_ms))
+    if max_ms > (1 + AGREEMENT) * min_ms:
+        notes.append(f"measured twice, it took {min_ms:.4g} ms and {max_ms:.4g} ms: the device was not quiet")
     return tuple(notes)

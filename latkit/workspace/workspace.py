@@ -31,10 +31,10 @@ from latkit.progress import Progress
 from latkit.runtimes import Artefact
 from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
-from latkit.workspace.models import Modelling
+from latkit.workspace.models import ModelFitting
 
 
-class Workspace(Modelling):
+class Workspace(ModelFitting):
     """A folder with `devices/`, `measurements/` and `search/` in it."""
 
     def __init__(self, root: str | os.PathLike[str] = ".") -> None:

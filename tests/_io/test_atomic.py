@@ -147,17 +147,17 @@ def test_two_writers_of_one_file_leave_a_complete_one(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_text(path, "a" * 200_000)
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter]) for letter in "ab"]
-    seen = set()
+    observed = set()
     try:
         deadline = time.monotonic() + 60
-        while (len(seen) < 2 or len(list(tmp_path.iterdir())) < 2) and time.monotonic() < deadline:
+        while (len(observed) < 2 or len(list(tmp_path.iterdir())) < 2) and time.monotonic() < deadline:
             content = path.read_text()
             assert len(content) == 200_000
             assert content == content[0] * 200_000
-            seen.add(content[0])
+            observed.add(content[0])
         assert all(writer.poll() is None for writer in writers), "no writer fails"
     finally:
         for writer in writers:
             writer.kill()
             writer.wait()
-    assert seen == {"a", "b"}
+    assert observed == {"a", "b"}

@@ -15,13 +15,13 @@ from tests.conftest import Run
 QUICK = ["--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0"]
 
 
-def call(*words: object) -> None:
+def call(*arguments: object) -> None:
     """Runs a command that must succeed, while fixtures are made."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["latkit", *map(str, words)])
+        patch.setattr(sys, "argv", ["latkit", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
-    assert not ended.value.code, words
+    assert not ended.value.code, arguments
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def document(latkit: Run) -> Callable[..., Any]:
     """Runs a command with --json; returns its document. The command must succeed and print nothing else on stdout."""
 
-    def run(*words: object) -> Any:
-        code, out, err = latkit(*words, "--json")
+    def run(*arguments: object) -> Any:
+        code, out, err = latkit(*arguments, "--json")
         assert code == 0, err
         return json.loads(out)
 

@@ -30,9 +30,9 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 def refused(latkit, copy: Path) -> Iterator[object]:
     """Runs a command that must be refused in one line holding every phrase, and must change no file."""
 
-    def run(code: int, phrases: list[str], *words: object) -> None:
+    def run(code: int, phrases: list[str], *arguments: object) -> None:
         before = contents(copy)
-        found, out, err = latkit("-C", copy, *words)
+        found, out, err = latkit("-C", copy, *arguments)
         assert (found, out) == (code, ""), err
         (line,) = err.strip().splitlines()
         assert line.startswith("error: ")
@@ -47,7 +47,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def space_words(copy: Path) -> list[object]:
+def space_options(copy: Path) -> list[object]:
     return ["--space", copy / "small.toml"]
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_device(refused, copy: Path) -> None:
     refused(2, phrases, "device", "show", "pi4")
     refused(2, phrases, "device", "doctor", "pi4")
     refused(2, phrases, "device", "remove", "pi4")
-    refused(2, phrases, "collect", "pi4/tflite", *space_words(copy))
+    refused(2, phrases, "collect", "pi4/tflite", *space_options(copy))
     refused(2, phrases, "fit", "pi4/tflite")
     refused(2, phrases, "predict", "pi4/tflite", "net.json")
     refused(2, phrases, "measurements", "export", "pi4/tflite", "-o", copy / "x.parquet")
@@ -75,16 +75,16 @@ def test_an_unknown_device(refused, copy: Path) -> None:
     ],
 )
 def test_a_malformed_target(refused, copy: Path, target: str, phrase: str) -> None:
-    refused(2, [phrase], "collect", target, *space_words(copy))
+    refused(2, [phrase], "collect", target, *space_options(copy))
 
 
 def test_more_threads_than_cores(refused, copy: Path) -> None:
-    refused(2, ["threads"], "collect", "here/onnxruntime-t4096", *space_words(copy))
+    refused(2, ["threads"], "collect", "here/onnxruntime-t4096", *space_options(copy))
 
 
 @pytest.mark.parametrize(("cores", "phrase"), [("none", "such as 0, 0-3 or 0,2"), ("4095", "cannot be pinned to 4095")])
 def test_cores_that_do_not_exist(refused, copy: Path, cores: str, phrase: str) -> None:
-    refused(2, [phrase], "collect", TARGET, *space_words(copy), "--pin", cores)
+    refused(2, [phrase], "collect", TARGET, *space_options(copy), "--pin", cores)
 
 
 def test_an_unknown_space_or_file(refused) -> None:
@@ -94,7 +94,7 @@ def test_an_unknown_space_or_file(refused) -> None:
 
 def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
     refused(2, ["at least 8"], "collect", TARGET, "--space", "proxyless-tiny", "--resolution", 2)
-    refused(2, ["takes no parameters"], "collect", TARGET, *space_words(copy), "--classes", 5)
+    refused(2, ["takes no parameters"], "collect", TARGET, *space_options(copy), "--classes", 5)
     refused(2, ["--channels 1 or 3, but found 2"], "fit", TARGET, "--space", "proxyless-tiny", "--channels", 2)
     refused(
         2, ["knows --channels", "found proxyless-mobile"], "fit", TARGET, "--space", "proxyless-mobile", "--channels", 1
@@ -117,7 +117,7 @@ def test_a_space_file_with_a_wrong_field(refused, copy: Path) -> None:
 def test_a_device_file_with_a_wrong_field(refused, copy: Path) -> None:
     path = copy / "devices" / "here.toml"
     path.write_text(path.read_text().replace("[facts]", "[facts]\ncolour = 'red'"))
-    refused(2, ["here.toml", "facts.colour"], "collect", TARGET, *space_words(copy))
+    refused(2, ["here.toml", "facts.colour"], "collect", TARGET, *space_options(copy))
     refused(2, ["here.toml", "facts.colour"], "device", "list")
 
 
@@ -142,7 +142,7 @@ def test_a_device_without_the_runtime(refused, copy: Path) -> None:
     path = copy / "devices" / "here.toml"
     text = path.read_text()
     path.write_text(text[: text.index("[runtimes]")] + "[runtimes]\n\n" + text[text.index("[transport]") :])
-    refused(1, ["lacks the runtime onnxruntime", "doctor here --install"], "collect", TARGET, *space_words(copy))
+    refused(1, ["lacks the runtime onnxruntime", "doctor here --install"], "collect", TARGET, *space_options(copy))
 
 
 def database(copy: Path) -> Path:
@@ -154,7 +154,7 @@ def test_a_corrupt_database(refused, copy: Path) -> None:
     refused(2, ["measurements.sqlite", "not a database"], "fit", TARGET)
 
 
-def test_a_foreign_database(refused, copy: Path) -> None:
+def test_a_database_of_another_program_is_refused(refused, copy: Path) -> None:
     database(copy).unlink()
     with sqlite3.connect(database(copy)) as connection:
         connection.execute("CREATE TABLE songs (name TEXT)")
@@ -162,7 +162,7 @@ def test_a_foreign_database(refused, copy: Path) -> None:
     refused(2, ["measurements.sqlite", "another program's"], "fit", TARGET)
 
 
-def test_corrupt_and_foreign_parquet(refused, copy: Path) -> None:
+def test_corrupt_and_unrelated_parquet_files_are_refused(refused, copy: Path) -> None:
     path = copy / "data.parquet"
     path.write_bytes(b"garbage")
     refused(2, ["data.parquet"], "measurements", "import", path)
@@ -194,46 +194,46 @@ def test_a_network_that_is_none_or_not_of_what_was_measured(refused, copy: Path)
 
 
 def test_nothing_measured_or_fitted_yet(refused, copy: Path) -> None:
-    words = ["here/onnxruntime-b2"]
-    refused(1, ["nothing was measured", "latkit collect here/onnxruntime-t1-fp32-b2"], "fit", *words)
-    refused(1, ["no lookup model", "latkit fit"], "validate", *words, *space_words(copy))
-    refused(2, ["unknown kind of model 'forest'"], "validate", TARGET, *space_words(copy), "--model", "forest")
+    arguments = ["here/onnxruntime-b2"]
+    refused(1, ["nothing was measured", "latkit collect here/onnxruntime-t1-fp32-b2"], "fit", *arguments)
+    refused(1, ["no lookup model", "latkit fit"], "validate", *arguments, *space_options(copy))
+    refused(2, ["unknown kind of model 'forest'"], "validate", TARGET, *space_options(copy), "--model", "forest")
 
 
-def test_a_space_that_was_not_collected(refused) -> None:
+def test_a_space_without_measurements_is_reported(refused) -> None:
     refused(1, ["was not measured"], "table", "export", TARGET, "--space", "proxyless-tiny", "-o", "t.json")
     refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
 
 
-def test_networks_that_cannot_be_predicted_are_told_before_the_device_is_asked_for(refused, monkeypatch) -> None:
+def test_unpredictable_networks_are_reported_before_the_device_is_opened(refused, monkeypatch) -> None:
     monkeypatch.setattr(Workspace, "collection", lambda *_, **__: pytest.fail("the device was asked for"))
     refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
 
 
 def test_a_table_of_another_format(refused, copy: Path) -> None:
-    refused(2, [".json or .safetensors"], "table", "export", TARGET, *space_words(copy), "-o", copy / "t.csv")
-    refused(2, ["does not exist"], "table", "export", TARGET, *space_words(copy), "-o", copy / "none" / "t.json")
+    refused(2, [".json or .safetensors"], "table", "export", TARGET, *space_options(copy), "-o", copy / "t.csv")
+    refused(2, ["does not exist"], "table", "export", TARGET, *space_options(copy), "-o", copy / "none" / "t.json")
 
 
 def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) -> None:
-    words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
-    refused(1, ["can reach", "0.0001 ms", "its networks take from"], *words, "--latency-ms", 0.0001)
+    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    refused(1, ["can reach", "0.0001 ms", "its networks take from"], *arguments, "--latency-ms", 0.0001)
 
 
 def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     table = LatencyTable(load(str(copy / "small.toml")), Workspace(copy).model(Target.parse(TARGET)))
-    words = ["search", TARGET, *space_words(copy), "--data", "digits", "-o", "hasty", "--quick"]
-    words += ["--latency-ms", 1e3 * middle_path_s(table)]
-    refused(2, ["expected 500 random networks", "ask for fewer"], *words, "--baseline", "random:500")
+    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    arguments += ["--latency-ms", 1e3 * middle_path_s(table)]
+    refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")
 
 
 def test_bad_searches(refused, copy: Path) -> None:
-    words = ["search", TARGET, *space_words(copy), "--latency-ms", 1]
-    refused(2, ["unknown data 'mnist'"], *words, "--data", "mnist", "-o", "x")
-    refused(2, ["a search's name"], *words, "--data", "digits", "-o", "../x")
-    refused(2, ["epochs"], *words, "--data", "digits", "-o", "x", "--set", "epochs=many")
-    refused(2, ["epohcs"], *words, "--data", "digits", "-o", "x", "--set", "epohcs=3")
-    refused(2, ["found no --data, --output", "--repeat NAME"], *words)
+    arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1]
+    refused(2, ["unknown data 'mnist'"], *arguments, "--data", "mnist", "-o", "x")
+    refused(2, ["a search's name"], *arguments, "--data", "digits", "-o", "../x")
+    refused(2, ["epochs"], *arguments, "--data", "digits", "-o", "x", "--set", "epochs=many")
+    refused(2, ["epohcs"], *arguments, "--data", "digits", "-o", "x", "--set", "epohcs=3")
+    refused(2, ["found no --data, --output", "--repeat NAME"], *arguments)
     refused(2, ["none", "no such file"], "search", "--repeat", "none", "--data", "digits", "-o", "again")
     Series.plan("both", [Target.parse(TARGET)], [1e-3, 2e-3]).save(copy / "search" / "both")
     refused(2, ["both is several: both-1ms, both-2ms; name one"], "search", "--repeat", "both")
@@ -247,21 +247,21 @@ def test_memory_that_runs_out_while_data_is_read(refused, copy: Path, monkeypatc
         raise MemoryError("Unable to allocate 9 GiB")
 
     monkeypatch.setattr("latkit.search.load_data", hungry)
-    words = ["search", TARGET, *space_words(copy), "--latency-ms", 1, "--data", "digits", "-o", "x"]
-    refused(1, ["expected enough memory, but found: Unable to allocate 9 GiB"], *words)
+    arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1, "--data", "digits", "-o", "x"]
+    refused(1, ["expected enough memory, but found: Unable to allocate 9 GiB"], *arguments)
 
 
 def test_no_workspace(latkit, tmp_path: Path) -> None:
-    for words in (["device", "list"], ["fit", TARGET], ["device", "add", "x", "--local"]):
-        code, out, err = latkit("-C", tmp_path, *words)
+    for arguments in (["device", "list"], ["fit", TARGET], ["device", "add", "x", "--local"]):
+        code, out, err = latkit("-C", tmp_path, *arguments)
         assert (code, out) == (2, "")
         assert "latkit init" in err
         assert not list(tmp_path.iterdir())
 
 
-def test_words_that_are_no_command(latkit) -> None:
-    for words in (["conquer"], ["collect"], ["collect", TARGET], ["fit", "--nonsense"]):
-        code, out, err = latkit(*words)
+def test_unknown_commands_are_usage_errors(latkit) -> None:
+    for arguments in (["conquer"], ["collect"], ["collect", TARGET], ["fit", "--nonsense"]):
+        code, out, err = latkit(*arguments)
         assert (code, out) == (2, "")
         assert err
 

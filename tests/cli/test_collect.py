@@ -38,7 +38,7 @@ def collecting(root: Path, *targets: str) -> list[object]:
     return ["-C", root, "collect", *targets, "--space", root / "small.toml", "--networks", 0, *QUICK]
 
 
-def test_devices_side_by_side_and_targets_in_turn(root: Path, sshd: Sshd, document) -> None:
+def test_devices_run_in_parallel_and_their_targets_in_sequence(root: Path, sshd: Sshd, document) -> None:
     add(root, "board", transport=Ssh(host="board", config=str(sshd.config)), folder=str(root / "agent"))
     names = ["here/onnxruntime", "board/onnxruntime", "here/onnxruntime-t2", "here/onnxruntime"]
     found = document(*collecting(root, *names))["targets"]
@@ -60,7 +60,7 @@ def test_one_failing_device_stops_no_other(root: Path, latkit: Run) -> None:
     assert "error: off/onnxruntime-t1-fp32-b1: " in err
 
 
-def test_words_are_checked_before_anything_is_measured(root: Path, latkit: Run) -> None:
+def test_options_are_checked_before_anything_is_measured(root: Path, latkit: Run) -> None:
     code, _, err = latkit(*collecting(root, "here/onnxruntime", "nobody/onnxruntime"))
     assert (code, "unknown device 'nobody'" in err) == (2, True)
     assert not list((root / "measurements").iterdir())
@@ -106,8 +106,8 @@ def test_quarantine_until_the_doctor_lifts_it(root: Path, latkit: Run, document,
 
 
 def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
-    words = [*map(str, collecting(root, "here/onnxruntime")), "--visits", "12"]
-    process = subprocess.Popen([sys.executable, "-m", "latkit", *words], stderr=subprocess.DEVNULL)
+    arguments = [*map(str, collecting(root, "here/onnxruntime")), "--visits", "12"]
+    process = subprocess.Popen([sys.executable, "-m", "latkit", *arguments], stderr=subprocess.DEVNULL)
     path = root / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
 
     def committed() -> int:
@@ -121,7 +121,7 @@ def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
     process.wait()
     before = committed()
     assert before >= 3
-    again = document(*words)
+    again = document(*arguments)
     assert again["finished"]
     assert again["already"] == before, "a dead process holds no lease, and what it committed is there"
     assert committed() == before + again["visits"]

@@ -69,7 +69,7 @@ def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
     assert not agent.exists()
 
 
-def test_everything_collected_is_in_the_store(folder: Path) -> None:
+def test_every_collected_measurement_is_in_the_store(folder: Path) -> None:
     space = load(str(folder / "small.toml"))
     measurements = Workspace(folder).measurements(Target.parse(TARGET))
     assert {*space.ops(), OVERHEAD_PROBE} == {m.workload for m in measurements if not isinstance(m.workload, Network)}
@@ -88,23 +88,23 @@ def test_collecting_again_measures_nothing(folder: Path, document) -> None:
 def test_collecting_goes_on_where_a_kill_stopped_it(folder: Path, tmp_path: Path, document) -> None:
     document("init", tmp_path)
     shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
-    words = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    words += ["--visits", 20, "--visit-seconds", 0.02, "--extra-visits", 0]
+    arguments = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    arguments += ["--visits", 20, "--visit-seconds", 0.02, "--extra-visits", 0]
     database = tmp_path / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
-    command = [sys.executable, "-m", "latkit", *map(str, words)]
+    command = [sys.executable, "-m", "latkit", *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:
-        while count_visits(database) < 10:
+        while count_rounds(database) < 10:
             assert process.poll() is None, "it ended before it could be killed"
         process.send_signal(signal.SIGKILL)
-    before = count_visits(database)
-    rest = document(*words)
+    before = count_rounds(database)
+    rest = document(*arguments)
     assert 10 <= before < 160
     assert rest["already"] == before
     assert rest["visits"] == 160 - before
-    assert count_visits(database) == 160
+    assert count_rounds(database) == 160
 
 
-def count_visits(database: Path) -> int:
+def count_rounds(database: Path) -> int:
     try:
         connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     except sqlite3.OperationalError:
@@ -120,8 +120,8 @@ def count_visits(database: Path) -> int:
 def test_a_time_limit_ends_it_early_and_says_so(folder: Path, tmp_path: Path, latkit) -> None:
     latkit("init", tmp_path)
     shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
-    words = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    code, out, err = latkit(*words, "--visits", 500, "--max-seconds", 1, "--json")
+    arguments = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    code, out, err = latkit(*arguments, "--visits", 500, "--max-seconds", 1, "--json")
     assert code == 0
     assert json.loads(out)["finished"] is False
     assert "run the same command again" in err
@@ -162,15 +162,15 @@ def test_fit_counts_the_flags_of_what_it_used(folder: Path, document, latkit) ->
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="pinning to the only core is no pinning")
-def test_pinned_measurements_are_kept_apart(folder: Path, tmp_path: Path, document, latkit) -> None:
+def test_pinned_measurements_are_stored_separately(folder: Path, tmp_path: Path, document, latkit) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
-    words = ["--space", copy / "small.toml", *QUICK]
-    document("-C", copy, "collect", TARGET, *words, "--networks", 4, "--pin", "1")
+    arguments = ["--space", copy / "small.toml", *QUICK]
+    document("-C", copy, "collect", TARGET, *arguments, "--networks", 4, "--pin", "1")
     document("-C", copy, "fit", TARGET)
-    code, _, err = latkit("-C", copy, "collect", TARGET, *words, "--networks", 4)
+    code, _, err = latkit("-C", copy, "collect", TARGET, *arguments, "--networks", 4)
     assert code == 0
     assert "since here/onnxruntime-t1-fp32-b1 was measured last, affinity was 1, is unpinned; what was" in err
-    document("-C", copy, "validate", TARGET, *words, "--networks", 3)
+    document("-C", copy, "validate", TARGET, *arguments, "--networks", 3)
     workspace = Workspace(copy)
     measured = workspace.measurements(Target.parse(TARGET))
     assert {m.environment.affinity for m in measured} == {"unpinned", "1"}
@@ -179,18 +179,18 @@ def test_pinned_measurements_are_kept_apart(folder: Path, tmp_path: Path, docume
 
 
 def test_validate_measures_unseen_networks_twice(folder: Path, document) -> None:
-    words = ["-C", folder, "validate", TARGET, "--space", folder / "small.toml", "--networks", 3, *QUICK]
-    found = document(*words)
+    arguments = ["-C", folder, "validate", TARGET, "--space", folder / "small.toml", "--networks", 3, *QUICK]
+    found = document(*arguments)
     contract = "target space networks mape_percent rmse_ms mean_latency_ms within_5_percent within_10_percent spearman"
     assert {*contract.split(), "kendall", "repeatability_mape_percent"} <= found.keys()
     assert found["target"] == "here/onnxruntime-t1-fp32-b1"
     assert found["networks"] == len(found["results"]) == 3
     workspace, target = Workspace(folder), Target.parse(TARGET)
-    seen = workspace.model(target).origin_.network_keys
-    assert not seen & {row["key"] for row in found["results"]}
+    trained_keys = workspace.model(target).origin_.network_keys
+    assert not trained_keys & {row["key"] for row in found["results"]}
     validation = [m for m in workspace.measurements(target) if m.role == "validation"]
     assert {m.repetition for m in validation} == {0, 1}
-    assert document(*words) == found, "measured already: nothing new"
+    assert document(*arguments) == found, "measured already: nothing new"
 
 
 def test_predict_gives_an_interval_and_what_each_op_adds(folder: Path, tmp_path: Path, document) -> None:
@@ -240,8 +240,8 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     goal_ms = 1e3 * middle_path_s(table)
     quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
     quick += ["--set", "export_tflite=false"]
-    words = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
-    found = document(*words, "--latency-ms", goal_ms, "-o", "first", *quick)
+    arguments = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
+    found = document(*arguments, "--latency-ms", goal_ms, "-o", "first", *quick)
     assert found["target_latency_ms"] == pytest.approx(goal_ms)
     assert found["predicted_latency_ms"] <= 1.01 * goal_ms
     assert found["measured_latency_ms"] > 0
@@ -254,11 +254,11 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert list(space.encode(network)) == found["architecture"] or space.decode(found["architecture"]) == network
     predicted = document("-C", folder, "predict", TARGET, found["files"]["onnx"])
     assert predicted["latency_ms"] == pytest.approx(found["predicted_latency_ms"])
-    taught = document(*words, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
+    taught = document(*arguments, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
     assert json.loads(Path(taught["files"]["recipe"]).read_text())["teacher"]["network_key"] == network.key
     report = Path(found["files"]["report"])
     report.unlink()
-    again = [*words, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", "--baseline", "random:1"]
+    again = [*arguments, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", "--baseline", "random:1"]
     with fitted_anew(folder):
         code, out, err = latkit(*again, "--baseline", "mobilenetv2", "--json")
         assert (code, out, report.exists()) == (1, "", False), "told before anything is done"

@@ -12,7 +12,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_it_tells_every_ten_seconds_how_long_it_will_take(clock, capsys) -> None:
+def test_the_remaining_time_is_printed_every_ten_seconds(clock, capsys) -> None:
     with console.ConsoleProgress() as progress:
         for done in range(1, 31):
             progress.advance("measuring", done, 100)
@@ -33,7 +33,7 @@ def test_a_phase_that_starts_again_is_estimated_anew(clock, capsys) -> None:
     assert capsys.readouterr().err.splitlines() == ["exporting: 11 of 20, about 9 s left"]
 
 
-def test_steps_that_were_done_before_do_not_make_it_look_fast(clock, capsys) -> None:
+def test_steps_done_earlier_do_not_bias_the_remaining_time(clock, capsys) -> None:
     with console.ConsoleProgress() as progress:
         progress.advance("measuring", 501, 600)
         clock[0] = 10
@@ -74,7 +74,7 @@ def test_what_was_left_out_for_one_reason_is_one_line(capsys) -> None:
     ]
 
 
-def test_headings_are_broken_between_words(capsys) -> None:
+def test_headings_wrap_at_spaces(capsys) -> None:
     console.show_table("found", [{"target_latency_ms": 1.0, "name": "a" * 60}])
     assert "target latency" in capsys.readouterr().out
 

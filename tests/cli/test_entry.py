@@ -45,12 +45,12 @@ def test_a_fault_of_our_own_is_one_line_and_a_file(error: BaseException, fail: F
     with pytest.raises(SystemExit, match="1"):
         entry.run()
     err = capsys.readouterr().err
-    (kept,) = tmp_path.iterdir()
+    (traceback_file,) = tmp_path.iterdir()
     assert len(err.splitlines()) == 1
     assert "\x1b" not in err
-    assert str(kept) in err
-    assert f"{type(error).__name__}: " in kept.read_text()
-    assert "Traceback" in kept.read_text()
+    assert str(traceback_file) in err
+    assert f"{type(error).__name__}: " in traceback_file.read_text()
+    assert "Traceback" in traceback_file.read_text()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_ctrl_c_while_modules_are_imported_ends_alike() -> None:
     assert (ended.returncode, ended.stderr) == (130, "")
 
 
-def test_a_reader_that_has_enough_is_no_error() -> None:
+def test_a_reader_that_closes_the_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m latkit --help | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert re.fullmatch("[01]", ended.stdout.strip())

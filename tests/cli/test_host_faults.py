@@ -21,8 +21,8 @@ def mounted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A copy of the workspace on a small disk of its own. Skips if none can be mounted."""
     place = tmp_path_factory.mktemp("disk")
     mount = shutil.which("mount")
-    words = [str(mount), "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "latkit-test", str(place)]
-    if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
+    arguments = [str(mount), "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "latkit-test", str(place)]
+    if mount is None or subprocess.run(arguments, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         (place.parent / "table.yaml").write_text(TABLE)
@@ -78,14 +78,14 @@ def commands(workspace: Path) -> list[list[object]]:
 
 def check_refused(latkit, workspace: Path, phrase: str) -> None:
     before = contents(workspace)
-    for words in commands(workspace):
-        code, out, err = latkit("-C", workspace, *words)
-        assert (code, out) == (1, ""), (words, err)
+    for arguments in commands(workspace):
+        code, out, err = latkit("-C", workspace, *arguments)
+        assert (code, out) == (1, ""), (arguments, err)
         lines = [line for line in err.splitlines() if not line.startswith("left out: ")]
         assert len(lines) == 1, err
         assert lines[0].startswith("error: "), err
         assert phrase in lines[0]
-        assert contents(workspace) == before, words
+        assert contents(workspace) == before, arguments
 
 
 def test_a_full_disk(latkit, full: Path) -> None:

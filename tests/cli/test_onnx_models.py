@@ -20,7 +20,7 @@ TARGET = "here/onnxruntime"
 QUICK = ["--visits", "2", "--visit-seconds", "0.005", "--extra-visits", "0"]
 
 
-def foreign(size: int = 8, last: str = "relu") -> Graph:
+def external_graph(size: int = 8, last: str = "relu") -> Graph:
     b = GraphBuilder()
     x = b.activation("relu", b.conv(b.input(1, 3, size, size), 16, 3))
     x = b.binary("Add", b.activation("relu", b.conv(x, 16, 3)), x)
@@ -29,11 +29,11 @@ def foreign(size: int = 8, last: str = "relu") -> Graph:
 
 
 @pytest.fixture(scope="module")
-def collected_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def measured_workspace(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the workspace in which an external network's kernels were measured and a model fitted."""
     root = tmp_path_factory.mktemp("foreign") / "workspace"
     shutil.copytree(folder, root)
-    onnx.save(model_of_graph(foreign(), 0), root / "net.onnx")
+    onnx.save(model_of_graph(external_graph(), 0), root / "net.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_CACHE", str(root / "cache"))
         call("-C", root, "collect", TARGET, "--model", root / "net.onnx", *QUICK)
@@ -41,10 +41,10 @@ def collected_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield root
 
 
-def test_predict_gives_an_interval_and_a_row_per_kernel(collected_folder: Path, document) -> None:
-    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
+def test_predict_gives_an_interval_and_a_row_per_kernel(measured_workspace: Path, document) -> None:
+    found = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
     assert found["network"] == "net"
-    assert found["macs"] == foreign().macs
+    assert found["macs"] == external_graph().macs
     assert 0 < found["low_ms"] <= found["latency_ms"] <= found["high_ms"]
     assert {row["known"] for row in found["kernels"]} == {"measured"}
     assert {name for row in found["kernels"] for name in row["kernel"].split("+")} >= {"conv", "reduce", "linear"}
@@ -52,11 +52,11 @@ def test_predict_gives_an_interval_and_a_row_per_kernel(collected_folder: Path, 
     assert all(row["adds_ms"] > 0 and row["bytes"] > 0 for row in found["kernels"])
 
 
-def test_the_shape_that_was_predicted_is_shown(collected_folder: Path, document, latkit) -> None:
-    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
+def test_the_shape_that_was_predicted_is_shown(measured_workspace: Path, document, latkit) -> None:
+    found = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
     assert list(found["inputs"].values()) == [[1, 3, 8, 8]]
     assert found["few_measured"] == []
-    code, out, _ = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "net.onnx")
+    code, out, _ = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
     assert code == 0
     assert "=1x3x8x8" in out
 
@@ -72,97 +72,97 @@ def open_batch(path: Path) -> Path:
     return path
 
 
-def test_an_open_batch_is_the_targets(collected_folder: Path, document, latkit) -> None:
-    path, target = open_batch(collected_folder / "open.onnx"), f"{TARGET}-b4"
-    document("-C", collected_folder, "collect", target, "--model", path, *QUICK)
-    latkit("-C", collected_folder, "fit", target)
-    found = document("-C", collected_folder, "predict", target, path)
+def test_an_open_batch_is_the_targets(measured_workspace: Path, document, latkit) -> None:
+    path, target = open_batch(measured_workspace / "open.onnx"), f"{TARGET}-b4"
+    document("-C", measured_workspace, "collect", target, "--model", path, *QUICK)
+    latkit("-C", measured_workspace, "fit", target)
+    found = document("-C", measured_workspace, "predict", target, path)
     assert list(found["inputs"].values()) == [[4, 3, 8, 8]]
     assert {row["known"] for row in found["kernels"]} == {"measured"}
-    code, out, err = latkit("-C", collected_folder, "predict", target, collected_folder / "net.onnx")
+    code, out, err = latkit("-C", measured_workspace, "predict", target, measured_workspace / "net.onnx")
     assert (code, out) == (2, "")
     assert "expected an input of the target's batch, 4, but found" in err
 
 
-def test_another_batch_than_the_targets_is_told(collected_folder: Path, latkit) -> None:
-    path = open_batch(collected_folder / "open.onnx")
-    code, _, err = latkit("-C", collected_folder, "predict", TARGET, path, "--shape", "v0=2,3,8,8")
+def test_a_batch_size_other_than_the_targets_is_reported(measured_workspace: Path, latkit) -> None:
+    path = open_batch(measured_workspace / "open.onnx")
+    code, _, err = latkit("-C", measured_workspace, "predict", TARGET, path, "--shape", "v0=2,3,8,8")
     assert code == 0
     assert "takes v0=2x3x8x8: no batch of 1" in err
 
 
 @pytest.mark.parametrize("what", [["--kernels", "30"], ["--model", "net.onnx"]])
-def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], collected_folder: Path, latkit) -> None:
-    code, out, err = latkit("-C", collected_folder, "collect", "here/tflite", *what)
+def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], measured_workspace: Path, latkit) -> None:
+    code, out, err = latkit("-C", measured_workspace, "collect", "here/tflite", *what)
     assert (code, out) == (2, "")
     assert "expected a target whose runtime takes ONNX files (onnxruntime), but found here/tflite" in err
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_broken_file_leaves_stdout_clean(collected_folder: Path, latkit) -> None:
-    model = model_of_graph(foreign(), 0)
+def test_a_broken_file_leaves_stdout_clean(measured_workspace: Path, latkit) -> None:
+    model = model_of_graph(external_graph(), 0)
     model.graph.node[0].op_type = "Nonsense"
-    onnx.save(model, collected_folder / "broken.onnx")
-    code, out, err = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "broken.onnx", "--json")
+    onnx.save(model, measured_workspace / "broken.onnx")
+    code, out, err = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "broken.onnx", "--json")
     assert (code, out) == (2, "")
     assert "expected a network that onnxruntime can read, but found Nonsense" in err
     assert "[ONNXRuntimeError]" not in err
 
 
-def test_other_shapes_are_predicted_and_marked(collected_folder: Path, document, latkit) -> None:
-    onnx.save(model_of_graph(foreign(32), 0), collected_folder / "large.onnx")
-    found = document("-C", collected_folder, "predict", TARGET, collected_folder / "large.onnx")
+def test_other_shapes_are_predicted_and_marked(measured_workspace: Path, document, latkit) -> None:
+    onnx.save(model_of_graph(external_graph(32), 0), measured_workspace / "large.onnx")
+    found = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "large.onnx")
     assert {row["known"] for row in found["kernels"]} > {"extrapolated"}
-    code, out, _ = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "large.onnx")
+    code, out, _ = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "large.onnx")
     assert code == 0
     assert "90 % interval" in out
 
 
-def test_a_kind_never_measured_is_named_with_the_command(collected_folder: Path, latkit) -> None:
+def test_a_kind_never_measured_is_named_with_the_command(measured_workspace: Path, latkit) -> None:
     b = GraphBuilder()
     onnx.save(
-        model_of_graph(b.graph([b.softmax(b.conv(b.input(1, 3, 8, 8), 16, 3))]), 0), collected_folder / "odd.onnx"
+        model_of_graph(b.graph([b.softmax(b.conv(b.input(1, 3, 8, 8), 16, 3))]), 0), measured_workspace / "odd.onnx"
     )
-    code, out, err = latkit("-C", collected_folder, "predict", TARGET, collected_folder / "odd.onnx")
+    code, out, err = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "odd.onnx")
     assert (code, out) == (1, "")
     assert "no kernel 'softmax' was measured yet" in err
     assert f"latkit collect {TARGET}-t1-fp32-b1 --model" in err
 
 
-def test_a_torch_module_is_predicted_by_the_same_model(collected_folder: Path) -> None:
+def test_a_torch_module_is_predicted_by_the_same_model(measured_workspace: Path) -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.ReLU())
-    predicted = Workspace(collected_folder).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
+    predicted = Workspace(measured_workspace).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
     assert sum(row.macs for row in predicted.kernels) == 16 * 64 * 27
     assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
 
 
-def test_what_was_learned_is_kept_with_the_target(collected_folder: Path, document) -> None:
-    workspace, target = Workspace(collected_folder), Target.parse(TARGET)
+def test_fitted_models_are_saved_with_the_target(measured_workspace: Path, document) -> None:
+    workspace, target = Workspace(measured_workspace), Target.parse(TARGET)
     fusion = FusionFile.load(workspace.fusion_path(target))
     assert fusion.runtime.startswith("onnxruntime ")
     assert ("conv", "relu") in fusion.decided
-    again = document("-C", collected_folder, "collect", TARGET, "--model", collected_folder / "net.onnx", *QUICK)
+    again = document("-C", measured_workspace, "collect", TARGET, "--model", measured_workspace / "net.onnx", *QUICK)
     assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
-    kinds = {row["model"] for row in document("-C", collected_folder, "fit", TARGET)["models"]}
+    kinds = {row["model"] for row in document("-C", measured_workspace, "fit", TARGET)["models"]}
     assert kinds >= {"lookup", "kernels"}
 
 
 def test_a_target_without_kernels_says_how_to_measure_some(folder: Path, tmp_path: Path, latkit) -> None:
-    onnx.save(model_of_graph(foreign(), 0), tmp_path / "net.onnx")
+    onnx.save(model_of_graph(external_graph(), 0), tmp_path / "net.onnx")
     code, out, err = latkit("-C", folder, "predict", TARGET, tmp_path / "net.onnx")
     assert (code, out) == (1, "")
     assert "--kernels" in err
 
 
 @pytest.mark.parametrize(
-    ("words", "phrase"),
+    ("arguments", "phrase"),
     [
         ([], "expected either --space or --kernels or --model, but found none of them"),
         (["--space", "proxyless-tiny", "--kernels", "10"], "but found --space, --kernels"),
         (["--model", "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
     ],
 )
-def test_wrong_words(words: list[str], phrase: str, folder: Path, latkit) -> None:
-    code, out, err = latkit("-C", folder, "collect", TARGET, *words)
+def test_wrong_options_are_usage_errors(arguments: list[str], phrase: str, folder: Path, latkit) -> None:
+    code, out, err = latkit("-C", folder, "collect", TARGET, *arguments)
     assert (code, out) == (2, "")
     assert phrase in err

@@ -33,7 +33,7 @@ candidates = [{ kind = "linear", out_features = 4 }]
 QUICK = ["--visits", 2, "--visit-seconds", 0.01, "--extra-visits", 0]
 
 
-def test_from_its_box_to_the_report(phone: Phone, kept_bundles: Path, tmp_path: Path, latkit: Run, document) -> None:
+def test_from_its_box_to_the_report(phone: Phone, cached_bundles: Path, tmp_path: Path, latkit: Run, document) -> None:
     root, space = ["-C", tmp_path], tmp_path / "tiny.toml"
     space.write_text(SPACE)
     assert latkit("init", tmp_path)[0] == 0
@@ -69,7 +69,7 @@ def test_from_its_box_to_the_report(phone: Phone, kept_bundles: Path, tmp_path: 
     assert "latkit" not in phone.listed("/data/local/tmp")
 
 
-def test_the_doctor_says_what_to_change(phone: Phone, kept_bundles: Path, tmp_path: Path, latkit: Run) -> None:
+def test_the_doctor_says_what_to_change(phone: Phone, cached_bundles: Path, tmp_path: Path, latkit: Run) -> None:
     root = ["-C", tmp_path]
     assert latkit("init", tmp_path)[0] == 0
     assert latkit(*root, "device", "add", "phone", "--adb", phone.address)[0] == 0

@@ -20,7 +20,7 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.validate import measure_network, unseen_networks
 from latkit.workspace import Workspace
-from latkit.workspace.cross_evaluation import Crossing, Entry
+from latkit.workspace.cross_evaluation import CrossEvaluation, Entry
 from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
@@ -50,7 +50,7 @@ def rounds(root: Path) -> int:
 
 
 def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, document, latkit) -> None:
-    words = [
+    arguments = [
         "-C",
         copy,
         "search",
@@ -65,7 +65,7 @@ def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, doc
         *QUICK_SETTINGS,
     ]
     goal = ["--latency-ms", middle_ms(copy, ONE), "--latency-ms"]
-    code, out, err = latkit(*words, *goal, 1e-6, "--json")
+    code, out, err = latkit(*arguments, *goal, 1e-6, "--json")
     assert code == 1
     first, failed = json.loads(out)["searches"]
     assert first["accuracy"] >= 0
@@ -74,24 +74,24 @@ def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, doc
     assert err.index(f"{TWO} at 1e-06 ms cannot work; the others are searched: expected") < err.index("1 of 2")
     assert json.loads(out)["cross_table"]["networks"][0]["name"] == first["name"]
 
-    found = document(*words, *goal, middle_ms(copy, TWO), "--resume")
+    found = document(*arguments, *goal, middle_ms(copy, TWO), "--resume")
     again, second = found["searches"]
     assert again == first
     assert f"the warm-up is that of {first['name']}, its time counted there" in second["notes"]
-    crossed = found["cross_table"]
-    assert crossed["targets"] == [ONE, TWO]
-    assert [row["target"] for row in crossed["networks"]] == [ONE, TWO, ""]
-    for row in crossed["networks"]:
+    cross_table = found["cross_table"]
+    assert cross_table["targets"] == [ONE, TWO]
+    assert [row["target"] for row in cross_table["networks"]] == [ONE, TWO, ""]
+    for row in cross_table["networks"]:
         assert all(cell["measured"] > 0 for cell in row["latencies_ms"].values())
         assert all((cell["predicted"] is None) == (row["kind"] == "zoo") for cell in row["latencies_ms"].values())
-    own = crossed["networks"][1]["latencies_ms"][TWO]
+    own = cross_table["networks"][1]["latencies_ms"][TWO]
     assert own["measured"] == pytest.approx(second["measured_latency_ms"])
-    assert [claim["network"] for claim in crossed["own_target"]] == [first["name"], second["name"]]
+    assert [claim["network"] for claim in cross_table["own_target"]] == [first["name"], second["name"]]
 
     before = rounds(copy)
     compared = document("-C", copy, "compare", "pair")
     assert rounds(copy) == before, "measured already: nothing new"
-    assert {**compared, "file": ""} == {**crossed, "file": ""}
+    assert {**compared, "file": ""} == {**cross_table, "file": ""}
     assert Path(compared["file"]).parent == copy / "search" / "pair"
     check_absent(copy, latkit, document)
 
@@ -108,9 +108,18 @@ def check_absent(copy: Path, latkit, document) -> None:
     assert "expected a finished search or a series with one, but found none called 'nothing'" in err
 
 
-def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
+def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     """A command of latkit by two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "latkit", *map(str, words)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "latkit",
+        *map(str, arguments),
+    ]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     return subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=200, check=False)
 
@@ -120,9 +129,9 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
     space = load(str(root / "small.toml"))
     table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))
     small, large = (1, 4), (3, 1)
-    words = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *QUICK_SETTINGS]
+    arguments = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *QUICK_SETTINGS]
     goals = [word for path in (small, large) for word in ("--latency-ms", 1e3 * table.total(path))]
-    done = torchrun(*words, *goals, "-o", "both", "--baseline", "random:1", "--json")
+    done = torchrun(*arguments, *goals, "-o", "both", "--baseline", "random:1", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["predicted_latency_ms"] for one in found["searches"]] == pytest.approx(goals[1::2], rel=0.02)
@@ -131,7 +140,7 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
         (record,) = Baselines.load(root / "search" / one["name"]).records
         assert record.predicted_latency_s == pytest.approx(1e-3 * one["target_latency_ms"], rel=0.02)
 
-    failed = torchrun(*words, *goals[:2], "--latency-ms", 1e-6, "-o", "lost", "--json")
+    failed = torchrun(*arguments, *goals[:2], "--latency-ms", 1e-6, "-o", "lost", "--json")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "expected a latency target that space small can reach" in failed.stderr
 
@@ -148,7 +157,7 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
     repetitions = [m.repetition for m in workspace.measurements(target) if m.workload == network]
     assert sorted(repetitions) == [0, 1, 2, 3, 4, 5]
 
-    table = Crossing(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
+    table = CrossEvaluation(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
     (cell,) = table.rows[0].cells.values()
     assert (cell.first_ms, cell.second_ms) == (found.first_ms, found.second_ms)
     assert len([m for m in workspace.measurements(target) if m.workload == network]) == 6

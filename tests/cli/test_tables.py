@@ -13,8 +13,8 @@ from latkit.workspace import Workspace
 TABLE = "Conv-input:224x224x3-output:112x112x32: {mean: 1.5}\nLogits-input:1x1x8-output:10: {mean: 0.5}\n"
 
 
-def run(workspace: Path, *words: str) -> dict[str, object]:
-    result = CliRunner().invoke(app, ["--workspace", str(workspace), *words, "--json"], catch_exceptions=False)
+def run(workspace: Path, *arguments: str) -> dict[str, object]:
+    result = CliRunner().invoke(app, ["--workspace", str(workspace), *arguments, "--json"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert isinstance(document, dict)
@@ -32,8 +32,8 @@ def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path)
     op = {"kind": "linear", "input_shape": [8], "attributes": {"out_features": 10}}
     network.write_text(json.dumps({"format": "latkit-network-1", "name": "n", "ops": [op]}))
     assert run(tmp_path, "predict", "phone/tflite", str(network))["latency_ms"] == 0.5
-    kept = tmp_path / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
-    assert yaml.safe_load(kept.read_text()) == yaml.safe_load(TABLE)
+    saved_table = tmp_path / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
+    assert yaml.safe_load(saved_table.read_text()) == yaml.safe_load(TABLE)
 
 
 def test_no_interval_is_shown_where_none_is_known(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_no_interval_is_shown_where_none_is_known(tmp_path: Path) -> None:
         run(tmp_path, "table", "import", str(table), "--device", name)
         document = run(tmp_path, "predict", f"{name}/tflite", str(network))
         assert (document["low_ms"], document["high_ms"]) == pytest.approx(bounds)
-        words = ["--workspace", str(tmp_path), "predict", f"{name}/tflite", str(network)]
-        assert shown in CliRunner().invoke(app, words, catch_exceptions=False).stdout
+        arguments = ["--workspace", str(tmp_path), "predict", f"{name}/tflite", str(network)]
+        assert shown in CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
 
 
 @pytest.mark.parametrize("name", ["a[1].yaml", "a*.yaml", "a?.yaml"])
@@ -62,5 +62,5 @@ def test_a_files_name_is_taken_literally(tmp_path: Path, name: str) -> None:
     (root / name).write_text(TABLE.replace("1.5", "2.5"))
     found = run(root, "table", "import", str(root / name), "--device", "phone")
     assert str(found["imported"]).startswith(f"{name}, SHA-256 ")
-    kept = root / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
-    assert kept.read_text() == TABLE.replace("1.5", "2.5")
+    saved_table = root / "measurements" / "phone" / "tflite-t1-fp32-b1" / "imported.yaml"
+    assert saved_table.read_text() == TABLE.replace("1.5", "2.5")

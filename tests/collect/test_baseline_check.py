@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.collect.test_collection import OPS, ScriptedSession, export
 
 from latkit.collect import Collection, ensure_baseline, recheck, with_baseline
 from latkit.errors import MeasurementConflict
 from latkit.measurements import Store
 from latkit.timing import REFERENCE, TimingPlan
 from tests.builders import ENVIRONMENT, TARGET
+from tests.collect.test_collector import OPS, ScriptedSession, export
 
 PLAN = TimingPlan(rounds=6)
 REFERENCE_FILE = export(REFERENCE)
@@ -34,7 +34,7 @@ def again(store: Store, reference_ns: int, new: bool = False) -> tuple[Collectio
     ), messages
 
 
-def test_it_is_established_once_there_is_enough(store: Store, tmp_path: Path) -> None:
+def test_the_baseline_is_established_once_there_are_enough_rounds(store: Store, tmp_path: Path) -> None:
     saved = ensure_baseline(store, ENVIRONMENT)
     assert saved is not None
     assert saved.reference_s == pytest.approx(1e-6)
@@ -54,7 +54,7 @@ def test_a_device_as_it_was_is_visited_once(store: Store) -> None:
     assert str(found) == "the reference takes 1.0 µs as ever"
 
 
-def test_a_lesser_change_is_told(store: Store) -> None:
+def test_a_smaller_change_is_reported(store: Store) -> None:
     collection, messages = again(store, 1300)
     assert collection.environment() == ENVIRONMENT
     assert messages == [

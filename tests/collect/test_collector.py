@@ -54,7 +54,7 @@ def passes(visited: list[str]) -> list[list[str]]:
     return [visited[start : start + len(OPS)] for start in range(0, len(visited), len(OPS))]
 
 
-def test_every_sweep_visits_everybody_once_in_an_order_of_its_own(store: Store) -> None:
+def test_every_pass_measures_each_workload_once_in_its_own_order(store: Store) -> None:
     session = ScriptedSession()
     summary = Collection(session, store, export, TimingPlan(rounds=4)).run(OPS)
     keys = sorted(op.key for op in OPS)
@@ -63,7 +63,7 @@ def test_every_sweep_visits_everybody_once_in_an_order_of_its_own(store: Store) 
     assert (summary.rounds, summary.resumed, summary.finished) == (20, 0, True)
 
 
-def test_extra_visits_go_to_those_that_disagree_until_they_agree(store: Store) -> None:
+def test_extra_rounds_go_to_workloads_that_disagree_until_they_agree(store: Store) -> None:
     noisy, hopeless = OPS[1], OPS[3]
     session = ScriptedSession({noisy.key: [1000, 1500, 1200, 1001, 1002], hopeless.key: [1000, 1100, 1200, 900, 800]})
     Collection(session, store, export, TimingPlan(rounds=3, extra_rounds=4)).run(OPS)
@@ -71,7 +71,7 @@ def test_extra_visits_go_to_those_that_disagree_until_they_agree(store: Store) -
     assert counts == {OPS[0]: 3, noisy: 5, OPS[2]: 3, hopeless: 7, OPS[4]: 3}
 
 
-def test_visits_that_agree_on_a_disturbed_device_are_not_enough(store: Store) -> None:
+def test_rounds_that_agree_on_a_noisy_device_do_not_suffice(store: Store) -> None:
     plan = TimingPlan(rounds=3, extra_rounds=4)
     Collection(ScriptedSession(reference_ns=1000), store, export, plan).run(OPS[:1])
     busy_session = ScriptedSession(reference_ns=1200)
@@ -128,7 +128,7 @@ def test_progress_counts_to_its_total(store: Store) -> None:
     assert reported[-1] == ("measuring", 10, 10)
 
 
-def test_the_same_subject_twice_is_measured_once(store: Store) -> None:
+def test_a_workload_given_twice_is_measured_once(store: Store) -> None:
     session = ScriptedSession()
     same: list[Op] = [OPS[0], OPS[0]]
     assert Collection(session, store, export, TimingPlan(rounds=2)).run(same).workloads == 1

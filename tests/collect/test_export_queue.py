@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.collect.test_collection import OPS, ScriptedSession, export
 
 from latkit.collect import Collection
 from latkit.collect.export_queue import ExportQueue
@@ -16,9 +15,10 @@ from latkit.progress import Silent
 from latkit.runtimes import Artefact
 from latkit.timing import REFERENCE, Round, TimingPlan, Workload
 from tests.builders import TARGET
+from tests.collect.test_collector import OPS, ScriptedSession, export
 
 
-def test_everything_is_exported_before_the_first_is_asked_for() -> None:
+def test_everything_is_exported_before_the_first_request() -> None:
     made: list[Workload] = []
 
     def noting(workload: Workload) -> Artefact:
@@ -32,7 +32,7 @@ def test_everything_is_exported_before_the_first_is_asked_for() -> None:
         assert export_queue.waited_s > 0
 
 
-def test_meanwhile_what_is_asked_for_comes_first() -> None:
+def test_a_requested_export_comes_before_the_others() -> None:
     made: list[Workload] = []
     may_go_on, first_begun = threading.Event(), threading.Event()
 
@@ -51,7 +51,7 @@ def test_meanwhile_what_is_asked_for_comes_first() -> None:
         assert export_queue.waited_s >= 0.04
 
 
-def test_an_error_reaches_whoever_asks_and_nobody_else() -> None:
+def test_an_error_reaches_only_the_caller_that_requested_the_export() -> None:
     def failing(workload: Workload) -> Artefact:
         if workload == OPS[0]:
             raise ExportError("cannot export it")

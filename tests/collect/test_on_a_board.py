@@ -38,7 +38,7 @@ def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     device.write(made.devices_dir)
     (tmp_path / "boot_id").write_text("another machine\n")
     monkeypatch.setattr("latkit.devices.session.BOOT_ID_FILE", str(tmp_path / "boot_id"))
-    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_words: None)
+    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_arguments: None)
     return made
 
 
@@ -51,7 +51,7 @@ def test_another_machine_is_timed_while_this_one_exports(workspace: Workspace) -
     assert 0 < parts + summary.idle_seconds == pytest.approx(summary.seconds)
 
 
-def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_first(
+def test_a_reboot_between_two_commands_is_reported_and_the_local_machine_exports_first(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     with workspace.collection(TARGET, PLAN, Silent()) as collection:
@@ -64,7 +64,7 @@ def test_a_boot_between_two_commands_is_told_and_this_machine_itself_exports_fir
     assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in messages
 
 
-def test_a_device_of_another_speed_is_seen_by_doctor_and_collect(workspace: Workspace) -> None:
+def test_doctor_and_collect_notice_a_device_whose_speed_changed(workspace: Workspace) -> None:
     plan = TimingPlan(rounds=16, round_s=0.02, extra_rounds=0)
     with workspace.collection(TARGET, plan, Silent()) as collection:
         collection.run([conv(8), conv(16)])

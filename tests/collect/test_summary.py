@@ -28,7 +28,7 @@ def test_the_columns_add_up() -> None:
     }
 
 
-def test_an_agent_that_does_not_tell_its_inference_is_counted_by_its_samples() -> None:
+def test_an_agent_that_reports_no_inference_time_is_counted_by_its_samples() -> None:
     ledger = Ledger()
     ledger.add(replace(make_round([500_000_000] * 2, reference_ns=1_000_000_000), conditions={}))
     assert ledger.columns(10.0, 0.0)["inference_seconds"] == pytest.approx(4.0)

@@ -114,8 +114,8 @@ class Cable:
             _ip("netns", "delete", self.namespace)
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=10)
 
 
 @contextmanager
@@ -126,8 +126,8 @@ def cabled() -> Iterator[Cable]:
         try:
             cable.lay()
         except (subprocess.CalledProcessError, FileNotFoundError) as error:
-            said = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else error
-            pytest.skip(f"a network namespace is needed for a second board: {said}")
+            reason = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else error
+            pytest.skip(f"a network namespace is needed for a second board: {reason}")
         yield cable
     finally:
         cable.remove()

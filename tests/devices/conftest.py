@@ -96,18 +96,18 @@ def board() -> Device:
 @pytest.fixture(params=["local", "ssh"])
 def here(request: pytest.FixtureRequest, tmp_path: Path, board: Device) -> Device:
     """This machine as a device with onnxruntime, by either transport. Written by hand: that saves a probe."""
-    way: Local | Ssh = Local()
+    address: Local | Ssh = Local()
     if request.param == "ssh":
-        way = Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
-    return this_machine(board, tmp_path, way)
+        address = Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
+    return this_machine(board, tmp_path, address)
 
 
-def this_machine(board: Device, tmp_path: Path, way: Local | Ssh) -> Device:
+def this_machine(board: Device, tmp_path: Path, address: Local | Ssh) -> Device:
     """This machine as a device, at that address."""
     cores = [Core(index=index) for index in range(os.cpu_count() or 1)]
     return board.model_copy(
         update={
-            "transport": way,
+            "transport": address,
             "python": sys.executable,
             "folder": str(tmp_path / "agent"),
             "runtimes": {"onnxruntime": "onnxruntime"},

@@ -15,8 +15,8 @@ static void write_text(const char *text, size_t length) {
 }
 
 static void write_value(const struct json *value) {
-    static const char *const words[] = {"null", "false", "true"};
-    if (value->kind <= JSON_TRUE) fputs(words[value->kind], stdout);
+    static const char *const literals[] = {"null", "false", "true"};
+    if (value->kind <= JSON_TRUE) fputs(literals[value->kind], stdout);
     else if (value->kind == JSON_NUMBER && value->is_integer) printf("%lld", (long long)value->integer);
     else if (value->kind == JSON_NUMBER) printf("%.17g", value->number);
     else if (value->kind == JSON_STRING) write_text(value->text, value->length);

@@ -106,7 +106,7 @@ class TestScriptedPhone:
 
 
 class TestKeys:
-    def test_a_key_is_made_once_and_is_ours_alone(self, configuration: Path, plug: Plug, our_key: bytes) -> None:
+    def test_a_key_is_made_once_and_is_private(self, configuration: Path, plug: Plug, our_key: bytes) -> None:
         path = configuration / "latkit" / "adbkey"
         assert path.stat().st_mode & 0o777 == 0o600
         connect(plug(Script())).close()
@@ -149,22 +149,22 @@ class TestKeys:
 
 class TestOldPhones:
     def test_no_shell_protocol(self, plug: Plug, tmp_path: Path) -> None:
-        way = plug(Script(shell_v2=False))
-        assert way.host
-        assert way.port
-        with AdbTransport(DirectAdbd(way.host, way.port, 10), str(way), str(tmp_path)) as transport:
+        address = plug(Script(shell_v2=False))
+        assert address.host
+        assert address.port
+        with AdbTransport(DirectAdbd(address.host, address.port, 10), str(address), str(tmp_path)) as transport:
             done = transport.run(["sh", "-c", "cat; echo err >&2; exit 3"], 10, b"in")
             assert (done.exit_status, done.stdout, done.stderr) == (3, b"in", b"err\n")
             assert transport.run(["cat"], 10).stdout == b""
         assert list(tmp_path.iterdir()) == []
 
     def test_a_scratch_folder_that_is_not_there(self, plug: Plug, tmp_path: Path) -> None:
-        way = plug(Script(shell_v2=False))
-        assert way.host
-        assert way.port
-        direct = DirectAdbd(way.host, way.port, 10)
+        address = plug(Script(shell_v2=False))
+        assert address.host
+        assert address.port
+        direct = DirectAdbd(address.host, address.port, 10)
         with (
-            AdbTransport(direct, str(way), str(tmp_path / "none")) as transport,
+            AdbTransport(direct, str(address), str(tmp_path / "none")) as transport,
             pytest.raises(DeviceError, match="No such file"),
         ):
             transport.run(["cat"], 10, b"in")

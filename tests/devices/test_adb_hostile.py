@@ -52,8 +52,8 @@ def printing(out: str, *after: bytes) -> Callable[[Service, str], None]:
     def behave(service: Service, command: str) -> None:
         word = mark(command)
         service.write(frame(STDERR, b"noise\n" + word + b"\n") + frame(STDOUT, out.encode().replace(b"MARK", word)))
-        for piece in after:
-            service.write(piece)
+        for chunk in after:
+            service.write(chunk)
         time.sleep(2)
 
     return behave
@@ -132,8 +132,8 @@ class TestOutputs:
             time.sleep(2)
 
         with phone(behave, [], shell_v2=False) as address:
-            way = Adb.parse(address)
-            direct = DirectAdbd("127.0.0.1", way.port or 0, 5)
+            parsed = Adb.parse(address)
+            direct = DirectAdbd("127.0.0.1", parsed.port or 0, 5)
             with (
                 AdbTransport(direct, address, str(tmp_path), shell_v2=False) as transport,
                 pytest.raises(DeviceGone, match="expected a command's exit status, but found"),
@@ -141,9 +141,9 @@ class TestOutputs:
                 transport.run(["true"], 5)
 
 
-def hello(most_bytes: int) -> bytes:
+def hello(payload_bytes: int) -> bytes:
     banner = b"device::features=shell_v2\0"
-    return AdbMessage(constants.CNXN, constants.VERSION, most_bytes, banner).pack() + banner
+    return AdbMessage(constants.CNXN, constants.VERSION, payload_bytes, banner).pack() + banner
 
 
 def header(command: bytes, length: int) -> bytes:
@@ -201,8 +201,8 @@ class TestPackets:
     )
     def test_before_hands_are_shaken(self, first: bytes, error: str) -> None:
         begin = time.monotonic()
-        with packets(first) as way, pytest.raises(Unreachable, match=error) as caught:
-            connect(way, 1)
+        with packets(first) as parsed, pytest.raises(Unreachable, match=error) as caught:
+            connect(parsed, 1)
         assert len(str(caught.value).splitlines()) == 1
         assert str(caught.value).isprintable()
         assert time.monotonic() - begin < 10
@@ -217,8 +217,8 @@ class TestPackets:
     )
     def test_afterwards(self, then: bytes, error: str) -> None:
         with (
-            packets(hello(4096), then) as way,
-            connect(way, 2) as transport,
+            packets(hello(4096), then) as parsed,
+            connect(parsed, 2) as transport,
             pytest.raises(DeviceGone, match=error),
         ):
             transport.run(["true"], 5)
@@ -227,8 +227,8 @@ class TestPackets:
         monkeypatch.setattr("latkit.devices.transports.adb_wire.DEAD_S", 0.5)
         begin = time.monotonic()
         with (
-            packets(hello(4096), OKAY + header(constants.WRTE, 10_000), drip=b"x") as way,
-            connect(way, 2) as transport,
+            packets(hello(4096), OKAY + header(constants.WRTE, 10_000), drip=b"x") as parsed,
+            connect(parsed, 2) as transport,
             pytest.raises(DeviceGone, match="connection is lost"),
         ):
             transport.run(["true"], 30)

@@ -40,20 +40,20 @@ def test_each_state_has_its_remedy(state: str) -> None:
         connect(Adb.parse("R58M"))
 
 
-def requests(wanted: str, *phones: tuple[str, str, str]) -> list[str]:
+def requests(serial: str, *phones: tuple[str, str, str]) -> list[str]:
     """The server's request for that phone, among those that it has."""
-    asked: list[str] = []
+    received: list[str] = []
     with (
-        fake_server(lists(phones, asked)),
-        connect(Adb.parse(wanted)) as transport,
+        fake_server(lists(phones, received)),
+        connect(Adb.parse(serial)) as transport,
         pytest.raises(DeviceGone, match="no such service"),
     ):
         transport.run(["true"], 5)
-    return asked[2:]
+    return received[2:]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "request_"),
+    ("serial", "request_"),
     [
         ("My Phone 3", "host:transport:My Phone 3"),
         ("adb-R5 (2)._adb-tls-connect._tcp", "host:transport:adb-R5 (2)._adb-tls-connect._tcp"),
@@ -62,7 +62,7 @@ def requests(wanted: str, *phones: tuple[str, str, str]) -> list[str]:
         ("transport_id:5", "host:transport-id:5"),
     ],
 )
-def test_a_phone_is_found(wanted: str, request_: str) -> None:
+def test_a_phone_is_found(serial: str, request_: str) -> None:
     phones = [
         ("My Phone 3", "device", "usb:1-1 transport_id:2"),
         ("adb-R5 (2)._adb-tls-connect._tcp", "device", "product:p model:M_1 transport_id:3"),
@@ -70,11 +70,11 @@ def test_a_phone_is_found(wanted: str, request_: str) -> None:
         ("B", "device", "usb:1-2 product:p transport_id:5"),
         ("????", "device", "usb:1-3 transport_id:6"),
     ]
-    assert requests(wanted, *phones) == [request_]
+    assert requests(serial, *phones) == [request_]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("serial", "message"),
     [
         ("B", "expected one phone of serial 'B', but adb has 2: unplug all but one, .*--adb usb:1-2.*transport_id:4"),
         ("C", "expected one phone of serial 'C', but adb has 2: unplug all but one, .*adb devices -l"),
@@ -82,7 +82,7 @@ def test_a_phone_is_found(wanted: str, request_: str) -> None:
         ("R58M", r"but the adb server has: .*\?\?\?\? \(no permissions\).*adb may not read the serial"),
     ],
 )
-def test_a_phone_that_is_not_the_one(wanted: str, message: str) -> None:
+def test_a_phone_that_is_not_the_one(serial: str, message: str) -> None:
     phones = [
         ("B", "device", "usb:1-2 transport_id:4"),
         ("B", "device", "usb:1-3 transport_id:5"),
@@ -92,7 +92,7 @@ def test_a_phone_that_is_not_the_one(wanted: str, message: str) -> None:
         ("(no serial number)", "device", "usb:1-7 transport_id:7"),
     ]
     with fake_server(lists(phones, [])), pytest.raises(Unreachable, match=message):
-        connect(Adb.parse(wanted))
+        connect(Adb.parse(serial))
 
 
 def test_a_listing_of_an_old_server() -> None:

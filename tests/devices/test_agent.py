@@ -124,7 +124,7 @@ class AgentConformance:
         assert talk.kind("dance") == "unknown-request"
         assert talk.kind(None) == "unknown-request"  # type: ignore[arg-type]
 
-    def test_a_visit(self, talk: Talk, make_model) -> None:
+    def test_a_round_is_timed(self, talk: Talk, make_model) -> None:
         workload, reference = talk.load(make_model(64, 8)), talk.load(make_model(8))
         assert workload["delegate"] == "CPUExecutionProvider"
         assert workload["runtime_version"].startswith("onnxruntime ")
@@ -244,7 +244,7 @@ class TestPythonAgent(AgentConformance):
         with pytest.raises(DeadlineExceeded):  # one heartbeat may have been on its way
             talk.hear(2.5)
 
-    def test_its_file_stands_alone(self) -> None:
+    def test_the_agent_file_imports_only_the_standard_library_and_runtimes(self) -> None:
         tree = ast.parse(AGENT_FILE.read_text(), feature_version=(3, 8))
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}

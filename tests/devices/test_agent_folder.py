@@ -17,7 +17,7 @@ import pytest
 from latkit.devices import Device, Local, add_device, install, list_devices, remove_device, trust
 from latkit.devices import registry as registering
 from latkit.devices.agent import AGENT_FILE
-from latkit.devices.agent_folder import MARKER, claim, look, mark_if_new, missing_folders
+from latkit.devices.agent_folder import MARKER, claim, inspect_folder, mark_if_new, missing_folders
 from latkit.devices.agent_launcher import push_agent
 from latkit.devices.clearing import claimed, clear
 from latkit.devices.transports import Completed
@@ -80,7 +80,7 @@ class TestClearing:
     def test_what_latkit_made_goes_and_the_folder_too(self, transport: Transport, tmp_path: Path) -> None:
         place = tmp_path / "a b" / "agent"
         push_agent(transport, str(place))
-        assert look(transport, str(place)).marked
+        assert inspect_folder(transport, str(place)).marked
         for name in ("native/0123456789ab/lib/x", "venv/bin/python", "wheels/x.whl", f"benchmark_model-{'0' * 12}"):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).touch()
@@ -173,7 +173,7 @@ class TestClearing:
         clear(transport, str(tmp_path / "home"))
         assert files(tmp_path / "home") == sorted([*before, MARKER])
 
-    def test_a_folder_that_cannot_be_looked_into(self, transport: Transport, tmp_path: Path) -> None:
+    def test_an_unreadable_folder_is_refused(self, transport: Transport, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(DeviceError, match="as a folder that can be read"):
             claim(transport, str(tmp_path / "file"))
@@ -192,7 +192,7 @@ class TestEarlierVersions:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).touch()
         claim(transport, str(place))
-        assert look(transport, str(place)).marked
+        assert inspect_folder(transport, str(place)).marked
         (place / MARKER).unlink()
         assert clear(transport, str(place)) == []
         assert files(place) == ["artefacts", "artefacts/x", "bundles", "bundles/x.json"], "the host's own caches"
@@ -223,8 +223,8 @@ class TestAdding:
     def test_a_folder_with_other_content_is_refused(self, tmp_path: Path) -> None:
         place = tmp_path / "home"
         before = home_in(place)
-        words = f"new or empty folder for the agent, but found '.*' in {place}, .*--agent-folder {place}/latkit-agent"
-        with pytest.raises(UsageError, match=words):
+        message = f"new or empty folder for the agent, but found '.*' in {place}, .*--agent-folder {place}/latkit-agent"
+        with pytest.raises(UsageError, match=message):
             add_device(tmp_path / "devices", "me", Local(), agent_folder=str(place))
         assert files(place) == before
         assert list_devices(tmp_path / "devices") == []
@@ -240,8 +240,8 @@ class TestAdding:
     ) -> None:
         probe = registering.probe
 
-        def failing(*words: object) -> object:
-            probe(*words)  # type: ignore[arg-type]
+        def failing(*arguments: object) -> object:
+            probe(*arguments)  # type: ignore[arg-type]
             raise error
 
         monkeypatch.setattr(registering, "probe", failing)

@@ -120,7 +120,7 @@ class TestLines:
 
 
 class TestRounds:
-    def test_a_round_is_taken_as_it_is_told(self) -> None:
+    def test_a_valid_round_is_accepted_unchanged(self) -> None:
         assert checked(Timed, {**ROUND, "new": NESTED}, "time", "board").wall_ns == [1000, 1000]
         assert checked(Timed, {**ROUND, "turn": None, "inference_ns": None}, "time", "board").block is None
 
@@ -152,7 +152,7 @@ class TestRounds:
         assert is_one_line(str(error.value))
 
     @pytest.mark.parametrize("field", ["handle", "runtime_version", "delegate"])
-    def test_a_loaded_model_has_a_handle_and_tells_what_runs_it(self, field: str) -> None:
+    def test_a_loaded_model_has_a_handle_and_reports_its_runtime(self, field: str) -> None:
         assert checked(LoadedModel, LOADED, "load", "board").handle == 1
         for answer in ({name: value for name, value in LOADED.items() if name != field}, {**LOADED, field: None}):
             with pytest.raises(DeviceError, match=field):
@@ -160,7 +160,7 @@ class TestRounds:
 
 
 class TestConditions:
-    def test_what_a_device_does_not_tell_and_what_a_later_agent_tells_is_allowed(self) -> None:
+    def test_missing_facts_and_facts_of_later_agents_are_allowed(self) -> None:
         odd = {"temperatures_c": {"loose": -2147483.648, "hot": 95}, "frequencies_khz": [None, 1_800_000, 0]}
         found = checked(Conditions, {**odd, "fan_rpm": {"cpu": 900}}, "conditions", "board")
         assert found.load1 is None
@@ -239,7 +239,7 @@ class TestDevices:
             ("files", ["result", "sha256"], "[1]", "sha256"),
         ],
     )
-    def test_a_lie_is_refused_and_nothing_is_kept(
+    def test_an_implausible_answer_is_refused_and_not_stored(
         self, liar: tuple[Device, Path], make_model, tmp_path: Path, request_: str, path: Sequence, raw: str, found: str
     ) -> None:
         device, lies = liar
@@ -260,7 +260,7 @@ class TestDevices:
             measure(store)
             assert len(store.measurements()) == 1
 
-    def test_the_doctor_tells_of_a_lie_in_a_line(self, liar: tuple[Device, Path]) -> None:
+    def test_the_doctor_reports_an_implausible_answer_in_one_line(self, liar: tuple[Device, Path]) -> None:
         device, lies = liar
         set_lie(lies, "conditions", ["result", "free_disk_bytes"], DIGITS)
         failed = [check for check in examine(device) if check.ok is False]

@@ -83,12 +83,12 @@ class TestOutput:
         assert (report.timed.count, report.timed.mean) == (15, 66767.6)
         assert report.computed_by == "cpu"
 
-    def test_three_runs_are_told_one_by_one(self) -> None:
+    def test_three_runs_are_reported_individually(self) -> None:
         """Of issue 66025, whose warm-up happened to be three runs."""
         messages = "INFO: count=3 first=200505 curr=187763 min=185514 max=200505 avg=191261 std=6600\n"
         assert read_report(messages + messages).timed.each_us() == (200505, 185514, 187763)
 
-    def test_one_run_is_told_without_its_statistics(self) -> None:
+    def test_one_run_is_reported_without_statistics(self) -> None:
         """Of LiteRT's issue 134, out of a phone's log."""
         messages = "01-11 23:29:03.662  7651  7651 I tflite  : count=1 curr=1381510\n"
         assert read_report(messages + messages).timed.each_us() == (1381510,)
@@ -154,7 +154,7 @@ def test_what_delegates_take_is_read(issue: str) -> None:
 
 
 class TestTool:
-    def test_a_missing_file_is_told(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="found no file"):
             benchmark_tool(tmp_path / "benchmark_model")
 
@@ -196,8 +196,8 @@ def make_tool(tmp_path: Path) -> MakeTool:
     def make(messages: str = ROUND, then: str = "exit 0", flags: list[str] | None = None) -> BenchmarkTool:
         (tmp_path / "said").write_text(messages)
         script = tmp_path / "fake_tool"
-        words = f"""printf '%s\\n' "$@" >> {tmp_path}/words"""
-        script.write_text(f"#!/bin/sh\n{words}\ncat {tmp_path}/said >&2\n{then}\n")
+        record = f"""printf '%s\\n' "$@" >> {tmp_path}/words"""
+        script.write_text(f"#!/bin/sh\n{record}\ncat {tmp_path}/said >&2\n{then}\n")
         return benchmark_tool(script, flags or [])
 
     return make
@@ -225,7 +225,7 @@ def opened(here: Device) -> Iterator[Callable[[BenchmarkTool], Session]]:
 
 
 class TestSession:
-    def test_a_visit_holds_the_runs_of_a_turn(self, opened, make_tool, make_model, tmp_path: Path) -> None:
+    def test_a_round_holds_the_runs_of_one_block(self, opened, make_tool, make_model, tmp_path: Path) -> None:
         session, workload, reference = opened(make_tool()), make_model(32), make_model(16)
         one_round = session.measure_round(workload, reference, PLAN)
         assert one_round.wall_ns == (3_000_000, 1_000_000, 2_000_000)
@@ -261,8 +261,10 @@ class TestSession:
     def test_flags_reach_the_tool_as_they_are(self, opened, make_tool, make_model, tmp_path: Path) -> None:
         tool = make_tool(APPLIED + ROUND, flags=["use_gpu=true", "gpu_precision_loss_allowed=false"])
         one_round = opened(tool).measure_round(make_model(32), make_model(16), PLAN)
-        words = (tmp_path / "words").read_text().splitlines()
-        assert {"--use_gpu=true", "--gpu_precision_loss_allowed=false", "--num_threads=1", "--num_runs=3"} <= set(words)
+        recorded = (tmp_path / "words").read_text().splitlines()
+        assert {"--use_gpu=true", "--gpu_precision_loss_allowed=false", "--num_threads=1", "--num_runs=3"} <= set(
+            recorded
+        )
         assert one_round.conditions["delegated"] == {"gpu": {"nodes": 61, "of": 63}}
 
     def test_pinning_is_the_tools(self, opened, make_tool, make_model, tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ class TestFaults:
         with pytest.raises(AgentError, match=message):
             session.load(make_model(32))
 
-    def test_the_reference_is_no_fault_of_the_subject(self, opened, make_tool, make_model) -> None:
+    def test_a_fault_of_the_reference_is_not_blamed_on_the_workload(self, opened, make_tool, make_model) -> None:
         session = opened(make_tool("", "exit 1"))
         with pytest.raises(DeviceError, match="the reference") as caught:
             session.measure_round(make_model(32), make_model(16), PLAN)
@@ -325,7 +327,7 @@ class TestFaults:
         with pytest.raises(DeviceError, match="Segment tree"):
             opened(make_tool("Segment tree ready\n")).load(make_model(32))
 
-    def test_a_program_for_another_processor_is_told(self, opened, make_model, tmp_path: Path) -> None:
+    def test_a_program_for_another_processor_is_reported(self, opened, make_model, tmp_path: Path) -> None:
         program = tmp_path / "other"
         program.write_bytes(OTHER_PROCESSOR)
         program.chmod(stat.S_IRWXU)
@@ -334,7 +336,9 @@ class TestFaults:
         ):
             opened(benchmark_tool(program)).load(make_model(32))
 
-    def test_it_is_told_of_another_way_too(self, sshd: Sshd, board: Device, tmp_path: Path, make_model) -> None:
+    def test_it_is_reported_over_another_transport_too(
+        self, sshd: Sshd, board: Device, tmp_path: Path, make_model
+    ) -> None:
         device = this_machine(board, tmp_path, Ssh(host="board", config=str(sshd.config)))
         device = device.model_copy(update={"runtimes": {"tflite": "none of the agent's is used"}})
         (tmp_path / "other").write_bytes(OTHER_PROCESSOR)
@@ -345,14 +349,14 @@ class TestFaults:
             session.load(make_model(32))
 
 
-def test_a_collection_is_kept_apart_and_gone_on_with(
+def test_a_collection_is_stored_separately_and_resumed(
     here: Device, make_tool, make_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = Workspace.init(tmp_path / "workspace")
     here.write(workspace.devices_dir)
-    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_words: None)
+    monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_arguments: None)
     artefact = make_model(16)
-    monkeypatch.setattr(Workspace, "exporter", lambda *_words: lambda _workload: artefact)
+    monkeypatch.setattr(Workspace, "exporter", lambda *_arguments: lambda _workload: artefact)
     plan = TimingPlan(rounds=2, round_s=0.001, extra_rounds=0)
     for resumed in (0, 4):
         with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:

@@ -17,9 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from latkit.cli.app import app
-from latkit.devices import Local, Ssh, add_device, connect, load_device, open_session, remove_device
+from latkit.devices import Local, Ssh, add_device, agent_launcher, connect, load_device, open_session, remove_device
 from latkit.devices import bundle as bundling
-from latkit.devices import launch as launching
 from latkit.devices import toolchain as compiling
 from latkit.devices.agent_folder import MARKER
 from latkit.devices.agent_launcher import push_native
@@ -97,7 +96,7 @@ class TestBuilding:
         assert json.loads(done.stdout) == {**bundle.model_dump(mode="json"), "path": str(archive)}
         assert CliRunner().invoke(app, ["agent", "build", "--arch", HERE]).exit_code == 0
 
-    def test_unknown_words(self) -> None:
+    def test_unknown_options_are_usage_errors(self) -> None:
         with pytest.raises(UsageError, match="expected an architecture of aarch64, x86_64, but found 'mips'"):
             bundle_for("mips")
         with pytest.raises(UsageError, match="but found 'torch'"):
@@ -213,7 +212,7 @@ class TestSharedCache:
         changes = {"sha256": sha256_of(archive), "bytes": archive.stat().st_size, "files": hashes}
         record.write_text(bundle.model_copy(update=changes).model_dump_json())
 
-    def test_what_somebody_else_built_alike_is_taken(
+    def test_an_equal_bundle_built_by_another_process_is_used(
         self, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = sha256_of(read_bundle(shared)[1])
@@ -303,11 +302,11 @@ class TestOnTheDevice:
             clear(transport, str(tmp_path))
         assert [path.name for path in (tmp_path / "native").iterdir()] == ["0123456789ab"]
 
-    @pytest.mark.parametrize("way", ["local", "ssh"])
+    @pytest.mark.parametrize("kind", ["local", "ssh"])
     def test_a_device_is_added_measured_and_removed(
-        self, request: pytest.FixtureRequest, way: str, tmp_path: Path, make_model
+        self, request: pytest.FixtureRequest, kind: str, tmp_path: Path, make_model
     ) -> None:
-        there = Local() if way == "local" else Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
+        there = Local() if kind == "local" else Ssh(host="board", config=str(request.getfixturevalue("sshd").config))
         place, folder = tmp_path / "there", tmp_path / "devices"
         device = add_device(folder, "bare", there, native=True, agent_folder=str(place))
         assert (device.agent, device.python) == ("native", None)
@@ -321,11 +320,11 @@ class TestOnTheDevice:
         assert not place.exists()
 
     def test_a_device_without_python_gets_it_unasked(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(launching, "_look_for_python", lambda *_: ("", "not found"))
+        monkeypatch.setattr(agent_launcher, "_search_python", lambda *_: ("", "not found"))
         with connect(Local()) as transport:
-            assert launching.choose_python(transport, None) is None
+            assert agent_launcher.choose_python(transport, None) is None
             with pytest.raises(DeviceError, match=r"expected Python 3\.8 or later on the device as python9"):
-                launching.choose_python(transport, "python9")
+                agent_launcher.choose_python(transport, "python9")
 
     @pytest.mark.parametrize("machine", ["armv7l", "riscv64", ""])
     def test_a_processor_that_it_is_not_built_for(self, tmp_path: Path, machine: str) -> None:

@@ -29,7 +29,7 @@ def test_what_makes_an_update(board: Device) -> None:
     assert system_changes(board, found) == "kernel was 6.1, is 6.2"
 
 
-def test_setups_are_set_beside_each_other() -> None:
+def test_environments_are_compared_with_each_other() -> None:
     assert environment_changes(ENVIRONMENT, ENVIRONMENT) == ""
     now = replace(ENVIRONMENT, runtime_version="runtime 2", governor="powersave")
     assert environment_changes(ENVIRONMENT, now) == (
@@ -48,15 +48,15 @@ def registered(here: Device) -> Device:
 def test_sessions_open_on_the_machine_that_was_registered_only(here: Device) -> None:
     with pytest.raises(MeasurementConflict, match="another device"):
         open_unchanged(here, TARGET, ())
-    device, said = registered(here), []
+    device, messages = registered(here), []
     open_unchanged(device, TARGET, (), on_message=pytest.fail).close()
     older = device.model_copy(update={"facts": device.facts.model_copy(update={"kernel": "2.4"})})
-    open_unchanged(older, TARGET, (), said.append).close()
-    (line,) = said
+    open_unchanged(older, TARGET, (), messages.append).close()
+    (line,) = messages
     assert line.startswith("board has changed since it was registered: kernel was 2.4, is ")
 
 
-def test_the_doctor_sets_measurements_beside_the_device(here: Device) -> None:
+def test_the_doctor_compares_measurements_with_the_device(here: Device) -> None:
     device = registered(here)
     before = replace(ENVIRONMENT, device_key=device.key, runtime_version="onnxruntime 0.1", governor="an old one")
     checks = {check.name: check for check in examine(device, {TARGET: before})}

@@ -86,7 +86,7 @@ def test_a_session_of_more_threads_than_the_agent_has_cores_is_refused(here: Dev
 
 
 @needs_two_cores
-def test_a_pinned_session_says_so_and_leaves_this_process_alone(here: Device, make_model) -> None:
+def test_a_pinned_session_reports_it_and_does_not_pin_this_process(here: Device, make_model) -> None:
     before, model = os.sched_getaffinity(0), make_model()
     with open_session(here, TARGET, cores=(1,), on_message=pytest.fail) as session:
         assert session.environment(model, model).affinity == "1"
@@ -111,8 +111,8 @@ def test_a_device_that_does_not_allow_it(here: Device, make_model, monkeypatch: 
         return {"affinity": [0, 1]}
 
     monkeypatch.setattr(Link, "ask", refusing)
-    said: list[str] = []
+    messages: list[str] = []
     model = make_model()
-    with open_session(here, TARGET, cores=(1,), on_message=said.append) as session:
+    with open_session(here, TARGET, cores=(1,), on_message=messages.append) as session:
         assert session.environment(model, model).affinity == "unpinned"
-    assert said == ["board does not allow pinning to cores 1: what it measures stays unpinned"]
+    assert messages == ["board does not allow pinning to cores 1: what it measures stays unpinned"]

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from latkit.devices import (
     Adb,
+    Address,
     Check,
     Core,
     Device,
     Facts,
     Local,
     Ssh,
-    Way,
     add_device,
     examine,
     install,
@@ -52,14 +52,14 @@ class TestFile:
             kernel=WORD,
             governor=st.none() | WORD,
         ),
-        way=st.builds(Local)
+        address=st.builds(Local)
         | st.builds(Ssh, host=WORD, user=st.none() | WORD, port=st.none() | st.integers(1, 65535))
         | st.builds(Adb, serial=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9.:-]*\Z"))
         | st.builds(Adb, host=WORD, port=st.integers(1, 65535)),
         runtimes=st.dictionaries(WORD, WORD),
     )
     def test_round_trip(
-        self, tmp_path_factory: pytest.TempPathFactory, facts: Facts, way: Way, runtimes: dict[str, str]
+        self, tmp_path_factory: pytest.TempPathFactory, facts: Facts, address: Address, runtimes: dict[str, str]
     ) -> None:
         folder = tmp_path_factory.mktemp("devices")
         device = Device(
@@ -68,7 +68,7 @@ class TestFile:
             python="python3",
             folder="/a b",
             runtimes=runtimes,
-            transport=way,
+            transport=address,
             facts=facts,
         )
         device.write(folder)
@@ -176,10 +176,10 @@ class TestFolder:
         assert list(folder.iterdir()) == []
 
     def test_add_over_ssh(self, sshd, tmp_path: Path) -> None:
-        way = Ssh(host="board", config=str(sshd.config))
-        device = add_device(tmp_path, "board", way, python=sys.executable)
+        address = Ssh(host="board", config=str(sshd.config))
+        device = add_device(tmp_path, "board", address, python=sys.executable)
         assert device.folder == f"{sshd.home}/.cache/latkit"
-        assert load_device(tmp_path, "board").transport == way
+        assert load_device(tmp_path, "board").transport == address
         assert remove_device(tmp_path, "board", keep_files=True) is None
         assert list(Path(device.folder).glob("agent-*.py"))
         device.write(tmp_path)
@@ -189,14 +189,14 @@ class TestFolder:
     def test_nothing_is_written_when_the_probe_fails(self, sshd, tmp_path: Path) -> None:
         config = sshd.write_config(tmp_path / "config", tmp_path / "known_hosts")
         folder = tmp_path / "devices"
-        for way, python, expected in (
+        for address, python, expected in (
             (Ssh(host="board", config=str(config)), None, HostKeyError),
             (Ssh(host="127.0.0.1", port=1, config=str(config)), None, Unreachable),
             (Local(), "/no/python", DeviceError),
             (Local(), "/bin/true", DeviceError),
         ):
             with pytest.raises(expected) as caught:
-                add_device(folder, "new", way, python=python, agent_folder=str(tmp_path / "agent"))
+                add_device(folder, "new", address, python=python, agent_folder=str(tmp_path / "agent"))
             assert isinstance(caught.value, LatkitError)
             assert "\n" not in str(caught.value)
         assert not folder.exists()
@@ -204,8 +204,8 @@ class TestFolder:
 
     def test_a_device_that_is_off_can_be_removed(self, tmp_path: Path, board: Device) -> None:
         (tmp_path / "config").touch()
-        way = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
-        device = board.model_copy(update={"transport": way})
+        address = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
+        device = board.model_copy(update={"transport": address})
         trust(device)
         device.write(tmp_path / "devices")
         assert isinstance(remove_device(tmp_path / "devices", "board"), Unreachable)
@@ -224,8 +224,8 @@ class TestDoctor:
 
     def test_a_device_that_is_off(self, tmp_path: Path, board: Device) -> None:
         (tmp_path / "config").touch()
-        way = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
-        (check,) = examine(board.model_copy(update={"transport": way}))
+        address = Ssh(host="127.0.0.1", port=1, config=str(tmp_path / "config"))
+        (check,) = examine(board.model_copy(update={"transport": address}))
         assert (check.name, check.ok) == ("reachable", False)
         assert check.remedy
 
@@ -255,7 +255,7 @@ class TestInstall:
 
     def test_this_interpreter(self) -> None:
         with connect(Local()) as transport:
-            found = Interpreter.asked(transport, sys.executable)
+            found = Interpreter.query(transport, sys.executable)
             assert found.version == sys.version_info[:2]
             assert found.path == sys._base_executable  # type: ignore[attr-defined]
 
@@ -268,12 +268,12 @@ class TestInstall:
         assert load_device(tmp_path, "board") == here
 
     def test_onnxruntime_over_ssh_without_internet(self, sshd, tmp_path: Path, board: Device) -> None:
-        way = Ssh(host="board", config=str(sshd.config))
-        with connect(way) as transport:
+        address = Ssh(host="board", config=str(sshd.config))
+        with connect(address) as transport:
             no_internet(transport)
-            base = Interpreter.asked(transport, sys.executable).path
+            base = Interpreter.query(transport, sys.executable).path
         place = tmp_path / "agent"
-        board.model_copy(update={"transport": way, "python": base, "folder": str(place)}).write(tmp_path)
+        board.model_copy(update={"transport": address, "python": base, "folder": str(place)}).write(tmp_path)
         device = install(tmp_path, "board", ["onnxruntime"])
         assert load_device(tmp_path, "board") == device
         assert device.python == f"{place}/venv/bin/python"
@@ -297,5 +297,5 @@ def well_with_all_that_does_not_vary(checks: list[Check]) -> None:
 
 def no_internet(transport: Transport) -> None:
     """Make sure that pip, run there, has no access: the server of these tests sets proxies that do not answer."""
-    said = transport.run(["printenv", "https_proxy"], 10).stdout
-    assert said == b"http://127.0.0.1:9\n"
+    output = transport.run(["printenv", "https_proxy"], 10).stdout
+    assert output == b"http://127.0.0.1:9\n"

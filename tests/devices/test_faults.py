@@ -120,7 +120,7 @@ def board_run(board: Device, sshd: Sshd, tmp_path: Path, make_model) -> Iterator
 
 
 class TestTheAgent:
-    def test_is_killed_between_and_during_visits(self, run: Run) -> None:
+    def test_the_agent_is_killed_between_and_during_rounds(self, run: Run) -> None:
         run.at(2, lambda: os.kill(agent_pid(run.device), signal.SIGKILL))
         run.at(5, lambda: os.kill(agent_pid(run.device), signal.SIGKILL), 0.0)
         summary = run.collect()
@@ -180,7 +180,7 @@ class TestTheAgent:
         assert run.complete()
 
 
-class TestTheWayToIt:
+class TestTheConnection:
     def test_the_connection_is_dropped(self, board_run: tuple[Run, Board]) -> None:
         run, server = board_run
         run.at(2, server.drop)

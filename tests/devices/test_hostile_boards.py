@@ -56,7 +56,7 @@ class TestProcessIds:
     )
     def test_no_number_but_that_behind_the_mark_is_taken(self, lines: tuple[str, ...], tmp_path: Path) -> None:
         recorder = Recorder(answering(*lines))
-        with fake_ssh(tmp_path, recorder) as way, connect(way) as transport:
+        with fake_ssh(tmp_path, recorder) as address, connect(address) as transport:
             with pytest.raises(DeadlineExceeded, match="did not begin within 1 s"):
                 transport.run(["true"], 1)
             transport.start(["true"]).close()
@@ -66,8 +66,8 @@ class TestProcessIds:
     def test_a_number_that_no_command_has(self, pid: int, tmp_path: Path) -> None:
         recorder = Recorder(answering(f"MARK {pid} {START}"))
         with (
-            fake_ssh(tmp_path, recorder) as way,
-            connect(way) as transport,
+            fake_ssh(tmp_path, recorder) as address,
+            connect(address) as transport,
             pytest.raises(DeviceGone, match=f"expected the process id of a command, but found {pid}"),
         ):
             transport.run(["true"], 5)
@@ -80,8 +80,8 @@ class TestProcessIds:
     def test_without_its_start_it_is_not_killed(self, stat: str, tmp_path: Path) -> None:
         recorder = Recorder(answering(f"MARK 2 {stat}"))
         with (
-            fake_ssh(tmp_path, recorder) as way,
-            connect(way) as transport,
+            fake_ssh(tmp_path, recorder) as address,
+            connect(address) as transport,
             pytest.raises(DeadlineExceeded, match="did not end"),
         ):
             transport.run(["true"], 1)
@@ -90,8 +90,8 @@ class TestProcessIds:
     def test_what_is_killed_is_checked_there(self, tmp_path: Path) -> None:
         recorder = Recorder(answering("1", f"MARK 2 {START}"))
         with (
-            fake_ssh(tmp_path, recorder) as way,
-            connect(way) as transport,
+            fake_ssh(tmp_path, recorder) as address,
+            connect(address) as transport,
             pytest.raises(DeadlineExceeded, match="it was killed"),
         ):
             transport.run(["true"], 1)
@@ -109,7 +109,7 @@ class TestBounds:
             lines.feed(b"x")
         assert lines.tail() == ""
 
-    def test_lines_that_nobody_asked_for(self) -> None:
+    def test_unsolicited_lines_are_rejected(self) -> None:
         lines = Lines()
         for _ in range(32):
             lines.feed(b"\n" * 2**20)
@@ -118,13 +118,13 @@ class TestBounds:
 
     def test_lines(self) -> None:
         lines = Lines()
-        for piece in (b"on", b"e\n\ntwo\nth", b"", b"ree"):
-            lines.feed(piece)
+        for chunk in (b"on", b"e\n\ntwo\nth", b"", b"ree"):
+            lines.feed(chunk)
         assert [lines.take() for _ in range(4)] == [b"one", b"", b"two", None]
         lines.feed(b"\n")
         assert [lines.take(), lines.take()] == [b"three", None]
 
-    def test_the_last_words(self) -> None:
+    def test_the_tail_holds_the_last_lines(self) -> None:
         lines = Lines()
         lines.feed(b"".join(b"%d\n" % number for number in range(10_000)))
         lines.forget()
@@ -140,7 +140,7 @@ class TestBounds:
             while True:
                 channel.sendall(bytes(32768))
 
-        with fake_ssh(tmp_path, Recorder(flood)) as way, connect(way) as transport, pytest.raises(DeviceGone):
+        with fake_ssh(tmp_path, Recorder(flood)) as address, connect(address) as transport, pytest.raises(DeviceGone):
             transport.run(["true"], 20)
 
 
@@ -158,7 +158,7 @@ class TestSilence:
                 return False
 
         begin = time.monotonic()
-        with fake_ssh(tmp_path, Silent(answering())) as way, connect(way) as transport:
+        with fake_ssh(tmp_path, Silent(answering())) as address, connect(address) as transport:
             with pytest.raises(DeviceGone, match="the connection is lost"):
                 transport.run(["true"], 30)
             assert time.monotonic() - begin < 10

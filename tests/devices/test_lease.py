@@ -62,13 +62,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
-def test_a_second_taker_learns_who_holds_it(board: Device, tmp_path: Path) -> None:
+def test_a_second_process_learns_who_holds_the_lease(board: Device, tmp_path: Path) -> None:
     with leased(board, "board/tflite-t1", folder=tmp_path):
         held = holder_of(board, tmp_path)
         assert held is not None
         assert (held.pid, held.purpose) == (os.getpid(), "board/tflite-t1")
-        words = rf"board is used by \S+ \(process {os.getpid()} on \S+\) since \S+ for board/tflite-t1; .*--wait"
-        with pytest.raises(DeviceBusy, match=words), leased(board, "other", folder=tmp_path):
+        message = rf"board is used by \S+ \(process {os.getpid()} on \S+\) since \S+ for board/tflite-t1; .*--wait"
+        with pytest.raises(DeviceBusy, match=message), leased(board, "other", folder=tmp_path):
             pass
     assert holder_of(board, tmp_path) is None
     with leased(board, "other", folder=tmp_path):
@@ -85,7 +85,7 @@ def with_facts(device: Device, **changes: object) -> Device:
     return device.model_copy(update={"facts": device.facts.model_copy(update=changes)})
 
 
-def test_without_a_boot_id_the_hardware_and_the_way_make_the_device(board: Device) -> None:
+def test_without_a_boot_id_hardware_and_address_identify_the_device(board: Device) -> None:
     assert lease_key(board) == lease_key(board.model_copy(update={"name": "another", "folder": "/elsewhere"}))
     assert lease_key(board) == lease_key(board.model_copy(update={"transport": Ssh(host="Board", port=2222)}))
     assert lease_key(board) != lease_key(board.model_copy(update={"transport": Ssh(host="board")}))
@@ -98,8 +98,8 @@ def test_the_same_machine_reached_in_two_ways_has_one_lease(board: Device, tmp_p
     elsewhere = with_facts(board, boot_id="another")
     assert lease_key(here) == lease_key(by_ssh) == lease_key(with_facts(by_ssh, memory_bytes=1))
     assert (is_this_host(here), is_this_host(by_ssh), is_this_host(elsewhere)) == (True, True, False)
-    words = "board is used by .* for here/x"
-    with leased(here, "here/x", folder=tmp_path), pytest.raises(DeviceBusy, match=words):
+    message = "board is used by .* for here/x"
+    with leased(here, "here/x", folder=tmp_path), pytest.raises(DeviceBusy, match=message):
         leased(by_ssh, "board/x", folder=tmp_path).__enter__()
 
 
@@ -146,10 +146,10 @@ def test_a_stopped_holder_is_overtaken_when_its_time_is_up(board: Device, tmp_pa
         time.sleep(2.3)
         assert holder_of(board, tmp_path) is not None, "a thread renews it"
         process.send_signal(signal.SIGSTOP)
-        said: list[str] = []
-        with leased(board, "x", wait_s=20, folder=tmp_path, on_message=said.append):
-            assert len(said) == 1
-            assert said[0].startswith("waiting for board, which is used by ")
+        messages: list[str] = []
+        with leased(board, "x", wait_s=20, folder=tmp_path, on_message=messages.append):
+            assert len(messages) == 1
+            assert messages[0].startswith("waiting for board, which is used by ")
     finally:
         end(process)
 
@@ -168,8 +168,8 @@ def test_whoever_was_overtaken_learns_it(board: Device, tmp_path: Path) -> None:
 def test_half_a_record_holds_nothing(board: Device, tmp_path: Path) -> None:
     with leased(board, "x", folder=tmp_path):
         (file,) = tmp_path.glob("*.json")
-        whole = file.read_bytes()
-    file.write_bytes(whole[:100])
+        content = file.read_bytes()
+    file.write_bytes(content[:100])
     with leased(board, "x", folder=tmp_path):
         pass
 
@@ -271,9 +271,9 @@ def test_a_lease_that_is_no_ordinary_file(board: Device, tmp_path: Path, kind: s
         }
         with contextlib.chdir(file.parent):
             makers[kind]()
-        words = f"expected .*{file.name}.* but found a {kind}; remove it, or name another .* LATKIT_LEASES"
+        message = f"expected .*{file.name}.* but found a {kind}; remove it, or name another .* LATKIT_LEASES"
         for act in (lambda: holder_of(board, tmp_path), lambda: leased(board, "x", folder=tmp_path).__enter__()):
-            with pytest.raises(DeviceError, match=words):
+            with pytest.raises(DeviceError, match=message):
                 act()
     assert victim.read_text() == "mine"
 
@@ -372,12 +372,12 @@ def test_waiting_ends_with_the_release(board: Device, tmp_path: Path) -> None:
         pass
 
 
-def test_of_many_takers_one_is_inside(board: Device, tmp_path: Path) -> None:
+def test_only_one_of_many_processes_holds_the_lease(board: Device, tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACE, board.model_dump_json(), str(tmp_path)]
-    takers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(3)]
-    for taker in takers:
-        assert taker.stdout
-        assert taker.stdout.readline() == b"ready\n"
-    for taker in takers:
-        taker.communicate(b"\n", timeout=60)
-    assert [taker.returncode for taker in takers] == [0, 0, 0]
+    contenders = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(3)]
+    for contender in contenders:
+        assert contender.stdout
+        assert contender.stdout.readline() == b"ready\n"
+    for contender in contenders:
+        contender.communicate(b"\n", timeout=60)
+    assert [contender.returncode for contender in contenders] == [0, 0, 0]

@@ -45,8 +45,8 @@ def board(sshd: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boar
             shell = place / "shell"
             shell.write_bytes(os.fsencode(f"#!/bin/sh\n{script}\n"))
             shell.chmod(0o755)
-            way = stack.enter_context(board_with_shell(sshd, place, shlex.quote(str(shell)), *options))
-            return stack.enter_context(connect(way))
+            address = stack.enter_context(board_with_shell(sshd, place, shlex.quote(str(shell)), *options))
+            return stack.enter_context(connect(address))
 
         yield board
 
@@ -66,7 +66,7 @@ class TestTcsh(TransportConformance):
 
     def test_scripts_of_several_lines(self, transport: Transport) -> None:
         assert transport.run(["sh", "-c", "echo one\necho 'two!'\n"], 10).stdout == b"one\ntwo!\n"
-        assert Interpreter.asked(transport, "python3").version >= (3, 8)
+        assert Interpreter.query(transport, "python3").version >= (3, 8)
 
 
 class TestBusybox:
@@ -86,8 +86,10 @@ class TestBusybox:
     def test_commands_and_files(self, transport: Transport, sshd: Sshd, tmp_path: Path) -> None:
         assert transport.run(["python3"], 10).exit_status == 127
         assert transport.home() == str(sshd.home)
-        words = ["a b", "new\nline", "it's", "\\", "a!b"]
-        assert transport.run(["printf", "%s|", *words], 10).stdout.decode() == "".join(f"{word}|" for word in words)
+        arguments = ["a b", "new\nline", "it's", "\\", "a!b"]
+        assert transport.run(["printf", "%s|", *arguments], 10).stdout.decode() == "".join(
+            f"{word}|" for word in arguments
+        )
         source, back = tmp_path / "source", tmp_path / "back"
         source.write_bytes(os.urandom(300_001))
         transport.push(source, f"{tmp_path}/new folder/there")
@@ -131,11 +133,11 @@ def test_what_a_login_shell_prints_is_no_part_of_an_output(
 )
 def test_a_login_shell_that_runs_nothing(script: str, status: int, printed: str, board: Board) -> None:
     transport = board(script)
-    wanted = rf"the login shell there runs no command \(exit status {status}\); {printed}$"
-    with pytest.raises(Unreachable, match=wanted):
+    message = rf"the login shell there runs no command \(exit status {status}\); {printed}$"
+    with pytest.raises(Unreachable, match=message):
         transport.home()
     stream = transport.start(["cat"])
-    with pytest.raises(Unreachable, match=wanted):
+    with pytest.raises(Unreachable, match=message):
         stream.read_line(10)
     stream.close()
 

@@ -122,7 +122,7 @@ class TestNativeAgent:
         with pytest.raises(DeadlineExceeded):  # one heartbeat may have been on its way
             talk.hear(2.5)
 
-    def test_it_tells_of_this_machine_what_the_python_agent_tells(self, talk: Talk, tmp_path: Path) -> None:
+    def test_it_reports_the_same_facts_as_the_python_agent(self, talk: Talk, tmp_path: Path) -> None:
         with connect(Local()) as transport:
             other = Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(tmp_path)]), tmp_path)
             theirs, ours = (
@@ -180,7 +180,7 @@ class TestNativeAgent:
         assert talk.kind("load", **{**arguments, "runtime": "torch"}) == "runtime-missing"
 
     @pytest.mark.parametrize("arguments", [[], ["--models"], ["--models", "a", "--what", "b"]])
-    def test_wrong_options_are_told(self, native: Path, arguments: list[str]) -> None:
+    def test_wrong_options_are_reported(self, native: Path, arguments: list[str]) -> None:
         done = subprocess.run([str(native), *arguments], capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (2, "")
         assert "usage:" in done.stderr

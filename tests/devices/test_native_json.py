@@ -91,5 +91,5 @@ def test_its_bounds(echo, line: bytes, problem: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**70), 10**400])
-def test_whole_numbers_beyond_its_range_are_held_to_it(echo, number: int) -> None:
+def test_integers_out_of_range_are_clamped(echo, number: int) -> None:
     assert int(output(echo, str(number).encode())) == (2**63 - 1 if number > 0 else -(2**63))

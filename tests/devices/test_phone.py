@@ -30,7 +30,7 @@ def sleeping(transport: Transport) -> bool:
 
 
 class TestTransport:
-    def test_outputs_status_and_words(self, transport: Transport) -> None:
+    def test_output_exit_status_and_arguments_are_passed_through(self, transport: Transport) -> None:
         done = transport.run(["sh", "-c", 'cat; echo "$1" >&2; exit 3', "sh", "a $HOME '"], 20, b"some\0words")
         assert (done.exit_status, done.stdout, done.stderr) == (3, b"some\0words", b"a $HOME '\n")
         assert transport.run(["latkit-no-such-command"], 20).exit_status == 127
@@ -70,11 +70,11 @@ class TestTransport:
             transport.push(source, f"{FOLDER}/there")
 
 
-class TestWhatAndroidTells:
+class TestAndroidFacts:
     def test_properties(self, phone: Phone, transport: Transport) -> None:
         phone.root.set_properties(ro__build__display__id="two words [and] brackets", ro__kernel__qemu="0")
-        way = Adb.parse(phone.address)
-        found = properties(transport, way)
+        address = Adb.parse(phone.address)
+        found = properties(transport, address)
         assert found["ro.build.display.id"] == "two words [and] brackets"
         assert not is_emulated(found)
         assert properties(transport, Local()) == {}
@@ -87,7 +87,7 @@ class TestWhatAndroidTells:
         phone.root.set_setting("global", "low_power", "1")
         assert phone_state(transport) == PhoneState(20, 41.5, False, False, True, True, 3)
 
-    def test_it_is_looked_at_now_and_then(self, phone: Phone, transport: Transport) -> None:
+    def test_the_phone_state_is_read_periodically(self, phone: Phone, transport: Transport) -> None:
         watch = PhoneWatch(transport, Adb.parse(phone.address), every_s=60)
         before = watch.conditions()
         phone.root.set_thermal(3)

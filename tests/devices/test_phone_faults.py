@@ -28,7 +28,7 @@ def refusal(phone: Phone, folder: Path) -> str:
 
 
 class TestPhonesThatCannotBeUsed:
-    def test_no_programs_may_be_started(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+    def test_no_programs_may_be_started(self, phone: Phone, cached_bundles: Path, tmp_path: Path) -> None:
         """As where SELinux refuses it."""
         phone.remount("noexec")
         message = refusal(phone, tmp_path)
@@ -37,12 +37,12 @@ class TestPhonesThatCannotBeUsed:
         assert "--agent-folder" in message
         assert phone.listed(f"{TMP}/latkit") == []
 
-    def test_full(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+    def test_full(self, phone: Phone, cached_bundles: Path, tmp_path: Path) -> None:
         phone.remount("size=3m")
         assert "No space left on device" in refusal(phone, tmp_path)
         assert phone.listed(f"{TMP}/latkit") == []
 
-    def test_read_only(self, phone: Phone, kept_bundles: Path, tmp_path: Path) -> None:
+    def test_read_only(self, phone: Phone, cached_bundles: Path, tmp_path: Path) -> None:
         phone.remount("ro")
         assert "Read-only file system" in refusal(phone, tmp_path)
 
@@ -64,11 +64,11 @@ class TestCablePulled:
         device = this_machine(board, tmp_path, Adb(host="127.0.0.1", port=cable.port))
         target, plan = Target("board", "onnxruntime"), TimingPlan(rounds=1, round_s=0.01, round_runs=3)
         model, reference = make_model(), make_model(size=8)
-        said: list[str] = []
+        messages: list[str] = []
         opened = lambda: open_session(device, target)  # noqa: E731
-        with RecoveringSession("board", opened, said.append, pauses_s=(0.0, 0.1)) as session:
+        with RecoveringSession("board", opened, messages.append, pauses_s=(0.0, 0.1)) as session:
             session.environment(model, reference)
             cable.pull()
             cable.plug()
             assert session.measure_round(model, reference, plan).wall_ns
-        assert any("the connection is lost" in remark for remark in said)
+        assert any("the connection is lost" in remark for remark in messages)

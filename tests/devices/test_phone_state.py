@@ -60,13 +60,15 @@ class TestState:
     def test_a_status_that_was_set_by_hand(self) -> None:
         assert read_state(PIXEL.replace("IsStatusOverride: false", "IsStatusOverride: true")).thermal_status is None
 
-    def test_nothing_is_told(self) -> None:
+    def test_a_phone_that_reports_nothing_has_an_empty_state(self) -> None:
         assert read_state("[battery]\nsh: dumpsys: not found\n").conditions() == {}
 
     @pytest.mark.parametrize("number", ["9" * 5000, "-" + "9" * 400, "many", "٣" * 20])
     def test_numbers_that_no_phone_has(self, number: str) -> None:
-        said = f"level: {number}\ntemperature: {number}\nThermal Status: {number}\n[saver] {number}\n[awake] {number}\n"
-        assert read_state(said) == PhoneState()
+        output = (
+            f"level: {number}\ntemperature: {number}\nThermal Status: {number}\n[saver] {number}\n[awake] {number}\n"
+        )
+        assert read_state(output) == PhoneState()
 
 
 class TestFacts:
@@ -158,7 +160,9 @@ class TestDoctor:
             ({"battery_c": 41.0}, "heat", False),
         ],
     )
-    def test_what_is_amiss(self, changed: dict[str, object], point: str, ok: bool | None) -> None:
+    def test_problems_of_the_phone_state_are_named(
+        self, changed: dict[str, object], point: str, ok: bool | None
+    ) -> None:
         found = self.points(**changed)
         assert found.pop(point) is ok
         assert set(found.values()) == {True}

@@ -50,7 +50,7 @@ def in_the_middle(device: Device, act: Callable[[int], None]) -> threading.Timer
 
 
 class TestMeasuring:
-    def test_a_visit_has_its_samples_and_conditions(self, here: Device, make_model) -> None:
+    def test_a_round_has_its_samples_and_conditions(self, here: Device, make_model) -> None:
         workload, reference = make_model(64, 8), make_model(32)
         with open_session(here, TARGET) as session:
             one_round = session.measure_round(workload, reference, PLAN)
@@ -127,7 +127,7 @@ class TestMeasuring:
                     assert set(session._sizes) == set(session._loaded)
             assert len(session._loaded) < 6
 
-    def test_subject_and_reference_may_be_the_same(self, here: Device, make_model) -> None:
+    def test_workload_and_reference_may_be_the_same(self, here: Device, make_model) -> None:
         model = make_model()
         with open_session(here, TARGET, loaded_bytes=1) as session:
             assert session.measure_round(model, model, PLAN).wall_ns

@@ -15,8 +15,34 @@ from latkit.devices.transports.ssh_config import Host, resolve
 from latkit.errors import BadFile, LatkitError, UsageError
 from tests.conftest import Sshd
 
-WORDS = ["Host", "Match", "Include", "Port", "User", "IdentityFile", "HostName", "ProxyJump", "ConnectTimeout", "board"]
-WORDS += ["CanonicalizeMaxDots", "all", "host", "*", "!", '"', "'", "~nobody/x", "9" * 5000, "%h", "=", "\n", "\0", "²"]
+TOKENS = [
+    "Host",
+    "Match",
+    "Include",
+    "Port",
+    "User",
+    "IdentityFile",
+    "HostName",
+    "ProxyJump",
+    "ConnectTimeout",
+    "board",
+]
+TOKENS += [
+    "CanonicalizeMaxDots",
+    "all",
+    "host",
+    "*",
+    "!",
+    '"',
+    "'",
+    "~nobody/x",
+    "9" * 5000,
+    "%h",
+    "=",
+    "\n",
+    "\0",
+    "²",
+]
 
 
 def resolved(path: Path, text: str | bytes) -> Host:
@@ -76,7 +102,7 @@ def test_too_many_jumps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ['Match exec "{command}"', 'match host * !Exec "{command}"', 'Match=ex"ec" "{command}"', "Include below"]
 )
-def test_no_command_of_a_foreign_configuration_is_run(line: str, tmp_path: Path) -> None:
+def test_no_command_of_an_untrusted_configuration_is_run(line: str, tmp_path: Path) -> None:
     command = f"touch {tmp_path}/was-run"
     (tmp_path / "below").write_text(f'Match exec "{command}"\n')
     with pytest.raises(BadFile, match=r"a line with Match exec, which latkit takes from ~/.ssh/config only"):
@@ -94,9 +120,9 @@ def test_the_users_own_configuration_may_name_a_command(tmp_path: Path, monkeypa
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=st.lists(st.sampled_from(WORDS) | st.text(max_size=3), max_size=12))
-def test_any_configuration_is_read_or_refused(words: list[str], tmp_path: Path) -> None:
-    text = " ".join(words).encode(errors="surrogatepass")
+@given(tokens=st.lists(st.sampled_from(TOKENS) | st.text(max_size=3), max_size=12))
+def test_any_configuration_is_read_or_refused(tokens: list[str], tmp_path: Path) -> None:
+    text = " ".join(tokens).encode(errors="surrogatepass")
     try:
         host = resolved(tmp_path / "config", text)
     except LatkitError as error:
@@ -124,7 +150,7 @@ def test_a_path_that_is_none(path: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\x1bb", "a\udcffb", "h" * 300, "a\u0085b", "\x07@b"])
-def test_addresses_that_nobody_can_mean(text: str) -> None:
+def test_invalid_addresses_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected an SSH address") as caught:
         Ssh.parse(text)
     assert str(caught.value).isprintable()

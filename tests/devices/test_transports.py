@@ -47,8 +47,8 @@ class TransportConformance:
         done = transport.run(["python3", "-c", CRY], 30)
         assert (done.exit_status, done.stdout, done.stderr) == (3, b"out", b"err")
 
-    def test_words_stay_what_they_are(self, transport: Transport) -> None:
-        words = [
+    def test_arguments_are_passed_unchanged(self, transport: Transport) -> None:
+        arguments = [
             "a b",
             "$HOME",
             "'",
@@ -66,8 +66,8 @@ class TransportConformance:
             "\\\\n",
             "\n",
         ]
-        done = transport.run(["printf", "%s|", *words], 30)
-        assert done.stdout.decode() == "".join(f"{word}|" for word in words)
+        done = transport.run(["printf", "%s|", *arguments], 30)
+        assert done.stdout.decode() == "".join(f"{word}|" for word in arguments)
 
     def test_stdin(self, transport: Transport) -> None:
         assert transport.run(["cat"], 30, b"some words").stdout == b"some words"
@@ -152,7 +152,7 @@ class TransportConformance:
             stream.read_line(60)
         stream.close()
 
-    def test_words_that_no_command_can_be_given(self, transport: Transport) -> None:
+    def test_arguments_that_cannot_be_passed_are_refused(self, transport: Transport) -> None:
         with pytest.raises(DeviceError, match="without a zero character"):
             transport.run(["echo", "a\0b"], 30)
 
@@ -188,7 +188,7 @@ class TransportConformance:
         with pytest.raises(DeviceGone):
             stream.write_line(b"anybody there?")
 
-    def test_what_a_command_said_is_read_after_its_end(self, transport: Transport) -> None:
+    def test_output_is_read_after_a_command_ends(self, transport: Transport) -> None:
         stream = transport.start(["sh", "-c", "echo last; echo words >&2"])
         time.sleep(1)
         assert stream.read_line(5) == b"last"
@@ -397,23 +397,23 @@ class TestSshConfiguration:
 
     def test_configurations_that_cannot_be_used(self, tmp_path: Path) -> None:
         path = tmp_path / "config"
-        way = Ssh(host="board", config=str(path))
+        address = Ssh(host="board", config=str(path))
         with pytest.raises(BadFile, match="no such file"):
-            connect(way)
+            connect(address)
         path.write_text("nonsense\n")
         with pytest.raises(BadFile, match="expected an SSH configuration for board"):
-            connect(way)
+            connect(address)
         path.write_text(f"Include {path}\n")
         with pytest.raises(BadFile, match="includes itself"):
-            connect(way)
+            connect(address)
         path.write_text("Port many\n")
         with pytest.raises(
             UsageError, match="expected port of the SSH configuration as a number up to 65535, but found 'many'"
         ):
-            connect(way)
+            connect(address)
         path.write_text("ProxyCommand nc %h %p\n")
         with pytest.raises(UsageError, match="ProxyCommand"):
-            connect(way)
+            connect(address)
 
     @pytest.mark.parametrize(
         ("text", "user", "host", "port"),
@@ -425,9 +425,9 @@ class TestSshConfiguration:
         ],
     )
     def test_addresses(self, text: str, user: str | None, host: str, port: int | None) -> None:
-        way = Ssh.parse(text)
-        assert (way.user, way.host, way.port) == (user, host, port)
-        assert str(way) == text
+        address = Ssh.parse(text)
+        assert (address.user, address.host, address.port) == (user, host, port)
+        assert str(address) == text
 
     @pytest.mark.parametrize(
         "text", ["", "@board", "board:", "board:0", "board:99999", "-oProxyCommand=x", "a b", "::1"]

@@ -16,10 +16,10 @@ import pytest
 
 from latkit.consent import ask, ask_with
 from latkit.devices import (
+    Address,
     Device,
     Local,
     Ssh,
-    Way,
     add_device,
     check_trusted,
     install,
@@ -36,9 +36,9 @@ from tests.devices.conftest import this_machine
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def test_no_runtime_is_installed_by_a_foreign_interpreter(foreign: Path, tmp_path: Path) -> None:
+def test_no_runtime_is_installed_by_an_untrusted_interpreter(untrusted: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not confirmed"):
-        install(foreign / "devices", "here", ["onnxruntime"])
+        install(untrusted / "devices", "here", ["onnxruntime"])
     assert not (tmp_path / "ran").exists()
 
 
@@ -49,7 +49,7 @@ def state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def foreign(board: Device, tmp_path: Path) -> Path:
+def untrusted(board: Device, tmp_path: Path) -> Path:
     """A workspace with three devices, each of which would run a script of the workspace's."""
     root = Workspace.init(tmp_path / "foreign").root
     script = root / "devices" / "run.sh"
@@ -57,23 +57,23 @@ def foreign(board: Device, tmp_path: Path) -> Path:
     script.chmod(0o755)
     config = root / "devices" / "config"
     config.write_text(f'Match exec "touch {tmp_path / "ran"}"\n HostName 127.0.0.1\n Port 1\n')
-    way: Way
-    for name, way, python in (
+    address: Address
+    for name, address, python in (
         ("here", Local(), str(script)),
         ("relative", Local(), "devices/run.sh"),
         ("pi", Ssh(host="board", config=str(config)), "/usr/bin/python3"),
     ):
-        device = this_machine(board, tmp_path, way)
+        device = this_machine(board, tmp_path, address)
         device.model_copy(update={"name": name, "python": python}).write(root / "devices")
     return root
 
 
 @pytest.fixture
-def latkit(foreign: Path) -> Run:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "latkit", *words]
+def latkit(untrusted: Path) -> Run:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "latkit", *arguments]
         return subprocess.run(
-            command, cwd=foreign, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
+            command, cwd=untrusted, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
         )
 
     return run
@@ -85,13 +85,13 @@ def latkit(foreign: Path) -> Run:
      ("pi", "the SSH configuration .*/devices/config")],
 )  # fmt: skip
 def test_what_asks_the_device_is_refused_and_runs_nothing(
-    latkit: Run, foreign: Path, tmp_path: Path, name: str, named: str
+    latkit: Run, untrusted: Path, tmp_path: Path, name: str, named: str
 ) -> None:
-    for words in (
+    for arguments in (
         ["collect", f"{name}/onnxruntime", "--space", "proxyless-tiny", "--visits", "1"],
         ["device", "doctor", name],
     ):
-        done = latkit(*words)
+        done = latkit(*arguments)
         assert done.returncode == 2, done
         assert "Traceback" not in done.stderr
         assert re.search(
@@ -109,25 +109,25 @@ def test_what_only_reads_works(latkit: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_confirming_holds_until_the_content_changes(latkit: Run, foreign: Path, tmp_path: Path) -> None:
+def test_confirming_holds_until_the_content_changes(latkit: Run, untrusted: Path, tmp_path: Path) -> None:
     done = latkit("device", "trust", "here", "--json")
     named, folder = json.loads(done.stdout)
-    assert (named["what"], named["path"]) == ("the interpreter", str(foreign / "devices" / "run.sh"))
+    assert (named["what"], named["path"]) == ("the interpreter", str(untrusted / "devices" / "run.sh"))
     assert (folder["what"], folder["path"]) == ("the agent's folder", str(tmp_path / "agent"))
-    device = load_device(foreign / "devices", "here")
+    device = load_device(untrusted / "devices", "here")
     check_trusted(device)
-    (foreign / "devices" / "run.sh").write_text("#!/bin/sh\n")
+    (untrusted / "devices" / "run.sh").write_text("#!/bin/sh\n")
     with pytest.raises(UsageError, match="not confirmed"):
         check_trusted(device)
     assert not (tmp_path / "ran").exists(), "confirming runs nothing"
 
 
-def test_measuring_is_guarded_in_python_too(foreign: Path, tmp_path: Path) -> None:
+def test_measuring_is_guarded_in_python_too(untrusted: Path, tmp_path: Path) -> None:
     from latkit.progress import Silent
     from latkit.targets import Target
     from latkit.timing import TimingPlan
 
-    workspace = Workspace(foreign)
+    workspace = Workspace(untrusted)
     with (
         pytest.raises(UsageError, match="not confirmed"),
         workspace.collection(Target("here", "onnxruntime"), TimingPlan(), Silent()),
@@ -136,7 +136,7 @@ def test_measuring_is_guarded_in_python_too(foreign: Path, tmp_path: Path) -> No
     assert not (tmp_path / "ran").exists()
 
 
-def test_adding_a_device_confirms_what_it_was_told(tmp_path: Path) -> None:
+def test_adding_a_device_confirms_its_arguments(tmp_path: Path) -> None:
     script = tmp_path / "run.sh"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     script.chmod(0o755)
@@ -148,11 +148,11 @@ def test_adding_a_device_confirms_what_it_was_told(tmp_path: Path) -> None:
     assert remove_device(tmp_path, "me") is None
 
 
-def test_a_foreign_configuration_is_not_even_used_to_remove_a_device(foreign: Path, tmp_path: Path) -> None:
+def test_an_untrusted_configuration_is_not_used_even_to_remove_a_device(untrusted: Path, tmp_path: Path) -> None:
     for other in ("here", "relative"):
-        (foreign / "devices" / f"{other}.toml").unlink()
-    assert "not confirmed" in str(remove_device(foreign / "devices", "pi"))
-    assert not (foreign / "devices" / "pi.toml").exists()
+        (untrusted / "devices" / f"{other}.toml").unlink()
+    assert "not confirmed" in str(remove_device(untrusted / "devices", "pi"))
+    assert not (untrusted / "devices" / "pi.toml").exists()
     assert not (tmp_path / "ran").exists()
 
 
@@ -168,7 +168,7 @@ def test_what_needs_no_confirmation(board: Device, tmp_path: Path, monkeypatch: 
         assert named_by(device) == []
 
 
-def test_a_link_beside_the_users_python_is_another_interpreter(board: Device, tmp_path: Path) -> None:
+def test_a_link_next_to_the_users_python_is_another_interpreter(board: Device, tmp_path: Path) -> None:
     (tmp_path / "python").symlink_to(sys.executable)
     device = board.model_copy(update={"transport": Local(), "python": str(tmp_path / "python")})
     assert named_by(device)[0].path == tmp_path / "python"
@@ -182,21 +182,21 @@ def test_nothing_is_run_from_a_folder_that_a_workspace_names(board: Device, tmp_
     check_trusted(device)
 
 
-def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(latkit: Run, foreign: Path) -> None:
-    agent, ran = foreign / "agent", foreign / "ran"
+def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(latkit: Run, untrusted: Path) -> None:
+    agent, ran = untrusted / "agent", untrusted / "ran"
     done = latkit("device", "add", "mine", "--local", "--agent-folder", str(agent))
     assert done.returncode == 0, done
     for name in ("numpy", "onnxruntime", "torch", "queue", "multiprocessing", "venv", "runpy"):
-        for place in (agent, foreign):
+        for place in (agent, untrusted):
             (place / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name} of {place}\\n')\n")
     command = [sys.executable, "-P", "-m", "latkit", "device", "doctor", "mine"]
-    done = subprocess.run(command, cwd=foreign, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=untrusted, capture_output=True, check=False)
     assert b"onnxruntime" in done.stdout
     assert not ran.exists(), ran.read_text()
 
 
-def test_somebody_is_asked_where_somebody_is_there(foreign: Path, tmp_path: Path) -> None:
-    device = load_device(foreign / "devices", "here")
+def test_the_user_is_prompted_on_an_interactive_terminal(untrusted: Path, tmp_path: Path) -> None:
+    device = load_device(untrusted / "devices", "here")
     questions: list[str] = []
     try:
         ask_with(lambda question: bool(questions.append(question)))
@@ -214,20 +214,20 @@ def test_somebody_is_asked_where_somebody_is_there(foreign: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("\n", False)])
-def test_a_terminal_is_asked(foreign: Path, tmp_path: Path, answer: str, agreed: bool) -> None:
+def test_a_terminal_shows_the_prompt(untrusted: Path, tmp_path: Path, answer: str, agreed: bool) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "latkit", "device", "doctor", "here"]
-    process = subprocess.Popen(command, cwd=foreign, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(command, cwd=untrusted, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    seen = bytearray()
+    output = bytearray()
 
     def read() -> None:
-        while b"[y/N]" not in seen or process.poll() is None:
+        while b"[y/N]" not in output or process.poll() is None:
             try:
-                seen.extend(os.read(ours, 1000))
+                output.extend(os.read(ours, 1000))
             except OSError:
                 return
-            if seen.endswith(b"[y/N] "):
+            if output.endswith(b"[y/N] "):
                 os.write(ours, answer.encode())
 
     reader = threading.Thread(target=read)
@@ -235,9 +235,9 @@ def test_a_terminal_is_asked(foreign: Path, tmp_path: Path, answer: str, agreed:
     process.wait(120)
     reader.join(10)
     os.close(ours)
-    assert b"Use it on this machine? [y/N]" in seen
+    assert b"Use it on this machine? [y/N]" in output
     assert (tmp_path / "ran").exists() == agreed
-    assert (b"not confirmed" in seen) != agreed
+    assert (b"not confirmed" in output) != agreed
 
 
 def test_a_state_that_cannot_be_written(board: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

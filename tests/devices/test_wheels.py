@@ -89,8 +89,8 @@ def test_the_environment_of_pip() -> None:
 
 @pytest.mark.parametrize("python", [(3, 7), (3, 99)])
 def test_a_python_for_which_nothing_is_pinned(python: tuple[int, int], tmp_path: Path) -> None:
-    words = rf"knows no wheels of onnxruntime for Python 3\.{python[1]} on aarch64 with glibc 2\.36; .* by hand"
-    with pytest.raises(DeviceError, match=words):
+    message = rf"knows no wheels of onnxruntime for Python 3\.{python[1]} on aarch64 with glibc 2\.36; .* by hand"
+    with pytest.raises(DeviceError, match=message):
         fetch(Interpreter("python3", python, "aarch64", (2, 36)), ["onnxruntime"], tmp_path)
     with pytest.raises(DeviceError, match="knows no wheels"):
         fetch(Interpreter("python3", (3, 11), "aarch64", (2, 17)), ["onnxruntime"], tmp_path)
@@ -116,7 +116,7 @@ ANSWER = (
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "message"),
     [
         ("", "to tell its version"),
         ("[" * 5000, "to tell its version"),
@@ -133,15 +133,15 @@ ANSWER = (
         ((ANSWER % "2.36").replace('"bits": 64', '"bits": 32'), "on armv7l"),
     ],
 )  # fmt: skip
-def test_what_a_device_may_answer(answer: str, words: str | None) -> None:
+def test_what_a_device_may_answer(answer: str, message: str | None) -> None:
     class Answering(LocalTransport):
         def run(self, argv, timeout_s: float, stdin: bytes = b"") -> Completed:
             return Completed(0, answer.encode(), b"")
 
-    if words is None:
-        assert Interpreter.asked(Answering(), "python3").glibc == (2, 36)
+    if message is None:
+        assert Interpreter.query(Answering(), "python3").glibc == (2, 36)
         return
-    with pytest.raises(DeviceError, match=words) as caught:
-        Interpreter.asked(Answering(), "python3")
+    with pytest.raises(DeviceError, match=message) as caught:
+        Interpreter.query(Answering(), "python3")
     assert len(str(caught.value)) < 600
     assert "\n" not in str(caught.value)

@@ -46,7 +46,7 @@ Conv-input:224x224x3-output:112x112x32: {count: 154, mean: 5.1, std: 0.5}
 Logits-input:7x7x1280-output:1000: {count: 154, mean: 2.2, std: 0.3}
 """
 QUICK = ("--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0")
-KEPT_GRAPHS = 15
+SAVED_GRAPHS = 15
 """This many of the first and of the last kernels stay: the last are those of a model's own."""
 TARGETS = ("here/onnxruntime", "here/tflite")
 
@@ -87,7 +87,7 @@ def thin(store: Path) -> None:
     """Drop most of the 1,600 kernels that a collection of kernels measures: they would be 20 MB."""
     with sqlite3.connect(store) as connection:
         graphs = [key for key, text in connection.execute("SELECT key, document FROM subjects") if '"nodes"' in text]
-        for key in graphs[KEPT_GRAPHS:-KEPT_GRAPHS]:
+        for key in graphs[SAVED_GRAPHS:-SAVED_GRAPHS]:
             of_key = "SELECT key FROM measurements WHERE subject_key = ?"
             connection.execute(f"DELETE FROM visits WHERE measurement_key IN ({of_key})", (key,))
             connection.execute("DELETE FROM measurements WHERE subject_key = ?", (key,))

@@ -11,7 +11,7 @@ from latkit.runtimes.onnx_graph import model_of_graph
 FIRST = list(itertools.islice(networks(), len(FAMILIES)))
 
 
-def test_networks_are_the_same_for_everybody() -> None:
+def test_generated_networks_are_deterministic() -> None:
     again = list(itertools.islice(networks(), len(FAMILIES)))
     assert [graph.key for graph in again] == [graph.key for graph in FIRST]
     assert len({graph.key for graph in itertools.islice(networks(), 3 * len(FAMILIES))}) > 2 * len(FAMILIES)

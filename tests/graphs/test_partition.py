@@ -83,7 +83,7 @@ def test_what_others_take_too_is_not_fused_away() -> None:
     graph = b.graph([b.binary("Add", b.activation("relu", x), x)])
     parts = partition_graph(graph, {("conv", "relu"), ("relu", "add")})
     assert [kernel.kind for kernel in parts.kernels] == ["conv", "relu+add"]
-    assert [(edge.producer, edge.taker, edge.takers) for edge in parts.edges] == [(0, 1, 1)]
+    assert [(edge.producer, edge.consumer, edge.consumers) for edge in parts.edges] == [(0, 1, 1)]
 
 
 def test_a_light_unit_before_a_heavy_one_may_join_it() -> None:
@@ -102,7 +102,7 @@ def test_edges_pass_through_views_which_are_no_kernels() -> None:
     assert [kernel.kind for kernel in parts.kernels] == ["conv", "linear"]
     assert parts.views == 1
     (edge,) = parts.edges
-    assert (edge.producer, edge.taker, edge.elements) == (0, 1, 256)
+    assert (edge.producer, edge.consumer, edge.elements) == (0, 1, 256)
     assert [node.op for node in parts.pair_graph(edge).nodes] == ["Conv", "Reshape", "MatMul", "Add"]
 
 

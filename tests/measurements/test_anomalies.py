@@ -35,16 +35,16 @@ def waiting(wall_ns: int, cpu_ns: int, runs: int, preemptions: int = 0) -> Measu
     return with_rounds(*(replace(one_round, cpu_ns=(cpu_ns,) * runs),) * 2)
 
 
-def test_a_quiet_pinned_measurement_raises_nothing() -> None:
+def test_an_idle_pinned_measurement_raises_no_flag() -> None:
     assert flags_of(idle_measurement()) == {}
     assert count_flags([idle_measurement()]) == dict.fromkeys(FLAGS, 0)
 
 
-def test_a_measurement_without_visits_raises_nothing() -> None:
+def test_a_measurement_without_rounds_raises_no_flag() -> None:
     assert flags_of(with_rounds()) == {}
 
 
-def test_unpinned_is_read_off_the_setup() -> None:
+def test_unpinned_is_derived_from_the_environment() -> None:
     assert set(flags_of(make_measurement(conv(8), 1000))) == {"unpinned"}
 
 
@@ -78,7 +78,7 @@ class TestContended:
         (_, reason), *_ = select([busy]).left_out
         assert reason.startswith("contended: 100% of its runs were preempted, and 0 runs tell of it alone")
 
-    def test_enough_clean_runs_make_it_usable(self) -> None:
+    def test_sufficient_clean_runs_make_it_usable(self) -> None:
         one_round = make_round([1000] * 8, preemptions=(1, 1, 1, 1, 1, 0, 0, 0))
         busy = replace(with_rounds(one_round, one_round), target=Target("board", "onnxruntime", threads=2))
         assert select([busy]).used == (busy,)
@@ -90,7 +90,7 @@ class TestThrottled:
         assert throttled(under(fast, slow, slow)) == "2 of 3 visits ended below 80% of 2.00 GHz"
         assert throttled(under(fast, fast, slow)) == ""
 
-    def test_beside_the_fastest_seen_on_the_device(self) -> None:
+    def test_a_round_is_compared_with_the_fastest_on_the_device(self) -> None:
         slow, fast = under({"frequencies_khz": [1_000_000]}), under({"frequencies_khz": [2_000_000]})
         assert throttled(slow) == ""
         assert fastest_khz([slow, fast]) == 2_000_000
@@ -101,7 +101,7 @@ class TestThrottled:
         big = {"frequencies_khz": [1_000_000, 2_000_000], "affinity": [0]}
         assert fastest_khz([under(big)]) == 1_000_000
 
-    def test_idle_cores_before_a_visit_do_not_count(self) -> None:
+    def test_idle_cores_before_a_round_do_not_count(self) -> None:
         assert throttled(under({"frequencies_khz": [2_000_000]}, before={"frequencies_khz": [1]})) == ""
 
     def test_a_sensor_at_its_trip_point(self) -> None:
@@ -113,7 +113,7 @@ class TestThrottled:
         "reported",
         [{}, {"frequencies_khz": []}, {"frequencies_khz": "fast"}, {"temperatures_c": {"zone": 200.0}}],
     )
-    def test_what_is_not_told_raises_nothing(self, reported: dict[str, object]) -> None:
+    def test_unreported_conditions_raise_no_flag(self, reported: dict[str, object]) -> None:
         assert throttled(under(reported)) == ""
         assert fastest_khz([under(reported)]) is None
 

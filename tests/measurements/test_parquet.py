@@ -31,14 +31,14 @@ def test_the_card_says_what_where_and_how_again() -> None:
     assert "Repeatability: 9.52 % mean difference of 1 subjects measured twice" in card
 
 
-def test_the_scale_that_was_kept_goes_along(tmp_path: Path) -> None:
+def test_the_saved_baseline_is_exported_too(tmp_path: Path) -> None:
     saved = [replace(measurement, reference_s=0.0005) for measurement in MEASUREMENTS]
     write_parquet(saved, tmp_path / "d.parquet", "")
     assert read_parquet(tmp_path / "d.parquet") == saved
     assert "Reference: 500.0 µs on the quiet device, kept with the target" in write_card(saved, [], [])
 
 
-def test_a_dataset_from_before_scales_were_kept(tmp_path: Path) -> None:
+def test_a_dataset_without_saved_baselines_is_read(tmp_path: Path) -> None:
     path = tmp_path / "d.parquet"
     write_parquet(MEASUREMENTS, path, "")
     pl.read_parquet(path).drop("reference_s").write_parquet(path)
@@ -53,7 +53,7 @@ def test_nothing_is_no_dataset(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_corrupt_foreign_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_corrupt_unrelated_and_missing_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.parquet"
     with pytest.raises(BadFile, match="no such file"):
         read_parquet(path)

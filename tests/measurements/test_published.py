@@ -39,7 +39,7 @@ def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
 
 
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: "/".join(path.parts[-3:-1]))
-def test_a_dataset_gives_the_figures_that_stand_beside_it(path: Path) -> None:
+def test_a_dataset_reproduces_the_figures_published_with_it(path: Path) -> None:
     measurements = read_parquet(path)
     target = Target.parse("/".join(path.parent.parts[-2:]))
     assert {measurement.target for measurement in measurements} == {target}

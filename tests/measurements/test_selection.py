@@ -34,7 +34,7 @@ def test_nothing_measured_is_nothing_selected() -> None:
     assert select([]).used == ()
 
 
-def test_where_nothing_can_be_used_the_reason_is_told() -> None:
+def test_an_unusable_measurement_is_reported_with_the_reason() -> None:
     incomplete = [make_measurement(conv(8), 1000, rounds=1), make_measurement(conv(9), 1000, rounds=1)]
     with pytest.raises(NotMeasured, match=r"none of the 2 .*incomplete: 1 of 2 visits; run the same latkit"):
         select(incomplete).usable()

@@ -32,7 +32,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert store.measurements("validation") == [network]
 
 
-def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
+def test_rounds_already_stored_are_skipped(tmp_path: Path) -> None:
     first = make_measurement(conv(8), 1000)
     with Store(tmp_path / "m.sqlite", TARGET) as store:
         store.add_all([first])
@@ -40,7 +40,7 @@ def test_visits_already_here_are_left_out(tmp_path: Path) -> None:
         assert store.add_all([replace(first, repetition=1)]) == 2
 
 
-def test_visits_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
+def test_rounds_are_stored_per_environment_plan_role_and_repetition(tmp_path: Path) -> None:
     op, one_round = conv(8), make_round([5])
     cases = [
         (ENVIRONMENT, PLAN, "fit", 0),
@@ -57,7 +57,7 @@ def test_visits_are_per_setup_plan_role_and_repetition(tmp_path: Path) -> None:
     assert all(one.rounds == (one_round,) for one in found)
 
 
-def test_a_kill_loses_at_most_the_visit_in_flight(tmp_path: Path) -> None:
+def test_a_kill_loses_no_more_than_the_round_in_progress(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
@@ -85,7 +85,7 @@ for number in range(10**6):
     assert [one_round.started_at for one_round in measurement.rounds[:20]] == list(range(20))
 
 
-def test_a_foreign_sqlite_file_is_refused_and_unchanged(tmp_path: Path) -> None:
+def test_an_unrelated_sqlite_file_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "m.sqlite"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE songs (name TEXT)")
@@ -105,7 +105,7 @@ def test_a_corrupt_file_is_refused_and_unchanged(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_from_before_scales_were_kept_gets_them(tmp_path: Path) -> None:
+def test_a_file_without_saved_baselines_is_migrated(tmp_path: Path) -> None:
     path = tmp_path / "m.sqlite"
     measured = make_measurement(conv(8), 1000)
     with Store(path, TARGET) as store:
@@ -122,7 +122,7 @@ def test_a_file_from_before_scales_were_kept_gets_them(tmp_path: Path) -> None:
         assert store.baseline(ENVIRONMENT) == BASELINE
 
 
-def test_a_scale_belongs_to_its_setup_and_comes_with_its_measurements(tmp_path: Path) -> None:
+def test_a_baseline_belongs_to_its_environment_and_is_read_with_its_measurements(tmp_path: Path) -> None:
     other = replace(ENVIRONMENT, baseline=1)
     measured = [make_measurement(conv(8), 1000), make_measurement(conv(8), 900, environment=other)]
     with Store(tmp_path / "m.sqlite", TARGET) as store:
@@ -137,7 +137,7 @@ def test_a_scale_belongs_to_its_setup_and_comes_with_its_measurements(tmp_path: 
         assert store.measurements() == found
 
 
-def test_the_boot_id_of_the_latest_visit(tmp_path: Path) -> None:
+def test_the_boot_id_is_that_of_the_latest_round(tmp_path: Path) -> None:
     with Store(tmp_path / "m.sqlite", TARGET) as store:
         assert store.latest_boot_id() == ""
         for boot in ("first", "second"):
@@ -171,7 +171,7 @@ for number in range(20):
     assert [maker.returncode for maker in makers] == [0, 0]
 
 
-def test_a_file_whose_maker_was_killed_half_way_is_made_whole(tmp_path: Path) -> None:
+def test_a_file_whose_creation_was_killed_is_completed(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "m.sqlite") as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 2")
@@ -190,7 +190,7 @@ def test_another_version_is_refused(tmp_path: Path) -> None:
         Store(path, TARGET)
 
 
-def test_the_latest_setup_is_that_of_the_latest_visit(tmp_path: Path) -> None:
+def test_the_latest_environment_is_that_of_the_latest_round(tmp_path: Path) -> None:
     with Store(tmp_path / "measurements.sqlite", TARGET) as store:
         assert store.latest_environment() is None
         governed = replace(ENVIRONMENT, governor="performance")

@@ -52,7 +52,7 @@ def test_a_locked_store_is_waited_for(path: Path, caplog: pytest.LogCaptureFixtu
     assert str(path) in record.getMessage()
 
 
-def test_a_store_that_stays_locked_is_told_in_the_users_terms(path: Path) -> None:
+def test_a_store_that_stays_locked_is_reported_in_the_users_terms(path: Path) -> None:
     with locked(path), pytest.raises(StoreBusy, match=r"another process keeps .*m\.sqlite locked") as error:
         Store(path, TARGET, busy_s=0.2)
     assert error.value.exit_code == LatkitError.exit_code != USAGE
@@ -107,17 +107,17 @@ def on_connect(store: Store, statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "kind", "words"),
+    ("statement", "kind", "message"),
     [
         ("PRAGMA max_page_count = 1", DiskFull, "no room for .*: the disk is full"),
         ("PRAGMA query_only = ON", WriteError, "could not read or write"),
     ],
 )
-def test_what_the_disk_refuses(path: Path, statement: str, kind: type[LatkitError], words: str) -> None:
+def test_what_the_disk_refuses(path: Path, statement: str, kind: type[LatkitError], message: str) -> None:
     one_round = make_round([5] * 10_000, started_at=10.0)
     with Store(path, TARGET) as store:
         on_connect(store, statement)
-        with pytest.raises(kind, match=words):
+        with pytest.raises(kind, match=message):
             store.add_round(conv(8), ENVIRONMENT, PLAN, one_round)
     with Store(path, TARGET) as store:
         assert store.measurements() == [MEASURED]

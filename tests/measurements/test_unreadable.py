@@ -66,14 +66,14 @@ class TestWriting:
             assert store.measurements() == before
             assert store.unreadable() == []
 
-    def test_a_setup_that_could_not_be_read_is_not_written(self, path: Path) -> None:
+    def test_an_environment_that_could_not_be_read_is_not_written(self, path: Path) -> None:
         with Store(path, TARGET) as store:
             for environment in (replace(ENVIRONMENT, governor="\ud800"), replace(ENVIRONMENT, baseline=2**70)):
                 with pytest.raises(InvalidMeasurement):
                     store.add_round(conv(8), environment, PLAN, make_round([5]))
             assert store.environments() == [ENVIRONMENT]
 
-    def test_a_spoilt_subject_is_put_right_when_it_is_measured_again(self, path: Path) -> None:
+    def test_a_corrupt_workload_is_repaired_when_it_is_measured_again(self, path: Path) -> None:
         spoil(path, "UPDATE subjects SET document = 'x'")
         with Store(path, TARGET) as store:
             assert store.measurements() == []
@@ -147,7 +147,7 @@ class TestReading:
     @pytest.mark.parametrize(
         "change", ["reference_s = 'x'", "reference_s = -1", "quiet = 'x'", "visits = x'00'", "established_at = 1e18"]
     )
-    def test_a_bad_scale_counts_as_none(self, path: Path, caplog: pytest.LogCaptureFixture, change: str) -> None:
+    def test_a_corrupt_baseline_is_ignored(self, path: Path, caplog: pytest.LogCaptureFixture, change: str) -> None:
         spoil(path, f"UPDATE scales SET {change}")
         with Store(path, TARGET) as store:
             assert store.baseline(ENVIRONMENT) is None
@@ -170,7 +170,7 @@ class TestReading:
             assert connection.execute("SELECT count(*) FROM visits").fetchone() == (3,)
         connection.close()
 
-    def test_an_op_that_is_not_installed_here_is_not_spoilt(self, path: Path) -> None:
+    def test_an_op_that_is_not_installed_here_is_not_corrupt(self, path: Path) -> None:
         spoil(path, "UPDATE subjects SET document = replace(document, '\"conv\"', '\"warp\"') WHERE rowid = 1")
         with Store(path, TARGET) as store:
             assert [one.workload for one in store.measurements()] == [conv(9)]

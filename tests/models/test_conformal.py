@@ -25,7 +25,7 @@ def test_few_errors_are_taken_to_be_normal(count: int) -> None:
     assert np.mean(covered) == pytest.approx(0.9, abs=0.02)
 
 
-def test_two_errors_tell_nothing() -> None:
+def test_two_errors_give_no_interval() -> None:
     assert half_width([0.1, 0.2]) is None
 
 

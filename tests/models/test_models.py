@@ -22,7 +22,7 @@ def formula_ns(op: Op) -> int:
     return 2000 + op.macs // 10 + 3 * work(op).elements
 
 
-def test_a_look_up_gives_back_what_was_measured_less_the_fixed_cost() -> None:
+def test_a_lookup_returns_the_measured_latency_minus_the_overhead() -> None:
     model = LookupModel().fit(measurements_of({conv(8): 11_000, conv(16): 21_000}, fixed_ns=1000))
     assert model.op_estimate(conv(8)).seconds == pytest.approx(10e-6)
     assert model.predict(conv(8)).seconds == pytest.approx(11e-6)
@@ -94,7 +94,7 @@ def test_trees_stay_sane_far_outside_what_was_measured() -> None:
     assert model.op_estimate(huge).seconds == pytest.approx(formula_ns(huge) / 1e9, rel=0.5)
 
 
-def test_trees_look_up_kinds_with_few_measurements_and_refuse_unknown_ones() -> None:
+def test_trees_use_the_table_for_rarely_measured_kinds_and_refuse_unknown_ones() -> None:
     model = XGBoostModel().fit(measurements_of({op: formula_ns(op) for op in MBCONVS} | {conv(8): 5000}, fixed_ns=1000))
     assert model.op_estimate(conv(8)).seconds == pytest.approx(4e-6)
     with pytest.raises(NotMeasured, match="12 measured ops of kind conv would let it be predicted"):
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
         load_model(path)
 
 
-def test_a_look_up_model_of_format_1_is_read() -> None:
+def test_a_lookup_model_of_format_1_is_read() -> None:
     model = load_model(GOLDEN / "model-1-lookup.json")
     assert model.kind == "lookup"
     assert model.calibration_.networks == 20
@@ -140,7 +140,7 @@ def test_a_look_up_model_of_format_1_is_read() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_trees_of_older_formats_are_refused_with_the_way_out(tmp_path: Path, number: int) -> None:
+def test_trees_of_older_formats_are_refused_with_the_remedy(tmp_path: Path, number: int) -> None:
     document = json.loads((GOLDEN / "model-1-lookup.json").read_text()) | {"format": f"latkit-model-{number}"}
     kind = {"baseline": [0.0], "relative_error": 0.1, "booster": {}}
     path = tmp_path / "model-xgboost.json"

@@ -46,11 +46,11 @@ def test_keys_of_proxylessnas_are_ops_of_its_space(proxyless: Path) -> None:
 
 
 def test_once_for_all_counts_the_channels_inside() -> None:
-    words = "expanded_conv-input:56x56x32-output:56x56x32-expand:128-kernel:5-stride:1-idskip:1-se:0-hs:1"
+    table_key = "expanded_conv-input:56x56x32-output:56x56x32-expand:128-kernel:5-stride:1-idskip:1-se:0-hs:1"
     op = make_op("mbconv", (32, 56, 56), out_channels=32, kernel=5, expansion=4, activation="hswish", residual=True)
-    assert ops_of(words) == [op]
-    assert ops_of(words.replace("se:0", "se:1")) == []
-    assert ops_of(words.replace("expand:128", "expand:129")) == []
+    assert ops_of(table_key) == [op]
+    assert ops_of(table_key.replace("se:0", "se:1")) == []
+    assert ops_of(table_key.replace("expand:128", "expand:129")) == []
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_parts_do_the_work_of_the_op(op: Op) -> None:
     assert (terms >= 0).all()
 
 
-def test_channels_are_filled_up_to_whole_tiles() -> None:
+def test_channels_are_padded_to_full_tiles() -> None:
     full, partial = (make_op("conv", (32, 8, 8), out_channels=n, kernel=1, activation="none") for n in (48, 40))
     assert term(full, "pointwise_tiled") == term(partial, "pointwise_tiled") == term(full, "pointwise_macs")
     assert term(full, "written_full") > 0 == term(full, "written_partial")

@@ -22,7 +22,7 @@ def linear_device(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return features, 20.0 * (1 + 0.2 * features @ [1.0, -0.5, 0.3] / 2)
 
 
-def test_what_lies_in_the_belief_is_found_exactly() -> None:
+def test_latencies_within_the_prior_are_inferred_exactly() -> None:
     features, latencies = linear_device()
     prior = prior_of(features)
     measured = choose_rows(prior, 8)
@@ -40,7 +40,7 @@ def test_a_unit_does_not_matter() -> None:
     assert again.deviation == pytest.approx(1000 * once.deviation)
 
 
-def test_a_spoilt_measurement_is_not_believed() -> None:
+def test_an_outlier_has_little_influence() -> None:
     features, latencies = linear_device()
     prior, answers = prior_of(features), latencies[:12].copy()
     answers[3] *= 2.5
@@ -52,13 +52,13 @@ def test_noise_widens_what_is_uncertain() -> None:
     rng = np.random.default_rng(1)
     noisy = latencies[:12] * (1 + 0.05 * rng.normal(size=12))
     prior = prior_of(features, 0.001, 0.01, 0.05)
-    quiet, loud = infer(prior, range(12), latencies[:12]), infer(prior, range(12), noisy)
-    assert loud.noise > quiet.noise
-    assert loud.deviation.mean() > 3 * quiet.deviation.mean()
+    clean, loud = infer(prior, range(12), latencies[:12]), infer(prior, range(12), noisy)
+    assert loud.noise > clean.noise
+    assert loud.deviation.mean() > 3 * clean.deviation.mean()
     assert np.abs(loud.mean - latencies).mean() < 3 * loud.deviation.mean()
 
 
-def test_the_first_choice_tells_most_and_none_is_measured_twice() -> None:
+def test_the_first_choice_is_the_most_informative_and_no_op_is_measured_twice() -> None:
     features = np.array([[0.1], [-0.1], [3.0], [0.2], [-2.5], [0.0]])
     prior = prior_of(features)
     assert choose_rows(prior, 2) == [2, 4]
@@ -78,11 +78,11 @@ def test_chosen_networks_beat_random_ones() -> None:
     assert error(choose_rows(prior, 5)) < np.mean(drawn)
 
 
-def test_a_known_devices_disturbed_runs_are_taken_for_noise() -> None:
+def test_outliers_of_a_known_device_are_treated_as_noise() -> None:
     features, latencies = linear_device()
-    disturbed = latencies.copy()
-    disturbed[::20] *= 3
-    assert fitted_latencies(features, disturbed[:, None])[:, 0] == pytest.approx(latencies, rel=0.02)
+    with_outliers = latencies.copy()
+    with_outliers[::20] *= 3
+    assert fitted_latencies(features, with_outliers[:, None])[:, 0] == pytest.approx(latencies, rel=0.02)
 
 
 def cell(*ops: str) -> str:
@@ -90,7 +90,7 @@ def cell(*ops: str) -> str:
     return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
 
-def test_cells_are_read_and_foreign_ones_refused() -> None:
+def test_cells_are_read_and_unknown_ones_refused() -> None:
     text = cell("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "none")
     assert nasbench201.parse_cells([text]).tolist() == [[0, 1, 2, 3, 4, 0]]
     with pytest.raises(UsageError, match="NAS-Bench-201"):

@@ -92,7 +92,7 @@ def test_chosen_networks_go_on_from_those_measured(space: Space) -> None:
     assert all(space.holds(network) for network in [*first, *more])
 
 
-def test_what_is_missing_is_said(space: Space) -> None:
+def test_missing_measurements_are_reported(space: Space) -> None:
     sources = {KNOWN: source(space)}
     with pytest.raises(UsageError, match="--from"):
         choose_networks(space, [], 3)

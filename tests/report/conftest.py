@@ -107,7 +107,7 @@ def row(name: str, target: str, accuracy: float | None, here: Cell, there: Cell)
     )
 
 
-def crossed(*rows: Row) -> CrossTable:
+def cross_table_of(*rows: Row) -> CrossTable:
     return CrossTable(name="both", targets=(HERE, THERE), rows=rows)
 
 
@@ -142,7 +142,7 @@ def series(workspace: Workspace, tmp_path: Path) -> Workspace:
     ]
     Series(name="both", members=tuple(members)).save(copy.search_dir("both"))
     absent = Cell(reason="the device is <gone>")
-    crossed(
+    cross_table_of(
         row("digits", HERE, 0.9, cell(1), cell(3)),
         row("sister", THERE, 0.8, cell(2), cell(2)),
         row("mobilenet", "", None, cell(5), absent),

@@ -90,8 +90,8 @@ def test_target(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path)
     assert percent(validation.mape_percent) in text
     assert percent(validation.repeatability_mape_percent) in text
     worst = max(validation.results, key=lambda row: abs(row.error_percent))
-    for words in (workspace.device("here").facts.model, str(TARGET), worst.name, "lookup", "xgboost", "linear 8 > 10"):
-        assert words in text
+    for phrase in (workspace.device("here").facts.model, str(TARGET), worst.name, "lookup", "xgboost", "linear 8 > 10"):
+        assert phrase in text
     cells = browser.find_elements(By.CSS_SELECTOR, ".maps .heatmaplayer text")
     assert len(cells) == 4
     assert all(float(cell.text) > 0 for cell in cells)
@@ -103,7 +103,7 @@ def test_search(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path)
     assert open_page(browser, path) == []
     assert figures(browser) == 7
     text = text_of(browser)
-    for words in (
+    for phrase in (
         "target latency",
         "predicted",
         "measured",
@@ -111,7 +111,7 @@ def test_search(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path)
         str(TARGET),
         "256 training images",
     ):
-        assert words in text
+        assert phrase in text
     assert browser.find_elements(By.CSS_SELECTOR, "svg.net rect")
 
 
@@ -122,15 +122,17 @@ def test_series(browser: webdriver.Chrome, series: Workspace, tmp_path: Path) ->
     assert figures(browser) == 2 + 2 * 7  # accuracy against latency on either target, and the figures of two searches
     assert len(browser.find_elements(By.CSS_SELECTOR, "svg.beside g")) == 2 * 6
     text = text_of(browser)
-    for words in (
+    for phrase in (
         "★ 1.00 ms",
         "Not measured: mobilenet on there/tflite-t1-fp32-b1: the device is <gone>",
         "Holds: digits",
     ):
-        assert words in text
+        assert phrase in text
 
 
-def test_whole_workspace_on_a_phone(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path) -> None:
+def test_a_complete_workspace_fits_the_width_of_a_phone(
+    browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path
+) -> None:
     path = tmp_path / "all.html"
     write_report(workspace, None, path)
     phone = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
@@ -142,11 +144,11 @@ def test_whole_workspace_on_a_phone(browser: webdriver.Chrome, workspace: Worksp
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert figures(browser) == 11
     text = text_of(browser)
-    for words in ("here", "digits", "unfinished", "not finished"):
-        assert words in text
+    for phrase in ("here", "digits", "unfinished", "not finished"):
+        assert phrase in text
 
 
-def test_hostile_names_stay_words(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path) -> None:
+def test_hostile_names_are_escaped(browser: webdriver.Chrome, workspace: Workspace, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(workspace.root, copy)
     (validation_file,) = copy.glob("measurements/*/*/validation-*.json")

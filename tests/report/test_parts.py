@@ -32,11 +32,11 @@ def test_escaping() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "shown"),
     [(1.5, "1.50 s"), (0.01234, "12.3 ms"), (2.881e-4, "288 µs"), (5e-7, "0.500 µs"), (0, "0 µs"), (1234, "1,234 s")],
 )
-def test_latency(seconds: float, words: str) -> None:
-    assert latency(seconds) == words
+def test_latency(seconds: float, shown: str) -> None:
+    assert latency(seconds) == shown
 
 
 def test_numbers() -> None:
@@ -113,7 +113,7 @@ def of_tiny_space(workspace: Workspace, folder: Path) -> SearchFacts:
     return read_search(copy, "built-in")
 
 
-def test_candidates_and_skips_are_told_by_the_space(workspace: Workspace, tmp_path: Path) -> None:
+def test_candidates_and_skips_are_named_by_the_space(workspace: Workspace, tmp_path: Path) -> None:
     known = of_tiny_space(workspace, tmp_path)
     assert known.space is not None
     assert known.space.key == known.recipe.space_key
@@ -127,7 +127,7 @@ def test_candidates_and_skips_are_told_by_the_space(workspace: Workspace, tmp_pa
     }
 
 
-def test_the_target_is_told_by_what_was_measured(known: SearchFacts) -> None:
+def test_the_target_is_described_by_its_measurements(known: SearchFacts) -> None:
     assert known.space is not None
     assert str(known.target) == "here/onnxruntime-t1-fp32-b1"
     assert known.model is not None

@@ -7,18 +7,18 @@ from xml.etree import ElementTree
 
 from latkit.report import write_report
 from latkit.report.architecture_compare import side_by_side
-from latkit.report.crossing import cross_section
+from latkit.report.cross_table import cross_section
 from latkit.report.pareto import pareto_section
 from latkit.report.search_facts import read_search
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import Cell, CrossTable
-from tests.report.conftest import HERE, THERE, cell, crossed, row
+from tests.report.conftest import HERE, THERE, cell, cross_table_of, row
 
 
 def test_a_page_about_a_series_shows_all_of_it(series: Workspace, tmp_path: Path) -> None:
     write_report(series, "both", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    for words in (
+    for phrase in (
         "Not begun: third",
         "★ 1.00 ms",
         "mobilenet on there/tflite-t1-fp32-b1: the device is &lt;gone&gt;",
@@ -27,7 +27,7 @@ def test_a_page_about_a_series_shows_all_of_it(series: Workspace, tmp_path: Path
         "random-1",
         "Search sister",
     ):
-        assert words in text
+        assert phrase in text
     write_report(series, "digits", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Every network on every target: both" in text
@@ -35,22 +35,22 @@ def test_a_page_about_a_series_shows_all_of_it(series: Workspace, tmp_path: Path
     assert "Every network on every target" not in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_a_spoilt_cross_table_is_told_on_the_overview(series: Workspace, tmp_path: Path) -> None:
+def test_a_corrupt_cross_table_is_reported_on_the_overview(series: Workspace, tmp_path: Path) -> None:
     (series.search_dir("both") / "cross.json").write_text("{}")
     write_report(series, None, tmp_path / "page.html")
     assert "cross.json: expected a cross table" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_claims_are_told_as_they_are() -> None:
+def test_claims_are_reported_whether_or_not_they_hold() -> None:
     own, other = row("a", HERE, 0.9, cell(2), cell(3)), row("b", THERE, 0.95, cell(1), cell(1))
-    first, second = crossed(own, other).claims()
+    first, second = cross_table_of(own, other).claims()
     assert (first.holds, second.holds) == (False, True)
-    assert "b, made for there/tflite-t1-fp32-b1, is as accurate there and faster: 1 ms at 95.0 %" in first.words
-    assert "Does not hold" in cross_section(crossed(own, other))
+    assert "b, made for there/tflite-t1-fp32-b1, is as accurate there and faster: 1 ms at 95.0 %" in first.statement
+    assert "Does not hold" in cross_section(cross_table_of(own, other))
     alike = Cell(first_ms=1.9, second_ms=2.05)  # between its own two measurements: no significant difference
-    assert next(crossed(own, row("b", THERE, 0.95, alike, cell(1))).claims()).holds
-    assert next(crossed(own).claims()).holds is None
-    assert next(crossed(row("a", HERE, 0.9, Cell(reason="gone"), cell(3)), other).claims()).holds is None
+    assert next(cross_table_of(own, row("b", THERE, 0.95, alike, cell(1))).claims()).holds
+    assert next(cross_table_of(own).claims()).holds is None
+    assert next(cross_table_of(row("a", HERE, 0.9, Cell(reason="gone"), cell(3)), other).claims()).holds is None
 
 
 def test_the_picture_has_baselines_and_networks_made_for_others(series: Workspace) -> None:
@@ -58,8 +58,8 @@ def test_the_picture_has_baselines_and_networks_made_for_others(series: Workspac
     tables = [CrossTable.load(series.search_dir("both") / "cross.json")]
     page = pareto_section(searches, tables)
     assert page.count("plotly-graph-div") == 2
-    for words in ("searched for this target", "searched for another target", "random"):
-        assert words in page
+    for phrase in ("searched for this target", "searched for another target", "random"):
+        assert phrase in page
     assert pareto_section(searches[1:], []) == ""
 
 

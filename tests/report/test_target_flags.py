@@ -21,6 +21,6 @@ def test_flags_are_counted_and_the_measurements_named() -> None:
     assert "drifting" not in page
 
 
-def test_no_flag_is_said_so() -> None:
+def test_the_absence_of_flags_is_reported() -> None:
     pinned = make_measurement(conv(16), 1000, environment=replace(ENVIRONMENT, affinity="0"))
     assert "raises a flag" in str(flags_section([pinned]))

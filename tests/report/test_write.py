@@ -24,7 +24,7 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_unknown_subjects_name_those_that_exist(workspace: Workspace, tmp_path: Path) -> None:
+def test_unknown_names_list_those_that_exist(workspace: Workspace, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     with pytest.raises(UsageError, match=r"unknown search 'nothing'.*digits, unfinished"):
         write_report(workspace, "nothing", page)
@@ -59,8 +59,8 @@ def test_a_failure_keeps_the_page_that_was_there(workspace: Workspace, tmp_path:
 def test_nothing_there_yet(empty: Workspace, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     write_report(empty, None, page)
-    for words in ("latkit device add", "latkit collect", "latkit search"):
-        assert words in text_of(page)
+    for phrase in ("latkit device add", "latkit collect", "latkit search"):
+        assert phrase in text_of(page)
     add_device(empty.devices_dir, "new", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
     write_report(empty, Target("new", "onnxruntime"), page)
     assert "Nothing measured yet" in text_of(page)

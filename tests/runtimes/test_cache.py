@@ -22,7 +22,7 @@ TARGET = Target.parse("pi4/onnxruntime")
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths that onnxruntime's exporter was called with."""
     paths: list[Path] = []
     export = OnnxRuntime.export
@@ -35,17 +35,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return paths
 
 
-def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, asked: list[Path]) -> None:
+def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, exports: list[Path]) -> None:
     first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     again = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     assert again == first
-    assert len(asked) == 1
+    assert len(exports) == 1
     assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".onnx"]
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
-def test_a_damaged_file_is_exported_again(tmp_path: Path, asked: list[Path], damage: str) -> None:
+def test_a_damaged_file_is_exported_again(tmp_path: Path, exports: list[Path], damage: str) -> None:
     first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     good = first.path.read_bytes()
     if damage == "deleted":
@@ -54,36 +54,36 @@ def test_a_damaged_file_is_exported_again(tmp_path: Path, asked: list[Path], dam
         first.path.write_bytes(good[:-1] + (bytes([good[-1] ^ 1]) if damage == "flipped" else b""))
     assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert first.path.read_bytes() == good
-    assert len(asked) == 2
+    assert len(exports) == 2
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[" * 9000, '{"format": "latkit-artefact-1"}', "\xff"])
-def test_a_damaged_sidecar_is_written_again(tmp_path: Path, asked: list[Path], text: str) -> None:
+def test_a_damaged_sidecar_is_written_again(tmp_path: Path, exports: list[Path], text: str) -> None:
     first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(text, encoding="latin-1")
     assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
     assert json.loads(sidecar.read_text())["sha256"] == first.sha256
-    assert len(asked) == 2
+    assert len(exports) == 2
 
 
 @pytest.mark.parametrize("suffix", [".json", ".onnx"])
-def test_a_fifo_in_the_cache_is_not_waited_for(tmp_path: Path, asked: list[Path], suffix: str) -> None:
+def test_a_fifo_in_the_cache_is_not_waited_for(tmp_path: Path, exports: list[Path], suffix: str) -> None:
     first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     place = first.path.with_suffix(suffix)
     place.unlink()
     os.mkfifo(place)
     assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
-    assert len(asked) == 2
+    assert len(exports) == 2
     assert place.is_file()
 
 
-def test_a_sidecar_that_names_another_exporter_is_not_believed(tmp_path: Path, asked: list[Path]) -> None:
+def test_a_sidecar_that_names_another_exporter_is_not_believed(tmp_path: Path, exports: list[Path]) -> None:
     first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "exporter": "another"}))
     assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
-    assert len(asked) == 2
+    assert len(exports) == 2
 
 
 def test_what_changes_the_file_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,12 +98,12 @@ def test_what_changes_the_file_has_a_file_of_its_own(tmp_path: Path, monkeypatch
     assert len(set(paths)) == 6
 
 
-def test_device_threads_names_and_skips_do_not_change_the_file(tmp_path: Path, asked: list[Path]) -> None:
+def test_device_threads_names_and_skips_do_not_change_the_file(tmp_path: Path, exports: list[Path]) -> None:
     cache = ArtefactCache(tmp_path)
     skip = make_op("skip", REFERENCE.input_shape)
     cache.artefact(REFERENCE, TARGET)
     cache.artefact(Network((skip, *REFERENCE.ops), "other"), Target.parse("phone/onnxruntime-t4"))
-    assert len(asked) == 1
+    assert len(exports) == 1
 
 
 def test_the_bytes_of_an_onnx_file_are_the_same_each_time(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_every_kind_computes_what_torch_computes(name: str, op: Op, tmp_path: Pa
 
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("workload", [OVERHEAD_PROBE, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
-def test_subjects_compute_what_torch_computes_in_batches(name: str, workload: Op | Network, tmp_path: Path) -> None:
+def test_exported_workloads_match_torch_in_batches(name: str, workload: Op | Network, tmp_path: Path) -> None:
     check_subject(name, workload, tmp_path, batch=2)
 
 

@@ -49,7 +49,7 @@ def save_apart(made: onnx.ModelProto, path: Path) -> None:
     onnx.save(made, path, save_as_external_data=True, location="net.data", size_threshold=0)
 
 
-def test_data_is_read_from_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_data_is_read_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = read(indexed(), tmp_path)
     (tmp_path / "apart").mkdir()
     save_apart(indexed(), tmp_path / "apart" / "net.onnx")
@@ -65,7 +65,7 @@ def test_data_that_is_gone_is_named(tmp_path: Path) -> None:
         read_graph(tmp_path / "net.onnx")
 
 
-def test_data_that_is_cut_short_is_told(tmp_path: Path) -> None:
+def test_truncated_data_is_reported(tmp_path: Path) -> None:
     save_apart(indexed(), tmp_path / "net.onnx")
     (tmp_path / "net.data").write_bytes((tmp_path / "net.data").read_bytes()[:3000])
     with pytest.raises(BadFile, match=r"19200 bytes of its tensor 'index' .* but found \d+ of them"):
@@ -178,7 +178,7 @@ def test_sizes_that_the_file_fixes_stay(shape: tuple[int, ...], tmp_path: Path) 
     assert read(made, tmp_path, shapes={"x": (1, 3, 64, 64)}).input_names == ("x",)
 
 
-def test_a_file_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+def test_a_file_is_recognized_by_its_content(tmp_path: Path) -> None:
     onnx.save(linear(), tmp_path / "net.onnx")
     (tmp_path / "net.onnx").rename(tmp_path / "net.model")
     assert isinstance(read_subject(tmp_path / "net.model"), Graph)

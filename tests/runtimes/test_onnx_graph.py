@@ -51,7 +51,7 @@ def write(path: Path, module: nn.Module | None = None, size: int = 8, **settings
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
-def test_a_foreign_file_is_read_by_its_shapes(tmp_path: Path) -> None:
+def test_an_external_file_is_read_by_its_shapes(tmp_path: Path) -> None:
     graph = read_graph(write(tmp_path / "block.onnx"))
     assert graph.name == "block"
     assert [tensor.shape for tensor in graph.inputs] == [(1, 3, 8, 8)]
@@ -62,12 +62,12 @@ def test_a_foreign_file_is_read_by_its_shapes(tmp_path: Path) -> None:
 
 
 def test_weights_need_not_be_there(tmp_path: Path) -> None:
-    whole = read_graph(write(tmp_path / "block.onnx"))
+    complete = read_graph(write(tmp_path / "block.onnx"))
     model = onnx.load(tmp_path / "block.onnx")
     apart = tmp_path / "apart.onnx"
     onnx.save_model(model, apart, save_as_external_data=True, location="weights.bin", size_threshold=500)
     (tmp_path / "weights.bin").unlink()
-    assert read_graph(apart).key == whole.key
+    assert read_graph(apart).key == complete.key
 
 
 def test_what_is_written_from_a_graph_is_read_as_the_same_graph(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_what_is_written_from_a_graph_is_read_as_the_same_graph(tmp_path: Path) 
     assert read_graph(tmp_path / "again.onnx").key == graph.key
 
 
-def test_every_kernel_runs_alone_and_no_weight_is_nothing(tmp_path: Path) -> None:
+def test_every_kernel_runs_separately_and_no_weight_is_zero(tmp_path: Path) -> None:
     graph = read_graph(write(tmp_path / "block.onnx"))
     parts = partition_graph(graph, {("conv", "silu")})
     for place in range(len(parts.kernels)):
@@ -88,7 +88,7 @@ def test_every_kernel_runs_alone_and_no_weight_is_nothing(tmp_path: Path) -> Non
         assert all(np.isfinite(output).all() for output in session.run(None, feed))
 
 
-def test_open_sizes_are_asked_for(tmp_path: Path) -> None:
+def test_dynamic_sizes_must_be_given(tmp_path: Path) -> None:
     path = write(tmp_path / "open.onnx", nn.Conv2d(3, 4, 3), dynamic_axes={"image": [0, 2, 3]})
     with pytest.raises(BadFile, match=r"--shape image=1,3,224,224"):
         read_graph(path)

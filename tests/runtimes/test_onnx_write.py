@@ -35,7 +35,7 @@ def ran(graph: Graph) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("opset", [9, 17])
-def test_scales_are_kept_by_value(opset: int, tmp_path: Path) -> None:
+def test_resize_scales_keep_their_values(opset: int, tmp_path: Path) -> None:
     graph = graph_of_model(resized(opset), None, {}, "net")
     parts = partition_graph(graph, ())
     pairs = [parts.pair_graph(edge) for edge in parts.edges]
@@ -151,7 +151,7 @@ def test_convolutions_over_one_to_three_axes(rank: int) -> None:
     assert all(np.isfinite(features(spec, [])).all() for spec in kernel_specs(partition_graph(graph, ())))
 
 
-def test_everything_that_is_measured_for_foreign_networks_passes() -> None:
+def test_every_kernel_measured_for_external_models_runs() -> None:
     for graph in itertools.islice(networks(2), 13):
         check_shapes(graph)
         parts = partition_graph(graph, {("conv", "relu")})

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("litert_torch") is None, reason="litert-torch is not installed (extra: tflite)"
 )
 
-QUIET_SCRIPT = """
+SILENT_SCRIPT = """
 import logging, sys, warnings
 from latkit.ops import FIXED_COST
 from latkit.runtimes import runtime_named
@@ -31,7 +31,7 @@ assert logging.getLogger().handlers == []
 
 def test_converting_prints_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", QUIET_SCRIPT, str(tmp_path / "a.tflite")],
+        [sys.executable, "-W", "error", "-c", SILENT_SCRIPT, str(tmp_path / "a.tflite")],
         capture_output=True,
         text=True,
         timeout=120,

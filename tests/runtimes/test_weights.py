@@ -16,7 +16,7 @@ CONV, MBCONV, _ = REFERENCE.ops
 SKIP = make_op("skip", (16, 32, 32))
 
 
-def test_the_same_subject_has_the_same_weights_and_another_has_others() -> None:
+def test_equal_workloads_have_equal_weights_and_others_differ() -> None:
     first, again, other = seeded_module(CONV), seeded_module(CONV), seeded_module(Network((CONV,)))
     for name, value in first.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
@@ -42,7 +42,7 @@ def test_batch_norms_have_statistics_and_everything_is_in_evaluation_mode() -> N
 
 
 @pytest.mark.parametrize("name", ["proxyless-mobile", "mobilenetv2-1.0"])
-def test_a_deep_network_neither_vanishes_nor_overflows(name: str) -> None:
+def test_activations_of_a_deep_network_neither_underflow_nor_overflow(name: str) -> None:
     network = zoo.load(name)
     with torch.inference_mode():
         output = seeded_module(network)(example_input(network.input_shape))

@@ -22,7 +22,7 @@ import torch
 
 from latkit.errors import LatkitError
 from latkit.ops import Network
-from latkit.search import SearchSettings, finish, load_data, run_search
+from latkit.search import SearchSettings, finalize, load_data, run_search
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
 from latkit.search.exports import export
 from latkit.search.runtime_env import is_first_process
@@ -80,7 +80,7 @@ def search(folder: Path, job: Job) -> None:
     data = load_data(str(folder / "stripes.npz"), 8, 1)
     stop, settings = Stop(job), SearchSettings.make(**job.settings)
     if job.stop_in == "export":
-        finish.export = killed_after(export, stop)  # type: ignore[attr-defined]
+        finalize.export = killed_after(export, stop)  # type: ignore[attr-defined]
     given = space, table, data, job.target_s, settings, Path(job.folder)
     run_search(*given, stop, job.resume)
     if job.baselines:

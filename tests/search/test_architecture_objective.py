@@ -21,7 +21,7 @@ from tests.search.conftest import Tables, brief
 def arch_objective(mini_space: Space, table_of: Tables) -> ArchitectureObjective:
     """Bounds that a uniform distribution is far above."""
     table, parameters = table_of(mini_space), parameters_table(mini_space)
-    limits = Limits([Limit("params", parameters, parameters.least())], rate=1.0)
+    limits = Limits([Limit("params", parameters, parameters.min())], rate=1.0)
     return ArchitectureObjective(PathDistribution(mini_space), table, Constraint(table.fastest(), rate=1.0), limits)
 
 
@@ -63,11 +63,11 @@ UNEVEN = LatencyTable.from_seconds("uneven", "none", [[1e-3, 2e-3, 4e-3], [3e-3,
 
 
 @pytest.mark.parametrize("share", [MARGIN, 0.1, 0.5, 0.9])
-def test_the_most_open_distribution_of_a_latency_weighs_every_second_alike(share: float) -> None:
-    wanted_s = UNEVEN.fastest() + share * (UNEVEN.slowest() - UNEVEN.fastest())
-    logits = max_entropy_logits(UNEVEN, wanted_s)
+def test_the_max_entropy_distribution_at_a_latency_weighs_every_second_equally(share: float) -> None:
+    goal_s = UNEVEN.fastest() + share * (UNEVEN.slowest() - UNEVEN.fastest())
+    logits = max_entropy_logits(UNEVEN, goal_s)
     probabilities = logits.masked_fill(~UNEVEN.mask, -torch.inf).softmax(-1)
-    assert float(UNEVEN(probabilities)) == pytest.approx(wanted_s, rel=1e-4)
+    assert float(UNEVEN(probabilities)) == pytest.approx(goal_s, rel=1e-4)
     falls = [
         (logits[row, a] - logits[row, b]) / (UNEVEN.seconds[row, b] - UNEVEN.seconds[row, a]) for row, a, b in PAIRS
     ]
@@ -78,9 +78,9 @@ PAIRS = (0, 0, 1), (0, 1, 2), (1, 0, 1)
 """A row of the table, and two of its candidates."""
 
 
-def test_the_most_open_distribution_leaves_something_to_decide() -> None:
-    for wanted_s, share in ((0.0, MARGIN), (UNEVEN.fastest(), MARGIN), (1.0, 1 - MARGIN)):
-        probabilities = max_entropy_logits(UNEVEN, wanted_s).masked_fill(~UNEVEN.mask, -torch.inf).softmax(-1)
+def test_the_max_entropy_distribution_leaves_several_choices_open() -> None:
+    for goal_s, share in ((0.0, MARGIN), (UNEVEN.fastest(), MARGIN), (1.0, 1 - MARGIN)):
+        probabilities = max_entropy_logits(UNEVEN, goal_s).masked_fill(~UNEVEN.mask, -torch.inf).softmax(-1)
         nearest_s = UNEVEN.fastest() + share * (UNEVEN.slowest() - UNEVEN.fastest())
         assert float(UNEVEN(probabilities)) == pytest.approx(nearest_s, rel=1e-4)
 

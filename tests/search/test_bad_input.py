@@ -181,7 +181,7 @@ def test_a_broken_image_is_found_before_the_search(tmp_path: Path, part: str, co
         load_data(str(tmp_path), 8, 1)
 
 
-def test_an_image_that_breaks_on_the_way_stops_a_search_that_then_goes_on(
+def test_a_corrupt_image_stops_a_search_that_can_then_be_resumed(
     mini_space: Space, table_of: Tables, tmp_path: Path
 ) -> None:
     table = table_of(mini_space)
@@ -224,7 +224,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_checkpoint(
     assert not (tmp_path / "trained" / "result.json").exists()
 
 
-def test_on_an_accelerator_losses_are_looked_at_together() -> None:
+def test_losses_on_an_accelerator_are_checked_in_batches() -> None:
     watch = LossWatch("training", 10, torch.device("cuda"))
     for step in range(20):
         watch.note(step, "the loss", torch.tensor(float("nan") if step >= 13 else 1.0))
@@ -237,7 +237,7 @@ def test_on_an_accelerator_losses_are_looked_at_together() -> None:
         watch.note(31, "the loss", torch.tensor(float("inf")))
 
 
-def test_weights_that_are_no_numbers_are_not_kept() -> None:
+def test_weights_that_are_nan_are_not_saved() -> None:
     check_weights([torch.ones(3), torch.tensor(7)], "search")
     for broken in (float("nan"), float("-inf")):
         with pytest.raises(LatkitError, match="search: expected weights that are finite numbers"):
@@ -282,7 +282,7 @@ def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
     assert "a batch_size below 20000 and a training_batch_size below 64, or with precision=bf16-mixed" in done.stdout
 
 
-def test_memory_of_an_accelerator_and_other_errors_are_told_apart(tmp_path: Path) -> None:
+def test_out_of_memory_errors_of_an_accelerator_are_distinguished_from_others(tmp_path: Path) -> None:
     lean = BRIEF.model_copy(update={"precision": "bf16-mixed", "checkpointing": True})
     with (
         pytest.raises(OutOfMemory, match=r"go on with --resume\. Else .* training_batch_size below 16$"),
@@ -330,7 +330,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(
     run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
 
 
-def test_a_folder_that_cannot_be_written_is_told(
+def test_a_folder_that_cannot_be_written_is_reported(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table = table_of(mini_space)
@@ -350,12 +350,12 @@ def test_a_checkpoint_of_another_search_is_refused_and_stays(
     path = interrupted(mini_space, table, stripes_data, tmp_path / "found")
     (tmp_path / "other.toml").write_text(MINI_SPACE.replace('"mini"', '"other"').replace("repeat = 2", "repeat = 3"))
     other = load_space_file(tmp_path / "other.toml")
-    foreign = interrupted(other, table_of(other), stripes_data, tmp_path / "other").read_bytes()
+    other_checkpoint = interrupted(other, table_of(other), stripes_data, tmp_path / "other").read_bytes()
     slower = LatencyTable.from_seconds("mini", mini_space.key, (2 * table.seconds).tolist(), base_s=1e-6)
     slow = interrupted(mini_space, slower, stripes_data, tmp_path / "slow").read_bytes()
     seeded = interrupted(mini_space, table, stripes_data, tmp_path / "seeded", BRIEF.model_copy(update={"seed": 1}))
     for content, message in (
-        (foreign, "with space 'mini', but found another search's, with 'other'"),
+        (other_checkpoint, "with space 'mini', but found another search's, with 'other'"),
         (slow, "with table_sha256"),
         (seeded.read_bytes(), "with sha256"),
     ):
@@ -386,7 +386,7 @@ def test_a_damaged_checkpoint_is_refused(
 # machines
 
 
-def test_processes_that_were_given_other_searches_are_told_so(
+def test_processes_that_were_given_different_searches_report_it(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = table_of(mini_space)
@@ -398,7 +398,7 @@ def test_processes_that_were_given_other_searches_are_told_so(
         folder.check_alike(here)
 
 
-def test_a_gpu_without_double_precision_is_not_searched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_double_precision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Apple's, which is not available here: an error when it is requested, ignored when it merely exists."""
     with pytest.raises(UsageError, match="double precision, such as cpu or cuda, but found mps"):
         fabric_of(brief(accelerator="mps"))

@@ -147,7 +147,7 @@ def test_a_baseline_that_makes_no_sense_is_refused(text: str) -> None:
         BaselineRequest.parse(text)
 
 
-def test_baselines_by_their_words() -> None:
+def test_baselines_are_parsed_from_their_options() -> None:
     assert BaselineRequest.parse("random:5") == BaselineRequest(kind="random", count=5)
     assert BaselineRequest.parse("evolution") == BaselineRequest(kind="evolution", count=1)
 
@@ -287,7 +287,7 @@ def test_what_does_not_fit_the_search_is_refused(
         (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "make room and go on with --resume"),
     ],
 )
-def test_what_runs_out_is_told_as_in_the_search(
+def test_exhausted_resources_are_reported_as_in_the_search(
     mini_space: Space,
     table_of: TableOf,
     stripes_data: DataSplit,
@@ -307,7 +307,7 @@ def test_what_runs_out_is_told_as_in_the_search(
         run_baselines(*given, [BaselineRequest(kind="random")], progress=Short())
 
 
-def test_mobilenet_is_trained_beside_the_search(
+def test_a_mobilenet_is_trained_along_with_the_search(
     table_of: TableOf,
     stripes_data: DataSplit,
     settings: SearchSettings,

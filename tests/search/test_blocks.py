@@ -18,7 +18,7 @@ def features() -> torch.Tensor:
     return torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
-def test_kept_statistics_do_not_move_and_the_batch_is_normalised_by_its_own() -> None:
+def test_frozen_statistics_do_not_move_and_a_batch_is_normalized_by_its_own() -> None:
     frozen, moving = block(), block()
     before = copy.deepcopy(frozen.state_dict())
     with statistics_frozen(batch_norms(frozen)), statistics_frozen(batch_norms(frozen)[:1]):

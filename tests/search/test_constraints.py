@@ -26,7 +26,7 @@ def uniform(space: Space) -> torch.Tensor:
     return PathDistribution(space).probabilities().detach()
 
 
-def test_a_limit_that_is_kept_weighs_nothing_and_one_that_is_not_weighs_more_and_more(mini_space: Space) -> None:
+def test_a_satisfied_limit_has_no_weight_and_a_violated_one_gains_weight(mini_space: Space) -> None:
     macs, probabilities = macs_table(mini_space), uniform(mini_space)
     expected = float(macs(probabilities))
     satisfied, broken = Limit("kept", macs, expected * math.exp(0.05)), Limit("broken", macs, expected / math.exp(0.05))

@@ -98,7 +98,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
         load_data(str(path), 8)
 
 
-def test_unknown_words_are_refused(tmp_path: Path) -> None:
+def test_unknown_data_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown data 'nonsense'; possible: digits, .*idx:FOLDER or hf:NAME"):
         load_data("nonsense", 8)
     with pytest.raises(BadFile, match="no such file"):
@@ -139,7 +139,7 @@ def test_a_broken_idx_file_is_named(tmp_path: Path, content: bytes) -> None:
         load_data(f"idx:{tmp_path}", 8)
 
 
-def test_a_folder_of_images_is_decoded_when_asked_for(tmp_path: Path) -> None:
+def test_a_folder_of_images_is_decoded_on_demand(tmp_path: Path) -> None:
     data = load_data(str(write_folder(tmp_path)), 8, 1)
     assert data.class_names == ("across", "along")
     assert not data.train.in_memory
@@ -200,7 +200,7 @@ def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None
         assert torch.equal(one[1], other[1])
 
 
-def test_threads_give_the_images_that_one_gives_and_kept_ones_are_decoded_once(tmp_path: Path) -> None:
+def test_threads_give_the_same_images_as_one_and_cached_images_are_decoded_once(tmp_path: Path) -> None:
     train = load_data(str(write_folder(tmp_path)), 8, 1).train
     indices = torch.tensor([7, 0, 3, 11, 3])
     expected = train.fetch(indices)

@@ -31,9 +31,9 @@ def problems(draw: st.DrawFn) -> Problem:
 
     table = LatencyTable.from_seconds("s", "k", rows(), base_s=50.0)
     others = [AdditiveTable("s", "k", rows(), 50.0) for _ in range(draw(st.integers(0, 2)))]
-    shares = st.floats(0, 1.1)
+    fractions = st.floats(0, 1.1)
     limits = [
-        Limit(f"limit{number}", other, other.min() + draw(shares) * (other.max() - other.min()))
+        Limit(f"limit{number}", other, other.min() + draw(fractions) * (other.max() - other.min()))
         for number, other in enumerate(others)
     ]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -49,8 +49,8 @@ def enumerated(problem: Problem) -> list[tuple[int, ...]]:
     _, table, min_s, max_s, limits = problem
     every = list(itertools.product(*(range(int(row.sum())) for row in table.mask)))
     feasible = [path for path in every if all(limit.value(path) <= limit.max_value * (1 + 1e-12) for limit in limits)]
-    fast_enough = [path for path in feasible if table.total(path) <= max_s * (1 + 1e-12)]
-    return [path for path in fast_enough if table.total(path) >= min_s] or fast_enough
+    fast_paths = [path for path in feasible if table.total(path) <= max_s * (1 + 1e-12)]
+    return [path for path in fast_paths if table.total(path) >= min_s] or fast_paths
 
 
 def score(log_probabilities: np.ndarray, path: tuple[int, ...]) -> float:
@@ -92,7 +92,7 @@ def test_bounds_as_low_as_can_be_are_met_however_sums_are_rounded(seed: int) -> 
     assert k_best_paths(alike, table, 0.0, table.slowest(), [limit]) == [leanest]
 
 
-def test_beside_a_limit_the_leanest_of_as_fast_paths_is_carried_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_a_limit_a_lean_path_stays_among_equally_fast_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first choice's candidates fall into the same bins; only the less probable one leaves room for the second."""
     monkeypatch.setattr(repair, "EXACT", 0)
     table = LatencyTable.from_seconds("s", "k", [[0.0, 0.0], [0.0, 1.0]], 1.0)
@@ -122,7 +122,9 @@ def decided(space: Space, architecture: tuple[int, ...]) -> PathDistribution:
     return distribution
 
 
-def test_a_strongest_path_at_the_target_is_kept(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
+def test_the_strongest_path_is_not_changed_if_it_meets_the_target(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable]
+) -> None:
     table = table_of(mini_space)
     target_s = float(table.lookup(torch.tensor((1, 2))))
     derived = derive(decided(mini_space, (1, 2)), table, target_s)
@@ -132,7 +134,7 @@ def test_a_strongest_path_at_the_target_is_kept(mini_space: Space, table_of: Cal
 
 
 @pytest.mark.parametrize("strongest", [(3, 3), (4, 4)])
-def test_a_path_off_the_target_is_repaired_by_few_swaps(
+def test_a_path_off_the_target_is_repaired_by_few_changes(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], strongest: tuple[int, int]
 ) -> None:
     table = table_of(mini_space)
@@ -209,7 +211,9 @@ def test_of_several_repairs_the_first_by_the_given_order_is_taken(
     assert candidates[0] == derive(decided(mini_space, (3, 3)), table, target_s).architecture
 
 
-def test_limits_that_no_network_keeps_are_told(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
+def test_limits_that_no_network_satisfies_are_reported(
+    mini_space: Space, table_of: Callable[[Space], LatencyTable]
+) -> None:
     table, macs = table_of(mini_space), macs_table(mini_space)
     with pytest.raises(TargetOutOfReach, match=r"limit on macs that space mini can keep, but found 1; .* from \d+ to"):
         check_limits([Limit("macs", macs, 1)], mini_space)

@@ -15,7 +15,7 @@ from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequ
 from latkit.search.result import FILES, write_json
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.workspace import Workspace, searching
+from latkit.workspace import Workspace, search
 from latkit.workspace.baselines import Measuring, check_mobilenet
 from latkit.workspace.preflight import Tables
 from tests.search.conftest import Tables as TablesOf
@@ -36,28 +36,28 @@ def test_a_device_that_is_busy_at_the_end_loses_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    workspace, table, said = Workspace.init(tmp_path), table_of(mini_space), list[str]()
-    monkeypatch.setattr(searching, "prepared", lambda *_given: (None, Tables(table)))
+    workspace, table, messages = Workspace.init(tmp_path), table_of(mini_space), list[str]()
+    monkeypatch.setattr(search, "prepared", lambda *_given: (None, Tables(table)))
     monkeypatch.setattr(Measuring, "collection", busy)
     given = workspace, TARGET, mini_space, stripes_data, some_path_s(table), "net", brief(), Silent()
     with pytest.raises(DeviceBusy):
-        searching.search(*given, on_message=said.append)
+        search.search(*given, on_message=messages.append)
     folder = workspace.search_dir("net")
     assert (folder / FILES["result"]).exists()
     saved = f"the network that was found is saved in {folder}; the same command with --resume measures it"
-    assert said == [saved]
+    assert messages == [saved]
     weights = (folder / FILES["weights"]).read_bytes()
     with pytest.raises(DeviceBusy):
-        searching.search(*given, on_message=said.append, resume=True)
-    assert said == [saved] * 2
+        search.search(*given, on_message=messages.append, resume=True)
+    assert messages == [saved] * 2
     assert (folder / FILES["weights"]).read_bytes() == weights  # it was not searched again
 
 
-def measuring_of(workspace: Workspace, said: list[str]) -> Measuring:
-    return Measuring(workspace, TARGET, None, Silent(), 0.0, said.append, None)  # type: ignore[arg-type]
+def measuring_of(workspace: Workspace, messages: list[str]) -> Measuring:
+    return Measuring(workspace, TARGET, None, Silent(), 0.0, messages.append, None)  # type: ignore[arg-type]
 
 
-def test_a_mobilenet_that_cannot_be_is_said_before_the_search(
+def test_an_infeasible_mobilenet_is_reported_before_the_search(
     mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace, measured_names = Workspace.init(tmp_path), list[str]()
@@ -92,10 +92,12 @@ def test_a_mobilenet_that_cannot_be_is_said_before_the_search(
 def test_a_device_that_is_busy_now_may_be_free_when_the_search_ends(
     mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     monkeypatch.setattr(Measuring, "collection", busy)
-    check_mobilenet(measuring_of(Workspace.init(tmp_path), said), mini_space, 1e-3, "net", MOBILENET)
-    assert said == ["whether a MobileNetV2 is fast enough will be known after the search: board is in use by somebody"]
+    check_mobilenet(measuring_of(Workspace.init(tmp_path), messages), mini_space, 1e-3, "net", MOBILENET)
+    assert messages == [
+        "whether a MobileNetV2 is fast enough will be known after the search: board is in use by somebody"
+    ]
 
 
 def test_the_benchmark_says_so_before_it_searches(

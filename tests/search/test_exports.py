@@ -63,7 +63,9 @@ def test_without_its_package_a_format_is_noted_as_missing(
     assert {path.name for path in tmp_path.glob("network.*")} == {"network.onnx"}
 
 
-def test_a_wrong_export_is_an_error_and_is_not_kept(mini_space: Space, stripes_data: DataSplit, tmp_path: Path) -> None:
+def test_a_wrong_export_is_an_error_and_is_not_saved(
+    mini_space: Space, stripes_data: DataSplit, tmp_path: Path
+) -> None:
     runtime, path = get_runtime("onnxruntime"), tmp_path / "network.onnx"
     images = Normalize(stripes_data, torch.device("cpu"))(stripes_data.test.fetch(torch.arange(8)))
     export_module(runtime, some_module(mini_space, 1), mini_space.input_shape, path)

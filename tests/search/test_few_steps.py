@@ -14,7 +14,7 @@ from torch import nn
 
 from latkit.modules import build_module
 from latkit.ops import Network
-from latkit.search import SearchSettings, finals, load_data, load_network, run_search, train
+from latkit.search import SearchSettings, finalists, load_data, load_network, run_search, training_phase
 from latkit.search.baselines import BaselineRequest, run_baselines
 from latkit.search.bn_calibration import MIN_BATCHES, recalibrate, statistics_restored
 from latkit.search.data import DataSplit, Normalize, subset
@@ -74,7 +74,7 @@ def test_few_steps_are_judged_by_the_networks_own_statistics(
 ) -> None:
     found = accuracy(trained(deep_space, few_digits, FEW), few_digits)
     assert found > 0.6
-    monkeypatch.setattr(train, "MIN_BATCHES", 0)
+    monkeypatch.setattr(training_phase, "MIN_BATCHES", 0)
     lagging = trained(deep_space, few_digits, FEW)
     assert accuracy(lagging, few_digits) < 0.3  # what was reported before: hardly more than chance
     recalibrate(lagging, few_digits, fabric_of(FEW), FEW.training_batch_size, FEW.seed)
@@ -87,7 +87,7 @@ def test_many_steps_keep_the_statistics_that_they_have_followed(
     changes = {"training_epochs": -(-MIN_BATCHES // 6), "training_batch_size": 16, "evaluation_epochs": 0}
     many = FEW.model_copy(update=changes)
     own = trained(mini_space, stripes_data, many).state_dict()
-    monkeypatch.setattr(train, "MIN_BATCHES", 0)
+    monkeypatch.setattr(training_phase, "MIN_BATCHES", 0)
     for name, value in trained(mini_space, stripes_data, many).state_dict().items():
         assert torch.equal(value, own[name])
 
@@ -126,7 +126,7 @@ def test_finalists_are_judged_alike(
 ) -> None:
     table, judged = table_of(deep_space), []
     monkeypatch.setattr(
-        finals,
+        finalists,
         "evaluate",
         lambda *given: judged.append(evaluate(*given)) or judged[-1],  # type: ignore[func-returns-value]
     )
@@ -136,7 +136,7 @@ def test_finalists_are_judged_alike(
     assert min(judged) > 0.5  # 16 batches of 160 images
 
 
-def test_a_look_leaves_the_statistics_as_they_were(mini_space: Space, stripes_data: DataSplit) -> None:
+def test_an_evaluation_leaves_the_statistics_unchanged(mini_space: Space, stripes_data: DataSplit) -> None:
     module = trained(mini_space, stripes_data, FEW)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     with statistics_restored(module):

@@ -38,7 +38,7 @@ def table(mini_space: Space, table_of: Tables) -> LatencyTable:
     return table_of(mini_space)
 
 
-def asked(count: int) -> SearchSettings:
+def settings_for(count: int) -> SearchSettings:
     return brief(finalists=count)
 
 
@@ -46,27 +46,27 @@ def test_finalists_are_the_one_found_and_others_that_hit_the_target(table_of: Ta
     space = load("proxyless-tiny", resolution=16)
     table, distribution = table_of(space), PathDistribution(space)
     target_s = middle_s(table)
-    least_s, most_s = bounds(table, target_s)
+    min_s, max_s = bounds(table, target_s)
     first = derive(distribution, table, target_s).architecture
-    found = finalists(distribution, table, target_s, [], first, asked(100))
+    found = finalists(distribution, table, target_s, [], first, settings_for(100))
     assert found[0] == first
     assert len(set(found)) == len(found) > 2
-    assert all(least_s <= table.total(path) <= most_s for path in found)
-    assert finalists(distribution, table, target_s, [], first, asked(2)) == found[:2]
-    assert finalists(distribution, table, target_s, [], first, asked(1)) == [first]
+    assert all(min_s <= table.total(path) <= max_s for path in found)
+    assert finalists(distribution, table, target_s, [], first, settings_for(2)) == found[:2]
+    assert finalists(distribution, table, target_s, [], first, settings_for(1)) == [first]
     drawn = finalists(distribution, table, target_s, [], first, brief(finalists=9, repair_candidates=8))
 
     def reverse(paths: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         return list(reversed(paths))
 
-    kept = finalists(distribution, table, target_s, [], first, brief(finalists=3, repair_candidates=8), reverse)
-    assert kept == [first, drawn[8], drawn[7]], "the first two in that order of eight drawn"
+    remaining = finalists(distribution, table, target_s, [], first, brief(finalists=3, repair_candidates=8), reverse)
+    assert remaining == [first, drawn[8], drawn[7]], "the first two in that order of eight drawn"
     macs = macs_table(space)
-    most = sorted(macs.total(path) for path in found)[len(found) // 2]
-    kept = finalists(distribution, table, target_s, [Limit("macs", macs, most)], found[0], asked(100))
-    admitted = [first, *(path for path in found[1:] if macs.total(path) <= most)]
-    assert kept[: len(admitted)] == admitted
-    assert all(macs.total(path) <= most for path in kept[1:])
+    max_macs = sorted(macs.total(path) for path in found)[len(found) // 2]
+    remaining = finalists(distribution, table, target_s, [Limit("macs", macs, max_macs)], found[0], settings_for(100))
+    admitted = [first, *(path for path in found[1:] if macs.total(path) <= max_macs)]
+    assert remaining[: len(admitted)] == admitted
+    assert all(macs.total(path) <= max_macs for path in remaining[1:])
 
 
 def test_a_distribution_that_is_decided_has_one_finalist(mini_space: Space, table: LatencyTable) -> None:
@@ -75,7 +75,7 @@ def test_a_distribution_that_is_decided_has_one_finalist(mini_space: Space, tabl
     with torch.no_grad():
         for row, candidate in zip(distribution.logits, first, strict=True):
             row[candidate] = 50.0
-    assert finalists(distribution, table, target_s, [], first, asked(9)) == [first]
+    assert finalists(distribution, table, target_s, [], first, settings_for(9)) == [first]
 
 
 def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
@@ -85,14 +85,14 @@ def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
     problem = Problem(mini_space, table, stripes_data, some_path_s(table), settings)
     _, phase = make_search_phase(problem, fabric_of(settings), binding=True)
     heard = Heard()
-    finals = FinalistTrainer(problem, phase, fabric_of(settings), heard)
+    trainer = FinalistTrainer(problem, phase, fabric_of(settings), heard)
     parts = [phase.weight_feeder.plan.indices, phase.architecture_feeder.plan.indices]
-    for images, indices in zip((finals.data.train, finals.data.test), parts, strict=True):
+    for images, indices in zip((trainer.data.train, trainer.data.test), parts, strict=True):
         assert torch.equal(images.fetch(torch.arange(len(indices))), stripes_data.train.fetch(indices))
         assert torch.equal(images.labels, stripes_data.train.labels[indices])
-    assert finals.accuracy((1, 4), "first") == finals.accuracy((1, 4), "again") > 0.5
+    assert trainer.accuracy((1, 4), "first") == trainer.accuracy((1, 4), "again") > 0.5
     assert heard.phases == ["first: training", "again: training"]
-    assert finals.settings.training_epochs == 3, "a quarter of 9, rounded up"
+    assert trainer.settings.training_epochs == 3, "a quarter of 9, rounded up"
     problem = replace(problem, settings=brief(finalists=2, finalist_epochs=7, training_epochs=9))
     assert FinalistTrainer(problem, phase, fabric_of(settings), heard).settings.training_epochs == 7
 
@@ -100,17 +100,17 @@ def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
 def test_the_best_finalist_is_derived(
     mini_space: Space, table: LatencyTable, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = []
+    evaluated = []
 
-    def last_is_best(_finals: FinalistTrainer, architecture: tuple[int, ...], name: str) -> float:
-        seen.append((architecture, name))
-        return 0.5 + 0.1 * len(seen)
+    def last_is_best(_trainer: FinalistTrainer, architecture: tuple[int, ...], name: str) -> float:
+        evaluated.append((architecture, name))
+        return 0.5 + 0.1 * len(evaluated)
 
     monkeypatch.setattr(FinalistTrainer, "accuracy", last_is_best)
     target_s = some_path_s(table)
-    result = run_search(mini_space, table, stripes_data, target_s, asked(2), tmp_path / "net")
-    assert [name for _, name in seen] == ["finalist 1 of 2", "finalist 2 of 2"]
-    assert result.architecture == seen[-1][0]
+    result = run_search(mini_space, table, stripes_data, target_s, settings_for(2), tmp_path / "net")
+    assert [name for _, name in evaluated] == ["finalist 1 of 2", "finalist 2 of 2"]
+    assert result.architecture == evaluated[-1][0]
     assert result.predicted_latency_s == table.total(result.architecture)
     assert result.notes[0] == "the best of 2 finalists, trained briefly (on unseen training images: 70.0%, 60.0%)"
 
@@ -126,11 +126,11 @@ def test_the_other_finalists_are_those_that_shared_weights_put_first(
         drawn.append(paths)
         return paths[::-1]
 
-    def alike(_finals: FinalistTrainer, architecture: tuple[int, ...], _name: str) -> float:
+    def alike(_trainer: FinalistTrainer, architecture: tuple[int, ...], _name: str) -> float:
         trained.append(architecture)
         return 0.5
 
     monkeypatch.setattr("latkit.search.run.rank_by_loss", last_first)
     monkeypatch.setattr(FinalistTrainer, "accuracy", alike)
-    run_search(mini_space, table, stripes_data, some_path_s(table), asked(2), tmp_path / "net")
+    run_search(mini_space, table, stripes_data, some_path_s(table), settings_for(2), tmp_path / "net")
     assert trained[1:] == [drawn[-1][-1]]

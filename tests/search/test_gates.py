@@ -85,7 +85,7 @@ def test_two_paths_give_the_exact_gradient_of_the_choice_between_them(linear_spa
     assert mean[1, 1] == 0
 
 
-def test_over_the_draws_every_pair_moves_the_right_way(linear_space: Space) -> None:
+def test_averaged_over_samples_every_pair_moves_in_the_right_direction(linear_space: Space) -> None:
     """The mean over pairs, each weighted by its probability, equals the docstring of BinaryGates."""
     distribution = PathDistribution(linear_space)
     set_logits(distribution)

@@ -35,7 +35,7 @@ SHORT = brief(training_epochs=0)
     ],
     ids=lambda how: "-".join(map(str, how.values())),
 )
-def test_every_way_to_search_resumes_to_the_same_bits(
+def test_every_strategy_resumes_bit_exactly(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, how: dict[str, object]
 ) -> None:
     table = table_of(mini_space)
@@ -76,7 +76,7 @@ def test_a_search_keeps_its_limits_and_says_so(
     assert not nowhere.exists()
 
 
-def test_the_candidate_with_the_least_loss_is_chosen_and_nothing_changes(
+def test_the_candidate_with_the_lowest_loss_is_chosen_and_nothing_changes(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit
 ) -> None:
     fabric = fabric_of(SHORT)

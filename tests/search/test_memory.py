@@ -87,7 +87,7 @@ def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
         assert evaluate(found.layers, stripes_data, stripes_data.test, fabric, other) == small.accuracy
 
 
-def test_what_saves_memory_goes_through_a_whole_search(
+def test_memory_saving_options_work_in_a_complete_search(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     settings = brief(epochs=2, training_epochs=4, precision="bf16-mixed", checkpointing=True)

@@ -86,7 +86,7 @@ def test_the_lagrangian_weighs_relative_latency() -> None:
     assert float(gradient) == pytest.approx(1 / 3)
 
 
-def test_a_target_that_does_not_bind_leaves_the_task_alone() -> None:
+def test_an_inactive_target_does_not_affect_the_task() -> None:
     constraint = Constraint(2.0, rate=1, binding=False)
     constraint.update(4.0)
     assert float(constraint(torch.tensor(1.5), seconds(4.0))) == 1.5

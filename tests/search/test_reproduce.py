@@ -37,7 +37,7 @@ def edited(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_a_search_is_repeated_from_its_folder_alone_to_the_same_bits(original: Path, tmp_path: Path) -> None:
+def test_a_search_is_reproduced_bit_exactly_from_its_folder(original: Path, tmp_path: Path) -> None:
     repetition = reproduce_search(original, tmp_path / "again")
     assert repetition.equal
     assert repetition.circumstances == ()
@@ -62,7 +62,7 @@ def test_a_repetition_names_what_differs(original: Path, tmp_path: Path) -> None
     assert repetition.circumstances == (f"version of torch: 1.0 then, {here} now", "processes: 2 then, 1 now")
 
 
-def test_a_repetition_tells_what_was_different_on_the_way(
+def test_a_reproduction_reports_what_differed_during_the_search(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     """A search resumed with other sources of latkit than it began with, which no reproduction can do."""
@@ -74,8 +74,8 @@ def test_a_repetition_tells_what_was_different_on_the_way(
     here = recipe["machine"]
     edited(folder / FILES["recipe"], machine={**here, "source": "of then"})
     run_search(*given, resume=True)
-    kept = json.loads((folder / FILES["recipe"]).read_text())
-    assert (kept["machine"]["source"], kept["went_on"]) == ("of then", [here])
+    saved_recipe = json.loads((folder / FILES["recipe"]).read_text())
+    assert (saved_recipe["machine"]["source"], saved_recipe["went_on"]) == ("of then", [here])
     repetition = reproduce_search(folder, tmp_path / "again")
     change = f"source: of then then, {here['source']} now"
     assert repetition.circumstances == (change, f"on the way, {change}")
@@ -95,7 +95,7 @@ def test_a_finished_search_is_read_by_other_versions_and_an_unfinished_one_is_no
         run_search(*given, resume=True)
 
 
-def test_what_cannot_be_repeated_is_told_beforehand(
+def test_a_search_that_cannot_be_reproduced_is_reported_beforehand(
     original: Path, stripes_file: Path, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
@@ -157,7 +157,7 @@ def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of
         reproduce_search(original, tmp_path / "again")
 
 
-def test_remedies_can_be_taken_on_the_way_and_a_repetition_takes_them_too(
+def test_remedies_can_be_applied_during_a_search_and_a_reproduction_applies_them_too(
     original: Path, mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     """A search that ran out of time and memory, then met a failing export, finds what an undisturbed one does."""

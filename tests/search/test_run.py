@@ -131,7 +131,7 @@ def test_a_finished_search_is_not_overwritten(
         run_search(mini_space, table, stripes_data, table.slowest() * 2, other, folder, resume=True)
 
 
-def test_nothing_is_written_before_the_words_are_right(
+def test_nothing_is_written_before_the_options_are_valid(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number_stops_the_search(
 
 
 @pytest.mark.parametrize("content", [b"", b"something", b"PK\x03\x04"])
-def test_a_foreign_checkpoint_is_refused(
+def test_a_checkpoint_of_another_search_is_refused(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, content: bytes
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"

@@ -137,7 +137,7 @@ def test_two_processes_weigh_latency_by_the_loss_of_both(searches: Searches) -> 
     check_alike(searches.run("weighed-alone", settings=WEIGHED), searches.root / "weighed")
 
 
-def test_two_processes_may_normalise_their_parts_apart(searches: Searches) -> None:
+def test_two_processes_may_normalize_their_parts_separately(searches: Searches) -> None:
     assert searches.ends["apart"] == [0, 0]
     together, apart = (history(searches.root / name)[0] for name in ("both", "apart"))
     assert float(apart) == pytest.approx(float(together), rel=0.2)

@@ -53,7 +53,7 @@ def test_a_residual_candidate_begins_as_the_skip_it_competes_with(mini_space: Sp
     torch.testing.assert_close(supernet(images, Paths.single((0, 3))), skipping)
 
 
-def test_a_weight_step_leaves_unsampled_candidates_alone(mini_space: Space) -> None:
+def test_a_weight_step_does_not_change_unsampled_candidates(mini_space: Space) -> None:
     supernet = Supernet(mini_space)
     trainer = WeightTrainer(supernet, SearchSettings(weight_decay=0.1), FABRIC)
     trainer.step(*batch(), 0.1, Paths.single((0, 1)))

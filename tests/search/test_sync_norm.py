@@ -49,7 +49,7 @@ def test_outputs_gradients_and_statistics_are_those_of_batch_norm(momentum: floa
     torch.testing.assert_close(ordinary.eval()(given), synchronized.eval()(given))
 
 
-def test_statistics_rest_where_they_are_told_to() -> None:
+def test_statistics_are_frozen_where_requested() -> None:
     _, norm = pair()
     before = {name: value.clone() for name, value in norm.state_dict().items()}
     norm.track_running_stats = False

@@ -18,7 +18,7 @@ from latkit.search import (
     load_data,
     load_network,
     run_search,
-    train,
+    training_phase,
 )
 from latkit.search.bn_calibration import recalibrate
 from latkit.search.data import DataSplit, Normalize
@@ -137,8 +137,8 @@ def test_a_search_with_a_teacher_says_so(
     assert load_record(Recipe, folder / "recipe.json").teacher == teacher.facts
     with pytest.raises(UsageError, match=r"expected teacher\.\w+ to be '[0-9a-f]+' .* but found None"):
         run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, folder, resume=True)
-    alone = run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, tmp_path / "taught2")
-    assert alone.architecture == load_record(SearchResult, folder / "result.json").architecture
+    independent = run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, tmp_path / "taught2")
+    assert independent.architecture == load_record(SearchResult, folder / "result.json").architecture
     assert load_network(folder).facts != load_network(tmp_path / "taught2").facts
 
 
@@ -156,22 +156,22 @@ def trained(space: Space, data: DataSplit, settings: SearchSettings) -> tuple[nn
     return phase.finish(), rows
 
 
-def test_a_look_at_the_test_images_changes_nothing(mini_space: Space, stripes_data: DataSplit) -> None:
+def test_evaluating_the_test_images_changes_nothing(mini_space: Space, stripes_data: DataSplit) -> None:
     averaged = BRIEF.model_copy(update={"ema_decay": 0.9})
-    looked, rows = trained(mini_space, stripes_data, averaged.model_copy(update={"evaluation_epochs": 2}))
+    evaluated, rows = trained(mini_space, stripes_data, averaged.model_copy(update={"evaluation_epochs": 2}))
     blind, others = trained(mini_space, stripes_data, averaged.model_copy(update={"evaluation_epochs": 0}))
     assert ["test_accuracy" in row for row in rows] == [False, True, True]
     assert not any("test_accuracy" in row for row in others)
     assert [row["weight_loss"] for row in rows] == [row["weight_loss"] for row in others]
     assert [row["learning_rate"] for row in rows][-1] < BRIEF.training_learning_rate / 10
-    for one, other in zip(looked.state_dict().values(), blind.state_dict().values(), strict=True):
+    for one, other in zip(evaluated.state_dict().values(), blind.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_averaged_weights_have_statistics_of_their_own(
     mini_space: Space, stripes_data: DataSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "MIN_BATCHES", 0)
+    monkeypatch.setattr(training_phase, "MIN_BATCHES", 0)
     raw, _ = trained(mini_space, stripes_data, BRIEF)
     averaged, _ = trained(mini_space, stripes_data, BRIEF.model_copy(update={"ema_decay": 0.9}))
     stem, own = averaged[0], raw[0]  # type: ignore[index]

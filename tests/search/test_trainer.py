@@ -87,28 +87,28 @@ class Spoilt:
         assert not state
 
 
-@pytest.mark.parametrize(("every_s", "kept"), [(0.0, [1, 2, 3, 4, 5]), (1e9, [4])])
-def test_nothing_is_kept_once_something_is_no_number(every_s: float, kept: list[int]) -> None:
+@pytest.mark.parametrize(("every_s", "expected"), [(0.0, [1, 2, 3, 4, 5]), (1e9, [4])])
+def test_nothing_is_saved_after_a_nan(every_s: float, expected: list[int]) -> None:
     saved: list[int] = []
     checkpointer = Checkpointer(saved.append, every_s, FABRIC)
     with pytest.raises(LatkitError, match="no number"):
         run_phase(Spoilt(since=6), 0, checkpointer, Silent(), lambda _: None)
-    assert saved == kept
+    assert saved == expected
 
 
-def test_sums_are_the_same_whenever_somebody_asks() -> None:
+def test_sums_do_not_depend_on_when_they_are_read() -> None:
     values = torch.rand(40, generator=torch.Generator().manual_seed(0))
-    asked, left_alone = Totals(FABRIC), Totals(FABRIC)
+    queried, untouched = Totals(FABRIC), Totals(FABRIC)
     for number, value in enumerate(values):
-        for totals in (asked, left_alone):
+        for totals in (queried, untouched):
             totals.add("loss", value, 2)
         if number % 7 == 0:
-            asked.means()
-            state = asked.state()
-            asked = Totals(FABRIC)
-            asked.load_state(state)
-    assert asked.means() == left_alone.means()
-    assert asked.means()["loss"] == pytest.approx(float(values.mean()) / 2)
+            queried.means()
+            state = queried.state()
+            queried = Totals(FABRIC)
+            queried.load_state(state)
+    assert queried.means() == untouched.means()
+    assert queried.means()["loss"] == pytest.approx(float(values.mean()) / 2)
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

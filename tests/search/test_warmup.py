@@ -57,21 +57,21 @@ def test_a_shared_warm_up_gives_the_same_bits(
     tmp_path: Path,
 ) -> None:
     table = tables[1]
-    alone, shared, resumed = (tmp_path / way / "net" for way in ("alone", "shared", "resumed"))
-    expected = run_search(mini_space, table, stripes_data, middle_s(table), QUICK, alone)
+    independent, shared, resumed = (tmp_path / variant / "net" for variant in ("alone", "shared", "resumed"))
+    expected = run_search(mini_space, table, stripes_data, middle_s(table), QUICK, independent)
     found = run_search(mini_space, table, stripes_data, middle_s(table), LEAN, shared, warm_up=donor)
     often = QUICK.model_copy(update={"checkpoint_seconds": 1e-9})
     with pytest.raises(KeyboardInterrupt):
         run_search(mini_space, table, stripes_data, middle_s(table), often, resumed, StopAfterWarmUp(), warm_up=donor)
     run_search(mini_space, table, stripes_data, middle_s(table), QUICK, resumed, resume=True)
 
-    curves = scalars(alone)
+    curves = scalars(independent)
     assert [epoch for epoch, _ in curves["search/weight_loss"]] == [1, 2, 3, 4]
     for folder in (shared, resumed):
         assert scalars(folder) == curves
-        assert (folder / "history.json").read_text() == (alone / "history.json").read_text()
-        assert (folder / "architecture.json").read_text() == (alone / "architecture.json").read_text()
-        weights, others = load_file(folder / "weights.safetensors"), load_file(alone / "weights.safetensors")
+        assert (folder / "history.json").read_text() == (independent / "history.json").read_text()
+        assert (folder / "architecture.json").read_text() == (independent / "architecture.json").read_text()
+        weights, others = load_file(folder / "weights.safetensors"), load_file(independent / "weights.safetensors")
         assert all(torch.equal(weights[name], others[name]) for name in others)
         notes = json.loads((folder / "result.json").read_text())["notes"]
         assert notes == [*expected.notes, "the warm-up is that of first, its time counted there"]

@@ -97,15 +97,15 @@ def test_weights_train_in_bfloat16(mini_space: Space, checkpointing: bool) -> No
 
 def test_images_stay_channels_last_through_the_supernet(mini_space: Space) -> None:
     supernet = device_module(Supernet(mini_space), FABRIC)
-    seen = []
+    outputs = []
     for module in supernet.modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
-            module.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+            module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output))
     gates = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
     images = batch()[0].contiguous(memory_format=torch.channels_last)
     supernet(images, Paths(((0,), (1,)), ((1,), (2,)), gates)).sum().backward()
-    assert len(seen) > 20
-    assert all(output.is_contiguous(memory_format=torch.channels_last) for output in seen)
+    assert len(outputs) > 20
+    assert all(output.is_contiguous(memory_format=torch.channels_last) for output in outputs)
 
 
 class OneOfTwo(Fabric):
@@ -114,18 +114,18 @@ class OneOfTwo(Fabric):
     world_size = 2  # type: ignore[assignment]
 
 
-def beside(monkeypatch: pytest.MonkeyPatch, more: float) -> Fabric:
+def two_process_fabric(monkeypatch: pytest.MonkeyPatch, more: float) -> Fabric:
     """Another process, whose numbers are larger by that much."""
     monkeypatch.setattr("latkit.search.distributed.dist.all_reduce", lambda sent: sent.mul_(2).add_(more))
     return OneOfTwo(accelerator="cpu", devices=1)
 
 
-def test_running_statistics_that_are_not_in_step_are_averaged_before_they_are_kept(
+def test_running_statistics_that_differ_are_averaged_before_they_are_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for together, mean in ((False, 0.5), (True, 0.0)):
         settings = SearchSettings.quick(sync_batch_norm=together)
-        trainer = WeightTrainer(nn.Sequential(nn.BatchNorm2d(3)), settings, beside(monkeypatch, 1.0))
+        trainer = WeightTrainer(nn.Sequential(nn.BatchNorm2d(3)), settings, two_process_fabric(monkeypatch, 1.0))
         assert trainer.state()["module"]["0.running_mean"].tolist() == [mean] * 3
 
 
@@ -133,7 +133,7 @@ def test_statistics_taken_anew_are_those_of_all_processes(
     monkeypatch: pytest.MonkeyPatch, stripes_data: DataSplit
 ) -> None:
     alike, apart = nn.Sequential(nn.BatchNorm2d(1)), nn.Sequential(nn.BatchNorm2d(1))
-    recalibrate(alike, stripes_data, beside(monkeypatch, 0.0), 16, 0)
-    recalibrate(apart, stripes_data, beside(monkeypatch, 1.0), 16, 0)
+    recalibrate(alike, stripes_data, two_process_fabric(monkeypatch, 0.0), 16, 0)
+    recalibrate(apart, stripes_data, two_process_fabric(monkeypatch, 1.0), 16, 0)
     for name in ("0.running_mean", "0.running_var"):
         torch.testing.assert_close(apart.state_dict()[name], alike.state_dict()[name] + 0.5)

@@ -141,9 +141,9 @@ def in_toml(value: object) -> str:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["[3, 32, 32]", "16, stride", "2 }", "= 3", "[3, 5]", "[3, 6]", '"skip"', '"my-space"']), VALUES)
 def test_a_space_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(path: Path, old: str, value: object) -> None:
-    kept = {"16, stride": ", stride", "2 }": " }", "= 3": ""}.get(old, "")
+    replacement = {"16, stride": ", stride", "2 }": " }", "= 3": ""}.get(old, "")
     path.write_text(
-        GOOD.replace(old, f"{'= ' if old == '= 3' else ''}{in_toml(value)}{kept}", 1), errors="surrogatepass"
+        GOOD.replace(old, f"{'= ' if old == '= 3' else ''}{in_toml(value)}{replacement}", 1), errors="surrogatepass"
     )
     try:
         space = spaces.load(str(path))

@@ -48,7 +48,7 @@ def test_the_candidates_are_kernels_3_5_7_by_expansions_3_6() -> None:
         assert {op["activation"] for op in layer.candidates if op.kind == "mbconv"} == {"relu6"}
 
 
-def test_71_distinct_ops_none_of_which_vanishes() -> None:
+def test_there_are_71_distinct_ops_and_none_is_an_identity() -> None:
     ops = MOBILE.ops()
     assert len(ops) == len({op.key for op in ops}) == 71
     assert not any(op.is_identity for op in ops)

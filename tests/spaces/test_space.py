@@ -53,8 +53,8 @@ def test_an_architecture_of_another_space_is_refused(wrong: tuple[int, ...]) -> 
 
 
 def test_a_network_of_another_space_is_refused() -> None:
-    whole = MOBILE.decode((0,) * 21)
-    for stranger in (Network(whole.ops[:-1]), Network(whole.ops[1:]), Network((THREE,))):
+    full_network = MOBILE.decode((0,) * 21)
+    for stranger in (Network(full_network.ops[:-1]), Network(full_network.ops[1:]), Network((THREE,))):
         with pytest.raises(UsageError, match="is not a network of space proxyless-mobile"):
             MOBILE.encode(stranger)
 
@@ -99,7 +99,7 @@ def test_the_first_architecture_of_a_network_is_found(choices: list[tuple[Op, ..
     assert space.encode(network) == next(one for one in every if space.decode(one) == network)
 
 
-def test_a_long_space_of_skips_is_searched_at_once() -> None:
+def test_a_long_space_of_skips_is_encoded_quickly() -> None:
     space = Space("s", (Layer("a", (THREE,)), *(Layer("b", (THREE, SKIP)) for _ in range(900))))
     network = space.decode([1, 0] * 450)
     assert space.decode(space.encode(network)) == network

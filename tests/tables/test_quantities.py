@@ -35,12 +35,12 @@ def test_every_quantity_passes_a_gradient() -> None:
 
 def test_the_peak_of_an_mbconv_is_inside_it() -> None:
     op = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=3, expansion=6)
-    kept, hidden = 8 * 16, 48 * 16
-    assert activation_peak(op) == kept + hidden + hidden
+    retained, hidden = 8 * 16, 48 * 16
+    assert activation_peak(op) == retained + hidden + hidden
     halved = make_op("mbconv", (8, 4, 4), out_channels=16, kernel=3, expansion=6, stride=2)
     assert activation_peak(halved) == hidden + hidden // 4
     plain = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=3, expansion=1)
-    assert activation_peak(plain) == 3 * kept
+    assert activation_peak(plain) == 3 * retained
     assert activation_peak(make_op("pool", (8, 4, 4))) == 8 * 16 + 8
 
 

@@ -25,11 +25,11 @@ def rounds(*reference_ns: int, load1: float = 0.1, preempted: bool = False) -> l
     return [replace(one_round, conditions={"before": {"load1": load1}}) for one_round in made]
 
 
-def test_a_few_visits_establish_nothing() -> None:
+def test_a_few_rounds_establish_no_baseline() -> None:
     assert establish_baseline(rounds(*[1000] * 29)) is None
 
 
-def test_the_quietest_visits_establish_it() -> None:
+def test_the_least_noisy_rounds_establish_the_baseline() -> None:
     found = establish_baseline(rounds(*[1000] * 10, *[1500] * 30))
     assert found is not None
     assert (found.reference_s, found.rounds, found.is_idle, found.established_at) == (
@@ -58,7 +58,7 @@ def test_what_a_busy_device_establishes_is_not_final(cases: dict[str, float]) ->
         ((700, 600), -0.3, True),
     ],
 )
-def test_only_what_every_visit_shows_counts(reference_ns: tuple[int, ...], moved: float, changed: bool) -> None:
+def test_only_a_change_in_every_round_counts(reference_ns: tuple[int, ...], moved: float, changed: bool) -> None:
     found = rounds(*reference_ns)
     assert relative_change(BASELINE, found, use_cpu_time=True) == pytest.approx(moved)
     assert baseline_has_changed(BASELINE, found, use_cpu_time=True) is changed
@@ -74,7 +74,7 @@ def test_faster_than_on_a_busy_device_is_no_change() -> None:
     assert not baseline_has_changed(replace(BASELINE, is_idle=False), rounds(500, 500), use_cpu_time=True)
 
 
-def test_what_is_kept_turns_ratios_into_seconds() -> None:
+def test_a_saved_baseline_turns_ratios_into_seconds() -> None:
     measured = [make_measurement(conv(8), 1000), make_measurement(conv(16), 1000)]
     saved = [replace(measurement, reference_s=0.5) for measurement in measured]
     assert reference_seconds(measured) == pytest.approx(1e-3)

@@ -39,7 +39,7 @@ def noisy() -> list[Measurement]:
     return [measured(8 + number, [(slowed(), slowed()) for _ in range(12)]) for number in range(30)]
 
 
-def test_a_device_whose_speed_moves_in_steps_is_judged_within_each_visit() -> None:
+def test_a_device_whose_speed_moves_in_steps_is_judged_within_each_round() -> None:
     assert select_estimator(stepping()) == "steady"
 
 
@@ -53,13 +53,13 @@ def test_steady_takes_the_usual_step() -> None:
     assert estimate(one, 1e-4, "matched").seconds == pytest.approx(4e-4 / FAST), "of another step than the reference"
 
 
-def test_too_few_visits_tell_nothing() -> None:
+def test_too_few_rounds_select_no_estimator() -> None:
     assert select_estimator([measured(8, [(1.0, 1.0), (2.0, 1.0), (1.0, 2.0)])]) == DEFAULT_ESTIMATOR
     with pytest.raises(NotMeasured):
         select_estimator([])
 
 
-def test_halves_are_of_visits_by_turns() -> None:
+def test_halves_hold_alternate_rounds() -> None:
     one = measured(8, [(1.0 + number, 1.0) for number in range(5)])
     first, second = halves(one)
     assert (first.rounds, second.rounds) == (one.rounds[::2], one.rounds[1::2])

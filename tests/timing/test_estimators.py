@@ -34,18 +34,18 @@ def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["matched", "steady", "floor", "level", "paired", "ratio"])
 @given(slower=st.floats(0.5, 3))
-def test_a_device_that_slows_down_as_a_whole_changes_no_ratio(name: str, slower: float) -> None:
+def test_a_uniform_slowdown_of_the_device_changes_no_ratio(name: str, slower: float) -> None:
     slowed = measurement(*(make_round([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))
     assert estimate(slowed, 0.001, name).seconds == pytest.approx(0.004, rel=1e-5)
 
 
-def test_the_floor_ignores_one_disturbed_visit() -> None:
+def test_the_min_estimator_ignores_one_noisy_round() -> None:
     noisy = measurement(make_round([9_000_000] * 3), make_round([4_000_000] * 3))
     assert estimate(noisy, 0.001, "floor").seconds == pytest.approx(0.004)
     assert estimate(noisy, 0.001, "floor").high_s > 0.004
 
 
-def test_the_floor_of_a_single_thread_leaves_out_the_time_it_waited() -> None:
+def test_the_minimum_of_a_single_thread_excludes_waiting_time() -> None:
     waited = replace(make_round([7_000_000, 8_000_000]), cpu_ns=(4_000_000, 4_000_000))
     use_cpu_time, together = measurement(waited), replace(measurement(waited), target=replace(TARGET, threads=2))
     on_gpu = replace(measurement(waited), target=replace(TARGET, runtime="torch_cuda"))
@@ -54,7 +54,7 @@ def test_the_floor_of_a_single_thread_leaves_out_the_time_it_waited() -> None:
     assert estimate(on_gpu, 0.001, "floor").seconds == pytest.approx(0.007)
 
 
-def test_one_cpu_time_that_falls_short_of_all_others_is_no_floor() -> None:
+def test_a_single_cpu_time_below_all_others_is_not_the_minimum() -> None:
     wrong = replace(make_round([5_000_000] * 4), cpu_ns=(1_000_000, 4_000_000, 4_000_000, 4_000_000))
     assert estimate(measurement(wrong), 0.001, "floor").seconds == pytest.approx(0.004)
 
@@ -70,7 +70,7 @@ def blocks(subject_ns: list[int], reference_ns: list[int]) -> Round:
     )
 
 
-def test_a_pair_sets_a_run_beside_the_reference_runs_around_it() -> None:
+def test_a_pair_compares_a_run_with_the_reference_runs_around_it() -> None:
     slow_in_the_middle = blocks([40_000_000, 80_000_000, 60_000_000], [1_000_000, 1_000_000, 3_000_000])
     # around the runs: (1 + 1) / 2, (1 + 3) / 2 and 3 ms; so they take 40, 40 and 20 references
     assert estimate(measurement(slow_in_the_middle), 0.001, "paired").seconds == pytest.approx(0.040)
@@ -81,13 +81,13 @@ def test_the_reference_around_a_run_is_that_before_and_after_it_and_after_the_la
     assert around == pytest.approx([0.001, 0.002, 0.003])
 
 
-def test_a_few_runs_that_were_held_up_alone_hardly_move_the_level() -> None:
+def test_a_few_delayed_runs_hardly_move_the_level() -> None:
     runs = [80_000_000 if number % 10 == 3 else 40_000_000 for number in range(30)]
     found = estimate(measurement(blocks(runs, [1_000_000] * 30)), 0.001, "level").seconds
     assert found == pytest.approx(0.040, rel=0.01)
 
 
-def test_the_level_is_what_a_run_takes_in_quiet_moments_however_it_suffers_in_others() -> None:
+def test_the_level_is_the_latency_of_idle_moments_regardless_of_noise_in_others() -> None:
     for suffering in (1.0, 1.6):
         speeds = [1.0, 1.0, 1.2, 1.25, 1.0, 1.2] * 5
         runs = [round(40e6 * slow**suffering) for slow in speeds]
@@ -97,7 +97,7 @@ def test_the_level_is_what_a_run_takes_in_quiet_moments_however_it_suffers_in_ot
         assert estimate(measurement(slowed, slowed), 0.001, "level").seconds == pytest.approx(is_idle, rel=0.03)
 
 
-def test_short_runs_are_matched_by_their_floor_and_long_runs_by_their_level() -> None:
+def test_short_runs_are_matched_by_their_minimum_and_long_runs_by_their_level() -> None:
     for longer, name in [(1, "floor"), (100, "level")]:
         runs = [ns * longer * 10_000 for ns in (40, 60, 60)]
         rounds = measurement(blocks(runs, [1_000_000] * 3), blocks(runs, [1_000_000] * 3))
@@ -105,7 +105,7 @@ def test_short_runs_are_matched_by_their_floor_and_long_runs_by_their_level() ->
         assert matched == pytest.approx(estimate(rounds, 0.001, name).seconds, rel=1e-3)
 
 
-def test_a_long_subject_is_settled_when_its_level_is_sure_whatever_its_floors_do() -> None:
+def test_a_long_workload_converges_when_its_level_is_certain_regardless_of_its_minima() -> None:
     plan = replace(PLAN, rounds=4)
     speeds = (1.0, 1.1, 1.2, 1.05)
     agreeing = [blocks([round(1e7 * slow**1.2)] * 2, [round(1e6 * slow)] * 2) for slow in speeds]
@@ -115,7 +115,7 @@ def test_a_long_subject_is_settled_when_its_level_is_sure_whatever_its_floors_do
     assert not has_converged(agreeing[:3], plan, 0.001, use_cpu_time=True)
 
 
-def test_a_short_subject_is_settled_when_its_floors_agree_on_a_quiet_device() -> None:
+def test_a_short_workload_converges_when_its_minima_agree_on_an_idle_device() -> None:
     rounds = [make_round([100_000] * 3)] * 3
     assert has_converged(rounds, PLAN, idle_reference_s=0.001, use_cpu_time=True)
     assert not has_converged(rounds, PLAN, idle_reference_s=0.0009, use_cpu_time=True)
@@ -136,7 +136,7 @@ def test_an_interval_holds_its_estimate(runs: list[list[int]]) -> None:
         assert 0 < found.low_s <= found.seconds <= found.high_s
 
 
-def test_the_quiet_reference_is_that_of_the_fastest_visits() -> None:
+def test_the_idle_reference_is_that_of_the_fastest_rounds() -> None:
     rounds = [make_round([1], reference_ns=ns) for ns in [1_000_000] * 3 + [2_000_000] * 17]
     assert reference_seconds([measurement(*rounds)]) == pytest.approx(0.001)
 
@@ -153,7 +153,7 @@ def test_an_unknown_estimator_is_an_error_that_names_the_known() -> None:
         estimate(make_measurement(conv(8), 1), 0.001, "mean")
 
 
-def test_setups_that_differ_say_in_what() -> None:
+def test_environments_that_differ_name_the_difference() -> None:
     other = Environment(
         **{name: getattr(ENVIRONMENT, name) for name in ENVIRONMENT.__slots__} | {"runtime_version": "runtime 2"}
     )
@@ -170,7 +170,7 @@ def test_setups_that_differ_say_in_what() -> None:
         {"wall_ns": (0,), "cpu_ns": (0,), "preemptions": (0,)},
     ],
 )
-def test_a_visit_without_whole_samples_is_refused(broken: dict[str, tuple[int, ...]]) -> None:
+def test_a_round_without_complete_samples_is_refused(broken: dict[str, tuple[int, ...]]) -> None:
     complete = {
         "wall_ns": (5,),
         "cpu_ns": (5,),

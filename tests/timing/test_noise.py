@@ -20,7 +20,7 @@ CONTENDED = replace(IDLE, rounds=(make_round([1000] * 3, preemptions=(1, 1, 0)),
     ("measurement", "width"),
     [(IDLE, 0.0), (UNPINNED, UNPINNED_WIDENING), (DRIFTING, DRIFTING_WIDENING), (CONTENDED, CONTENDED_WIDENING)],
 )
-def test_each_disturbance_widens(measurement: Measurement, width: float) -> None:
+def test_each_source_of_noise_widens_the_interval(measurement: Measurement, width: float) -> None:
     assert widening(measurement) == pytest.approx(width)
     assert (width > 0) == (measurement is not IDLE)
 

@@ -37,14 +37,14 @@ def row(name: str, target: str, accuracy: float, milliseconds: float, data: Data
 
 def claim_of(own: Row, other: Row) -> tuple[bool | None, str]:
     claim = next(CrossTable(name="x", targets=(HERE, THERE), rows=(own, other)).claims())
-    return claim.holds, claim.words
+    return claim.holds, claim.statement
 
 
 def test_accuracies_on_other_images_are_not_compared() -> None:
     own = row("own", HERE, 0.8, 2.0, DIGITS)
-    holds, words = claim_of(own, row("other", THERE, 0.9, 1.0, DIGITS))
+    holds, statement = claim_of(own, row("other", THERE, 0.9, 1.0, DIGITS))
     assert not holds
-    assert "other, made for" in words
+    assert "other, made for" in statement
     elsewhere = DIGITS.model_copy(update={"source": "idx:elsewhere"})
     assert claim_of(own, row("other", THERE, 0.9, 1.0, elsewhere))[0] is False
     for data in (DIGITS.model_copy(update={"shape": (1, 16, 16)}), DIGITS.model_copy(update={"name": "mnist"}), None):

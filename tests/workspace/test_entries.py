@@ -63,7 +63,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def test_the_zoo_stands_beside_what_was_derived(workspace: Workspace) -> None:
+def test_zoo_networks_are_listed_with_derived_ones(workspace: Workspace) -> None:
     found, made = all_entries(workspace, ["found"])
     assert (found.name, found.kind, found.target, found.accuracy) == ("found", "derived", TARGET, 0.5)
     assert found.row({}).data == DIGITS
@@ -74,7 +74,7 @@ def test_the_zoo_stands_beside_what_was_derived(workspace: Workspace) -> None:
     assert {"mobilenetv2-1.4", "proxyless-gpu"} <= {entry.name for entry in published}
 
 
-def test_a_mobilenet_that_was_trained_beside_a_search_has_its_accuracy(workspace: Workspace) -> None:
+def test_a_mobilenet_trained_along_with_a_search_has_its_accuracy(workspace: Workspace) -> None:
     narrow = next(ladder(SPACE))
     record = BaselineRecord(
         name=narrow.name,
@@ -93,7 +93,7 @@ def test_a_mobilenet_that_was_trained_beside_a_search_has_its_accuracy(workspace
     assert trained.data == DIGITS
 
 
-def test_targets_are_told_by_measurement_or_series(workspace: Workspace) -> None:
+def test_targets_are_identified_by_measurement_or_series(workspace: Workspace) -> None:
     assert targets_of(derived_entries(workspace, ["found"])) == [Target.parse(TARGET)]
     assert target_of(workspace, "other") is None
     with pytest.raises(UsageError, match="expected a finished search, but other is not"):

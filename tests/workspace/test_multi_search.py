@@ -11,7 +11,7 @@ from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.multi_search import SERIES_FILE, Series, search_series, searches_named, series_named
-from latkit.workspace.search import Searched
+from latkit.workspace.search import FinishedSearch
 
 ONE, TWO, THREE = (Target("here", "onnxruntime", threads) for threads in (1, 2, 4))
 
@@ -27,7 +27,7 @@ def names(series: Series) -> list[str]:
     return [member.name for member in series.members]
 
 
-def test_searches_are_named_after_what_tells_them_apart() -> None:
+def test_searches_are_named_after_their_differences() -> None:
     assert names(Series.plan("x", [ONE], [2e-3])) == ["x"]
     assert names(Series.plan("x", [ONE, TWO], [2e-3])) == ["x-here-onnxruntime-t1", "x-here-onnxruntime-t2"]
     both = Series.plan("x", [ONE, TWO], [2e-3, 2.5e-3])
@@ -50,7 +50,7 @@ class Searcher:
 
     def __call__(
         self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
-    ) -> Searched:
+    ) -> FinishedSearch:
         assert target_latency_s == 2e-3
         self.calls.append((target, resume, warm_up))
         if target in self.failing:
@@ -59,10 +59,10 @@ class Searcher:
         folder.mkdir(exist_ok=True)
         for file in ("recipe.json", "result.json", *(["warmup.pt"] if warm_up is None else [])):
             (folder / file).touch()
-        return Searched(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
+        return FinishedSearch(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
 
 
-class Looker:
+class Prechecker:
     """Reports which searches cannot work, before any begins."""
 
     def __init__(self, failing: set[Target]) -> None:
@@ -74,37 +74,39 @@ class Looker:
 
 
 def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: Workspace) -> None:
-    series, told = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
+    series, messages = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
     first = Searcher(workspace, {ONE})
-    outcomes = list(search_series(workspace, series, first, Looker({ONE}), resume=False, on_message=told.append))
-    kept = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
-    assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, kept)]
+    outcomes = list(
+        search_series(workspace, series, first, Prechecker({ONE}), resume=False, on_message=messages.append)
+    )
+    warm_up_file = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
+    assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, warm_up_file)]
     assert [outcome.error is None for outcome in outcomes] == [False, True, True]
     assert outcomes[0].document() == {
         "name": "x-here-onnxruntime-t1",
         "target": str(ONE),
         "error": "too fast",
     }
-    assert told[:2] == [
+    assert messages[:2] == [
         f"x-here-onnxruntime-t1: {ONE} at 2 ms cannot work; the others are searched: too fast",
         f"1 of 3  x-here-onnxruntime-t1: {ONE} at 2 ms",
     ]
-    assert "failed: too fast" in told
+    assert "failed: too fast" in messages
     assert series_named(workspace, "x") == series
     assert searches_named(workspace, ["x"]) == ["x-here-onnxruntime-t2", "x-here-onnxruntime-t4"]
 
     again = Searcher(workspace, set())
     with pytest.raises(UsageError, match="resume the series"):
-        list(search_series(workspace, series, again, Looker(set()), resume=False, on_message=told.append))
-    list(search_series(workspace, series, again, Looker(set()), resume=True, on_message=told.append))
-    assert again.calls == [(ONE, False, kept), (TWO, True, kept), (THREE, True, kept)]
+        list(search_series(workspace, series, again, Prechecker(set()), resume=False, on_message=messages.append))
+    list(search_series(workspace, series, again, Prechecker(set()), resume=True, on_message=messages.append))
+    assert again.calls == [(ONE, False, warm_up_file), (TWO, True, warm_up_file), (THREE, True, warm_up_file)]
 
 
-def test_nothing_begins_before_the_words_are_right(workspace: Workspace) -> None:
+def test_nothing_begins_before_the_options_are_valid(workspace: Workspace) -> None:
     searcher = Searcher(workspace, set())
 
     def begin(series: Series, resume: bool) -> None:
-        list(search_series(workspace, series, searcher, Looker(set()), resume, lambda _text: None))
+        list(search_series(workspace, series, searcher, Prechecker(set()), resume, lambda _text: None))
 
     with pytest.raises(UsageError, match="unknown device 'nowhere'"):
         begin(Series.plan("x", [ONE, Target("nowhere", "tflite")], [2e-3]), resume=False)

@@ -14,7 +14,7 @@ from latkit.search.constraints import LIMITS_FILE, save_limits
 from latkit.search.result import table_hash
 from latkit.spaces import proxyless_tiny
 from latkit.tables import LatencyTable, PeakTable
-from latkit.workspace import preparing
+from latkit.workspace import preflight
 from latkit.workspace.preflight import Tables, shared, tables_of
 
 SPACE = proxyless_tiny(resolution=16, width=0.5)
@@ -58,7 +58,7 @@ def test_a_search_goes_on_with_the_tables_that_it_began_with(began: Tables, tmp_
     begun = tables_of(tmp_path, SPACE, anew, limits(4e-9), resume=False)
     assert hashes(begun) == hashes(Tables(LatencyTable(SPACE, anew), limits(4e-9)))
     other = [limits(4e-9)[0], Limit("peak_bytes", PeakTable(SPACE), 2e6)]
-    assert [limit.most for limit in tables_of(tmp_path, SPACE, anew, other, resume=True).limits] == [2.0, 2e6]
+    assert [limit.max_value for limit in tables_of(tmp_path, SPACE, anew, other, resume=True).limits] == [2.0, 2e6]
 
 
 def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypat
             sent.append(work())
         return sent[0]
 
-    monkeypatch.setattr(preparing, "broadcast_from_main", broadcast_from_main)
+    monkeypatch.setattr(preflight, "broadcast_from_main", broadcast_from_main)
     settings = SearchSettings.quick()
     assert shared(began, SPACE, began.limits, settings) is began
     followed = shared(None, SPACE, limits(4e-9), settings)

@@ -46,13 +46,13 @@ class PhoneShell:
         write((frame(STDERR, err) if err else b"") + frame(STDOUT, out))
         if self.shell.is_agent(command):
             agent = Agent(self.script or HONEST, gone)
-            for piece in agent.conversation(_lines(read)):
-                self._say(write, piece)
-        elif (said := self.shell.answer(command)) == b"for ever":
+            for chunk in agent.conversation(_lines(read)):
+                self._say(write, chunk)
+        elif (reply := self.shell.answer(command)) == b"for ever":
             while not gone():
                 self._say(write, b"x" * MAX_FRAME)
         else:
-            self._say(write, said)
+            self._say(write, reply)
         write(frame(EXIT, b"\0"))
 
     def _say(self, write: Write, content: bytes) -> None:
@@ -63,8 +63,8 @@ class PhoneShell:
 def _lines(read: Read) -> Iterator[bytes]:
     """The content of stdin, from its frames, line by line."""
     frames, text = bytearray(), bytearray()
-    while (piece := read()) is not None:
-        frames += piece
+    while (chunk := read()) is not None:
+        frames += chunk
         while len(frames) >= FRAME.size:
             kind, length = FRAME.unpack_from(frames)
             if len(frames) < FRAME.size + length:
@@ -119,14 +119,14 @@ def packet(command: bytes, first: int, second: int, content: bytes = b"", length
     return struct.pack("<6L", word, first, second, size, sum(content) & 0xFFFFFFFF, word ^ 0xFFFFFFFF) + content
 
 
-def shows(*pieces: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable[[socket.socket], None]:
+def shows(*chunks: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable[[socket.socket], None]:
     """After the client's first message: these pieces, then a piece forever, or silence for some seconds."""
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(ANSWER_S)
         connection.recv(4096)
-        for piece in pieces:
-            connection.sendall(piece)
+        for chunk in chunks:
+            connection.sendall(chunk)
         while endless:
             connection.sendall(endless)
         time.sleep(then_s)
@@ -147,7 +147,7 @@ class AdbServer:
         """Serve a connection."""
         while True:
             request = _exactly(connection, int(_exactly(connection, 4), 16)).decode("utf-8", "replace")
-            given = next((said for begin, said in self.answers.items() if request.startswith(begin)), None)
+            given = next((reply for begin, reply in self.answers.items() if request.startswith(begin)), None)
             if given is not None:
                 connection.sendall(given)
                 if given == b"":
@@ -182,8 +182,8 @@ def _sized(content: bytes) -> bytes:
 def _exactly(connection: socket.socket, count: int) -> bytes:
     content = b""
     while len(content) < count:
-        piece = connection.recv(count - len(content))
-        if not piece:
+        chunk = connection.recv(count - len(content))
+        if not chunk:
             raise EOFError
-        content += piece
+        content += chunk
     return content

@@ -20,7 +20,7 @@ Script = Mapping[str, Any]
 HONEST: Script = {"answers": [], "deeds": []}
 PROTOCOL = 1
 ROUND_NS = 1_000_000
-PIECE = 65536
+CHUNK = 65536
 FACTS = {
     "model": "A board",
     "architecture": "aarch64",
@@ -46,7 +46,7 @@ CONDITIONS = {
     "affinity": [0, 1],
 }
 RUNS = [ROUND_NS] * 3
-TURN = {"subject_runs": 3, "reference_runs": 3, "warm_up_runs": 1}
+BLOCK = {"subject_runs": 3, "reference_runs": 3, "warm_up_runs": 1}
 
 
 def honest(request: Mapping[str, Any], handles: Iterator[int]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def honest(request: Mapping[str, Any], handles: Iterator[int]) -> dict[str, Any]
             "reference_wall_ns": RUNS,
             "reference_cpu_ns": RUNS,
             "inference_ns": 9 * ROUND_NS,
-            "turn": TURN,
+            "turn": BLOCK,
         },
     }
     return answers.get(name, dict)()
@@ -107,47 +107,47 @@ class Agent:
         for name, path, text in self._script["answers"]:
             if name == request.get("request"):
                 document = put(document, path, trees.Raw(text))
-        said = trees.to_json(document).encode("utf-8", "surrogatepass") + b"\n"
-        yield from self._done(str(request.get("request")), said)
+        reply = trees.to_json(document).encode("utf-8", "surrogatepass") + b"\n"
+        yield from self._done(str(request.get("request")), reply)
 
-    def _done(self, name: str, said: bytes) -> Iterator[bytes]:
+    def _done(self, name: str, reply: bytes) -> Iterator[bytes]:
         deeds = [(deed, text.encode("latin-1")) for on, deed, text in self._script["deeds"] if on == name]
         if not deeds:
-            yield said
+            yield reply
         for deed, content in deeds:
-            yield from self._deed(deed, content, said)
+            yield from self._deed(deed, content, reply)
 
-    def _deed(self, deed: str, content: bytes, said: bytes) -> Iterator[bytes]:
+    def _deed(self, deed: str, content: bytes, reply: bytes) -> Iterator[bytes]:
         deeds: dict[str, Callable[[], Iterable[bytes]]] = {
             "instead": lambda: [content],
-            "before": lambda: [content + said],
-            "after": lambda: [said + content],
+            "before": lambda: [content + reply],
+            "after": lambda: [reply + content],
             "exit": lambda: sys.exit(3),
-            "stderr": lambda: self._on_stderr(content, said),
+            "stderr": lambda: self._on_stderr(content, reply),
             "die": lambda: self._die(content),
-            "drip": lambda: self._drip(said),
+            "drip": lambda: self._drip(reply),
             "endless": lambda: self._endless(content),
             "silence": lambda: self._sleep(1000.0),
         }
         yield from deeds[deed]()
 
-    def _on_stderr(self, content: bytes, said: bytes) -> Iterator[bytes]:
+    def _on_stderr(self, content: bytes, reply: bytes) -> Iterator[bytes]:
         sys.stderr.buffer.write(content)
         sys.stderr.flush()
-        yield said
+        yield reply
 
     def _die(self, content: bytes) -> tuple[()]:
         list(self._on_stderr(content, b""))
         sys.exit(3)
 
-    def _drip(self, said: bytes) -> Iterator[bytes]:
-        for byte in said:
+    def _drip(self, reply: bytes) -> Iterator[bytes]:
+        for byte in reply:
             yield bytes([byte])
             self._sleep(0.25)
 
     def _endless(self, content: bytes) -> Iterator[bytes]:
         while not self._give_up():
-            yield content * (PIECE // len(content))
+            yield content * (CHUNK // len(content))
 
     def _sleep(self, seconds: float) -> tuple[()]:
         end = time.monotonic() + seconds
@@ -195,13 +195,13 @@ def main(folder: str) -> None:
     given = Path(folder, "script.json")
     script: Script = json.loads(given.read_text()) if given.exists() else HONEST
     if "--models" not in sys.argv:
-        said = script.get("python", f"{folder}/python3\n")
-        sys.stdout.buffer.write(said.encode("latin-1"))
+        reply = script.get("python", f"{folder}/python3\n")
+        sys.stdout.buffer.write(reply.encode("latin-1"))
         sys.exit(0)
     agent = Agent(script)
     try:
-        for piece in agent.conversation(iter(sys.stdin.buffer.readline, b"")):
-            sys.stdout.buffer.write(piece)
+        for chunk in agent.conversation(iter(sys.stdin.buffer.readline, b"")):
+            sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
     except OSError:
         os._exit(1)  # the reader is gone

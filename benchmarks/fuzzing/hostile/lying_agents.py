@@ -11,8 +11,8 @@ from benchmarks.fuzzing.hostile.scenario import ALL_IN_ONE, DEEP, ESCAPES, HUGE,
 
 
 def honest() -> Iterator[Scenario]:
-    for way in ("local", "ssh", "adb", "phone"):
-        yield Scenario(f"honest {way}", way, fails=False)
+    for transport in ("local", "ssh", "adb", "phone"):
+        yield Scenario(f"honest {transport}", transport, fails=False)
     yield Scenario("honest doctor", "local", "doctor", fails=False)
     yield Scenario("honest collect", "local", "collect", fails=False)
     yield Scenario("honest list", "lease", "list", fails=False)
@@ -66,7 +66,7 @@ def _fact(place: tuple[str | int, ...], value: str) -> tuple[tuple[str, tuple[st
     return (("probe", ("result", "facts", *place), value),)
 
 
-def told_otherwise() -> Iterator[Scenario]:
+def contradictions() -> Iterator[Scenario]:
     """What is sent in place of an answer, before it or after it."""
     deeds = {
         "garbage": ("instead", "\0\xff\xfe garbage \x1b[2J\n"),
@@ -97,8 +97,8 @@ def told_otherwise() -> Iterator[Scenario]:
     }
     for name, (deed, text) in deeds.items():
         yield Scenario(f"{name} for an answer", "local", deeds=(("probe", deed, text),))
-    words = ESCAPES.encode("utf-8").decode("latin-1") + "\xff [/red]\n"
-    for name, last in (("controls as last words", words), ("long last words", "z" * 10**7)):
+    controls = ESCAPES.encode("utf-8").decode("latin-1") + "\xff [/red]\n"
+    for name, last in (("controls as last words", controls), ("long last words", "z" * 10**7)):
         yield Scenario(name, "local", deeds=(("probe", "die", last),), fails=True)
     yield Scenario("garbage before any word", "local", deeds=(("start", "instead", "\x1b[2Jhello\n"),))
     yield Scenario("an endless line at the start", "local", deeds=(("start", "endless", "x"),))

@@ -53,8 +53,8 @@ def servers() -> Iterator[Scenario]:
 def phones() -> Iterator[Scenario]:
     for name, text in PAYLOADS.items():
         value = text.encode("utf-8", "surrogatepass")
-        said = b"".join(b"[%s]: [%s]\n" % (key, value) for key in (b"ro.product.model", b"ro.build.fingerprint"))
-        yield Scenario(f"phone: properties of {name}", "phone", texts={"properties": said})
+        reply = b"".join(b"[%s]: [%s]\n" % (key, value) for key in (b"ro.product.model", b"ro.build.fingerprint"))
+        yield Scenario(f"phone: properties of {name}", "phone", texts={"properties": reply})
     yield Scenario("phone: properties for ever", "phone", texts={"properties": b"for ever"})
     yield Scenario("adb: noise before the mark", "adb", texts={"noise": b"1\n-1\n"})
     for pid in ("1", "-1", "9" * 5000):

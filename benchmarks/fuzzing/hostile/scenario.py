@@ -27,7 +27,7 @@ class Scenario:
     """One hostile behavior, run against one command and the commands that show its traces."""
 
     name: str
-    way: str
+    transport: str
     """`local`, `ssh`, `adb`, `phone`, `lease`, or another listener: `ssh-talk`, `adb-talk`, `phone-talk`."""
     command: str = "add"
     """`add`, `doctor`, `collect`; `list` if the command only reads leases."""
@@ -43,7 +43,7 @@ class Scenario:
     def script(self) -> dict[str, Any]:
         """How the agent misbehaves."""
         script: dict[str, Any] = {"answers": self.answers, "deeds": self.deeds}
-        if "python" in self.texts and self.way == "local":
+        if "python" in self.texts and self.transport == "local":
             script["python"] = self.texts["python"].decode("latin-1")
         return script
 

@@ -12,7 +12,7 @@ def scenarios() -> list[Scenario]:
         *lying_agents.honest(),
         *lying_agents.texts_of_facts(),
         *lying_agents.values_of_facts(),
-        *lying_agents.told_otherwise(),
+        *lying_agents.contradictions(),
         *lying_agents.conditions(),
         *lying_agents.rounds(),
         *lying_servers.pythons(),

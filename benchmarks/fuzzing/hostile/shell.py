@@ -54,7 +54,7 @@ class Shell:
             return b""
         if re.search(r"\brm -r?f|-delete\b|\brmdir\b", command):
             self.removals.append(command)
-        name = next((name for name, words in ANSWERS if any(word in command for word in words)), "other")
+        name = next((name for name, patterns in ANSWERS if any(word in command for word in patterns)), "other")
         return self.texts.get(name, self._usual(name, command))
 
     def _usual(self, name: str, command: str) -> bytes:

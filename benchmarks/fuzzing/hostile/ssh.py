@@ -98,28 +98,28 @@ class SshServer:
                 channel.sendall_stderr(err)
             if self.shell.is_agent(command):
                 self._be_agent(channel)
-            elif (said := self.shell.answer(command)) == b"for ever":
+            elif (reply := self.shell.answer(command)) == b"for ever":
                 while not channel.closed:
                     channel.sendall(b"x" * 32768)
-            elif said == b"never":
+            elif reply == b"never":
                 while not channel.closed:
                     time.sleep(0.1)
             else:
-                channel.sendall(said)
+                channel.sendall(reply)
             channel.send_exit_status(0)
         channel.close()
 
     def _be_agent(self, channel: paramiko.Channel) -> None:
         agent = Agent(self._script, lambda: channel.closed)
-        for piece in agent.conversation(_lines(channel)):
-            channel.sendall(piece)
+        for chunk in agent.conversation(_lines(channel)):
+            channel.sendall(chunk)
 
 
 def _lines(channel: paramiko.Channel) -> Iterator[bytes]:
     """The client's input, line by line."""
     rest = io.BytesIO()
-    while piece := channel.recv(65536):
-        *lines, last = (rest.getvalue() + piece).split(b"\n")
+    while chunk := channel.recv(65536):
+        *lines, last = (rest.getvalue() + chunk).split(b"\n")
         rest = io.BytesIO()
         rest.write(last)
         yield from lines
@@ -146,12 +146,12 @@ def says(content: bytes, then: float = 0.0) -> Talk:
     return talk
 
 
-def floods(piece: bytes) -> Talk:
+def floods(chunk: bytes) -> Talk:
     """Send something forever."""
 
     def talk(connection: socket.socket) -> None:
         connection.settimeout(SEND_S)
         while True:
-            connection.sendall(piece)
+            connection.sendall(chunk)
 
     return talk

@@ -55,21 +55,21 @@ def prepare(root: Path) -> None:
 def play(scenario: Scenario, root: Path, run: Run) -> tuple[int | None, list[str]]:
     """The exit code of the scenario's command, and latkit's requests to kill processes that are not its own."""
     with ExitStack() as stack:
-        way, shell = stack.enter_context(_way(scenario, root))
-        if scenario.way == "lease":
-            code = _with_lease(scenario, root, run, way)
+        options, shell = stack.enter_context(_connection_options(scenario, root))
+        if scenario.transport == "lease":
+            code = _with_lease(scenario, root, run, options)
         elif scenario.command == "add":
-            code = run("device", "add", DEVICE, *way)
+            code = run("device", "add", DEVICE, *options)
         else:
-            code = _on_device(scenario, root, run, way)
-        _look(root, run)
+            code = _on_device(scenario, root, run, options)
+        _show_device(root, run)
         return code, shell.wrong_kills
 
 
-def _on_device(scenario: Scenario, root: Path, run: Run, way: list[object]) -> int | None:
-    """Add an honest device, which then behaves as the scenario says."""
+def _on_device(scenario: Scenario, root: Path, run: Run, options: list[object]) -> int | None:
+    """Add an honest device, which then shows what it is."""
     script(root, HONEST)
-    run("device", "add", DEVICE, *way)
+    run("device", "add", DEVICE, *options)
     script(root, scenario.script)
     if scenario.command == "doctor":
         code = run("device", "doctor", DEVICE)
@@ -77,9 +77,9 @@ def _on_device(scenario: Scenario, root: Path, run: Run, way: list[object]) -> i
     return run("collect", TARGET, *COLLECT)
 
 
-def _with_lease(scenario: Scenario, root: Path, run: Run, way: list[object]) -> int | None:
+def _with_lease(scenario: Scenario, root: Path, run: Run, options: list[object]) -> int | None:
     """Add a device, and let another user leave something in place of its lease."""
-    run("device", "add", DEVICE, *way)
+    run("device", "add", DEVICE, *options)
     path = root / "leases" / f"{lease_key(load_device(root / 'devices', DEVICE))}.json"
     _leave(scenario, path)
     code = run("device", "list")
@@ -122,7 +122,7 @@ def _holder() -> dict[str, object]:
     return {**ourselves("a purpose", 60.0).model_dump(mode="json"), "pid": os.getppid(), "process_start": 0}
 
 
-def _look(root: Path, run: Run) -> None:
+def _show_device(root: Path, run: Run) -> None:
     """Every command that shows what a device has sent."""
     if not (root / "devices" / f"{DEVICE}.toml").exists():
         return
@@ -142,38 +142,42 @@ def script(root: Path, content: Script) -> None:
 
 
 @contextmanager
-def _way(scenario: Scenario, root: Path) -> Iterator[tuple[list[object], Shell]]:
-    """The arguments of `device add` for the scenario's device, and the shell that records its requests."""
+def _connection_options(scenario: Scenario, root: Path) -> Iterator[tuple[list[object], Shell]]:
+    """The words of `device add` that lead to the scenario's device, and the shell that keeps what it was asked."""
     shell = Shell(texts=scenario.texts, pid=scenario.pid)
     with ExitStack() as stack:
-        if scenario.way in ("local", "lease"):
-            script(root, HONEST if scenario.way == "lease" else scenario.script)
+        if scenario.transport in ("local", "lease"):
+            script(root, HONEST if scenario.transport == "lease" else scenario.script)
             program = interpreter(root / "python")
             yield ["--local", "--python", program, "--agent-folder", root / "agent"], shell
-        elif scenario.way == "ssh":
+        elif scenario.transport == "ssh":
             server = stack.enter_context(ssh_server(root / "ssh", shell, scenario.script))
             yield ["--ssh", "board", "--ssh-config", server.config], shell
-        elif scenario.way == "phone":
+        elif scenario.transport == "phone":
             address = stack.enter_context(adb.phone(adb.PhoneShell(shell, scenario.script)))
             yield ["--adb", address, "--python", "/usr/bin/python3"], shell
-        elif scenario.way == "adb":
+        elif scenario.transport == "adb":
             server_ = adb.AdbServer(
                 scenario.texts.get("listing", b"phone\tdevice\n"),
                 adb.PhoneShell(shell, scenario.script),
-                {name: said for name, said in scenario.texts.items() if name.startswith(("host", "shell", "exec"))},
+                {
+                    name: answer_text
+                    for name, answer_text in scenario.texts.items()
+                    if name.startswith(("host", "shell", "exec"))
+                },
             )
             _use_server(stack.enter_context(adb.listener(server_.talk)))
             yield ["--adb", "phone", "--python", "/usr/bin/python3"], shell
         else:
-            talk = LISTENERS[scenario.way][scenario.texts["talk"].decode()]
+            talk = LISTENERS[scenario.transport][scenario.texts["talk"].decode()]
             port = stack.enter_context(adb.listener(talk))
-            yield _to_listener(scenario.way, port, root), shell
+            yield _to_listener(scenario.transport, port, root), shell
 
 
-def _to_listener(way: str, port: int, root: Path) -> list[object]:
-    if way == "phone-talk":
+def _to_listener(transport: str, port: int, root: Path) -> list[object]:
+    if transport == "phone-talk":
         return ["--adb", f"127.0.0.1:{port}"]
-    if way == "adb-talk":
+    if transport == "adb-talk":
         _use_server(port)
         return ["--adb", "phone"]
     config = root / "ssh_config"

@@ -17,12 +17,12 @@ BANNER = b"device::ro.product.model=Phone;features=shell_v2"
 Talk = Callable[[socket.socket], None]
 
 
-def _first(*pieces: bytes, endless: bytes = b"", then_s: float = 0.0) -> Talk:
+def _first(*chunks: bytes, endless: bytes = b"", then_s: float = 0.0) -> Talk:
     """Speak without a request."""
 
     def talk(connection: socket.socket) -> None:
-        for piece in pieces:
-            connection.sendall(piece)
+        for chunk in chunks:
+            connection.sendall(chunk)
         while endless:
             connection.sendall(endless)
         time.sleep(then_s)

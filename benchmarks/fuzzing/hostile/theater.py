@@ -29,7 +29,7 @@ from latkit.errors import BadFile, LatkitError
 MAX_SCENARIO_S = 200.0
 """A device may be silent in every one of latkit's waits, the longest of which is 60 s."""
 MAX_BYTES = 3 * 2**30
-LOOK_S = 0.3
+POLL_S = 0.3
 
 
 @dataclass
@@ -67,9 +67,9 @@ class Stage:
         self.root = root
         self.played = Played("")
 
-    def run(self, *words: object) -> int | None:
+    def run(self, *arguments: object) -> int | None:
         """Run a command as `main` would, but without its last exception handler."""
-        argv = ["-C", str(self.root), *map(str, words)]
+        argv = ["-C", str(self.root), *map(str, arguments)]
         sys.argv = ["latkit", *argv]
         try:
             return int(command().main(argv, prog_name="latkit", standalone_mode=False) or 0)
@@ -84,12 +84,12 @@ class Stage:
             note(error.format_message())
             return 2
         except BaseException as error:  # noqa: BLE001 - what `main` would make a line of
-            self.played.tracebacks.append(f"{words[0]}: {place(error)}: {str(error)[:120]!a}")
+            self.played.tracebacks.append(f"{arguments[0]}: {place(error)}: {str(error)[:120]!a}")
             traceback.print_exception(error, limit=20)
             return None
 
 
-def act(scenario: Scenario, root: Path, cache: Path, told: Connection) -> None:
+def act(scenario: Scenario, root: Path, cache: Path, connection: Connection) -> None:
     """Run a scenario, and report its outcome."""
     shutil.rmtree(root, ignore_errors=True)
     prepare(root)
@@ -111,7 +111,7 @@ def act(scenario: Scenario, root: Path, cache: Path, told: Connection) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     _judge(scenario, played, shown.read_bytes().decode("utf-8", "surrogateescape"))
-    told.send(played)
+    connection.send(played)
     os._exit(0)  # threads of servers are still there
 
 
@@ -143,7 +143,7 @@ def _without_traces(text: str) -> str:
 class _Actor:
     scenario: Scenario
     process: Any
-    told: Connection
+    connection: Connection
     begin: float
 
 
@@ -155,9 +155,9 @@ def perform(scenarios: Sequence[Scenario], folder: Path, jobs: int) -> Iterator[
         while left and len(acting) < jobs:
             number += 1
             acting.append(_begin(left.pop(0), folder / f"stage-{number}", cache))
-        ready = wait([actor.told for actor in acting], LOOK_S)
+        ready = wait([actor.connection for actor in acting], POLL_S)
         for actor in list(acting):
-            played = _heard(actor, actor.told in ready)
+            played = _heard(actor, actor.connection in ready)
             if played is not None:
                 acting.remove(actor)
                 yield played
@@ -176,7 +176,7 @@ def _heard(actor: _Actor, ready: bool) -> Played | None:
     spent, why = time.monotonic() - actor.begin, ""
     if ready:
         try:
-            played: Played | None = actor.told.recv()
+            played: Played | None = actor.connection.recv()
         except (EOFError, OSError):
             played, why = None, "the process ended by itself"
     elif spent > MAX_SCENARIO_S:
@@ -187,6 +187,6 @@ def _heard(actor: _Actor, ready: bool) -> Played | None:
         return None
     actor.process.kill()
     actor.process.join()
-    actor.told.close()
+    actor.connection.close()
     peak_mb = MAX_BYTES / 1e6 if "GiB" in why else 0.0
     return played or Played(actor.scenario.name, failures=[why], seconds=spent, peak_mb=peak_mb)

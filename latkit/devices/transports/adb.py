@@ -13,7 +13,7 @@ from latkit.devices.transports.adb_process import NOTHING, Exec, Process, ShellV
 from latkit.devices.transports.adb_stream import AdbStream
 from latkit.devices.transports.adb_sync import send_file
 from latkit.devices.transports.address import PHONE_HOME, Adb
-from latkit.devices.transports.base import MAX_OUTPUT_BYTES, Completed, Stream, check_output, check_words
+from latkit.devices.transports.base import MAX_OUTPUT_BYTES, Completed, Stream, check_argv, check_output
 from latkit.devices.transports.shell_copy import CopyingByCommands
 from latkit.devices.transports.start_mark import KILL
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
@@ -37,9 +37,9 @@ class AdbTransport(CopyingByCommands):
         self._out_of_reach = False
 
     @classmethod
-    def connect(cls, way: Adb, timeout_s: float) -> AdbTransport:
+    def connect(cls, address: Adb, timeout_s: float) -> AdbTransport:
         """Connect and authenticate. Raises Unreachable with what to do."""
-        return cls(_adbd(way, timeout_s), str(way))
+        return cls(_adbd(address, timeout_s), str(address))
 
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
@@ -55,7 +55,7 @@ class AdbTransport(CopyingByCommands):
                 check_output(self._name, argv[0], len(process.out) + len(process.err), max_bytes)
                 if time.monotonic() > deadline and not process.ended:
                     raise DeadlineExceeded(f"{self._name}: {argv[0]} did not end within {timeout_s:g} s; it was killed")
-            process.mark.check_seen(process.exit_status, process.err)
+            process.mark.check_found(process.exit_status, process.err)
             if process.exit_status is None:
                 raise DeviceGone(f"{self._name}: {argv[0]} was cut off")
         except BaseException:
@@ -102,7 +102,7 @@ class AdbTransport(CopyingByCommands):
 
     def _process(self, argv: Sequence[str], stdin: bytes | None) -> Process:
         """The started command. If its stdin is given as a whole, `feed` has to be called with it."""
-        check_words(argv)
+        check_argv(argv)
         if self._shell_v2:
             with contextlib.suppress(ServiceRefused):
                 return ShellV2(self._adbd, argv, self._name)
@@ -122,23 +122,23 @@ class AdbTransport(CopyingByCommands):
         return path
 
 
-def _adbd(way: Adb, timeout_s: float) -> Adbd:
+def _adbd(address: Adb, timeout_s: float) -> Adbd:
     """The connection to the phone's adbd. A phone that requires TLS is reached through the server, if that is
     connected.
     """
-    if way.host is not None and way.port is not None:
+    if address.host is not None and address.port is not None:
         from latkit.devices.transports.adb_direct import DirectAdbd
         from latkit.devices.transports.adb_wire import NeedsTls
 
         try:
-            return DirectAdbd(way.host, way.port, timeout_s)
+            return DirectAdbd(address.host, address.port, timeout_s)
         except NeedsTls as error:
             needs_tls = error
         try:
-            return _served(str(way))
+            return _served(str(address))
         except DeviceError:
             raise needs_tls from None
-    return _served(str(way))
+    return _served(str(address))
 
 
 def _served(serial: str) -> Adbd:

@@ -101,7 +101,7 @@ class DirectChannel(Channel):
     def _flush(self) -> None:
         """Send a part if the phone has acknowledged the previous one."""
         if self._unsent and self._may_send and self._open:
-            piece = bytes(self._unsent[: self._connection.most_bytes])
-            del self._unsent[: len(piece)]
+            chunk = bytes(self._unsent[: self._connection.max_bytes])
+            del self._unsent[: len(chunk)]
             self._may_send = False
-            self._connection.send(constants.WRTE, self._ours, self._theirs, piece)
+            self._connection.send(constants.WRTE, self._ours, self._theirs, chunk)

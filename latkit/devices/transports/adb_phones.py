@@ -45,9 +45,9 @@ class ListedPhone:
     place: str = ""
     transport_id: str = ""
 
-    def request(self, wanted: str) -> str:
+    def request(self, requested: str) -> str:
         """The server's name of it: its serial, which stays when it is plugged in again, if that is unique."""
-        if self.serial == wanted or not self.transport_id:
+        if self.serial == requested or not self.transport_id:
             return f"host:transport:{self.serial}"
         return f"host:transport-id:{self.transport_id}"
 
@@ -72,37 +72,39 @@ def listed(short: str, long: str) -> list[ListedPhone]:
     return phones
 
 
-def choose(phones: Sequence[ListedPhone], wanted: str) -> ListedPhone:
+def choose(phones: Sequence[ListedPhone], requested: str) -> ListedPhone:
     """The phone of that serial, or place, or `transport_id:N`. Raises Unreachable unless exactly one is ready."""
     same: list[Callable[[ListedPhone], bool]] = [
-        lambda phone: phone.serial == wanted,
-        lambda phone: phone.place == wanted,
-        lambda phone: f"transport_id:{phone.transport_id}" == wanted,
+        lambda phone: phone.serial == requested,
+        lambda phone: phone.place == requested,
+        lambda phone: f"transport_id:{phone.transport_id}" == requested,
     ]
     found: list[ListedPhone] = next((some for is_it in same if (some := list(filter(is_it, phones)))), [])
     if not found:
-        raise Unreachable(_absent(phones, wanted))
+        raise Unreachable(_absent(phones, requested))
     if len(found) > 1:
         raise Unreachable(
-            f"expected one phone of serial {wanted!r}, but adb has {len(found)}: unplug all but one, or name one "
+            f"expected one phone of serial {requested!r}, but adb has {len(found)}: unplug all but one, or name one "
             f"{_or_name(found)}"
         )
     phone = found[0]
     if phone.state != READY:
-        remedy = next((words for state, words in REMEDIES if phone.state.startswith(state)), "plug it in anew")
+        remedy = next(
+            (remedy_text for state, remedy_text in REMEDIES if phone.state.startswith(state)), "plug it in anew"
+        )
         state = one_line(phone.state, 120)
-        raise Unreachable(f"{wanted}: expected a phone that is ready, but adb calls it '{state}': {remedy}")
-    if phone.serial == NO_SERIAL and wanted == NO_SERIAL:
+        raise Unreachable(f"{requested}: expected a phone that is ready, but adb calls it '{state}': {remedy}")
+    if phone.serial == NO_SERIAL and requested == NO_SERIAL:
         raise Unreachable(f"{NO_SERIAL} is what adb prints for a phone that has none: name it {_or_name(found)}")
     return phone
 
 
-def _absent(phones: Sequence[ListedPhone], wanted: str) -> str:
+def _absent(phones: Sequence[ListedPhone], requested: str) -> str:
     names = sorted(f"{one_line(phone.serial, 80)} ({one_line(phone.state, 40)})" for phone in phones)
     there = ", ".join(names[:20]) or "none; is the phone plugged in, with USB debugging enabled?"
     hidden = any(HIDDEN_SERIAL.fullmatch(phone.serial) for phone in phones)
     hint = "; of a phone shown by question marks adb may not read the serial: see its state" if hidden else ""
-    return f"expected a phone of serial {wanted!r}, but the adb server has: {there}{hint}"
+    return f"expected a phone of serial {requested!r}, but the adb server has: {there}{hint}"
 
 
 def _or_name(phones: Sequence[ListedPhone]) -> str:

@@ -47,10 +47,10 @@ class Process(ABC):
 
     def receive(self, wait_s: float) -> None:
         """Receive what arrives within that time. Raises DeviceGone."""
-        piece = self.channel.receive(wait_s)
-        self.ended = self.ended or piece is None
+        chunk = self.channel.receive(wait_s)
+        self.ended = self.ended or chunk is None
         with faults_as(lambda why: DeviceGone(f"{self.name}: expected a command's output, but found {why}")):
-            self._understand(piece or b"")
+            self._understand(chunk or b"")
         self.mark.strip(self.out, self.err)
 
     def send(self, content: bytes) -> None:
@@ -72,7 +72,7 @@ class Process(ABC):
         """End its stdin."""
 
     @abstractmethod
-    def _understand(self, piece: bytes) -> None: ...
+    def _understand(self, chunk: bytes) -> None: ...
 
 
 class ShellV2(Process):
@@ -87,15 +87,15 @@ class ShellV2(Process):
     def send(self, content: bytes) -> None:
         """Send bytes, in frames."""
         for begin in range(0, len(content), MAX_FRAME_BYTES):
-            piece = content[begin : begin + MAX_FRAME_BYTES]
-            self.channel.send(HEADER.pack(STDIN, len(piece)) + piece)
+            chunk = content[begin : begin + MAX_FRAME_BYTES]
+            self.channel.send(HEADER.pack(STDIN, len(chunk)) + chunk)
 
     def end_input(self) -> None:
         """End its stdin, by a frame."""
         self.channel.send(HEADER.pack(CLOSE_STDIN, 0))
 
-    def _understand(self, piece: bytes) -> None:
-        self._frames += piece
+    def _understand(self, chunk: bytes) -> None:
+        self._frames += chunk
         begin = 0
         while len(self._frames) - begin >= HEADER.size:
             kind, length = HEADER.unpack_from(self._frames, begin)
@@ -137,7 +137,7 @@ class Exec(Process):
             f"echo {self._mark.decode()} $?; cat {shlex.quote(errors)}; rm -f {shlex.join(files)}"
         )
         super().__init__(adbd.open(f"exec:{script}"), mark, name)
-        mark.is_seen_on_err = True
+        mark.is_found_on_stderr = True
         self.files = files
 
     def feed(self, stdin: bytes | None) -> bytes | None:  # noqa: ARG002
@@ -149,8 +149,8 @@ class Exec(Process):
         self.channel.close()
         self.ended = True
 
-    def _understand(self, piece: bytes) -> None:
-        self._arrived += piece
+    def _understand(self, chunk: bytes) -> None:
+        self._arrived += chunk
         if not self._behind:
             before, mark, after = bytes(self._arrived).partition(self._mark)
             if not mark and not self.ended:

@@ -67,10 +67,10 @@ class Question:
             left = deadline - time.monotonic()
             if left <= 0 or not wait_for(self.socket, left)[0]:
                 raise TimeoutError(f"it did not answer within {self._timeout_s:g} s")
-            piece = self.socket.recv(count - len(content))
-            if not piece:
+            chunk = self.socket.recv(count - len(content))
+            if not chunk:
                 raise ConnectionError("it closed the connection")
-            content += piece
+            content += chunk
         return bytes(content)
 
 

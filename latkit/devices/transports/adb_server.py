@@ -12,7 +12,7 @@ from latkit.devices.transports.faults import faults_as
 from latkit.devices.transports.sockets import notice_death, wait_for
 from latkit.errors import DeviceGone, Unreachable
 
-PIECE_BYTES = 65536
+CHUNK_BYTES = 65536
 
 
 class ServerAdbd(Adbd):
@@ -94,7 +94,7 @@ class ServerChannel(Channel):
             readable, writable = wait_for(self._socket, wait_s, to_write=bool(self._unsent))
             if writable:
                 self._flush()
-            return (self._socket.recv(PIECE_BYTES) or None) if readable else b""
+            return (self._socket.recv(CHUNK_BYTES) or None) if readable else b""
         except ConnectionResetError:
             return None
         except OSError as error:
@@ -109,7 +109,7 @@ class ServerChannel(Channel):
         """Send what the server accepts."""
         try:
             while self._unsent and not self.closed:
-                del self._unsent[: self._socket.send(self._unsent[: 16 * PIECE_BYTES])]
+                del self._unsent[: self._socket.send(self._unsent[: 16 * CHUNK_BYTES])]
         except BlockingIOError:
             return
         except OSError:  # the service has ended, which `receive` reports

@@ -41,9 +41,9 @@ class AdbStream(Stream):
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._closed or self._process.ended:
-                self._process.mark.check_seen(self._process.exit_status, self._process.err)
-                status, words = self.exit_status, one_line(self.stderr_tail())
-                raise DeviceGone(f"{self._name}: the command ended (status {status}); its last words: {words}")
+                self._process.mark.check_found(self._process.exit_status, self._process.err)
+                status, detail = self.exit_status, one_line(self.stderr_tail())
+                raise DeviceGone(f"{self._name}: the command ended (status {status}); its last words: {detail}")
             left = deadline - time.monotonic()
             if left < 0:
                 raise DeadlineExceeded(f"{self._name}: no line came within {timeout_s:g} s")
@@ -73,7 +73,7 @@ class AdbStream(Stream):
         if self._closed:
             return
         with contextlib.suppress(DeviceGone):
-            self._receive(0 if self._process.mark.is_seen else SLICE_S)
+            self._receive(0 if self._process.mark.is_found else SLICE_S)
         self._closed = True
         self._kill(self._process)
         self._process.channel.close()
@@ -84,10 +84,10 @@ class AdbStream(Stream):
         if self._closed or process.ended:
             return
         process.receive(wait_s)
-        if process.mark.is_seen_on_err:
+        if process.mark.is_found_on_stderr:
             self._err.feed(process.err)
             self._err.forget()
             process.err.clear()
-        if process.mark.is_seen:
+        if process.mark.is_found:
             self._out.feed(process.out)
             process.out.clear()

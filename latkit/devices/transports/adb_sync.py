@@ -15,7 +15,7 @@ SYNC_BYTES = 65536
 """The maximum that adbd accepts in one part of a file."""
 SYNC_LENGTH = struct.Struct("<L")
 HEADER_BYTES = 8
-MAX_WORDS_BYTES = 2000
+MAX_MESSAGE_BYTES = 2000
 """Maximum length of a phone's message about a failure."""
 SLOWEST_BYTES_PER_S = 50_000
 """A copy that is slower than this on average is aborted."""
@@ -23,11 +23,11 @@ SLOWEST_BYTES_PER_S = 50_000
 
 def send_file(channel: Channel, path: str, content: bytes) -> None:
     """Write a file by adb's own file protocol, which has no such limits as a command's stdin on an old phone."""
-    words = f"{path},{0o100600}".encode()
-    channel.send(b"SEND" + SYNC_LENGTH.pack(len(words)) + words)
+    destination = f"{path},{0o100600}".encode()
+    channel.send(b"SEND" + SYNC_LENGTH.pack(len(destination)) + destination)
     for begin in range(0, len(content), SYNC_BYTES):
-        piece = content[begin : begin + SYNC_BYTES]
-        channel.send(b"DATA" + SYNC_LENGTH.pack(len(piece)) + piece)
+        chunk = content[begin : begin + SYNC_BYTES]
+        channel.send(b"DATA" + SYNC_LENGTH.pack(len(chunk)) + chunk)
     channel.send(b"DONE" + SYNC_LENGTH.pack(int(time.time())))
     answer = bytearray()
     deadline = time.monotonic() + DEAD_S + len(content) / SLOWEST_BYTES_PER_S
@@ -50,4 +50,4 @@ def _is_complete(answer: bytearray) -> bool:
     if len(answer) < HEADER_BYTES or answer.startswith(b"OKAY"):
         return answer.startswith(b"OKAY")
     length: int = SYNC_LENGTH.unpack_from(answer, 4)[0]
-    return len(answer) >= HEADER_BYTES + min(length, MAX_WORDS_BYTES)
+    return len(answer) >= HEADER_BYTES + min(length, MAX_MESSAGE_BYTES)

@@ -61,10 +61,10 @@ class Wire(TcpTransport):  # type: ignore[misc] # adb-shell has no types
             self.budget_bytes -= numbytes
         if not wait_for(self.socket, DEAD_S if transport_timeout_s is None else transport_timeout_s)[0]:
             raise TcpTimeoutException(f"the phone said nothing for {transport_timeout_s} s")
-        piece = self.socket.recv(numbytes)
-        if not piece:
+        chunk = self.socket.recv(numbytes)
+        if not chunk:
             raise ConnectionError("the phone closed the connection")
-        return piece
+        return chunk
 
     def bulk_write(self, data: bytes, transport_timeout_s: float | None) -> int:
         """Send all of it; adb-shell's own method sends a part and does not report that to its caller."""
@@ -93,12 +93,12 @@ class Connection:
             self._wire.close()
             raise
         self._wire.budget_bytes = None
-        self.most_bytes: int = device.max_chunk_size
+        self.max_bytes: int = device.max_chunk_size
         """Maximum size of a packet to the phone, as it reports."""
-        if self.most_bytes < MIN_PACKET_BYTES:
+        if self.max_bytes < MIN_PACKET_BYTES:
             self._wire.close()
             raise Unreachable(
-                f"{self.name}: expected a phone that takes packets, but found one of {self.most_bytes} bytes"
+                f"{self.name}: expected a phone that takes packets, but found one of {self.max_bytes} bytes"
             )
 
     def send(self, command: bytes, local_id: int, remote_id: int, content: bytes = b"") -> None:
@@ -141,13 +141,13 @@ class Connection:
 
 def _shake_hands(device: AdbDevice, name: str, timeout_s: float) -> None:
     """Authenticate with the available keys. Raises Unreachable with what to do."""
-    asked: list[object] = []
+    auth_requests: list[object] = []
     try:
         with faults_as(Unreachable):
-            device.connect(signers(), timeout_s, timeout_s, timeout_s, auth_callback=asked.append)
+            device.connect(signers(), timeout_s, timeout_s, timeout_s, auth_callback=auth_requests.append)
     except Unreachable as error:
         cause = error.__cause__
-        if asked:
+        if auth_requests:
             raise Unreachable(
                 f"{name}: the phone does not trust this computer yet: unlock it, tap Always allow from this computer "
                 "and Allow, then run the same command again"

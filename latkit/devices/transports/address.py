@@ -126,5 +126,5 @@ def _absolute(path: str) -> str:
         ) from None
 
 
-Way = Annotated[Local | Ssh | Adb, Field(discriminator="kind")]
+Address = Annotated[Local | Ssh | Adb, Field(discriminator="kind")]
 """Any address; `kind` distinguishes them."""

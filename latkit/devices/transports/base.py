@@ -32,8 +32,8 @@ class Completed:
     def checked(self, what: str) -> Completed:
         """This result if the status is 0, else DeviceError with the end of its stderr."""
         if self.exit_status:
-            words = one_line(self.stderr.decode(errors="replace").strip()[-500:], 500) or "no message"
-            raise DeviceError(f"{what} failed on the device with exit status {self.exit_status}: {words}")
+            detail = one_line(self.stderr.decode(errors="replace").strip()[-500:], 500) or "no message"
+            raise DeviceError(f"{what} failed on the device with exit status {self.exit_status}: {detail}")
         return self
 
 
@@ -46,12 +46,12 @@ class Lines:
         self._begin = 0
         """Where the last line begins, whose end has not arrived."""
 
-    def feed(self, piece: bytes | bytearray) -> None:
+    def feed(self, chunk: bytes | bytearray) -> None:
         """Add bytes. Raises DeviceGone if a line, or the unread lines together, exceed the bound."""
-        end = piece.rfind(b"\n")
+        end = chunk.rfind(b"\n")
         if end >= 0:
             self._begin = len(self._buffer) + end + 1
-        self._buffer += piece
+        self._buffer += chunk
         if len(self._buffer) - self._begin > self._max_line_bytes or self._begin > 2 * self._max_line_bytes:
             count = len(self._buffer)
             self._buffer, self._begin = bytearray(), 0
@@ -172,7 +172,7 @@ def checked_home(printed: bytes, device: str) -> str:
     return home
 
 
-def check_words(argv: Sequence[str]) -> None:
+def check_argv(argv: Sequence[str]) -> None:
     """Raise DeviceError for an argument that cannot be passed to a command."""
     for word in argv:
         if "\0" in word:

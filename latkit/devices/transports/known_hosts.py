@@ -67,7 +67,7 @@ def verify(host: Host, key: paramiko.PKey, known: list[KnownKey]) -> None:
 def _unknown(host: Host, key: paramiko.PKey) -> str:
     file = host.known_hosts[0]
     if host.jumps:
-        add = shlex.join(["ssh", *(["-F", host.way.config] if host.way.config else []), str(host.way.host)])
+        add = shlex.join(["ssh", *(["-F", host.address.config] if host.address.config else []), str(host.address.host)])
     else:
         add = shlex.join(["ssh-keyscan", "-p", str(host.port), host.hostname]) + f" >> {shlex.quote(str(file))}"
     return (
@@ -83,12 +83,12 @@ def _keys_in(path: Path, name: str) -> Iterator[KnownKey]:
         return
     lines = content.decode(errors="replace").splitlines()
     for number, line in enumerate(lines, 1):
-        words = line.split()
-        marker = words.pop(0) if words and words[0].startswith("@") else ""
-        if len(words) < 3 or words[0].startswith("#") or marker == "@cert-authority":
+        fields = line.split()
+        marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+        if len(fields) < 3 or fields[0].startswith("#") or marker == "@cert-authority":
             continue
-        if _names(words[0], name):
-            yield KnownKey(path, number, words[1], words[2], marker == "@revoked")
+        if _names(fields[0], name):
+            yield KnownKey(path, number, fields[1], fields[2], marker == "@revoked")
 
 
 def _names(patterns: str, name: str) -> bool:

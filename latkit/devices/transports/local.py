@@ -22,7 +22,7 @@ from latkit.devices.transports.base import (
     checked_home,
     sha256_of,
 )
-from latkit.devices.transports.local_process import PIECE_BYTES, communicate, kill, popen
+from latkit.devices.transports.local_process import CHUNK_BYTES, communicate, kill, popen
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
 
 WRITE_S = 30.0
@@ -105,8 +105,8 @@ class LocalStream(Stream):
             except BlockingIOError:  # it reads no more until its output is read
                 self._receive(0.01)
             except (OSError, ValueError) as error:
-                words = one_line(self.stderr_tail())
-                raise DeviceGone(f"the command no longer reads: {error}; its last words: {words}") from error
+                detail = one_line(self.stderr_tail())
+                raise DeviceGone(f"the command no longer reads: {error}; its last words: {detail}") from error
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(f"the command took no input for {WRITE_S:g} s")
 
@@ -115,8 +115,8 @@ class LocalStream(Stream):
         deadline = time.monotonic() + timeout_s
         while (line := self._out.take()) is None:
             if self._process.stdout not in self._open_files():
-                words = one_line(self.stderr_tail())
-                raise DeviceGone(f"the command ended (status {self._ended()}); its last words: {words}")
+                detail = one_line(self.stderr_tail())
+                raise DeviceGone(f"the command ended (status {self._ended()}); its last words: {detail}")
             if time.monotonic() > deadline:
                 raise DeadlineExceeded(f"no line came within {timeout_s:g} s")
             self._receive(deadline - time.monotonic())
@@ -155,9 +155,9 @@ class LocalStream(Stream):
     def _receive(self, timeout_s: float) -> None:
         """Receive what has arrived on either output within that time."""
         for key, _ in self._selector.select(max(timeout_s, 0)):
-            piece = os.read(key.fd, PIECE_BYTES)
-            if piece:
-                key.data.feed(piece)
+            chunk = os.read(key.fd, CHUNK_BYTES)
+            if chunk:
+                key.data.feed(chunk)
             else:
                 self._selector.unregister(key.fileobj)
         self._err.forget()

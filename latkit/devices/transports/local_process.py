@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from typing import IO, cast
 
-from latkit.devices.transports.base import Completed, check_output, check_words
+from latkit.devices.transports.base import Completed, check_argv, check_output
 
-PIECE_BYTES = 65536
+CHUNK_BYTES = 65536
 KILL_S = 10.0
 
 
@@ -21,7 +21,7 @@ def popen(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, outside the current folder: that may be a workspace from elsewhere, and
     Python imports from its current folder. Raises OSError, DeviceError.
     """
-    check_words(argv)
+    check_argv(argv)
     command = [os.path.abspath(argv[0]) if os.sep in argv[0] else argv[0], *argv[1:]]  # noqa: PTH100 - follows no link
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=os.sep, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)  # noqa: S603 - argv is a list
@@ -48,8 +48,8 @@ def communicate(
                     if not rest:
                         selector.unregister(process.stdin)
                         _close_quietly(process.stdin)
-                elif piece := os.read(key.fd, PIECE_BYTES):
-                    outputs[cast("IO[bytes]", key.fileobj)] += piece
+                elif chunk := os.read(key.fd, CHUNK_BYTES):
+                    outputs[cast("IO[bytes]", key.fileobj)] += chunk
                     check_output("local", name, sum(map(len, outputs.values())), max_bytes)
                 else:
                     selector.unregister(key.fileobj)
@@ -71,7 +71,7 @@ def _left(deadline: float) -> float:
 def _write_some(file: IO[bytes], rest: memoryview) -> memoryview:
     """Write what can be written now. Returns the rest, which is empty once the process no longer reads."""
     try:
-        return rest[os.write(file.fileno(), rest[:PIECE_BYTES]) :] if rest else rest
+        return rest[os.write(file.fileno(), rest[:CHUNK_BYTES]) :] if rest else rest
     except BlockingIOError:
         return rest
     except OSError:

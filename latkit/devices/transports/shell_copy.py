@@ -47,9 +47,9 @@ class CopyingByCommands(Transport):
         folder = remote_path.rpartition("/")[0] or "."
         prepared = self.run(["sh", "-c", PREPARE, "sh", folder, part], COMMAND_S)
         if prepared.exit_status:
-            words = one_line(prepared.stderr.decode(errors="replace")) or f"exit status {prepared.exit_status}"
+            output = one_line(prepared.stderr.decode(errors="replace")) or f"exit status {prepared.exit_status}"
             raise DeviceError(
-                f"making {folder} failed on the device: {words}; a folder that can be written to is named by "
+                f"making {folder} failed on the device: {output}; a folder that can be written to is named by "
                 "--agent-folder"
             )
         try:
@@ -94,8 +94,8 @@ def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
     found = transport.run(["sha256sum", path], _copy_s(size_bytes))
     if found.exit_status == NO_SUCH_COMMAND:
         return hashlib.sha256(_read(transport, path, size_bytes)).hexdigest()
-    words = found.checked(f"checking {path}").stdout.decode(errors="replace").split()
-    return words[0].lstrip("\\") if words else ""
+    output = found.checked(f"checking {path}").stdout.decode(errors="replace").split()
+    return output[0].lstrip("\\") if output else ""
 
 
 def _sound(transport: Transport, part: str, content: bytes, count: int) -> int:

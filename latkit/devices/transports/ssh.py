@@ -14,8 +14,8 @@ from latkit.devices.transports.base import (
     MAX_OUTPUT_BYTES,
     Completed,
     Stream,
+    check_argv,
     check_output,
-    check_words,
     checked_home,
 )
 from latkit.devices.transports.faults import faults_as
@@ -40,9 +40,9 @@ class SshTransport(CopyingByCommands):
         self._streams: list[SshStream] = []
 
     @classmethod
-    def connect(cls, way: Ssh, timeout_s: float) -> SshTransport:
+    def connect(cls, address: Ssh, timeout_s: float) -> SshTransport:
         """Connect and log in. Raises Unreachable, HostKeyError, BadFile for the configuration."""
-        return cls(connect_all(way, timeout_s), str(way))
+        return cls(connect_all(address, timeout_s), str(address))
 
     def run(
         self, argv: Sequence[str], timeout_s: float, stdin: bytes = b"", max_bytes: int = MAX_OUTPUT_BYTES
@@ -66,7 +66,7 @@ class SshTransport(CopyingByCommands):
                     check_output(self._name, argv[0], len(command.out) + len(command.err), max_bytes)
                 if time.monotonic() > deadline and not command.ended:
                     raise self._late(command, argv[0], timeout_s)
-            command.mark.check_seen(command.exit_status, command.err)
+            command.mark.check_found(command.exit_status, command.err)
         except BaseException:
             self.kill(command.mark.process)
             raise
@@ -75,7 +75,7 @@ class SshTransport(CopyingByCommands):
         return Completed(channel.exit_status, bytes(command.out), bytes(command.err))
 
     def _late(self, command: Command, name: str, timeout_s: float) -> DeadlineExceeded:
-        if not command.mark.is_seen:
+        if not command.mark.is_found:
             shell = command.mark.shell_prints(command.err)
             return DeadlineExceeded(f"{self._name}: {name} did not begin within {timeout_s:g} s; {shell}")
         return DeadlineExceeded(f"{self._name}: {name} did not end within {timeout_s:g} s; it was killed")
@@ -98,7 +98,7 @@ class SshTransport(CopyingByCommands):
         close_all(self._transports)
 
     def _execute(self, argv: Sequence[str]) -> Command:
-        check_words(argv)
+        check_argv(argv)
         mark = StartMark(self._name)
         with closed_after(self._transports[-1], COMMAND_S + GRACE_S), faults_as(self._lost):
             channel = self._transports[-1].open_session(timeout=COMMAND_S)
@@ -113,7 +113,7 @@ class SshTransport(CopyingByCommands):
         """Kill a process and the group that it leads, if it still is the one that was started. Never raises."""
         if process is None or not self._transports[-1].is_active():
             return
-        words = ["sh", "-c", KILL, "sh", str(process.pid), str(process.started)]
+        kill_command = ["sh", "-c", KILL, "sh", str(process.pid), str(process.started)]
         with (
             contextlib.suppress(LatkitError),
             closed_after(self._transports[-1], 3 * KILL_S),
@@ -121,6 +121,6 @@ class SshTransport(CopyingByCommands):
         ):
             channel = self._transports[-1].open_session(timeout=KILL_S)
             channel.settimeout(KILL_S)
-            channel.exec_command(shlex.join(words))
+            channel.exec_command(shlex.join(kill_command))
             channel.status_event.wait(KILL_S)
             channel.close()

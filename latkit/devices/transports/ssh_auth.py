@@ -41,8 +41,10 @@ def authenticate(transport: paramiko.Transport, host: Host) -> None:
                     return
                 tried.append(f"{name} accepted, but the server also wants {', '.join(further)}")
             except paramiko.BadAuthenticationType as error:
-                wanted = ", ".join(error.allowed_types)
-                raise Unreachable(f"{host.way}: expected a server that takes keys, but it takes {wanted}") from error
+                allowed = ", ".join(error.allowed_types)
+                raise Unreachable(
+                    f"{host.address}: expected a server that takes keys, but it takes {allowed}"
+                ) from error
             except paramiko.AuthenticationException:
                 tried.append(f"{name} refused")
             except paramiko.SSHException:
@@ -51,7 +53,7 @@ def authenticate(transport: paramiko.Transport, host: Host) -> None:
         if shown and not transport.is_active():
             raise _broken_off(host, shown)
     raise Unreachable(
-        f"{host.way}: the server does not let {host.user} in ({_listed(tried) or 'there is no key to show'}); "
+        f"{host.address}: the server does not let {host.user} in ({_listed(tried) or 'there is no key to show'}); "
         f"add your key there with: ssh-copy-id -p {host.port} {host.user}@{host.hostname}"
     )
 
@@ -59,10 +61,11 @@ def authenticate(transport: paramiko.Transport, host: Host) -> None:
 def _broken_off(host: Host, shown: int) -> Unreachable:
     keys = "key" if shown == 1 else "keys"
     if shown < 3:  # no server limits the number of attempts this strictly
-        return Unreachable(f"{host.way}: the server broke off the login as {host.user} after {shown} {keys}")
+        return Unreachable(f"{host.address}: the server broke off the login as {host.user} after {shown} {keys}")
     return Unreachable(
-        f"{host.way}: the server broke off the login after {shown} keys (too many authentication failures): name the "
-        f"one for it in the SSH configuration, for Host {host.way.host}: IdentityFile PATH and IdentitiesOnly yes"
+        f"{host.address}: the server broke off the login after {shown} keys (too many authentication failures): name "
+        f"the one for it in the SSH configuration, for Host {host.address.host}: IdentityFile PATH and "
+        "IdentitiesOnly yes"
     )
 
 

@@ -16,7 +16,7 @@ from latkit.devices.transports.ssh_connect import close_all
 from latkit.devices.transports.start_mark import StartMark
 from latkit.errors import DeviceGone
 
-PIECE_BYTES = 32768
+CHUNK_BYTES = 32768
 MAX_PIECES = 32
 """Maximum to receive at once: it fits into the window of a channel, and reveals a server that sends without end."""
 MAX_WAITING_BYTES = 4 * 2**20
@@ -88,7 +88,7 @@ class Command:
         channel = self.channel
         with contextlib.suppress(OSError):  # a command may end without reading all
             if stdin and channel.send_ready():
-                stdin = stdin[channel.send(stdin[:PIECE_BYTES]) :]
+                stdin = stdin[channel.send(stdin[:CHUNK_BYTES]) :]
             if not stdin and not self._input_ended:
                 self._input_ended = True
                 channel.shutdown_write()
@@ -108,7 +108,7 @@ class Command:
             for _ in range(MAX_PIECES):
                 if not ready():
                     break
-                into += take(PIECE_BYTES)
+                into += take(CHUNK_BYTES)
         if len(channel.in_buffer) + len(channel.in_stderr_buffer) > MAX_WAITING_BYTES:
             close_all([channel.get_transport()])
             raise DeviceGone(f"{self._name}: the server sends more than it was asked for; the connection was closed")

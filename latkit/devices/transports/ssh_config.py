@@ -31,7 +31,7 @@ MAX_TIMEOUT_S = 3600
 class Host:
     """Where to connect, as which user, and with which files."""
 
-    way: Ssh
+    address: Ssh
     hostname: str
     port: int
     user: str
@@ -49,40 +49,40 @@ class Host:
         return self.hostname if self.port == 22 else f"[{self.hostname}]:{self.port}"
 
 
-def resolve(way: Ssh, timeout_s: float) -> Host:
+def resolve(address: Ssh, timeout_s: float) -> Host:
     """The fields of the device file, completed by the configuration. Raises BadFile and UsageError."""
-    path = Path(way.config) if way.config else Path("~/.ssh/config")
-    with reading(path, f"an SSH configuration for {way.host}"):
-        return _host(way, _options(way, path.expanduser()), timeout_s)
+    path = Path(address.config) if address.config else Path("~/.ssh/config")
+    with reading(path, f"an SSH configuration for {address.host}"):
+        return _host(address, _options(address, path.expanduser()), timeout_s)
 
 
-def _host(way: Ssh, options: paramiko.SSHConfigDict, timeout_s: float) -> Host:
+def _host(address: Ssh, options: paramiko.SSHConfigDict, timeout_s: float) -> Host:
     if options.get("proxycommand") and not options.get("proxyjump"):
-        raise UsageError(f"{way}: ProxyCommand of the SSH configuration is not supported; use ProxyJump")
+        raise UsageError(f"{address}: ProxyCommand of the SSH configuration is not supported; use ProxyJump")
     keys = [Path(name).expanduser() for name in options.get("identityfile", DEFAULT_KEYS)]
     known = (
         f"{options.get('userknownhostsfile', KNOWN_HOSTS)} {options.get('globalknownhostsfile', GLOBAL_KNOWN_HOSTS)}"
     )
     return Host(
-        way=way,
+        address=address,
         hostname=_name(options["hostname"], "hostname"),
-        port=way.port or _number(way, options, "port", 22, MAX_PORT),
-        user=_name(way.user or options.get("user") or getpass.getuser(), "user"),
+        port=address.port or _number(address, options, "port", 22, MAX_PORT),
+        user=_name(address.user or options.get("user") or getpass.getuser(), "user"),
         keys=tuple(key for key in keys if key.is_file()),
         agent_keys=options.get("identitiesonly", "no").lower() != "yes",
         known_hosts=tuple(Path(name).expanduser() for name in known.split()),
-        jumps=_jumps(way, options.get("proxyjump", "none")),
-        timeout_s=_number(way, options, "connecttimeout", 0, MAX_TIMEOUT_S) or timeout_s,
+        jumps=_jumps(address, options.get("proxyjump", "none")),
+        timeout_s=_number(address, options, "connecttimeout", 0, MAX_TIMEOUT_S) or timeout_s,
     )
 
 
-def _options(way: Ssh, path: Path) -> paramiko.SSHConfigDict:
+def _options(address: Ssh, path: Path) -> paramiko.SSHConfigDict:
     if not path.is_file():
-        if way.config:
+        if address.config:
             raise BadFile(path, "an SSH configuration", "no such file")
-        return paramiko.SSHConfig().lookup(way.host)
+        return paramiko.SSHConfig().lookup(address.host)
     lines = _Lines(path.parent, may_execute=_is_own(path)).of(path)
-    return paramiko.SSHConfig.from_text("\n".join(lines)).lookup(way.host)
+    return paramiko.SSHConfig.from_text("\n".join(lines)).lookup(address.host)
 
 
 def _is_own(path: Path) -> bool:
@@ -138,20 +138,20 @@ def _name(value: str, option: str) -> str:
     return value
 
 
-def _number(way: Ssh, options: paramiko.SSHConfigDict, name: str, default: int, most: int) -> int:
+def _number(address: Ssh, options: paramiko.SSHConfigDict, name: str, default: int, maximum: int) -> int:
     value = options.get(name, str(default))
-    if not re.fullmatch("[0-9]{1,9}", value) or not min(default, 1) <= int(value) <= most:
+    if not re.fullmatch("[0-9]{1,9}", value) or not min(default, 1) <= int(value) <= maximum:
         raise UsageError(
-            f"{way}: expected {name} of the SSH configuration as a number up to {most}, but found "
+            f"{address}: expected {name} of the SSH configuration as a number up to {maximum}, but found "
             f"{one_line(value, 60)!r}"
         )
     return int(value)
 
 
-def _jumps(way: Ssh, text: str) -> tuple[Ssh, ...]:
+def _jumps(address: Ssh, text: str) -> tuple[Ssh, ...]:
     if text.lower() == "none":
         return ()
     names = [name.strip().removeprefix("ssh://") for name in text.split(",")]
     if len(names) > MAX_JUMPS:
         raise UsageError(f"expected at most {MAX_JUMPS} hosts in ProxyJump, but found {len(names)}")
-    return tuple(Ssh.parse(name, way.config) for name in names)
+    return tuple(Ssh.parse(name, address.config) for name in names)

@@ -36,11 +36,11 @@ class BoundedPacketizer(Packetizer):  # type: ignore[misc] # paramiko has no typ
         return bytes(super().read_all(n, check_rekey))
 
 
-def connect_all(way: Ssh, timeout_s: float, depth: int = 0) -> list[paramiko.Transport]:
+def connect_all(address: Ssh, timeout_s: float, depth: int = 0) -> list[paramiko.Transport]:
     """Connections to every jump host in order, and last to the host itself. Raises Unreachable, HostKeyError."""
-    host = resolve(way, timeout_s)
+    host = resolve(address, timeout_s)
     if depth > MAX_JUMPS:
-        raise UsageError(f"{way}: the ProxyJump of the SSH configuration goes in a circle")
+        raise UsageError(f"{address}: the ProxyJump of the SSH configuration goes in a circle")
     transports: list[paramiko.Transport] = []
     try:
         for jump in host.jumps:
@@ -102,7 +102,9 @@ def _give_up(transport: paramiko.Transport | None, sock: socket.socket | paramik
 
 
 def _dial(host: Host) -> socket.socket:
-    with faults_as(lambda why: Unreachable(f"{host.way}: cannot connect to {host.hostname} port {host.port}: {why}")):
+    with faults_as(
+        lambda why: Unreachable(f"{host.address}: cannot connect to {host.hostname} port {host.port}: {why}")
+    ):
         sock = socket.create_connection((host.hostname, host.port), host.timeout_s)
         notice_death(sock)  # SSH's own keep-alive ignores a missing answer
     return sock
@@ -111,7 +113,7 @@ def _dial(host: Host) -> socket.socket:
 def _through(jump: paramiko.Transport, host: Host) -> paramiko.Channel:
     with faults_as(
         lambda why: Unreachable(
-            f"{host.way}: the jump host does not get through to {host.hostname} port {host.port}: {why}"
+            f"{host.address}: the jump host does not get through to {host.hostname} port {host.port}: {why}"
         )
     ):
         return jump.open_channel("direct-tcpip", (host.hostname, host.port), ("127.0.0.1", 0), timeout=host.timeout_s)

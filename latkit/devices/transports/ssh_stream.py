@@ -47,9 +47,10 @@ class SshStream(Stream):
                 self._receive(0)
                 if (line := self._out.take()) is not None:
                     return line
-                self._command.mark.check_seen(self.exit_status, self._command.err)
+                self._command.mark.check_found(self.exit_status, self._command.err)
                 raise DeviceGone(
-                    f"{self._name}: the command ended (status {self.exit_status}); its last words: {self._last_words()}"
+                    f"{self._name}: the command ended (status {self.exit_status}); "
+                    f"its last words: {self._exit_message()}"
                 )
             left = deadline - time.monotonic()
             if left < 0:
@@ -83,7 +84,7 @@ class SshStream(Stream):
             faults_as(self._no_longer_reads),
         ):
             with contextlib.suppress(LatkitError):
-                self._receive(0 if self._command.mark.is_seen else SLICE_S)
+                self._receive(0 if self._command.mark.is_found else SLICE_S)
             if self.exit_status is None:
                 self._kill(self._command.mark.process)
             with contextlib.suppress(LatkitError):
@@ -97,20 +98,20 @@ class SshStream(Stream):
             return
         with faults_as(self._no_longer_reads):
             command.receive(wait_s)
-        if command.mark.is_seen_on_err:
+        if command.mark.is_found_on_stderr:
             self._err.feed(command.err)
             self._err.forget()
             command.err.clear()
-        if command.mark.is_seen:
+        if command.mark.is_found:
             self._out.feed(command.out)
             command.out.clear()
 
     def _no_longer_reads(self, why: str) -> DeviceGone:
-        return DeviceGone(f"{self._name}: the command no longer reads: {why}; {self._last_words()}")
+        return DeviceGone(f"{self._name}: the command no longer reads: {why}; {self._exit_message()}")
 
-    def _last_words(self) -> str:
+    def _exit_message(self) -> str:
         return one_line(self._err.tail() or self._command.err.decode(errors="replace"))
 
     def _before_it_began(self) -> str:
         mark = self._command.mark
-        return "" if mark.is_seen else f"; {mark.shell_prints(self._command.err)}"
+        return "" if mark.is_found else f"; {mark.shell_prints(self._command.err)}"

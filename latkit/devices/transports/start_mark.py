@@ -48,8 +48,8 @@ class StartMark:
         self._on_out = re.compile(word + rb" ([0-9]{1,10}) ([^\n]{0,2000})\n")
         self._name = name
         self._noise = b""
-        self.is_seen = False
-        self.is_seen_on_err = False
+        self.is_found = False
+        self.is_found_on_stderr = False
         self.process: RemoteProcess | None = None
         """Once the mark was seen; None if the device has no /proc to report it, and then the process is
         never killed.
@@ -63,23 +63,23 @@ class StartMark:
 
     def strip(self, out: bytearray, err: bytearray) -> None:
         """Remove everything up to the mark from what has arrived on either output. Raises DeviceGone."""
-        if not self.is_seen:
+        if not self.is_found:
             self._strip_out(out)
-        if not self.is_seen_on_err:
+        if not self.is_found_on_stderr:
             end = err.find(self._on_err)
             if end >= 0:
                 self._noise += bytes(err[:end])[-MAX_NOISE_BYTES:]
                 del err[: end + len(self._on_err)]
-            self.is_seen_on_err = end >= 0 or (self.is_seen and len(err) > MAX_NOISE_BYTES)
-        if not self.is_seen and len(out) + len(err) > MAX_NOISE_BYTES:
+            self.is_found_on_stderr = end >= 0 or (self.is_found and len(err) > MAX_NOISE_BYTES)
+        if not self.is_found and len(out) + len(err) > MAX_NOISE_BYTES:
             raise DeviceGone(f"{self._name}: {self.shell_prints(err)}, and goes on without end")
 
-    def check_seen(self, exit_status: int | None, err: bytearray) -> None:
+    def check_found(self, exit_status: int | None, err: bytearray) -> None:
         """At the end of a command: raise Unreachable unless it has begun, with the output of its login shell.
 
         If there was no output and no status, the command was only cut off.
         """
-        if not self.is_seen and (exit_status is not None or self._noise or err):
+        if not self.is_found and (exit_status is not None or self._noise or err):
             status = "" if exit_status is None else f" (exit status {exit_status})"
             raise Unreachable(f"{self._name}: the login shell there runs no command{status}; {self.shell_prints(err)}")
 
@@ -93,7 +93,7 @@ class StartMark:
         self._noise = bytes(out[: match.start() if match else None])
         if match is None:
             return
-        self.is_seen, pid = True, int(match[1])
+        self.is_found, pid = True, int(match[1])
         if not 1 < pid <= MAX_PID:
             raise DeviceGone(f"{self._name}: expected the process id of a command, but found {pid}")
         self.process = _process(pid, match[2])

@@ -98,8 +98,10 @@ def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
         measured=model.measured_,
         anchors={name: _anchor_entry(anchor) for name, anchor in model.anchors_.items()},
         savings=[
-            _Saving(producer=producer, consumer=consumer, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in seen])
-            for (producer, consumer, shared), seen in sorted(model.savings_.items())
+            _Saving(
+                producer=producer, consumer=consumer, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in timings]
+            )
+            for (producer, consumer, shared), timings in sorted(model.savings_.items())
         ],
         calibration=model.calibration_,
     )

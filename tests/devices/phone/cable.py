@@ -70,7 +70,7 @@ def cable_to(port: int) -> Iterator[Cable]:
 
 def _pass(one: socket.socket, other: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while piece := one.recv(65536):
-            other.sendall(piece)
+        while chunk := one.recv(65536):
+            other.sendall(chunk)
     with contextlib.suppress(OSError):
         other.shutdown(socket.SHUT_RDWR)

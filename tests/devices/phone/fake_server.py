@@ -34,15 +34,15 @@ def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
             accepting.join(10)
 
 
-def lists(phones: Sequence[Listed], asked: list[str]) -> Callable[[socket.socket], None]:
+def lists(phones: Sequence[Listed], requests: list[str]) -> Callable[[socket.socket], None]:
     """Reports those phones, records requests, and opens nothing."""
 
     def behave(sock: socket.socket) -> None:
         length = sock.recv(4)
-        asked.append(sock.recv(int(length, 16)).decode())
-        if asked[-1] == "host:devices":
+        requests.append(sock.recv(int(length, 16)).decode())
+        if requests[-1] == "host:devices":
             sock.sendall(b"OKAY" + block("".join(f"{serial}\t{state}\n" for serial, state, _ in phones)))
-        elif asked[-1] == "host:devices-l":
+        elif requests[-1] == "host:devices-l":
             sock.sendall(b"OKAY" + block("".join(f"{serial:<22} {state} {more}\n" for serial, state, more in phones)))
         else:
             sock.sendall(b"FAIL" + block("no such service"))

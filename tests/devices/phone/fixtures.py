@@ -42,8 +42,8 @@ def adb_server_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def served_here(adbd_here: Daemon, adb_server_here: None) -> str:
     """The serial under which the server knows `adbd_here`."""
-    said = adb("connect", adbd_here.address)
-    assert b"connected to" in said.stdout, said
+    result = adb("connect", adbd_here.address)
+    assert b"connected to" in result.stdout, result
     return adbd_here.address
 
 
@@ -58,13 +58,13 @@ def phone_of_packages(tmp_path_factory: pytest.TempPathFactory, configuration: P
 
 
 @pytest.fixture
-def kept_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cached_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, with shared agent bundles, whose parts take long to fetch."""
-    cache, kept = tmp_path_factory.mktemp("cache"), CACHE / "bundles"
-    kept.mkdir(parents=True, exist_ok=True)
-    (cache / "bundles").symlink_to(kept)
+    cache, bundles = tmp_path_factory.mktemp("cache"), CACHE / "bundles"
+    bundles.mkdir(parents=True, exist_ok=True)
+    (cache / "bundles").symlink_to(bundles)
     monkeypatch.setenv("LATKIT_CACHE", str(cache))
-    return kept
+    return bundles
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def unpacked(architecture: str, *names: str) -> Path:
         except subprocess.TimeoutExpired:
             raise Missing(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
         except subprocess.CalledProcessError as error:
-            said = error.stderr.decode(errors="replace").strip().splitlines() or [""]
-            raise Missing(f"{', '.join(names)} cannot be fetched: {said[-1]}") from None
+            output = error.stderr.decode(errors="replace").strip().splitlines() or [""]
+            raise Missing(f"{', '.join(names)} cannot be fetched: {output[-1]}") from None
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -54,9 +54,9 @@ def _fetch(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
         "APT::Architectures": architecture,
         "Acquire::Languages": "none",
     }
-    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    _run("apt-get", *words, "update", "-qq")
-    _run("apt-get", *words, "install", "-qq", "-y", "--no-install-recommends", "--download-only", *names)
+    flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    _run("apt-get", *flags, "update", "-qq")
+    _run("apt-get", *flags, "install", "-qq", "-y", "--no-install-recommends", "--download-only", *names)
     for package in sorted((apt / "cache" / "archives").glob("*.deb")):
         _run("dpkg", "-x", str(package), str(folder))
     shutil.rmtree(apt)

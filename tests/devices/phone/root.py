@@ -21,7 +21,7 @@ timeout touch true uname uniq uptime wc which xargs zcat
 """Commands of toybox, as far as Debian has them; Android has at least these."""
 LIBRARIES = ("libc.so.6", "libcrypt.so.1", "libresolv.so.2", "libm.so.6")
 INTERPRETER, OURS = b"/lib/ld-linux-aarch64.so.1", b"/system/lib64/ld.so"
-SEARCHED, SEARCHED_OURS = b"/lib/aarch64-linux-gnu/", b"/system/lib64/"
+LIBRARY_PATH, ANDROID_LIBRARY_PATH = b"/lib/aarch64-linux-gnu/", b"/system/lib64/"
 """A phone has no /lib: a program that needs its libraries from there must fail."""
 
 PROPERTIES = {
@@ -130,11 +130,11 @@ class Root:
     @contextmanager
     def program(self, name: str, script: str) -> Iterator[None]:
         """Another program in place of one of the phone's."""
-        path, kept = self.folder / "system" / "bin" / name, self.folder / "system" / "bin" / f".{name}"
-        path.rename(kept)
+        path, backup = self.folder / "system" / "bin" / name, self.folder / "system" / "bin" / f".{name}"
+        path.rename(backup)
         _write(path, f"#!/system/bin/sh\n{script}\n".encode())
         yield
-        kept.replace(path)
+        backup.replace(path)
 
 
 def make_root(folder: Path) -> Root:
@@ -159,7 +159,7 @@ def _programs(usr: Path, system: Path) -> None:
         shutil.copy(libraries / name, system / "lib64" / name)
     _write(
         system / "lib64" / "ld.so",
-        _moved((libraries / "ld-linux-aarch64.so.1").read_bytes(), SEARCHED, SEARCHED_OURS, b"/"),
+        _moved((libraries / "ld-linux-aarch64.so.1").read_bytes(), LIBRARY_PATH, ANDROID_LIBRARY_PATH, b"/"),
     )
     for name, program in (("sh", "mksh"), ("toybox", "toybox")):
         _write(system / "bin" / name, _moved((usr / "bin" / program).read_bytes(), INTERPRETER, OURS, b"\0"))
@@ -192,13 +192,13 @@ def _kernel(root: Root) -> None:
         frequency = cpu / f"cpu{index}" / "cpufreq"
         frequency.mkdir(parents=True)
         (cpu / f"cpu{index}" / "cpu_capacity").write_text("1024\n" if big else "380\n")
-        most_khz = 2_850_000 if big else 1_800_000
+        max_khz = 2_850_000 if big else 1_800_000
         values = {
             "cpuinfo_min_freq": 300_000,
-            "cpuinfo_max_freq": most_khz,
-            "scaling_cur_freq": most_khz,
+            "cpuinfo_max_freq": max_khz,
+            "scaling_cur_freq": max_khz,
             "scaling_min_freq": 300_000,
-            "scaling_max_freq": most_khz,
+            "scaling_max_freq": max_khz,
         }
         for name, value in values.items():
             (frequency / name).write_text(f"{value}\n")

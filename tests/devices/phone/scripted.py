@@ -148,7 +148,7 @@ class Phone:
             self.send(constants.CLSE, ours, theirs)  # or adb-shell waits for it until its time is up
 
     def _start(self, theirs: int, name: str) -> None:
-        kind, _, words = name.partition(":")
+        kind, _, arguments = name.partition(":")
         run = self._services(self.script).get(kind.partition(",TERM")[0])
         if run is None:
             self.send(constants.CLSE, 0, theirs)
@@ -156,7 +156,7 @@ class Phone:
         service = Service(self, len(self._open) + 1, theirs)
         self._open[service.ours] = service
         self.send(constants.OKAY, service.ours, theirs)
-        threading.Thread(target=service.run, args=(run, words), daemon=True).start()
+        threading.Thread(target=service.run, args=(run, arguments), daemon=True).start()
 
     def _receive(self) -> tuple[bytes, int, int, bytes]:
         command, theirs, ours, length, _ = unpack(self._exactly(constants.MESSAGE_SIZE))
@@ -165,10 +165,10 @@ class Phone:
     def _exactly(self, count: int) -> bytes:
         content = bytearray()
         while len(content) < count:
-            piece = self._socket.recv(count - len(content))
-            if not piece:
+            chunk = self._socket.recv(count - len(content))
+            if not chunk:
                 raise EOFError
-            content += piece
+            content += chunk
         return bytes(content)
 
 
@@ -182,10 +182,10 @@ class Service:
         self.acknowledged = threading.Semaphore(1)
         self._phone = phone
 
-    def run(self, work: Work, words: str) -> None:
+    def run(self, work: Work, arguments: str) -> None:
         """In a thread of its own."""
         try:
-            work(self, words)
+            work(self, arguments)
             self._at("end")
             self._phone.send(constants.CLSE, self.ours, self.theirs)
         except (OSError, EOFError):

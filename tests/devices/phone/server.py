@@ -36,9 +36,9 @@ def adb_server(folder: Path) -> Iterator[None]:
             process.wait(10)
 
 
-def adb(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def adb(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run the real client."""
-    return subprocess.run([adb_path(), *words], input=stdin, capture_output=True, timeout=60, check=False)
+    return subprocess.run([adb_path(), *arguments], input=stdin, capture_output=True, timeout=60, check=False)
 
 
 def _wait(port: int) -> None:

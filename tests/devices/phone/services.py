@@ -28,8 +28,8 @@ def run_raw(service: Service, command: str) -> None:
     with _process(command, subprocess.STDOUT) as process:
         threading.Thread(target=_feed, args=(_given(service), process), daemon=True).start()
         assert process.stdout
-        while piece := os.read(process.stdout.fileno(), 65536):
-            service.write(piece)
+        while chunk := os.read(process.stdout.fileno(), 65536):
+            service.write(chunk)
 
 
 def run_in_frames(service: Service, command: str) -> None:
@@ -47,7 +47,7 @@ def run_in_frames(service: Service, command: str) -> None:
     service.write(HEADER.pack(EXIT, 1) + bytes([status if status >= 0 else 128 - status]))
 
 
-def keep_files(service: Service, _words: str) -> None:
+def keep_files(service: Service, _arguments: str) -> None:
     """Send, receive and stat files."""
     given = _Given(service)
     while True:
@@ -78,8 +78,8 @@ def _take_file(service: Service, given: _Given, path: Path) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        words = str(error.strerror).encode()
-        service.write(LENGTH.pack(b"FAIL", len(words)) + words)
+        message = str(error.strerror).encode()
+        service.write(LENGTH.pack(b"FAIL", len(message)) + message)
     else:
         service.write(LENGTH.pack(b"OKAY", 0))
 
@@ -87,8 +87,8 @@ def _take_file(service: Service, given: _Given, path: Path) -> None:
 def _give_file(service: Service, path: Path) -> None:
     content = path.read_bytes()
     for begin in range(0, len(content), 65536):
-        piece = content[begin : begin + 65536]
-        service.write(LENGTH.pack(b"DATA", len(piece)) + piece)
+        chunk = content[begin : begin + 65536]
+        service.write(LENGTH.pack(b"DATA", len(chunk)) + chunk)
     service.write(LENGTH.pack(b"DONE", 0))
 
 
@@ -96,23 +96,23 @@ class _Given:
     """The client's data, in pieces of a number of bytes."""
 
     def __init__(self, service: Service) -> None:
-        self._pieces = _given(service)
+        self._chunks = _given(service)
         self._rest = bytearray()
 
     def exactly(self, count: int) -> bytes:
         while len(self._rest) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 raise EOFError
-            self._rest += piece
+            self._rest += chunk
         content = bytes(self._rest[:count])
         del self._rest[:count]
         return content
 
 
 def _given(service: Service) -> Iterator[bytes]:
-    while (piece := service.given.get()) is not None:
-        yield piece
+    while (chunk := service.given.get()) is not None:
+        yield chunk
 
 
 def _stdin(service: Service) -> Iterator[bytes]:
@@ -133,18 +133,18 @@ def _process(command: str, stderr: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=stderr, start_new_session=True)
 
 
-def _feed(pieces: Iterator[bytes], process: subprocess.Popen[bytes]) -> None:
+def _feed(chunks: Iterator[bytes], process: subprocess.Popen[bytes]) -> None:
     """Pass stdin to the process; with the connection it ends, as on a phone."""
     assert process.stdin
     with contextlib.suppress(OSError, ValueError):
-        for piece in pieces:
-            process.stdin.write(piece)
+        for chunk in chunks:
+            process.stdin.write(chunk)
             process.stdin.flush()
         process.stdin.close()
 
 
 def _frames(service: Service, lock: threading.Lock, kind: int, output: BinaryIO) -> None:
     with contextlib.suppress(OSError):
-        while piece := os.read(output.fileno(), 4000):
+        while chunk := os.read(output.fileno(), 4000):
             with lock:
-                service.write(HEADER.pack(kind, len(piece)) + piece)
+                service.write(HEADER.pack(kind, len(chunk)) + chunk)

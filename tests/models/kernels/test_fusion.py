@@ -57,7 +57,7 @@ def test_a_saving_beyond_what_can_be_saved_is_no_evidence() -> None:
     assert decide([probe], lambda graph: times[graph.key]) == {("conv", "relu"): False}
 
 
-def test_rules_are_kept_in_a_file(tmp_path: Path) -> None:
+def test_rules_are_saved_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
     fusion_file("board/onnxruntime", "runtime 1", {("conv", "relu"): True, ("conv", "gelu"): False}).save(path)
     loaded = FusionFile.load(path)

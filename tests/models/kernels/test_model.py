@@ -75,12 +75,12 @@ def test_what_was_timed_at_sizes_made_up_is_ignored() -> None:
     x, made = Tensor((1, 4, 8, 8)), Tensor((1, 4, 16, 16))
     node = Node("Resize", (0, -1, 1), (made,))
     lost = Graph((x,), (Constant(Tensor((4,))),), (node,), (2,), name="resize")
-    kept = Graph((x,), (Constant(Tensor((4,)), (1.0, 1.0, 2.0, 2.0)),), (node,), (2,), name="resize")
+    resize = Graph((x,), (Constant(Tensor((4,)), (1.0, 1.0, 2.0, 2.0)),), (node,), (2,), name="resize")
     assert "resize" not in fitted(lost).anchors_
-    assert "resize" in fitted(kept).anchors_
+    assert "resize" in fitted(resize).anchors_
 
 
-def test_measured_kernels_are_looked_up() -> None:
+def test_measured_kernels_are_read_from_the_table() -> None:
     model = fitted(*kernels(UNSEEN))
     predicted = model.predict(UNSEEN)
     assert predicted.latency.seconds == pytest.approx(nanoseconds(UNSEEN) / 1e9, rel=0.02)
@@ -99,14 +99,14 @@ def test_what_neighbours_save_is_learned_from_pairs(model: KernelModel) -> None:
     assert model.calibration_.measured_error < 0.05
 
 
-def test_a_kernel_of_a_kind_never_seen_is_named_with_the_command_that_measures_it(model: KernelModel) -> None:
+def test_an_unknown_kind_of_kernel_is_named_with_the_command_that_measures_it(model: KernelModel) -> None:
     b = GraphBuilder()
     graph = b.graph([b.softmax(b.activation("relu", b.conv(b.input(1, 8, 8, 8), 8)))])
     with pytest.raises(NotMeasured, match=r"'softmax'.* latkit collect board/onnxruntime\S* --model MODEL.onnx"):
         model.predict(graph)
 
 
-def test_light_work_never_seen_beside_a_kernel_is_an_error_too() -> None:
+def test_an_unmeasured_fusion_of_light_ops_is_an_error_too() -> None:
     model = KernelModel().fit(
         [measured(s) for s in (OVERHEAD_PROBE, *kernels(*TRAINING))], {*TRUTH, ("conv", "sigmoid")}
     )
@@ -137,7 +137,7 @@ def test_nothing_is_fitted_without_the_fixed_cost_or_kernels() -> None:
         KernelModel().fit([measured(OVERHEAD_PROBE)], TRUTH)
 
 
-def test_measurements_of_two_setups_do_not_mix() -> None:
+def test_measurements_of_two_environments_do_not_mix() -> None:
     from dataclasses import replace
 
     other = make_measurement(OVERHEAD_PROBE, FIXED_NS, environment=replace(ENVIRONMENT, runtime_version="runtime 2"))
@@ -145,7 +145,7 @@ def test_measurements_of_two_setups_do_not_mix() -> None:
         KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
 
 
-def test_long_kernels_and_other_sizes_tell_less_of_a_saving() -> None:
+def test_long_kernels_and_other_sizes_weigh_less_in_a_saving() -> None:
     pairs = {
         ("conv", "conv", False): (
             PairTiming(1000, 2e-6, 1e-5),
@@ -172,7 +172,7 @@ def test_a_tensor_that_two_take_is_written_once() -> None:
 
 
 @pytest.mark.parametrize("other", ["pool", "output"])
-def test_a_giver_saves_nothing_where_one_taker_will_not_have_it(other: str) -> None:
+def test_a_producer_saves_nothing_if_one_consumer_cannot_fuse_it(other: str) -> None:
     b = GraphBuilder()
     x = b.conv(b.input(1, 8, 8, 8), 8)
     parts = partition_graph(b.graph([b.conv(x, 4), b.global_pool(x) if other == "pool" else x]), ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latkit.cli.console import emit_json, note, say, show_facts
 from latkit.report import write_report
 from latkit.workspace import REPORT_FILE, Workspace
-from latkit.workspace.search import Searched
+from latkit.workspace.search import FinishedSearch
 
 SHOWN = (
     "target",
@@ -21,7 +21,7 @@ SHOWN = (
 """What a person is shown of a search; --json has all of it."""
 
 
-def tell_found(workspace: Workspace, name: str, found: Searched, as_json: bool) -> None:
+def print_search(workspace: Workspace, name: str, found: FinishedSearch, as_json: bool) -> None:
     """Write the report of `search/NAME/` and print the figures. Raises the error that ended its baselines."""
     write_report(workspace, name, found.folder / REPORT_FILE)
     document = found.document()

@@ -9,15 +9,15 @@ from latkit.report.html import Html, element, join, notice, paragraph, table
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 
-def cross_section(crossed: CrossTable) -> Html:
+def cross_section(cross_table: CrossTable) -> Html:
     """The table, what it shows about every network on its own target, and what is absent."""
-    emulated = [notice(f"{target}: {EMULATED}") for target in crossed.emulated]
+    emulated = [notice(f"{target}: {EMULATED}") for target in cross_table.emulated]
     columns = (
         "network",
         "accuracy",
         "MACs",
         "parameters",
-        *(marked(t, t in crossed.emulated) for t in crossed.targets),
+        *(marked(t, t in cross_table.emulated) for t in cross_table.targets),
     )
     return join(
         [
@@ -26,9 +26,9 @@ def cross_section(crossed: CrossTable) -> Html:
                 "Latency measured on each target, the mean of two measurements; below it what the target's model "
                 "predicts, where it knows all ops of the network. A network's own target is marked with ★."
             ),
-            table(columns, [_row(row, crossed.targets) for row in crossed.rows]),
-            _claims(crossed),
-            _absent(crossed.rows),
+            table(columns, [_row(row, cross_table.targets) for row in cross_table.rows]),
+            _claims(cross_table),
+            _absent(cross_table.rows),
         ]
     )
 
@@ -54,9 +54,9 @@ def _cell(cell: Cell, own: bool) -> Html:
     return join(lines)
 
 
-def _claims(crossed: CrossTable) -> Html:
-    words = {True: "Holds: ", False: "Does not hold: ", None: "Unknown: "}
-    found = [element("li", element("b", words[claim.holds]), claim.words) for claim in crossed.claims()]
+def _claims(cross_table: CrossTable) -> Html:
+    verdicts = {True: "Holds: ", False: "Does not hold: ", None: "Unknown: "}
+    found = [element("li", element("b", verdicts[claim.holds]), claim.statement) for claim in cross_table.claims()]
     if not found:
         return join([])
     return join(

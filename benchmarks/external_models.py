@@ -3,7 +3,7 @@
 They are predicted twice: from kernels none of which has the shape of one of theirs, and with their own measured.
 The model is calibrated on latkit's own families of networks alone. Run by benchmarks/prediction.py, or alone:
 
-    python benchmarks/foreign_networks.py WORKSPACE TARGET [--kernels 700] [--json]
+    python benchmarks/external_models.py WORKSPACE TARGET [--kernels 700] [--json]
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def graph_of(name: str, make: Callable[[], tuple[nn.Module, int]]) -> Graph:
     return Graph(graph.inputs, graph.constants, graph.nodes, graph.outputs, graph.opset, name)
 
 
-def foreign_networks(
+def judge_external_models(
     workspace: Workspace,
     target: Target,
     progress: Progress,
@@ -111,8 +111,8 @@ def foreign_networks(
     without = [m for m in used if m.workload not in set(graphs) and not contains(m, own, rules)]
     measured_s = latencies(used)
     unseen = KernelModel().fit(without, rules)
-    seen_model = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
-    rows = [row(name, graph, measured_s[graph.key], unseen, seen_model) for name, graph in judged.items()]
+    full_model = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
+    rows = [row(name, graph, measured_s[graph.key], unseen, full_model) for name, graph in judged.items()]
     return {
         "count": len(rows),
         "unmeasured_within_10_percent": within(rows, "unmeasured_error_percent"),
@@ -136,9 +136,9 @@ def latencies(measurements: Sequence[Measurement]) -> dict[str, float]:
     return {m.workload.key: estimate(m, reference_s).seconds for m in measurements}
 
 
-def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, seen_model: KernelModel) -> dict[str, Any]:
+def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, full_model: KernelModel) -> dict[str, Any]:
     """One network, measured and predicted both ways; what cannot be predicted is None, and counts as missed."""
-    unmeasured, measured = predicted(unseen, graph), predicted(seen_model, graph)
+    unmeasured, measured = predicted(unseen, graph), predicted(full_model, graph)
     arguments = [kernel.known for kernel in unmeasured.kernels] if unmeasured else []
     return {
         "network": name,
@@ -192,7 +192,7 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = TimingPlan(arguments.rounds, arguments.round_seconds)
     workspace = Workspace(arguments.workspace)
-    found = foreign_networks(workspace, arguments.target, Silent(), arguments.kernels, plan, arguments.network)
+    found = judge_external_models(workspace, arguments.target, Silent(), arguments.kernels, plan, arguments.network)
     print(json.dumps(found)) if arguments.json else show(found)
 
 

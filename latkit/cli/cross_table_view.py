@@ -7,18 +7,19 @@ from latkit.workspace.cross_table import Cell as Latency
 from latkit.workspace.cross_table import CrossTable, Row
 
 
-def show_cross_table(crossed: CrossTable) -> None:
+def show_cross_table(cross_table: CrossTable) -> None:
     """The table for people, what it shows about every network on its own target, and what is absent."""
     show_table(
-        f"every network on every target: ms, in brackets as predicted ({crossed.name})", list(map(_row, crossed.rows))
+        f"every network on every target: ms, in brackets as predicted ({cross_table.name})",
+        list(map(_row, cross_table.rows)),
     )
-    for claim in crossed.claims():
-        say(("" if claim.holds else "not: " if claim.holds is False else "unknown: ") + claim.words)
-    for row in crossed.rows:
+    for claim in cross_table.claims():
+        say(("" if claim.holds else "not: " if claim.holds is False else "unknown: ") + claim.statement)
+    for row in cross_table.rows:
         for target, cell in row.cells.items():
             if cell.measured_ms is None:
                 note(f"not measured: {row.name} on {target}: {cell.reason}")
-    for target in crossed.emulated:
+    for target in cross_table.emulated:
         note(f"{target} is emulated: these are no phone's latencies")
 
 
@@ -29,10 +30,10 @@ def _row(row: Row) -> dict[str, Cell]:
         "MACs": row.macs,
         "parameters": row.parameters,
     }
-    return facts | {target: _words(cell, target == row.target) for target, cell in row.cells.items()}
+    return facts | {target: _cell_text(cell, target == row.target) for target, cell in row.cells.items()}
 
 
-def _words(cell: Latency, own: bool) -> str:
+def _cell_text(cell: Latency, own: bool) -> str:
     measured = "–" if cell.measured_ms is None else f"{cell.measured_ms:.4g}"
     predicted = "" if cell.predicted_ms is None else f" ({cell.predicted_ms:.4g})"
     return measured + predicted + (" *" if own else "")
