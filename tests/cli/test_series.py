@@ -159,5 +159,6 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
 
     table = CrossEvaluation(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
     (cell,) = table.rows[0].cells.values()
-    assert (cell.first_ms, cell.second_ms) == (found.first_ms, found.second_ms)
+    # a baseline may have been established meanwhile: it scales both, and never their ratio
+    assert cell.first_ms / cell.second_ms == pytest.approx(found.first_ms / found.second_ms)
     assert len([m for m in workspace.measurements(target) if m.workload == network]) == 6

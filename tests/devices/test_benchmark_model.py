@@ -20,6 +20,7 @@ from latkit.devices import BenchmarkTool, Device, Local, Session, Ssh, benchmark
 from latkit.devices.benchmark_model_output import Share, read_delegates, read_report
 from latkit.devices.registry import clear
 from latkit.devices.transports import connect
+from latkit.devices.trust import trust
 from latkit.errors import AgentError, DeviceError, MeasurementConflict, UsageError
 from latkit.ops import OVERHEAD_PROBE
 from latkit.progress import Silent
@@ -354,6 +355,7 @@ def test_a_collection_is_stored_separately_and_resumed(
 ) -> None:
     workspace = Workspace.init(tmp_path / "workspace")
     here.write(workspace.devices_dir)
+    trust(here)
     monkeypatch.setattr("latkit.devices.compatibility.check_same_device", lambda *_arguments: None)
     artefact = make_model(16)
     monkeypatch.setattr(Workspace, "exporter", lambda *_arguments: lambda _workload: artefact)

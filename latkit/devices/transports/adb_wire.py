@@ -157,7 +157,8 @@ def _shake_hands(device: AdbDevice, name: str, timeout_s: float) -> None:
                 f"{name}: the phone wants TLS (wireless debugging): pair with adb pair HOST:PORT and the code that it "
                 f"shows, then adb connect {name}, then run the same command again"
             ) from error
-        if not isinstance(cause, NO_ANSWER):
+        # what hangs up in the middle of the handshake was there, and does not speak adb
+        if not isinstance(cause, NO_ANSWER) or isinstance(cause, ConnectionResetError | BrokenPipeError):
             raise Unreachable(f"{name}: expected a phone's adbd, but found another service: {error}") from error
         raise Unreachable(
             f"{name}: cannot connect: {error}; is the phone on, in this network, with debugging over TCP enabled "

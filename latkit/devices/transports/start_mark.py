@@ -59,7 +59,10 @@ class StartMark:
         """Shell commands that print the mark; one line, without quotes that a login shell could interpret."""
         first, second = self._halves
         err = f'echo {first}""{second} >&2; ' if on_err else ""
-        return f'read -r s < /proc/$$/stat; {err}echo {first}""{second} $$ "$s"; '
+        # A subshell reads it: qemu's user emulation makes up the start time that a process reads of itself. The kill
+        # compares with the kernel's.
+        started = 's=$(read -r s < /proc/$$/stat; echo "$s")'
+        return f'{started}; {err}echo {first}""{second} $$ "$s"; '
 
     def strip(self, out: bytearray, err: bytearray) -> None:
         """Remove everything up to the mark from what has arrived on either output. Raises DeviceGone."""
