@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypedDict
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from latkit._io import write_text
 from latkit.devices import OnMessage
@@ -22,6 +22,8 @@ from latkit.workspace.workspace import Workspace
 
 SERIES_FILE = "series.json"
 """In the folder of a series, which belongs to none of its searches: the list of its searches."""
+MAX_MEMBERS = 1000
+"""Searches of a series; a report shows each."""
 
 
 def _search_name(name: str) -> str:
@@ -47,13 +49,22 @@ class Member(BaseModel):
         return f"{self.name}: {self.target} at {1e3 * self.target_latency_s:.4g} ms"
 
 
+def _distinct(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    names = [member.name for member in members]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"expected searches of different names, but found {len(names) - len(set(names))} more than once"
+        )
+    return members
+
+
 class Series(BaseModel):
     """The searches requested in one command."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal["latkit-search-series-1"] = "latkit-search-series-1"
     name: Annotated[str, AfterValidator(_search_name)]
-    members: tuple[Member, ...]
+    members: Annotated[tuple[Member, ...], Field(max_length=MAX_MEMBERS), AfterValidator(_distinct)]
 
     @classmethod
     def plan(cls, name: str, targets: Sequence[Target], latencies_s: Sequence[float]) -> Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,13 @@ def test_nothing_begins_before_the_options_are_valid(workspace: Workspace) -> No
     (workspace.search_dir("single") / SERIES_FILE).write_text("{}")
     with pytest.raises(BadFile, match="a series of searches"):
         series_named(workspace, "single")
+
+
+def test_a_series_that_names_one_search_a_thousand_times_is_refused(tmp_path: Path) -> None:
+    series = Series.plan("x", [ONE], [1e-3, 2e-3])
+    series.save(tmp_path / "x")
+    document = json.loads((tmp_path / "x" / SERIES_FILE).read_text())
+    document["members"] = document["members"][:1] * 1000
+    (tmp_path / "x" / SERIES_FILE).write_text(json.dumps(document))
+    with pytest.raises(BadFile, match="searches of different names, but found 999 more than once"):
+        Series.load(tmp_path / "x" / SERIES_FILE)
