@@ -105,7 +105,7 @@ class SearchUses(UsesBase):
         limits.figures(uniform)
         for limit in found:
             limit.admits([0] * len(shape))
-            limit.worded(limit.amount([0] * len(shape)))
+            limit.format_value(limit.value([0] * len(shape)))
 
     def weights(self) -> None:
         """Classifies an image."""

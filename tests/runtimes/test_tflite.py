@@ -21,10 +21,10 @@ pytestmark = pytest.mark.skipif(
 
 SILENT_SCRIPT = """
 import logging, sys, warnings
-from latkit.ops import FIXED_COST
-from latkit.runtimes import runtime_named
+from latkit.ops import OVERHEAD_PROBE
+from latkit.runtimes import get_runtime
 from latkit.runtimes.export import export_subject
-export_subject(runtime_named("tflite"), FIXED_COST, sys.argv[1])
+export_subject(get_runtime("tflite"), OVERHEAD_PROBE, sys.argv[1])
 assert logging.getLogger().handlers == []
 """
 
