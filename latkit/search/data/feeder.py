@@ -69,7 +69,7 @@ class Feeder:
     ) -> None:
         self.images = images
         if isinstance(images, ArrayImages):
-            # moved once and for all, and so is the order of a pass: the device then looks up, crops, flips and
+            # moved once, and so is the order of a pass: the device then looks up, crops, flips and
             # normalises by itself, and no batch waits for a copy
             self.images = ArrayImages(images.images.to(device), images.labels.to(device))
         order_device = self.images.labels.device
