@@ -92,8 +92,8 @@ def with_baseline(
 
 
 def ensure_baseline(store: Store, environment: Environment) -> Baseline | None:
-    """The baseline of that environment: the saved one; established now if there is none, or if an idle device allows
-    it.
+    """The baseline of that environment: established now if none is saved, and replaced by a lower one
+    if provisional.
     """
     saved = store.baseline(environment)
     if saved is not None and saved.is_idle:

@@ -22,7 +22,7 @@ PYPI = "LATKIT_PYPI"
 def isolated(verb: str, environment: Mapping[str, str] = os.environ) -> tuple[list[str], dict[str, str]]:
     """The command that runs pip independently of its configuration on this host, and its process environment."""
     variables = {name: value for name, value in environment.items() if not name.startswith(("PIP_", "PYTHON"))}
-    if certificates := environment.get("PIP_CERT"):  # trusted hosts do not affect which packages are accepted
+    if certificates := environment.get("PIP_CERT"):  # trusted certificates do not decide which packages a device gets
         variables.setdefault("REQUESTS_CA_BUNDLE", certificates)
     variables["PIP_CONFIG_FILE"] = os.devnull  # the one that --isolated honors: no file at all is read
     # -P: a file `pip.py` in the current folder is not pip

@@ -46,7 +46,7 @@ class ListedPhone:
     transport_id: str = ""
 
     def request(self, requested: str) -> str:
-        """The server's name of it: its serial, which stays when it is plugged in again, if that is unique."""
+        """The server's request that selects it: by its serial if it was named so, since that stays after replugging."""
         if self.serial == requested or not self.transport_id:
             return f"host:transport:{self.serial}"
         return f"host:transport-id:{self.transport_id}"

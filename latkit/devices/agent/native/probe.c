@@ -34,7 +34,7 @@ static void wait_for(int from, double seconds, struct finding *finding) {
     int milliseconds = seconds > 3600 ? 3600000 : (int)(seconds * 1000);
     if (poll(&ready, 1, milliseconds) == 0) {
         snprintf(finding->message, sizeof finding->message, "loading it took too long");
-    } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* one write: it fits into the pipe */
+    } else if (read(from, finding, sizeof *finding) != sizeof *finding) { /* in one piece: it fits into the pipe */
         *finding = (struct finding){.message = "loading it ended the process"};
     }
 }
