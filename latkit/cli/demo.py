@@ -75,7 +75,7 @@ def demo(
             "ops and networks measured": summary.workloads,
             "validation error": f"{validation.mape_percent:.2f} % on {validation.networks} unseen networks",
             "repeatability": f"{validation.repeatability_mape_percent:.2f} % (the same networks measured twice)",
-            "latency asked for": f"{document['target_latency_ms']:.3f} ms",
+            "latency requested": f"{document['target_latency_ms']:.3f} ms",
             "latency predicted": f"{document['predicted_latency_ms']:.3f} ms",
             "latency measured": f"{document['measured_latency_ms']:.3f} ms",
             "accuracy": f"{100 * found.result.accuracy:.1f} % of the test digits",

@@ -39,7 +39,7 @@ def search_all(
     for outcome in failed:
         note(f"error: {outcome.member.title}: {outcome.error}")
     if failed:
-        note("what was found is kept; the same command with --resume goes on with the others")
+        note("what was found is saved; the same command with --resume continues with the others")
         raise typer.Exit(LatkitError.exit_code)
 
 

@@ -21,7 +21,7 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
     if known.result and known.measured is None:
         parts.append(notice("The derived network was not measured on its target; no measured latency is known."))
     parts += [
-        section("What was asked for and found", _facts(known), level=level),
+        section("Requested and found", _facts(known), level=level),
         section("The course of the search", _course(known), level=level),
         section("The derived network", _network(known), level=level),
     ]

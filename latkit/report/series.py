@@ -36,7 +36,7 @@ def comparison_sections(searches: Sequence[SearchFacts], cross_tables: Sequence[
 
 def searches_table(searches: Sequence[SearchFacts]) -> Html:
     """A row for every search."""
-    columns = ("search", "space", "target", "asked for", "predicted", "measured", "accuracy")
+    columns = ("search", "space", "target", "requested", "predicted", "measured", "accuracy")
     return table(columns, [_row(known) for known in searches], text_columns=3)
 
 

@@ -30,11 +30,11 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
         return join([*parts, section("Measurements", lacking, level=level)])
     parts += [
         section("What was measured", _measured(known), level=level),
-        section("What was amiss meanwhile", flags_section(known.selection.used), level=level),
+        section("Anomalies", flags_section(known.selection.used), level=level),
         section("From ops to networks", _models(known), level=level),
         section("Op latencies", _ops(known), level=level),
         section("Predicted against measured", _validations(known), level=level),
-        section("The machine's mood", _drift(known), level=level),
+        section("Device drift", _drift(known), level=level),
     ]
     return join(parts)
 

@@ -131,7 +131,7 @@ def search(
     except LatkitError as error:
         if process_count() > 1:
             raise  # the other processes are ending
-        on_message(f"what was found is saved in {folder}; the same command with --resume goes on with the baselines")
+        on_message(f"what was found is saved in {folder}; the same command with --resume continues with the baselines")
         return replace(finished_search, failed=error)
     return finished_search
 
@@ -168,8 +168,8 @@ def measured_notes(result: SearchResult, measured: MeasuredNetwork) -> tuple[str
     off, over = taken_s / result.predicted_latency_s - 1, taken_s / result.target_latency_s - 1
     if max(abs(off), over) > MISSED:
         notes.append(
-            f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} beside what was predicted, {over:+.1%} beside what was asked "
-            "for; nothing was changed for it. More networks calibrate the model for the next search: "
+            f"measured {1e3 * taken_s:.4g} ms: {off:+.1%} from the prediction, {over:+.1%} from the target; "
+            "the network was not changed. More networks calibrate the model for the next search: "
             f"latkit collect {target} --space {result.space} --networks N, then latkit fit {target}"
         )
     min_ms, max_ms = sorted((measured.network.first_ms, measured.network.second_ms))

@@ -107,7 +107,7 @@ def test_targets_are_identified_by_measurement_or_series(workspace: Workspace) -
     ("first_ms", "second_ms", "expected"),
     [
         (1.0, 1.04, []),
-        (1.07, 1.07, ["measured 1.07 ms: +7.0% beside what was predicted, +7.0% beside what was asked for; nothing"]),
+        (1.07, 1.07, ["measured 1.07 ms: +7.0% from the prediction, +7.0% from the target; the network"]),
         (0.95, 1.05, ["measured twice, it took 0.95 ms and 1.05 ms: the device was not quiet"]),
     ],
 )
