@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from latkit._io import one_line
 from latkit.devices.agent import AGENT_FILE
 from latkit.devices.agent_client import SILENCE_S, Link
 from latkit.devices.agent_folder import mark_if_new
@@ -141,7 +142,8 @@ def find_python(transport: Transport, named: str | None) -> str:
     if not path:
         raise DeviceError(
             f"expected Python 3.8 or later on the device as {named or 'python3'}, but found none ({result}); "
-            "install it there, or name an interpreter"
+            "install it there, name another interpreter with --python, or use the agent that needs none: "
+            "--agent native"
         )
     return path
 
@@ -155,5 +157,5 @@ def _search_python(transport: Transport, named: str | None) -> tuple[str, str]:
         path = found.stdout.decode(errors="replace").strip()
         if found.exit_status == 0 and path:
             return path, ""
-        result = found.stderr.decode(errors="replace").strip()[-200:]
+        result = one_line(found.stderr.decode(errors="replace").strip()[-200:])
     return "", result
