@@ -33,12 +33,12 @@ import numpy as np
 from latkit.cli.console import ConsoleProgress, show_facts, show_table
 from latkit.devices import Device, Local, Session, add_device, connect, open_session
 from latkit.devices.agent import NATIVE_SOURCES
-from latkit.devices.agent_launcher import launch
-from latkit.devices.bundle import bundle_for, pins
-from latkit.devices.toolchain import ARCHITECTURES, WARNINGS, Toolchain
+from latkit.devices.provisioning.bundle import bundle_for, pins
+from latkit.devices.provisioning.toolchain import ARCHITECTURES, WARNINGS, Toolchain
+from latkit.devices.sessions.agent_launcher import launch
 from latkit.errors import BundleError
 from latkit.ops import OVERHEAD_PROBE, Op
-from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.artifact import Artefact
 from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import load
 from latkit.targets import Target

@@ -19,11 +19,11 @@ from repeatability import LOADS
 
 from latkit.cli.console import ConsoleProgress, show_facts
 from latkit.devices import Local, add_device
+from latkit.evaluation.validation import fit_networks
 from latkit.ops import Network
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import fit_networks
 from latkit.workspace import Workspace, fit_workloads
 
 

@@ -23,14 +23,14 @@ from torch import Tensor, nn
 
 from latkit import Target, Workspace
 from latkit.errors import NotMeasured
-from latkit.fusion_probes import Probing, collect_kernels, collect_model
 from latkit.graphs import Graph, partition_graph
+from latkit.latency_models.kernels import KernelModel, Prediction
+from latkit.latency_models.kernels.features import kernel_specs
+from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import select
-from latkit.models.kernels import KernelModel, Prediction
-from latkit.models.kernels.features import kernel_specs
-from latkit.models.kernels.fusion_file import FusionFile
+from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_model
 from latkit.progress import Progress, Silent
-from latkit.runtimes.onnx_module import graph_of_module
+from latkit.runtimes.onnx.module import graph_of_module
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds
 
 KERNELS = 700

@@ -1,4 +1,4 @@
-"""Writes `latkit/devices/wheels.toml`: the exact wheels that `latkit device doctor --install` puts on devices.
+"""Write `latkit/devices/provisioning/wheels.toml`: the wheels that `latkit device doctor --install` puts on devices.
 
     python -m benchmarks.pin_wheels [--only RUNTIME]
 
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import tomli_w
 
-from latkit.devices.pip import isolated, selection
-from latkit.devices.wheels import GLIBC, PINS_FILE, REQUIREMENTS, Interpreter, Pins, pins
+from latkit.devices.provisioning.pip import isolated, selection
+from latkit.devices.provisioning.wheels import GLIBC, PINS_FILE, REQUIREMENTS, Interpreter, Pins, pins
 
 PYTHONS = [(3, minor) for minor in range(8, 15)]
 MACHINES = ("aarch64", "x86_64")

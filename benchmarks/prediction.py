@@ -31,17 +31,17 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
-from latkit.active_learning import explore
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.devices import Local, add_device
-from latkit.models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, design_matrix, fit_kind
-from latkit.models.calibration import fit_calibration
-from latkit.models.conformal import half_width
+from latkit.evaluation.validation import Validation, fit_networks, validate
+from latkit.latency_models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, design_matrix, fit_kind
+from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.conformal import half_width
 from latkit.ops import Network, Op
+from latkit.profiling.active_learning import explore
 from latkit.spaces import Space, load
 from latkit.targets import Target
 from latkit.timing import Measurement, TimingPlan, estimate
-from latkit.validate import Validation, fit_networks, validate
 from latkit.workspace import Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 20

@@ -25,12 +25,12 @@ from rich.table import Table
 
 from latkit.cli.console import ConsoleProgress
 from latkit.devices import Local, add_device
-from latkit.models.calibration import fit_calibration
+from latkit.evaluation.validation import fit_networks
+from latkit.latency_models.calibration import fit_calibration
 from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, TimingPlan, Workload, estimate, reference_seconds
-from latkit.validate import fit_networks
 from latkit.workspace import Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 10

@@ -35,11 +35,12 @@ from typing import Any
 import torch
 
 from latkit.cli.console import ConsoleProgress, show_table
-from latkit.collect import Collection
 from latkit.devices import Local, add_device
 from latkit.errors import LatkitError
-from latkit.models import LatencyModel
+from latkit.evaluation.validation import MeasuredNetwork, measure_network, measured_seconds
+from latkit.latency_models import LatencyModel
 from latkit.ops import Network, Op
+from latkit.profiling import Collection
 from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import (
     BaselineRequest,
@@ -52,12 +53,11 @@ from latkit.search.baselines import (
 )
 from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
-from latkit.search.result import FILES, load_record, write_json
+from latkit.search.records.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import MeasuredNetwork, measure_network, measured_seconds
 from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.layout import MEASURED_FILE
 from latkit.workspace.models import pinned_as

@@ -40,17 +40,17 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from latkit.cli.console import show_facts
-from latkit.modules import build_module
+from latkit.nn import build_module
 from latkit.ops import make_op
-from latkit.search.architecture_objective import ArchitectureObjective
 from latkit.search.data import Batch
-from latkit.search.distribution import PathDistribution
-from latkit.search.gates import BinaryGates, Draw
-from latkit.search.learner import GradientLearner
-from latkit.search.objective import Constraint
-from latkit.search.settings import SearchSettings
-from latkit.search.supernet import Paths, Supernet
-from latkit.search.weight_trainer import WeightTrainer, device_module
+from latkit.search.objectives.architecture_objective import ArchitectureObjective
+from latkit.search.objectives.objective import Constraint
+from latkit.search.strategies.gates import BinaryGates, Draw
+from latkit.search.strategies.learners import GradientLearner
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.distribution import PathDistribution
+from latkit.search.supernet.supernet import Paths, Supernet
+from latkit.search.supernet.weight_trainer import WeightTrainer, device_module
 from latkit.spaces import Architecture, Layer, Space, load
 from latkit.tables import LatencyTable
 

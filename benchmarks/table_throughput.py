@@ -24,9 +24,9 @@ import torch
 
 from latkit.cli.console import show_facts
 from latkit.graphs import Graph
-from latkit.models import LookupModel
-from latkit.models.calibration import Calibration
-from latkit.runtimes.onnx_network import embed_network, read_subject
+from latkit.latency_models import LookupModel
+from latkit.latency_models.calibration import Calibration
+from latkit.runtimes.onnx.network import embed_network, read_subject
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target

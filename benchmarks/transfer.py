@@ -29,8 +29,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import norm, spearmanr
 
-from latkit.models.transfer import Prior, choose_rows, fbnet, infer, nasbench201
-from latkit.models.transfer.prior import fitted_latencies
+from benchmarks.published_features import fbnet, nasbench201
+from latkit.latency_models.transfer import Prior, choose_rows, infer
+from latkit.latency_models.transfer.prior import fitted_latencies
 
 Floats = NDArray[np.float64]
 FILES = {"nasbench201": "nasbench201_latency_ms.npz", "fbnet": "fbnet_latency_ms.npz"}

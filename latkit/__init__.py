@@ -11,10 +11,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Device": "latkit.devices",
     "Estimate": "latkit.timing",
-    "LatencyModel": "latkit.models",
+    "LatencyModel": "latkit.latency_models",
     "LatencyTable": "latkit.tables",
     "LatkitError": "latkit.errors",
-    "LookupModel": "latkit.models",
+    "LookupModel": "latkit.latency_models",
     "Measurement": "latkit.timing",
     "Network": "latkit.ops",
     "Op": "latkit.ops",
@@ -22,11 +22,11 @@ _HOMES = {
     "Target": "latkit.targets",
     "TimingPlan": "latkit.timing",
     "Workspace": "latkit.workspace",
-    "XGBoostModel": "latkit.models",
-    "build_module": "latkit.modules",
+    "XGBoostModel": "latkit.latency_models",
+    "build_module": "latkit.nn",
     "make_op": "latkit.ops",
 }
-_MODULES = ("devices", "measurements", "models", "ops", "runtimes", "search", "spaces", "timing", "zoo")
+_MODULES = ("devices", "latency_models", "measurements", "ops", "runtimes", "search", "spaces", "timing", "zoo")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

@@ -10,8 +10,9 @@ import latkit
 ROOMS = [
     "devices",
     "graphs",
+    "latency_models",
     "measurements",
-    "models",
+    "nn",
     "ops",
     "report",
     "runtimes",

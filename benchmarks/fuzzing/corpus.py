@@ -17,11 +17,11 @@ import torch
 from benchmarks.fuzzing.corpus_measured import TARGET, graphs, measurements, networks
 from benchmarks.fuzzing.corpus_search import images, search, series
 from latkit.devices import Core, Device, Facts, Local, leased
-from latkit.devices.bundle import Bundle
-from latkit.devices.quarantine import quarantine
+from latkit.devices.leases.quarantine import quarantine
+from latkit.devices.provisioning.bundle import Bundle
 from latkit.devices.transports.base import sha256_of
 from latkit.graphs import Graph
-from latkit.models.proxyless_yaml import write_keys
+from latkit.latency_models.imported.proxyless_yaml import write_keys
 from latkit.runtimes.cache import ArtefactCache
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable

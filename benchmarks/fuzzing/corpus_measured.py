@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.fuzzing import onnx_seeds
+from latkit.evaluation.validation import NetworkResult, Validation
 from latkit.graphs import GraphBuilder, partition_graph
+from latkit.latency_models.kernels.fusion_file import fusion_file
 from latkit.measurements import Store, write_parquet
-from latkit.models.kernels.fusion_file import fusion_file
 from latkit.ops import OVERHEAD_PROBE, Network
-from latkit.runtimes.onnx_graph import read_graph
+from latkit.runtimes.onnx.graph import read_graph
 from latkit.spaces import Space, variations
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Measurement, Round, TimingPlan, Workload
-from latkit.validate import NetworkResult, Validation
 from latkit.workspace import Workspace
 
 TARGET = Target("here", "onnxruntime")

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzzing.corpus_measured import TARGET, network_result
+from latkit.evaluation.validation import MeasuredNetwork
 from latkit.search import Limit, SearchSettings, load_data, run_search
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines
-from latkit.search.constraints import LIMITS_FILE, save_limits
+from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, PeakTable, macs_table
-from latkit.validate import MeasuredNetwork
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 from latkit.workspace.multi_search import Member, Series

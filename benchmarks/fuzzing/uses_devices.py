@@ -8,9 +8,9 @@ from benchmarks.fuzzing.corpus import device
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.uses_base import UsesBase
 from latkit.devices import Ssh, holder_of, leased, list_devices, quarantine_of
-from latkit.devices.bundle import read_bundle
-from latkit.devices.toolchain import LOADERS
-from latkit.devices.transports.ssh_config import resolve
+from latkit.devices.provisioning.bundle import read_bundle
+from latkit.devices.provisioning.toolchain import LOADERS
+from latkit.devices.transports.ssh.config import resolve
 from latkit.ops import Network
 from latkit.runtimes.cache import ArtefactCache
 
@@ -53,7 +53,7 @@ class DeviceUses(UsesBase):
 
     def known_hosts(self) -> None:
         """The keys of a host."""
-        from latkit.devices.transports.known_hosts import known_keys
+        from latkit.devices.transports.ssh.known_hosts import known_keys
 
         known_keys(resolve(Ssh(host="board", config=str(self.root / "known_config")), 1.0))
 

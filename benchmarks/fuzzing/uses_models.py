@@ -7,15 +7,15 @@ from pathlib import Path
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.uses_base import TARGET_NAME, UsesBase
 from latkit.graphs import Graph, partition_graph
+from latkit.latency_models import load_model
+from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
+from latkit.latency_models.kernels import load_kernel_model
+from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import read_parquet
-from latkit.models import load_model
-from latkit.models.kernels import load_kernel_model
-from latkit.models.kernels.fusion_file import FusionFile
-from latkit.models.proxyless_yaml import KeyTable, imported_model
 from latkit.ops import Network
-from latkit.report.target import target_sections
-from latkit.report.target_facts import read_target
-from latkit.runtimes.onnx_graph import model_of_graph
+from latkit.report.sections.target import target_sections
+from latkit.report.sections.target_facts import read_target
+from latkit.runtimes.onnx.graph import model_of_graph
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.workspace import Workspace

@@ -11,12 +11,12 @@ from lightning_fabric import Fabric
 
 from benchmarks.fuzzing.corpus_search import SERIES
 from benchmarks.fuzzing.uses_base import UsesBase
-from latkit.report.series import series_sections
+from latkit.report.sections.series import series_sections
 from latkit.search import Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
-from latkit.search.constraints import LIMITS_FILE, Limits, check_limits, load_limits
-from latkit.search.result import FILES, load_record
-from latkit.search.run_dir import SearchFolder
+from latkit.search.objectives.constraints import LIMITS_FILE, Limits, check_limits, load_limits
+from latkit.search.records.result import FILES, load_record
+from latkit.search.records.run_dir import SearchFolder
 from latkit.tables import LatencyTable
 from latkit.workspace.multi_search import searches_named, series_named
 

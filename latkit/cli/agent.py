@@ -26,7 +26,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Build what is sent to a device without Python: agent, loader, C library and runtimes, as one archive."""
-    from latkit.devices.bundle import bundle_for
+    from latkit.devices.provisioning.bundle import bundle_for
 
     note(f"building the agent's bundle for {arch}, unless it is in the cache")
     bundle, archive = bundle_for(arch, runtime or ())

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from latkit.active_learning import explore
 from latkit.cli.console import note, say
-from latkit.collect import Collection, CollectionSummary
 from latkit.devices import COOLING, BenchmarkTool, Cooling, Device, benchmark_tool, is_this_host, lease_key
 from latkit.errors import ExportError, LatkitError, UsageError
+from latkit.profiling import Collection, CollectionSummary
+from latkit.profiling.active_learning import explore
 from latkit.progress import Progress
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -39,7 +39,7 @@ class Order:
     cooling: Cooling = COOLING
     space: Space | None = None
     further_ops: int = 0
-    """How many ops beyond the space to measure (see `latkit.active_learning`)."""
+    """How many ops beyond the space to measure (see `latkit.profiling.active_learning`)."""
     rebaseline: bool = False
     """Measure a new baseline on devices whose speed has changed."""
     tool: BenchmarkTool | None = field(default=None, kw_only=True)

@@ -28,7 +28,7 @@ def compare(
 ) -> None:
     """Measure the networks of searches on each other's targets; `latkit report` then shows the table."""
     from latkit.cli.collecting import tool_of
-    from latkit.cli.cross_table_view import show_cross_table
+    from latkit.cli.render.cross_table import show_cross_table
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.cross_evaluation import CrossEvaluation

@@ -80,9 +80,9 @@ def collect(
     from latkit.cli.parsing import space_named
     from latkit.cli.transfer import transfer_subjects
     from latkit.devices import Cooling, cores_of, load_device
+    from latkit.evaluation.validation import fit_networks
     from latkit.targets import Target
     from latkit.timing import TimingPlan
-    from latkit.validate import fit_networks
     from latkit.workspace import Workspace, fit_workloads
 
     where = list(dict.fromkeys(Target.parse(target) for target in targets))

@@ -29,13 +29,13 @@ def demo(
     if directory.exists() and any(directory.iterdir()):
         raise UsageError(f"expected an empty folder for the demo, but found files in {directory}")
     from latkit.devices import Local, add_device
+    from latkit.evaluation.validation import fit_networks, validate
     from latkit.report import write_report
     from latkit.search import SearchSettings, load_data
     from latkit.spaces import proxyless_tiny
     from latkit.tables import LatencyTable
     from latkit.targets import Target
     from latkit.timing import TimingPlan
-    from latkit.validate import fit_networks, validate
     from latkit.workspace import Workspace, fit_workloads
     from latkit.workspace.search import search
 

@@ -61,7 +61,7 @@ def fit(
     from latkit.cli.onnx_models import fit_kernels_row, is_ours
     from latkit.cli.parsing import space_named
     from latkit.cli.transfer import fit_from
-    from latkit.models import MODELS
+    from latkit.latency_models import MODELS
     from latkit.targets import Target
     from latkit.workspace import Workspace
 
@@ -158,11 +158,11 @@ def validate(
     """Measure networks that the fit has not seen, each twice, and compare them with their predictions."""
     from latkit.cli.collecting import tool_of
     from latkit.cli.parsing import space_named
-    from latkit.cli.predicted import show_validation
+    from latkit.cli.render.predicted import show_validation
+    from latkit.evaluation.validation import unseen_networks
+    from latkit.evaluation.validation import validate as run_validation
     from latkit.targets import Target
     from latkit.timing import TimingPlan
-    from latkit.validate import unseen_networks
-    from latkit.validate import validate as run_validation
     from latkit.workspace import Workspace, check_tool, pinned_as
 
     where, plan = Target.parse(target), TimingPlan(rounds, round_seconds, extra_rounds=extra_rounds)
@@ -195,7 +195,7 @@ def predict(
 ) -> None:
     """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
     from latkit.cli.onnx_models import parse_shapes, read_for, show_prediction
-    from latkit.cli.predicted import latency_document, latency_line
+    from latkit.cli.render.predicted import latency_document, latency_line
     from latkit.graphs import Graph
     from latkit.targets import Target
     from latkit.workspace import Workspace
@@ -262,7 +262,7 @@ def export_table(
     As .yaml it holds the ops' milliseconds under ProxylessNAS's keys.
     """
     from latkit.cli.parsing import space_named
-    from latkit.models.proxyless_yaml import write_keys
+    from latkit.latency_models.imported.proxyless_yaml import write_keys
     from latkit.tables import LatencyTable
     from latkit.targets import Target
     from latkit.workspace import Workspace

@@ -10,18 +10,18 @@ from pathlib import Path
 from latkit._io import one_line
 from latkit.cli.collecting import Order
 from latkit.cli.console import emit_json, note, say, show_table
-from latkit.cli.predicted import latency_document, latency_line
-from latkit.collect import CollectionSummary
+from latkit.cli.render.predicted import latency_document, latency_line
 from latkit.errors import UsageError
-from latkit.fusion_probes import collect_kernels, collect_model
 from latkit.graphs import Graph
-from latkit.models.kernels import Prediction
+from latkit.latency_models.kernels import Prediction
 from latkit.ops import OVERHEAD_PROBE, Network
+from latkit.profiling import CollectionSummary
+from latkit.profiling.fusion_probes import collect_kernels, collect_model
 from latkit.progress import Progress
 from latkit.runtimes import check_takes_graphs
-from latkit.runtimes.onnx_file import Shapes, takes_batch
-from latkit.runtimes.onnx_graph import read_graph
-from latkit.runtimes.onnx_network import read_subject
+from latkit.runtimes.onnx.file import Shapes, takes_batch
+from latkit.runtimes.onnx.graph import read_graph
+from latkit.runtimes.onnx.network import read_subject
 from latkit.targets import Target
 from latkit.timing import Workload
 from latkit.workspace import Workspace

@@ -9,9 +9,9 @@ from latkit.errors import LatkitError, UsageError
 from latkit.progress import Silent
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.data import load_data
-from latkit.search.reproduce import Reproduction, reproduce_search
-from latkit.search.result import FILES, Recipe, load_record
-from latkit.search.runtime_env import is_first_process
+from latkit.search.records.reproduce import Reproduction, reproduce_search
+from latkit.search.records.result import FILES, Recipe, load_record
+from latkit.search.training.runtime_env import is_first_process
 from latkit.workspace import Workspace
 from latkit.workspace.multi_search import SERIES_FILE, Series
 

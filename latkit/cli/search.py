@@ -96,13 +96,13 @@ def search(
     from latkit.cli.collecting import tool_of
     from latkit.cli.limits import parse_limits
     from latkit.cli.parsing import space_named
+    from latkit.cli.render.search import print_search
     from latkit.cli.reproduce import check_repeat_options
     from latkit.cli.reproduce import repeat as reproduce_search
-    from latkit.cli.search_view import print_search
     from latkit.cli.series import search_all
     from latkit.search import SearchSettings, load_data, load_network
     from latkit.search.baselines import BaselineRequest, check_baselines
-    from latkit.search.runtime_env import is_first_process
+    from latkit.search.training.runtime_env import is_first_process
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.baselines import Measuring, check_mobilenet

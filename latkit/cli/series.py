@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_table
-from latkit.cli.cross_table_view import show_cross_table
+from latkit.cli.render.cross_table import show_cross_table
 from latkit.errors import LatkitError
 from latkit.report import write_report
-from latkit.search.result import FILES
+from latkit.search.records.result import FILES
 from latkit.targets import Target
 from latkit.workspace import REPORT_FILE
 from latkit.workspace.cross_evaluation import CrossEvaluation

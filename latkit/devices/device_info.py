@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from latkit.devices.clusters import Cluster, clusters
-from latkit.devices.cores import ranges
+from latkit.devices.cpu_topology import ranges
 from latkit.devices.device import Device, Facts
-from latkit.devices.lease import holder_of
-from latkit.devices.quarantine import quarantine_of
+from latkit.devices.leases.lease import holder_of
+from latkit.devices.leases.quarantine import quarantine_of
 
 EMULATED = "emulated"
 """Shown with every latency of an emulator, which is not a phone's."""

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
-from latkit.devices.agent_client import Link
-from latkit.devices.agent_launcher import find_python, launch
-from latkit.devices.answers import Clock, Conditions, checked
+from latkit.devices.android.phone import phone_state
+from latkit.devices.android.phone_checks import check_emulated, check_phone
 from latkit.devices.check import Check
-from latkit.devices.compatibility import environment_changes, hardware_changes, system_changes
 from latkit.devices.device import Device
-from latkit.devices.phone import phone_state
-from latkit.devices.phone_checks import check_emulated, check_phone
 from latkit.devices.registry import probe_with
-from latkit.devices.session import CONDITIONS_S
+from latkit.devices.sessions.agent_client import Link
+from latkit.devices.sessions.agent_launcher import find_python, launch
+from latkit.devices.sessions.answers import Clock, Conditions, checked
+from latkit.devices.sessions.compatibility import environment_changes, hardware_changes, system_changes
+from latkit.devices.sessions.session import CONDITIONS_S
 from latkit.devices.transports import Adb, Transport, connect
 from latkit.errors import DeviceError
 from latkit.targets import Target

@@ -11,14 +11,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latkit._io import one_line
-from latkit.devices.agent_client import Link
-from latkit.devices.agent_folder import AGENT_FOLDER, PHONE_FOLDER
-from latkit.devices.agent_launcher import choose_python, launch
-from latkit.devices.answers import Probed, checked
-from latkit.devices.clearing import claimed, clear
+from latkit.devices.android.phone import phone_facts, properties
 from latkit.devices.device import Device, Facts, check_folder
-from latkit.devices.phone import phone_facts, properties
-from latkit.devices.quarantine import lift_quarantine
+from latkit.devices.leases.quarantine import lift_quarantine
+from latkit.devices.provisioning.agent_folder import AGENT_FOLDER, PHONE_FOLDER
+from latkit.devices.provisioning.clearing import claimed, clear
+from latkit.devices.sessions.agent_client import Link
+from latkit.devices.sessions.agent_launcher import choose_python, launch
+from latkit.devices.sessions.answers import Probed, checked
 from latkit.devices.transports import Adb, Address, Local, Transport, connect
 from latkit.devices.trust import check_trusted, trust
 from latkit.errors import BadFile, DeviceError, LatkitError, UsageError

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from latkit.consent import ask
-from latkit.devices.agent_folder import AGENT_FOLDER
 from latkit.devices.device import Device
-from latkit.devices.host_state import recall, remember
+from latkit.devices.provisioning.agent_folder import AGENT_FOLDER
+from latkit.devices.sessions.host_state import recall, remember
 from latkit.devices.transports import Local, Ssh
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import UsageError

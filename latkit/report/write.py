@@ -10,16 +10,16 @@ from pathlib import Path
 import latkit
 from latkit._io import reading, write_text
 from latkit.errors import UsageError
-from latkit.report.figures import plotly_script
+from latkit.report.figures.figures import plotly_script
+from latkit.report.figures.style import CSS
 from latkit.report.formatting import marked, moment
 from latkit.report.html import Html, element, join
-from latkit.report.overview import overview
-from latkit.report.search import search_sections
-from latkit.report.search_facts import read_search
-from latkit.report.series import comparison_with_others, series_sections
-from latkit.report.style import CSS
-from latkit.report.target import target_sections
-from latkit.report.target_facts import read_target
+from latkit.report.sections.overview import overview
+from latkit.report.sections.search import search_sections
+from latkit.report.sections.search_facts import read_search
+from latkit.report.sections.series import comparison_with_others, series_sections
+from latkit.report.sections.target import target_sections
+from latkit.report.sections.target_facts import read_target
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.multi_search import series_named

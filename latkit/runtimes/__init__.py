@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from latkit.errors import UsageError
-from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.artifact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.targets import Target
 

@@ -15,7 +15,7 @@ from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import get_runtime
-from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.artifact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.export import Workload, export_subject
 from latkit.targets import Target

@@ -13,10 +13,10 @@ from torch import nn
 
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
-from latkit.modules import example_input
+from latkit.nn import example_input
 from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
-from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.artifact import Artefact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 

@@ -52,7 +52,7 @@ class OnnxRuntime(Runtime):
         """Write the graph's own operators, in its own opset, if the outputs match the record."""
         import onnx
 
-        from latkit.runtimes.onnx_write import check_shapes, model_of_graph
+        from latkit.runtimes.onnx.write import check_shapes, model_of_graph
 
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)

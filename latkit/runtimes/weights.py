@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from latkit.modules import build_module
+from latkit.nn import build_module
 from latkit.ops import Network, Op
 
 

@@ -1,11 +1,11 @@
 """Search: the most accurate network of a space at a given latency."""
 
-from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit, load_data
-from latkit.search.result import Recipe, SearchResult
+from latkit.search.objectives.constraints import Limit
+from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.run import run_search
-from latkit.search.settings import SearchSettings
-from latkit.search.trained_network import TrainedNetwork, load_network
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.training.trained_network import TrainedNetwork, load_network
 
 __all__ = [
     "DataSplit",

@@ -9,13 +9,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latkit.ops import Network
-from latkit.search.derive import MIN_TARGET_SHARE, Derived
-from latkit.search.distributed import broadcast_from_main
-from latkit.search.exports import RUNTIMES, export
-from latkit.search.nan_guard import check_weights
-from latkit.search.problem import Problem
-from latkit.search.result import FILES, LimitResult, SearchResult
-from latkit.search.weight_trainer import evaluate
+from latkit.search.objectives.derivation import MIN_TARGET_SHARE, Derived
+from latkit.search.records.problem import Problem
+from latkit.search.records.result import FILES, LimitResult, SearchResult
+from latkit.search.supernet.weight_trainer import evaluate
+from latkit.search.training.distributed import broadcast_from_main
+from latkit.search.training.exports import RUNTIMES, export
+from latkit.search.training.nan_guard import check_weights
 from latkit.tables import LatencyTable
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.errors import TargetOutOfReach, UsageError
-from latkit.search.constraints import Limit
 from latkit.search.data import DataSplit
-from latkit.search.derive import bounds, check_reach
-from latkit.search.repair import k_best_paths
-from latkit.search.settings import SearchSettings
+from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.derivation import bounds, check_reach
+from latkit.search.objectives.repair import k_best_paths
+from latkit.search.strategies.settings import SearchSettings
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 

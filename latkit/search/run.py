@@ -17,30 +17,30 @@ from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
 from latkit.progress import Progress, Silent
-from latkit.search.checkpoint_parts import derived_of
-from latkit.search.constraints import LIMITS_FILE, Limit, check_limits, save_limits
 from latkit.search.data import DataSplit
-from latkit.search.derive import Derived, derive
-from latkit.search.distillation import check_teacher
-from latkit.search.distributed import broadcast_path_from_main
-from latkit.search.factory import fresh_module, make_search_phase
-from latkit.search.finalists import FinalistTrainer, finalists
 from latkit.search.finalize import finish
-from latkit.search.history import Curves
+from latkit.search.objectives.constraints import LIMITS_FILE, Limit, check_limits, save_limits
+from latkit.search.objectives.derivation import Derived, derive
+from latkit.search.objectives.finalists import FinalistTrainer, finalists
+from latkit.search.objectives.ranking import rank_by_loss
 from latkit.search.preflight import check_data, check_latency
-from latkit.search.problem import Problem
-from latkit.search.ranking import rank_by_loss
-from latkit.search.resource_errors import translate_resource_errors
-from latkit.search.result import Recipe, SearchResult
-from latkit.search.run_dir import SearchFolder
-from latkit.search.runtime_env import exact, fabric_of, threads
-from latkit.search.search_phase import SearchPhase
-from latkit.search.settings import SearchSettings
-from latkit.search.supernet import Supernet
-from latkit.search.trained_network import TrainedNetwork
-from latkit.search.trainer import Checkpointer, Phase, Row, run_phase
-from latkit.search.training_phase import TrainingPhase
-from latkit.search.warmup import warmed_up
+from latkit.search.records.checkpoint_parts import derived_of
+from latkit.search.records.history import Curves
+from latkit.search.records.problem import Problem
+from latkit.search.records.result import Recipe, SearchResult
+from latkit.search.records.run_dir import SearchFolder
+from latkit.search.strategies.factory import fresh_module, make_search_phase
+from latkit.search.strategies.search_phase import SearchPhase
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.supernet import Supernet
+from latkit.search.supernet.warmup import warmed_up
+from latkit.search.training.distillation import check_teacher
+from latkit.search.training.distributed import broadcast_path_from_main
+from latkit.search.training.resource_errors import translate_resource_errors
+from latkit.search.training.runtime_env import exact, fabric_of, threads
+from latkit.search.training.trained_network import TrainedNetwork
+from latkit.search.training.trainer import Checkpointer, Phase, Row, run_phase
+from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latkit.errors import UsageError
+from latkit.spaces.builtin.proxyless import proxyless_mobile, proxyless_tiny, scale_channels
 from latkit.spaces.files import load_space_file
-from latkit.spaces.proxyless import proxyless_mobile, proxyless_tiny, scale_channels
 from latkit.spaces.space import Architecture, Layer, Space
 from latkit.spaces.variations import variations
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.models.features import activation_peak
+from latkit.latency_models.features import activation_peak
 from latkit.ops import Op
 from latkit.spaces import Space
 from latkit.tables.additive import AdditiveTable, check_shape, fixed_ops, per_candidate

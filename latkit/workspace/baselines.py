@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from latkit.collect import Collection
 from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import DeviceError, NotMeasured
-from latkit.models import LatencyModel
+from latkit.evaluation.validation import measured_seconds
+from latkit.latency_models import LatencyModel
 from latkit.ops import Network
+from latkit.profiling import Collection
 from latkit.progress import Progress
 from latkit.search.baselines import (
     BASELINES_FILE,
@@ -20,11 +21,10 @@ from latkit.search.baselines import (
     check_narrowest,
     run_baselines,
 )
-from latkit.search.problem import Problem
+from latkit.search.records.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import measured_seconds
 from latkit.workspace.models import pinned_as
 from latkit.workspace.workspace import Workspace
 

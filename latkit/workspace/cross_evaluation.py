@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import LatkitError, NotMeasured
+from latkit.evaluation.validation import PAIRS, accepted_pair, is_conclusive, repetitions_of
+from latkit.latency_models import LatencyModel
 from latkit.measurements import Store, select
-from latkit.models import LatencyModel
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search.result import DataFacts
+from latkit.search.records.result import DataFacts
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Measurement, TimingPlan, estimate, reference_seconds
-from latkit.validate import PAIRS, accepted_pair, is_conclusive, repetitions_of
 from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
 from latkit.workspace.models import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from latkit._io import write_text
-from latkit.search.result import DataFacts, load_record
+from latkit.search.records.result import DataFacts, load_record
 
 CROSS_FILE = "cross.json"
 """In the folder of a search or a series: the cross table of its networks."""

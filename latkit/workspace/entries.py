@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from latkit.errors import UsageError
+from latkit.evaluation.validation import MeasuredNetwork
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
-from latkit.search.result import FILES, DataFacts, Recipe, SearchResult, load_record
+from latkit.search.records.result import FILES, DataFacts, Recipe, SearchResult, load_record
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.validate import MeasuredNetwork
 from latkit.workspace.cross_evaluation import Entry
 from latkit.workspace.layout import MEASURED_FILE, Folders
 from latkit.workspace.multi_search import SERIES_FILE, Series

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from latkit.errors import BadFile, NotMeasured, UsageError
-from latkit.models import LatencyModel, load_model
+from latkit.latency_models import LatencyModel, load_model
 from latkit.ops import Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target

@@ -10,8 +10,8 @@ from typing import Self
 
 from latkit.devices import Device, load_device
 from latkit.errors import NotMeasured, UsageError
+from latkit.latency_models import KINDS
 from latkit.measurements import Selection, Store, select
-from latkit.models import KINDS
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import NAME, Target, check_name

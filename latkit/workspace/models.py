@@ -9,10 +9,10 @@ from typing import Any
 from latkit._io import make_folder, write_bytes
 from latkit.devices import BenchmarkTool, parse_cores
 from latkit.errors import LatkitError, NotMeasured, UsageError
-from latkit.models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, save_model
-from latkit.models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
-from latkit.models.kernels.fusion_file import FusionFile
-from latkit.models.proxyless_yaml import KeyTable, imported_model
+from latkit.latency_models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, save_model
+from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
+from latkit.latency_models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
+from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
@@ -103,7 +103,7 @@ class ModelFitting(FittedModels):
 
         The module is exported to ONNX first. Raises ExportError, NotMeasured.
         """
-        from latkit.runtimes.onnx_module import graph_of_module
+        from latkit.runtimes.onnx.module import graph_of_module
 
         return self.kernel_model(target).predict(graph_of_module(module, example))
 

@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from latkit._io import write_text
 from latkit.devices import OnMessage
 from latkit.errors import LatkitError, UsageError
-from latkit.search.result import FILES, Positive, as_value, load_record
-from latkit.search.runtime_env import process_count
-from latkit.search.warmup import WARM_UP_FILE
+from latkit.search.records.result import FILES, Positive, as_value, load_record
+from latkit.search.supernet.warmup import WARM_UP_FILE
+from latkit.search.training.runtime_env import process_count
 from latkit.targets import NAME, Target, check_name
 from latkit.workspace.layout import Folders
 from latkit.workspace.search import FinishedSearch

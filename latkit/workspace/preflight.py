@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latkit.devices import BenchmarkTool
-from latkit.models import LatencyModel
+from latkit.latency_models import LatencyModel
 from latkit.search import Limit, SearchSettings
 from latkit.search.baselines import BaselineRequest, check_baselines, check_drawn
-from latkit.search.constraints import LIMITS_FILE, check_limits, load_limits
-from latkit.search.distributed import broadcast_from_main
+from latkit.search.objectives.constraints import LIMITS_FILE, check_limits, load_limits
 from latkit.search.preflight import check_latency
-from latkit.search.result import FILES
-from latkit.search.runtime_env import fabric_of
+from latkit.search.records.result import FILES
+from latkit.search.training.distributed import broadcast_from_main
+from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable
 from latkit.targets import Target

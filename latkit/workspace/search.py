@@ -10,16 +10,16 @@ from typing import Any
 
 from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import BadFile, LatkitError
+from latkit.evaluation.validation import AGREEMENT, MeasuredNetwork, measure_network
 from latkit.ops import Network
 from latkit.progress import Progress
 from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import BaselineRequest
-from latkit.search.problem import Problem
-from latkit.search.result import FILES, load_record
-from latkit.search.runtime_env import process_count
+from latkit.search.records.problem import Problem
+from latkit.search.records.result import FILES, load_record
+from latkit.search.training.runtime_env import process_count
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.validate import AGREEMENT, MeasuredNetwork, measure_network
 from latkit.workspace.baselines import Measuring, check_mobilenet, search_baselines
 from latkit.workspace.layout import MEASURED_FILE, REPORT_FILE
 from latkit.workspace.preflight import prepared, shared

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latkit.search import DataSplit, Limit, SearchSettings, run_search
 from latkit.search.baselines import BaselineRequest, run_baselines
-from latkit.search.trained_network import TrainedNetwork
+from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
 from latkit.workspace.layout import Folders
 from latkit.workspace.multi_search import Series

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from latkit.collect import Collection, Exporter, ensure_baseline, recheck, with_baseline
 from latkit.devices import (
     COOLING,
     BenchmarkTool,
@@ -27,6 +26,7 @@ from latkit.devices import (
     quarantining,
 )
 from latkit.errors import LatkitError
+from latkit.profiling import Collection, Exporter, ensure_baseline, recheck, with_baseline
 from latkit.progress import Progress
 from latkit.runtimes import Artefact
 from latkit.targets import Target

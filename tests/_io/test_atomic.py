@@ -17,14 +17,14 @@ import pytest
 
 from latkit._io import atomic_write, write_text
 from latkit.errors import DiskFull, WriteError
+from latkit.evaluation.validation import MeasuredNetwork, NetworkResult, Validation
 from latkit.measurements import write_parquet
 from latkit.ops import make_op
-from latkit.search.constraints import Limit, save_limits
-from latkit.search.result import DataFacts
+from latkit.search.objectives.constraints import Limit, save_limits
+from latkit.search.records.result import DataFacts
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.validate import MeasuredNetwork, NetworkResult, Validation
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
 from latkit.workspace.multi_search import SERIES_FILE, Series
 from tests.builders import conv, make_measurement, network_of

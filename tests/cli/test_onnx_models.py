@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from latkit.graphs import Graph, GraphBuilder
-from latkit.models.kernels.fusion_file import FusionFile
-from latkit.runtimes.onnx_graph import model_of_graph
+from latkit.latency_models.kernels.fusion_file import FusionFile
+from latkit.runtimes.onnx.graph import model_of_graph
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.cli.conftest import call

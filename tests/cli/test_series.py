@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from latkit.evaluation.validation import measure_network, unseen_networks
 from latkit.progress import Silent
 from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import measure_network, unseen_networks
 from latkit.workspace import Workspace
 from latkit.workspace.cross_evaluation import CrossEvaluation, Entry
 from tests.builders import middle_path_s
@@ -148,7 +148,7 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
 def test_a_network_whose_measurements_never_agree_is_measured_six_times(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latkit.validate.AGREEMENT", -1.0)
+    monkeypatch.setattr("latkit.evaluation.validation.AGREEMENT", -1.0)
     workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
     space, model = load(str(folder / "small.toml")), workspace.model(target)
     (network,) = unseen_networks(model, space, 2)[:1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.session import BOOT_ID_FILE
+from latkit.devices.sessions.session import BOOT_ID_FILE
 from latkit.devices.transports import Ssh
 from tests.conftest import SSHD, Sshd, free_port, wait_for
 

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from latkit.devices import Core, Device, Facts, Local, Ssh
-from latkit.runtimes.artefact import Artefact
+from latkit.runtimes.artifact import Artefact
 
 MakeModel = Callable[..., Artefact]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latkit.runtimes.onnx_graph import read_graph
-from latkit.search.checkpoint import load_checkpoint
+from latkit.runtimes.onnx.graph import read_graph
+from latkit.search.records.checkpoint import load_checkpoint
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.golden.commands import COMMANDS, FILES

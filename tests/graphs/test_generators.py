@@ -6,7 +6,7 @@ import pytest
 
 from latkit.graphs import Graph, networks, partition_graph
 from latkit.graphs.generators import FAMILIES
-from latkit.runtimes.onnx_graph import model_of_graph
+from latkit.runtimes.onnx.graph import model_of_graph
 
 FIRST = list(itertools.islice(networks(), len(FAMILIES)))
 

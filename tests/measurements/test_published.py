@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from latkit.evaluation.validation import Validation, compare
+from latkit.latency_models import LookupModel
 from latkit.measurements import card_path, read_parquet, select
-from latkit.models import LookupModel
 from latkit.ops import Network
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import select_estimator
 from latkit.timing.estimator_selection import halves_differ
-from latkit.validate import Validation, compare
 
 PUBLISHED = Path(__file__).parents[2] / "measurements"
 DATASETS = sorted(PUBLISHED.glob("*/*/measurements.parquet"))

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
-from latkit.models.features import activation_peak, features
-from latkit.models.roofline import roofline
+from latkit.latency_models.features import activation_peak, features
+from latkit.latency_models.roofline import roofline
 from latkit.ops import Network, make_op
 from latkit.timing import REFERENCE
 

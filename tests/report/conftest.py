@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from latkit.devices import Local, add_device
+from latkit.evaluation.validation import fit_networks, validate
 from latkit.progress import Silent
 from latkit.search import DataSplit, SearchSettings, load_data
 from latkit.search.data import ArrayImages
@@ -18,7 +19,6 @@ from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.validate import fit_networks, validate
 from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 from latkit.workspace.multi_search import Member, Series

@@ -14,10 +14,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from latkit.evaluation.validation import Validation
 from latkit.report import write_report
 from latkit.report.formatting import percent
 from latkit.targets import Target
-from latkit.validate import Validation
 from latkit.workspace import Workspace
 from tests.report.conftest import TARGET
 

@@ -8,15 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from latkit.models import LookupModel
+from latkit.latency_models import LookupModel
 from latkit.ops import make_op
-from latkit.report.calibration import calibration_curve
-from latkit.report.drawing import draw
+from latkit.report.figures.drawing import draw
 from latkit.report.formatting import composition, count, digits, latency, percent
 from latkit.report.html import Html, element, join, table
-from latkit.report.layers import Placed, layers, stages
-from latkit.report.ops import places
-from latkit.report.search_facts import SearchFacts, candidate_names, read_search
+from latkit.report.sections.calibration import calibration_curve
+from latkit.report.sections.layers import Placed, layers, stages
+from latkit.report.sections.ops import places
+from latkit.report.sections.search_facts import SearchFacts, candidate_names, read_search
 from latkit.search import Recipe, SearchResult
 from latkit.spaces import proxyless_mobile, proxyless_tiny
 from latkit.tables import LatencyTable

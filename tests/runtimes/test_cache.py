@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import ExportError
-from latkit.modules import BUILDERS
+from latkit.nn import BUILDERS
 from latkit.ops import OVERHEAD_PROBE, Network, make_op
 from latkit.runtimes import cache as cache_module
 from latkit.runtimes.cache import ArtefactCache, default_folder

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from latkit.errors import ExportError, UsageError
-from latkit.modules import build_module
+from latkit.nn import build_module
 from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
 from latkit.runtimes import Artefact, Runtime, get_runtime
 from latkit.runtimes.export import check_export, export_module, export_subject

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from latkit import zoo
-from latkit.modules import example_input
+from latkit.nn import example_input
 from latkit.ops import Network, make_op
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 from latkit.timing import REFERENCE

@@ -24,8 +24,8 @@ from latkit.errors import LatkitError
 from latkit.ops import Network
 from latkit.search import SearchSettings, finalize, load_data, run_search
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
-from latkit.search.exports import export
-from latkit.search.runtime_env import is_first_process
+from latkit.search.training.exports import export
+from latkit.search.training.runtime_env import is_first_process
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 

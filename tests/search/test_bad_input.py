@@ -20,17 +20,17 @@ from safetensors.torch import load_file
 from latkit._io import atomic
 from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
 from latkit.search import SearchSettings, load_data, run_search
-from latkit.search.checkpoint import load_checkpoint
 from latkit.search.data import ArrayImages, DataSplit, make_split
-from latkit.search.nan_guard import LossWatch, check_weights
-from latkit.search.resource_errors import translate_resource_errors
-from latkit.search.result import Recipe
-from latkit.search.run_dir import SearchFolder
-from latkit.search.runtime_env import fabric_of
+from latkit.search.records.checkpoint import load_checkpoint
+from latkit.search.records.result import Recipe
+from latkit.search.records.run_dir import SearchFolder
+from latkit.search.training.nan_guard import LossWatch, check_weights
+from latkit.search.training.resource_errors import translate_resource_errors
+from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from tests.search.conftest import MINI_SPACE, Tables, brief, middle_s
-from tests.search.test_data import idx, write_folder, write_idx
+from tests.search.data.test_data import idx, write_folder, write_idx
 
 BRIEF = brief(epochs=2, workers=0)
 
@@ -391,7 +391,9 @@ def test_processes_that_were_given_different_searches_report_it(
 ) -> None:
     table = table_of(mini_space)
     first, here = (Recipe.of(mini_space, table, stripes_data, middle_s(table), brief(seed=seed)) for seed in (3, 4))
-    monkeypatch.setattr("latkit.search.run_dir.broadcast_from_main", lambda *_given: first.model_dump_json().encode())
+    monkeypatch.setattr(
+        "latkit.search.records.run_dir.broadcast_from_main", lambda *_given: first.model_dump_json().encode()
+    )
     folder = SearchFolder(tmp_path, fabric_of(BRIEF))
     folder.check_alike(first)
     with pytest.raises(UsageError, match=r"in every process, but found settings\.seed 4 where the first one has 3"):

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from benchmarks.search_quality import PRINTED, Job, row
+from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
 from latkit.search import DataSplit, run_search
 from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
 from latkit.spaces import Space
-from latkit.validate import MeasuredNetwork, NetworkResult
 from tests.search.conftest import Tables, brief, some_path_s
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from latkit.ops import Network
 from latkit.progress import Silent
 from latkit.search import DataSplit
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
-from latkit.search.result import FILES, write_json
+from latkit.search.records.result import FILES, write_json
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.workspace import Workspace, search

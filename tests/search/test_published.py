@@ -7,13 +7,13 @@ import onnxruntime
 import pytest
 import torch
 
-from latkit.models import load_model
+from latkit.evaluation.validation import MeasuredNetwork
+from latkit.latency_models import load_model
 from latkit.ops import Network
 from latkit.search import load_network
-from latkit.search.result import Recipe, SearchResult, load_record, table_hash
+from latkit.search.records.result import Recipe, SearchResult, load_record, table_hash
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
-from latkit.validate import MeasuredNetwork
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.multi_search import Series
 

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from latkit.errors import BadFile, LatkitError, TargetOutOfReach, UsageError
-from latkit.modules import build_module
+from latkit.nn import build_module
 from latkit.ops import Network
 from latkit.search import Limit, Recipe, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.data import DataSplit
-from latkit.search.result import FILES, load_record
+from latkit.search.records.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, macs_table
 from tests.search.conftest import Interrupt, Tables, brief, middle_s, some_path_s

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from latkit.errors import UsageError
-from latkit.models.features import activation_peak
+from latkit.latency_models.features import activation_peak
 from latkit.ops import make_op
 from latkit.spaces import proxyless_tiny
 from latkit.tables import PeakTable, Quantities, macs_table, parameters_table

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
-from latkit.models import LookupModel
+from latkit.latency_models import LookupModel
 from latkit.ops import Op
 from latkit.spaces import Space, proxyless_tiny
 from latkit.tables import LatencyTable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latkit.search.result import DataFacts
+from latkit.search.records.result import DataFacts
 from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 HERE, THERE = "here/onnxruntime-t1-fp32-b1", "there/tflite-t1-fp32-b1"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, UsageError
+from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
 from latkit.search import SearchResult, SearchSettings
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, ladder
-from latkit.search.result import Recipe
+from latkit.search.records.result import Recipe
 from latkit.spaces import proxyless_tiny
 from latkit.targets import Target
-from latkit.validate import MeasuredNetwork, NetworkResult
 from latkit.workspace import Workspace
 from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
 from latkit.workspace.multi_search import Member, Series

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.models import save_model
+from latkit.latency_models import save_model
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
-from latkit.report.target_facts import read_target
+from latkit.report.sections.target_facts import read_target
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace

@@ -10,8 +10,8 @@ import pytest
 
 from latkit.ops import Op
 from latkit.search import Limit, SearchSettings
-from latkit.search.constraints import LIMITS_FILE, save_limits
-from latkit.search.result import table_hash
+from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
+from latkit.search.records.result import table_hash
 from latkit.spaces import proxyless_tiny
 from latkit.tables import LatencyTable, PeakTable
 from latkit.workspace import preflight

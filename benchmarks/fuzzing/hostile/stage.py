@@ -117,7 +117,7 @@ def _leave(scenario: Scenario, path: Path) -> None:
 
 def _holder() -> dict[str, object]:
     """A record of a live process: this one's parent."""
-    from latkit.devices.holder import ourselves
+    from latkit.devices.leases.holder import ourselves
 
     return {**ourselves("a purpose", 60.0).model_dump(mode="json"), "pid": os.getppid(), "process_start": 0}
 

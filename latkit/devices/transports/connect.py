@@ -12,9 +12,9 @@ def connect(address: Address, timeout_s: float = 10.0) -> Transport:
     if isinstance(address, Local):
         return LocalTransport()
     if isinstance(address, Adb):
-        from latkit.devices.transports.adb import AdbTransport  # as little as paramiko needed at most
+        from latkit.devices.transports.adb.transport import AdbTransport  # as little as paramiko needed at most
 
         return AdbTransport.connect(address, timeout_s)
-    from latkit.devices.transports.ssh import SshTransport  # paramiko takes long to import
+    from latkit.devices.transports.ssh.transport import SshTransport  # paramiko takes long to import
 
     return SshTransport.connect(address, timeout_s)

@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 
 from latkit._io import reading
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
-from latkit.search.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.distributed import broadcast_from_main
-from latkit.search.result import FILES, Recipe, load_record
-from latkit.search.run_dir import SearchFolder
+from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.records.result import FILES, Recipe, load_record
+from latkit.search.records.run_dir import SearchFolder
+from latkit.search.training.distributed import broadcast_from_main
 
 FOLDER = "baselines"
 """In the search's folder: checkpoints of unfinished baselines."""

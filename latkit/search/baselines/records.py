@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from latkit.errors import UsageError
-from latkit.search.result import Count, Positive, Record, Seconds, Share, as_value, load_record
+from latkit.search.records.result import Count, Positive, Record, Seconds, Share, as_value, load_record
 from latkit.targets import check_name
 
 BASELINES_FILE = "baselines.json"

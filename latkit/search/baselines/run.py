@@ -20,17 +20,17 @@ from latkit.search.baselines.sampling import at_target, random_architectures
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
 from latkit.search.data import DataSplit
-from latkit.search.distributed import broadcast_from_main
-from latkit.search.factory import fresh_module
 from latkit.search.preflight import check_data
-from latkit.search.problem import Problem
-from latkit.search.resource_errors import translate_resource_errors
-from latkit.search.runtime_env import exact, fabric_of, threads
-from latkit.search.settings import SearchSettings
-from latkit.search.trained_network import TrainedNetwork
-from latkit.search.trainer import Checkpointer, Phase, run_phase
-from latkit.search.training_phase import TrainingPhase
-from latkit.search.weight_trainer import evaluate
+from latkit.search.records.problem import Problem
+from latkit.search.strategies.factory import fresh_module
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.weight_trainer import evaluate
+from latkit.search.training.distributed import broadcast_from_main
+from latkit.search.training.resource_errors import translate_resource_errors
+from latkit.search.training.runtime_env import exact, fabric_of, threads
+from latkit.search.training.trained_network import TrainedNetwork
+from latkit.search.training.trainer import Checkpointer, Phase, run_phase
+from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 

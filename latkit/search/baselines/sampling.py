@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.ops import Network
-from latkit.search.derive import MAX_TARGET_SHARE, MIN_TARGET_SHARE, check_reach
+from latkit.search.objectives.derivation import MAX_TARGET_SHARE, MIN_TARGET_SHARE, check_reach
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from lightning_fabric import Fabric
 
-from latkit.search.bn_calibration import recalibrate
 from latkit.search.data import ArrayImages, CachedImages, DataSplit, fetch_by_threads
-from latkit.search.factory import make_search_phase
-from latkit.search.problem import Problem
-from latkit.search.search_phase import SearchPhase
-from latkit.search.supernet import Supernet
-from latkit.search.weight_trainer import evaluate
+from latkit.search.records.problem import Problem
+from latkit.search.strategies.factory import make_search_phase
+from latkit.search.strategies.search_phase import SearchPhase
+from latkit.search.supernet.bn_calibration import recalibrate
+from latkit.search.supernet.supernet import Supernet
+from latkit.search.supernet.weight_trainer import evaluate
 from latkit.spaces import Architecture
 
 

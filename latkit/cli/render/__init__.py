@@ -1,0 +1,1 @@
+"""Tables and text of the command line: records in, lines out."""

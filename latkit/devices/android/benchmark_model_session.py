@@ -1,0 +1,182 @@
+"""Sessions that measure with Google's `benchmark_model`, for users who have it for their device.
+
+The tool supports a phone's GPU, Hexagon and NNAPI, which latkit's agents do not. The agent still reports the device's
+facts and conditions; every latency comes from the tool. A sample is one timed run as the tool counts it, in whole
+microseconds; a run of 0 is saved as 1, and counted. The tool does not list its runs, so each start of it makes three,
+which can be reconstructed from its output (see `benchmark_model_output`). It reports neither CPU time nor
+preemptions: both are saved as 0, which estimators treat as missing. A block is one start for the workload, with one
+start for the reference before and one after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+
+from latkit.devices.agent import PROTOCOL
+from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, taskset
+from latkit.devices.android.benchmark_model_output import RUNS, TOOL, Report
+from latkit.devices.cpu_topology import UNPINNED, ranges
+from latkit.devices.device import Device
+from latkit.devices.sessions.agent_client import Link
+from latkit.devices.sessions.agent_launcher import COMMAND_S, has, models_folder
+from latkit.devices.sessions.session import Session, SessionMaker
+from latkit.devices.sessions.thermal import COOLING, Cooling
+from latkit.devices.transports import Transport
+from latkit.errors import AgentError, DeviceError, UsageError
+from latkit.runtimes.artifact import Artefact
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Environment, Round, TimingPlan
+
+WARM_UP_SHARE = 0.5
+"""Minimum share of a round that each start of the tool spends on its warm-up."""
+
+
+def measuring_with(tool: BenchmarkTool) -> SessionMaker:
+    """A factory of sessions that measure with that tool, for `open_session`."""
+    return partial(BenchmarkSession, tool=tool)
+
+
+class BenchmarkSession(Session):
+    """A session that measures with the tool. Created by `open_session`, given `measuring_with`."""
+
+    def __init__(
+        self,
+        device: Device,
+        target: Target,
+        transport: Transport,
+        link: Link,
+        loaded_bytes: int | None = None,
+        cooling: Cooling = COOLING,
+        on_message: Callable[[str], None] = lambda _text: None,
+        *,
+        tool: BenchmarkTool,
+    ) -> None:
+        if target.runtime != "tflite":
+            raise UsageError(f"expected a target of the runtime tflite for {TOOL}, but found {target}")
+        super().__init__(device, target, transport, link, loaded_bytes, cooling, on_message)
+        self._tool = tool
+        self._program = f"{device.folder}/{TOOL}-{tool.sha256[:12]}"
+        self._cores: tuple[int, ...] = ()
+        self._paths: dict[str, str] = {}
+        self._delegates: dict[str, str] = {}
+        self._put_tool()
+
+    def pin(self, cores: tuple[int, ...]) -> bool:
+        """Pin the tool to these cores from now on, by `taskset`; returns whether the device allows it."""
+        allowed = super().pin(cores) and not self._transport.run([*taskset(cores), "true"], COMMAND_S).exit_status
+        self._cores = cores if allowed else ()
+        return allowed
+
+    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
+        """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and caches the
+        result.
+
+        Raises AgentError if a requested delegate does not compute it.
+        """
+        self._path(reference)
+        if artefact.sha256 not in self._delegates:
+            self._delegates[artefact.sha256] = self._tool.delegate(self._time(artefact, warm_up_s=0))
+        pinned = self._cores and len(self._cores) < len(self.device.facts.cores)
+        return Environment(
+            device_key=self.device.key,
+            runtime_version=self._tool.version,
+            delegate=self._delegates[artefact.sha256],
+            exporter=artefact.exporter,
+            opset=artefact.opset,
+            affinity=ranges(self._cores) if pinned else UNPINNED,
+            reference_key=reference_key,
+            protocol=PROTOCOL,
+            governor=str(self.conditions().get("governor") or ""),
+            emulated=self.device.facts.emulated,
+            agent=TOOL,
+        )
+
+    def load(self, artefact: Artefact) -> None:
+        """Put an artefact on the device, and run it once with the tool. Raises as `measure_round` does."""
+        self._time(artefact, warm_up_s=0)
+
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+        """One round: as many blocks as begin within `round_s`, at least one. Raises as `Session.measure_round` does.
+
+        AgentError: of kind `bad-model` if the tool rejects the artefact, `delegate` if a requested delegate does not
+        compute it, `crash`. `conditions["delegated"]` holds the part of the artefact that each delegate took, as
+        `nodes` and `of`; `below_1_us` is the number of runs that the tool counted as 0 microseconds, if any.
+        """
+        self._push_s = 0.0
+        self._path(artefact)
+        self._path(reference)
+        before, paused_s = self._when_cool()
+        started_at, begun = time.time(), time.monotonic()
+        workloads, references = self._blocks(artefact, reference, plan)
+        spent_s = time.monotonic() - begun
+        wall_us, reference_us = _runs_us(workloads), _runs_us(references)
+        inference_ns = sum(report.inference_ns for report in (*workloads, *references))
+        starting_s = max(spent_s - inference_ns / 1e9, 0.0)
+        noted = {"push_s": self._push_s, "load_s": starting_s, "cooled_s": paused_s, "below_1_us": wall_us.count(0)}
+        conditions: dict[str, object] = {
+            "before": before,
+            "after": self.conditions(),
+            "turn": _block(workloads, references),
+            "inference_ns": inference_ns,
+            "delegated": {word: asdict(share) for word, share in workloads[0].delegates.items()},
+            **{name: value for name, value in noted.items() if value},
+        }
+        zeros, reference_zeros = (0,) * len(wall_us), (0,) * len(reference_us)
+        return Round(
+            started_at, _nanoseconds(wall_us), zeros, zeros, _nanoseconds(reference_us), reference_zeros, conditions
+        )
+
+    def _blocks(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
+        """The tool's reports on the workload, one per block; and on the reference, before each block and at the end."""
+        begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.round_s
+        references, workloads = [self._time_reference(reference, warm_up_s)], list[Report]()
+        while not workloads or (time.monotonic() - begun < plan.round_s and RUNS * len(workloads) < plan.round_runs):
+            workloads.append(self._time(artefact, warm_up_s))
+            references.append(self._time_reference(reference, warm_up_s))
+        return workloads, references
+
+    def _put_tool(self) -> None:
+        """Push the tool to the device, ready to be started."""
+        if not has(self._transport, self._program, self._tool.sha256):
+            self._transport.push(self._tool.path, self._program)
+        self._transport.run(["chmod", "755", self._program], COMMAND_S).checked(f"making {TOOL} executable")
+
+    def _path(self, artefact: Artefact) -> str:
+        """Path of the artefact on the device; pushed unless it exists."""
+        path = f"{models_folder(self.device.folder)}/{artefact.sha256}"
+        if artefact.sha256 not in self._paths and not has(self._transport, path, artefact.sha256):
+            begun = time.monotonic()
+            self._transport.push(artefact.path, path)
+            self._push_s += time.monotonic() - begun
+        return self._paths.setdefault(artefact.sha256, path)
+
+    def _time_reference(self, reference: Artefact, warm_up_s: float) -> Report:
+        """As `_time`. A failure of the reference is not the workload's fault, and ends the collection."""
+        try:
+            return self._time(reference, warm_up_s)
+        except AgentError as error:
+            raise DeviceError(f"{self.device.name}: the reference could be measured before, but now {error}") from error
+
+    def _time(self, artefact: Artefact, warm_up_s: float) -> Report:
+        """The report of one start of the tool on an artefact. Raises DeviceError."""
+        path = self._path(artefact)
+        command = self._tool.command(self._program, path, self.target.threads, warm_up_s, self._cores)
+        return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
+
+
+def _block(workloads: Sequence[Report], references: Sequence[Report]) -> dict[str, int] | None:
+    """Number of runs in a block; None if a start of the tool ran out of time, so that blocks differ."""
+    complete = all(report.timed.count == RUNS for report in (*workloads, *references))
+    return {"subject_runs": RUNS, "reference_runs": RUNS} if complete else None
+
+
+def _runs_us(reports: Sequence[Report]) -> tuple[int, ...]:
+    return tuple(us for report in reports for us in report.timed.each_us())
+
+
+def _nanoseconds(runs_us: Sequence[int]) -> tuple[int, ...]:
+    """Nanoseconds of readings in whole microseconds, each off by less than one; a reading of 0 becomes 1."""
+    return tuple(1000 * max(us, 1) for us in runs_us)

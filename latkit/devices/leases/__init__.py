@@ -1,0 +1,1 @@
+"""Who may use a device: leases, and the quarantine of a device that failed."""

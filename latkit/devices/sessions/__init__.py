@@ -1,0 +1,1 @@
+"""A session: the agent on a device, launched, asked, and recovered after a fault."""

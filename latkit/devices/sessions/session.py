@@ -1,0 +1,315 @@
+"""The session: an open connection to a device, in which one target is measured."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from types import TracebackType
+
+from latkit.devices.agent import PROTOCOL
+from latkit.devices.android.phone import PhoneWatch, phone_facts, properties
+from latkit.devices.cpu_topology import UNPINNED, check_cores, check_inherited, ranges
+from latkit.devices.device import Device, Facts
+from latkit.devices.sessions.agent_client import SILENCE_S, Answer, Link
+from latkit.devices.sessions.agent_launcher import COMMAND_S, launch, models_folder
+from latkit.devices.sessions.answers import Conditions, Described, Files, LoadedModel, Pinned, Timed, checked
+from latkit.devices.sessions.thermal import COOLING, Cooling
+from latkit.devices.transports import Transport, connect
+from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
+from latkit.runtimes.artifact import Artefact
+from latkit.targets import Target
+from latkit.timing import REFERENCE, Environment, Round, TimingPlan
+
+BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
+BOOT_ID = re.compile(r"[0-9A-Za-z_. -]{1,100}")
+CONDITIONS_S = 20.0
+FACTS_S = 60.0
+LOAD_S = 120.0
+ROUND_MARGIN_S = 120.0
+"""A round holds at least one block, which a large network on a slow core can make long."""
+LOADED_SHARE = 1 / 16
+"""Budget for the models loaded at once, as a share of the device's memory and a sum of file sizes: runtimes hold them
+packed, at about twice that. Loading an unloaded model again costs as much as a round.
+"""
+MIN_LOADED_BYTES = 128 * 2**20
+
+
+def open_session(
+    device: Device,
+    target: Target,
+    *,
+    cores: tuple[int, ...] = (),
+    cooling: Cooling = COOLING,
+    on_message: Callable[[str], None] = lambda _text: None,
+    silence_s: float = SILENCE_S,
+    loaded_bytes: int | None = None,
+    make: SessionMaker | None = None,
+) -> Session:
+    """Connect to a device, start its agent and prepare that target.
+
+    `cores`: those that the agent may run on, all if empty; a device that does not allow this stays unpinned, and
+    `on_message` reports it. The affinity is the agent's own and ends with it. `cooling`: when rounds wait for the
+    device to cool. `silence_s`: after this time without a sign of life, a working agent is killed. `loaded_bytes`:
+    budget for the models loaded at once, as the sum of their files; by default a share of the device's memory. `make`:
+    creates a session of another kind. Raises UsageError for a target of another device or with more threads than it has
+    cores, and for missing cores, RuntimeMissing, and the errors of connecting.
+    """
+    _check(device, target)
+    check_cores(device, target, cores)
+    transport = connect(device.transport)
+    try:
+        link = launch(transport, device.name, device.folder, device.python, silence_s)
+        session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, on_message)
+        if cores and not session.pin(cores):
+            on_message(
+                f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned"
+            )
+        check_inherited(device, target, session.allowed_cores())
+        return session
+    except BaseException:
+        transport.close()
+        raise
+
+
+class Session:
+    """A device ready for one target. Created by `open_session`; used by one thread; closed at the end of a `with`."""
+
+    def __init__(
+        self,
+        device: Device,
+        target: Target,
+        transport: Transport,
+        link: Link,
+        loaded_bytes: int | None = None,
+        cooling: Cooling = COOLING,
+        on_message: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.device = device
+        self.target = target
+        self._transport = transport
+        self._link = link
+        self._phone = PhoneWatch(transport, device.transport)
+        share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), MIN_LOADED_BYTES)
+        self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
+        self._cooling: Cooling | None = cooling
+        self._on_message = on_message
+        self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._push_s = self._load_s = 0.0
+        self._present = set(checked(Files, link.ask("files", CONDITIONS_S), "files", device.name).sha256)
+        self.boot_id = boot_id(transport)
+
+    def pin(self, cores: tuple[int, ...]) -> bool:
+        """Pin the models loaded from now on to these cores; returns whether the device allows it."""
+        try:
+            answer = self._link.ask("pin", CONDITIONS_S, cores=list(cores))
+        except AgentError as error:
+            if error.kind == "unknown-request":  # an agent from before pinning
+                return False
+            raise
+        return tuple(checked(Pinned, answer, "pin", self.device.name).affinity) == cores
+
+    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
+        """What identifies the numbers of that artefact, timed alternately with that reference. Loads both."""
+        loaded = self._handle(artefact)
+        self._handle(reference)
+        conditions = self._agent_conditions()
+        return Environment(
+            device_key=self.device.key,
+            runtime_version=loaded.runtime_version,
+            delegate=loaded.delegate,
+            exporter=artefact.exporter,
+            opset=artefact.opset,
+            affinity=self._affinity(self._cores_in(conditions)),
+            reference_key=reference_key,
+            protocol=PROTOCOL,
+            governor=conditions.governor or "",
+            emulated=self.device.facts.emulated,
+            agent=self.device.agent,
+        )
+
+    def load(self, artefact: Artefact) -> None:
+        """Put an artefact on the device unless it is there, and load it.
+
+        Raises AgentError of kind `bad-model` if the runtime rejects it, RuntimeMissing, DeadlineExceeded, DeviceGone.
+        """
+        self._handle(artefact)
+
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+        """One short round of the plan, with the conditions before and after it; both models are loaded as needed.
+
+        `conditions["turn"]` holds the number of runs of each in a block. `push_s`, `load_s` and `cooled_s` hold the
+        seconds spent on pushing, loading, and waiting for a hot device to cool, if any. Raises DeviceError.
+        """
+        self._push_s = self._load_s = 0.0
+        theirs = self._handle(reference).handle
+        mine = self._handle(artefact, keep=reference.sha256).handle
+        before, paused_s = self._when_cool()
+        started_at = time.time()
+        answer = self._link.ask(
+            "time",
+            2 * plan.round_s + ROUND_MARGIN_S,
+            handle=mine,
+            reference=theirs,
+            visit_s=plan.round_s,
+            visit_runs=plan.round_runs,
+        )
+        timed = checked(Timed, answer, "time", self.device.name)
+        conditions: dict[str, object] = {
+            "before": before,
+            "after": self.conditions(),
+            "turn": answer.get("turn"),
+            "inference_ns": timed.inference_ns,
+        }
+        spent = {"push_s": self._push_s, "load_s": self._load_s, "cooled_s": paused_s}
+        conditions.update({name: seconds for name, seconds in spent.items() if seconds})
+        try:
+            return Round(
+                started_at=started_at,
+                wall_ns=tuple(timed.wall_ns),
+                cpu_ns=tuple(timed.cpu_ns),
+                preemptions=tuple(timed.preemptions),
+                reference_wall_ns=tuple(timed.reference_wall_ns),
+                reference_cpu_ns=tuple(timed.reference_cpu_ns),
+                conditions=conditions,
+            )
+        except UsageError as error:
+            raise DeviceError(f"{self.device.name}: the agent's samples make no visit: {error}") from error
+
+    def facts(self) -> Facts:
+        """The facts about the device now. Raises DeviceError."""
+        answer = self._link.ask("probe", FACTS_S, runtimes_s=0)
+        found = checked(Described, answer, "probe", self.device.name).facts
+        return phone_facts(found, properties(self._transport, self.device.transport))
+
+    def conditions(self) -> dict[str, object]:
+        """Current frequencies, temperatures, load, free memory and disk, governor and affinity; and a phone's state."""
+        return {**self._ask_conditions(), **self._phone.conditions()}
+
+    def _ask_conditions(self) -> Answer:
+        """The conditions as the agent reports them, including fields of later versions. Raises DeviceError."""
+        answer = self._link.ask("conditions", CONDITIONS_S)
+        checked(Conditions, answer, "conditions", self.device.name)
+        return answer
+
+    def _when_cool(self) -> tuple[dict[str, object], float]:
+        """The conditions once the device is not hot, and the seconds waited."""
+        conditions = self.conditions()
+        if self._cooling is None or not self._cooling.is_hot(conditions):
+            return conditions, 0.0
+        conditions, paused_s = self._cooling.pause(self.conditions)
+        if self._cooling.is_hot(conditions):
+            self._on_message(f"{self.device.name} is hot, and has not cooled in {paused_s:.0f} s: it is measured hot")
+            self._cooling = None  # otherwise every round would wait as long in vain
+        return conditions, paused_s
+
+    def close(self) -> None:
+        """End the agent and the connection. Never raises."""
+        self._link.close()
+        self._transport.close()
+
+    def _handle(self, artefact: Artefact, keep: str = "") -> LoadedModel:
+        """The agent's response to loading the artefact, which is now the most recently used."""
+        if artefact.sha256 not in self._loaded:
+            size_bytes = artefact.path.stat().st_size
+            self._make_room(size_bytes, keep)
+            self._loaded[artefact.sha256] = self._push_and_load(artefact)
+            self._sizes[artefact.sha256] = size_bytes
+        self._loaded.move_to_end(artefact.sha256)
+        return self._loaded[artefact.sha256]
+
+    def _push_and_load(self, artefact: Artefact) -> LoadedModel:
+        """Load a model on the device; push it first if it is missing, or turns out to be damaged."""
+        if artefact.sha256 in self._present:
+            try:
+                return self._ask_to_load(artefact)
+            except AgentError as error:
+                if error.kind not in ("missing-file", "hash-mismatch"):
+                    raise
+        begun = time.monotonic()
+        self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
+        self._push_s += time.monotonic() - begun
+        loaded = self._ask_to_load(artefact)
+        self._present.add(artefact.sha256)
+        return loaded
+
+    def _ask_to_load(self, artefact: Artefact) -> LoadedModel:
+        target, begun = self.target, time.monotonic()
+        try:
+            answer = self._link.ask(
+                "load",
+                LOAD_S,
+                sha256=artefact.sha256,
+                runtime=target.runtime,
+                threads=target.threads,
+                precision=target.precision,
+                batch=target.batch,
+            )
+        except AgentError as error:
+            if error.kind == "runtime-missing":
+                raise _missing(self.device, target.runtime) from error
+            raise
+        self._load_s += time.monotonic() - begun
+        return checked(LoadedModel, answer, "load", self.device.name)
+
+    def _make_room(self, size_bytes: int, keep: str) -> None:
+        """Unload the least recently used models until another fits into the budget."""
+        for sha256 in list(self._loaded):
+            if sum(self._sizes.values()) + size_bytes <= self._budget_bytes:
+                return
+            if sha256 != keep:
+                self._link.ask("unload", CONDITIONS_S, handle=self._loaded.pop(sha256).handle)
+                del self._sizes[sha256]
+
+    def allowed_cores(self) -> tuple[int, ...]:
+        """The cores that the agent may run on. Raises DeviceError."""
+        return self._cores_in(self._agent_conditions())
+
+    def _agent_conditions(self) -> Conditions:
+        return checked(Conditions, self._link.ask("conditions", CONDITIONS_S), "conditions", self.device.name)
+
+    def _cores_in(self, conditions: Conditions) -> tuple[int, ...]:
+        if conditions.affinity is None:
+            raise DeviceError(f"{self.device.name}: expected the agent to tell its affinity, but found none")
+        return tuple(conditions.affinity)
+
+    def _affinity(self, allowed: tuple[int, ...]) -> str:
+        return UNPINNED if len(allowed) >= len(self.device.facts.cores) else ranges(allowed)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+SessionMaker = Callable[[Device, Target, Transport, Link, int | None, Cooling, Callable[[str], None]], Session]
+"""Creates a session from what `open_session` has opened."""
+
+
+def boot_id(transport: Transport) -> str:
+    """The kernel's boot id of the device, which changes with each boot. Empty if it reports none."""
+    found = transport.run(["cat", BOOT_ID_FILE], COMMAND_S).stdout.decode(errors="replace").strip()
+    return found if BOOT_ID.fullmatch(found) else ""
+
+
+def _check(device: Device, target: Target) -> None:
+    if target.device != device.name:
+        raise UsageError(f"expected a target of device {device.name}, but found {target}")
+    count = len(device.facts.cores)
+    if target.threads > count:
+        raise UsageError(f"{target} asks for {target.threads} threads, but {device.name} has {count} cores")
+    if target.runtime not in device.runtimes:
+        raise _missing(device, target.runtime)
+
+
+def _missing(device: Device, runtime: str) -> RuntimeMissing:
+    present = ", ".join(device.runtimes) or "none"
+    return RuntimeMissing(
+        f"{device.name} lacks the runtime {runtime} (present: {present}); install it with: "
+        f"latkit device doctor {device.name} --install"
+    )

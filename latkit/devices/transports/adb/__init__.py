@@ -1,0 +1,1 @@
+"""ADB: phones by cable, over the network, and through an ADB server."""

@@ -1,0 +1,279 @@
+"""Latency of external (ONNX) networks on one target: fixed cost + kernels - savings between neighbors, then
+calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.optimize import nnls
+
+from latkit.errors import NotMeasured
+from latkit.graphs import Graph, Partition, Rule, partition_graph
+from latkit.graphs.deciding import undetermined_op
+from latkit.latency_models.base import Origin, common_origin
+from latkit.latency_models.conformal import half_width
+from latkit.latency_models.kernels.adjacency import (
+    MAX_SAVED_SHARE,
+    Neighbors,
+    PairTiming,
+    Savings,
+    group_pairs,
+    saved_by_edge,
+)
+from latkit.latency_models.kernels.features import Floats, KernelSpec, kernel_specs
+from latkit.latency_models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_kernels
+from latkit.ops import OVERHEAD_PROBE
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
+
+MIN_KERNELS = 8
+"""Minimum kernels of a network: smaller graphs are fusion probes, which do not represent whole networks."""
+
+MIN_NETWORKS = 5
+"""With fewer whole networks, only the prediction error is learned from them, no calibration."""
+
+MIN_KERNEL_S = 5e-7
+"""Minimum seconds of a kernel: below it is the noise of the fixed cost, which is subtracted from every kernel."""
+
+UNKNOWN_ERROR = 0.3
+"""Half width of an interval, relative, where no network was measured."""
+
+FEW_ERROR = 1.0
+"""The same, for a kernel whose kind was measured only a few times; larger outside the measured range."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """Contribution of one kernel to a network."""
+
+    kind: str
+    macs: int
+    bytes: int
+    seconds: float
+    share: float
+    known: str
+    """`measured`, `predicted`, or `extrapolated`: predicted outside the measured range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Latency of an external network, and the contribution of each of its kernels."""
+
+    latency: Estimate
+    kernels: tuple[KernelRow, ...]
+    fixed_s: float
+    few_measured: tuple[str, ...] = ()
+    """Kinds with too few measured kernels to estimate the prediction error; the interval is wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCalibration:
+    """Corrections to sums of kernels: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
+
+    A kernel in a network finds its weights and its code further away than a kernel that runs repeatedly.
+    """
+
+    scale: float = 1.0
+    per_kernel_s: float = 0.0
+    per_weight_s: float = 0.0
+    networks: int = 0
+    measured_error: float = UNKNOWN_ERROR
+    """Half width of the 90 % interval, relative, of networks all of whose kernels were measured."""
+    predicted_error: float = UNKNOWN_ERROR
+    """The same for networks with no measured kernel."""
+
+
+class KernelModel:
+    """Predicts graphs from measurements of graphs. Learned names end in an underscore and exist after `fit`."""
+
+    origin_: Origin
+    rules_: frozenset[Rule]
+    fixed_s_: float
+    measured_: dict[str, float]
+    """Seconds of every measured kernel without the fixed cost, by its graph's key."""
+    anchors_: dict[str, AnchorModel]
+    savings_: Savings
+    calibration_: NetworkCalibration
+
+    def fit(
+        self, measurements: Sequence[Measurement], rules: Collection[Rule], estimator: str = DEFAULT_ESTIMATOR
+    ) -> Self:
+        """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and environment; others are ignored.
+
+        By the rules, a graph of one kernel is a kernel, of two a pair of neighbors, of many a network. Graphs whose
+        shapes depend on missing values were timed at other sizes, so they are ignored as well. Raises
+        MeasurementConflict, NotMeasured, or UsageError.
+        """
+        target, environment = common_origin(measurements)
+        reference_s = reference_seconds(measurements)
+        seconds = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
+        if OVERHEAD_PROBE not in seconds:
+            raise NotMeasured(
+                f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
+            )
+        self.rules_ = frozenset(rules)
+        self.fixed_s_ = seconds[OVERHEAD_PROBE]
+        cuts = {s: partition_graph(s, rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)}
+        full_networks = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= MIN_KERNELS}
+        held_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
+        self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
+        self.origin_ = Origin(
+            target, environment, estimator, reference_s, frozenset(graph.key for graph in full_networks)
+        )
+        self.calibration_ = NetworkCalibration()
+        self.calibration_ = self._calibrate(
+            list(full_networks.values()), [seconds[graph] for graph in full_networks], held_out
+        )
+        return self
+
+    def _fit_kernels(self, single_kernels: Sequence[Partition], seconds: Mapping[Workload, float]) -> dict[str, float]:
+        """Fit the kernels; returns the prediction of each when it is left out."""
+        if not single_kernels:
+            raise NotMeasured("no kernel was measured yet")
+        specs = [spec for parts in single_kernels for spec in kernel_specs(parts)]
+        without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in single_kernels]
+        self.measured_ = {spec.key: s for spec, s in zip(specs, without, strict=True)}
+        self.anchors_, held_out = fit_anchors(specs, without)
+        return {spec.key: float(s) for spec, s in zip(specs, held_out, strict=True)}
+
+    def _pairs(
+        self, pairs: Sequence[Partition], seconds: Mapping[Workload, float]
+    ) -> list[tuple[Neighbors, PairTiming]]:
+        timed = []
+        for parts in pairs:
+            keys = [spec.key for spec in kernel_specs(parts)]
+            if len(parts.edges) != 1 or not all(key in self.measured_ for key in keys):
+                continue
+            (edge,) = parts.edges
+            separate_s = sum(self.measured_[key] for key in keys)
+            saved_s = separate_s - (seconds[parts.graph] - self.fixed_s_)
+            neighbors = parts.kernels[edge.producer].anchor, edge.entry, edge.consumers > 1
+            timed.append((neighbors, PairTiming(edge.elements, saved_s, separate_s)))
+        return timed
+
+    def _calibrate(
+        self, networks: Sequence[Partition], measured_s: Sequence[float], held_out: Mapping[str, float]
+    ) -> NetworkCalibration:
+        """Fit the cost of whole networks beyond the sum of their kernels, and its error."""
+        usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
+        if len(usable) < MIN_NETWORKS:
+            return NetworkCalibration(networks=len(usable))
+        known = np.array([self._cost_terms(parts, self.measured_) for parts, _ in usable])
+        predicted_terms = np.array([self._cost_terms(parts, held_out) for parts, _ in usable])
+        target = np.array([s - self.fixed_s_ for _, s in usable])
+        weights = _relative_fit(known, target)
+        errors = [_held_out_errors(known, cost_terms, target, self.fixed_s_) for cost_terms in (known, predicted_terms)]
+        measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
+        scale, per_kernel_s, per_weight_s = (float(weight) for weight in weights)
+        return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(usable), measured_error, predicted_error)
+
+    def _covers(self, parts: Partition) -> bool:
+        try:
+            for spec in kernel_specs(parts):
+                check_known(self.anchors_, spec)
+        except NotMeasured:
+            return False
+        return True
+
+    def _cost_terms(self, parts: Partition, known: Mapping[str, float]) -> Floats:
+        """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
+        specs = kernel_specs(parts)
+        seconds, _ = self._kernel_seconds(specs, known)
+        return np.array([self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters])
+
+    def _kernel_seconds(self, specs: Sequence[KernelSpec], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
+        """Seconds of every kernel, looked up or predicted, and which were looked up."""
+        seconds = {spec.key: known[spec.key] for spec in specs if spec.key in known}
+        unmeasured = list({spec.key: spec for spec in specs if spec.key not in known}.values())
+        if unmeasured:
+            predicted = predict_kernels(self.anchors_, unmeasured).tolist()
+            seconds |= {spec.key: s for spec, s in zip(unmeasured, predicted, strict=True)}
+        return np.array([seconds[spec.key] for spec in specs]), [spec.key in known for spec in specs]
+
+    def predict(self, graph: Graph, *, measured: bool = True) -> Prediction:
+        """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
+
+        With `measured` false, nothing is looked up: as if none of its kernels had been measured. Raises NotMeasured
+        naming the kernels of unknown kinds, and the command that measures them.
+        """
+        parts = partition_graph(graph, self.rules_)
+        specs = kernel_specs(parts)
+        self._check_all(specs)
+        seconds, is_measured = self._kernel_seconds(specs, self.measured_ if measured else {})
+        added = self._added(parts, specs, seconds)
+        latency = self.fixed_s_ + float(added.sum())
+        share = float(seconds[is_measured].sum() / seconds.sum()) if len(seconds) else 1.0
+        few_errors = [self._few_error(spec, there) for spec, there in zip(specs, is_measured, strict=True)]
+        half = self._half_width(share, float(added @ np.array(few_errors, dtype=np.float64)) / latency)
+        sources = [self._known(spec, there) for spec, there in zip(specs, is_measured, strict=True)]
+        rows = tuple(
+            KernelRow(spec.kind, spec.macs, spec.bytes, float(s), float(s) / latency, source)
+            for spec, s, source in zip(specs, added, sources, strict=True)
+        )
+        kinds = tuple(sorted({spec.anchor for spec, error in zip(specs, few_errors, strict=True) if error}))
+        interval = Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half))
+        return Prediction(interval, rows, self.fixed_s_, kinds)
+
+    def _half_width(self, share: float, few_error: float) -> float:
+        """Half width of the interval, relative, from the share that was looked up and the part of rarely measured
+        kinds."""
+        known, unknown = self.calibration_.measured_error, self.calibration_.predicted_error
+        return float(np.sqrt(known**2 + ((1 - share) * unknown) ** 2 + few_error**2))
+
+    def _few_error(self, spec: KernelSpec, is_measured: bool) -> float:
+        """Error of a kernel, relative, because few of its kind were measured; 0 for well-measured kinds."""
+        return 0.0 if is_measured else self.anchors_[spec.anchor].few_error(spec, FEW_ERROR)
+
+    def _check_all(self, specs: Sequence[KernelSpec]) -> None:
+        reasons = []
+        for spec in specs:
+            try:
+                if spec.key not in self.measured_:
+                    check_known(self.anchors_, spec)
+            except NotMeasured as error:
+                reasons.append(str(error))
+        if reasons:
+            raise NotMeasured(
+                f"{'; '.join(dict.fromkeys(reasons))}. Measure this network's own kernels with: "
+                f"latkit collect {self.origin_.target} --model MODEL.onnx"
+            )
+
+    def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:
+        """Contribution of every kernel: its own time minus half of its saving with each neighbor, calibrated."""
+        added = self._less_savings(parts, seconds)
+        weights = np.array([spec.weights for spec in specs], dtype=np.float64)
+        calibration = self.calibration_
+        return calibration.scale * added + calibration.per_kernel_s + calibration.per_weight_s * weights
+
+    def _less_savings(self, parts: Partition, seconds: Floats) -> Floats:
+        """Every kernel's seconds minus half of its saving with each neighbor; at least a tenth remains."""
+        left = seconds.copy()
+        for edge, saved in zip(parts.edges, saved_by_edge(parts, self.savings_), strict=True):
+            left[[edge.producer, edge.consumer]] -= (
+                min(saved, MAX_SAVED_SHARE * (seconds[edge.producer] + seconds[edge.consumer])) / 2
+            )
+        return np.maximum(left, seconds / 10)
+
+    def _known(self, spec: KernelSpec, is_measured: bool) -> str:
+        if is_measured:
+            return "measured"
+        return "extrapolated" if self.anchors_[spec.anchor].extrapolates(spec) else "predicted"
+
+
+def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
+    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
+    scale = cost_terms.max(axis=0).clip(min=1e-12)
+    weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
+    found: Floats = weights / scale
+    return found
+
+
+def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
+    """Relative error on every network when it is left out of the fit, shape (n,)."""
+    errors = np.empty(len(seconds))
+    for place in range(len(seconds)):
+        weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
+        errors[place] = (fixed_s + cost_terms[place] @ weights) / (fixed_s + seconds[place]) - 1
+    return errors

@@ -1,0 +1,178 @@
+"""The collection: passes of short rounds over the workloads that the store still lacks."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from latkit.errors import AgentError, ExportError, MeasurementConflict
+from latkit.measurements import Store
+from latkit.profiling.export_queue import Exporter, ExportQueue
+from latkit.profiling.summary import CollectionSummary, Ledger
+from latkit.progress import Progress, Silent
+from latkit.runtimes import Artefact
+from latkit.timing import (
+    REFERENCE,
+    Environment,
+    Role,
+    Round,
+    TimingPlan,
+    Workload,
+    has_converged,
+    reference_min_s,
+    uses_cpu_time,
+)
+
+
+class TimingSession(Protocol):
+    """What a collection needs from a session on a device."""
+
+    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
+        """What identifies the numbers of this session."""
+
+    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+        """Time an artefact for one round, alternately with the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """The settings that stay the same while workloads are collected."""
+
+    session: TimingSession
+    store: Store
+    export: Exporter
+    plan: TimingPlan = field(default_factory=TimingPlan)
+    progress: Progress = field(default_factory=Silent)
+    overlapping: bool = False
+    """Whether artefacts are exported while the device measures: False if the device is this machine."""
+    baseline: int = 0
+    """See `Environment.baseline`."""
+
+    def environment(self) -> Environment:
+        """What identifies the numbers of this collection. Raises DeviceError, ExportError."""
+        reference = self.export(REFERENCE)
+        return replace(self.session.environment(reference, reference), baseline=self.baseline)
+
+    def run(
+        self,
+        workloads: Iterable[Workload],
+        role: Role = "fit",
+        repetition: int = 0,
+        max_seconds: float | None = None,
+        seed: int = 0,
+    ) -> CollectionSummary:
+        """Measure what the store lacks of these workloads, one commit per round.
+
+        Each pass times every workload that still lacks that round, in a new random order, so that all of them see the
+        same mixture of noise on the device (see docs/measuring.md). Then the workloads that have not converged get
+        extra rounds. A workload that cannot be exported or that the runtime rejects is left out and named in the
+        result. A device that fails raises DeviceError, with everything before it committed. `max_seconds` bounds the
+        timing, not the exports before it.
+        """
+        begun = time.monotonic()
+        requested = list(dict.fromkeys(workloads))
+        reference, environment = self.export(REFERENCE), self.environment()
+        recorded, best_reference_s = self._known(requested, environment, role, repetition)
+        resumed = sum(len(rounds) for rounds in recorded.values())
+        failed: dict[str, str] = {}
+        made, unexported, finished, ledger = 0, 0, True, Ledger()
+        with ExportQueue(self.export) as export_queue:
+            self._begin_exports(export_queue, requested)
+            deadline = time.monotonic() + max_seconds if max_seconds is not None else math.inf
+            for workload, to_come in self._schedule(
+                recorded, failed, best_reference_s, random.Random(f"{seed}/{resumed}")
+            ):
+                if time.monotonic() > deadline:
+                    finished = False
+                    break
+                try:
+                    artefact = _of_one_exporter(export_queue.artefact(workload), reference)
+                    one_round = self.session.measure_round(artefact, reference, self.plan)
+                except ExportError as error:
+                    failed[workload.title] = str(error)
+                    unexported += 1
+                    continue
+                except AgentError as error:
+                    failed[workload.title] = str(error)
+                else:
+                    self.store.add_round(workload, environment, self.plan, one_round, role, repetition)
+                    recorded[workload].append(one_round)
+                    ledger.add(one_round)
+                made += 1
+                self.progress.advance("measuring", resumed + made, resumed + made + to_come, workload.title)
+        return CollectionSummary(
+            workloads=len(requested) - unexported,
+            rounds=made,
+            resumed=resumed,
+            failed=failed,
+            finished=finished,
+            **ledger.columns(time.monotonic() - begun, export_queue.waited_s),
+        )
+
+    def _begin_exports(self, export_queue: ExportQueue, workloads: Sequence[Workload]) -> None:
+        if self.overlapping:
+            export_queue.export_in_background(workloads)
+        else:
+            export_queue.export_all(workloads, self.progress)
+
+    def _known(
+        self, workloads: Sequence[Workload], environment: Environment, role: Role, repetition: int
+    ) -> tuple[dict[Workload, list[Round]], float]:
+        """The recorded rounds of each workload, and the reference's fastest latency in this environment, in seconds."""
+        recorded: dict[Workload, list[Round]] = {workload: [] for workload in workloads}
+        best_reference_s, use_cpu_time = math.inf, uses_cpu_time(self.store.target)
+        for known in self.store.measurements():
+            if known.environment != environment:
+                continue
+            best_reference_s = min(
+                [best_reference_s, *(reference_min_s(one_round, use_cpu_time) for one_round in known.rounds)]
+            )
+            if (known.plan, known.role, known.repetition) == (
+                self.plan,
+                role,
+                repetition,
+            ) and known.workload in recorded:
+                recorded[known.workload] = list(known.rounds)
+        return recorded, best_reference_s
+
+    def _schedule(
+        self,
+        recorded: Mapping[Workload, list[Round]],
+        failed: Mapping[str, str],
+        best_reference_s: float,
+        rng: random.Random,
+    ) -> Iterator[tuple[Workload, int]]:
+        """The workload to time next, and the number of rounds known to follow; `recorded` grows with every round."""
+        for pass_number in range(self.plan.rounds + self.plan.extra_rounds):
+            pending = self._pending(recorded, pass_number, best_reference_s)
+            rng.shuffle(pending)
+            later = sum(max(self.plan.rounds - max(len(rounds), pass_number + 1), 0) for rounds in recorded.values())
+            for number, workload in enumerate(pending, start=1):
+                if workload.title not in failed:
+                    yield workload, len(pending) - number + later
+
+    def _pending(
+        self, recorded: Mapping[Workload, list[Round]], pass_number: int, best_reference_s: float
+    ) -> list[Workload]:
+        """The workloads of a pass, counted from 0: those that lack that round and have not converged."""
+        use_cpu_time = uses_cpu_time(self.store.target)
+        made = (reference_min_s(one_round, use_cpu_time) for rounds in recorded.values() for one_round in rounds)
+        best_reference_s = min([best_reference_s, *made])
+        return [
+            workload
+            for workload, rounds in recorded.items()
+            if len(rounds) <= pass_number and not has_converged(rounds, self.plan, best_reference_s, use_cpu_time)
+        ]
+
+
+def _of_one_exporter(artefact: Artefact, reference: Artefact) -> Artefact:
+    """The artefact, exported by the same runtime as the reference. Raises MeasurementConflict otherwise."""
+    if (artefact.exporter, artefact.opset) != (reference.exporter, reference.opset):
+        raise MeasurementConflict(
+            f"{artefact.path} was exported by {artefact.exporter}, the reference by {reference.exporter}"
+        )
+    return artefact

@@ -1,0 +1,144 @@
+"""Fusion probes for external networks: how a runtime fuses, what kernels take, what adjacent kernels
+save; resumable.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from latkit.graphs import Graph, Rule, partition_graph
+from latkit.latency_models.kernels.features import kernel_specs
+from latkit.latency_models.kernels.fusion import decide, probes
+from latkit.latency_models.kernels.fusion_file import FusionFile, fusion_file
+from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_networks, plan
+from latkit.measurements import select
+from latkit.ops import OVERHEAD_PROBE
+from latkit.profiling import Collection, CollectionSummary
+from latkit.runtimes import check_takes_graphs
+from latkit.timing import Workload, estimate, reference_seconds
+
+MAX_PROBE_STEPS = 4
+"""Maximum number of units by which a kernel grows: one per pass of probes."""
+
+BATCH = 48
+"""Number of kernels to measure before the model's errors are estimated again."""
+
+CALIBRATION_NETWORKS = 24
+"""Number of whole networks to measure, for the calibration."""
+
+EMPTY_SUMMARY = CollectionSummary(0, 0, 0, {}, finished=True, seconds=0.0, inference_seconds=0.0)
+
+
+@dataclass(slots=True)
+class Probing:
+    """One run of the probes: its results so far, and its deadline."""
+
+    collection: Collection
+    deadline: float
+    done: CollectionSummary = EMPTY_SUMMARY
+
+    def measure(self, workloads: Sequence[Workload]) -> bool:
+        """Measure what is missing of these workloads; whether all of them are measured now."""
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            self.done = replace(self.done, finished=False)
+        else:
+            limit_s = None if left_s == float("inf") else left_s
+            self.done = self.done.plus(self.collection.run(workloads, max_seconds=limit_s, seed=self.done.rounds))
+        return self.done.finished
+
+    def seconds(self) -> dict[Workload, float]:
+        """Seconds of the usable measurements so far, without the runtime overhead."""
+        used = select(self.collection.store.measurements("fit")).used
+        reference_s = reference_seconds(used)
+        found = {m.workload: estimate(m, reference_s).seconds for m in used}
+        fixed_s = found.get(OVERHEAD_PROBE, 0.0)
+        return {workload: max(s - fixed_s, s / 1000) for workload, s in found.items()}
+
+
+def collect_kernels(
+    collection: Collection,
+    path: Path,
+    count: int,
+    max_seconds: float | None = None,
+    networks: Sequence[Graph] | None = None,
+) -> CollectionSummary:
+    """Learn the target's rules, saved at `path`, and measure `count` kernels, adjacent pairs and whole networks.
+
+    By default, kernels come from latkit's own networks, which are deterministic. Earlier measurements count.
+    `max_seconds` bounds the timing. Raises UsageError if the target's runtime does not run graphs, else as
+    `Collection.run` does.
+    """
+    check_takes_graphs(collection.store.target)
+    probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
+    if not probing.measure([OVERHEAD_PROBE]):
+        return probing.done
+    drawn = drawn_networks() if networks is None else list(networks)
+    rules = learn_rules(probing, path, drawn)
+    if rules is None:
+        return probing.done
+    sampling_plan = plan(drawn, rules)
+    calibration_networks = drawn[:CALIBRATION_NETWORKS]
+    if (
+        probing.measure(sampling_plan.needed)
+        and probing.measure(sampling_plan.pairs)
+        and probing.measure(calibration_networks)
+    ):
+        while probing.done.finished:
+            known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
+            free = [p for p in sampling_plan.kernels if p.graph.title not in probing.done.failed]
+            n_known = sum(spec.key in known for spec in free)
+            batch = choose_kernels(free, known, min(BATCH, count - n_known))
+            if not batch or not probing.measure(batch):
+                break
+    return probing.done
+
+
+def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:
+    """The rules saved at `path` for this runtime, completed for the drawn networks; None if the time ran out."""
+    collection = probing.collection
+    runtime = collection.environment().runtime_version
+    decided = _decided(path, runtime)
+    for _ in range(MAX_PROBE_STEPS):
+        made = probes(drawn, [rule for rule, fused in decided.items() if fused], decided)
+        if not made:
+            break
+        if not probing.measure(list(dict.fromkeys(graph for probe in made for graph in probe.graphs()))):
+            return None
+        seconds = probing.seconds()
+        measured = [probe for probe in made if all(graph in seconds for graph in probe.graphs())]
+        decided |= {probe.rule: False for probe in made} | decide(measured, seconds.__getitem__)
+        fusion_file(str(collection.store.target), runtime, decided).save(path)
+    return frozenset(rule for rule, fused in decided.items() if fused)
+
+
+def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
+    """The decisions about this release of the runtime."""
+    if not path.exists():
+        return {}
+    known = FusionFile.load(path)
+    return known.decided if known.runtime == runtime else {}
+
+
+def collect_model(
+    collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None
+) -> CollectionSummary:
+    """Learn the rules that one network needs, and measure its own kernels and the whole network.
+
+    Adjacent pairs of kinds that were never measured are measured too. Raises UsageError if the target's runtime does
+    not run graphs, else as `Collection.run` does.
+    """
+    check_takes_graphs(collection.store.target)
+    probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
+    if not probing.measure([OVERHEAD_PROBE]):
+        return probing.done
+    rules = learn_rules(probing, path, [graph])
+    if rules is None:
+        return probing.done
+    sampling_plan = plan([graph], rules)
+    kernels = dict.fromkeys(spec.graph for spec in kernel_specs(partition_graph(graph, rules)))
+    probing.measure([*kernels, *sampling_plan.pairs, graph])
+    return probing.done

@@ -1,0 +1,152 @@
+"""The derived architecture as a picture: a row per stage, a block per layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from latkit.ops import Op
+from latkit.report.figures.figures import GREY, ORANGE, PINK, RED, SKY
+from latkit.report.formatting import latency, percent, shape_text
+from latkit.report.html import Html, element, join
+from latkit.report.sections.layers import Placed, stages
+
+KERNEL_COLOURS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
+OTHER_KERNEL = PINK
+FIXED = "#b9c1ca"
+"""The color of ops that are not mbconv."""
+
+LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
+MIN_WIDTH, MAX_WIDTH = 50, 860
+"""Minimum width of a block, and width of the longest row where latencies are known."""
+MIN_HEIGHT, TALLEST = 24, 34
+"""The same for its height, by the square root of its channels."""
+
+
+def draw(placed: Sequence[Placed]) -> Html:
+    """The network as SVG. Width grows with a layer's share of the latency if that is known, height with channels."""
+    rows_of_layers = stages(list(placed))
+    scale = _Scale.of(rows_of_layers)
+    top, width = float(MARGIN), 0.0
+    rows: list[Html] = []
+    for stage in rows_of_layers:
+        height = max(scale.height(layer.op) for layer in stage)
+        middle = top + height / 2
+        row, end = _row(stage, middle, scale)
+        rows.append(row)
+        width, top = max(width, end), top + height + 30
+    legend, legend_end = _legend(placed, top + 12)
+    width, bottom = max(width, legend_end) + MARGIN, top + 26
+    svg = element(
+        "svg",
+        element("title", "The derived architecture"),
+        *rows,
+        legend,
+        class_="net",
+        role="img",
+        width=round(width),
+        height=round(bottom),
+        viewBox=f"0 0 {width:.0f} {bottom:.0f}",
+    )
+    return element("div", svg, class_="scroll")
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Converts seconds and channels to pixels."""
+
+    total_s: float
+    per_second: float
+    max_channels: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Placed]]) -> Self:
+        """Scaled so that the longest row fills the available width."""
+        room = [(MAX_WIDTH - len(row) * (MIN_WIDTH + GAP)) / seconds for row in rows if (seconds := _seconds_of(row))]
+        channels = [_channels(layer.op) for row in rows for layer in row]
+        return cls(sum(map(_seconds_of, rows)), max(min(room, default=0.0), 0.0), max(*channels, 1))
+
+    def width(self, layer: Placed) -> float:
+        """Width of a layer's block."""
+        return MIN_WIDTH + self.per_second * (layer.seconds or 0.0)
+
+    def height(self, op: Op) -> float:
+        """Height of an op's block."""
+        return MIN_HEIGHT + TALLEST * math.sqrt(_channels(op) / self.max_channels)
+
+
+def _seconds_of(row: Sequence[Placed]) -> float:
+    return sum(layer.seconds or 0.0 for layer in row)
+
+
+def _channels(op: Op) -> int:
+    """Channels of the output; 0 if it is no image."""
+    return op.output_shape[0] if len(op.output_shape) == 3 else 0
+
+
+def _row(stage: Sequence[Placed], middle: float, scale: _Scale) -> tuple[Html, float]:
+    """Draw one stage from left to right; returns where it ends."""
+    x = float(LABEL_WIDTH)
+    blocks: list[Html] = []
+    for layer in stage:
+        blocks.append(_block(layer, x, middle, scale))
+        x += scale.width(layer) + GAP
+    end = x - GAP
+    line = element("line", class_="line", x1=LABEL_WIDTH - 12, x2=f"{end:.1f}", y1=middle, y2=middle)
+    label = _text(MARGIN, middle + 4, shape_text(stage[0].op.output_shape), "soft", "start")
+    return join([line, label, *blocks]), end
+
+
+def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
+    op, width, height = layer.op, scale.width(layer), scale.height(layer.op)
+    top = middle - height / 2
+    hint = f"{layer.layer}: {op.title}" if layer.layer else op.title
+    if layer.seconds is not None and not op.is_identity:
+        hint += f"; {latency(layer.seconds)}, {percent(100 * layer.seconds / scale.total_s)} of all layers"
+    place = {"x": f"{x:.1f}", "y": f"{top:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}", "rx": 5}
+    centre = x + width / 2
+    if op.is_identity:
+        paper = element("rect", class_="skip", **place)
+        return element("g", element("title", hint), paper, _text(centre, middle + 4, "skip", "soft"))
+    parts = [
+        element("title", hint),
+        element("rect", fill=_colour(op), **place),
+        _text(centre, middle + 4, _label(op), "on"),
+    ]
+    if layer.seconds is not None:
+        parts.append(_text(centre, middle + height / 2 + 13, latency(layer.seconds), "soft"))
+    return element("g", *parts)
+
+
+def _label(op: Op) -> str:
+    return f"k{op['kernel']} e{op['expansion']}" if op.kind == "mbconv" else op.kind
+
+
+def _colour(op: Op) -> str:
+    return KERNEL_COLOURS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
+
+
+def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middle") -> Html:
+    return element("text", label_text, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)
+
+
+def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
+    """Draw the legend of the colors that occur; returns where it ends."""
+    kernels = sorted({layer.op.integer("kernel") for layer in placed if layer.op.kind == "mbconv"})
+    entries = [(KERNEL_COLOURS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
+    if any(layer.op.kind != "mbconv" and not layer.op.is_identity for layer in placed):
+        entries.append((FIXED, "other op"))
+    x = float(LABEL_WIDTH)
+    parts: list[Html] = []
+    for colour, label_text in entries:
+        parts.append(element("rect", x=f"{x:.1f}", y=f"{middle - 10:.1f}", width=14, height=14, rx=3, fill=colour))
+        parts.append(_text(x + 20, middle + 1, label_text, "soft", "start"))
+        x += 34 + 6.4 * len(label_text)
+    if any(layer.op.is_identity for layer in placed):
+        box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GREY)
+        parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]
+        x += 80
+    parts.append(_text(x, middle + 1, "k: kernel, e: expansion", "soft", "start"))
+    return join(parts), x + 140

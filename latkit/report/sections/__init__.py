@@ -1,0 +1,1 @@
+"""Sections of the report: each reads records and gives HTML."""

@@ -1,0 +1,108 @@
+"""Specialized networks side by side, layer under layer, as the paper draws them (Cai et al. 2019, section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.ops import Op
+from latkit.report.figures.drawing import FIXED, KERNEL_COLOURS, OTHER_KERNEL
+from latkit.report.formatting import latency, shape_text, share
+from latkit.report.html import Html, element, join, paragraph
+from latkit.report.sections.layers import Placed, layers
+from latkit.report.sections.search_facts import SearchFacts
+
+LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
+"""Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
+
+LOWEST, PER_EXPANSION = 20, 4
+"""Pixels of a block's height: without expansion, and per unit of expansion."""
+
+
+def side_by_side(searches: Sequence[SearchFacts]) -> Html:
+    """The derived networks of searches of one space, one row each; nothing if fewer than two share a space."""
+    spaces: dict[str, list[SearchFacts]] = {}
+    for known in searches:
+        if known.space is not None and known.result is not None and known.network is not None:
+            spaces.setdefault(known.recipe.space_key, []).append(known)
+    parts = [_drawing(group) for group in spaces.values() if len(group) > 1]
+    if not parts:
+        return join([])
+    content = (
+        "Layer under layer: colour tells the kernel, height the expansion; a dashed box is a layer that was skipped."
+    )
+    return join([paragraph(content), *parts])
+
+
+def _drawing(group: Sequence[SearchFacts]) -> Html:
+    rows = [layers(known) for known in group]
+    width = LABEL + len(rows[0]) * (WIDTH + GAP)
+    height = TOP + ROW * len(rows)
+    svg = element(
+        "svg",
+        element("title", "The derived networks side by side"),
+        _head(rows[0]),
+        *(
+            _row(known, row, TOP + ROW * (number + 0.5))
+            for number, (known, row) in enumerate(zip(group, rows, strict=True))
+        ),
+        class_="net beside",
+        role="img",
+        width=width,
+        height=height,
+        viewBox=f"0 0 {width} {height}",
+    )
+    return element("div", svg, class_="scroll")
+
+
+def _head(row: Sequence[Placed]) -> Html:
+    """The output shape of layers, where it changes."""
+    content = []
+    for number, layer in enumerate(row):
+        if number == 0 or layer.op.output_shape != row[number - 1].op.output_shape:
+            content.append(_text(_x(number), 20, shape_text(layer.op.output_shape), "soft", "start"))
+    return join(content[: max(len(content) - 2, 1)])  # the head's vectors have no room
+
+
+def _row(known: SearchFacts, row: Sequence[Placed], middle: float) -> Html:
+    line = element("line", class_="line", x1=LABEL - 8, x2=_x(len(row)) - GAP, y1=middle, y2=middle)
+    assert known.result is not None
+    figures = f"{latency(known.result.predicted_latency_s)}, {share(known.result.accuracy)}"
+    names = [
+        _text(10, middle - 3, _shortened(known.name), "", "start"),
+        _text(10, middle + 13, figures, "soft", "start"),
+    ]
+    return join([line, *names, *(_block(layer, _x(number), middle) for number, layer in enumerate(row))])
+
+
+def _block(layer: Placed, x: float, middle: float) -> Html:
+    op = layer.op
+    tall = LOWEST + PER_EXPANSION * (op.integer("expansion") if op.kind == "mbconv" else 0)
+    place = {"x": x, "y": middle - tall / 2, "width": WIDTH, "height": tall, "rx": 5}
+    hint = element("title", f"{layer.layer}: {op.title}")
+    centre = x + WIDTH / 2
+    if op.is_identity:
+        return element("g", hint, element("rect", class_="skip", **place), _text(centre, middle + 4, "skip", "soft"))
+    content = [_text(centre, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
+    if op.kind == "mbconv":
+        kernel = op.integer("kernel")
+        content = [
+            _text(centre, middle - 2, f"MB{op['expansion']}", "on"),
+            _text(centre, middle + 11, f"{kernel}×{kernel}", "on"),
+        ]
+    return element("g", hint, element("rect", fill=_colour(op), **place), *content)
+
+
+def _colour(op: Op) -> str:
+    return KERNEL_COLOURS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
+
+
+def _x(number: int) -> int:
+    return LABEL + number * (WIDTH + GAP)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:12]}…{name[-13:]}"
+
+
+def _text(x: float, y: float, content: str, class_: str, anchor: str = "middle") -> Html:
+    return element("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=class_, text_anchor=anchor)

@@ -1,0 +1,78 @@
+"""The whole workspace on one page: devices, targets and searches in short tables, then each in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from latkit.devices import Device, list_devices
+from latkit.devices.device_info import describe
+from latkit.report.formatting import ABSENT, marked, percent
+from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
+from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
+from latkit.report.sections.series import comparison_sections, cross_files, searches_in_full, searches_table
+from latkit.report.sections.target import target_sections
+from latkit.report.sections.target_facts import TargetFacts, read_target, targets_of
+from latkit.report.tolerant_loading import each, shown, trouble_notices
+from latkit.workspace import Workspace
+from latkit.workspace.cross_table import CrossTable
+
+
+def overview(workspace: Workspace) -> tuple[Html, Anchors]:
+    """The page's contents and its navigation. What cannot be read is reported, and the rest is shown."""
+    troubles: list[str] = []
+    devices = each(list_devices, [workspace.devices_dir], troubles)
+    known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)
+    known_searches = each(partial(read_search, workspace), searches_of(workspace), troubles)
+    cross_tables = each(CrossTable.load, cross_files(workspace), troubles)
+    parts = [
+        trouble_notices(troubles),
+        section("Devices", _devices([device for listed in devices for device in listed])),
+        section("Targets", shown("targets", partial(_targets, known_targets))),
+        section("Searches", shown("searches", partial(_searches, known_searches))),
+        comparison_sections(known_searches, cross_tables),
+    ]
+    anchors: Anchors = []
+    for number, target in enumerate(known_targets):
+        anchors.append((marked(target.target, target.emulated), f"target-{number}"))
+        content = shown(target.target, partial(target_sections, target, level=3))
+        parts.append(subject("Target", anchors[-1][0], anchors[-1][1], content))
+    in_full, of_searches = searches_in_full(known_searches)
+    return join([*parts, in_full]), [*anchors, *of_searches]
+
+
+def _devices(devices: Sequence[Device]) -> Html:
+    if not devices:
+        return notice("No device is registered; run: ", command("latkit device add NAME --local"))
+    shown = ("model", "cores", "memory", "runtimes")
+    rows = [(device.name, *(describe(device)[name] for name in shown)) for device in devices]
+    return table(("device", *shown), rows, text_columns=len(shown) + 1)
+
+
+def _targets(targets: Sequence[TargetFacts]) -> Html:
+    if not targets:
+        return notice("Nothing was measured; run: ", command("latkit collect DEVICE/RUNTIME --space SPACE"))
+    columns = ("target", "ops", "networks", "validated on", "error", "repeatability", "within 5 %")
+    rows: list[tuple[object, ...]] = []
+    for known in targets:
+        first: tuple[object, ...] = (marked(known.target, known.emulated), len(known.ops), len(known.networks))
+        if not known.validations:
+            rows.append((*first, "not validated yet", ABSENT, ABSENT, ABSENT))
+        rows += [
+            (
+                *first,
+                f"{one.networks} of {one.space}, {one.model}",
+                percent(one.mape_percent),
+                percent(one.repeatability_mape_percent),
+                f"{one.within_5_percent:.0f} %",
+            )
+            for one in known.validations
+        ]
+    return table(columns, rows)
+
+
+def _searches(searches: Sequence[SearchFacts]) -> Html:
+    if not searches:
+        search = "latkit search TARGET --space SPACE --data DATA --latency-ms MS -o NAME"
+        return notice("No search was begun; run: ", command(search))
+    return searches_table(searches)

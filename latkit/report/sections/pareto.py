@@ -1,0 +1,100 @@
+"""Accuracy against latency: derived networks, their baselines, and the networks made for other targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from latkit.report.figures.figures import BLUE, GREEN, GREY, ORANGE, PINK, axis, embed, layout, plain
+from latkit.report.formatting import latency, share, unit_for
+from latkit.report.html import Html, card, join, paragraph
+from latkit.report.sections.search_facts import SearchFacts
+from latkit.targets import Target
+from latkit.workspace.cross_table import CrossTable
+
+STYLES = {
+    "derived": ("searched for this target", BLUE, "circle"),
+    "elsewhere": ("searched for another target", GREY, "diamond"),
+    "random": ("random", ORANGE, "square"),
+    "evolution": ("evolution", GREEN, "triangle-up"),
+    "mobilenetv2": ("MobileNetV2", PINK, "x"),
+}
+"""Labels and styles of the kinds of networks; other kinds as `elsewhere`, under their own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network on one target."""
+
+    name: str
+    kind: str
+    seconds: float
+    measured: bool
+    """Otherwise predicted."""
+    accuracy: float
+
+
+def pareto_section(searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable]) -> Html:
+    """A figure per target and data; nothing if there is only one network to show."""
+    groups: dict[tuple[Target, str], list[SearchFacts]] = {}
+    for known in searches:
+        if known.result and known.target:
+            groups.setdefault((known.target, known.recipe.data.name), []).append(known)
+    pictures = []
+    for (target, data), members in groups.items():
+        points = [*_own(members), *_elsewhere(target, members, searches, cross_tables)]
+        if len(points) > 1:
+            pictures.append(card(f"{target}, {data}", _picture(points)))
+    intro = "Filled: measured on the target; hollow: predicted only. Better is up and to the left."
+    return join([paragraph(intro), *pictures] if pictures else [])
+
+
+def _own(searches: Sequence[SearchFacts]) -> Iterator[Point]:
+    for known in searches:
+        assert known.result is not None
+        seconds = known.measured_s or known.result.predicted_latency_s
+        yield Point(known.name, "derived", seconds, known.measured_s is not None, known.result.accuracy)
+        for one in known.baselines:
+            seconds = one.measured_latency_s or one.predicted_latency_s
+            yield Point(one.name, one.kind, seconds, one.measured_latency_s is not None, one.accuracy)
+
+
+def _elsewhere(
+    target: Target, own: Sequence[SearchFacts], searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable]
+) -> Iterator[Point]:
+    """Networks that searches of the same data made for other targets, as cross tables have them on this one."""
+    same_data = {known.name for known in searches if known.recipe.data == own[0].recipe.data}
+    plotted = {known.name for known in own}
+    for table in cross_tables:
+        for row in table.rows:
+            cell = row.cells.get(str(target))
+            if cell is None or cell.measured_ms is None or row.accuracy is None or row.name in plotted:
+                continue
+            if row.name in same_data:
+                plotted.add(row.name)
+                yield Point(row.name, "elsewhere", cell.measured_ms / 1e3, True, row.accuracy)
+
+
+def _picture(points: Sequence[Point]) -> Html:
+    unit, per_second = unit_for(max(point.seconds for point in points))
+    figure = go.Figure(layout=layout(340, xaxis=axis(f"latency, {unit}"), yaxis=axis("accuracy, %")))
+    for kind in dict.fromkeys(point.kind for point in points):
+        title, colour, symbol = STYLES.get(kind, (kind, GREY, "diamond"))
+        of_kind = sorted((point for point in points if point.kind == kind), key=lambda point: point.seconds)
+        figure.add_scatter(
+            x=[per_second * point.seconds for point in of_kind],
+            y=[100 * point.accuracy for point in of_kind],
+            mode="lines+markers" if kind == "derived" else "markers",
+            name=plain(title),
+            line={"color": colour, "width": 1, "dash": "dot"},
+            marker={
+                "size": 10,
+                "color": colour,
+                "symbol": [symbol if point.measured else f"{symbol}-open" for point in of_kind],
+            },
+            text=[f"{plain(point.name)}: {latency(point.seconds)}, {share(point.accuracy)}" for point in of_kind],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    return embed(figure)

@@ -1,0 +1,88 @@
+"""The objective of the architecture steps besides the task: a latency, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from latkit.search.objectives.constraints import Limits
+from latkit.search.objectives.objective import Objective
+from latkit.search.supernet.distribution import PathDistribution
+from latkit.tables import LatencyTable
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureObjective:
+    """A distribution over architectures, with the terms that weigh expected latency and other quantities against the
+    task."""
+
+    distribution: PathDistribution
+    table: LatencyTable
+    objective: Objective
+    limits: Limits = field(default_factory=Limits)
+    initial_latency_s: float | None = None
+    """Expected latency, in seconds, at which the architecture steps begin. None: they begin with undecided logits."""
+
+    def begin(self) -> None:
+        """Set the distribution that the first architecture step starts from.
+
+        Undecided logits far from the target would let latency alone decide: candidates would become improbable before
+        the task loss counts. Adam scales its steps by the largest gradients of the last thousand steps, so the task's
+        gradients would hardly count beside them.
+        """
+        if self.initial_latency_s is not None:
+            with torch.no_grad():
+                self.distribution.logits.copy_(max_entropy_logits(self.table, self.initial_latency_s))
+
+    def expected_s(self) -> float:
+        """Expected latency of the current distribution, in seconds."""
+        with torch.no_grad():
+            return float(self.table(self.distribution.probabilities()))
+
+    def adapt(self) -> None:
+        """Update objective and limits from the current distribution."""
+        self.objective.update(self.expected_s())
+        self.limits.update(self.distribution.probabilities().detach())
+
+    def state(self) -> dict[str, Any]:
+        """Logits, objective and limits."""
+        return {
+            "logits": self.distribution.logits.detach(),
+            "objective": self.objective.state(),
+            "limits": self.limits.state(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore a saved state."""
+        with torch.no_grad():
+            self.distribution.logits.copy_(state["logits"])
+        self.objective.load_state(state["objective"])
+        self.limits.load_state(state["limits"])
+
+
+MARGIN = 0.02
+"""Distance from the fastest and the slowest network at which a distribution may begin, as a share of the range."""
+
+
+def max_entropy_logits(table: LatencyTable, expected_s: float) -> Tensor:
+    """Logits, shape (choices, candidates), of maximum entropy among those with the given expected latency.
+
+    They are -rate x seconds, with one rate for all choices (Jaynes 1957). Expected latency falls with the rate, which
+    is found by bisection. Zeros where there is no candidate.
+    """
+    fastest_s, slowest_s = table.fastest(), table.slowest()
+    range_s = slowest_s - fastest_s
+    clamped_s = min(max(expected_s, fastest_s + MARGIN * range_s), slowest_s - MARGIN * range_s)
+    relative = (table.seconds / range_s).double().masked_fill(~table.mask, 0.0)
+    lower, upper = -1e4, 1e4
+    for _ in range(100):
+        rate = (lower + upper) / 2
+        probabilities = (-rate * relative).masked_fill(~table.mask, -torch.inf).softmax(-1)
+        lower, upper = (
+            (rate, upper) if float(table(probabilities.to(table.seconds.dtype))) > clamped_s else (lower, rate)
+        )
+    return (-rate * relative).to(table.seconds.dtype)

@@ -1,0 +1,94 @@
+"""Finalists: a few architectures trained briefly, each from scratch, and the best of them.
+
+Shared weights have served many paths. They separate good paths from bad ones, but hardly a good one from a better one.
+A short training from scratch does. DARTS selects in this way among the results of four searches (Liu, Simonyan and Yang
+2019, arXiv 1806.09055, section 3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from itertools import islice
+
+import torch
+from lightning_fabric import Fabric
+
+from latkit.progress import Named, Progress
+from latkit.search.data import Feeder, ImageSet, subset
+from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.derivation import Order, bounds
+from latkit.search.records.problem import Problem
+from latkit.search.strategies.factory import fresh_module
+from latkit.search.strategies.search_phase import SearchPhase
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.distribution import PathDistribution
+from latkit.search.supernet.weight_trainer import evaluate
+from latkit.search.training.trainer import Checkpointer, run_phase
+from latkit.search.training.training_phase import TrainingPhase
+from latkit.spaces import Architecture
+from latkit.tables import LatencyTable
+
+DRAWS = 10_000
+"""A decided distribution gives few different paths; more draws than this would not give more."""
+
+
+def finalists(
+    distribution: PathDistribution,
+    table: LatencyTable,
+    target_s: float,
+    limits: Sequence[Limit],
+    first: Architecture,
+    settings: SearchSettings,
+    order: Order = list,
+) -> list[Architecture]:
+    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and meet the limits.
+
+    `settings.finalists` different ones in all, or fewer where the distribution gives no more. The others are the first
+    by `order` among `settings.repair_candidates` drawn ones, or as many as are needed.
+    """
+    count = settings.finalists - 1
+    if count == 0:
+        return [first]
+    generator = torch.Generator().manual_seed(settings.seed)
+    with torch.no_grad():
+        paths = torch.multinomial(distribution.probabilities(), DRAWS, replacement=True, generator=generator).T
+    min_s, max_s = bounds(table, target_s)
+    seconds = table.lookup(paths)
+    hits = dict.fromkeys(map(tuple, paths[(seconds >= min_s) & (seconds <= max_s)].tolist()))
+    others = (path for path in hits if path != first and all(limit.admits(path) for limit in limits))
+    drawn = list(islice(others, max(settings.repair_candidates, count)))
+    return [first, *order(drawn)[:count]]
+
+
+class FinalistTrainer:
+    """Trains architectures briefly from scratch, on the images that trained the supernet's weights."""
+
+    def __init__(self, problem: Problem, phase: SearchPhase, fabric: Fabric, progress: Progress) -> None:
+        """`phase`: the finished search phase, which has the split of images for weights and for the architecture."""
+
+        def images(feeder: Feeder) -> ImageSet:
+            return subset(problem.data.train, feeder.plan.indices.cpu())
+
+        self.space = problem.space
+        self.data = dataclasses.replace(
+            problem.data, train=images(phase.weight_feeder), test=images(phase.architecture_feeder)
+        )
+        settings = problem.settings
+        epochs = settings.finalist_epochs or max(math.ceil(settings.training_epochs / 4), 1)
+        self.settings = settings.model_copy(update={"training_epochs": epochs, "evaluation_epochs": 0})
+        self.fabric = fabric
+        self.progress = progress
+
+    def accuracy(self, architecture: Architecture, name: str) -> float:
+        """Accuracy of the architecture, 0 to 1, on the images that trained no weights.
+
+        The initial weights and the order of the images are the same for all. `name` is for progress messages.
+        """
+        settings = self.settings
+        module = fresh_module(self.space.decode(architecture), settings, self.fabric)
+        training = TrainingPhase(module, self.data, settings, self.fabric)
+        checkpointer = Checkpointer(lambda _step: None, settings.checkpoint_seconds, self.fabric)
+        run_phase(training, 0, checkpointer, Named(self.progress, name), lambda _row: None)
+        return evaluate(training.finish(), self.data, self.data.test, self.fabric, settings)

@@ -1,0 +1,42 @@
+"""Ranking of architectures by their loss with shared weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from itertools import islice
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional as F
+
+from latkit.search.data import Feeder
+from latkit.search.supernet.supernet import Supernet
+from latkit.search.training.distributed import mean
+from latkit.spaces import Architecture
+
+
+def rank_by_loss(
+    supernet: Supernet, feeder: Feeder, batches: int, fabric: Fabric, architectures: Sequence[Architecture]
+) -> list[Architecture]:
+    """The architectures sorted by their loss on the feeder's first `batches` batches, lowest first.
+
+    Batch norm uses the batch's statistics, since the running ones mix many paths. The supernet is not changed.
+    """
+    if len(architectures) < 2:
+        return list(architectures)
+    selected = list(islice(feeder.stream(), batches))
+    losses = torch.stack([_loss(supernet, architecture, selected, fabric) for architecture in architectures])
+    order = mean(losses, fabric).argsort(stable=True)
+    return [architectures[index] for index in order.tolist()]
+
+
+def _loss(
+    supernet: Supernet, architecture: Architecture, batches: Sequence[tuple[Tensor, Tensor]], fabric: Fabric
+) -> Tensor:
+    """Mean loss over batches, a scalar."""
+    network = copy.deepcopy(supernet.path_module(architecture)).train()  # its statistics would change
+    with torch.no_grad(), fabric.autocast():
+        losses = [F.cross_entropy(network(images), labels) for images, labels in batches]
+    return torch.stack(losses).mean()

@@ -1,0 +1,153 @@
+"""Repeat a finished search from its recipe, and compare both bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import equal
+
+from latkit._io import load_json
+from latkit.errors import BadFile, UsageError
+from latkit.progress import Progress
+from latkit.search.data import DataSplit, load_data
+from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
+from latkit.search.records.result import FILES, DataFacts, LimitFacts, Recipe, SearchResult, load_record, table_hash
+from latkit.search.run import run_search
+from latkit.search.training.runtime_env import threads
+from latkit.search.training.trained_network import TrainedNetwork, load_weights
+from latkit.spaces import Space
+from latkit.tables import LatencyTable
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """Comparison of a repeated search with the original."""
+
+    folder: Path
+    result: SearchResult
+    differing: tuple[str, ...]
+    """Those of architecture, accuracy, history and weights that are not equal bit for bit."""
+    circumstances: tuple[str, ...]
+    """Differences of environment: versions, threads, processes, machine; each with the original and the new value."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether all results are equal, bit for bit."""
+        return not self.differing
+
+
+def reproduce_search(
+    original: Path,
+    folder: Path,
+    progress: Progress | None = None,
+    data: DataSplit | None = None,
+    teacher: TrainedNetwork | None = None,
+    fabric: Fabric | None = None,
+    resume: bool = False,
+) -> Reproduction:
+    """Repeat the search of `original` under `folder`, with its recipe, its space and its tables, and compare.
+
+    `data` is required only where `load_data` cannot load the images again; `teacher` where the original search had one.
+    The number of threads is that of the original. `resume`: continue an interrupted repetition.
+
+    Raises UsageError where the search is not finished or the data has changed, and what `run_search` raises. With
+    several processes, all must see both folders.
+    """
+    recipe = load_record(Recipe, original / FILES["recipe"])
+    if not (original / FILES["result"]).exists():
+        raise UsageError(
+            f"{original}: expected a finished search to repeat, but found an unfinished one; resume it first"
+        )
+    space, table = Space.load(original / FILES["space"]), LatencyTable.load(original / FILES["table"])
+    if space.key != recipe.space_key:
+        raise BadFile(original / FILES["space"], "the space of the search's recipe", "another one")
+    if table_hash(table) != recipe.table_sha256:
+        raise BadFile(original / FILES["table"], "the table of the search's recipe", "another one")
+    if recipe.teacher != (teacher.facts if teacher else None):
+        raise UsageError(f"{original}: expected the teacher that its recipe names, but found {_named(teacher)}")
+    limits = load_limits(original / LIMITS_FILE, space)
+    if {limit.name: LimitFacts.of(limit) for limit in limits} != recipe.limits:
+        raise BadFile(original / LIMITS_FILE, "the limits of the search's recipe", "others")
+    images = data or _images(recipe)
+    _check_data(recipe, images)
+    with _threads(recipe):
+        result = run_search(
+            space,
+            table,
+            images,
+            recipe.target_latency_s,
+            recipe.settings,
+            folder,
+            progress,
+            resume,
+            fabric,
+            teacher=teacher,
+            limits=limits,
+        )
+    again = load_record(Recipe, folder / FILES["recipe"])
+    return Reproduction(folder, result, differences(original, folder), _circumstances(recipe, again))
+
+
+def _named(teacher: TrainedNetwork | None) -> str:
+    return "none; give it" if teacher is None else f"another one of weights {teacher.facts.weights_sha256[:12]}..."
+
+
+def _images(recipe: Recipe) -> DataSplit:
+    if not recipe.data.source:
+        raise UsageError(f"the recipe does not say where data {recipe.data.name} comes from; give the data")
+    channels, resolution, _ = recipe.data.shape
+    return load_data(recipe.data.source, resolution, channels)
+
+
+def _check_data(recipe: Recipe, data: DataSplit) -> None:
+    expected, found = (facts.model_dump(exclude={"source"}) for facts in (recipe.data, DataFacts.of(data)))
+    for name, value in expected.items():
+        if found[name] != value:
+            raise UsageError(
+                f"data {data.name}: expected {name} to be {value!r} as in the recipe of the search, "
+                f"but found {found[name]!r}; the images or their labels are not what they were: give those of then"
+            )
+
+
+@contextmanager
+def _threads(recipe: Recipe) -> Iterator[None]:
+    count = recipe.machine.get("threads", "")
+    with threads(int(count)) if count.isdigit() else nullcontext():
+        yield
+
+
+def differences(one: Path, other: Path) -> tuple[str, ...]:
+    """The results in which two finished searches differ, bit for bit: `architecture`, `accuracy`, `history`,
+    `weights`."""
+    first, second = (load_record(SearchResult, folder / FILES["result"]) for folder in (one, other))
+    histories = [load_json(folder / FILES["history"], "the history of a search") for folder in (one, other)]
+    weights = [load_weights(folder / FILES["weights"]) for folder in (one, other)]
+    same_weights = weights[0].keys() == weights[1].keys() and all(
+        equal(value, weights[1][name]) for name, value in weights[0].items()
+    )
+    found = {
+        "architecture": first.architecture == second.architecture,
+        "accuracy": first.accuracy == second.accuracy,
+        "history": histories[0] == histories[1],
+        "weights": same_weights,
+    }
+    return tuple(name for name, same in found.items() if not same)
+
+
+def _circumstances(then: Recipe, now: Recipe) -> tuple[str, ...]:
+    return (
+        *_changes("version of ", then.versions, now.versions),
+        *_changes("", then.machine, now.machine),
+        *(f"on the way, {change}" for machine in then.went_on for change in _changes("", then.machine, machine)),
+    )
+
+
+def _changes(kind: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) != now.get(name):
+            yield f"{kind}{name}: {then.get(name, 'unknown')} then, {now.get(name, 'unknown')} now"

@@ -1,0 +1,1 @@
+"""How a search moves: learners of the architecture parameters, and the phase that runs them."""

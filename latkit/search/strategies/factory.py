@@ -1,0 +1,78 @@
+"""Builds the parts of a search from its settings."""
+
+from __future__ import annotations
+
+from lightning_fabric import Fabric
+from torch import nn
+
+from latkit.nn import build_module
+from latkit.ops import Network
+from latkit.search.objectives.architecture_objective import ArchitectureObjective
+from latkit.search.objectives.constraints import Limits
+from latkit.search.objectives.objective import Additive, Constraint, Multiplicative, Objective
+from latkit.search.records.problem import Problem
+from latkit.search.strategies.gates import BinaryGates, PathRule
+from latkit.search.strategies.learners import GradientLearner, Learner
+from latkit.search.strategies.reinforce import ReinforceLearner
+from latkit.search.strategies.search_phase import SearchPhase, feeders
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.distribution import PathDistribution
+from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
+from latkit.search.supernet.supernet import Supernet
+from latkit.search.supernet.weight_trainer import device_module
+from latkit.search.training.runtime_env import seeded
+
+
+def make_objective(target_s: float, settings: SearchSettings, architecture_steps: int, binding: bool) -> Objective:
+    """The objective that the settings name."""
+    weight = settings.penalty_weight
+    if settings.penalty == "additive":
+        return Additive(target_s, 0.2 if weight is None else weight)
+    if settings.penalty == "multiplicative":
+        usual = 0.1 if settings.learner == "reinforce" else 0.6
+        return Multiplicative(target_s, usual if weight is None else weight)
+    counts = binding and settings.penalty != "none"
+    return Constraint(target_s, _dual_rate(settings, architecture_steps), settings.damping, counts)
+
+
+def make_rule(settings: SearchSettings) -> PathRule:
+    """The path rule that the settings name."""
+    if settings.path_rule == "full":
+        return FullMixing()
+    if settings.path_rule == "binary":
+        return BinaryGates()
+    return GumbelSoftmax(settings.gumbel_begin, settings.gumbel_end, hard=settings.path_rule == "gumbel-hard")
+
+
+def _dual_rate(settings: SearchSettings, architecture_steps: int) -> float:
+    return settings.multiplier_rate or 100 / architecture_steps
+
+
+def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[Supernet, SearchPhase]:
+    """The supernet and its search phase. `binding` is the result of `check_reach`."""
+    space, settings = problem.space, problem.settings
+    with seeded(settings.seed):
+        supernet = device_module(Supernet(space, settings.checkpointing), fabric)
+    rule = make_rule(settings)
+    weight_feeder, architecture_feeder = feeders(problem.data, settings, fabric)
+    architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
+    objective = make_objective(problem.target_s, settings, architecture_steps, binding)
+    bounds = Limits(problem.limits, _dual_rate(settings, architecture_steps), settings.damping)
+    rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
+    initial_latency_s = problem.target_s if binding and settings.penalty == "constraint" else None
+    arch_objective = ArchitectureObjective(PathDistribution(space), problem.table, objective, bounds, initial_latency_s)
+    growth = settings.architecture_rate_growth
+    learner: Learner
+    if settings.learner == "reinforce":
+        samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay
+        learner = ReinforceLearner(supernet, arch_objective, fabric, rate, samples, decay, growth)
+    else:
+        learner = GradientLearner(supernet, arch_objective, rule, fabric, rate, settings.label_smoothing, growth)
+    phase = SearchPhase(supernet, arch_objective, learner, rule, weight_feeder, architecture_feeder, settings, fabric)
+    return supernet, phase
+
+
+def fresh_module(network: Network, settings: SearchSettings, fabric: Fabric) -> nn.Module:
+    """An untrained network: its weights are drawn as for every network of the same settings."""
+    with seeded(settings.seed + 1):
+        return device_module(build_module(network), fabric)

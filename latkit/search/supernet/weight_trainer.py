@@ -1,0 +1,144 @@
+"""Training of weights: the step shared by supernet and derived network, and evaluation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from latkit.search.data import DataSplit, ImageSet, Normalize, fetch_by_threads
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.supernet.blocks import recomputed
+from latkit.search.supernet.bn_calibration import average_statistics
+from latkit.search.supernet.supernet import Supernet
+from latkit.search.supernet.sync_norm import synchronize
+from latkit.search.training.distributed import average_gradients, total
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
+
+EVALUATED = 256
+"""Maximum number of images evaluated at once: larger batches are hardly faster."""
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A scalar to minimise, from normalized images (N, C, H, W), scores (N, classes) and labels (N,)."""
+
+
+class PathSGD(torch.optim.SGD):
+    """torch's gradient descent with Nesterov momentum, on the parameters of one path at a time.
+
+    The state dict covers all parameters, including those not stepped yet.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], momentum: float, weight_decay: float) -> None:
+        decayed, others = _by_decay(parameters)
+        groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+        super().__init__(groups, lr=0.0, momentum=momentum, nesterov=momentum > 0)
+
+    def step_on(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+        """Step only these parameters, and drop their gradients, so that no memory is held until the next step."""
+        stepped = _by_decay(parameters)
+        all_members = [group["params"] for group in self.param_groups]
+        for group, members in zip(self.param_groups, stepped, strict=True):
+            group.update(params=members, lr=learning_rate)
+        try:
+            self.step()
+        finally:
+            for group, members in zip(self.param_groups, all_members, strict=True):
+                group["params"] = members
+        for parameter in (*stepped[0], *stepped[1]):
+            parameter.grad = None
+
+
+def _by_decay(parameters: Iterable[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters with decay, and those without: scales, shifts and biases, which decay harms (He et al. 2018, section
+    3.1)."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in parameters:
+        (decayed if parameter.ndim > 1 else others).append(parameter)
+    return decayed, others
+
+
+class WeightTrainer:
+    """Stochastic gradient descent with Nesterov momentum on a module's weights.
+
+    Parameters that a step does not reach have no gradient and are skipped: no momentum or decay applies to them.
+    """
+
+    def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric, loss: Loss | None = None) -> None:
+        """`loss`: cross-entropy with the settings' label smoothing unless given."""
+        self.synchronized = fabric.world_size == 1 or settings.sync_batch_norm
+        if fabric.world_size > 1 and settings.sync_batch_norm:
+            synchronize(module, fabric)
+        self.module = module
+        self.fabric = fabric
+        self.label_smoothing = settings.label_smoothing
+        self.loss = loss or self._cross_entropy
+        self.checkpointing = settings.checkpointing
+        self._parameters = list(module.parameters())
+        self.optimizer = PathSGD(self._parameters, settings.momentum, settings.weight_decay)
+
+    def step(self, images: Tensor, labels: Tensor, learning_rate: float, *state: Any) -> tuple[Tensor, Tensor]:
+        """One step on a batch; `state` is passed to the module after the images. Gives loss and class scores,
+        detached."""
+        with self.fabric.autocast():
+            scores = self._scores(images, *state)
+            loss = self.loss(images, scores, labels)
+        self.fabric.backward(loss)
+        reached = self.module.parameters_of(*state) if isinstance(self.module, Supernet) else self._parameters
+        average_gradients(reached, self.fabric)
+        self.optimizer.step_on(reached, learning_rate)
+        return loss.detach(), scores.detach()
+
+    def _scores(self, images: Tensor, *state: Any) -> Tensor:
+        if self.checkpointing and isinstance(self.module, nn.Sequential):  # a supernet handles it itself
+            return functools.reduce(lambda features, block: recomputed(block, features), self.module, images)
+        scores: Tensor = self.module(images, *state)
+        return scores
+
+    def _cross_entropy(self, _images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+
+    def state(self) -> dict[str, Any]:
+        """Weights and optimizer, identical in every process: running statistics that were not synchronized are
+        averaged."""
+        if not self.synchronized:
+            average_statistics(self.module, self.fabric)
+        return {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore a saved state."""
+        self.module.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: SearchSettings) -> float:
+    """Share of images classified correctly, 0 to 1, with running batch norm statistics. The mode is restored.
+
+    A batch is no larger than in training, which is known to fit into memory, and at most `EVALUATED`. Several processes
+    share the work, batch by batch, and all get the result. Raises BadFile.
+    """
+    normalize = Normalize(data, fabric.device)
+    was_training = module.training
+    module.eval()
+    right = torch.zeros((), dtype=torch.int64, device=fabric.device)
+    batches = torch.split(torch.arange(len(images.labels)), min(settings.training_batch_size, EVALUATED))
+    with torch.inference_mode(), fabric.autocast():
+        for indices in batches[fabric.global_rank :: fabric.world_size]:
+            pixels = fetch_by_threads(images, indices, settings.workers)
+            scores = module(normalize(pixels.to(fabric.device)))
+            right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # asynchronous
+    module.train(was_training)
+    return int(total(right, fabric)) / len(images.labels)
+
+
+def device_module(module: ModuleType, fabric: Fabric) -> ModuleType:
+    """The module on Fabric's device, in training mode, its convolutions' weights channels last as the images are."""
+    module.to(fabric.device)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it of tensors only
+    return module.train()

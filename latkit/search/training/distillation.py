@@ -1,0 +1,61 @@
+"""Distillation: the derived network learns from a trained network besides the labels."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from latkit.errors import UsageError
+from latkit.search.data import DataSplit, Normalize
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.training.trained_network import TrainedNetwork
+
+
+def check_teacher(teacher: TrainedNetwork, data: DataSplit) -> None:
+    """Raise UsageError unless the teacher takes the data's images and has its classes, in the same order."""
+    shape, names = teacher.network.input_shape, teacher.class_names
+    if shape != data.shape:
+        raise UsageError(f"expected a teacher for images of shape {data.shape}, but found one for {shape}")
+    if names != data.class_names:
+        different = next((n for n, (a, b) in enumerate(zip(names, data.class_names, strict=False)) if a != b), None)
+        found = (
+            f"one of {len(names)}"
+            if len(names) != data.classes or different is None
+            else f"that class {different} is {names[different]!r} to it and {data.class_names[different]!r} there"
+        )
+        raise UsageError(f"expected a teacher of the {data.classes} classes of data {data.name}, but found {found}")
+
+
+class Distillation:
+    """(1 - a) cross-entropy + a T^2 KL(teacher || student), both softened by T (Hinton et al. 2015, section 2).
+
+    The teacher sees the same images as the student, with its own normalization, and has no gradients.
+    """
+
+    def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: SearchSettings, device: torch.device):
+        self.teacher = copy.deepcopy(teacher).to(device)
+        self.normalize = Normalize(data, device)
+        self.weight = settings.distillation_weight
+        self.temperature = settings.distillation_temperature
+        self.label_smoothing = settings.label_smoothing
+
+    def __call__(self, images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
+        """The loss of the student's scores (N, classes) for normalized images (N, C, H, W) and labels (N,)."""
+        with torch.no_grad():
+            taught = self.teacher(images / self.normalize.scale + self.normalize.mean)
+        return (1 - self.weight) * F.cross_entropy(
+            scores, labels, label_smoothing=self.label_smoothing
+        ) + self.weight * softened_divergence(taught, scores, self.temperature)
+
+
+def softened_divergence(taught: Tensor, scores: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(softmax(taught / T) || softmax(scores / T)), the mean over (N, classes).
+
+    T^2 makes the size of its gradients independent of T.
+    """
+    ours = F.log_softmax(scores.float() / temperature, -1)
+    theirs = F.log_softmax(taught.float() / temperature, -1)
+    return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)

@@ -1,0 +1,80 @@
+"""The trained network as files for runtimes, each compared with the torch module on test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latkit.errors import ExportError, MissingExtra
+from latkit.ops import Network
+from latkit.runtimes import get_runtime
+from latkit.runtimes.base import Runtime
+from latkit.runtimes.export import export_module
+from latkit.runtimes.onnx.network import embed_network
+from latkit.search.data import DataSplit, Normalize
+from latkit.search.records.result import FILES, ExportFacts
+
+RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
+"""Exporter and runtime of each of a search's exported files."""
+
+IMAGES = 64
+"""Maximum number of test images that are compared, evenly spaced."""
+
+TOLERANCE = 1e-3
+"""Largest score difference that rounding may explain, relative to the largest score. An export error is far above it,
+float32 kernels with another order of summation about a hundred times below."""
+
+
+def export(
+    folder: Path, network: Network, module: nn.Module, data: DataSplit, tflite: bool
+) -> tuple[dict[str, ExportFacts], tuple[str, ...]]:
+    """Write and compare every file that can be written here; notes name the others.
+
+    `module` is on the CPU, in evaluation mode. Raises ExportError for a file that cannot be written or that computes
+    something else; such a file is removed.
+    """
+    images = _images(data)
+    facts: dict[str, ExportFacts] = {}
+    notes: tuple[str, ...] = ()
+    for what in RUNTIMES if tflite else ("onnx",):
+        runtime, path = get_runtime(RUNTIMES[what]), folder / FILES[what]
+        try:
+            export_module(runtime, module, network.input_shape, path)
+            facts[what] = compare(runtime, path, module, images)
+        except MissingExtra as error:
+            path.unlink(missing_ok=True)
+            notes = (*notes, f"{FILES[what]} was not written: {error}")
+    if "onnx" in facts:
+        embed_network(folder / FILES["onnx"], network)
+    return facts, notes
+
+
+def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor) -> ExportFacts:
+    """Compare scores of the file with those of the module, for normalized images (N, C, H, W), one at a time.
+
+    Raises ExportError where they differ by more than rounding, and removes the file.
+    """
+    with torch.inference_mode():
+        expected = torch.cat([module(image) for image in torch.split(images, 1)])
+    run = runtime.load(path)
+    found = torch.cat([run(image.contiguous()) for image in torch.split(images, 1)])
+    largest = float((found - expected).abs().max()) if found.shape == expected.shape else float("nan")
+    allowed = TOLERANCE * float(expected.abs().max())
+    if not largest <= allowed:
+        path.unlink()
+        raise ExportError(
+            f"{path.name}: expected the torch module's scores to within {allowed:.3g}, but found a difference of "
+            f"{largest:.3g} on {len(images)} images; the file was removed. The weights are kept: please report this, "
+            f"with the releases of {runtime.exporter}"
+        )
+    agreement = float((found.argmax(1) == expected.argmax(1)).double().mean())
+    return ExportFacts(largest_difference=largest, agreement=agreement, images=len(images))
+
+
+def _images(data: DataSplit) -> Tensor:
+    """Images of the test set as the network gets them, (N, C, H, W)."""
+    count = len(data.test.labels)
+    indices = torch.linspace(0, count - 1, min(IMAGES, count)).round().long()
+    return Normalize(data, torch.device("cpu"))(data.test.fetch(indices).cpu())

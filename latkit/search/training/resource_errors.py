@@ -1,0 +1,83 @@
+"""Out of memory and out of disk: errors with advice."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from latkit.errors import DiskFull, OutOfMemory
+from latkit.search.strategies.settings import SearchSettings
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Error numbers of a full file system, an exceeded quota, or a file that is too large."""
+
+NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "out of shared memory",
+    "STATUS_ALLOC_FAILED",
+    "is killed by signal: Killed",
+)
+"""Messages of torch's allocators and data loaders, in errors without a class of their own."""
+
+
+@contextmanager
+def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterator[None]:
+    """Context manager: raise OutOfMemory or DiskFull, with advice, in place of torch's and the system's errors."""
+    try:
+        yield
+    except DiskFull as error:
+        raise DiskFull(f"{folder}: {error}; make room and go on with --resume") from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(
+                f"{folder}: expected room, but the disk is full; what was written before is kept; make room and go on "
+                "with --resume"
+            ) from error
+        if error.errno == errno.ENOMEM:
+            raise _out_of_memory(folder, settings, error) from error
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if _is_of_memory(error):
+            raise _out_of_memory(folder, settings, error) from error
+        raise
+
+
+def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
+    return OutOfMemory(
+        f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
+        f"kept: {_how_to_go_on(settings, error)}. "
+        f"Else begin another search with {', or with '.join(_remedies(settings))}"
+    )
+
+
+def _is_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(phrase in str(error) for phrase in NO_MEMORY)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].strip()
+
+
+def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
+    """What may be changed when the search is resumed."""
+    if "shared memory" in str(error):
+        return "go on with --resume and workers=0, since it is workers that share memory"
+    resumed = "where other programs took the memory, go on with --resume"
+    return resumed if settings.checkpointing else f"{resumed}; where not, with checkpointing=true besides"
+
+
+def _remedies(settings: SearchSettings) -> list[str]:
+    """Settings that lower memory and change the result, the cheapest first."""
+    remedies = [
+        f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
+    ]
+    if settings.precision == "32-true":
+        remedies.append("precision=bf16-mixed")
+    return remedies

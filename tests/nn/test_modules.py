@@ -1,0 +1,110 @@
+"""The counts of ops equal those that torch finds when it builds and runs them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from latkit.errors import UsageError
+from latkit.nn import BUILDERS, build_module, example_input
+from latkit.ops import ACTIVATIONS, OVERHEAD_PROBE, Network, Op, kinds, make_op
+from latkit.timing import REFERENCE
+
+SPREAD = [
+    OVERHEAD_PROBE,
+    make_op("conv", (3, 32, 32), out_channels=16, stride=2),
+    make_op("conv", (8, 7, 9), out_channels=12, kernel=5, groups=4, activation="hswish"),
+    make_op("conv", (4, 5, 5), out_channels=8, kernel=1, activation="none"),
+    make_op("mbconv", (8, 14, 14), out_channels=8, kernel=7, expansion=3),
+    make_op("mbconv", (8, 15, 13), out_channels=12, kernel=5, stride=2),
+    make_op("mbconv", (6, 8, 8), out_channels=4, expansion=1, activation="sigmoid"),
+    make_op("mbconv", (6, 8, 8), out_channels=6, residual=False, activation="none"),
+    make_op("linear", (13,), out_features=7),
+    make_op("pool", (5, 6, 7)),
+    make_op("pool", (5, 6, 7), function="max"),
+    make_op("pool", (5, 6, 7), kernel=3, stride=2),
+    make_op("pool", (5, 7, 7), kernel=5, stride=1, function="max"),
+    make_op("activation", (9,), function="hswish"),
+    make_op("flatten", (3, 4, 5)),
+    make_op("skip", (3, 4, 5)),
+    make_op("skip", (6,)),
+]
+
+
+@st.composite
+def images(draw: st.DrawFn) -> tuple[int, int, int]:
+    size = st.integers(1, 12)
+    return draw(st.integers(1, 8)), draw(size), draw(size)
+
+
+@st.composite
+def drawn_ops(draw: st.DrawFn) -> Op:
+    """A small op of one of the kinds that have weights, or a windowed pool."""
+    shape = draw(images())
+    common = {"kernel": draw(st.sampled_from((1, 3, 5, 7))), "stride": draw(st.integers(1, 3))}
+    kind = draw(st.sampled_from(("conv", "mbconv", "pool")))
+    if kind == "pool":
+        return make_op("pool", shape, function=draw(st.sampled_from(("average", "max"))), **common)
+    common["out_channels"] = draw(st.integers(1, 8))
+    activation = draw(st.sampled_from(ACTIVATIONS))
+    if kind == "mbconv":
+        return make_op("mbconv", shape, expansion=draw(st.integers(1, 6)), activation=activation, **common)
+    groups = draw(st.sampled_from([n for n in range(1, 9) if shape[0] % n == common["out_channels"] % n == 0]))
+    return make_op("conv", shape, groups=groups, activation=activation, **common)
+
+
+def check_against_torch(workload: Op | Network, batch: int) -> None:
+    module = build_module(workload).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        output = module(example_input(workload.input_shape, batch))
+    assert tuple(output.shape) == (batch, *workload.output_shape)
+    assert counter.get_total_flops() == 2 * batch * workload.macs
+    assert sum(parameter.numel() for parameter in module.parameters()) == workload.parameters
+
+
+@pytest.mark.parametrize("op", SPREAD, ids=lambda op: op.title)
+def test_an_op_counts_what_torch_counts(op: Op) -> None:
+    check_against_torch(op, batch=1)
+    check_against_torch(op, batch=2)
+
+
+@given(drawn_ops())
+@settings(max_examples=60, deadline=None)
+def test_a_drawn_op_counts_what_torch_counts(op: Op) -> None:
+    check_against_torch(op, batch=1)
+
+
+def test_a_network_counts_what_torch_counts() -> None:
+    check_against_torch(REFERENCE, batch=2)
+
+
+def test_every_kind_is_in_the_spread_and_has_a_module() -> None:
+    assert {op.kind for op in SPREAD} == set(BUILDERS) == set(kinds())
+
+
+def test_a_residual_adds_the_input() -> None:
+    with_residual = make_op("mbconv", (4, 6, 6), out_channels=4)
+    without = make_op("mbconv", (4, 6, 6), out_channels=4, residual=False)
+    with_skip, bare = build_module(with_residual).eval(), build_module(without).eval()
+    bare.load_state_dict(with_skip.state_dict())
+    x = example_input(with_residual.input_shape)
+    torch.testing.assert_close(with_skip(x), bare(x) + x)
+
+
+def test_a_kind_without_a_module_says_where_to_add_one() -> None:
+    stranger = Op("stranger", (1, 1, 1))
+    with pytest.raises(UsageError, match=r"'stranger' has no module; add a builder to latkit\.modules\.BUILDERS"):
+        build_module(stranger)
+
+
+def test_an_example_input_is_random_repeatable_and_leaves_global_random_state() -> None:
+    before = torch.get_rng_state()
+    first, again = example_input(REFERENCE.input_shape, 2), example_input(REFERENCE.input_shape, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert first.shape == (2, *REFERENCE.input_shape)
+    assert first.std() > 0.5
+    assert not torch.equal(first, example_input(REFERENCE.input_shape, 2, seed=1))
