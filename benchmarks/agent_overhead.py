@@ -38,8 +38,8 @@ from latkit.devices.provisioning.toolchain import ARCHITECTURES, WARNINGS, Toolc
 from latkit.devices.sessions.agent_launcher import launch
 from latkit.errors import BundleError
 from latkit.ops import OVERHEAD_PROBE, Op
-from latkit.runtimes.artifact import Artefact
-from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.artifact import Artifact
+from latkit.runtimes.cache import ArtifactCache
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Measurement, Round, TimingPlan, estimate, reference_seconds
@@ -115,19 +115,19 @@ def push_and_start(folder: Path) -> tuple[float, float]:
 
 def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: Path) -> dict[str, object]:
     """Both agents and the bare loop, in alternation."""
-    artefact = ArtefactCache().artefact(OVERHEAD_PROBE, Target("here", runtime))
+    artifact = ArtifactCache().artifact(OVERHEAD_PROBE, Target("here", runtime))
     plan = TimingPlan(rounds=1, round_s=ROUND_S, round_runs=10**9)
     runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
     samples: dict[str, list[float]] = {name: [] for name in runs}
     with ExitStack() as stack:
-        direct = stack.enter_context(Direct(folder, devices["native"], artefact, runtime))
+        direct = stack.enter_context(Direct(folder, devices["native"], artifact, runtime))
         sessions = opened(stack, devices, runtime)
         for _ in range(rounds):
             blocks = direct.blocks()
             runs["direct"].append(float(np.mean(blocks)))
             samples["direct"].extend(blocks)
             for name, session in sessions.items():
-                one_round = session.measure_round(artefact, artefact, plan)
+                one_round = session.measure_round(artifact, artifact, plan)
                 runs[name].append(run_ns(one_round))
                 samples[name].extend(block_means(one_round))
     low = {name: float(np.quantile(values, LOW)) for name, values in runs.items()}
@@ -164,7 +164,7 @@ def block_means(one_round: Round) -> list[float]:
 class Direct:
     """The bare loop, as a process that runs groups on request."""
 
-    def __init__(self, folder: Path, device: Device, artefact: Artefact, runtime: str) -> None:
+    def __init__(self, folder: Path, device: Device, artifact: Artifact, runtime: str) -> None:
         toolchain, program = Toolchain.find(platform.machine()), folder / "direct"
         sources = [str(DIRECT), *(str(NATIVE_SOURCES / f"{name}.c") for name in ("runtime", "onnxruntime", "tflite"))]
         version = f'-DLITERT_VERSION="{pins()["tflite"].version}"'
@@ -172,7 +172,7 @@ class Direct:
         subprocess.run([*command, "-o", str(program), *sources, "-lm", "-ldl"], check=True)
         library = next(Path(device.folder).glob("native/*/lib"))
         loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
-        argv = [*loader, str(program), runtime, str(library), str(artefact.path)]
+        argv = [*loader, str(program), runtime, str(library), str(artifact.path)]
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._count = 100
         self._count = max(round(ROUND_S * 1e9 / BLOCK_RUNS / float(np.mean(self.blocks()))), 1)
@@ -199,9 +199,9 @@ def compare(
     """Both agents on the fixed cost and the same ops, each twice, round by round in random order."""
     known = sorted(load("proxyless-mobile").ops(), key=lambda op: op.macs)
     chosen = [OVERHEAD_PROBE, *(known[index] for index in np.linspace(0, len(known) - 1, ops).round().astype(int))]
-    target, cache, plan = Target("here", runtime), ArtefactCache(), TimingPlan()
-    artefacts = {op: cache.artefact(op, target) for op in chosen}
-    reference = cache.artefact(REFERENCE, target)
+    target, cache, plan = Target("here", runtime), ArtifactCache(), TimingPlan()
+    artifacts = {op: cache.artifact(op, target) for op in chosen}
+    reference = cache.artifact(REFERENCE, target)
     rounds: dict[tuple[Op, str, int], list[Round]] = {}
     order = [(op, name) for op in chosen for name in AGENTS for _ in range(plan.rounds)]
     for half in (0, 1):  # each in processes of its own: the memory layout is part of what repeats or does not
@@ -209,7 +209,7 @@ def compare(
             sessions = opened(stack, devices, runtime)
             random.Random(half).shuffle(order)
             for done, (op, name) in enumerate(order, start=1):
-                one_round = sessions[name].measure_round(artefacts[op], reference, plan)
+                one_round = sessions[name].measure_round(artifacts[op], reference, plan)
                 rounds.setdefault((op, name, half), []).append(one_round)
                 advance("comparing", half * len(order) + done, 2 * len(order), name)
             environments = {name: session.environment(reference, reference) for name, session in sessions.items()}

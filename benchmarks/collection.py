@@ -3,7 +3,7 @@
     python benchmarks/collection.py [--space proxyless-mobile] [--runtime onnxruntime] [--networks 0]
                                     [--load quiet|loaded] [--json]
 
-Artefacts are exported before the clock starts; with `--load loaded`, a busy process runs on each core. Prints the
+Artifacts are exported before the clock starts; with `--load loaded`, a busy process runs on each core. Prints the
 seconds of the collection, the seconds of pure inference in it (warm-up runs included), where the rest went, and the
 ratio of the two. `ops` counts the runtime's fixed cost as one.
 """

@@ -7,7 +7,7 @@ LatkitError
 ├── TargetOutOfReach      a latency target that no network of the space can meet
 ├── MeasurementConflict   numbers taken under different conditions were about to be merged
 ├── MissingExtra          an optional package is needed and not installed
-├── ExportError           a network could not be turned into a runtime's artefact
+├── ExportError           a network could not be turned into a runtime's artifact
 ├── WriteError            a file of this machine cannot be written
 │   └── DiskFull          the host has no room for what was measured or learned
 ├── HostLimit             this machine allows no more open files or processes
@@ -87,7 +87,7 @@ class MissingExtra(LatkitError):
 
 
 class ExportError(LatkitError):
-    """An op or a network could not be turned into an artefact for a runtime."""
+    """An op or a network could not be turned into an artifact for a runtime."""
 
 
 class WriteError(LatkitError):

@@ -22,7 +22,7 @@ from latkit.devices.provisioning.bundle import Bundle
 from latkit.devices.transports.base import sha256_of
 from latkit.graphs import Graph
 from latkit.latency_models.imported.proxyless_yaml import write_keys
-from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.cache import ArtifactCache
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
@@ -124,8 +124,8 @@ def _singles(root: Path, workspace: Workspace, space: Space, table: LatencyTable
     key = "AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
     (root / "known_hosts").write_text(f"# hosts\n127.0.0.1 ssh-ed25519 {key}\n@revoked *.bad,!a ssh-rsa {key} me\n")
     (root / "known_config").write_text(f"Host board\n  HostName 127.0.0.1\n  UserKnownHostsFile {root}/known_hosts\n")
-    artefact = ArtefactCache(root / "cache").artefact(network, TARGET)
-    (root / "sidecar_of").write_text(artefact.path.with_suffix(".json").name)
+    artifact = ArtifactCache(root / "cache").artifact(network, TARGET)
+    (root / "sidecar_of").write_text(artifact.path.with_suffix(".json").name)
     with _leases(root / "leases"), leased(device(), "a purpose"):
         held = next((root / "leases").glob("*.json"))
         (root / "lease.json").write_bytes(held.read_bytes())

@@ -12,7 +12,7 @@ from latkit.devices.provisioning.bundle import read_bundle
 from latkit.devices.provisioning.toolchain import LOADERS
 from latkit.devices.transports.ssh.config import resolve
 from latkit.ops import Network
-from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.cache import ArtifactCache
 
 
 class DeviceUses(UsesBase):
@@ -58,6 +58,6 @@ class DeviceUses(UsesBase):
         known_keys(resolve(Ssh(host="board", config=str(self.root / "known_config")), 1.0))
 
     def sidecar(self) -> None:
-        """An artefact from the cache."""
+        """An artifact from the cache."""
         network = Network.load(self.root / "net.json")
-        ArtefactCache(self.root / "cache").artefact(network, TARGET)
+        ArtifactCache(self.root / "cache").artifact(network, TARGET)

@@ -62,7 +62,7 @@ Width = Annotated[float | None, typer.Option("--width", help="The space's width 
 Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]
 Channels = Annotated[
     int | None,
-    typer.Option("--channels", help="Channels of proxyless-tiny's images: 1 is grey, 3 coloured."),
+    typer.Option("--channels", help="Channels of proxyless-tiny's images: 1 is gray, 3 colored."),
 ]
 
 

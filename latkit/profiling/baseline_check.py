@@ -9,7 +9,7 @@ from latkit.devices import OnMessage
 from latkit.errors import MeasurementConflict
 from latkit.measurements import Store
 from latkit.profiling.collector import Collection, TimingSession
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.targets import Target
 from latkit.timing import (
     DRIFT,
@@ -49,7 +49,7 @@ class BaselineCheck:
 
 
 def recheck(
-    session: TimingSession, reference: Artefact, baseline: Baseline, target: Target, pause_s: float = PAUSE_S
+    session: TimingSession, reference: Artifact, baseline: Baseline, target: Target, pause_s: float = PAUSE_S
 ) -> BaselineCheck:
     """Time the reference until a round matches the baseline, at most `MAX_CHECKS` times. Raises DeviceError."""
     rounds, use_cpu_time = [], uses_cpu_time(target)
@@ -63,7 +63,7 @@ def recheck(
 
 
 def with_baseline(
-    collection: Collection, reference: Artefact, new: bool, on_message: OnMessage, pause_s: float = PAUSE_S
+    collection: Collection, reference: Artifact, new: bool, on_message: OnMessage, pause_s: float = PAUSE_S
 ) -> Collection:
     """The collection with the saved baseline of its environment, or a new one.
 

@@ -14,7 +14,7 @@ from latkit.measurements import Store
 from latkit.profiling.export_queue import Exporter, ExportQueue
 from latkit.profiling.summary import CollectionSummary, Ledger
 from latkit.progress import Progress, Silent
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.timing import (
     REFERENCE,
     Environment,
@@ -31,11 +31,11 @@ from latkit.timing import (
 class TimingSession(Protocol):
     """What a collection needs from a session on a device."""
 
-    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
+    def environment(self, artifact: Artifact, reference: Artifact) -> Environment:
         """What identifies the numbers of this session."""
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        """Time an artefact for one round, alternately with the reference."""
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
+        """Time an artifact for one round, alternately with the reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Collection:
     plan: TimingPlan = field(default_factory=TimingPlan)
     progress: Progress = field(default_factory=Silent)
     overlapping: bool = False
-    """Whether artefacts are exported while the device measures: False if the device is this machine."""
+    """Whether artifacts are exported while the device measures: False if the device is this machine."""
     baseline: int = 0
     """See `Environment.baseline`."""
 
@@ -90,8 +90,8 @@ class Collection:
                     finished = False
                     break
                 try:
-                    artefact = _of_one_exporter(export_queue.artefact(workload), reference)
-                    one_round = self.session.measure_round(artefact, reference, self.plan)
+                    artifact = _of_one_exporter(export_queue.artifact(workload), reference)
+                    one_round = self.session.measure_round(artifact, reference, self.plan)
                 except ExportError as error:
                     failed[workload.title] = str(error)
                     unexported += 1
@@ -169,10 +169,10 @@ class Collection:
         ]
 
 
-def _of_one_exporter(artefact: Artefact, reference: Artefact) -> Artefact:
-    """The artefact, exported by the same runtime as the reference. Raises MeasurementConflict otherwise."""
-    if (artefact.exporter, artefact.opset) != (reference.exporter, reference.opset):
+def _of_one_exporter(artifact: Artifact, reference: Artifact) -> Artifact:
+    """The artifact, exported by the same runtime as the reference. Raises MeasurementConflict otherwise."""
+    if (artifact.exporter, artifact.opset) != (reference.exporter, reference.opset):
         raise MeasurementConflict(
-            f"{artefact.path} was exported by {artefact.exporter}, the reference by {reference.exporter}"
+            f"{artifact.path} was exported by {artifact.exporter}, the reference by {reference.exporter}"
         )
-    return artefact
+    return artifact

@@ -1,4 +1,4 @@
-"""The export queue: artefacts, exported before the timing, or one after another while the device measures.
+"""The export queue: artifacts, exported before the timing, or one after another while the device measures.
 
 On a machine that is both host and device, exporting would disturb the timing; elsewhere it costs no device time.
 """
@@ -13,26 +13,26 @@ from types import TracebackType
 
 from latkit.errors import ExportError
 from latkit.progress import Progress
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.timing import Workload
 
-Exporter = Callable[[Workload], Artefact]
-"""Returns the artefact of a workload for the target, from the cache if it is there. Raises ExportError."""
+Exporter = Callable[[Workload], Artifact]
+"""Returns the artifact of a workload for the target, from the cache if it is there. Raises ExportError."""
 
 
 class ExportQueue:
-    """Artefacts of workloads, in the order in which they are requested. Use as a context manager."""
+    """Artifacts of workloads, in the order in which they are requested. Use as a context manager."""
 
     def __init__(self, export: Exporter) -> None:
         self.waited_s = 0.0
-        """How long callers waited for artefacts."""
+        """How long callers waited for artifacts."""
         self._export = export
-        self._made: dict[Workload, Artefact | BaseException] = {}
+        self._made: dict[Workload, Artifact | BaseException] = {}
         self._pending: deque[Workload] = deque()
         self._changed = threading.Condition()
 
     def export_all(self, workloads: Sequence[Workload], progress: Progress) -> None:
-        """Export now; failures are raised when the artefact is requested."""
+        """Export now; failures are raised when the artifact is requested."""
         begun = time.monotonic()
         for done, workload in enumerate(workloads, start=1):
             self._make(workload)
@@ -44,8 +44,8 @@ class ExportQueue:
         self._pending.extend(workloads)
         threading.Thread(target=self._work, name="export", daemon=True).start()
 
-    def artefact(self, workload: Workload) -> Artefact:
-        """The artefact; waits until it is exported. Raises ExportError, and whatever else the export raised."""
+    def artifact(self, workload: Workload) -> Artifact:
+        """The artifact; waits until it is exported. Raises ExportError, and whatever else the export raised."""
         begun = time.monotonic()
         with self._changed:
             if workload in self._pending:
@@ -67,8 +67,8 @@ class ExportQueue:
             self._make(workload, BaseException)
 
     def _make(self, workload: Workload, caught: type[BaseException] = ExportError) -> None:
-        """Export, or save an error of that kind for the caller that requests the artefact."""
-        made: Artefact | BaseException
+        """Export, or save an error of that kind for the caller that requests the artifact."""
+        made: Artifact | BaseException
         try:
             made = self._export(workload)
         except caught as error:

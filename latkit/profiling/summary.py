@@ -28,9 +28,9 @@ class CollectionSummary:
     inference_seconds: float
     """Total wall time of every run, of workloads and references, warm-up runs included."""
     export_seconds: float = 0.0
-    """Waiting for artefacts; if they are exported while the device measures, only the remaining wait."""
+    """Waiting for artifacts; if they are exported while the device measures, only the remaining wait."""
     push_seconds: float = 0.0
-    """Copying artefacts to the device."""
+    """Copying artifacts to the device."""
     load_seconds: float = 0.0
     """Loading models on the device, including reloads after unloading for lack of memory."""
     lost_seconds: float = 0.0
@@ -71,7 +71,7 @@ class Ledger:
         self._seconds["inference_s"] += _inference_ns(one_round) / 1e9
 
     def columns(self, seconds: float, export_s: float) -> dict[str, float]:
-        """The columns of `CollectionSummary` for a collection's total time and its wait for artefacts."""
+        """The columns of `CollectionSummary` for a collection's total time and its wait for artifacts."""
         found = self._seconds
         parts = {
             "inference_seconds": found["inference_s"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from latkit.errors import UsageError
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
 from latkit.targets import Target
 
@@ -39,4 +39,4 @@ def check_takes_graphs(target: Target) -> None:
         )
 
 
-__all__ = ["Artefact", "Runtime", "check_takes_graphs", "get_runtime"]
+__all__ = ["Artifact", "Runtime", "check_takes_graphs", "get_runtime"]

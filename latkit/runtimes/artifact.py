@@ -1,4 +1,4 @@
-"""The artefact: the file that a runtime loads."""
+"""The artifact: the file that a runtime loads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
+class Artifact:
     """An op or a network exported for one runtime. Named by its content, so a device needs it only once."""
 
     path: Path

@@ -1,4 +1,4 @@
-"""The cache of artefacts: nothing is exported twice."""
+"""The cache of artifacts: nothing is exported twice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import get_runtime
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.export import Workload, export_subject
 from latkit.targets import Target
@@ -31,15 +31,15 @@ CHECKED = "shapes checked"
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """The default folder: `artefacts` in the folder of the variable LATKIT_CACHE, or in `~/.cache/latkit`."""
-    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "artefacts"
+    """The default folder: `artifacts` in the folder of the variable LATKIT_CACHE, or in `~/.cache/latkit`."""
+    return Path(environment.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit") / "artifacts"
 
 
 class _Sidecar(BaseModel):
     """Content of the JSON file beside a cached file."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-    format: Literal["latkit-artefact-1"] = "latkit-artefact-1"
+    format: Literal["latkit-artifact-1"] = "latkit-artifact-1"
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     runtime: str
     exporter: str
@@ -48,8 +48,8 @@ class _Sidecar(BaseModel):
     """The workload's title, for people."""
 
 
-class ArtefactCache:
-    """Artefacts in a folder, named by a hash of everything that determines them.
+class ArtifactCache:
+    """Artifacts in a folder, named by a hash of everything that determines them.
 
     A file that does not match its sidecar is exported again. Several processes may share a folder.
     """
@@ -57,8 +57,8 @@ class ArtefactCache:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = default_folder() if folder is None else Path(folder)
 
-    def artefact(self, subject: Workload, target: Target) -> Artefact:
-        """The workload's artefact for the target's runtime, precision and batch, from the folder or exported into it.
+    def artifact(self, subject: Workload, target: Target) -> Artifact:
+        """The workload's artifact for the target's runtime, precision and batch, from the folder or exported into it.
 
         Raises ExportError naming the workload, and MissingExtra.
         """
@@ -83,25 +83,25 @@ def _exported_ops(subject: Op | Network) -> list[object]:
     return [op.to_json() for op in ops if not op.is_identity] or [ops[0].to_json()]
 
 
-def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artefact | None:
-    """The cached artefact, or None where it is absent, does not match its sidecar, or is not of this runtime."""
+def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artifact | None:
+    """The cached artifact, or None where it is absent, does not match its sidecar, or is not of this runtime."""
     try:
-        recorded = load_record(sidecar, _Sidecar, "what describes an artefact")
-        content = read_bytes(path, "an artefact", MAX_ARTEFACT_BYTES)
+        recorded = load_record(sidecar, _Sidecar, "what describes an artifact")
+        content = read_bytes(path, "an artifact", MAX_ARTEFACT_BYTES)
     except BadFile:
         return None
-    found = Artefact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
+    found = Artifact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
     return (
-        found if found == Artefact(path, recorded.sha256, recorded.runtime, recorded.exporter, recorded.opset) else None
+        found if found == Artifact(path, recorded.sha256, recorded.runtime, recorded.exporter, recorded.opset) else None
     )
 
 
-def _write(sidecar: Path, artefact: Artefact, title: str) -> None:
+def _write(sidecar: Path, artifact: Artifact, title: str) -> None:
     recorded = _Sidecar(
-        sha256=artefact.sha256,
-        runtime=artefact.runtime,
-        exporter=artefact.exporter,
-        opset=artefact.opset,
+        sha256=artifact.sha256,
+        runtime=artifact.runtime,
+        exporter=artifact.exporter,
+        opset=artifact.opset,
         subject=title,
     )
     write_text(sidecar, recorded.model_dump_json(indent=1) + "\n")

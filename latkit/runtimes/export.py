@@ -1,4 +1,4 @@
-"""Export of a torch module to an artefact, and the check that both compute the same."""
+"""Export of a torch module to an artifact, and the check that both compute the same."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latkit.graphs import Graph
 from latkit.nn import example_input
 from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 
@@ -26,7 +26,7 @@ Workload = Op | Network | Graph
 
 def export_module(
     runtime: Runtime, module: nn.Module, input_shape: Shape, path: str | os.PathLike[str], batch: int = 1
-) -> Artefact:
+) -> Artifact:
     """Export a module with its own weights, in evaluation mode and with batch norms folded; the module is not changed.
 
     `input_shape` is without the batch. The file at `path` is written atomically. Raises ExportError and MissingExtra.
@@ -35,7 +35,7 @@ def export_module(
     return _export(runtime, module, input_shape, path, batch, what=path.name)
 
 
-def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artefact:
+def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artifact:
     """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
     A graph includes its batch. Raises ExportError.
@@ -51,29 +51,29 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
     return _export(runtime, module, exported_subject.input_shape, Path(path), batch, what=workload.title)
 
 
-def check_export(artefact: Artefact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
-    """Largest absolute difference between the artefact's output, run on this machine, and the module's in evaluation
+def check_export(artifact: Artifact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
+    """Largest absolute difference between the artifact's output, run on this machine, and the module's in evaluation
     mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ."""
     example = example_input(input_shape, batch)
     with torch.no_grad():
         expected = for_inference(module)(example)
-    found = get_runtime(artefact.runtime).run(artefact.path, example)
+    found = get_runtime(artifact.runtime).run(artifact.path, example)
     if found.shape != expected.shape:
         raise ExportError(
-            f"{artefact.path.name}: expected an output of {tuple(expected.shape)}, but found {tuple(found.shape)}"
+            f"{artifact.path.name}: expected an output of {tuple(expected.shape)}, but found {tuple(found.shape)}"
         )
     return float((found - expected).abs().max())
 
 
-def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artefact:
+def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artifact:
     def write(unfinished: Path) -> None:
         runtime.export(for_inference(module), example_input(input_shape, batch), unfinished)
 
     return _write(runtime, write, path, what)
 
 
-def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artefact:
-    """Write an artefact beside `path`, and move it there atomically. Raises ExportError."""
+def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artifact:
+    """Write an artifact beside `path`, and move it there atomically. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
@@ -86,4 +86,4 @@ def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: st
             raise ExportError(f"cannot export {what} for {runtime.name}: {type(error).__name__}: {error}") from error
         sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
         unfinished.replace(path)
-    return Artefact(path, sha256, runtime.name, exporter, runtime.opset)
+    return Artifact(path, sha256, runtime.name, exporter, runtime.opset)

@@ -74,7 +74,7 @@ class Environment:
     exporter: str
     """Exporter and its version, such as `torch.onnx 2.13.0`."""
     opset: int
-    """ONNX opset of the artefact; 0 if the format has none."""
+    """ONNX opset of the artifact; 0 if the format has none."""
     affinity: str
     """The cores that the agent was pinned to, such as `0-3`, or `unpinned`."""
     reference_key: str

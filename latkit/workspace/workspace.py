@@ -28,7 +28,7 @@ from latkit.devices import (
 from latkit.errors import LatkitError
 from latkit.profiling import Collection, Exporter, ensure_baseline, recheck, with_baseline
 from latkit.progress import Progress
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
 from latkit.workspace.models import ModelFitting
@@ -55,7 +55,7 @@ class Workspace(ModelFitting):
         rebaseline: bool = False,
         tool: BenchmarkTool | None = None,
     ) -> Iterator[Collection]:
-        """Everything needed to measure on a target: its leased device, its store, the cache of artefacts.
+        """Everything needed to measure on a target: its leased device, its store, the cache of artifacts.
 
         The device is leased meanwhile: DeviceBusy if another process holds it for `wait_s` seconds. It is quarantined
         when it fails again and again, and refused with DeviceQuarantined if it already is.
@@ -87,14 +87,14 @@ class Workspace(ModelFitting):
             ensure_baseline(store, collection.environment())
 
     def exporter(self, target: Target) -> Exporter:
-        """Returns the artefacts of workloads for a target, from the cache if they are there; for any thread."""
-        from latkit.runtimes.cache import ArtefactCache
+        """Returns the artifacts of workloads for a target, from the cache if they are there; for any thread."""
+        from latkit.runtimes.cache import ArtifactCache
 
-        cache = ArtefactCache()
+        cache = ArtifactCache()
 
-        def export(workload: Workload) -> Artefact:
+        def export(workload: Workload) -> Artifact:
             with self._exporting:
-                return cache.artefact(workload, target)
+                return cache.artifact(workload, target)
 
         return export
 

@@ -99,10 +99,10 @@ def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
     refused(
         2, ["knows --channels", "found proxyless-mobile"], "fit", TARGET, "--space", "proxyless-mobile", "--channels", 1
     )
-    grey = ["--space", "proxyless-tiny", "--channels", 1]
+    gray = ["--space", "proxyless-tiny", "--channels", 1]
     for command in (["fit"], ["validate"], ["table", "export", "-o", "t.json"]):
-        refused(1, ["was not measured", " 1x32x32 "], *command, TARGET, *grey)
-    search = ["search", TARGET, *grey, "--resolution", 8, "--data", "digits", "--latency-ms", 1, "-o", "x"]
+        refused(1, ["was not measured", " 1x32x32 "], *command, TARGET, *gray)
+    search = ["search", TARGET, *gray, "--resolution", 8, "--data", "digits", "--latency-ms", 1, "-o", "x"]
     refused(1, ["was not measured", " 1x8x8 "], *search)
 
 
@@ -116,9 +116,9 @@ def test_a_space_file_with_a_wrong_field(refused, copy: Path) -> None:
 
 def test_a_device_file_with_a_wrong_field(refused, copy: Path) -> None:
     path = copy / "devices" / "here.toml"
-    path.write_text(path.read_text().replace("[facts]", "[facts]\ncolour = 'red'"))
-    refused(2, ["here.toml", "facts.colour"], "collect", TARGET, *space_options(copy))
-    refused(2, ["here.toml", "facts.colour"], "device", "list")
+    path.write_text(path.read_text().replace("[facts]", "[facts]\ncolor = 'red'"))
+    refused(2, ["here.toml", "facts.color"], "collect", TARGET, *space_options(copy))
+    refused(2, ["here.toml", "facts.color"], "device", "list")
 
 
 def test_an_unreachable_host(refused) -> None:

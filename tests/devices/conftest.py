@@ -14,16 +14,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from latkit.devices import Core, Device, Facts, Local, Ssh
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 
-MakeModel = Callable[..., Artefact]
+MakeModel = Callable[..., Artifact]
 
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> MakeModel:
     """Makes an ONNX file that multiplies by a square matrix a number of times."""
 
-    def make(size: int = 16, layers: int = 1, batch: int | str = 1) -> Artefact:
+    def make(size: int = 16, layers: int = 1, batch: int | str = 1) -> Artifact:
         generator = np.random.default_rng(size + layers)
         weights = [generator.standard_normal((size, size)).astype(np.float32) / size for _ in range(layers)]
         names = ["input", *(f"hidden{index}" for index in range(layers))]
@@ -38,7 +38,7 @@ def make_model(tmp_path: Path) -> MakeModel:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         path = tmp_path / f"chain-{size}-{layers}-{batch}.onnx"
         onnx.save(model, path)
-        return Artefact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "onnxruntime", "tests 1", 17)
+        return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "onnxruntime", "tests 1", 17)
 
     return make
 
@@ -47,7 +47,7 @@ def make_model(tmp_path: Path) -> MakeModel:
 def make_hungry(tmp_path: Path) -> MakeModel:
     """Makes an ONNX file of a few bytes whose output takes 8 GB."""
 
-    def make() -> Artefact:
+    def make() -> Artifact:
         sides = numpy_helper.from_array(np.array([40_000, 50_000], np.int64), "sides")
         weight = numpy_helper.from_array(np.ones((16, 1), np.float32), "weight")
         graph = helper.make_graph(
@@ -62,7 +62,7 @@ def make_hungry(tmp_path: Path) -> MakeModel:
         )
         path = tmp_path / "hungry.onnx"
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-        return Artefact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "onnxruntime", "tests 1", 17)
+        return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "onnxruntime", "tests 1", 17)
 
     return make
 

@@ -21,12 +21,12 @@ from latkit.devices import (
     Ssh,
     add_device,
     examine,
+    install,
     list_devices,
     load_device,
     remove_device,
     trust,
 )
-from latkit.devices.provisioning import install
 from latkit.devices.provisioning.wheels import Interpreter
 from latkit.devices.transports import Transport, connect
 from latkit.errors import BadFile, DeviceError, HostKeyError, LatkitError, Unreachable, UsageError

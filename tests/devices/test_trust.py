@@ -15,8 +15,18 @@ from pathlib import Path
 import pytest
 
 from latkit.consent import ask, ask_with
-from latkit.devices import Address, Device, Local, Ssh, add_device, check_trusted, load_device, remove_device, trust
-from latkit.devices.provisioning import install
+from latkit.devices import (
+    Address,
+    Device,
+    Local,
+    Ssh,
+    add_device,
+    check_trusted,
+    install,
+    load_device,
+    remove_device,
+    trust,
+)
 from latkit.devices.sessions.host_state import recall, remember, state_folder
 from latkit.devices.trust import named_by
 from latkit.errors import UsageError, WriteError

@@ -30,7 +30,7 @@ def test_a_gate_is_no_activation() -> None:
     assert [unit.kind for unit in units_of(graph)] == ["reduce", "conv", "sigmoid", "mul_broadcast"]
 
 
-def test_layer_normalisation_in_steps_is_one_unit() -> None:
+def test_layer_normalization_in_steps_is_one_unit() -> None:
     b = GraphBuilder()
     x = b.input(1, 5, 8)
     mean = b.node("ReduceMean", (x,), (1, 5, 1), axes=(-1,))

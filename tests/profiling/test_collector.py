@@ -8,7 +8,7 @@ from latkit.errors import AgentError, ExportError, MeasurementConflict
 from latkit.measurements import Store
 from latkit.ops import Op
 from latkit.profiling import Collection
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan, Workload
 from tests.builders import ENVIRONMENT, TARGET, conv, make_round
 
@@ -26,12 +26,12 @@ class ScriptedSession:
         self.rejected = rejected
         self.visited: list[str] = []
 
-    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
+    def environment(self, artifact: Artifact, reference: Artifact) -> Environment:
         assert reference.path == Path(REFERENCE.key)
         return ENVIRONMENT
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        key = str(artefact.path)
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
+        key = str(artifact.path)
         if key == self.rejected:
             raise AgentError("bad-model", "no such thing")
         self.visited.append(key)
@@ -40,8 +40,8 @@ class ScriptedSession:
         return make_round(wall_ns, self.reference_ns, started_at=float(len(self.visited)))
 
 
-def export(workload: Workload) -> Artefact:
-    return Artefact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
+def export(workload: Workload) -> Artifact:
+    return Artifact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_is_there_is_not_measured_again(store: Store) -> None:
 
 
 def test_an_op_that_cannot_be_exported_or_run_is_left_out_and_named(store: Store) -> None:
-    def export_all_but_one(workload: Workload) -> Artefact:
+    def export_all_but_one(workload: Workload) -> Artifact:
         if workload == OPS[0]:
             raise ExportError("cannot export it")
         return export(workload)
@@ -104,10 +104,10 @@ def test_an_op_that_cannot_be_exported_or_run_is_left_out_and_named(store: Store
     assert summary.finished
 
 
-def test_artefacts_of_two_exporters_do_not_mix(store: Store) -> None:
-    def export_otherwise(workload: Workload) -> Artefact:
+def test_artifacts_of_two_exporters_do_not_mix(store: Store) -> None:
+    def export_otherwise(workload: Workload) -> Artifact:
         version = 1 if workload == REFERENCE else 2
-        return Artefact(Path(workload.key), "0" * 64, "onnxruntime", f"exporter {version}", 17)
+        return Artifact(Path(workload.key), "0" * 64, "onnxruntime", f"exporter {version}", 17)
 
     session = ScriptedSession()
     with pytest.raises(MeasurementConflict, match="exporter 2"):

@@ -1,4 +1,4 @@
-"""Artefacts exported before the timing, or during it."""
+"""Artifacts exported before the timing, or during it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latkit.measurements import Store
 from latkit.profiling import Collection
 from latkit.profiling.export_queue import ExportQueue
 from latkit.progress import Silent
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Round, TimingPlan, Workload
 from tests.builders import TARGET
 from tests.profiling.test_collector import OPS, ScriptedSession, export
@@ -21,14 +21,14 @@ from tests.profiling.test_collector import OPS, ScriptedSession, export
 def test_everything_is_exported_before_the_first_request() -> None:
     made: list[Workload] = []
 
-    def noting(workload: Workload) -> Artefact:
+    def noting(workload: Workload) -> Artifact:
         made.append(workload)
         return export(workload)
 
     with ExportQueue(noting) as export_queue:
         export_queue.export_all(OPS, Silent())
         assert made == OPS
-        assert export_queue.artefact(OPS[3]) == export(OPS[3])
+        assert export_queue.artifact(OPS[3]) == export(OPS[3])
         assert export_queue.waited_s > 0
 
 
@@ -36,7 +36,7 @@ def test_a_requested_export_comes_before_the_others() -> None:
     made: list[Workload] = []
     may_go_on, first_begun = threading.Event(), threading.Event()
 
-    def slowly(workload: Workload) -> Artefact:
+    def slowly(workload: Workload) -> Artifact:
         made.append(workload)
         first_begun.set()
         assert may_go_on.wait(10)
@@ -46,13 +46,13 @@ def test_a_requested_export_comes_before_the_others() -> None:
         export_queue.export_in_background(OPS)
         assert first_begun.wait(10)
         threading.Timer(0.05, may_go_on.set).start()
-        assert export_queue.artefact(OPS[4]) == export(OPS[4])
+        assert export_queue.artifact(OPS[4]) == export(OPS[4])
         assert made[:2] == [OPS[0], OPS[4]]
         assert export_queue.waited_s >= 0.04
 
 
 def test_an_error_reaches_only_the_caller_that_requested_the_export() -> None:
-    def failing(workload: Workload) -> Artefact:
+    def failing(workload: Workload) -> Artifact:
         if workload == OPS[0]:
             raise ExportError("cannot export it")
         if workload == OPS[1]:
@@ -61,17 +61,17 @@ def test_an_error_reaches_only_the_caller_that_requested_the_export() -> None:
 
     with ExportQueue(failing) as export_queue:
         export_queue.export_in_background(OPS)
-        assert export_queue.artefact(OPS[2]) == export(OPS[2])
+        assert export_queue.artifact(OPS[2]) == export(OPS[2])
         for workload, error in ((OPS[0], ExportError), (OPS[1], ZeroDivisionError)):
             with pytest.raises(error):
-                export_queue.artefact(workload)
+                export_queue.artifact(workload)
 
 
 def test_after_the_end_nothing_more_is_exported() -> None:
     made: list[Workload] = []
     with ExportQueue(lambda workload: made.append(workload) or export(workload)) as export_queue:  # type: ignore[func-returns-value]
         export_queue.export_in_background(OPS)
-        export_queue.artefact(OPS[0])
+        export_queue.artifact(OPS[0])
     count = len(made)
     assert made.count(OPS[0]) == 1
     assert count <= len(OPS)
@@ -82,11 +82,11 @@ def test_a_collection_times_while_it_exports(tmp_path: Path) -> None:
     first_round = threading.Event()
 
     class Session(ScriptedSession):
-        def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+        def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
             first_round.set()
-            return super().measure_round(artefact, reference, plan)
+            return super().measure_round(artifact, reference, plan)
 
-    def noting(workload: Workload) -> Artefact:
+    def noting(workload: Workload) -> Artifact:
         if workload != REFERENCE:
             exported.append(workload)
             assert len(exported) < len(OPS) or first_round.wait(10), "the last is exported after the first visit"

@@ -11,7 +11,7 @@ from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import Store, select
 from latkit.profiling import Collection
 from latkit.profiling.fusion_probes import collect_kernels, collect_model
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan, Workload
 from tests.builders import ENVIRONMENT, TARGET, make_round
 from tests.latency_models.kernels.laws import FIXED_NS, OVERHEAD_PROBE, chain, nanoseconds
@@ -24,16 +24,16 @@ class LawfulSession:
         self.times = {REFERENCE.key: 1000}
         self.visited: list[str] = []
 
-    def export(self, workload: Workload) -> Artefact:
+    def export(self, workload: Workload) -> Artifact:
         self.times[workload.key] = nanoseconds(workload) if isinstance(workload, Graph) else FIXED_NS
-        return Artefact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
+        return Artifact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
 
-    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
+    def environment(self, artifact: Artifact, reference: Artifact) -> Environment:
         return ENVIRONMENT
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
-        self.visited.append(str(artefact.path))
-        return make_round([self.times[str(artefact.path)]], 1000, started_at=float(len(self.visited)))
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
+        self.visited.append(str(artifact.path))
+        return make_round([self.times[str(artifact.path)]], 1000, started_at=float(len(self.visited)))
 
 
 def residual(channels: int, size: int) -> Graph:

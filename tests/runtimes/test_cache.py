@@ -13,7 +13,7 @@ from latkit.errors import ExportError
 from latkit.nn import BUILDERS
 from latkit.ops import OVERHEAD_PROBE, Network, make_op
 from latkit.runtimes import cache as cache_module
-from latkit.runtimes.cache import ArtefactCache, default_folder
+from latkit.runtimes.cache import ArtifactCache, default_folder
 from latkit.runtimes.onnxruntime import OnnxRuntime
 from latkit.targets import Target
 from latkit.timing import REFERENCE
@@ -36,8 +36,8 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, exports: list[Path]) -> None:
-    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
-    again = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    first = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
+    again = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     assert again == first
     assert len(exports) == 1
     assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
@@ -46,79 +46,79 @@ def test_a_second_request_is_answered_from_the_folder(tmp_path: Path, exports: l
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
 def test_a_damaged_file_is_exported_again(tmp_path: Path, exports: list[Path], damage: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    first = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     good = first.path.read_bytes()
     if damage == "deleted":
         first.path.unlink()
     else:
         first.path.write_bytes(good[:-1] + (bytes([good[-1] ^ 1]) if damage == "flipped" else b""))
-    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
+    assert ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET) == first
     assert first.path.read_bytes() == good
     assert len(exports) == 2
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[" * 9000, '{"format": "latkit-artefact-1"}', "\xff"])
+@pytest.mark.parametrize("text", ["", "{}", "[" * 9000, '{"format": "latkit-artifact-1"}', "\xff"])
 def test_a_damaged_sidecar_is_written_again(tmp_path: Path, exports: list[Path], text: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    first = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(text, encoding="latin-1")
-    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
+    assert ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET) == first
     assert json.loads(sidecar.read_text())["sha256"] == first.sha256
     assert len(exports) == 2
 
 
 @pytest.mark.parametrize("suffix", [".json", ".onnx"])
 def test_a_fifo_in_the_cache_is_not_waited_for(tmp_path: Path, exports: list[Path], suffix: str) -> None:
-    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    first = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     place = first.path.with_suffix(suffix)
     place.unlink()
     os.mkfifo(place)
-    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
+    assert ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET) == first
     assert len(exports) == 2
     assert place.is_file()
 
 
 def test_a_sidecar_that_names_another_exporter_is_not_believed(tmp_path: Path, exports: list[Path]) -> None:
-    first = ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+    first = ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     sidecar = first.path.with_suffix(".json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "exporter": "another"}))
-    assert ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET) == first
+    assert ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET) == first
     assert len(exports) == 2
 
 
 def test_what_changes_the_file_has_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = ArtefactCache(tmp_path)
-    paths = [cache.artefact(OVERHEAD_PROBE, Target.parse(f"pi4/{rest}")).path for rest in ("onnxruntime", "torch")]
-    paths.append(cache.artefact(OVERHEAD_PROBE, Target.parse("pi4/onnxruntime-b2")).path)
-    paths.append(cache.artefact(REFERENCE, TARGET).path)
+    cache = ArtifactCache(tmp_path)
+    paths = [cache.artifact(OVERHEAD_PROBE, Target.parse(f"pi4/{rest}")).path for rest in ("onnxruntime", "torch")]
+    paths.append(cache.artifact(OVERHEAD_PROBE, Target.parse("pi4/onnxruntime-b2")).path)
+    paths.append(cache.artifact(REFERENCE, TARGET).path)
     monkeypatch.setattr(OnnxRuntime, "exporter", "torch.onnx 99")
-    paths.append(cache.artefact(OVERHEAD_PROBE, TARGET).path)
+    paths.append(cache.artifact(OVERHEAD_PROBE, TARGET).path)
     monkeypatch.setattr(cache_module, "RECIPE", 0)
-    paths.append(cache.artefact(OVERHEAD_PROBE, TARGET).path)
+    paths.append(cache.artifact(OVERHEAD_PROBE, TARGET).path)
     assert len(set(paths)) == 6
 
 
 def test_device_threads_names_and_skips_do_not_change_the_file(tmp_path: Path, exports: list[Path]) -> None:
-    cache = ArtefactCache(tmp_path)
+    cache = ArtifactCache(tmp_path)
     skip = make_op("skip", REFERENCE.input_shape)
-    cache.artefact(REFERENCE, TARGET)
-    cache.artefact(Network((skip, *REFERENCE.ops), "other"), Target.parse("phone/onnxruntime-t4"))
+    cache.artifact(REFERENCE, TARGET)
+    cache.artifact(Network((skip, *REFERENCE.ops), "other"), Target.parse("phone/onnxruntime-t4"))
     assert len(exports) == 1
 
 
 def test_the_bytes_of_an_onnx_file_are_the_same_each_time(tmp_path: Path) -> None:
-    one, other = (ArtefactCache(tmp_path / name).artefact(REFERENCE, TARGET) for name in ("one", "other"))
+    one, other = (ArtifactCache(tmp_path / name).artifact(REFERENCE, TARGET) for name in ("one", "other"))
     assert one.sha256 == other.sha256
 
 
 def test_what_fails_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(BUILDERS, "activation")
     with pytest.raises(ExportError, match="activation relu 1x1x1"):
-        ArtefactCache(tmp_path).artefact(OVERHEAD_PROBE, TARGET)
+        ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_is_the_users_or_what_latkit_cache_names() -> None:
-    assert default_folder({"LATKIT_CACHE": "/elsewhere"}) == Path("/elsewhere/artefacts")
-    assert default_folder({}) == Path.home() / ".cache/latkit/artefacts"
-    assert ArtefactCache().folder == default_folder()
+    assert default_folder({"LATKIT_CACHE": "/elsewhere"}) == Path("/elsewhere/artifacts")
+    assert default_folder({}) == Path.home() / ".cache/latkit/artifacts"
+    assert ArtifactCache().folder == default_folder()

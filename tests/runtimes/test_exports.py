@@ -13,7 +13,7 @@ from torch import nn
 from latkit.errors import ExportError, UsageError
 from latkit.nn import build_module
 from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
-from latkit.runtimes import Artefact, Runtime, get_runtime
+from latkit.runtimes import Artifact, Runtime, get_runtime
 from latkit.runtimes.export import check_export, export_module, export_subject
 from latkit.runtimes.weights import seeded_module
 from latkit.targets import RUNTIMES
@@ -56,8 +56,8 @@ MIXED = Network(
 
 def check_subject(name: str, workload: Op | Network, path: Path, batch: int) -> None:
     runtime = get_runtime(name)
-    artefact = export_subject(runtime, workload, path / f"model{runtime.suffix}", batch)
-    assert check_export(artefact, seeded_module(workload), workload.input_shape, batch) < TOLERANCE
+    artifact = export_subject(runtime, workload, path / f"model{runtime.suffix}", batch)
+    assert check_export(artifact, seeded_module(workload), workload.input_shape, batch) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -79,28 +79,28 @@ def test_tflite_takes_what_is_no_image_what_xnnpack_cannot_and_nothing(op: Op, t
     check_subject("tflite", op, tmp_path, batch=1)
 
 
-def onnx_nodes(artefact: Artefact) -> list[str]:
+def onnx_nodes(artifact: Artifact) -> list[str]:
     import onnx
 
-    return [node.op_type for node in onnx.load(artefact.path).graph.node]
+    return [node.op_type for node in onnx.load(artifact.path).graph.node]
 
 
-def tflite_nodes(artefact: Artefact) -> list[str]:
+def tflite_nodes(artifact: Artifact) -> list[str]:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(str(artefact.path), experimental_op_resolver_type=plain)
+    interpreter = Interpreter(str(artifact.path), experimental_op_resolver_type=plain)
     return [op["op_name"] for op in interpreter._get_ops_details()]
 
 
-def torch_nodes(artefact: Artefact) -> list[str]:
+def torch_nodes(artifact: Artifact) -> list[str]:
     with pytest.warns(DeprecationWarning, match=r"torch\.jit\.load"):
-        graph = torch.jit.load(artefact.path).inlined_graph
+        graph = torch.jit.load(artifact.path).inlined_graph
     kinds = [node.kind() for node in graph.nodes()]
     return [kind for kind in kinds if kind not in ("prim::Constant", "prim::GetAttr", "prim::ListConstruct")]
 
 
-NODES: list[tuple[str, Callable[[Artefact], list[str]], dict[str, int]]] = [
+NODES: list[tuple[str, Callable[[Artifact], list[str]], dict[str, int]]] = [
     ("onnxruntime", onnx_nodes, {"Conv": 4, "BatchNormalization": 0, "Identity": 0}),
     ("tflite", tflite_nodes, {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 1, "MUL": 0, "TRANSPOSE": 0}),
     ("torch", torch_nodes, {"aten::_convolution": 4, "aten::batch_norm": 0}),
@@ -112,7 +112,7 @@ NODES: list[tuple[str, Callable[[Artefact], list[str]], dict[str, int]]] = [
     [pytest.param(*case, marks=no_tflite if case[0] == "tflite" else (), id=case[0]) for case in NODES],
 )
 def test_batch_norms_are_folded_and_skips_are_absent(
-    name: str, nodes: Callable[[Artefact], list[str]], counts: dict[str, int], tmp_path: Path
+    name: str, nodes: Callable[[Artifact], list[str]], counts: dict[str, int], tmp_path: Path
 ) -> None:
     runtime = get_runtime(name)
     conv, mbconv, pool = REFERENCE.ops
@@ -129,14 +129,14 @@ def test_a_trained_module_is_exported_with_its_weights_and_left_as_it_was(name: 
     module(torch.randn(8, *REFERENCE.input_shape))  # moves the batch norms' statistics
     before = {key: value.clone() for key, value in module.state_dict().items()}
     runtime = get_runtime(name)
-    artefact = export_module(runtime, module, REFERENCE.input_shape, tmp_path / f"net{runtime.suffix}", batch=2)
-    assert check_export(artefact, module, REFERENCE.input_shape, batch=2) < TOLERANCE
-    assert check_export(artefact, build_module(REFERENCE), REFERENCE.input_shape, batch=2) > TOLERANCE
+    artifact = export_module(runtime, module, REFERENCE.input_shape, tmp_path / f"net{runtime.suffix}", batch=2)
+    assert check_export(artifact, module, REFERENCE.input_shape, batch=2) < TOLERANCE
+    assert check_export(artifact, build_module(REFERENCE), REFERENCE.input_shape, batch=2) > TOLERANCE
     assert all(part.training for part in module.modules())
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
     assert all(parameter.requires_grad for parameter in module.parameters())
-    assert artefact == Artefact(artefact.path, artefact.sha256, name, runtime.exporter, runtime.opset)
-    assert [path.name for path in tmp_path.iterdir()] == [artefact.path.name]
+    assert artifact == Artifact(artifact.path, artifact.sha256, name, runtime.exporter, runtime.opset)
+    assert [path.name for path in tmp_path.iterdir()] == [artifact.path.name]
 
 
 class Stubborn(nn.Module):
@@ -157,9 +157,9 @@ def test_a_kind_without_a_module_is_an_export_error_naming_it(tmp_path: Path) ->
 
 
 def test_a_check_against_another_shape_says_so(tmp_path: Path) -> None:
-    artefact = export_module(get_runtime("torch"), nn.Flatten(), (2, 2, 2), tmp_path / "a.pt")
+    artifact = export_module(get_runtime("torch"), nn.Flatten(), (2, 2, 2), tmp_path / "a.pt")
     with pytest.raises(ExportError, match=r"a\.pt: expected an output of \(1, 2, 2, 2\), but found \(1, 8\)"):
-        check_export(artefact, nn.Identity(), (2, 2, 2))
+        check_export(artifact, nn.Identity(), (2, 2, 2))
 
 
 @pytest.mark.parametrize("name", [*EVERY, "torch_cuda"])

@@ -43,8 +43,8 @@ def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path:
     from ai_edge_litert.interpreter import Interpreter
 
     op = make_op("mbconv", (8, 6, 5), out_channels=16)
-    artefact = export_subject(get_runtime("tflite"), op, tmp_path / "a.tflite", batch=2)
-    interpreter = Interpreter(str(artefact.path))
+    artifact = export_subject(get_runtime("tflite"), op, tmp_path / "a.tflite", batch=2)
+    interpreter = Interpreter(str(artifact.path))
     interpreter.allocate_tensors()
     assert interpreter.get_input_details()[0]["shape"].tolist() == [2, 6, 5, 8]
     assert interpreter.get_output_details()[0]["shape"].tolist() == [2, 6, 5, 16]

@@ -40,9 +40,9 @@ def test_all_of_it_moves_to_another_device(path: Path) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
 @pytest.mark.parametrize("workload", [OVERHEAD_PROBE, REFERENCE], ids=lambda workload: workload.title)
 def test_a_gpu_computes_what_the_cpu_computes(workload: Op | Network, tmp_path: Path) -> None:
-    artefact = export_subject(get_runtime("torch_cuda"), workload, tmp_path / "a.pt", batch=2)
+    artifact = export_subject(get_runtime("torch_cuda"), workload, tmp_path / "a.pt", batch=2)
     # convolutions run in TF32 by default there, which keeps 10 bits of the mantissa
-    assert check_export(artefact, seeded_module(workload), workload.input_shape, batch=2) < 0.05
+    assert check_export(artifact, seeded_module(workload), workload.input_shape, batch=2) < 0.05
 
 
 class _Attack:

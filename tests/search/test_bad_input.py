@@ -156,8 +156,8 @@ def test_hub_datasets_of_one_class_or_with_broken_images_are_refused(tmp_path: P
         load_data(saved("one", ["a"], [0, 0], [0]), 8)
     with pytest.raises(UsageError, match=r"data lacking: .* found none of 'b'"):
         load_data(saved("lacking", ["a", "b"], [0, 0], [0]), 8)
-    with pytest.raises(UsageError, match="data unlabelled: expected test labels from 0 to 1, but found label -1"):
-        load_data(saved("unlabelled", ["a", "b"], [0, 1], [-1]), 8)
+    with pytest.raises(UsageError, match="data unlabeled: expected test labels from 0 to 1, but found label -1"):
+        load_data(saved("unlabeled", ["a", "b"], [0, 1], [-1]), 8)
 
 
 def test_images_given_in_python_are_checked_alike() -> None:

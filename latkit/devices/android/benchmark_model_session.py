@@ -26,7 +26,7 @@ from latkit.devices.sessions.session import Session, SessionMaker
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport
 from latkit.errors import AgentError, DeviceError, UsageError
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
@@ -70,22 +70,22 @@ class BenchmarkSession(Session):
         self._cores = cores if allowed else ()
         return allowed
 
-    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
-        """What identifies the numbers; the nodes in `delegate` are those of this artefact. Runs it once, and caches the
+    def environment(self, artifact: Artifact, reference: Artifact, reference_key: str = REFERENCE.key) -> Environment:
+        """What identifies the numbers; the nodes in `delegate` are those of this artifact. Runs it once, and caches the
         result.
 
         Raises AgentError if a requested delegate does not compute it.
         """
         self._path(reference)
-        if artefact.sha256 not in self._delegates:
-            self._delegates[artefact.sha256] = self._tool.delegate(self._time(artefact, warm_up_s=0))
+        if artifact.sha256 not in self._delegates:
+            self._delegates[artifact.sha256] = self._tool.delegate(self._time(artifact, warm_up_s=0))
         pinned = self._cores and len(self._cores) < len(self.device.facts.cores)
         return Environment(
             device_key=self.device.key,
             runtime_version=self._tool.version,
-            delegate=self._delegates[artefact.sha256],
-            exporter=artefact.exporter,
-            opset=artefact.opset,
+            delegate=self._delegates[artifact.sha256],
+            exporter=artifact.exporter,
+            opset=artifact.opset,
             affinity=ranges(self._cores) if pinned else UNPINNED,
             reference_key=reference_key,
             protocol=PROTOCOL,
@@ -94,23 +94,23 @@ class BenchmarkSession(Session):
             agent=TOOL,
         )
 
-    def load(self, artefact: Artefact) -> None:
-        """Put an artefact on the device, and run it once with the tool. Raises as `measure_round` does."""
-        self._time(artefact, warm_up_s=0)
+    def load(self, artifact: Artifact) -> None:
+        """Put an artifact on the device, and run it once with the tool. Raises as `measure_round` does."""
+        self._time(artifact, warm_up_s=0)
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
         """One round: as many blocks as begin within `round_s`, at least one. Raises as `Session.measure_round` does.
 
-        AgentError: of kind `bad-model` if the tool rejects the artefact, `delegate` if a requested delegate does not
-        compute it, `crash`. `conditions["delegated"]` holds the part of the artefact that each delegate took, as
+        AgentError: of kind `bad-model` if the tool rejects the artifact, `delegate` if a requested delegate does not
+        compute it, `crash`. `conditions["delegated"]` holds the part of the artifact that each delegate took, as
         `nodes` and `of`; `below_1_us` is the number of runs that the tool counted as 0 microseconds, if any.
         """
         self._push_s = 0.0
-        self._path(artefact)
+        self._path(artifact)
         self._path(reference)
         before, paused_s = self._when_cool()
         started_at, begun = time.time(), time.monotonic()
-        workloads, references = self._blocks(artefact, reference, plan)
+        workloads, references = self._blocks(artifact, reference, plan)
         spent_s = time.monotonic() - begun
         wall_us, reference_us = _runs_us(workloads), _runs_us(references)
         inference_ns = sum(report.inference_ns for report in (*workloads, *references))
@@ -129,12 +129,12 @@ class BenchmarkSession(Session):
             started_at, _nanoseconds(wall_us), zeros, zeros, _nanoseconds(reference_us), reference_zeros, conditions
         )
 
-    def _blocks(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
+    def _blocks(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> tuple[list[Report], list[Report]]:
         """The tool's reports on the workload, one per block; and on the reference, before each block and at the end."""
         begun, warm_up_s = time.monotonic(), WARM_UP_SHARE * plan.round_s
         references, workloads = [self._time_reference(reference, warm_up_s)], list[Report]()
         while not workloads or (time.monotonic() - begun < plan.round_s and RUNS * len(workloads) < plan.round_runs):
-            workloads.append(self._time(artefact, warm_up_s))
+            workloads.append(self._time(artifact, warm_up_s))
             references.append(self._time_reference(reference, warm_up_s))
         return workloads, references
 
@@ -144,25 +144,25 @@ class BenchmarkSession(Session):
             self._transport.push(self._tool.path, self._program)
         self._transport.run(["chmod", "755", self._program], COMMAND_S).checked(f"making {TOOL} executable")
 
-    def _path(self, artefact: Artefact) -> str:
-        """Path of the artefact on the device; pushed unless it exists."""
-        path = f"{models_folder(self.device.folder)}/{artefact.sha256}"
-        if artefact.sha256 not in self._paths and not has(self._transport, path, artefact.sha256):
+    def _path(self, artifact: Artifact) -> str:
+        """Path of the artifact on the device; pushed unless it exists."""
+        path = f"{models_folder(self.device.folder)}/{artifact.sha256}"
+        if artifact.sha256 not in self._paths and not has(self._transport, path, artifact.sha256):
             begun = time.monotonic()
-            self._transport.push(artefact.path, path)
+            self._transport.push(artifact.path, path)
             self._push_s += time.monotonic() - begun
-        return self._paths.setdefault(artefact.sha256, path)
+        return self._paths.setdefault(artifact.sha256, path)
 
-    def _time_reference(self, reference: Artefact, warm_up_s: float) -> Report:
+    def _time_reference(self, reference: Artifact, warm_up_s: float) -> Report:
         """As `_time`. A failure of the reference is not the workload's fault, and ends the collection."""
         try:
             return self._time(reference, warm_up_s)
         except AgentError as error:
             raise DeviceError(f"{self.device.name}: the reference could be measured before, but now {error}") from error
 
-    def _time(self, artefact: Artefact, warm_up_s: float) -> Report:
-        """The report of one start of the tool on an artefact. Raises DeviceError."""
-        path = self._path(artefact)
+    def _time(self, artifact: Artifact, warm_up_s: float) -> Report:
+        """The report of one start of the tool on an artifact. Raises DeviceError."""
+        path = self._path(artifact)
         command = self._tool.command(self._program, path, self.target.threads, warm_up_s, self._cores)
         return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
 

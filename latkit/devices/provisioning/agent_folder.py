@@ -36,7 +36,7 @@ MODEL = re.compile(rf"([0-9a-f]{{64}}){PART}?|\.push-[a-z0-9_]{{8}}")
 VERSION = re.compile(r"[0-9a-f]{12}")
 """A version of the native agent, in `native`."""
 FOLDERS = ("models", "native", "venv", "wheels")
-CACHES = ("bundles", "artefacts")
+CACHES = ("bundles", "artifacts", "artefacts")
 """Folders that the host stores next to them if the host itself is a device."""
 
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from latkit.devices.sessions.session import Session
 from latkit.errors import AgentError, DeadlineExceeded, DeviceError, DeviceFailing, DeviceGone, Unreachable
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.timing import Environment, Round, TimingPlan
 
 PAUSES_S = (0.0, 1.0, 5.0, 20.0, 60.0)
@@ -58,7 +58,7 @@ class RecoveringSession:
         self._pauses_s = pauses_s
         self._faults: list[tuple[str, str]] = []
         self._crashes: Counter[str] = Counter()
-        self._known: tuple[Artefact, Artefact, Environment] | None = None
+        self._known: tuple[Artifact, Artifact, Environment] | None = None
         self._session: Session | None = opened()
         self.boot_id = self._session.boot_id
         """The kernel's boot id of the device; empty if it reports none."""
@@ -66,13 +66,13 @@ class RecoveringSession:
         """Number of faults since the beginning."""
         self._in_a_row = 0
 
-    def environment(self, artefact: Artefact, reference: Artefact) -> Environment:
-        """What identifies the numbers of that artefact, timed alternately with that reference."""
-        found = self._retry(artefact, reference, lambda session: session.environment(artefact, reference))
-        self._known = (artefact, reference, found)
+    def environment(self, artifact: Artifact, reference: Artifact) -> Environment:
+        """What identifies the numbers of that artifact, timed alternately with that reference."""
+        found = self._retry(artifact, reference, lambda session: session.environment(artifact, reference))
+        self._known = (artifact, reference, found)
         return found
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
         """One round. Its conditions also hold `boot_id`, which changes when the device is booted, and, after faults,
         `lost_s`, the seconds from its first attempt until it could be made.
         """
@@ -81,10 +81,10 @@ class RecoveringSession:
         def act(session: Session) -> Round:
             nonlocal lost_s
             lost_s = time.monotonic() - begun
-            return session.measure_round(artefact, reference, plan)
+            return session.measure_round(artifact, reference, plan)
 
         lost_before = self.faults
-        one_round = self._retry(artefact, reference, act)
+        one_round = self._retry(artifact, reference, act)
         self._still_ours()
         lost = {"lost_s": lost_s} if self.faults > lost_before else {}
         return replace(one_round, conditions={**one_round.conditions, "boot_id": self.boot_id, **lost})
@@ -95,24 +95,24 @@ class RecoveringSession:
             self._session.close()
         self._session = None
 
-    def _retry(self, artefact: Artefact, reference: Artefact, act: Callable[[Session], Result]) -> Result:
+    def _retry(self, artifact: Artifact, reference: Artifact, act: Callable[[Session], Result]) -> Result:
         """The result of `act`, in as many sessions as it takes."""
         while True:
             try:
                 result = act(self._open_session())
             except LOST as error:
                 self._drop_session(error)
-                self._crashes[artefact.sha256] += 1
-                if self._crashes[artefact.sha256] >= MAX_CRASHES and artefact != reference:
-                    self._find_culprit(artefact, reference, error)
+                self._crashes[artifact.sha256] += 1
+                if self._crashes[artifact.sha256] >= MAX_CRASHES and artifact != reference:
+                    self._find_culprit(artifact, reference, error)
             else:
                 self._reset_faults()
-                del self._crashes[artefact.sha256]
+                del self._crashes[artifact.sha256]
                 return result
 
-    def _find_culprit(self, artefact: Artefact, reference: Artefact, error: DeviceError) -> None:
+    def _find_culprit(self, artifact: Artifact, reference: Artifact, error: DeviceError) -> None:
         """Raise AgentError if the reference alone can be timed, because then the model has ended the agent."""
-        del self._crashes[artefact.sha256]
+        del self._crashes[artifact.sha256]
         try:
             self._open_session().measure_round(reference, reference, TimingPlan(rounds=1))
         except LOST as other:
@@ -145,8 +145,8 @@ class RecoveringSession:
         session = self._opened()
         try:
             if self._known is not None:
-                artefact, reference, before = self._known
-                before.check_same(session.environment(artefact, reference))
+                artifact, reference, before = self._known
+                before.check_same(session.environment(artifact, reference))
         except BaseException:
             session.close()
             raise

@@ -18,7 +18,7 @@ from latkit.devices.sessions.answers import Conditions, Described, Files, Loaded
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
@@ -111,17 +111,17 @@ class Session:
             raise
         return tuple(checked(Pinned, answer, "pin", self.device.name).affinity) == cores
 
-    def environment(self, artefact: Artefact, reference: Artefact, reference_key: str = REFERENCE.key) -> Environment:
-        """What identifies the numbers of that artefact, timed alternately with that reference. Loads both."""
-        loaded = self._handle(artefact)
+    def environment(self, artifact: Artifact, reference: Artifact, reference_key: str = REFERENCE.key) -> Environment:
+        """What identifies the numbers of that artifact, timed alternately with that reference. Loads both."""
+        loaded = self._handle(artifact)
         self._handle(reference)
         conditions = self._agent_conditions()
         return Environment(
             device_key=self.device.key,
             runtime_version=loaded.runtime_version,
             delegate=loaded.delegate,
-            exporter=artefact.exporter,
-            opset=artefact.opset,
+            exporter=artifact.exporter,
+            opset=artifact.opset,
             affinity=self._affinity(self._cores_in(conditions)),
             reference_key=reference_key,
             protocol=PROTOCOL,
@@ -130,14 +130,14 @@ class Session:
             agent=self.device.agent,
         )
 
-    def load(self, artefact: Artefact) -> None:
-        """Put an artefact on the device unless it is there, and load it.
+    def load(self, artifact: Artifact) -> None:
+        """Put an artifact on the device unless it is there, and load it.
 
         Raises AgentError of kind `bad-model` if the runtime rejects it, RuntimeMissing, DeadlineExceeded, DeviceGone.
         """
-        self._handle(artefact)
+        self._handle(artifact)
 
-    def measure_round(self, artefact: Artefact, reference: Artefact, plan: TimingPlan) -> Round:
+    def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
         """One short round of the plan, with the conditions before and after it; both models are loaded as needed.
 
         `conditions["turn"]` holds the number of runs of each in a block. `push_s`, `load_s` and `cooled_s` hold the
@@ -145,7 +145,7 @@ class Session:
         """
         self._push_s = self._load_s = 0.0
         theirs = self._handle(reference).handle
-        mine = self._handle(artefact, keep=reference.sha256).handle
+        mine = self._handle(artifact, keep=reference.sha256).handle
         before, paused_s = self._when_cool()
         started_at = time.time()
         answer = self._link.ask(
@@ -210,38 +210,38 @@ class Session:
         self._link.close()
         self._transport.close()
 
-    def _handle(self, artefact: Artefact, keep: str = "") -> LoadedModel:
-        """The agent's response to loading the artefact, which is now the most recently used."""
-        if artefact.sha256 not in self._loaded:
-            size_bytes = artefact.path.stat().st_size
+    def _handle(self, artifact: Artifact, keep: str = "") -> LoadedModel:
+        """The agent's response to loading the artifact, which is now the most recently used."""
+        if artifact.sha256 not in self._loaded:
+            size_bytes = artifact.path.stat().st_size
             self._make_room(size_bytes, keep)
-            self._loaded[artefact.sha256] = self._push_and_load(artefact)
-            self._sizes[artefact.sha256] = size_bytes
-        self._loaded.move_to_end(artefact.sha256)
-        return self._loaded[artefact.sha256]
+            self._loaded[artifact.sha256] = self._push_and_load(artifact)
+            self._sizes[artifact.sha256] = size_bytes
+        self._loaded.move_to_end(artifact.sha256)
+        return self._loaded[artifact.sha256]
 
-    def _push_and_load(self, artefact: Artefact) -> LoadedModel:
+    def _push_and_load(self, artifact: Artifact) -> LoadedModel:
         """Load a model on the device; push it first if it is missing, or turns out to be damaged."""
-        if artefact.sha256 in self._present:
+        if artifact.sha256 in self._present:
             try:
-                return self._ask_to_load(artefact)
+                return self._ask_to_load(artifact)
             except AgentError as error:
                 if error.kind not in ("missing-file", "hash-mismatch"):
                     raise
         begun = time.monotonic()
-        self._transport.push(artefact.path, f"{models_folder(self.device.folder)}/{artefact.sha256}")
+        self._transport.push(artifact.path, f"{models_folder(self.device.folder)}/{artifact.sha256}")
         self._push_s += time.monotonic() - begun
-        loaded = self._ask_to_load(artefact)
-        self._present.add(artefact.sha256)
+        loaded = self._ask_to_load(artifact)
+        self._present.add(artifact.sha256)
         return loaded
 
-    def _ask_to_load(self, artefact: Artefact) -> LoadedModel:
+    def _ask_to_load(self, artifact: Artifact) -> LoadedModel:
         target, begun = self.target, time.monotonic()
         try:
             answer = self._link.ask(
                 "load",
                 LOAD_S,
-                sha256=artefact.sha256,
+                sha256=artifact.sha256,
                 runtime=target.runtime,
                 threads=target.threads,
                 precision=target.precision,

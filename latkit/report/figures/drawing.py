@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Self
 
 from latkit.ops import Op
-from latkit.report.figures.figures import GREY, ORANGE, PINK, RED, SKY
+from latkit.report.figures.figures import GRAY, ORANGE, PINK, RED, SKY
 from latkit.report.formatting import latency, percent, shape_text
 from latkit.report.html import Html, element, join
 from latkit.report.sections.layers import Placed, stages
 
-KERNEL_COLOURS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
+KERNEL_COLORS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
 OTHER_KERNEL = PINK
 FIXED = "#b9c1ca"
 """The color of ops that are not mbconv."""
@@ -106,17 +106,17 @@ def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
     if layer.seconds is not None and not op.is_identity:
         hint += f"; {latency(layer.seconds)}, {percent(100 * layer.seconds / scale.total_s)} of all layers"
     place = {"x": f"{x:.1f}", "y": f"{top:.1f}", "width": f"{width:.1f}", "height": f"{height:.1f}", "rx": 5}
-    centre = x + width / 2
+    center = x + width / 2
     if op.is_identity:
         paper = element("rect", class_="skip", **place)
-        return element("g", element("title", hint), paper, _text(centre, middle + 4, "skip", "soft"))
+        return element("g", element("title", hint), paper, _text(center, middle + 4, "skip", "soft"))
     parts = [
         element("title", hint),
-        element("rect", fill=_colour(op), **place),
-        _text(centre, middle + 4, _label(op), "on"),
+        element("rect", fill=_color(op), **place),
+        _text(center, middle + 4, _label(op), "on"),
     ]
     if layer.seconds is not None:
-        parts.append(_text(centre, middle + height / 2 + 13, latency(layer.seconds), "soft"))
+        parts.append(_text(center, middle + height / 2 + 13, latency(layer.seconds), "soft"))
     return element("g", *parts)
 
 
@@ -124,8 +124,8 @@ def _label(op: Op) -> str:
     return f"k{op['kernel']} e{op['expansion']}" if op.kind == "mbconv" else op.kind
 
 
-def _colour(op: Op) -> str:
-    return KERNEL_COLOURS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
+def _color(op: Op) -> str:
+    return KERNEL_COLORS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
 
 
 def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middle") -> Html:
@@ -135,17 +135,17 @@ def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middl
 def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
     """Draw the legend of the colors that occur; returns where it ends."""
     kernels = sorted({layer.op.integer("kernel") for layer in placed if layer.op.kind == "mbconv"})
-    entries = [(KERNEL_COLOURS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
+    entries = [(KERNEL_COLORS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
     if any(layer.op.kind != "mbconv" and not layer.op.is_identity for layer in placed):
         entries.append((FIXED, "other op"))
     x = float(LABEL_WIDTH)
     parts: list[Html] = []
-    for colour, label_text in entries:
-        parts.append(element("rect", x=f"{x:.1f}", y=f"{middle - 10:.1f}", width=14, height=14, rx=3, fill=colour))
+    for color, label_text in entries:
+        parts.append(element("rect", x=f"{x:.1f}", y=f"{middle - 10:.1f}", width=14, height=14, rx=3, fill=color))
         parts.append(_text(x + 20, middle + 1, label_text, "soft", "start"))
         x += 34 + 6.4 * len(label_text)
     if any(layer.op.is_identity for layer in placed):
-        box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GREY)
+        box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GRAY)
         parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]
         x += 80
     parts.append(_text(x, middle + 1, "k: kernel, e: expansion", "soft", "start"))

@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from latkit.report.html import Html
 
-BLUE, ORANGE, GREEN, RED, SKY, PINK, GREY = (
+BLUE, ORANGE, GREEN, RED, SKY, PINK, GRAY = (
     "#2b7fc0",
     "#e69f00",
     "#1a9e77",
@@ -49,7 +49,7 @@ def layout(height: int, **changes: object) -> dict[str, Any]:
         "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, Segoe UI, Roboto, Liberation Sans, sans-serif", "size": 12, "color": GREY},
+        "font": {"family": "system-ui, Segoe UI, Roboto, Liberation Sans, sans-serif", "size": 12, "color": GRAY},
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0},
         "hoverlabel": {"align": "left"},
         "dragmode": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.ops import Op
-from latkit.report.figures.drawing import FIXED, KERNEL_COLOURS, OTHER_KERNEL
+from latkit.report.figures.drawing import FIXED, KERNEL_COLORS, OTHER_KERNEL
 from latkit.report.formatting import latency, shape_text, share
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.sections.layers import Placed, layers
@@ -28,7 +28,7 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
     if not parts:
         return join([])
     content = (
-        "Layer under layer: colour tells the kernel, height the expansion; a dashed box is a layer that was skipped."
+        "Layer under layer: color tells the kernel, height the expansion; a dashed box is a layer that was skipped."
     )
     return join([paragraph(content), *parts])
 
@@ -79,21 +79,21 @@ def _block(layer: Placed, x: float, middle: float) -> Html:
     tall = LOWEST + PER_EXPANSION * (op.integer("expansion") if op.kind == "mbconv" else 0)
     place = {"x": x, "y": middle - tall / 2, "width": WIDTH, "height": tall, "rx": 5}
     hint = element("title", f"{layer.layer}: {op.title}")
-    centre = x + WIDTH / 2
+    center = x + WIDTH / 2
     if op.is_identity:
-        return element("g", hint, element("rect", class_="skip", **place), _text(centre, middle + 4, "skip", "soft"))
-    content = [_text(centre, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
+        return element("g", hint, element("rect", class_="skip", **place), _text(center, middle + 4, "skip", "soft"))
+    content = [_text(center, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
     if op.kind == "mbconv":
         kernel = op.integer("kernel")
         content = [
-            _text(centre, middle - 2, f"MB{op['expansion']}", "on"),
-            _text(centre, middle + 11, f"{kernel}×{kernel}", "on"),
+            _text(center, middle - 2, f"MB{op['expansion']}", "on"),
+            _text(center, middle + 11, f"{kernel}×{kernel}", "on"),
         ]
-    return element("g", hint, element("rect", fill=_colour(op), **place), *content)
+    return element("g", hint, element("rect", fill=_color(op), **place), *content)
 
 
-def _colour(op: Op) -> str:
-    return KERNEL_COLOURS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
+def _color(op: Op) -> str:
+    return KERNEL_COLORS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
 
 
 def _x(number: int) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from latkit.latency_models import LatencyModel
-from latkit.report.figures.figures import BLUE, GREY, axis, embed, layout, plain
+from latkit.report.figures.figures import BLUE, GRAY, axis, embed, layout, plain
 from latkit.report.html import Html, card, join, paragraph
 
-COLOURS = {"lookup": BLUE, "xgboost": GREY}
+COLORS = {"lookup": BLUE, "xgboost": GRAY}
 
 
 def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
@@ -36,7 +36,7 @@ def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
             customdata=[100 * point.within_5 for point in curve],
             mode="lines+markers",
             name=plain(kind),
-            line={"color": COLOURS.get(kind, GREY)},
+            line={"color": COLORS.get(kind, GRAY)},
             hovertemplate="%{y:.3g} %, %{customdata:.0f} % of networks within 5 %<extra></extra>",
         )
     return join([intro, card("How many networks are worth measuring", embed(figure))])

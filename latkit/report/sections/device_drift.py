@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import plotly.graph_objects as go
 
-from latkit.report.figures.figures import BLUE, GREY, RED, axis, embed, layout
+from latkit.report.figures.figures import BLUE, GRAY, RED, axis, embed, layout
 from latkit.report.formatting import latency, percent, unit_for
 from latkit.report.html import Html, card, join, paragraph
 from latkit.timing import Round
@@ -38,13 +38,13 @@ def _figure(rounds: Sequence[Round], fastest: np.ndarray, median: np.ndarray, re
             yaxis=axis(unit),
         )
     )
-    for name, values, colour in (("median run of a visit", median, GREY), ("fastest run of a visit", fastest, BLUE)):
+    for name, values, color in (("median run of a visit", median, GRAY), ("fastest run of a visit", fastest, BLUE)):
         figure.add_scatter(
             x=moments,
             y=per_second * values,
             mode="markers",
             name=name,
-            marker={"size": 5, "color": colour, "opacity": 0.75},
+            marker={"size": 5, "color": color, "opacity": 0.75},
             hovertemplate="%{y:.4g}<extra></extra>",
         )
     if reference_s is not None:

@@ -73,7 +73,7 @@ def ops_section(ops: Mapping[Op, Estimate]) -> Html:
         parts += [
             paragraph(
                 "MBConv in µs by kernel (across) and expansion (up), measured alone, the runtime's fixed cost left "
-                "out. One map for each input shape, output width and stride; all share one scale of colours."
+                "out. One map for each input shape, output width and stride; all share one scale of colors."
             ),
             _scale(min(every), max(every)),
             cards(*(card(place.title, _map(place, min(every), max(every))) for place in maps), class_="maps"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from latkit.report.figures.figures import BLUE, GREEN, GREY, ORANGE, PINK, axis, embed, layout, plain
+from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, PINK, axis, embed, layout, plain
 from latkit.report.formatting import latency, share, unit_for
 from latkit.report.html import Html, card, join, paragraph
 from latkit.report.sections.search_facts import SearchFacts
@@ -16,7 +16,7 @@ from latkit.workspace.cross_table import CrossTable
 
 STYLES = {
     "derived": ("searched for this target", BLUE, "circle"),
-    "elsewhere": ("searched for another target", GREY, "diamond"),
+    "elsewhere": ("searched for another target", GRAY, "diamond"),
     "random": ("random", ORANGE, "square"),
     "evolution": ("evolution", GREEN, "triangle-up"),
     "mobilenetv2": ("MobileNetV2", PINK, "x"),
@@ -81,17 +81,17 @@ def _picture(points: Sequence[Point]) -> Html:
     unit, per_second = unit_for(max(point.seconds for point in points))
     figure = go.Figure(layout=layout(340, xaxis=axis(f"latency, {unit}"), yaxis=axis("accuracy, %")))
     for kind in dict.fromkeys(point.kind for point in points):
-        title, colour, symbol = STYLES.get(kind, (kind, GREY, "diamond"))
+        title, color, symbol = STYLES.get(kind, (kind, GRAY, "diamond"))
         of_kind = sorted((point for point in points if point.kind == kind), key=lambda point: point.seconds)
         figure.add_scatter(
             x=[per_second * point.seconds for point in of_kind],
             y=[100 * point.accuracy for point in of_kind],
             mode="lines+markers" if kind == "derived" else "markers",
             name=plain(title),
-            line={"color": colour, "width": 1, "dash": "dot"},
+            line={"color": color, "width": 1, "dash": "dot"},
             marker={
                 "size": 10,
-                "color": colour,
+                "color": color,
                 "symbol": [symbol if point.measured else f"{symbol}-open" for point in of_kind],
             },
             text=[f"{plain(point.name)}: {latency(point.seconds)}, {share(point.accuracy)}" for point in of_kind],

@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from latkit.report.figures.figures import BLUE, GREEN, GREY, ORANGE, RED, SCALE, axis, embed, layout, plain
+from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, RED, SCALE, axis, embed, layout, plain
 from latkit.report.formatting import unit_for
 from latkit.report.html import Html, card, cards, paragraph
 from latkit.report.sections.search_facts import History
@@ -70,14 +70,14 @@ def _lines(
             showlegend=len(names) > 1 or goal is not None,
         )
     )
-    for (name, title), colour in zip(names.items(), (BLUE, ORANGE, GREEN), strict=False):
+    for (name, title), color in zip(names.items(), (BLUE, ORANGE, GREEN), strict=False):
         present = [row for row in rows if row.get(name) is not None]
         figure.add_scatter(
             x=[row["epoch"] for row in present],
             y=[factor * row[name] for row in present],
             mode="lines+markers" if len(present) < 25 else "lines",
             name=title,
-            line={"color": colour, "width": 2},
+            line={"color": color, "width": 2},
             marker={"size": 5},
             hovertemplate="epoch %{x}: %{y:.4g}<extra></extra>",
         )
@@ -86,7 +86,7 @@ def _lines(
         dotted = {"color": RED, "dash": "dot", "width": 1.5}
         figure.add_scatter(x=ends, y=[goal, goal], mode="lines", name="target", line=dotted, hoverinfo="skip")
     if warm:
-        figure.add_vrect(x0=0.5, x1=warm + 0.5, fillcolor=GREY, opacity=0.12, line_width=0, layer="below")
+        figure.add_vrect(x0=0.5, x1=warm + 0.5, fillcolor=GRAY, opacity=0.12, line_width=0, layer="below")
     return embed(figure)
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 
 from latkit.evaluation.validation import NetworkResult, Validation
 from latkit.ops import Network
-from latkit.report.figures.figures import BLUE, GREY, ORANGE, axis, embed, layout, plain
+from latkit.report.figures.figures import BLUE, GRAY, ORANGE, axis, embed, layout, plain
 from latkit.report.formatting import ABSENT, composition, latency, percent, unit_for
 from latkit.report.html import Html, card, element, join, notice, paragraph, table
 
@@ -119,7 +119,7 @@ def _scatter(validation: Validation) -> Html:
         y=[low, high],
         mode="lines",
         name="equal",
-        line={"color": GREY, "width": 1, "dash": "dash"},
+        line={"color": GRAY, "width": 1, "dash": "dash"},
         hoverinfo="skip",
     )
     figure.add_scatter(
@@ -133,7 +133,7 @@ def _scatter(validation: Validation) -> Html:
             "symmetric": False,
             "array": [factor * (high - row.predicted_ms) for row, (_, high) in zip(results, intervals, strict=True)],
             "arrayminus": [factor * (row.predicted_ms - low) for row, (low, _) in zip(results, intervals, strict=True)],
-            "color": GREY,
+            "color": GRAY,
             "thickness": 1,
             "width": 3,
         },

@@ -70,7 +70,7 @@ class Feeder:
         self.images = images
         if isinstance(images, ArrayImages):
             # moved once, and so is the order of a pass: the device then looks up, crops, flips and
-            # normalises by itself, and no batch waits for a copy
+            # normalizes by itself, and no batch waits for a copy
             self.images = ArrayImages(images.images.to(device), images.labels.to(device))
         order_device = self.images.labels.device
         self.plan = _Plan(indices.to(order_device), min(batch_size, len(indices)), seed, shard)

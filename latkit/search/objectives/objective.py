@@ -22,7 +22,7 @@ class Objective(Protocol):
     """Weighs the task against latency. May adapt during the search, as a multiplier does."""
 
     def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
-        """The scalar to minimise, from the scalar task loss and the scalar expected latency in seconds."""
+        """The scalar to minimize, from the scalar task loss and the scalar expected latency in seconds."""
 
     def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
         """The rewards of some paths, shape (paths,), from their accuracies, 0 to 1, and their latencies in seconds.

@@ -25,7 +25,7 @@ EVALUATED = 256
 """Maximum number of images evaluated at once: larger batches are hardly faster."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A scalar to minimise, from normalized images (N, C, H, W), scores (N, classes) and labels (N,)."""
+"""A scalar to minimize, from normalized images (N, C, H, W), scores (N, classes) and labels (N,)."""
 
 
 class PathSGD(torch.optim.SGD):

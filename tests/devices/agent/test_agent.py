@@ -57,14 +57,14 @@ class Talk:
         assert error["message"]
         return error["kind"]
 
-    def put(self, artefact) -> str:
+    def put(self, artifact) -> str:
         self.models.mkdir(exist_ok=True)
-        shutil.copy(artefact.path, self.models / artefact.sha256)
-        return artefact.sha256
+        shutil.copy(artifact.path, self.models / artifact.sha256)
+        return artifact.sha256
 
-    def load(self, artefact, **fields: object) -> dict:
+    def load(self, artifact, **fields: object) -> dict:
         arguments = {"runtime": "onnxruntime", "threads": 1, "precision": "fp32", "batch": 1, **fields}
-        return self.ask("load", sha256=self.put(artefact), **arguments)
+        return self.ask("load", sha256=self.put(artifact), **arguments)
 
 
 class AgentConformance:
@@ -154,16 +154,16 @@ class AgentConformance:
         arguments = {"runtime": "onnxruntime", "threads": 1}
         assert talk.kind("load", sha256="0" * 64, **arguments) == "missing-file"
         assert talk.kind("load", sha256="../../etc/passwd", **arguments) == "bad-request"
-        artefact = make_model()
-        content = artefact.path.read_bytes()
-        (talk.models / artefact.sha256).write_bytes(content[:-1])
-        assert talk.kind("load", sha256=artefact.sha256, **arguments) == "hash-mismatch"
+        artifact = make_model()
+        content = artifact.path.read_bytes()
+        (talk.models / artifact.sha256).write_bytes(content[:-1])
+        assert talk.kind("load", sha256=artifact.sha256, **arguments) == "hash-mismatch"
         assert talk.ask("files") == {"sha256": []}
         for unexpected in (b"no model at all", b"", content[: len(content) // 2]):
             sha256 = hashlib.sha256(unexpected).hexdigest()
             (talk.models / sha256).write_bytes(unexpected)
             assert talk.kind("load", sha256=sha256, **arguments) == "bad-model"
-        assert talk.load(artefact)["handle"]
+        assert talk.load(artifact)["handle"]
 
     @pytest.mark.parametrize(
         "wrong", [{"threads": 0}, {"threads": "1"}, {"threads": True}, {"runtime": "abacus"}, {"runtime": None}]

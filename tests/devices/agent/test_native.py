@@ -25,7 +25,7 @@ from latkit.devices.provisioning.toolchain import LOADERS, Toolchain
 from latkit.devices.sessions.answers import Described, checked
 from latkit.devices.transports import Adb, Local, connect
 from latkit.errors import BundleError, DeadlineExceeded
-from latkit.runtimes.artifact import Artefact
+from latkit.runtimes.artifact import Artifact
 from tests.devices.agent.test_agent import AgentConformance, Talk
 from tests.devices.phone.adbd import Daemon
 
@@ -67,7 +67,7 @@ no_litert = pytest.mark.skipif(find_spec("ai_edge_litert") is None, reason="ai-e
 
 
 @pytest.fixture
-def tflite_model(tmp_path: Path) -> Artefact:
+def tflite_model(tmp_path: Path) -> Artifact:
     """A file that adds an array to itself."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
@@ -87,7 +87,7 @@ def tflite_model(tmp_path: Path) -> Artefact:
     builder.Finish(model.Pack(builder), b"TFL3")
     path = tmp_path / "add.tflite"
     path.write_bytes(builder.Output())
-    return Artefact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "tflite", "tests 1", 3)
+    return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest(), "tflite", "tests 1", 3)
 
 
 @pytest.fixture(scope="session")
@@ -172,10 +172,10 @@ class TestNativeAgent:
         assert talk.ask("files") == {"sha256": []}
 
     def test_a_link_to_a_file_elsewhere_is_no_model(self, talk: Talk, make_model) -> None:
-        artefact = make_model()
+        artifact = make_model()
         talk.models.mkdir(exist_ok=True)
-        (talk.models / artefact.sha256).symlink_to(artefact.path)
-        arguments = {"runtime": "onnxruntime", "threads": 1, "sha256": artefact.sha256}
+        (talk.models / artifact.sha256).symlink_to(artifact.path)
+        arguments = {"runtime": "onnxruntime", "threads": 1, "sha256": artifact.sha256}
         assert talk.kind("load", **arguments) == "missing-file"
         assert talk.kind("load", **{**arguments, "runtime": "torch"}) == "runtime-missing"
 
@@ -215,7 +215,7 @@ class TestSanitizedAgent(AgentConformance):
 
     @no_litert
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_tflite(self, talk: Talk, tflite_model: Artefact, threads: int) -> None:
+    def test_tflite(self, talk: Talk, tflite_model: Artifact, threads: int) -> None:
         loaded = talk.load(tflite_model, runtime="tflite", threads=threads)
         assert loaded["runtime_version"] == f"ai-edge-litert {pins()['tflite'].version}"
         assert loaded["delegate"] == "xnnpack"
@@ -225,7 +225,7 @@ class TestSanitizedAgent(AgentConformance):
         assert talk.ask("unload", handle=loaded["handle"]) == {}
 
     @no_litert
-    def test_files_that_litert_rejects(self, talk: Talk, tflite_model: Artefact) -> None:
+    def test_files_that_litert_rejects(self, talk: Talk, tflite_model: Artifact) -> None:
         content = tflite_model.path.read_bytes()
         for unexpected in (b"no model at all", b"", content[: len(content) // 2]):
             tflite_model.path.write_bytes(unexpected)

@@ -357,8 +357,8 @@ def test_a_collection_is_stored_separately_and_resumed(
     here.write(workspace.devices_dir)
     trust(here)
     monkeypatch.setattr("latkit.devices.sessions.compatibility.check_same_device", lambda *_arguments: None)
-    artefact = make_model(16)
-    monkeypatch.setattr(Workspace, "exporter", lambda *_arguments: lambda _workload: artefact)
+    artifact = make_model(16)
+    monkeypatch.setattr(Workspace, "exporter", lambda *_arguments: lambda _workload: artifact)
     plan = TimingPlan(rounds=2, round_s=0.001, extra_rounds=0)
     for resumed in (0, 4):
         with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:

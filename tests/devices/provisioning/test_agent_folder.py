@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Device, Local, add_device, list_devices, remove_device, trust
+from latkit.devices import Device, Local, add_device, install, list_devices, remove_device, trust
 from latkit.devices import registry as registering
 from latkit.devices.agent import AGENT_FILE
-from latkit.devices.provisioning import install
 from latkit.devices.provisioning.agent_folder import MARKER, claim, inspect_folder, mark_if_new, missing_folders
 from latkit.devices.provisioning.clearing import claimed, clear
 from latkit.devices.sessions.agent_launcher import push_agent
@@ -189,14 +188,14 @@ class TestEarlierVersions:
         place = tmp_path / ".cache" / "latkit"
         agent_in(place)
         model_in(place)
-        for name in ("venv/bin/python", "native/0123456789ab/x", "bundles/x.json", "artefacts/x"):
+        for name in ("venv/bin/python", "native/0123456789ab/x", "bundles/x.json", "artifacts/x"):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).touch()
         claim(transport, str(place))
         assert inspect_folder(transport, str(place)).marked
         (place / MARKER).unlink()
         assert clear(transport, str(place)) == []
-        assert files(place) == ["artefacts", "artefacts/x", "bundles", "bundles/x.json"], "the host's own caches"
+        assert files(place) == ["artifacts", "artifacts/x", "bundles", "bundles/x.json"], "the host's own caches"
 
     def test_the_default_folder_with_something_else_in_it_is_not(self, transport: Transport, tmp_path: Path) -> None:
         place = tmp_path / ".cache" / "latkit"

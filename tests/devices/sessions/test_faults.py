@@ -20,7 +20,7 @@ from latkit.errors import DeviceError, DeviceFailing, DiskFull, MeasurementConfl
 from latkit.measurements import Store
 from latkit.ops import Op, make_op
 from latkit.profiling import Collection, CollectionSummary
-from latkit.runtimes import Artefact
+from latkit.runtimes import Artifact
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, TimingPlan, Workload
 from tests.conftest import Sshd, free_port
@@ -41,12 +41,12 @@ Act = Callable[[], object]
 class Run:
     """Collects three ops on a device, and does something to it at a certain round."""
 
-    def __init__(self, device: Device, folder: Path, make_model: Callable[..., Artefact]) -> None:
+    def __init__(self, device: Device, folder: Path, make_model: Callable[..., Artifact]) -> None:
         self.device = device
         self.folder = folder
         self.messages: list[str] = []
-        self.artefacts: dict[Workload, Artefact] = {REFERENCE: make_model(8)}
-        self.artefacts.update({op: make_model(16 + index) for index, op in enumerate(OPS)})
+        self.artifacts: dict[Workload, Artifact] = {REFERENCE: make_model(8)}
+        self.artifacts.update({op: make_model(16 + index) for index, op in enumerate(OPS)})
         self._acts: dict[int, tuple[Act, float | None]] = {}
 
     def at(self, one_round: int, act: Act, later_s: float | None = None) -> Run:
@@ -63,7 +63,7 @@ class Run:
             RecoveringSession("board", self.opened, self.messages.append, pauses_s=PAUSES_S) as session,
             Store(self.folder / "measurements.sqlite", TARGET) as store,
         ):
-            return Collection(session, store, self.artefacts.__getitem__, plan, self).run(OPS)
+            return Collection(session, store, self.artifacts.__getitem__, plan, self).run(OPS)
 
     def advance(self, phase: str, done: int, _total: int, _text: str = "") -> None:
         act, later_s = self._acts.pop(done, (None, None)) if phase == "measuring" else (None, None)
@@ -149,7 +149,7 @@ class TestTheAgent:
     def test_has_too_little_memory_for_a_model(self, wrong: tuple[Run, Path], make_hungry) -> None:
         run, folder = wrong
         (folder / "memory").write_text(str(4 * 2**30))
-        run.artefacts[OPS[1]] = make_hungry()
+        run.artifacts[OPS[1]] = make_hungry()
         summary = run.collect()
         assert summary.failed.keys() == {OPS[1].title}
         assert "reports memory" in summary.failed[OPS[1].title]
@@ -157,7 +157,7 @@ class TestTheAgent:
 
     def test_is_ended_by_a_model(self, wrong: tuple[Run, Path]) -> None:
         run, folder = wrong
-        (folder / "segfault").write_text(run.artefacts[OPS[1]].sha256)
+        (folder / "segfault").write_text(run.artifacts[OPS[1]].sha256)
         summary = run.collect()
         assert summary.failed.keys() == {OPS[1].title}
         assert "crash: it ended the agent 2 times, and the reference did not" in summary.failed[OPS[1].title]
@@ -262,7 +262,7 @@ class TestTheMachines:
         with small_disk(tmp_path / "small", 1_500_000) as disk:
             run.device = run.device.model_copy(update={"folder": str(disk / "agent")})
             for index, op in enumerate(OPS):
-                run.artefacts[op] = make_model(400 + index)
+                run.artifacts[op] = make_model(400 + index)
             with pytest.raises(DeviceError, match="No space left on device"):
                 run.collect()
             assert not list(disk.rglob("*.part")), "nothing half is left"

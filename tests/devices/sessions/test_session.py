@@ -20,7 +20,7 @@ from latkit.devices.sessions.agent_launcher import launch
 from latkit.devices.transports import Local, Stream, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
-from latkit.runtimes.cache import ArtefactCache
+from latkit.runtimes.cache import ArtifactCache
 from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
 
@@ -149,11 +149,11 @@ class TestOtherRuntimes:
     def test_torch_finds_the_shape_in_the_file(self, here: Device, tmp_path: Path) -> None:
         device = here.model_copy(update={"runtimes": {"torch": "torch"}})
         target = Target("board", "torch")
-        artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
+        artifact = ArtifactCache(tmp_path / "artifacts").artifact(REFERENCE, target)
         with open_session(device, target) as session:
-            inputs = session._handle(artefact).inputs
-            environment = session.environment(artefact, artefact)
-            assert session.measure_round(artefact, artefact, PLAN).wall_ns
+            inputs = session._handle(artifact).inputs
+            environment = session.environment(artifact, artifact)
+            assert session.measure_round(artifact, artifact, PLAN).wall_ns
         assert [item.shape for item in inputs] == [[1, *REFERENCE.input_shape]]
         assert environment.runtime_version.startswith("torch ")
 
@@ -161,10 +161,10 @@ class TestOtherRuntimes:
         pytest.importorskip("litert_torch")
         device = here.model_copy(update={"runtimes": {"tflite": "ai-edge-litert"}})
         target = Target("board", "tflite")
-        artefact = ArtefactCache(tmp_path / "artefacts").artefact(REFERENCE, target)
+        artifact = ArtifactCache(tmp_path / "artifacts").artifact(REFERENCE, target)
         with open_session(device, target) as session:
-            assert session.environment(artefact, artefact).delegate == "xnnpack"
-            assert session.measure_round(artefact, artefact, PLAN).wall_ns
+            assert session.environment(artifact, artifact).delegate == "xnnpack"
+            assert session.measure_round(artifact, artifact, PLAN).wall_ns
 
 
 class TestFaults:

@@ -92,7 +92,7 @@ def test_what_is_larger_than_all_that_was_measured_is_marked(model: KernelModel)
     assert {row.known for row in model.predict(network(128, 48, 3)).kernels} == {"extrapolated"}
 
 
-def test_what_neighbours_save_is_learned_from_pairs(model: KernelModel) -> None:
+def test_what_neighbors_save_is_learned_from_pairs(model: KernelModel) -> None:
     assert saved_per_number(model.savings_, ("conv", "conv", False), 1000) == pytest.approx(2e-9, rel=0.01)
     assert model.calibration_.networks == len(TRAINING)
     assert model.calibration_.scale == pytest.approx(1, abs=0.05)

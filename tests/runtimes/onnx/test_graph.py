@@ -141,7 +141,7 @@ def test_latkits_own_files_are_still_networks(tmp_path: Path) -> None:
 def test_a_graph_is_no_files_of_other_runtimes(tmp_path: Path) -> None:
     b = GraphBuilder()
     graph = b.graph([b.conv(b.input(1, 3, 8, 8), 4)])
-    artefact = export_subject(get_runtime("onnxruntime"), graph, tmp_path / "graph.onnx")
-    assert read_graph(artefact.path).key == graph.key
+    artifact = export_subject(get_runtime("onnxruntime"), graph, tmp_path / "graph.onnx")
+    assert read_graph(artifact.path).key == graph.key
     with pytest.raises(ExportError, match="onnxruntime only"):
         export_subject(get_runtime("torch"), graph, tmp_path / "graph.pt")

@@ -49,10 +49,10 @@ def test_digits_come_in_any_resolution() -> None:
     assert load_data("digits", 8, 1).shape == (1, 8, 8)
 
 
-@pytest.mark.parametrize("layout", ["grey", "last", "first"])
+@pytest.mark.parametrize("layout", ["gray", "last", "first"])
 def test_arrays_come_in_three_layouts(tmp_path: Path, layout: str) -> None:
     images, labels = stripes(10)
-    shaped = {"grey": images, "last": np.stack([images] * 3, -1), "first": np.stack([images] * 3, 1)}[layout]
+    shaped = {"gray": images, "last": np.stack([images] * 3, -1), "first": np.stack([images] * 3, 1)}[layout]
     path = tmp_path / "a.npz"
     np.savez(path, train_images=shaped, train_labels=labels, test_images=shaped, test_labels=labels)
     data = load_data(str(path), 8, 3)
@@ -152,16 +152,16 @@ def test_a_folder_of_images_is_decoded_on_demand(tmp_path: Path) -> None:
 def test_grey_of_sixteen_bits_is_scaled(tmp_path: Path) -> None:
     """Pillow's own conversion makes white of all that is above 255."""
     write_folder(tmp_path)
-    grey = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
     first = min((tmp_path / "train" / "across").iterdir())
     for kind in ("<u2", ">u2"):
-        Image.fromarray((grey * np.uint16(257)).astype(kind)).save(first.with_name("-.tif"))
-        assert torch.equal(load_data(str(tmp_path), 8, 1).train.fetch(torch.tensor([0]))[0, 0], torch.from_numpy(grey))
+        Image.fromarray((gray * np.uint16(257)).astype(kind)).save(first.with_name("-.tif"))
+        assert torch.equal(load_data(str(tmp_path), 8, 1).train.fetch(torch.tensor([0]))[0, 0], torch.from_numpy(gray))
     first.with_name("-.tif").unlink()
-    Image.fromarray((grey * np.uint16(257)).astype(np.uint16)).save(first)
-    colour = load_data(str(tmp_path), 8, 3).train.fetch(torch.tensor([0]))
-    assert torch.equal(colour[0, 2], torch.from_numpy(grey))
-    Image.fromarray(grey.astype(np.float32)).save(first.with_name("-.tif"))
+    Image.fromarray((gray * np.uint16(257)).astype(np.uint16)).save(first)
+    color = load_data(str(tmp_path), 8, 3).train.fetch(torch.tensor([0]))
+    assert torch.equal(color[0, 2], torch.from_numpy(gray))
+    Image.fromarray(gray.astype(np.float32)).save(first.with_name("-.tif"))
     with pytest.raises(BadFile, match=r"-\.tif: expected an image, but found pixels of Pillow's mode F; convert it"):
         load_data(str(tmp_path), 8, 1).train.fetch(torch.tensor([0]))
 
@@ -243,8 +243,8 @@ def test_images_are_moved_and_mirrored_one_by_one() -> None:
     image = torch.arange(1, 26, dtype=torch.uint8).view(1, 1, 5, 5).expand(64, 1, 5, 5)
     moved = augment(image, Augmentation(1, False), torch.Generator().manual_seed(0))
     assert moved.shape == image.shape
-    centres = {int(value) for value in moved[:, 0, 2, 2]}
-    assert centres == {7, 8, 9, 12, 13, 14, 17, 18, 19}
+    centers = {int(value) for value in moved[:, 0, 2, 2]}
+    assert centers == {7, 8, 9, 12, 13, 14, 17, 18, 19}
     mirrored = augment(image, Augmentation(0, True), torch.Generator().manual_seed(0))
     assert {int(value) for value in mirrored[:, 0, 0, 0]} == {1, 5}
     assert augment(image, Augmentation(), torch.Generator()) is image

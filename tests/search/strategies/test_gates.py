@@ -138,7 +138,7 @@ def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) ->
         assert max(draw.paths.open[0] + draw.paths.closed[0]) < 2
 
 
-def test_of_a_pair_each_is_opened_by_its_renormalised_probability() -> None:
+def test_of_a_pair_each_is_opened_by_its_renormalized_probability() -> None:
     """Not by the order in which they were drawn, which favors the less probable one."""
     pools = tuple(make_op("pool", (1, 8, 8), kernel=kernel) for kernel in (3, 5, 7))
     distribution = PathDistribution(Space("many", tuple(Layer(f"layer{number}", pools) for number in range(1000))))

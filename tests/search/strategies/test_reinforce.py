@@ -101,7 +101,7 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
     assert found.tolist() == pytest.approx([1.0, ratio**-weight])
 
 
-def test_a_step_climbs_towards_what_is_rewarded(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
+def test_a_step_climbs_toward_what_is_rewarded(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
     table = table_of(mini_space)
     learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False))
     before = learner.arch_objective.distribution.probabilities().detach()

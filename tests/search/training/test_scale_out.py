@@ -141,7 +141,7 @@ def test_two_processes_may_normalize_their_parts_separately(searches: Searches) 
     assert searches.ends["apart"] == [0, 0]
     together, apart = (history(searches.root / name)[0] for name in ("both", "apart"))
     assert float(apart) == pytest.approx(float(together), rel=0.2)
-    assert float(apart) != pytest.approx(float(together), rel=1e-4), "as if they had normalised together"
+    assert float(apart) != pytest.approx(float(together), rel=1e-4), "as if they had normalized together"
 
 
 def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:

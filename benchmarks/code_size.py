@@ -1,0 +1,122 @@
+"""How large the code is: sizes of files and functions, numbers of parameters, and files per folder.
+
+    python benchmarks/code_size.py [--package latkit] [--revision REVISION ...] [--list] [--json]
+
+Every revision of git is one column; the working tree is the last. `--list` names the functions over the limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import statistics
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_PARAMETERS = 6
+MAX_LINES = 40
+MAX_FILES = 12
+EXEMPT = ("cli/",)
+"""Folders of command-line declarations, where every option is a parameter."""
+ON_DEVICE = "devices/agent/"
+"""The agent runs on a device, and is one file."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function: where it is, its parameters (without self and cls), and its lines from `def` to the last."""
+
+    place: str
+    parameters: int
+    lines: int
+
+
+def sources(package: str, revision: str | None) -> Iterator[tuple[str, str]]:
+    """Path below the package and text of every Python file: of the working tree, or of a revision."""
+    if revision is None:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield path.relative_to(ROOT / package).as_posix(), path.read_text(encoding="utf-8")
+        return
+    listed = _git("ls-tree", "-r", "--name-only", revision, f"{package}/").splitlines()
+    for name in sorted(name for name in listed if name.endswith(".py")):
+        yield name.removeprefix(f"{package}/"), _git("show", f"{revision}:{name}")
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def functions(path: str, text: str) -> Iterator[Function]:
+    """Every function and method of a file, nested ones too."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            own = [argument for argument in arguments if argument.arg not in {"self", "cls"}]
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            yield Function(f"{path}:{node.lineno} {node.name}", len(own), lines)
+
+
+def too_large(package: str = "latkit", revision: str | None = None) -> list[Function]:
+    """The functions over the limits. Command-line declarations may have many parameters and lines."""
+    found = [function for path, text in sources(package, revision) for function in functions(path, text)]
+    return [
+        function
+        for function in found
+        if (function.parameters > MAX_PARAMETERS or function.lines > MAX_LINES)
+        and not function.place.startswith((*EXEMPT, ON_DEVICE))
+    ]
+
+
+def measure(package: str, revision: str | None) -> dict[str, float]:
+    """The figures of one revision."""
+    files = list(sources(package, revision))
+    sizes = [text.count("\n") for _, text in files]
+    found = [function for path, text in files for function in functions(path, text)]
+    folders = Counter(PurePosixPath(path).parent.as_posix() for path, _ in files)
+    return {
+        "files": len(files),
+        "lines": sum(sizes),
+        "median lines of a file": statistics.median(sizes),
+        "largest file": max(sizes),
+        "functions": len(found),
+        "longest function": max(function.lines for function in found),
+        "most parameters": max(function.parameters for function in found),
+        f"functions over {MAX_LINES} lines": sum(function.lines > MAX_LINES for function in found),
+        f"functions over {MAX_PARAMETERS} parameters": sum(function.parameters > MAX_PARAMETERS for function in found),
+        "of both, outside command-line declarations": len(too_large(package, revision)),
+        "folders": len(folders),
+        "most files in a folder": max(folders.values()),
+        f"folders with more than {MAX_FILES} files": sum(count > MAX_FILES for count in folders.values()),
+    }
+
+
+def main() -> None:
+    """Print one row per figure and one column per revision."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--package", default="latkit")
+    parser.add_argument("--revision", action="append", default=[])
+    parser.add_argument("--list", action="store_true", help="the functions over the limits")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    columns = {
+        **{revision: measure(options.package, revision) for revision in options.revision},
+        "now": measure(options.package, None),
+    }
+    large = too_large(options.package) if options.list else []
+    if options.json:
+        print(json.dumps({"revisions": columns, "too_large": [vars(function) for function in large]}))
+        return
+    print(f"{'':45s}" + "".join(f"{name:>14s}" for name in columns))
+    for figure in columns["now"]:
+        print(f"{figure:45s}" + "".join(f"{values[figure]:14g}" for values in columns.values()))
+    for function in sorted(large, key=lambda each: each.place):
+        print(f"{function.place}: {function.parameters} parameters, {function.lines} lines")
+
+
+if __name__ == "__main__":
+    main()
