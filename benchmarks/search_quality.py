@@ -41,7 +41,7 @@ from latkit.evaluation.validation import MeasuredNetwork, measure_network, measu
 from latkit.latency_models import LatencyModel
 from latkit.ops import Network, Op
 from latkit.profiling import Collection
-from latkit.search import DataSplit, SearchResult, SearchSettings, load_data, run_search
+from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import (
     BaselineRequest,
     Baselines,
@@ -301,16 +301,12 @@ def run_job(job: Job) -> str:
     table = LatencyTable(space, workspace.model(target, space=space))
     settings, progress_log = SearchSettings.make(**job.settings), ProgressLog(job)
     resume = (job.folder / FILES["recipe"]).exists()
-    run_search(space, table, data, job.target_s, settings, job.folder, progress_log, resume)
+    run_search(Problem(space, table, data, job.target_s, settings), job.folder, progress_log, resume)
     progress_log.finished("search", "training")
     seconds = known_widths(workspace, target)
     requested = [BaselineRequest(kind="random", count=job.randoms), BaselineRequest(kind="mobilenetv2")]
     run_baselines(
-        space,
-        table,
-        data,
-        job.target_s,
-        settings,
+        Problem(space, table, data, job.target_s, settings),
         job.folder,
         requested,
         lambda network: seconds[network.key],

@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.fuzzing.corpus_measured import TARGET, network_result
 from latkit.evaluation.validation import MeasuredNetwork
-from latkit.search import Limit, SearchSettings, load_data, run_search
+from latkit.search import Limit, Problem, SearchSettings, load_data, run_search
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines
 from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
 from latkit.spaces import Space
@@ -55,7 +55,7 @@ def search(workspace: Workspace, space: Space, table: LatencyTable) -> None:
     target_s = min(map(table.total, paths), key=lambda seconds: abs(seconds - target_s))
     folder, limits = workspace.search_dir(FOUND), [Limit("macs", macs_table(space), 1e9)]
     data = load_data(str(path), 8, 1)
-    run_search(space, table, data, target_s, settings, folder, limits=limits)
+    run_search(Problem(space, table, data, target_s, settings, limits=limits), folder)
     save_limits([*limits, Limit("peak_bytes", PeakTable(space), 1e9)], folder / LIMITS_FILE)
     measured = MeasuredNetwork(target=str(TARGET), model="lookup", network=network_result(FOUND))
     measured.save(folder / "measured.json")
@@ -63,7 +63,7 @@ def search(workspace: Workspace, space: Space, table: LatencyTable) -> None:
     Baselines(records=tuple(records)).save(folder / BASELINES_FILE)
     begun = workspace.search_dir("begun")
     with suppress(KeyboardInterrupt):
-        run_search(space, table, data, target_s, settings, begun, progress=_Interrupting(), limits=limits)
+        run_search(Problem(space, table, data, target_s, settings, limits=limits), begun, progress=_Interrupting())
 
 
 class _Interrupting:

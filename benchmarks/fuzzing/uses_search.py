@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from benchmarks.fuzzing.corpus_search import SERIES
 from benchmarks.fuzzing.uses_base import UsesBase
 from latkit.report.sections.series import series_sections
-from latkit.search import Recipe, load_data, load_network, run_search
+from latkit.search import Problem, Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
 from latkit.search.objectives.constraints import LIMITS_FILE, Limits, check_limits, load_limits
 from latkit.search.records.result import FILES, load_record
@@ -59,13 +59,8 @@ class SearchUses(UsesBase):
         limits = [one for one in load_limits(self.found / LIMITS_FILE, self.space) if one.name == "macs"]
         data = load_data(str(self.root / "data.npz"), 8, 1)
         run_search(
-            self.space,
-            table,
-            data,
-            recipe.target_latency_s,
-            recipe.settings,
+            Problem(self.space, table, data, recipe.target_latency_s, recipe.settings, limits=limits),
             folder,
-            limits=limits,
             resume=resume,
             warm_up=warm_up,
         )

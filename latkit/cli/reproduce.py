@@ -9,7 +9,7 @@ from latkit.errors import LatkitError, UsageError
 from latkit.progress import Silent
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.data import load_data
-from latkit.search.records.reproduce import Reproduction, reproduce_search
+from latkit.search.records.reproduce import Reproduction, Supplied, reproduce_search
 from latkit.search.records.result import FILES, Recipe, load_record
 from latkit.search.training.runtime_env import is_first_process
 from latkit.workspace import Workspace
@@ -52,11 +52,12 @@ def repeat(
         members = ", ".join(member.name for member in Series.load(original / SERIES_FILE).members)
         raise UsageError(f"expected one search to repeat, but found that {name} is several: {members}; name one")
     images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
+    supplied = Supplied(images, teacher)
     if not is_first_process():
-        reproduce_search(original, folder, Silent(), images, teacher, resume=resume)
+        reproduce_search(original, folder, supplied, Silent(), resume=resume)
         return
     with ConsoleProgress() as progress:
-        repetition = reproduce_search(original, folder, progress, images, teacher, resume=resume)
+        repetition = reproduce_search(original, folder, supplied, progress, resume=resume)
     if as_json:
         emit_json(document(name, repetition))
     else:

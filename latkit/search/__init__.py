@@ -2,6 +2,7 @@
 
 from latkit.search.data import DataSplit, load_data
 from latkit.search.objectives.constraints import Limit
+from latkit.search.records.problem import Problem
 from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.run import run_search
 from latkit.search.strategies.settings import SearchSettings
@@ -10,6 +11,7 @@ from latkit.search.training.trained_network import TrainedNetwork, load_network
 __all__ = [
     "DataSplit",
     "Limit",
+    "Problem",
     "Recipe",
     "SearchResult",
     "SearchSettings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -19,57 +20,73 @@ from latkit.search.training.nan_guard import check_weights
 from latkit.tables import LatencyTable
 
 
-def finish(
-    problem: Problem,
-    folder: Path,
-    network: Network,
-    module: nn.Module,
-    derived: Derived,
-    fabric: Fabric,
-    expected_s: float,
-    seconds: dict[str, float],
-    remarks: tuple[str, ...] = (),
-) -> SearchResult:
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The derived network at the end of its training."""
+
+    network: Network
+    module: nn.Module
+    derived: Derived
+    expected_s: float
+    """Of the last distribution."""
+    seconds: dict[str, float]
+    """Spent on `search` and `training`."""
+    remarks: tuple[str, ...] = ()
+    """For the result's notes."""
+
+
+def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> SearchResult:
     """Evaluate on the test images; write weights, files for runtimes, and result.
 
-    `expected_s` is of the last distribution; `remarks` go into the result's notes. Raises LatkitError where a weight is
-    not a finite number, ExportError where a file computes something else than the module.
+    Raises LatkitError where a weight is not a finite number, ExportError where a file computes something else than the
+    module.
     """
+    module, data = trained.module, problem.data
     check_weights(module.state_dict().values(), "training")
-    table, data = problem.table, problem.data
     accuracy = evaluate(module, data, data.test, fabric, problem.settings)
 
     def written() -> bytes:
         eval_module = module.cpu().eval()
         state = {name: tensor.contiguous() for name, tensor in eval_module.state_dict().items()}
         save_file(state, folder / FILES["weights"])
-        exports, missing = export(folder, network, eval_module, data, problem.settings.export_tflite)
-        result = SearchResult(
-            name=network.name,
-            space=table.space_name,
-            target_latency_s=problem.target_s,
-            predicted_latency_s=derived.predicted_s,
-            expected_latency_s=expected_s,
-            strongest_latency_s=derived.strongest_s,
-            swaps=derived.swaps,
-            accuracy=accuracy,
-            macs=network.macs,
-            parameters=network.parameters,
-            architecture=derived.architecture,
-            ops=tuple(op.title for op in network.ops),
-            seconds=seconds,
-            notes=(*_notes(derived, table, problem.target_s), *missing, *remarks),
-            limits={
-                limit.name: LimitResult(predicted=limit.value(derived.architecture), most=limit.max_value)
-                for limit in problem.limits
-            },
-            exports=exports,
-            files={what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
+        exports, missing = export(folder, trained.network, eval_module, data, problem.settings.export_tflite)
+        result = _result(problem, trained, accuracy).model_copy(
+            update={
+                "exports": exports,
+                "files": {what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
+                "notes": (*_notes(trained.derived, problem.table, problem.target_s), *missing, *trained.remarks),
+            }
         )
         result.save(folder / FILES["result"])
         return result.model_dump_json().encode()
 
     return SearchResult.model_validate_json(broadcast_from_main(written, fabric))
+
+
+def _result(problem: Problem, trained: Trained, accuracy: float) -> SearchResult:
+    """The result, without its exports and notes."""
+    network, derived = trained.network, trained.derived
+    return SearchResult(
+        name=network.name,
+        space=problem.table.space_name,
+        target_latency_s=problem.target_s,
+        predicted_latency_s=derived.predicted_s,
+        expected_latency_s=trained.expected_s,
+        strongest_latency_s=derived.strongest_s,
+        swaps=derived.swaps,
+        accuracy=accuracy,
+        macs=network.macs,
+        parameters=network.parameters,
+        architecture=derived.architecture,
+        ops=tuple(op.title for op in network.ops),
+        seconds=trained.seconds,
+        notes=(),
+        limits={
+            limit.name: LimitResult(predicted=limit.value(derived.architecture), most=limit.max_value)
+            for limit in problem.limits
+        },
+        files={},
+    )
 
 
 def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str, ...]:

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.data import DataSplit
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Limit, check_limits
 from latkit.search.objectives.derivation import bounds, check_reach
 from latkit.search.objectives.repair import k_best_paths
+from latkit.search.records.problem import Problem
 from latkit.search.strategies.settings import SearchSettings
+from latkit.search.training.distillation import check_teacher
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
 MIN_IMAGES = 8
 """Minimum number of training images: fewer cannot be split into batches large enough for batch norm."""
+
+
+def check_problem(problem: Problem) -> bool:
+    """Whether the target binds, of a search whose inputs match; raises as `check_data` and `check_latency` do."""
+    problem.table.check_space(problem.space)
+    check_data(problem.space, problem.data)
+    if problem.teacher is not None:
+        check_teacher(problem.teacher, problem.data)
+    check_limits(problem.limits, problem.space)
+    return check_latency(problem.table, problem.target_s, problem.settings, problem.limits)
 
 
 def check_data(space: Space, data: DataSplit) -> None:

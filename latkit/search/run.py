@@ -17,13 +17,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
 from latkit.progress import Progress, Silent
-from latkit.search.data import DataSplit
-from latkit.search.finalize import finish
-from latkit.search.objectives.constraints import LIMITS_FILE, Limit, check_limits, save_limits
+from latkit.search.finalize import Trained, finish
+from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
 from latkit.search.objectives.derivation import Derived, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
 from latkit.search.objectives.ranking import rank_by_loss
-from latkit.search.preflight import check_data, check_latency
+from latkit.search.preflight import check_problem
 from latkit.search.records.checkpoint_parts import derived_of
 from latkit.search.records.history import Curves
 from latkit.search.records.problem import Problem
@@ -31,55 +30,36 @@ from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.records.run_dir import SearchFolder
 from latkit.search.strategies.factory import fresh_module, make_search_phase
 from latkit.search.strategies.search_phase import SearchPhase
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.warmup import warmed_up
-from latkit.search.training.distillation import check_teacher
 from latkit.search.training.distributed import broadcast_path_from_main
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, threads
-from latkit.search.training.trained_network import TrainedNetwork
 from latkit.search.training.trainer import Checkpointer, Phase, Row, run_phase
 from latkit.search.training.training_phase import TrainingPhase
-from latkit.spaces import Architecture, Space
-from latkit.tables import LatencyTable
+from latkit.spaces import Architecture
 
 
 def run_search(
-    space: Space,
-    table: LatencyTable,
-    data: DataSplit,
-    target_latency_s: float,
-    settings: SearchSettings,
+    problem: Problem,
     folder: Path,
     progress: Progress | None = None,
     resume: bool = False,
     fabric: Fabric | None = None,
     warm_up: Path | None = None,
-    teacher: TrainedNetwork | None = None,
-    limits: Sequence[Limit] = (),
 ) -> SearchResult:
-    """Search `space` for the most accurate network at a latency in seconds, and train it (Cai et al. 2019).
+    """Search for the most accurate network at a latency, and train it (Cai et al. 2019).
 
     Everything is written under `folder` (see `FILES`). `resume` continues from its checkpoint; for a finished search it
     returns the result. Without `fabric`, the search uses one device, chosen by the settings. `warm_up`: the `warmup.pt`
-    of a search that differs in table and target alone, to start from; the result is the same, bit for bit. `teacher`:
-    the network that the derived one learns from besides the labels, as `load_network` returns it. `limits`: upper
-    bounds that the network must also meet.
+    of a search that differs in table and target alone, to start from; the result is the same, bit for bit.
 
     Raises, before anything is written, UsageError where space, table and data do not match or the folder holds another
     search, and TargetOutOfReach where the target is outside the feasible range. Raises LatkitError where a loss is not
     finite, OutOfMemory, DiskFull, and BadFile for an image that cannot be read; the last checkpoint is then preserved.
     """
-    table.check_space(space)
-    check_data(space, data)
-    if teacher is not None:
-        check_teacher(teacher, data)
-    check_limits(limits, space)
-    binding = check_latency(table, target_latency_s, settings, limits)
-    if fabric is None:
-        fabric = fabric_of(settings)
-    problem = Problem(space, table, data, target_latency_s, settings, teacher, limits)
+    binding = check_problem(problem)
+    fabric = fabric or fabric_of(problem.settings)
     recipe = problem.recipe()
     warm_up = broadcast_path_from_main(warm_up, fabric)
     files = SearchFolder(folder, fabric)
@@ -88,7 +68,7 @@ def run_search(
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
     search = _Search(problem, recipe, files, fabric, binding, shown, warm_up)
-    with translate_resource_errors(folder, settings):
+    with translate_resource_errors(folder, problem.settings):
         return search.run()
 
 
@@ -137,17 +117,8 @@ class _Search:
         training = TrainingPhase(start, problem.data, problem.settings, self.fabric, problem.teacher)
         self._run(training, saved, {"derived": dataclasses.asdict(derived)})
         expected_s = self.curves.rows["search"][-1]["expected_latency_s"]
-        return finish(
-            problem,
-            self.files.path,
-            network,
-            training.finish(),
-            derived,
-            self.fabric,
-            expected_s,
-            self.seconds,
-            self._notes(),
-        )
+        found = Trained(network, training.finish(), derived, expected_s, self.seconds, self._notes())
+        return finish(problem, self.files.path, found, self.fabric)
 
     def _notes(self) -> tuple[str, ...]:
         """Notes on how the result was obtained, for people."""

@@ -66,18 +66,7 @@ def search_baselines(measuring: Measuring, problem: Problem, name: str, requeste
     """
     folder = measuring.workspace.search_dir(name)
     for one in requested:
-        baselines = run_baselines(
-            problem.space,
-            problem.table,
-            problem.data,
-            problem.target_s,
-            problem.settings,
-            folder,
-            [one],
-            measuring.seconds,
-            measuring.progress,
-            teacher=problem.teacher,
-        )
+        baselines = run_baselines(problem, folder, [one], measuring.seconds, measuring.progress)
         for record in baselines.records:
             if record.measured_latency_s is None:
                 baselines = baselines.with_record(_measured(measuring, problem.space, record))

@@ -105,19 +105,8 @@ def search(
     measuring = Measuring(workspace, target, model, progress, wait_s, on_message, tool)
     check_mobilenet(measuring, space, target_latency_s, name, baselines)
     folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
-    result = run_search(
-        space,
-        tables.latency,
-        data,
-        target_latency_s,
-        settings,
-        folder,
-        progress,
-        resume,
-        warm_up=warm_up,
-        teacher=teacher,
-        limits=tables.limits,
-    )
+    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher, tables.limits)
+    result = run_search(problem, folder, progress, resume, warm_up=warm_up)
     network = Network.load(folder / FILES["architecture"])
     measured = _measured_before(folder, target, network) if resume else None
     if measured is None:
@@ -125,7 +114,6 @@ def search(
             measured = measure_network(collection, model, network)
         measured.save(folder / MEASURED_FILE)
     finished_search = FinishedSearch(target, result, measured, folder)
-    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher)
     try:
         search_baselines(measuring, problem, name, baselines)
     except LatkitError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latkit.search import DataSplit, Limit, SearchSettings, run_search
+from latkit.search import DataSplit, Limit, Problem, SearchSettings, run_search
 from latkit.search.baselines import BaselineRequest, run_baselines
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -29,7 +29,8 @@ def follow(
     """
     for member in series.members:
         tables = shared(None, space, limits, settings)
-        given = (space, tables.latency, data, member.target_latency_s, settings, folders.search_dir(member.name))
-        run_search(*given, teacher=teacher, limits=tables.limits)
+        problem = Problem(space, tables.latency, data, member.target_latency_s, settings, teacher, tables.limits)
+        folder = folders.search_dir(member.name)
+        run_search(problem, folder)
         for one in baselines:
-            run_baselines(*given, [one], teacher=teacher)
+            run_baselines(problem, folder, [one])

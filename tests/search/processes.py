@@ -22,7 +22,7 @@ import torch
 
 from latkit.errors import LatkitError
 from latkit.ops import Network
-from latkit.search import SearchSettings, finalize, load_data, run_search
+from latkit.search import Problem, SearchSettings, finalize, load_data, run_search
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
 from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
@@ -81,12 +81,13 @@ def search(folder: Path, job: Job) -> None:
     stop, settings = Stop(job), SearchSettings.make(**job.settings)
     if job.stop_in == "export":
         finalize.export = killed_after(export, stop)  # type: ignore[attr-defined]
-    given = space, table, data, job.target_s, settings, Path(job.folder)
-    run_search(*given, stop, job.resume)
+    problem, folder = Problem(space, table, data, job.target_s, settings), Path(job.folder)
+    run_search(problem, folder, stop, job.resume)
     if job.baselines:
-        requested = [BaselineRequest.parse(text) for text in job.baselines]
+        parsed = map(BaselineRequest.parse, job.baselines)
+        requested = [one.model_copy(update={"evolution": EVOLUTION}) for one in parsed]
         latency_of = narrowest_fits(space, job.target_s) if is_first_process() else None
-        run_baselines(*given, requested, latency_of, stop, evolution=EVOLUTION)
+        run_baselines(problem, folder, requested, latency_of, stop)
 
 
 EVOLUTION = EvolutionPlan(evaluations=2, images=16, population=2, tournament=1)

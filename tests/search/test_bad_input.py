@@ -19,10 +19,9 @@ from safetensors.torch import load_file
 
 from latkit._io import atomic
 from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
-from latkit.search import SearchSettings, load_data, run_search
+from latkit.search import Problem, SearchSettings, load_data, run_search
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.records.checkpoint import load_checkpoint
-from latkit.search.records.result import Recipe
 from latkit.search.records.run_dir import SearchFolder
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.resource_errors import translate_resource_errors
@@ -57,7 +56,7 @@ def interrupted(
 ) -> Path:
     """A search that stopped after its first epoch; its checkpoint."""
     with pytest.raises(KeyboardInterrupt):
-        run_search(space, table, data, middle_s(table), settings, folder, At("search", 7, stop))
+        run_search(Problem(space, table, data, middle_s(table), settings), folder, At("search", 7, stop))
     return folder / "checkpoint.pt"
 
 
@@ -70,12 +69,12 @@ def test_targets_that_all_or_none_meet_are_refused_with_the_range(
     table, folder = table_of(mini_space), tmp_path / "found"
     range_ms = f"from {table.fastest() * 1e3:.4g} to {table.slowest() * 1e3:.4g} ms"
     with pytest.raises(TargetOutOfReach, match=f"can reach .* found {table.fastest() * 900:.4g} ms; .* {range_ms}"):
-        run_search(mini_space, table, stripes_data, table.fastest() * 0.9, BRIEF, folder)
+        run_search(Problem(mini_space, table, stripes_data, table.fastest() * 0.9, BRIEF), folder)
     with pytest.raises(TargetOutOfReach, match=f"which all of them meet: they take {range_ms}.* penalty=none"):
-        run_search(mini_space, table, stripes_data, table.slowest() * 1.1, BRIEF, folder)
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() * 1.1, BRIEF), folder)
     for nonsense in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(UsageError, match="expected a latency target of more than 0 ms"):
-            run_search(mini_space, table, stripes_data, nonsense, BRIEF, folder)
+            run_search(Problem(mini_space, table, stripes_data, nonsense, BRIEF), folder)
     assert not folder.exists()
 
 
@@ -90,7 +89,7 @@ def test_a_target_in_a_gap_between_networks_is_refused_with_the_nearest_below(
     )
     assert 1.01 * target_s < above_s
     with pytest.raises(TargetOutOfReach, match=message):
-        run_search(mini_space, table, stripes_data, target_s, BRIEF, folder)
+        run_search(Problem(mini_space, table, stripes_data, target_s, BRIEF), folder)
     assert not folder.exists()
 
 
@@ -189,12 +188,12 @@ def test_a_corrupt_image_stops_a_search_that_can_then_be_resumed(
     broken = sorted((tmp_path / "images" / "train" / "along").iterdir())[1]
     picture = broken.read_bytes()
     undisturbed, folder = tmp_path / "undisturbed" / "net", tmp_path / "net"
-    run_search(mini_space, table, data, middle_s(table), BRIEF, undisturbed)
+    run_search(Problem(mini_space, table, data, middle_s(table), BRIEF), undisturbed)
     spoil = At("search", 4, lambda: broken.write_bytes(b"no picture"))
     with pytest.raises(BadFile, match=f"{broken}: expected an image, but found"):
-        run_search(mini_space, table, data, middle_s(table), BRIEF, folder, spoil)
+        run_search(Problem(mini_space, table, data, middle_s(table), BRIEF), folder, spoil)
     broken.write_bytes(picture)
-    run_search(mini_space, table, data, middle_s(table), BRIEF, folder, resume=True)
+    run_search(Problem(mini_space, table, data, middle_s(table), BRIEF), folder, resume=True)
     one, other = (load_file(path / "weights.safetensors") for path in (folder, undisturbed))
     assert all(torch.equal(one[name], other[name]) for name in other)
 
@@ -215,11 +214,11 @@ def test_a_loss_that_is_no_number_names_its_step_and_keeps_the_checkpoint(
         r"weight_learning_rate"
     )
     with pytest.raises(LatkitError, match=expected):
-        run_search(mini_space, table, stripes_data, middle_s(table), wild, folder)
+        run_search(Problem(mini_space, table, stripes_data, middle_s(table), wild), folder)
     assert load_checkpoint(folder / "checkpoint.pt")["step"] == 1
     wild = BRIEF.model_copy(update={"training_learning_rate": 1e30, "ramp_share": 0.0})
     with pytest.raises(LatkitError, match=r"training, step 2 .* the loss .* a lower training_learning_rate"):
-        run_search(mini_space, table, stripes_data, middle_s(table), wild, tmp_path / "trained")
+        run_search(Problem(mini_space, table, stripes_data, middle_s(table), wild), tmp_path / "trained")
     assert load_checkpoint(tmp_path / "trained" / "checkpoint.pt")["stage"] == "training"
     assert not (tmp_path / "trained" / "result.json").exists()
 
@@ -250,7 +249,7 @@ HUNGRY = """
 import pathlib, resource, sys
 import torch
 from latkit.errors import OutOfMemory
-from latkit.search import SearchSettings, run_search
+from latkit.search import Problem, SearchSettings, run_search
 from latkit.search.data import ArrayImages, make_split
 from latkit.spaces import load_space_file
 from latkit.tables import LatencyTable
@@ -324,10 +323,10 @@ def test_a_full_disk_leaves_the_old_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(atomic, "_create", on_a_full_disk)
         with pytest.raises(DiskFull, match=rf"{folder}: expected room for .*, but the disk is full; .* --resume"):
-            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+            run_search(Problem(mini_space, table, stripes_data, middle_s(table), BRIEF), folder, resume=True)
     assert (folder / "checkpoint.pt").read_bytes() == before
     assert not (folder / "temporary").is_symlink()
-    run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+    run_search(Problem(mini_space, table, stripes_data, middle_s(table), BRIEF), folder, resume=True)
 
 
 def test_a_folder_that_cannot_be_written_is_reported(
@@ -337,7 +336,7 @@ def test_a_folder_that_cannot_be_written_is_reported(
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "found", Path("/dev/null/found")):
         with pytest.raises(UsageError, match=rf"{place}: expected a folder"):
-            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, place)
+            run_search(Problem(mini_space, table, stripes_data, middle_s(table), BRIEF), place)
 
 
 # checkpoints
@@ -361,7 +360,9 @@ def test_a_checkpoint_of_another_search_is_refused_and_stays(
     ):
         path.write_bytes(content)
         with pytest.raises(BadFile, match=f"checkpoint.pt: expected a checkpoint of this search, .*{message}"):
-            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, tmp_path / "found", resume=True)
+            run_search(
+                Problem(mini_space, table, stripes_data, middle_s(table), BRIEF), tmp_path / "found", resume=True
+            )
         assert path.read_bytes() == content
 
 
@@ -379,7 +380,7 @@ def test_a_damaged_checkpoint_is_refused(
     for content in damaged:
         path.write_bytes(content)
         with pytest.raises(BadFile, match=r"checkpoint\.pt: expected a checkpoint of a search"):
-            run_search(mini_space, table, stripes_data, middle_s(table), BRIEF, folder, resume=True)
+            run_search(Problem(mini_space, table, stripes_data, middle_s(table), BRIEF), folder, resume=True)
         assert path.read_bytes() == content
 
 
@@ -390,7 +391,9 @@ def test_processes_that_were_given_different_searches_report_it(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = table_of(mini_space)
-    first, here = (Recipe.of(mini_space, table, stripes_data, middle_s(table), brief(seed=seed)) for seed in (3, 4))
+    first, here = (
+        Problem(mini_space, table, stripes_data, middle_s(table), brief(seed=seed)).recipe() for seed in (3, 4)
+    )
     monkeypatch.setattr(
         "latkit.search.records.run_dir.broadcast_from_main", lambda *_given: first.model_dump_json().encode()
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.search_quality import PRINTED, Job, row
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
-from latkit.search import DataSplit, run_search
+from latkit.search import DataSplit, Problem, run_search
 from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
 from latkit.spaces import Space
 from tests.search.conftest import Tables, brief, some_path_s
@@ -22,10 +22,13 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
 ) -> None:
     table, settings = table_of(mini_space), brief()
     job = Job(tmp_path, "onnxruntime", "stripes", 96, mini_space, 0, some_path_s(table), 2, {})
-    found = run_search(mini_space, table, stripes_data, job.target_s, settings, job.folder)
+    found = run_search(Problem(mini_space, table, stripes_data, job.target_s, settings), job.folder)
     requested = [BaselineRequest(kind="random", count=2), BaselineRequest(kind="mobilenetv2")]
     run_baselines(
-        mini_space, table, stripes_data, job.target_s, settings, job.folder, requested, lambda _network: job.target_s
+        Problem(mini_space, table, stripes_data, job.target_s, settings),
+        job.folder,
+        requested,
+        lambda _network: job.target_s,
     )
     ms = 1e3 * job.target_s
     measured = NetworkResult(

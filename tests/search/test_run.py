@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from latkit.errors import BadFile, LatkitError, TargetOutOfReach, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network
-from latkit.search import Limit, Recipe, SearchResult, SearchSettings, load_data, run_search
+from latkit.search import Limit, Problem, Recipe, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.data import DataSplit
 from latkit.search.records.result import FILES, load_record
 from latkit.spaces import Space
@@ -27,7 +27,7 @@ def test_a_search_writes_everything_it_found(
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
     target_s = some_path_s(table)
-    result = run_search(mini_space, table, stripes_data, target_s, QUICK, folder)
+    result = run_search(Problem(mini_space, table, stripes_data, target_s, QUICK), folder)
 
     assert {path.name for path in folder.iterdir()} == {*FILES.values(), "warmup.pt"} - {"network.tflite"}
     assert result == load_record(SearchResult, folder / "result.json")
@@ -83,12 +83,12 @@ def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
     settings = QUICK.model_copy(update={"ema_decay": 0.9, "epochs": 3, "training_epochs": 5, "weight_steps": 2})
     often = settings.model_copy(update={"checkpoint_seconds": 1e-9})
     uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(mini_space, table, stripes_data, some_path_s(table), settings, uninterrupted)
+    expected = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), uninterrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, some_path_s(table), often, resumed, Interrupt(after))
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), often), resumed, Interrupt(after))
     with pytest.raises(UsageError, match="holds an unfinished search; resume it"):
-        run_search(mini_space, table, stripes_data, some_path_s(table), often, resumed)
-    found = run_search(mini_space, table, stripes_data, some_path_s(table), settings, resumed, resume=True)
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), often), resumed)
+    found = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), resumed, resume=True)
 
     without_time = {"seconds": {}}
     assert found.model_copy(update=without_time) == expected.model_copy(update=without_time)
@@ -110,7 +110,7 @@ def test_threads_are_put_back(mini_space: Space, table_of: Tables, stripes_data:
 
     torch.set_num_threads(2)
     settings = QUICK.model_copy(update={"threads": 1, "epochs": 1, "training_epochs": 1})
-    run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found", Watch())
+    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "found", Watch())
     assert thread_counts == {1}
     assert torch.get_num_threads() == 2
 
@@ -121,14 +121,17 @@ def test_a_finished_search_is_not_overwritten(
     table, folder = table_of(mini_space), tmp_path / "found"
     changes = {"warmup_epochs": 0, "epochs": 1, "training_epochs": 1, "inherit_weights": True, "penalty": "none"}
     settings = QUICK.model_copy(update=changes)
-    result = run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder)
+    result = run_search(Problem(mini_space, table, stripes_data, table.slowest() * 2, settings), folder)
     assert "does not bind" in result.notes[0]
     with pytest.raises(UsageError, match="holds a finished search"):
-        run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder)
-    assert run_search(mini_space, table, stripes_data, table.slowest() * 2, settings, folder, resume=True) == result
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() * 2, settings), folder)
+    assert (
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() * 2, settings), folder, resume=True)
+        == result
+    )
     other = settings.model_copy(update={"seed": 7})
     with pytest.raises(UsageError, match=r"expected settings\.seed to be 0 .* but found 7"):
-        run_search(mini_space, table, stripes_data, table.slowest() * 2, other, folder, resume=True)
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() * 2, other), folder, resume=True)
 
 
 def test_nothing_is_written_before_the_options_are_valid(
@@ -141,17 +144,17 @@ def test_nothing_is_written_before_the_options_are_valid(
     elsewhere = LatencyTable.from_seconds("other", "key", [[1.0, 2.0]], 0.0)
     nowhere = QUICK.model_copy(update={"accelerator": "nonsense"})
     with pytest.raises(TargetOutOfReach, match="networks take from"):
-        run_search(mini_space, table, stripes_data, table.fastest() / 2, QUICK, folder)
+        run_search(Problem(mini_space, table, stripes_data, table.fastest() / 2, QUICK), folder)
     with pytest.raises(UsageError, match="expects images of shape"):
-        run_search(mini_space, table, wrong_shape, target_s, QUICK, folder)
+        run_search(Problem(mini_space, table, wrong_shape, target_s, QUICK), folder)
     with pytest.raises(UsageError, match="gives 2 classes, but data digits has 10"):
-        run_search(mini_space, table, wrong_classes, target_s, QUICK, folder)
+        run_search(Problem(mini_space, table, wrong_classes, target_s, QUICK), folder)
     with pytest.raises(UsageError, match="another space"):
-        run_search(mini_space, elsewhere, stripes_data, target_s, QUICK, folder)
+        run_search(Problem(mini_space, elsewhere, stripes_data, target_s, QUICK), folder)
     with pytest.raises(UsageError, match="expected an accelerator that this machine has"):
-        run_search(mini_space, table, stripes_data, target_s, nowhere, folder)
+        run_search(Problem(mini_space, table, stripes_data, target_s, nowhere), folder)
     with pytest.raises(UsageError, match="expected a search to resume, but found none"):
-        run_search(mini_space, table, stripes_data, target_s, QUICK, folder, resume=True)
+        run_search(Problem(mini_space, table, stripes_data, target_s, QUICK), folder, resume=True)
     assert not folder.exists()
 
 
@@ -161,7 +164,7 @@ def test_a_loss_that_is_no_number_stops_the_search(
     table = table_of(mini_space)
     wild = QUICK.model_copy(update={"weight_learning_rate": 1e30, "ramp_share": 0.0})
     with pytest.raises(LatkitError, match=r"search, step \d+ .*loss to be a finite number, but found"):
-        run_search(mini_space, table, stripes_data, some_path_s(table), wild, tmp_path / "found")
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), wild), tmp_path / "found")
     assert not (tmp_path / "found" / "checkpoint.pt").exists()
 
 
@@ -171,10 +174,10 @@ def test_a_checkpoint_of_another_search_is_refused(
 ) -> None:
     table, folder = table_of(mini_space), tmp_path / "found"
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, some_path_s(table), QUICK, folder, Interrupt(0))
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), QUICK), folder, Interrupt(0))
     (folder / "checkpoint.pt").write_bytes(content)
     with pytest.raises(BadFile, match="expected a checkpoint of a search"):
-        run_search(mini_space, table, stripes_data, some_path_s(table), QUICK, folder, resume=True)
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), QUICK), folder, resume=True)
 
 
 def test_settings_name_what_is_wrong() -> None:
@@ -193,7 +196,7 @@ def test_fixed_penalties_search_too(
 ) -> None:
     table = table_of(mini_space)
     settings = QUICK.model_copy(update={"penalty": penalty, "epochs": 1, "training_epochs": 1})
-    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
+    result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "found")
     assert result.predicted_latency_s <= 1.01 * some_path_s(table)
 
 
@@ -201,9 +204,9 @@ def test_a_search_is_the_same_wherever_its_images_lie_and_however_often_it_is_sa
     mini_space: Space, table_of: Tables, stripes_data: DataSplit
 ) -> None:
     table, moved = table_of(mini_space), replace(stripes_data, source="elsewhere.npz")
-    recipe = Recipe.of(mini_space, table, stripes_data, 1e-5, QUICK)
+    recipe = Problem(mini_space, table, stripes_data, 1e-5, QUICK).recipe()
     often = QUICK.model_copy(update={"checkpoint_seconds": 1.0})
-    Recipe.of(mini_space, table, moved, 1e-5, often).check_same(recipe, Path("recipe.json"))
+    Problem(mini_space, table, moved, 1e-5, often).recipe().check_same(recipe, Path("recipe.json"))
 
 
 def test_where_limits_keep_a_network_from_the_target_the_result_says_so(
@@ -212,7 +215,7 @@ def test_where_limits_keep_a_network_from_the_target_the_result_says_so(
     table, macs = table_of(mini_space), macs_table(mini_space)
     leanest = Limit("macs", macs, min(macs.total(path) for path in itertools.product(range(5), repeat=2)))
     target_s = middle_s(table)
-    result = run_search(mini_space, table, stripes_data, target_s, brief(), tmp_path / "net", limits=[leanest])
+    result = run_search(Problem(mini_space, table, stripes_data, target_s, brief(), limits=[leanest]), tmp_path / "net")
     assert result.predicted_latency_s < 0.98 * target_s
     (note,) = (
         note for note in result.notes if "within 2 % of the target nothing was found that keeps the limits" in note

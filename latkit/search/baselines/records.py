@@ -18,11 +18,23 @@ Kind = Literal["random", "evolution", "mobilenetv2"]
 KINDS: tuple[Kind, ...] = ("random", "evolution", "mobilenetv2")
 
 
+class EvolutionPlan(Record):
+    """Length of the evolution."""
+
+    evaluations: int = 200
+    images: int = 2048
+    """Maximum number of images that an architecture is evaluated on."""
+    population: int = 32
+    tournament: int = 8
+
+
 class BaselineRequest(Record):
     """Requested baselines: a kind, and a count."""
 
     kind: Kind
     count: int = 1
+    evolution: EvolutionPlan = EvolutionPlan()
+    """Of the kind `evolution` alone."""
 
     @classmethod
     def parse(cls, text: str) -> BaselineRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -15,11 +15,10 @@ from latkit.ops import Network
 from latkit.progress import Named, Progress, Silent
 from latkit.search.baselines.evolution import RegularizedEvolution, evolve
 from latkit.search.baselines.folder import BaselineFolder
-from latkit.search.baselines.records import BaselineRecord, BaselineRequest, Baselines, Kind
+from latkit.search.baselines.records import BaselineRecord, BaselineRequest, Baselines, EvolutionPlan, Kind
 from latkit.search.baselines.sampling import at_target, random_architectures
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
-from latkit.search.data import DataSplit
 from latkit.search.preflight import check_data
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.factory import fresh_module
@@ -28,41 +27,23 @@ from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, threads
-from latkit.search.training.trained_network import TrainedNetwork
 from latkit.search.training.trainer import Checkpointer, Phase, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
 
 
-@dataclass(frozen=True, slots=True)
-class EvolutionPlan:
-    """Length of the evolution."""
-
-    evaluations: int = 200
-    images: int = 2048
-    """Maximum number of images that an architecture is evaluated on."""
-    population: int = 32
-    tournament: int = 8
-
-
 def run_baselines(
-    space: Space,
-    table: LatencyTable,
-    data: DataSplit,
-    target_latency_s: float,
-    settings: SearchSettings,
+    problem: Problem,
     folder: Path,
     requested: Sequence[BaselineRequest],
     latency_of: LatencyOf | None = None,
     progress: Progress | None = None,
     fabric: Fabric | None = None,
-    teacher: TrainedNetwork | None = None,
-    evolution: EvolutionPlan | None = None,
 ) -> Baselines:
     """Train and evaluate baselines with the settings and on the images of a search.
 
-    `folder`: the folder of the search, finished or not; the arguments must be those that the search began with. The
+    `folder`: the folder of the search, finished or not; the problem must be the one that the search began with. The
     limits of the search do not bind baselines. Networks use the seeds of the derived network: `seed + 1` for the
     initial weights, `seed` for the order of images; architectures are drawn with `seed`. `latency_of`: seconds of a
     MobileNetV2 of a given width, which no table of a space has; with several processes, only the first calls it.
@@ -71,27 +52,23 @@ def run_baselines(
     Raises UsageError where an argument does not fit the search or MobileNetV2 is requested without `latency_of`,
     TargetOutOfReach where no network has such a latency, and OutOfMemory and DiskFull as `run_search` does.
     """
-    table.check_space(space)
-    check_data(space, data)
-    check_baselines(settings, requested)
-    fabric = fabric or fabric_of(settings)
+    problem = replace(problem, limits=())
+    problem.table.check_space(problem.space)
+    check_data(problem.space, problem.data)
+    check_baselines(problem.settings, requested)
+    fabric = fabric or fabric_of(problem.settings)
     broadcast_from_main(lambda: _checked(latency_of, requested), fabric)
-    problem, files = Problem(space, table, data, target_latency_s, settings, teacher), BaselineFolder(folder, fabric)
+    files = BaselineFolder(folder, fabric)
     files.open(problem.recipe())
     shown = progress if progress and fabric.is_global_zero else Silent()
     trainer = _Trainer(problem, files, fabric, shown)
     with (
-        translate_resource_errors(folder, settings),
-        threads(settings.threads),
-        exact(settings.deterministic, fabric.device),
+        translate_resource_errors(folder, problem.settings),
+        threads(problem.settings.threads),
+        exact(problem.settings.deterministic, fabric.device),
     ):
         for one in requested:
-            if one.kind == "mobilenetv2":
-                trainer.mobilenet(latency_of)
-            elif one.kind == "random":
-                trainer.randoms(one.count)
-            else:
-                trainer.evolution(evolution or EvolutionPlan())
+            trainer.train(one, latency_of)
     return files.finished()
 
 
@@ -136,6 +113,15 @@ class _Trainer:
     files: BaselineFolder
     fabric: Fabric
     progress: Progress
+
+    def train(self, requested: BaselineRequest, latency_of: LatencyOf | None) -> None:
+        """Find and train what one request asks for."""
+        if requested.kind == "mobilenetv2":
+            self.mobilenet(latency_of)
+        elif requested.kind == "random":
+            self.randoms(requested.count)
+        else:
+            self.evolution(requested.evolution)
 
     def randoms(self, count: int) -> None:
         """`count` random architectures at the target."""

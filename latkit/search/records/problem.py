@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import Limit
-from latkit.search.records.result import Recipe
+from latkit.search.records.provenance import machine, versions
+from latkit.search.records.result import DataFacts, LimitFacts, Recipe, table_hash
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -20,13 +21,27 @@ class Problem:
 
     space: Space
     table: LatencyTable
+    """Seconds of every candidate of the space on the target."""
     data: DataSplit
     target_s: float
+    """The latency to reach, in seconds."""
     settings: SearchSettings
     teacher: TrainedNetwork | None = None
+    """The network that the derived one learns from besides the labels, as `load_network` returns it."""
     limits: Sequence[Limit] = ()
+    """Upper bounds that the network must also meet; they do not bind baselines."""
 
     def recipe(self) -> Recipe:
         """The recipe of the search in the current environment."""
-        teacher = self.teacher.facts if self.teacher else None
-        return Recipe.of(self.space, self.table, self.data, self.target_s, self.settings, teacher, self.limits)
+        return Recipe(
+            space=self.space.name,
+            space_key=self.space.key,
+            table_sha256=table_hash(self.table),
+            target_latency_s=self.target_s,
+            limits={limit.name: LimitFacts.of(limit) for limit in self.limits},
+            data=DataFacts.of(self.data),
+            settings=self.settings,
+            teacher=self.teacher.facts if self.teacher else None,
+            versions=versions(),
+            machine=machine(self.settings.threads),
+        )

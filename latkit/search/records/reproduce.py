@@ -16,6 +16,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.progress import Progress
 from latkit.search.data import DataSplit, load_data
 from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
+from latkit.search.records.problem import Problem
 from latkit.search.records.result import FILES, DataFacts, LimitFacts, Recipe, SearchResult, load_record, table_hash
 from latkit.search.run import run_search
 from latkit.search.training.runtime_env import threads
@@ -41,18 +42,26 @@ class Reproduction:
         return not self.differing
 
 
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """Inputs of a search that its recipe names but does not hold."""
+
+    data: DataSplit | None = None
+    """Required only where `load_data` cannot load the images again."""
+    teacher: TrainedNetwork | None = None
+    """Required where the original search had one."""
+
+
 def reproduce_search(
     original: Path,
     folder: Path,
+    supplied: Supplied = Supplied(),
     progress: Progress | None = None,
-    data: DataSplit | None = None,
-    teacher: TrainedNetwork | None = None,
     fabric: Fabric | None = None,
     resume: bool = False,
 ) -> Reproduction:
     """Repeat the search of `original` under `folder`, with its recipe, its space and its tables, and compare.
 
-    `data` is required only where `load_data` cannot load the images again; `teacher` where the original search had one.
     The number of threads is that of the original. `resume`: continue an interrupted repetition.
 
     Raises UsageError where the search is not finished or the data has changed, and what `run_search` raises. With
@@ -63,34 +72,29 @@ def reproduce_search(
         raise UsageError(
             f"{original}: expected a finished search to repeat, but found an unfinished one; resume it first"
         )
+    problem = _problem(original, recipe, supplied)
+    with _threads(recipe):
+        result = run_search(problem, folder, progress, resume, fabric)
+    again = load_record(Recipe, folder / FILES["recipe"])
+    return Reproduction(folder, result, differences(original, folder), _circumstances(recipe, again))
+
+
+def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
+    """The inputs of a finished search, read from its folder. Raises BadFile, UsageError where they are not its own."""
     space, table = Space.load(original / FILES["space"]), LatencyTable.load(original / FILES["table"])
     if space.key != recipe.space_key:
         raise BadFile(original / FILES["space"], "the space of the search's recipe", "another one")
     if table_hash(table) != recipe.table_sha256:
         raise BadFile(original / FILES["table"], "the table of the search's recipe", "another one")
+    teacher = supplied.teacher
     if recipe.teacher != (teacher.facts if teacher else None):
         raise UsageError(f"{original}: expected the teacher that its recipe names, but found {_named(teacher)}")
     limits = load_limits(original / LIMITS_FILE, space)
     if {limit.name: LimitFacts.of(limit) for limit in limits} != recipe.limits:
         raise BadFile(original / LIMITS_FILE, "the limits of the search's recipe", "others")
-    images = data or _images(recipe)
+    images = supplied.data or _images(recipe)
     _check_data(recipe, images)
-    with _threads(recipe):
-        result = run_search(
-            space,
-            table,
-            images,
-            recipe.target_latency_s,
-            recipe.settings,
-            folder,
-            progress,
-            resume,
-            fabric,
-            teacher=teacher,
-            limits=limits,
-        )
-    again = load_record(Recipe, folder / FILES["recipe"])
-    return Reproduction(folder, result, differences(original, folder), _circumstances(recipe, again))
+    return Problem(space, table, images, recipe.target_latency_s, recipe.settings, teacher, limits)
 
 
 def _named(teacher: TrainedNetwork | None) -> str:

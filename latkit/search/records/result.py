@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,10 +14,8 @@ from latkit import _io
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import Limit
-from latkit.search.records.provenance import machine, versions
 from latkit.search.strategies.settings import SearchSettings
-from latkit.spaces import Space
-from latkit.tables import AdditiveTable, LatencyTable, PeakTable
+from latkit.tables import AdditiveTable, PeakTable
 
 FILES = {
     "recipe": "recipe.json",
@@ -136,31 +134,6 @@ class Recipe(Record):
     went_on: tuple[dict[str, str], ...] = ()
     """Where it was resumed, in order: each entry is a machine, or number of threads or processes, that differs from the
     one before."""
-
-    @classmethod
-    def of(
-        cls,
-        space: Space,
-        table: LatencyTable,
-        data: DataSplit,
-        target_latency_s: float,
-        settings: SearchSettings,
-        teacher: TeacherFacts | None = None,
-        limits: Sequence[Limit] = (),
-    ) -> Recipe:
-        """The recipe of a new search."""
-        return cls(
-            space=space.name,
-            space_key=space.key,
-            table_sha256=table_hash(table),
-            target_latency_s=target_latency_s,
-            limits={limit.name: LimitFacts.of(limit) for limit in limits},
-            data=DataFacts.of(data),
-            settings=settings,
-            teacher=teacher,
-            versions=versions(),
-            machine=machine(settings.threads),
-        )
 
     @property
     def identity(self) -> dict[str, str | float]:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from latkit.errors import DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, UsageError
 from latkit.ops import Network
-from latkit.search import DataSplit, SearchResult, SearchSettings, run_search
+from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, run_search
 from latkit.search.baselines import (
     BaselineRecord,
     BaselineRequest,
@@ -201,7 +201,7 @@ def finished_search(
     """The folder of a search, and its target in seconds."""
     table = table_of(mini_space)
     target_s = (table.fastest() + table.slowest()) / 2
-    run_search(mini_space, table, stripes_data, target_s, settings, tmp_path / "found")
+    run_search(Problem(mini_space, table, stripes_data, target_s, settings), tmp_path / "found")
     return tmp_path / "found", target_s
 
 
@@ -216,7 +216,7 @@ def test_the_derived_network_as_a_baseline_has_the_derived_networks_accuracy(
     folder, target_s = finished_search
     result = load_record(SearchResult, folder / FILES["result"])
     monkeypatch.setattr("latkit.search.baselines.run.random_architectures", lambda *_: [result.architecture])
-    given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
+    given = (Problem(mini_space, table_of(mini_space), stripes_data, target_s, settings), folder)
     (record,) = run_baselines(*given, [BaselineRequest(kind="random")]).records
     assert record.accuracy == result.accuracy
     assert record.predicted_latency_s == pytest.approx(result.predicted_latency_s)
@@ -232,17 +232,17 @@ def test_interrupted_baselines_go_on_and_end_as_if_they_had_not_been(
     tmp_path: Path,
 ) -> None:
     folder, target_s = finished_search
-    given = (mini_space, table_of(mini_space), stripes_data, target_s, settings)
-    requested = [BaselineRequest(kind="random", count=2), BaselineRequest(kind="evolution")]
+    problem = Problem(mini_space, table_of(mini_space), stripes_data, target_s, settings)
     plan = EvolutionPlan(evaluations=4, images=16, population=2, tournament=1)
+    requested = [BaselineRequest(kind="random", count=2), BaselineRequest(kind="evolution", evolution=plan)]
     for phase, steps in (("random-2: training", 1), ("evolution-supernet: search", 2), ("evolution", 2)):
         with pytest.raises(Killed):
-            run_baselines(*given, folder, requested, evolution=plan, progress=Killer(phase, steps))
+            run_baselines(problem, folder, requested, progress=Killer(phase, steps))
     assert [record.name for record in Baselines.load(folder).records] == ["random-1", "random-2"]
-    went_on = run_baselines(*given, folder, requested, evolution=plan)
+    went_on = run_baselines(problem, folder, requested)
     other = tmp_path / "other"
-    run_search(*given, other)
-    at_once = run_baselines(*given, other, requested, evolution=plan)
+    run_search(problem, other)
+    at_once = run_baselines(problem, other, requested)
     assert [alike(record) for record in went_on.records] == [alike(record) for record in at_once.records]
     assert list((folder / "baselines").iterdir()) == []
     assert went_on.records[-1].seconds.keys() == {"search", "training"}
@@ -263,12 +263,12 @@ def test_what_does_not_fit_the_search_is_refused(
     folder, target_s = finished_search
     given = (mini_space, table_of(mini_space), stripes_data)
     with pytest.raises(UsageError, match="expected target_latency_s to be"):
-        run_baselines(*given, 1.1 * target_s, settings, folder, [BaselineRequest(kind="random")])
+        run_baselines(Problem(*given, 1.1 * target_s, settings), folder, [BaselineRequest(kind="random")])
     with pytest.raises(UsageError, match="MobileNetV2's latency"):
-        run_baselines(*given, target_s, settings, folder, [BaselineRequest(kind="mobilenetv2")])
+        run_baselines(Problem(*given, target_s, settings), folder, [BaselineRequest(kind="mobilenetv2")])
     inheriting = settings.model_copy(update={"inherit_weights": True})
     with pytest.raises(UsageError, match="trained from scratch"):
-        run_baselines(*given, target_s, inheriting, folder, [BaselineRequest(kind="random")])
+        run_baselines(Problem(*given, target_s, inheriting), folder, [BaselineRequest(kind="random")])
     with pytest.raises(UsageError, match="expected 500 random networks"):
         check_drawn(
             mini_space,
@@ -302,7 +302,7 @@ def test_exhausted_resources_are_reported_as_in_the_search(
             raise raised
 
     folder, target_s = finished_search
-    given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
+    given = (Problem(mini_space, table_of(mini_space), stripes_data, target_s, settings), folder)
     with pytest.raises(error_type, match=message):
         run_baselines(*given, [BaselineRequest(kind="random")], progress=Short())
 
@@ -315,7 +315,7 @@ def test_a_mobilenet_is_trained_along_with_the_search(
     mini_space: Space,
 ) -> None:
     folder, target_s = finished_search
-    given = (mini_space, table_of(mini_space), stripes_data, target_s, settings, folder)
+    given = (Problem(mini_space, table_of(mini_space), stripes_data, target_s, settings), folder)
     narrowest = next(ladder(mini_space))
     (record,) = run_baselines(
         *given,

@@ -108,7 +108,7 @@ def test_the_best_finalist_is_derived(
 
     monkeypatch.setattr(FinalistTrainer, "accuracy", last_is_best)
     target_s = some_path_s(table)
-    result = run_search(mini_space, table, stripes_data, target_s, settings_for(2), tmp_path / "net")
+    result = run_search(Problem(mini_space, table, stripes_data, target_s, settings_for(2)), tmp_path / "net")
     assert [name for _, name in evaluated] == ["finalist 1 of 2", "finalist 2 of 2"]
     assert result.architecture == evaluated[-1][0]
     assert result.predicted_latency_s == table.total(result.architecture)
@@ -132,5 +132,5 @@ def test_the_other_finalists_are_those_that_shared_weights_put_first(
 
     monkeypatch.setattr("latkit.search.run.rank_by_loss", last_first)
     monkeypatch.setattr(FinalistTrainer, "accuracy", alike)
-    run_search(mini_space, table, stripes_data, some_path_s(table), settings_for(2), tmp_path / "net")
+    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings_for(2)), tmp_path / "net")
     assert trained[1:] == [drawn[-1][-1]]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from latkit.errors import BadFile, LatkitError
-from latkit.search import DataSplit, Recipe, SearchResult, load_network, run_search
+from latkit.search import DataSplit, Problem, Recipe, SearchResult, load_network, run_search
 from latkit.search.baselines.records import BASELINES_FILE, Baselines
 from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
@@ -33,16 +33,16 @@ BRIEF = brief()
 @pytest.fixture
 def begun(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> Path:
     """A search that was killed while it trained."""
-    given = mini_space, table_of(mini_space), stripes_data, some_path_s(table_of(mini_space)), BRIEF
+    problem = Problem(mini_space, table_of(mini_space), stripes_data, some_path_s(table_of(mini_space)), BRIEF)
     with pytest.raises(KeyboardInterrupt):
-        run_search(*given, tmp_path / "net", Interrupt(15))
+        run_search(problem, tmp_path / "net", Interrupt(15))
     return tmp_path / "net"
 
 
 @pytest.fixture
 def found(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> Path:
     table = table_of(mini_space)
-    run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, tmp_path / "found")
+    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF), tmp_path / "found")
     return tmp_path / "found"
 
 
@@ -77,13 +77,14 @@ def test_a_checkpoint_whose_parts_are_wrong_is_refused(
     save_checkpoint(path, saved)
     content = path.read_bytes()
     with pytest.raises(BadFile, match=r"checkpoint\.pt: expected a checkpoint of") as refused:
-        run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, begun, resume=True)
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF), begun, resume=True)
     assert "\n" not in str(refused.value)
     assert path.read_bytes() == content
     save_checkpoint(begun / WARM_UP_FILE, {**saved, "stage": "search"})
     with pytest.raises(LatkitError):
         run_search(
-            *(mini_space, table, stripes_data, some_path_s(table), BRIEF, begun.parent / "other"),
+            Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF),
+            begun.parent / "other",
             warm_up=begun / WARM_UP_FILE,
         )
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from latkit.errors import BadFile, ExportError, UsageError
 from latkit.runtimes.base import Runtime
-from latkit.search import Recipe, SearchSettings, run_search
+from latkit.search import Problem, Recipe, SearchSettings, run_search
 from latkit.search.data import DataSplit, load_data
-from latkit.search.records.reproduce import differences, reproduce_search
+from latkit.search.records.reproduce import Supplied, differences, reproduce_search
 from latkit.search.records.result import FILES, load_record
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -29,7 +29,7 @@ def original(
 ) -> Path:
     table, folder = table_of(mini_space), tmp_path / "original"
     target_s = float(table.lookup(torch.tensor((1, 4))))
-    run_search(mini_space, table, stripes_data, target_s, SETTINGS, folder)
+    run_search(Problem(mini_space, table, stripes_data, target_s, SETTINGS), folder)
     return folder
 
 
@@ -67,7 +67,7 @@ def test_a_reproduction_reports_what_differed_during_the_search(
 ) -> None:
     """A search resumed with other sources of latkit than it began with, which no reproduction can do."""
     table, folder = table_of(mini_space), tmp_path / "moved"
-    given = mini_space, table, stripes_data, some_path_s(table), SETTINGS, folder
+    given = Problem(mini_space, table, stripes_data, some_path_s(table), SETTINGS), folder
     with pytest.raises(KeyboardInterrupt):
         run_search(*given, Interrupt(7))
     recipe = json.loads((folder / FILES["recipe"]).read_text())
@@ -87,7 +87,7 @@ def test_a_finished_search_is_read_by_other_versions_and_an_unfinished_one_is_no
     table = table_of(mini_space)
     versions = json.loads((original / FILES["recipe"]).read_text())["versions"]
     edited(original / FILES["recipe"], versions={**versions, "torch": "1.0"})
-    given = mini_space, table, stripes_data, some_path_s(table), SETTINGS, original
+    given = Problem(mini_space, table, stripes_data, some_path_s(table), SETTINGS), original
     found = run_search(*given, resume=True)
     assert found.accuracy == json.loads((original / FILES["result"]).read_text())["accuracy"]
     (original / FILES["result"]).unlink()
@@ -112,14 +112,14 @@ def test_a_search_that_cannot_be_reproduced_is_reported_beforehand(
         reproduce_search(original, again)
     edited(original / FILES["recipe"], table_sha256="0")
     with pytest.raises(BadFile, match="the table of the search's recipe"):
-        reproduce_search(original, again, data=stripes_data)
+        reproduce_search(original, again, supplied=Supplied(stripes_data))
     edited(
         original / FILES["recipe"],
         table_sha256=recipe["table_sha256"],
         teacher={"network_key": "k", "weights_sha256": "w"},
     )
     with pytest.raises(UsageError, match="expected the teacher that its recipe names, but found none"):
-        reproduce_search(original, again, data=stripes_data)
+        reproduce_search(original, again, supplied=Supplied(stripes_data))
     (original / FILES["result"]).unlink()
     with pytest.raises(UsageError, match="found an unfinished one; resume it first"):
         reproduce_search(original, again)
@@ -140,14 +140,16 @@ def test_other_images_or_labels_are_refused(
             reproduce_search(original, tmp_path / "again")
         other = load_data(str(stripes_file), 8, 1)
         with pytest.raises(UsageError, match=r"expected data\.sha256 to be .* as in the search to be resumed"):
-            run_search(mini_space, table, other, some_path_s(table), SETTINGS, original, resume=True)
+            run_search(Problem(mini_space, table, other, some_path_s(table), SETTINGS), original, resume=True)
 
 
 def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of: Tables, tmp_path: Path) -> None:
     table, images = table_of(mini_space), write_folder(tmp_path / "images", 40)
     data = load_data(str(images), 8, 1)
     original = tmp_path / "original"
-    run_search(mini_space, table, data, some_path_s(table), SETTINGS.model_copy(update={"workers": 0}), original)
+    run_search(
+        Problem(mini_space, table, data, some_path_s(table), SETTINGS.model_copy(update={"workers": 0})), original
+    )
     picture = min((images / "test" / "along").iterdir())
     Image.new("L", (8, 8)).save(picture)
     with pytest.raises(UsageError, match="expected file_bytes to be"):
@@ -167,7 +169,7 @@ def test_remedies_can_be_applied_during_a_search_and_a_reproduction_applies_them
     mended = lean.model_copy(update={"export_tflite": False})
 
     def go_on(settings: SearchSettings, resume: bool = True, progress: Interrupt | None = None) -> None:
-        run_search(mini_space, table, stripes_data, some_path_s(table), settings, folder, progress, resume)
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), folder, progress, resume)
 
     def fails(runtime: Runtime, *_module: object) -> None:
         if runtime.name == "tflite":

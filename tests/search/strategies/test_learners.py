@@ -14,7 +14,7 @@ from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
 from latkit.search.objectives.ranking import rank_by_loss
 from latkit.search.records.problem import Problem
-from latkit.search.records.reproduce import reproduce_search
+from latkit.search.records.reproduce import Supplied, reproduce_search
 from latkit.search.records.result import load_record
 from latkit.search.strategies.factory import make_rule, make_search_phase
 from latkit.search.supernet.mixing import GumbelSoftmax
@@ -43,10 +43,12 @@ def test_every_strategy_resumes_bit_exactly(
     settings = SHORT.model_copy(update={**how, "checkpoint_seconds": 1e-9})
     limits = [Limit("params", parameters_table(mini_space), parameters_table(mini_space).total((3, 4)))]
     uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(mini_space, table, stripes_data, target_s, settings, uninterrupted, limits=limits)
+    expected = run_search(Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), uninterrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, target_s, settings, resumed, Interrupt(9), limits=limits)
-    found = run_search(mini_space, table, stripes_data, target_s, settings, resumed, resume=True, limits=limits)
+        run_search(Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), resumed, Interrupt(9))
+    found = run_search(
+        Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), resumed, resume=True
+    )
     assert found.model_copy(update={"seconds": {}}) == expected.model_copy(update={"seconds": {}})
     assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
     last = json.loads((uninterrupted / "history.json").read_text())["search"][-1]
@@ -60,7 +62,7 @@ def test_a_search_keeps_its_limits_and_says_so(
     table, macs, folder = table_of(mini_space), macs_table(mini_space), tmp_path / "net"
     limits = [Limit("macs", macs, macs.total((0, 4))), Limit("peak_bytes", PeakTable(mini_space), 1e6)]
     settings = SHORT.model_copy(update={"penalty": "none"})
-    result = run_search(mini_space, table, stripes_data, table.slowest() / 2, settings, folder, limits=limits)
+    result = run_search(Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, limits=limits), folder)
     assert result.limits["macs"].most == macs.total((0, 4)) >= result.limits["macs"].predicted
     assert result.limits["macs"].predicted == result.macs
     recipe = load_record(Recipe, folder / "recipe.json")
@@ -69,10 +71,10 @@ def test_a_search_keeps_its_limits_and_says_so(
     }
     assert len({facts.table_sha256 for facts in recipe.limits.values()} | {recipe.table_sha256}) == 3
     assert [limit.name for limit in load_limits(folder / LIMITS_FILE, mini_space)] == ["macs", "peak_bytes"]
-    assert reproduce_search(folder, tmp_path / "again", data=stripes_data).equal
+    assert reproduce_search(folder, tmp_path / "again", Supplied(stripes_data)).equal
     nowhere, few = tmp_path / "nowhere", [Limit("macs", macs, 1.0)]
     with pytest.raises(TargetOutOfReach, match="limit on macs that space mini can keep"):
-        run_search(mini_space, table, stripes_data, table.slowest() / 2, settings, nowhere, limits=few)
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, limits=few), nowhere)
     assert not nowhere.exists()
 
 

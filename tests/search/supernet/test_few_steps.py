@@ -14,7 +14,7 @@ from torch import nn
 
 from latkit.nn import build_module
 from latkit.ops import Network
-from latkit.search import SearchSettings, load_data, load_network, run_search
+from latkit.search import Problem, SearchSettings, load_data, load_network, run_search
 from latkit.search.baselines import BaselineRequest, run_baselines
 from latkit.search.data import DataSplit, Normalize, subset
 from latkit.search.objectives import finalists
@@ -98,8 +98,8 @@ def test_search_baseline_teacher_and_files_have_the_same_statistics(
     deep_space: Space, table_of: Tables, few_digits: DataSplit, tmp_path: Path
 ) -> None:
     table, folder = table_of(deep_space), tmp_path / "found"
-    given = deep_space, table, few_digits, table.total((0, 1) * 3), FEW
-    result = run_search(*given, folder)
+    problem = Problem(deep_space, table, few_digits, table.total((0, 1) * 3), FEW)
+    result = run_search(problem, folder)
     assert result.accuracy > 0.6
     history = json.loads((folder / "history.json").read_text())
     assert history["training"][-1]["test_accuracy"] == result.accuracy
@@ -119,7 +119,7 @@ def test_search_baseline_teacher_and_files_have_the_same_statistics(
     right = [int(row.argmax()) == label for row, label in zip(scores, labels.tolist(), strict=True)]
     assert sum(right) / len(right) == pytest.approx(result.accuracy, abs=0.01)
     assert float((load_network(folder)(raw).argmax(1) == labels).double().mean()) == result.accuracy
-    (record,) = run_baselines(*given, folder, [BaselineRequest(kind="random", count=1)]).records
+    (record,) = run_baselines(problem, folder, [BaselineRequest(kind="random", count=1)]).records
     assert record.accuracy > 0.6
 
 
@@ -133,7 +133,7 @@ def test_finalists_are_judged_alike(
         lambda *given: judged.append(evaluate(*given)) or judged[-1],  # type: ignore[func-returns-value]
     )
     settings = FEW.model_copy(update={"finalists": 2, "finalist_epochs": 8})
-    run_search(deep_space, table, few_digits, table.total((0, 1) * 3), settings, tmp_path / "found")
+    run_search(Problem(deep_space, table, few_digits, table.total((0, 1) * 3), settings), tmp_path / "found")
     assert len(judged) == 2
     assert min(judged) > 0.5  # 16 batches of 160 images
 
@@ -154,10 +154,10 @@ def test_an_interrupted_search_of_few_steps_ends_bit_for_bit(
     table = table_of(mini_space)
     uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
     given = mini_space, table, stripes_data, some_path_s(table)
-    run_search(*given, FEW, uninterrupted)
+    run_search(Problem(*given, FEW), uninterrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_search(*given, FEW.model_copy(update={"checkpoint_seconds": 1e-9}), resumed, Interrupt(after))
-    run_search(*given, FEW, resumed, resume=True)
+        run_search(Problem(*given, FEW.model_copy(update={"checkpoint_seconds": 1e-9})), resumed, Interrupt(after))
+    run_search(Problem(*given, FEW), resumed, resume=True)
     assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
     weights, others = load_file(resumed / "weights.safetensors"), load_file(uninterrupted / "weights.safetensors")
     assert all(torch.equal(value, others[name]) for name, value in weights.items())

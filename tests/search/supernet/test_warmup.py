@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from latkit.errors import BadFile, UsageError
-from latkit.search import SearchSettings, run_search
+from latkit.search import Problem, SearchSettings, run_search
 from latkit.search.data import DataSplit
 from latkit.search.supernet.warmup import WARM_UP_FILE
 from latkit.spaces import Space
@@ -35,7 +35,7 @@ def donor(
     mini_space: Space, tables: tuple[LatencyTable, LatencyTable], stripes_data: DataSplit, tmp_path: Path
 ) -> Path:
     """The warm-up that a search of the first table left."""
-    run_search(mini_space, tables[0], stripes_data, middle_s(tables[0]), QUICK, tmp_path / "first")
+    run_search(Problem(mini_space, tables[0], stripes_data, middle_s(tables[0]), QUICK), tmp_path / "first")
     return tmp_path / "first" / WARM_UP_FILE
 
 
@@ -58,12 +58,14 @@ def test_a_shared_warm_up_gives_the_same_bits(
 ) -> None:
     table = tables[1]
     independent, shared, resumed = (tmp_path / variant / "net" for variant in ("alone", "shared", "resumed"))
-    expected = run_search(mini_space, table, stripes_data, middle_s(table), QUICK, independent)
-    found = run_search(mini_space, table, stripes_data, middle_s(table), LEAN, shared, warm_up=donor)
+    expected = run_search(Problem(mini_space, table, stripes_data, middle_s(table), QUICK), independent)
+    found = run_search(Problem(mini_space, table, stripes_data, middle_s(table), LEAN), shared, warm_up=donor)
     often = QUICK.model_copy(update={"checkpoint_seconds": 1e-9})
     with pytest.raises(KeyboardInterrupt):
-        run_search(mini_space, table, stripes_data, middle_s(table), often, resumed, StopAfterWarmUp(), warm_up=donor)
-    run_search(mini_space, table, stripes_data, middle_s(table), QUICK, resumed, resume=True)
+        run_search(
+            Problem(mini_space, table, stripes_data, middle_s(table), often), resumed, StopAfterWarmUp(), warm_up=donor
+        )
+    run_search(Problem(mini_space, table, stripes_data, middle_s(table), QUICK), resumed, resume=True)
 
     curves = scalars(independent)
     assert [epoch for epoch, _ in curves["search/weight_loss"]] == [1, 2, 3, 4]
@@ -101,7 +103,10 @@ def test_another_warm_up_is_refused(
 
     def begin(settings: SearchSettings, path: Path) -> None:
         run_search(
-            mini_space, table, stripes_data, middle_s(table), settings, folder, resume=folder.exists(), warm_up=path
+            Problem(mini_space, table, stripes_data, middle_s(table), settings),
+            folder,
+            resume=folder.exists(),
+            warm_up=path,
         )
 
     with pytest.raises(UsageError, match="whose setting seed is 7, but found 0"):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from benchmarks.supernet_step import Bench, SearchBench, drawn_pairs, plain_step, with_candidates
-from latkit.search import SearchSettings, load_network, run_search
+from latkit.search import Problem, SearchSettings, load_network, run_search
 from latkit.search.data import DataSplit
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.spaces import Architecture, Space, load
@@ -79,7 +79,7 @@ def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
 
     settings, table = brief(training_batch_size=8, evaluation_epochs=1), table_of(mini_space)
     with register_module_forward_pre_hook(note):
-        small = run_search(mini_space, table, stripes_data, middle_s(table), settings, tmp_path / "net")
+        small = run_search(Problem(mini_space, table, stripes_data, middle_s(table), settings), tmp_path / "net")
     assert max(sizes) == 8
     found, fabric = load_network(tmp_path / "net"), Fabric(accelerator="cpu", devices=1)
     for size in (2, 5, 1000):
@@ -92,5 +92,5 @@ def test_memory_saving_options_work_in_a_complete_search(
 ) -> None:
     settings = brief(epochs=2, training_epochs=4, precision="bf16-mixed", checkpointing=True)
     table = table_of(mini_space)
-    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "net")
+    result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "net")
     assert result.accuracy > 0.6

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
-from latkit.search import SearchResult, SearchSettings, load_data, run_search
+from latkit.search import Problem, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
 from latkit.search.data import DataSplit, Shard
 from latkit.search.records.reproduce import differences
@@ -56,7 +56,7 @@ class Searches:
     ) -> Path:
         """One search in this process; its folder."""
         folder = self.root / name
-        run_search(self.space, self.table, self.data, self.target_s, settings, folder, stop, resume)
+        run_search(Problem(self.space, self.table, self.data, self.target_s, settings), folder, stop, resume)
         return folder
 
     def job(self, name: str, settings: SearchSettings = SETTINGS, **how: Any) -> Job:
@@ -148,8 +148,8 @@ def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
     assert searches.ends["both-again"] == [0, 0]
     folder, target_s = searches.root / "both-again", searches.target_s
     found, mobilenet, evolved = Baselines.load(folder).records
-    given = searches.space, searches.table, searches.data, target_s, SETTINGS, searches.root / "alone"
-    (single_process,) = run_baselines(*given, [BaselineRequest.parse("random")]).records
+    problem = Problem(searches.space, searches.table, searches.data, target_s, SETTINGS)
+    (single_process,) = run_baselines(problem, searches.root / "alone", [BaselineRequest.parse("random")]).records
     assert found.accuracy == pytest.approx(single_process.accuracy, abs=1.01 / len(searches.data.test.labels))
     assert found == single_process.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
     # so few steps on images this small: rounding alone decides how good these two are

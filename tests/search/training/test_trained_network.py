@@ -10,7 +10,16 @@ from torch.nn import functional as F
 from latkit.errors import BadFile, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network
-from latkit.search import Recipe, SearchResult, SearchSettings, TrainedNetwork, load_data, load_network, run_search
+from latkit.search import (
+    Problem,
+    Recipe,
+    SearchResult,
+    SearchSettings,
+    TrainedNetwork,
+    load_data,
+    load_network,
+    run_search,
+)
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.records.result import load_record
 from latkit.search.supernet.bn_calibration import recalibrate
@@ -43,7 +52,7 @@ def found(
 ) -> tuple[SearchResult, Path, SearchSettings]:
     """A short search whose training is long enough to learn something."""
     table, settings = table_of(mini_space), BRIEF.model_copy(update={"training_epochs": 8})
-    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
+    result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "found")
     return result, tmp_path / "found", settings
 
 
@@ -125,11 +134,11 @@ def test_a_search_with_a_teacher_says_so(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, folder, teacher = table_of(mini_space), tmp_path / "taught", some_teacher(mini_space, stripes_data)
-    run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, folder, teacher=teacher)
+    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF, teacher=teacher), folder)
     assert load_record(Recipe, folder / "recipe.json").teacher == teacher.facts
     with pytest.raises(UsageError, match=r"expected teacher\.\w+ to be '[0-9a-f]+' .* but found None"):
-        run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, folder, resume=True)
-    independent = run_search(mini_space, table, stripes_data, some_path_s(table), BRIEF, tmp_path / "taught2")
+        run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF), folder, resume=True)
+    independent = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF), tmp_path / "taught2")
     assert independent.architecture == load_record(SearchResult, folder / "result.json").architecture
     assert load_network(folder).facts != load_network(tmp_path / "taught2").facts
 
@@ -195,5 +204,5 @@ def test_inherited_weights_serve_without_training(
     table = table_of(mini_space)
     changes = {"inherit_weights": True, "training_epochs": 0, "warmup_epochs": 4, "epochs": 4, "batch_size": 8}
     settings = BRIEF.model_copy(update=changes)
-    result = run_search(mini_space, table, stripes_data, some_path_s(table), settings, tmp_path / "found")
+    result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "found")
     assert result.accuracy > 0.8
