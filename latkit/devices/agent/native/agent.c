@@ -7,7 +7,7 @@
 
 #include "models.h"
 #include "probe.h"
-#include "visit.h"
+#include "timing.h"
 
 static const char AGENT[] = "latkit-native-1";
 
@@ -81,28 +81,29 @@ static bool require_cores(const struct json *request, int64_t cores[MAX_CORES], 
 
 /* Requests, in the order of the protocol */
 
-static bool hello(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool hello(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     (void)agent;
     const struct json *theirs = json_member(request, "protocol");
     if (!theirs || theirs->kind != JSON_NUMBER || !theirs->is_integer || theirs->integer != PROTOCOL) {
         return fail_as(failure, "protocol", "the agent speaks protocol %d, and the host another one", PROTOCOL);
     }
-    text_add(out, "{\"protocol\":%d,\"agent\":\"%s\"}", PROTOCOL, AGENT);
+    writer_add(out, "{\"protocol\":%d,\"agent\":\"%s\"}", PROTOCOL, AGENT);
     return true;
 }
 
-static bool probe(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool probe(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     double seconds = 60;
     if (json_member(request, "runtimes_s") && !require_seconds(request, "runtimes_s", &seconds, failure)) return false;
-    text_add(out, "{");
-    text_name(out, "facts");
+    writer_add(out, "{");
+    writer_name(out, "facts");
     write_facts(out);
     write_runtimes(out, agent->libraries, seconds);
-    text_add(out, "}");
+    writer_add(out, "}");
     return true;
 }
 
-static bool conditions(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool conditions(struct agent *agent, const struct json *request, struct json_writer *out,
+                       struct failure *failure) {
     (void)request, (void)failure;
     write_conditions(out, agent->models);
     return true;
@@ -125,7 +126,7 @@ static bool same_cores(const int64_t *one, size_t one_count, const int64_t *othe
     return true;
 }
 
-static bool pin(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool pin(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     int64_t requested[MAX_CORES], cores[MAX_CORES];
     size_t count;
     if (!require_cores(request, requested, &count, failure)) return false;
@@ -133,32 +134,32 @@ static bool pin(struct agent *agent, const struct json *request, struct text *ou
     if (!count || !same_cores(requested, count, cores, get_affinity(cores))) { /* some are unavailable */
         set_affinity(agent->free_cores, agent->free_core_count);
     }
-    text_add(out, "{");
-    text_integers(out, "affinity", cores, get_affinity(cores));
-    text_add(out, "}");
+    writer_add(out, "{");
+    writer_integers(out, "affinity", cores, get_affinity(cores));
+    writer_add(out, "}");
     return true;
 }
 
-static bool files(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool files(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     (void)request, (void)failure;
-    text_add(out, "{\"sha256\":");
+    writer_add(out, "{\"sha256\":");
     write_models(out, agent->models);
-    text_add(out, "}");
+    writer_add(out, "}");
     return true;
 }
 
-static void write_loaded(struct text *out, int64_t handle, const struct model *model, double load_s) {
-    text_add(out, "{\"handle\":%" PRId64 ",\"runtime_version\":\"%s\",\"delegate\":\"%s\",\"inputs\":[", handle,
+static void write_loaded(struct json_writer *out, int64_t handle, const struct model *model, double load_s) {
+    writer_add(out, "{\"handle\":%" PRId64 ",\"runtime_version\":\"%s\",\"delegate\":\"%s\",\"inputs\":[", handle,
              model->version, model->delegate);
     for (size_t i = 0; i < model->input_count; i++) {
         const struct input *input = &model->inputs[i];
-        text_comma(out);
-        text_add(out, "{\"name\":");
-        text_string(out, input->name);
-        text_integers(out, "shape", input->shape, input->rank);
-        text_add(out, ",\"dtype\":\"%s\"}", dtype_name(input->dtype));
+        writer_comma(out);
+        writer_add(out, "{\"name\":");
+        writer_string(out, input->name);
+        writer_integers(out, "shape", input->shape, input->rank);
+        writer_add(out, ",\"dtype\":\"%s\"}", dtype_name(input->dtype));
     }
-    text_add(out, "],\"load_s\":%.6f}", load_s);
+    writer_add(out, "],\"load_s\":%.6f}", load_s);
 }
 
 static double now_s(void) {
@@ -167,7 +168,7 @@ static double now_s(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static bool load(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool load(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     char sha256[SHA256_HEX + 1], path[1024];
     const struct runtime *runtime;
     int64_t threads;
@@ -195,21 +196,22 @@ static bool load(struct agent *agent, const struct json *request, struct text *o
     return true;
 }
 
-static void write_timing(struct text *out, const struct timing *timing) {
+static void write_timing(struct json_writer *out, const struct timing *timing) {
     const struct samples *workload = &timing->workload, *reference = &timing->reference;
-    text_add(out, "{");
-    text_integers(out, "wall_ns", workload->wall_ns, workload->count);
-    text_integers(out, "cpu_ns", workload->cpu_ns, workload->count);
-    text_integers(out, "preemptions", workload->preemptions, workload->count);
-    text_integers(out, "reference_wall_ns", reference->wall_ns, reference->count);
-    text_integers(out, "reference_cpu_ns", reference->cpu_ns, reference->count);
-    text_add(out, ",\"inference_ns\":%" PRId64, timing->inference_ns);
-    text_add(out,
+    writer_add(out, "{");
+    writer_integers(out, "wall_ns", workload->wall_ns, workload->count);
+    writer_integers(out, "cpu_ns", workload->cpu_ns, workload->count);
+    writer_integers(out, "preemptions", workload->preemptions, workload->count);
+    writer_integers(out, "reference_wall_ns", reference->wall_ns, reference->count);
+    writer_integers(out, "reference_cpu_ns", reference->cpu_ns, reference->count);
+    writer_add(out, ",\"inference_ns\":%" PRId64, timing->inference_ns);
+    writer_add(out,
              ",\"turn\":{\"subject_runs\":%" PRId64 ",\"reference_runs\":%" PRId64 ",\"warm_up_runs\":%" PRId64 "}}",
              timing->subject_runs, timing->reference_runs, timing->warm_up_runs);
 }
 
-static bool answer_time(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool answer_time(struct agent *agent, const struct json *request, struct json_writer *out,
+                        struct failure *failure) {
     size_t workload = 0, reference = 0;
     double round_s = 0;
     int64_t round_runs = 0;
@@ -228,29 +230,29 @@ static bool answer_time(struct agent *agent, const struct json *request, struct 
     return done;
 }
 
-static bool unload(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool unload(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     size_t place;
     if (!require_model(agent, request, "handle", &place, failure)) return false;
     agent->loaded[place].model.release(agent->loaded[place].model.state);
     agent->loaded[place].handle = 0;
-    text_add(out, "{}");
+    writer_add(out, "{}");
     return true;
 }
 
-static bool quit(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+static bool quit(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     (void)request, (void)failure;
     agent->ended = true;
-    text_add(out, "{}");
+    writer_add(out, "{}");
     return true;
 }
 
 static const struct {
     const char *name;
-    bool (*answer)(struct agent *, const struct json *, struct text *, struct failure *);
+    bool (*answer)(struct agent *, const struct json *, struct json_writer *, struct failure *);
 } REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},  {"files", files},
                 {"load", load},   {"time", answer_time}, {"unload", unload},         {"quit", quit}};
 
-bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure) {
+bool agent_answer(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     const struct json *name = json_member(request, "request");
     for (size_t i = 0; i < sizeof REQUESTS / sizeof *REQUESTS; i++) {
         if (json_is(name, REQUESTS[i].name)) return REQUESTS[i].answer(agent, request, out, failure);

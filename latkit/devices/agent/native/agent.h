@@ -7,7 +7,7 @@
 #include "json.h"
 #include "runtime.h"
 #include "system.h"
-#include "text.h"
+#include "json_writer.h"
 
 enum { PROTOCOL = 1, MAX_LOADED = 1024 };
 
@@ -25,6 +25,6 @@ struct agent {
 };
 
 /* Handle a request, and write its result; false with a failure. */
-bool agent_answer(struct agent *agent, const struct json *request, struct text *out, struct failure *failure);
+bool agent_answer(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "agent.h"
 #include "models.h"
-#include "voice.h"
+#include "line_io.h"
 
 /* The options: pairs of a name and a folder. Without --libraries, the libraries are in `lib` next to the program. */
 static bool read_options(int count, char **arguments, struct agent *agent) {
@@ -28,21 +28,21 @@ static bool read_options(int count, char **arguments, struct agent *agent) {
 }
 
 /* The id as written, if it is an integer. */
-static void write_id(struct text *out, const struct json *id) {
-    if (id && id->kind == JSON_NUMBER && id->is_integer) text_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
-    else text_add(out, "{\"id\":null,");
+static void write_id(struct json_writer *out, const struct json *id) {
+    if (id && id->kind == JSON_NUMBER && id->is_integer) writer_add(out, "{\"id\":%.*s,", (int)id->length, id->text);
+    else writer_add(out, "{\"id\":null,");
 }
 
-static void write_failure(struct text *out, const struct json *id, const struct failure *failure) {
-    text_clear(out);
+static void write_failure(struct json_writer *out, const struct json *id, const struct failure *failure) {
+    writer_clear(out);
     write_id(out, id);
-    text_add(out, "\"error\":{\"kind\":\"%s\",\"message\":", failure->kind);
-    text_string(out, failure->message);
-    text_add(out, "}}");
+    writer_add(out, "\"error\":{\"kind\":\"%s\",\"message\":", failure->kind);
+    writer_string(out, failure->message);
+    writer_add(out, "}}");
 }
 
 /* The response to a line: a result or an error, with the request's id. */
-static void answer(struct agent *agent, char *line, size_t length, struct text *out) {
+static void answer(struct agent *agent, char *line, size_t length, struct json_writer *out) {
     static struct json_document document;
     struct failure failure = {0};
     const char *problem = NULL;
@@ -52,11 +52,11 @@ static void answer(struct agent *agent, char *line, size_t length, struct text *
         fail_as(&failure, "garbage", "expected a JSON object in a line, but found %s",
                 problem ? problem : "another value");
     } else {
-        text_clear(out);
+        writer_clear(out);
         write_id(out, id);
-        text_add(out, "\"result\":");
+        writer_add(out, "\"result\":");
         done = agent_answer(agent, request, out, &failure);
-        text_add(out, "}");
+        writer_add(out, "}");
     }
     if (done && out->failed) done = fail_as(&failure, "memory", "no memory for the answer");
     if (!done) write_failure(out, id, &failure);
@@ -64,7 +64,7 @@ static void answer(struct agent *agent, char *line, size_t length, struct text *
 
 int main(int count, char **arguments) {
     static struct agent agent;
-    struct text out = {0};
+    struct json_writer out = {0};
     if (!read_options(count, arguments, &agent)) {
         fprintf(stderr, "usage: %s --models FOLDER [--libraries FOLDER]\n", arguments[0]);
         return 2;

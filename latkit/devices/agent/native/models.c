@@ -29,16 +29,16 @@ bool is_sha256(const char *name) {
 
 static int only_models(const struct dirent *entry) { return is_sha256(entry->d_name); }
 
-void write_models(struct text *out, const char *folder) {
+void write_models(struct json_writer *out, const char *folder) {
     struct dirent **entries = NULL;
     int count = scandir(folder, &entries, only_models, alphasort);
-    text_add(out, "[");
+    writer_add(out, "[");
     for (int i = 0; i < count; i++) {
-        text_comma(out);
-        text_string(out, entries[i]->d_name);
+        writer_comma(out);
+        writer_string(out, entries[i]->d_name);
         free(entries[i]);
     }
-    text_add(out, "]");
+    writer_add(out, "]");
     free(entries);
 }
 

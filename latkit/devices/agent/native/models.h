@@ -6,7 +6,7 @@
 
 #include "runtime.h"
 #include "sha256.h"
-#include "text.h"
+#include "json_writer.h"
 
 /* Create the folder and its missing parents; false if that fails. */
 bool models_make_folder(const char *folder);
@@ -15,7 +15,7 @@ bool models_make_folder(const char *folder);
 bool is_sha256(const char *name);
 
 /* Write the names of the models in the folder, sorted, as a JSON array. */
-void write_models(struct text *out, const char *folder);
+void write_models(struct json_writer *out, const char *folder);
 
 /* The path of a model whose content matches its name; a file with other content is removed. */
 bool models_verify(const char *folder, const char *sha256, char *path, size_t size, struct failure *failure);

@@ -55,18 +55,18 @@ static void probe_runtime(const struct runtime *runtime, const char *libraries, 
     close(ends[0]);
 }
 
-static void write_findings(struct text *out, const char *name, const struct finding *findings, bool works) {
-    text_name(out, name);
-    text_add(out, "{");
+static void write_findings(struct json_writer *out, const char *name, const struct finding *findings, bool works) {
+    writer_name(out, name);
+    writer_add(out, "{");
     for (size_t i = 0; findings && i < RUNTIMES; i++) {
         if (findings[i].works != works) continue;
-        text_name(out, RUNTIME[i]->name);
-        text_string(out, findings[i].message);
+        writer_name(out, RUNTIME[i]->name);
+        writer_string(out, findings[i].message);
     }
-    text_add(out, "}");
+    writer_add(out, "}");
 }
 
-void write_runtimes(struct text *out, const char *libraries, double seconds) {
+void write_runtimes(struct json_writer *out, const char *libraries, double seconds) {
     struct finding findings[RUNTIMES];
     struct finding *found = seconds > 0 ? findings : NULL;
     for (size_t i = 0; found && i < RUNTIMES; i++) probe_runtime(RUNTIME[i], libraries, seconds, &findings[i]);

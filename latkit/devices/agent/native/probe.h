@@ -2,10 +2,10 @@
 #ifndef LATKIT_PROBE_H
 #define LATKIT_PROBE_H
 
-#include "text.h"
+#include "json_writer.h"
 
 /* Write the members `runtimes` (name to version) and `absent` (name to reason) of an object, within that time; with a
  * time of 0, no runtime is looked for. */
-void write_runtimes(struct text *out, const char *libraries, double seconds);
+void write_runtimes(struct json_writer *out, const char *libraries, double seconds);
 
 #endif

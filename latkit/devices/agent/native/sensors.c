@@ -25,17 +25,17 @@ const char *sysfs(void) {
 }
 
 /* Many virtual machines have no cpufreq, but report a frequency. */
-static void add_mhz(struct text *out, const char *info) {
+static void add_mhz(struct json_writer *out, const char *info) {
     char value[32];
     for (const char *from = info; next_value(&from, "cpu MHz", value, sizeof value);) {
-        text_comma(out);
-        text_add(out, "%.0f", strtod(value, NULL) * 1000);
+        writer_comma(out);
+        writer_add(out, "%.0f", strtod(value, NULL) * 1000);
     }
 }
 
-void add_frequencies(struct text *out, int cores, const char *info) {
-    text_name(out, "frequencies_khz");
-    text_add(out, "[");
+void add_frequencies(struct json_writer *out, int cores, const char *info) {
+    writer_name(out, "frequencies_khz");
+    writer_add(out, "[");
     size_t begin = out->length;
     for (int core = 0; core < cores; core++) {
         int64_t khz;
@@ -44,17 +44,17 @@ void add_frequencies(struct text *out, int cores, const char *info) {
             add_mhz(out, info);
             break;
         }
-        text_comma(out);
-        text_add(out, "%" PRId64, khz);
+        writer_comma(out);
+        writer_add(out, "%" PRId64, khz);
     }
-    text_add(out, "]");
+    writer_add(out, "]");
 }
 
-void add_governor(struct text *out) {
+void add_governor(struct json_writer *out) {
     char governor[64];
     if (!read_file(governor, sizeof governor, "%s/devices/system/cpu/cpu0/cpufreq/scaling_governor", sysfs())) return;
-    text_name(out, "governor");
-    text_string(out, governor);
+    writer_name(out, "governor");
+    writer_string(out, governor);
 }
 
 /* The lowest passive trip point, from which on the kernel throttles the device. Unset ones are 0 or below. */
@@ -94,23 +94,23 @@ static size_t read_zones(struct zone zones[MAX_ZONES]) {
     return count;
 }
 
-static void add_degrees(struct text *out, const char *name, int64_t millis) {
-    text_comma(out);
-    text_string(out, name);
-    text_add(out, ":%.3f", (double)millis / 1000);
+static void add_degrees(struct json_writer *out, const char *name, int64_t millis) {
+    writer_comma(out);
+    writer_string(out, name);
+    writer_add(out, ":%.3f", (double)millis / 1000);
 }
 
-void add_thermal_zones(struct text *out) {
+void add_thermal_zones(struct json_writer *out) {
     static struct zone zones[MAX_ZONES]; /* too large for a stack, and there is one reader */
     size_t count = read_zones(zones);
-    text_name(out, "temperatures_c");
-    text_add(out, "{");
+    writer_name(out, "temperatures_c");
+    writer_add(out, "{");
     for (size_t i = 0; i < count; i++) add_degrees(out, zones[i].name, zones[i].millis);
-    text_add(out, "}");
-    text_name(out, "trips_c");
-    text_add(out, "{");
+    writer_add(out, "}");
+    writer_name(out, "trips_c");
+    writer_add(out, "{");
     for (size_t i = 0; i < count; i++) {
         if (zones[i].trip_millis) add_degrees(out, zones[i].name, zones[i].trip_millis);
     }
-    text_add(out, "}");
+    writer_add(out, "}");
 }

@@ -24,9 +24,9 @@ static char *cpuinfo(void) {
     return text;
 }
 
-static void add_text(struct text *out, const char *name, const char *value) {
-    text_name(out, name);
-    text_string(out, value);
+static void add_text(struct json_writer *out, const char *name, const char *value) {
+    writer_name(out, name);
+    writer_string(out, value);
 }
 
 /* Number of present cores, including those that are offline. */
@@ -42,7 +42,7 @@ static int core_count(void) {
     return online < 1 ? 1 : online > MAX_CORES ? MAX_CORES : (int)online;
 }
 
-static void add_model(struct text *out, const char *info, const char *machine) {
+static void add_model(struct json_writer *out, const char *info, const char *machine) {
     static const char *const names[] = {"model name", "Hardware", "cpu model"};
     char line[LINE_BYTES];
     if (read_file(line, sizeof line, "/proc/device-tree/model") && *line) {
@@ -73,7 +73,7 @@ static bool matters(const char *feature, bool x86) {
     return found;
 }
 
-static void add_instruction_set(struct text *out, const char *info, bool x86) {
+static void add_instruction_set(struct json_writer *out, const char *info, bool x86) {
     char line[LINE_BYTES] = "", *features[LINE_BYTES / 2], *rest = line;
     size_t count = 0;
     const char *from = info;
@@ -85,38 +85,38 @@ static void add_instruction_set(struct text *out, const char *info, bool x86) {
         if (*word && matters(word, x86)) features[count++] = word;
     }
     if (count) qsort(features, count, sizeof *features, compare_features);
-    text_name(out, "instruction_set");
-    text_add(out, "[");
+    writer_name(out, "instruction_set");
+    writer_add(out, "[");
     for (size_t i = 0; i < count; i++) {
-        text_comma(out);
-        text_string(out, features[i]);
+        writer_comma(out);
+        writer_string(out, features[i]);
     }
-    text_add(out, "]");
+    writer_add(out, "]");
 }
 
-static void add_core(struct text *out, int core) {
+static void add_core(struct json_writer *out, int core) {
     static const char *const files[][2] = {
         {"min_khz", "cpufreq/cpuinfo_min_freq"}, {"max_khz", "cpufreq/cpuinfo_max_freq"}, {"capacity", "cpu_capacity"}};
-    text_comma(out);
-    text_add(out, "{\"index\":%d", core);
+    writer_comma(out);
+    writer_add(out, "{\"index\":%d", core);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         int64_t value;
         if (read_integer(&value, "%s/devices/system/cpu/cpu%d/%s", sysfs(), core, files[i][1])) {
-            text_add(out, ",\"%s\":%" PRId64, files[i][0], value);
+            writer_add(out, ",\"%s\":%" PRId64, files[i][0], value);
         }
     }
-    text_add(out, "}");
+    writer_add(out, "}");
 }
 
-static void add_memory(struct text *out, const char *name, const char *line_name) {
+static void add_memory(struct json_writer *out, const char *name, const char *line_name) {
     char info[LINE_BYTES], line[64];
     const char *from = info;
     if (!read_file(info, sizeof info, "/proc/meminfo") || !next_value(&from, line_name, line, sizeof line)) return;
-    text_name(out, name);
-    text_add(out, "%lld", strtoll(line, NULL, 10) * 1024);
+    writer_name(out, name);
+    writer_add(out, "%lld", strtoll(line, NULL, 10) * 1024);
 }
 
-static void add_os(struct text *out, const struct utsname *name) {
+static void add_os(struct json_writer *out, const struct utsname *name) {
     char release[LINE_BYTES], plain[2 * sizeof name->release];
     const char *found = read_file(release, sizeof release, "/etc/os-release") ? strstr(release, "PRETTY_NAME=") : NULL;
     if (!found) {
@@ -130,18 +130,18 @@ static void add_os(struct text *out, const struct utsname *name) {
     add_text(out, "os", value);
 }
 
-void write_facts(struct text *out) {
+void write_facts(struct json_writer *out) {
     struct utsname name;
     char line[256], *info = cpuinfo();
     uname(&name);
-    text_add(out, "{");
+    writer_add(out, "{");
     add_model(out, info ? info : "", name.machine);
     add_text(out, "architecture", name.machine);
     add_instruction_set(out, info ? info : "", strcmp(name.machine, "x86_64") == 0);
-    text_name(out, "cores");
-    text_add(out, "[");
+    writer_name(out, "cores");
+    writer_add(out, "[");
     for (int core = 0; core < core_count(); core++) add_core(out, core);
-    text_add(out, "]");
+    writer_add(out, "]");
     add_memory(out, "memory_bytes", "MemTotal");
     add_os(out, &name);
     add_text(out, "kernel", name.release);
@@ -150,7 +150,7 @@ void write_facts(struct text *out) {
     add_text(out, "hostname", name.nodename);
     add_governor(out);
     if (read_file(line, sizeof line, "/proc/sys/kernel/random/boot_id")) add_text(out, "boot_id", line);
-    text_add(out, "}");
+    writer_add(out, "}");
     free(info);
 }
 
@@ -161,31 +161,31 @@ static double seconds(clockid_t clock) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void add_disk(struct text *out, const char *models) {
+static void add_disk(struct json_writer *out, const char *models) {
     struct statvfs disk;
     if (statvfs(models, &disk) != 0) return;
-    text_name(out, "free_disk_bytes");
-    text_add(out, "%llu", (unsigned long long)disk.f_bavail * disk.f_frsize);
+    writer_name(out, "free_disk_bytes");
+    writer_add(out, "%llu", (unsigned long long)disk.f_bavail * disk.f_frsize);
 }
 
-void write_conditions(struct text *out, const char *models) {
+void write_conditions(struct json_writer *out, const char *models) {
     int64_t cores[MAX_CORES];
     struct sysinfo info = {0};
     char *processors = cpuinfo();
     sysinfo(&info); /* Android does not expose /proc/loadavg */
-    text_add(out, "{");
+    writer_add(out, "{");
     add_frequencies(out, core_count(), processors ? processors : "");
     add_thermal_zones(out);
-    text_name(out, "load1");
-    text_add(out, "%.2f", (double)info.loads[0] / (1 << SI_LOAD_SHIFT));
+    writer_name(out, "load1");
+    writer_add(out, "%.2f", (double)info.loads[0] / (1 << SI_LOAD_SHIFT));
     add_memory(out, "free_memory_bytes", "MemAvailable");
     add_disk(out, models);
     add_governor(out);
-    text_integers(out, "affinity", cores, get_affinity(cores));
-    text_name(out, "monotonic_s");
-    text_add(out, "%.9f", seconds(CLOCK_MONOTONIC));
-    text_name(out, "unix_s");
-    text_add(out, "%.6f}", seconds(CLOCK_REALTIME));
+    writer_integers(out, "affinity", cores, get_affinity(cores));
+    writer_name(out, "monotonic_s");
+    writer_add(out, "%.9f", seconds(CLOCK_MONOTONIC));
+    writer_name(out, "unix_s");
+    writer_add(out, "%.6f}", seconds(CLOCK_REALTIME));
     free(processors);
 }
 

@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "text.h"
+#include "json_writer.h"
 
 enum { MAX_CORES = 1024 };
 
 /* Write the facts, or the conditions, as a JSON object. `models`: a folder on the disk to report. */
-void write_facts(struct text *out);
-void write_conditions(struct text *out, const char *models);
+void write_facts(struct json_writer *out);
+void write_conditions(struct json_writer *out, const char *models);
 
 /* The cores that this thread may run on, in order; returns their number. */
 size_t get_affinity(int64_t cores[MAX_CORES]);

@@ -1,4 +1,4 @@
-#include "voice.h"
+#include "line_io.h"
 
 #include <errno.h>
 #include <pthread.h>

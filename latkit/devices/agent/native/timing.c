@@ -1,4 +1,4 @@
-#include "visit.h"
+#include "timing.h"
 
 #include <stdlib.h>
 #include <sys/resource.h>
