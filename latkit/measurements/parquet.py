@@ -14,7 +14,7 @@ import polars as pl
 
 from latkit._io import atomic_write, reading, write_text
 from latkit.errors import BadFile, UsageError
-from latkit.graphs import Graph
+from latkit.graphs import Graph, ModelFile
 from latkit.measurements.rows import SAMPLES, measurement_columns, measurements_from_rows, workload_document
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
@@ -141,13 +141,15 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
     runs = sum(len(one_round.wall_ns) for measurement in measurements for one_round in measurement.rounds)
     networks = sum(isinstance(measurement.workload, Network) for measurement in measurements)
     graphs = sum(isinstance(measurement.workload, Graph) for measurement in measurements)
+    files = sum(isinstance(measurement.workload, ModelFile) for measurement in measurements)
     environments = sorted({json.dumps(columns) for columns in (_environment_columns(m) for m in measurements)})
     lines = [
         f"# {first.target}",
         "",
         f"- Measured from {begun} to {ended}",
-        f"- {len(measurements) - networks - graphs} op measurements, {networks} network measurements, "
+        f"- {len(measurements) - networks - graphs - files} op measurements, {networks} network measurements, "
         f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
+        f"{f'{files} of model files, ' if files else ''}"
         f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
         f"- Timing plan: {plan.rounds} visits of {plan.round_s} s, at most {plan.round_runs} runs each",
         *device_lines,

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from latkit._io import one_line, parse_json, reading
 from latkit._io.reading import describe_error
 from latkit.errors import BadFile, UsageError
-from latkit.graphs import Graph
+from latkit.graphs import Graph, ModelFile
 from latkit.ops import Network, Op
 from latkit.targets import Target
 from latkit.timing import Environment, Measurement, Role, Round, TimingPlan, Workload
@@ -44,15 +44,17 @@ _CONDITIONS = TypeAdapter(dict[str, object])
 
 
 def workload_document(workload: Workload) -> dict[str, object]:
-    """An op, a network or a graph as a JSON document."""
+    """A workload as a JSON document."""
     return workload.to_json()
 
 
 def workload_from_document(document: object) -> Workload:
-    """The op, network or graph of a JSON document. Raises UsageError."""
+    """The workload of a JSON document. Raises UsageError."""
     names = set(document) if isinstance(document, dict) else set()
     if "nodes" in names:
         return Graph.from_json(document)
+    if "sha256" in names:
+        return ModelFile.from_json(document)
     return Network.from_json(document) if "ops" in names else Op.from_json(document)
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from latkit.errors import MeasurementConflict, UsageError
-from latkit.graphs import Graph
+from latkit.graphs import Graph, ModelFile
 from latkit.ops import Network, Op
 from latkit.targets import Target
 
-Workload = Op | Network | Graph
+Workload = Op | Network | Graph | ModelFile
 """What is measured."""
 
 MAX_NS = 2**63 - 1
@@ -25,8 +25,8 @@ MAX_ROUND_S = 1e6
 LAST_MOMENT_S = 253_402_300_800.0
 """The end of the year 9999, in seconds since 1970: no later time can be shown as a date."""
 
-Role = Literal["fit", "validation"]
-"""The purpose of a measurement. A model is never fitted on measurements for validation."""
+Role = Literal["fit", "validation", "profile"]
+"""The purpose of a measurement. A latency model is fitted on those of the role `fit` only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from latkit.devices import (
     parse_cores,
     quarantining,
 )
-from latkit.errors import LatkitError
+from latkit.errors import ExportError, LatkitError
+from latkit.graphs import ModelFile
 from latkit.profiling import Collection, Exporter, ensure_baseline, recheck, with_baseline
 from latkit.progress import Progress
 from latkit.runtimes import Artifact
@@ -93,6 +94,8 @@ class Workspace(ModelFitting):
         cache = ArtifactCache()
 
         def export(workload: Workload) -> Artifact:
+            if isinstance(workload, ModelFile):
+                raise ExportError(f"{workload.title} is a file of its own; profile it with: latkit profile")
             with self._exporting:
                 return cache.artifact(workload, target)
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import BadFile, UsageError
+from latkit.graphs import FileTensor, ModelFile
+from latkit.profiling.profile import (
+    LatencyStatistics,
+    ModelRequest,
+    OpTime,
+    Paced,
+    Profile,
+    ProfileRequest,
+    ReferenceTime,
+)
+from latkit.targets import Target
+
+TARGET = Target("here", "onnxruntime")
+FILE = ModelFile("a" * 64, "onnx", (FileTensor("x", "float32", (1, 8), -4, 4),), name="net.onnx")
+
+
+def a_profile() -> Profile:
+    latency = LatencyStatistics(min=1.0, p50=1.5, p90=2.0, p99=2.5, mean=1.6, estimate=1.1, low=1.0, high=1.2, runs=60)
+    return Profile(
+        target=str(TARGET),
+        model="net.onnx",
+        sha256=FILE.sha256,
+        file=FILE.to_json(),
+        created_at="2026-01-01T00:00:00+00:00",
+        environment={"device_key": "k"},
+        runtime="onnxruntime 1.0",
+        delegate="CPUExecutionProvider",
+        agent="python",
+        threads=1,
+        batch=1,
+        cores="unpinned",
+        plan={"visits": 6},
+        load_ms=12.5,
+        first_run_ms=3.0,
+        latency_ms=latency,
+        throughput_per_s=625.0,
+        ops=(OpTime(name="c", kind="Conv", placement="CPU", ms=1.0, share_percent=100, profiled_ms=1.2, macs=10),),
+        paced=Paced(interval_ms=33, latency_ms=latency),
+        reference=ReferenceTime(key="r", ms=0.1),
+    )
+
+
+def test_a_profile_survives_its_file(tmp_path: Path) -> None:
+    profile = a_profile()
+    profile.save(tmp_path / "p.json")
+    assert Profile.load(tmp_path / "p.json") == profile
+    assert profile.model_file == FILE
+
+
+def test_the_fields_that_the_command_line_promises() -> None:
+    document = a_profile().to_json()
+    for name in ("target", "model", "sha256", "load_ms", "first_run_ms", "latency_ms", "peak_memory_bytes", "ops"):
+        assert name in document
+    assert set(document["latency_ms"]) >= {"min", "p50", "p90", "p99", "mean"}
+    assert set(document["ops"][0]) >= {"name", "kind", "placement", "ms", "share_percent", "macs"}
+    assert document["paced"]["interval_ms"] == 33
+
+
+@pytest.mark.parametrize("change", [{"format": "latkit-profile-2"}, {"load_ms": -1}, {"threads": 0}, {"ops": {}}])
+def test_a_damaged_profile_is_refused_in_one_line(tmp_path: Path, change: dict) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({**a_profile().to_json(), **change}))
+    with pytest.raises(BadFile, match=next(iter(change))):
+        Profile.load(path)
+
+
+def test_a_request_is_checked() -> None:
+    model = ModelRequest(Path("net.onnx"))
+    with pytest.raises(UsageError, match="model file"):
+        ProfileRequest(TARGET, ())
+    with pytest.raises(UsageError, match="interval"):
+        ProfileRequest(TARGET, (model,), intervals_ms=(0.0,))
+    with pytest.raises(UsageError, match="run"):
+        ProfileRequest(TARGET, (model,), op_runs=0)
