@@ -44,7 +44,7 @@ from latkit.nn import build_module
 from latkit.ops import make_op
 from latkit.search.data import Batch
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.objective import Constraint
+from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates, Draw
 from latkit.search.strategies.learners import GradientLearner
 from latkit.search.strategies.settings import SearchSettings
@@ -173,7 +173,7 @@ class SearchBench:
         rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
         table = LatencyTable.from_seconds(space.name, space.key, rows, 1e-6)
         self.arch_objective = ArchitectureObjective(
-            PathDistribution(space), table, Constraint(table.slowest() / 2, rate=RATE)
+            PathDistribution(space), table, AugmentedLagrangian(table.slowest() / 2, rate=RATE)
         )
 
     def weight_step(self, opened: Architecture) -> Step:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from benchmarks.fuzzing.corpus_measured import TARGET, network_result
 from latkit.evaluation.validation import MeasuredNetwork
-from latkit.search import Limit, Problem, SearchSettings, load_data, run_search
+from latkit.search import Constraint, Problem, SearchSettings, load_data, run_search
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines
-from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, PeakTable, macs_table
 from latkit.workspace import Workspace
@@ -53,17 +53,19 @@ def search(workspace: Workspace, space: Space, table: LatencyTable) -> None:
     target_s = (table.fastest() + table.slowest()) / 2
     paths = itertools.product(*(range(len(row)) for row in table.rows()))
     target_s = min(map(table.total, paths), key=lambda seconds: abs(seconds - target_s))
-    folder, limits = workspace.search_dir(FOUND), [Limit("macs", macs_table(space), 1e9)]
+    folder, constraints = workspace.search_dir(FOUND), [Constraint("macs", macs_table(space), 1e9)]
     data = load_data(str(path), 8, 1)
-    run_search(Problem(space, table, data, target_s, settings, limits=limits), folder)
-    save_limits([*limits, Limit("peak_bytes", PeakTable(space), 1e9)], folder / LIMITS_FILE)
+    run_search(Problem(space, table, data, target_s, settings, constraints=constraints), folder)
+    save_constraints([*constraints, Constraint("peak_bytes", PeakTable(space), 1e9)], folder / CONSTRAINTS_FILE)
     measured = MeasuredNetwork(target=str(TARGET), model="lookup", network=network_result(FOUND))
     measured.save(folder / "measured.json")
     records = [_baseline("random-1", "random", (0, 0)), _baseline("mobilenetv2-0.35", "mobilenetv2", None)]
     Baselines(records=tuple(records)).save(folder / BASELINES_FILE)
     begun = workspace.search_dir("begun")
     with suppress(KeyboardInterrupt):
-        run_search(Problem(space, table, data, target_s, settings, limits=limits), begun, progress=_Interrupting())
+        run_search(
+            Problem(space, table, data, target_s, settings, constraints=constraints), begun, progress=_Interrupting()
+        )
 
 
 class _Interrupting:

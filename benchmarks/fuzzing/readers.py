@@ -182,7 +182,7 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("kernels", f"{MEASURED}/model-kernels.json", json_mutated, Uses.kernels, JSON_BOMBS),
         Reader("known_hosts", "known_hosts", lines_mutated, Uses.known_hosts),
         Reader("lease", _held(root), json_mutated, Uses.lease, JSON_BOMBS, seeds=lambda _root: [lease]),
-        Reader("limits", f"{FOUND}/limits.json", json_mutated, Uses.limits, JSON_BOMBS),
+        Reader("limits", f"{FOUND}/limits.json", json_mutated, Uses.constraints, JSON_BOMBS),
         Reader("measured", f"{FOUND}/measured.json", json_mutated, Uses.report_search, JSON_BOMBS),
         Reader("model_json", f"{MEASURED}/model-lookup.json", json_mutated, Uses.model, JSON_BOMBS),
         Reader("model_xgb", f"{MEASURED}/model-xgboost.json", json_mutated, Uses.xgboost, JSON_BOMBS, share=0.5),

@@ -14,7 +14,12 @@ from benchmarks.fuzzing.uses_base import UsesBase
 from latkit.report.sections.series import series_sections
 from latkit.search import Problem, Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
-from latkit.search.objectives.constraints import LIMITS_FILE, Limits, check_limits, load_limits
+from latkit.search.objectives.constraints import (
+    CONSTRAINTS_FILE,
+    ConstraintMultipliers,
+    check_constraints,
+    load_constraints,
+)
 from latkit.search.records.result import FILES, load_record
 from latkit.search.records.run_dir import SearchFolder
 from latkit.tables import LatencyTable
@@ -56,10 +61,10 @@ class SearchUses(UsesBase):
 
     def _search(self, folder: Path, recipe: Recipe, resume: bool = False, warm_up: Path | None = None) -> None:
         table = LatencyTable.load(self.found / FILES["table"])
-        limits = [one for one in load_limits(self.found / LIMITS_FILE, self.space) if one.name == "macs"]
+        constraints = [one for one in load_constraints(self.found / CONSTRAINTS_FILE, self.space) if one.name == "macs"]
         data = load_data(str(self.root / "data.npz"), 8, 1)
         run_search(
-            Problem(self.space, table, data, recipe.target_latency_s, recipe.settings, limits=limits),
+            Problem(self.space, table, data, recipe.target_latency_s, recipe.settings, constraints=constraints),
             folder,
             resume=resume,
             warm_up=warm_up,
@@ -87,20 +92,20 @@ class SearchUses(UsesBase):
             images.fetch(torch.arange(len(images.labels)))
         str(data.sha256)
 
-    def limits(self) -> None:
+    def constraints(self) -> None:
         """Looked up for every path, and as a loss."""
         space = self.space
-        found = load_limits(self.found / LIMITS_FILE, space)
-        check_limits(found, space)
-        limits = Limits(found, 0.1)
+        found = load_constraints(self.found / CONSTRAINTS_FILE, space)
+        check_constraints(found, space)
+        constraints = ConstraintMultipliers(found, 0.1)
         shape = [len(layer.candidates) for layer in space.choices]
         uniform = torch.full((len(shape), max(shape)), 1 / max(shape), dtype=torch.float64)
-        float(limits(uniform))
-        limits.update(uniform)
-        limits.figures(uniform)
-        for limit in found:
-            limit.admits([0] * len(shape))
-            limit.format_value(limit.value([0] * len(shape)))
+        float(constraints(uniform))
+        constraints.update(uniform)
+        constraints.figures(uniform)
+        for constraint in found:
+            constraint.admits([0] * len(shape))
+            constraint.format_value(constraint.value([0] * len(shape)))
 
     def weights(self) -> None:
         """Classifies an image."""

@@ -106,8 +106,8 @@ def search(
     from latkit.targets import Target
     from latkit.workspace import Workspace
     from latkit.workspace.baselines import Measuring, check_mobilenet
+    from latkit.workspace.constraints import constraints_of
     from latkit.workspace.cross_evaluation import CrossEvaluation
-    from latkit.workspace.limits import limits_of
     from latkit.workspace.multi_search import Series
     from latkit.workspace.preflight import prepared
     from latkit.workspace.search import search as run_search
@@ -133,7 +133,7 @@ def search(
     )
     baselines = [BaselineRequest.parse(text) for text in baseline or ()]
     check_baselines(settings, baselines)
-    limits = limits_of(workspace, search_space, parse_limits(limit or ()), model)
+    limits = constraints_of(workspace, search_space, parse_limits(limit or ()), model)
     if not is_first_process():
         follow(workspace, series, search_space, images, settings, learned_from, limits, baselines)
         return
@@ -150,14 +150,14 @@ def search(
             on_message=note,
             tool=tool,
             teacher=learned_from,
-            limits=limits,
+            constraints=limits,
             baselines=baselines,
         )
         if len(series.members) > 1:
 
             def precheck(*, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
                 prepare = partial(prepared, workspace, target, search_space, target_latency_s, name, settings)
-                fitted, _ = prepare(kind=model, resume=resume, tool=tool, limits=limits, baselines=baselines)
+                fitted, _ = prepare(kind=model, resume=resume, tool=tool, constraints=limits, baselines=baselines)
                 measuring = Measuring(workspace, target, fitted, progress, wait, note, tool)
                 check_mobilenet(measuring, search_space, target_latency_s, name, baselines)
 

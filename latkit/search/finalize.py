@@ -12,7 +12,7 @@ from torch import nn
 from latkit.ops import Network
 from latkit.search.objectives.derivation import MIN_TARGET_SHARE, Derived
 from latkit.search.records.problem import Problem
-from latkit.search.records.result import FILES, LimitResult, SearchResult
+from latkit.search.records.result import FILES, ConstraintResult, SearchResult
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.exports import RUNTIMES, export
@@ -81,9 +81,11 @@ def _result(problem: Problem, trained: Trained, accuracy: float) -> SearchResult
         ops=tuple(op.title for op in network.ops),
         seconds=trained.seconds,
         notes=(),
-        limits={
-            limit.name: LimitResult(predicted=limit.value(derived.architecture), most=limit.max_value)
-            for limit in problem.limits
+        constraints={
+            constraint.name: ConstraintResult(
+                predicted=constraint.value(derived.architecture), most=constraint.max_value
+            )
+            for constraint in problem.constraints
         },
         files={},
     )
@@ -98,5 +100,5 @@ def _notes(derived: Derived, table: LatencyTable, target_s: float) -> tuple[str,
         )
     share = derived.predicted_s / target_s
     if share < MIN_TARGET_SHARE:
-        return (f"within 2 % of the target nothing was found that keeps the limits; this takes {share:.1%} of it",)
+        return (f"within 2 % of the target nothing was found that meets the constraints; this takes {share:.1%} of it",)
     return ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.data import DataSplit
-from latkit.search.objectives.constraints import Limit, check_limits
+from latkit.search.objectives.constraints import Constraint, check_constraints
 from latkit.search.objectives.derivation import bounds, check_reach
 from latkit.search.objectives.repair import k_best_paths
 from latkit.search.records.problem import Problem
@@ -25,8 +25,8 @@ def check_problem(problem: Problem) -> bool:
     check_data(problem.space, problem.data)
     if problem.teacher is not None:
         check_teacher(problem.teacher, problem.data)
-    check_limits(problem.limits, problem.space)
-    return check_latency(problem.table, problem.target_s, problem.settings, problem.limits)
+    check_constraints(problem.constraints, problem.space)
+    return check_latency(problem.table, problem.target_s, problem.settings, problem.constraints)
 
 
 def check_data(space: Space, data: DataSplit) -> None:
@@ -45,22 +45,24 @@ def check_data(space: Space, data: DataSplit) -> None:
         )
 
 
-def check_latency(table: LatencyTable, target_s: float, settings: SearchSettings, limits: Sequence[Limit] = ()) -> bool:
+def check_latency(
+    table: LatencyTable, target_s: float, settings: SearchSettings, constraints: Sequence[Constraint] = ()
+) -> bool:
     """Whether the target binds: whether some network of the space is slower than it.
 
     A target that does not bind is an error, unless latency is disabled (`penalty="none"`). Raises TargetOutOfReach with
-    the feasible range for a target outside it, and where no network within the limits meets the target; with the
+    the feasible range for a target outside it, and where no network within the constraints meets the target; with the
     nearest latency below for a target in a gap between networks. Raises UsageError for a target that is not a positive
     number.
     """
-    binding = check_reach(table, target_s, limits)
+    binding = check_reach(table, target_s, constraints)
     if not binding and settings.penalty != "none":
         raise TargetOutOfReach(
             f"expected a latency target that some network of space {table.space_name} misses, but found "
             f"{target_s * 1e3:.4g} ms, which all of them meet: they take from {table.fastest() * 1e3:.4g} to "
             f"{table.slowest() * 1e3:.4g} ms. Ask for less, or have latency not count at all with penalty=none"
         )
-    if binding and not limits:
+    if binding and not constraints:
         _check_gap(table, target_s)
     return binding
 

@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from latkit._io import reading
 from latkit.progress import Progress, Silent
 from latkit.search.finalize import Trained, finish
-from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
 from latkit.search.objectives.derivation import Derived, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
 from latkit.search.objectives.ranking import rank_by_loss
@@ -134,8 +134,8 @@ class _Search:
     def _write_givens(self) -> None:
         self.problem.space.save(self.files.file("space"))
         self.problem.table.save(self.files.file("table"))
-        if self.problem.limits:
-            save_limits(self.problem.limits, self.files.path / LIMITS_FILE)
+        if self.problem.constraints:
+            save_constraints(self.problem.constraints, self.files.path / CONSTRAINTS_FILE)
 
     def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:
         """The derived architecture, and the module to train; the supernet is released."""
@@ -152,7 +152,7 @@ class _Search:
     def _decided(self, supernet: Supernet, phase: SearchPhase) -> Derived:
         """The most probable path, repaired, or the best of the finalists."""
         problem, settings, distribution = self.problem, self.problem.settings, phase.arch_objective.distribution
-        given = distribution, problem.table, problem.target_s, problem.limits
+        given = distribution, problem.table, problem.target_s, problem.constraints
         order = partial(rank_by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         began = time.monotonic()
         derived = derive(*given, settings.repair_candidates, order)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from latkit.devices import BenchmarkTool
 from latkit.latency_models import LatencyModel
-from latkit.search import Limit, SearchSettings
+from latkit.search import Constraint, SearchSettings
 from latkit.search.baselines import BaselineRequest, check_baselines, check_drawn
-from latkit.search.objectives.constraints import LIMITS_FILE, check_limits, load_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, check_constraints, load_constraints
 from latkit.search.preflight import check_latency
 from latkit.search.records.result import FILES
 from latkit.search.training.distributed import broadcast_from_main
@@ -24,10 +24,10 @@ from latkit.workspace.models import ModelFitting, check_tool
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of the latency and of the limits."""
+    """The tables of the latency and of the constraints."""
 
     latency: LatencyTable
-    limits: tuple[Limit, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
 
 
 def prepared(
@@ -40,7 +40,7 @@ def prepared(
     kind: str = "lookup",
     resume: bool = False,
     tool: BenchmarkTool | None = None,
-    limits: Sequence[Limit] = (),
+    constraints: Sequence[Constraint] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> tuple[LatencyModel, Tables]:
     """The target's model and the tables of a search that can begin, as far as can be checked without running it.
@@ -50,50 +50,57 @@ def prepared(
     workspace.device(target.device)
     model = workspace.model(target, kind, space)
     check_tool(model, tool)
-    tables = tables_of(workspace.search_dir(name), space, model, limits, resume)
+    tables = tables_of(workspace.search_dir(name), space, model, constraints, resume)
     tables.latency.check_space(space)
-    check_limits(tables.limits, space)
-    check_latency(tables.latency, target_latency_s, settings, tables.limits)
+    check_constraints(tables.constraints, space)
+    check_latency(tables.latency, target_latency_s, settings, tables.constraints)
     check_baselines(settings, baselines)
     check_drawn(space, tables.latency, target_latency_s, settings, baselines)
     return model, tables
 
 
-def tables_of(folder: Path, space: Space, model: LatencyModel, limits: Sequence[Limit], resume: bool) -> Tables:
+def tables_of(
+    folder: Path, space: Space, model: LatencyModel, constraints: Sequence[Constraint], resume: bool
+) -> Tables:
     """The tables of a search in `folder`: the model's, or with `resume` those that it began with.
 
-    A model that is refitted meanwhile does not stop a search from continuing. Bounds are always those of `limits`.
+    A model that is refitted meanwhile does not stop a search from continuing. Bounds are always those of `constraints`.
     Raises BadFile, and NotMeasured if the model does not know an op of the space.
     """
     path = folder / FILES["table"]
     if not (resume and path.exists()):
-        return Tables(LatencyTable(space, model), tuple(limits))
-    began = {limit.name: limit.table for limit in load_limits(folder / LIMITS_FILE, space)}
-    return Tables(LatencyTable.load(path), tuple(_limit(limit, began.get(limit.name)) for limit in limits))
+        return Tables(LatencyTable(space, model), tuple(constraints))
+    began = {constraint.name: constraint.table for constraint in load_constraints(folder / CONSTRAINTS_FILE, space)}
+    return Tables(
+        LatencyTable.load(path),
+        tuple(_constraint(constraint, began.get(constraint.name)) for constraint in constraints),
+    )
 
 
-def shared(tables: Tables | None, space: Space, limits: Sequence[Limit], settings: SearchSettings) -> Tables:
+def shared(tables: Tables | None, space: Space, constraints: Sequence[Constraint], settings: SearchSettings) -> Tables:
     """The first process's tables, in all processes: the others neither see its folder nor need its models."""
     content = broadcast_from_main(lambda: _packed(tables), fabric_of(settings))
     if tables is not None:
         return tables
     rows = {name: AdditiveTable(space.name, space.key, *numbers) for name, numbers in json.loads(content).items()}
-    return Tables(_latency(rows.pop("")), tuple(_limit(limit, rows.get(limit.name)) for limit in limits))
+    return Tables(
+        _latency(rows.pop("")), tuple(_constraint(constraint, rows.get(constraint.name)) for constraint in constraints)
+    )
 
 
 def _packed(tables: Tables | None) -> bytes:
     """Rows and base by name; the latency's name is empty. A peak's table follows from the space."""
     assert tables is not None
-    named = {"": tables.latency, **{limit.name: limit.table for limit in tables.limits}}
+    named = {"": tables.latency, **{constraint.name: constraint.table for constraint in tables.constraints}}
     additive = {name: table for name, table in named.items() if isinstance(table, AdditiveTable)}
     return json.dumps({name: (table.rows(), float(table.base)) for name, table in additive.items()}).encode()
 
 
-def _limit(limit: Limit, table: object) -> Limit:
-    """The limit with another table, if the limit is additive."""
+def _constraint(constraint: Constraint, table: object) -> Constraint:
+    """The constraint with another table, if the constraint is additive."""
     if not isinstance(table, AdditiveTable):
-        return limit
-    return replace(limit, table=_latency(table) if isinstance(limit.table, LatencyTable) else table)
+        return constraint
+    return replace(constraint, table=_latency(table) if isinstance(constraint.table, LatencyTable) else table)
 
 
 def _latency(table: AdditiveTable) -> LatencyTable:

@@ -13,7 +13,7 @@ from latkit.errors import BadFile, LatkitError
 from latkit.evaluation.validation import AGREEMENT, MeasuredNetwork, measure_network
 from latkit.ops import Network
 from latkit.progress import Progress
-from latkit.search import DataSplit, Limit, SearchResult, SearchSettings, TrainedNetwork, run_search
+from latkit.search import Constraint, DataSplit, SearchResult, SearchSettings, TrainedNetwork, run_search
 from latkit.search.baselines import BaselineRequest
 from latkit.search.records.problem import Problem
 from latkit.search.records.result import FILES, load_record
@@ -61,7 +61,7 @@ class FinishedSearch:
             "parameters": result.parameters,
             "architecture": list(result.architecture),
             "ops": list(result.ops),
-            "limits": {name: limit.model_dump() for name, limit in result.limits.items()},
+            "limits": {name: constraint.model_dump() for name, constraint in result.constraints.items()},
             "seconds": sum(result.seconds.values()),
             "notes": list(self.notes),
             "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
@@ -86,26 +86,26 @@ def search(
     tool: BenchmarkTool | None = None,
     warm_up: Path | None = None,
     teacher: TrainedNetwork | None = None,
-    limits: Sequence[Limit] = (),
+    constraints: Sequence[Constraint] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> FinishedSearch:
     """Search with the target's model in the loop, train and export the network, and measure it on the target.
 
     Everything is saved under `search/NAME/`. With `resume`, finished work is not repeated, and the tables are those
     that the search began with, even if the model was refitted. `tool`: measures instead of latkit's agent. `warm_up`,
-    `teacher` and `limits`: as for `run_search`. `baselines`: what to train and measure next to the derived network; an
+    `teacher` and `constraints`: as for `run_search`. `baselines`: trained and measured next to the derived network; an
     error that ends them is in `FinishedSearch.failed`, but with several processes it is raised.
 
     Raises as `run_search`, `check_drawn`, `validate.measure_network` and `collection` do, and UsageError if the
     model's ops were measured with another tool.
     """
     model, tables = prepared(
-        workspace, target, space, target_latency_s, name, settings, kind, resume, tool, limits, baselines
+        workspace, target, space, target_latency_s, name, settings, kind, resume, tool, constraints, baselines
     )
     measuring = Measuring(workspace, target, model, progress, wait_s, on_message, tool)
     check_mobilenet(measuring, space, target_latency_s, name, baselines)
-    folder, tables = workspace.search_dir(name), shared(tables, space, limits, settings)
-    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher, tables.limits)
+    folder, tables = workspace.search_dir(name), shared(tables, space, constraints, settings)
+    problem = Problem(space, tables.latency, data, target_latency_s, settings, teacher, tables.constraints)
     result = run_search(problem, folder, progress, resume, warm_up=warm_up)
     network = Network.load(folder / FILES["architecture"])
     measured = _measured_before(folder, target, network) if resume else None

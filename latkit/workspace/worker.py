@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latkit.search import DataSplit, Limit, Problem, SearchSettings, run_search
+from latkit.search import Constraint, DataSplit, Problem, SearchSettings, run_search
 from latkit.search.baselines import BaselineRequest, run_baselines
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -20,7 +20,7 @@ def follow(
     data: DataSplit,
     settings: SearchSettings,
     teacher: TrainedNetwork | None = None,
-    limits: Sequence[Limit] = (),
+    constraints: Sequence[Constraint] = (),
     baselines: Sequence[BaselineRequest] = (),
 ) -> None:
     """Take part in one search after the other. The first process sets what is resumed, with which tables and warm-up.
@@ -28,8 +28,8 @@ def follow(
     Raises LatkitError if a search fails, as every process does: that ends them all.
     """
     for member in series.members:
-        tables = shared(None, space, limits, settings)
-        problem = Problem(space, tables.latency, data, member.target_latency_s, settings, teacher, tables.limits)
+        tables = shared(None, space, constraints, settings)
+        problem = Problem(space, tables.latency, data, member.target_latency_s, settings, teacher, tables.constraints)
         folder = folders.search_dir(member.name)
         run_search(problem, folder)
         for one in baselines:

@@ -20,7 +20,7 @@ from latkit.errors import DiskFull, WriteError
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult, Validation
 from latkit.measurements import write_parquet
 from latkit.ops import make_op
-from latkit.search.objectives.constraints import Limit, save_limits
+from latkit.search.objectives.constraints import Constraint, save_constraints
 from latkit.search.records.result import DataFacts
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
@@ -60,7 +60,7 @@ RECORDS: dict[str, Callable[[Path], object]] = {
     "space.json": SPACE.save,
     "table.json": TABLE.save,
     "table.safetensors": TABLE.save,
-    "limits.json": lambda path: save_limits([Limit("macs", TABLE, 1.0)], path),
+    "limits.json": lambda path: save_constraints([Constraint("macs", TABLE, 1.0)], path),
     "measured.parquet": lambda path: write_parquet([make_measurement(conv(8), 1000)], path, "card"),
 }
 

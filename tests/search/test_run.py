@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from latkit.errors import BadFile, LatkitError, TargetOutOfReach, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network
-from latkit.search import Limit, Problem, Recipe, SearchResult, SearchSettings, load_data, run_search
+from latkit.search import Constraint, Problem, Recipe, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.data import DataSplit
 from latkit.search.records.result import FILES, load_record
 from latkit.spaces import Space
@@ -209,15 +209,17 @@ def test_a_search_is_the_same_wherever_its_images_lie_and_however_often_it_is_sa
     Problem(mini_space, table, moved, 1e-5, often).recipe().check_same(recipe, Path("recipe.json"))
 
 
-def test_where_limits_keep_a_network_from_the_target_the_result_says_so(
+def test_where_constraints_keep_a_network_from_the_target_the_result_says_so(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, macs = table_of(mini_space), macs_table(mini_space)
-    leanest = Limit("macs", macs, min(macs.total(path) for path in itertools.product(range(5), repeat=2)))
+    leanest = Constraint("macs", macs, min(macs.total(path) for path in itertools.product(range(5), repeat=2)))
     target_s = middle_s(table)
-    result = run_search(Problem(mini_space, table, stripes_data, target_s, brief(), limits=[leanest]), tmp_path / "net")
+    result = run_search(
+        Problem(mini_space, table, stripes_data, target_s, brief(), constraints=[leanest]), tmp_path / "net"
+    )
     assert result.predicted_latency_s < 0.98 * target_s
     (note,) = (
-        note for note in result.notes if "within 2 % of the target nothing was found that keeps the limits" in note
+        note for note in result.notes if "within 2 % of the target nothing was found that meets the constraints" in note
     )
     assert f"{result.predicted_latency_s / result.target_latency_s:.1%}" in note

@@ -15,8 +15,8 @@ from latkit.report.sections.target_facts import read_target
 from latkit.spaces import Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
+from latkit.workspace.constraints import constraints_of
 from latkit.workspace.layout import folder_name
-from latkit.workspace.limits import limits_of
 from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
 
 
@@ -51,8 +51,8 @@ def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspac
         network = space.decode((0, 1))
         assert set(workspace.model_for(TARGET, network).ops_) == set(space.ops())  # type: ignore[attr-defined]
         assert LatencyTable(space, workspace.model(TARGET, space=space)).fastest() > 0
-        (limit,) = limits_of(workspace, space, {str(TARGET): 1.0})
-        assert limit.table.space_key == space.key
+        (constraint,) = constraints_of(workspace, space, {str(TARGET): 1.0})
+        assert constraint.table.space_key == space.key
     both = workspace.models_for(TARGET, [ONE.decode((0, 0)), OTHER.decode((0, 0))])
     assert len(set(map(id, both.values()))) == 2
     with pytest.raises(UsageError, match=r"expected one lookup model of board.*, but found one for each of o"):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from latkit.ops import Op
-from latkit.search import Limit, SearchSettings
-from latkit.search.objectives.constraints import LIMITS_FILE, save_limits
+from latkit.search import Constraint, SearchSettings
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
 from latkit.search.records.result import table_hash
 from latkit.spaces import proxyless_tiny
 from latkit.tables import LatencyTable, PeakTable
@@ -33,32 +33,36 @@ class ByMacs:
         return 1e-4
 
 
-def limits(seconds: float) -> tuple[Limit, ...]:
-    return Limit("there/tflite", LatencyTable(SPACE, ByMacs(seconds)), 2.0), Limit("peak_bytes", PeakTable(SPACE), 1e6)
+def constraints(seconds: float) -> tuple[Constraint, ...]:
+    return Constraint("there/tflite", LatencyTable(SPACE, ByMacs(seconds)), 2.0), Constraint(
+        "peak_bytes", PeakTable(SPACE), 1e6
+    )
 
 
 def hashes(tables: Tables) -> list[str]:
-    return [table_hash(table) for table in (tables.latency, *(limit.table for limit in tables.limits))]
+    return [table_hash(table) for table in (tables.latency, *(constraint.table for constraint in tables.constraints))]
 
 
 @pytest.fixture
 def began(tmp_path: Path) -> Tables:
     """The tables with which a search in the folder began."""
-    tables = Tables(LatencyTable(SPACE, ByMacs(1e-9)), limits(2e-9))
+    tables = Tables(LatencyTable(SPACE, ByMacs(1e-9)), constraints(2e-9))
     tables.latency.save(tmp_path / "table.json")
-    save_limits(tables.limits, tmp_path / LIMITS_FILE)
+    save_constraints(tables.constraints, tmp_path / CONSTRAINTS_FILE)
     return tables
 
 
 def test_a_search_goes_on_with_the_tables_that_it_began_with(began: Tables, tmp_path: Path) -> None:
     anew: Any = ByMacs(3e-9)
-    resumed = tables_of(tmp_path, SPACE, anew, limits(4e-9), resume=True)
+    resumed = tables_of(tmp_path, SPACE, anew, constraints(4e-9), resume=True)
     assert hashes(resumed) == hashes(began)
-    assert isinstance(resumed.limits[0].table, LatencyTable), "told in milliseconds"
-    begun = tables_of(tmp_path, SPACE, anew, limits(4e-9), resume=False)
-    assert hashes(begun) == hashes(Tables(LatencyTable(SPACE, anew), limits(4e-9)))
-    other = [limits(4e-9)[0], Limit("peak_bytes", PeakTable(SPACE), 2e6)]
-    assert [limit.max_value for limit in tables_of(tmp_path, SPACE, anew, other, resume=True).limits] == [2.0, 2e6]
+    assert isinstance(resumed.constraints[0].table, LatencyTable), "told in milliseconds"
+    begun = tables_of(tmp_path, SPACE, anew, constraints(4e-9), resume=False)
+    assert hashes(begun) == hashes(Tables(LatencyTable(SPACE, anew), constraints(4e-9)))
+    other = [constraints(4e-9)[0], Constraint("peak_bytes", PeakTable(SPACE), 2e6)]
+    assert [
+        constraint.max_value for constraint in tables_of(tmp_path, SPACE, anew, other, resume=True).constraints
+    ] == [2.0, 2e6]
 
 
 def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +75,7 @@ def test_the_other_processes_take_the_first_ones_tables(began: Tables, monkeypat
 
     monkeypatch.setattr(preflight, "broadcast_from_main", broadcast_from_main)
     settings = SearchSettings.quick()
-    assert shared(began, SPACE, began.limits, settings) is began
-    followed = shared(None, SPACE, limits(4e-9), settings)
+    assert shared(began, SPACE, began.constraints, settings) is began
+    followed = shared(None, SPACE, constraints(4e-9), settings)
     assert hashes(followed) == hashes(began)
-    assert isinstance(followed.limits[0].table, LatencyTable)
+    assert isinstance(followed.constraints[0].table, LatencyTable)

@@ -10,7 +10,7 @@ from latkit.report.sections.baselines import baselines_section
 from latkit.report.sections.layers import Placed, layers
 from latkit.report.sections.search_facts import SearchFacts, candidate_names
 from latkit.report.sections.training_curves import course, probability_map
-from latkit.search.records.result import ExportFacts, LimitResult
+from latkit.search.records.result import ConstraintResult, ExportFacts
 
 
 def search_sections(known: SearchFacts, level: int = 2) -> Html:
@@ -60,7 +60,10 @@ def _facts(known: SearchFacts) -> Html:
             f"{count(result.swaps, 'choice')} of {len(result.architecture)}",
             "time spent": ", ".join(f"{phase} {latency(seconds)}" for phase, seconds in result.seconds.items()),
         }
-        values |= {f"limit on {name}": _limit_fact(name, limit_result) for name, limit_result in result.limits.items()}
+        values |= {
+            f"constraint on {name}": _constraint_fact(name, constraint_result)
+            for name, constraint_result in result.constraints.items()
+        }
         values |= {f"{name} file beside the module": _export(exported) for name, exported in result.exports.items()}
     if known.measured:
         values["measurement"] = _measurement(known.measured.network)
@@ -79,10 +82,11 @@ def _measurement(measured: NetworkResult) -> str:
     )
 
 
-def _limit_fact(name: str, limit_result: LimitResult) -> str:
+def _constraint_fact(name: str, constraint_result: ConstraintResult) -> str:
     """The network's amount of a bounded quantity, and the bound; a target's name bounds seconds."""
     amount, most = (
-        latency(one) if "/" in name else millions(round(one)) for one in (limit_result.predicted, limit_result.most)
+        latency(one) if "/" in name else millions(round(one))
+        for one in (constraint_result.predicted, constraint_result.most)
     )
     return f"{amount} of at most {most}"
 

@@ -28,16 +28,17 @@ class BaselineFolder:
     fabric: Fabric
 
     def open(self, recipe: Recipe) -> None:
-        """Prepare the folder. Raises UsageError where the search began with another recipe; limits are not compared."""
+        """Prepare the folder. Raises UsageError where the search began with another recipe.
+
+        Constraints are not compared: they apply to the search alone.
+        """
         SearchFolder(self.path, self.fabric).check_alike(recipe)
         broadcast_from_main(lambda: self._opened(recipe), self.fabric)
 
     def _opened(self, recipe: Recipe) -> bytes:
         path = self.path / FILES["recipe"]
         saved_recipe = load_record(Recipe, path)
-        recipe.model_copy(update={"limits": saved_recipe.limits}).check_same(
-            saved_recipe, path
-        )  # limits apply to the search alone
+        recipe.model_copy(update={"constraints": saved_recipe.constraints}).check_same(saved_recipe, path)
         (self.path / FOLDER).mkdir(exist_ok=True)
         return b""
 

@@ -44,7 +44,7 @@ def run_baselines(
     """Train and evaluate baselines with the settings and on the images of a search.
 
     `folder`: the folder of the search, finished or not; the problem must be the one that the search began with. The
-    limits of the search do not bind baselines. Networks use the seeds of the derived network: `seed + 1` for the
+    constraints of the search do not bind baselines. Networks use the seeds of the derived network: `seed + 1` for the
     initial weights, `seed` for the order of images; architectures are drawn with `seed`. `latency_of`: seconds of a
     MobileNetV2 of a given width, which no table of a space has; with several processes, only the first calls it.
     Finished baselines are not trained again; interrupted ones resume from their checkpoints.
@@ -52,7 +52,7 @@ def run_baselines(
     Raises UsageError where an argument does not fit the search or MobileNetV2 is requested without `latency_of`,
     TargetOutOfReach where no network has such a latency, and OutOfMemory and DiskFull as `run_search` does.
     """
-    problem = replace(problem, limits=())
+    problem = replace(problem, constraints=())
     problem.table.check_space(problem.space)
     check_data(problem.space, problem.data)
     check_baselines(problem.settings, requested)

@@ -1,4 +1,4 @@
-"""The objective of the architecture steps besides the task: a latency, and limits."""
+"""The objective of the architecture steps besides the task: a latency, and constraints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from latkit.search.objectives.constraints import Limits
+from latkit.search.objectives.constraints import ConstraintMultipliers
 from latkit.search.objectives.objective import Objective
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.tables import LatencyTable
@@ -23,7 +23,7 @@ class ArchitectureObjective:
     distribution: PathDistribution
     table: LatencyTable
     objective: Objective
-    limits: Limits = field(default_factory=Limits)
+    constraints: ConstraintMultipliers = field(default_factory=ConstraintMultipliers)
     initial_latency_s: float | None = None
     """Expected latency, in seconds, at which the architecture steps begin. None: they begin with undecided logits."""
 
@@ -44,16 +44,16 @@ class ArchitectureObjective:
             return float(self.table(self.distribution.probabilities()))
 
     def adapt(self) -> None:
-        """Update objective and limits from the current distribution."""
+        """Update objective and constraints from the current distribution."""
         self.objective.update(self.expected_s())
-        self.limits.update(self.distribution.probabilities().detach())
+        self.constraints.update(self.distribution.probabilities().detach())
 
     def state(self) -> dict[str, Any]:
-        """Logits, objective and limits."""
+        """Logits, objective and constraints."""
         return {
             "logits": self.distribution.logits.detach(),
             "objective": self.objective.state(),
-            "limits": self.limits.state(),
+            "limits": self.constraints.state(),
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -61,7 +61,7 @@ class ArchitectureObjective:
         with torch.no_grad():
             self.distribution.logits.copy_(state["logits"])
         self.objective.load_state(state["objective"])
-        self.limits.load_state(state["limits"])
+        self.constraints.load_state(state["limits"])
 
 
 MARGIN = 0.02

@@ -1,4 +1,4 @@
-"""The derived network: the most probable path, repaired where it misses the latency target or a limit."""
+"""The derived network: the most probable path, repaired where it misses the latency target or a constraint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit.errors import TargetOutOfReach
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.objective import check_target
 from latkit.search.objectives.repair import k_best_paths
 from latkit.search.supernet.distribution import PathDistribution
@@ -41,11 +41,11 @@ class Derived:
         return cls(architecture, table.total(architecture), table.total(strongest), swaps)
 
 
-def check_reach(table: LatencyTable, target_s: float, limits: Sequence[Limit] = ()) -> bool:
+def check_reach(table: LatencyTable, target_s: float, constraints: Sequence[Constraint] = ()) -> bool:
     """Whether the target binds: whether some architecture is slower.
 
     Raises UsageError for a target that is not a positive number, TargetOutOfReach if every architecture is slower, or
-    if none that is fast enough meets the limits. `check_limits` checks that each limit can be met by itself.
+    if none that is fast enough meets the constraints. `check_constraints` checks that each can be met by itself.
     """
     check_target(target_s)
     fastest_s, slowest_s = table.fastest(), table.slowest()
@@ -54,8 +54,8 @@ def check_reach(table: LatencyTable, target_s: float, limits: Sequence[Limit] = 
             f"expected a latency target that space {table.space_name} can reach on this target, but found "
             f"{target_s * 1e3:.4g} ms; its networks take from {fastest_s * 1e3:.4g} to {slowest_s * 1e3:.4g} ms"
         )
-    if limits:
-        _feasible_path(table, target_s, limits)
+    if constraints:
+        _feasible_path(table, target_s, constraints)
     return target_s < slowest_s
 
 
@@ -63,25 +63,24 @@ def derive(
     distribution: PathDistribution,
     table: LatencyTable,
     target_s: float,
-    limits: Sequence[Limit] = (),
+    constraints: Sequence[Constraint] = (),
     count: int = 1,
     order: Order = list,
 ) -> Derived:
-    """The most probable path if it takes 0.98 to 1.01 of the target and meets the limits, else one close to it that
-    does.
+    """The most probable path if it takes 0.98 to 1.01 of the target and meets the constraints, else one close to it.
 
     Among the `count` most probable such paths, `order` decides. Where no path lies between the two bounds, the
     candidates are the paths no slower than the upper bound. Where the target does not bind, the most probable path
-    unless it is too slow or breaks a limit. Raises what `check_reach` raises.
+    unless it is too slow or violates a constraint. Raises what `check_reach` raises.
     """
-    check_reach(table, target_s, limits)
+    check_reach(table, target_s, constraints)
     strongest = distribution.strongest()
     min_s, max_s = bounds(table, target_s)
-    if min_s <= table.total(strongest) <= max_s and all(limit.admits(strongest) for limit in limits):
+    if min_s <= table.total(strongest) <= max_s and all(constraint.admits(strongest) for constraint in constraints):
         return Derived.of(strongest, strongest, table)
     log_probabilities = distribution.log_probabilities().detach().double().numpy()
-    paths = k_best_paths(log_probabilities, table, min_s, max_s, limits, count)
-    return Derived.of(order(paths)[0] if paths else _feasible_path(table, target_s, limits), strongest, table)
+    paths = k_best_paths(log_probabilities, table, min_s, max_s, constraints, count)
+    return Derived.of(order(paths)[0] if paths else _feasible_path(table, target_s, constraints), strongest, table)
 
 
 def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
@@ -89,14 +88,17 @@ def bounds(table: LatencyTable, target_s: float) -> tuple[float, float]:
     return (MIN_TARGET_SHARE * target_s if target_s < table.slowest() else 0.0), MAX_TARGET_SHARE * target_s
 
 
-def _feasible_path(table: LatencyTable, target_s: float, limits: Sequence[Limit]) -> Architecture:
-    """A path that is fast enough and meets the limits, whatever its probability. Raises TargetOutOfReach."""
+def _feasible_path(table: LatencyTable, target_s: float, constraints: Sequence[Constraint]) -> Architecture:
+    """A path that is fast enough and meets the constraints, whatever its probability. Raises TargetOutOfReach."""
     alike = np.zeros(table.mask.shape)
-    paths = k_best_paths(alike, table, 0.0, MAX_TARGET_SHARE * target_s, limits)
+    paths = k_best_paths(alike, table, 0.0, MAX_TARGET_SHARE * target_s, constraints)
     if not paths:
-        bounds = ", ".join(f"{limit.name} of at most {limit.format_value(limit.max_value)}" for limit in limits)
+        bounds = ", ".join(
+            f"{constraint.name} of at most {constraint.format_value(constraint.max_value)}"
+            for constraint in constraints
+        )
         raise TargetOutOfReach(
-            f"expected limits that some network of space {table.space_name} keeps at {target_s * 1e3:.4g} ms, "
+            f"expected constraints that some network of space {table.space_name} meets at {target_s * 1e3:.4g} ms, "
             f"but found none that has {bounds}; loosen one of them"
         )
     return paths[0]

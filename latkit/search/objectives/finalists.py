@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from latkit.progress import Named, Progress
 from latkit.search.data import Feeder, ImageSet, subset
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.derivation import Order, bounds
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.factory import fresh_module
@@ -38,12 +38,12 @@ def finalists(
     distribution: PathDistribution,
     table: LatencyTable,
     target_s: float,
-    limits: Sequence[Limit],
+    constraints: Sequence[Constraint],
     first: Architecture,
     settings: SearchSettings,
     order: Order = list,
 ) -> list[Architecture]:
-    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and meet the limits.
+    """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and meet the constraints.
 
     `settings.finalists` different ones in all, or fewer where the distribution gives no more. The others are the first
     by `order` among `settings.repair_candidates` drawn ones, or as many as are needed.
@@ -57,7 +57,7 @@ def finalists(
     min_s, max_s = bounds(table, target_s)
     seconds = table.lookup(paths)
     hits = dict.fromkeys(map(tuple, paths[(seconds >= min_s) & (seconds <= max_s)].tolist()))
-    others = (path for path in hits if path != first and all(limit.admits(path) for limit in limits))
+    others = (path for path in hits if path != first and all(constraint.admits(path) for constraint in constraints))
     drawn = list(islice(others, max(settings.repair_candidates, count)))
     return [first, *order(drawn)[:count]]
 

@@ -86,7 +86,7 @@ class Multiplier:
         self._trail = state.get("trail")
 
 
-class Constraint:
+class AugmentedLagrangian:
     """Latency as a constraint, E[latency] = target, by the method of multipliers.
 
     L = task + multiplier v + damping / 2 v^2 with the violation v = log(E[latency] / target); after every step the

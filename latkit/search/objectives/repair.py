@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.spaces import Architecture
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable
 
@@ -20,8 +20,8 @@ EXACT = 5_000
 BINS = 4000
 """Number of bins from the fastest architecture to the maximum latency."""
 
-BINS_WITH_LIMITS, CELLS = 100, 3_000
-"""With limits, the number of bins of latency, and of latency and limits together."""
+BINS_WITH_CONSTRAINTS, CELLS = 100, 3_000
+"""With constraints, the number of bins of latency, and of latency and constraints together."""
 
 ROUNDING = 1e-12
 """Relative tolerance for rounding in sums: the smallest path must not be excluded by it."""
@@ -32,24 +32,28 @@ def k_best_paths(
     table: LatencyTable,
     min_s: float,
     max_s: float,
-    limits: Sequence[Limit] = (),
+    constraints: Sequence[Constraint] = (),
     count: int = 1,
 ) -> list[Architecture]:
     """The `count` paths with the largest sums of log-probabilities that lie within bounds, most probable first.
 
-    Their seconds lie from `min_s` to `max_s`, and they meet the limits. The lower bound is dropped if no path meets all
-    bounds; the result is empty where no path meets the upper ones.
+    Their seconds lie from `min_s` to `max_s`, and they meet the constraints. The lower bound is dropped if no path
+    meets all bounds; the result is empty where no path meets the upper ones.
 
     A multiple-choice knapsack, solved by dynamic programming over the choices. Up to `EXACT` partial paths, all that
     may still meet the upper bounds are carried on. Beyond, sums fall into bins, and the most probable partial paths of
-    each bin are carried on, with exact sums. With limits, every bin of latency also carries on the path that is
-    furthest from its limits.
+    each bin are carried on, with exact sums. With constraints, every bin of latency also carries on the path that is
+    furthest from its constraints.
     """
-    valid = _valid_candidates(table, limits)
+    valid = _valid_candidates(table, constraints)
     if not valid.any(1).all():
         return []
     bounded: list[tuple[AdditiveTable, float]] = [(table, max_s)]
-    bounded += [(limit.table, limit.max_value) for limit in limits if isinstance(limit.table, AdditiveTable)]
+    bounded += [
+        (constraint.table, constraint.max_value)
+        for constraint in constraints
+        if isinstance(constraint.table, AdditiveTable)
+    ]
     bounds = np.array([bound for _, bound in bounded])
     extras, min_totals = zip(*(_above_min(one, valid) for one, _ in bounded), strict=True)  # (choices, candidates) each
     slacks = bounds * (1 + ROUNDING) - np.array(min_totals)
@@ -70,13 +74,13 @@ def k_best_paths(
     return [_trace(steps, int(position)) for position in best]
 
 
-def _valid_candidates(table: LatencyTable, limits: Sequence[Limit]) -> NDArray[np.bool_]:
-    """The candidates that do not exceed a limit on a peak by themselves, shape (choices, candidates)."""
+def _valid_candidates(table: LatencyTable, constraints: Sequence[Constraint]) -> NDArray[np.bool_]:
+    """The candidates that do not exceed a constraint on a peak by themselves, shape (choices, candidates)."""
     valid: NDArray[np.bool_] = table.mask.cpu().numpy().copy()
-    for limit in limits:
-        if isinstance(limit.table, PeakTable):
-            valid &= limit.table.values.cpu().numpy() <= limit.max_value
-            valid &= bool(limit.table.base <= limit.max_value)
+    for constraint in constraints:
+        if isinstance(constraint.table, PeakTable):
+            valid &= constraint.table.values.cpu().numpy() <= constraint.max_value
+            valid &= bool(constraint.table.base <= constraint.max_value)
     return valid
 
 
@@ -106,8 +110,8 @@ def _cells(sums: Floats, slacks: Floats) -> Indices:
     """One bin number per path, shape (paths,)."""
     bins = np.full(len(slacks), BINS)
     if len(slacks) > 1:
-        bins[0] = BINS_WITH_LIMITS
-        bins[1:] = int((CELLS / BINS_WITH_LIMITS) ** (1 / (len(slacks) - 1)))
+        bins[0] = BINS_WITH_CONSTRAINTS
+        bins[1:] = int((CELLS / BINS_WITH_CONSTRAINTS) ** (1 / (len(slacks) - 1)))
     widths = np.where(slacks > 0, slacks, 1.0) / bins
     positions = np.minimum(np.floor(sums / widths).astype(np.int64), bins - 1)
     cells: Indices = positions @ np.r_[1, np.cumprod(bins[:-1])]

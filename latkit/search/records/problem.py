@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latkit.search.data import DataSplit
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.search.records.provenance import machine, versions
-from latkit.search.records.result import DataFacts, LimitFacts, Recipe, table_hash
+from latkit.search.records.result import ConstraintFacts, DataFacts, Recipe, table_hash
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -28,7 +28,7 @@ class Problem:
     settings: SearchSettings
     teacher: TrainedNetwork | None = None
     """The network that the derived one learns from besides the labels, as `load_network` returns it."""
-    limits: Sequence[Limit] = ()
+    constraints: Sequence[Constraint] = ()
     """Upper bounds that the network must also meet; they do not bind baselines."""
 
     def recipe(self) -> Recipe:
@@ -38,7 +38,7 @@ class Problem:
             space_key=self.space.key,
             table_sha256=table_hash(self.table),
             target_latency_s=self.target_s,
-            limits={limit.name: LimitFacts.of(limit) for limit in self.limits},
+            constraints={constraint.name: ConstraintFacts.of(constraint) for constraint in self.constraints},
             data=DataFacts.of(self.data),
             settings=self.settings,
             teacher=self.teacher.facts if self.teacher else None,

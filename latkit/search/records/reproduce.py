@@ -15,9 +15,17 @@ from latkit._io import load_json
 from latkit.errors import BadFile, UsageError
 from latkit.progress import Progress
 from latkit.search.data import DataSplit, load_data
-from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
 from latkit.search.records.problem import Problem
-from latkit.search.records.result import FILES, DataFacts, LimitFacts, Recipe, SearchResult, load_record, table_hash
+from latkit.search.records.result import (
+    FILES,
+    ConstraintFacts,
+    DataFacts,
+    Recipe,
+    SearchResult,
+    load_record,
+    table_hash,
+)
 from latkit.search.run import run_search
 from latkit.search.training.runtime_env import threads
 from latkit.search.training.trained_network import TrainedNetwork, load_weights
@@ -89,12 +97,12 @@ def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
     teacher = supplied.teacher
     if recipe.teacher != (teacher.facts if teacher else None):
         raise UsageError(f"{original}: expected the teacher that its recipe names, but found {_named(teacher)}")
-    limits = load_limits(original / LIMITS_FILE, space)
-    if {limit.name: LimitFacts.of(limit) for limit in limits} != recipe.limits:
-        raise BadFile(original / LIMITS_FILE, "the limits of the search's recipe", "others")
+    constraints = load_constraints(original / CONSTRAINTS_FILE, space)
+    if {constraint.name: ConstraintFacts.of(constraint) for constraint in constraints} != recipe.constraints:
+        raise BadFile(original / CONSTRAINTS_FILE, "the constraints of the search's recipe", "others")
     images = supplied.data or _images(recipe)
     _check_data(recipe, images)
-    return Problem(space, table, images, recipe.target_latency_s, recipe.settings, teacher, limits)
+    return Problem(space, table, images, recipe.target_latency_s, recipe.settings, teacher, constraints)
 
 
 def _named(teacher: TrainedNetwork | None) -> str:

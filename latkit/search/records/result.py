@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from latkit import _io
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.search.strategies.settings import SearchSettings
 from latkit.tables import AdditiveTable, PeakTable
 
@@ -53,10 +53,14 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = dict[str, Annotated[float, Field(ge=0)]]
 
 
+_BY_NAME = AliasChoices("limits", "constraints")
+"""Stored records say `limits`."""
+
+
 class Record(BaseModel):
     """A record saved as JSON: frozen, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, serialize_by_alias=True)
 
     def save(self, path: Path) -> None:
         """Write the record as JSON, atomically."""
@@ -104,16 +108,16 @@ class TeacherFacts(Record):
     weights_sha256: str
 
 
-class LimitFacts(Record):
+class ConstraintFacts(Record):
     """An upper bound besides the latency target."""
 
     most: float
     table_sha256: str
 
     @classmethod
-    def of(cls, limit: Limit) -> LimitFacts:
-        """The facts of a limit."""
-        return cls(most=limit.max_value, table_sha256=table_hash(limit.table))
+    def of(cls, constraint: Constraint) -> ConstraintFacts:
+        """The facts of a constraint."""
+        return cls(most=constraint.max_value, table_sha256=table_hash(constraint.table))
 
 
 class Recipe(Record):
@@ -127,7 +131,7 @@ class Recipe(Record):
     data: DataFacts
     settings: SearchSettings
     teacher: TeacherFacts | None = None
-    limits: dict[str, LimitFacts] = {}
+    constraints: dict[str, ConstraintFacts] = Field({}, validation_alias=_BY_NAME, serialization_alias="limits")
     versions: dict[str, str]
     machine: dict[str, str] = {}
     """Where the search began: results may differ elsewhere in their last bits."""
@@ -183,7 +187,7 @@ class Recipe(Record):
             )
 
 
-class LimitResult(Record):
+class ConstraintResult(Record):
     """The derived network's value of a bounded quantity, by its table, and the bound."""
 
     predicted: float
@@ -226,7 +230,7 @@ class SearchResult(Record):
     """Spent on `search` and `training`, without interruptions."""
     notes: tuple[str, ...]
     """Remarks for the reader, in sentences."""
-    limits: dict[str, LimitResult] = {}
+    constraints: dict[str, ConstraintResult] = Field({}, validation_alias=_BY_NAME, serialization_alias="limits")
     """By name, in their tables' units."""
     exports: dict[str, ExportFacts] = {}
     """By their names in `files`."""

@@ -8,8 +8,8 @@ from torch import nn
 from latkit.nn import build_module
 from latkit.ops import Network
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.constraints import Limits
-from latkit.search.objectives.objective import Additive, Constraint, Multiplicative, Objective
+from latkit.search.objectives.constraints import ConstraintMultipliers
+from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.gates import BinaryGates, PathRule
 from latkit.search.strategies.learners import GradientLearner, Learner
@@ -32,7 +32,7 @@ def make_objective(target_s: float, settings: SearchSettings, architecture_steps
         usual = 0.1 if settings.learner == "reinforce" else 0.6
         return Multiplicative(target_s, usual if weight is None else weight)
     counts = binding and settings.penalty != "none"
-    return Constraint(target_s, _dual_rate(settings, architecture_steps), settings.damping, counts)
+    return AugmentedLagrangian(target_s, _dual_rate(settings, architecture_steps), settings.damping, counts)
 
 
 def make_rule(settings: SearchSettings) -> PathRule:
@@ -57,7 +57,7 @@ def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[
     weight_feeder, architecture_feeder = feeders(problem.data, settings, fabric)
     architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
     objective = make_objective(problem.target_s, settings, architecture_steps, binding)
-    bounds = Limits(problem.limits, _dual_rate(settings, architecture_steps), settings.damping)
+    bounds = ConstraintMultipliers(problem.constraints, _dual_rate(settings, architecture_steps), settings.damping)
     rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
     initial_latency_s = problem.target_s if binding and settings.penalty == "constraint" else None
     arch_objective = ArchitectureObjective(PathDistribution(space), problem.table, objective, bounds, initial_latency_s)

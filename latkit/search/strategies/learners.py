@@ -60,7 +60,7 @@ class LogitLearner:
         self.optimizer.zero_grad()
 
     def state(self) -> dict[str, Any]:
-        """Logits, optimizer, objective and limits."""
+        """Logits, optimizer, objective and constraints."""
         return {**self.arch_objective.state(), "optimizer": self.optimizer.state_dict()}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
@@ -111,7 +111,7 @@ class GradientLearner(LogitLearner):
                 scores = self.supernet(images, placed(draw.paths, images.device))
                 task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
             loss = arch_objective.objective(task_loss, arch_objective.table(probabilities).to(task_loss.device))
-            loss = loss + arch_objective.limits(probabilities).to(loss.device)
+            loss = loss + arch_objective.constraints(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
         # all processes draw the same paths; where the task's loss weighs latency, each has weighed it by its own
         averaged = [mean(gradient, self.fabric) for gradient in (by_gate, by_probability)]

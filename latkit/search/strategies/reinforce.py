@@ -97,7 +97,7 @@ class ReinforceLearner(LogitLearner):
     def rewards(self, architectures: Tensor, accuracies: Tensor) -> Tensor:
         """The reward of every path, shape (paths,)."""
         arch_objective = self.arch_objective
-        constrained = accuracies * arch_objective.limits.factors(
+        constrained = accuracies * arch_objective.constraints.factors(
             architectures, arch_objective.distribution.probabilities().detach()
         )
         return arch_objective.objective.reward(
@@ -111,7 +111,7 @@ class ReinforceLearner(LogitLearner):
         return scores.detach()
 
     def state(self) -> dict[str, Any]:
-        """Logits, optimizer, objective, limits and baseline."""
+        """Logits, optimizer, objective, constraints and baseline."""
         return {**super().state(), "baseline": self.baseline}
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -105,7 +105,7 @@ class SearchPhase:
                 "expected_latency_s": float(arch_objective.table(probabilities)),
                 "entropy": float(arch_objective.distribution.entropy()),
                 "multiplier": arch_objective.objective.multiplier,
-                **arch_objective.limits.figures(probabilities),
+                **arch_objective.constraints.figures(probabilities),
                 "probabilities": arch_objective.distribution.rows(probabilities),
             }
         self.totals = Totals(self.fabric)

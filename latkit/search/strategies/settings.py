@@ -61,8 +61,8 @@ class SearchSettings(BaseModel):
     damping: float = Field(8.0, ge=0)
     """Weight of the constraint's quadratic term."""
     repair_candidates: int = Field(8, ge=1)
-    """Where the most probable path misses target or limits: number of most probable feasible paths, of which the one
-    with the lowest loss is chosen; with 1, the most probable."""
+    """Where the most probable path misses target or constraints: number of most probable feasible paths, of which the
+    one with the lowest loss is chosen; with 1, the most probable."""
     repair_batches: int = Field(4, ge=1)
     """Batches of the architecture's images that this loss is measured on, with the supernet's weights."""
     finalists: int = Field(1, ge=1)

@@ -5,8 +5,8 @@ import torch
 
 from latkit.search.data import DataSplit
 from latkit.search.objectives.architecture_objective import MARGIN, ArchitectureObjective, max_entropy_logits
-from latkit.search.objectives.constraints import Limit, Limits
-from latkit.search.objectives.objective import Constraint
+from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers
+from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.factory import make_search_phase
 from latkit.search.strategies.learners import LogitLearner
@@ -21,8 +21,10 @@ from tests.search.conftest import Tables, brief
 def arch_objective(mini_space: Space, table_of: Tables) -> ArchitectureObjective:
     """Bounds that a uniform distribution is far above."""
     table, parameters = table_of(mini_space), parameters_table(mini_space)
-    limits = Limits([Limit("params", parameters, parameters.min())], rate=1.0)
-    return ArchitectureObjective(PathDistribution(mini_space), table, Constraint(table.fastest(), rate=1.0), limits)
+    constraints = ConstraintMultipliers([Constraint("params", parameters, parameters.min())], rate=1.0)
+    return ArchitectureObjective(
+        PathDistribution(mini_space), table, AugmentedLagrangian(table.fastest(), rate=1.0), constraints
+    )
 
 
 def test_objective_and_limits_both_take_note_of_the_distribution(arch_objective: ArchitectureObjective) -> None:
@@ -35,9 +37,12 @@ def test_its_state_is_all_that_changes(arch_objective: ArchitectureObjective, mi
     with torch.no_grad():
         arch_objective.distribution.logits[0, 1] = 2.0
     arch_objective.adapt()
-    limits = Limits(arch_objective.limits.limits, rate=1.0)
+    constraints = ConstraintMultipliers(arch_objective.constraints.constraints, rate=1.0)
     other = ArchitectureObjective(
-        PathDistribution(mini_space), arch_objective.table, Constraint(arch_objective.table.fastest(), rate=1.0), limits
+        PathDistribution(mini_space),
+        arch_objective.table,
+        AugmentedLagrangian(arch_objective.table.fastest(), rate=1.0),
+        constraints,
     )
     other.load_state(arch_objective.state())
     assert other.expected_s() == arch_objective.expected_s()

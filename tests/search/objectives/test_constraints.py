@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.constraints import Limit, Limits, load_limits, save_limits
-from latkit.search.objectives.objective import LARGEST_VIOLATION, Constraint
+from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers, load_constraints, save_constraints
+from latkit.search.objectives.objective import LARGEST_VIOLATION, AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates
 from latkit.search.strategies.learners import GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
@@ -29,18 +29,21 @@ def uniform(space: Space) -> torch.Tensor:
 def test_a_satisfied_limit_has_no_weight_and_a_violated_one_gains_weight(mini_space: Space) -> None:
     macs, probabilities = macs_table(mini_space), uniform(mini_space)
     expected = float(macs(probabilities))
-    satisfied, broken = Limit("kept", macs, expected * math.exp(0.05)), Limit("broken", macs, expected / math.exp(0.05))
-    limits = Limits([satisfied, broken], rate=2.0, damping=0.0)
+    satisfied, broken = (
+        Constraint("kept", macs, expected * math.exp(0.05)),
+        Constraint("broken", macs, expected / math.exp(0.05)),
+    )
+    constraints = ConstraintMultipliers([satisfied, broken], rate=2.0, damping=0.0)
     for rounds in range(3):
-        figures = limits.figures(probabilities)
+        figures = constraints.figures(probabilities)
         assert figures["multiplier_kept"] == 0
         assert figures["multiplier_broken"] == pytest.approx(0.1 * rounds)
-        limits.update(probabilities)
-    loss = limits(probabilities.requires_grad_())
+        constraints.update(probabilities)
+    loss = constraints(probabilities.requires_grad_())
     (gradient,) = torch.autograd.grad(loss, probabilities)
     (of_macs,) = torch.autograd.grad(macs(probabilities), probabilities)
     torch.testing.assert_close(gradient, 0.3 * of_macs / expected, rtol=1e-4, atol=1e-9)
-    figures = limits.figures(probabilities)
+    figures = constraints.figures(probabilities)
     assert figures["expected_kept"] == pytest.approx(expected)
     assert figures["multiplier_broken"] == pytest.approx(0.3)
 
@@ -50,19 +53,19 @@ def test_damping_counts_only_where_the_bound_is_exceeded(mini_space: Space) -> N
     expected = float(macs(probabilities).detach())
     (of_macs,) = torch.autograd.grad(macs(probabilities), probabilities)
     for bound, weight in ((expected * 2, 0.0), (expected / 2, 4 * math.log(2))):
-        limits = Limits([Limit("macs", macs, bound)], rate=1.0, damping=4.0)
-        (gradient,) = torch.autograd.grad(limits(probabilities), probabilities)
+        constraints = ConstraintMultipliers([Constraint("macs", macs, bound)], rate=1.0, damping=4.0)
+        (gradient,) = torch.autograd.grad(constraints(probabilities), probabilities)
         torch.testing.assert_close(gradient, weight * of_macs / expected, rtol=1e-4, atol=1e-9)
 
 
 def test_a_multiplier_falls_back_to_nothing_and_no_further(mini_space: Space) -> None:
     macs, probabilities = macs_table(mini_space), uniform(mini_space)
-    limits = Limits([Limit("macs", macs, float(macs(probabilities)) * 2)], rate=1.0)
-    limits.load_state({"macs": {"multiplier": 1.5 * LARGEST_VIOLATION}})
-    limits.update(probabilities)
-    assert limits.state()["macs"]["multiplier"] == pytest.approx(0.5 * LARGEST_VIOLATION)
-    limits.update(probabilities)
-    assert limits.state()["macs"]["multiplier"] == 0.0
+    constraints = ConstraintMultipliers([Constraint("macs", macs, float(macs(probabilities)) * 2)], rate=1.0)
+    constraints.load_state({"macs": {"multiplier": 1.5 * LARGEST_VIOLATION}})
+    constraints.update(probabilities)
+    assert constraints.state()["macs"]["multiplier"] == pytest.approx(0.5 * LARGEST_VIOLATION)
+    constraints.update(probabilities)
+    assert constraints.state()["macs"]["multiplier"] == 0.0
 
 
 def test_a_search_ends_at_its_target_and_within_its_limits(
@@ -70,14 +73,16 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
 ) -> None:
     table, target_s = table_of(mini_space), table_of(mini_space).total((1, 0))
     other = AdditiveTable(mini_space.name, mini_space.key, [[3, 1, 2, 1, 0], [1, 3, 1, 2, 0]], 1.0)
-    limit = Limit("other", other, other.total((1, 0)))
-    assert float(other(uniform(mini_space))) > 1.2 * limit.max_value
+    constraint = Constraint("other", other, other.total((1, 0)))
+    assert float(other(uniform(mini_space))) > 1.2 * constraint.max_value
     steps, generator = 200, torch.Generator().manual_seed(0)
-    limits = Limits([limit], rate=60 / steps)
+    constraints = ConstraintMultipliers([constraint], rate=60 / steps)
     torch.manual_seed(0)
     learner = GradientLearner(
         Supernet(mini_space),
-        ArchitectureObjective(PathDistribution(mini_space), table, Constraint(target_s, rate=60 / steps), limits),
+        ArchitectureObjective(
+            PathDistribution(mini_space), table, AugmentedLagrangian(target_s, rate=60 / steps), constraints
+        ),
         BinaryGates(),
         FABRIC,
         learning_rate=0.1,
@@ -90,27 +95,29 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
         if step > steps - 50:
             late_s.append(learner.arch_objective.expected_s())
             late.append(float(other(learner.arch_objective.distribution.probabilities().detach())))
-    assert sum(late) / len(late) <= 1.02 * limit.max_value
+    assert sum(late) / len(late) <= 1.02 * constraint.max_value
     assert sum(late_s) / len(late_s) == pytest.approx(target_s, rel=0.02)
-    restored = Limits([limit], rate=1.0)
+    restored = ConstraintMultipliers([constraint], rate=1.0)
     restored.load_state(learner.state()["limits"])
-    assert restored.state() == limits.state()
+    assert restored.state() == constraints.state()
 
 
 def test_limits_come_back_from_their_file(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], tmp_path: Path
 ) -> None:
     path = tmp_path / "limits.json"
-    assert load_limits(path, mini_space) == []
-    limits = [
-        Limit("pi4/tflite-t1-fp32-b1", table_of(mini_space), 1e-5),
-        Limit("peak_bytes", PeakTable(mini_space), 4096),
+    assert load_constraints(path, mini_space) == []
+    constraints = [
+        Constraint("pi4/tflite-t1-fp32-b1", table_of(mini_space), 1e-5),
+        Constraint("peak_bytes", PeakTable(mini_space), 4096),
     ]
-    save_limits(limits, path)
-    found = load_limits(path, mini_space)
-    assert [(limit.name, limit.max_value) for limit in found] == [(limit.name, limit.max_value) for limit in limits]
-    for one, other in zip(limits, found, strict=True):
+    save_constraints(constraints, path)
+    found = load_constraints(path, mini_space)
+    assert [(constraint.name, constraint.max_value) for constraint in found] == [
+        (constraint.name, constraint.max_value) for constraint in constraints
+    ]
+    for one, other in zip(constraints, found, strict=True):
         assert [one.value(path) for path in ((0, 0), (3, 4))] == [other.value(path) for path in ((0, 0), (3, 4))]
     path.write_text("[1]")
-    with pytest.raises(BadFile, match="expected limits of a search"):
-        load_limits(path, mini_space)
+    with pytest.raises(BadFile, match="expected constraints of a search"):
+        load_constraints(path, mini_space)

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.objectives import repair
-from latkit.search.objectives.constraints import Limit, check_limits
+from latkit.search.objectives.constraints import Constraint, check_constraints
 from latkit.search.objectives.derivation import check_reach, derive
 from latkit.search.objectives.repair import k_best_paths
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
 
-Problem = tuple[np.ndarray, LatencyTable, float, float, list[Limit]]
+Problem = tuple[np.ndarray, LatencyTable, float, float, list[Constraint]]
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> Problem:
-    """A table of whole seconds, log-probabilities, two bounds that some path may or may not meet, and limits."""
+    """A table of whole seconds, log-probabilities, two bounds that some path may or may not meet, and constraints."""
     counts = draw(st.lists(st.integers(2, 4), min_size=1, max_size=4))
 
     def rows() -> list[list[float]]:
@@ -32,8 +32,8 @@ def problems(draw: st.DrawFn) -> Problem:
     table = LatencyTable.from_seconds("s", "k", rows(), base_s=50.0)
     others = [AdditiveTable("s", "k", rows(), 50.0) for _ in range(draw(st.integers(0, 2)))]
     fractions = st.floats(0, 1.1)
-    limits = [
-        Limit(f"limit{number}", other, other.min() + draw(fractions) * (other.max() - other.min()))
+    constraints = [
+        Constraint(f"constraint{number}", other, other.min() + draw(fractions) * (other.max() - other.min()))
         for number, other in enumerate(others)
     ]
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -41,14 +41,18 @@ def problems(draw: st.DrawFn) -> Problem:
     for row, count in zip(log_probabilities, counts, strict=True):
         row[:count] = np.log(rng.dirichlet(np.ones(count)))
     max_s = draw(st.floats(table.fastest(), table.slowest() + 1))
-    return log_probabilities, table, draw(st.floats(0.9, 1.0)) * max_s, max_s, limits
+    return log_probabilities, table, draw(st.floats(0.9, 1.0)) * max_s, max_s, constraints
 
 
 def enumerated(problem: Problem) -> list[tuple[int, ...]]:
     """The paths that the repair may return: within both bounds if there are any, else below the upper ones."""
-    _, table, min_s, max_s, limits = problem
+    _, table, min_s, max_s, constraints = problem
     every = list(itertools.product(*(range(int(row.sum())) for row in table.mask)))
-    feasible = [path for path in every if all(limit.value(path) <= limit.max_value * (1 + 1e-12) for limit in limits)]
+    feasible = [
+        path
+        for path in every
+        if all(constraint.value(path) <= constraint.max_value * (1 + 1e-12) for constraint in constraints)
+    ]
     fast_paths = [path for path in feasible if table.total(path) <= max_s * (1 + 1e-12)]
     return [path for path in fast_paths if table.total(path) >= min_s] or fast_paths
 
@@ -88,17 +92,17 @@ def test_bounds_as_low_as_can_be_are_met_however_sums_are_rounded(seed: int) -> 
     alike = np.zeros((20, 3))
     fastest, leanest = (tuple(values.argmin(1).tolist()) for values in (rows, rows[::-1]))
     assert k_best_paths(alike, table, 0.0, table.total(fastest)) == [fastest]
-    limit = Limit("other", other, other.total(leanest))
-    assert k_best_paths(alike, table, 0.0, table.slowest(), [limit]) == [leanest]
+    constraint = Constraint("other", other, other.total(leanest))
+    assert k_best_paths(alike, table, 0.0, table.slowest(), [constraint]) == [leanest]
 
 
 def test_under_a_limit_a_lean_path_stays_among_equally_fast_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first choice's candidates fall into the same bins; only the less probable one leaves room for the second."""
     monkeypatch.setattr(repair, "EXACT", 0)
     table = LatencyTable.from_seconds("s", "k", [[0.0, 0.0], [0.0, 1.0]], 1.0)
-    limit = Limit("other", AdditiveTable("s", "k", [[1.0, 0.0], [0.0, 100.0]], 0.0), 100.0)
+    constraint = Constraint("other", AdditiveTable("s", "k", [[1.0, 0.0], [0.0, 100.0]], 0.0), 100.0)
     log_probabilities = np.log([[0.9, 0.1], [0.5, 0.5]])
-    assert k_best_paths(log_probabilities, table, 1.98, 2.0, [limit]) == [(1, 1)]
+    assert k_best_paths(log_probabilities, table, 1.98, 2.0, [constraint]) == [(1, 1)]
 
 
 def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
@@ -106,10 +110,10 @@ def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
     table = LatencyTable.from_seconds("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)
     other = AdditiveTable("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)
     log_probabilities = np.log(rng.dirichlet(np.ones(7), 20))
-    limit = Limit("other", other, 8.0)
-    found = k_best_paths(log_probabilities, table, 9.8, 10.1, [limit], 3)
+    constraint = Constraint("other", other, 8.0)
+    found = k_best_paths(log_probabilities, table, 9.8, 10.1, [constraint], 3)
     assert len(found) == 3
-    assert all(limit.admits(path) and 9.8 <= table.total(path) <= 10.1 for path in found)
+    assert all(constraint.admits(path) and 9.8 <= table.total(path) <= 10.1 for path in found)
     free = k_best_paths(log_probabilities, table, 9.8, 10.1)[0]
     assert score(log_probabilities, found[0]) <= score(log_probabilities, free)
 
@@ -177,21 +181,21 @@ def test_a_strongest_path_that_breaks_a_limit_is_repaired(
 ) -> None:
     table, target_s = table_of(mini_space), table_of(mini_space).slowest() * 10
     parameters = parameters_table(mini_space)
-    limit = Limit("params", parameters, parameters.total((3, 1)))
-    derived = derive(decided(mini_space, (3, 3)), table, target_s, [limit])
-    assert limit.admits(derived.architecture)
+    constraint = Constraint("params", parameters, parameters.total((3, 1)))
+    derived = derive(decided(mini_space, (3, 3)), table, target_s, [constraint])
+    assert constraint.admits(derived.architecture)
     assert derived.swaps == 1
-    assert derive(decided(mini_space, (3, 1)), table, target_s, [limit]).swaps == 0
+    assert derive(decided(mini_space, (3, 1)), table, target_s, [constraint]).swaps == 0
 
 
 def test_the_peak_of_memory_is_a_limit_too(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
     table, peak = table_of(mini_space), PeakTable(mini_space)
-    limit = Limit("peak_bytes", peak, float(peak.lookup(torch.tensor((0, 0)))))
-    assert not limit.admits((1, 0))
-    derived = derive(decided(mini_space, (1, 3)), table, table.slowest() * 10, [limit])
-    assert limit.admits(derived.architecture)
+    constraint = Constraint("peak_bytes", peak, float(peak.lookup(torch.tensor((0, 0)))))
+    assert not constraint.admits((1, 0))
+    derived = derive(decided(mini_space, (1, 3)), table, table.slowest() * 10, [constraint])
+    assert constraint.admits(derived.architecture)
     every = itertools.product(range(5), repeat=2)
-    assert {limit.admits(path) for path in every} == {True, False}
+    assert {constraint.admits(path) for path in every} == {True, False}
 
 
 def test_of_several_repairs_the_first_by_the_given_order_is_taken(
@@ -215,19 +219,21 @@ def test_limits_that_no_network_satisfies_are_reported(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     table, macs = table_of(mini_space), macs_table(mini_space)
-    with pytest.raises(TargetOutOfReach, match=r"limit on macs that space mini can keep, but found 1; .* from \d+ to"):
-        check_limits([Limit("macs", macs, 1)], mini_space)
-    with pytest.raises(UsageError, match="expected one limit on macs, but found 2"):
-        check_limits([Limit("macs", macs, 1e9), Limit("macs", macs, 2e9)], mini_space)
+    with pytest.raises(
+        TargetOutOfReach, match=r"constraint on macs that space mini can meet, but found 1; .* from \d+ to"
+    ):
+        check_constraints([Constraint("macs", macs, 1)], mini_space)
+    with pytest.raises(UsageError, match="expected one constraint on macs, but found 2"):
+        check_constraints([Constraint("macs", macs, 1e9), Constraint("macs", macs, 2e9)], mini_space)
     with pytest.raises(UsageError, match="expected a bound of more than 0, but found -1"):
-        Limit("macs", macs, -1)
+        Constraint("macs", macs, -1)
     with pytest.raises(TargetOutOfReach, match=r"but found 1e-06 ms; its networks have from 0\.001 ms to 0\.0\d+ ms"):
-        check_limits([Limit("pi4/tflite-t1-fp32-b1", table, 1e-9)], mini_space)
+        check_constraints([Constraint("pi4/tflite-t1-fp32-b1", table, 1e-9)], mini_space)
     elsewhere = AdditiveTable("other", "key", [[1.0, 2.0]], 0.0)
-    with pytest.raises(UsageError, match="limit there: its table was made for another space than 'mini'"):
-        check_limits([Limit("there", elsewhere, 1)], mini_space)
+    with pytest.raises(UsageError, match="constraint there: its table was made for another space than 'mini'"):
+        check_constraints([Constraint("there", elsewhere, 1)], mini_space)
     reversed_rows = [[1.0 - second for second in row] for row in table.rows()]
-    against = Limit("against", AdditiveTable("mini", mini_space.key, reversed_rows, 0.0), 2.0 - 2e-5)
-    check_limits([against], mini_space)
+    against = Constraint("against", AdditiveTable("mini", mini_space.key, reversed_rows, 0.0), 2.0 - 2e-5)
+    check_constraints([against], mini_space)
     with pytest.raises(TargetOutOfReach, match="found none that has against of at most"):
         check_reach(table, table.fastest(), [against])

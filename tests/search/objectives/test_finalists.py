@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from latkit.search import DataSplit, SearchSettings, run_search
-from latkit.search.objectives.constraints import Limit
+from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.derivation import bounds, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
 from latkit.search.records.problem import Problem
@@ -63,7 +63,9 @@ def test_finalists_are_the_one_found_and_others_that_hit_the_target(table_of: Ta
     assert remaining == [first, drawn[8], drawn[7]], "the first two in that order of eight drawn"
     macs = macs_table(space)
     max_macs = sorted(macs.total(path) for path in found)[len(found) // 2]
-    remaining = finalists(distribution, table, target_s, [Limit("macs", macs, max_macs)], found[0], settings_for(100))
+    remaining = finalists(
+        distribution, table, target_s, [Constraint("macs", macs, max_macs)], found[0], settings_for(100)
+    )
     admitted = [first, *(path for path in found[1:] if macs.total(path) <= max_macs)]
     assert remaining[: len(admitted)] == admitted
     assert all(macs.total(path) <= max_macs for path in remaining[1:])

@@ -9,7 +9,13 @@ from lightning_fabric import Fabric
 
 from latkit.errors import UsageError
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.objective import LARGEST_VIOLATION, Additive, Constraint, Multiplicative, Multiplier
+from latkit.search.objectives.objective import (
+    LARGEST_VIOLATION,
+    Additive,
+    AugmentedLagrangian,
+    Multiplicative,
+    Multiplier,
+)
 from latkit.search.strategies.gates import BinaryGates
 from latkit.search.strategies.learners import GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
@@ -34,7 +40,7 @@ def test_dual_ascent_ends_at_the_target(
     steps = 200
     learner = GradientLearner(
         Supernet(mini_space),
-        ArchitectureObjective(PathDistribution(mini_space), table, Constraint(target_s, rate=100 / steps)),
+        ArchitectureObjective(PathDistribution(mini_space), table, AugmentedLagrangian(target_s, rate=100 / steps)),
         BinaryGates(),
         FABRIC,
         learning_rate=16 / steps,
@@ -51,14 +57,14 @@ def test_dual_ascent_ends_at_the_target(
 
 
 def test_the_multiplier_rises_above_the_target_and_falls_below_it() -> None:
-    constraint = Constraint(2.0, rate=0.5)
+    constraint = AugmentedLagrangian(2.0, rate=0.5)
     constraint.update(2.0 * math.exp(0.05))
     assert constraint.multiplier == pytest.approx(0.025)
     constraint.update(20.0)
     assert constraint.multiplier == pytest.approx(0.025 + 0.5 * LARGEST_VIOLATION)
     constraint.update(0.2)
     assert constraint.multiplier == pytest.approx(0.025)
-    other = Constraint(2.0, rate=0.5)
+    other = AugmentedLagrangian(2.0, rate=0.5)
     other.load_state(constraint.state())
     for one in (constraint, other):
         one.update(2.0 * math.exp(0.02))
@@ -79,7 +85,7 @@ def test_a_multiplier_looks_ahead() -> None:
 
 
 def test_the_lagrangian_weighs_relative_latency() -> None:
-    constraint = Constraint(2.0, rate=20, damping=0)
+    constraint = AugmentedLagrangian(2.0, rate=20, damping=0)
     constraint.update(2.0 * math.exp(0.05))
     expected_s = seconds(3.0).requires_grad_()
     (gradient,) = torch.autograd.grad(constraint(torch.tensor(1.0), expected_s), expected_s)
@@ -87,7 +93,7 @@ def test_the_lagrangian_weighs_relative_latency() -> None:
 
 
 def test_an_inactive_target_does_not_affect_the_task() -> None:
-    constraint = Constraint(2.0, rate=1, binding=False)
+    constraint = AugmentedLagrangian(2.0, rate=1, binding=False)
     constraint.update(4.0)
     assert float(constraint(torch.tensor(1.5), seconds(4.0))) == 1.5
     assert constraint.multiplier == 0
@@ -103,4 +109,4 @@ def test_penalties_are_those_of_the_paper() -> None:
 @pytest.mark.parametrize("target_s", [0.0, -1.0, math.nan, math.inf])
 def test_a_target_is_a_positive_number(target_s: float) -> None:
     with pytest.raises(UsageError, match="more than 0 ms"):
-        Constraint(target_s, rate=1)
+        AugmentedLagrangian(target_s, rate=1)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from latkit.errors import BadFile, LatkitError
 from latkit.search import DataSplit, Problem, Recipe, SearchResult, load_network, run_search
 from latkit.search.baselines.records import BASELINES_FILE, Baselines
-from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.reproduce import differences
 from latkit.search.records.result import FILES, load_record
@@ -137,7 +137,7 @@ def test_a_result_out_of_range_is_refused(found: Path, field: str, value: object
 
 
 def test_records_that_are_no_files_are_not_waited_for(tmp_path: Path) -> None:
-    for name in ("recipe.json", BASELINES_FILE, LIMITS_FILE, "deep.json"):
+    for name in ("recipe.json", BASELINES_FILE, CONSTRAINTS_FILE, "deep.json"):
         os.mkfifo(tmp_path / name)
     with pytest.raises(BadFile, match="FIFO"):
         load_record(Recipe, tmp_path / "recipe.json")
@@ -177,9 +177,9 @@ def test_names_in_records_are_no_paths(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_limits_that_do_not_fit_the_space_are_refused(mini_space: Space, tmp_path: Path, document: str) -> None:
-    (tmp_path / LIMITS_FILE).write_text(document)
-    with pytest.raises(BadFile, match=r"limits\.json: expected limits of a search"):
-        load_limits(tmp_path / LIMITS_FILE, mini_space)
+    (tmp_path / CONSTRAINTS_FILE).write_text(document)
+    with pytest.raises(BadFile, match=r"limits\.json: expected constraints of a search"):
+        load_constraints(tmp_path / CONSTRAINTS_FILE, mini_space)
 
 
 def test_a_network_larger_than_its_weights_is_not_built(found: Path, tmp_path: Path) -> None:

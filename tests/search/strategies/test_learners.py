@@ -1,4 +1,4 @@
-"""Whole searches by every learner and path rule, and within limits: they run, and resume to the same bits."""
+"""Whole searches by every learner and path rule, and within constraints: they run, and resume to the same bits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from latkit.errors import TargetOutOfReach
-from latkit.search import Limit, Recipe, SearchSettings, run_search
+from latkit.search import Constraint, Recipe, SearchSettings, run_search
 from latkit.search.data import DataSplit
-from latkit.search.objectives.constraints import LIMITS_FILE, load_limits
+from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
 from latkit.search.objectives.ranking import rank_by_loss
 from latkit.search.records.problem import Problem
 from latkit.search.records.reproduce import Supplied, reproduce_search
@@ -41,13 +41,17 @@ def test_every_strategy_resumes_bit_exactly(
     table = table_of(mini_space)
     target_s = table.total((1, 4))
     settings = SHORT.model_copy(update={**how, "checkpoint_seconds": 1e-9})
-    limits = [Limit("params", parameters_table(mini_space), parameters_table(mini_space).total((3, 4)))]
+    constraints = [Constraint("params", parameters_table(mini_space), parameters_table(mini_space).total((3, 4)))]
     uninterrupted, resumed = tmp_path / "whole" / "net", tmp_path / "parts" / "net"
-    expected = run_search(Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), uninterrupted)
+    expected = run_search(
+        Problem(mini_space, table, stripes_data, target_s, settings, constraints=constraints), uninterrupted
+    )
     with pytest.raises(KeyboardInterrupt):
-        run_search(Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), resumed, Interrupt(9))
+        run_search(
+            Problem(mini_space, table, stripes_data, target_s, settings, constraints=constraints), resumed, Interrupt(9)
+        )
     found = run_search(
-        Problem(mini_space, table, stripes_data, target_s, settings, limits=limits), resumed, resume=True
+        Problem(mini_space, table, stripes_data, target_s, settings, constraints=constraints), resumed, resume=True
     )
     assert found.model_copy(update={"seconds": {}}) == expected.model_copy(update={"seconds": {}})
     assert (resumed / "history.json").read_text() == (uninterrupted / "history.json").read_text()
@@ -56,25 +60,30 @@ def test_every_strategy_resumes_bit_exactly(
     assert any(value != pytest.approx(0.2) for row in last["probabilities"] for value in row)
 
 
-def test_a_search_keeps_its_limits_and_says_so(
+def test_a_search_meets_its_constraints_and_says_so(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     table, macs, folder = table_of(mini_space), macs_table(mini_space), tmp_path / "net"
-    limits = [Limit("macs", macs, macs.total((0, 4))), Limit("peak_bytes", PeakTable(mini_space), 1e6)]
+    constraints = [Constraint("macs", macs, macs.total((0, 4))), Constraint("peak_bytes", PeakTable(mini_space), 1e6)]
     settings = SHORT.model_copy(update={"penalty": "none"})
-    result = run_search(Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, limits=limits), folder)
-    assert result.limits["macs"].most == macs.total((0, 4)) >= result.limits["macs"].predicted
-    assert result.limits["macs"].predicted == result.macs
+    result = run_search(
+        Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, constraints=constraints), folder
+    )
+    assert result.constraints["macs"].most == macs.total((0, 4)) >= result.constraints["macs"].predicted
+    assert result.constraints["macs"].predicted == result.macs
     recipe = load_record(Recipe, folder / "recipe.json")
-    assert {name: facts.most for name, facts in recipe.limits.items()} == {
-        limit.name: limit.max_value for limit in limits
+    assert {name: facts.most for name, facts in recipe.constraints.items()} == {
+        constraint.name: constraint.max_value for constraint in constraints
     }
-    assert len({facts.table_sha256 for facts in recipe.limits.values()} | {recipe.table_sha256}) == 3
-    assert [limit.name for limit in load_limits(folder / LIMITS_FILE, mini_space)] == ["macs", "peak_bytes"]
+    assert len({facts.table_sha256 for facts in recipe.constraints.values()} | {recipe.table_sha256}) == 3
+    assert [constraint.name for constraint in load_constraints(folder / CONSTRAINTS_FILE, mini_space)] == [
+        "macs",
+        "peak_bytes",
+    ]
     assert reproduce_search(folder, tmp_path / "again", Supplied(stripes_data)).equal
-    nowhere, few = tmp_path / "nowhere", [Limit("macs", macs, 1.0)]
-    with pytest.raises(TargetOutOfReach, match="limit on macs that space mini can keep"):
-        run_search(Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, limits=few), nowhere)
+    nowhere, few = tmp_path / "nowhere", [Constraint("macs", macs, 1.0)]
+    with pytest.raises(TargetOutOfReach, match="constraint on macs that space mini can meet"):
+        run_search(Problem(mini_space, table, stripes_data, table.slowest() / 2, settings, constraints=few), nowhere)
     assert not nowhere.exists()
 
 

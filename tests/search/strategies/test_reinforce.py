@@ -12,8 +12,8 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.constraints import Limit, Limits
-from latkit.search.objectives.objective import Additive, Constraint, Multiplicative, Objective
+from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers
+from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
 from latkit.search.strategies.reinforce import ReinforceLearner, advantages, policy_gradient
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
@@ -65,8 +65,16 @@ def test_the_first_step_takes_the_other_paths_as_its_baseline_and_is_exact_too(l
     torch.testing.assert_close(mean, exact_gradient(distribution), rtol=1e-4, atol=1e-5)
 
 
-def learner_of(space: Space, table: LatencyTable, objective: Objective, limits: Limits | None = None, **how: object):
-    arch_objective = ArchitectureObjective(PathDistribution(space), table, objective, limits or Limits())
+def learner_of(
+    space: Space,
+    table: LatencyTable,
+    objective: Objective,
+    constraints: ConstraintMultipliers | None = None,
+    **how: object,
+):
+    arch_objective = ArchitectureObjective(
+        PathDistribution(space), table, objective, constraints or ConstraintMultipliers()
+    )
     how = {"learning_rate": 0.05, "samples": 4, **how}
     return ReinforceLearner(Supernet(space), arch_objective, FABRIC, **how)  # type: ignore[arg-type]
 
@@ -80,11 +88,13 @@ def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[S
     assert fixed.tolist() == pytest.approx([0.5, 0.8 * ratio**-0.07])
     added = learner_of(mini_space, table, Additive(target_s, 0.2)).rewards(paths, accuracies)
     assert added.tolist() == pytest.approx([0.5, 0.8 - 0.2 * (ratio - 1)])
-    adaptive = learner_of(mini_space, table, Constraint(target_s, rate=1.0, damping=4.0))
+    adaptive = learner_of(mini_space, table, AugmentedLagrangian(target_s, rate=1.0, damping=4.0))
     violation = math.log(adaptive.arch_objective.expected_s() / target_s)
     adaptive.arch_objective.objective.update(target_s * math.exp(0.05))
     assert adaptive.rewards(paths, accuracies).tolist() == pytest.approx([0.5, 0.8 * ratio ** -(0.05 + 4 * violation)])
-    free = learner_of(mini_space, table, Constraint(target_s, rate=1.0, binding=False)).rewards(paths, accuracies)
+    free = learner_of(mini_space, table, AugmentedLagrangian(target_s, rate=1.0, binding=False)).rewards(
+        paths, accuracies
+    )
     assert free.tolist() == accuracies.tolist()
 
 
@@ -92,8 +102,8 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:
     table, parameters = table_of(mini_space), parameters_table(mini_space)
-    limits = Limits([Limit("params", parameters, parameters.min())], rate=1.0, damping=2.0)
-    learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False), limits)
+    constraints = ConstraintMultipliers([Constraint("params", parameters, parameters.min())], rate=1.0, damping=2.0)
+    learner = learner_of(mini_space, table, AugmentedLagrangian(table.slowest(), 1.0, binding=False), constraints)
     uniform = learner.arch_objective.distribution.probabilities().detach()
     weight = 2.0 * math.log(float(parameters(uniform)) / parameters.min())
     found = learner.rewards(torch.tensor([(4, 4), (3, 3)]), torch.ones(2, dtype=torch.float64))
@@ -103,7 +113,7 @@ def test_limits_lower_the_rewards_of_what_exceeds_them(
 
 def test_a_step_climbs_toward_what_is_rewarded(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:
     table = table_of(mini_space)
-    learner = learner_of(mini_space, table, Constraint(table.slowest(), 1.0, binding=False))
+    learner = learner_of(mini_space, table, AugmentedLagrangian(table.slowest(), 1.0, binding=False))
     before = learner.arch_objective.distribution.probabilities().detach()
     learner.learn(torch.tensor([(0, 1), (2, 3)]), torch.tensor([0.9, 0.1], dtype=torch.float64))
     after = learner.arch_objective.distribution.probabilities().detach()
@@ -121,7 +131,7 @@ def test_it_runs_single_paths_forward_only_and_goes_on_from_its_state(
     table, generator = table_of(mini_space), torch.Generator().manual_seed(0)
     images, labels = torch.randn(8, 1, 8, 8, generator=generator), torch.randint(2, (8,), generator=generator)
     torch.manual_seed(0)
-    learner = learner_of(mini_space, table, Constraint(table.slowest() / 2, 0.1))
+    learner = learner_of(mini_space, table, AugmentedLagrangian(table.slowest() / 2, 0.1))
     weights = {name: value.clone() for name, value in learner.supernet.state_dict().items()}
     drawn_paths: list[Paths] = []
     learner.supernet.register_forward_pre_hook(lambda _module, inputs: drawn_paths.append(inputs[1]))
@@ -133,7 +143,7 @@ def test_it_runs_single_paths_forward_only_and_goes_on_from_its_state(
     assert all(torch.equal(value, weights[name]) for name, value in learner.supernet.state_dict().items())
     assert all(parameter.grad is None for parameter in learner.supernet.parameters())
 
-    other = learner_of(mini_space, table, Constraint(table.slowest() / 2, 0.1))
+    other = learner_of(mini_space, table, AugmentedLagrangian(table.slowest() / 2, 0.1))
     other.supernet.load_state_dict(learner.supernet.state_dict())
     other.load_state(copy.deepcopy(learner.state()))
     for one in (learner, other):

@@ -11,7 +11,7 @@ from torch import nn
 from latkit.errors import UsageError
 from latkit.nn import build_module
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.objectives.objective import Constraint
+from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates
 from latkit.search.strategies.learners import GradientLearner
 from latkit.search.strategies.settings import SearchSettings
@@ -80,7 +80,7 @@ def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_els
     with torch.no_grad():  # or all candidates are equal to a skip
         for parameter in supernet.parameters():
             parameter.add_(0.1)
-    objective = Constraint(table.slowest(), rate=0.1)
+    objective = AugmentedLagrangian(table.slowest(), rate=0.1)
     learner = GradientLearner(
         supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), FABRIC, 0.1
     )
@@ -154,7 +154,7 @@ def test_checkpointing_gives_the_same_architecture_step(
     saving.load_state_dict(plain.state_dict())
     logits = []
     for supernet in (plain, saving):
-        distribution, objective = PathDistribution(mini_space), Constraint(table.slowest(), rate=0.1)
+        distribution, objective = PathDistribution(mini_space), AugmentedLagrangian(table.slowest(), rate=0.1)
         learner = GradientLearner(
             supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), fabric, 0.1
         )

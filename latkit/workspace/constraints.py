@@ -1,11 +1,11 @@
-"""What a search's limits bound: quantities of a space by name, and latency on the workspace's other targets."""
+"""What a search's constraints bound: quantities of a space by name, and latency on the workspace's other targets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from latkit.errors import UsageError
-from latkit.search import Limit
+from latkit.search import Constraint
 from latkit.spaces import Space
 from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.targets import Target
@@ -16,24 +16,24 @@ COUNTED: dict[str, Callable[[Space], AdditiveTable | PeakTable]] = {
     "params": parameters_table,
     "peak_bytes": PeakTable,
 }
-"""The countable quantities of a space's network, by their names in a limit."""
+"""The countable quantities of a space's network, by their names in a constraint."""
 
 
-def limits_of(
+def constraints_of(
     workspace: ModelFitting, space: Space, bounds: Mapping[str, float], kind: str = "lookup"
-) -> tuple[Limit, ...]:
-    """The limits of a search, from bounds by name: a name of `COUNTED`, or a target, whose bound is in milliseconds.
+) -> tuple[Constraint, ...]:
+    """The constraints of a search, from bounds by name: a name of `COUNTED`, or a target with milliseconds.
 
     A target's latency is that of its fitted model of the given kind; it is bounded in seconds. Raises UsageError for
     other names and bounds that are no positive number, NotMeasured if a target has no such model.
     """
-    return tuple(_limit(workspace, space, name, bound, kind) for name, bound in bounds.items())
+    return tuple(_constraint(workspace, space, name, bound, kind) for name, bound in bounds.items())
 
 
-def _limit(workspace: ModelFitting, space: Space, name: str, bound: float, kind: str) -> Limit:
+def _constraint(workspace: ModelFitting, space: Space, name: str, bound: float, kind: str) -> Constraint:
     if name in COUNTED:
-        return Limit(name, COUNTED[name](space), bound)
+        return Constraint(name, COUNTED[name](space), bound)
     if "/" not in name:
-        raise UsageError(f"expected a limit on {', '.join(COUNTED)} or a target, but found {name!r}")
+        raise UsageError(f"expected a constraint on {', '.join(COUNTED)} or a target, but found {name!r}")
     target = Target.parse(name)
-    return Limit(str(target), LatencyTable(space, workspace.model(target, kind, space)), bound / 1e3)
+    return Constraint(str(target), LatencyTable(space, workspace.model(target, kind, space)), bound / 1e3)

@@ -9,7 +9,7 @@ from latkit.cli.limits import parse_limits
 from latkit.errors import UsageError
 from latkit.spaces import load
 from latkit.workspace import Workspace
-from latkit.workspace.limits import limits_of
+from latkit.workspace.constraints import constraints_of
 
 
 def test_bounds_are_read_as_they_are_written() -> None:
@@ -30,13 +30,15 @@ def test_a_quantity_is_bounded_once() -> None:
 
 def test_names_become_tables_of_the_space(tmp_path: Path) -> None:
     workspace, space = Workspace.init(tmp_path), load("proxyless-tiny")
-    limits = limits_of(workspace, space, {"macs": 2e7, "params": 1e6, "peak_bytes": 1e6})
+    constraints = constraints_of(workspace, space, {"macs": 2e7, "params": 1e6, "peak_bytes": 1e6})
     path = (0,) * len(space.choices)
     network = space.decode(path)
-    assert [limit.max_value for limit in limits] == [2e7, 1e6, 1e6]
-    assert limits[0].value(path) == network.macs
-    assert limits[1].value(path) == network.parameters
-    with pytest.raises(UsageError, match="expected a limit on macs, params, peak_bytes or a target, but found 'flops'"):
-        limits_of(workspace, space, {"flops": 1})
+    assert [constraint.max_value for constraint in constraints] == [2e7, 1e6, 1e6]
+    assert constraints[0].value(path) == network.macs
+    assert constraints[1].value(path) == network.parameters
+    with pytest.raises(
+        UsageError, match="expected a constraint on macs, params, peak_bytes or a target, but found 'flops'"
+    ):
+        constraints_of(workspace, space, {"flops": 1})
     with pytest.raises(UsageError, match="pi4"):
-        limits_of(workspace, space, {"pi4/tflite": 12})
+        constraints_of(workspace, space, {"pi4/tflite": 12})
