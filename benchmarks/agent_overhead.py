@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def main() -> None:
             name: add_device(folder, name, Local(), native=name == "native", agent_folder=str(folder / f"at-{name}"))
             for name in AGENTS
         }
-        figures = overheads(devices, given.runtime, given.rounds, folder)
+        figures: dict[str, Any] = overheads(devices, given.runtime, given.rounds, folder)
         rows = compare(devices, given.runtime, given.ops, progress.advance)
     figures |= {
         "bundle_bytes": bundles.get("aarch64 tflite") or min(bundles.values()),
@@ -152,7 +153,7 @@ def run_ns(one_round: Round) -> float:
     assert isinstance(block_sizes, dict)
     n_blocks = len(one_round.wall_ns) / block_sizes["subject_runs"]
     runs = len(one_round.wall_ns) + len(one_round.reference_wall_ns) + 2 * n_blocks
-    return ROUND_S * 1e9 / (runs * (1 - 0.5 / n_blocks) + block_sizes["warm_up_runs"])
+    return float(ROUND_S * 1e9) / float(runs * (1 - 0.5 / n_blocks) + block_sizes["warm_up_runs"])
 
 
 def block_means(one_round: Round) -> list[float]:

@@ -15,8 +15,7 @@ import json
 import sys
 import tempfile
 
-from repeatability import LOADS
-
+from benchmarks.repeatability import LOADS
 from latkit.cli.console import ConsoleProgress, show_facts
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks

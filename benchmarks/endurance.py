@@ -67,9 +67,9 @@ def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
     server = folder / "server"
     shutil.rmtree(server, ignore_errors=True)
     server.mkdir()
-    names = ("config", "known_hosts")
     keys = make_key(server / "user_key"), make_key(server / "host_key")
-    sshd = Sshd(free_port(), server, *(server / name for name in names), *keys, server / "log")
+    config, known_hosts = (server / name for name in ("config", "known_hosts"))
+    sshd = Sshd(free_port(), server, config, known_hosts, *keys, server / "log")
     write_server(sshd)
     boards = []
     for name, cable in (("loopback", None), ("cabled", stack.enter_context(cabled()))):

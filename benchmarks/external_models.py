@@ -46,7 +46,8 @@ class Logits(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.model(pixel_values=image).logits
+        logits: Tensor = self.model(pixel_values=image).logits
+        return logits
 
 
 def architectures() -> dict[str, Callable[[], tuple[nn.Module, int]]]:
@@ -54,7 +55,7 @@ def architectures() -> dict[str, Callable[[], tuple[nn.Module, int]]]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import transformers as hf
 
-    hf.logging.set_verbosity_error()
+    hf.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
     def of(kind: str, side: int = 224, **settings: Any) -> Callable[[], tuple[nn.Module, int]]:
         def make() -> tuple[nn.Module, int]:
@@ -168,7 +169,7 @@ def against(name: str, error_name: str, found: Prediction | None, measured_s: fl
 
 
 def within(rows: Sequence[dict[str, Any]], name: str, percent: float = 10.0) -> float:
-    return 100 * sum(row[name] is not None and abs(row[name]) <= percent for row in rows) / len(rows)
+    return 100 * sum(row[name] is not None and bool(abs(row[name]) <= percent) for row in rows) / len(rows)
 
 
 def show(found: dict[str, Any]) -> None:

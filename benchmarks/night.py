@@ -305,7 +305,7 @@ def journalled(path: Path) -> None:
         add_round(self, workload, environment, plan, one_round, *rest)
         journal.write(f"{workload.key} {one_round.started_at!r}\n".encode())
 
-    Store.add_round = add_and_note  # type: ignore[method-assign]
+    Store.add_round = add_and_note  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

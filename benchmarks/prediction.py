@@ -106,7 +106,10 @@ def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequ
     networks = [m for m in used if isinstance(m.workload, Network)]
     reference_s, fixed_s, choices = model.origin_.reference_s, model.base_seconds(), load(validation.space)
     first = np.array([estimate(m, reference_s).seconds for m in networks])
-    workloads = [*(m.workload for m in networks), *(choices.decode(row.architecture) for row in validation.results)]
+    workloads = [
+        *(m.workload for m in networks if isinstance(m.workload, Network)),
+        *(choices.decode(row.architecture) for row in validation.results),
+    ]
     sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.is_identity) for one in workloads]
     firsts = np.concatenate([first, [row.first_ms / 1e3 for row in validation.results]])
     seconds = np.concatenate([first, [row.second_ms / 1e3 for row in validation.results]])
@@ -181,7 +184,7 @@ def nn_meter_features(op: Op) -> list[float]:
 
 def external_figures(workspace: Workspace, target: Target) -> dict[str, Any]:
     """External networks, before and after their kernels are measured."""
-    from external_models import judge_external_models
+    from benchmarks.external_models import judge_external_models
 
     with ConsoleProgress() as progress:
         return dict(judge_external_models(workspace, target, progress))

@@ -39,7 +39,7 @@ from latkit.devices import Local, add_device
 from latkit.errors import LatkitError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network, measured_seconds
 from latkit.latency_models import LatencyModel
-from latkit.ops import Network, Op
+from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import (
@@ -57,7 +57,7 @@ from latkit.search.records.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.timing import TimingPlan
+from latkit.timing import TimingPlan, Workload
 from latkit.workspace import Workspace, fit_workloads
 from latkit.workspace.layout import MEASURED_FILE
 from latkit.workspace.models import pinned_as
@@ -224,7 +224,7 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
     return targets_s
 
 
-def measure(workspace: Workspace, target: Target, workloads: Sequence[Op | Network]) -> None:
+def measure(workspace: Workspace, target: Target, workloads: Sequence[Workload]) -> None:
     """Measure the workloads of a fit."""
     with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
         collection.run(workloads)

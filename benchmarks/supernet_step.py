@@ -199,7 +199,7 @@ def cpu_step_bytes(step: Callable[[], object]) -> int:
     """The maximum that a step has allocated at once on the CPU, by the profiler's record of every allocation."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         step()
-    results = profile.profiler.kineto_results  # type: ignore[union-attr]
+    results = profile.profiler.kineto_results
     changes = sorted((e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]")
     live = peak = 0
     for _, change in changes:
@@ -251,7 +251,7 @@ def steps_of(search_bench: SearchBench, opened: Architecture, closed: Architectu
 def median_ratio(seconds: Sequence[Sequence[Sequence[float]]], kind: int) -> float:
     """The median, over the repetitions, of each kind's time over the plain network's."""
     sums = [[sum(block) for block in zip(*(each[k] for each in seconds), strict=True)] for k in (0, kind)]
-    return median(other / plain for plain, other in zip(*sums, strict=True))
+    return float(median(other / plain for plain, other in zip(*sums, strict=True)))
 
 
 def drawn_pairs(space: Space, count: int, rng: random.Random) -> Iterator[tuple[Architecture, Architecture]]:

@@ -38,7 +38,7 @@ class Campaign:
     names: Sequence[str] = ()
     """The readers; all of them if empty."""
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     done: dict[str, set[int]] = field(default_factory=dict)
     """By reader, the first numbers of the orders that are done."""
 
@@ -49,7 +49,7 @@ class Campaign:
         state = self._state()
         fresh = {} if state.get("finished") else state
         self.counts = {name: Counter(found) for name, found in fresh.get("counts", {}).items()}
-        self.seconds = Counter(fresh.get("seconds", {}))
+        self.seconds = dict(fresh.get("seconds", {}))
         self.done = {name: set(found) for name, found in fresh.get("done", {}).items()}
         self.failures = Failures(self.folder / f"failures-{self.seed}")
         if not fresh:
@@ -115,7 +115,7 @@ class Campaign:
 
     def _note(self, judged: Judged) -> None:
         self.counts.setdefault(judged.reader, Counter())[judged.outcome.kind] += 1
-        self.seconds[judged.reader] += judged.seconds
+        self.seconds[judged.reader] = self.seconds.get(judged.reader, 0.0) + judged.seconds
         if judged.outcome.failed:
             content = judged.content or self._content(judged.reader, judged.index)
             self.failures.add(judged.reader, judged.outcome, content)
@@ -142,7 +142,7 @@ class Campaign:
                     "reader": reader.name,
                     "inputs": sum(found.values()) - found[UNMADE],
                     **{kind.lower(): found[kind] for kind in KINDS},
-                    "seconds": round(self.seconds[reader.name], 1),
+                    "seconds": round(self.seconds.get(reader.name, 0.0), 1),
                     "where": where,
                 }
             )

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from benchmarks.fuzzing import onnx_seeds
 from latkit.evaluation.validation import NetworkResult, Validation
@@ -102,7 +103,7 @@ def network_result(name: str, key: str = "key") -> NetworkResult:
     return NetworkResult(
         name=name,
         key=key,
-        architecture=(0, 0),
+        architecture=[0, 0],
         predicted_ms=1.0,
         low_ms=0.5,
         high_ms=2.0,
@@ -112,8 +113,9 @@ def network_result(name: str, key: str = "key") -> NetworkResult:
 
 
 def _validation() -> Validation:
-    figures = dict.fromkeys(("mape_percent", "rmse_ms", "mean_latency_ms", "spearman", "kendall"), 1.0)
+    absolute = ("mape_percent", "rmse_ms", "mean_latency_ms", "spearman", "kendall")
     percentages = ("within_5_percent", "within_10_percent", "interval_coverage_percent", "repeatability_mape_percent")
+    figures: dict[str, Any] = {**dict.fromkeys(absolute, 1.0), **dict.fromkeys(percentages, 50.0)}
     return Validation(
         target=str(TARGET),
         space="pocket",
@@ -123,5 +125,4 @@ def _validation() -> Validation:
         left_out=["one: a reason"],
         results=[network_result("one"), network_result("other")],
         **figures,
-        **dict.fromkeys(percentages, 50.0),
     )

@@ -71,7 +71,7 @@ def search(workspace: Workspace, space: Space, table: LatencyTable) -> None:
 class _Interrupting:
     """Ends a search in its first epoch, after it has saved a checkpoint."""
 
-    def advance(self, phase: str, done: int, total: int, text: str) -> None:  # noqa: ARG002
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:  # noqa: ARG002
         if done > 0:
             raise KeyboardInterrupt
 

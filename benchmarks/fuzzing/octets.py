@@ -38,7 +38,7 @@ def _lied(rng: random.Random, content: bytes) -> bytes:
     """A number of 1 to 8 bytes overwritten, more often near headers."""
     size = rng.choice((1, 2, 4, 8))
     at = _place(rng, content)
-    number = rng.choice(LIES) % 2 ** (8 * size)
+    number: int = rng.choice(LIES) % 2 ** (8 * size)
     return content[:at] + number.to_bytes(size, rng.choice(("little", "big"))) + content[at + size :]
 
 

@@ -200,7 +200,7 @@ def _attribute(rng: random.Random) -> Any:
     name = rng.choice(
         ("axis", "axes", "pads", "strides", "kernel_shape", "group", "activations", "equation", "perm", "x")
     )
-    values = ([1, 2], [], -1, 2**40, 1.5, "text", b"\xff", [1.5], ["a", "b"], [-(2**63)], [2**40] * 8)
+    values: tuple[Any, ...] = ([1, 2], [], -1, 2**40, 1.5, "text", b"\xff", [1.5], ["a", "b"], [-(2**63)], [2**40] * 8)
     value = rng.choice(values)
     kind = onnx.AttributeProto.INTS if value == [] else None
     return helper.make_attribute(name, value, attr_type=kind)

@@ -23,7 +23,7 @@ MAX_WORKER_BYTES = 3 * 2**30
 PRELOADED = ["benchmarks.fuzzing.worker", "benchmarks.fuzzing.hostile.theater"]
 
 
-def context() -> multiprocessing.context.BaseContext:
+def context() -> multiprocessing.context.ForkServerContext:
     """Processes that begin with everything imported."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload(PRELOADED)
@@ -56,7 +56,9 @@ class _Worker:
 
     def place(self) -> str:
         """The line of latkit that it executes."""
-        with suppress(ProcessLookupError, TypeError):
+        if self.process.pid is None:
+            return ""
+        with suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGUSR1)
             deadline = time.monotonic() + STACK_S
             while not self._stack.stat().st_size and time.monotonic() < deadline:

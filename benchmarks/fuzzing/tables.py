@@ -105,7 +105,7 @@ def _with_cell(rng: random.Random, frame: pl.DataFrame, column: str) -> pl.DataF
     kind, values = frame.schema[column], frame[column].to_list()
     index = rng.randrange(len(values))
     if isinstance(kind, pl.List):
-        lists = (None, [], [0], [-1], [LARGE], [LARGE] * 3, [1] * 500, values[index][:1], [None])
+        lists: tuple[Any, ...] = (None, [], [0], [-1], [LARGE], [LARGE] * 3, [1] * 500, values[index][:1], [None])
         values[index] = rng.choice(lists)
     elif kind == pl.String:
         other = _other(rng, values[index])

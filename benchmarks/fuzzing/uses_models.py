@@ -89,7 +89,7 @@ class ModelUses(UsesBase):
             environments = store.environments()
             store.latest_boot_id()
             for environment in environments:
-                store.scale(environment)
+                store.baseline(environment)
         self.out.mkdir(exist_ok=True)
         self._use_store(self.root)
 

@@ -85,7 +85,7 @@ def phone(shell: PhoneShell) -> Iterator[str]:
     def run(service: scripted.Service, command: str) -> None:
         shell.run(command, service.write, service.given.get, lambda: False)
 
-    services = {"shell,v2,raw": run, "shell,v2": run}
+    services: dict[str, Callable[[scripted.Service, str], None]] = {"shell,v2,raw": run, "shell,v2": run}
     with scripted.scripted_adbd(scripted.Script(), lambda _script: services) as address:
         yield address
 

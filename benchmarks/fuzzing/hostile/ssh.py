@@ -27,7 +27,7 @@ REPLY_S = 0.05
 """Until then paramiko has reported to the client that the command begins."""
 
 
-class _Lets(paramiko.ServerInterface):
+class _Lets(paramiko.ServerInterface):  # type: ignore[misc]
     """Accepts every user, and passes commands on."""
 
     def __init__(self, run: Callable[[paramiko.Channel, str], None]) -> None:
@@ -37,10 +37,10 @@ class _Lets(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL
+        return int(paramiko.AUTH_SUCCESSFUL)
 
     def check_channel_request(self, _kind: str, _number: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+        return int(paramiko.OPEN_SUCCEEDED)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         text = command.decode("utf-8", "replace")
