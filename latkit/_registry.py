@@ -80,7 +80,7 @@ class Registry(Generic[T]):
         return " and ".join(map(_distribution, self._found().get(name, []))) or "this process"
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return isinstance(name, str) and (name in self._loaded or name in self._paths or name in self._found())
 
     def _found(self) -> dict[str, list[EntryPoint]]:
         """The entry points of the group by name, looked up once."""

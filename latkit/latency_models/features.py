@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latkit.latency_models.roofline import half_full, up
-from latkit.ops import ACTIVATIONS, Op
+from latkit.ops import ACTIVATIONS, Attribute, Op, Value
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The work of an op on a processor."""
-
-    dense_macs: int
-    """MACs of convolutions that mix channels and of matrix products: bound by arithmetic."""
-    depthwise_macs: int
-    """MACs of convolutions with one filter per channel: bound by memory more than by arithmetic."""
-    elements: int
-    """Elements read and written between the parts of the op."""
-    weights: int
-    """Weights read."""
-    expand_macs: int
-    """The part of `dense_macs` that widens an MBConv's channels."""
-    widened: int
-    """Elements that its spatial convolution reads: those of the widened input, or of the input otherwise."""
-    reduced: int
-    """Elements that its spatial convolution writes."""
-    hidden: int
-    """Channels inside."""
-
-
-def work(op: Op) -> Work:
-    """The work of an op of any kind; MBConv and grouped convolutions are split into parts."""
-    inputs, outputs = math.prod(op.input_shape), math.prod(op.output_shape)
-    if op.kind == "mbconv":
-        expansion = op.integer("expansion")
-        hidden = op.input_shape[0] * expansion
-        widened, reduced = inputs * expansion, outputs // op.integer("out_channels") * hidden
-        depthwise = reduced * op.integer("kernel") ** 2
-        expand = inputs * hidden if expansion != 1 else 0
-        elements = inputs + 2 * widened + 2 * reduced + outputs * (2 if op["residual"] else 1)
-        return Work(op.macs - depthwise, depthwise, elements, op.parameters, expand, widened, reduced, hidden)
-    depthwise = op.macs if op.kind == "conv" and op.integer("groups") == op.input_shape[0] else 0
-    elements = inputs + outputs
-    return Work(op.macs - depthwise, depthwise, elements, op.parameters, 0, inputs, outputs, op.input_shape[0])
-
-
-def activation_peak(op: Op) -> int:
-    """Maximum number of activation elements held at one time, input and output included, when parts run one by one."""
-    inputs, outputs, op_work = math.prod(op.input_shape), math.prod(op.output_shape), work(op)
-    if op.kind != "mbconv":
-        return inputs + outputs
-    residual_elements = inputs if op["residual"] else 0
-    if op["expansion"] == 1:
-        return max(inputs + op_work.reduced, residual_elements + op_work.reduced + outputs)
-    return max(
-        inputs + op_work.widened,
-        residual_elements + op_work.widened + op_work.reduced,
-        residual_elements + op_work.reduced + outputs,
-    )
 
 
 REMAINDERS = (8, 16, 32)
@@ -92,7 +38,7 @@ def feature_names(kind_attributes: list[str]) -> list[str]:
 
 def features(op: Op) -> Floats:
     """Regression features of an op among ops of its kind; `feature_names` names them."""
-    op_work = work(op)
+    op_work = op.work
     channels_in, size_in, channels_out, size_out = (
         op.input_shape[0],
         op.input_shape[-1],
@@ -109,7 +55,7 @@ def features(op: Op) -> Floats:
     fillings = [share for n in channels for share in (*(up(n, tile) / n for tile in TILES), half_full(n))]
     sets = math.log1p(pixels_per_set(op_work.hidden, math.prod(op.input_shape[1:])))
     spatial = [size_in % 8, size_out % 8, size_out % PIXELS, math.prod(op.output_shape[1:]) % 16, sets]
-    attributes = [_number(value) for _, value in op.attributes]
+    attributes = [_number(op.definition.attributes[name], value) for name, value in op.attributes]
     return np.array([*logs, *shapes, *remainders, *fillings, *spatial, *attributes], dtype=np.float64)
 
 
@@ -122,8 +68,9 @@ def pixels_per_set(channels: int, pixels: int) -> float:
     return pixels * math.gcd(4 * channels, PAGE) / PAGE
 
 
-def _number(value: int | float | str | bool) -> float:
-    """An attribute as a number; strings by their index among the known ones, unknown strings as -1."""
-    if isinstance(value, str):
-        return float(ACTIVATIONS.index(value)) if value in ACTIVATIONS else -1.0
-    return float(value)
+def _number(attribute: Attribute, value: Value) -> float:
+    """An attribute as a number; a string by its index among the valid ones, -1 where any string is valid."""
+    if not isinstance(value, str):
+        return float(value)
+    known = ACTIVATIONS if set(attribute.choices) <= set(ACTIVATIONS) else attribute.choices
+    return float(known.index(value)) if value in known else -1.0

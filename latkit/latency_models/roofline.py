@@ -1,15 +1,14 @@
-"""The parts of an op that a runtime computes one after the other, and their roofline terms."""
+"""Roofline terms of an op: amounts that its latency grows with, part by part."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.ops import Op
+from latkit.ops import Op, Part
 
 Floats = NDArray[np.float64]
 
@@ -28,75 +27,6 @@ CACHES = (0.5, 1.0, 2.0, 4.0, 8.0)
 WEIGHT_CACHES = (0.5, 1.0, 4.0, 12.0)
 """The same for all weights of an op, each of which is read once in a run."""
 
-FEW_CHANNELS = 8
-"""A convolution with fewer input channels, such as a network's first, has a routine of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One convolution, matrix product or pooling, or pure memory access."""
-
-    kind: str
-    """`pointwise`, `dense`, `first`, `depthwise`, `matrix`, `pool` or `other`."""
-    channels_in: int
-    channels_out: int
-    kernel: int
-    stride: int
-    size_in: tuple[int, int]
-    """Height and width."""
-    size_out: tuple[int, int]
-
-    @property
-    def weights(self) -> int:
-        """Weights read."""
-        if self.kind in ("pool", "other"):
-            return 0
-        return self.channels_out * self.kernel**2 * (1 if self.kind == "depthwise" else self.channels_in)
-
-    @property
-    def border(self) -> float:
-        """Share of the outputs of a row whose window crosses the left or right border: computed one at a time."""
-        inside = max(0, (self.size_in[1] - self.kernel) // self.stride + 1)
-        return max(0, self.size_out[1] - inside) / self.size_out[1]
-
-    @property
-    def read(self) -> int:
-        """Elements read."""
-        return self.channels_in * math.prod(self.size_in)
-
-    @property
-    def written(self) -> int:
-        """Elements written."""
-        return self.channels_out * math.prod(self.size_out)
-
-
-def parts(op: Op) -> tuple[Part, ...]:
-    """The parts of an op: an MBConv is split, any other op is one part."""
-    channels, channels_out = op.input_shape[0], op.output_shape[0]
-    size_in, size_out = _size(op.input_shape), _size(op.output_shape)
-    if op.kind == "mbconv":
-        hidden, kernel, stride = channels * op.integer("expansion"), op.integer("kernel"), op.integer("stride")
-        widen = Part("pointwise", channels, hidden, 1, 1, size_in, size_in)
-        spatial = Part("depthwise", hidden, hidden, kernel, stride, size_in, size_out)
-        narrow = Part("pointwise", hidden, channels_out, 1, 1, size_out, size_out)
-        return (widen, spatial, narrow) if op["expansion"] != 1 else (spatial, narrow)
-    kernel, stride = (op.integer(name) if op.kind == "conv" else 1 for name in ("kernel", "stride"))
-    return (Part(_kind(op), channels, channels_out, kernel, stride, size_in, size_out),)
-
-
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
-
-
-def _kind(op: Op) -> str:
-    if op.kind != "conv":
-        return {"linear": "matrix", "pool": "pool"}.get(op.kind, "other")
-    if op.integer("groups") == op.input_shape[0] > 1:
-        return "depthwise"
-    if op.input_shape[0] < FEW_CHANNELS:
-        return "first"
-    return "pointwise" if op["kernel"] == 1 else "dense"
-
 
 def up(count: int, tile: int) -> int:
     """The next multiple of a tile's size."""
@@ -111,7 +41,7 @@ def half_full(count: int, panel: int = PANEL) -> bool:
 def roofline(op: Op) -> Floats:
     """Terms of the physical baseline, shape (len(TERMS),): a latency is a non-negative sum of them."""
     terms = dict.fromkeys(TERMS, 0.0) | {"run": 1.0}
-    op_parts = parts(op)
+    op_parts = op.parts
     weights = sum(part.weights for part in op_parts)
     for size in WEIGHT_CACHES:
         terms[f"weights_beyond_{size}"] = max(0.0, 4 * weights - size * 2**20)

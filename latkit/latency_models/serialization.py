@@ -20,8 +20,7 @@ from latkit.latency_models.residual_trees import TreesEntry
 from latkit.latency_models.roofline import TERMS
 from latkit.latency_models.transfer import TransferModel
 from latkit.latency_models.xgboost_model import XGBoostModel
-from latkit.ops import Op, get_kind
-from latkit.ops import kinds as known_kinds
+from latkit.ops import KINDS, Op
 from latkit.targets import Target
 from latkit.timing import Environment, Estimate
 
@@ -125,14 +124,15 @@ def _trees(ops: dict[Op, Estimate], kinds: dict[str, TreesEntry]) -> XGBoostMode
     model = XGBoostModel()
     model.ops_ = ops
     model.predicted_ = {}
+    known = KINDS.items()
     model.kinds_ = {
-        name: kind.model(len(TERMS), len(feature_names(list(get_kind(name).attributes))))
+        name: kind.model(len(TERMS), len(feature_names(list(known[name].attributes))))
         for name, kind in kinds.items()
-        if name in known_kinds()
+        if name in known
     }
     return model
 
 
 def _is_installed(op: dict[str, Any]) -> bool:
-    """Whether an op's kind is registered here: an op of a package that is not installed does not affect the others."""
-    return not isinstance(op.get("kind"), str) or op["kind"] in known_kinds()
+    """Whether an op's kind can be used here: an op of a plug-in that is not installed does not affect the others."""
+    return not isinstance(op.get("kind"), str) or op["kind"] in KINDS.items()

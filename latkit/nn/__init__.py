@@ -1,5 +1,6 @@
-"""Ops and networks as torch modules."""
+"""Ops and networks built as torch modules."""
 
-from latkit.nn.modules import BUILDERS, ConvBatchNorm, GlobalPool, MBConv, build_module, example_input
+from latkit.nn.modules import build_module, example_input
+from latkit.ops.layers import Block, ConvBatchNorm, GlobalPool
 
-__all__ = ["BUILDERS", "ConvBatchNorm", "GlobalPool", "MBConv", "build_module", "example_input"]
+__all__ = ["Block", "ConvBatchNorm", "GlobalPool", "build_module", "example_input"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from latkit._io import check_label, load_json, one_line, reading, write_text
 from latkit.errors import UsageError
-from latkit.ops.op import Op, Shape, digest
+from latkit.ops.attribute import Shape
+from latkit.ops.op import Op, digest
 
 FORMAT = "latkit-network-1"
 MAX_OPS = 10_000

@@ -1,28 +1,23 @@
-"""The op: one operator with its concrete input shape, and the registry of op kinds."""
+"""The op: one operator with its concrete input shape; and the base of all op kinds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
 
-from latkit._io import one_line
+from latkit._registry import Registry
 from latkit.errors import UsageError
+from latkit.ops.attribute import MAX_NUMBERS, Attribute, Shape, Value, shown
+from latkit.ops.drawing import Drawing
+from latkit.ops.parts import Part, Work, size_of
 
-MAX_NUMBERS = 2**29
-"""Maximum elements of an op's input, output or weights, and maximum of any size: 2 GiB of elements, the limit of a
-model file. Values computed from sizes within it fit 64 bits and a double."""
-
-Shape = tuple[int, ...]
-"""A tensor's shape without the batch: (channels, height, width), or (features,)."""
-
-Value = int | float | str | bool
-"""Valid types of an op's attribute."""
-
-Default = Value | Callable[[Shape, Mapping[str, Value]], Value]
-"""An attribute's default: a value, or a function of the input shape and the attributes before it."""
+TITLE_LETTERS = {"kernel": "k", "expansion": "e", "stride": "s"}
 
 
 def digest(document: object) -> str:
@@ -31,71 +26,117 @@ def digest(document: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One attribute of an op kind: its type, its default if it has one, and its valid values."""
+class OpKind(ABC):
+    """All that is known about the ops of one kind. One object per kind; nothing else asks for a kind's name.
 
-    type: type
-    default: Default | None = None
-    choices: tuple[Value, ...] = ()
-    min_value: int | None = None
-
-    def check(self, kind: str, name: str, value: object) -> Value:
-        """Return the value, or raise UsageError with what was expected."""
-        exact = type(value) is self.type or (self.type is float and type(value) is int)
-        if not exact:
-            raise UsageError(f"{kind}: expected {name} to be {self.type.__name__}, but found {_shown(value)}")
-        assert isinstance(value, int | float | str | bool)
-        if self.choices and value not in self.choices:
-            raise UsageError(f"{kind}: expected {name} to be one of {list(self.choices)}, but found {_shown(value)}")
-        if isinstance(value, int | float) and not -MAX_NUMBERS <= value <= MAX_NUMBERS:
-            raise UsageError(f"{kind}: expected {name} of at most {MAX_NUMBERS}, but found {_shown(value)}")
-        if self.min_value is not None and isinstance(value, int | float) and value < self.min_value:
-            raise UsageError(f"{kind}: expected {name} of at least {self.min_value}, but found {value!r}")
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class OpKind:
-    """The common part of all ops of one kind: its attributes, and functions of them.
-
-    `macs` counts one fused multiply-add as one MAC; `parameters` counts trained values (weights, biases, batch norm's
-    scale and shift). A kind that `is_identity` is absent from an exported network, so its latency in a network is zero
-    by construction.
+    A subclass gives at least a name, a title, its attributes, an output shape and a module. Everything else has a
+    default that suits an op without weights.
     """
 
-    name: str
-    attributes: Mapping[str, Attribute]
-    output_shape: Callable[[Op], Shape]
-    macs: Callable[[Op], int]
-    parameters: Callable[[Op], int]
-    input_ranks: tuple[int, ...] = (3,)
-    check: Callable[[Op], None] = field(default=lambda _: None)
-    is_identity: bool = False
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """The kind's name in reports."""
+    attributes: ClassVar[Mapping[str, Attribute]] = MappingProxyType({})
+    input_ranks: ClassVar[tuple[int, ...]] = (3,)
+    is_identity: ClassVar[bool] = False
+    """Whether its ops are absent from an exported network: their latency in a network is zero by construction."""
+    map_axes: ClassVar[tuple[str, str] | None] = None
+    """Two attributes, over which the report draws heat maps of measured ops: across and up."""
+
+    @abstractmethod
+    def output_shape(self, op: Op) -> Shape:
+        """Shape of the output, without the batch."""
+
+    @abstractmethod
+    def module(self, op: Op) -> Any:
+        """A torch module that computes the op: (N, *input_shape) -> (N, *output_shape). torch is imported in here."""
+
+    def check(self, op: Op) -> None:
+        """Raise UsageError where the attributes do not fit together."""
+
+    def macs(self, op: Op) -> int:
+        """Multiply-accumulates for one input; one fused multiply-add is one MAC."""
+        return 0
+
+    def parameters(self, op: Op) -> int:
+        """Number of trained values: weights, biases, batch norm's scale and shift."""
+        return 0
+
+    def is_residual(self, op: Op) -> bool:
+        """Whether the op adds its input to the output of a last batch norm, so that it can begin as the identity."""
+        return False
+
+    def parts(self, op: Op) -> tuple[Part, ...]:
+        """The parts that a runtime computes one after the other: by default one that only moves elements."""
+        return (
+            Part(
+                "other",
+                op.input_shape[0],
+                op.output_shape[0],
+                kernel=1,
+                stride=1,
+                size_in=size_of(op.input_shape),
+                size_out=size_of(op.output_shape),
+            ),
+        )
+
+    def work(self, op: Op) -> Work:
+        """The amounts of work that latency models use: by default those of one product or of pure memory access."""
+        inputs, outputs = math.prod(op.input_shape), math.prod(op.output_shape)
+        return Work(
+            dense_macs=op.macs,
+            depthwise_macs=0,
+            elements=inputs + outputs,
+            weights=op.parameters,
+            expand_macs=0,
+            widened=inputs,
+            reduced=outputs,
+            hidden=op.input_shape[0],
+        )
+
+    def activation_peak(self, op: Op) -> int:
+        """Maximum number of activation elements held at one time, input and output included, when parts run one by
+        one."""
+        return math.prod(op.input_shape) + math.prod(op.output_shape)
+
+    def drawing(self, op: Op) -> Drawing:
+        """The op's block in pictures of networks."""
+        return Drawing(self.name, (self.name[:6],))
+
+    def op_title(self, op: Op) -> str:
+        """Short name of an op for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
+        attributes = dict(op.attributes)
+        parts = [str(attributes["function"])] if "function" in attributes else []
+        parts += [f"{letter}{attributes[name]}" for name, letter in TITLE_LETTERS.items() if attributes.get(name)]
+        if attributes.get("groups", 1) != 1:
+            parts.append(f"g{attributes['groups']}")
+        output = attributes.get("out_channels", attributes.get("out_features"))
+        parts += ["x".join(map(str, op.input_shape)), *([f"> {output}"] if output is not None else [])]
+        return " ".join([self.name, *parts])
 
 
-_KINDS: dict[str, OpKind] = {}
+BUILT_IN = {
+    "activation": "latkit.ops.kinds.activation:ACTIVATION",
+    "conv": "latkit.ops.kinds.conv:CONV",
+    "flatten": "latkit.ops.kinds.flatten:FLATTEN",
+    "linear": "latkit.ops.kinds.linear:LINEAR",
+    "mbconv": "latkit.ops.kinds.mbconv:MBCONV",
+    "pool": "latkit.ops.kinds.pool:POOL",
+    "skip": "latkit.ops.kinds.skip:SKIP",
+}
 
-
-def register_kind(kind: OpKind) -> OpKind:
-    """Register a kind by its name. A name is registered once."""
-    if kind.name in _KINDS:
-        raise UsageError(f"an op kind named {kind.name!r} is registered already")
-    _KINDS[kind.name] = kind
-    return kind
-
-
-def kinds() -> Mapping[str, OpKind]:
-    """The registered kinds by name."""
-    return dict(_KINDS)
+KINDS: Registry[OpKind] = Registry("op kind", "latkit.op_kinds", OpKind, BUILT_IN)  # type: ignore[type-abstract]
+"""The op kinds by name: latkit's own, and those of plug-ins."""
 
 
 def get_kind(name: object) -> OpKind:
-    """The kind of that name; UsageError lists the existing ones."""
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise UsageError(f"unknown op kind {_shown(name)}; known kinds: {', '.join(sorted(_KINDS))}")
-    return kind
+    """The kind of that name. Raises UsageError, which lists the known ones."""
+    return KINDS.get(name)
+
+
+def register_kind(kind: OpKind) -> OpKind:
+    """Add a kind for this process; a plug-in adds one with an entry point. Raises UsageError if the name is taken."""
+    return KINDS.register(kind.name, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +161,11 @@ class Op:
         return int(self[name])
 
     @property
+    def definition(self) -> OpKind:
+        """The object of its kind."""
+        return KINDS.get(self.kind)
+
+    @property
     def key(self) -> str:
         """Hash of the op itself; identical ops have identical keys on every machine."""
         return digest(self.to_json())
@@ -127,35 +173,42 @@ class Op:
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, without the batch."""
-        return get_kind(self.kind).output_shape(self)
+        return self.definition.output_shape(self)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates for one input."""
-        return get_kind(self.kind).macs(self)
+        return self.definition.macs(self)
 
     @property
     def parameters(self) -> int:
         """Number of trained parameters."""
-        return get_kind(self.kind).parameters(self)
+        return self.definition.parameters(self)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that a runtime computes one after the other."""
+        return self.definition.parts(self)
+
+    @property
+    def work(self) -> Work:
+        """The amounts of work that latency models use."""
+        return self.definition.work(self)
+
+    @property
+    def activation_peak(self) -> int:
+        """Maximum number of activation elements held at one time."""
+        return self.definition.activation_peak(self)
 
     @property
     def is_identity(self) -> bool:
         """Whether the op is absent from an exported network (a skip)."""
-        return get_kind(self.kind).is_identity
+        return self.definition.is_identity
 
     @property
     def title(self) -> str:
         """Short name for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
-        attributes = dict(self.attributes)
-        short = {"kernel": "k", "expansion": "e", "stride": "s"}
-        parts = [str(attributes["function"])] if "function" in attributes else []
-        parts += [f"{letter}{attributes[name]}" for name, letter in short.items() if attributes.get(name)]
-        if attributes.get("groups", 1) != 1:
-            parts.append(f"g{attributes['groups']}")
-        output = attributes.get("out_channels", attributes.get("out_features"))
-        parts += ["x".join(map(str, self.input_shape)), *([f"> {output}"] if output is not None else [])]
-        return " ".join([self.kind, *parts])
+        return self.definition.op_title(self)
 
     def to_json(self) -> dict[str, object]:
         """The op as a JSON document."""
@@ -165,34 +218,23 @@ class Op:
     def from_json(cls, document: object) -> Op:
         """The op of a JSON document, checked. Raises UsageError."""
         if not isinstance(document, dict) or set(document) != {"kind", "input_shape", "attributes"}:
-            raise UsageError(f"expected an op with kind, input_shape and attributes, but found {_shown(document, 200)}")
+            raise UsageError(f"expected an op with kind, input_shape and attributes, but found {shown(document, 200)}")
         shape, attributes = document["input_shape"], document["attributes"]
         if not isinstance(shape, list) or not isinstance(attributes, dict):
-            raise UsageError(f"expected a list and a table in an op, but found {_shown(document, 200)}")
+            raise UsageError(f"expected a list and a table in an op, but found {shown(document, 200)}")
         return make_op(document["kind"], tuple(shape), **attributes)
 
 
 def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
     """An op of a registered kind: attributes checked, defaults filled in. Raises UsageError."""
-    known = get_kind(kind)
+    known = KINDS.get(kind)
     if len(input_shape) not in known.input_ranks or not all(type(n) is int and n > 0 for n in input_shape):
         raise UsageError(
             f"{kind}: expected an input shape of rank {' or '.join(map(str, known.input_ranks))} with positive sizes "
-            f"(without the batch), but found {_shown(input_shape)}"
+            f"(without the batch), but found {shown(input_shape)}"
         )
     _check_size(kind, "input", input_shape)
-    unknown = set(attributes) - set(known.attributes)
-    if unknown:
-        raise UsageError(f"{kind}: unknown attribute {_shown(min(unknown))}; it takes {', '.join(known.attributes)}")
-    filled: dict[str, Value] = {}
-    for name, attribute in known.attributes.items():
-        value: object = attributes.get(name, attribute.default)
-        if callable(value):
-            value = value(input_shape, filled)
-        if value is None:
-            raise UsageError(f"{kind}: attribute {name!r} is missing")
-        filled[name] = attribute.check(kind, name, value)
-    op = Op(kind, tuple(input_shape), tuple(sorted(filled.items())))
+    op = Op(kind, tuple(input_shape), _filled(known, input_shape, attributes))
     known.check(op)
     _check_size(kind, "output", op.output_shape)
     if op.parameters > MAX_NUMBERS:
@@ -200,14 +242,23 @@ def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
     return op
 
 
+def _filled(kind: OpKind, input_shape: Shape, attributes: Mapping[str, object]) -> tuple[tuple[str, Value], ...]:
+    """The attributes, checked, with the defaults of those that are not given; by name."""
+    unknown = set(attributes) - set(kind.attributes)
+    if unknown:
+        takes = ", ".join(kind.attributes)
+        raise UsageError(f"{kind.name}: unknown attribute {shown(min(unknown))}; it takes {takes}")
+    filled: dict[str, Value] = {}
+    for name, attribute in kind.attributes.items():
+        value: object = attributes.get(name, attribute.default)
+        if callable(value):
+            value = value(input_shape, filled)
+        if value is None:
+            raise UsageError(f"{kind.name}: attribute {name!r} is missing")
+        filled[name] = attribute.check(kind.name, name, value)
+    return tuple(sorted(filled.items()))
+
+
 def _check_size(kind: str, what: str, shape: Shape) -> None:
     if (size := math.prod(shape)) > MAX_NUMBERS:
-        raise UsageError(f"{kind}: expected an {what} of at most {MAX_NUMBERS} numbers, but found {_shown(size)}")
-
-
-def _shown(value: object, max_chars: int = 80) -> str:
-    """A value of a file as errors show it."""
-    try:
-        return one_line(repr(value), max_chars)
-    except ValueError:
-        return "a number of thousands of digits"
+        raise UsageError(f"{kind}: expected an {what} of at most {MAX_NUMBERS} numbers, but found {shown(size)}")

@@ -85,8 +85,8 @@ def shape_text(shape: Shape) -> str:
 
 
 def short(op: Op) -> str:
-    """`k5e6` for an mbconv, the kind of any other op."""
-    return f"k{op['kernel']}e{op['expansion']}" if op.kind == "mbconv" else op.kind
+    """The op's variant, such as `k5e6`; the kind of an op without variants."""
+    return op.definition.drawing(op).short
 
 
 def composition(network: Network) -> str:

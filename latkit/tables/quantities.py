@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.latency_models.features import activation_peak
-from latkit.ops import Op
 from latkit.spaces import Space
 from latkit.tables.additive import AdditiveTable, check_shape, fixed_ops, per_candidate
 
@@ -41,11 +38,11 @@ class PeakTable(nn.Module):
     def __init__(self, space: Space, bytes_per_number: int = 4) -> None:
         super().__init__()
         self.space_name, self.space_key = space.name, space.key
-        rows = [[float(bytes_per_number * _peak(op)) for op in layer.candidates] for layer in space.choices]
+        rows = [[float(bytes_per_number * op.activation_peak) for op in layer.candidates] for layer in space.choices]
         width = max(len(row) for row in rows)
         self.register_buffer("values", torch.tensor([row + [0.0] * (width - len(row)) for row in rows]).double())
         self.register_buffer("mask", torch.tensor([[i < len(row) for i in range(width)] for row in rows]))
-        base = bytes_per_number * max((_peak(op) for op in fixed_ops(space)), default=0)
+        base = bytes_per_number * max((op.activation_peak for op in fixed_ops(space)), default=0)
         self.register_buffer("base", torch.tensor(float(base), dtype=torch.float64))
 
     def forward(self, probabilities: Tensor) -> Tensor:
@@ -67,10 +64,6 @@ class PeakTable(nn.Module):
     def max(self) -> float:
         """The highest peak of all architectures."""
         return float(torch.maximum(self.values.amax(), self.base))
-
-
-def _peak(op: Op) -> int:
-    return math.prod(op.input_shape) if op.is_identity else activation_peak(op)
 
 
 class Quantities(nn.Module):

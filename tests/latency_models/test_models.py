@@ -8,7 +8,7 @@ import pytest
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.latency_models import LatencyModel, LookupModel, XGBoostModel, load_model, save_model
 from latkit.latency_models.calibration import fit_calibration
-from latkit.latency_models.features import feature_names, features, pixels_per_set, work
+from latkit.latency_models.features import feature_names, features, pixels_per_set
 from latkit.ops import OVERHEAD_PROBE, Op, get_kind, make_op
 from latkit.spaces import proxyless_mobile
 from tests.builders import ENVIRONMENT, TARGET, conv, make_measurement, measurements_of, network_of
@@ -19,7 +19,7 @@ MBCONVS = [op for op in proxyless_mobile().ops() if op.kind == "mbconv"]
 
 def formula_ns(op: Op) -> int:
     """A made-up latency: for fitting only, where the truth must be known."""
-    return 2000 + op.macs // 10 + 3 * work(op).elements
+    return 2000 + op.macs // 10 + 3 * op.work.elements
 
 
 def test_a_lookup_returns_the_measured_latency_minus_the_overhead() -> None:
@@ -171,7 +171,7 @@ def test_features_are_finite_named_and_split_the_macs(op: Op) -> None:
     names = feature_names(sorted(get_kind(op.kind).attributes))
     assert len(features(op)) == len(names)
     assert np.isfinite(features(op)).all()
-    assert work(op).dense_macs + work(op).depthwise_macs == op.macs
+    assert op.work.dense_macs + op.work.depthwise_macs == op.macs
 
 
 def test_pixels_of_as_many_channels_as_a_page_holds_share_a_cache_set() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from latkit.latency_models.roofline import TERMS, parts, roofline
+from latkit.latency_models.roofline import TERMS, roofline
 from latkit.ops import Op, make_op
 from latkit.spaces import load
 
@@ -16,19 +16,19 @@ def term(op: Op, name: str) -> float:
 
 def test_an_mbconv_is_two_products_around_a_convolution_over_space() -> None:
     op = make_op("mbconv", (24, 28, 28), out_channels=40, kernel=5, stride=2, expansion=6)
-    assert [part.kind for part in parts(op)] == ["pointwise", "depthwise", "pointwise"]
-    assert [(part.channels_in, part.channels_out) for part in parts(op)] == [(24, 144), (144, 144), (144, 40)]
+    assert [part.kind for part in op.parts] == ["pointwise", "depthwise", "pointwise"]
+    assert [(part.channels_in, part.channels_out) for part in op.parts] == [(24, 144), (144, 144), (144, 40)]
     narrow = make_op("mbconv", (24, 28, 28), out_channels=40, expansion=1)
-    assert [part.kind for part in parts(narrow)] == ["depthwise", "pointwise"]
+    assert [part.kind for part in narrow.parts] == ["depthwise", "pointwise"]
 
 
 @pytest.mark.parametrize(
     "op", [op for op in load("proxyless-mobile").ops() if not op.is_identity], ids=lambda op: op.title
 )
 def test_the_parts_do_the_work_of_the_op(op: Op) -> None:
-    macs = sum(part.weights * math.prod(part.size_out) for part in parts(op))
+    macs = sum(part.weights * math.prod(part.size_out) for part in op.parts)
     assert macs == op.macs
-    assert parts(op)[-1].channels_out == op.output_shape[0]
+    assert op.parts[-1].channels_out == op.output_shape[0]
     terms = roofline(op)
     assert terms.shape == (len(TERMS),)
     assert np.isfinite(terms).all()
@@ -45,11 +45,11 @@ def test_channels_are_padded_to_full_tiles() -> None:
 
 def test_a_window_over_the_border_counts_by_its_share_of_a_row() -> None:
     op = make_op("conv", (16, 8, 8), out_channels=16, kernel=5, activation="none")
-    assert parts(op)[0].border == pytest.approx(4 / 8)
-    assert parts(make_op("conv", (16, 8, 8), out_channels=16, kernel=1, activation="none"))[0].border == 0
+    assert op.parts[0].border == pytest.approx(4 / 8)
+    assert make_op("conv", (16, 8, 8), out_channels=16, kernel=1, activation="none").parts[0].border == 0
 
 
 def test_a_convolution_of_a_picture_is_of_a_kind_of_its_own() -> None:
-    assert parts(make_op("conv", (3, 32, 32), out_channels=16, stride=2))[0].kind == "first"
-    assert parts(make_op("conv", (16, 8, 8), out_channels=16, groups=16))[0].kind == "depthwise"
-    assert parts(make_op("conv", (16, 8, 8), out_channels=16))[0].kind == "dense"
+    assert make_op("conv", (3, 32, 32), out_channels=16, stride=2).parts[0].kind == "first"
+    assert make_op("conv", (16, 8, 8), out_channels=16, groups=16).parts[0].kind == "depthwise"
+    assert make_op("conv", (16, 8, 8), out_channels=16).parts[0].kind == "dense"

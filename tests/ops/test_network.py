@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, UsageError
-from latkit.latency_models.features import activation_peak, features
+from latkit.latency_models.features import features
 from latkit.latency_models.roofline import roofline
 from latkit.ops import Network, make_op
 from latkit.timing import REFERENCE
@@ -126,4 +126,4 @@ def test_a_network_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(
     for one in network.ops:
         assert np.isfinite(features(one)).all()
         assert np.isfinite(roofline(one)).all()
-        assert max(one.macs, one.parameters, activation_peak(one)) < 2**63
+        assert max(one.macs, one.parameters, one.activation_peak) < 2**63

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.errors import UsageError
-from latkit.ops import OVERHEAD_PROBE, Op, get_kind, kinds, make_op, register_kind
+from latkit.ops import KINDS, OVERHEAD_PROBE, Op, OpKind, get_kind, make_op, register_kind
 
 
 @st.composite
@@ -54,7 +56,7 @@ def test_a_key_never_changes() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "attributes", "message"),
     [
-        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known kinds: activation, conv"),
+        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known op kinds: activation, conv"),
         ("conv", (3, 8), {"out_channels": 4}, "expected an input shape of rank 3"),
         ("conv", (3, 0, 8), {"out_channels": 4}, "positive sizes"),
         ("conv", (3, 8, 8), {}, "attribute 'out_channels' is missing"),
@@ -108,14 +110,27 @@ def test_an_attribute_that_is_not_there_is_a_key_error() -> None:
 
 
 def test_a_kind_is_registered_once() -> None:
-    with pytest.raises(UsageError, match="'skip' is registered already"):
+    with pytest.raises(UsageError, match="a second op kind cannot be named 'skip': latkit has one of that name"):
         register_kind(get_kind("skip"))
 
 
-def test_kinds_are_a_copy() -> None:
-    assert kinds()["skip"] is get_kind("skip")
-    assert kinds() is not kinds()
-    assert [name for name, kind in kinds().items() if kind.is_identity] == ["skip"]
+def test_every_kind_has_a_name_and_a_title_and_one_is_the_identity() -> None:
+    for name, kind in KINDS.items().items():
+        assert kind is get_kind(name)
+        assert kind.name == name
+        assert kind.title
+    assert [name for name, kind in KINDS.items().items() if kind.is_identity] == ["skip"]
+
+
+def test_an_unknown_kind_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"unknown op kind 'con'; known op kinds: activation, .*conv, .*skip"):
+        make_op("con", (3, 8, 8))
+
+
+def test_the_records_need_no_torch() -> None:
+    code = "import sys; from latkit.ops import KINDS; KINDS.items(); print('torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
 
 
 def test_a_title_is_for_people() -> None:
@@ -143,3 +158,27 @@ def test_what_no_model_file_holds_is_refused(kind: str, shape: Any, attributes: 
         make_op(kind, shape, **attributes)
     assert found in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+class Scale(OpKind):
+    """One factor per channel: a kind that gives only what has no default."""
+
+    name = "scale"
+    title = "Scale"
+
+    def output_shape(self, op: Op) -> tuple[int, ...]:
+        return op.input_shape
+
+    def module(self, op: Op) -> object:
+        raise NotImplementedError
+
+
+def test_a_kind_gives_only_what_has_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KINDS, "_loaded", dict(KINDS._loaded))
+    register_kind(Scale())
+    op = make_op("scale", (4, 3, 3))
+    assert (op.title, op.macs, op.parameters, op.activation_peak) == ("scale 4x3x3", 0, 0, 72)
+    assert [part.kind for part in op.parts] == ["other"]
+    assert (op.work.elements, op.work.hidden) == (72, 4)
+    assert op.definition.drawing(op).lines == ("scale",)
+    assert not op.definition.is_residual(op)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from latkit.errors import ExportError
-from latkit.nn import BUILDERS
-from latkit.ops import OVERHEAD_PROBE, Network, make_op
+from latkit.errors import ExportError, UsageError
+from latkit.ops import OVERHEAD_PROBE, Network, Op, OpKind, get_kind, make_op
 from latkit.runtimes import cache as cache_module
 from latkit.runtimes.cache import ArtifactCache, default_folder
 from latkit.runtimes.onnxruntime import OnnxRuntime
@@ -112,8 +111,11 @@ def test_the_bytes_of_an_onnx_file_are_the_same_each_time(tmp_path: Path) -> Non
 
 
 def test_what_fails_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(BUILDERS, "activation")
-    with pytest.raises(ExportError, match="activation relu 1x1x1"):
+    def no_module(self: OpKind, op: Op) -> None:
+        raise UsageError("no module for it")
+
+    monkeypatch.setattr(type(get_kind("activation")), "module", no_module)
+    with pytest.raises(ExportError, match="cannot build activation relu 1x1x1: no module for it"):
         ArtifactCache(tmp_path).artifact(OVERHEAD_PROBE, TARGET)
     assert list(tmp_path.iterdir()) == []
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from latkit.errors import UsageError
-from latkit.latency_models.features import activation_peak
 from latkit.ops import make_op
 from latkit.spaces import proxyless_tiny
 from latkit.tables import PeakTable, Quantities, macs_table, parameters_table
@@ -18,7 +17,7 @@ def test_an_architecture_has_what_its_network_has() -> None:
     for _ in range(5):
         architecture = SPACE.sample(rng)
         network = SPACE.decode(architecture)
-        peak = 4 * max(activation_peak(op) for op in network.ops)
+        peak = 4 * max(op.activation_peak for op in network.ops)
         found = TABLES.lookup(torch.tensor(architecture))
         expected = {"macs": network.macs, "parameters": network.parameters, "peak": peak}
         assert {name: float(value) for name, value in found.items()} == expected
@@ -36,12 +35,13 @@ def test_every_quantity_passes_a_gradient() -> None:
 def test_the_peak_of_an_mbconv_is_inside_it() -> None:
     op = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=3, expansion=6)
     retained, hidden = 8 * 16, 48 * 16
-    assert activation_peak(op) == retained + hidden + hidden
+    assert op.activation_peak == retained + hidden + hidden
     halved = make_op("mbconv", (8, 4, 4), out_channels=16, kernel=3, expansion=6, stride=2)
-    assert activation_peak(halved) == hidden + hidden // 4
+    assert halved.activation_peak == hidden + hidden // 4
     plain = make_op("mbconv", (8, 4, 4), out_channels=8, kernel=3, expansion=1)
-    assert activation_peak(plain) == 3 * retained
-    assert activation_peak(make_op("pool", (8, 4, 4))) == 8 * 16 + 8
+    assert plain.activation_peak == 3 * retained
+    pool = make_op("pool", (8, 4, 4))
+    assert pool.activation_peak == 8 * 16 + 8
 
 
 def test_tables_of_two_spaces_do_not_mix() -> None:

@@ -37,6 +37,9 @@ MAX_BYTES = 16 * 2**20
 MIN_MS, MAX_MS = 1e-9, 1e9
 """Valid milliseconds of one op in a table: from a picosecond to eleven days. Values outside are mistakes."""
 
+BLOCK, POOLING, CLASSIFIER = "mbconv", "pool", "linear"
+"""The op kinds of the parts of a network that both projects' files describe, beside `conv`."""
+
 Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
 
 
@@ -132,7 +135,7 @@ def _block(given: Shape, output: Shape, attributes: Mapping[str, str]) -> list[O
         return []
     activation = {"0": "relu", "1": "hswish"}[attributes["hs"]] if "hs" in attributes else "relu6"
     op = make_op(
-        "mbconv",
+        BLOCK,
         given,
         out_channels=output[0],
         kernel=int(attributes["kernel"]),
@@ -145,15 +148,15 @@ def _block(given: Shape, output: Shape, attributes: Mapping[str, str]) -> list[O
 
 
 def _logits(given: Shape, output: Shape) -> list[Op]:
-    linear = make_op("linear", given[:1], out_features=output[0])
-    return [linear] if given[1:] in ((), (1, 1)) else [make_op("pool", given), linear]
+    linear = make_op(CLASSIFIER, given[:1], out_features=output[0])
+    return [linear] if given[1:] in ((), (1, 1)) else [make_op(POOLING, given), linear]
 
 
 _BUILDERS: dict[str, Callable[[Shape, Shape, Mapping[str, str]], list[Op]]] = {
     "Conv": lambda given, output, _: _conv(given, output, 3),
     "Conv_1": lambda given, output, _: _conv(given, output, 1),
     "Conv_2": lambda given, output, _: _conv(given, output, 1),
-    "AvgPool2D": lambda given, _output, _attributes: [make_op("pool", given)],
+    "AvgPool2D": lambda given, _output, _attributes: [make_op(POOLING, given)],
     "Logits": lambda given, output, _: _logits(given, output),
     "expanded_conv": _block,
 }
@@ -171,16 +174,31 @@ def imported_model(table: KeyTable, target: Target) -> LookupModel:
 
 def key_of(op: Op) -> str:
     """ProxylessNAS's key of an op; of a linear op without the pooling before it. Raises UsageError if it has none."""
-    given, output = _shape_text(op.input_shape), _shape_text(op.output_shape)
-    shapes = f"input:{given}-output:{output}"
-    if op.kind == "conv" and op["groups"] == 1:
-        return f"{'Conv' if op['kernel'] == 3 else 'Conv_1'}-{shapes}"
-    if op.kind == "mbconv":
-        names = {"expand": "expansion", "kernel": "kernel", "stride": "stride", "idskip": "residual"}
-        return "-".join(["expanded_conv", shapes, *(f"{name}:{op.integer(ours)}" for name, ours in names.items())])
-    if op.kind == "linear":
-        return f"Logits-input:1x1x{given}-output:{output}"
-    raise UsageError(f"ProxylessNAS has no key for {op.title}")
+    key = _KEYS[op.kind](op) if op.kind in _KEYS else None
+    if key is None:
+        raise UsageError(f"ProxylessNAS has no key for {op.title}")
+    return key
+
+
+def _shapes(op: Op) -> str:
+    return f"input:{_shape_text(op.input_shape)}-output:{_shape_text(op.output_shape)}"
+
+
+def _conv_key(op: Op) -> str | None:
+    return f"{'Conv' if op['kernel'] == 3 else 'Conv_1'}-{_shapes(op)}" if op["groups"] == 1 else None
+
+
+def _block_key(op: Op) -> str:
+    names = {"expand": "expansion", "kernel": "kernel", "stride": "stride", "idskip": "residual"}
+    return "-".join(["expanded_conv", _shapes(op), *(f"{name}:{op.integer(ours)}" for name, ours in names.items())])
+
+
+_KEYS: dict[str, Callable[[Op], str | None]] = {
+    "conv": _conv_key,
+    BLOCK: _block_key,
+    CLASSIFIER: lambda op: f"Logits-{_shapes(op)}".replace("input:", "input:1x1x", 1),
+}
+"""What writes the key of an op, by the op's kind."""
 
 
 def _shape_text(shape: Shape) -> str:
@@ -196,10 +214,10 @@ def write_keys(seconds: Mapping[Op, float], layers: Iterable[Op], path: str | os
     before: Op | None = None
     for op in layers:
         milliseconds = 1e3 * seconds[op]
-        if op.kind == "linear" and before is not None and before.kind == "pool":
+        if op.kind == CLASSIFIER and before is not None and before.kind == POOLING:
             key = f"Logits-input:{_shape_text(before.input_shape)}-output:{_shape_text(op.output_shape)}"
             entries[key] = {"mean": milliseconds + 1e3 * seconds[before]}
-        elif op.kind != "pool":
+        elif op.kind != POOLING:
             entries[key_of(op)] = {"mean": milliseconds}
         before = op
     write_text(path, yaml.safe_dump(entries, sort_keys=True))

@@ -10,7 +10,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.latency_models.features import work
 from latkit.latency_models.roofline import CACHES
 from latkit.ops import Op
 
@@ -23,8 +22,8 @@ def work_features(op: Op) -> Floats:
     Depthwise MACs count separately by kernel, since runtimes have special routines for some kernels and none for
     others. Elements beyond each typical cache size count separately as well.
     """
-    found = work(op)
-    kernel = op.integer("kernel") if op.kind in ("conv", "mbconv") else 1
+    found = op.work
+    kernel = max(part.kernel for part in op.parts)
     sizes = (kernel <= 3, kernel == 5, kernel > 5)
     inner_bytes = 4 * (found.widened + found.reduced)
     numbers = [

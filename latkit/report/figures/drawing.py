@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from latkit.ops import Op
-from latkit.report.figures.figures import GRAY, ORANGE, PINK, RED, SKY
+from latkit.ops.drawing import PLAIN_COLOR
+from latkit.report.figures.figures import GRAY
 from latkit.report.formatting import latency, percent, shape_text
 from latkit.report.html import Html, element, join
 from latkit.report.sections.layers import Placed, stages
-
-KERNEL_COLORS = {1: "#a9c7a0", 3: SKY, 5: ORANGE, 7: RED}
-OTHER_KERNEL = PINK
-FIXED = "#b9c1ca"
-"""The color of ops that are not mbconv."""
 
 LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
 MIN_WIDTH, MAX_WIDTH = 50, 860
@@ -101,6 +98,7 @@ def _row(stage: Sequence[Placed], middle: float, scale: _Scale) -> tuple[Html, f
 
 def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
     op, width, height = layer.op, scale.width(layer), scale.height(layer.op)
+    drawing = op.definition.drawing(op)
     top = middle - height / 2
     hint = f"{layer.layer}: {op.title}" if layer.layer else op.title
     if layer.seconds is not None and not op.is_identity:
@@ -112,20 +110,12 @@ def _block(layer: Placed, x: float, middle: float, scale: _Scale) -> Html:
         return element("g", element("title", hint), paper, _text(center, middle + 4, "skip", "soft"))
     parts = [
         element("title", hint),
-        element("rect", fill=_color(op), **place),
-        _text(center, middle + 4, _label(op), "on"),
+        element("rect", fill=drawing.color, **place),
+        _text(center, middle + 4, drawing.label, "on"),
     ]
     if layer.seconds is not None:
         parts.append(_text(center, middle + height / 2 + 13, latency(layer.seconds), "soft"))
     return element("g", *parts)
-
-
-def _label(op: Op) -> str:
-    return f"k{op['kernel']} e{op['expansion']}" if op.kind == "mbconv" else op.kind
-
-
-def _color(op: Op) -> str:
-    return KERNEL_COLORS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
 
 
 def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middle") -> Html:
@@ -134,10 +124,11 @@ def _text(x: float, y: float, label_text: str, class_: str, anchor: str = "middl
 
 def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
     """Draw the legend of the colors that occur; returns where it ends."""
-    kernels = sorted({layer.op.integer("kernel") for layer in placed if layer.op.kind == "mbconv"})
-    entries = [(KERNEL_COLORS.get(kernel, OTHER_KERNEL), f"kernel {kernel}") for kernel in kernels]
-    if any(layer.op.kind != "mbconv" and not layer.op.is_identity for layer in placed):
-        entries.append((FIXED, "other op"))
+    drawings = [layer.op.definition.drawing(layer.op) for layer in placed if not layer.op.is_identity]
+    meanings = {drawing.meaning: drawing.color for drawing in drawings if drawing.meaning}
+    entries = [(color, meaning) for meaning, color in sorted(meanings.items(), key=lambda entry: _natural(entry[0]))]
+    if not all(drawing.meaning for drawing in drawings):
+        entries.append((PLAIN_COLOR, "other op"))
     x = float(LABEL_WIDTH)
     parts: list[Html] = []
     for color, label_text in entries:
@@ -148,5 +139,11 @@ def _legend(placed: Sequence[Placed], middle: float) -> tuple[Html, float]:
         box = element("rect", x=x, y=middle - 10, width=14, height=14, rx=3, class_="skip", stroke=GRAY)
         parts += [box, _text(x + 20, middle + 1, "skipped", "soft", "start")]
         x += 80
-    parts.append(_text(x, middle + 1, "k: kernel, e: expansion", "soft", "start"))
-    return join(parts), x + 140
+    letters = "; ".join(dict.fromkeys(drawing.legend for drawing in drawings if drawing.legend))
+    parts.append(_text(x, middle + 1, letters, "soft", "start"))
+    return join(parts), x + 6.1 * len(letters)
+
+
+def _natural(text: str) -> list[str]:
+    """Sort key: numbers in a text by their size."""
+    return [part.rjust(20) if part.isdigit() else part for part in re.split(r"(\d+)", text)]

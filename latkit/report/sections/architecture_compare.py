@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from latkit.ops import Op
-from latkit.report.figures.drawing import FIXED, KERNEL_COLORS, OTHER_KERNEL
 from latkit.report.formatting import latency, shape_text, share
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.sections.layers import Placed, layers
@@ -14,8 +12,8 @@ from latkit.report.sections.search_facts import SearchFacts
 LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
 """Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
 
-LOWEST, PER_EXPANSION = 20, 4
-"""Pixels of a block's height: without expansion, and per unit of expansion."""
+LOWEST, PER_UNIT = 20, 4
+"""Pixels of a block's height: the minimum, and per unit that its kind adds, such as of expansion."""
 
 
 def side_by_side(searches: Sequence[SearchFacts]) -> Html:
@@ -76,24 +74,16 @@ def _row(known: SearchFacts, row: Sequence[Placed], middle: float) -> Html:
 
 def _block(layer: Placed, x: float, middle: float) -> Html:
     op = layer.op
-    tall = LOWEST + PER_EXPANSION * (op.integer("expansion") if op.kind == "mbconv" else 0)
+    drawing = op.definition.drawing(op)
+    tall = LOWEST + PER_UNIT * drawing.units
     place = {"x": x, "y": middle - tall / 2, "width": WIDTH, "height": tall, "rx": 5}
     hint = element("title", f"{layer.layer}: {op.title}")
     center = x + WIDTH / 2
     if op.is_identity:
         return element("g", hint, element("rect", class_="skip", **place), _text(center, middle + 4, "skip", "soft"))
-    content = [_text(center, middle + 4, op.kind if len(op.kind) < 7 else op.kind[:6], "on")]
-    if op.kind == "mbconv":
-        kernel = op.integer("kernel")
-        content = [
-            _text(center, middle - 2, f"MB{op['expansion']}", "on"),
-            _text(center, middle + 11, f"{kernel}×{kernel}", "on"),
-        ]
-    return element("g", hint, element("rect", fill=_color(op), **place), *content)
-
-
-def _color(op: Op) -> str:
-    return KERNEL_COLORS.get(op.integer("kernel"), OTHER_KERNEL) if op.kind == "mbconv" else FIXED
+    heights = (middle + 4,) if len(drawing.lines) == 1 else (middle - 2, middle + 11)
+    content = [_text(center, height, line, "on") for line, height in zip(drawing.lines, heights, strict=True)]
+    return element("g", hint, element("rect", fill=drawing.color, **place), *content)
 
 
 def _x(number: int) -> int:

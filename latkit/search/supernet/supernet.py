@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.nn import MBConv, build_module
+from latkit.nn import build_module
 from latkit.ops import Op
 from latkit.search.supernet.blocks import batch_norms, gated, recomputed, statistics_frozen
 from latkit.spaces import Architecture, Space
@@ -171,6 +171,6 @@ def _build(op: Op) -> nn.Module:
     if op.is_identity:
         return _Identity()
     module = build_module(op)
-    if isinstance(module, MBConv) and module.residual:
+    if op.definition.is_residual(op):
         nn.init.zeros_(batch_norms(module)[-1].weight)
     return module
