@@ -111,8 +111,8 @@ def judge_external_models(
     own = {spec.key for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))}
     without = [m for m in used if m.workload not in set(graphs) and not contains(m, own, rules)]
     measured_s = latencies(used)
-    unseen = KernelModel().fit(without, rules)
-    full_model = KernelModel().fit([m for m in used if m.workload not in set(graphs)], rules)
+    unseen = KernelModel(rules).fit(without)
+    full_model = KernelModel(rules).fit([m for m in used if m.workload not in set(graphs)])
     rows = [row(name, graph, measured_s[graph.key], unseen, full_model) for name, graph in judged.items()]
     return {
         "count": len(rows),
@@ -146,7 +146,7 @@ def row(name: str, graph: Graph, measured_s: float, unseen: KernelModel, full_mo
         "measured_ms": 1e3 * measured_s,
         **against("unmeasured_ms", "unmeasured_error_percent", unmeasured, measured_s),
         **against("with_own_kernels_ms", "measured_error_percent", measured, measured_s),
-        "kernels": len(partition_graph(graph, unseen.rules_).kernels),
+        "kernels": len(partition_graph(graph, unseen.rules).kernels),
         "extrapolated": arguments.count("extrapolated"),
     }
 
@@ -164,7 +164,7 @@ def against(name: str, error_name: str, found: Prediction | None, measured_s: fl
     """A prediction in ms and its error in percent, by these names."""
     if found is None:
         return {name: None, error_name: None}
-    seconds = found.latency.seconds
+    seconds = found.seconds
     return {name: 1e3 * seconds, error_name: 100 * (seconds / measured_s - 1)}
 
 

@@ -34,7 +34,7 @@ from sklearn.model_selection import KFold
 from latkit.cli.console import ConsoleProgress, show_table
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Validation, fit_networks, validate
-from latkit.latency_models import MIN_OPS_TO_FIT, LatencyModel, LookupModel, design_matrix, fit_kind
+from latkit.latency_models import MIN_OPS_TO_FIT, AdditiveModel, LookupModel, design_matrix, fit_kind
 from latkit.latency_models.calibration import fit_calibration
 from latkit.latency_models.conformal import half_width
 from latkit.ops import Network, Op
@@ -97,7 +97,7 @@ def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict
     }
 
 
-def coverage_of_networks(model: LatencyModel, validation: Validation, used: Sequence[Measurement]) -> float:
+def coverage_of_networks(model: AdditiveModel, validation: Validation, used: Sequence[Measurement]) -> float:
     """Share of single measurements inside intervals of calibrations on others, over many splits of the networks.
 
     Every measured network takes part: the calibration networks measured once, and the test networks measured twice, of

@@ -7,9 +7,8 @@ from pathlib import Path
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.uses_base import TARGET_NAME, UsesBase
 from latkit.graphs import Graph, partition_graph
-from latkit.latency_models import load_model
+from latkit.latency_models import AdditiveModel, KernelModel, load_model
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
-from latkit.latency_models.kernels import load_kernel_model
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import read_parquet
 from latkit.ops import Network
@@ -61,14 +60,14 @@ class ModelUses(UsesBase):
         self._model("xgboost")
 
     def _model(self, kind: str) -> None:
-        found = load_model(self.workspace.model_path(TARGET, kind))
+        found = load_model(self.workspace.model_path(TARGET, kind), AdditiveModel)
         self._run("predict", TARGET_NAME, self.root / "net.json", "--model", kind)
         self._table(self.space, found)
         self.report_target()
 
     def kernels(self) -> None:
         """Predicts a graph."""
-        load_kernel_model(self.workspace.kernel_model_path(TARGET)).predict(Graph.load(self.root / "graph.json"))
+        KernelModel.load(self.workspace.kernel_model_path(TARGET)).predict(Graph.load(self.root / "graph.json"))
 
     def network(self) -> None:
         """Predicted by either kind of model."""

@@ -61,7 +61,7 @@ def fit(
     from latkit.cli.onnx_models import fit_kernels_row, is_ours
     from latkit.cli.parsing import space_named
     from latkit.cli.transfer import fit_from
-    from latkit.latency_models import MODELS
+    from latkit.latency_models import OpModel, model_kinds
     from latkit.targets import Target
     from latkit.workspace import Workspace
 
@@ -73,7 +73,7 @@ def fit(
         return
     selection = workspace.selection(where, search_space)
     has_kernels = workspace.fusion_path(where).exists() and not search_space
-    kinds = () if has_kernels and not any(is_ours(m.workload) for m in selection.used) else MODELS
+    kinds = () if has_kernels and not any(is_ours(m.workload) for m in selection.used) else tuple(model_kinds(OpModel))
     rows: list[dict[str, str | int | float | None]] = []
     curves: dict[str, list[dict[str, str | int | float | None]]] = {}
     for kind in kinds:

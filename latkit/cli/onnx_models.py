@@ -113,7 +113,6 @@ def read_graphs(targets: Sequence[Target], file: Path, shapes: Shapes) -> dict[T
 
 def show_prediction(target: Target, graph: Graph, file: Path, predicted: Prediction, *, as_json: bool) -> None:
     """Print how long an external network takes, and what each of its kernels adds."""
-    latency = predicted.latency
     rows: list[dict[str, str | int | float | None]] = [
         {
             "kernel": row.kind,
@@ -131,7 +130,7 @@ def show_prediction(target: Target, graph: Graph, file: Path, predicted: Predict
                 "target": str(target),
                 "network": file.stem,
                 "model": "kernels",
-                **latency_document(latency),
+                **latency_document(predicted),
                 "macs": graph.macs,
                 "parameters": graph.parameters,
                 "inputs": input_shapes(graph),
@@ -143,7 +142,7 @@ def show_prediction(target: Target, graph: Graph, file: Path, predicted: Predict
     longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:SHOWN]
     show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
     say(f"for inputs of {shown_inputs(graph)}")
-    say(latency_line(latency))
+    say(latency_line(predicted))
     if predicted.few_measured:
         note(
             f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "

@@ -21,7 +21,9 @@ TargetNames = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4.")
 ]
 SpaceName = Annotated[str, typer.Option("--space", help="A built-in search space, or a TOML file.")]
-ModelKind = Annotated[str, typer.Option("--model", help="Kind of latency model: lookup, xgboost or transfer.")]
+ModelKind = Annotated[
+    str, typer.Option("--model", help="Kind of latency model: lookup, xgboost, transfer, or another that is installed.")
+]
 Sources = Annotated[
     list[str] | None,
     typer.Option(

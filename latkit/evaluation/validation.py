@@ -15,7 +15,7 @@ from scipy import stats
 
 from latkit._io import load_record, write_text
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.measurements import select
 from latkit.ops import Network
 from latkit.profiling import Collection, CollectionSummary
@@ -136,7 +136,7 @@ def fit_networks(space: Space, count: int) -> list[Network]:
     return list(itertools.islice(_draw(space, "fit"), count))
 
 
-def unseen_networks(model: LatencyModel, space: Space, count: int, seed: int = 0) -> list[Network]:
+def unseen_networks(model: AdditiveModel, space: Space, count: int, seed: int = 0) -> list[Network]:
     """Networks drawn uniformly that the model has not seen and can predict; checked before anything is measured.
 
     Raises NotMeasured, and UsageError if there are fewer than two.
@@ -172,7 +172,7 @@ def _draw(space: Space, purpose: str) -> Iterator[Network]:
 
 def validate(
     collection: Collection,
-    model: LatencyModel,
+    model: AdditiveModel,
     space: Space,
     networks: int = 20,
     seed: int = 0,
@@ -188,7 +188,7 @@ def validate(
     return compare(model, space, chosen, measurements, left_out)
 
 
-def measure_network(collection: Collection, model: LatencyModel, network: Network) -> MeasuredNetwork:
+def measure_network(collection: Collection, model: AdditiveModel, network: Network) -> MeasuredNetwork:
     """Measure one network twice and compare with its prediction; measure again if the two disagree.
 
     Raises as `validate` does.
@@ -202,7 +202,7 @@ def measure_network(collection: Collection, model: LatencyModel, network: Networ
     )
 
 
-def measured_seconds(collection: Collection, model: LatencyModel, network: Network) -> float:
+def measured_seconds(collection: Collection, model: AdditiveModel, network: Network) -> float:
     """Seconds of one network, which the model need not cover, measured as by `measure_network`, with
     the same errors.
     """
@@ -279,7 +279,7 @@ def _check_measured(summary: CollectionSummary) -> None:
 
 
 def compare(
-    model: LatencyModel,
+    model: AdditiveModel,
     space: Space,
     networks: Sequence[Network],
     measurements: Sequence[Measurement],
@@ -331,7 +331,7 @@ def _correlation(method: Callable[[Floats, Floats], Any], first: Floats, second:
 
 
 def _result(
-    model: LatencyModel, network: Network, architecture: Architecture, repetitions: dict[int, Measurement]
+    model: AdditiveModel, network: Network, architecture: Architecture, repetitions: dict[int, Measurement]
 ) -> NetworkResult:
     predicted = model.predict(network).map(lambda seconds: 1e3 * seconds)
     first, second = (model.seconds_of(repetitions[index]) for index in range(REPETITIONS))

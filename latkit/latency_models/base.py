@@ -1,19 +1,18 @@
-"""Base of all latency models: fit on measurements, predict ops and networks in seconds with an interval."""
+"""Base of all latency models: fit on measurements, predict seconds with an interval, save and load."""
 
 from __future__ import annotations
 
-import math
+import json
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from latkit._io import load_json, one_line, reading, write_text
 from latkit.errors import NotMeasured, UsageError
-from latkit.latency_models.calibration import Calibration, fit_calibration
-from latkit.latency_models.conformal import around
-from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, Workload, estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,100 +31,87 @@ class Origin:
 
 
 class LatencyModel(ABC):
-    """Additive latency model of one target: the sum of its ops' costs, calibrated on whole networks.
+    """Latency of workloads on one target, learned from measurements.
 
-    Learned names end in an underscore and exist after `fit`.
+    A kind of model is one class, registered with `latkit.latency_models.register_model`. Its `__init__` stores the
+    settings of a fit and works without arguments. Learned names end in an underscore and exist after `fit`.
     """
 
     kind: ClassVar[str]
-    learns: ClassVar[bool] = False
-    """Whether it predicts an op from others, so that every measured op improves it."""
+    """Name of the kind, such as `lookup`."""
+    title: ClassVar[str] = "a latency model"
+    """What it is a model of, for messages."""
+    formats: ClassVar[tuple[str, ...]]
+    """Formats of its files that are read, such as `latkit-model-4`; the last one is written."""
+    json_indent: ClassVar[int | None] = 1
     origin_: Origin
-    calibration_: Calibration
 
     @abstractmethod
-    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
-        """Learn from ops' latencies without the runtime's fixed cost."""
-
-    @abstractmethod
-    def op_estimate(self, op: Op) -> Estimate:
-        """Latency of one op measured alone, without the runtime's fixed cost. Raises NotMeasured."""
-
     def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
-        """Fit on measurements of ops, including `OVERHEAD_PROBE`, and of a few networks (may be none).
+        """Fit on measurements of one target and environment; returns the model itself.
 
-        All must be of one target and environment. Raises MeasurementConflict, NotMeasured, or UsageError.
+        `estimator`: how samples become a latency, one of `latkit.timing.ESTIMATORS`. Raises MeasurementConflict,
+        NotMeasured, or UsageError.
         """
-        target, environment = common_origin(measurements)
-        reference_s = reference_seconds(measurements)
-        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
-        if OVERHEAD_PROBE not in latencies:
-            raise NotMeasured(
-                f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
-            )
-        fixed_s = latencies[OVERHEAD_PROBE].seconds
-        measured = {
-            op: _subtract_fixed_cost(latency, fixed_s)
-            for op, latency in latencies.items()
-            if isinstance(op, Op) and op != OVERHEAD_PROBE
-        }
-        self._fit_ops(measured)
-        networks = [workload for workload in latencies if isinstance(workload, Network) and self._covers(workload)]
-        self.origin_ = Origin(
-            target, environment, estimator, reference_s, frozenset(network.key for network in networks)
-        )
-        sums = [self._op_sum(network) for network in networks]
-        self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
-        return self
+
+    @abstractmethod
+    def predict(self, workload: Workload) -> Estimate:
+        """Latency in seconds with a 90 % interval, if one is known. Raises NotMeasured."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """The fitted model as a JSON document with its `kind` and `format`."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, document: object) -> Self:
+        """The model of a JSON document. Raises UsageError, or ValueError as pydantic does."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model as JSON, atomically."""
+        write_text(path, json.dumps(self.to_json(), indent=self.json_indent) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model of this kind. Raises BadFile. `latkit.latency_models.load_model` reads any kind."""
+        return cls.from_file(path, load_json(path, cls.expected()))
+
+    @classmethod
+    def from_file(cls, path: object, document: object) -> Self:
+        """The model of a file's JSON document. Raises BadFile."""
+        with reading(path, cls.expected()):
+            check_format(document, cls.formats)
+            return cls.from_json(document)
+
+    @classmethod
+    def expected(cls) -> str:
+        """What a file of the model is expected to be, for errors."""
+        return f"a latency model of format {cls.formats[-1]!r}"
 
     def seconds_of(self, measurement: Measurement) -> float:
         """The latency of a measurement by the model's own baseline and estimator, in seconds."""
         return estimate(measurement, self.origin_.reference_s, self.origin_.estimator).seconds
 
-    def _covers(self, network: Network) -> bool:
-        """Whether every op of the network can be predicted, so that it can be used for calibration."""
-        try:
-            self._op_sum(network)
-        except NotMeasured:
-            return False
-        return True
 
-    def _op_sum(self, network: Network) -> float:
-        return sum(self.op_estimate(op).seconds for op in network.ops if not op.is_identity)
+def check_format(document: object, formats: Sequence[str]) -> None:
+    """Raise UsageError unless the document's format is one of those, of which the last is the newest.
 
-    def predict(self, workload: Op | Network) -> Estimate:
-        """Latency of a network, or of a single op, in seconds with a 90 % interval, if one is known.
-
-        Raises NotMeasured.
-        """
-        if isinstance(workload, Op):
-            fixed_s = self.calibration_.base_s
-            return self.op_estimate(workload).map(lambda seconds: seconds + fixed_s)
-        ops = [self.op_estimate(op) for op in workload.ops if not op.is_identity]
-        seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
-        half_width = self.calibration_.relative_half_width
-        if half_width is not None:
-            return around(seconds, math.log1p(half_width))
-        # The error of op sums is unknown here: use the ops' own intervals, as if all their errors were equal.
-        intervals = [op.interval for op in ops if op.interval is not None]
-        if len(intervals) < len(ops):
-            return Estimate(seconds, None, None)
-        low_s = self.calibration_.seconds(sum(low for low, _ in intervals))
-        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)))
-
-    def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
-        """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
-        return [self.calibration_.scale * self.op_estimate(op).seconds for op in ops]
-
-    def base_seconds(self) -> float:
-        """The part of a network's latency that does not depend on its ops, in seconds."""
-        return self.calibration_.base_s
-
-
-def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:
-    """A latency minus the fixed cost, but at least a thousandth of it, since an op that runs takes time."""
-    minimum = latency.seconds / 1000
-    return latency.map(lambda seconds: max(seconds - fixed_s, minimum))
+    The error says whether an older or a newer latkit wrote the file, and what to do.
+    """
+    found = document.get("format") if isinstance(document, dict) else None
+    if found in formats:
+        return
+    if not isinstance(found, str):
+        raise UsageError("no format in it")
+    name, _, newest = formats[-1].rpartition("-")
+    number = found.removeprefix(f"{name}-")
+    if number == found or not number.isdecimal():
+        raise UsageError(f"format {one_line(found, 40)!r}")
+    older = int(number[:9]) < int(newest)
+    raise UsageError(
+        f"format {one_line(found, 40)!r}, which {'an older' if older else 'a newer'} latkit wrote; "
+        f"{'run latkit fit again' if older else 'update latkit, or run latkit fit again'}"
+    )
 
 
 def common_origin(measurements: Sequence[Measurement]) -> tuple[Target, Environment]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from latkit.errors import NotMeasured
-from latkit.latency_models.base import LatencyModel
+from latkit.latency_models.op_model import OpModel
 from latkit.ops import Op
 from latkit.timing import Estimate
 
 
-class LookupModel(LatencyModel):
+class LookupModel(OpModel):
     """Latency of every op as it was measured."""
 
     kind = "lookup"

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
 from latkit.errors import NotMeasured
-from latkit.latency_models.base import LatencyModel
+from latkit.latency_models.additive import FORMATS, AdditiveFile
 from latkit.latency_models.conformal import around
-from latkit.latency_models.features import features
+from latkit.latency_models.features import feature_names, features
 from latkit.latency_models.lookup import not_measured
-from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_kind
-from latkit.latency_models.roofline import roofline
-from latkit.ops import Op
+from latkit.latency_models.op_model import OpModel
+from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, TreesEntry, fit_kind
+from latkit.latency_models.roofline import TERMS, roofline
+from latkit.ops import KINDS, Op
 from latkit.timing import Estimate
 
 Floats = NDArray[np.float64]
 
 
-class XGBoostModel(LatencyModel):
+class XGBoostFile(AdditiveFile):
+    """Adds the trees of every op kind."""
+
+    kinds: dict[str, TreesEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trees_of_another_format(cls, document: Any) -> Any:
+        if isinstance(document, dict) and document.get("kinds") and document.get("format") in FORMATS[:-1]:
+            raise ValueError("trees of an older latkit, which know other features; run latkit fit again")
+        return document
+
+
+class XGBoostModel(OpModel):
     """Boosted trees per op kind; kinds with fewer than twelve measured ops are looked up."""
 
     kind = "xgboost"
@@ -31,13 +47,34 @@ class XGBoostModel(LatencyModel):
         for op in measured:
             by_kind.setdefault(op.kind, []).append(op)
         self.kinds_: dict[str, KindModel] = {}
-        self.ops_: dict[Op, Estimate] = {}
+        looked_up: dict[Op, Estimate] = {}
         for kind, ops in by_kind.items():
             if len(ops) >= MIN_OPS_TO_FIT:
                 self.kinds_[kind] = fit_kind(*design_matrix(ops), np.array([measured[op].seconds for op in ops]))
             else:
-                self.ops_ |= {op: measured[op] for op in ops}
+                looked_up |= {op: measured[op] for op in ops}
+        self.ops_ = looked_up
         self.predicted_: dict[Op, Estimate] = {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The fitted model as a JSON document with its `kind` and `format`."""
+        return super().to_json() | {
+            "kinds": {name: TreesEntry.of(kind).model_dump() for name, kind in self.kinds_.items()}
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """The model of a JSON document. Raises UsageError, or ValueError as pydantic does."""
+        entry = XGBoostFile.model_validate(document)
+        model = cls._of(entry)
+        model.predicted_ = {}
+        installed = KINDS.items()
+        model.kinds_ = {
+            name: trees.model(len(TERMS), len(feature_names(list(installed[name].attributes))))
+            for name, trees in entry.kinds.items()
+            if name in installed
+        }
+        return model
 
     def op_estimate(self, op: Op) -> Estimate:
         """Predicted latency of one op, without the fixed cost. Raises NotMeasured for a kind with too few

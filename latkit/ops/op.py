@@ -125,7 +125,7 @@ BUILT_IN = {
     "skip": "latkit.ops.kinds.skip:SKIP",
 }
 
-KINDS: Registry[OpKind] = Registry("op kind", "latkit.op_kinds", OpKind, BUILT_IN)  # type: ignore[type-abstract]
+KINDS: Registry[OpKind] = Registry("op kind", "latkit.op_kinds", OpKind, BUILT_IN)
 """The op kinds by name: latkit's own, and those of plug-ins."""
 
 

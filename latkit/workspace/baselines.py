@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import DeviceError, NotMeasured
 from latkit.evaluation.validation import measured_seconds
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.progress import Progress
@@ -35,7 +35,7 @@ class Measuring:
 
     workspace: Workspace
     target: Target
-    model: LatencyModel
+    model: AdditiveModel
     progress: Progress
     wait_s: float
     on_message: OnMessage

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from latkit.devices import BenchmarkTool, OnMessage
 from latkit.errors import LatkitError, NotMeasured
 from latkit.evaluation.validation import PAIRS, accepted_pair, is_conclusive, repetitions_of
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.measurements import Store, select
 from latkit.ops import Network
 from latkit.progress import Progress
@@ -22,7 +22,7 @@ from latkit.workspace.cross_table import Cell, CrossTable, Kind, Row
 from latkit.workspace.models import check_tool, pinned_as
 from latkit.workspace.workspace import Workspace
 
-Models = Mapping[Network, LatencyModel]
+Models = Mapping[Network, AdditiveModel]
 """Which model predicts each network of a target, and gives its seconds."""
 
 
@@ -185,7 +185,7 @@ class Stored:
         return estimate(measurement, reference_s, DEFAULT_ESTIMATOR).seconds
 
 
-def _predicted_ms(model: LatencyModel | None, network: Network) -> float | None:
+def _predicted_ms(model: AdditiveModel | None, network: Network) -> float | None:
     """None where the model does not know an op of the network."""
     try:
         return None if model is None else 1e3 * model.predict(network).seconds

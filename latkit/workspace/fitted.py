@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from latkit.errors import BadFile, NotMeasured, UsageError
-from latkit.latency_models import LatencyModel, load_model
-from latkit.ops import Network, Op
+from latkit.latency_models import AdditiveModel, get_model_kind, load_model
+from latkit.ops import Network
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
@@ -21,7 +21,7 @@ from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
 class FittedModels(Folders):
     """Selects the model of a target that predicts a space or a network."""
 
-    def model(self, target: Target, kind: str = "lookup", space: Space | None = None) -> LatencyModel:
+    def model(self, target: Target, kind: str = "lookup", space: Space | None = None) -> AdditiveModel:
         """The model fitted for a space, else that of all measurements, else another that knows its ops.
 
         Without a space: that of all measurements, or the only one. Raises NotMeasured if there is none, UsageError
@@ -34,30 +34,30 @@ class FittedModels(Folders):
                     f"expected one {kind} model of {target}, but found one for each of {', '.join(paths)}; name the "
                     f"space, or fit one on all that was measured: latkit fit {target}"
                 )
-            return load_model(next(iter(paths.values())))
+            return load_model(next(iter(paths.values())), AdditiveModel)
         own = self.model_path(target, kind, space)
         for path in sorted(paths.values(), key=lambda path: path != own):
-            model = load_model(path)
-            if path == own or _knows(model, space.ops()):
+            model = load_model(path, AdditiveModel)
+            if path == own or model.knows(space.ops()):
                 return model
-        model = load_model(next(iter(paths.values())))
+        model = load_model(next(iter(paths.values())), AdditiveModel)
         model.layer_seconds(space.ops())  # raises NotMeasured, which names a missing op
         return model
 
-    def model_for(self, target: Target, network: Network, kind: str = "lookup") -> LatencyModel:
+    def model_for(self, target: Target, network: Network, kind: str = "lookup") -> AdditiveModel:
         """The model of the first space that holds a network, else the first that knows its ops. Raises as `model`."""
         return self.models_for(target, [network], kind)[network]
 
     def models_for(
         self, target: Target, networks: Iterable[Network], kind: str = "lookup"
-    ) -> dict[Network, LatencyModel]:
+    ) -> dict[Network, AdditiveModel]:
         """The result of `model_for` for each of several networks."""
         models = _readable(self._paths(target, kind))
         spaces = {name: self._space(target, name) for name in models if name}
 
-        def choose_model(network: Network) -> LatencyModel:
+        def choose_model(network: Network) -> AdditiveModel:
             of_space = (models[name] for name, space in spaces.items() if space and space.holds(network))
-            able = (model for model in models.values() if _knows(model, network.ops))
+            able = (model for model in models.values() if model.knows(network.ops))
             return next(of_space, None) or next(able, None) or next(iter(models.values()))
 
         return {network: choose_model(network) for network in networks}
@@ -71,11 +71,11 @@ class FittedModels(Folders):
         named = (self._space(target, name) for name in self._fitted(target, kind) if name)
         return (space for space in named if space is not None)
 
-    def models(self, target: Target, kind: str) -> Iterator[tuple[str, LatencyModel]]:
+    def models(self, target: Target, kind: str) -> Iterator[tuple[str, AdditiveModel]]:
         """Every model of that kind, with the name of its space; empty for that of all measurements. Raises BadFile."""
         for name, path in self._fitted(target, kind).items():
             space = self._space(target, name) if name else None
-            yield (space.name if space else name), load_model(path)
+            yield (space.name if space else name), load_model(path, AdditiveModel)
 
     def _paths(self, target: Target, kind: str) -> Mapping[str, Path]:
         found = self._fitted(target, kind)
@@ -86,6 +86,7 @@ class FittedModels(Folders):
 
     def _fitted(self, target: Target, kind: str) -> dict[str, Path]:
         """Files of the models by the folder of their space, that of all measurements first and under no name."""
+        get_model_kind(kind, AdditiveModel)  # or an error that lists the kinds
         everything = self.model_path(target, kind)
         of_spaces = sorted((self.target_dir(target) / SPACES).glob(f"*/{everything.name}"))
         found = {path.parent.name: path for path in of_spaces}
@@ -100,23 +101,15 @@ class FittedModels(Folders):
             return None  # for example with an op kind that is not installed here: the other spaces do not need it
 
 
-def _readable(paths: Mapping[str, Path]) -> dict[str, LatencyModel]:
+def _readable(paths: Mapping[str, Path]) -> dict[str, AdditiveModel]:
     """The models that can be read, by name. Raises BadFile where none can."""
-    models: dict[str, LatencyModel] = {}
+    models: dict[str, AdditiveModel] = {}
     failed: BadFile | None = None
     for name, path in paths.items():
         try:
-            models[name] = load_model(path)
+            models[name] = load_model(path, AdditiveModel)
         except BadFile as error:
             failed = failed or error
     if not models and failed:
         raise failed
     return models
-
-
-def _knows(model: LatencyModel, ops: tuple[Op, ...]) -> bool:
-    try:
-        model.layer_seconds(ops)
-    except NotMeasured:
-        return False
-    return True

@@ -10,7 +10,7 @@ from typing import Self
 
 from latkit.devices import Device, load_device
 from latkit.errors import NotMeasured, UsageError
-from latkit.latency_models import KINDS
+from latkit.latency_models import KernelModel, LatencyModel, get_model_kind
 from latkit.measurements import Selection, Store, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
@@ -81,14 +81,13 @@ class Folders:
 
         Raises UsageError for an unknown kind.
         """
-        if kind not in KINDS:
-            raise UsageError(f"unknown kind of model {kind!r}; known kinds: {', '.join(KINDS)}")
+        name = get_model_kind(kind, LatencyModel).kind
         folder = self.target_dir(target)
-        return (folder if space is None else folder / SPACES / folder_name(space)) / f"model-{kind}.json"
+        return (folder if space is None else folder / SPACES / folder_name(space)) / f"model-{name}.json"
 
     def kernel_model_path(self, target: Target) -> Path:
         """Where the target's model of external networks is saved."""
-        return self.target_dir(target) / "model-kernels.json"
+        return self.model_path(target, KernelModel.kind)
 
     def fusion_path(self, target: Target) -> Path:
         """Where the fusion rules of the target's runtime are saved."""

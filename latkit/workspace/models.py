@@ -9,9 +9,18 @@ from typing import Any
 from latkit._io import make_folder, write_bytes
 from latkit.devices import BenchmarkTool, parse_cores
 from latkit.errors import LatkitError, NotMeasured, UsageError
-from latkit.latency_models import MODELS, LatencyModel, LookupModel, TransferModel, choose_networks, save_model
+from latkit.latency_models import (
+    AdditiveModel,
+    KernelModel,
+    LatencyModel,
+    LookupModel,
+    OpModel,
+    TransferModel,
+    choose_networks,
+    get_model_kind,
+)
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
-from latkit.latency_models.kernels import KernelModel, Prediction, load_kernel_model, save_kernel_model
+from latkit.latency_models.kernels import Prediction
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
@@ -28,19 +37,19 @@ class ModelFitting(FittedModels):
 
     def fit(
         self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
-    ) -> LatencyModel:
+    ) -> AdditiveModel:
         """Fit a model on the measurements, and save it with the target, next to those of other spaces.
 
-        With a space, only its ops and networks are used, by a model that learns from ops (`LatencyModel.learns`) other
+        With a space, only its ops and networks are used, by a model that learns from ops (`AdditiveModel.learns`) other
         ops as well, and the model must know all of the space's ops. `estimator`: how samples become a latency, one of
         `latkit.timing.ESTIMATORS`; by default the one that suits the samples (`select_estimator`). Raises NotMeasured,
         also if no measured op can be fitted on.
         """
-        self.model_path(target, kind)  # or an error, before anything is done
+        model_class = get_model_kind(kind, OpModel)  # or an error, before anything is done
         used = self.selection(target).usable()
         if space is not None:
-            used = tuple(of_space(used, space, every_op=MODELS[kind].learns))
-        model = MODELS[kind]().fit(used, estimator or select_estimator(used))
+            used = tuple(of_space(used, space, every_op=model_class.learns))
+        model = model_class().fit(used, estimator or select_estimator(used))
         if space is not None:
             model.layer_seconds(space.ops())
         if not any(isinstance(m.workload, Op) and m.workload != OVERHEAD_PROBE for m in used):
@@ -72,7 +81,7 @@ class ModelFitting(FittedModels):
         make_folder(path.parent)
         if space is not None:
             space.save(path.parent / SPACE_FILE)
-        save_model(model, path)
+        model.save(path)
 
     def fit_kernels(self, target: Target, estimator: str | None = None) -> KernelModel:
         """Fit the model of external networks on the measured graphs, and save it with the target.
@@ -83,8 +92,8 @@ class ModelFitting(FittedModels):
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
         rules = FusionFile.load(self.fusion_path(target)).holding
         used = self.selection(target).usable()
-        model = KernelModel().fit(used, rules, estimator or select_estimator(used))
-        save_kernel_model(model, self.kernel_model_path(target))
+        model = KernelModel(rules).fit(used, estimator or select_estimator(used))
+        model.save(self.kernel_model_path(target))
         return model
 
     def kernel_model(self, target: Target) -> KernelModel:
@@ -96,7 +105,7 @@ class ModelFitting(FittedModels):
                 f"no foreign network can be predicted on {target} yet; run: latkit collect {target} --kernels 400, "
                 f"then: latkit fit {target}"
             )
-        return load_kernel_model(path)
+        return KernelModel.load(path)
 
     def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:
         """Latency of a torch module on a target, for inputs of exactly the shape of `example`, a tensor.
@@ -136,12 +145,12 @@ class ModelFitting(FittedModels):
 
     def _sources(
         self, target: Target, sources: Sequence[Target], space: Space, estimator: str = DEFAULT_ESTIMATOR
-    ) -> dict[Target, LatencyModel]:
+    ) -> dict[Target, AdditiveModel]:
         if target in sources:
             raise UsageError(f"expected other targets to learn from, but found {target} itself")
         return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
 
-    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, LatencyModel]:
+    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, AdditiveModel]:
         """Save a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
 
         Raises BadFile, and UsageError if anything was measured on the target: the two do not mix.
@@ -155,7 +164,7 @@ class ModelFitting(FittedModels):
         make_folder(source.parent)
         try:
             write_bytes(source, table.content)
-            save_model(model, self.model_path(target, model.kind))
+            model.save(self.model_path(target, model.kind))
         except LatkitError:
             if is_new:
                 source.unlink(missing_ok=True)

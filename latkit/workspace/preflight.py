@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latkit.devices import BenchmarkTool
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.search import Constraint, SearchSettings
 from latkit.search.baselines import BaselineRequest, check_baselines, check_drawn
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, check_constraints, load_constraints
@@ -42,7 +42,7 @@ def prepared(
     tool: BenchmarkTool | None = None,
     constraints: Sequence[Constraint] = (),
     baselines: Sequence[BaselineRequest] = (),
-) -> tuple[LatencyModel, Tables]:
+) -> tuple[AdditiveModel, Tables]:
     """The target's model and the tables of a search that can begin, as far as can be checked without running it.
 
     Arguments and errors are those of `latkit.workspace.search.search`.
@@ -60,7 +60,7 @@ def prepared(
 
 
 def tables_of(
-    folder: Path, space: Space, model: LatencyModel, constraints: Sequence[Constraint], resume: bool
+    folder: Path, space: Space, model: AdditiveModel, constraints: Sequence[Constraint], resume: bool
 ) -> Tables:
     """The tables of a search in `folder`: the model's, or with `resume` those that it began with.
 

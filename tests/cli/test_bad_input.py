@@ -197,7 +197,7 @@ def test_nothing_measured_or_fitted_yet(refused, copy: Path) -> None:
     arguments = ["here/onnxruntime-b2"]
     refused(1, ["nothing was measured", "latkit collect here/onnxruntime-t1-fp32-b2"], "fit", *arguments)
     refused(1, ["no lookup model", "latkit fit"], "validate", *arguments, *space_options(copy))
-    refused(2, ["unknown kind of model 'forest'"], "validate", TARGET, *space_options(copy), "--model", "forest")
+    refused(2, ["unknown model kind 'forest'"], "validate", TARGET, *space_options(copy), "--model", "forest")
 
 
 def test_a_space_without_measurements_is_reported(refused) -> None:

@@ -133,7 +133,7 @@ def test_a_torch_module_is_predicted_by_the_same_model(measured_workspace: Path)
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.ReLU())
     predicted = Workspace(measured_workspace).predict_module(Target.parse(TARGET), module, torch.randn(1, 3, 8, 8))
     assert sum(row.macs for row in predicted.kernels) == 16 * 64 * 27
-    assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
+    assert predicted.low_s <= predicted.seconds <= predicted.high_s
 
 
 def test_fitted_models_are_saved_with_the_target(measured_workspace: Path, document) -> None:

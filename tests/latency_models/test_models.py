@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
-from latkit.latency_models import LatencyModel, LookupModel, XGBoostModel, load_model, save_model
+from latkit.latency_models import LatencyModel, LookupModel, XGBoostModel, load_model
 from latkit.latency_models.calibration import fit_calibration
 from latkit.latency_models.features import feature_names, features, pixels_per_set
 from latkit.ops import OVERHEAD_PROBE, Op, get_kind, make_op
@@ -106,8 +106,8 @@ def test_a_saved_model_predicts_the_same(kind: type[LatencyModel], tmp_path: Pat
     network = network_of(MBCONVS[0])
     nanoseconds = {op: formula_ns(op) for op in MBCONVS} | {network: 5 * formula_ns(MBCONVS[0])}
     model = kind().fit(measurements_of(nanoseconds, fixed_ns=1000))
-    save_model(model, tmp_path / "model.json")
-    again = load_model(tmp_path / "model.json")
+    model.save(tmp_path / "model.json")
+    again = load_model(tmp_path / "model.json", LatencyModel)
     assert type(again) is kind
     assert again.origin_ == model.origin_
     assert again.predict(network) == model.predict(network)
@@ -117,19 +117,19 @@ def test_a_saved_model_predicts_the_same(kind: type[LatencyModel], tmp_path: Pat
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     with pytest.raises(BadFile, match="no such file"):
-        load_model(path)
+        load_model(path, LatencyModel)
     path.write_text("{}")
     with pytest.raises(BadFile, match="latency model"):
-        load_model(path)
+        load_model(path, LatencyModel)
     model = LookupModel().fit(measurements_of({conv(8): 11_000}))
-    save_model(model, path)
+    model.save(path)
     path.write_text(path.read_text().replace(f'"{TARGET}"', '"nonsense"'))
     with pytest.raises(BadFile, match="DEVICE/RUNTIME"):
-        load_model(path)
+        load_model(path, LatencyModel)
 
 
 def test_a_lookup_model_of_format_1_is_read() -> None:
-    model = load_model(GOLDEN / "model-1-lookup.json")
+    model = load_model(GOLDEN / "model-1-lookup.json", LatencyModel)
     assert model.kind == "lookup"
     assert model.calibration_.networks == 20
     assert model.calibration_.curve == ()
@@ -146,7 +146,7 @@ def test_trees_of_older_formats_are_refused_with_the_remedy(tmp_path: Path, numb
     path = tmp_path / "model-xgboost.json"
     path.write_text(json.dumps({**document, "kind": "xgboost", "kinds": {"mbconv": kind}}))
     with pytest.raises(BadFile, match="run latkit fit again"):
-        load_model(path)
+        load_model(path, LatencyModel)
 
 
 def test_intervals_of_trees_hold_what_they_claim_on_ops_left_out() -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latkit.errors import BadFile, NotMeasured
-from latkit.latency_models import LatencyModel, XGBoostModel, load_model, save_model
+from latkit.latency_models import LatencyModel, XGBoostModel, load_model
 from latkit.ops import Op, make_op
 from tests.builders import measurements_of, network_of
 
@@ -28,7 +28,7 @@ def model() -> LatencyModel:
 @pytest.fixture(scope="module")
 def saved(model: LatencyModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("models") / "model.json"
-    save_model(model, path)
+    model.save(path)
     document = json.loads(path.read_text())
     assert isinstance(document, dict)
     return document
@@ -36,9 +36,9 @@ def saved(model: LatencyModel, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 def test_trees_come_back_to_the_bit(model: LatencyModel, saved: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps(saved))
-    again = load_model(tmp_path / "model.json")
+    again = load_model(tmp_path / "model.json", LatencyModel)
     assert [again.predict(op) for op in OPS] == [model.predict(op) for op in OPS]
-    save_model(again, tmp_path / "again.json")
+    again.save(tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text()) == saved
 
 
@@ -92,7 +92,7 @@ def test_what_would_hang_or_overflow_is_refused(
     path = tmp_path / "model.json"
     path.write_text(json.dumps(document))
     with pytest.raises(BadFile) as caught:
-        load_model(path)
+        load_model(path, LatencyModel)
     assert str(caught.value).startswith(f"{path}: expected a latency model of format 'latkit-model-4', but found ")
     assert found in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
@@ -132,7 +132,7 @@ def test_a_model_with_a_wrong_value_is_refused_in_a_line_or_predicts(
     path = tmp_path / "model.json"
     path.write_text(json.dumps(document))
     try:
-        model = load_model(path)
+        model = load_model(path, LatencyModel)
     except BadFile as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017
         return

@@ -67,11 +67,11 @@ def test_rules_are_learned_and_a_model_predicts(collection: Collection, tmp_path
     fusion = FusionFile.load(path)
     assert fusion.target == str(TARGET)
     assert fusion.holding == {("conv", "relu"), ("conv", "add"), ("conv+add", "relu")}
-    model = KernelModel().fit(select(collection.store.measurements("fit")).used, fusion.holding)
+    model = KernelModel(fusion.holding).fit(select(collection.store.measurements("fit")).used)
     assert set(model.anchors_) >= {"conv", "sigmoid"}
     assert model.savings_
     unseen = residual(24, 12)
-    assert model.predict(unseen).latency.seconds == pytest.approx(nanoseconds(unseen) / 1e9, rel=0.2)
+    assert model.predict(unseen).seconds == pytest.approx(nanoseconds(unseen) / 1e9, rel=0.2)
 
 
 def test_what_is_there_is_not_measured_again(collection: Collection, session: LawfulSession, tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_networks_own_kernels_are_measured_with_their_shapes(collection: Colle
     assert collect_model(collection, path, graph).finished
     measured = {m.workload for m in collection.store.measurements("fit")}
     assert {graph, OVERHEAD_PROBE} <= measured
-    model = KernelModel().fit(select(collection.store.measurements("fit")).used, FusionFile.load(path).holding)
+    model = KernelModel(FusionFile.load(path).holding).fit(select(collection.store.measurements("fit")).used)
     predicted = model.predict(graph)
     assert {row.known for row in predicted.kernels} == {"measured"}
-    assert predicted.latency.seconds == pytest.approx(nanoseconds(graph) / 1e9, rel=0.1)
+    assert predicted.seconds == pytest.approx(nanoseconds(graph) / 1e9, rel=0.1)
 
 
 def test_rules_of_another_release_are_learned_anew(collection: Collection, tmp_path: Path) -> None:

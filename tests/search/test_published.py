@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from latkit.evaluation.validation import MeasuredNetwork
-from latkit.latency_models import load_model
+from latkit.latency_models import AdditiveModel, load_model
 from latkit.ops import Network
 from latkit.search import load_network
 from latkit.search.records.result import Recipe, SearchResult, load_record, table_hash
@@ -45,7 +45,7 @@ def test_the_network_is_the_one_that_was_predicted_and_measured(folder: Path) ->
     assert (network.macs, network.parameters) == (result.macs, result.parameters)
     found = measured(folder)
     assert found.network.key == network.key
-    model = load_model(ROOT / "measurements" / found.target / "model-lookup.json")
+    model = load_model(ROOT / "measurements" / found.target / "model-lookup.json", AdditiveModel)
     predicted_s = model.predict(network).seconds
     assert [table.total(result.architecture), result.predicted_latency_s, found.network.predicted_ms / 1e3] == (
         pytest.approx([predicted_s] * 3, rel=1e-6)

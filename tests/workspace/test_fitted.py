@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.latency_models import save_model
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.report.sections.target_facts import read_target
 from latkit.spaces import Layer, Space
@@ -71,7 +70,7 @@ def test_the_single_file_of_an_older_latkit_is_still_read(workspace: Workspace) 
     model = workspace.fit(TARGET, ONE)
     own = workspace.model_path(TARGET, "lookup", ONE)
     own.unlink()
-    save_model(model, workspace.target_dir(TARGET) / "model-lookup.json")
+    model.save(workspace.target_dir(TARGET) / "model-lookup.json")
     assert workspace.model(TARGET).predict(ONE.decode((0, 0))) == model.predict(ONE.decode((0, 0)))
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
     with pytest.raises(NotMeasured, match=r"conv .* was not measured"):

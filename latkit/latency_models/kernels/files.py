@@ -1,25 +1,23 @@
-"""Kernel models as JSON files; the trees in XGBoost's own JSON."""
+"""Files of kernel models; the trees are in XGBoost's own JSON."""
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from latkit._io import load_record, reading, write_text
-from latkit.latency_models.base import Origin
 from latkit.latency_models.bounds import MAX_SECONDS, RelativeError, Seconds, SecondsAboveZero, SecondsPerUnit
-from latkit.latency_models.kernels.adjacency import PairTiming
+from latkit.latency_models.kernels.adjacency import Neighbors, PairTiming, Savings
+from latkit.latency_models.kernels.calibration import NetworkCalibration
 from latkit.latency_models.kernels.features import SHAPES
-from latkit.latency_models.kernels.model import KernelModel, NetworkCalibration
 from latkit.latency_models.kernels.regression import AnchorModel
 from latkit.latency_models.residual_trees import TreesEntry
-from latkit.targets import Target
 from latkit.timing import Environment
+
+FORMAT: Literal["latkit-kernels-2"] = "latkit-kernels-2"
 
 ROOFLINE = 7
 """Terms of a kernel's roofline."""
@@ -35,7 +33,9 @@ def _named(name: str) -> Any:
     return Field(validation_alias=name, serialization_alias=name)
 
 
-class _Anchor(BaseModel):
+class Anchor(BaseModel):
+    """The model of one anchor's kernels."""
+
     model_config = _STRICT
     light_kinds: list[Name]
     lows: Terms
@@ -52,7 +52,9 @@ class _Pair(BaseModel):
     separate_s: SecondsAboveZero = _named("alone_s")
 
 
-class _Saving(BaseModel):
+class Saving(BaseModel):
+    """Timed pairs of one kind of neighbors."""
+
     model_config = _STRICT
     producer: str = _named("giver")
     consumer: str = _named("taker")
@@ -60,9 +62,12 @@ class _Saving(BaseModel):
     pairs: list[_Pair]
 
 
-class _KernelFile(BaseModel):
+class KernelFile(BaseModel):
+    """A file of a kernel model."""
+
     model_config = _STRICT
-    format: Literal["latkit-kernels-2"] = "latkit-kernels-2"
+    format: Literal["latkit-kernels-2"] = FORMAT
+    kind: Literal["kernels"] = "kernels"
     target: str
     environment: Environment = Field(alias="setup")
     estimator: str
@@ -71,8 +76,8 @@ class _KernelFile(BaseModel):
     fixed_s: Seconds
     rules: list[tuple[str, str]]
     measured: dict[str, SecondsAboveZero]
-    anchors: dict[str, _Anchor]
-    savings: list[_Saving]
+    anchors: dict[str, Anchor]
+    savings: list[Saving]
     calibration: NetworkCalibration
 
     @field_validator("calibration")
@@ -84,56 +89,26 @@ class _KernelFile(BaseModel):
         return calibration
 
 
-def save_kernel_model(model: KernelModel, path: str | os.PathLike[str]) -> None:
-    """Write a fitted model as JSON, atomically."""
-    origin = model.origin_
-    document = _KernelFile(
-        target=str(origin.target),
-        setup=origin.environment,
-        estimator=origin.estimator,
-        reference_s=origin.reference_s,
-        network_keys=sorted(origin.network_keys),
-        fixed_s=model.fixed_s_,
-        rules=sorted(model.rules_),
-        measured=model.measured_,
-        anchors={name: _anchor_entry(anchor) for name, anchor in model.anchors_.items()},
-        savings=[
-            _Saving(
-                producer=producer, consumer=consumer, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in timings]
-            )
-            for (producer, consumer, shared), timings in sorted(model.savings_.items())
-        ],
-        calibration=model.calibration_,
-    )
-    write_text(path, json.dumps(document.model_dump(mode="json", by_alias=True)) + "\n")
+def saving_entries(savings: Savings) -> list[Saving]:
+    """The entries of all timed pairs of neighbors."""
+    return [
+        Saving(producer=producer, consumer=consumer, shared=shared, pairs=[_Pair(**asdict(pair)) for pair in timings])
+        for (producer, consumer, shared), timings in sorted(savings.items())
+    ]
 
 
-def load_kernel_model(path: str | os.PathLike[str]) -> KernelModel:
-    """Read a model. Raises BadFile."""
-    expected = "a kernel model of this release of latkit (latkit fit makes one)"
-    document = load_record(path, _KernelFile, expected)
-    with reading(path, expected):
-        model = KernelModel()
-        model.origin_ = Origin(
-            Target.parse(document.target),
-            document.environment,
-            document.estimator,
-            document.reference_s,
-            frozenset(document.network_keys),
-        )
-        model.fixed_s_, model.rules_ = document.fixed_s, frozenset(document.rules)
-        model.measured_, model.calibration_ = document.measured, document.calibration
-        model.anchors_ = {name: _anchor(entry) for name, entry in document.anchors.items()}
-        model.savings_ = {
-            (entry.producer, entry.consumer, entry.shared): tuple(PairTiming(**dict(pair)) for pair in entry.pairs)
-            for entry in document.savings
-        }
-        return model
+def savings_of(entries: Sequence[Saving]) -> dict[Neighbors, tuple[PairTiming, ...]]:
+    """All timed pairs of neighbors from their entries."""
+    return {
+        (entry.producer, entry.consumer, entry.shared): tuple(PairTiming(**dict(pair)) for pair in entry.pairs)
+        for entry in entries
+    }
 
 
-def _anchor_entry(anchor: AnchorModel) -> _Anchor:
+def anchor_entry(anchor: AnchorModel) -> Anchor:
+    """The entry of one anchor's model."""
     trees = anchor.trees
-    return _Anchor(
+    return Anchor(
         light_kinds=list(anchor.light_kinds),
         lows=anchor.lows.tolist(),
         highs=anchor.highs.tolist(),
@@ -143,7 +118,8 @@ def _anchor_entry(anchor: AnchorModel) -> _Anchor:
     )
 
 
-def _anchor(entry: _Anchor) -> AnchorModel:
+def anchor_of(entry: Anchor) -> AnchorModel:
+    """One anchor's model from its entry. Raises UsageError and pydantic's ValidationError."""
     light_kinds = tuple(entry.light_kinds)
     return AnchorModel(
         light_kinds,

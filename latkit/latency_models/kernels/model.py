@@ -5,16 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from scipy.optimize import nnls
 
-from latkit.errors import NotMeasured
+from latkit.errors import NotMeasured, UsageError
 from latkit.graphs import Graph, Partition, Rule, partition_graph
 from latkit.graphs.deciding import undetermined_op
-from latkit.latency_models.base import Origin, common_origin
-from latkit.latency_models.conformal import half_width
+from latkit.latency_models.base import LatencyModel, Origin, common_origin
 from latkit.latency_models.kernels.adjacency import (
     MAX_SAVED_SHARE,
     Neighbors,
@@ -23,22 +21,26 @@ from latkit.latency_models.kernels.adjacency import (
     group_pairs,
     saved_by_edge,
 )
+from latkit.latency_models.kernels.calibration import NetworkCalibration, calibrate
 from latkit.latency_models.kernels.features import Floats, KernelSpec, kernel_specs
+from latkit.latency_models.kernels.files import (
+    FORMAT,
+    KernelFile,
+    anchor_entry,
+    anchor_of,
+    saving_entries,
+    savings_of,
+)
 from latkit.latency_models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_kernels
 from latkit.ops import OVERHEAD_PROBE
+from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
 
 MIN_KERNELS = 8
 """Minimum kernels of a network: smaller graphs are fusion probes, which do not represent whole networks."""
 
-MIN_NETWORKS = 5
-"""With fewer whole networks, only the prediction error is learned from them, no calibration."""
-
 MIN_KERNEL_S = 5e-7
 """Minimum seconds of a kernel: below it is the noise of the fixed cost, which is subtracted from every kernel."""
-
-UNKNOWN_ERROR = 0.3
-"""Half width of an interval, relative, where no network was measured."""
 
 FEW_ERROR = 1.0
 """The same, for a kernel whose kind was measured only a few times; larger outside the measured range."""
@@ -58,38 +60,22 @@ class KernelRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Estimate):
     """Latency of an external network, and the contribution of each of its kernels."""
 
-    latency: Estimate
     kernels: tuple[KernelRow, ...]
     fixed_s: float
     few_measured: tuple[str, ...] = ()
     """Kinds with too few measured kernels to estimate the prediction error; the interval is wide."""
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkCalibration:
-    """Corrections to sums of kernels: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
+class KernelModel(LatencyModel):
+    """Predicts graphs from measurements of graphs."""
 
-    A kernel in a network finds its weights and its code further away than a kernel that runs repeatedly.
-    """
-
-    scale: float = 1.0
-    per_kernel_s: float = 0.0
-    per_weight_s: float = 0.0
-    networks: int = 0
-    measured_error: float = UNKNOWN_ERROR
-    """Half width of the 90 % interval, relative, of networks all of whose kernels were measured."""
-    predicted_error: float = UNKNOWN_ERROR
-    """The same for networks with no measured kernel."""
-
-
-class KernelModel:
-    """Predicts graphs from measurements of graphs. Learned names end in an underscore and exist after `fit`."""
-
-    origin_: Origin
-    rules_: frozenset[Rule]
+    kind = "kernels"
+    title = "a latency model of external networks"
+    formats = (FORMAT,)
+    json_indent = None
     fixed_s_: float
     measured_: dict[str, float]
     """Seconds of every measured kernel without the fixed cost, by its graph's key."""
@@ -97,9 +83,11 @@ class KernelModel:
     savings_: Savings
     calibration_: NetworkCalibration
 
-    def fit(
-        self, measurements: Sequence[Measurement], rules: Collection[Rule], estimator: str = DEFAULT_ESTIMATOR
-    ) -> Self:
+    def __init__(self, rules: Collection[Rule] = ()) -> None:
+        """`rules`: which neighbors the target's runtime fuses, as fusion probes learn them."""
+        self.rules = frozenset(rules)
+
+    def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
         """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and environment; others are ignored.
 
         By the rules, a graph of one kernel is a kernel, of two a pair of neighbors, of many a network. Graphs whose
@@ -113,19 +101,17 @@ class KernelModel:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
             )
-        self.rules_ = frozenset(rules)
         self.fixed_s_ = seconds[OVERHEAD_PROBE]
-        cuts = {s: partition_graph(s, rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)}
-        full_networks = {graph: parts for graph, parts in cuts.items() if len(parts.kernels) >= MIN_KERNELS}
-        held_out = self._fit_kernels([c for c in cuts.values() if len(c.kernels) == 1 and not c.views], seconds)
-        self.savings_ = group_pairs(self._pairs([c for c in cuts.values() if len(c.kernels) == 2], seconds))
-        self.origin_ = Origin(
-            target, environment, estimator, reference_s, frozenset(graph.key for graph in full_networks)
-        )
-        self.calibration_ = NetworkCalibration()
-        self.calibration_ = self._calibrate(
-            list(full_networks.values()), [seconds[graph] for graph in full_networks], held_out
-        )
+        cuts = [partition_graph(s, self.rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)]
+        networks = [parts for parts in cuts if len(parts.kernels) >= MIN_KERNELS]
+        held_out = self._fit_kernels([c for c in cuts if len(c.kernels) == 1 and not c.views], seconds)
+        self.savings_ = group_pairs(self._pairs([c for c in cuts if len(c.kernels) == 2], seconds))
+        keys = frozenset(parts.graph.key for parts in networks)
+        self.origin_ = Origin(target, environment, estimator, reference_s, keys)
+        usable = [parts for parts in networks if self._covers(parts)]
+        known, predicted = (self._all_cost_terms(usable, kernels) for kernels in (self.measured_, held_out))
+        networks_s = np.array([seconds[parts.graph] - self.fixed_s_ for parts in usable])
+        self.calibration_ = calibrate(known, predicted, networks_s, self.fixed_s_)
         return self
 
     def _fit_kernels(self, single_kernels: Sequence[Partition], seconds: Mapping[Workload, float]) -> dict[str, float]:
@@ -153,22 +139,6 @@ class KernelModel:
             timed.append((neighbors, PairTiming(edge.elements, saved_s, separate_s)))
         return timed
 
-    def _calibrate(
-        self, networks: Sequence[Partition], measured_s: Sequence[float], held_out: Mapping[str, float]
-    ) -> NetworkCalibration:
-        """Fit the cost of whole networks beyond the sum of their kernels, and its error."""
-        usable = [(parts, s) for parts, s in zip(networks, measured_s, strict=True) if self._covers(parts)]
-        if len(usable) < MIN_NETWORKS:
-            return NetworkCalibration(networks=len(usable))
-        known = np.array([self._cost_terms(parts, self.measured_) for parts, _ in usable])
-        predicted_terms = np.array([self._cost_terms(parts, held_out) for parts, _ in usable])
-        target = np.array([s - self.fixed_s_ for _, s in usable])
-        weights = _relative_fit(known, target)
-        errors = [_held_out_errors(known, cost_terms, target, self.fixed_s_) for cost_terms in (known, predicted_terms)]
-        measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
-        scale, per_kernel_s, per_weight_s = (float(weight) for weight in weights)
-        return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(usable), measured_error, predicted_error)
-
     def _covers(self, parts: Partition) -> bool:
         try:
             for spec in kernel_specs(parts):
@@ -177,11 +147,15 @@ class KernelModel:
             return False
         return True
 
-    def _cost_terms(self, parts: Partition, known: Mapping[str, float]) -> Floats:
-        """(kernels less savings in seconds, number of kernels, number of weights) of a network, shape (3,)."""
-        specs = kernel_specs(parts)
-        seconds, _ = self._kernel_seconds(specs, known)
-        return np.array([self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters])
+    def _all_cost_terms(self, networks: Sequence[Partition], known: Mapping[str, float]) -> Floats:
+        """The terms that networks are calibrated on, shape (networks, 3): kernels less savings in seconds, number of
+        kernels, and number of weights."""
+        rows = np.zeros((len(networks), 3))
+        for row, parts in zip(rows, networks, strict=True):
+            specs = kernel_specs(parts)
+            seconds, _ = self._kernel_seconds(specs, known)
+            row[:] = self._less_savings(parts, seconds).sum(), len(specs), parts.graph.parameters
+        return rows
 
     def _kernel_seconds(self, specs: Sequence[KernelSpec], known: Mapping[str, float]) -> tuple[Floats, list[bool]]:
         """Seconds of every kernel, looked up or predicted, and which were looked up."""
@@ -192,13 +166,15 @@ class KernelModel:
             seconds |= {spec.key: s for spec, s in zip(unmeasured, predicted, strict=True)}
         return np.array([seconds[spec.key] for spec in specs]), [spec.key in known for spec in specs]
 
-    def predict(self, graph: Graph, *, measured: bool = True) -> Prediction:
+    def predict(self, workload: Workload, *, measured: bool = True) -> Prediction:
         """Latency of a graph with a 90 % interval, and a row per kernel; rows and fixed cost sum to the latency.
 
         With `measured` false, nothing is looked up: as if none of its kernels had been measured. Raises NotMeasured
-        naming the kernels of unknown kinds, and the command that measures them.
+        naming the kernels of unknown kinds, and the command that measures them, and UsageError for ops and networks.
         """
-        parts = partition_graph(graph, self.rules_)
+        if not isinstance(workload, Graph):
+            raise UsageError(f"expected a graph for a kernel model, but found {workload.title}")
+        parts = partition_graph(workload, self.rules)
         specs = kernel_specs(parts)
         self._check_all(specs)
         seconds, is_measured = self._kernel_seconds(specs, self.measured_ if measured else {})
@@ -213,8 +189,38 @@ class KernelModel:
             for spec, s, source in zip(specs, added, sources, strict=True)
         )
         kinds = tuple(sorted({spec.anchor for spec, error in zip(specs, few_errors, strict=True) if error}))
-        interval = Estimate(latency, latency * max(0.0, 1 - half), latency * (1 + half))
-        return Prediction(interval, rows, self.fixed_s_, kinds)
+        low_s, high_s = latency * max(0.0, 1 - half), latency * (1 + half)
+        return Prediction(latency, low_s, high_s, rows, self.fixed_s_, kinds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fitted model as a JSON document with its `kind` and `format`."""
+        origin = self.origin_
+        entry = KernelFile(
+            target=str(origin.target),
+            setup=origin.environment,
+            estimator=origin.estimator,
+            reference_s=origin.reference_s,
+            network_keys=sorted(origin.network_keys),
+            fixed_s=self.fixed_s_,
+            rules=sorted(self.rules),
+            measured=self.measured_,
+            anchors={name: anchor_entry(anchor) for name, anchor in self.anchors_.items()},
+            savings=saving_entries(self.savings_),
+            calibration=self.calibration_,
+        )
+        return entry.model_dump(mode="json", by_alias=True)
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """The model of a JSON document. Raises UsageError, or ValueError as pydantic does."""
+        entry = KernelFile.model_validate(document)
+        model = cls(entry.rules)
+        target, keys = Target.parse(entry.target), frozenset(entry.network_keys)
+        model.origin_ = Origin(target, entry.environment, entry.estimator, entry.reference_s, keys)
+        model.fixed_s_, model.measured_, model.calibration_ = entry.fixed_s, entry.measured, entry.calibration
+        model.anchors_ = {name: anchor_of(anchor) for name, anchor in entry.anchors.items()}
+        model.savings_ = savings_of(entry.savings)
+        return model
 
     def _half_width(self, share: float, few_error: float) -> float:
         """Half width of the interval, relative, from the share that was looked up and the part of rarely measured
@@ -260,20 +266,3 @@ class KernelModel:
         if is_measured:
             return "measured"
         return "extrapolated" if self.anchors_[spec.anchor].extrapolates(spec) else "predicted"
-
-
-def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
-    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
-    scale = cost_terms.max(axis=0).clip(min=1e-12)
-    weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
-    found: Floats = weights / scale
-    return found
-
-
-def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
-    """Relative error on every network when it is left out of the fit, shape (n,)."""
-    errors = np.empty(len(seconds))
-    for place in range(len(seconds)):
-        weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
-        errors[place] = (fixed_s + cost_terms[place] @ weights) / (fixed_s + seconds[place]) - 1
-    return errors

@@ -6,12 +6,14 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from pydantic import Field
 
 from latkit.errors import NotMeasured, UsageError
-from latkit.latency_models.base import LatencyModel, Origin, common_origin
+from latkit.latency_models.additive import AdditiveFile, AdditiveModel, timed_ops
+from latkit.latency_models.base import Origin, common_origin
 from latkit.latency_models.calibration import Calibration
 from latkit.latency_models.conformal import CONFIDENCE
 from latkit.latency_models.lookup import not_measured
@@ -37,7 +39,13 @@ SPREADS = (0.15, 0.4, 1.0, 2.5)
 NOISES = (0.005, 0.02, 0.05)
 
 
-class TransferModel(LatencyModel):
+class TransferFile(AdditiveFile):
+    """Adds the targets that the model learned from."""
+
+    sources: list[str] = Field(default_factory=list)
+
+
+class TransferModel(AdditiveModel):
     """Latency of ops that were never measured on their target, inferred from whole networks that were.
 
     An op's cost is that on other targets, corrected by the measured networks: seconds of a network = fixed cost + sum
@@ -45,8 +53,9 @@ class TransferModel(LatencyModel):
     """
 
     kind = "transfer"
+    title = "a latency model fitted on other targets (latkit fit --from)"
 
-    def __init__(self, sources: Mapping[Target, LatencyModel] | None = None, ops: Sequence[Op] = ()) -> None:
+    def __init__(self, sources: Mapping[Target, AdditiveModel] | None = None, ops: Sequence[Op] = ()) -> None:
         self.sources = dict(sources or {})
         self.ops = tuple(ops)
 
@@ -59,7 +68,7 @@ class TransferModel(LatencyModel):
         reference_s = reference_seconds(measurements)
         latencies = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
         known = set(self.ops)
-        networks = [s for s in latencies if isinstance(s, Network) and known.issuperset(_timed_ops(s))]
+        networks = [s for s in latencies if isinstance(s, Network) and known.issuperset(timed_ops(s))]
         if OVERHEAD_PROBE not in latencies or len(networks) < MIN_NETWORKS:
             raise NotMeasured(
                 f"expected the fixed cost and {MIN_NETWORKS} networks or more measured on {target}, but found "
@@ -90,8 +99,17 @@ class TransferModel(LatencyModel):
             for op, mean, half, floor in rows
         }
 
-    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
-        raise NotImplementedError("a transfer model learns from networks")
+    def to_json(self) -> dict[str, Any]:
+        """The fitted model as a JSON document with its `kind` and `format`."""
+        return super().to_json() | {"sources": list(self.sources_)}
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """The model of a JSON document. Raises UsageError, or ValueError as pydantic does."""
+        entry = TransferFile.model_validate(document)
+        model = cls._of(entry)
+        model.sources_ = tuple(entry.sources)
+        return model
 
     def op_estimate(self, op: Op) -> Estimate:
         """Inferred latency of one op, without the fixed cost. Raises NotMeasured for ops outside the fit."""
@@ -101,7 +119,7 @@ class TransferModel(LatencyModel):
 
 
 def choose_networks(
-    space: Space, sources: Sequence[LatencyModel], count: int, measured: Sequence[Network] = ()
+    space: Space, sources: Sequence[AdditiveModel], count: int, measured: Sequence[Network] = ()
 ) -> list[Network]:
     """The networks of the space to measure on a new target, in addition to those `measured` there already.
 
@@ -130,11 +148,7 @@ def _candidates(space: Space) -> list[Network]:
     return list(found.values())
 
 
-def _timed_ops(network: Network) -> list[Op]:
-    return [op for op in network.ops if not op.is_identity]
-
-
-def _prior(ops: Sequence[Op], sources: Sequence[LatencyModel], networks: Sequence[Network]) -> Prior:
+def _prior(ops: Sequence[Op], sources: Sequence[AdditiveModel], networks: Sequence[Network]) -> Prior:
     """The prior of networks, and then of ops alone, without the fixed cost.
 
     The parts are scaled on the ops: a spread of 0.15 lets ops be 15 % off the known targets' mean.
@@ -150,7 +164,7 @@ def _prior(ops: Sequence[Op], sources: Sequence[LatencyModel], networks: Sequenc
     counts = np.zeros((len(networks), len(ops)))
     places = {op: place for place, op in enumerate(ops)}
     for row, network in enumerate(networks):
-        for op in _timed_ops(network):
+        for op in timed_ops(network):
             counts[row, places[op]] += 1
     rows = np.vstack([counts, np.eye(len(ops))])
     return Prior(rows @ level, tuple(rows @ _rescaled(part, level) for part in parts), WEIGHTINGS, SPREADS, NOISES)

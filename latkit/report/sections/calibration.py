@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.report.figures.figures import BLUE, GRAY, axis, embed, layout, plain
 from latkit.report.html import Html, card, join, paragraph
 
 COLORS = {"lookup": BLUE, "xgboost": GRAY}
 
 
-def calibration_curve(models: Mapping[str, LatencyModel]) -> Html:
+def calibration_curve(models: Mapping[str, AdditiveModel]) -> Html:
     """The curve of every calibrated model; nothing if no network was measured."""
     curves = {kind: model.calibration_.curve for kind, model in models.items() if model.calibration_.curve}
     if not curves:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from latkit._io import one_line
 from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.evaluation.validation import MeasuredNetwork
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
 from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
@@ -69,7 +69,7 @@ class SearchFacts:
     measured: MeasuredNetwork | None
     target: Target | None
     """The target on which the network was measured."""
-    model: LatencyModel | None
+    model: AdditiveModel | None
     """The model of that target which predicted the network."""
     space: Space | None
     """The space that was searched."""
@@ -144,7 +144,7 @@ def searches_of(workspace: Workspace) -> Iterator[str]:
     return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{FILES['recipe']}")))
 
 
-def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> LatencyModel | None:
+def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> AdditiveModel | None:
     """The model that predicted the network, unless a refitted one no longer knows its ops."""
     target = Target.parse(measured.target)
     if not workspace.has_model(target, measured.model):

@@ -7,7 +7,7 @@ from functools import partial
 
 from latkit.devices import Device
 from latkit.devices.device_info import describe
-from latkit.latency_models import LatencyModel
+from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
 from latkit.report.formatting import ABSENT, EMULATED, count, latency, moment, moment_written, percent
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
@@ -119,7 +119,7 @@ def _models(known: TargetFacts) -> Html:
     return join([rows, calibration_curve(known.models)])
 
 
-def _model_row(kind: str, model: LatencyModel) -> tuple[str, ...]:
+def _model_row(kind: str, model: AdditiveModel) -> tuple[str, ...]:
     calibration = model.calibration_
     half_width, error = calibration.relative_half_width, calibration.relative_error
     return (

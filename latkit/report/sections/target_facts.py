@@ -9,7 +9,7 @@ from functools import cached_property
 from latkit.devices import Device
 from latkit.errors import UsageError
 from latkit.evaluation.validation import Validation
-from latkit.latency_models import MODELS, LatencyModel
+from latkit.latency_models import AdditiveModel, OpModel, model_kinds
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.targets import Target
@@ -24,7 +24,7 @@ class TargetFacts:
     target: Target
     device: Device | None
     measurements: tuple[Measurement, ...]
-    models: Mapping[str, LatencyModel]
+    models: Mapping[str, AdditiveModel]
     validations: tuple[Validation, ...]
 
     @property
@@ -97,7 +97,7 @@ def read_target(workspace: Workspace, target: Target) -> TargetFacts:
         tuple(workspace.measurements(target)) if measured else (),
         {
             f"{kind}, {space}" if space else kind: model
-            for kind in MODELS
+            for kind in model_kinds(OpModel)
             for space, model in workspace.models(target, kind)
         },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),

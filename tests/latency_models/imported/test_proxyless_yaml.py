@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, UsageError
-from latkit.latency_models import LatencyModel, load_model, save_model
+from latkit.latency_models import LatencyModel, load_model
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model, key_of, ops_of, write_keys
 from latkit.ops import Network, make_op
 from latkit.spaces import proxyless_mobile
@@ -87,8 +87,8 @@ def test_the_published_tables_of_once_for_all_load_unchanged(resolution: int) ->
 
 
 def test_what_is_imported_says_so_and_predicts(proxyless: Path, tmp_path: Path) -> None:
-    save_model(imported_model(KeyTable.read(proxyless), Target("phone", "tflite")), tmp_path / "model.json")
-    model = load_model(tmp_path / "model.json")
+    imported_model(KeyTable.read(proxyless), Target("phone", "tflite")).save(tmp_path / "model.json")
+    model = load_model(tmp_path / "model.json", LatencyModel)
     assert model.origin_.imported.startswith("mobile.yaml, SHA-256 ")
     assert model.origin_.estimator == "imported"
     head = Network(proxyless_mobile().decode([0] * 21).ops[-3:])
@@ -121,8 +121,8 @@ def test_a_table_of_merged_aliases_is_not_expanded(tmp_path: Path) -> None:
 
 def imported(tmp_path: Path, text: str) -> LatencyModel:
     (tmp_path / "table.yaml").write_text(text)
-    save_model(imported_model(KeyTable.read(tmp_path / "table.yaml"), Target("phone", "tflite")), tmp_path / "m.json")
-    return load_model(tmp_path / "m.json")
+    imported_model(KeyTable.read(tmp_path / "table.yaml"), Target("phone", "tflite")).save(tmp_path / "m.json")
+    return load_model(tmp_path / "m.json", LatencyModel)
 
 
 CONV = "Conv-input:224x224x3-output:112x112x32"
@@ -155,7 +155,7 @@ def test_an_interval_of_no_width_in_an_older_file_is_none(tmp_path: Path) -> Non
     for entry in document["ops"]:
         entry["low_s"] = entry["high_s"] = entry["seconds"]
     (tmp_path / "m.json").write_text(json.dumps(document))
-    assert load_model(tmp_path / "m.json").predict(POOL_AND_LINEAR).interval is None
+    assert load_model(tmp_path / "m.json", LatencyModel).predict(POOL_AND_LINEAR).interval is None
 
 
 @pytest.mark.parametrize(

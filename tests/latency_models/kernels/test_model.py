@@ -7,7 +7,7 @@ import pytest
 
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured
 from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor, partition_graph
-from latkit.latency_models.kernels import KernelModel, load_kernel_model, save_kernel_model
+from latkit.latency_models.kernels import KernelModel
 from latkit.latency_models.kernels.adjacency import Neighbors, PairTiming, saved_by_edge, saved_per_number
 from tests.builders import ENVIRONMENT, make_measurement
 from tests.latency_models.kernels.laws import FIXED_NS, OVERHEAD_PROBE, TRUTH, chain, measured, nanoseconds
@@ -33,7 +33,7 @@ UNSEEN = network(24, 12, 8)
 
 def fitted(*more: Graph, workloads: Sequence[Graph] = ()) -> KernelModel:
     chosen = workloads or [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
-    return KernelModel().fit([measured(workload) for workload in (OVERHEAD_PROBE, *chosen, *more)], TRUTH)
+    return KernelModel(TRUTH).fit([measured(workload) for workload in (OVERHEAD_PROBE, *chosen, *more)])
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +44,11 @@ def model() -> KernelModel:
 def test_a_network_of_kernels_never_measured(model: KernelModel) -> None:
     predicted = model.predict(UNSEEN)
     truth = nanoseconds(UNSEEN) / 1e9
-    assert predicted.latency.seconds == pytest.approx(truth, rel=0.15)
-    assert predicted.latency.low_s <= predicted.latency.seconds <= predicted.latency.high_s
+    assert predicted.seconds == pytest.approx(truth, rel=0.15)
+    assert predicted.low_s <= predicted.seconds <= predicted.high_s
     assert {row.known for row in predicted.kernels} == {"predicted"}
     total = predicted.fixed_s + sum(row.seconds for row in predicted.kernels)
-    assert total == pytest.approx(predicted.latency.seconds)
+    assert total == pytest.approx(predicted.seconds)
     assert sum(row.macs for row in predicted.kernels) == UNSEEN.macs
 
 
@@ -64,8 +64,8 @@ def test_a_kind_known_from_a_few_kernels_has_a_wide_interval(model: KernelModel)
     assert predicted.few_measured == ("softmax",)
     assert predicted.kernels[0].known == "extrapolated"
     growth = 64 * 80 * 160 / (8 * 16)
-    measured_small_s = hardly.predict(few[0]).latency.seconds - hardly.fixed_s_
-    assert predicted.latency.high_s >= growth * measured_small_s
+    measured_small_s = hardly.predict(few[0]).seconds - hardly.fixed_s_
+    assert predicted.high_s >= growth * measured_small_s
     assert model.predict(UNSEEN).few_measured == ()
     assert hardly.predict(few[0]).few_measured == (), "it was measured itself"
 
@@ -83,7 +83,7 @@ def test_what_was_timed_at_sizes_made_up_is_ignored() -> None:
 def test_measured_kernels_are_read_from_the_table() -> None:
     model = fitted(*kernels(UNSEEN))
     predicted = model.predict(UNSEEN)
-    assert predicted.latency.seconds == pytest.approx(nanoseconds(UNSEEN) / 1e9, rel=0.02)
+    assert predicted.seconds == pytest.approx(nanoseconds(UNSEEN) / 1e9, rel=0.02)
     assert {row.known for row in predicted.kernels} == {"measured"}
     assert {row.known for row in model.predict(UNSEEN, measured=False).kernels} == {"predicted"}
 
@@ -107,16 +107,14 @@ def test_an_unknown_kind_of_kernel_is_named_with_the_command_that_measures_it(mo
 
 
 def test_an_unmeasured_fusion_of_light_ops_is_an_error_too() -> None:
-    model = KernelModel().fit(
-        [measured(s) for s in (OVERHEAD_PROBE, *kernels(*TRAINING))], {*TRUTH, ("conv", "sigmoid")}
-    )
+    model = KernelModel({*TRUTH, ("conv", "sigmoid")}).fit([measured(s) for s in (OVERHEAD_PROBE, *kernels(*TRAINING))])
     with pytest.raises(NotMeasured, match="nor any conv with sigmoid"):
         model.predict(chain(8, 8, "sigmoid"))
 
 
 def test_a_model_is_the_same_after_it_was_saved(model: KernelModel, tmp_path: Path) -> None:
-    save_kernel_model(model, tmp_path / "model.json")
-    loaded = load_kernel_model(tmp_path / "model.json")
+    model.save(tmp_path / "model.json")
+    loaded = KernelModel.load(tmp_path / "model.json")
     assert loaded.predict(UNSEEN) == model.predict(UNSEEN)
     assert loaded.origin_ == model.origin_
 
@@ -124,17 +122,17 @@ def test_a_model_is_the_same_after_it_was_saved(model: KernelModel, tmp_path: Pa
 @pytest.mark.parametrize("change", [{"format": "latkit-kernels-0"}, {"fixed_s": "much"}, {"anchors": {"conv": {}}}])
 def test_what_is_no_kernel_model_is_refused(model: KernelModel, change: dict[str, object], tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    save_kernel_model(model, path)
+    model.save(path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(BadFile, match=r"model\.json"):
-        load_kernel_model(path)
+        KernelModel.load(path)
 
 
 def test_nothing_is_fitted_without_the_fixed_cost_or_kernels() -> None:
     with pytest.raises(NotMeasured, match="fixed cost"):
-        KernelModel().fit([measured(chain(4, 4))], TRUTH)
+        KernelModel(TRUTH).fit([measured(chain(4, 4))])
     with pytest.raises(NotMeasured, match="no kernel"):
-        KernelModel().fit([measured(OVERHEAD_PROBE)], TRUTH)
+        KernelModel(TRUTH).fit([measured(OVERHEAD_PROBE)])
 
 
 def test_measurements_of_two_environments_do_not_mix() -> None:
@@ -142,7 +140,7 @@ def test_measurements_of_two_environments_do_not_mix() -> None:
 
     other = make_measurement(OVERHEAD_PROBE, FIXED_NS, environment=replace(ENVIRONMENT, runtime_version="runtime 2"))
     with pytest.raises(MeasurementConflict, match="runtime_version"):
-        KernelModel().fit([other, measured(chain(4, 4))], TRUTH)
+        KernelModel(TRUTH).fit([other, measured(chain(4, 4))])
 
 
 def test_long_kernels_and_other_sizes_weigh_less_in_a_saving() -> None:

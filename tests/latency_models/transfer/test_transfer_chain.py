@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, NotMeasured, UsageError
-from latkit.latency_models import LookupModel, TransferModel, choose_networks, load_model, save_model
+from latkit.latency_models import LatencyModel, LookupModel, TransferModel, choose_networks, load_model
 from latkit.ops import Network, Op
 from latkit.spaces import Space, proxyless_tiny
 from latkit.tables import LatencyTable
@@ -72,15 +72,15 @@ def test_ops_never_measured_stand_in_a_table(space: Space, model: TransferModel)
 
 
 def test_a_saved_model_predicts_the_same(space: Space, model: TransferModel, tmp_path: Path) -> None:
-    save_model(model, tmp_path / "model.json")
-    again = load_model(tmp_path / "model.json")
+    model.save(tmp_path / "model.json")
+    again = load_model(tmp_path / "model.json", LatencyModel)
     assert isinstance(again, TransferModel)
     assert again.sources_ == (str(KNOWN),)
     assert again.origin_ == model.origin_
     assert again.layer_seconds(space.ops()) == model.layer_seconds(space.ops())
     (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace('"transfer"', '"wish"'))
     with pytest.raises(BadFile, match="kind"):
-        load_model(tmp_path / "model.json")
+        load_model(tmp_path / "model.json", LatencyModel)
 
 
 def test_chosen_networks_go_on_from_those_measured(space: Space) -> None:

@@ -1,0 +1,65 @@
+"""Calibration of external networks: what a whole network costs beyond the sum of its kernels, and its error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from latkit.latency_models.conformal import half_width
+from latkit.latency_models.kernels.features import Floats
+
+MIN_NETWORKS = 5
+"""With fewer whole networks, only the prediction error is learned from them, no calibration."""
+
+UNKNOWN_ERROR = 0.3
+"""Half width of an interval, relative, where no network was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCalibration:
+    """Corrections to sums of kernels: latency = fixed + scale x (kernels - savings) + per kernel + per weight.
+
+    A kernel in a network finds its weights and its code further away than a kernel that runs repeatedly.
+    """
+
+    scale: float = 1.0
+    per_kernel_s: float = 0.0
+    per_weight_s: float = 0.0
+    networks: int = 0
+    measured_error: float = UNKNOWN_ERROR
+    """Half width of the 90 % interval, relative, of networks all of whose kernels were measured."""
+    predicted_error: float = UNKNOWN_ERROR
+    """The same for networks with no measured kernel."""
+
+
+def calibrate(known: Floats, predicted: Floats, seconds: Floats, fixed_s: float) -> NetworkCalibration:
+    """Fit on the cost terms of measured networks, shape (n, 3): kernels less savings in seconds, kernels, weights.
+
+    `known` takes measured kernels, `predicted` those kernels as predicted when left out. `seconds`, shape (n,), are the
+    networks' without the fixed cost.
+    """
+    if len(seconds) < MIN_NETWORKS:
+        return NetworkCalibration(networks=len(seconds))
+    scale, per_kernel_s, per_weight_s = (float(weight) for weight in _relative_fit(known, seconds))
+    errors = [_held_out_errors(known, terms, seconds, fixed_s) for terms in (known, predicted)]
+    measured_error, predicted_error = (half_width(found) or UNKNOWN_ERROR for found in errors)
+    return NetworkCalibration(scale, per_kernel_s, per_weight_s, len(seconds), measured_error, predicted_error)
+
+
+def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
+    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
+    scale = cost_terms.max(axis=0).clip(min=1e-12)
+    weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
+    found: Floats = weights / scale
+    return found
+
+
+def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
+    """Relative error on every network when it is left out of the fit, shape (n,)."""
+    errors = np.empty(len(seconds))
+    for place in range(len(seconds)):
+        weights = _relative_fit(np.delete(known, place, axis=0), np.delete(seconds, place))
+        errors[place] = (fixed_s + cost_terms[place] @ weights) / (fixed_s + seconds[place]) - 1
+    return errors

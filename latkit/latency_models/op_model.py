@@ -1,0 +1,71 @@
+"""Models fitted on ops measured alone, and calibrated on whole networks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from latkit.errors import NotMeasured
+from latkit.latency_models.additive import AdditiveModel, timed_ops
+from latkit.latency_models.base import Origin, common_origin
+from latkit.latency_models.calibration import fit_calibration
+from latkit.ops import OVERHEAD_PROBE, Network, Op
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
+
+
+class OpModel(AdditiveModel):
+    """Learns from the latencies of ops measured alone. A kind says how: `_fit_ops` and `op_estimate`.
+
+    `latkit fit` fits every registered kind that derives from this class.
+    """
+
+    title = "a latency model fitted on ops"
+
+    @abstractmethod
+    def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
+        """Learn from ops' latencies without the runtime's fixed cost."""
+
+    def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
+        """Fit on measurements of ops, including `OVERHEAD_PROBE`, and of a few networks (may be none).
+
+        All must be of one target and environment. Raises MeasurementConflict, NotMeasured, or UsageError.
+        """
+        target, environment = common_origin(measurements)
+        reference_s = reference_seconds(measurements)
+        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
+        if OVERHEAD_PROBE not in latencies:
+            raise NotMeasured(
+                f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
+            )
+        fixed_s = latencies[OVERHEAD_PROBE].seconds
+        measured = {
+            op: _subtract_fixed_cost(latency, fixed_s)
+            for op, latency in latencies.items()
+            if isinstance(op, Op) and op != OVERHEAD_PROBE
+        }
+        self._fit_ops(measured)
+        found = [workload for workload in latencies if isinstance(workload, Network)]
+        networks = [network for network in found if self._covers(network)]
+        keys = frozenset(network.key for network in networks)
+        self.origin_ = Origin(target, environment, estimator, reference_s, keys)
+        sums = [self._op_sum(network) for network in networks]
+        self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
+        return self
+
+    def _covers(self, network: Network) -> bool:
+        """Whether every op of the network can be predicted, so that it can be used for calibration."""
+        try:
+            self._op_sum(network)
+        except NotMeasured:
+            return False
+        return True
+
+    def _op_sum(self, network: Network) -> float:
+        return sum(self.op_estimate(op).seconds for op in timed_ops(network))
+
+
+def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:
+    """A latency minus the fixed cost, but at least a thousandth of it, since an op that runs takes time."""
+    minimum = latency.seconds / 1000
+    return latency.map(lambda seconds: max(seconds - fixed_s, minimum))
