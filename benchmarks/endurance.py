@@ -26,9 +26,11 @@ from pathlib import Path
 
 from benchmarks.night import FAULTS, NightBoard, Suffered, night_board
 from latkit.cli.console import show_facts, show_table
+from latkit.testing.boards.cable import cabled
+from latkit.testing.boards.disk import small_disk
+from latkit.testing.boards.sshd import make_sshd
+from latkit.testing.host import free_port
 from latkit.workspace import Workspace
-from tests.conftest import Sshd, free_port, make_key, write_server
-from tests.devices.boards import cabled, small_disk
 
 BOARD_DISK_BYTES = 8 * 2**20
 HOST_DISK_BYTES = 512 * 2**20
@@ -67,10 +69,7 @@ def two_boards(stack: ExitStack, folder: Path) -> list[NightBoard]:
     server = folder / "server"
     shutil.rmtree(server, ignore_errors=True)
     server.mkdir()
-    keys = make_key(server / "user_key"), make_key(server / "host_key")
-    config, known_hosts = (server / name for name in ("config", "known_hosts"))
-    sshd = Sshd(free_port(), server, config, known_hosts, *keys, server / "log")
-    write_server(sshd)
+    sshd = make_sshd(server)
     boards = []
     for name, cable in (("loopback", None), ("cabled", stack.enter_context(cabled()))):
         place = folder / name

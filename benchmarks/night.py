@@ -23,12 +23,13 @@ from latkit.cli import main as latkit
 from latkit.devices import Ssh, add_device, lift_quarantine, quarantine_of
 from latkit.measurements import Store
 from latkit.targets import Target
+from latkit.testing.agents.faulty import faulty_python
+from latkit.testing.boards.board import Board
+from latkit.testing.boards.cable import Cable
+from latkit.testing.boards.sshd import Sshd
 from latkit.timing import Round, Workload
 from latkit.workspace import Workspace
 from tests.builders import SMALL_SPACE
-from tests.conftest import Sshd
-from tests.devices.boards import Board, Cable
-from tests.devices.faulty import faulty_python
 
 FOR_EVER = 10**6
 """Rounds of every op: more than fit into a night."""
@@ -291,8 +292,7 @@ def night_board(
     """A board with a disk of its own, and one for its workspace; behind a cable, or on loopback."""
     boot = folder / "boot_id"
     boot.touch()
-    address, namespace = (cable.address, cable.namespace) if cable else ("127.0.0.1", None)
-    return NightBoard(name, folder, *disks, Board(sshd, folder, port, address, namespace, boot), boot, cable)
+    return NightBoard(name, folder, *disks, Board(sshd, folder, port, cable, boot), boot, cable)
 
 
 def journalled(path: Path) -> None:

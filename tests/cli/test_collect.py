@@ -13,9 +13,9 @@ import pytest
 from latkit.devices import Device, Ssh, leased, load_device, trust
 from latkit.measurements import Store
 from latkit.targets import Target
+from latkit.testing.agents.faulty import faulty_python
+from latkit.testing.boards.sshd import Sshd
 from tests.cli.conftest import QUICK, Run
-from tests.conftest import Sshd
-from tests.devices.faulty import faulty_python
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from latkit.targets import Target
+from latkit.testing.phone.emulated import Phone
 from latkit.workspace import Workspace
 from tests.cli.conftest import Run
-from tests.devices.phone.emulated import Phone
 
 SPACE = """
 name = "tiny"

@@ -11,10 +11,10 @@ from latkit.devices import Device, Ssh
 from latkit.errors import MeasurementConflict
 from latkit.progress import Silent
 from latkit.targets import Target
+from latkit.testing.boards.sshd import Sshd
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
 from tests.builders import conv
-from tests.conftest import Sshd
 from tests.devices.conftest import FACTS, this_machine
 
 TARGET = Target("board", "onnxruntime")

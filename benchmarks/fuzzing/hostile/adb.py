@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.fuzzing.hostile.agent import HONEST, Agent, Script
 from benchmarks.fuzzing.hostile.shell import Shell
-from tests.devices.phone import scripted
+from latkit.testing.phone import scripted
 
 STDOUT, STDERR, EXIT = 1, 2, 3
 FRAME = struct.Struct("<BL")

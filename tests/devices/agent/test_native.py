@@ -26,8 +26,8 @@ from latkit.devices.sessions.answers import Described, checked
 from latkit.devices.transports import Adb, Local, connect
 from latkit.errors import BundleError, DeadlineExceeded
 from latkit.runtimes.artifact import Artifact
+from latkit.testing.phone.adbd import Daemon
 from tests.devices.agent.test_agent import AgentConformance, Talk
-from tests.devices.phone.adbd import Daemon
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 

@@ -25,10 +25,10 @@ from latkit.errors import AgentError, DeviceError, MeasurementConflict, UsageErr
 from latkit.ops import OVERHEAD_PROBE
 from latkit.progress import Silent
 from latkit.targets import Target
+from latkit.testing.boards.sshd import Sshd
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace, check_tool
 from tests.builders import conv
-from tests.conftest import Sshd
 from tests.devices.conftest import this_machine
 
 TARGET = Target("board", "tflite")

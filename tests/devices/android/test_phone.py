@@ -11,7 +11,7 @@ import pytest
 from latkit.devices.android.phone import PhoneState, PhoneWatch, is_emulated, phone_state, properties
 from latkit.devices.transports import Adb, Local, Transport, connect
 from latkit.errors import DeadlineExceeded, DeviceError
-from tests.devices.phone.emulated import Phone
+from latkit.testing.phone.emulated import Phone
 from tests.devices.transports.test_transports import soon
 
 FOLDER = "/data/local/tmp/latkit-tests"

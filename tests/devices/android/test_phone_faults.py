@@ -10,11 +10,11 @@ import pytest
 from latkit.devices import Adb, RecoveringSession, add_device, open_session
 from latkit.errors import DeviceError
 from latkit.targets import Target
+from latkit.testing.phone.adbd import Daemon
+from latkit.testing.phone.cable import Cable, cable_to
+from latkit.testing.phone.emulated import Phone
 from latkit.timing import TimingPlan
 from tests.devices.conftest import this_machine
-from tests.devices.phone.adbd import Daemon
-from tests.devices.phone.cable import Cable, cable_to
-from tests.devices.phone.emulated import Phone
 
 TMP = "/data/local/tmp"
 

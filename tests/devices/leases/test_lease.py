@@ -20,7 +20,7 @@ from latkit.devices import Device, Local, Ssh, holder_of, host_boot_id, is_this_
 from latkit.devices.leases.lease import Lease
 from latkit.devices.leases.lease_file import RECORD_BYTES
 from latkit.errors import DeviceBusy, DeviceError
-from tests.devices.boards import small_disk
+from latkit.testing.boards.disk import small_disk
 
 HOLD = """
 import sys, time

@@ -18,10 +18,10 @@ from latkit.devices.transports.base import Completed
 from latkit.errors import AgentError, DeviceError, DeviceGone
 from latkit.measurements import Store
 from latkit.targets import Target
+from latkit.testing.agents.lying import lying_python, set_lie
 from latkit.timing import TimingPlan
 from tests.builders import conv
 from tests.devices.conftest import this_machine
-from tests.devices.hostile import lying_python, set_lie
 
 TARGET = Target("board", "onnxruntime")
 PLAN = TimingPlan(rounds=1, round_s=0.02, round_runs=3)

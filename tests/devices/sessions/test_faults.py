@@ -22,11 +22,14 @@ from latkit.ops import Op, make_op
 from latkit.profiling import Collection, CollectionSummary
 from latkit.runtimes import Artifact
 from latkit.targets import Target
+from latkit.testing.agents.faulty import faulty_python
+from latkit.testing.boards.board import Board
+from latkit.testing.boards.cable import cabled
+from latkit.testing.boards.disk import enlarge, small_disk
+from latkit.testing.boards.sshd import Sshd
+from latkit.testing.host import free_port
 from latkit.timing import REFERENCE, Environment, TimingPlan, Workload
-from tests.conftest import Sshd, free_port
-from tests.devices.boards import Board, cabled, enlarge, small_disk
 from tests.devices.conftest import this_machine
-from tests.devices.faulty import faulty_python
 from tests.devices.sessions.test_session import agent_pid
 
 TARGET = Target("board", "onnxruntime")
@@ -110,7 +113,7 @@ def wrong(here: Device, tmp_path: Path, make_model) -> tuple[Run, Path]:
 @pytest.fixture
 def board_run(board: Device, sshd: Sshd, tmp_path: Path, make_model) -> Iterator[tuple[Run, Board]]:
     """A run over a server of its own."""
-    server = Board(sshd, tmp_path, free_port(), "127.0.0.1")
+    server = Board(sshd, tmp_path, free_port())
     server.start()
     try:
         device = this_machine(board, tmp_path, Ssh(host="board", config=str(server.config)))
@@ -212,7 +215,7 @@ class TestTheConnection:
 
     def test_the_cable_is_pulled(self, board: Device, sshd: Sshd, tmp_path: Path, make_model) -> None:
         with cabled() as cable:
-            server = Board(sshd, tmp_path, 2222, cable.address, cable.namespace)
+            server = Board(sshd, tmp_path, 2222, cable)
             server.start()
             try:
                 device = this_machine(board, tmp_path, Ssh(host="board", config=str(server.config)))

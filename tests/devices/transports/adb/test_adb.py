@@ -11,7 +11,7 @@ from latkit.devices.transports import Adb, Transport, connect
 from latkit.devices.transports.adb.direct import DirectAdbd
 from latkit.devices.transports.adb.transport import AdbTransport
 from latkit.errors import DeviceGone
-from tests.devices.phone.adbd import Daemon
+from latkit.testing.phone.adbd import Daemon
 from tests.devices.transports.test_transports import TransportConformance
 
 

@@ -15,10 +15,10 @@ from latkit.devices.transports.adb.direct import DirectAdbd
 from latkit.devices.transports.adb.transport import AdbTransport
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import BadFile, DeadlineExceeded, DeviceError, DeviceGone, Unreachable, UsageError
-from tests.devices.phone.adbd import free_port
-from tests.devices.phone.scripted import Script, scripted_adbd
-from tests.devices.phone.server import adb
-from tests.devices.phone.services import services
+from latkit.testing.host import free_port
+from latkit.testing.phone.scripted import Script, scripted_adbd
+from latkit.testing.phone.server import adb
+from latkit.testing.phone.services import services
 
 STAGES = ("connect", "hello", "open", "input", "output", "end")
 

@@ -18,8 +18,8 @@ from latkit.devices.transports import Adb, connect
 from latkit.devices.transports.adb.direct import DirectAdbd
 from latkit.devices.transports.adb.transport import AdbTransport
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, Unreachable
-from tests.devices.fake_ssh import START, mark
-from tests.devices.phone.scripted import Script, Service, Work, scripted_adbd
+from latkit.testing.boards.fake_ssh import START, mark
+from latkit.testing.phone.scripted import Script, Service, Work, scripted_adbd
 
 STDOUT, STDERR, EXIT = 1, 2, 3
 FRAME = struct.Struct("<BL")

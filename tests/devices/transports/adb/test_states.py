@@ -13,7 +13,7 @@ from latkit.devices.transports import Adb, connect
 from latkit.devices.transports.adb import question as adb_question_module
 from latkit.devices.transports.adb.phones import ListedPhone, listed
 from latkit.errors import DeviceGone, Unreachable, UsageError
-from tests.devices.phone.fake_server import fake_server, lists
+from latkit.testing.phone.fake_server import fake_server, lists
 
 NO_PERMISSIONS = "no permissions (missing udev rules? user is in the plugdev group); see [http://developer.android.com]"
 STATES = {

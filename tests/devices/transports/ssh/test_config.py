@@ -13,7 +13,7 @@ from latkit.devices.transports import Ssh
 from latkit.devices.transports.ssh.config import Host, resolve
 from latkit.devices.transports.ssh.known_hosts import known_keys
 from latkit.errors import BadFile, LatkitError, UsageError
-from tests.conftest import Sshd
+from latkit.testing.boards.sshd import Sshd
 
 TOKENS = [
     "Host",

@@ -22,9 +22,10 @@ from latkit.devices.transports.ssh import transport as ssh
 from latkit.devices.transports.ssh.connect import MAX_PACKET_BYTES
 from latkit.devices.transports.start_mark import StartMark
 from latkit.errors import DeadlineExceeded, DeviceGone, Unreachable
-from tests.conftest import Sshd, free_port
-from tests.devices.boards import Board
-from tests.devices.fake_ssh import START, Recorder, fake_ssh, mark
+from latkit.testing.boards.board import Board
+from latkit.testing.boards.fake_ssh import START, Recorder, fake_ssh, mark
+from latkit.testing.boards.sshd import Sshd
+from latkit.testing.host import free_port
 
 
 def answering(*lines: str) -> Callable[[paramiko.Channel, str], None]:
@@ -252,7 +253,7 @@ class TestOtherServers:
 
 class TestManyKeys:
     def test_the_remedy_is_named(self, sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        board = Board(sshd, tmp_path, free_port(), "127.0.0.1")
+        board = Board(sshd, tmp_path, free_port())
         board.config.write_text(
             board.config.read_text().replace("IdentitiesOnly yes", "").replace(str(sshd.key), str(tmp_path / "none"))
         )

@@ -17,8 +17,8 @@ from latkit.devices.transports import Ssh, Transport, connect
 from latkit.devices.transports.ssh.transport import SshTransport
 from latkit.devices.transports.start_mark import RemoteProcess
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, Unreachable
-from tests.conftest import Sshd
-from tests.devices.boards import board_with_shell
+from latkit.testing.boards.board import board_with_shell
+from latkit.testing.boards.sshd import Sshd
 from tests.devices.transports.test_transports import TransportConformance, alive, soon
 
 RUN = 'exec sh -c "$SSH_ORIGINAL_COMMAND"'

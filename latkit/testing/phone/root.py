@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.devices.phone.packages import unpacked
+from latkit.testing.phone.packages import unpacked
 
 SHELL = 2000
 """The user of `adb shell` on every phone."""
@@ -69,6 +69,7 @@ class Root:
 
     @property
     def sys(self) -> Path:
+        """The files of its kernel."""
         return self.folder / "sys"
 
     @property
@@ -138,7 +139,7 @@ class Root:
 
 
 def make_root(folder: Path) -> Root:
-    """Build the phone's files there. Raises Missing."""
+    """Build the phone's files there. Raises Unavailable."""
     files = unpacked("arm64", "mksh", "toybox")
     root = Root(folder)
     for name in ("system/bin", "system/lib64", "system/phone", "etc", "dev", "proc", "sys", "adbd", "data/local/tmp"):

@@ -8,30 +8,32 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from latkit.testing.host import Unavailable
+
 RELEASE = "trixie"
 """The first release that packages adbd."""
-CACHE = Path(os.environ.get("LATKIT_TEST_CACHE") or Path(__file__).parents[3] / "build" / "phone")
-"""Reused between runs: fetching takes longer than everything else."""
 FETCH_S = 120
 
 
-class Missing(Exception):
-    """A part of the phone is not available here; the message names it."""
+def cache_folder() -> Path:
+    """Where fetched packages are kept: LATKIT_TEST_CACHE, or `phone` in latkit's cache."""
+    ours = Path(os.environ.get("LATKIT_CACHE") or Path.home() / ".cache" / "latkit")
+    return Path(os.environ.get("LATKIT_TEST_CACHE") or ours / "phone")
 
 
 def unpacked(architecture: str, *names: str) -> Path:
-    """A folder with those packages of that architecture, and all that they depend on. Raises Missing."""
-    folder = CACHE / f"{RELEASE}-{architecture}-{'-'.join(names)}"
+    """A folder with those packages of that architecture, and all that they depend on. Raises Unavailable."""
+    folder = cache_folder() / f"{RELEASE}-{architecture}-{'-'.join(names)}"
     if not folder.is_dir():
         part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
         try:
             _fetch(part, architecture, names)
             part.rename(folder)
         except subprocess.TimeoutExpired:
-            raise Missing(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
+            raise Unavailable(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
         except subprocess.CalledProcessError as error:
             output = error.stderr.decode(errors="replace").strip().splitlines() or [""]
-            raise Missing(f"{', '.join(names)} cannot be fetched: {output[-1]}") from None
+            raise Unavailable(f"{', '.join(names)} cannot be fetched: {output[-1]}") from None
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -68,7 +70,7 @@ def _sources() -> str:
     for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         if ours and path.is_file() and "debian" in path.read_text():
             return path.read_text().replace(ours[1], RELEASE)
-    raise Missing("adbd is fetched as a package of Debian, and this system has no Debian sources")
+    raise Unavailable("adbd is fetched as a package of Debian, and this system has no Debian sources")
 
 
 def _run(*command: str) -> None:

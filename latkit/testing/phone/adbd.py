@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.devices.phone.packages import Missing, unpacked
-
-START_S = 10
+from latkit.testing.host import NotServing, Unavailable, free_port, wait_for_port
+from latkit.testing.phone.packages import unpacked
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Daemon:
 
 @contextmanager
 def adbd(folder: Path, within: Sequence[str] = (), place: str = "") -> Iterator[Daemon]:
-    """Run adbd, by `within` if it has a root of its own, where its files are at `place`. Raises Missing."""
+    """Run adbd, by `within` if it has a root of its own, where its files are at `place`. Raises Unavailable."""
     files, shim = unpacked("amd64", "adbd"), loopback(folder)
     libraries, port = f"{place or files}/usr/lib/x86_64-linux-gnu", free_port()
     command = [
@@ -73,9 +70,9 @@ def children(pid: int) -> list[int]:
 
 
 def loopback(folder: Path) -> Path:
-    """The library that keeps adbd on loopback, built. Raises Missing."""
+    """The library that keeps adbd on loopback, built. Raises Unavailable."""
     if not shutil.which("gcc"):
-        raise Missing("gcc is missing: apt-get install gcc")
+        raise Unavailable("gcc is missing: apt-get install gcc")
     shim = folder / "loopback.so"
     if not shim.exists():
         source = Path(__file__).with_name("loopback.c")
@@ -84,20 +81,8 @@ def loopback(folder: Path) -> Path:
     return shim
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise Missing(f"adbd does not run here: {log.read_text(errors='replace')[-500:]}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise Missing(f"adbd does not answer: {log.read_text(errors='replace')[-500:]}")
+    try:
+        wait_for_port(port, process, log)
+    except NotServing as error:
+        raise Unavailable(f"adbd does not run here: {error}") from None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.devices.phone.scripted import Script, Service, Work
+from latkit.testing.phone.scripted import Script, Service, Work
 
 STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 HEADER, LENGTH, STAT = struct.Struct("<BL"), struct.Struct("<4sL"), struct.Struct("<4s3L")

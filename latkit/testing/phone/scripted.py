@@ -1,6 +1,7 @@
 """A scripted adbd, for behavior that the real one cannot show: keys, faults, and missing features of old phones.
 
-It implements enough of the protocol for adb's own client; `test_scripted.py` checks that. Commands really run, here.
+It implements enough of the protocol for adb's own client; the tests of the
+adb transport check that. Commands really run, here.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Phone:
                 service.acknowledged.release()
 
     def send(self, command: bytes, ours: int, theirs: int, content: bytes = b"") -> None:
+        """Send a packet. Raises BrokenPipeError once the cable is pulled."""
         with self._lock:
             if self._pulled:
                 raise BrokenPipeError

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latkit.devices.transports import Adb, connect
-from tests.devices.phone.adbd import Daemon, adbd, children, loopback
-from tests.devices.phone.packages import Missing, unpacked
-from tests.devices.phone.root import SHELL, Root, make_root
+from latkit.testing.host import Unavailable
+from latkit.testing.phone.adbd import Daemon, adbd, children, loopback
+from latkit.testing.phone.packages import unpacked
+from latkit.testing.phone.root import SHELL, Root, make_root
 
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 CPU = "cortex-a76"
@@ -66,7 +67,7 @@ class Phone:
 
 @contextmanager
 def running_phone(folder: Path) -> Iterator[Phone]:
-    """Build the phone there and run it. Raises Missing with a reason."""
+    """Build the phone there and run it. Raises Unavailable with a reason."""
     _check()
     root = make_root(folder / "root")
     for name in DEVICES:
@@ -82,10 +83,10 @@ def running_phone(folder: Path) -> Iterator[Phone]:
 
 def _check() -> None:
     if os.geteuid() != 0:
-        raise Missing("the phone made of packages needs root: it mounts and changes its root")
+        raise Unavailable("the phone made of packages needs root: it mounts and changes its root")
     if not (BINFMT / "register").exists():
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(BINFMT)], check=False, capture_output=True)
         subprocess.run(["update-binfmts", "--enable", "qemu-aarch64"], check=False, capture_output=True)
     entry = BINFMT / "qemu-aarch64"
     if not entry.exists() or "F" not in entry.read_text().partition("flags:")[2].split()[0]:
-        raise Missing("programs for arm64 do not run here: apt-get install qemu-user-static binfmt-support")
+        raise Unavailable("programs for arm64 do not run here: apt-get install qemu-user-static binfmt-support")

@@ -17,23 +17,27 @@ START = "2 (sh) S " + " ".join(["0"] * 18) + " 4242 0"
 """The content of /proc/2/stat for a process that was started at 4242."""
 
 
-class Recorder(paramiko.ServerInterface):
+class Recorder(paramiko.ServerInterface):  # type: ignore[misc]  # untyped
     """Accepts every user, and gives each command to `behave`, except those that kill."""
 
     def __init__(self, behave: Callable[[paramiko.Channel, str], None]) -> None:
         self.kills: list[str] = []
         self._behave = behave
 
-    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL
+    def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
+        """Accept any key."""
+        return int(paramiko.AUTH_SUCCESSFUL)
 
-    def get_allowed_auths(self, username: str) -> str:
+    def get_allowed_auths(self, _username: str) -> str:
+        """Keys only."""
         return "publickey"
 
-    def check_channel_request(self, kind: str, chanid: int) -> int:
-        return paramiko.OPEN_SUCCEEDED
+    def check_channel_request(self, _kind: str, _number: int) -> int:
+        """Accept any channel."""
+        return int(paramiko.OPEN_SUCCEEDED)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        """Pass a command on in a thread, or record that it kills."""
         text = command.decode()
         if "kill -9" in text:
             self.kills.append(text)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import pytest
+from latkit.testing.host import environment_variable
 
 Listed = tuple[str, str, str]
 """A phone's serial, state and further fields, as `adb devices -l` prints them."""
@@ -23,8 +23,10 @@ def block(text: str) -> bytes:
 @contextmanager
 def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
     """Run a server that handles each connection so; latkit finds it by the environment meanwhile."""
-    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1]))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        environment_variable("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1])),
+    ):
         accepting = threading.Thread(target=_accept, args=(server, behave))
         accepting.start()
         try:

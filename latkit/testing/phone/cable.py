@@ -29,9 +29,11 @@ class Cable:
                     end.shutdown(socket.SHUT_RDWR)
 
     def plug(self) -> None:
+        """Accept connections again."""
         self._plugged = True
 
     def close(self) -> None:
+        """End every connection, and stop listening."""
         self.pull()
         self._server.shutdown(socket.SHUT_RDWR)
         for end in self._ends:
