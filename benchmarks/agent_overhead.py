@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from latkit.artifacts.cache import ArtifactCache
 from latkit.cli.console import ConsoleProgress, show_facts, show_table
 from latkit.devices import Device, Local, Session, add_device, connect, open_session
 from latkit.devices.agent import NATIVE_SOURCES
@@ -40,7 +41,6 @@ from latkit.devices.sessions.agent_launcher import launch
 from latkit.errors import BundleError
 from latkit.ops import OVERHEAD_PROBE, Op
 from latkit.runtimes.artifact import Artifact
-from latkit.runtimes.cache import ArtifactCache
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Measurement, Round, TimingPlan, estimate, reference_seconds

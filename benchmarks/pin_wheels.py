@@ -19,13 +19,15 @@ from pathlib import Path
 import tomli_w
 
 from latkit.devices.provisioning.pip import isolated, selection
-from latkit.devices.provisioning.wheels import GLIBC, PINS_FILE, REQUIREMENTS, Interpreter, Pins, pins
+from latkit.devices.provisioning.wheels import GLIBC, PINS_FILE, Interpreter, Pins, pins
+from latkit.runtimes import list_runtimes
 
 PYTHONS = [(3, minor) for minor in range(8, 15)]
 MACHINES = ("aarch64", "x86_64")
 LAST_WITH_OLD_GLIBC = (3, 10)
 """A system whose C library is older than the newest of GLIBC has no newer Python."""
-RUNTIMES = ("onnxruntime", "tflite", "torch")
+REQUIREMENTS = {wheels.pinned_as: wheels.alternatives for one in list_runtimes() if (wheels := one.wheels)}
+RUNTIMES = tuple(REQUIREMENTS)
 RESOLVE_S = 600.0
 
 

@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass
 
 from latkit.errors import UsageError
-
-RUNTIMES = ("onnxruntime", "tflite", "torch", "torch_cuda")
-PRECISIONS = ("fp32",)
+from latkit.runtimes import get_runtime
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.IGNORECASE)
 """Valid device names. A name is also a file name, so it cannot contain a path separator."""
@@ -36,10 +34,11 @@ class Target:
 
     def __post_init__(self) -> None:
         check_name(self.device, "a device's name")
-        if self.runtime not in RUNTIMES:
-            raise UsageError(f"unknown runtime {self.runtime!r}; known runtimes: {', '.join(RUNTIMES)}")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"unknown precision {self.precision!r}; known precisions: {', '.join(PRECISIONS)}")
+        precisions = get_runtime(self.runtime).precisions
+        if self.precision not in precisions:
+            raise UsageError(
+                f"unknown precision {self.precision!r}; known precisions of {self.runtime}: {', '.join(precisions)}"
+            )
         if self.threads < 1 or self.batch < 1:
             raise UsageError(f"expected at least one thread and a batch of at least one in {self}")
 
@@ -55,18 +54,19 @@ class Target:
         if not slash or not rest or "/" in rest:
             raise UsageError(f"expected a target as DEVICE/RUNTIME, for example pi4/tflite-t4, but found {text!r}")
         runtime, *settings = rest.split("-")
-        threads, precision, batch = 1, "fp32", 1
+        precisions = get_runtime(runtime).precisions
+        threads, precision, batch = 1, precisions[0], 1
         used: set[str] = set()
         for setting in settings:
             if match := re.fullmatch(r"([tb])([1-9][0-9]{0,5})", setting):
                 what, value = match[1], int(match[2])
                 threads, batch = (value, batch) if what == "t" else (threads, value)
-            elif setting in PRECISIONS:
+            elif setting in precisions:
                 what, precision = "precision", setting
             else:
                 raise UsageError(
                     f"expected settings such as t4, fp32 or b1 in target {text!r}, but found {setting!r} "
-                    f"(precisions: {', '.join(PRECISIONS)})"
+                    f"(precisions: {', '.join(precisions)})"
                 )
             if what in used:
                 raise UsageError(f"target {text!r} gives a setting twice: {setting!r}")

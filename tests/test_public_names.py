@@ -8,6 +8,7 @@ import pytest
 import latkit
 
 ROOMS = [
+    "artifacts",
     "devices",
     "graphs",
     "latency_models",

@@ -16,13 +16,13 @@ import torch
 
 from benchmarks.fuzzing.corpus_measured import TARGET, graphs, measurements, networks
 from benchmarks.fuzzing.corpus_search import images, search, series
+from latkit.artifacts.cache import ArtifactCache
 from latkit.devices import Core, Device, Facts, Local, leased
 from latkit.devices.leases.quarantine import quarantine
 from latkit.devices.provisioning.bundle import Bundle
 from latkit.devices.transports.base import sha256_of
 from latkit.graphs import Graph
 from latkit.latency_models.imported.proxyless_yaml import write_keys
-from latkit.runtimes.cache import ArtifactCache
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace

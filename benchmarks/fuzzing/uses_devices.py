@@ -7,12 +7,12 @@ import os
 from benchmarks.fuzzing.corpus import device
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.uses_base import UsesBase
+from latkit.artifacts.cache import ArtifactCache
 from latkit.devices import Ssh, holder_of, leased, list_devices, quarantine_of
 from latkit.devices.provisioning.bundle import read_bundle
 from latkit.devices.provisioning.toolchain import LOADERS
 from latkit.devices.transports.ssh.config import resolve
 from latkit.ops import Network
-from latkit.runtimes.cache import ArtifactCache
 
 
 class DeviceUses(UsesBase):

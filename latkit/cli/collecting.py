@@ -11,6 +11,7 @@ from pathlib import Path
 
 from latkit.cli.console import note, say
 from latkit.devices import COOLING, BenchmarkTool, Cooling, Device, benchmark_tool, is_this_host, lease_key
+from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import ExportError, LatkitError, UsageError
 from latkit.profiling import Collection, CollectionSummary
 from latkit.profiling.active_learning import explore
@@ -78,8 +79,7 @@ def tool_of(binary: Path | None, flags: Sequence[str] | None, *targets: Target) 
             raise UsageError(f"expected --binary PATH with --binary-flag, but found --binary-flag {flags[0]} alone")
         return None
     for target in targets:
-        if target.runtime != "tflite":
-            raise UsageError(f"expected a target of the runtime tflite with --binary, but found {target}")
+        check_takes_tool(target, "--binary")
     return benchmark_tool(binary, flags or ())
 
 

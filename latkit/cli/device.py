@@ -12,8 +12,6 @@ from latkit.errors import UsageError
 
 app = typer.Typer(help="Register devices, and look after them.", no_args_is_help=True)
 
-DEFAULT_RUNTIMES = ["onnxruntime", "tflite"]
-
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
 
 
@@ -126,6 +124,7 @@ def doctor(
     """Examine a device: each failing check with its remedy. Exits with 1 when a check fails."""
     from latkit.devices import check_trusted, examine, healthy, leased, lift_quarantine, load_device
     from latkit.devices import install as install_runtimes
+    from latkit.devices.provisioning.wheels import default_runtimes
     from latkit.workspace import Workspace
 
     folder = devices_folder(context)
@@ -135,7 +134,7 @@ def doctor(
     measured = workspace.latest_environments(name)
     with leased(device, "latkit device doctor"):
         if install:
-            requested = runtime or DEFAULT_RUNTIMES
+            requested = runtime or default_runtimes()
             note(f"installing {', '.join(requested)} on {name} from wheels fetched on this machine")
             device = install_runtimes(folder, name, requested)
         checks = examine(device, measured)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from latkit._io import one_line
+from latkit.artifacts import check_takes_graphs
 from latkit.cli.collecting import Order
 from latkit.cli.console import emit_json, note, say, show_table
 from latkit.cli.render.predicted import latency_document, latency_line
@@ -18,7 +19,6 @@ from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.profiling import CollectionSummary
 from latkit.profiling.fusion_probes import collect_kernels, collect_model
 from latkit.progress import Progress
-from latkit.runtimes import check_takes_graphs
 from latkit.runtimes.onnx.file import Shapes, takes_batch
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.runtimes.onnx.network import read_subject

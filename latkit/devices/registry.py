@@ -22,7 +22,8 @@ from latkit.devices.sessions.answers import Probed, checked
 from latkit.devices.transports import Adb, Address, Local, Transport, connect
 from latkit.devices.trust import check_trusted, trust
 from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
-from latkit.targets import RUNTIMES, check_name
+from latkit.runtimes import list_runtimes
+from latkit.targets import check_name
 
 PROBE_S = 180.0
 """Importing torch from an SD card takes up to a minute."""
@@ -157,5 +158,5 @@ def _check_free(folder: Path, name: str) -> None:
 
 
 def _known(found: Mapping[str, str]) -> dict[str, str]:
-    """The probed runtimes that latkit knows, in its order."""
-    return {name: found[name] for name in RUNTIMES if name in found}
+    """What was found of each runtime, given what was found of the agent's loaders."""
+    return {one.name: found[one.loader] for one in list_runtimes() if one.loader in found}

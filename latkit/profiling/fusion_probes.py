@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from latkit.artifacts import check_takes_graphs
 from latkit.graphs import Graph, Rule, partition_graph
 from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion import decide, probes
@@ -17,7 +18,6 @@ from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_ne
 from latkit.measurements import select
 from latkit.ops import OVERHEAD_PROBE
 from latkit.profiling import Collection, CollectionSummary
-from latkit.runtimes import check_takes_graphs
 from latkit.timing import Workload, estimate, reference_seconds
 
 MAX_PROBE_STEPS = 4

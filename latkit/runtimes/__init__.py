@@ -1,42 +1,33 @@
-"""Runtimes: each executes networks on a device, and exports networks to files for it.
-
-Export is in `latkit.runtimes.export` and `latkit.runtimes.cache`, which import torch; the names here do not.
-"""
+"""Runtimes: each executes networks on a device, and exports networks to files for it. One file per runtime."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from latkit.errors import UsageError
+from latkit._registry import Registry
 from latkit.runtimes.artifact import Artifact
-from latkit.runtimes.base import Runtime
-from latkit.targets import Target
+from latkit.runtimes.base import Runtime, Wheels
 
-CLASSES = {
-    "onnxruntime": ("latkit.runtimes.onnxruntime", "OnnxRuntime"),
-    "tflite": ("latkit.runtimes.tflite", "TFLite"),
-    "torch": ("latkit.runtimes.torch", "Torch"),
-    "torch_cuda": ("latkit.runtimes.torch", "TorchCuda"),
-}
-"""Module and class of every runtime. They import torch, so a module is imported only when its runtime is requested."""
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime",
+    "latkit.runtimes",
+    Runtime,  # type: ignore[type-abstract]
+    {
+        "onnxruntime": "latkit.runtimes.onnxruntime:ONNXRUNTIME",
+        "tflite": "latkit.runtimes.tflite:TFLITE",
+        "torch": "latkit.runtimes.torch:TORCH",
+        "torch_cuda": "latkit.runtimes.torch:TORCH_CUDA",
+    },
+)
+"""Every runtime, by the name that a target gives it."""
 
 
 def get_runtime(name: str) -> Runtime:
     """The runtime of that name; UsageError lists the existing ones."""
-    if name not in CLASSES:
-        raise UsageError(f"unknown runtime {name!r}; known runtimes: {', '.join(CLASSES)}")
-    module, class_name = CLASSES[name]
-    runtime: Runtime = getattr(import_module(module), class_name)()
-    return runtime
+    return RUNTIMES.get(name)
 
 
-def check_takes_graphs(target: Target) -> None:
-    """Raise UsageError where a target's runtime takes no ONNX files, and so no kernels of them."""
-    if not get_runtime(target.runtime).takes_graphs:
-        raise UsageError(
-            f"expected a target whose runtime takes ONNX files (onnxruntime), but found {target}: networks of a space "
-            f"are measured there with: latkit collect {target} --space SPACE"
-        )
+def list_runtimes() -> list[Runtime]:
+    """All runtimes that can be used: those of latkit first, then those of plug-ins."""
+    return sorted(RUNTIMES.items().values(), key=lambda runtime: RUNTIMES.origin(runtime.name) != "latkit")
 
 
-__all__ = ["Artifact", "Runtime", "check_takes_graphs", "get_runtime"]
+__all__ = ["RUNTIMES", "Artifact", "Runtime", "Wheels", "get_runtime", "list_runtimes"]

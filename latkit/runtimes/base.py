@@ -1,9 +1,10 @@
-"""The interface of a runtime: export of a torch module to a file that the runtime executes."""
+"""The interface of a runtime: what it is, how it exports to a file, and how a device gets it and loads the file."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,20 +21,50 @@ def release(package: str) -> str:
     return version(package).partition("+")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Wheels:
+    """The Python packages that a device needs to run a runtime's files."""
+
+    alternatives: tuple[tuple[str, ...], ...]
+    """Pip requirements, the preferred ones first."""
+    pinned_as: str
+    """Name of the exact wheels in `wheels.toml`; runtimes of the same package share it."""
+    by_default: bool = False
+    """Whether `latkit device doctor --install` installs them if no runtime is named."""
+
+
 class Runtime(ABC):
-    """One runtime, as the host uses it. Modules and tensors are torch's; they are typed `Any` here so that code that
-    only needs this package's names, such as `latkit.devices`, does not import torch."""
+    """Everything about one runtime; no other code asks for its name.
+
+    Modules and tensors are torch's. They are typed `Any`, and torch is imported inside functions only: targets name
+    runtimes, and a target is a record.
+    """
 
     name: ClassVar[str]
-    """As in a target."""
+    """As in a target: letters, digits and underscores."""
     suffix: ClassVar[str]
     """Suffix of its files, with the dot."""
     opset: ClassVar[int] = 0
     """ONNX opset of its files; 0 for other formats."""
     takes_graphs: ClassVar[bool] = False
     """Whether it can export external (ONNX) networks, and kernels of them."""
-    requirements: ClassVar[tuple[str, ...]]
-    """Pip requirements of a device that runs the files."""
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    """The precisions that a target may have; the first is that of a target that names none."""
+    uses_cpu_time: ClassVar[bool] = True
+    """Whether the CPU time of a run is the time of its computation. A GPU computes while the CPU waits."""
+    needs: ClassVar[str] = ""
+    """Hardware that a device needs beside its processor, such as `CUDA`."""
+    wheels: ClassVar[Wheels | None] = None
+    """The packages that a device needs; None if they are installed there by hand."""
+    agent_file: ClassVar[Path | None] = None
+    """Python source that teaches the Python agent this runtime (see docs/agent-protocol.md)."""
+    takes_benchmark_tool: ClassVar[bool] = False
+    """Whether Google's `benchmark_model` runs its files too."""
+
+    @property
+    def loader(self) -> str:
+        """The name by which agents know it. A runtime may share another one's loader."""
+        return self.name
 
     @property
     @abstractmethod

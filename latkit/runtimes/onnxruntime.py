@@ -5,12 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import Any
 
 from latkit.graphs import Graph
-from latkit.runtimes.base import Runtime, release
+from latkit.runtimes.base import Runtime, Wheels, release
 
 
 class OnnxRuntime(Runtime):
@@ -24,16 +22,17 @@ class OnnxRuntime(Runtime):
     suffix = ".onnx"
     opset = 17
     takes_graphs = True
-    requirements = ("onnxruntime",)
+    wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
     @property
     def exporter(self) -> str:
         """Such as `torch.onnx 2.13.0 torchscript`."""
         return f"torch.onnx {release('torch')} torchscript"
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+    def export(self, module: Any, example: Any, path: Path) -> None:
         """Write an ONNX file with the input `input` and the output `output`, checked by onnx."""
         import onnx
+        import torch
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the class
@@ -57,17 +56,21 @@ class OnnxRuntime(Runtime):
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
-    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+    def load(self, path: Path) -> Callable[[Any], Any]:
         """A session on the CPU."""
         import onnxruntime
+        import torch
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
 
-        def run(example: Tensor) -> Tensor:
+        def run(example: Any) -> Any:
             (output,) = session.run(None, {name: example.numpy()})
             return torch.from_numpy(output)
 
         return run
+
+
+ONNXRUNTIME = OnnxRuntime()

@@ -14,11 +14,8 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from latkit.errors import MissingExtra
-from latkit.runtimes.base import Runtime, release
+from latkit.runtimes.base import Runtime, Wheels, release
 
 
 class TFLite(Runtime):
@@ -30,7 +27,9 @@ class TFLite(Runtime):
 
     name = "tflite"
     suffix = ".tflite"
-    requirements = ("ai-edge-litert",)
+    takes_benchmark_tool = True
+    # tflite-runtime was built against numpy 1
+    wheels = Wheels((("ai-edge-litert", "numpy"), ("tflite-runtime", "numpy<2")), pinned_as="tflite", by_default=True)
 
     @property
     def exporter(self) -> str:
@@ -40,8 +39,10 @@ class TFLite(Runtime):
         except PackageNotFoundError:
             raise MissingExtra("litert-torch", "tflite") from None
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+    def export(self, module: Any, example: Any, path: Path) -> None:
         """Write a TFLite file. The first conversion of a process imports litert-torch, which takes 3 to 6 s."""
+        import torch
+
         litert_torch = _import_litert_torch()
         with torch.no_grad():
             output_rank = module(example).dim()
@@ -52,8 +53,10 @@ class TFLite(Runtime):
                 ).eval()
             litert_torch.convert(module, (_channels_last(example),)).export(str(path))
 
-    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+    def load(self, path: Path) -> Callable[[Any], Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""
+        import torch
+
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -62,7 +65,7 @@ class TFLite(Runtime):
         interpreter.allocate_tensors()
         entry, end = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
-        def run(example: Tensor) -> Tensor:
+        def run(example: Any) -> Any:
             interpreter.set_tensor(entry, _channels_last(example).numpy())
             interpreter.invoke()
             output = torch.from_numpy(interpreter.get_tensor(end))
@@ -71,7 +74,10 @@ class TFLite(Runtime):
         return run
 
 
-def _channels_last(tensor: Tensor) -> Tensor:
+TFLITE = TFLite()
+
+
+def _channels_last(tensor: Any) -> Any:
     """(N, C, H, W) -> (N, H, W, C), contiguous; other tensors unchanged."""
     return tensor.permute(0, 2, 3, 1).contiguous() if tensor.dim() == 4 else tensor
 

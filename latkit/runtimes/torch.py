@@ -17,11 +17,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from latkit.runtimes.base import Runtime, release
+from latkit.runtimes.base import Runtime, Wheels, release
 
 
 class Torch(Runtime):
@@ -29,7 +27,7 @@ class Torch(Runtime):
 
     name = "torch"
     suffix = ".pt"
-    requirements = ("torch", "numpy")
+    wheels = Wheels((("torch", "numpy"),), pinned_as="torch")
     device = "cpu"
 
     @property
@@ -37,28 +35,31 @@ class Torch(Runtime):
         """Such as `torch.jit 2.13.0`."""
         return f"torch.jit {release('torch')}"
 
-    def export(self, module: nn.Module, example: Tensor, path: Path) -> None:
+    def export(self, module: Any, example: Any, path: Path) -> None:
         """Write the traced module. Its weights stay parameters, so that `map_location` moves the full module to a
         GPU."""
+        import torch
+
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the module
-            traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
                 module, example, check_trace=False
             )
             torch.jit.save(traced, path)
 
-    def load(self, path: Path) -> Callable[[Tensor], Tensor]:
+    def load(self, path: Path) -> Callable[[Any], Any]:
         """The module on this machine's CPU or GPU."""
+        import torch
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
+            module = torch.jit.load(  # type: ignore[no-untyped-call]
                 path, map_location=self.device
             )
 
-        def run(example: Tensor) -> Tensor:
+        def run(example: Any) -> Any:
             with torch.inference_mode():
-                output: Tensor = module(example.to(self.device))
-                return output.cpu()
+                return module(example.to(self.device)).cpu()
 
         return run
 
@@ -67,4 +68,9 @@ class TorchCuda(Torch):
     """The same files on a CUDA GPU."""
 
     name = "torch_cuda"
+    uses_cpu_time = False
+    needs = "CUDA"
     device = "cuda"
+
+
+TORCH, TORCH_CUDA = Torch(), TorchCuda()

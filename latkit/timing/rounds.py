@@ -9,18 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from latkit.runtimes import get_runtime
 from latkit.targets import Target
 from latkit.timing.measurement import Round
 
 Floats = NDArray[np.float64]
 
-CPU_RUNTIMES = ("onnxruntime", "tflite", "torch")
-"""Runtimes whose CPU time is the time of the computation. A GPU computes while the CPU waits."""
-
 
 def uses_cpu_time(target: Target) -> bool:
     """Whether the CPU time of a run on this target is that of its computation: one thread, on a processor."""
-    return target.threads == 1 and target.runtime in CPU_RUNTIMES
+    return target.threads == 1 and get_runtime(target.runtime).uses_cpu_time
 
 
 def round_min_s(one_round: Round, use_cpu_time: bool) -> float:

@@ -89,7 +89,7 @@ class Workspace(ModelFitting):
 
     def exporter(self, target: Target) -> Exporter:
         """Returns the artifacts of workloads for a target, from the cache if they are there; for any thread."""
-        from latkit.runtimes.cache import ArtifactCache
+        from latkit.artifacts.cache import ArtifactCache
 
         cache = ArtifactCache()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx
 
+from latkit.artifacts.export import export_subject
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_subject
 from latkit.timing import REFERENCE
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from latkit.artifacts.export import export_subject
 from latkit.errors import MissingExtra
 from latkit.ops import make_op
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_subject
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("litert_torch") is None, reason="litert-torch is not installed (extra: tflite)"
@@ -23,7 +23,7 @@ SILENT_SCRIPT = """
 import logging, sys, warnings
 from latkit.ops import OVERHEAD_PROBE
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_subject
+from latkit.artifacts.export import export_subject
 export_subject(get_runtime("tflite"), OVERHEAD_PROBE, sys.argv[1])
 assert logging.getLogger().handlers == []
 """

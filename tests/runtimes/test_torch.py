@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from latkit.artifacts.export import check_export, export_subject
+from latkit.artifacts.weights import seeded_module
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import check_export, export_subject
-from latkit.runtimes.weights import seeded_module
 from latkit.timing import REFERENCE
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.load.*:DeprecationWarning")

@@ -21,6 +21,8 @@ from latkit.devices.android.benchmark_model_output import (
 from latkit.devices.device import Device
 from latkit.devices.transports.base import Completed, sha256_of
 from latkit.errors import AgentError, DeviceError, UsageError
+from latkit.runtimes import get_runtime, list_runtimes
+from latkit.targets import Target
 from latkit.timing import Environment
 
 SWITCHES = ("use_gpu", "use_hexagon", "use_nnapi", "use_xnnpack")
@@ -148,6 +150,13 @@ def benchmark_tool(path: Path, flags: Sequence[str] = ()) -> BenchmarkTool:
             raise UsageError(f"expected {name}={FLAGS[name]}, but found {flag!r}")
         found[name] = value
     return BenchmarkTool(path, sha256_of(path), found)
+
+
+def check_takes_tool(target: Target, what: str = TOOL) -> None:
+    """Raise UsageError unless the tool runs the files of the target's runtime. `what` is what asks for the tool."""
+    if not get_runtime(target.runtime).takes_benchmark_tool:
+        known = ", ".join(runtime.name for runtime in list_runtimes() if runtime.takes_benchmark_tool)
+        raise UsageError(f"expected a target of the runtime {known} for {what}, but found {target}")
 
 
 def taskset(cores: Sequence[int]) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from functools import partial
 
 from latkit.devices.agent import PROTOCOL
-from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, taskset
+from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, check_takes_tool, taskset
 from latkit.devices.android.benchmark_model_output import RUNS, TOOL, Report
 from latkit.devices.cpu_topology import UNPINNED, ranges
 from latkit.devices.device import Device
@@ -25,7 +25,7 @@ from latkit.devices.sessions.agent_launcher import COMMAND_S, has, models_folder
 from latkit.devices.sessions.session import Session, SessionMaker
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport
-from latkit.errors import AgentError, DeviceError, UsageError
+from latkit.errors import AgentError, DeviceError
 from latkit.runtimes.artifact import Artifact
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
@@ -54,8 +54,7 @@ class BenchmarkSession(Session):
         *,
         tool: BenchmarkTool,
     ) -> None:
-        if target.runtime != "tflite":
-            raise UsageError(f"expected a target of the runtime tflite for {TOOL}, but found {target}")
+        check_takes_tool(target)
         super().__init__(device, target, transport, link, loaded_bytes, cooling, on_message)
         self._tool = tool
         self._program = f"{device.folder}/{TOOL}-{tool.sha256[:12]}"

@@ -60,6 +60,8 @@ class Pin(BaseModel):
     """SHA-256 of the wheel, by architecture."""
     library_sha256: dict[str, str]
     """SHA-256 of the library in it, by architecture."""
+    macro: str = ""
+    """Name of the C macro by which the agent's sources know the version; empty if they need it not."""
 
 
 class Bundle(BaseModel):
@@ -87,7 +89,7 @@ class Bundle(BaseModel):
 
 
 def pins() -> dict[str, Pin]:
-    """The wheels and libraries from PyPI that a bundle contains, by runtime."""
+    """The wheels and libraries from PyPI that a bundle contains, by the name of the loader that uses them."""
     return {name: Pin.model_validate(table) for name, table in tomllib.loads(PINS_FILE.read_text()).items()}
 
 
@@ -174,7 +176,7 @@ def _hash_of_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
 
 
 def _compiled(toolchain: Toolchain, folder: Path) -> bytes:
-    toolchain.compile(folder / AGENT, {"LITERT_VERSION": pins()["tflite"].version})
+    toolchain.compile(folder / AGENT, {pin.macro: pin.version for pin in pins().values() if pin.macro})
     return (folder / AGENT).read_bytes()
 
 

@@ -16,6 +16,7 @@ from latkit.devices.provisioning.pip import download
 from latkit.devices.sessions.agent_launcher import COMMAND_S
 from latkit.devices.transports import Transport
 from latkit.errors import DeviceError, UsageError
+from latkit.runtimes import Runtime, get_runtime, list_runtimes
 
 PINS_FILE = Path(__file__).with_name("wheels.toml")
 """The exact wheels; written by benchmarks/pin_wheels.py."""
@@ -39,13 +40,6 @@ print(json.dumps({
     "glibc": glibc,
 }))
 """
-REQUIREMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "onnxruntime": (("onnxruntime", "numpy"),),
-    "tflite": (("ai-edge-litert", "numpy"), ("tflite-runtime", "numpy<2")),
-    "torch": (("torch", "numpy"),),
-    "torch_cuda": (("torch", "numpy"),),
-}
-"""What each runtime needs: the alternatives in order of preference. tflite-runtime was built against numpy 1."""
 
 
 class Pins(BaseModel):
@@ -57,14 +51,21 @@ class Pins(BaseModel):
     sets: dict[str, dict[str, list[str]]]
     """What each runtime needs, by `cpVERSION-MACHINE-glibcVERSION`."""
 
-    def of(self, interpreter: Interpreter, runtime: str) -> list[str] | None:
+    def of(self, interpreter: Interpreter, runtime: Runtime) -> list[str] | None:
         """The lines of a requirements file that pin a runtime's packages there; None if it is not published."""
+        if runtime.wheels is None:
+            return None
         for minor in sorted(GLIBC, reverse=True):
             key = f"cp{interpreter.version[0]}{interpreter.version[1]}-{interpreter.machine}-glibc2.{minor}"
-            found = self.sets.get(key, {}).get("torch" if runtime == "torch_cuda" else runtime)
+            found = self.sets.get(key, {}).get(runtime.wheels.pinned_as)
             if found is not None and interpreter.glibc >= (2, minor):
                 return [" ".join([name, *(f"--hash=sha256:{one}" for one in self.hashes[name])]) for name in found]
         return None
+
+
+def default_runtimes() -> list[str]:
+    """The runtimes that are installed if none is named."""
+    return [runtime.name for runtime in list_runtimes() if runtime.wheels and runtime.wheels.by_default]
 
 
 @cache
@@ -135,15 +136,13 @@ def fetch(interpreter: Interpreter, runtimes: Sequence[str], folder: Path) -> li
     none, or with pip's output.
     """
     if not runtimes:
-        raise UsageError(f"expected a runtime to install; known runtimes: {', '.join(REQUIREMENTS)}")
-    unknown = [name for name in runtimes if name not in REQUIREMENTS]
-    if unknown:
-        raise UsageError(f"unknown runtime {unknown[0]!r}; known runtimes: {', '.join(REQUIREMENTS)}")
+        known = ", ".join(runtime.name for runtime in list_runtimes())
+        raise UsageError(f"expected a runtime to install; known runtimes: {known}")
     lines: set[str] = set()
-    for name in runtimes:
-        found = pins().of(interpreter, name)
+    for runtime in [get_runtime(name) for name in runtimes]:
+        found = pins().of(interpreter, runtime)
         if found is None:
-            raise DeviceError(f"latkit knows no wheels of {name} for {interpreter}; install it there by hand")
+            raise DeviceError(f"latkit knows no wheels of {runtime.name} for {interpreter}; install it there by hand")
         lines.update(found)
     problem = download(sorted(lines), folder / "wheels", interpreter.version, interpreter.platforms())
     if problem:

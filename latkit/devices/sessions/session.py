@@ -18,7 +18,7 @@ from latkit.devices.sessions.answers import Conditions, Described, Files, Loaded
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Transport, connect
 from latkit.errors import AgentError, DeviceError, RuntimeMissing, UsageError
-from latkit.runtimes.artifact import Artifact
+from latkit.runtimes import Artifact, get_runtime
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
@@ -242,7 +242,7 @@ class Session:
                 "load",
                 LOAD_S,
                 sha256=artifact.sha256,
-                runtime=target.runtime,
+                runtime=get_runtime(target.runtime).loader,
                 threads=target.threads,
                 precision=target.precision,
                 batch=target.batch,

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from latkit.artifacts.export import export_module
 from latkit.errors import ExportError, MissingExtra
 from latkit.ops import Network
 from latkit.runtimes import get_runtime
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.export import export_module
 from latkit.runtimes.onnx.network import embed_network
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.records.result import FILES, ExportFacts

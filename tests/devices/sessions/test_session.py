@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from latkit.artifacts.cache import ArtifactCache
 from latkit.devices import Device, Session, Ssh, open_session
 from latkit.devices.agent import AGENT_FILE, PROTOCOL
 from latkit.devices.cpu_topology import ranges
@@ -20,7 +21,6 @@ from latkit.devices.sessions.agent_launcher import launch
 from latkit.devices.transports import Local, Stream, connect
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
-from latkit.runtimes.cache import ArtifactCache
 from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
 

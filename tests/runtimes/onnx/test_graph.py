@@ -8,11 +8,11 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
+from latkit.artifacts.export import export_subject
 from latkit.errors import BadFile, ExportError
 from latkit.graphs import Graph, GraphBuilder, partition_graph
 from latkit.graphs.patterns import units_of
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_subject
 from latkit.runtimes.onnx.graph import model_of_graph, read_graph
 from latkit.runtimes.onnx.module import graph_of_module
 from latkit.runtimes.onnx.network import embed_network, read_subject

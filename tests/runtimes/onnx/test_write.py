@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 import pytest
 
+from latkit.artifacts.export import export_subject
 from latkit.errors import ExportError
 from latkit.graphs import Graph, Tensor, partition_graph
 from latkit.graphs.generators import networks
 from latkit.latency_models.kernels.features import features, kernel_specs
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_subject
 from latkit.runtimes.onnx.graph import graph_of_model, read_graph
 from latkit.runtimes.onnx.session import shapes_by_running
 from latkit.runtimes.onnx.write import check_shapes, model_of_graph

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from latkit.artifacts.export import export_module, export_subject
 from latkit.errors import ExportError
 from latkit.nn import build_module
 from latkit.runtimes import get_runtime
-from latkit.runtimes.export import export_module, export_subject
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.runtimes.onnx.network import read_network
 from latkit.search.data import DataSplit, Normalize

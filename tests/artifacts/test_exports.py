@@ -10,13 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from latkit.artifacts.export import check_export, export_module, export_subject
+from latkit.artifacts.weights import seeded_module
 from latkit.errors import ExportError, UsageError
 from latkit.nn import build_module
 from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
-from latkit.runtimes import Artifact, Runtime, get_runtime
-from latkit.runtimes.export import check_export, export_module, export_subject
-from latkit.runtimes.weights import seeded_module
-from latkit.targets import RUNTIMES
+from latkit.runtimes import Artifact, Runtime, get_runtime, list_runtimes
 from latkit.timing import REFERENCE
 
 TOLERANCE = 1e-4
@@ -168,13 +167,13 @@ def test_a_runtime_says_what_it_is(name: str) -> None:
     assert isinstance(runtime, Runtime)
     assert runtime.name == name
     assert runtime.suffix.startswith(".")
-    assert runtime.requirements
+    assert runtime.wheels
     assert any(character.isdigit() for character in runtime.exporter)
     assert "+" not in runtime.exporter
 
 
 def test_the_runtimes_are_those_a_target_may_name() -> None:
-    for name in RUNTIMES:
+    for name in [runtime.name for runtime in list_runtimes()]:
         get_runtime(name)
     with pytest.raises(UsageError, match="unknown runtime 'tensorrt'; known runtimes: onnxruntime, tflite, torch, "):
         get_runtime("tensorrt")

@@ -11,13 +11,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, read_bytes, write_text
+from latkit.artifacts.export import Workload, export_subject
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.export import Workload, export_subject
 from latkit.targets import Target
 
 RECIPE = 1

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from latkit.artifacts import cache as cache_module
+from latkit.artifacts.cache import ArtifactCache, default_folder
 from latkit.errors import ExportError, UsageError
 from latkit.ops import OVERHEAD_PROBE, Network, Op, OpKind, get_kind, make_op
-from latkit.runtimes import cache as cache_module
-from latkit.runtimes.cache import ArtifactCache, default_folder
 from latkit.runtimes.onnxruntime import OnnxRuntime
 from latkit.targets import Target
 from latkit.timing import REFERENCE

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from latkit import zoo
+from latkit.artifacts.weights import for_inference, seeded_module, without_skips
 from latkit.nn import example_input
 from latkit.ops import Network, make_op
-from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 from latkit.timing import REFERENCE
 
 CONV, MBCONV, _ = REFERENCE.ops

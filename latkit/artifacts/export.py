@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from latkit.artifacts.weights import for_inference, seeded_module, without_skips
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
 from latkit.nn import example_input
@@ -18,7 +19,6 @@ from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.weights import for_inference, seeded_module, without_skips
 
 Workload = Op | Network | Graph
 """A workload that can be exported."""

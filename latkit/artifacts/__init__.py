@@ -1,0 +1,23 @@
+"""Artifacts: ops, networks and graphs exported for a runtime with generated weights, and the cache of them.
+
+The modules here import torch; the names here do not.
+"""
+
+from __future__ import annotations
+
+from latkit.errors import UsageError
+from latkit.runtimes import get_runtime, list_runtimes
+from latkit.targets import Target
+
+
+def check_takes_graphs(target: Target) -> None:
+    """Raise UsageError where a target's runtime takes no ONNX files, and so no kernels of them."""
+    if not get_runtime(target.runtime).takes_graphs:
+        known = ", ".join(runtime.name for runtime in list_runtimes() if runtime.takes_graphs)
+        raise UsageError(
+            f"expected a target whose runtime takes ONNX files ({known}), but found {target}: networks of a space "
+            f"are measured there with: latkit collect {target} --space SPACE"
+        )
+
+
+__all__ = ["check_takes_graphs"]
