@@ -51,8 +51,8 @@ from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer, device_module
-from latkit.spaces import Architecture, Layer, Space, load
-from latkit.tables import LatencyTable
+from latkit.spaces import Architecture, ChainSpace, Layer, Space, as_chain, load
+from latkit.tables import LatencyTable, macs_table
 
 Step = Callable[[Tensor, Tensor], object]
 """Takes images and labels."""
@@ -170,7 +170,7 @@ class SearchBench:
         self.bench, self.space = bench, space
         self.supernet = device_module(Supernet(space, bench.settings.checkpointing), bench.fabric)
         self.trainer = WeightTrainer(self.supernet, bench.settings, bench.fabric)
-        rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+        rows = [[macs * 1e-9 for macs in row] for row in macs_table(space).rows()]
         table = LatencyTable.from_seconds(space.name, space.key, rows, 1e-6)
         self.arch_objective = ArchitectureObjective(
             PathDistribution(space), table, AugmentedLagrangian(table.slowest() / 2, rate=RATE)
@@ -257,7 +257,7 @@ def median_ratio(seconds: Sequence[Sequence[Sequence[float]]], kind: int) -> flo
 def drawn_pairs(space: Space, count: int, rng: random.Random) -> Iterator[tuple[Architecture, Architecture]]:
     """Pairs of architectures that differ everywhere, each in both orders: what is opened, what is closed."""
     for _ in range(count):
-        both = [rng.sample(range(len(layer.candidates)), 2) for layer in space.choices]
+        both = [rng.sample(range(len(choice.options)), 2) for choice in space.choices]
         first, second = zip(*both, strict=True)
         yield first, second
         yield second, first
@@ -295,7 +295,7 @@ def memory(search_bench: SearchBench, opened: Architecture, closed: Architecture
 def with_candidates(space: Space, count: int) -> Space:
     """The space with that many candidates, all MBConv, in every layer that has a choice."""
     layers = []
-    for layer in space.layers:
+    for layer in as_chain(space, "this benchmark").layers:
         if layer.is_choice:
             first = layer.candidates[0]
             ops = [
@@ -305,7 +305,7 @@ def with_candidates(space: Space, count: int) -> Space:
             ]
             layer = Layer(layer.name, tuple(ops[:count]))
         layers.append(layer)
-    return Space(f"{space.name}-{count}", tuple(layers))
+    return ChainSpace(f"{space.name}-{count}", tuple(layers))
 
 
 if __name__ == "__main__":

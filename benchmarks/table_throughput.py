@@ -85,7 +85,7 @@ def min_seconds(work: Callable[[], object]) -> float:
 def batched(space: Space, table: LatencyTable, count: int) -> float:
     """Architectures per second, of many in one tensor of small integers."""
     rng = np.random.default_rng(0)
-    columns = [rng.integers(0, len(layer.candidates), count, dtype=np.uint8) for layer in space.choices]
+    columns = [rng.integers(0, len(choice.options), count, dtype=np.uint8) for choice in space.choices]
     architectures = torch.from_numpy(np.stack(columns, axis=1))
     return count / min_seconds(lambda: table.lookup(architectures))
 

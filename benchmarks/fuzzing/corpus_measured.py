@@ -49,7 +49,7 @@ def _measurement(workload: Workload, nanoseconds: int) -> Measurement:
 
 
 def networks(space: Space) -> Iterator[Network]:
-    shape = [range(len(layer.candidates)) for layer in space.choices]
+    shape = [range(len(choice.options)) for choice in space.choices]
     return (space.decode(architecture) for architecture in itertools.islice(itertools.product(*shape), 0, None, 5))
 
 

@@ -15,7 +15,7 @@ from latkit.ops import Network
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
 from latkit.runtimes.onnx.graph import model_of_graph
-from latkit.spaces import Space, load_space_file
+from latkit.spaces import Space, load_saved, load_space_file
 from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
 from latkit.workspace import Workspace
 
@@ -107,7 +107,7 @@ class ModelUses(UsesBase):
 
     def space_json(self) -> None:
         """Tables of it."""
-        self._use_space(Space.load(self.root / "space.json"))
+        self._use_space(load_saved(self.root / "space.json"))
 
     def space_toml(self) -> None:
         """Tables of it, by the command too."""

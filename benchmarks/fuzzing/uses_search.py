@@ -98,7 +98,7 @@ class SearchUses(UsesBase):
         found = load_constraints(self.found / CONSTRAINTS_FILE, space)
         check_constraints(found, space)
         constraints = ConstraintMultipliers(found, 0.1)
-        shape = [len(layer.candidates) for layer in space.choices]
+        shape = [len(choice.options) for choice in space.choices]
         uniform = torch.full((len(shape), max(shape)), 1 / max(shape), dtype=torch.float64)
         float(constraints(uniform))
         constraints.update(uniform)

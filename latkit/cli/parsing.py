@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from inspect import signature
-
 from latkit.errors import UsageError
-from latkit.spaces import BUILT_IN, Space, load
+from latkit.spaces import SPACES, Space, load
 
 
 def space_named(
@@ -15,6 +13,6 @@ def space_named(
     given = {"resolution": resolution, "width": width, "classes": classes, "channels": channels}
     if channels not in (None, 1, 3):
         raise UsageError(f"expected --channels 1 or 3, but found {channels}")
-    if channels is not None and name in BUILT_IN and "channels" not in signature(BUILT_IN[name]).parameters:
+    if channels is not None and name in SPACES and "channels" not in SPACES.get(name).parameters:
         raise UsageError(f"expected a space that knows --channels, such as proxyless-tiny, but found {name}")
     return load(name, **{key: value for key, value in given.items() if value is not None})

@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,14 +129,22 @@ class Validation(BaseModel):
         return load_record(path, cls, "the figures of a validation")
 
 
+class Drawn(NamedTuple):
+    """A network drawn from a space."""
+
+    architecture: Architecture
+    """In its canonical form."""
+    network: Network
+
+
 def fit_networks(space: Space, count: int) -> list[Network]:
     """The networks that a model of this space is calibrated on: deterministic, and a prefix for every
     larger `count`.
     """
-    return list(itertools.islice(_draw(space, "fit"), count))
+    return [drawn.network for drawn in itertools.islice(_draw(space, "fit"), count)]
 
 
-def unseen_networks(model: AdditiveModel, space: Space, count: int, seed: int = 0) -> list[Network]:
+def unseen_networks(model: AdditiveModel, space: Space, count: int, seed: int = 0) -> list[Drawn]:
     """Networks drawn uniformly that the model has not seen and can predict; checked before anything is measured.
 
     Raises NotMeasured, and UsageError if there are fewer than two.
@@ -144,16 +152,16 @@ def unseen_networks(model: AdditiveModel, space: Space, count: int, seed: int = 
     if count < 2:
         raise UsageError(f"expected at least two networks to validate on, but found {count}")
     known_keys = model.origin_.network_keys
-    fresh = (network for network in _draw(space, f"validation/{seed}") if network.key not in known_keys)
+    fresh = (drawn for drawn in _draw(space, f"validation/{seed}") if drawn.network.key not in known_keys)
     chosen = list(itertools.islice(fresh, count))
     if len(chosen) < 2:
         raise UsageError(f"space {space.name} has too few networks that the model has not seen")
-    for network in chosen:
-        model.predict(network)
+    for drawn in chosen:
+        model.predict(drawn.network)
     return chosen
 
 
-def _draw(space: Space, purpose: str) -> Iterator[Network]:
+def _draw(space: Space, purpose: str) -> Iterator[Drawn]:
     """Distinct networks of a space in an order that depends on the purpose alone; ends when the space is exhausted."""
     rng = random.Random(f"{space.key}/{purpose}")
     known_keys: set[str] = set()
@@ -161,13 +169,15 @@ def _draw(space: Space, purpose: str) -> Iterator[Network]:
     # network.
     drawn_in_vain = 0
     while drawn_in_vain < MAX_DRAWS_IN_VAIN:
-        network = space.decode(space.sample(rng))
+        architecture = space.sample(rng)
+        network = space.decode(architecture)
         if network.key in known_keys:
             drawn_in_vain += 1
             continue
         drawn_in_vain = 0
         known_keys.add(network.key)
-        yield Network(network.ops, f"{space.name}-{network.key[:8]}")
+        title = f"{space.name}-{network.key[:8]}"
+        yield Drawn(space.canonical(architecture), space.decode(architecture, title))
 
 
 def validate(
@@ -184,7 +194,8 @@ def validate(
     Raises NotMeasured, MeasurementConflict if the target has changed since the fit, and UsageError.
     """
     chosen = unseen_networks(model, space, networks, seed)
-    measurements, left_out = _measure(collection, chosen, repetitions_of(0), max_seconds)
+    measured = [drawn.network for drawn in chosen]
+    measurements, left_out = _measure(collection, measured, repetitions_of(0), max_seconds)
     return compare(model, space, chosen, measurements, left_out)
 
 
@@ -281,7 +292,7 @@ def _check_measured(summary: CollectionSummary) -> None:
 def compare(
     model: AdditiveModel,
     space: Space,
-    networks: Sequence[Network],
+    networks: Sequence[Drawn],
     measurements: Sequence[Measurement],
     left_out: Sequence[str] = (),
 ) -> Validation:
@@ -291,8 +302,8 @@ def compare(
         by_key.setdefault(measurement.workload.key, {})[measurement.repetition] = measurement
         model.origin_.environment.check_same(measurement.environment)
     results = [
-        _result(model, network, space.encode(network), by_key[network.key])
-        for network in networks
+        _result(model, network, architecture, by_key[network.key])
+        for architecture, network in networks
         if _pair(by_key.get(network.key, {}), 0)
     ]
     if len(results) < 2:

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from latkit._io import one_line, parse_toml, read_text, reading
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape, make_op
-from latkit.spaces.space import MAX_CANDIDATES, MAX_LAYERS, MAX_OPS, Layer, Space
+from latkit.spaces.chain import MAX_CANDIDATES, MAX_LAYERS, MAX_OPS, ChainSpace, Layer
 
 MAX_BYTES = 2**18
 
@@ -111,11 +111,11 @@ def _layers(document: _SpaceFile) -> Iterator[Layer]:
             shape = candidates[0].output_shape
 
 
-def load_space_file(path: str | os.PathLike[str]) -> Space:
+def load_space_file(path: str | os.PathLike[str]) -> ChainSpace:
     """Read a space from a TOML file. Raises BadFile with the invalid field; layers count from 0."""
     expected = "a search space as TOML"
     text = read_text(path, expected, MAX_BYTES)
     with reading(path, expected):
         document = _SpaceFile.model_validate(parse_toml(text))
         _check_counts(document)
-        return Space(document.name, tuple(_layers(document)))
+        return ChainSpace(document.name, tuple(_layers(document)))

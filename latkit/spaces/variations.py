@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape, Value, make_op
-from latkit.spaces.space import Space
+from latkit.spaces.base import Space
 
 CHANNELS, SIZES = (0.5, 1.5), (0.5, 1.2)
 """Range of the factors for channels and resolutions: that of common width multipliers and input sizes."""

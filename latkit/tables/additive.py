@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from latkit._io import check_label, one_line
 from latkit.errors import UsageError
 from latkit.ops import Op
-from latkit.spaces import Architecture, Space
-from latkit.spaces.space import MAX_CANDIDATES, MAX_LAYERS
+from latkit.spaces import Architecture, Space, as_chain
+from latkit.spaces.chain import MAX_CANDIDATES, MAX_LAYERS
 from latkit.tables.groups import OUTSIDE, Groups
 
 MAX_VALUE = 1e24
@@ -102,7 +102,7 @@ class AdditiveTable(nn.Module):
         """Raise UsageError unless the table belongs to this space."""
         if space.key != self.space_key:
             raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
-        if [len(row) for row in self._rows] != [len(layer.candidates) for layer in space.choices]:
+        if [len(row) for row in self._rows] != [len(choice.options) for choice in space.choices]:
             raise UsageError(f"this table has other choices or candidates than space {space.name!r}")
 
 
@@ -116,11 +116,13 @@ def check_shape(probabilities: Tensor, mask: Tensor) -> None:
 
 
 def per_candidate(space: Space, value: Callable[[Op], float]) -> list[list[float]]:
-    """A number for every candidate of every choice; 0 for identities."""
-    return [[0.0 if op.is_identity else value(op) for op in layer.candidates] for layer in space.choices]
+    """A number for every candidate of every choice; 0 for identities. Raises UsageError unless the space is a chain."""
+    chain = as_chain(space, "a table of the candidates")
+    return [[0.0 if op.is_identity else value(op) for op in layer.candidates] for layer in chain.choice_layers]
 
 
 def fixed_ops(space: Space) -> list[Op]:
-    """The ops that every architecture of a space has."""
-    fixed = [layer.candidates[0] for layer in space.layers if not layer.is_choice]
+    """The ops that every architecture of a space has. Raises UsageError unless the space is a chain."""
+    chain = as_chain(space, "a table of the candidates")
+    fixed = [layer.candidates[0] for layer in chain.layers if not layer.is_choice]
     return [op for op in fixed if not op.is_identity]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from latkit.errors import UsageError
-from latkit.spaces import Space
+from latkit.spaces import Space, as_chain
 from latkit.tables.additive import AdditiveTable, check_shape, fixed_ops, per_candidate
 
 
@@ -38,7 +38,8 @@ class PeakTable(nn.Module):
     def __init__(self, space: Space, bytes_per_number: int = 4) -> None:
         super().__init__()
         self.space_name, self.space_key = space.name, space.key
-        rows = [[float(bytes_per_number * op.activation_peak) for op in layer.candidates] for layer in space.choices]
+        layers = as_chain(space, "a table of the candidates").choice_layers
+        rows = [[float(bytes_per_number * op.activation_peak) for op in layer.candidates] for layer in layers]
         width = max(len(row) for row in rows)
         self.register_buffer("values", torch.tensor([row + [0.0] * (width - len(row)) for row in rows]).double())
         self.register_buffer("mask", torch.tensor([[i < len(row) for i in range(width)] for row in rows]))

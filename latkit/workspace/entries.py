@@ -10,7 +10,7 @@ from latkit.evaluation.validation import MeasuredNetwork
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
 from latkit.search.records.result import FILES, DataFacts, Recipe, SearchResult, load_record
-from latkit.spaces import Space
+from latkit.spaces import load_saved
 from latkit.targets import Target
 from latkit.workspace.cross_evaluation import Entry
 from latkit.workspace.layout import MEASURED_FILE, Folders
@@ -33,7 +33,7 @@ def _trained_mobilenets(folders: Folders, name: str) -> Iterator[Entry]:
     """MobileNetV2 of the widths that were trained as baselines of a search."""
     folder = folders.search_dir(name)
     records = {one.name: one for one in Baselines.load(folder).records if one.kind == "mobilenetv2"}
-    for network in ladder(Space.load(folder / FILES["space"])) if records else ():
+    for network in ladder(load_saved(folder / FILES["space"])) if records else ():
         if network.name in records:
             accuracy = records[network.name].accuracy
             yield Entry(network.name, "baseline", network, accuracy=accuracy, data=_data(folder))

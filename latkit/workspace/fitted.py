@@ -13,7 +13,7 @@ from pathlib import Path
 from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.latency_models import AdditiveModel, get_model_kind, load_model
 from latkit.ops import Network
-from latkit.spaces import Space
+from latkit.spaces import Space, load_saved
 from latkit.targets import Target
 from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
 
@@ -96,7 +96,7 @@ class FittedModels(Folders):
         """The space of a folder of models."""
         path = self.target_dir(target) / SPACES / name / SPACE_FILE
         try:
-            return Space.load(path) if path.exists() else None
+            return load_saved(path) if path.exists() else None
         except BadFile:
             return None  # for example with an op kind that is not installed here: the other spaces do not need it
 

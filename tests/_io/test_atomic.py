@@ -22,7 +22,7 @@ from latkit.measurements import write_parquet
 from latkit.ops import make_op
 from latkit.search.objectives.constraints import Constraint, save_constraints
 from latkit.search.records.result import DataFacts
-from latkit.spaces import Layer, Space
+from latkit.spaces import ChainSpace, Layer
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace.cross_table import CROSS_FILE, CrossTable
@@ -47,7 +47,7 @@ DATA = DataFacts(
     std=(1.0,),
     sha256="0",
 )
-SPACE = Space("s", (Layer("only", (conv(8), make_op("conv", (8, 8, 8), out_channels=8, kernel=5))),))
+SPACE = ChainSpace("s", (Layer("only", (conv(8), make_op("conv", (8, 8, 8), out_channels=8, kernel=5))),))
 TABLE = LatencyTable.from_seconds(SPACE.name, SPACE.key, [[1.0, 2.0]], 1.0)
 
 RECORDS: dict[str, Callable[[Path], object]] = {

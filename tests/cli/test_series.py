@@ -151,7 +151,7 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
     monkeypatch.setattr("latkit.evaluation.validation.AGREEMENT", -1.0)
     workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
     space, model = load(str(folder / "small.toml")), workspace.model(target)
-    (network,) = unseen_networks(model, space, 2)[:1]
+    network = unseen_networks(model, space, 2)[0].network
     with workspace.collection(target, TimingPlan(3, 0.02, extra_rounds=0), Silent()) as collection:
         found = measure_network(collection, model, network).network
     repetitions = [m.repetition for m in workspace.measurements(target) if m.workload == network]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.evaluation.validation import Validation, compare
+from latkit.evaluation.validation import Drawn, Validation, compare
 from latkit.latency_models import LookupModel
 from latkit.measurements import card_path, read_parquet, select
 from latkit.ops import Network
@@ -50,7 +50,7 @@ def test_a_dataset_reproduces_the_figures_published_with_it(path: Path) -> None:
     published = Validation.load(path.parent / f"validation-{space.name}-lookup.json")
     chosen = [m for m in measurements if m.role == "validation" and isinstance(m.workload, Network)]
     by_key = {m.workload.key: m.workload for m in chosen}
-    networks = [by_key[row.key] for row in published.results]
+    networks = [Drawn(tuple(row.architecture), by_key[row.key]) for row in published.results]
     again = compare(model, space, networks, select(chosen).used)
     figures = again.model_dump(exclude={"results", "left_out"})
     expected = published.model_dump(exclude={"results", "left_out"})

@@ -7,7 +7,7 @@ from latkit.measurements import Store
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.profiling import Collection
 from latkit.profiling.active_learning import BATCH, choose_ops, explore
-from latkit.spaces import Layer, Space, proxyless_tiny, variations
+from latkit.spaces import ChainSpace, Layer, proxyless_tiny, variations
 from latkit.timing import TimingPlan
 from tests.builders import TARGET
 from tests.profiling.test_collector import ScriptedSession, export
@@ -71,7 +71,7 @@ def test_kinds_of_many_ops_get_more_and_every_kind_gets_some() -> None:
 
 def test_a_small_space_ends_when_it_has_no_more_variations(tmp_path: Path) -> None:
     layer = Layer("pool", tuple(make_op("pool", (4, 2, 2), kernel=kernel) for kernel in (3, 5)))
-    space = Space("few", (layer,))
+    space = ChainSpace("few", (layer,))
     with Store(tmp_path / "m.sqlite", TARGET) as store:
         collection = Collection(ScriptedSession(), store, export, PLAN)
         collection.run([OVERHEAD_PROBE, *space.ops()])

@@ -108,7 +108,7 @@ def of_tiny_space(workspace: Workspace, folder: Path) -> SearchFacts:
     SearchResult.model_validate_json(json.dumps(result)).save(made / "result.json")
     space.save(made / "space.json")
     space.decode(architecture).save(made / "architecture.json")
-    seconds = [[1e-3 * (i + 1) for i, _ in enumerate(layer.candidates)] for layer in space.choices]
+    seconds = [[1e-3 * (i + 1) for i, _ in enumerate(layer.candidates)] for layer in space.choice_layers]
     LatencyTable.from_seconds(space.name, space.key, seconds, 1e-4).save(made / "table.json")
     return read_search(copy, "built-in")
 

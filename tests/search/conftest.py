@@ -12,7 +12,7 @@ import torch
 from latkit.ops import make_op
 from latkit.search import SearchSettings
 from latkit.search.data import DataSplit, load_data
-from latkit.spaces import Layer, Space, load_space_file
+from latkit.spaces import ChainSpace, Layer, Space, load_space_file
 from latkit.tables import LatencyTable
 
 Tables = Callable[[Space], LatencyTable]
@@ -94,7 +94,7 @@ def linear_space() -> Space:
         Layer("flatten", (make_op("flatten", shape),)),
         Layer("classifier", (make_op("linear", (72,), out_features=3),)),
     )
-    return Space("linear", layers)
+    return ChainSpace("linear", layers)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def table_of() -> Tables:
     """A table of one nanosecond per MAC, which cannot be mistaken for a device's."""
 
     def make(space: Space) -> LatencyTable:
-        rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+        rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choice_layers]
         return LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
 
     return make

@@ -26,7 +26,7 @@ from latkit.search import Problem, SearchSettings, finalize, load_data, run_sear
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
 from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
-from latkit.spaces import Space
+from latkit.spaces import ChainSpace, Space
 from latkit.tables import LatencyTable
 
 
@@ -76,7 +76,7 @@ def killed_after(work: Callable[..., Any], stop: Stop) -> Callable[..., Any]:
 
 
 def search(folder: Path, job: Job) -> None:
-    space, table = Space.load(folder / "space.json"), LatencyTable.load(folder / "table.json")
+    space, table = ChainSpace.load(folder / "space.json"), LatencyTable.load(folder / "table.json")
     data = load_data(str(folder / "stripes.npz"), 8, 1)
     stop, settings = Stop(job), SearchSettings.make(**job.settings)
     if job.stop_in == "export":

@@ -256,7 +256,7 @@ from latkit.tables import LatencyTable
 
 folder = pathlib.Path(sys.argv[1])
 space = load_space_file(folder / "mini.toml")
-rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choice_layers]
 table = LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
 images = ArrayImages(torch.zeros(40_000, 1, 8, 8, dtype=torch.uint8), torch.arange(40_000) % 2)
 data = make_split("zeros", images, images, ["a", "b"])

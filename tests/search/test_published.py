@@ -12,7 +12,7 @@ from latkit.latency_models import AdditiveModel, load_model
 from latkit.ops import Network
 from latkit.search import load_network
 from latkit.search.records.result import Recipe, SearchResult, load_record, table_hash
-from latkit.spaces import Space
+from latkit.spaces import ChainSpace
 from latkit.tables import LatencyTable
 from latkit.workspace.cross_table import CrossTable
 from latkit.workspace.multi_search import Series
@@ -37,7 +37,7 @@ def test_there_are_networks_for_two_targets() -> None:
 def test_the_network_is_the_one_that_was_predicted_and_measured(folder: Path) -> None:
     recipe = load_record(Recipe, folder / "recipe.json")
     result = load_record(SearchResult, folder / "result.json")
-    space, table = Space.load(folder / "space.json"), LatencyTable.load(folder / "table.json")
+    space, table = ChainSpace.load(folder / "space.json"), LatencyTable.load(folder / "table.json")
     network = Network.load(folder / "architecture.json")
     assert space.key == recipe.space_key
     assert table_hash(table) == recipe.table_sha256

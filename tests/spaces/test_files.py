@@ -48,7 +48,7 @@ def test_a_file_makes_a_space(path: Path) -> None:
     space = spaces.load(str(path))
     assert space.name == "my-space"
     assert [layer.name for layer in space.layers] == ["stem", "body1", "body2", "body3", "head"]
-    assert [len(layer.candidates) for layer in space.choices] == [5, 5, 5]
+    assert [len(layer.candidates) for layer in space.choice_layers] == [5, 5, 5]
     assert len(space.ops()) == 6
     assert space.output_shape == (16,)
 

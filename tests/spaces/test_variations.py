@@ -1,7 +1,7 @@
 import itertools
 
 from latkit.ops import make_op
-from latkit.spaces import Layer, Space, proxyless_mobile, proxyless_tiny, variations
+from latkit.spaces import ChainSpace, Layer, proxyless_mobile, proxyless_tiny, variations
 
 
 def test_variations_are_other_ops_of_the_same_kinds_and_always_the_same() -> None:
@@ -26,6 +26,6 @@ def test_variations_stay_near_the_space() -> None:
 def test_a_space_of_few_variations_has_an_end() -> None:
     shape = (4, 2, 2)  # channels of an image stay, and a side is 1 or 2
     layer = Layer("pool", tuple(make_op("pool", shape, kernel=kernel) for kernel in (3, 5)))
-    drawn = list(variations(Space("few", (layer,))))
+    drawn = list(variations(ChainSpace("few", (layer,))))
     assert 0 < len(drawn) == len(set(drawn)) < 10
     assert {op.input_shape for op in drawn} <= {(4, 1, 1), (4, 1, 2), (4, 2, 1), (4, 2, 2)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from latkit.errors import BadFile, UsageError
 from latkit.latency_models import LookupModel
 from latkit.ops import Op
-from latkit.spaces import Space, proxyless_tiny
+from latkit.spaces import ChainSpace, Space, proxyless_tiny
 from latkit.tables import LatencyTable
 from tests.builders import measurements_of
 
@@ -60,9 +60,9 @@ def test_the_gradient_is_that_of_finite_differences(table: LatencyTable) -> None
 
 def test_fastest_and_slowest_are_those_of_all_architectures() -> None:
     layers = SPACE.layers[:4]
-    small = Space("small", layers)
+    small = ChainSpace("small", layers)
     table = LatencyTable(small, fitted(small))
-    every = itertools.product(*(range(len(layer.candidates)) for layer in small.choices))
+    every = itertools.product(*(range(len(layer.candidates)) for layer in small.choice_layers))
     seconds = table.lookup(torch.tensor(list(every)))
     assert table.fastest() == pytest.approx(float(seconds.min()))
     assert table.slowest() == pytest.approx(float(seconds.max()))

@@ -11,7 +11,7 @@ import pytest
 from latkit.errors import NotMeasured, UsageError
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.report.sections.target_facts import read_target
-from latkit.spaces import Layer, Space
+from latkit.spaces import ChainSpace, Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
 from latkit.workspace.constraints import constraints_of
@@ -22,7 +22,7 @@ from tests.builders import TARGET, conv, make_measurement, measurements_of, netw
 def space_of(name: str, channels: int) -> Space:
     """Two layers of two candidates each; spaces of other channels share no op."""
     slim, wide = conv(channels), make_op("conv", (channels, 8, 8), out_channels=channels, kernel=5)
-    return Space(name, (Layer("a", (slim, wide)), Layer("b", (slim, wide))))
+    return ChainSpace(name, (Layer("a", (slim, wide)), Layer("b", (slim, wide))))
 
 
 ONE, OTHER = space_of("one", 8), space_of("other", 16)
@@ -60,7 +60,7 @@ def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspac
 
 
 def test_spaces_of_one_name_that_differ_in_width_are_two(workspace: Workspace) -> None:
-    wider = Space(ONE.name, OTHER.layers)
+    wider = ChainSpace(ONE.name, OTHER.layers)
     workspace.fit(TARGET, ONE)
     workspace.fit(TARGET, wider)
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
@@ -103,7 +103,7 @@ def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Worksp
 
 @pytest.mark.parametrize("name", ["a/b", "../../x", "x" * 100, "..", "/etc/x", "~", "été 犬"])
 def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: str) -> None:
-    space = Space(name, ONE.layers)
+    space = ChainSpace(name, ONE.layers)
     workspace.fit(TARGET, space)
     assert workspace.model(TARGET, space=space).kind == "lookup"
     folder = workspace.target_dir(TARGET)

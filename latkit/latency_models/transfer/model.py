@@ -136,13 +136,11 @@ def _candidates(space: Space) -> list[Network]:
     Uniform draws have similar counts of each candidate; the other half separates the candidates.
     """
     rng = random.Random(f"transfer {space.key}")
-    widest = max(len(layer.candidates) for layer in space.choices)
+    widest = max(len(choice.options) for choice in space.choices)
     found: dict[str, Network] = {}
     for number in range(CANDIDATES):
         preferences = [1.0 if number % 2 else rng.gammavariate(0.3, 1.0) + 1e-9 for _ in range(widest)]
-        chosen = [
-            rng.choices(range(len(one.candidates)), preferences[: len(one.candidates)])[0] for one in space.choices
-        ]
+        chosen = [rng.choices(range(len(one.options)), preferences[: len(one.options)])[0] for one in space.choices]
         network = space.decode(chosen)
         found[network.key] = network
     return list(found.values())

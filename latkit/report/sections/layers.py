@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape
 from latkit.report.sections.search_facts import SearchFacts
+from latkit.spaces import ChainSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def layers(known: SearchFacts) -> list[Placed]:
 def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:
     """Layer names and ops, numbered; from the space if it is known, else from the network alone."""
     assert known.network is not None
-    if known.space is None or known.result is None:
+    if not isinstance(known.space, ChainSpace) or known.result is None:
         return enumerate(("", op) for op in known.network.ops)
     chosen = iter(known.space.check(known.result.architecture))
     return enumerate(
@@ -55,7 +56,7 @@ def _from_table(known: SearchFacts) -> dict[str, float]:
         return {}
     known.table.check_space(known.space)
     rows = known.table.seconds.tolist()
-    names = [layer.name for layer in known.space.choices]
+    names = [choice.name for choice in known.space.choices]
     return {name: row[index] for name, row, index in zip(names, rows, known.result.architecture, strict=True)}
 
 

@@ -18,7 +18,7 @@ from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.records.result import FILES, load_record
-from latkit.spaces import Space
+from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import MEASURED_FILE, Workspace
@@ -114,7 +114,7 @@ def read_search(workspace: Workspace, name: str) -> SearchFacts:
         measured=measured,
         target=Target.parse(measured.target) if measured else None,
         model=_model_of(workspace, measured, network) if measured and network else None,
-        space=Space.load(path) if (path := folder / FILES["space"]).exists() else None,
+        space=load_saved(path) if (path := folder / FILES["space"]).exists() else None,
         baselines=Baselines.load(folder).records,
     )
     _check_fits(found, folder)
@@ -132,7 +132,7 @@ def _check_fits(known: SearchFacts, folder: Path) -> None:
     if known.table:
         widths["table"] = [len(row) for row in known.table.rows()]
     if known.space:
-        widths["space"] = [len(layer.candidates) for layer in known.space.choices]
+        widths["space"] = [len(choice.options) for choice in known.space.choices]
     for name, found in widths.items():
         fits = len(found) == len(architecture)
         if not fits or not all(0 <= index < width for index, width in zip(architecture, found, strict=True)):
@@ -161,4 +161,6 @@ def candidate_names(facts: SearchFacts, widths: Sequence[int]) -> list[list[str]
     """Labels of the candidates of every choice: their ops if the space is known, else their numbers."""
     if facts.space is None:
         return [[f"#{index}" for index in range(width)] for width in widths]
-    return [[short(op) for op in layer.candidates] for layer in facts.space.choices]
+    if isinstance(facts.space, ChainSpace):
+        return [[short(op) for op in layer.candidates] for layer in facts.space.choice_layers]
+    return [list(choice.options) for choice in facts.space.choices]

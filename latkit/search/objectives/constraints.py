@@ -105,7 +105,7 @@ def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
     if "rows" not in facts:
         return PeakTable(space)
     rows = [[float(value) for value in row] for row in facts["rows"]]
-    if list(map(len, rows)) != [len(layer.candidates) for layer in space.choices]:
+    if list(map(len, rows)) != [len(choice.options) for choice in space.choices]:
         raise UsageError(f"rows of other lengths than the choices of space {space.name!r} have candidates")
     if min(map(min, rows)) < 0 or float(facts["base"]) < 0:
         raise UsageError("an amount below zero")

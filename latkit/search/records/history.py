@@ -19,7 +19,7 @@ class Curves:
 
     def __init__(self, writer: SummaryWriter | None, space: Space, rows: dict[str, list[Row]] | None = None) -> None:
         self.rows: dict[str, list[Row]] = rows or {"search": [], "training": []}
-        self._names = [layer.name for layer in space.choices]
+        self._names = [choice.name for choice in space.choices]
         self._writer = writer
 
     def note(self, phase: str, row: Row, seconds: float) -> None:

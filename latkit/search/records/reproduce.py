@@ -29,7 +29,7 @@ from latkit.search.records.result import (
 from latkit.search.run import run_search
 from latkit.search.training.runtime_env import threads
 from latkit.search.training.trained_network import TrainedNetwork, load_weights
-from latkit.spaces import Space
+from latkit.spaces import ChainSpace
 from latkit.tables import LatencyTable
 
 
@@ -89,7 +89,7 @@ def reproduce_search(
 
 def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
     """The inputs of a finished search, read from its folder. Raises BadFile, UsageError where they are not its own."""
-    space, table = Space.load(original / FILES["space"]), LatencyTable.load(original / FILES["table"])
+    space, table = ChainSpace.load(original / FILES["space"]), LatencyTable.load(original / FILES["table"])
     if space.key != recipe.space_key:
         raise BadFile(original / FILES["space"], "the space of the search's recipe", "another one")
     if table_hash(table) != recipe.table_sha256:

@@ -19,7 +19,7 @@ class PathDistribution(nn.Module):
 
     def __init__(self, space: Space) -> None:
         super().__init__()
-        counts = torch.tensor([len(layer.candidates) for layer in space.choices])
+        counts = torch.tensor([len(choice.options) for choice in space.choices])
         width = int(counts.max())
         self.register_buffer("mask", torch.arange(width) < counts.unsqueeze(1), persistent=False)
         self.logits = nn.Parameter(torch.zeros(len(counts), width))

@@ -14,7 +14,7 @@ from latkit.errors import UsageError
 from latkit.nn import build_module
 from latkit.ops import Op
 from latkit.search.supernet.blocks import batch_norms, gated, recomputed, statistics_frozen
-from latkit.spaces import Architecture, Space
+from latkit.spaces import Architecture, Space, as_chain
 
 Indices = tuple[tuple[int, ...], ...]
 """For every choice, the selected candidates."""
@@ -62,7 +62,7 @@ class Supernet(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(
             nn.ModuleList(map(_build, layer.candidates)) if layer.is_choice else _build(layer.candidates[0])
-            for layer in space.layers
+            for layer in as_chain(space, "a supernet").layers
         )
         self.checkpointing = checkpointing
         self._choices = len(space.choices)

@@ -38,7 +38,7 @@ TableOf = Callable[[Space], LatencyTable]
 
 
 def every(space: Space) -> list[Architecture]:
-    return list(itertools.product(*(range(len(layer.candidates)) for layer in space.choices)))
+    return list(itertools.product(*(range(len(layer.candidates)) for layer in space.choice_layers)))
 
 
 def test_every_architecture_within_the_bounds_is_drawn_equally_often(mini_space: Space, table_of: TableOf) -> None:

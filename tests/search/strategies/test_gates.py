@@ -13,7 +13,7 @@ from latkit.ops import make_op
 from latkit.search.strategies.gates import BinaryGates, Draw, masked_logits, one_open, sample, single_path
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
-from latkit.spaces import Layer, Space
+from latkit.spaces import ChainSpace, Layer, Space
 
 
 def set_logits(distribution: PathDistribution, seed: int = 0) -> None:
@@ -123,7 +123,7 @@ def test_candidates_not_drawn_keep_their_probability(seed: int, count: int, shif
 def pool_space(candidates: int) -> Space:
     shape = (1, 8, 8)
     pools = [make_op("pool", shape, kernel=2 * size + 3) for size in range(candidates)]
-    return Space("pools", (Layer("first", tuple(pools)), Layer("second", tuple(pools[:-1]))))
+    return ChainSpace("pools", (Layer("first", tuple(pools)), Layer("second", tuple(pools[:-1]))))
 
 
 def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) -> None:
@@ -141,7 +141,7 @@ def test_a_draw_opens_one_candidate_and_closes_one_other(linear_space: Space) ->
 def test_of_a_pair_each_is_opened_by_its_renormalized_probability() -> None:
     """Not by the order in which they were drawn, which favors the less probable one."""
     pools = tuple(make_op("pool", (1, 8, 8), kernel=kernel) for kernel in (3, 5, 7))
-    distribution = PathDistribution(Space("many", tuple(Layer(f"layer{number}", pools) for number in range(1000))))
+    distribution = PathDistribution(ChainSpace("many", tuple(Layer(f"layer{number}", pools) for number in range(1000))))
     p = torch.tensor([0.7, 0.2, 0.1])
     with torch.no_grad():
         distribution.logits.copy_(p.log().expand(1000, 3))

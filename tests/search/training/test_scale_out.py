@@ -83,7 +83,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
     root = tmp_path_factory.mktemp("searches")
     (root / "mini.toml").write_text(MINI_SPACE)
     space = load_space_file(root / "mini.toml")
-    rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choices]
+    rows = [[op.macs * 1e-9 for op in layer.candidates] for layer in space.choice_layers]
     table = LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
     save_stripes(root / "stripes.npz")
     data, target_s = load_data(str(root / "stripes.npz"), 8, 1), float(table.lookup(torch.tensor((1, 4))))

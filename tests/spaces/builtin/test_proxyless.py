@@ -24,7 +24,7 @@ def test_the_fixed_layers() -> None:
 
 
 def test_21_choices_in_six_stages() -> None:
-    outputs = [layer.candidates[0].output_shape for layer in MOBILE.choices]
+    outputs = [layer.candidates[0].output_shape for layer in MOBILE.choice_layers]
     assert outputs == (
         [(24, 56, 56)] * 4
         + [(40, 28, 28)] * 4
@@ -36,13 +36,13 @@ def test_21_choices_in_six_stages() -> None:
 
 
 def test_a_block_that_keeps_its_shape_may_be_skipped_and_no_other() -> None:
-    skips = [any(op.is_identity for op in layer.candidates) for layer in MOBILE.choices]
+    skips = [any(op.is_identity for op in layer.candidates) for layer in MOBILE.choice_layers]
     assert skips == [False, True, True, True] * 5 + [False]
     assert MOBILE.size == 6**6 * 7**15
 
 
 def test_the_candidates_are_kernels_3_5_7_by_expansions_3_6() -> None:
-    for layer in MOBILE.choices:
+    for layer in MOBILE.choice_layers:
         found = [(op["kernel"], op["expansion"]) for op in layer.candidates if op.kind == "mbconv"]
         assert sorted(found) == [(3, 3), (3, 6), (5, 3), (5, 6), (7, 3), (7, 6)]
         assert {op["activation"] for op in layer.candidates if op.kind == "mbconv"} == {"relu6"}

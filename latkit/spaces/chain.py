@@ -1,20 +1,19 @@
-"""The search space: the candidate ops of every layer."""
+"""The chain: a space of layers in order, each with its candidate ops."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import check_label, load_record, reading, write_text
+from latkit._io import check_label, load_json, reading
 from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape, digest
+from latkit.spaces.base import Architecture, Choice, Space
 
 FORMAT: Literal["latkit-space-1"] = "latkit-space-1"
 
@@ -24,9 +23,6 @@ MAX_CANDIDATES = 4096
 MAX_OPS = 50_000
 """Candidates of all layers together."""
 MAX_BYTES = 64 * 2**20
-
-Architecture = tuple[int, ...]
-"""One candidate's index per choice, in the order of `Space.choices`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ class Layer:
         return len(self.candidates) > 1
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+@dataclass(frozen=True)
+class ChainSpace(Space):
     """A chain of layers. A layer with several candidates is a choice; one with a single candidate is fixed."""
 
     name: str
@@ -74,7 +70,7 @@ class Space:
             )
         if (count := sum(len(layer.candidates) for layer in self.layers)) > MAX_OPS:
             raise UsageError(f"space {self.name}: expected at most {MAX_OPS} candidates, but found {count}")
-        if not self.choices:
+        if not self.choice_layers:
             raise UsageError(f"space {self.name}: expected a layer with several candidates, but every layer is fixed")
         if all(any(op.is_identity for op in layer.candidates) for layer in self.layers):
             raise UsageError(f"space {self.name}: expected a layer without a skip, but every layer can be left out")
@@ -90,10 +86,15 @@ class Space:
         """Hash of the layers and their candidates."""
         return digest([[op.to_json() for op in layer.candidates] for layer in self.layers])
 
-    @property
-    def choices(self) -> tuple[Layer, ...]:
-        """The layers with several candidates, in order."""
+    @cached_property
+    def choice_layers(self) -> tuple[Layer, ...]:
+        """The layers with several candidates, in order: one per choice."""
         return tuple(layer for layer in self.layers if layer.is_choice)
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """One choice per layer with several candidates, which are its options."""
+        return tuple(Choice(layer.name, tuple(op.title for op in layer.candidates)) for layer in self.choice_layers)
 
     @property
     def input_shape(self) -> Shape:
@@ -105,33 +106,10 @@ class Space:
         """Shape of the output, without the batch."""
         return self.layers[-1].candidates[0].output_shape
 
-    @property
-    def size(self) -> int:
-        """Number of architectures."""
-        return math.prod(len(layer.candidates) for layer in self.choices)
-
     def ops(self) -> tuple[Op, ...]:
         """The distinct ops that take time, in the order of first appearance. Skips are identities and left out."""
         every = (op for layer in self.layers for op in layer.candidates if not op.is_identity)
         return tuple(dict.fromkeys(every))
-
-    def check(self, architecture: Sequence[int]) -> Architecture:
-        """Return the architecture if it belongs to this space; raise UsageError otherwise."""
-        choices = self.choices
-        if len(architecture) != len(choices):
-            raise UsageError(
-                f"space {self.name}: expected an architecture of {len(choices)} choices, but found {len(architecture)}"
-            )
-        for index, layer in zip(architecture, choices, strict=True):
-            if not 0 <= index < len(layer.candidates):
-                raise UsageError(
-                    f"layer {layer.name}: expected a candidate from 0 to {len(layer.candidates) - 1}, but found {index}"
-                )
-        return tuple(int(index) for index in architecture)
-
-    def sample(self, rng: random.Random) -> Architecture:
-        """An architecture drawn uniformly."""
-        return tuple(rng.randrange(len(layer.candidates)) for layer in self.choices)
 
     def decode(self, architecture: Sequence[int], name: str = "") -> Network:
         """The network of an architecture. Skips are left out, since they are absent from what is exported."""
@@ -146,6 +124,12 @@ class Space:
             raise UsageError(f"{network.title} is not a network of space {self.name}")
         return found
 
+    def canonical(self, architecture: Sequence[int]) -> Architecture:
+        """The first of all architectures that decode to the same network: skips of equal layers may trade places."""
+        found = self._match(self.decode(architecture).ops)
+        assert found is not None
+        return found
+
     def holds(self, network: Network) -> bool:
         """Whether some architecture of this space decodes to the network."""
         return self._match(network.ops) is not None
@@ -157,18 +141,30 @@ class Space:
         ]
         return {"format": FORMAT, "name": self.name, "layers": layers}
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the space as JSON, atomically, with every candidate in full."""
-        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+    @classmethod
+    def from_json(cls, document: object) -> ChainSpace:
+        """The space that `to_json` gave. Raises ValidationError, UsageError."""
+        entry = _SpaceEntry.model_validate(document)
+        layers = (Layer(one.name, tuple(map(Op.from_json, one.candidates))) for one in entry.layers)
+        return cls(entry.name, tuple(layers))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Space:
-        """Read a space that `save` wrote. Raises BadFile."""
+    def load(cls, path: str | os.PathLike[str]) -> ChainSpace:
+        """Read a chain that `save` wrote. Raises BadFile."""
         expected = f"a search space of format {FORMAT!r}"
-        document = load_record(path, _SpaceEntry, expected, MAX_BYTES)
+        document = load_json(path, expected, MAX_BYTES)
         with reading(path, expected):
-            layers = (Layer(one.name, tuple(map(Op.from_json, one.candidates))) for one in document.layers)
-            return cls(document.name, tuple(layers))
+            return cls.from_json(document)
+
+    @cached_property
+    def _positions(self) -> tuple[dict[Op, int], ...]:
+        """The index of every candidate, layer by layer."""
+        return tuple({op: index for index, op in enumerate(layer.candidates)} for layer in self.layers)
+
+    @cached_property
+    def _skips(self) -> tuple[int | None, ...]:
+        """The index of the skip, layer by layer; None where there is none."""
+        return tuple(next((i for i, op in enumerate(one.candidates) if op.is_identity), None) for one in self.layers)
 
     def _match(self, ops: tuple[Op, ...]) -> Architecture | None:
         """The first architecture that decodes to `ops`, with skips for missing layers; None if there is none.
@@ -176,8 +172,7 @@ class Space:
         A backward pass counts the ops that may come before each layer; a forward pass assigns them. So it takes layers
         x ops steps, wherever the skips are.
         """
-        places = [{op: index for index, op in enumerate(one.candidates)} for one in self.layers]
-        skips = [next((i for i, op in enumerate(one.candidates) if op.is_identity), None) for one in self.layers]
+        places, skips = self._positions, self._skips
         after: list[set[int]] = [{len(ops)}]
         for place, skip in zip(reversed(places), reversed(skips), strict=True):
             before = {count - 1 for count in after[-1] if count > 0 and ops[count - 1] in place}
@@ -194,6 +189,13 @@ class Space:
             index, count = min(fits)
             chosen += [index] if layer.is_choice else []
         return tuple(chosen)
+
+
+def as_chain(space: Space, needed_by: str) -> ChainSpace:
+    """The space as a chain, for code that needs layers. Raises UsageError for another space, naming what needs it."""
+    if not isinstance(space, ChainSpace):
+        raise UsageError(f"{needed_by}: expected a space that is a chain of layers, but found space {space.name}")
+    return space
 
 
 class _LayerEntry(BaseModel):

@@ -1,10 +1,10 @@
-"""The spaces of ProxylessNAS: its ImageNet space, and a small one for images of 28 to 32 px."""
+"""Parts of the spaces of ProxylessNAS: stages of MBConv blocks, and what comes before and after them."""
 
 from __future__ import annotations
 
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape, make_op
-from latkit.spaces.space import Layer, Space
+from latkit.spaces.chain import Layer
 
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 6)
@@ -58,34 +58,10 @@ class ChainBuilder:
         self.add("classifier", make_op("linear", self.shape, out_features=classes))
 
 
-def _check(resolution: int, width: float, classes: int) -> None:
+def check_parameters(resolution: int, width: float, classes: int) -> None:
+    """Raise UsageError for a resolution, a width or a number of classes that no space can have."""
     if resolution < 8 or not 0.1 <= width <= 8 or classes < 2:
         raise UsageError(
             f"expected a resolution of at least 8, a width from 0.1 to 8 and at least 2 classes, "
             f"but found {resolution}, {width} and {classes}"
         )
-
-
-def proxyless_mobile(resolution: int = 224, width: float = 1.0, classes: int = 1000) -> Space:
-    """ProxylessNAS's ImageNet space (Cai et al. 2019, section 4.2): 21 searchable blocks in six stages."""
-    _check(resolution, width, classes)
-    chain = ChainBuilder((3, resolution, resolution))
-    chain.add("stem", make_op("conv", chain.shape, out_channels=scale_channels(32, width), stride=2))
-    first = make_op("mbconv", chain.shape, out_channels=scale_channels(16, width), expansion=1)
-    chain.add("first_block", first)
-    stages = tuple(scale_channels(channels, width) for channels in (24, 40, 80, 96, 192, 320))
-    chain.add_stages(stages, (4, 4, 4, 4, 4, 1), (2, 2, 2, 1, 2, 1))
-    chain.add_head(scale_channels(1280, width) if width > 1 else 1280, classes)
-    return Space("proxyless-mobile", tuple(chain.layers))
-
-
-def proxyless_tiny(resolution: int = 32, width: float = 1.0, classes: int = 10, channels: int = 3) -> Space:
-    """The same candidates for images of 28 to 32 px: nine searchable blocks in three stages."""
-    _check(resolution, width, classes)
-    chain = ChainBuilder((channels, resolution, resolution))
-    chain.add("stem", make_op("conv", chain.shape, out_channels=scale_channels(16, width)))
-    chain.add("first_block", make_op("mbconv", chain.shape, out_channels=scale_channels(16, width), expansion=1))
-    stages = tuple(scale_channels(wide, width) for wide in (24, 40, 80))
-    chain.add_stages(stages, (3, 3, 3), (2, 2, 2))
-    chain.add_head(scale_channels(320, width), classes)
-    return Space("proxyless-tiny", tuple(chain.layers))

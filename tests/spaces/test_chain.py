@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from latkit import spaces
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Network, Op, make_op
-from latkit.spaces import Layer, Space, proxyless_tiny
+from latkit.spaces import ChainSpace, Layer, proxyless_tiny
 
 MOBILE = spaces.load("proxyless-mobile")
 SHAPE = (8, 4, 4)
 THREE, FIVE = (make_op("mbconv", SHAPE, out_channels=8, kernel=kernel) for kernel in (3, 5))
 SKIP = make_op("skip", SHAPE)
-architectures = st.tuples(*(st.integers(0, len(layer.candidates) - 1) for layer in MOBILE.choices))
+architectures = st.tuples(*(st.integers(0, len(layer.candidates) - 1) for layer in MOBILE.choice_layers))
 
 
 @given(architectures)
@@ -42,7 +42,7 @@ def test_a_sample_is_an_architecture_and_repeatable(seed: int) -> None:
 def test_samples_reach_every_candidate() -> None:
     rng = random.Random(0)
     drawn = [MOBILE.sample(rng) for _ in range(200)]
-    for place, layer in enumerate(MOBILE.choices):
+    for place, layer in enumerate(MOBILE.choice_layers):
         assert {architecture[place] for architecture in drawn} == set(range(len(layer.candidates)))
 
 
@@ -60,14 +60,14 @@ def test_a_network_of_another_space_is_refused() -> None:
 
 
 def test_a_skip_is_found_where_it_must_be() -> None:
-    space = Space("s", (Layer("a", (THREE, FIVE, SKIP)), Layer("b", (THREE, SKIP)), Layer("c", (FIVE, THREE))))
+    space = ChainSpace("s", (Layer("a", (THREE, FIVE, SKIP)), Layer("b", (THREE, SKIP)), Layer("c", (FIVE, THREE))))
     assert space.encode(Network((THREE, FIVE))) == (0, 1, 0)
     assert space.encode(Network((FIVE, THREE, FIVE))) == (1, 0, 0)
     assert space.encode(Network((FIVE,))) == (2, 1, 0)
 
 
 def test_ops_that_stand_in_several_layers_count_once() -> None:
-    space = Space("s", (Layer("a", (THREE, SKIP)), Layer("b", (FIVE, THREE))))
+    space = ChainSpace("s", (Layer("a", (THREE, SKIP)), Layer("b", (FIVE, THREE))))
     assert space.ops() == (THREE, FIVE)
 
 
@@ -77,13 +77,13 @@ def test_layers_that_do_not_fit_are_refused() -> None:
         (lambda: Layer("a", ()), "expected at least one candidate"),
         (lambda: Layer("a", (THREE, THREE)), "a candidate stands there twice"),
         (lambda: Layer("a", (THREE, wider)), r"gives \(16, 4, 4\) from \(8, 4, 4\)"),
-        (lambda: Space("s", ()), "expected at least one layer"),
-        (lambda: Space("s", (Layer("a", (THREE,)),)), "every layer is fixed"),
-        (lambda: Space("s", (Layer("a", (THREE, SKIP)),)), "a layer without a skip"),
-        (lambda: Space("s", (Layer("a", (THREE, FIVE)),) * 1001), "at most 1000, but found 1001"),
-        (lambda: Space("s\n", (Layer("a", (THREE, FIVE)),)), "a space's name of 1 to 100 characters"),
+        (lambda: ChainSpace("s", ()), "expected at least one layer"),
+        (lambda: ChainSpace("s", (Layer("a", (THREE,)),)), "every layer is fixed"),
+        (lambda: ChainSpace("s", (Layer("a", (THREE, SKIP)),)), "a layer without a skip"),
+        (lambda: ChainSpace("s", (Layer("a", (THREE, FIVE)),) * 1001), "at most 1000, but found 1001"),
+        (lambda: ChainSpace("s\n", (Layer("a", (THREE, FIVE)),)), "a space's name of 1 to 100 characters"),
         (lambda: Layer("\x1b[2J", (THREE, FIVE)), "a layer's name of 1 to 100 characters"),
-        (lambda: Space("s", (Layer("a", (wider,)), Layer("b", (THREE, FIVE)))), "layer a gives"),
+        (lambda: ChainSpace("s", (Layer("a", (wider,)), Layer("b", (THREE, FIVE)))), "layer a gives"),
     ]
     for make, message in cases:
         with pytest.raises(UsageError, match=message):
@@ -93,14 +93,14 @@ def test_layers_that_do_not_fit_are_refused() -> None:
 @given(st.lists(st.sampled_from([(THREE, FIVE), (THREE, SKIP), (SKIP, THREE, FIVE)]), max_size=5), st.data())
 @settings(max_examples=100, deadline=None)
 def test_the_first_architecture_of_a_network_is_found(choices: list[tuple[Op, ...]], data: st.DataObject) -> None:
-    space = Space("s", (Layer("a", (THREE, FIVE)), *(Layer("b", candidates) for candidates in choices)))
+    space = ChainSpace("s", (Layer("a", (THREE, FIVE)), *(Layer("b", candidates) for candidates in choices)))
     every = list(itertools.product(*(range(len(layer.candidates)) for layer in space.layers)))
     network = space.decode(data.draw(st.sampled_from(every)))
     assert space.encode(network) == next(one for one in every if space.decode(one) == network)
 
 
 def test_a_long_space_of_skips_is_encoded_quickly() -> None:
-    space = Space("s", (Layer("a", (THREE,)), *(Layer("b", (THREE, SKIP)) for _ in range(900))))
+    space = ChainSpace("s", (Layer("a", (THREE,)), *(Layer("b", (THREE, SKIP)) for _ in range(900))))
     network = space.decode([1, 0] * 450)
     assert space.decode(space.encode(network)) == network
     assert not space.holds(Network((*network.ops, FIVE)))
@@ -109,7 +109,7 @@ def test_a_long_space_of_skips_is_encoded_quickly() -> None:
 def test_a_saved_space_is_the_same(tmp_path: Path) -> None:
     space = proxyless_tiny(resolution=8)
     space.save(tmp_path / "space.json")
-    again = Space.load(tmp_path / "space.json")
+    again = ChainSpace.load(tmp_path / "space.json")
     assert again == space
     assert again.key == space.key
 
@@ -117,10 +117,10 @@ def test_a_saved_space_is_the_same(tmp_path: Path) -> None:
 def test_a_file_that_is_no_space_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "space.json"
     with pytest.raises(BadFile, match="no such file"):
-        Space.load(path)
+        ChainSpace.load(path)
     texts = ["nonsense", "[]", "{}", '{"format": "latkit-space-1", "name": "x", "layers": [{"name": "a"}]}']
     deep = '{"format": "latkit-space-1", "layers": [], "name": ' + "[" * 5000 + "]" * 5000 + "}"
     for text in (*texts, deep, texts[-1].replace('"x"', "1" + "0" * 5000), texts[-1].replace("x", r"\ud800")):
         path.write_text(text)
         with pytest.raises(BadFile, match="search space"):
-            Space.load(path)
+            ChainSpace.load(path)

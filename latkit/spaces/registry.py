@@ -1,0 +1,81 @@
+"""The known spaces by name, and the formats of saved spaces: those of latkit and those that plug-ins add."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+
+from latkit._io import load_json, one_line, reading
+from latkit._registry import Registry
+from latkit.errors import BadFile, UsageError
+from latkit.spaces.base import Space
+from latkit.spaces.chain import MAX_BYTES
+from latkit.spaces.files import load_space_file
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFactory:
+    """A named space with parameters, such as a resolution."""
+
+    name: str
+    build: Callable[..., Space]
+    """Builds the space; all its parameters have defaults. Raises UsageError for values out of range."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(signature(self.build).parameters)
+
+    def __call__(self, **parameters: int | float) -> Space:
+        """Build the space. Raises UsageError for a parameter that it does not have, or a value out of range."""
+        try:
+            return self.build(**parameters)
+        except TypeError as error:
+            raise UsageError(f"space {self.name}: {error}") from error
+
+
+SPACES = Registry(
+    "space",
+    "latkit.spaces",
+    SpaceFactory,
+    {
+        "proxyless-mobile": "latkit.spaces.builtin.proxyless_mobile:SPACE",
+        "proxyless-tiny": "latkit.spaces.builtin.proxyless_tiny:SPACE",
+    },
+)
+"""The known spaces. A plug-in adds one with an entry point of the group `latkit.spaces` that is a `SpaceFactory`."""
+
+SPACE_FORMATS: Registry[type] = Registry(
+    "format of saved spaces", "latkit.space_formats", type, {"latkit-space-1": "latkit.spaces.chain:ChainSpace"}
+)
+"""By the `format` of a saved space, the class whose `from_json` reads it."""
+
+
+def load(name: str, **parameters: int | float) -> Space:
+    """A known space by name, with its parameters, or a space from a TOML file. Raises UsageError."""
+    if name.endswith(".toml"):
+        if parameters:
+            raise UsageError(f"a space from a file takes no parameters, but found {', '.join(parameters)}")
+        return load_space_file(name)
+    if name not in SPACES:
+        raise UsageError(
+            f"unknown space {name!r}; known spaces: {', '.join(SPACES.names())}, or a file ending in .toml"
+        )
+    return SPACES.get(name)(**parameters)
+
+
+def load_saved(path: str | os.PathLike[str]) -> Space:
+    """Read a space that `Space.save` wrote. Raises BadFile, which lists the known formats for an unknown one."""
+    expected = "a saved search space"
+    document = load_json(path, expected, MAX_BYTES)
+    found = document.get("format") if isinstance(document, dict) else None
+    if found not in SPACE_FORMATS:
+        formats = ", ".join(SPACE_FORMATS.names())
+        raise BadFile(path, f"a search space of one of the formats {formats}", one_line(repr(found), 80))
+    with reading(path, expected):
+        space = SPACE_FORMATS.get(found).from_json(document)  # type: ignore[attr-defined]
+        if not isinstance(space, Space):
+            raise TypeError(f"{type(space).__name__} in place of a space")
+        return space

@@ -1,0 +1,94 @@
+"""Every space that latkit has, a chain whose architectures share networks, and a space that is no chain."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from latkit import spaces
+from latkit.errors import BadFile, UsageError
+from latkit.evaluation.validation import fit_networks
+from latkit.ops import make_op
+from latkit.search.supernet.supernet import Supernet
+from latkit.spaces import ChainSpace, Layer, Space, variations
+from latkit.spaces.registry import SPACE_FORMATS
+from latkit.tables import PeakTable, macs_table
+from tests.spaces.conformance import SpaceConformance
+from tests.spaces.staircase import Staircase
+
+SHAPE = (8, 4, 4)
+THREE, FIVE = (make_op("mbconv", SHAPE, out_channels=8, kernel=kernel) for kernel in (3, 5))
+SKIP = make_op("skip", SHAPE)
+
+
+class TestProxylessMobile(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        return spaces.load("proxyless-mobile", resolution=32, classes=10)
+
+
+class TestProxylessTiny(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        return spaces.load("proxyless-tiny", resolution=16)
+
+
+class TestChainOfEqualLayers(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        first = Layer("first", (THREE, FIVE))
+        return ChainSpace("equal", (first, *(Layer(f"layer{number}", (THREE, SKIP, FIVE)) for number in range(3))))
+
+    def test_skips_trade_places(self, space: Space) -> None:
+        """Every network of up to four blocks has one form: 2 x (27 architectures give 15 networks)."""
+        every = itertools.product(range(2), *[range(3)] * 3)
+        assert len({space.canonical(one) for one in every}) == 2 * (1 + 2 + 4 + 8)
+
+
+class TestStaircase(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        if "staircase" not in SPACE_FORMATS:
+            SPACE_FORMATS.register("staircase", Staircase)
+        return Staircase()
+
+    def test_inactive_choices_are_0_in_the_canonical_form(self, space: Space) -> None:
+        assert space.canonical((0, 1, 1, 1)) == (0, 1, 1, 0)
+        assert space.canonical((2, 0, 0, 1)) == (2, 0, 0, 1)
+        assert space.features((0, 1, 1, 1)) == (1, 0, 0, 0, 1, 0, 0)
+
+    def test_a_tied_choice_moves_along(self, space: Space) -> None:
+        assert set(space.neighbors((1, 0, 0, 1))) == {(0, 0, 0, 1), (2, 0, 0, 1), (1, 1, 1, 1)}
+        with pytest.raises(UsageError, match=r"expected option 1 as in choice block1.kernel, which it is tied to"):
+            space.check((0, 1, 0, 0))
+
+    def test_combinations_that_are_refused_are_neither_drawn_nor_neighbors(self, space: Space) -> None:
+        assert set(space.neighbors((2, 0, 0, 1))) == {(0, 0, 0, 1), (1, 0, 0, 1), (2, 0, 0, 0)}
+
+    def test_networks_are_drawn_and_varied_by_the_protocol_alone(self, space: Space) -> None:
+        networks = fit_networks(space, 20)
+        assert len({network.key for network in networks}) == len(networks) == 7
+        varied = list(itertools.islice(variations(space), 30))
+        assert len(set(varied)) == 30
+        assert not set(varied) & set(space.ops())
+
+    def test_code_that_needs_layers_says_so(self, space: Space) -> None:
+        for use in (macs_table, PeakTable, Supernet):
+            with pytest.raises(UsageError, match="expected a space that is a chain of layers, but found space stairc"):
+                use(space)
+
+
+def test_a_saved_space_of_an_unknown_format_lists_the_known_ones(tmp_path) -> None:
+    path = tmp_path / "space.json"
+    for text in ("{}", "[]", '{"format": "latkit-space-9"}', '{"format": {}}'):
+        path.write_text(text)
+        with pytest.raises(BadFile, match=r"expected a search space of one of the formats latkit-space-1.*, but found"):
+            spaces.load_saved(path)
+
+
+def test_an_unknown_space_lists_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown space 'nowhere'; known spaces: proxyless-mobile, proxyless-tiny"):
+        spaces.load("nowhere")
+    with pytest.raises(UsageError, match=r"space proxyless-mobile: .* unexpected keyword argument 'channels'"):
+        spaces.load("proxyless-mobile", channels=1)
