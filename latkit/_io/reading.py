@@ -55,9 +55,7 @@ def reading(path: object, expected: str) -> Iterator[None]:
 def describe_error(error: BaseException) -> str:
     """An error of a parser in one line."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        return one_line(f"{field}: {first['msg']}" if field else first["msg"])
+        return one_line(_describe_field(error))
     if isinstance(error, OSError) and error.strerror:
         return "no such file" if error.errno == errno.ENOENT else error.strerror
     if isinstance(error, RecursionError):
@@ -69,6 +67,17 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, KeyError) and error.args:
         return one_line(f"no {error.args[0]}")
     return one_line(str(error)) or type(error).__name__
+
+
+def _describe_field(error: ValidationError) -> str:
+    """The first wrong field, with its path through records that validate other records, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ValidationError):
+        return f"{field}.{_describe_field(cause)}"
+    message = str(cause) if isinstance(cause, ValueError) else first["msg"]
+    return f"{field}: {message}" if field else message
 
 
 def read_bytes(path: str | os.PathLike[str], expected: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:

@@ -26,6 +26,10 @@ def add(
     adb: Annotated[
         str | None, typer.Option(metavar="SERIAL|HOST:PORT", help="A phone, as adb devices shows it, or over TCP.")
     ] = None,
+    transport: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--transport", metavar="NAME ADDRESS", help="A device reached by the transport of a plug-in."),
+    ] = None,
     ssh_config: Annotated[
         str | None, typer.Option(metavar="FILE", help="SSH configuration in place of ~/.ssh/config.")
     ] = None,
@@ -40,14 +44,19 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Probe a device, write its file under devices/, and print what was found."""
-    from latkit.devices import Adb, Address, Local, Ssh, add_device
+    from latkit.devices import Adb, Address, Local, Ssh, add_device, get_transport
     from latkit.devices.device_info import describe
 
-    if [local, ssh is not None, adb is not None].count(True) != 1:
-        raise UsageError("expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL and --adb HOST:PORT")
+    if [local, ssh is not None, adb is not None, transport is not None].count(True) != 1:
+        raise UsageError(
+            "expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL, --adb HOST:PORT and "
+            "--transport NAME ADDRESS"
+        )
     address: Address = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
     if adb is not None:
         address = Adb.parse(adb)
+    if transport is not None:
+        address = get_transport(transport[0]).parse(transport[1])
     if agent not in (None, "native", "python") or (agent == "native" and python):
         raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
     # This machine runs the agent as it runs latkit, with the runtimes installed in the same environment.

@@ -15,7 +15,7 @@ from latkit.devices.sessions.compatibility import environment_changes, open_unch
 from latkit.devices.sessions.recovery import RecoveringSession
 from latkit.devices.sessions.session import Session, open_session
 from latkit.devices.sessions.thermal import COOLING, Cooling
-from latkit.devices.transports import Adb, Address, Local, Ssh, Transport, connect
+from latkit.devices.transports import Adb, Address, Local, Ssh, Transport, connect, get_transport
 from latkit.devices.trust import check_trusted, trust
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "describe_holder",
     "environment_changes",
     "examine",
+    "get_transport",
     "healthy",
     "holder_of",
     "host_boot_id",

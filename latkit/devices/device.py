@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from latkit._io import atomic_write, parse_toml, read_text, reading
-from latkit.devices.transports import Address
+from latkit.devices.transports import AnyAddress
 from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
 
@@ -103,7 +103,7 @@ class Device(BaseModel):
     """The agent's folder on the device: the agent, models, and what `doctor --install` puts there."""
     runtimes: dict[Text, Text] = Field(max_length=100)
     """Version of each runtime that works on the device, such as `ai-edge-litert 2.3.0`."""
-    transport: Address
+    transport: AnyAddress
     facts: Facts
 
     @field_validator("added_at")

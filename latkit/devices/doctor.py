@@ -17,7 +17,7 @@ from latkit.devices.sessions.agent_launcher import find_python, launch
 from latkit.devices.sessions.answers import Clock, Conditions, checked
 from latkit.devices.sessions.compatibility import environment_changes, hardware_changes, system_changes
 from latkit.devices.sessions.session import CONDITIONS_S
-from latkit.devices.transports import Adb, Transport, connect
+from latkit.devices.transports import Transport, connect
 from latkit.errors import DeviceError
 from latkit.targets import Target
 from latkit.timing import Environment
@@ -75,7 +75,7 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Envi
         answer = link.ask("conditions", CONDITIONS_S)  # before any of latkit's work loads the device
         conditions = checked(Conditions, answer, "conditions", device.name)
         yield from _clocks(link, device.name)
-        yield _governor(conditions.governor, isinstance(device.transport, Adb))
+        yield _governor(conditions.governor, device.transport.is_android)
         yield _load(conditions.load1, len(device.facts.cores))
         yield _room("disk", conditions.free_disk_bytes, MIN_DISK_BYTES, f"make room for {device.folder}")
         yield _room("memory", conditions.free_memory_bytes, MIN_MEMORY_BYTES, "end what takes the memory")
@@ -83,7 +83,7 @@ def _inside(device: Device, transport: Transport, measured: Mapping[Target, Envi
         yield _runtimes(device, found, absent)
         yield _facts(device, found)
         yield from _measured(measured, found)
-        if isinstance(device.transport, Adb):
+        if device.transport.is_android:
             yield check_emulated(found.facts.emulated)
             yield from check_phone(phone_state(transport))
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from latkit._io import one_line
+from latkit._io.reading import describe_error
 from latkit.devices.android.phone import phone_facts, properties
 from latkit.devices.device import Device, Facts, check_folder
 from latkit.devices.leases.quarantine import lift_quarantine
-from latkit.devices.provisioning.agent_folder import AGENT_FOLDER, PHONE_FOLDER
 from latkit.devices.provisioning.clearing import claimed, clear
 from latkit.devices.sessions.agent_client import Link
 from latkit.devices.sessions.agent_launcher import choose_python, launch
 from latkit.devices.sessions.answers import Probed, checked
-from latkit.devices.transports import Adb, Address, Local, Transport, connect
+from latkit.devices.transports import Address, Transport, connect
 from latkit.devices.trust import check_trusted, trust
 from latkit.errors import BadFile, DeviceError, LatkitError, UsageError
 from latkit.runtimes import list_runtimes
@@ -51,8 +51,8 @@ def add_device(
     if agent_folder is not None:
         agent_folder = check_folder(agent_folder)
     with connect(address) as transport:
-        place = agent_folder or f"{transport.home()}/{PHONE_FOLDER if isinstance(address, Adb) else AGENT_FOLDER}"
-        named = python or (sys.executable if isinstance(address, Local) else None)
+        place = agent_folder or f"{transport.home()}/{address.agent_folder}"
+        named = python or (sys.executable if address.is_this_host else None)
         interpreter = None if native else choose_python(transport, named)
         with claimed(transport, place):
             device, _ = probe(transport, name, address, interpreter, place)
@@ -90,9 +90,7 @@ def probe_with(
             facts=Facts.model_validate(phone_facts(found.facts, properties(transport, address)).model_dump()),
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise DeviceError(f"{name}: expected a good {field} from the probe, but found: {first['msg']}") from None
+        raise DeviceError(f"{name}: expected good facts from the probe, but found {describe_error(error)}") from None
     return device, _known({runtime: one_line(reason) for runtime, reason in found.absent.items()})
 
 

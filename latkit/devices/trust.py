@@ -16,9 +16,8 @@ from pathlib import Path
 
 from latkit.consent import ask
 from latkit.devices.device import Device
-from latkit.devices.provisioning.agent_folder import AGENT_FOLDER
 from latkit.devices.sessions.host_state import recall, remember
-from latkit.devices.transports import Local, Ssh
+from latkit.devices.transports.address import AGENT_FOLDER
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import UsageError
 from latkit.ops import digest
@@ -61,16 +60,13 @@ def named_by(device: Device) -> list[Named]:
     A missing file is not included: nothing would run. The agent's folder of this machine itself is included unless it
     is the one in the user's home, since agents and virtual environments are run from it.
     """
-    if isinstance(device.transport, Local):
-        named = []
-        if device.python not in (None, sys.executable):
-            named = _named("the interpreter", shutil.which(device.python or "") or device.python or "")
-        folder = Path(device.folder)
-        return named if folder == Path.home() / AGENT_FOLDER else [*named, Named("the agent's folder", folder, "")]
-    if isinstance(device.transport, Ssh) and device.transport.config:
-        config = Path(device.transport.config).expanduser()
-        return [] if _absolute(config) == Path.home() / ".ssh" / "config" else _named("the SSH configuration", config)
-    return []
+    named = [one for what, path in device.transport.host_files().items() for one in _named(what, path)]
+    if not device.transport.is_this_host:
+        return named
+    if device.python not in (None, sys.executable):
+        named += _named("the interpreter", shutil.which(device.python or "") or device.python or "")
+    folder = Path(device.folder)
+    return named if folder == Path.home() / AGENT_FOLDER else [*named, Named("the agent's folder", folder, "")]
 
 
 def trust(device: Device) -> list[Named]:

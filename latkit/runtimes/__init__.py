@@ -9,7 +9,7 @@ from latkit.runtimes.base import Runtime, Wheels
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     "latkit.runtimes",
-    Runtime,  # type: ignore[type-abstract]
+    Runtime,
     {
         "onnxruntime": "latkit.runtimes.onnxruntime:ONNXRUNTIME",
         "tflite": "latkit.runtimes.tflite:TFLITE",

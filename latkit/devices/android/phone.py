@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from latkit._io import one_line
 from latkit.devices.device import Facts
-from latkit.devices.transports import Adb, Address, Transport
+from latkit.devices.transports import Address, Transport
 
 ASK_S = 30.0
 """A phone under load takes seconds to answer `dumpsys`."""
@@ -54,7 +54,7 @@ class PhoneState:
 
 def properties(transport: Transport, address: Address) -> dict[str, str]:
     """A phone's properties; empty for other devices. Raises DeviceGone, DeadlineExceeded."""
-    if not isinstance(address, Adb):
+    if not address.is_android:
         return {}
     output = transport.run(["getprop"], ASK_S).stdout.decode(errors="replace")
     return dict(re.findall(r"^\[([^]]+)\]: \[(.*)\]$", output.replace("\r", ""), re.MULTILINE))
@@ -97,7 +97,7 @@ class PhoneWatch:
 
     def __init__(self, transport: Transport, address: Address, every_s: float = 10.0) -> None:
         self._transport = transport
-        self._is_phone = isinstance(address, Adb)
+        self._is_phone = address.is_android
         self._every_s = every_s
         self._read_at = -math.inf
         self._conditions: dict[str, object] = {}

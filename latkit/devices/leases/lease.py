@@ -151,12 +151,12 @@ def lease_key(device: Device) -> str:
 
 def known_boot_id(device: Device) -> str:
     """The machine's last known boot id, without a request: out of date once a board was booted."""
-    return host_boot_id() if device.transport.kind == "local" else device.facts.boot_id or ""
+    return host_boot_id() if device.transport.is_this_host else device.facts.boot_id or ""
 
 
 def is_this_host(device: Device) -> bool:
     """Whether the device is this machine, whatever its address, as far as its file shows."""
-    return device.transport.kind == "local" or known_boot_id(device) == host_boot_id() != ""
+    return device.transport.is_this_host or known_boot_id(device) == host_boot_id() != ""
 
 
 def _machine_key(boot_id: str) -> str:

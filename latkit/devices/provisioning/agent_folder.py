@@ -15,13 +15,10 @@ from latkit._io import one_line
 from latkit.devices.agent import MARKER_FILE
 from latkit.devices.provisioning.remote_hashes import unchanged
 from latkit.devices.transports import Transport
-from latkit.devices.transports.address import PHONE_HOME
+from latkit.devices.transports.adb.address import PHONE_FOLDER, PHONE_HOME
+from latkit.devices.transports.address import AGENT_FOLDER
 from latkit.errors import DeviceError, UsageError
 
-AGENT_FOLDER = ".cache/latkit"
-"""The agent's folder, in the home folder of the user on the device."""
-PHONE_FOLDER = "latkit"
-"""The agent's folder on a phone, whose home folder is /data/local/tmp."""
 MARKER = ".latkit-agent-folder"
 FIND_S = 60.0
 NO_SUCH_COMMAND = 127

@@ -11,8 +11,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from latkit._io import one_line
+from latkit.devices.transports.address import CONNECT_S, MAX_SHOWN, Address
 from latkit.devices.transports.base import (
     MAX_OUTPUT_BYTES,
     Completed,
@@ -23,9 +25,35 @@ from latkit.devices.transports.base import (
     sha256_of,
 )
 from latkit.devices.transports.local_process import CHUNK_BYTES, communicate, kill, popen
-from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone
+from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, UsageError
 
 WRITE_S = 30.0
+
+
+class Local(Address):
+    """This machine itself."""
+
+    kind: Literal["local"] = "local"
+    is_this_host = True
+
+    def __str__(self) -> str:
+        return "local"
+
+    @property
+    def place(self) -> str:
+        """Identifies this address."""
+        return "local"
+
+    @classmethod
+    def parse(cls, text: str) -> Local:
+        """This machine has no address but `local`. Raises UsageError."""
+        if text not in ("", "local"):
+            raise UsageError(f"expected no address of this machine, or local, but found {text[:MAX_SHOWN]!r}")
+        return cls()
+
+    def connect(self, timeout_s: float = CONNECT_S) -> Transport:  # noqa: ARG002 - there is nothing to wait for
+        """The transport, without delay."""
+        return LocalTransport()
 
 
 class LocalTransport(Transport):

@@ -8,11 +8,11 @@ import shlex
 import time
 from collections.abc import Sequence
 
+from latkit.devices.transports.adb.address import PHONE_HOME, Adb
 from latkit.devices.transports.adb.channel import Adbd, ServiceRefused
 from latkit.devices.transports.adb.process import NOTHING, Exec, Process, ShellV2
 from latkit.devices.transports.adb.stream import AdbStream
 from latkit.devices.transports.adb.sync import send_file
-from latkit.devices.transports.address import PHONE_HOME, Adb
 from latkit.devices.transports.base import MAX_OUTPUT_BYTES, Completed, Stream, check_argv, check_output
 from latkit.devices.transports.shell_copy import CopyingByCommands
 from latkit.devices.transports.start_mark import KILL

@@ -12,7 +12,7 @@ from pathlib import Path
 import paramiko
 
 from latkit._io import one_line, printable, read_text, reading
-from latkit.devices.transports.address import Ssh
+from latkit.devices.transports.ssh.address import Ssh
 from latkit.errors import BadFile, UsageError
 
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")

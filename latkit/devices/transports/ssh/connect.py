@@ -9,9 +9,9 @@ import socket
 import paramiko
 from paramiko.packet import Packetizer
 
-from latkit.devices.transports.address import Ssh
 from latkit.devices.transports.faults import faults_as
 from latkit.devices.transports.sockets import DEAD_S, notice_death
+from latkit.devices.transports.ssh.address import Ssh
 from latkit.devices.transports.ssh.auth import authenticate
 from latkit.devices.transports.ssh.config import MAX_JUMPS, Host, resolve
 from latkit.devices.transports.ssh.known_hosts import key_types, known_keys, verify

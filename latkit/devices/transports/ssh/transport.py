@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import paramiko
 
-from latkit.devices.transports.address import Ssh
 from latkit.devices.transports.base import (
     MAX_OUTPUT_BYTES,
     Completed,
@@ -20,6 +19,7 @@ from latkit.devices.transports.base import (
 )
 from latkit.devices.transports.faults import faults_as
 from latkit.devices.transports.shell_copy import CopyingByCommands
+from latkit.devices.transports.ssh.address import Ssh
 from latkit.devices.transports.ssh.command import GRACE_S, Command, closed_after, command_line
 from latkit.devices.transports.ssh.connect import close_all, connect_all
 from latkit.devices.transports.ssh.stream import SshStream
