@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 import zipfile
+from runpy import run_path
 from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise onnxruntime leaves files in the home folder
@@ -490,6 +491,17 @@ LOADERS: dict[str, Callable[[str, int, Fields], Loaded]] = {
 }
 
 
+def add_loader(name: str, path: str) -> None:
+    """Learn a runtime from a Python file with `version()` and `load(path, threads, request)`.
+
+    The file's functions may use `Loaded`, `RequestError`, `concrete`, `random_input` and `SEED`.
+    """
+    IMPORTS[(name,)] = f"from runpy import run_path; print(run_path({path!r})['version']())"
+    helpers = (Loaded, RequestError, concrete, random_input)
+    known: Fields = {"SEED": SEED, **{one.__name__: one for one in helpers}}
+    LOADERS[name] = lambda *arguments: run_path(path, init_globals=known)["load"](*arguments)
+
+
 # Timing
 
 
@@ -812,7 +824,11 @@ def main() -> None:
     """Answer requests until `quit` or the end of stdin."""
     parser = argparse.ArgumentParser(description="latkit's agent; see docs/agent-protocol.md")
     parser.add_argument("--models", required=True, help="folder of the model files, named by their SHA-256")
-    models = parser.parse_args().models
+    parser.add_argument("--loader", action="append", default=[], metavar="NAME=FILE", help="a further runtime")
+    arguments = parser.parse_args()
+    for text in arguments.loader:
+        add_loader(*text.split("=", 1))
+    models = arguments.models
     os.makedirs(models, exist_ok=True)  # noqa: PTH103
     writer, agent = LineWriter(private_stdout()), Agent(models)
     incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()

@@ -23,7 +23,7 @@ MARKER = ".latkit-agent-folder"
 FIND_S = 60.0
 NO_SUCH_COMMAND = 127
 NAMED_BY_HASH = re.compile(
-    r"(?:agent-([0-9a-f]{12})\.py|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
+    r"(?:(?:agent|loader)-([0-9a-f]{12})\.py|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
 )
 """Files directly in the folder: their names contain the beginning of their SHA-256."""
 PART = r"(?:\.[0-9a-f]{16}\.part)"

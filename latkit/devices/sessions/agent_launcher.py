@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 from latkit._io import one_line
 from latkit.devices.agent import AGENT_FILE
@@ -14,6 +15,7 @@ from latkit.devices.sessions.agent_client import SILENCE_S, Link
 from latkit.devices.transports import Transport
 from latkit.devices.transports.base import sha256_of
 from latkit.errors import DeviceError
+from latkit.runtimes import list_runtimes
 
 COMMAND_S = 60.0
 """Deadline of a command that a device answers at once unless it is busy."""
@@ -34,7 +36,7 @@ def launch(transport: Transport, device: str, folder: str, python: str | None, s
     errors of `Link.hello`.
     """
     if python:
-        command = [python, "-u", "-c", PYTHON_AGENT, push_agent(transport, folder)]
+        command = [python, "-u", "-c", PYTHON_AGENT, push_agent(transport, folder), *_loaders(transport, folder)]
     else:
         command = push_native(transport, folder)
     link = Link(transport.start([*command, "--models", models_folder(folder)]), device, silence_s)
@@ -53,11 +55,26 @@ def models_folder(folder: str) -> str:
 
 def push_agent(transport: Transport, folder: str) -> str:
     """Path of the agent on the device; pushed unless a file of that hash exists."""
-    sha256 = sha256_of(AGENT_FILE)
-    path = f"{folder}/agent-{sha256[:12]}.py"
+    return _push_source(transport, folder, "agent", AGENT_FILE)
+
+
+def _loaders(transport: Transport, folder: str) -> list[str]:
+    """The agent's options that name the files of runtimes that it does not know by itself; pushed where missing."""
+    options = []
+    for runtime in list_runtimes():
+        if runtime.agent_file is not None:
+            path = _push_source(transport, folder, "loader", runtime.agent_file)
+            options += ["--loader", f"{runtime.loader}={path}"]
+    return options
+
+
+def _push_source(transport: Transport, folder: str, name: str, source: Path) -> str:
+    """Path on the device of a Python file; pushed unless a file of that hash exists."""
+    sha256 = sha256_of(source)
+    path = f"{folder}/{name}-{sha256[:12]}.py"
     if not has(transport, path, sha256):
         mark_if_new(transport, folder)
-        transport.push(AGENT_FILE, path)
+        transport.push(source, path)
     return path
 
 
