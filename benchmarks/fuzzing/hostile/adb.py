@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.fuzzing.hostile.agent import HONEST, Agent, Script
 from benchmarks.fuzzing.hostile.shell import Shell
 from latkit.testing.phone import scripted
+from latkit.testing.phone.fake_server import block
+from latkit.testing.phone.services import EXIT, HEADER, STDERR, STDOUT, frame
+from latkit.testing.sockets import Handle, receive_exactly
 
-STDOUT, STDERR, EXIT = 1, 2, 3
-FRAME = struct.Struct("<BL")
 MAX_FRAME = 4000
 ANSWER_S = 30.0
 
 Write = Callable[[bytes], None]
 Read = Callable[[], bytes | None]
-
-
-def frame(kind: int, content: bytes) -> bytes:
-    """A frame of shell protocol 2."""
-    return FRAME.pack(kind, len(content)) + content
 
 
 @dataclass
@@ -65,13 +60,13 @@ def _lines(read: Read) -> Iterator[bytes]:
     frames, text = bytearray(), bytearray()
     while (chunk := read()) is not None:
         frames += chunk
-        while len(frames) >= FRAME.size:
-            kind, length = FRAME.unpack_from(frames)
-            if len(frames) < FRAME.size + length:
+        while len(frames) >= HEADER.size:
+            kind, length = HEADER.unpack_from(frames)
+            if len(frames) < HEADER.size + length:
                 break
             if kind == 0:
-                text += frames[FRAME.size : FRAME.size + length]
-            del frames[: FRAME.size + length]
+                text += frames[HEADER.size : HEADER.size + length]
+            del frames[: HEADER.size + length]
         while b"\n" in text:
             line, _, rest = bytes(text).partition(b"\n")
             text = bytearray(rest)
@@ -90,28 +85,6 @@ def phone(shell: PhoneShell) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def listener(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A listener of another kind; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    threading.Thread(target=_talk, args=(talk, connection), daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
-
-
-def _talk(talk: Callable[[socket.socket], None], connection: socket.socket) -> None:
-    with suppress(OSError, EOFError, ValueError), connection:
-        talk(connection)
-
-
 def packet(command: bytes, first: int, second: int, content: bytes = b"", length: int | None = None) -> bytes:
     """A packet of adb's, optionally of another length than it claims."""
     word = int.from_bytes(command, "little")
@@ -119,7 +92,7 @@ def packet(command: bytes, first: int, second: int, content: bytes = b"", length
     return struct.pack("<6L", word, first, second, size, sum(content) & 0xFFFFFFFF, word ^ 0xFFFFFFFF) + content
 
 
-def shows(*chunks: bytes, then_s: float = 0.0, endless: bytes = b"") -> Callable[[socket.socket], None]:
+def shows(*chunks: bytes, then_s: float = 0.0, endless: bytes = b"") -> Handle:
     """After the client's first message: these pieces, then a piece forever, or silence for some seconds."""
 
     def talk(connection: socket.socket) -> None:
@@ -146,7 +119,7 @@ class AdbServer:
     def talk(self, connection: socket.socket) -> None:
         """Serve a connection."""
         while True:
-            request = _exactly(connection, int(_exactly(connection, 4), 16)).decode("utf-8", "replace")
+            request = receive_exactly(connection, int(receive_exactly(connection, 4), 16)).decode("utf-8", "replace")
             given = next((reply for begin, reply in self.answers.items() if request.startswith(begin)), None)
             if given is not None:
                 connection.sendall(given)
@@ -154,10 +127,10 @@ class AdbServer:
                     time.sleep(ANSWER_S)
                 return
             if request.startswith("host:version"):
-                connection.sendall(b"OKAY" + _sized(b"0029"))
+                connection.sendall(b"OKAY" + block("0029"))
                 return
             if request.startswith("host:devices"):
-                connection.sendall(b"OKAY" + _sized(self.listing))
+                connection.sendall(b"OKAY" + b"%04x" % len(self.listing) + self.listing)
                 return
             if request.startswith(("host:transport", "host:tport", "host-serial")):
                 connection.sendall(b"OKAY" + (b"\1" + bytes(7) if "tport" in request else b""))
@@ -173,17 +146,3 @@ class AdbServer:
         connection.settimeout(ANSWER_S)
         while connection.recv(65536):  # closed before all is read, it would take back what it has sent
             continue
-
-
-def _sized(content: bytes) -> bytes:
-    return b"%04x" % len(content) + content
-
-
-def _exactly(connection: socket.socket, count: int) -> bytes:
-    content = b""
-    while len(content) < count:
-        chunk = connection.recv(count - len(content))
-        if not chunk:
-            raise EOFError
-        content += chunk
-    return content

@@ -14,6 +14,7 @@ from benchmarks.fuzzing.hostile.scenario import Scenario
 from benchmarks.fuzzing.hostile.shell import Shell
 from benchmarks.fuzzing.hostile.ssh import ssh_server
 from latkit.devices import lease_key, load_device
+from latkit.testing.sockets import listening
 
 Run = Callable[..., int | None]
 """Runs a command of latkit in a workspace; its exit code, None if it failed in a forbidden way."""
@@ -151,11 +152,11 @@ def _connection_options(scenario: Scenario, root: Path) -> Iterator[tuple[list[o
             program = interpreter(root / "python")
             yield ["--local", "--python", program, "--agent-folder", root / "agent"], shell
         elif scenario.transport == "ssh":
-            server = stack.enter_context(ssh_server(root / "ssh", shell, scenario.script))
-            yield ["--ssh", "board", "--ssh-config", server.config], shell
+            address = stack.enter_context(ssh_server(root / "ssh", shell, scenario.script))
+            yield ["--ssh", "board", "--ssh-config", address.config], shell
         elif scenario.transport == "phone":
-            address = stack.enter_context(adb.phone(adb.PhoneShell(shell, scenario.script)))
-            yield ["--adb", address, "--python", "/usr/bin/python3"], shell
+            phone = stack.enter_context(adb.phone(adb.PhoneShell(shell, scenario.script)))
+            yield ["--adb", phone, "--python", "/usr/bin/python3"], shell
         elif scenario.transport == "adb":
             server_ = adb.AdbServer(
                 scenario.texts.get("listing", b"phone\tdevice\n"),
@@ -166,11 +167,11 @@ def _connection_options(scenario: Scenario, root: Path) -> Iterator[tuple[list[o
                     if name.startswith(("host", "shell", "exec"))
                 },
             )
-            _use_server(stack.enter_context(adb.listener(server_.talk)))
+            _use_server(stack.enter_context(listening(server_.talk)))
             yield ["--adb", "phone", "--python", "/usr/bin/python3"], shell
         else:
             talk = LISTENERS[scenario.transport][scenario.texts["talk"].decode()]
-            port = stack.enter_context(adb.listener(talk))
+            port = stack.enter_context(listening(talk))
             yield _to_listener(scenario.transport, port, root), shell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import threading
@@ -12,16 +13,23 @@ from pathlib import Path
 import paramiko
 
 from latkit.devices.transports import Ssh
+from latkit.testing.sockets import listening
 
 START = "2 (sh) S " + " ".join(["0"] * 18) + " 4242 0"
 """The content of /proc/2/stat for a process that was started at 4242."""
+REPLY_S = 0.05
+"""Until then paramiko has reported to the client that the command begins."""
+LOG = "latkit.testing.fake_ssh"
+"""The server's own log: the one of paramiko is the client's."""
+
+Behave = Callable[[paramiko.Channel, str], None]
+"""What a command does; the channel is closed after it."""
 
 
-class Recorder(paramiko.ServerInterface):  # type: ignore[misc]  # untyped
-    """Accepts every user, and gives each command to `behave`, except those that kill."""
+class Acceptor(paramiko.ServerInterface):  # type: ignore[misc]  # untyped
+    """Accepts every user, and gives each command to `behave`, in a thread of its own."""
 
-    def __init__(self, behave: Callable[[paramiko.Channel, str], None]) -> None:
-        self.kills: list[str] = []
+    def __init__(self, behave: Behave) -> None:
         self._behave = behave
 
     def check_auth_publickey(self, _username: str, _key: paramiko.PKey) -> int:
@@ -37,19 +45,34 @@ class Recorder(paramiko.ServerInterface):  # type: ignore[misc]  # untyped
         return int(paramiko.OPEN_SUCCEEDED)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        """Pass a command on in a thread, or record that it kills."""
-        text = command.decode()
-        if "kill -9" in text:
-            self.kills.append(text)
-            channel.send_exit_status(0)
-            channel.close()
-        else:
-            threading.Thread(target=self._run, args=(channel, text), daemon=True).start()
+        """Start a command."""
+        timer = threading.Timer(REPLY_S, self._run, (channel, command.decode("utf-8", "replace")))
+        timer.daemon = True
+        timer.start()
         return True
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, EOFError, paramiko.SSHException):
             self._behave(channel, command)
+        channel.close()
+
+
+class Recorder(Acceptor):
+    """Records the commands that kill, in `kills`, and answers that they succeeded."""
+
+    def __init__(self, behave: Behave) -> None:
+        super().__init__(behave)
+        self.kills: list[str] = []
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        """Record a command that kills, or start another one."""
+        text = command.decode()
+        if "kill -9" not in text:
+            return super().check_channel_exec_request(channel, command)
+        self.kills.append(text)
+        channel.send_exit_status(0)
+        channel.close()
+        return True
 
 
 def mark(command: str) -> bytes:
@@ -60,40 +83,28 @@ def mark(command: str) -> bytes:
 
 
 @contextmanager
-def fake_ssh(folder: Path, recorder: Recorder) -> Iterator[Ssh]:
-    """Run the server; its address."""
-    key = paramiko.ECDSAKey.generate()
-    ours = paramiko.ECDSAKey.generate()
-    ours.write_private_key_file(str(folder / "key"))
-    transports: list[paramiko.Transport] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        (folder / "known").write_text(f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n")
-        (folder / "config").write_text(
-            f"Host board\n HostName 127.0.0.1\n Port {port}\n User nobody\n IdentityFile {folder}/key\n"
-            f" IdentitiesOnly yes\n UserKnownHostsFile {folder}/known\n GlobalKnownHostsFile /dev/null\n"
-        )
-        accepting = threading.Thread(target=_accept, args=(server, key, recorder, transports))
-        accepting.start()
-        try:
-            yield Ssh(host="board", config=str(folder / "config"))
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            accepting.join(10)
-            for transport in transports:
-                transport.close()
+def fake_ssh(folder: Path, acceptor: Acceptor) -> Iterator[Ssh]:
+    """Run the server, with throwaway keys and a client's configuration in that folder; its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key, client = paramiko.ECDSAKey.generate(), folder / "id"
+    paramiko.ECDSAKey.generate().write_private_key_file(str(client))
 
-
-def _accept(
-    server: socket.socket, key: paramiko.PKey, recorder: Recorder, transports: list[paramiko.Transport]
-) -> None:
-    while True:
-        try:
-            connection, _ = server.accept()
-        except OSError:
-            return
+    def handle(connection: socket.socket) -> None:
         transport = paramiko.Transport(connection)
+        transport.set_log_channel(LOG)
         transport.add_server_key(key)
-        transports.append(transport)
-        with suppress(paramiko.SSHException, EOFError):
-            transport.start_server(server=recorder)
+        with suppress(paramiko.SSHException):
+            transport.start_server(server=acceptor)
+            transport.join()
+
+    log = logging.getLogger(LOG)
+    log.propagate = False
+    log.addHandler(logging.NullHandler())
+    with listening(handle) as port:
+        known, config = folder / "known_hosts", folder / "ssh_config"
+        known.write_text(f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n")
+        config.write_text(
+            f"Host board\n HostName 127.0.0.1\n Port {port}\n User me\n IdentityFile {client}\n IdentitiesOnly yes\n"
+            f" UserKnownHostsFile {known}\n GlobalKnownHostsFile /dev/null\n"
+        )
+        yield Ssh(host="board", config=str(config))

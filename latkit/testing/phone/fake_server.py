@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from latkit.testing.host import environment_variable
+from latkit.testing.sockets import Handle, listening
 
 Listed = tuple[str, str, str]
 """A phone's serial, state and further fields, as `adb devices -l` prints them."""
@@ -21,22 +20,13 @@ def block(text: str) -> bytes:
 
 
 @contextmanager
-def fake_server(behave: Callable[[socket.socket], None]) -> Iterator[None]:
+def fake_server(behave: Handle) -> Iterator[None]:
     """Run a server that handles each connection so; latkit finds it by the environment meanwhile."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as server,
-        environment_variable("ANDROID_ADB_SERVER_PORT", str(server.getsockname()[1])),
-    ):
-        accepting = threading.Thread(target=_accept, args=(server, behave))
-        accepting.start()
-        try:
-            yield
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            accepting.join(10)
+    with listening(behave) as port, environment_variable("ANDROID_ADB_SERVER_PORT", str(port)):
+        yield
 
 
-def lists(phones: Sequence[Listed], requests: list[str]) -> Callable[[socket.socket], None]:
+def lists(phones: Sequence[Listed], requests: list[str]) -> Handle:
     """Reports those phones, records requests, and opens nothing."""
 
     def behave(sock: socket.socket) -> None:
@@ -50,17 +40,3 @@ def lists(phones: Sequence[Listed], requests: list[str]) -> Callable[[socket.soc
             sock.sendall(b"FAIL" + block("no such service"))
 
     return behave
-
-
-def _accept(server: socket.socket, behave: Callable[[socket.socket], None]) -> None:
-    while True:
-        try:
-            connection, _ = server.accept()
-        except OSError:
-            return
-        threading.Thread(target=_serve, args=(connection, behave), daemon=True).start()
-
-
-def _serve(connection: socket.socket, behave: Callable[[socket.socket], None]) -> None:
-    with connection, contextlib.suppress(OSError):
-        behave(connection)

@@ -7,7 +7,6 @@ adb transport check that. Commands really run, here.
 from __future__ import annotations
 
 import base64
-import contextlib
 import secrets
 import socket
 import struct
@@ -23,6 +22,8 @@ from adb_shell.adb_message import AdbMessage, unpack
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+
+from latkit.testing.sockets import listening, receive_exactly, shut
 
 BANNER = "device::ro.product.name=scripted;ro.product.model=Scripted;ro.product.device=scripted;features={}"
 TOKEN, SIGNATURE, PUBLIC_KEY = 1, 2, 3
@@ -83,6 +84,8 @@ class Phone:
                 self._take(*self._receive())
         except Pulled:
             self.pull()
+            while self._socket.recv(MAX_BYTES):  # a silent phone keeps the connection
+                continue
         except (OSError, EOFError):
             pass
         finally:
@@ -101,8 +104,7 @@ class Phone:
         """No byte passes any more; a silent phone leaves the client to notice."""
         self._pulled = True
         if not self.script.silent:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            shut(self._socket)
 
     def _shake_hands(self) -> None:
         self.script.at("connect")
@@ -161,17 +163,8 @@ class Phone:
         threading.Thread(target=service.run, args=(run, arguments), daemon=True).start()
 
     def _receive(self) -> tuple[bytes, int, int, bytes]:
-        command, theirs, ours, length, _ = unpack(self._exactly(constants.MESSAGE_SIZE))
-        return constants.WIRE_TO_ID[command], theirs, ours, self._exactly(length)
-
-    def _exactly(self, count: int) -> bytes:
-        content = bytearray()
-        while len(content) < count:
-            chunk = self._socket.recv(count - len(content))
-            if not chunk:
-                raise EOFError
-            content += chunk
-        return bytes(content)
+        command, theirs, ours, length, _ = unpack(receive_exactly(self._socket, constants.MESSAGE_SIZE))
+        return constants.WIRE_TO_ID[command], theirs, ours, receive_exactly(self._socket, length)
 
 
 class Service:
@@ -216,30 +209,8 @@ Services = Callable[[Script], dict[str, Work]]
 @contextmanager
 def scripted_adbd(script: Script, services: Services) -> Iterator[str]:
     """Run the phone; its address. Each connection has a thread."""
-    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
-        accepting = threading.Thread(target=_accept, args=(server, script, services, stack))
-        accepting.start()
-        try:
-            yield f"127.0.0.1:{server.getsockname()[1]}"
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            accepting.join(10)
-
-
-def _accept(server: socket.socket, script: Script, services: Services, stack: contextlib.ExitStack) -> None:
-    while True:
-        try:
-            connection, _ = server.accept()
-        except OSError:
-            return
-        stack.callback(connection.close)
-        stack.callback(_shut, connection)
-        threading.Thread(target=Phone(connection, script, services).serve, daemon=True).start()
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+    with listening(lambda connection: Phone(connection, script, services).serve()) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def has_signed(public_key: bytes, token: bytes, signature: bytes) -> bool:

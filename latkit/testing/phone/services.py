@@ -17,6 +17,11 @@ STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 HEADER, LENGTH, STAT = struct.Struct("<BL"), struct.Struct("<4sL"), struct.Struct("<4s3L")
 
 
+def frame(kind: int, content: bytes) -> bytes:
+    """A frame of shell protocol 2."""
+    return HEADER.pack(kind, len(content)) + content
+
+
 def services(script: Script) -> dict[str, Work]:
     """By kind."""
     always: dict[str, Work] = {"exec": run_raw, "shell": run_raw, "sync": keep_files}
@@ -44,7 +49,7 @@ def run_in_frames(service: Service, command: str) -> None:
         for reader in readers:
             reader.join()
         status = process.wait()
-    service.write(HEADER.pack(EXIT, 1) + bytes([status if status >= 0 else 128 - status]))
+    service.write(frame(EXIT, bytes([status if status >= 0 else 128 - status])))
 
 
 def keep_files(service: Service, _arguments: str) -> None:
@@ -147,4 +152,4 @@ def _frames(service: Service, lock: threading.Lock, kind: int, output: BinaryIO)
     with contextlib.suppress(OSError):
         while chunk := os.read(output.fileno(), 4000):
             with lock:
-                service.write(HEADER.pack(kind, len(chunk)) + chunk)
+                service.write(frame(kind, chunk))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,8 @@ from latkit.devices.transports.adb.transport import AdbTransport
 from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, Unreachable
 from latkit.testing.boards.fake_ssh import START, mark
 from latkit.testing.phone.scripted import Script, Service, Work, scripted_adbd
-
-STDOUT, STDERR, EXIT = 1, 2, 3
-FRAME = struct.Struct("<BL")
-
-
-def frame(kind: int, content: bytes) -> bytes:
-    return FRAME.pack(kind, len(content)) + content
+from latkit.testing.phone.services import EXIT, HEADER, STDERR, STDOUT, frame
+from latkit.testing.sockets import listening
 
 
 @contextmanager
@@ -108,8 +102,8 @@ class TestOutputs:
     @pytest.mark.parametrize(
         ("after", "error"),
         [
-            ((FRAME.pack(STDOUT, 2**32 - 1),), "expected a piece of output, but found one of 4294967295 bytes"),
-            ((FRAME.pack(77, 3 * 2**20),), "expected a piece of output"),
+            ((HEADER.pack(STDOUT, 2**32 - 1),), "expected a piece of output, but found one of 4294967295 bytes"),
+            ((HEADER.pack(77, 3 * 2**20),), "expected a piece of output"),
             ((frame(STDOUT, bytes(2**20)),) * 3, "expected at most 2 MiB from true, but it prints more"),
             ((frame(STDERR, bytes(2**20)),) * 3, "expected at most 2 MiB from true, but it prints more"),
             ((frame(EXIT, b""), frame(99, b"x")), "was cut off"),
@@ -160,29 +154,18 @@ UNKNOWN = struct.pack("<6L", 1, 1, 1, 0, 0, 1)
 def packets(first: bytes, then: bytes = b"", drip: bytes = b"") -> Iterator[Adb]:
     """A phone that sends one thing at the beginning and another once something is opened, whatever is requested."""
 
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                threading.Thread(target=speak, args=(connection,), daemon=True).start()
-
     def speak(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            connection.recv(1000)
-            connection.sendall(first)
-            connection.recv(1000)
-            connection.sendall(then)
-            while drip:
-                connection.sendall(drip)
-                time.sleep(0.05)
-            time.sleep(3)
+        connection.recv(1000)
+        connection.sendall(first)
+        connection.recv(1000)
+        connection.sendall(then)
+        while drip:
+            connection.sendall(drip)
+            time.sleep(0.05)
+        time.sleep(3)
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        serving = threading.Thread(target=serve, daemon=True)
-        serving.start()
-        yield Adb(host="127.0.0.1", port=server.getsockname()[1])
-        server.shutdown(socket.SHUT_RDWR)
-        serving.join(10)
+    with listening(speak) as port:
+        yield Adb(host="127.0.0.1", port=port)
 
 
 class TestPackets:

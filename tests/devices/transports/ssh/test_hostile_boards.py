@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -26,6 +26,7 @@ from latkit.testing.boards.board import Board
 from latkit.testing.boards.fake_ssh import START, Recorder, fake_ssh, mark
 from latkit.testing.boards.sshd import Sshd
 from latkit.testing.host import free_port
+from latkit.testing.sockets import listening
 
 
 def answering(*lines: str) -> Callable[[paramiko.Channel, str], None]:
@@ -188,24 +189,6 @@ def speaking(content: bytes, drip: bytes = b"") -> Callable[[socket.socket], Non
         time.sleep(3)
 
     return behave
-
-
-@contextmanager
-def listening(behave: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A server that does that with one connection; its port."""
-
-    def serve() -> None:
-        try:
-            connection, _ = server.accept()
-            with connection:
-                behave(connection)
-        except OSError:
-            return
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        serving = threading.Thread(target=serve, daemon=True)
-        serving.start()
-        yield server.getsockname()[1]
 
 
 class TestOtherServers:
