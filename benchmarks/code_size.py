@@ -14,7 +14,7 @@ import statistics
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,9 +31,16 @@ ON_DEVICE = "devices/agent/"
 class Function:
     """One function: where it is, its parameters (without self and cls), and its lines from `def` to the last."""
 
-    place: str
+    file: str
+    line: int
+    name: str
     parameters: int
     lines: int
+
+    @property
+    def place(self) -> str:
+        """`FILE:LINE NAME`."""
+        return f"{self.file}:{self.line} {self.name}"
 
 
 def sources(package: str, revision: str | None) -> Iterator[tuple[str, str]]:
@@ -58,7 +65,7 @@ def functions(path: str, text: str) -> Iterator[Function]:
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
             own = [argument for argument in arguments if argument.arg not in {"self", "cls"}]
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            yield Function(f"{path}:{node.lineno} {node.name}", len(own), lines)
+            yield Function(path, node.lineno, node.name, len(own), lines)
 
 
 def too_large(package: str = "latkit", revision: str | None = None) -> list[Function]:
@@ -68,7 +75,7 @@ def too_large(package: str = "latkit", revision: str | None = None) -> list[Func
         function
         for function in found
         if (function.parameters > MAX_PARAMETERS or function.lines > MAX_LINES)
-        and not function.place.startswith((*EXEMPT, ON_DEVICE))
+        and not function.file.startswith((*EXEMPT, ON_DEVICE))
     ]
 
 
@@ -109,7 +116,7 @@ def main() -> None:
     }
     large = too_large(options.package) if options.list else []
     if options.json:
-        print(json.dumps({"revisions": columns, "too_large": [vars(function) for function in large]}))
+        print(json.dumps({"revisions": columns, "too_large": [asdict(function) for function in large]}))
         return
     print(f"{'':45s}" + "".join(f"{name:>14s}" for name in columns))
     for figure in columns["now"]:
