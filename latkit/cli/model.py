@@ -273,6 +273,7 @@ def export_table(
     fitted = Workspace(workspace_folder(context)).model(where, model, search_space)
     table = LatencyTable(search_space, fitted)
     if output.suffix == ".yaml":
+        table.check_without_pairs(".yaml")
         ops = search_space.ops()
         write_keys(dict(zip(ops, fitted.layer_seconds(ops), strict=True)), ops, output)
     else:

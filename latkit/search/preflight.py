@@ -70,7 +70,7 @@ def check_latency(
 def _check_gap(table: LatencyTable, target_s: float) -> None:
     """Raise TargetOutOfReach where no network takes 0.98 to 1.01 of a target that lies in the space's range."""
     min_s, max_s = bounds(table, target_s)
-    (slowest,) = k_best_paths(table.values.double().cpu().numpy(), table, 0.0, max_s)  # more is likelier
+    (slowest,) = k_best_paths(table.values.double().cpu().numpy(), table, min_s, max_s)  # more is likelier
     if table.total(slowest) < min_s:
         raise TargetOutOfReach(
             f"expected a latency target that some network of space {table.space_name} takes, but found "

@@ -1,7 +1,22 @@
-"""Models and counts applied to a search space: tables of all candidates, as torch modules."""
+"""Models and counts applied to a search space: cost tables of all candidates, as torch modules."""
 
 from latkit.tables.additive import AdditiveTable
+from latkit.tables.cost_table import CostTable
+from latkit.tables.counted import COUNTED_COSTS, CountedCost, macs_table, parameters_table
 from latkit.tables.latency import LatencyTable
-from latkit.tables.quantities import PeakTable, Quantities, macs_table, parameters_table
+from latkit.tables.pairs import PairRows
+from latkit.tables.peak import PeakTable
+from latkit.tables.quantities import Quantities
 
-__all__ = ["AdditiveTable", "LatencyTable", "PeakTable", "Quantities", "macs_table", "parameters_table"]
+__all__ = [
+    "COUNTED_COSTS",
+    "AdditiveTable",
+    "CostTable",
+    "CountedCost",
+    "LatencyTable",
+    "PairRows",
+    "PeakTable",
+    "Quantities",
+    "macs_table",
+    "parameters_table",
+]

@@ -1,70 +1,57 @@
-"""A quantity that adds up over layers, as a differentiable torch module of a search space."""
+"""A cost that adds up over choices, and over pairs of neighboring choices where there are pair terms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, Self
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from latkit._io import check_label, one_line
+from latkit._io.arrays import Bools, Floats
 from latkit.errors import UsageError
-from latkit.ops import Op
-from latkit.spaces import Architecture, Space, as_chain
-from latkit.spaces.chain import MAX_CANDIDATES, MAX_LAYERS
+from latkit.tables.cost_table import CostTable
 from latkit.tables.groups import OUTSIDE, Groups
-
-MAX_VALUE = 1e24
-"""Maximum seconds, MACs or bytes of a candidate: sums and products stay finite."""
+from latkit.tables.pairs import PairRows, checked_pairs, padded, steps_above_min
 
 
-class AdditiveTable(nn.Module):
-    """Expectation of an additive quantity under a distribution over architectures.
+class AdditiveTable(CostTable):
+    """Expectation of an additive cost under a distribution over architectures.
 
-    E[quantity] = base + sum over layers i of sum over candidates j of p[i, j] * values[i, j]
+    E[cost] = base + sum over choices i, candidates j of p[i, j] * values[i, j]
+                   + sum over choices i, candidates j, k of p[i, j] * p[i + 1, k] * pairs[i, j, k]
 
-    `values` has shape (choices, candidates), where layers with fewer candidates are padded; `mask` is true where there
-    is a candidate. `base` is the part that all architectures share. A table is immutable.
+    `pairs`, shape (choices - 1, candidates, candidates), is None for a table without pair terms.
     """
 
-    values: Tensor
-    mask: Tensor
-    base: Tensor
+    pairs: Tensor | None
 
-    def __init__(self, space_name: str, space_key: str, rows: Sequence[Sequence[float]], base: float) -> None:
-        """A table from plain numbers: one row per choice, one number per candidate."""
-        super().__init__()
-        check_label(space_name, "a space's name")
-        if not 1 <= len(rows) <= MAX_LAYERS or not all(1 <= len(row) <= MAX_CANDIDATES for row in rows):
-            raise UsageError(f"expected 1 to {MAX_LAYERS} choices of 1 to {MAX_CANDIDATES} candidates each in a table")
-        for value in (base, *(value for row in rows for value in row)):
-            if not -MAX_VALUE <= value <= MAX_VALUE:
-                raise UsageError(
-                    f"expected a finite number of at most {MAX_VALUE:g} for every candidate of space {space_name}, "
-                    f"but found {one_line(repr(value), 40)}"
-                )
-        self.space_name = space_name
-        self.space_key = space_key
-        width = max(len(row) for row in rows)
-        padded = [[*row, *[0.0] * (width - len(row))] for row in rows]
-        valid = [[index < len(row) for index in range(width)] for row in rows]
-        self.register_buffer("values", torch.tensor(padded, dtype=torch.float64))
-        self.register_buffer("mask", torch.tensor(valid))
-        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
-        self._rows = [list(map(float, row)) for row in rows]
-        self._base = float(base)
-        self._groups = Groups.of(self._rows)
+    def __init__(
+        self, space_name: str, space_key: str, rows: Sequence[Sequence[float]], base: float, pairs: PairRows = ()
+    ) -> None:
+        """A table from plain numbers: one row per choice, one number per candidate; `pairs` as in `PairRows`."""
+        super().__init__(space_name, space_key, rows, base)
+        self._pairs = checked_pairs(pairs, self._rows, space_name)
+        self.register_buffer("pairs", padded(self._pairs, self.mask.shape[-1]))
+        self._groups = Groups.of(self._rows, self._pairs)
 
-    def forward(self, probabilities: Tensor) -> Tensor:
-        """Expected quantity, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
+    def expected(self, probabilities: Tensor) -> Tensor:
+        """Expected cost, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
 
-        Entries without a candidate (`mask` is false) have no effect. Accumulated in double precision.
+        The choices are independent, so a pair's probability is the product of both. Entries without a candidate (`mask`
+        is false) have no effect. Accumulated in double precision.
         """
-        check_shape(probabilities, self.mask)
-        return self.base + (probabilities.to(self.values.dtype) * self.values).sum((-2, -1))
+        self.check_shape(probabilities)
+        doubles = probabilities.to(self.values.dtype)
+        expected = self.base + (doubles * self.values).sum((-2, -1))
+        if self.pairs is None:
+            return expected
+        before, after = doubles[..., :-1, None, :], doubles[..., 1:, None, :]  # (..., choices - 1, 1, candidates)
+        return expected + ((before @ self.pairs) * after).sum((-3, -2, -1))
 
     def lookup(self, architectures: Tensor) -> Tensor:
-        """The quantity, shape (...), of architectures as integers of shape (..., choices), one candidate's index each.
+        """The cost, shape (...), of architectures as integers of shape (..., choices), one candidate's index each.
 
         About ten million architectures per second and processor core, faster with smaller integers (uint8). Raises
         UsageError for an index without a candidate.
@@ -74,55 +61,65 @@ class AdditiveTable(nn.Module):
         return totals.reshape(architectures.shape[:-1]).to(self.values.device)
 
     def total(self, architecture: Sequence[int]) -> float:
-        """The quantity of one architecture, in microseconds of computing time. Raises UsageError."""
+        """The cost of one architecture, in microseconds of computing time. Raises UsageError."""
         if len(architecture) != len(self._rows) or min(architecture) < 0:
             raise UsageError(OUTSIDE)
         try:
-            return self._base + sum([row[index] for row, index in zip(self._rows, architecture, strict=True)])
+            total = self._base + sum([row[index] for row, index in zip(self._rows, architecture, strict=True)])
         except IndexError:
             raise UsageError(OUTSIDE) from None
-
-    def one_hot(self, architecture: Architecture) -> Tensor:
-        """Probabilities of shape (choices, candidates) that put all weight on one architecture."""
-        return nn.functional.one_hot(torch.tensor(architecture), self.mask.shape[-1]).to(self.values.dtype)
+        if self._pairs:
+            neighbors = zip(self._pairs, architecture, architecture[1:], strict=False)
+            total += sum(float(pair[before, after]) for pair, before, after in neighbors if pair is not None)
+        return total
 
     def min(self) -> float:
         """The minimum over all architectures."""
-        return self._base + sum(map(min, self._rows))
+        return self._extreme(1) if self._pairs else self._base + sum(map(min, self._rows))
 
     def max(self) -> float:
         """The maximum over all architectures."""
-        return self._base + sum(map(max, self._rows))
+        return self._extreme(-1) if self._pairs else self._base + sum(map(max, self._rows))
 
-    def rows(self) -> list[list[float]]:
-        """One row per choice, one number per candidate, without padding."""
-        return [list(row) for row in self._rows]
+    def _extreme(self, sign: int) -> float:
+        """The minimum over all architectures for a sign of 1, the maximum for -1: exact, by dynamic programming."""
+        pairs = tuple(None if pair is None else sign * pair for pair in self._pairs)
+        _, minima = steps_above_min(sign * self.values.cpu().numpy(), self.mask.cpu().numpy(), pairs)
+        return self._base + sign * sum(minima)
 
-    def check_space(self, space: Space) -> None:
-        """Raise UsageError unless the table belongs to this space."""
-        if space.key != self.space_key:
-            raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
-        if [len(row) for row in self._rows] != [len(choice.options) for choice in space.choices]:
-            raise UsageError(f"this table has other choices or candidates than space {space.name!r}")
+    def allowed(self, max_value: float) -> Bools:  # noqa: ARG002
+        """All candidates: a bound on a sum is kept by `excess`."""
+        allowed: Bools = self.mask.cpu().numpy().copy()
+        return allowed
 
+    def excess(self, allowed: Bools) -> tuple[list[Floats], float]:
+        """What each candidate adds to the minimum that the path before it can reach, and the minimum."""
+        steps, minima = steps_above_min(self.values.cpu().numpy(), allowed, self._pairs)
+        return steps, self._base + float(np.array(minima).sum())
 
-def check_shape(probabilities: Tensor, mask: Tensor) -> None:
-    """Raise UsageError unless probabilities have shape (..., choices, candidates)."""
-    if probabilities.shape[-2:] != mask.shape:
-        raise UsageError(
-            f"expected probabilities of shape (..., {', '.join(map(str, mask.shape))}), "
-            f"but got {tuple(probabilities.shape)}"
-        )
+    @property
+    def has_pairs(self) -> bool:
+        """Whether there are pair terms."""
+        return bool(self._pairs)
 
+    def check_without_pairs(self, format_name: str) -> None:
+        """Raise UsageError where the table has pair terms, which a format cannot hold."""
+        if self._pairs:
+            raise UsageError(
+                f"expected a table without pair terms for {format_name}, but found some; write .json or .safetensors"
+            )
 
-def per_candidate(space: Space, value: Callable[[Op], float]) -> list[list[float]]:
-    """A number for every candidate of every choice; 0 for identities. Raises UsageError unless the space is a chain."""
-    chain = as_chain(space, "a table of the candidates")
-    return [[0.0 if op.is_identity else value(op) for op in layer.candidates] for layer in chain.choice_layers]
+    def pair_rows(self) -> list[list[list[float]] | None]:
+        """Pair terms as plain numbers, as in `PairRows`; empty for a table without them."""
+        return [None if pair is None else pair.tolist() for pair in self._pairs]
 
+    def numbers(self) -> dict[str, Any]:
+        """Rows, base, and pair terms if there are any."""
+        return {"rows": self.rows(), "base": self._base} | ({"pairs": self.pair_rows()} if self._pairs else {})
 
-def fixed_ops(space: Space) -> list[Op]:
-    """The ops that every architecture of a space has. Raises UsageError unless the space is a chain."""
-    chain = as_chain(space, "a table of the candidates")
-    fixed = [layer.candidates[0] for layer in chain.layers if not layer.is_choice]
-    return [op for op in fixed if not op.is_identity]
+    def with_numbers(self, numbers: dict[str, Any]) -> Self:
+        """A table of the same sort with other rows, base and pair terms. Raises UsageError."""
+        table = type(self).__new__(type(self))
+        rows, base, pairs = numbers["rows"], numbers["base"], numbers.get("pairs", ())
+        AdditiveTable.__init__(table, self.space_name, self.space_key, rows, base, pairs)
+        return table

@@ -3,7 +3,6 @@ choice."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -11,12 +10,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats, Integers
 from latkit.errors import UsageError
-
-Floats = NDArray[np.float64]
+from latkit.tables.pairs import Pairs
 
 LARGEST = 4096
 """Maximum entries of one group: a group of doubles fits a core's nearest cache."""
+
+MAX_SHORT = 2**15
+"""Maximum entries of a group that 16-bit integers can index."""
 
 OUTSIDE = "an architecture names a candidate that does not stand in its layer"
 
@@ -36,23 +38,30 @@ class Group:
 class Groups:
     """The sums of a table, grouped."""
 
-    sizes: NDArray[np.int64]
+    sizes: Integers
     """Candidates of each choice, shape (choices,)."""
     groups: tuple[Group, ...]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[float]]) -> Self:
-        """Group a table that has one row per choice and one number per candidate."""
+    def of(cls, rows: Sequence[Sequence[float]], pairs: Pairs = ()) -> Self:
+        """Group a table that has one row per choice and one number per candidate, and pair terms or none.
+
+        Where two groups have a pair term between them, the second begins with the last choice of the first.
+        """
         groups: list[Group] = []
         begin = 0
         while begin < len(rows):
-            end = begin + 1
-            while end < len(rows) and math.prod(len(row) for row in rows[begin : end + 1]) <= LARGEST:
+            overlaps = begin > 0 and bool(pairs) and pairs[begin - 1] is not None
+            first = begin - overlaps
+            # (combinations of the choices before the last, candidates of the last)
+            sums = np.zeros((1, len(rows[first]))) if overlaps else np.array([rows[first]], dtype=np.float64)
+            end = first + 1
+            while end < len(rows) and (end == begin or sums.size * len(rows[end]) <= LARGEST):
+                pair = pairs[end - 1] if pairs else None
+                row = np.asarray(rows[end], dtype=np.float64)
+                sums = (sums[:, :, None] + (row if pair is None else row + pair)).reshape(-1, len(row))
                 end += 1
-            sums = np.zeros(1)
-            for row in rows[begin:end]:
-                sums = (sums[:, None] + np.asarray(row, dtype=np.float64)).ravel()
-            groups.append(Group(range(begin, end), sums))
+            groups.append(Group(range(first, end), sums.ravel()))
             begin = end
         return cls(np.array([len(row) for row in rows]), tuple(groups))
 
@@ -64,7 +73,7 @@ class Groups:
         """
         totals = np.empty(len(architectures))
         largest = self.sizes.max()
-        kind = np.int16 if largest <= LARGEST else np.int64
+        kind = np.int16 if max(len(group.sums) for group in self.groups) <= MAX_SHORT else np.int64
         for begin in range(0, len(architectures), BLOCK):
             block = architectures[begin : begin + BLOCK]
             if block.min() < 0 or block.max() >= largest:

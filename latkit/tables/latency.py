@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load, save_file
 from torch import Tensor
 
@@ -17,13 +17,17 @@ from latkit._io import atomic_write, load_record, parse_json, read_bytes, readin
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
 from latkit.spaces import Space
-from latkit.tables.additive import AdditiveTable, fixed_ops, per_candidate
+from latkit.tables.additive import AdditiveTable
+from latkit.tables.cost_table import fixed_ops, per_candidate
+from latkit.tables.pairs import PairRows
 
 FORMAT: Literal["latkit-table-1"] = "latkit-table-1"
+PAIRS_FORMAT: Literal["latkit-table-2"] = "latkit-table-2"
+"""Written for tables with pair terms only: a release that does not know them refuses the file."""
 MAX_BYTES = 64 * 2**20
 
 
-class AdditiveModel(Protocol):
+class OpCosts(Protocol):
     """The part of a latency model that a table needs: additive seconds."""
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
@@ -39,7 +43,7 @@ class LatencyTable(AdditiveTable):
     `base_s` holds the fixed layers and the runtime's fixed cost.
     """
 
-    def __init__(self, space: Space, model: AdditiveModel) -> None:
+    def __init__(self, space: Space, model: OpCosts) -> None:
         ops = space.ops()
         known = dict(zip(ops, model.layer_seconds(ops), strict=True))
         base_s = model.base_seconds() + sum(known[op] for op in fixed_ops(space))
@@ -57,12 +61,22 @@ class LatencyTable(AdditiveTable):
 
     @classmethod
     def from_seconds(
-        cls, space_name: str, space_key: str, rows: Sequence[Sequence[float]], base_s: float
+        cls,
+        space_name: str,
+        space_key: str,
+        rows: Sequence[Sequence[float]],
+        base_s: float,
+        pairs: PairRows = (),
     ) -> LatencyTable:
-        """A table from plain numbers: one row per choice, one number of seconds per candidate."""
+        """A table from plain numbers: one row per choice, one number of seconds per candidate; `pairs` as in
+        `PairRows`."""
         table = cls.__new__(cls)
-        AdditiveTable.__init__(table, space_name, space_key, rows, base_s)
+        AdditiveTable.__init__(table, space_name, space_key, rows, base_s, pairs)
         return table
+
+    def format_value(self, value: float) -> str:
+        """Seconds as milliseconds."""
+        return f"{value * 1e3:.4g} ms"
 
     def fastest(self) -> float:
         """Seconds of the fastest architecture."""
@@ -74,13 +88,17 @@ class LatencyTable(AdditiveTable):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as `.json` or `.safetensors`, by the file's suffix; atomically."""
-        metadata = {"format": FORMAT, "space_name": self.space_name, "space_key": self.space_key}
+        written = PAIRS_FORMAT if self.has_pairs else FORMAT
+        metadata = {"format": written, "space_name": self.space_name, "space_key": self.space_key}
         match Path(path).suffix:
             case ".json":
                 document = {**metadata, "unit": "seconds", "base_s": float(self.base_s), "seconds": self.rows()}
-                write_text(path, json.dumps(document, indent=1) + "\n")
+                pairs = {"pairs": self.pair_rows()} if self.has_pairs else {}
+                write_text(path, json.dumps(document | pairs, indent=1) + "\n")
             case ".safetensors":
                 tensors = {"seconds": self.seconds, "mask": self.mask, "base_s": self.base_s}
+                if self.pairs is not None:
+                    tensors["pairs"] = self.pairs
                 with atomic_write(path) as temporary:
                     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
             case other:
@@ -97,9 +115,9 @@ class LatencyTable(AdditiveTable):
 
     @classmethod
     def _load_json(cls, path: str | os.PathLike[str], expected: str) -> LatencyTable:
-        document = load_record(path, _TableFile, expected, MAX_BYTES)
+        found = load_record(path, _TableFile, expected, MAX_BYTES)
         with reading(path, expected):
-            return cls.from_seconds(document.space_name, document.space_key, document.seconds, document.base_s)
+            return cls.from_seconds(found.space_name, found.space_key, found.seconds, found.base_s, found.pairs)
 
     @classmethod
     def _load_safetensors(cls, path: str | os.PathLike[str], expected: str) -> LatencyTable:
@@ -111,7 +129,18 @@ class LatencyTable(AdditiveTable):
             if seconds.ndim != 2 or mask.shape != seconds.shape or base_s.numel() != 1 or mask.dtype != torch.bool:
                 raise UsageError(f"seconds of shape {tuple(seconds.shape)} with a mask of {tuple(mask.shape)}")
             rows = [row[valid].tolist() for row, valid in zip(seconds.double(), mask, strict=True)]
-            return cls.from_seconds(metadata.space_name, metadata.space_key, rows, float(base_s))
+            pairs = _unpadded(tensors["pairs"], mask) if metadata.format == PAIRS_FORMAT else []
+            return cls.from_seconds(metadata.space_name, metadata.space_key, rows, float(base_s), pairs)
+
+
+def _unpadded(pairs: Tensor, mask: Tensor) -> list[list[list[float]]]:
+    """Pair terms of the candidates that exist, from a tensor of shape (choices - 1, candidates, candidates)."""
+    choices, width = mask.shape
+    if pairs.shape != (choices - 1, width, width):
+        raise UsageError(f"pair terms of shape {tuple(pairs.shape)} with a mask of {tuple(mask.shape)}")
+    return [
+        pair[before][:, after].tolist() for pair, before, after in zip(pairs.double(), mask, mask[1:], strict=False)
+    ]
 
 
 def _header(content: bytes) -> dict[str, object]:
@@ -124,7 +153,7 @@ def _header(content: bytes) -> dict[str, object]:
 
 class _Metadata(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
-    format: Literal["latkit-table-1"]
+    format: Literal["latkit-table-1", "latkit-table-2"]
     space_name: str
     space_key: str = Field(max_length=64)
 
@@ -133,3 +162,10 @@ class _TableFile(_Metadata):
     unit: Literal["seconds"] = "seconds"
     base_s: float
     seconds: list[list[float]]
+    pairs: list[list[list[float]] | None] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        if bool(self.pairs) != (self.format == PAIRS_FORMAT):
+            raise ValueError(f"pair terms belong into files of format {PAIRS_FORMAT}, and only there")
+        return self

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from latkit.devices import BenchmarkTool
 from latkit.latency_models import AdditiveModel
@@ -17,7 +18,7 @@ from latkit.search.records.result import FILES
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space
-from latkit.tables import AdditiveTable, LatencyTable
+from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace.models import ModelFitting, check_tool
 
@@ -70,11 +71,8 @@ def tables_of(
     path = folder / FILES["table"]
     if not (resume and path.exists()):
         return Tables(LatencyTable(space, model), tuple(constraints))
-    began = {constraint.name: constraint.table for constraint in load_constraints(folder / CONSTRAINTS_FILE, space)}
-    return Tables(
-        LatencyTable.load(path),
-        tuple(_constraint(constraint, began.get(constraint.name)) for constraint in constraints),
-    )
+    began = {each.name: each.table.numbers() for each in load_constraints(folder / CONSTRAINTS_FILE, space)}
+    return Tables(LatencyTable.load(path), _with_numbers(constraints, began))
 
 
 def shared(tables: Tables | None, space: Space, constraints: Sequence[Constraint], settings: SearchSettings) -> Tables:
@@ -82,26 +80,23 @@ def shared(tables: Tables | None, space: Space, constraints: Sequence[Constraint
     content = broadcast_from_main(lambda: _packed(tables), fabric_of(settings))
     if tables is not None:
         return tables
-    rows = {name: AdditiveTable(space.name, space.key, *numbers) for name, numbers in json.loads(content).items()}
-    return Tables(
-        _latency(rows.pop("")), tuple(_constraint(constraint, rows.get(constraint.name)) for constraint in constraints)
-    )
+    numbers = json.loads(content)
+    latency = numbers.pop("")
+    rows, base_s, pairs = latency["rows"], latency["base"], latency.get("pairs", ())
+    table = LatencyTable.from_seconds(space.name, space.key, rows, base_s, pairs)
+    return Tables(table, _with_numbers(constraints, numbers))
 
 
 def _packed(tables: Tables | None) -> bytes:
-    """Rows and base by name; the latency's name is empty. A peak's table follows from the space."""
+    """The tables' numbers by name; the latency's name is empty."""
     assert tables is not None
     named = {"": tables.latency, **{constraint.name: constraint.table for constraint in tables.constraints}}
-    additive = {name: table for name, table in named.items() if isinstance(table, AdditiveTable)}
-    return json.dumps({name: (table.rows(), float(table.base)) for name, table in additive.items()}).encode()
+    return json.dumps({name: table.numbers() for name, table in named.items()}).encode()
 
 
-def _constraint(constraint: Constraint, table: object) -> Constraint:
-    """The constraint with another table, if the constraint is additive."""
-    if not isinstance(table, AdditiveTable):
-        return constraint
-    return replace(constraint, table=_latency(table) if isinstance(constraint.table, LatencyTable) else table)
-
-
-def _latency(table: AdditiveTable) -> LatencyTable:
-    return LatencyTable.from_seconds(table.space_name, table.space_key, table.rows(), float(table.base))
+def _with_numbers(constraints: Sequence[Constraint], numbers: Mapping[str, dict[str, Any]]) -> tuple[Constraint, ...]:
+    """The constraints with the numbers that their tables began with, by name."""
+    return tuple(
+        replace(each, table=each.table.with_numbers(numbers[each.name])) if each.name in numbers else each
+        for each in constraints
+    )

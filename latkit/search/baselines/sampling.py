@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats, Integers
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.ops import Network
 from latkit.search.objectives.derivation import MAX_TARGET_SHARE, MIN_TARGET_SHARE, check_reach
@@ -33,15 +33,14 @@ class LatencySampler:
     def __init__(self, table: LatencyTable, min_s: float, max_s: float) -> None:
         self.table = table
         self.min_s, self.max_s = min_s, max_s
-        rows = table.rows()
-        self._fastest = [min(row) for row in rows]
-        grain_s = max(max_s - table.fastest(), 1e-12) / STEPS
-        extra = [[seconds - fastest for seconds in row] for row, fastest in zip(rows, self._fastest, strict=True)]
-        self._grains = [np.floor(np.array(row) / grain_s).astype(int) for row in extra]
+        steps, _ = table.excess(table.mask.cpu().numpy())
+        fastest_s = table.fastest()
+        grain_s = max(max_s - fastest_s, 1e-12) / STEPS
+        self._grains = [_grains(step, grain_s) for step in steps]
         # rounding down hides less than a grain of each choice
-        lowest = int((min_s - table.fastest()) / grain_s) - len(rows) - 1
-        self._ways = _ways(self._grains, max(lowest, 0), STEPS + 1)
-        if not self._ways[0][0] or not self._holds_any():
+        lowest = int((min_s - fastest_s) / grain_s) - len(steps) - 1
+        self._ways = _ways(self._grains, max(lowest, 0))
+        if not self._ways[0][0, 0] or not self._holds_any():
             raise TargetOutOfReach(
                 f"expected an architecture of space {table.space_name} that takes {min_s * 1e3:.4g} to "
                 f"{max_s * 1e3:.4g} ms, but found none; its networks take from {table.fastest() * 1e3:.4g} to "
@@ -61,13 +60,15 @@ class LatencySampler:
 
     def _draw(self, rng: random.Random) -> Architecture:
         """One whose latency in grains lies between the widened bounds."""
-        spent, chosen = 0, []
+        spent, last = 0, 0
+        chosen: list[int] = []
         for grains, ways in zip(self._grains, self._ways[1:], strict=True):
-            after = spent + grains
-            weights = np.where(after < len(ways), ways[np.minimum(after, len(ways) - 1)], 0.0)
-            (index,) = rng.choices(range(len(grains)), weights.tolist())
-            spent = int(after[index])
-            chosen.append(index)
+            after = spent + grains[min(last, len(grains) - 1)]
+            rows = np.minimum(np.arange(len(after)), len(ways) - 1)
+            weights = np.where(after <= STEPS, ways[rows, np.minimum(after, STEPS)], 0.0)
+            (last,) = rng.choices(range(len(after)), weights.tolist())
+            spent = int(after[last])
+            chosen.append(last)
         return tuple(chosen)
 
     def _holds_any(self) -> bool:
@@ -76,15 +77,24 @@ class LatencySampler:
         return any(self.holds(self._draw(rng)) for _ in range(MAX_MISSED))
 
 
-def _ways(grains: list[NDArray[np.int64]], lowest: int, count: int) -> list[NDArray[np.float64]]:
-    """For every choice and every number of grains used before it, the number of ways to end within the bounds."""
-    within = np.arange(count) >= lowest
-    ways = [within.astype(float)]
-    for row in reversed(grains):
+def _grains(step: Floats, grain_s: float) -> Integers:
+    """The grains that each candidate adds, shape (1 or candidates before, candidates); too many where there is none."""
+    return np.minimum(np.floor(step / grain_s), STEPS + 1).astype(np.int64)
+
+
+def _ways(grains: list[Integers], lowest: int) -> list[Floats]:
+    """For every choice and every number of grains used before it, the number of ways to end within the bounds.
+
+    Each of shape (1 or candidates of the choice before, grains).
+    """
+    ways = [(np.arange(STEPS + 1) >= lowest).astype(float)[None]]
+    for rows in reversed(grains):
         later = ways[0]
-        total = np.zeros(count)
-        for grain in row[row < count]:
-            total[: count - grain] += later[grain:]
+        total = np.zeros((len(rows), STEPS + 1))
+        for before, row in enumerate(rows):
+            for candidate, grain in enumerate(row):
+                if grain <= STEPS:
+                    total[before, : STEPS + 1 - grain] += later[min(candidate, len(later) - 1), grain:]
         ways.insert(0, total)
     return ways
 

@@ -72,12 +72,13 @@ def max_entropy_logits(table: LatencyTable, expected_s: float) -> Tensor:
     """Logits, shape (choices, candidates), of maximum entropy among those with the given expected latency.
 
     They are -rate x seconds, with one rate for all choices (Jaynes 1957). Expected latency falls with the rate, which
-    is found by bisection. Zeros where there is no candidate.
+    is found by bisection. Zeros where there is no candidate. Of pair terms, the mean over the other choice's candidates
+    is added to a candidate's seconds: an approximation, since no distribution of independent choices is exact then.
     """
     fastest_s, slowest_s = table.fastest(), table.slowest()
     range_s = slowest_s - fastest_s
     clamped_s = min(max(expected_s, fastest_s + MARGIN * range_s), slowest_s - MARGIN * range_s)
-    relative = (table.seconds / range_s).double().masked_fill(~table.mask, 0.0)
+    relative = (_marginal_seconds(table) / range_s).double().masked_fill(~table.mask, 0.0)
     lower, upper = -1e4, 1e4
     for _ in range(100):
         rate = (lower + upper) / 2
@@ -86,3 +87,11 @@ def max_entropy_logits(table: LatencyTable, expected_s: float) -> Tensor:
             (rate, upper) if float(table(probabilities.to(table.seconds.dtype))) > clamped_s else (lower, rate)
         )
     return (-rate * relative).to(table.seconds.dtype)
+
+
+def _marginal_seconds(table: LatencyTable) -> Tensor:
+    """Seconds of every candidate, shape (choices, candidates), with the mean of its pair terms."""
+    uniform = (table.mask / table.mask.sum(-1, keepdim=True)).double().requires_grad_()
+    with torch.enable_grad():
+        (marginal,) = torch.autograd.grad(table.expected(uniform), uniform)
+    return marginal

@@ -16,7 +16,7 @@ from latkit._io import load_json, reading, write_text
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.search.objectives.objective import Multiplier
 from latkit.spaces import Space
-from latkit.tables import AdditiveTable, LatencyTable, PeakTable
+from latkit.tables import COUNTED_COSTS, AdditiveTable, CostTable, LatencyTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Constraint:
 
     name: str
     """`macs`, `params`, `peak_bytes`, or a target's name."""
-    table: AdditiveTable | PeakTable
+    table: CostTable
     max_value: float
 
     def __post_init__(self) -> None:
@@ -34,11 +34,11 @@ class Constraint:
 
     def format_value(self, value: float) -> str:
         """A value of the bounded quantity for people: seconds as milliseconds."""
-        return f"{value * 1e3:.4g} ms" if isinstance(self.table, LatencyTable) else f"{value:.6g}"
+        return self.table.format_value(value)
 
     def value(self, architecture: Sequence[int]) -> float:
         """The bounded quantity of one architecture."""
-        return float(self.table.lookup(torch.tensor(architecture)))
+        return self.table.total(architecture)
 
     def admits(self, architecture: Sequence[int]) -> bool:
         """Whether one architecture meets the constraint, up to rounding."""
@@ -68,12 +68,8 @@ CONSTRAINTS_FILE = "limits.json"
 
 
 def save_constraints(constraints: Sequence[Constraint], path: Path) -> None:
-    """Write constraints as JSON. A peak's table is derived from the space, so only its bound is written."""
-    document: dict[str, dict[str, Any]] = {}
-    for constraint in constraints:
-        table = constraint.table
-        numbers = {"rows": table.rows(), "base": float(table.base)} if isinstance(table, AdditiveTable) else {}
-        document[constraint.name] = {"most": constraint.max_value, **numbers}
+    """Write constraints as JSON: their bounds, and what of their tables does not follow from the space."""
+    document = {each.name: {"most": each.max_value, **each.table.numbers()} for each in constraints}
     write_text(path, json.dumps(document, indent=1) + "\n")
 
 
@@ -92,7 +88,7 @@ def load_constraints(path: Path, space: Space) -> list[Constraint]:
 
 def _constraint(name: str, facts: object, space: Space) -> Constraint:
     found = _object(facts)
-    return Constraint(name, _table(found, space), float(found["most"]))
+    return Constraint(name, _table(name, found, space), float(found["most"]))
 
 
 def _object(document: object) -> Mapping[str, Any]:
@@ -101,15 +97,16 @@ def _object(document: object) -> Mapping[str, Any]:
     return document
 
 
-def _table(facts: Mapping[str, Any], space: Space) -> AdditiveTable | PeakTable:
+def _table(name: str, facts: Mapping[str, Any], space: Space) -> CostTable:
     if "rows" not in facts:
-        return PeakTable(space)
+        return COUNTED_COSTS.get(name).table(space)
     rows = [[float(value) for value in row] for row in facts["rows"]]
     if list(map(len, rows)) != [len(choice.options) for choice in space.choices]:
         raise UsageError(f"rows of other lengths than the choices of space {space.name!r} have candidates")
     if min(map(min, rows)) < 0 or float(facts["base"]) < 0:
         raise UsageError("an amount below zero")
-    return AdditiveTable(space.name, space.key, rows, float(facts["base"]))
+    make = LatencyTable.from_seconds if "/" in name else AdditiveTable  # a target's latency is in seconds
+    return make(space.name, space.key, rows, float(facts["base"]), facts.get("pairs", ()))
 
 
 class ConstraintMultipliers:

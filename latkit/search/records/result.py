@@ -15,7 +15,7 @@ from latkit.errors import UsageError
 from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.strategies.settings import SearchSettings
-from latkit.tables import AdditiveTable, PeakTable
+from latkit.tables import CostTable
 
 FILES = {
     "recipe": "recipe.json",
@@ -271,9 +271,9 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     _io.write_text(path, json.dumps(document, indent=1) + "\n")
 
 
-def table_hash(table: AdditiveTable | PeakTable) -> str:
-    """Hash of a table's numbers."""
-    parts = [part.detach().cpu().numpy().tobytes() for part in (table.values, table.mask, table.base)]
+def table_hash(table: CostTable) -> str:
+    """Hash of a table's numbers: values, mask, base, and pair terms if there are any."""
+    parts = [part.detach().cpu().numpy().tobytes() for part in table.buffers()]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 

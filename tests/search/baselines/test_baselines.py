@@ -33,6 +33,7 @@ from latkit.search.baselines.sampling import at_target
 from latkit.search.records.result import FILES, load_record
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
+from tests.tables.brute_force import random_table
 
 TableOf = Callable[[Space], LatencyTable]
 
@@ -326,3 +327,14 @@ def test_a_mobilenet_is_trained_along_with_the_search(
     assert record.architecture is None
     assert record.predicted_latency_s == target_s
     assert record.macs == narrowest.macs
+
+
+def test_random_architectures_with_pair_terms_are_drawn_uniformly() -> None:
+    table = random_table([3, 4, 2], 5, share=1.0)
+    min_s, max_s = table.min(), table.min() + 0.6 * (table.max() - table.min())
+    sampler, rng = LatencySampler(table, min_s, max_s), random.Random(0)
+    drawn = Counter(sampler.draw(rng) for _ in range(4000))
+    within = [path for path in itertools.product(range(3), range(4), range(2)) if min_s <= table.total(path) <= max_s]
+    assert sorted(drawn) == sorted(within)
+    expected = 4000 / len(within)
+    assert all(abs(count - expected) < 5 * expected**0.5 for count in drawn.values())

@@ -110,3 +110,12 @@ def test_architecture_steps_begin_at_the_target_and_the_warm_up_does_not(
             warming_up = step < phase.steps_per_epoch
             assert not (warming_up and phase.arch_objective.distribution.logits.any())
         assert (phase.arch_objective.expected_s() == pytest.approx(target_s, rel=1e-3)) == begins
+
+
+def test_a_start_with_pair_terms_meets_the_expected_latency() -> None:
+    pairs = [[[0.0, 3e-3], [1e-3, 0.0], [0.0, 0.0]]]
+    table = LatencyTable.from_seconds("pairs", "none", [[1e-3, 2e-3, 4e-3], [3e-3, 0.0]], 1e-3, pairs)
+    for share in (0.2, 0.5, 0.8):
+        goal_s = table.fastest() + share * (table.slowest() - table.fastest())
+        logits = max_entropy_logits(table, goal_s).masked_fill(~table.mask, -torch.inf)
+        assert float(table(logits.softmax(-1))) == pytest.approx(goal_s, rel=1e-6)

@@ -17,7 +17,7 @@ from latkit.search.strategies.learners import GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import Space
-from latkit.tables import AdditiveTable, LatencyTable, PeakTable, macs_table
+from latkit.tables import COUNTED_COSTS, AdditiveTable, LatencyTable, PeakTable, macs_table
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
@@ -120,4 +120,19 @@ def test_limits_come_back_from_their_file(
         assert [one.value(path) for path in ((0, 0), (3, 4))] == [other.value(path) for path in ((0, 0), (3, 4))]
     path.write_text("[1]")
     with pytest.raises(BadFile, match="expected constraints of a search"):
+        load_constraints(path, mini_space)
+
+
+def test_pair_terms_of_a_constraint_are_saved(mini_space: Space, tmp_path: Path) -> None:
+    rows = [[1.0] * 5, [2.0] * 5]
+    table = LatencyTable.from_seconds(mini_space.name, mini_space.key, rows, 1.0, [[[1.0] * 5] * 5])
+    peak = COUNTED_COSTS.get("peak_bytes").table(mini_space)
+    path = tmp_path / "limits.json"
+    save_constraints([Constraint("there/tflite", table, 5.0), Constraint("peak_bytes", peak, 1e9)], path)
+    latency, memory = load_constraints(path, mini_space)
+    assert latency.value((0, 0)) == table.total((0, 0)) == 5.0
+    assert latency.format_value(latency.max_value) == "5000 ms"
+    assert memory.value((0, 0)) == peak.total((0, 0))
+    path.write_text('{"peak": {"most": 1.0}}')
+    with pytest.raises(BadFile, match="unknown counted cost 'peak'; known counted costs: macs, params, peak_bytes"):
         load_constraints(path, mini_space)
