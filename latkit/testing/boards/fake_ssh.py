@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import paramiko
@@ -52,9 +52,8 @@ class Acceptor(paramiko.ServerInterface):  # type: ignore[misc]  # untyped
         return True
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
-        with suppress(OSError, EOFError, paramiko.SSHException):
+        with suppress(OSError, EOFError, paramiko.SSHException), closing(channel):
             self._behave(channel, command)
-        channel.close()
 
 
 class Recorder(Acceptor):
