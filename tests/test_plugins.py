@@ -1,0 +1,147 @@
+"""A package from outside adds an op kind, a runtime, a transport and a space, and the command line uses all of them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import QUICK
+
+ROOT = Path(__file__).parents[1]
+TARGET = "board/onnxruntime_unfused"
+SPACE = ["--space", "ghost-tiny", "--resolution", "16"]
+SHORT = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
+NETWORK = "from latkit.spaces import load; load('ghost-tiny', resolution=16).decode((0, 2)).save('net.json')"
+
+Latkit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package in `tests/plugin`, installed by pip."""
+    source, place = tmp_path_factory.mktemp("plugin") / "source", tmp_path_factory.mktemp("site")
+    shutil.copytree(ROOT / "tests" / "plugin", source)
+    offline = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *offline, "--target", place, source], check=True)
+    return place
+
+
+def python(folder: Path, site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a folder with what is installed in `site`."""
+    variables = {
+        "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
+        "LATKIT_CACHE": str(folder / "cache"),
+        "LATKIT_LEASES": str(folder / "leases"),
+    }
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path, site: Path) -> Latkit:
+    """Runs a command of latkit in a folder of its own, with the package installed."""
+    return lambda *arguments: python(tmp_path, site, "-m", "latkit", *arguments)
+
+
+@pytest.fixture
+def document(run: Latkit) -> Callable[..., dict]:
+    """The same with --json; returns its document. The command must succeed."""
+
+    def done(*arguments: object) -> dict:
+        completed = run(*arguments, "--json")
+        assert completed.returncode == 0, completed.stderr
+        return json.loads(completed.stdout)
+
+    return done
+
+
+def publish(site: Path, name: str, group: str, entry: str) -> None:
+    """Installs a distribution that consists of one entry point."""
+    folder = site / f"{name}-2.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.0\n")
+    (folder / "entry_points.txt").write_text(f"[{group}]\n{entry}\n")
+
+
+def test_a_package_is_collected_fitted_predicted_searched_and_shown(
+    tmp_path: Path, site: Path, document, run: Latkit
+) -> None:
+    (tmp_path / "board").mkdir()
+    document("init", ".")
+    device = document("device", "add", "board", "--transport", "folder", tmp_path / "board")
+    assert device["transport"] == {"kind": "folder", "folder": str(tmp_path / "board")}
+    assert device["folder"].startswith(str(tmp_path / "board")), "the transport's home"
+    assert device["runtimes"]["onnxruntime_unfused"].endswith(" unfused"), "as its loader reports it"
+    assert document("device", "show", "board")["transport"] == device["transport"]
+
+    collected = document("collect", TARGET, *SPACE, "--networks", 4, *QUICK)
+    assert collected["failed"] == {}
+    fitted = document("fit", TARGET, *SPACE)
+    assert {model["model"] for model in fitted["models"]} >= {"lookup", "xgboost"}
+    assert python(tmp_path, site, "-c", NETWORK).returncode == 0
+    predicted = document("predict", TARGET, "net.json")
+    assert [layer["op"] for layer in predicted["layers"]][1] == "ghost k3 8x16x16 > 8"
+
+    arguments = ["search", TARGET, *SPACE, "--data", "digits", "--latency-ms", 1.005 * predicted["latency_ms"]]
+    found = document(*arguments, "-o", "first", *SHORT, "--set", "export_tflite=false")
+    assert found["measured_latency_ms"] > 0
+    assert any(op.startswith("ghost") for op in found["ops"])
+
+    assert run("report", TARGET, "-o", "page.html").returncode == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "ghost k3 8x16x16" in page
+    assert "onnxruntime_unfused" in page
+    removed = document("device", "remove", "board")
+    assert removed["files_removed"]
+    assert not list((tmp_path / "board").rglob("loader-*")), "the loader is one of latkit's files"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (
+            ["predict", "board/caffe", "net.json"],
+            "unknown runtime 'caffe'; known runtimes: onnxruntime, onnxruntime_unf",
+        ),
+        (["device", "add", "x", "--transport", "rope", "y"], "unknown transport 'rope'; known transports: adb, folder"),
+        (["fit", "board/torch", "--space", "nowhere"], "unknown space 'nowhere'; known spaces: ghost-tiny"),
+    ],
+)
+def test_an_unknown_kind_lists_those_of_plug_ins(run: Latkit, arguments: list[str], known: str) -> None:
+    run("init", ".")
+    completed = run(*arguments)
+    assert completed.returncode == 2
+    assert known in completed.stderr
+
+
+def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path) -> None:
+    publish(tmp_path, "other", "latkit.runtimes", "onnxruntime_unfused = latkit_ghost.runtime:UNFUSED")
+    both = Path(f"{tmp_path}{os.pathsep}{site}")
+    completed = python(tmp_path, both, "-m", "latkit", "predict", TARGET, "net.json")
+    assert completed.returncode == 2
+    assert "other 2.0" in completed.stderr
+    assert "latkit-ghost 1.0" in completed.stderr
+
+
+def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_else(tmp_path: Path) -> None:
+    publish(tmp_path, "broken", "latkit.runtimes", "engine = no_such_module:ENGINE")
+    assert python(tmp_path, tmp_path, "-m", "latkit", "init", ".").stderr == ""
+    added = python(
+        tmp_path, tmp_path, "-m", "latkit", "device", "add", "here", "--local", "--agent-folder", tmp_path / "a"
+    )
+    assert added.returncode == 0, added.stderr
+    assert added.stderr.count("the runtime 'engine' of broken 2.0 cannot be used: ModuleNotFoundError") == 1
+    asked = python(tmp_path, tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")
+    assert asked.returncode == 2
+    assert "cannot be used: ModuleNotFoundError" in asked.stderr
