@@ -20,6 +20,7 @@ LatkitError
     ├── DeviceGone        the connection or the agent died during an operation
     ├── DeadlineExceeded  no answer within the time allowed
     ├── AgentError        the agent answered with an error of its own
+    ├── ModelRejected     the device's runtime rejects a model file
     ├── RuntimeMissing    the device lacks the runtime that the target names
     ├── DeviceBusy        another user holds the device's lease
     ├── DeviceFailing     the device failed repeatedly and was quarantined
@@ -140,6 +141,10 @@ class AgentError(DeviceError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"the device's agent reports {kind}: {message}")
         self.kind = kind
+
+
+class ModelRejected(DeviceError):
+    """The device's runtime rejects a model file, for its own reason."""
 
 
 class RuntimeMissing(DeviceError):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli import agent, compare, data, demo, device, model, report, search
+from latkit.cli import agent, compare, data, demo, device, model, profile, report, search
 from latkit.cli.console import ask_on_terminal, emit_json, say
 from latkit.cli.options import VERBOSE, AsJson
 from latkit.consent import ask_with
@@ -24,7 +24,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(agent.app, name="agent")
 app.add_typer(data.measurements_app, name="measurements")
 app.add_typer(model.table_app, name="table")
-for module in (data, model, search, compare, report, demo):
+for module in (profile, data, model, search, compare, report, demo):
     for command in module.COMMANDS:
         app.command()(command)
 

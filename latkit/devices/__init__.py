@@ -12,6 +12,7 @@ from latkit.devices.leases.quarantine import lift_quarantine, quarantine_of, qua
 from latkit.devices.provisioning.install import install
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
 from latkit.devices.sessions.compatibility import environment_changes, open_unchanged
+from latkit.devices.sessions.model_profile import OpProfile, load_file, profile_ops, time_paced
 from latkit.devices.sessions.recovery import RecoveringSession
 from latkit.devices.sessions.session import Session, open_session
 from latkit.devices.sessions.thermal import COOLING, Cooling
@@ -31,6 +32,7 @@ __all__ = [
     "Lease",
     "Local",
     "OnMessage",
+    "OpProfile",
     "RecoveringSession",
     "Session",
     "Ssh",
@@ -54,12 +56,15 @@ __all__ = [
     "lift_quarantine",
     "list_devices",
     "load_device",
+    "load_file",
     "measuring_with",
     "open_session",
     "open_unchanged",
     "parse_cores",
+    "profile_ops",
     "quarantine_of",
     "quarantining",
     "remove_device",
+    "time_paced",
     "trust",
 ]

@@ -24,8 +24,9 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import contextmanager
 from runpy import run_path
-from typing import Any, BinaryIO, Callable, Dict  # noqa: UP035 - Python 3.8 runs this
+from typing import Any, BinaryIO, Callable, Dict, Iterator  # noqa: UP035 - Python 3.8 runs this
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # otherwise onnxruntime leaves files in the home folder
 PROTOCOL = 1
@@ -46,6 +47,28 @@ STEADY_RUNS = 3
 
 MAX_TRIPS = 12
 """The kernel's limit to the number of trip points of a thermal zone."""
+
+MODEL_NAME = "latkit-model.onnx"
+"""Name of a model beside its external data."""
+FLOATS = ("float32", "float16", "float64")
+BOUND_DTYPES = (*FLOATS, "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool")
+MAX_BOUND_INPUTS = 1024
+MAX_PACED_RUNS = 2**20
+MAX_INTERVAL_S = 3600.0
+MAX_PROFILED_RUNS = 1000
+MAX_PROFILED_OPS = 50_000
+"""Further ops of a run are counted into the last."""
+OPS_PER_ANSWER = 500
+MAX_OP_NAME_CHARS = 200
+
+MAX_TRACED_TENSORS = 16
+NESTING = ("If", "Loop", "Scan", "SequenceMap")
+"""Operators with nodes inside them, whose times they contain."""
+LITERT_VERSIONS = ("ai-edge-litert 2.3.0",)
+PROFILING = (b"runtime_options_string", "enable_profiling = true\n")
+"""Kind and text of the option that gives a compiled model a profiler."""
+NODE, DELEGATE_KERNEL = 2, 8
+"""LiteRT's types of profiler events."""
 
 NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
 """What runtimes print when memory runs out; they raise their own exception types."""
@@ -280,6 +303,13 @@ class Loaded:
         self.version = version
         self.inputs = inputs
         self.device_ns: Callable[[], int] | None = None
+        self.create_s: float | None = None
+        """Seconds until the model could be run for the first time."""
+        self.first_run_s: float | None = None
+        self.profile: Callable[[int, float], Fields] | None = None
+        """Profiles up to that many runs, for up to so many seconds; see `profile` in the protocol."""
+        self.ops: list[Fields] = []
+        """The last profile's ops."""
 
 
 def random_input(shape: list[int], kind: str, seed: int) -> Any:
@@ -310,7 +340,13 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    if request.get("profile"):
+        options.enable_profiling = True
+        options.profile_file_prefix = path + ".trace"
+    begin = time.perf_counter()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    create_s = time.perf_counter() - begin
+    given = request.get("arrays")
     kinds = {
         "tensor(float)": "float32",
         "tensor(float16)": "float16",
@@ -322,23 +358,36 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
     }
     feed, inputs = {}, []
     for index, item in enumerate(session.get_inputs()):
+        if given is not None:
+            feed[item.name] = given_array(given, item.name)
+            inputs.append(described(item.name, feed[item.name]))
+            continue
         if item.type not in kinds:
             raise RequestError("bad-model", f"expected inputs of numbers, but found {item.type}")
         shape = concrete(item.shape, request.get("batch", 1))
         feed[item.name] = random_input(shape, kinds[item.type], SEED + index)
         inputs.append({"name": item.name, "shape": shape, "dtype": kinds[item.type]})
+    begin = time.perf_counter()
+    outputs = session.run(None, feed)
+    first_run_s = time.perf_counter() - begin
     delegate = ",".join(session.get_providers())
-    run = bound(session, feed)
-    return Loaded(run, delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
+    model = Loaded(bound(session, feed, outputs), delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
+    model.create_s, model.first_run_s = create_s, first_run_s
+    if request.get("profile"):
+        model.profile = lambda runs, seconds: profile_onnxruntime(session, model, runs, seconds)
+    return model
 
 
-def bound(session: Any, feed: Fields) -> Callable[[], object]:
+def bound(session: Any, feed: Fields, outputs: list[Any]) -> Callable[[], object]:
     """A run of onnxruntime with inputs and outputs bound once.
 
     The same computation as `session.run`, without 4 us of Python overhead that varies from run to run. The remaining
-    overhead is that of a C program.
+    overhead is that of a C program. A model with outputs that are no tensors is run unbound.
     """
-    outputs = session.run(None, feed)
+    import numpy
+
+    if not all(isinstance(array, numpy.ndarray) and array.dtype != object for array in outputs):
+        return lambda: session.run(None, feed)
     binding = session.io_binding()
     for name, array in feed.items():
         binding.bind_cpu_input(name, array)
@@ -368,7 +417,12 @@ def tflite_interpreter() -> tuple[Any, str]:
 def load_tflite(path: str, threads: int, request: Fields) -> Loaded:
     """A model for the TFLite interpreter, with the delegate that it applies by default: XNNPACK."""
     interpreter_class, version = tflite_interpreter()
+    if request.get("profile"):
+        return load_litert(path, threads, request, version)
+    begin = time.perf_counter()
     interpreter = interpreter_class(model_path=path, num_threads=threads)
+    if request.get("arrays") is not None:
+        return load_signature(interpreter, version, request, begin)
     interpreter.allocate_tensors()
     inputs = []
     for index, item in enumerate(interpreter.get_input_details()):
@@ -377,6 +431,371 @@ def load_tflite(path: str, threads: int, request: Fields) -> Loaded:
         interpreter.set_tensor(item["index"], random_input(shape, kind, SEED + index))
         inputs.append({"name": item["name"], "shape": shape, "dtype": kind})
     return Loaded(interpreter.invoke, "xnnpack", version, inputs)
+
+
+def given_array(given: Fields, name: str) -> Any:
+    """The values of an input."""
+    if name not in given:
+        raise RequestError("bad-request", f"expected values of the input {name!r}, but found {sorted(given)!r:.200}")
+    return given[name]
+
+
+def described(name: str, array: Any) -> Fields:
+    """An input as it is reported."""
+    return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype)}
+
+
+def bound_array(path: str, entry: Any) -> tuple[str, Any]:
+    """Name and values of an input: a part of a file, in C order and little-endian."""
+    import numpy
+
+    if not isinstance(entry, dict):
+        raise RequestError("bad-request", f"expected an input as an object, but found {entry!r:.100}")
+    name, dtype = required_field(entry, "name", str), required_field(entry, "dtype", str)
+    shape, offset = required_field(entry, "shape", list), required_field(entry, "offset", int)
+    if dtype not in BOUND_DTYPES or not all(type(size) is int and 0 <= size <= 2**40 for size in shape):
+        raise RequestError("bad-request", f"expected an input of numbers, but found {dtype!r:.40} of {shape!r:.100}")
+    count = 1
+    for size in shape:
+        count *= size
+    if offset + count * numpy.dtype(dtype).itemsize > os.path.getsize(path):  # noqa: PTH202
+        raise RequestError("bad-request", f"expected the values of {name!r:.100} within their file")
+    return name, numpy.fromfile(path, dtype=dtype, count=count, offset=offset).reshape(shape)
+
+
+def link_or_copy(source: str, place: str) -> None:
+    """The same file under another name; a copy where the file system has no links."""
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copyfile(source, place)
+
+
+def own_memory(name: str) -> int | None:
+    """A line of /proc/self/status, in bytes."""
+    for line in (read("/proc/self/status") or "").splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def reset_peak_memory() -> None:
+    """Let the process's peak memory begin anew, if the kernel allows it."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
+            file.write("5")
+    except OSError:
+        return
+
+
+def load_signature(interpreter: Any, version: str, request: Fields, begin: float) -> Loaded:
+    """A signature of a TFLite file, or its main graph, on the values of the request."""
+    import numpy
+
+    given, key = request["arrays"], request.get("signature") or ""
+    raw = interpreter._interpreter  # noqa: SLF001 - a signature run without copies of its inputs
+    if key:
+        if key not in interpreter.get_signature_list():
+            raise RequestError("bad-request", f"expected a signature of the file, but found {key!r:.100}")
+        runner = interpreter.get_signature_runner(key)
+        places, graph = dict(runner._inputs), runner._subgraph_index  # noqa: SLF001
+    else:
+        places, graph = {item["name"]: item["index"] for item in interpreter.get_input_details()}, 0
+    inputs = []
+    for name, place in places.items():
+        array = given_array(given, name)
+        raw.ResizeInputTensor(place, numpy.array(array.shape, dtype=numpy.int32), False, graph)
+        inputs.append(described(name, array))
+    raw.AllocateTensors(graph)
+    create_s = time.perf_counter() - begin
+    for name, place in places.items():
+        raw.SetTensor(place, given[name], graph)
+    begin = time.perf_counter()
+    raw.Invoke(graph)
+    first_run_s = time.perf_counter() - begin
+
+    def run(_interpreter: Any = interpreter) -> None:  # keeps the interpreter alive
+        raw.Invoke(graph)
+
+    model = Loaded(run, "xnnpack", version, inputs)
+    model.create_s, model.first_run_s = create_s, first_run_s
+    return model
+
+
+class OpTable:
+    """Times of ops, summed over runs. An op is known by its place and name."""
+
+    def __init__(self) -> None:
+        self.ops: dict[Any, Fields] = {}
+
+    def add(self, key: Any, fields: Fields, nanoseconds: int) -> None:
+        """Count a call of an op. `fields` describe it at its first call."""
+        if key not in self.ops:
+            if len(self.ops) >= MAX_PROFILED_OPS:
+                key = next(reversed(self.ops))
+            else:
+                self.ops[key] = {**fields, "calls": 0, "total_ns": 0}
+        self.ops[key]["calls"] += 1
+        self.ops[key]["total_ns"] += nanoseconds
+
+
+def profiled_runs(
+    run: Callable[[], object], runs: int, seconds: float, before: Callable[[], object], after: Callable[[], object]
+) -> list[tuple[int, bool]]:
+    """Runs with a profiler: wall time in ns, and whether nothing preempted it. `before` and `after` are not timed.
+
+    They end after that many undisturbed ones, twice as many altogether, or so many seconds, but not before the first.
+    """
+    made: list[tuple[int, bool]] = []
+    begin, undisturbed = time.perf_counter(), 0
+    while undisturbed < runs and len(made) < 2 * runs and (not made or time.perf_counter() - begin < seconds):
+        before()
+        switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+        start = time.perf_counter_ns()
+        run()
+        wall_ns = max(time.perf_counter_ns() - start, 1)
+        made.append((wall_ns, resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw == switches))
+        undisturbed += made[-1][1]
+        after()
+    return made
+
+
+def used_runs(made: list[tuple[int, bool]]) -> list[int]:
+    """The places of the undisturbed runs; of all runs where every one was disturbed."""
+    return [place for place, (_, quiet) in enumerate(made) if quiet] or list(range(len(made)))
+
+
+def profile_onnxruntime(session: Any, model: Loaded, runs: int, seconds: float) -> Fields:
+    """Profile by onnxruntime's own trace, which is removed. Its first runs, before these, are not counted."""
+    model.run()
+    made = profiled_runs(model.run, runs, seconds, lambda: None, lambda: None)
+    used = used_runs(made)
+    trace = session.end_profiling()
+    model.profile = None  # its trace has ended
+    try:
+        table, arena_bytes = OpTable(), 0
+        with open(trace, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            traced = split_runs(file)[-len(made) :]
+        for place in used:
+            for event in exclusive(traced[place]):
+                arguments = event["args"]
+                key = arguments.get("node_index"), event["name"], arguments.get("op_name")
+                table.add(key, onnxruntime_op(event), event["own_us"] * 1000)
+                arena_bytes = max(arena_bytes, int(arguments.get("mem_arena_held", 0)))
+    finally:
+        os.remove(trace)  # noqa: PTH107
+    model.ops = list(table.ops.values())
+    wall_ns = [made[place][0] for place in used]
+    return {"profiler": "onnxruntime", "wall_ns": wall_ns, "arena_bytes": arena_bytes, "exact": True}
+
+
+def split_runs(lines: Iterator[str]) -> list[list[Fields]]:
+    """The node events of each run in a trace: one event per line; a run ends with an event of its own."""
+    found: list[list[Fields]] = [[]]
+    for line in lines:
+        try:
+            event = json.loads(line.strip().rstrip(","))
+        except ValueError:
+            continue  # the brackets around all events
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            found[-1].append(event)
+        elif event.get("name") == "model_run":
+            found.append([])
+    return found[:-1]
+
+
+def exclusive(events: list[Fields]) -> list[Fields]:
+    """The events of a run with `own_us`, their time without that of nodes inside them, as a loop has.
+
+    An event is written when it ends, so those inside it come before it.
+    """
+    stack: list[Fields] = []
+    for event in events:
+        event["own_us"] = event["dur"]
+        while stack and stack[-1]["ts"] >= event["ts"] and event["dur"] > 0 and event["args"].get("op_name") in NESTING:
+            event["own_us"] = max(event["own_us"] - stack.pop()["dur"], 0)
+        stack.append(event)
+    return events
+
+
+def onnxruntime_op(event: Fields) -> Fields:
+    """An op as it is reported."""
+    arguments = event["args"]
+    return {
+        "name": event["name"][: -len("_kernel_time")][:MAX_OP_NAME_CHARS],
+        "kind": str(arguments.get("op_name", ""))[:MAX_OP_NAME_CHARS],
+        "placement": str(arguments.get("provider", ""))[:MAX_OP_NAME_CHARS],
+        "inputs": traced_tensors(arguments.get("input_type_shape")),
+        "outputs": traced_tensors(arguments.get("output_type_shape")),
+    }
+
+
+def traced_tensors(entries: Any) -> list[list[Any]]:
+    """Element type and shape of every tensor of an op, from a trace."""
+    pairs = [pair for entry in entries or [] if isinstance(entry, dict) for pair in entry.items()]
+    return [[kind, shape] for kind, shape in pairs[:MAX_TRACED_TENSORS] if isinstance(shape, list)]
+
+
+class LiteRt:
+    """A model compiled by LiteRT's C API, which profiles the kernels inside XNNPACK; the interpreter does not.
+
+    The API changes between releases, so only those in `LITERT_VERSIONS` are called.
+    """
+
+    def __init__(self, path: str, threads: int, request: Fields) -> None:
+        import ctypes
+
+        import ai_edge_litert
+
+        self.c = ctypes
+        folder = os.path.dirname(ai_edge_litert.__file__)  # noqa: PTH120
+        self.lib = ctypes.CDLL(os.path.join(folder, "libLiteRt.so"))  # noqa: PTH118
+        self.libc = ctypes.CDLL(None)
+        self.libc.strdup.restype = ctypes.c_void_p
+        self.environment, self.model = ctypes.c_void_p(), ctypes.c_void_p()
+        self.call("CreateEnvironment", 0, None, ctypes.byref(self.environment))
+        self.call("CreateModelFromFile", self.environment, path.encode(), ctypes.byref(self.model))
+        self.compiled, self.profiler = self.compile(threads), ctypes.c_void_p()
+        self.call("CompiledModelGetProfiler", self.compiled, ctypes.byref(self.profiler))
+        self.graph = self.signature_index(request.get("signature") or "")
+        self.signature = ctypes.c_void_p()
+        self.call("GetModelSignature", self.model, ctypes.c_size_t(self.graph), ctypes.byref(self.signature))
+        self.inputs = self.buffers("Input", request["arrays"])
+        self.outputs = self.buffers("Output", None)
+
+    def call(self, name: str, *arguments: Any) -> None:
+        """Call a function that returns a status. Raises RequestError."""
+        status = getattr(self.lib, "LiteRt" + name)(*arguments)
+        if status:
+            raise RequestError("bad-model", f"LiteRT gave status {status} on {name}")
+
+    def compile(self, threads: int) -> Any:
+        """The compiled model for the CPU, with the profiler."""
+        ctypes = self.c
+        options, compiled = ctypes.c_void_p(), ctypes.c_void_p()
+        self.call("CreateOptions", ctypes.byref(options))
+        self.call("SetOptionsHardwareAccelerators", options, 1)
+        for kind, toml in ((b"xnnpack", f"num_threads = {threads}\n"), PROFILING):
+            opaque = ctypes.c_void_p()
+            text = ctypes.c_void_p(self.libc.strdup(toml.encode()))
+            self.call("CreateOpaqueOptions", kind, text, self.libc.free, ctypes.byref(opaque))
+            self.call("AddOpaqueOptions", options, opaque)
+        self.call("CreateCompiledModel", self.environment, self.model, options, ctypes.byref(compiled))
+        return compiled
+
+    def signature_index(self, key: str) -> int:
+        """The number of a signature; 0 for none."""
+        ctypes = self.c
+        count = ctypes.c_size_t()
+        self.call("GetNumModelSignatures", self.model, ctypes.byref(count))
+        for index in range(count.value if key else 0):
+            signature, name = ctypes.c_void_p(), ctypes.c_char_p()
+            self.call("GetModelSignature", self.model, ctypes.c_size_t(index), ctypes.byref(signature))
+            self.call("GetSignatureKey", signature, ctypes.byref(name))
+            if name.value == key.encode():
+                return index
+        return 0
+
+    def buffers(self, side: str, arrays: Fields | None) -> Any:
+        """A buffer for every input or output; inputs are filled from `arrays`, by name, and resized to them."""
+        ctypes = self.c
+        count = ctypes.c_size_t()
+        self.call(f"GetNumSignature{side}s", self.signature, ctypes.byref(count))
+        return (ctypes.c_void_p * count.value)(*(self.buffer(side, index, arrays) for index in range(count.value)))
+
+    def buffer(self, side: str, index: int, arrays: Fields | None) -> Any:
+        """One buffer."""
+        ctypes = self.c
+        place, tensor, needs = ctypes.c_size_t(index), ctypes.c_void_p(), ctypes.c_void_p()
+        buffer, kind = ctypes.c_void_p(), (ctypes.c_char * 72)()
+        self.call(f"GetSignature{side}TensorByIndex", self.signature, place, ctypes.byref(tensor))
+        self.call("GetRankedTensorType", tensor, kind)
+        graph = ctypes.c_size_t(self.graph)
+        self.call(f"GetCompiledModel{side}BufferRequirements", self.compiled, graph, place, ctypes.byref(needs))
+        self.call("CreateManagedTensorBufferFromRequirements", self.environment, kind, needs, ctypes.byref(buffer))
+        if arrays is not None:
+            name = ctypes.c_char_p()
+            self.call("GetSignatureInputName", self.signature, place, ctypes.byref(name))
+            array = given_array(arrays, (name.value or b"").decode(errors="replace"))
+            address, size = ctypes.c_void_p(), ctypes.c_size_t()
+            self.call("GetTensorBufferPackedSize", buffer, ctypes.byref(size))
+            if size.value < array.nbytes:
+                raise RequestError("no-profiler", "LiteRT's profiler takes the shapes of the file only")
+            self.call("LockTensorBuffer", buffer, ctypes.byref(address), 1)
+            ctypes.memmove(address, array.tobytes(), array.nbytes)
+            self.call("UnlockTensorBuffer", buffer)
+        return buffer.value
+
+    def run(self) -> None:
+        """One inference."""
+        size = self.c.c_size_t
+        sides = size(len(self.inputs)), self.inputs, size(len(self.outputs)), self.outputs
+        self.call("RunCompiledModel", self.compiled, size(self.graph), *sides)
+
+    def events(self) -> list[Fields]:
+        """The events of the profiled run."""
+        import ctypes
+
+        class Event(ctypes.Structure):
+            _fields_ = [
+                ("tag", ctypes.c_char_p),
+                ("type", ctypes.c_int),
+                *((name, ctypes.c_uint64) for name in ("start_us", "elapsed_us")),
+                ("memory", ctypes.c_size_t * 6),
+                *((name, ctypes.c_uint64) for name in ("node", "graph")),
+                ("source", ctypes.c_int),
+            ]
+
+        count = ctypes.c_int()
+        self.call("GetNumProfilerEvents", self.profiler, ctypes.byref(count))
+        events = (Event * max(count.value, 1))()
+        if count.value:
+            self.call("GetProfilerEvents", self.profiler, count, events)
+        return [
+            {"tag": (e.tag or b"").decode(errors="replace"), "type": e.type, "us": e.elapsed_us, "node": e.node}
+            for e in events[: count.value]
+        ]
+
+    def profile(self, model: Loaded, runs: int, seconds: float) -> Fields:
+        """Profile run by run, so that the profiler's buffer holds each of them."""
+        events: list[list[Fields]] = []
+
+        def start() -> None:
+            self.call("ResetProfiler", self.profiler)
+            self.call("StartProfiler", self.profiler)
+
+        def stop() -> None:
+            self.call("StopProfiler", self.profiler)
+            events.append(kernel_events(self.events()))
+
+        table, made = OpTable(), profiled_runs(self.run, runs, seconds, start, stop)
+        for place in used_runs(made):
+            for number, event in enumerate(events[place]):
+                name = event["tag"][:MAX_OP_NAME_CHARS]
+                where = "xnnpack" if event["type"] == DELEGATE_KERNEL else "tflite"
+                fields = {"name": f"{event['node']}", "kind": name, "placement": where, "inputs": [], "outputs": []}
+                table.add((number, name), fields, event["us"] * 1000)
+        model.ops = list(table.ops.values())
+        return {"profiler": "LiteRT", "wall_ns": [made[place][0] for place in used_runs(made)], "exact": False}
+
+
+def kernel_events(events: list[Fields]) -> list[Fields]:
+    """The kernels of delegates, and the nodes that no delegate took, in their order."""
+    kernels = [event for event in events if event["type"] == DELEGATE_KERNEL]
+    nodes = [event for event in events if event["type"] == NODE and not event["tag"].startswith("Delegate/")]
+    return [*kernels, *nodes]
+
+
+def load_litert(path: str, threads: int, request: Fields, version: str) -> Loaded:
+    """A model that is profiled by LiteRT's C API."""
+    if version not in LITERT_VERSIONS:
+        raise RequestError("no-profiler", f"expected one of {', '.join(LITERT_VERSIONS)}, but found {version}")
+    if request.get("arrays") is None:
+        raise RequestError("bad-request", "expected the values of the inputs of a model to profile")
+    compiled = LiteRt(path, threads, request)
+    model = Loaded(compiled.run, "xnnpack", version, [])
+    model.profile = lambda runs, seconds: compiled.profile(model, runs, seconds)
+    return model
 
 
 class TracedInputs(pickle.Unpickler):
@@ -544,6 +963,34 @@ def warm_up(model: Loaded, limit_ns: int) -> list[int]:
     return runs
 
 
+def paced_runs(model: Loaded, interval_s: float, runs: int) -> Fields:
+    """Runs that begin at an interval, if the one before has ended; see `pace` in the protocol."""
+    samples, missed = Samples(), 0
+    timed_runs(model, 1, Samples())
+    energy_before = energy_uj()
+    due = time.perf_counter()
+    for _ in range(runs):
+        due += interval_s
+        left_s = due - time.perf_counter()
+        if left_s > 0:
+            time.sleep(left_s)
+        elif interval_s:
+            missed += 1
+            due = time.perf_counter()
+        timed_runs(model, 1, samples)
+    after = energy_uj()
+    used = {name: after[name] - start for name, start in energy_before.items() if after.get(name, -1) >= start}
+    return {"wall_ns": samples.wall_ns, "cpu_ns": samples.cpu_ns, "missed": missed, "energy_uj": used}
+
+
+def energy_uj() -> dict[str, int]:
+    """Counters of energy in microjoules by zone, of zones that are part of no other; empty if none can be read."""
+    base = f"{SYSFS}/class/powercap"
+    zones = sorted(os.listdir(base)) if os.path.isdir(base) else []  # noqa: PTH112, PTH208
+    found = {zone: read_int(f"{base}/{zone}/energy_uj") for zone in zones if zone.count(":") == 1}
+    return {zone: value for zone, value in found.items() if value is not None}
+
+
 def runs_per_block(fastest_ns: int, block_ns: int) -> int:
     """Number of timed runs that take about the given time."""
     return min(max(round(block_ns / fastest_ns), 1), MAX_RUNS_PER_BLOCK)
@@ -624,6 +1071,9 @@ class Agent:
             "files": self.files,
             "load": self.load,
             "time": self.time,
+            "pace": self.pace,
+            "profile": self.profile,
+            "ops": self.ops,
             "unload": self.unload,
             "quit": self.quit,
         }
@@ -673,10 +1123,14 @@ class Agent:
         if name not in LOADERS:
             raise RequestError("bad-request", f"expected a runtime of {', '.join(LOADERS)}, but found {name!r}")
         path = self.verified(sha256)
+        request = {**request, "arrays": self.given_arrays(request)}
+        reset_peak_memory()
+        before_bytes = own_memory("VmRSS")
         start = time.perf_counter()
         try:
-            model = LOADERS[name](path, threads, request)
-            model.run()
+            with self.beside_its_data(path, request) as place:
+                model = LOADERS[name](place, threads, request)
+                model.run()
         except ImportError as error:
             raise RequestError("runtime-missing", f"{name} cannot be imported: {error}") from error
         except (RequestError, MemoryError):
@@ -688,13 +1142,56 @@ class Agent:
         self.loaded[handle] = model
         gc.collect()
         gc.freeze()  # memory of a runtime lives as long as the process: no collection need scan it
-        return {
+        known: Fields = {
             "handle": handle,
             "runtime_version": model.version,
             "delegate": model.delegate,
             "inputs": model.inputs,
             "load_s": time.perf_counter() - start,
+            "create_s": model.create_s,
+            "first_run_s": model.first_run_s,
+            "peak_memory_bytes": own_memory("VmHWM"),
+            "memory_bytes": (own_memory("VmRSS") or 0) - (before_bytes or 0) if before_bytes else None,
+            "energy_sensors": list(energy_uj()) or None,
+            "bound_inputs": len(model.inputs) if request["arrays"] is not None else None,
         }
+        return {field: value for field, value in known.items() if value is not None}
+
+    def given_arrays(self, request: Fields) -> Fields | None:
+        """The inputs' values that a request names, by input; None if it names none."""
+        bindings = request.get("bindings")
+        if bindings is None:
+            return None
+        if not isinstance(bindings, dict):
+            raise RequestError("bad-request", f"expected bindings as an object, but found {bindings!r:.100}")
+        path = self.verified(required_field(bindings, "sha256", str))
+        entries = required_field(bindings, "inputs", list)
+        if len(entries) > MAX_BOUND_INPUTS:
+            raise RequestError("bad-request", f"expected at most {MAX_BOUND_INPUTS} inputs, but found {len(entries)}")
+        return dict(bound_array(path, entry) for entry in entries)
+
+    @contextmanager
+    def beside_its_data(self, path: str, request: Fields) -> Iterator[str]:
+        """Path of a model beside its external data, under the names that the model gives them."""
+        entries = request.get("external") or []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise RequestError("bad-request", f"expected external as a list of objects, but found {entries!r:.100}")
+        if not entries:
+            yield path
+            return
+        folder = f"{path}.{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            for entry in [*entries, {"location": MODEL_NAME, "sha256": os.path.basename(path)}]:  # noqa: PTH119
+                location, sha256 = required_field(entry, "location", str), required_field(entry, "sha256", str)
+                place = os.path.normpath(os.path.join(folder, location))  # noqa: PTH118
+                if not place.startswith(folder + os.sep) or "\0" in location:
+                    raise RequestError("bad-request", f"expected a location within the folder, but found {location!r}")
+                os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
+                link_or_copy(self.verified(sha256), place)
+            yield os.path.join(folder, MODEL_NAME)  # noqa: PTH118
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def verified(self, sha256: str) -> str:
         """Path of a model whose content matches its name."""
@@ -729,6 +1226,32 @@ class Agent:
             return time_round(workload, reference, round_s, round_runs)
         finally:
             gc.enable()
+
+    def pace(self, request: Fields) -> Fields:
+        """Time runs that begin at an interval, with the garbage collector off."""
+        model = self.model(request, "handle")
+        interval_s, runs = required_field(request, "interval_s", float), required_field(request, "runs", int, 1)
+        if runs > MAX_PACED_RUNS or interval_s > MAX_INTERVAL_S:
+            raise RequestError("bad-request", f"expected at most {MAX_PACED_RUNS} runs, {MAX_INTERVAL_S} s apart")
+        gc.collect()
+        gc.disable()
+        try:
+            return paced_runs(model, interval_s, runs)
+        finally:
+            gc.enable()
+
+    def profile(self, request: Fields) -> Fields:
+        """Profile the ops of a model that was loaded for it."""
+        model = self.model(request, "handle")
+        runs, seconds = required_field(request, "runs", int, 1), required_field(request, "seconds", float)
+        if model.profile is None:
+            raise RequestError("no-profiler", "the model was not loaded for profiling, or its runtime has no profiler")
+        return {**model.profile(min(runs, MAX_PROFILED_RUNS), seconds), "ops": len(model.ops)}
+
+    def ops(self, request: Fields) -> Fields:
+        """Part of the last profile's ops: a long list takes several answers."""
+        model, first = self.model(request, "handle"), required_field(request, "first", int)
+        return {"ops": model.ops[first : first + OPS_PER_ANSWER]}
 
     def unload(self, request: Fields) -> Fields:
         """Unload a model."""

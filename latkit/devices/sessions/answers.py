@@ -23,6 +23,8 @@ MAX_ENTRIES = 10_000
 MAX_CONDITIONS_BYTES = 2**18
 """Maximum size as JSON: hundreds of sensors and cores take a tenth of it."""
 MAX_SECONDS = 1e12
+MAX_OPS = 50_000
+"""Maximum number of ops in a profile."""
 MAX_CELSIUS = 1e7
 """A sensor that is not connected reports the smallest or largest 32-bit number of thousandths."""
 MAX_KHZ = 2**32
@@ -122,6 +124,59 @@ class LoadedModel(_Answer):
     runtime_version: Text
     delegate: Text
     inputs: list[Input] = Field(default_factory=list, max_length=MAX_ENTRIES)
+    create_s: float | None = Field(default=None, ge=0, le=MAX_SECONDS)
+    """Seconds until the model could be run; absent from earlier agents, as are the following."""
+    first_run_s: float | None = Field(default=None, ge=0, le=MAX_SECONDS)
+    peak_memory_bytes: Bytes | None = None
+    memory_bytes: Annotated[int, Field(ge=-MAX_BYTES, le=MAX_BYTES)] | None = None
+    bound_inputs: Count | None = None
+    """Number of inputs whose values came from the host."""
+    energy_sensors: list[Text] = Field(default_factory=list, max_length=MAX_ENTRIES)
+    """Counters of energy that `pace` reads."""
+
+
+class PacedRuns(_Answer):
+    """The response to `pace`."""
+
+    wall_ns: Times
+    cpu_ns: Samples
+    missed: Count = 0
+    energy_uj: dict[Text, Annotated[int, Field(ge=0, le=MAX_NS)]] = Field(default_factory=dict, max_length=MAX_ENTRIES)
+    """Energy by zone, of all runs and the pauses between them."""
+
+
+class ProfiledRuns(_Answer):
+    """The response to `profile`. The ops themselves follow in answers to `ops`."""
+
+    profiler: Text
+    wall_ns: Times
+    ops: Annotated[int, Field(ge=0, le=MAX_OPS)]
+    arena_bytes: Bytes | None = None
+    exact: bool = False
+    """Whether every op carries the name of a node of the graph that the runtime executes."""
+
+
+ShapeOfOp = Annotated[list[Count], Field(max_length=64)]
+TensorOfOp = Annotated[list[Text | ShapeOfOp], Field(min_length=2, max_length=2)]
+
+
+class ProfiledOp(_Answer):
+    """One op, summed over all profiled runs."""
+
+    name: Text
+    kind: Text
+    placement: Text
+    calls: Annotated[int, Field(ge=1, le=MAX_NS)]
+    total_ns: Annotated[int, Field(ge=0, le=MAX_NS)]
+    inputs: list[TensorOfOp] = Field(default_factory=list, max_length=64)
+    """Element type and shape of every input, as far as the runtime reports them."""
+    outputs: list[TensorOfOp] = Field(default_factory=list, max_length=64)
+
+
+class ProfiledOps(_Answer):
+    """The response to `ops`."""
+
+    ops: list[ProfiledOp] = Field(max_length=MAX_OPS)
 
 
 class Block(BaseModel):

@@ -89,6 +89,10 @@ class RecoveringSession:
         lost = {"lost_s": lost_s} if self.faults > lost_before else {}
         return replace(one_round, conditions={**one_round.conditions, "boot_id": self.boot_id, **lost})
 
+    def act(self, artifact: Artifact, reference: Artifact, do: Callable[[Session], Result]) -> Result:
+        """The result of what else is done with a model, in as many sessions as it takes. Raises as `measure_round`."""
+        return self._retry(artifact, reference, do)
+
     def close(self) -> None:
         """End the session. Never raises."""
         if self._session is not None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
@@ -137,6 +138,35 @@ class Session:
         """
         self._handle(artifact)
 
+    def loaded(self, artifact: Artifact) -> LoadedModel:
+        """The agent's response to loading an artifact; it is loaded as needed. Raises as `load` does."""
+        return self._handle(artifact)
+
+    def ask(self, request: str, deadline_s: float, **fields: object) -> Answer:
+        """The agent's response to a request, unchecked. Raises AgentError, DeadlineExceeded, DeviceGone."""
+        return self._link.ask(request, deadline_s, **fields)
+
+    @property
+    def present(self) -> frozenset[str]:
+        """SHA-256 of the models' files on the device."""
+        return frozenset(self._present)
+
+    def unload(self, artifact: Artifact) -> None:
+        """Free the memory of an artifact. Nothing happens if it is not loaded."""
+        loaded = self._loaded.pop(artifact.load_key, None)
+        if loaded is not None:
+            del self._sizes[artifact.load_key]
+            with suppress(DeviceError):  # a lost agent has freed it
+                self._link.ask("unload", CONDITIONS_S, handle=loaded.handle)
+
+    def remove_files(self, names: Iterable[str]) -> None:
+        """Remove files of models from the device, by their SHA-256; what cannot be removed stays."""
+        paths = [self._model_path(sha256) for sha256 in names]
+        if paths:
+            with suppress(DeviceError):
+                self._transport.run(["rm", "-f", "--", *paths], COMMAND_S)
+            self._present.difference_update(path.rpartition("/")[2] for path in paths)
+
     def measure_round(self, artifact: Artifact, reference: Artifact, plan: TimingPlan) -> Round:
         """One short round of the plan, with the conditions before and after it; both models are loaded as needed.
 
@@ -145,7 +175,7 @@ class Session:
         """
         self._push_s = self._load_s = 0.0
         theirs = self._handle(reference).handle
-        mine = self._handle(artifact, keep=reference.sha256).handle
+        mine = self._handle(artifact, keep=reference.load_key).handle
         before, paused_s = self._when_cool()
         started_at = time.time()
         answer = self._link.ask(
@@ -212,28 +242,37 @@ class Session:
 
     def _handle(self, artifact: Artifact, keep: str = "") -> LoadedModel:
         """The agent's response to loading the artifact, which is now the most recently used."""
-        if artifact.sha256 not in self._loaded:
-            size_bytes = artifact.path.stat().st_size
+        key = artifact.load_key
+        if key not in self._loaded:
+            size_bytes = sum(path.stat().st_size for path, _ in artifact.files())
             self._make_room(size_bytes, keep)
-            self._loaded[artifact.sha256] = self._push_and_load(artifact)
-            self._sizes[artifact.sha256] = size_bytes
-        self._loaded.move_to_end(artifact.sha256)
-        return self._loaded[artifact.sha256]
+            self._loaded[key] = self._push_and_load(artifact)
+            self._sizes[key] = size_bytes
+        self._loaded.move_to_end(key)
+        return self._loaded[key]
 
     def _push_and_load(self, artifact: Artifact) -> LoadedModel:
-        """Load a model on the device; push it first if it is missing, or turns out to be damaged."""
-        if artifact.sha256 in self._present:
+        """Load a model on the device; push its files first if they are missing, or turn out to be damaged."""
+        files = list(artifact.files())
+        missing = [(path, sha256) for path, sha256 in files if sha256 not in self._present]
+        if not missing:
             try:
                 return self._ask_to_load(artifact)
             except AgentError as error:
                 if error.kind not in ("missing-file", "hash-mismatch"):
                     raise
+                missing = files
         begun = time.monotonic()
-        self._transport.push(artifact.path, f"{models_folder(self.device.folder)}/{artifact.sha256}")
+        for path, sha256 in missing:
+            self._transport.push(path, self._model_path(sha256))
         self._push_s += time.monotonic() - begun
         loaded = self._ask_to_load(artifact)
-        self._present.add(artifact.sha256)
+        self._present.update(sha256 for _, sha256 in missing)
         return loaded
+
+    def _model_path(self, sha256: str) -> str:
+        """Path of a model's file on the device."""
+        return f"{models_folder(self.device.folder)}/{sha256}"
 
     def _ask_to_load(self, artifact: Artifact) -> LoadedModel:
         target, begun = self.target, time.monotonic()
@@ -246,6 +285,7 @@ class Session:
                 threads=target.threads,
                 precision=target.precision,
                 batch=target.batch,
+                **artifact.load_fields(),
             )
         except AgentError as error:
             if error.kind == "runtime-missing":

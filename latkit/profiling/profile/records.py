@@ -62,6 +62,8 @@ class ProfileRequest:
     paced_runs: int = DEFAULT_PACED_RUNS
     peaks: bool = True
     """Whether the device's peak rates are measured, unless they are saved."""
+    energy: bool = True
+    """Whether energy is taken where the device has a sensor: about a second per model."""
     cores: tuple[int, ...] = ()
     """Cores to pin to; all if empty."""
     wait_s: float = 0.0
@@ -138,9 +140,9 @@ class OpTime(_Record):
     placement: str
     """Where it ran: execution provider or delegate, such as `CPUExecutionProvider` or `xnnpack`."""
     ms: Milliseconds
-    """Its share of the unprofiled latency."""
+    """Its share of the median unprofiled latency."""
     share_percent: Share
-    """Share of the sum over all ops."""
+    """Its share of the profiled run, and so of the unprofiled latency; the rest of 100 is `overhead_ms`."""
     profiled_ms: Milliseconds
     """Mean time per run as the runtime's profiler reports it, unscaled."""
     calls: float = Field(default=1.0, ge=0)
@@ -174,7 +176,7 @@ class Profiler(_Record):
     op_sum_percent: Share
     """The same as a share of the profiled run; the rest is the runtime's overhead."""
     slowdown: float = Field(ge=0)
-    """Profiled run in units of an unprofiled one (mean of each)."""
+    """Profiled run in units of an unprofiled one (median of each)."""
     exact_fusion: bool = False
     """Whether the runtime reports which nodes of the file each kernel computes."""
 
@@ -274,7 +276,7 @@ class Profile(_Record):
     ops: tuple[OpTime, ...] = ()
     """In the order of execution; empty if the profiler was not asked for or is not available."""
     overhead_ms: Milliseconds | None = None
-    """Part of the latency that no op accounts for, at the profiler's share."""
+    """Part of the median latency that no op accounts for, at its share of the profiled run."""
     profiler: Profiler | None = None
     fallbacks: tuple[Fallback, ...] = ()
     peaks: Peaks | None = None

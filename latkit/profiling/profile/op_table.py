@@ -1,0 +1,163 @@
+"""The op table: a profile's ops with their share of the latency, MACs, bytes, achieved rates and bound."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Literal
+
+from latkit.artifacts.files import FileOp, ModelSource
+from latkit.devices import OpProfile
+from latkit.devices.sessions.answers import ProfiledOp
+from latkit.graphs.op_macs import op_macs
+from latkit.profiling.profile.alignment import align
+from latkit.profiling.profile.records import Fallback, LatencyStatistics, OpTime, Peaks, Profiler
+
+ELEMENT_BYTES = {
+    **dict.fromkeys(("float", "float32", "int32", "uint32"), 4),
+    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2),
+    **dict.fromkeys(("double", "float64", "int64", "uint64"), 8),
+    **dict.fromkeys(("int8", "uint8", "bool"), 1),
+}
+"""Bytes of an element by its type, as onnxruntime, numpy and (in lower case) TFLite name it."""
+
+INTERPRETER = "tflite"
+"""Placement of a node that no delegate took."""
+
+Tensors = Sequence[tuple[str, tuple[int, ...]]]
+
+
+def op_table(
+    profile: OpProfile, source: ModelSource, latency: LatencyStatistics, peaks: Peaks | None
+) -> tuple[OpTime, ...]:
+    """The ops in the order of execution. Times are scaled to the unprofiled median latency."""
+    runs, run_ms = len(profile.wall_ns), _mean_ms(profile.wall_ns)
+    total_ms = max(run_ms, sum(op.total_ns for op in profile.ops) / runs / 1e6)
+    operators = _operators(profile, source)
+    nodes = {operator.name: operator for operator in source.operators} if profile.exact else {}
+    made = []
+    for op, operator in zip(profile.ops, operators, strict=True):
+        inputs, outputs = _tensors(op, operator)
+        inputs = _with_weights(inputs, nodes.get(op.name))
+        profiled_ms = op.total_ns / runs / 1e6
+        share = profiled_ms / total_ms
+        calls = op.calls / runs
+        macs = op_macs(operator.kind if operator else op.kind, _shapes(inputs), _shapes(outputs))
+        size = tensor_bytes((*inputs, *outputs))
+        known = OpTime(
+            name=operator.name if operator else op.name,
+            kind=op.kind,
+            placement=op.placement,
+            ms=share * latency.p50,
+            share_percent=100 * share,
+            profiled_ms=profiled_ms,
+            calls=calls,
+            macs=None if macs is None else round(macs * calls),
+            bytes=None if size is None else round(size * calls),
+            nodes=(operator.name,) if operator else (op.name,) if profile.exact else (),
+            input_shapes=tuple(shape for _, shape in inputs),
+            output_shapes=tuple(shape for _, shape in outputs),
+        )
+        made.append(_with_rates(known, peaks))
+    return tuple(made)
+
+
+def profiler_record(profile: OpProfile, latency: LatencyStatistics) -> Profiler:
+    """What the profiled runs were like beside the unprofiled ones."""
+    run_ms = _mean_ms(profile.wall_ns)
+    sum_ms = sum(op.total_ns for op in profile.ops) / len(profile.wall_ns) / 1e6
+    return Profiler(
+        name=profile.profiler,
+        runs=len(profile.wall_ns),
+        run_ms=run_ms,
+        op_sum_ms=sum_ms,
+        op_sum_percent=100 * sum_ms / run_ms,
+        slowdown=statistics.median(profile.wall_ns) / 1e6 / latency.p50,
+        exact_fusion=profile.exact,
+    )
+
+
+def fallbacks(ops: Sequence[OpTime]) -> tuple[Fallback, ...]:
+    """The nodes that the delegate left to the interpreter."""
+    return tuple(
+        Fallback(name=op.name, kind=op.kind, placement=op.placement) for op in ops if op.placement == INTERPRETER
+    )
+
+
+def tensor_bytes(tensors: Tensors) -> int | None:
+    """Size of tensors together; None if one has an open size or an unknown type, or if there are none."""
+    sizes = [ELEMENT_BYTES.get(kind.lower()) for kind, _ in tensors]
+    if not tensors or None in sizes or any(size < 0 for _, shape in tensors for size in shape):
+        return None
+    return sum(math.prod(shape) * (size or 0) for (_, shape), size in zip(tensors, sizes, strict=True))
+
+
+def _operators(profile: OpProfile, source: ModelSource) -> list[FileOp | None]:
+    """The file's operator for each op, where the profiler reports kernels of its own instead of nodes."""
+    if profile.exact or not source.operators:
+        return [None] * len(profile.ops)
+    kernels = [place for place, op in enumerate(profile.ops) if op.placement != INTERPRETER]
+    found: list[FileOp | None] = [None] * len(profile.ops)
+    for place, op in enumerate(profile.ops):
+        if op.placement == INTERPRETER and op.name.isdigit() and int(op.name) < len(source.operators):
+            found[place] = source.operators[int(op.name)]
+    taken = {id(operator) for operator in found if operator}
+    free = [operator for operator in source.operators if id(operator) not in taken]
+    aligned = align([profile.ops[place].kind for place in kernels], free)
+    for place, number in zip(kernels, aligned, strict=True):
+        found[place] = None if number is None else free[number]
+    return found
+
+
+def _tensors(op: ProfiledOp, operator: FileOp | None) -> tuple[Tensors, Tensors]:
+    if operator is not None:
+        return [t for t in operator.inputs if t[0]], operator.outputs
+    return _of_answer(op.inputs), _of_answer(op.outputs)
+
+
+def _with_weights(traced: Tensors, node: FileOp | None) -> Tensors:
+    """The inputs that a runtime traced, and the weights that it has packed and no longer lists, from the file."""
+    if node is None or len(traced) >= len(node.inputs):
+        return traced
+    rest = list(traced)
+    joined: list[tuple[str, tuple[int, ...]]] = []
+    for kind, shape in node.inputs:
+        known = next((tensor for tensor in rest if not kind or tensor[1] == shape), None)
+        if known is not None:
+            rest.remove(known)
+            joined.append(known)
+        elif kind:
+            joined.append((kind, shape))
+    return [*joined, *rest]
+
+
+def _of_answer(tensors: Sequence[Sequence[object]]) -> list[tuple[str, tuple[int, ...]]]:
+    return [
+        (kind, tuple(int(size) for size in shape))
+        for kind, shape in tensors
+        if isinstance(kind, str) and isinstance(shape, list)
+    ]
+
+
+def _with_rates(op: OpTime, peaks: Peaks | None) -> OpTime:
+    """The op with its achieved rates, and the nearer of both peaks."""
+    if op.ms <= 0:
+        return op
+    rates = {
+        "gmacs_per_s": None if op.macs is None else op.macs / op.ms / 1e6,
+        "gbytes_per_s": None if op.bytes is None else op.bytes / op.ms / 1e6,
+    }
+    if peaks is None or op.macs is None or op.bytes is None:
+        return op.model_copy(update=rates)
+    compute_ms, memory_ms = op.macs / peaks.gmacs_per_s / 1e6, op.bytes / peaks.gbytes_per_s / 1e6
+    bound: Literal["compute", "memory"] = "compute" if compute_ms > memory_ms else "memory"
+    return op.model_copy(update={**rates, "bound": bound, "peak_percent": 100 * max(compute_ms, memory_ms) / op.ms})
+
+
+def _mean_ms(wall_ns: Sequence[int]) -> float:
+    return sum(wall_ns) / len(wall_ns) / 1e6
+
+
+def _shapes(tensors: Tensors) -> list[tuple[int, ...]]:
+    return [shape for _, shape in tensors]

@@ -1,0 +1,72 @@
+"""The device's peak rates under a target's settings, measured: a matrix product, and a copy larger than the cache."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from latkit._io import load_record, write_text
+from latkit.errors import BadFile
+from latkit.ops import make_op
+from latkit.profiling.collector import Collection
+from latkit.profiling.profile.records import Peaks
+from latkit.runtimes import Artifact, get_runtime
+from latkit.timing import REFERENCE, Environment, TimingPlan, uses_cpu_time
+from latkit.timing.rounds import round_min_s
+
+PRODUCT = make_op("conv", (512, 32, 32), out_channels=512, kernel=1)
+"""A 1x1 convolution: a product of 512x512 and 512x1024."""
+COPY_SHAPE = (8, 1024, 1024)
+"""Copied twice into one output by a concatenation: 32 MiB read, 64 MiB written."""
+COPY_BYTES = 3 * 4 * 8 * 1024 * 1024
+PLAN = TimingPlan(rounds=3, round_s=0.15)
+
+
+class _Saved(BaseModel):
+    """The file of a target's peaks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal["latkit-peaks-1"] = "latkit-peaks-1"
+    environment: dict[str, Any]
+    peaks: Peaks
+
+
+def ensure_peaks(collection: Collection, path: Path, environment: Environment, folder: Path) -> Peaks:
+    """The saved peaks of this environment, or those measured now and saved at `path`.
+
+    `folder`: for the model of the copy. Raises DeviceError and ExportError.
+    """
+    try:
+        saved = load_record(path, _Saved, "a target's peak rates")
+    except BadFile:
+        saved = None
+    if saved is not None and saved.environment == environment.to_json():
+        return saved.peaks
+    batch = collection.store.target.batch
+    product_s = _fastest_s(collection, collection.export(PRODUCT))
+    copy_s = _fastest_s(collection, _copy(collection, folder))
+    peaks = Peaks(
+        gmacs_per_s=batch * PRODUCT.macs / product_s / 1e9,
+        gbytes_per_s=batch * COPY_BYTES / copy_s / 1e9,
+        measured_at=time.time(),
+    )
+    write_text(path, _Saved(environment=environment.to_json(), peaks=peaks).model_dump_json(indent=1) + "\n")
+    return peaks
+
+
+def _fastest_s(collection: Collection, artifact: Artifact) -> float:
+    reference = collection.export(REFERENCE)
+    rounds = [collection.session.measure_round(artifact, reference, PLAN) for _ in range(PLAN.rounds)]
+    return min(round_min_s(one_round, uses_cpu_time(collection.store.target)) for one_round in rounds)
+
+
+def _copy(collection: Collection, folder: Path) -> Artifact:
+    """The model of the copy, exported into the folder."""
+    from latkit.artifacts.copy_model import export_copy
+
+    runtime = get_runtime(collection.store.target.runtime)
+    path = folder / f"copy{runtime.suffix}"
+    return export_copy(runtime, COPY_SHAPE, path, collection.store.target.batch)

@@ -1,0 +1,22 @@
+"""The agents profile model files as the protocol says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latkit.devices.agent import AGENT_FILE
+from latkit.devices.transports import Local, connect
+from tests.devices.agent.profiling import ProfilingConformance
+from tests.devices.agent.test_agent import Talk
+
+
+class TestPythonAgent(ProfilingConformance):
+    @pytest.fixture
+    def talk(self, tmp_path: Path) -> Iterator[Talk]:
+        models = tmp_path / "models"
+        with connect(Local()) as transport:
+            yield Talk(transport.start([sys.executable, "-u", str(AGENT_FILE), "--models", str(models)]), models)
