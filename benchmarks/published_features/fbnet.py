@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.errors import UsageError
-from latkit.latency_models.transfer.prior import Floats, Prior, least_squares, scaled, shared_features, standardize
+from latkit.latency_models.transfer.prior import Prior, least_squares, scaled, shared_features, standardize
 
 SHAPES = (
     (16, 16, 32, 1), (16, 24, 32, 1), (24, 24, 32, 1), (24, 32, 32, 2), (32, 32, 16, 1), (32, 64, 16, 2),

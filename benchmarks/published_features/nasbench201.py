@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.errors import UsageError
-from latkit.latency_models.transfer.prior import Floats, Prior, scaled, shared_features, standardize
+from latkit.latency_models.transfer.prior import Prior, scaled, shared_features, standardize
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 

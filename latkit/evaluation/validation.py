@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from latkit._io import load_record, write_text
+from latkit._io.arrays import Floats
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
 from latkit.latency_models import AdditiveModel
 from latkit.measurements import select
@@ -34,7 +34,6 @@ MAX_DRAWS_IN_VAIN = 10_000
 PAIRS = 3
 """Maximum number of pairs of measurements."""
 
-Floats = NDArray[np.float64]
 
 SecondsOf = Callable[[Measurement], float]
 """The latency that a measurement gives."""

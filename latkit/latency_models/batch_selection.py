@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
-Floats = NDArray[np.float64]
+from latkit._io.arrays import Floats
 
 NOISE = 1e-4
 """Variance of a measurement, relative to the prior variance."""

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from latkit._io.arrays import Floats
 from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds
 from latkit.latency_models.conformal import CONFIDENCE, MIN_ERRORS, half_width
-
-Floats = NDArray[np.float64]
 
 CURVE = (0, 1, 2, 5, 10, 20, 50)
 """Numbers of calibration networks at which the error on other networks is reported."""

@@ -6,12 +6,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from latkit._io.arrays import Floats
 from latkit.timing import Estimate
-
-Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.9
 """Coverage of intervals: this share of the measured latencies lies inside."""

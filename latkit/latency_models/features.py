@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.latency_models.roofline import half_full, up
 from latkit.ops import ACTIVATIONS, Attribute, Op, Value
-
-Floats = NDArray[np.float64]
-
 
 REMAINDERS = (8, 16, 32)
 """Tile widths of matrix products: the remainder of the last tile is wasted."""

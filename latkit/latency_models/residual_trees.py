@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import nnls
 from sklearn.model_selection import KFold
 
+from latkit._io.arrays import Floats
 from latkit.errors import UsageError
 from latkit.latency_models.boosters import booster_from_json, booster_to_json
 from latkit.latency_models.bounds import MAX_LOG_ERROR, LogError, SecondsPerUnit
 from latkit.latency_models.conformal import MIN_ERRORS, half_width
-
-Floats = NDArray[np.float64]
 
 MIN_OPS_TO_FIT = 12
 """Minimum number of measured latencies for a fit."""

@@ -6,11 +6,9 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.ops import Op, Part
-
-Floats = NDArray[np.float64]
 
 TILE = 16
 """Channels per vector register of the widest kind: unused lanes are computed as well."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
 from latkit.latency_models.additive import FORMATS, AdditiveFile
 from latkit.latency_models.conformal import around
@@ -19,8 +19,6 @@ from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, Tree
 from latkit.latency_models.roofline import TERMS, roofline
 from latkit.ops import KINDS, Op
 from latkit.timing import Estimate
-
-Floats = NDArray[np.float64]
 
 
 class XGBoostFile(AdditiveFile):

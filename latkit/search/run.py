@@ -152,11 +152,12 @@ class _Search:
     def _decided(self, supernet: Supernet, phase: SearchPhase) -> Derived:
         """The most probable path, repaired, or the best of the finalists."""
         problem, settings, distribution = self.problem, self.problem.settings, phase.arch_objective.distribution
-        given = distribution, problem.table, problem.target_s, problem.constraints
         order = partial(rank_by_loss, supernet, phase.architecture_feeder, settings.repair_batches, self.fabric)
         began = time.monotonic()
-        derived = derive(*given, settings.repair_candidates, order)
-        candidates = finalists(*given, derived.architecture, settings, order)
+        derived = derive(
+            distribution, problem.table, problem.target_s, problem.constraints, settings.repair_candidates, order
+        )
+        candidates = finalists(distribution, problem, derived.architecture, order)
         self.seconds["search"] += time.monotonic() - began
         if len(candidates) == 1:
             return derived

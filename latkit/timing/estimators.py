@@ -19,16 +19,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Bools, Floats, Integers
 from latkit.errors import NotMeasured, UsageError
 from latkit.timing.measurement import Measurement, Round, TimingPlan
 from latkit.timing.noise import widening
 from latkit.timing.regression import level_in_references
 from latkit.timing.rounds import reference_min_s, round_blocks, round_min_s, uses_cpu_time
 
-Floats = NDArray[np.float64]
-Draws = NDArray[np.int64]
+Draws = Integers
 """Indices of rounds, shape (draws, rounds)."""
 
 LONG_RUN_S = 4e-3
@@ -76,13 +75,13 @@ def resamples(rounds: int) -> Draws:
     return np.random.default_rng(0).integers(0, rounds, (RESAMPLES, rounds))
 
 
-def clean_runs(one_round: Round) -> NDArray[np.bool_]:
+def clean_runs(one_round: Round) -> Bools:
     """Selects the undisturbed runs: those without a preemption, or all runs if every run was preempted."""
     undisturbed = np.asarray(one_round.preemptions) == 0
     return undisturbed if undisturbed.any() else np.ones_like(undisturbed)
 
 
-def _quantile_s(nanoseconds: Sequence[int] | NDArray[np.int64], quantile: float) -> float:
+def _quantile_s(nanoseconds: Sequence[int] | Integers, quantile: float) -> float:
     """A quantile of wall times, in seconds."""
     return float(np.quantile(np.asarray(nanoseconds, dtype=np.float64), quantile)) / 1e9
 

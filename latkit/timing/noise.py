@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Bools, Integers
 from latkit.timing.measurement import Measurement
 from latkit.timing.rounds import uses_cpu_time
 
@@ -24,8 +24,7 @@ DRIFTING_WIDENING = 0.01
 CONTENDED_WIDENING = 0.01
 """Relative half-widths that the rounds of one measurement do not show; see docs/measuring.md."""
 
-Bools = NDArray[np.bool_]
-Nanoseconds = NDArray[np.int64]
+Nanoseconds = Integers
 
 
 def preempted(measurement: Measurement) -> Bools:

@@ -15,12 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats, Integers
 from latkit.timing.measurement import Round
 from latkit.timing.rounds import reference_min_s, round_blocks
-
-Floats = NDArray[np.float64]
 
 SLOPE = 1.2
 """Prior for how much more a long workload slows down than the reference."""
@@ -33,7 +31,7 @@ HUBER = 1.5
 ROUNDS = 10
 
 
-def level_in_references(rounds: Sequence[Round], use_cpu_time: bool, drawn: NDArray[np.int64]) -> Floats:
+def level_in_references(rounds: Sequence[Round], use_cpu_time: bool, drawn: Integers) -> Floats:
     """The level in units of the fastest reference run of all rounds, for each draw of rounds; shape (draws,).
 
     `drawn`: indices of rounds, shape (draws, rounds); a round that is drawn twice counts twice.

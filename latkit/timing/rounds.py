@@ -7,13 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.runtimes import get_runtime
 from latkit.targets import Target
 from latkit.timing.measurement import Round
-
-Floats = NDArray[np.float64]
 
 
 def uses_cpu_time(target: Target) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
+from latkit._io.arrays import Floats
 from latkit.latency_models.conformal import half_width
-from latkit.latency_models.kernels.features import Floats
 
 MIN_NETWORKS = 5
 """With fewer whole networks, only the prediction error is learned from them, no calibration."""

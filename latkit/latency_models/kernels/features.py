@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Node, Partition
 from latkit.graphs.graph import ABSENT, Tensor, node_macs
 from latkit.graphs.patterns import units_of
 from latkit.latency_models.roofline import TILE, up
-
-Floats = NDArray[np.float64]
 
 NUMBER_BYTES = 4
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured, UsageError
 from latkit.graphs import Graph, Partition, Rule, partition_graph
 from latkit.graphs.deciding import undetermined_op
@@ -22,7 +23,7 @@ from latkit.latency_models.kernels.adjacency import (
     saved_by_edge,
 )
 from latkit.latency_models.kernels.calibration import NetworkCalibration, calibrate
-from latkit.latency_models.kernels.features import Floats, KernelSpec, kernel_specs
+from latkit.latency_models.kernels.features import KernelSpec, kernel_specs
 from latkit.latency_models.kernels.files import (
     FORMAT,
     KernelFile,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured
-from latkit.latency_models.kernels.features import Floats, KernelSpec, features, roofline
+from latkit.latency_models.kernels.features import KernelSpec, features, roofline
 from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, fit_baseline, fit_kind
 
 MIN_S = 1e-8

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latkit.latency_models.transfer.prior import LEVEL_STD, Floats, Prior
+from latkit._io.arrays import Floats
+from latkit.latency_models.transfer.prior import LEVEL_STD, Prior
 
 DESIGN_NOISE = 0.1
 """A pessimistic noise level: it favors networks that differ much, which serves an idle device as well."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latkit._io.arrays import Floats
 from latkit.latency_models.roofline import CACHES
 from latkit.ops import Op
-
-Floats = NDArray[np.float64]
 
 
 def work_features(op: Op) -> Floats:

@@ -9,7 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from latkit.latency_models.transfer.prior import LEVEL_STD, Floats, Prior
+from latkit._io.arrays import Floats
+from latkit.latency_models.transfer.prior import LEVEL_STD, Prior
 
 OUTLIER_SHARE = 0.05
 """Prior probability that a measurement is an outlier, spoiled by other work on the device."""

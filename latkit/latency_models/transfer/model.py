@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field
 
+from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured, UsageError
 from latkit.latency_models.additive import AdditiveFile, AdditiveModel, timed_ops
 from latkit.latency_models.base import Origin, common_origin
@@ -20,7 +21,7 @@ from latkit.latency_models.lookup import not_measured
 from latkit.latency_models.transfer.experimental_design import choose_rows
 from latkit.latency_models.transfer.features import work_features
 from latkit.latency_models.transfer.inference import Inferred, infer
-from latkit.latency_models.transfer.prior import Floats, Prior
+from latkit.latency_models.transfer.prior import Prior
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from latkit._io.arrays import Floats
 
 LEVEL_STD = 2.0
 """Standard deviation of a device's level, relative to a first guess of it: a few measurements determine it."""

@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from scipy import stats
 
+from latkit._io.arrays import Floats
 from latkit.evaluation.validation import NetworkResult, Validation
 from latkit.ops import Network
 from latkit.report.figures.figures import BLUE, GRAY, ORANGE, axis, embed, layout, plain
 from latkit.report.formatting import ABSENT, composition, latency, percent, unit_for
 from latkit.report.html import Html, card, element, join, notice, paragraph, table
-
-Floats = NDArray[np.float64]
 
 WORST = 8
 """How many of the largest errors are listed."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from itertools import islice
 
 import torch
@@ -17,47 +16,39 @@ from lightning_fabric import Fabric
 
 from latkit.progress import Named, Progress
 from latkit.search.data import Feeder, ImageSet, subset
-from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.derivation import Order, bounds
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.factory import fresh_module
 from latkit.search.strategies.search_phase import SearchPhase
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.trainer import Checkpointer, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture
-from latkit.tables import LatencyTable
 
 DRAWS = 10_000
 """A decided distribution gives few different paths; more draws than this would not give more."""
 
 
 def finalists(
-    distribution: PathDistribution,
-    table: LatencyTable,
-    target_s: float,
-    constraints: Sequence[Constraint],
-    first: Architecture,
-    settings: SearchSettings,
-    order: Order = list,
+    distribution: PathDistribution, problem: Problem, first: Architecture, order: Order = list
 ) -> list[Architecture]:
     """`first`, and others drawn by their probabilities that take 0.98 to 1.01 of the target and meet the constraints.
 
     `settings.finalists` different ones in all, or fewer where the distribution gives no more. The others are the first
     by `order` among `settings.repair_candidates` drawn ones, or as many as are needed.
     """
+    settings = problem.settings
     count = settings.finalists - 1
     if count == 0:
         return [first]
     generator = torch.Generator().manual_seed(settings.seed)
     with torch.no_grad():
         paths = torch.multinomial(distribution.probabilities(), DRAWS, replacement=True, generator=generator).T
-    min_s, max_s = bounds(table, target_s)
-    seconds = table.lookup(paths)
+    min_s, max_s = bounds(problem.table, problem.target_s)
+    seconds = problem.table.lookup(paths)
     hits = dict.fromkeys(map(tuple, paths[(seconds >= min_s) & (seconds <= max_s)].tolist()))
-    others = (path for path in hits if path != first and all(constraint.admits(path) for constraint in constraints))
+    others = (path for path in hits if path != first and all(each.admits(path) for each in problem.constraints))
     drawn = list(islice(others, max(settings.repair_candidates, count)))
     return [first, *order(drawn)[:count]]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from latkit.search import DataSplit, SearchSettings, run_search
+from latkit.search import DataSplit, run_search
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.derivation import bounds, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
@@ -38,8 +40,8 @@ def table(mini_space: Space, table_of: Tables) -> LatencyTable:
     return table_of(mini_space)
 
 
-def settings_for(count: int) -> SearchSettings:
-    return brief(finalists=count)
+def problem(space: Space, table: LatencyTable, target_s: float, *limits: Constraint, **chosen: Any) -> Problem:
+    return Problem(space, table, None, target_s, brief(**chosen), constraints=limits)
 
 
 def test_finalists_are_the_one_found_and_others_that_hit_the_target(table_of: Tables) -> None:
@@ -48,24 +50,23 @@ def test_finalists_are_the_one_found_and_others_that_hit_the_target(table_of: Ta
     target_s = middle_s(table)
     min_s, max_s = bounds(table, target_s)
     first = derive(distribution, table, target_s).architecture
-    found = finalists(distribution, table, target_s, [], first, settings_for(100))
+    given = partial(problem, space, table, target_s)
+    found = finalists(distribution, given(finalists=100), first)
     assert found[0] == first
     assert len(set(found)) == len(found) > 2
     assert all(min_s <= table.total(path) <= max_s for path in found)
-    assert finalists(distribution, table, target_s, [], first, settings_for(2)) == found[:2]
-    assert finalists(distribution, table, target_s, [], first, settings_for(1)) == [first]
-    drawn = finalists(distribution, table, target_s, [], first, brief(finalists=9, repair_candidates=8))
+    assert finalists(distribution, given(finalists=2), first) == found[:2]
+    assert finalists(distribution, given(finalists=1), first) == [first]
+    drawn = finalists(distribution, given(finalists=9, repair_candidates=8), first)
 
     def reverse(paths: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
         return list(reversed(paths))
 
-    remaining = finalists(distribution, table, target_s, [], first, brief(finalists=3, repair_candidates=8), reverse)
+    remaining = finalists(distribution, given(finalists=3, repair_candidates=8), first, reverse)
     assert remaining == [first, drawn[8], drawn[7]], "the first two in that order of eight drawn"
     macs = macs_table(space)
     max_macs = sorted(macs.total(path) for path in found)[len(found) // 2]
-    remaining = finalists(
-        distribution, table, target_s, [Constraint("macs", macs, max_macs)], found[0], settings_for(100)
-    )
+    remaining = finalists(distribution, given(Constraint("macs", macs, max_macs), finalists=100), found[0])
     admitted = [first, *(path for path in found[1:] if macs.total(path) <= max_macs)]
     assert remaining[: len(admitted)] == admitted
     assert all(macs.total(path) <= max_macs for path in remaining[1:])
@@ -77,7 +78,7 @@ def test_a_distribution_that_is_decided_has_one_finalist(mini_space: Space, tabl
     with torch.no_grad():
         for row, candidate in zip(distribution.logits, first, strict=True):
             row[candidate] = 50.0
-    assert finalists(distribution, table, target_s, [], first, settings_for(9)) == [first]
+    assert finalists(distribution, problem(mini_space, table, target_s, finalists=9), first) == [first]
 
 
 def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
@@ -110,7 +111,7 @@ def test_the_best_finalist_is_derived(
 
     monkeypatch.setattr(FinalistTrainer, "accuracy", last_is_best)
     target_s = some_path_s(table)
-    result = run_search(Problem(mini_space, table, stripes_data, target_s, settings_for(2)), tmp_path / "net")
+    result = run_search(Problem(mini_space, table, stripes_data, target_s, brief(finalists=2)), tmp_path / "net")
     assert [name for _, name in evaluated] == ["finalist 1 of 2", "finalist 2 of 2"]
     assert result.architecture == evaluated[-1][0]
     assert result.predicted_latency_s == table.total(result.architecture)
@@ -134,5 +135,5 @@ def test_the_other_finalists_are_those_that_shared_weights_put_first(
 
     monkeypatch.setattr("latkit.search.run.rank_by_loss", last_first)
     monkeypatch.setattr(FinalistTrainer, "accuracy", alike)
-    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings_for(2)), tmp_path / "net")
+    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), brief(finalists=2)), tmp_path / "net")
     assert trained[1:] == [drawn[-1][-1]]
