@@ -17,7 +17,7 @@ from latkit.latency_models.calibration import Calibration
 from latkit.latency_models.conformal import around
 from latkit.ops import KINDS, Network, Op
 from latkit.targets import Target
-from latkit.timing import Environment, Estimate, Workload
+from latkit.timing import Environment, Estimate, Workload, estimator_name
 
 FORMATS = ("latkit-model-1", "latkit-model-2", "latkit-model-3", "latkit-model-4")
 """Formats 1 to 3 differ in the features of their trees, and format 1 in its saved errors; only their lookup and
@@ -157,7 +157,7 @@ class AdditiveModel(LatencyModel):
         model.origin_ = Origin(
             Target.parse(entry.target),
             entry.environment,
-            entry.estimator,
+            estimator_name(entry.estimator),
             entry.reference_s,
             frozenset(entry.network_keys),
             entry.imported,

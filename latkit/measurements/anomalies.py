@@ -35,7 +35,7 @@ def usable_runs(measurement: Measurement) -> int:
     """Number of runs that measure the workload alone.
 
     They are the undisturbed runs, and the disturbed runs of a single thread whose CPU time excludes the waiting, as the
-    estimator `floor` counts them.
+    estimator `min` counts them.
     """
     noisy = preempted(measurement) | waited(measurement)
     wall, cpu = run_times(measurement)

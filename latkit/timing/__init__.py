@@ -7,6 +7,7 @@ from latkit.timing.estimators import (
     ESTIMATORS,
     Estimate,
     estimate,
+    estimator_name,
     has_converged,
     reference_seconds,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "baseline_has_changed",
     "establish_baseline",
     "estimate",
+    "estimator_name",
     "has_converged",
     "is_busy",
     "reference_min_s",

@@ -5,9 +5,9 @@ is timed alternately with it. So every estimator here first reduces each round t
 Estimators based on wall time first drop the runs in which the kernel counted a preemption.
 
 The default, `matched`, combines two estimators, because the length of a run decides what is known about it. A short run
-fits between two disturbances: some runs are undisturbed, and the fastest is the device's latency (`floor`). A long run
+fits between two disturbances: some runs are undisturbed, and the fastest is the device's latency (`min`). A long run
 is always disturbed: its fastest is a matter of luck, but the reference runs around it show how much it was disturbed
-(`level`). The weight of `floor` falls from one to zero around `LONG_RUN_S`. `steady` does the same for a device whose
+(`level`). The weight of `min` falls from one to zero around `LONG_RUN_S`. `steady` does the same for a device whose
 speed moves in steps, where the fastest runs of workload and reference may come from different steps.
 `latkit.timing.estimator_selection` selects one of the two from the samples.
 """
@@ -103,7 +103,7 @@ def idle_reference_seconds(rounds: Iterable[Round]) -> float:
     """The low decile, over rounds, of the reference's fastest run, in seconds. Raises NotMeasured without a round."""
     fastest = [_quantile_s(one_round.reference_wall_ns, 0.0) for one_round in rounds]
     if not fastest:
-        raise NotMeasured("no visit of the reference on this target can be used; run latkit collect, to its end")
+        raise NotMeasured("no round of the reference on this target can be used; run latkit collect, to its end")
     return float(np.quantile(fastest, IDLE_QUANTILE))
 
 
@@ -188,17 +188,25 @@ def _across(values: Floats, quantile: float, drawn: Draws) -> Floats:
 ESTIMATORS: dict[str, Estimator] = {
     "matched": _with_level(_min),
     "steady": _with_level(_in_step),
-    "floor": _min,
+    "min": _min,
     "level": _level,
     "paired": _paired,
     "ratio": _ratio,
-    "minimum": _wall(0.0, 0.0),
+    "wall_min": _wall(0.0, 0.0),
     "low": _wall(IDLE_QUANTILE, 0.25),
     "median": _wall(0.5, 0.5),
 }
 """Estimators by name. The first six are relative to the reference; the others are plain wall time."""
 
 DEFAULT_ESTIMATOR = "matched"
+
+OLD_NAMES = {"floor": "min", "minimum": "wall_min"}
+"""Estimators by the names that version 0.1 had for them: they stand in its files, and may be requested."""
+
+
+def estimator_name(name: str) -> str:
+    """Today's name of an estimator that a file or a person names; an unknown name is returned as it is."""
+    return OLD_NAMES.get(name, name)
 
 
 def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFAULT_ESTIMATOR) -> Estimate:
@@ -208,11 +216,12 @@ def estimate(measurement: Measurement, reference_s: float, estimator: str = DEFA
     `reference_s` is the reference's latency on the idle device. The bootstrap is seeded, so that the same samples
     always give the same result. Raises UsageError for an unknown estimator and NotMeasured if there is no round.
     """
-    if estimator not in ESTIMATORS:
+    name = estimator_name(estimator)
+    if name not in ESTIMATORS:
         raise UsageError(f"unknown estimator {estimator!r}; known estimators: {', '.join(ESTIMATORS)}")
     if not measurement.rounds:
-        raise NotMeasured(f"{measurement.workload.title} on {measurement.target} has no visit yet")
-    return _with_interval(ESTIMATORS[estimator], measurement, reference_s)
+        raise NotMeasured(f"{measurement.workload.title} on {measurement.target} has no round yet")
+    return _with_interval(ESTIMATORS[name], measurement, reference_s)
 
 
 def _with_interval(estimator: Estimator, measurement: Measurement, reference_s: float) -> Estimate:

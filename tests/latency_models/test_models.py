@@ -131,6 +131,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
 def test_a_lookup_model_of_format_1_is_read() -> None:
     model = load_model(GOLDEN / "model-1-lookup.json", LatencyModel)
     assert model.kind == "lookup"
+    assert model.origin_.estimator == "min", "called floor then"
     assert model.calibration_.networks == 20
     assert model.calibration_.curve == ()
     linear = model.predict(make_op("linear", (1280,), out_features=1000))

@@ -12,6 +12,7 @@ from latkit.timing import (
     Round,
     TimingPlan,
     estimate,
+    estimator_name,
     has_converged,
     reference_seconds,
 )
@@ -32,7 +33,7 @@ def test_runs_that_all_take_the_same_time_give_that_time(name: str) -> None:
     assert found.high_s == pytest.approx(0.004)
 
 
-@pytest.mark.parametrize("name", ["matched", "steady", "floor", "level", "paired", "ratio"])
+@pytest.mark.parametrize("name", ["matched", "steady", "min", "level", "paired", "ratio"])
 @given(slower=st.floats(0.5, 3))
 def test_a_uniform_slowdown_of_the_device_changes_no_ratio(name: str, slower: float) -> None:
     slowed = measurement(*(make_round([int(4e6 * slower)] * 3, int(1e6 * slower)) for _ in range(2)))
@@ -41,22 +42,22 @@ def test_a_uniform_slowdown_of_the_device_changes_no_ratio(name: str, slower: fl
 
 def test_the_min_estimator_ignores_one_noisy_round() -> None:
     noisy = measurement(make_round([9_000_000] * 3), make_round([4_000_000] * 3))
-    assert estimate(noisy, 0.001, "floor").seconds == pytest.approx(0.004)
-    assert estimate(noisy, 0.001, "floor").high_s > 0.004
+    assert estimate(noisy, 0.001, "min").seconds == pytest.approx(0.004)
+    assert estimate(noisy, 0.001, "min").high_s > 0.004
 
 
 def test_the_minimum_of_a_single_thread_excludes_waiting_time() -> None:
     waited = replace(make_round([7_000_000, 8_000_000]), cpu_ns=(4_000_000, 4_000_000))
     use_cpu_time, together = measurement(waited), replace(measurement(waited), target=replace(TARGET, threads=2))
     on_gpu = replace(measurement(waited), target=replace(TARGET, runtime="torch_cuda"))
-    assert estimate(use_cpu_time, 0.001, "floor").seconds == pytest.approx(0.004)
-    assert estimate(together, 0.001, "floor").seconds == pytest.approx(0.007)
-    assert estimate(on_gpu, 0.001, "floor").seconds == pytest.approx(0.007)
+    assert estimate(use_cpu_time, 0.001, "min").seconds == pytest.approx(0.004)
+    assert estimate(together, 0.001, "min").seconds == pytest.approx(0.007)
+    assert estimate(on_gpu, 0.001, "min").seconds == pytest.approx(0.007)
 
 
 def test_a_single_cpu_time_below_all_others_is_not_the_minimum() -> None:
     wrong = replace(make_round([5_000_000] * 4), cpu_ns=(1_000_000, 4_000_000, 4_000_000, 4_000_000))
-    assert estimate(measurement(wrong), 0.001, "floor").seconds == pytest.approx(0.004)
+    assert estimate(measurement(wrong), 0.001, "min").seconds == pytest.approx(0.004)
 
 
 def blocks(subject_ns: list[int], reference_ns: list[int]) -> Round:
@@ -98,7 +99,7 @@ def test_the_level_is_the_latency_of_idle_moments_regardless_of_noise_in_others(
 
 
 def test_short_runs_are_matched_by_their_minimum_and_long_runs_by_their_level() -> None:
-    for longer, name in [(1, "floor"), (100, "level")]:
+    for longer, name in [(1, "min"), (100, "level")]:
         runs = [ns * longer * 10_000 for ns in (40, 60, 60)]
         rounds = measurement(blocks(runs, [1_000_000] * 3), blocks(runs, [1_000_000] * 3))
         matched = estimate(rounds, 0.001, "matched").seconds
@@ -125,8 +126,8 @@ def test_a_short_workload_converges_when_its_minima_agree_on_an_idle_device() ->
 def test_preempted_runs_are_set_aside_unless_all_were() -> None:
     some = measurement(make_round([1_000_000, 4_000_000], preemptions=(1, 0)))
     every = measurement(make_round([1_000_000, 4_000_000], preemptions=(1, 1)))
-    assert estimate(some, 0.001, "minimum").seconds == pytest.approx(0.004)
-    assert estimate(every, 0.001, "minimum").seconds == pytest.approx(0.001)
+    assert estimate(some, 0.001, "wall_min").seconds == pytest.approx(0.004)
+    assert estimate(every, 0.001, "wall_min").seconds == pytest.approx(0.001)
 
 
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=5), min_size=1, max_size=6))
@@ -142,14 +143,14 @@ def test_the_idle_reference_is_that_of_the_fastest_rounds() -> None:
 
 
 def test_what_was_not_measured_is_an_error() -> None:
-    with pytest.raises(NotMeasured, match="no visit"):
+    with pytest.raises(NotMeasured, match="no round"):
         estimate(measurement(), 0.001)
     with pytest.raises(NotMeasured, match="latkit collect"):
         reference_seconds([])
 
 
 def test_an_unknown_estimator_is_an_error_that_names_the_known() -> None:
-    with pytest.raises(UsageError, match=r"'mean'.*floor"):
+    with pytest.raises(UsageError, match=r"'mean'.*min"):
         estimate(make_measurement(conv(8), 1), 0.001, "mean")
 
 
@@ -185,3 +186,11 @@ def test_a_round_without_complete_samples_is_refused(broken: dict[str, tuple[int
 def test_a_plan_has_positive_numbers() -> None:
     with pytest.raises(UsageError, match="positive"):
         TimingPlan(rounds=0)
+
+
+@pytest.mark.parametrize(("old", "new"), [("floor", "min"), ("minimum", "wall_min")])
+def test_an_estimator_may_be_requested_by_the_name_of_version_0_1(old: str, new: str) -> None:
+    noisy = measurement(make_round([9_000_000] * 3), make_round([4_000_000] * 3, 2_000_000))
+    assert estimate(noisy, 0.001, old) == estimate(noisy, 0.001, new)
+    assert old not in ESTIMATORS
+    assert estimator_name(old) == estimator_name(new) == new

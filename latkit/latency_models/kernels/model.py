@@ -35,7 +35,15 @@ from latkit.latency_models.kernels.files import (
 from latkit.latency_models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_kernels
 from latkit.ops import OVERHEAD_PROBE
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
+from latkit.timing import (
+    DEFAULT_ESTIMATOR,
+    Estimate,
+    Measurement,
+    Workload,
+    estimate,
+    estimator_name,
+    reference_seconds,
+)
 
 MIN_KERNELS = 8
 """Minimum kernels of a network: smaller graphs are fusion probes, which do not represent whole networks."""
@@ -217,7 +225,8 @@ class KernelModel(LatencyModel):
         entry = KernelFile.model_validate(document)
         model = cls(entry.rules)
         target, keys = Target.parse(entry.target), frozenset(entry.network_keys)
-        model.origin_ = Origin(target, entry.environment, entry.estimator, entry.reference_s, keys)
+        estimator = estimator_name(entry.estimator)
+        model.origin_ = Origin(target, entry.environment, estimator, entry.reference_s, keys)
         model.fixed_s_, model.measured_, model.calibration_ = entry.fixed_s, entry.measured, entry.calibration
         model.anchors_ = {name: anchor_of(anchor) for name, anchor in entry.anchors.items()}
         model.savings_ = savings_of(entry.savings)
