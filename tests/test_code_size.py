@@ -5,18 +5,12 @@ from __future__ import annotations
 from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, too_large
 
 TOO_LARGE = {
-    "devices/android/benchmark_model_session.py __init__",
-    "devices/sessions/compatibility.py open_unchanged",
-    "devices/sessions/session.py __init__",
-    "devices/sessions/session.py open_session",
     "evaluation/validation.py compare",
     "graphs/generators.py _residual_branch",
     "profiling/collector.py run",
     "report/sections/training_curves.py _lines",
     "report/sections/validation.py _scatter",
     "search/data/feeder.py __init__",
-    "search/objectives/finalists.py finalists",
-    "search/objectives/repair.py k_best_paths",
     "search/strategies/learners.py __init__",
     "search/strategies/reinforce.py __init__",
     "search/strategies/search_phase.py __init__",

@@ -14,7 +14,7 @@ from latkit.devices.registry import add_device, list_devices, load_device, remov
 from latkit.devices.sessions.compatibility import environment_changes, open_unchanged
 from latkit.devices.sessions.model_profile import OpProfile, load_file, profile_ops, time_paced
 from latkit.devices.sessions.recovery import RecoveringSession
-from latkit.devices.sessions.session import Session, open_session
+from latkit.devices.sessions.session import Session, SessionOptions, open_session
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Adb, Address, Local, Ssh, Transport, connect, get_transport
 from latkit.devices.trust import check_trusted, trust
@@ -35,6 +35,7 @@ __all__ = [
     "OpProfile",
     "RecoveringSession",
     "Session",
+    "SessionOptions",
     "Ssh",
     "Transport",
     "add_device",

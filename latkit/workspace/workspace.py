@@ -15,6 +15,7 @@ from latkit.devices import (
     Cooling,
     OnMessage,
     RecoveringSession,
+    SessionOptions,
     check_trusted,
     environment_changes,
     host_boot_id,
@@ -68,13 +69,14 @@ class Workspace(ModelFitting):
         `devices.trust`).
         """
         device, make = self.device(target.device), measuring_with(tool) if tool else None
+        options = SessionOptions(cores=cores, cooling=cooling)
         check_trusted(device)
         with (
             quarantining(self.devices_dir, device.name),
             leased(device, str(target), wait_s, on_message) as lease,
             RecoveringSession(
                 device.name,
-                lambda: open_unchanged(device, target, cores, on_message, cooling, lease.hold_machine, make),
+                lambda: open_unchanged(device, target, options, on_message, lease.hold_machine, make),
                 on_message,
                 lease.renew,
             ) as session,
@@ -115,7 +117,7 @@ class Workspace(ModelFitting):
     def _check_baseline(self, target: Target, environment: Environment, baseline: Baseline) -> Check:
         device = self.device(target.device)
         check_trusted(device)
-        with open_session(device, target, cores=parse_cores(environment.affinity)) as session:
+        with open_session(device, target, SessionOptions(cores=parse_cores(environment.affinity))) as session:
             found = recheck(session, self.exporter(target)(REFERENCE), baseline, target)
         remedy = f"if it is to stay so: latkit collect {target} --space SPACE --new-scale" if found.changed else ""
         ok = False if found.changed else None if abs(found.moved) > DRIFT else True

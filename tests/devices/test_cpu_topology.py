@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Core, Device, open_session
+from latkit.devices import Core, Device, SessionOptions, open_session
 from latkit.devices.cpu_topology import check_cores, check_inherited, cores_of, parse_cores, ranges
 from latkit.errors import AgentError, UsageError
 from latkit.targets import Target
@@ -88,7 +88,7 @@ def test_a_session_of_more_threads_than_the_agent_has_cores_is_refused(here: Dev
 @needs_two_cores
 def test_a_pinned_session_reports_it_and_does_not_pin_this_process(here: Device, make_model) -> None:
     before, model = os.sched_getaffinity(0), make_model()
-    with open_session(here, TARGET, cores=(1,), on_message=pytest.fail) as session:
+    with open_session(here, TARGET, SessionOptions(cores=(1,)), on_message=pytest.fail) as session:
         assert session.environment(model, model).affinity == "1"
         assert session.conditions()["affinity"] == [1]
     with open_session(here, TARGET) as session:
@@ -113,6 +113,6 @@ def test_a_device_that_does_not_allow_it(here: Device, make_model, monkeypatch: 
     monkeypatch.setattr(Link, "ask", refusing)
     messages: list[str] = []
     model = make_model()
-    with open_session(here, TARGET, cores=(1,), on_message=messages.append) as session:
+    with open_session(here, TARGET, SessionOptions(cores=(1,)), on_message=messages.append) as session:
         assert session.environment(model, model).affinity == "unpinned"
     assert messages == ["board does not allow pinning to cores 1: what it measures stays unpinned"]

@@ -19,15 +19,10 @@ from latkit.devices.agent import PROTOCOL
 from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, check_takes_tool, taskset
 from latkit.devices.android.benchmark_model_output import RUNS, TOOL, Report
 from latkit.devices.cpu_topology import UNPINNED, ranges
-from latkit.devices.device import Device
-from latkit.devices.sessions.agent_client import Link
 from latkit.devices.sessions.agent_launcher import COMMAND_S, has, models_folder
-from latkit.devices.sessions.session import Session, SessionMaker
-from latkit.devices.sessions.thermal import COOLING, Cooling
-from latkit.devices.transports import Transport
+from latkit.devices.sessions.session import DEFAULT_OPTIONS, Connection, Session, SessionMaker, SessionOptions
 from latkit.errors import AgentError, DeviceError
 from latkit.runtimes.artifact import Artifact
-from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan
 
 WARM_UP_SHARE = 0.5
@@ -44,20 +39,16 @@ class BenchmarkSession(Session):
 
     def __init__(
         self,
-        device: Device,
-        target: Target,
-        transport: Transport,
-        link: Link,
-        loaded_bytes: int | None = None,
-        cooling: Cooling = COOLING,
+        connection: Connection,
+        options: SessionOptions = DEFAULT_OPTIONS,
         on_message: Callable[[str], None] = lambda _text: None,
         *,
         tool: BenchmarkTool,
     ) -> None:
-        check_takes_tool(target)
-        super().__init__(device, target, transport, link, loaded_bytes, cooling, on_message)
+        check_takes_tool(connection.target)
+        super().__init__(connection, options, on_message)
         self._tool = tool
-        self._program = f"{device.folder}/{TOOL}-{tool.sha256[:12]}"
+        self._program = f"{self.device.folder}/{TOOL}-{tool.sha256[:12]}"
         self._cores: tuple[int, ...] = ()
         self._paths: dict[str, str] = {}
         self._delegates: dict[str, str] = {}

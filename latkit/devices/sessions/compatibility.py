@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from latkit._io import one_line
 from latkit.devices.device import Device, Facts
-from latkit.devices.sessions.session import Session, SessionMaker, open_session
-from latkit.devices.sessions.thermal import COOLING, Cooling
+from latkit.devices.sessions.session import DEFAULT_OPTIONS, Session, SessionMaker, SessionOptions, open_session
 from latkit.errors import MeasurementConflict
 from latkit.targets import Target
 from latkit.timing import Environment
@@ -42,9 +41,8 @@ def check_same_device(device: Device, found: Facts) -> None:
 def open_unchanged(
     device: Device,
     target: Target,
-    cores: tuple[int, ...],
+    options: SessionOptions = DEFAULT_OPTIONS,
     on_message: Callable[[str], None] = lambda _text: None,
-    cooling: Cooling = COOLING,
     claim: Callable[[str], None] = lambda _boot_id: None,
     make: SessionMaker | None = None,
 ) -> Session:
@@ -53,7 +51,7 @@ def open_unchanged(
     `claim` receives the boot id of the connected machine, and raises if it may not be used. `make`: creates a session
     of another kind. Raises as `open_session` does, and MeasurementConflict if this is another machine.
     """
-    session = open_session(device, target, cores=cores, on_message=on_message, cooling=cooling, make=make)
+    session = open_session(device, target, options, on_message, make)
     try:
         claim(session.boot_id)
         found = session.facts()

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 
 from latkit.devices.agent import PROTOCOL
@@ -37,32 +38,53 @@ packed, at about twice that. Loading an unloaded model again costs as much as a 
 MIN_LOADED_BYTES = 128 * 2**20
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a device is used during a session."""
+
+    cores: tuple[int, ...] = ()
+    """The cores that the agent may run on, all if empty. The affinity is the agent's own and ends with it."""
+    cooling: Cooling = COOLING
+    """When rounds wait for the device to cool."""
+    silence_s: float = SILENCE_S
+    """After this time without a sign of life, a working agent is killed."""
+    loaded_bytes: int | None = None
+    """Budget for the models loaded at once, as the sum of their files; by default a share of the device's memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A device whose agent is ready for a target."""
+
+    device: Device
+    target: Target
+    transport: Transport
+    link: Link
+
+
+DEFAULT_OPTIONS = SessionOptions()
+
+
 def open_session(
     device: Device,
     target: Target,
-    *,
-    cores: tuple[int, ...] = (),
-    cooling: Cooling = COOLING,
+    options: SessionOptions = DEFAULT_OPTIONS,
     on_message: Callable[[str], None] = lambda _text: None,
-    silence_s: float = SILENCE_S,
-    loaded_bytes: int | None = None,
     make: SessionMaker | None = None,
 ) -> Session:
     """Connect to a device, start its agent and prepare that target.
 
-    `cores`: those that the agent may run on, all if empty; a device that does not allow this stays unpinned, and
-    `on_message` reports it. The affinity is the agent's own and ends with it. `cooling`: when rounds wait for the
-    device to cool. `silence_s`: after this time without a sign of life, a working agent is killed. `loaded_bytes`:
-    budget for the models loaded at once, as the sum of their files; by default a share of the device's memory. `make`:
-    creates a session of another kind. Raises UsageError for a target of another device or with more threads than it has
-    cores, and for missing cores, RuntimeMissing, and the errors of connecting.
+    `on_message` reports a device that does not allow pinning to the cores of the options. `make`: creates a session of
+    another kind. Raises UsageError for a target of another device or with more threads than it has cores, and for
+    missing cores, RuntimeMissing, and the errors of connecting.
     """
+    cores = options.cores
     _check(device, target)
     check_cores(device, target, cores)
     transport = connect(device.transport)
     try:
-        link = launch(transport, device.name, device.folder, device.python, silence_s)
-        session = (make or Session)(device, target, transport, link, loaded_bytes, cooling, on_message)
+        link = launch(transport, device.name, device.folder, device.python, options.silence_s)
+        session = (make or Session)(Connection(device, target, transport, link), options, on_message)
         if cores and not session.pin(cores):
             on_message(
                 f"{device.name} does not allow pinning to cores {ranges(cores)}: what it measures stays unpinned"
@@ -79,22 +101,19 @@ class Session:
 
     def __init__(
         self,
-        device: Device,
-        target: Target,
-        transport: Transport,
-        link: Link,
-        loaded_bytes: int | None = None,
-        cooling: Cooling = COOLING,
+        connection: Connection,
+        options: SessionOptions = DEFAULT_OPTIONS,
         on_message: Callable[[str], None] = lambda _text: None,
     ) -> None:
+        device, transport, link = connection.device, connection.transport, connection.link
         self.device = device
-        self.target = target
+        self.target = connection.target
         self._transport = transport
         self._link = link
         self._phone = PhoneWatch(transport, device.transport)
         share_bytes = max(int(device.facts.memory_bytes * LOADED_SHARE), MIN_LOADED_BYTES)
-        self._budget_bytes = share_bytes if loaded_bytes is None else loaded_bytes
-        self._cooling: Cooling | None = cooling
+        self._budget_bytes = share_bytes if options.loaded_bytes is None else options.loaded_bytes
+        self._cooling: Cooling | None = options.cooling
         self._on_message = on_message
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -327,7 +346,7 @@ class Session:
         self.close()
 
 
-SessionMaker = Callable[[Device, Target, Transport, Link, int | None, Cooling, Callable[[str], None]], Session]
+SessionMaker = Callable[[Connection, SessionOptions, Callable[[str], None]], Session]
 """Creates a session from what `open_session` has opened."""
 
 

@@ -47,11 +47,11 @@ def registered(here: Device) -> Device:
 
 def test_sessions_open_on_the_machine_that_was_registered_only(here: Device) -> None:
     with pytest.raises(MeasurementConflict, match="another device"):
-        open_unchanged(here, TARGET, ())
+        open_unchanged(here, TARGET)
     device, messages = registered(here), []
-    open_unchanged(device, TARGET, (), on_message=pytest.fail).close()
+    open_unchanged(device, TARGET, on_message=pytest.fail).close()
     older = device.model_copy(update={"facts": device.facts.model_copy(update={"kernel": "2.4"})})
-    open_unchanged(older, TARGET, (), messages.append).close()
+    open_unchanged(older, TARGET, on_message=messages.append).close()
     (line,) = messages
     assert line.startswith("board has changed since it was registered: kernel was 2.4, is ")
 

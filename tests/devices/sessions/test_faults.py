@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from latkit.devices import Device, RecoveringSession, Session, Ssh, open_session
+from latkit.devices import Device, RecoveringSession, Session, SessionOptions, Ssh, open_session
 from latkit.errors import DeviceError, DeviceFailing, DiskFull, MeasurementConflict
 from latkit.measurements import Store
 from latkit.ops import Op, make_op
@@ -58,7 +58,7 @@ class Run:
         return self
 
     def opened(self) -> Session:
-        return open_session(self.device, TARGET, silence_s=SILENCE_S)
+        return open_session(self.device, TARGET, SessionOptions(silence_s=SILENCE_S))
 
     def collect(self, plan: TimingPlan = PLAN) -> CollectionSummary:
         self.folder.mkdir(exist_ok=True)

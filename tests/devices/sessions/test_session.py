@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from latkit.artifacts.cache import ArtifactCache
-from latkit.devices import Device, Session, Ssh, open_session
+from latkit.devices import Device, Session, SessionOptions, Ssh, open_session
 from latkit.devices.agent import AGENT_FILE, PROTOCOL
 from latkit.devices.cpu_topology import ranges
 from latkit.devices.sessions.agent_client import Link
@@ -89,7 +89,9 @@ class TestMeasuring:
     def test_what_timed_them_is_part_of_it(self, here: Device, make_model) -> None:
         """Here Python's agent, which the session takes for the native one that the device's file names."""
         native = here.model_copy(update={"agent": "native", "python": None})
-        with open_session(here, TARGET, make=lambda _device, *rest: Session(native, *rest)) as session:
+        with open_session(
+            here, TARGET, make=lambda opened, *rest: Session(replace(opened, device=native), *rest)
+        ) as session:
             assert session.environment(make_model(), make_model(8)).agent == "native"
 
     def test_files_are_pushed_once(self, here: Device, make_model) -> None:
@@ -118,7 +120,7 @@ class TestMeasuring:
     def test_a_budget_for_loaded_models(self, here: Device, make_model) -> None:
         reference, workloads = make_model(8), [make_model(32, layers) for layers in range(1, 6)]
         budget = 3 * workloads[-1].path.stat().st_size
-        with open_session(here, TARGET, loaded_bytes=budget) as session:
+        with open_session(here, TARGET, SessionOptions(loaded_bytes=budget)) as session:
             for _ in range(2):
                 for workload in workloads:
                     session.measure_round(workload, reference, PLAN)
@@ -129,19 +131,19 @@ class TestMeasuring:
 
     def test_workload_and_reference_may_be_the_same(self, here: Device, make_model) -> None:
         model = make_model()
-        with open_session(here, TARGET, loaded_bytes=1) as session:
+        with open_session(here, TARGET, SessionOptions(loaded_bytes=1)) as session:
             assert session.measure_round(model, model, PLAN).wall_ns
 
     def test_a_model_that_is_none(self, here: Device, make_model, tmp_path: Path) -> None:
         path = tmp_path / "foreign"
         path.write_bytes(b"not an onnx file")
         sha256 = "9c4c1a1b65b4d3c7a8b9d3ea4d3a5d6f5d8b6a0d1d5f0d8a3f0b6f8e9d7c6b5a"
-        unexpected = dataclasses.replace(make_model(), path=path, sha256=sha256)
+        unexpected = replace(make_model(), path=path, sha256=sha256)
         with open_session(here, TARGET) as session:
             with pytest.raises(AgentError, match="hash-mismatch"):
                 session.load(unexpected)
             with pytest.raises(AgentError, match="bad-model"):
-                session.load(dataclasses.replace(unexpected, sha256=sha256_of(path)))
+                session.load(replace(unexpected, sha256=sha256_of(path)))
             session.load(make_model())
 
 
@@ -181,7 +183,7 @@ class TestFaults:
                 session.conditions()
 
     def test_the_agent_is_stopped(self, here: Device, make_model) -> None:
-        with open_session(here, TARGET, silence_s=2.5) as session:
+        with open_session(here, TARGET, SessionOptions(silence_s=2.5)) as session:
             session.load(make_model())
             stopped: list[int] = []
             timer = in_the_middle(here, lambda pid: (stopped.append(pid), os.kill(pid, signal.SIGSTOP))[1])  # type: ignore[func-returns-value]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Cooling, Device, open_session
+from latkit.devices import Cooling, Device, SessionOptions, open_session
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 
@@ -86,7 +86,7 @@ class TestOnADevice:
     def test_a_hot_device_is_waited_for_in_vain_once(self, here: Device, sysfs: Path, make_model) -> None:
         (sysfs / "class/thermal/thermal_zone0/temp").write_text("79000")
         model, messages = make_model(), []
-        with open_session(here, TARGET, cooling=QUICK, on_message=messages.append) as session:
+        with open_session(here, TARGET, SessionOptions(cooling=QUICK), on_message=messages.append) as session:
             first, second = (session.measure_round(model, model, PLAN) for _ in range(2))
         assert first.conditions["cooled_s"] >= 0.2  # type: ignore[operator]
         assert "cooled_s" not in second.conditions
@@ -94,7 +94,9 @@ class TestOnADevice:
 
     def test_a_device_that_cools_is_measured_then(self, here: Device, sysfs: Path, make_model, tmp_path: Path) -> None:
         sensor, model = sysfs / "class/thermal/thermal_zone0/temp", make_model()
-        with open_session(here, TARGET, cooling=Cooling(poll_s=0.02), on_message=pytest.fail) as session:
+        with open_session(
+            here, TARGET, SessionOptions(cooling=Cooling(poll_s=0.02)), on_message=pytest.fail
+        ) as session:
             session.load(model)
             later = tmp_path / "later"
             later.write_text("60000")
@@ -109,5 +111,5 @@ class TestOnADevice:
     def test_a_device_without_sensors_never_waits(self, here: Device, sysfs: Path, make_model) -> None:
         (sysfs / "class/thermal/thermal_zone0/temp").unlink()
         model = make_model()
-        with open_session(here, TARGET, cooling=Cooling(0.0), on_message=pytest.fail) as session:
+        with open_session(here, TARGET, SessionOptions(cooling=Cooling(0.0)), on_message=pytest.fail) as session:
             assert "cooled_s" not in session.measure_round(model, model, PLAN).conditions
