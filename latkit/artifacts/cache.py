@@ -78,9 +78,12 @@ def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
 
 
 def _exported_ops(subject: Op | Network) -> list[object]:
-    """The ops that are exported of an op or a network."""
-    ops = subject.ops if isinstance(subject, Network) else (subject,)
-    return [op.to_json() for op in ops if not op.is_identity] or [ops[0].to_json()]
+    """The ops that are exported of an op or a network, and their inputs unless they are a chain."""
+    if isinstance(subject, Op):
+        return [subject.to_json()]
+    exported = subject.without_identities()
+    ops: list[object] = [op.to_json() for op in exported.ops]
+    return ops if exported.is_chain else [*ops, exported.inputs]
 
 
 def _known(path: Path, sidecar: Path, runtime: Runtime) -> Artifact | None:

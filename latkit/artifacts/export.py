@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from latkit.artifacts.weights import for_inference, seeded_module, without_skips
+from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
-from latkit.nn import example_input
+from latkit.nn import example_input, example_inputs
 from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
@@ -32,32 +32,44 @@ def export_module(
     `input_shape` is without the batch. The file at `path` is written atomically. Raises ExportError and MissingExtra.
     """
     path = Path(path)
-    return _export(runtime, module, input_shape, path, batch, what=path.name)
+    return _export(runtime, module, (example_input(input_shape, batch),), path, path.name)
 
 
 def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artifact:
     """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
-    A graph includes its batch. Raises ExportError.
+    A graph includes its batch. Raises ExportError, also where the runtime has no exporter for an op's precision.
     """
     if isinstance(workload, Graph):
         graph = workload
         return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title)
-    exported_subject = without_skips(workload)
+    exported = workload.without_identities() if isinstance(workload, Network) else workload
+    _check_precisions(runtime, exported)
     try:
-        module = seeded_module(exported_subject)
+        module = seeded_module(exported)
     except LatkitError as error:
         raise ExportError(f"cannot build {workload.title}: {error}") from error
-    return _export(runtime, module, exported_subject.input_shape, Path(path), batch, what=workload.title)
+    return _export(runtime, module, example_inputs(exported, batch), Path(path), workload.title)
 
 
-def check_export(artifact: Artifact, module: nn.Module, input_shape: Shape, batch: int = 1) -> float:
+def _check_precisions(runtime: Runtime, workload: Op | Network) -> None:
+    for op in workload.ops if isinstance(workload, Network) else (workload,):
+        if op.precision not in runtime.precisions:
+            raise ExportError(
+                f"expected ops in a precision that {runtime.name} exports ({', '.join(runtime.precisions)}), "
+                f"but found {op.title} in {op.precision}"
+            )
+
+
+def check_export(
+    artifact: Artifact, module: nn.Module, input_shape: Shape, batch: int = 1, other_inputs: Sequence[Shape] = ()
+) -> float:
     """Largest absolute difference between the artifact's output, run on this machine, and the module's in evaluation
-    mode, on one random input of (batch, *input_shape). Raises ExportError where the shapes differ."""
-    example = example_input(input_shape, batch)
+    mode, on random inputs of (batch, *shape). Raises ExportError where the shapes differ."""
+    examples = [example_input(shape, batch, seed) for seed, shape in enumerate((input_shape, *other_inputs))]
     with torch.no_grad():
-        expected = for_inference(module)(example)
-    found = get_runtime(artifact.runtime).run(artifact.path, example)
+        expected = for_inference(module)(*examples)
+    found = get_runtime(artifact.runtime).run(artifact.path, *examples)
     if found.shape != expected.shape:
         raise ExportError(
             f"{artifact.path.name}: expected an output of {tuple(expected.shape)}, but found {tuple(found.shape)}"
@@ -65,9 +77,9 @@ def check_export(artifact: Artifact, module: nn.Module, input_shape: Shape, batc
     return float((found - expected).abs().max())
 
 
-def _export(runtime: Runtime, module: nn.Module, input_shape: Shape, path: Path, batch: int, what: str) -> Artifact:
+def _export(runtime: Runtime, module: nn.Module, examples: Sequence[torch.Tensor], path: Path, what: str) -> Artifact:
     def write(unfinished: Path) -> None:
-        runtime.export(for_inference(module), example_input(input_shape, batch), unfinished)
+        runtime.export(for_inference(module), examples, unfinished)
 
     return _write(runtime, write, path, what)
 

@@ -12,14 +12,6 @@ from latkit.nn import build_module
 from latkit.ops import Network, Op
 
 
-def without_skips(workload: Op | Network) -> Op | Network:
-    """The workload without identity ops; a workload of identities alone keeps its first one."""
-    if isinstance(workload, Op):
-        return workload
-    remaining = tuple(op for op in workload.ops if not op.is_identity)
-    return Network(remaining or workload.ops[:1], workload.name)
-
-
 def seeded_module(workload: Op | Network) -> nn.Module:
     """The workload's module in evaluation mode, its weights and batch norm statistics drawn from the workload's key.
 

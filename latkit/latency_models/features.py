@@ -44,25 +44,25 @@ def features(op: Op) -> Floats:
     )
     counts = [op_work.expand_macs, op_work.dense_macs, op_work.depthwise_macs, op_work.elements, op_work.weights]
     intensity = op.macs / (op_work.elements + op_work.weights)
-    logs = [math.log1p(n) for n in (*counts, 4 * (op_work.widened + op_work.reduced), intensity)]
+    logs = [math.log1p(n) for n in (*counts, op.bytes(op_work.widened + op_work.reduced), intensity)]
     share = op_work.depthwise_macs / max(op.macs, 1)
     shapes = [channels_in, size_in, channels_out, size_out, op_work.hidden, share]
     channels = (channels_in, op_work.hidden, channels_out)
     remainders = [count % n for count in channels for n in REMAINDERS]
     fillings = [share for n in channels for share in (*(up(n, tile) / n for tile in TILES), half_full(n))]
-    sets = math.log1p(pixels_per_set(op_work.hidden, math.prod(op.input_shape[1:])))
+    sets = math.log1p(pixels_per_set(op.bytes(op_work.hidden), math.prod(op.input_shape[1:])))
     spatial = [size_in % 8, size_out % 8, size_out % PIXELS, math.prod(op.output_shape[1:]) % 16, sets]
     attributes = [_number(op.definition.attributes[name], value) for name, value in op.attributes]
     return np.array([*logs, *shapes, *remainders, *fillings, *spatial, *attributes], dtype=np.float64)
 
 
-def pixels_per_set(channels: int, pixels: int) -> float:
+def pixels_per_set(pixel_bytes: int, pixels: int) -> float:
     """Number of pixels of an image, stored channels last, whose first channels map to the same set of the first cache.
 
-    More of them than a set's associativity (8, usually) evict each other: all pixels of 1024 channels begin in one set,
-    and pooling 6x6 of them takes longer than 6x6 of 1848 (TFLite).
+    More of them than a set's associativity (8, usually) evict each other: in fp32, all pixels of 1024 channels begin in
+    one set, and pooling 6x6 of them takes longer than 6x6 of 1848 (TFLite).
     """
-    return pixels * math.gcd(4 * channels, PAGE) / PAGE
+    return pixels * math.gcd(pixel_bytes, PAGE) / PAGE
 
 
 def _number(attribute: Attribute, value: Value) -> float:

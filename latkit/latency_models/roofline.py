@@ -20,7 +20,7 @@ STRIP = 64
 """Channels that a blocked convolution computes at a time."""
 
 CACHES = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Typical cache sizes, in MiB: data beyond them costs more (elements of four bytes)."""
+"""Typical cache sizes, in MiB: data beyond them costs more."""
 
 WEIGHT_CACHES = (0.5, 1.0, 4.0, 12.0)
 """The same for all weights of an op, each of which is read once in a run."""
@@ -42,14 +42,14 @@ def roofline(op: Op) -> Floats:
     op_parts = op.parts
     weights = sum(part.weights for part in op_parts)
     for size in WEIGHT_CACHES:
-        terms[f"weights_beyond_{size}"] = max(0.0, 4 * weights - size * 2**20)
+        terms[f"weights_beyond_{size}"] = max(0.0, op.bytes(weights) - size * 2**20)
     for part in op_parts:
-        for name, value in _part_terms(part):
+        for name, value in _part_terms(op, part):
             terms[name] += value
     return np.array(list(terms.values()), dtype=np.float64)
 
 
-def _part_terms(part: Part) -> Iterator[tuple[str, float]]:
+def _part_terms(op: Op, part: Part) -> Iterator[tuple[str, float]]:
     yield "parts", 1
     yield "weights", part.weights
     if part.kind == "depthwise":
@@ -65,7 +65,7 @@ def _part_terms(part: Part) -> Iterator[tuple[str, float]]:
     yield f"written_{_filling(part.channels_out)}", part.written
     if part.kind != "pool":
         for size in CACHES:
-            yield f"beyond_{size}", max(0.0, 4 * (part.read + part.written) - size * 2**20)
+            yield f"beyond_{size}", max(0.0, op.bytes(part.read + part.written) - size * 2**20)
 
 
 def _filling(channels: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -43,6 +44,25 @@ class GlobalPool(nn.Module):
         """Pool over height and width. Written so that no runtime's exporter transposes the image first."""
         pooled = images.amax((2, 3), keepdim=True) if self.function == "max" else F.adaptive_avg_pool2d(images, 1)
         return pooled.flatten(1)
+
+
+class Add(nn.Module):
+    """The sum of its inputs, which have one shape."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Add from the first input to the last."""
+        total = inputs[0]
+        for other in inputs[1:]:
+            total = total + other
+        return total
+
+
+class Concat(nn.Module):
+    """Its inputs one after the other along channels or features: (N, C1, ...), (N, C2, ...) -> (N, C1 + C2, ...)."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Join in the order of the inputs."""
+        return torch.cat(inputs, dim=1)
 
 
 def activations(name: str) -> list[nn.Module]:

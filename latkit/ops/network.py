@@ -1,17 +1,22 @@
-"""The network: ops in order, as a record that is saved and loaded as JSON."""
+"""The network: ops and their inputs, as a record that is saved and loaded as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from latkit._io import check_label, load_json, one_line, reading, write_text
 from latkit.errors import UsageError
-from latkit.ops.attribute import Shape
+from latkit.ops.attribute import Shape, shown
+from latkit.ops.connections import INPUT, Inputs, check_connections
 from latkit.ops.op import Op, digest
 
-FORMAT = "latkit-network-1"
+FORMAT = "latkit-network-2"
+FORMATS = ("latkit-network-1", FORMAT)
+"""Formats that are read. Networks of the first are chains."""
 MAX_OPS = 10_000
 MAX_NAME_CHARS = 200
 """More than the maximum of a space's name: its networks are named after it."""
@@ -20,29 +25,40 @@ MAX_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Ops in order, each taking the output of the one before it. The name is for people and not part of the key."""
+    """Ops, and for each op the ops whose outputs it takes: a directed acyclic graph with one input and one output.
+
+    An op stands after its inputs, and the last op gives the output. Without `inputs`, the ops are a chain: each takes
+    the output of the one before it. The name is for people and not part of the key.
+    """
 
     ops: tuple[Op, ...]
     name: str = field(default="", compare=False)
+    inputs: Inputs = ()
+    """For every op, the indices of the ops whose outputs it takes, in order; `INPUT` is the network's own input."""
 
     def __post_init__(self) -> None:
         if not self.ops:
             raise UsageError("a network needs at least one op")
-        for before, after in zip(self.ops, self.ops[1:], strict=False):
-            if before.output_shape != after.input_shape:
-                raise UsageError(
-                    f"{before.title} gives {before.output_shape}, but {after.title} expects {after.input_shape}"
-                )
+        if not self.inputs:
+            object.__setattr__(self, "inputs", _chain(len(self.ops)))
+        check_connections(self.ops, self.inputs)
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each op takes the output of the one before it, and nothing else."""
+        return self.inputs == _chain(len(self.ops))
 
     @property
     def key(self) -> str:
-        """Hash of the ops in order."""
-        return digest([op.to_json() for op in self.ops])
+        """Hash of the ops in order, and of their inputs unless they are a chain."""
+        ops = [op.to_json() for op in self.ops]
+        return digest(ops if self.is_chain else {"ops": ops, "inputs": self.inputs})
 
     @property
     def input_shape(self) -> Shape:
         """Shape of the input, without the batch."""
-        return self.ops[0].input_shape
+        index = next(index for index, taken in enumerate(self.inputs) if INPUT in taken)
+        return self.ops[index].input_shapes[self.inputs[index].index(INPUT)]
 
     @property
     def output_shape(self) -> Shape:
@@ -60,18 +76,39 @@ class Network:
         return sum(op.parameters for op in self.ops)
 
     @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the trained parameters, each in the precision of its op."""
+        return sum(op.parameter_bytes for op in self.ops)
+
+    @property
     def title(self) -> str:
         """Short name for people."""
         return self.name or f"network {self.key[:8]}"
 
+    def without_identities(self) -> Network:
+        """The network without its identity ops, as it is exported; one of identities alone keeps its first one."""
+        kept = [index for index, op in enumerate(self.ops) if not op.is_identity]
+        if len(kept) == len(self.ops):
+            return self
+        if not kept:
+            return Network(self.ops[:1], self.name)
+        place = {INPUT: INPUT}
+        for index, op in enumerate(self.ops):
+            place[index] = place[self.inputs[index][0]] if op.is_identity else kept.index(index)
+        inputs = tuple(tuple(place[taken] for taken in self.inputs[index]) for index in kept)
+        return Network(tuple(self.ops[index] for index in kept), self.name, inputs)
+
     def to_json(self) -> dict[str, object]:
         """The network as a JSON document."""
-        return {"format": FORMAT, "name": self.name, "ops": [op.to_json() for op in self.ops]}
+        document: dict[str, object] = {"format": FORMAT, "name": self.name, "ops": [op.to_json() for op in self.ops]}
+        if not self.is_chain:
+            document["inputs"] = [["input" if n == INPUT else n for n in taken] for taken in self.inputs]
+        return document
 
     @classmethod
     def from_json(cls, document: object) -> Network:
         """The network of a JSON document, checked. Raises UsageError."""
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
+        if not isinstance(document, dict) or document.get("format") not in FORMATS:
             found = document.get("format") if isinstance(document, dict) else type(document).__name__
             raise UsageError(f"expected a document of format {FORMAT!r}, but found {one_line(repr(found), 80)}")
         ops, name = document.get("ops"), document.get("name", "")
@@ -81,7 +118,8 @@ class Network:
             raise UsageError(f"expected a network of at most {MAX_OPS} ops, but found {len(ops)}")
         if name:
             check_label(name, "a network's name", MAX_NAME_CHARS)
-        return cls(tuple(Op.from_json(op) for op in ops), name)
+        inputs = _inputs(document["inputs"]) if "inputs" in document else ()
+        return cls(tuple(Op.from_json(op) for op in ops), name, inputs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as JSON, atomically."""
@@ -94,3 +132,27 @@ class Network:
         document = load_json(path, expected, MAX_BYTES)
         with reading(path, expected):
             return cls.from_json(document)
+
+
+@lru_cache(maxsize=64)
+def _chain(ops: int) -> Inputs:
+    """The inputs of a chain of that number of ops."""
+    return tuple((index - 1,) for index in range(ops))
+
+
+def _inputs(document: object) -> Inputs:
+    if not isinstance(document, list) or not document or not all(isinstance(taken, list) for taken in document):
+        raise UsageError("expected the inputs of a network as one list for each op")
+    return tuple(_op_inputs(taken) for taken in document)
+
+
+def _op_inputs(taken: Sequence[object]) -> tuple[int, ...]:
+    found: list[int] = []
+    for source in taken:
+        if source == "input":
+            found.append(INPUT)
+        elif isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+            found.append(source)
+        else:
+            raise UsageError(f"expected an input as the number of an op or 'input', but found {shown(source)}")
+    return tuple(found)

@@ -13,9 +13,12 @@ from typing import Any, ClassVar
 
 from latkit._registry import Registry
 from latkit.errors import UsageError
-from latkit.ops.attribute import MAX_NUMBERS, Attribute, Shape, Value, shown
+from latkit.ops.attribute import Attribute, Shape, Value, shown
+from latkit.ops.checks import check_input_shape, check_sizes, fill_attributes
 from latkit.ops.drawing import Drawing
+from latkit.ops.kinds import BUILT_IN
 from latkit.ops.parts import Part, Work, size_of
+from latkit.ops.precision import FP32, PRECISIONS
 
 TITLE_LETTERS = {"kernel": "k", "expansion": "e", "stride": "s"}
 
@@ -42,6 +45,8 @@ class OpKind(ABC):
     """Whether its ops are absent from an exported network: their latency in a network is zero by construction."""
     map_axes: ClassVar[tuple[str, str] | None] = None
     """Two attributes, over which the report draws heat maps of measured ops: across and up."""
+    input_count: ClassVar[tuple[int, int]] = (1, 1)
+    """Minimum and maximum number of inputs."""
 
     @abstractmethod
     def output_shape(self, op: Op) -> Shape:
@@ -49,7 +54,10 @@ class OpKind(ABC):
 
     @abstractmethod
     def module(self, op: Op) -> Any:
-        """A torch module that computes the op: (N, *input_shape) -> (N, *output_shape). torch is imported in here."""
+        """A torch module that computes the op: one tensor of (N, *shape) for each input -> (N, *output_shape).
+
+        torch is imported in here.
+        """
 
     def check(self, op: Op) -> None:
         """Raise UsageError where the attributes do not fit together."""
@@ -71,7 +79,7 @@ class OpKind(ABC):
         return (
             Part(
                 "other",
-                op.input_shape[0],
+                sum(shape[0] for shape in op.input_shapes),
                 op.output_shape[0],
                 kernel=1,
                 stride=1,
@@ -82,7 +90,7 @@ class OpKind(ABC):
 
     def work(self, op: Op) -> Work:
         """The amounts of work that latency models use: by default those of one product or of pure memory access."""
-        inputs, outputs = math.prod(op.input_shape), math.prod(op.output_shape)
+        inputs, outputs = op.input_elements, math.prod(op.output_shape)
         return Work(
             dense_macs=op.macs,
             depthwise_macs=0,
@@ -97,7 +105,7 @@ class OpKind(ABC):
     def activation_peak(self, op: Op) -> int:
         """Maximum number of activation elements held at one time, input and output included, when parts run one by
         one."""
-        return math.prod(op.input_shape) + math.prod(op.output_shape)
+        return op.input_elements + math.prod(op.output_shape)
 
     def drawing(self, op: Op) -> Drawing:
         """The op's block in pictures of networks."""
@@ -111,19 +119,10 @@ class OpKind(ABC):
         if attributes.get("groups", 1) != 1:
             parts.append(f"g{attributes['groups']}")
         output = attributes.get("out_channels", attributes.get("out_features"))
-        parts += ["x".join(map(str, op.input_shape)), *([f"> {output}"] if output is not None else [])]
-        return " ".join([self.name, *parts])
+        parts += [" + ".join("x".join(map(str, shape)) for shape in op.input_shapes)]
+        parts += [f"> {output}"] if output is not None else []
+        return " ".join([self.name, *parts, *([op.precision] if op.precision != FP32.name else [])])
 
-
-BUILT_IN = {
-    "activation": "latkit.ops.kinds.activation:ACTIVATION",
-    "conv": "latkit.ops.kinds.conv:CONV",
-    "flatten": "latkit.ops.kinds.flatten:FLATTEN",
-    "linear": "latkit.ops.kinds.linear:LINEAR",
-    "mbconv": "latkit.ops.kinds.mbconv:MBCONV",
-    "pool": "latkit.ops.kinds.pool:POOL",
-    "skip": "latkit.ops.kinds.skip:SKIP",
-}
 
 KINDS: Registry[OpKind] = Registry("op kind", "latkit.op_kinds", OpKind, BUILT_IN)
 """The op kinds by name: latkit's own, and those of plug-ins."""
@@ -143,12 +142,16 @@ def register_kind(kind: OpKind) -> OpKind:
 class Op:
     """One operator with its concrete input shape (without the batch). Built by `make_op`, which checks it.
 
-    Two ops are equal when kind, input shape and attributes are; `key` is a hash of exactly those.
+    Two ops are equal when all fields are; `key` is a hash of exactly those.
     """
 
     kind: str
     input_shape: Shape
     attributes: tuple[tuple[str, Value], ...] = ()
+    other_inputs: tuple[Shape, ...] = ()
+    """Shapes of further inputs, of kinds that take several."""
+    precision: str = FP32.name
+    """Number format of weights, inputs and outputs."""
 
     def __getitem__(self, name: str) -> Value:
         for known, value in self.attributes:
@@ -164,6 +167,16 @@ class Op:
     def definition(self) -> OpKind:
         """The object of its kind."""
         return KINDS.get(self.kind)
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of all inputs, without the batch."""
+        return (self.input_shape, *self.other_inputs)
+
+    @property
+    def input_elements(self) -> int:
+        """Elements of all inputs together."""
+        return sum(map(math.prod, self.input_shapes))
 
     @property
     def key(self) -> str:
@@ -184,6 +197,20 @@ class Op:
     def parameters(self) -> int:
         """Number of trained parameters."""
         return self.definition.parameters(self)
+
+    def bytes(self, elements: int) -> int:
+        """Bytes of that number of elements in the op's precision."""
+        return PRECISIONS.get(self.precision).bytes(elements)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of the trained parameters."""
+        return self.bytes(self.parameters)
+
+    @property
+    def activation_peak_bytes(self) -> int:
+        """Maximum bytes of activations held at one time."""
+        return self.bytes(self.activation_peak)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -211,54 +238,51 @@ class Op:
         return self.definition.op_title(self)
 
     def to_json(self) -> dict[str, object]:
-        """The op as a JSON document."""
-        return {"kind": self.kind, "input_shape": list(self.input_shape), "attributes": dict(self.attributes)}
+        """The op as a JSON document. Fields that are not the default are added to those of earlier versions."""
+        document: dict[str, object] = {
+            "kind": self.kind,
+            "input_shape": list(self.input_shape),
+            "attributes": dict(self.attributes),
+        }
+        if self.other_inputs:
+            document["other_inputs"] = [list(shape) for shape in self.other_inputs]
+        if self.precision != FP32.name:
+            document["precision"] = self.precision
+        return document
 
     @classmethod
     def from_json(cls, document: object) -> Op:
         """The op of a JSON document, checked. Raises UsageError."""
-        if not isinstance(document, dict) or set(document) != {"kind", "input_shape", "attributes"}:
+        required = {"kind", "input_shape", "attributes"}
+        if not isinstance(document, dict) or not required <= set(document) <= required | {"other_inputs", "precision"}:
             raise UsageError(f"expected an op with kind, input_shape and attributes, but found {shown(document, 200)}")
-        shape, attributes = document["input_shape"], document["attributes"]
-        if not isinstance(shape, list) or not isinstance(attributes, dict):
+        shape, attributes, others = document["input_shape"], document["attributes"], document.get("other_inputs", [])
+        if not all(isinstance(value, list) for value in (shape, others)) or not isinstance(attributes, dict):
             raise UsageError(f"expected a list and a table in an op, but found {shown(document, 200)}")
-        return make_op(document["kind"], tuple(shape), **attributes)
+        if not all(isinstance(other, list) for other in others):
+            raise UsageError(f"expected other_inputs as a list of shapes, but found {shown(others)}")
+        shapes = tuple(tuple(shape) for shape in (shape, *others))
+        return _checked_op(document["kind"], shapes, document.get("precision", FP32.name), attributes)
 
 
-def make_op(kind: str, input_shape: Shape, /, **attributes: object) -> Op:
-    """An op of a registered kind: attributes checked, defaults filled in. Raises UsageError."""
+def make_op(kind: str, /, *input_shapes: Shape, precision: object = FP32.name, **attributes: object) -> Op:
+    """An op of a registered kind, with the shape of each input: attributes checked, defaults filled in.
+
+    Raises UsageError.
+    """
+    return _checked_op(kind, input_shapes, precision, attributes)
+
+
+def _checked_op(kind: str, shapes: tuple[Shape, ...], precision: object, attributes: Mapping[str, object]) -> Op:
     known = KINDS.get(kind)
-    if len(input_shape) not in known.input_ranks or not all(type(n) is int and n > 0 for n in input_shape):
-        raise UsageError(
-            f"{kind}: expected an input shape of rank {' or '.join(map(str, known.input_ranks))} with positive sizes "
-            f"(without the batch), but found {shown(input_shape)}"
-        )
-    _check_size(kind, "input", input_shape)
-    op = Op(kind, tuple(input_shape), _filled(known, input_shape, attributes))
+    least, most = known.input_count
+    if not least <= len(shapes) <= most:
+        expected = str(least) if least == most else f"{least} to {most}"
+        raise UsageError(f"{kind}: expected {expected} input shapes, but found {len(shapes)}")
+    for shape in shapes:
+        check_input_shape(kind, shape, known.input_ranks)
+    filled = fill_attributes(kind, shapes[0], known.attributes, attributes)
+    op = Op(kind, tuple(shapes[0]), filled, tuple(map(tuple, shapes[1:])), PRECISIONS.get(precision).name)
     known.check(op)
-    _check_size(kind, "output", op.output_shape)
-    if op.parameters > MAX_NUMBERS:
-        raise UsageError(f"{kind}: expected at most {MAX_NUMBERS} parameters, but found {op.parameters:.3g}")
+    check_sizes(kind, op.output_shape, op.parameters)
     return op
-
-
-def _filled(kind: OpKind, input_shape: Shape, attributes: Mapping[str, object]) -> tuple[tuple[str, Value], ...]:
-    """The attributes, checked, with the defaults of those that are not given; by name."""
-    unknown = set(attributes) - set(kind.attributes)
-    if unknown:
-        takes = ", ".join(kind.attributes)
-        raise UsageError(f"{kind.name}: unknown attribute {shown(min(unknown))}; it takes {takes}")
-    filled: dict[str, Value] = {}
-    for name, attribute in kind.attributes.items():
-        value: object = attributes.get(name, attribute.default)
-        if callable(value):
-            value = value(input_shape, filled)
-        if value is None:
-            raise UsageError(f"{kind.name}: attribute {name!r} is missing")
-        filled[name] = attribute.check(kind.name, name, value)
-    return tuple(sorted(filled.items()))
-
-
-def _check_size(kind: str, what: str, shape: Shape) -> None:
-    if (size := math.prod(shape)) > MAX_NUMBERS:
-        raise UsageError(f"{kind}: expected an {what} of at most {MAX_NUMBERS} numbers, but found {shown(size)}")

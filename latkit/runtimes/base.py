@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -72,10 +72,11 @@ class Runtime(ABC):
         """Exporter and its version, such as `torch.jit 2.13.0`. Raises MissingExtra."""
 
     @abstractmethod
-    def export(self, module: Any, example: Any, path: Path) -> None:
-        """Write a module that is in evaluation mode to `path`, for inputs of exactly the shape of `example`.
+    def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
+        """Write a module that is in evaluation mode to `path`, for inputs of exactly the shapes of `examples`.
 
-        `example` is (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever the exporter raises.
+        There is one example for each input: (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever
+        the exporter raises.
         """
 
     def export_graph(self, graph: Graph, path: Path) -> None:
@@ -83,10 +84,10 @@ class Runtime(ABC):
         raise ExportError(f"{path.name}: {graph.title} can be written for onnxruntime only, but found {self.name}")
 
     @abstractmethod
-    def load(self, path: Path) -> Callable[[Any], Any]:
-        """The file as a function on this machine, on one thread: from an input with the shape of the export's example
+    def load(self, path: Path) -> Callable[..., Any]:
+        """The file as a function on this machine, on one thread: from inputs with the shapes of the export's examples
         to the output in torch's layout, float32. Raises MissingExtra."""
 
-    def run(self, path: Path, example: Any) -> Any:
+    def run(self, path: Path, *inputs: Any) -> Any:
         """Run the file on this machine, once."""
-        return self.load(path)(example)
+        return self.load(path)(*inputs)

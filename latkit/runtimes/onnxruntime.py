@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,22 @@ class OnnxRuntime(Runtime):
         """Such as `torch.onnx 2.13.0 torchscript`."""
         return f"torch.onnx {release('torch')} torchscript"
 
-    def export(self, module: Any, example: Any, path: Path) -> None:
-        """Write an ONNX file with the input `input` and the output `output`, checked by onnx."""
+    def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
+        """Write an ONNX file, checked by onnx. Its input is `input` (`input0`, `input1`, ... of several), its output
+        `output`."""
         import onnx
         import torch
 
+        names = ["input"] if len(examples) == 1 else [f"input{index}" for index in range(len(examples))]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the class
             torch.onnx.export(
                 module,
-                (example,),
+                tuple(examples),
                 path,
                 dynamo=False,
                 opset_version=self.opset,
-                input_names=["input"],
+                input_names=names,
                 output_names=["output"],
             )
         onnx.checker.check_model(path, full_check=True)
@@ -56,7 +58,7 @@ class OnnxRuntime(Runtime):
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
-    def load(self, path: Path) -> Callable[[Any], Any]:
+    def load(self, path: Path) -> Callable[..., Any]:
         """A session on the CPU."""
         import onnxruntime
         import torch
@@ -64,10 +66,10 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
+        names = [item.name for item in session.get_inputs()]
 
-        def run(example: Any) -> Any:
-            (output,) = session.run(None, {name: example.numpy()})
+        def run(*inputs: Any) -> Any:
+            (output,) = session.run(None, {name: one.numpy() for name, one in zip(names, inputs, strict=True)})
             return torch.from_numpy(output)
 
         return run

@@ -6,10 +6,11 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -39,21 +40,20 @@ class TFLite(Runtime):
         except PackageNotFoundError:
             raise MissingExtra("litert-torch", "tflite") from None
 
-    def export(self, module: Any, example: Any, path: Path) -> None:
+    def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write a TFLite file. The first conversion of a process imports litert-torch, which takes 3 to 6 s."""
         import torch
 
         litert_torch = _import_litert_torch()
         with torch.no_grad():
-            output_rank = module(example).dim()
+            outputs = [0] if module(*examples).dim() == 4 else []
+        images = [index for index, example in enumerate(examples) if example.dim() == 4]
         with _silenced():
-            if example.dim() == 4 or output_rank == 4:
-                module = litert_torch.to_channel_last_io(
-                    module, args=[0] if example.dim() == 4 else [], outputs=[0] if output_rank == 4 else []
-                ).eval()
-            litert_torch.convert(module, (_channels_last(example),)).export(str(path))
+            if images or outputs:
+                module = litert_torch.to_channel_last_io(module, args=images, outputs=outputs).eval()
+            litert_torch.convert(module, tuple(map(_channels_last, examples))).export(str(path))
 
-    def load(self, path: Path) -> Callable[[Any], Any]:
+    def load(self, path: Path) -> Callable[..., Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""
         import torch
 
@@ -63,10 +63,12 @@ class TFLite(Runtime):
             raise MissingExtra("ai-edge-litert", "tflite") from error
         interpreter = Interpreter(str(path), num_threads=1)
         interpreter.allocate_tensors()
-        entry, end = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+        entries = sorted(interpreter.get_input_details(), key=_argument_number)
+        end = interpreter.get_output_details()[0]["index"]
 
-        def run(example: Any) -> Any:
-            interpreter.set_tensor(entry, _channels_last(example).numpy())
+        def run(*inputs: Any) -> Any:
+            for entry, one in zip(entries, inputs, strict=True):
+                interpreter.set_tensor(entry["index"], _channels_last(one).numpy())
             interpreter.invoke()
             output = torch.from_numpy(interpreter.get_tensor(end))
             return output.permute(0, 3, 1, 2) if output.dim() == 4 else output
@@ -75,6 +77,12 @@ class TFLite(Runtime):
 
 
 TFLITE = TFLite()
+
+
+def _argument_number(entry: Mapping[str, Any]) -> int:
+    """The place of an input among the module's arguments, from a name such as `serving_default_args_1:0`."""
+    found = re.search(r"args_(\d+)", str(entry["name"]))
+    return int(found[1]) if found else 0
 
 
 def _channels_last(tensor: Any) -> Any:

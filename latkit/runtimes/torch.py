@@ -15,7 +15,7 @@ versions of torch on devices.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Torch(Runtime):
         """Such as `torch.jit 2.13.0`."""
         return f"torch.jit {release('torch')}"
 
-    def export(self, module: Any, example: Any, path: Path) -> None:
+    def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write the traced module. Its weights stay parameters, so that `map_location` moves the full module to a
         GPU."""
         import torch
@@ -43,11 +43,11 @@ class Torch(Runtime):
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore", DeprecationWarning)  # deprecated, and used on purpose: see the module
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                module, example, check_trace=False
+                module, tuple(examples), check_trace=False
             )
             torch.jit.save(traced, path)
 
-    def load(self, path: Path) -> Callable[[Any], Any]:
+    def load(self, path: Path) -> Callable[..., Any]:
         """The module on this machine's CPU or GPU."""
         import torch
 
@@ -57,9 +57,9 @@ class Torch(Runtime):
                 path, map_location=self.device
             )
 
-        def run(example: Any) -> Any:
+        def run(*inputs: Any) -> Any:
             with torch.inference_mode():
-                return module(example.to(self.device)).cpu()
+                return module(*(one.to(self.device) for one in inputs)).cpu()
 
         return run
 

@@ -47,6 +47,7 @@ def variations(space: Space) -> Iterator[Op]:
 def _vary(op: Op, ops: Sequence[Op], rng: random.Random) -> Op | None:
     """A variation of `op`, or None where the draw is invalid."""
     shape = _scaled_shape(op.input_shape, rng)
+    others = [shape if other == op.input_shape else (_scaled(other[0], rng), *shape[1:]) for other in op.other_inputs]
     other = rng.choice(ops) if rng.random() < MIXED else op
     attributes: dict[str, Value] = {}
     for name, value in op.attributes:
@@ -58,7 +59,7 @@ def _vary(op: Op, ops: Sequence[Op], rng: random.Random) -> Op | None:
         elif name != "residual":  # follows from the others
             attributes[name] = other[name]
     try:
-        return make_op(op.kind, shape, **attributes)
+        return make_op(op.kind, shape, *others, precision=op.precision, **attributes)
     except UsageError:
         return None
 

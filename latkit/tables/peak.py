@@ -20,10 +20,10 @@ class PeakTable(CostTable):
     lower bound of the expected peak. The maximum passes its gradient to the layer with the peak.
     """
 
-    def __init__(self, space: Space, bytes_per_number: int = 4) -> None:
+    def __init__(self, space: Space) -> None:
         layers = as_chain(space, "a table of the candidates").choice_layers
-        rows = [[float(bytes_per_number * op.activation_peak) for op in layer.candidates] for layer in layers]
-        base = bytes_per_number * max((op.activation_peak for op in fixed_ops(space)), default=0)
+        rows = [[float(op.activation_peak_bytes) for op in layer.candidates] for layer in layers]
+        base = max((op.activation_peak_bytes for op in fixed_ops(space)), default=0)
         super().__init__(space.name, space.key, rows, float(base))
 
     def expected(self, probabilities: Tensor) -> Tensor:

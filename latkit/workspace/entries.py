@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from latkit.errors import UsageError
@@ -81,7 +82,7 @@ def zoo_entries(networks: Iterable[Network], published: bool = False) -> list[En
     for (channels, height, width), (classes,) in sorted(shapes):
         made = mobilenet_v2(1.0, height, classes, channels)
         if height == width and made not in zoo:
-            zoo.append(Network(made.ops, f"{made.name}-{height}px"))
+            zoo.append(replace(made, name=f"{made.name}-{height}px"))
     return [Entry(network.title, "zoo", network) for network in zoo]
 
 

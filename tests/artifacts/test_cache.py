@@ -26,9 +26,9 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     paths: list[Path] = []
     export = OnnxRuntime.export
 
-    def counted(self: OnnxRuntime, module: object, example: object, path: Path) -> None:
+    def counted(self: OnnxRuntime, module: object, examples: object, path: Path) -> None:
         paths.append(path)
-        export(self, module, example, path)  # type: ignore[arg-type]
+        export(self, module, examples, path)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OnnxRuntime, "export", counted)
     return paths

@@ -14,7 +14,7 @@ from latkit.artifacts.export import check_export, export_module, export_subject
 from latkit.artifacts.weights import seeded_module
 from latkit.errors import ExportError, UsageError
 from latkit.nn import build_module
-from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
+from latkit.ops import INPUT, OVERHEAD_PROBE, Network, Op, make_op
 from latkit.runtimes import Artifact, Runtime, get_runtime, list_runtimes
 from latkit.timing import REFERENCE
 
@@ -38,6 +38,9 @@ KINDS = [
     make_op("activation", (9,), function="hswish"),
     make_op("flatten", (3, 4, 5)),
     make_op("skip", (3, 4, 5)),
+    make_op("add", (3, 4, 5), (3, 4, 5)),
+    make_op("concat", (2, 4, 5), (3, 4, 5), (1, 4, 5)),
+    make_op("concat", (2,), (3,)),
 ]
 MIXED = Network(
     (
@@ -51,12 +54,30 @@ MIXED = Network(
     "mixed",
 )
 """Most kinds in one conversion, for the runtime whose conversions are slow."""
+CELL = Network(
+    (
+        make_op("conv", (3, 12, 10), out_channels=8, stride=2),
+        make_op("mbconv", (8, 6, 5), out_channels=8, expansion=2),
+        make_op("conv", (8, 6, 5), out_channels=8, kernel=1),
+        make_op("conv", (8, 6, 5), out_channels=4, kernel=5),
+        make_op("skip", (8, 6, 5)),
+        make_op("add", (8, 6, 5), (8, 6, 5), (8, 6, 5)),
+        make_op("concat", (8, 6, 5), (4, 6, 5)),
+        make_op("pool", (12, 6, 5)),
+        make_op("linear", (12,), out_features=5),
+    ),
+    "cell",
+    ((INPUT,), (0,), (0,), (2,), (0,), (1, 2, 4), (5, 3), (6,), (7,)),
+)
+"""A network with branches, an identity among them, and joins."""
 
 
 def check_subject(name: str, workload: Op | Network, path: Path, batch: int) -> None:
     runtime = get_runtime(name)
     artifact = export_subject(runtime, workload, path / f"model{runtime.suffix}", batch)
-    assert check_export(artifact, seeded_module(workload), workload.input_shape, batch) < TOLERANCE
+    exported = workload.without_identities() if isinstance(workload, Network) else workload
+    others = exported.other_inputs if isinstance(exported, Op) else ()
+    assert check_export(artifact, seeded_module(exported), exported.input_shape, batch, others) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -150,9 +171,25 @@ def test_what_cannot_be_exported_is_named_and_leaves_no_file(name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_kind_without_a_module_is_an_export_error_naming_it(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="cannot build stranger 1x2x2: op kind 'stranger' has no module"):
-        export_subject(get_runtime("torch"), Op("stranger", (1, 2, 2)), tmp_path / "model.pt")
+@pytest.mark.parametrize("name", EVERY)
+def test_a_network_with_branches_computes_what_torch_computes(name: str, tmp_path: Path) -> None:
+    check_subject(name, CELL, tmp_path, batch=2)
+
+
+@no_tflite
+def test_inputs_of_different_shapes_keep_their_order(tmp_path: Path) -> None:
+    check_subject("tflite", make_op("concat", (2, 4, 5), (3, 4, 5), (1, 4, 5)), tmp_path, batch=1)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_precision_without_an_exporter_is_named(name: str, tmp_path: Path) -> None:
+    quantized = make_op("conv", (3, 12, 12), out_channels=8, precision="int8")
+    network = Network((make_op("conv", (3, 12, 12), out_channels=3), quantized))
+    expected = rf"a precision that {name} exports \(fp32\), but found conv .* int8 in int8"
+    for workload in (quantized, network):
+        with pytest.raises(ExportError, match=expected):
+            export_subject(get_runtime(name), workload, tmp_path / "model.bin")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_check_against_another_shape_says_so(tmp_path: Path) -> None:

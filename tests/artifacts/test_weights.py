@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from latkit import zoo
-from latkit.artifacts.weights import for_inference, seeded_module, without_skips
+from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.nn import example_input
 from latkit.ops import Network, make_op
 from latkit.timing import REFERENCE
@@ -56,10 +56,3 @@ def test_a_copy_for_inference_computes_the_same_without_batch_norms() -> None:
     torch.testing.assert_close(folded(x), module(x), rtol=1e-4, atol=1e-5)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
-
-
-def test_skips_are_left_out_unless_there_is_nothing_else() -> None:
-    network = Network((SKIP, CONV, make_op("skip", CONV.output_shape)), "n")
-    assert without_skips(network) == Network((CONV,))
-    assert without_skips(Network((SKIP, SKIP))) == Network((SKIP,))
-    assert without_skips(SKIP) == SKIP

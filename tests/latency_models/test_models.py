@@ -176,6 +176,6 @@ def test_features_are_finite_named_and_split_the_macs(op: Op) -> None:
 
 
 def test_pixels_of_as_many_channels_as_a_page_holds_share_a_cache_set() -> None:
-    assert pixels_per_set(1024, 36) == 36  # 4096 bytes from one to the next
-    assert pixels_per_set(512, 36) == 18
-    assert pixels_per_set(1016, 36) == pytest.approx(36 / 128)  # 32 bytes off a page each
+    assert pixels_per_set(4096, 36) == 36  # 4096 bytes from one to the next
+    assert pixels_per_set(2048, 36) == 18
+    assert pixels_per_set(4064, 36) == pytest.approx(36 / 128)  # 32 bytes off a page each

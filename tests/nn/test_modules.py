@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from latkit.nn import build_module, example_input
-from latkit.ops import ACTIVATIONS, KINDS, OVERHEAD_PROBE, Network, Op, make_op
+from latkit.nn import GraphModule, build_module, example_input, example_inputs
+from latkit.ops import ACTIVATIONS, INPUT, KINDS, OVERHEAD_PROBE, Network, Op, make_op
 from latkit.timing import REFERENCE
 
 SPREAD = [
@@ -30,6 +30,8 @@ SPREAD = [
     make_op("flatten", (3, 4, 5)),
     make_op("skip", (3, 4, 5)),
     make_op("skip", (6,)),
+    make_op("add", (3, 4, 5), (3, 4, 5), (3, 4, 5)),
+    make_op("concat", (3, 4, 5), (2, 4, 5)),
 ]
 
 
@@ -58,7 +60,7 @@ def drawn_ops(draw: st.DrawFn) -> Op:
 def check_against_torch(workload: Op | Network, batch: int) -> None:
     module = build_module(workload).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        output = module(example_input(workload.input_shape, batch))
+        output = module(*example_inputs(workload, batch))
     assert tuple(output.shape) == (batch, *workload.output_shape)
     assert counter.get_total_flops() == 2 * batch * workload.macs
     assert sum(parameter.numel() for parameter in module.parameters()) == workload.parameters
@@ -78,6 +80,27 @@ def test_a_drawn_op_counts_what_torch_counts(op: Op) -> None:
 
 def test_a_network_counts_what_torch_counts() -> None:
     check_against_torch(REFERENCE, batch=2)
+
+
+def test_a_graph_module_takes_each_output_where_it_is_used() -> None:
+    shape = (4, 6, 6)
+    conv, pointwise = make_op("conv", shape, out_channels=4), make_op("conv", shape, out_channels=4, kernel=1)
+    ops = (conv, pointwise, make_op("add", shape, shape, shape), make_op("concat", shape, shape))
+    network = Network(ops, "cell", ((INPUT,), (INPUT,), (0, 1, 0), (2, INPUT)))
+    module = build_module(network).eval()
+    assert isinstance(module, GraphModule)
+    x = example_input(shape, 2)
+    first, second = module.get_submodule("0"), module.get_submodule("1")
+    expected = torch.cat((first(x) + second(x) + first(x), x), dim=1)
+    torch.testing.assert_close(module(x), expected)
+    assert set(module.state_dict()) == set(torch.nn.Sequential(*map(build_module, ops)).state_dict())
+    check_against_torch(network, batch=2)
+
+
+def test_examples_of_several_inputs_differ() -> None:
+    first, second = example_inputs(make_op("add", (4, 6, 6), (4, 6, 6)), 2)
+    assert first.shape == second.shape == (2, 4, 6, 6)
+    assert not torch.equal(first, second)
 
 
 def test_every_kind_is_in_the_spread() -> None:

@@ -56,7 +56,7 @@ def test_a_key_never_changes() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "attributes", "message"),
     [
-        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known op kinds: activation, conv"),
+        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known op kinds: activation, add, concat, conv"),
         ("conv", (3, 8), {"out_channels": 4}, "expected an input shape of rank 3"),
         ("conv", (3, 0, 8), {"out_channels": 4}, "positive sizes"),
         ("conv", (3, 8, 8), {}, "attribute 'out_channels' is missing"),
@@ -182,3 +182,58 @@ def test_a_kind_gives_only_what_has_no_default(monkeypatch: pytest.MonkeyPatch) 
     assert (op.work.elements, op.work.hidden) == (72, 4)
     assert op.definition.drawing(op).lines == ("scale",)
     assert not op.definition.is_residual(op)
+
+
+def test_ops_with_several_inputs() -> None:
+    total = make_op("add", (4, 3, 3), (4, 3, 3), (4, 3, 3))
+    assert total.output_shape == (4, 3, 3)
+    assert (total.input_elements, total.work.elements, total.activation_peak) == (108, 144, 144)
+    assert (total.parts[0].read, total.parts[0].written) == (108, 36)
+    joined = make_op("concat", (4, 3, 3), (2, 3, 3))
+    assert joined.output_shape == (6, 3, 3)
+    assert joined.title == "concat 4x3x3 + 2x3x3"
+    assert make_op("concat", (4,), (2,)).output_shape == (6,)
+    for op in (total, joined):
+        assert Op.from_json(json.loads(json.dumps(op.to_json()))) == op
+    assert make_op("add", (4,), (4,)).key != make_op("add", (4,), (4,), (4,)).key
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "message"),
+    [
+        ("add", ((4, 3, 3),), "add: expected 2 to 64 input shapes, but found 1"),
+        ("add", ((4, 3, 3), (2, 3, 3)), "add: expected inputs of one shape, but found add 4x3x3 + 2x3x3"),
+        ("concat", ((4, 3, 3), (4, 2, 3)), "concat: expected inputs of one height and width, but found concat 4x3x3"),
+        ("concat", ((4, 3, 3), (4,)), "concat: expected inputs of one height and width"),
+        ("concat", ((4, 3, 3), (4, 0, 3)), "with positive sizes"),
+        ("concat", ((2**28, 1, 1), (2**29, 1, 1)), "an output of at most 536870912 numbers"),
+        ("conv", ((4, 3, 3), (4, 3, 3)), "conv: expected 1 input shapes, but found 2"),
+        ("conv", (), "conv: expected 1 input shapes, but found 0"),
+    ],
+)
+def test_inputs_that_do_not_fit_an_op(kind: str, shapes: tuple[tuple[int, ...], ...], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_op(kind, *shapes)
+    assert message in str(caught.value)
+
+
+def test_bytes_follow_from_the_precision() -> None:
+    single, quarter = (make_op("conv", (3, 8, 8), out_channels=5, precision=p) for p in ("fp32", "int8"))
+    assert single == make_op("conv", (3, 8, 8), out_channels=5)
+    assert single.parameter_bytes == 4 * single.parameters == 4 * quarter.parameter_bytes
+    assert single.activation_peak_bytes == 4 * quarter.activation_peak_bytes
+    assert make_op("linear", (3,), out_features=5, precision="int4").bytes(3) == 2
+    assert quarter.title.endswith(" > 5 int8")
+    assert quarter.key != single.key
+    assert "precision" not in single.to_json()
+    assert Op.from_json(quarter.to_json()) == quarter
+
+
+def test_an_unknown_precision_lists_the_known_ones() -> None:
+    known = "known precisions: bf16, fp16, fp32, int16, int4, int8"
+    with pytest.raises(UsageError, match=f"unknown precision 'fp8'; {known}"):
+        make_op("flatten", (3, 8, 8), precision="fp8")
+    with pytest.raises(UsageError, match="unknown precision 8"):
+        Op.from_json({"kind": "flatten", "input_shape": [3, 8, 8], "attributes": {}, "precision": 8})
+    with pytest.raises(UsageError, match="unknown attribute 'precision'; it takes none"):
+        Op.from_json({"kind": "flatten", "input_shape": [3, 8, 8], "attributes": {"precision": "int8"}})

@@ -1,7 +1,9 @@
 import itertools
+import random
 
 from latkit.ops import make_op
 from latkit.spaces import ChainSpace, Layer, proxyless_mobile, proxyless_tiny, variations
+from latkit.spaces.variations import _vary
 
 
 def test_variations_are_other_ops_of_the_same_kinds_and_always_the_same() -> None:
@@ -29,3 +31,12 @@ def test_a_space_of_few_variations_has_an_end() -> None:
     drawn = list(variations(ChainSpace("few", (layer,))))
     assert 0 < len(drawn) == len(set(drawn)) < 10
     assert {op.input_shape for op in drawn} <= {(4, 1, 1), (4, 1, 2), (4, 2, 1), (4, 2, 2)}
+
+
+def test_a_variation_keeps_the_number_of_inputs_and_the_precision() -> None:
+    joins = [make_op("concat", (16, 8, 8), (32, 8, 8), precision="int8"), make_op("add", (16, 8, 8), (16, 8, 8))]
+    rng = random.Random(0)
+    for op in joins:
+        varied = [found for _ in range(20) if (found := _vary(op, [op], rng)) is not None]
+        assert varied
+        assert {(one.kind, len(one.input_shapes), one.precision) for one in varied} == {(op.kind, 2, op.precision)}

@@ -13,8 +13,7 @@ from latkit.graphs import Graph, Kernel, Node, Partition
 from latkit.graphs.graph import ABSENT, Tensor, node_macs
 from latkit.graphs.patterns import units_of
 from latkit.latency_models.roofline import TILE, up
-
-NUMBER_BYTES = 4
+from latkit.ops.precision import FP32
 
 SHAPES = 16
 """Number of features that describe the shape of a kernel's heaviest unit."""
@@ -39,7 +38,7 @@ class KernelSpec:
     @property
     def bytes(self) -> int:
         """Bytes read and written: inputs, weights and outputs."""
-        return NUMBER_BYTES * (self.input_elements + self.weights + self.output_elements)
+        return FP32.bytes(self.input_elements + self.weights + self.output_elements)
 
     @property
     def light_kinds(self) -> frozenset[str]:

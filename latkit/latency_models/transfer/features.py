@@ -23,7 +23,7 @@ def work_features(op: Op) -> Floats:
     found = op.work
     kernel = max(part.kernel for part in op.parts)
     sizes = (kernel <= 3, kernel == 5, kernel > 5)
-    inner_bytes = 4 * (found.widened + found.reduced)
+    inner_bytes = op.bytes(found.widened + found.reduced)
     numbers = [
         1.0,
         found.expand_macs,

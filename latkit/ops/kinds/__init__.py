@@ -1,1 +1,14 @@
-"""The built-in op kinds, one file each. A new one is a file like these, and a line in `BUILT_IN` of `latkit.ops.op`."""
+"""The built-in op kinds, one file each. A new one is a file like these, and a line below."""
+
+BUILT_IN = {
+    "activation": "latkit.ops.kinds.activation:ACTIVATION",
+    "add": "latkit.ops.kinds.add:ADD",
+    "concat": "latkit.ops.kinds.concat:CONCAT",
+    "conv": "latkit.ops.kinds.conv:CONV",
+    "flatten": "latkit.ops.kinds.flatten:FLATTEN",
+    "linear": "latkit.ops.kinds.linear:LINEAR",
+    "mbconv": "latkit.ops.kinds.mbconv:MBCONV",
+    "pool": "latkit.ops.kinds.pool:POOL",
+    "skip": "latkit.ops.kinds.skip:SKIP",
+}
+"""Where the object of every kind is; it is imported when an op of its kind is first made."""

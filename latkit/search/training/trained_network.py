@@ -85,7 +85,7 @@ def load_network(folder: Path) -> TrainedNetwork:
     network = Network.load(folder / FILES["architecture"])
     path = folder / FILES["weights"]
     weights, expected = load_weights(path), f"the weights of {FILES['architecture']}"
-    if 4 * network.parameters > path.stat().st_size:  # prevents building a network of any declared size
+    if network.parameter_bytes > path.stat().st_size:  # prevents building a network of any declared size
         raise BadFile(path, expected, f"fewer than its {network.parameters} parameters")
     with reading(path, expected):
         try:
