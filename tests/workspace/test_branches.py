@@ -1,0 +1,66 @@
+"""A network with branches and joins, from its file to figures: exported, measured, stored, predicted."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from latkit.devices import Local, add_device
+from latkit.ops import INPUT, OVERHEAD_PROBE, Network, Op, make_op
+from latkit.progress import Silent
+from latkit.runtimes.onnx.network import embed_network, read_subject
+from latkit.targets import Target
+from latkit.timing import TimingPlan
+from latkit.workspace import Workspace
+
+SHAPE = (8, 6, 6)
+POINTWISE, SPATIAL = (make_op("conv", SHAPE, out_channels=8, kernel=kernel) for kernel in (1, 3))
+CELL = Network(
+    (
+        make_op("conv", (3, 12, 12), out_channels=8, stride=2),
+        POINTWISE,
+        SPATIAL,
+        make_op("skip", SHAPE),
+        make_op("add", SHAPE, SHAPE),
+        make_op("concat", SHAPE, SHAPE),
+        make_op("pool", (16, 6, 6)),
+        make_op("linear", (16,), out_features=4),
+    ),
+    "cell",
+    ((INPUT,), (0,), (0,), (0,), (1, 3), (4, 2), (5,), (6,)),
+)
+OPS: list[Op] = [op for op in CELL.ops if not op.is_identity]
+PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
+no_tflite = pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None, reason="no litert-torch")
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("tflite", marks=no_tflite)])
+def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_path: Path) -> None:
+    workspace, target = Workspace.init(tmp_path), Target("here", runtime)
+    add_device(workspace.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
+    CELL.save(tmp_path / "cell.json")
+    network = read_subject(tmp_path / "cell.json")
+    assert isinstance(network, Network)
+    with workspace.collection(target, PLAN, Silent()) as collection:
+        summary = collection.run([OVERHEAD_PROBE, *OPS, network])
+    assert (summary.failed, summary.finished) == ({}, True)
+    with workspace.store(target) as store:
+        stored = {one.workload: one for one in store.measurements()}
+    assert set(stored) == {OVERHEAD_PROBE, *OPS, CELL}
+    assert all(one_round.wall_ns for one_round in stored[CELL].rounds)
+    for kind in ("lookup", "xgboost"):
+        model = workspace.fit(target, kind=kind)
+        summed = sum(model.layer_seconds(OPS)) + model.base_seconds()
+        assert model.predict(CELL).seconds == pytest.approx(summed)
+        assert model.seconds_of(stored[CELL]) > 0
+
+
+def test_an_exported_file_carries_the_branches(tmp_path: Path) -> None:
+    artifact = Workspace.init(tmp_path).exporter(Target("here", "onnxruntime"))(CELL)
+    copy = tmp_path / "cell.onnx"
+    copy.write_bytes(artifact.path.read_bytes())
+    embed_network(copy, CELL)
+    assert read_subject(copy) == CELL
