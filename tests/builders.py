@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
+from latkit.ops import INPUT, OVERHEAD_PROBE, Network, Op, make_op
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Environment, Measurement, Role, Round, TimingPlan, Workload
@@ -86,3 +86,22 @@ def middle_path_s(table: LatencyTable) -> float:
     middle_s = (table.fastest() + table.slowest()) / 2
     paths = itertools.product(*(range(len(row)) for row in table.rows()))
     return min(map(table.total, paths), key=lambda seconds: abs(seconds - middle_s))
+
+
+_SHAPE = (8, 6, 6)
+_POINTWISE, _SPATIAL = (make_op("conv", _SHAPE, out_channels=8, kernel=kernel) for kernel in (1, 3))
+CELL = Network(
+    (
+        make_op("conv", (3, 12, 12), out_channels=8, stride=2),
+        _POINTWISE,
+        _SPATIAL,
+        make_op("skip", _SHAPE),
+        make_op("add", _SHAPE, _SHAPE),
+        make_op("concat", _SHAPE, _SHAPE),
+        make_op("pool", (16, 6, 6)),
+        make_op("linear", (16,), out_features=4),
+    ),
+    "cell",
+    ((INPUT,), (0,), (0,), (0,), (1, 3), (4, 2), (5,), (6,)),
+)
+"""A network with two branches and a skip beside them, an addition and a concatenation."""

@@ -14,9 +14,10 @@ from latkit.artifacts.export import check_export, export_module, export_subject
 from latkit.artifacts.weights import seeded_module
 from latkit.errors import ExportError, UsageError
 from latkit.nn import build_module
-from latkit.ops import INPUT, OVERHEAD_PROBE, Network, Op, make_op
+from latkit.ops import OVERHEAD_PROBE, Network, Op, make_op
 from latkit.runtimes import Artifact, Runtime, get_runtime, list_runtimes
 from latkit.timing import REFERENCE
+from tests.builders import CELL
 
 TOLERANCE = 1e-4
 no_tflite = pytest.mark.skipif(
@@ -54,22 +55,6 @@ MIXED = Network(
     "mixed",
 )
 """Most kinds in one conversion, for the runtime whose conversions are slow."""
-CELL = Network(
-    (
-        make_op("conv", (3, 12, 10), out_channels=8, stride=2),
-        make_op("mbconv", (8, 6, 5), out_channels=8, expansion=2),
-        make_op("conv", (8, 6, 5), out_channels=8, kernel=1),
-        make_op("conv", (8, 6, 5), out_channels=4, kernel=5),
-        make_op("skip", (8, 6, 5)),
-        make_op("add", (8, 6, 5), (8, 6, 5), (8, 6, 5)),
-        make_op("concat", (8, 6, 5), (4, 6, 5)),
-        make_op("pool", (12, 6, 5)),
-        make_op("linear", (12,), out_features=5),
-    ),
-    "cell",
-    ((INPUT,), (0,), (0,), (2,), (0,), (1, 2, 4), (5, 3), (6,), (7,)),
-)
-"""A network with branches, an identity among them, and joins."""
 
 
 def check_subject(name: str, workload: Op | Network, path: Path, batch: int) -> None:

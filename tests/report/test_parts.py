@@ -22,7 +22,7 @@ from latkit.spaces import proxyless_mobile, proxyless_tiny
 from latkit.tables import LatencyTable
 from latkit.timing import Estimate
 from latkit.workspace import Workspace
-from tests.builders import conv, measurements_of, network_of
+from tests.builders import CELL, conv, measurements_of, network_of
 
 
 def test_escaping() -> None:
@@ -75,6 +75,19 @@ def test_drawing_is_well_formed_and_in_proportion() -> None:
 
 def test_drawing_without_images_or_latencies() -> None:
     assert drawn([Placed("", make_op("linear", (4,), out_features=2), None)]).findall(".//rect")
+
+
+def test_a_network_with_branches_is_drawn_with_a_line_for_every_input() -> None:
+    layers = zip(CELL.ops, CELL.inputs, strict=True)
+    placed = [Placed("", op, 0.0 if op.is_identity else 1e-3, taken) for op, taken in layers]
+    svg = drawn(placed)
+    blocks = [group.find("rect") for group in svg.iter("g")]
+    assert len({(block.attrib["x"], block.attrib["y"]) for block in blocks if block is not None}) == len(CELL.ops)
+    assert len(svg.findall(".//path")) == sum(len(taken) for taken in CELL.inputs)
+    texts = [text.text for text in svg.iter("text")]
+    assert {"input", "add", "concat", "16×6×6", "skipped"} <= set(texts)
+    big = [Placed("", CELL.ops[1], None, (place - 1,)) for place in range(1001)]
+    assert "A picture shows up to 1000 ops; this network has 1001." in draw(big)
 
 
 def test_stages_follow_the_shapes() -> None:

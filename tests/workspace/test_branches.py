@@ -9,29 +9,14 @@ from pathlib import Path
 import pytest
 
 from latkit.devices import Local, add_device
-from latkit.ops import INPUT, OVERHEAD_PROBE, Network, Op, make_op
+from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.progress import Silent
 from latkit.runtimes.onnx.network import embed_network, read_subject
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
+from tests.builders import CELL
 
-SHAPE = (8, 6, 6)
-POINTWISE, SPATIAL = (make_op("conv", SHAPE, out_channels=8, kernel=kernel) for kernel in (1, 3))
-CELL = Network(
-    (
-        make_op("conv", (3, 12, 12), out_channels=8, stride=2),
-        POINTWISE,
-        SPATIAL,
-        make_op("skip", SHAPE),
-        make_op("add", SHAPE, SHAPE),
-        make_op("concat", SHAPE, SHAPE),
-        make_op("pool", (16, 6, 6)),
-        make_op("linear", (16,), out_features=4),
-    ),
-    "cell",
-    ((INPUT,), (0,), (0,), (0,), (1, 3), (4, 2), (5,), (6,)),
-)
 OPS: list[Op] = [op for op in CELL.ops if not op.is_identity]
 PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 no_tflite = pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None, reason="no litert-torch")

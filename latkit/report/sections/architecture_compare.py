@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from latkit.report.figures.branches import line
+from latkit.report.figures.graph_layout import GraphLayout, lay_out
 from latkit.report.formatting import latency, shape_text, share
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.sections.layers import Placed, layers
 from latkit.report.sections.search_facts import SearchFacts
 
 LABEL, WIDTH, GAP, ROW, TOP = 200, 42, 4, 74, 34
-"""Pixels: of the names at the left, of a block, between blocks, from one network to the next, of the head."""
+"""Pixels: of the names at the left, of a block, between blocks, from one lane or network to the next, of the head."""
+BRANCH_GAP = 22
+"""Pixels between blocks of networks with branches."""
 
 LOWEST, PER_UNIT = 20, 4
 """Pixels of a block's height: the minimum, and per unit that its kind adds, such as of expansion."""
@@ -31,18 +36,50 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
     return join([paragraph(content), *parts])
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One network, and where its blocks stand."""
+
+    known: SearchFacts
+    placed: Sequence[Placed]
+    layout: GraphLayout
+    top: int
+    gap: int
+    """Between blocks."""
+
+    @property
+    def bottom(self) -> int:
+        return self.top + ROW * self.layout.lanes
+
+    def x(self, level: int) -> int:
+        """Left edge of the blocks of a level."""
+        return LABEL + level * (WIDTH + self.gap)
+
+    def middle(self, lane: int) -> float:
+        """Middle of the blocks of a lane."""
+        return self.top + ROW * (lane + 0.5)
+
+
+def _rows(group: Sequence[SearchFacts]) -> list[_Row]:
+    """The networks from top to bottom, level under level; wide gaps have room for the lines of branches."""
+    networks = [(known, layers(known)) for known in group]
+    layouts = [lay_out([layer.inputs or (place - 1,) for place, layer in enumerate(row)]) for _, row in networks]
+    gap = GAP if all(layout.lanes == 1 for layout in layouts) else BRANCH_GAP
+    rows: list[_Row] = []
+    for (known, row), layout in zip(networks, layouts, strict=True):
+        rows.append(_Row(known, row, layout, rows[-1].bottom if rows else TOP, gap))
+    return rows
+
+
 def _drawing(group: Sequence[SearchFacts]) -> Html:
-    rows = [layers(known) for known in group]
-    width = LABEL + len(rows[0]) * (WIDTH + GAP)
-    height = TOP + ROW * len(rows)
+    rows = _rows(group)
+    width = max(row.x(row.layout.levels) for row in rows)
+    height = rows[-1].bottom
     svg = element(
         "svg",
         element("title", "The derived networks side by side"),
         _head(rows[0]),
-        *(
-            _row(known, row, TOP + ROW * (number + 0.5))
-            for number, (known, row) in enumerate(zip(group, rows, strict=True))
-        ),
+        *map(_network, rows),
         class_="net beside",
         role="img",
         width=width,
@@ -52,24 +89,40 @@ def _drawing(group: Sequence[SearchFacts]) -> Html:
     return element("div", svg, class_="scroll")
 
 
-def _head(row: Sequence[Placed]) -> Html:
-    """The output shape of layers, where it changes."""
-    content = []
-    for number, layer in enumerate(row):
-        if number == 0 or layer.op.output_shape != row[number - 1].op.output_shape:
-            content.append(_text(_x(number), 20, shape_text(layer.op.output_shape), "soft", "start"))
+def _head(row: _Row) -> Html:
+    """The output shape of layers, where it changes along the first lane."""
+    content, before = [], None
+    for layer, (level, lane) in zip(row.placed, row.layout.places, strict=True):
+        if lane == 0 and layer.op.output_shape != before:
+            before = layer.op.output_shape
+            content.append(_text(row.x(level), 20, shape_text(before), "soft", "start"))
     return join(content[: max(len(content) - 2, 1)])  # the head's vectors have no room
 
 
-def _row(known: SearchFacts, row: Sequence[Placed], middle: float) -> Html:
-    line = element("line", class_="line", x1=LABEL - 8, x2=_x(len(row)) - GAP, y1=middle, y2=middle)
-    assert known.result is not None
-    figures = f"{latency(known.result.predicted_latency_s)}, {share(known.result.accuracy)}"
+def _network(row: _Row) -> Html:
+    assert row.known.result is not None
+    figures = f"{latency(row.known.result.predicted_latency_s)}, {share(row.known.result.accuracy)}"
     names = [
-        _text(10, middle - 3, _shortened(known.name), "", "start"),
-        _text(10, middle + 13, figures, "soft", "start"),
+        _text(10, row.middle(0) - 3, _shortened(row.known.name), "", "start"),
+        _text(10, row.middle(0) + 13, figures, "soft", "start"),
     ]
-    return join([line, *names, *(_block(layer, _x(number), middle) for number, layer in enumerate(row))])
+    places = zip(row.placed, row.layout.places, strict=True)
+    blocks = [_block(layer, row.x(level), row.middle(lane)) for layer, (level, lane) in places]
+    return join([_lines(row), *names, *blocks])
+
+
+def _lines(row: _Row) -> Html:
+    """The connections: a single line behind the blocks of a chain."""
+    if row.layout.lanes == 1:
+        ends = {"x1": LABEL - 8, "x2": row.x(row.layout.levels) - row.gap}
+        return element("line", class_="line", **ends, y1=row.middle(0), y2=row.middle(0))
+    found = []
+    for edge in row.layout.edges:
+        level, lane = row.layout.places[edge.source] if edge.source >= 0 else (-1, 0)
+        start = (row.x(level) + WIDTH if level >= 0 else LABEL - row.gap, row.middle(lane))
+        entered = [(row.x(at), row.middle(of)) for at, of in (*edge.through, row.layout.places[edge.target])]
+        found.append(line(start, entered, row.gap))
+    return join(found)
 
 
 def _block(layer: Placed, x: float, middle: float) -> Html:
@@ -84,10 +137,6 @@ def _block(layer: Placed, x: float, middle: float) -> Html:
     heights = (middle + 4,) if len(drawing.lines) == 1 else (middle - 2, middle + 11)
     content = [_text(center, height, line, "on") for line, height in zip(drawing.lines, heights, strict=True)]
     return element("g", hint, element("rect", fill=drawing.color, **place), *content)
-
-
-def _x(number: int) -> int:
-    return LABEL + number * (WIDTH + GAP)
 
 
 def _shortened(name: str) -> str:

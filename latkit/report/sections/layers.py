@@ -20,6 +20,8 @@ class Placed:
     op: Op
     seconds: float | None
     """What it adds to the network's latency; None if unknown."""
+    inputs: tuple[int, ...] = ()
+    """The layers whose outputs it takes, by their place in the network, -1 for its input; empty in a chain."""
 
 
 def layers(known: SearchFacts) -> list[Placed]:
@@ -27,7 +29,11 @@ def layers(known: SearchFacts) -> list[Placed]:
     if known.network is None:
         return []
     seconds = _from_model(known) or _from_table(known)
-    return [Placed(name, op, 0.0 if op.is_identity else seconds.get(name or str(i))) for i, (name, op) in _ops(known)]
+    inputs = known.network.inputs if not known.network.is_chain else ()
+    return [
+        Placed(name, op, 0.0 if op.is_identity else seconds.get(name or str(i)), inputs[i] if inputs else ())
+        for i, (name, op) in _ops(known)
+    ]
 
 
 def _ops(known: SearchFacts) -> Iterator[tuple[int, tuple[str, Op]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,9 @@ from latkit.report.sections.pareto import pareto_section
 from latkit.report.sections.search_facts import read_search
 from latkit.workspace import Workspace
 from latkit.workspace.cross_table import Cell, CrossTable
+from tests.builders import CELL
 from tests.report.conftest import HERE, THERE, cell, cross_table_of, row
+from tests.spaces.staircase import Staircase
 
 
 def test_a_page_about_a_series_shows_all_of_it(series: Workspace, tmp_path: Path) -> None:
@@ -71,3 +74,16 @@ def test_networks_of_one_space_stand_layer_under_layer(series: Workspace) -> Non
     assert lefts[: len(lefts) // 2] == lefts[len(lefts) // 2 :]
     assert len(lefts) == 2 * 6  # three fixed layers and three choices
     assert side_by_side(searches[:1]) == ""
+
+
+def test_networks_with_branches_stand_level_under_level(series: Workspace) -> None:
+    found = read_search(series, "digits")
+    searches = [replace(found, network=CELL, space=Staircase(), model=None, table=None) for _ in range(2)]
+    drawn = ElementTree.fromstring(side_by_side(searches).split("</p>")[1])
+    blocks = [group.find("rect") for group in drawn.iter("g")]
+    corners = [(block.attrib["x"], float(block.attrib["y"])) for block in blocks if block is not None]
+    assert len(set(corners)) == len(corners) == 2 * len(CELL.ops)
+    first, second = corners[: len(CELL.ops)], corners[len(CELL.ops) :]
+    assert [x for x, _ in first] == [x for x, _ in second]
+    assert max(y for _, y in first) < min(y for _, y in second)
+    assert len(drawn.findall(".//path")) == 2 * sum(len(taken) for taken in CELL.inputs)
