@@ -6,7 +6,6 @@ from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, too_large
 
 TOO_LARGE = {
     "evaluation/validation.py compare",
-    "graphs/generators.py _residual_branch",
     "profiling/collector.py run",
     "report/sections/training_curves.py _lines",
     "report/sections/validation.py _scatter",

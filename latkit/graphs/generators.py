@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.graph import Graph
@@ -113,23 +114,34 @@ def _residual(rng: Draw, name: str) -> Graph:
         stride = 2 if rng.random() < 0.5 and size > 7 else 1
         channels = _channels(rng, given, size // stride) if stride == 2 else given
         channels = max(channels // width, 1) * width if kind in ("grouped", "gated") else channels
-        y = _residual_branch(b, rng, x, kind, act, stride, channels, width)
+        y = _ResidualBranch(kind, act, stride, channels, width).add(b, rng, x)
         if stride == 2 or channels != given:
             x = b.conv(x, channels, 1, stride)
         x = b.activation(act, b.binary("Add", y, x))
     return b.graph([_head(b, rng, x)], name)
 
 
-def _residual_branch(
-    b: GraphBuilder, rng: Draw, x: int, kind: str, act: str, stride: int, channels: int, width: int
-) -> int:
-    if kind == "basic":
-        return b.conv(b.activation(act, b.conv(x, channels, 3, stride)), channels, 3)
-    middle = channels // rng.choice((2, 4)) if kind == "bottleneck" else channels
-    groups = 1 if kind == "bottleneck" else channels // width
-    y = b.activation(act, b.conv(x, middle))
-    y = b.activation(act, b.conv(y, middle, 3, stride, groups))
-    return b.conv(_gate(b, rng, y, act) if kind == "gated" else y, channels)
+@dataclass(frozen=True, slots=True)
+class _ResidualBranch:
+    """The branch beside a shortcut."""
+
+    kind: str
+    """`basic`, `bottleneck`, `grouped` or `gated`."""
+    act: str
+    stride: int
+    channels: int
+    width: int
+    """Channels of a group."""
+
+    def add(self, b: GraphBuilder, rng: Draw, x: int) -> int:
+        """Add the branch to a graph; returns its output."""
+        if self.kind == "basic":
+            return b.conv(b.activation(self.act, b.conv(x, self.channels, 3, self.stride)), self.channels, 3)
+        middle = self.channels // rng.choice((2, 4)) if self.kind == "bottleneck" else self.channels
+        groups = 1 if self.kind == "bottleneck" else self.channels // self.width
+        y = b.activation(self.act, b.conv(x, middle))
+        y = b.activation(self.act, b.conv(y, middle, 3, self.stride, groups))
+        return b.conv(_gate(b, rng, y, self.act) if self.kind == "gated" else y, self.channels)
 
 
 def _last_axis_blocks(rng: Draw, name: str) -> Graph:
