@@ -278,7 +278,7 @@ def _checked_op(kind: str, shapes: tuple[Shape, ...], precision: object, attribu
     least, most = known.input_count
     if not least <= len(shapes) <= most:
         expected = str(least) if least == most else f"{least} to {most}"
-        raise UsageError(f"{kind}: expected {expected} input shapes, but found {len(shapes)}")
+        raise UsageError(f"{kind}: expected the shapes of {expected} inputs, but found {len(shapes)}")
     for shape in shapes:
         check_input_shape(kind, shape, known.input_ranks)
     filled = fill_attributes(kind, shapes[0], known.attributes, attributes)

@@ -201,14 +201,14 @@ def test_ops_with_several_inputs() -> None:
 @pytest.mark.parametrize(
     ("kind", "shapes", "message"),
     [
-        ("add", ((4, 3, 3),), "add: expected 2 to 64 input shapes, but found 1"),
+        ("add", ((4, 3, 3),), "add: expected the shapes of 2 to 64 inputs, but found 1"),
         ("add", ((4, 3, 3), (2, 3, 3)), "add: expected inputs of one shape, but found add 4x3x3 + 2x3x3"),
         ("concat", ((4, 3, 3), (4, 2, 3)), "concat: expected inputs of one height and width, but found concat 4x3x3"),
         ("concat", ((4, 3, 3), (4,)), "concat: expected inputs of one height and width"),
         ("concat", ((4, 3, 3), (4, 0, 3)), "with positive sizes"),
         ("concat", ((2**28, 1, 1), (2**29, 1, 1)), "an output of at most 536870912 numbers"),
-        ("conv", ((4, 3, 3), (4, 3, 3)), "conv: expected 1 input shapes, but found 2"),
-        ("conv", (), "conv: expected 1 input shapes, but found 0"),
+        ("conv", ((4, 3, 3), (4, 3, 3)), "conv: expected the shapes of 1 inputs, but found 2"),
+        ("conv", (), "conv: expected the shapes of 1 inputs, but found 0"),
     ],
 )
 def test_inputs_that_do_not_fit_an_op(kind: str, shapes: tuple[tuple[int, ...], ...], message: str) -> None:

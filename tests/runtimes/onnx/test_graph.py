@@ -9,14 +9,15 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from latkit.artifacts.export import export_subject
+from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import BadFile, ExportError
-from latkit.graphs import Graph, GraphBuilder, partition_graph
+from latkit.graphs import Graph, GraphBuilder, node_macs, partition_graph
 from latkit.graphs.patterns import units_of
 from latkit.runtimes import get_runtime
 from latkit.runtimes.onnx.graph import model_of_graph, read_graph
 from latkit.runtimes.onnx.module import graph_of_module
 from latkit.runtimes.onnx.network import embed_network, read_subject
-from tests.builders import conv, network_of
+from tests.builders import CELL, conv, network_of
 
 
 class Block(nn.Module):
@@ -127,6 +128,22 @@ def test_a_torch_module_comes_in_by_the_same_door(tmp_path: Path) -> None:
     assert graph.key == read_graph(write(tmp_path / "block.onnx", module)).key
     with pytest.raises(ExportError, match="cannot export Block"):
         graph_of_module(module, torch.randn(1, 4, 8, 8))
+
+
+def test_a_network_with_branches_is_partitioned_into_kernels_that_do_all_its_work() -> None:
+    module = for_inference(seeded_module(CELL))
+    graph = graph_of_module(module, torch.randn(1, *CELL.input_shape))
+    found = partition_graph(graph, [])
+    works = [
+        sum(node_macs(node, part.tensors()) for node in part.nodes)
+        for part in map(found.kernel_graph, range(len(found.kernels)))
+    ]
+    assert sum(works) == CELL.macs
+    assert {"Add", "Concat"} <= {node.op for node in graph.nodes}
+    assert any(
+        len(edges) > 1
+        for edges in ([edge for edge in found.edges if edge.producer == k] for k in range(len(found.kernels)))
+    )
 
 
 def test_latkits_own_files_are_still_networks(tmp_path: Path) -> None:
