@@ -46,11 +46,12 @@ from latkit.search.data import Batch
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates, Draw
-from latkit.search.strategies.learners import GradientLearner
+from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer, device_module
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Architecture, ChainSpace, Layer, Space, as_chain, load
 from latkit.tables import LatencyTable, macs_table
 
@@ -181,7 +182,9 @@ class SearchBench:
 
     def architecture_step(self, opened: Architecture, closed: Architecture) -> Step:
         rule = Given(opened=opened, closed=closed)
-        learner = GradientLearner(self.supernet, self.arch_objective, rule, self.bench.fabric, RATE)
+        learner = GradientLearner(
+            self.supernet, self.arch_objective, rule, ArchitectureRate(RATE), CLASSIFICATION.loss, self.bench.fabric
+        )
         return lambda images, labels: learner.step(images, labels, self.bench.generator)
 
     def plain(self, architecture: Architecture) -> WeightTrainer:

@@ -2,7 +2,16 @@
 
 from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.host_errors import host_error
-from latkit._io.reading import MAX_FILE_BYTES, load_json, load_record, parse_json, read_bytes, read_text, reading
+from latkit._io.reading import (
+    MAX_FILE_BYTES,
+    describe_error,
+    load_json,
+    load_record,
+    parse_json,
+    read_bytes,
+    read_text,
+    reading,
+)
 from latkit._io.text import check_label, one_line, printable
 from latkit._io.toml import parse_toml
 
@@ -11,6 +20,7 @@ __all__ = [
     "atomic_write",
     "check_label",
     "check_writable",
+    "describe_error",
     "host_error",
     "load_json",
     "load_record",

@@ -52,10 +52,10 @@ def reading(path: object, expected: str) -> Iterator[None]:
         raise BadFile(path, expected, describe_error(error)) from error
 
 
-def describe_error(error: BaseException) -> str:
-    """An error of a parser in one line."""
+def describe_error(error: BaseException, with_input: bool = False) -> str:
+    """An error of a parser in one line. `with_input`: also the value that a record's field has instead."""
     if isinstance(error, ValidationError):
-        return one_line(_describe_field(error))
+        return one_line(_describe_field(error, with_input))
     if isinstance(error, OSError) and error.strerror:
         return "no such file" if error.errno == errno.ENOENT else error.strerror
     if isinstance(error, RecursionError):
@@ -69,14 +69,15 @@ def describe_error(error: BaseException) -> str:
     return one_line(str(error)) or type(error).__name__
 
 
-def _describe_field(error: ValidationError) -> str:
+def _describe_field(error: ValidationError, with_input: bool) -> str:
     """The first wrong field, with its path through records that validate other records, and what is wrong with it."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_input=with_input)[0]
     field = ".".join(str(part) for part in first["loc"])
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, ValidationError):
-        return f"{field}.{_describe_field(cause)}"
+        return f"{field}.{_describe_field(cause, with_input)}"
     message = str(cause) if isinstance(cause, ValueError) else first["msg"]
+    message += f", but found {one_line(repr(first['input']), 80)}" if with_input else ""
     return f"{field}: {message}" if field else message
 
 

@@ -49,7 +49,7 @@ def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> 
         eval_module = module.cpu().eval()
         state = {name: tensor.contiguous() for name, tensor in eval_module.state_dict().items()}
         save_file(state, folder / FILES["weights"])
-        exports, missing = export(folder, trained.network, eval_module, data, problem.settings.export_tflite)
+        exports, missing = export(folder, trained.network, eval_module, data, problem.settings)
         result = _result(problem, trained, accuracy).model_copy(
             update={
                 "exports": exports,

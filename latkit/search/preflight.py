@@ -11,6 +11,7 @@ from latkit.search.objectives.derivation import bounds, check_reach
 from latkit.search.objectives.repair import k_best_paths
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.settings import SearchSettings
+from latkit.search.tasks import Task
 from latkit.search.training.distillation import check_teacher
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -22,22 +23,24 @@ MIN_IMAGES = 8
 def check_problem(problem: Problem) -> bool:
     """Whether the target binds, of a search whose inputs match; raises as `check_data` and `check_latency` do."""
     problem.table.check_space(problem.space)
-    check_data(problem.space, problem.data)
+    check_data(problem.space, problem.data, problem.task)
     if problem.teacher is not None:
         check_teacher(problem.teacher, problem.data)
     check_constraints(problem.constraints, problem.space)
     return check_latency(problem.table, problem.target_s, problem.settings, problem.constraints)
 
 
-def check_data(space: Space, data: DataSplit) -> None:
-    """Raise UsageError unless the images fit the space's input and the classes its output."""
+def check_data(space: Space, data: DataSplit, task: Task) -> None:
+    """Raise UsageError unless the images fit the space's input, and its output the task on these images."""
     if space.input_shape != data.shape:
         raise UsageError(
             f"space {space.name} expects images of shape {space.input_shape}, but data {data.name} has {data.shape}"
         )
-    if space.output_shape != (data.classes,):
+    expected = task.output_shape(data.shape, data.classes)
+    if space.output_shape != expected:
         raise UsageError(
-            f"space {space.name} gives {space.output_shape[0]} classes, but data {data.name} has {data.classes}"
+            f"space {space.name} gives outputs of shape {space.output_shape}, but {task.name} of the {data.classes} "
+            f"classes of data {data.name} needs {expected}"
         )
     if len(data.train.labels) < MIN_IMAGES:
         raise UsageError(

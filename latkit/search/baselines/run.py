@@ -54,7 +54,7 @@ def run_baselines(
     """
     problem = replace(problem, constraints=())
     problem.table.check_space(problem.space)
-    check_data(problem.space, problem.data)
+    check_data(problem.space, problem.data, problem.task)
     check_baselines(problem.settings, requested)
     fabric = fabric or fabric_of(problem.settings)
     broadcast_from_main(lambda: _checked(latency_of, requested), fabric)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from latkit.errors import UsageError
 from latkit.search.data.arrays import load_digits, load_idx, load_npz
-from latkit.search.data.feeder import SINGLE_SHARD, Augmentation, Batch, Feeder, Normalize, Shard, augment
+from latkit.search.data.feeder import SINGLE_SHARD, Batch, Feed, Feeder, Normalize, Shard
 from latkit.search.data.files import load_folder, load_hub
 from latkit.search.data.images import (
     ArrayImages,
@@ -58,16 +58,15 @@ __all__ = [
     "POSSIBLE",
     "SINGLE_SHARD",
     "ArrayImages",
-    "Augmentation",
     "Batch",
     "CachedImages",
     "DataSplit",
     "DecodedImages",
+    "Feed",
     "Feeder",
     "ImageSet",
     "Normalize",
     "Shard",
-    "augment",
     "fetch_by_threads",
     "load_data",
     "make_split",

@@ -12,17 +12,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from latkit.errors import BadFile, UsageError
 from latkit.search.data.images import IMAGE, ArrayImages, DataSplit, ImageSet, found_instead
+from latkit.search.tasks import Augmentation, Task, draw_transform
 
 Batch = tuple[Tensor, Tensor]
-"""Images (N, C, H, W), normalized, channels last in memory; labels (N,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """Random crops of images padded by a number of pixels, and mirroring."""
-
-    padding: int = 0
-    flip: bool = False
+"""Images (N, C, H, W), normalized, channels last in memory; targets, whose shape depends on the task: labels (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +40,19 @@ SINGLE_SHARD = Shard()
 """The only part of a single process."""
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """How images become batches."""
+
+    task: Task
+    batch_size: int
+    seed: int
+    augmentation: Augmentation
+    workers: int = 0
+    """Number of processes that decode image files."""
+    shard: Shard = SINGLE_SHARD
+
+
 class Feeder:
     """Endless batches of one image set, every batch a function of seed and number alone.
 
@@ -55,28 +61,17 @@ class Feeder:
     every batch, with the same crops and mirroring as in the full batch.
     """
 
-    def __init__(
-        self,
-        data: DataSplit,
-        images: ImageSet,
-        indices: Tensor,
-        batch_size: int,
-        seed: int,
-        device: torch.device,
-        augmentation: Augmentation,
-        workers: int = 0,
-        shard: Shard = SINGLE_SHARD,
-    ) -> None:
+    def __init__(self, data: DataSplit, images: ImageSet, indices: Tensor, feed: Feed, device: torch.device) -> None:
+        """`data` gives the normalization; `indices` are those of the images to use."""
         self.images = images
         if isinstance(images, ArrayImages):
             # moved once, and so is the order of a pass: the device then looks up, crops, flips and
             # normalizes by itself, and no batch waits for a copy
             self.images = ArrayImages(images.images.to(device), images.labels.to(device))
         order_device = self.images.labels.device
-        self.plan = _Plan(indices.to(order_device), min(batch_size, len(indices)), seed, shard)
+        self.plan = _Plan(indices.to(order_device), feed)
+        self.feed = feed
         self.device = device
-        self.augmentation = augmentation
-        self.workers = workers
         self.normalize = Normalize(data, device)
         self._generator = torch.Generator(device)
 
@@ -89,18 +84,15 @@ class Feeder:
         """Endless batches from number `start` on. Raises BadFile for an image that cannot be decoded."""
         for number, (images, labels) in enumerate(self._raw(start), start):
             self._generator.manual_seed(_mix(self.plan.seed, number))
-            cropped = augment(
-                images.to(self.device, non_blocking=True),
-                self.augmentation,
-                self._generator,
-                self.plan.batch_size,
-                self.plan.places,
-            )
-            yield self.normalize(cropped), labels.to(self.device, non_blocking=True)
+            task, plan = self.feed.task, self.plan
+            transform = draw_transform(self.feed.augmentation, plan.batch_size, self._generator, plan.places)
+            targets = task.targets(labels.to(self.device, non_blocking=True))
+            pixels, targets = task.augment(images.to(self.device, non_blocking=True), targets, transform)
+            yield self.normalize(pixels), targets
 
     def _raw(self, start: int) -> Iterator[Batch]:
-        """Unnormalized images from the set, and labels."""
-        in_this_process = self.images.in_memory or self.workers == 0
+        """Unnormalized images from the set, and labels, as they are in it."""
+        in_this_process = self.images.in_memory or self.feed.workers == 0
         return self._fetched(start) if in_this_process else self._decoded(start)
 
     def _fetched(self, start: int) -> Iterator[Batch]:
@@ -115,7 +107,7 @@ class Feeder:
             _Decoding(self.images, self.plan),
             batch_size=None,
             sampler=_CountFrom(start),
-            num_workers=self.workers,
+            num_workers=self.feed.workers,
             pin_memory=self.device.type == "cuda",
             generator=generator,
             # a forked copy of a process that runs threads, as torch and JAX (for TFLite) do, may hang
@@ -130,12 +122,12 @@ class Feeder:
 class _Plan:
     """Which images belong to which batch."""
 
-    def __init__(self, indices: Tensor, batch_size: int, seed: int, shard: Shard) -> None:
+    def __init__(self, indices: Tensor, feed: Feed) -> None:
         self.indices = indices
-        self.batch_size = batch_size
-        self.seed = seed
-        self.places = shard.places(batch_size)
-        self.batches_per_pass = len(indices) // batch_size
+        self.batch_size = min(feed.batch_size, len(indices))
+        self.seed = feed.seed
+        self.places = feed.shard.places(self.batch_size)
+        self.batches_per_pass = len(indices) // self.batch_size
         self._pass, self._order = -1, indices
 
     def indices_of(self, number: int) -> Tensor:
@@ -187,39 +179,6 @@ class Normalize:
     def __call__(self, images: Tensor) -> Tensor:
         """Normalize a batch."""
         return ((images - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
-
-
-def augment(
-    images: Tensor,
-    augmentation: Augmentation,
-    generator: torch.Generator,
-    batch_size: int | None = None,
-    places: slice = slice(None),
-) -> Tensor:
-    """Crop and mirror every image of (N, C, H, W) independently, on the images' device.
-
-    For images at some `places` of a batch of `batch_size`, the random draws are the same as in the full batch.
-    """
-    full_batch = len(images) if batch_size is None else batch_size
-    if augmentation.padding:
-        offsets = torch.randint(
-            2 * augmentation.padding + 1, (2, full_batch, 1), generator=generator, device=images.device
-        )
-        images = _crop(images, augmentation.padding, offsets[:, places])
-    if augmentation.flip:
-        mirrored = torch.rand(full_batch, 1, 1, 1, generator=generator, device=images.device)[places] < 0.5
-        images = torch.where(mirrored, images.flip(3), images)
-    return images
-
-
-def _crop(images: Tensor, padding: int, offsets: Tensor) -> Tensor:
-    """Crop every image at its own offset, (2, N, 1), from one padded with zeros."""
-    count, _, height, width = images.shape
-    padded = torch.nn.functional.pad(images, (padding,) * 4)
-    rows = (offsets[0] + torch.arange(height, device=images.device)).unsqueeze(2)  # (N, H, 1)
-    columns = (offsets[1] + torch.arange(width, device=images.device)).unsqueeze(1)  # (N, 1, W)
-    which = torch.arange(count, device=images.device).view(-1, 1, 1)
-    return padded[which, :, rows, columns].permute(0, 3, 1, 2)
 
 
 def _mix(seed: int, number: int) -> int:

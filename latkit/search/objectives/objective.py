@@ -24,8 +24,8 @@ class Objective(Protocol):
     def __call__(self, task_loss: Tensor, expected_s: Tensor) -> Tensor:
         """The scalar to minimize, from the scalar task loss and the scalar expected latency in seconds."""
 
-    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
-        """The rewards of some paths, shape (paths,), from their accuracies, 0 to 1, and their latencies in seconds.
+    def reward(self, task_reward: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
+        """The rewards of some paths, shape (paths,), from those of the task, 0 to 1, and their latencies in seconds.
 
         `expected_s` is the expected latency of the distribution that they were drawn from.
         """
@@ -110,16 +110,16 @@ class AugmentedLagrangian:
         violation = torch.log(expected_s / self.target_s)
         return task_loss + self.multiplier * violation + 0.5 * self.damping * violation.square()
 
-    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
-        """accuracy x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an adapted exponent.
+    def reward(self, task_reward: Tensor, seconds: Tensor, expected_s: float) -> Tensor:
+        """task x (latency / target)^w: Cai et al. 2019, section 3.3.2, with an adapted exponent.
 
         w = -(multiplier + damping v): the power weighs a relative change of latency as the Lagrangian does, so dual
         ascent on it reaches the target.
         """
         if not self.binding:
-            return accuracy
+            return task_reward
         violation = math.log(expected_s / self.target_s)
-        return accuracy * (seconds / self.target_s) ** -(self.multiplier + self.damping * violation)
+        return task_reward * (seconds / self.target_s) ** -(self.multiplier + self.damping * violation)
 
     def update(self, expected_s: float) -> None:
         """One step of dual ascent."""
@@ -170,9 +170,9 @@ class Additive(_FixedWeight):
         """The sum."""
         return task_loss + self.weight * (expected_s / self.target_s - 1)
 
-    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
-        """accuracy - weight (latency / target - 1)."""
-        return accuracy - self.weight * (seconds / self.target_s - 1)
+    def reward(self, task_reward: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
+        """task - weight (latency / target - 1)."""
+        return task_reward - self.weight * (seconds / self.target_s - 1)
 
 
 class Multiplicative(_FixedWeight):
@@ -189,6 +189,6 @@ class Multiplicative(_FixedWeight):
         units = (expected_s / self.target_s * self.unit_per_target).clamp_min(1.01)
         return task_loss * (units.log() / math.log(self.unit_per_target)) ** self.weight
 
-    def reward(self, accuracy: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
-        """accuracy x (latency / target)^-weight: section 3.3.2, with w = -weight fixed."""
-        return accuracy * (seconds / self.target_s) ** -self.weight
+    def reward(self, task_reward: Tensor, seconds: Tensor, expected_s: float) -> Tensor:  # noqa: ARG002
+        """task x (latency / target)^-weight: section 3.3.2, with w = -weight fixed."""
+        return task_reward * (seconds / self.target_s) ** -self.weight

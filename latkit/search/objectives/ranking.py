@@ -8,11 +8,11 @@ from itertools import islice
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from latkit.search.data import Feeder
+from latkit.search.data import Batch, Feeder
 from latkit.search.supernet.supernet import Supernet
+from latkit.search.tasks import Task
 from latkit.search.training.distributed import mean
 from latkit.spaces import Architecture
 
@@ -27,16 +27,16 @@ def rank_by_loss(
     if len(architectures) < 2:
         return list(architectures)
     selected = list(islice(feeder.stream(), batches))
-    losses = torch.stack([_loss(supernet, architecture, selected, fabric) for architecture in architectures])
+    losses = torch.stack(
+        [_loss(supernet.path_module(one), selected, feeder.feed.task, fabric) for one in architectures]
+    )
     order = mean(losses, fabric).argsort(stable=True)
     return [architectures[index] for index in order.tolist()]
 
 
-def _loss(
-    supernet: Supernet, architecture: Architecture, batches: Sequence[tuple[Tensor, Tensor]], fabric: Fabric
-) -> Tensor:
+def _loss(module: nn.Module, batches: Sequence[Batch], task: Task, fabric: Fabric) -> Tensor:
     """Mean loss over batches, a scalar."""
-    network = copy.deepcopy(supernet.path_module(architecture)).train()  # its statistics would change
+    network = copy.deepcopy(module).train()  # its statistics would change
     with torch.no_grad(), fabric.autocast():
-        losses = [F.cross_entropy(network(images), labels) for images, labels in batches]
+        losses = [task.loss(network(images), targets) for images, targets in batches]
     return torch.stack(losses).mean()

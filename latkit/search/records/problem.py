@@ -10,6 +10,7 @@ from latkit.search.objectives.constraints import Constraint
 from latkit.search.records.provenance import machine, versions
 from latkit.search.records.result import ConstraintFacts, DataFacts, Recipe, table_hash
 from latkit.search.strategies.settings import SearchSettings
+from latkit.search.tasks import TASKS, Task
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
@@ -30,6 +31,11 @@ class Problem:
     """The network that the derived one learns from besides the labels, as `load_network` returns it."""
     constraints: Sequence[Constraint] = ()
     """Upper bounds that the network must also meet; they do not bind baselines."""
+
+    @property
+    def task(self) -> Task:
+        """The task that the settings name. Raises UsageError for an unknown one."""
+        return TASKS.get(self.settings.task)
 
     def recipe(self) -> Recipe:
         """The recipe of the search in the current environment."""

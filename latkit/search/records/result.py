@@ -15,6 +15,7 @@ from latkit.errors import UsageError
 from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.strategies.settings import SearchSettings
+from latkit.search.tasks import DEFAULT_TASK
 from latkit.tables import CostTable
 
 FILES = {
@@ -45,6 +46,11 @@ OF_NO_CONSEQUENCE = frozenset(
 )
 """Fields of a recipe that do not affect the network, and may change when a search is resumed. The size of the images'
 files is one of them, so a search can resume after a damaged file was repaired."""
+
+
+DEFAULT_FIELDS = {"settings.task": DEFAULT_TASK}
+"""Fields that recipes of earlier versions lack, with the value that those searches had: at that value they are left out
+of what is compared and hashed."""
 
 
 Positive = Annotated[float, Field(gt=0)]
@@ -154,7 +160,8 @@ class Recipe(Record):
         """The fields that determine the network, by dotted name: all but `OF_NO_CONSEQUENCE` and the machine."""
         left_out = {"machine", "went_on"} | (set() if versions else {"versions"})
         flat = _flat(self.model_dump(mode="json", exclude=left_out))
-        return {name: flat[name] for name in sorted(flat.keys() - OF_NO_CONSEQUENCE)}
+        left_out_fields = OF_NO_CONSEQUENCE | {name for name, value in DEFAULT_FIELDS.items() if flat[name] == value}
+        return {name: flat[name] for name in sorted(flat.keys() - left_out_fields)}
 
     def resumed_as(self, now: Recipe) -> Recipe:
         """The recipe of a search resumed as `now`, which differs only in fields that do not affect the network.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -12,9 +14,9 @@ from latkit.search.objectives.constraints import ConstraintMultipliers
 from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.gates import BinaryGates, PathRule
-from latkit.search.strategies.learners import GradientLearner, Learner
-from latkit.search.strategies.reinforce import ReinforceLearner
-from latkit.search.strategies.search_phase import SearchPhase, feeders
+from latkit.search.strategies.learners import ArchitectureRate, GradientLearner, Learner
+from latkit.search.strategies.reinforce import ReinforceLearner, Sampling
+from latkit.search.strategies.search_phase import SearchPhase, make_feeders
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
@@ -53,23 +55,22 @@ def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[
     space, settings = problem.space, problem.settings
     with seeded(settings.seed):
         supernet = device_module(Supernet(space, settings.checkpointing), fabric)
-    rule = make_rule(settings)
-    weight_feeder, architecture_feeder = feeders(problem.data, settings, fabric)
-    architecture_steps = max(settings.epochs * weight_feeder.batches_per_pass // settings.weight_steps, 1)
+    rule, feeders = make_rule(settings), make_feeders(problem.data, settings, fabric)
+    architecture_steps = max(settings.epochs * feeders.weights.batches_per_pass // settings.weight_steps, 1)
     objective = make_objective(problem.target_s, settings, architecture_steps, binding)
     bounds = ConstraintMultipliers(problem.constraints, _dual_rate(settings, architecture_steps), settings.damping)
-    rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
     initial_latency_s = problem.target_s if binding and settings.penalty == "constraint" else None
     arch_objective = ArchitectureObjective(PathDistribution(space), problem.table, objective, bounds, initial_latency_s)
-    growth = settings.architecture_rate_growth
+    initial_rate = settings.architecture_learning_rate or min(max(16 / architecture_steps, 1e-3), 0.1)
+    rate = ArchitectureRate(initial_rate, settings.architecture_rate_growth)
     learner: Learner
     if settings.learner == "reinforce":
-        samples, decay = settings.reinforce_samples, settings.reinforce_baseline_decay
-        learner = ReinforceLearner(supernet, arch_objective, fabric, rate, samples, decay, growth)
+        sampling = Sampling(settings.reinforce_samples, settings.reinforce_baseline_decay)
+        learner = ReinforceLearner(supernet, arch_objective, rate, problem.task, fabric, sampling)
     else:
-        learner = GradientLearner(supernet, arch_objective, rule, fabric, rate, settings.label_smoothing, growth)
-    phase = SearchPhase(supernet, arch_objective, learner, rule, weight_feeder, architecture_feeder, settings, fabric)
-    return supernet, phase
+        loss = partial(problem.task.loss, smoothing=settings.label_smoothing)
+        learner = GradientLearner(supernet, arch_objective, rule, rate, loss, fabric)
+    return supernet, SearchPhase(supernet, learner, rule, feeders, settings, fabric)
 
 
 def fresh_module(network: Network, settings: SearchSettings, fabric: Fabric) -> nn.Module:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.nn import functional as F
 
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.strategies.gates import PathRule, placed
@@ -19,15 +19,38 @@ BETAS = (0.0, 0.999)
 """Adam's, as in the paper: without momentum, a logit that was not drawn does not move."""
 
 
+TaskLoss = Callable[[Tensor, Tensor], Tensor]
+"""A scalar to minimize, from outputs and targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureRate:
+    """Adam's learning rate of the logits over a search."""
+
+    initial: float
+    growth: float = 1.0
+    """Final over initial learning rate."""
+
+    def at(self, progress: float) -> float:
+        """The learning rate when a share of all architecture steps is done.
+
+        It grows with progress: the distribution stays open while the weights are poor, and is decided at the end, even
+        in a search of few steps.
+        """
+        return self.initial * (1 + (self.growth - 1) * progress)
+
+
 class Learner(Protocol):
     """Learns the distribution over architectures: by gradient, or by a policy gradient."""
 
+    arch_objective: ArchitectureObjective
+
     def step(
-        self, images: Tensor, labels: Tensor, generator: torch.Generator, progress: float = 0.0
+        self, images: Tensor, targets: Tensor, generator: torch.Generator, progress: float = 0.0
     ) -> tuple[Tensor, Tensor]:
         """Learn from a batch, when the share `progress` of all architecture steps is done.
 
-        Gives the task loss and class scores of the paths that ran, both detached.
+        Gives the task loss and outputs of the paths that ran, both detached.
         """
 
     def state(self) -> dict[str, Any]:
@@ -40,21 +63,15 @@ class Learner(Protocol):
 class LogitLearner:
     """Common part of the learners: Adam on the logits of their objective, and the state of both."""
 
-    def __init__(self, arch_objective: ArchitectureObjective, learning_rate: float, growth: float = 1.0) -> None:
-        """`growth`: final learning rate over initial learning rate."""
+    def __init__(self, arch_objective: ArchitectureObjective, rate: ArchitectureRate) -> None:
         self.arch_objective = arch_objective
-        self.learning_rate = learning_rate
-        self.growth = growth
-        self.optimizer = torch.optim.Adam(arch_objective.distribution.parameters(), lr=learning_rate, betas=BETAS)
+        self.rate = rate
+        self.optimizer = torch.optim.Adam(arch_objective.distribution.parameters(), lr=rate.initial, betas=BETAS)
 
     def apply(self, gradient: Tensor, progress: float) -> None:
-        """One step of the logits down a gradient of their shape.
-
-        The learning rate grows with progress: the distribution stays open while the weights are poor, and is decided at
-        the end, even in a search of few steps.
-        """
+        """One step of the logits down a gradient of their shape."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * (1 + (self.growth - 1) * progress)
+            group["lr"] = self.rate.at(progress)
         self.arch_objective.distribution.logits.grad = gradient
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -86,21 +103,20 @@ class GradientLearner(LogitLearner):
         supernet: Supernet,
         arch_objective: ArchitectureObjective,
         rule: PathRule,
+        rate: ArchitectureRate,
+        loss: TaskLoss,
         fabric: Fabric,
-        learning_rate: float,
-        label_smoothing: float = 0.0,
-        growth: float = 1.0,
     ) -> None:
-        super().__init__(arch_objective, learning_rate, growth)
+        super().__init__(arch_objective, rate)
         self.supernet = supernet
         self.rule = rule
         self.fabric = fabric
-        self.label_smoothing = label_smoothing
+        self.loss = loss
 
     def step(
-        self, images: Tensor, labels: Tensor, generator: torch.Generator, progress: float = 0.0
+        self, images: Tensor, targets: Tensor, generator: torch.Generator, progress: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """One architecture step on images (N, C, H, W) and labels (N,)."""
+        """One architecture step on images (N, C, H, W) and their targets."""
         arch_objective = self.arch_objective
         draw = self.rule.draw(arch_objective.distribution, progress, generator)
         gates = draw.paths.gates
@@ -108,8 +124,8 @@ class GradientLearner(LogitLearner):
         probabilities = arch_objective.distribution.probabilities().detach().requires_grad_()
         with self.supernet.at_rest(draw.paths):  # the backward pass too: closed candidates run in it
             with self.fabric.autocast():
-                scores = self.supernet(images, placed(draw.paths, images.device))
-                task_loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+                outputs = self.supernet(images, placed(draw.paths, images.device))
+                task_loss = self.loss(outputs, targets)
             loss = arch_objective.objective(task_loss, arch_objective.table(probabilities).to(task_loss.device))
             loss = loss + arch_objective.constraints(probabilities).to(loss.device)
             by_gate, by_probability = torch.autograd.grad(loss, (gates, probabilities), materialize_grads=True)
@@ -118,4 +134,4 @@ class GradientLearner(LogitLearner):
         self.apply(self.rule.gradient(draw, *averaged), progress)
         self.rule.renormalize(arch_objective.distribution, draw)
         arch_objective.adapt()
-        return task_loss.detach(), scores.detach()
+        return task_loss.detach(), outputs.detach()

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 
-from latkit.search.data import Augmentation, Batch, DataSplit, Feeder
-from latkit.search.objectives.architecture_objective import ArchitectureObjective
+from latkit.search.data import Batch, DataSplit, Feed, Feeder
 from latkit.search.strategies.gates import PathRule, placed
 from latkit.search.strategies.learners import Learner
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer
+from latkit.search.tasks import TASKS, Augmentation
 from latkit.search.training.distributed import shard_of
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.trainer import Row, Totals, learning_rate
+
+
+class Feeders(NamedTuple):
+    """Feeders over separate parts of the training images."""
+
+    weights: Feeder
+    architecture: Feeder
 
 
 class SearchPhase:
@@ -31,23 +38,22 @@ class SearchPhase:
     def __init__(
         self,
         supernet: Supernet,
-        arch_objective: ArchitectureObjective,
         learner: Learner,
         rule: PathRule,
-        weight_feeder: Feeder,
-        architecture_feeder: Feeder,
+        feeders: Feeders,
         settings: SearchSettings,
         fabric: Fabric,
     ) -> None:
-        self.arch_objective = arch_objective
+        self.arch_objective = learner.arch_objective
         self.learner = learner
         self.rule = rule
         self.settings = settings
         self.fabric = fabric
         self.weights = WeightTrainer(supernet, settings, fabric)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.totals = Totals(self.fabric)
-        self.weight_feeder, self.architecture_feeder = weight_feeder, architecture_feeder
+        self.metric = TASKS.get(settings.task).metric
+        self.totals = Totals(self.fabric, self.metric)
+        self.weight_feeder, self.architecture_feeder = feeders
         self.epochs = settings.warmup_epochs + settings.epochs
         self.steps_per_epoch = self.weight_feeder.batches_per_pass
         self.watch = LossWatch(self.name, self.steps_per_epoch, fabric.device)
@@ -63,21 +69,21 @@ class SearchPhase:
 
     def step(self, step: int) -> None:
         """A weight step, and an architecture step when it is due."""
-        images, labels = next(self._weight_batches)
+        images, targets = next(self._weight_batches)
         progress = self.progress(step)
         if step == self.settings.warmup_epochs * self.steps_per_epoch:
             self.arch_objective.begin()
         paths = placed(
             self.rule.weight_paths(self.arch_objective.distribution, progress, self.generator), images.device
         )
-        loss, scores = self.weights.step(images, labels, self._learning_rate(step), paths)
-        self.totals.add_batch("weight", loss, scores, labels)
+        loss, outputs = self.weights.step(images, targets, self._learning_rate(step), paths)
+        self.totals.add_batch("weight", loss, outputs, targets)
         self.watch.note(step, "the weight step's loss", loss)
         after_warmup = step - self.settings.warmup_epochs * self.steps_per_epoch + 1
         if after_warmup > 0 and after_warmup % self.settings.weight_steps == 0:
-            images, labels = next(self._architecture_batches)
-            loss, scores = self.learner.step(images, labels, self.generator, progress)
-            self.totals.add_batch("architecture", loss, scores, labels)
+            images, targets = next(self._architecture_batches)
+            loss, outputs = self.learner.step(images, targets, self.generator, progress)
+            self.totals.add_batch("architecture", loss, outputs, targets)
             self.watch.note(step, "the architecture step's loss", loss)
             self.watch.note(step, "the sum of the architecture's logits", self.arch_objective.distribution.logits.sum())
             self.watch.check()  # the step has already waited for the gates' gradients
@@ -92,7 +98,7 @@ class SearchPhase:
         return max(step / self.steps_per_epoch - warm_epochs, 0.0) / epochs
 
     def summary(self, epoch: int) -> Row:
-        """Mean losses and accuracies, and the current distribution."""
+        """Mean losses and the metric on the epoch's images, and the current distribution."""
         self.check()
         arch_objective = self.arch_objective
         with torch.no_grad():
@@ -108,7 +114,7 @@ class SearchPhase:
                 **arch_objective.constraints.figures(probabilities),
                 "probabilities": arch_objective.distribution.rows(probabilities),
             }
-        self.totals = Totals(self.fabric)
+        self.totals = Totals(self.fabric, self.metric)
         return row
 
     def check(self) -> None:
@@ -133,29 +139,21 @@ class SearchPhase:
         self.totals.load_state(state["totals"])
 
 
-def feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> tuple[Feeder, Feeder]:
+def make_feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> Feeders:
     """Two feeders over separate parts of the training images: for weights, and for the architecture."""
     count = len(data.train.labels)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(settings.seed))
     for_architecture = min(max(round(count * settings.architecture_share), 1), count - 1)
     parts = order[for_architecture:], order[:for_architecture]
-    weights, architecture = (
-        Feeder(
-            data,
-            data.train,
-            part,
-            settings.batch_size,
-            2 * settings.seed + number,
-            fabric.device,
-            augmentation(data, settings),
-            settings.workers,
-            shard_of(fabric),
-        )
-        for number, part in enumerate(parts)
+    seeds = 2 * settings.seed, 2 * settings.seed + 1
+    feeds = [feed_of(data, settings, fabric, settings.batch_size, seed) for seed in seeds]
+    return Feeders(
+        *(Feeder(data, data.train, part, feed, fabric.device) for part, feed in zip(parts, feeds, strict=True))
     )
-    return weights, architecture
 
 
-def augmentation(data: DataSplit, settings: SearchSettings) -> Augmentation:
-    """Augmentation by the settings, or by the data's default."""
-    return Augmentation(settings.crop_padding, data.flip if settings.flip is None else settings.flip)
+def feed_of(data: DataSplit, settings: SearchSettings, fabric: Fabric, batch_size: int, seed: int) -> Feed:
+    """How this process's images become batches; augmentation by the settings, or by the data's default."""
+    augmentation = Augmentation(settings.crop_padding, data.flip if settings.flip is None else settings.flip)
+    task = TASKS.get(settings.task)
+    return Feed(task, batch_size, seed, augmentation, settings.workers, shard_of(fabric))

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from latkit._io import describe_error
 from latkit.errors import UsageError
+from latkit.search.tasks import DEFAULT_TASK
 
 
 class SearchSettings(BaseModel):
@@ -15,6 +17,8 @@ class SearchSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
+    task: str = DEFAULT_TASK
+    """What the network is trained for; its name in `TASKS`."""
 
     # the search: epochs are passes over the half of the training images that trains weights
     warmup_epochs: int = Field(10, ge=0)
@@ -152,8 +156,4 @@ class SearchSettings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UsageError(
-                f"search settings: expected {where} to be valid, but found {first['input']!r}: {first['msg']}"
-            ) from error
+            raise UsageError(f"search settings: {describe_error(error, with_input=True)}") from error

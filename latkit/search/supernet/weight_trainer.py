@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from latkit.search.data import DataSplit, ImageSet, Normalize, fetch_by_threads
 from latkit.search.strategies.settings import SearchSettings
@@ -17,6 +16,7 @@ from latkit.search.supernet.blocks import recomputed
 from latkit.search.supernet.bn_calibration import average_statistics
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.sync_norm import synchronize
+from latkit.search.tasks import TASKS
 from latkit.search.training.distributed import average_gradients, total
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
@@ -25,7 +25,7 @@ EVALUATED = 256
 """Maximum number of images evaluated at once: larger batches are hardly faster."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""A scalar to minimize, from normalized images (N, C, H, W), scores (N, classes) and labels (N,)."""
+"""A scalar to minimize, from normalized images (N, C, H, W), outputs and targets."""
 
 
 class PathSGD(torch.optim.SGD):
@@ -71,38 +71,37 @@ class WeightTrainer:
     """
 
     def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric, loss: Loss | None = None) -> None:
-        """`loss`: cross-entropy with the settings' label smoothing unless given."""
+        """`loss`: that of the task, with the settings' label smoothing, unless given."""
         self.synchronized = fabric.world_size == 1 or settings.sync_batch_norm
         if fabric.world_size > 1 and settings.sync_batch_norm:
             synchronize(module, fabric)
         self.module = module
         self.fabric = fabric
-        self.label_smoothing = settings.label_smoothing
-        self.loss = loss or self._cross_entropy
+        self.task, self.label_smoothing = TASKS.get(settings.task), settings.label_smoothing
+        self.loss = loss or self._task_loss
         self.checkpointing = settings.checkpointing
         self._parameters = list(module.parameters())
         self.optimizer = PathSGD(self._parameters, settings.momentum, settings.weight_decay)
 
-    def step(self, images: Tensor, labels: Tensor, learning_rate: float, *state: Any) -> tuple[Tensor, Tensor]:
-        """One step on a batch; `state` is passed to the module after the images. Gives loss and class scores,
-        detached."""
+    def step(self, images: Tensor, targets: Tensor, learning_rate: float, *state: Any) -> tuple[Tensor, Tensor]:
+        """One step on a batch; `state` is passed to the module after the images. Gives loss and outputs, detached."""
         with self.fabric.autocast():
-            scores = self._scores(images, *state)
-            loss = self.loss(images, scores, labels)
+            outputs = self._outputs(images, *state)
+            loss = self.loss(images, outputs, targets)
         self.fabric.backward(loss)
         reached = self.module.parameters_of(*state) if isinstance(self.module, Supernet) else self._parameters
         average_gradients(reached, self.fabric)
         self.optimizer.step_on(reached, learning_rate)
-        return loss.detach(), scores.detach()
+        return loss.detach(), outputs.detach()
 
-    def _scores(self, images: Tensor, *state: Any) -> Tensor:
+    def _outputs(self, images: Tensor, *state: Any) -> Tensor:
         if self.checkpointing and isinstance(self.module, nn.Sequential):  # a supernet handles it itself
             return functools.reduce(lambda features, block: recomputed(block, features), self.module, images)
-        scores: Tensor = self.module(images, *state)
-        return scores
+        outputs: Tensor = self.module(images, *state)
+        return outputs
 
-    def _cross_entropy(self, _images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
+    def _task_loss(self, _images: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        return self.task.loss(outputs, targets, self.label_smoothing)
 
     def state(self) -> dict[str, Any]:
         """Weights and optimizer, identical in every process: running statistics that were not synchronized are
@@ -118,7 +117,7 @@ class WeightTrainer:
 
 
 def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: SearchSettings) -> float:
-    """Share of images classified correctly, 0 to 1, with running batch norm statistics. The mode is restored.
+    """The task's metric on a set of images, with running batch norm statistics. The mode is restored.
 
     A batch is no larger than in training, which is known to fit into memory, and at most `EVALUATED`. Several processes
     share the work, batch by batch, and all get the result. Raises BadFile.
@@ -126,15 +125,17 @@ def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabri
     normalize = Normalize(data, fabric.device)
     was_training = module.training
     module.eval()
-    right = torch.zeros((), dtype=torch.int64, device=fabric.device)
+    task = TASKS.get(settings.task)
+    counts = torch.zeros(task.metric.shape, dtype=torch.int64, device=fabric.device)
     batches = torch.split(torch.arange(len(images.labels)), min(settings.training_batch_size, EVALUATED))
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
             pixels = fetch_by_threads(images, indices, settings.workers)
-            scores = module(normalize(pixels.to(fabric.device)))
-            right += (scores.argmax(1) == images.labels[indices].to(fabric.device)).sum()  # asynchronous
+            outputs = module(normalize(pixels.to(fabric.device)))
+            targets = task.targets(images.labels[indices].to(fabric.device))
+            counts += task.metric.counts(outputs, targets)  # asynchronous
     module.train(was_training)
-    return int(total(right, fabric)) / len(images.labels)
+    return task.metric.value(total(counts, fabric).cpu(), len(images.labels))
 
 
 def device_module(module: ModuleType, fabric: Fabric) -> ModuleType:

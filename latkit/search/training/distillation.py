@@ -6,11 +6,11 @@ import copy
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.strategies.settings import SearchSettings
+from latkit.search.tasks import TASKS
 from latkit.search.training.trained_network import TrainedNetwork
 
 
@@ -30,7 +30,7 @@ def check_teacher(teacher: TrainedNetwork, data: DataSplit) -> None:
 
 
 class Distillation:
-    """(1 - a) cross-entropy + a T^2 KL(teacher || student), both softened by T (Hinton et al. 2015, section 2).
+    """(1 - a) loss by labels + a loss by the teacher, softened by a temperature (Hinton et al. 2015, section 2).
 
     The teacher sees the same images as the student, with its own normalization, and has no gradients.
     """
@@ -38,24 +38,15 @@ class Distillation:
     def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: SearchSettings, device: torch.device):
         self.teacher = copy.deepcopy(teacher).to(device)
         self.normalize = Normalize(data, device)
+        self.task = TASKS.get(settings.task)
         self.weight = settings.distillation_weight
         self.temperature = settings.distillation_temperature
         self.label_smoothing = settings.label_smoothing
 
-    def __call__(self, images: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-        """The loss of the student's scores (N, classes) for normalized images (N, C, H, W) and labels (N,)."""
+    def __call__(self, images: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of the student's outputs for normalized images (N, C, H, W) and their targets."""
         with torch.no_grad():
             taught = self.teacher(images / self.normalize.scale + self.normalize.mean)
-        return (1 - self.weight) * F.cross_entropy(
-            scores, labels, label_smoothing=self.label_smoothing
-        ) + self.weight * softened_divergence(taught, scores, self.temperature)
-
-
-def softened_divergence(taught: Tensor, scores: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(taught / T) || softmax(scores / T)), the mean over (N, classes).
-
-    T^2 makes the size of its gradients independent of T.
-    """
-    ours = F.log_softmax(scores.float() / temperature, -1)
-    theirs = F.log_softmax(taught.float() / temperature, -1)
-    return temperature**2 * F.kl_div(ours, theirs, reduction="batchmean", log_target=True)
+        by_labels = self.task.loss(outputs, targets, self.label_smoothing)
+        by_teacher = self.task.distillation_loss(outputs, taught, self.temperature)
+        return (1 - self.weight) * by_labels + self.weight * by_teacher

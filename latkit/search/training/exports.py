@@ -15,6 +15,8 @@ from latkit.runtimes.base import Runtime
 from latkit.runtimes.onnx.network import embed_network
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.records.result import FILES, ExportFacts
+from latkit.search.strategies.settings import SearchSettings
+from latkit.search.tasks import TASKS, Task
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
 """Exporter and runtime of each of a search's exported files."""
@@ -28,7 +30,7 @@ float32 kernels with another order of summation about a hundred times below."""
 
 
 def export(
-    folder: Path, network: Network, module: nn.Module, data: DataSplit, tflite: bool
+    folder: Path, network: Network, module: nn.Module, data: DataSplit, settings: SearchSettings
 ) -> tuple[dict[str, ExportFacts], tuple[str, ...]]:
     """Write and compare every file that can be written here; notes name the others.
 
@@ -38,11 +40,11 @@ def export(
     images = _images(data)
     facts: dict[str, ExportFacts] = {}
     notes: tuple[str, ...] = ()
-    for what in RUNTIMES if tflite else ("onnx",):
+    for what in RUNTIMES if settings.export_tflite else ("onnx",):
         runtime, path = get_runtime(RUNTIMES[what]), folder / FILES[what]
         try:
             export_module(runtime, module, network.input_shape, path)
-            facts[what] = compare(runtime, path, module, images)
+            facts[what] = compare(runtime, path, module, images, TASKS.get(settings.task))
         except MissingExtra as error:
             path.unlink(missing_ok=True)
             notes = (*notes, f"{FILES[what]} was not written: {error}")
@@ -51,7 +53,7 @@ def export(
     return facts, notes
 
 
-def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor) -> ExportFacts:
+def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor, task: Task) -> ExportFacts:
     """Compare scores of the file with those of the module, for normalized images (N, C, H, W), one at a time.
 
     Raises ExportError where they differ by more than rounding, and removes the file.
@@ -69,8 +71,7 @@ def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor) -> 
             f"{largest:.3g} on {len(images)} images; the file was removed. The weights are kept: please report this, "
             f"with the releases of {runtime.exporter}"
         )
-    agreement = float((found.argmax(1) == expected.argmax(1)).double().mean())
-    return ExportFacts(largest_difference=largest, agreement=agreement, images=len(images))
+    return ExportFacts(largest_difference=largest, agreement=task.agreement(found, expected), images=len(images))
 
 
 def _images(data: DataSplit) -> Tensor:

@@ -13,6 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from latkit.progress import Progress
+from latkit.search.tasks import Metric
 from latkit.search.training.distributed import broadcast_flag_from_main, total
 
 Row = dict[str, Any]
@@ -23,6 +24,7 @@ class Phase(Protocol):
     """A sequence of epochs of steps that can be saved between any two steps."""
 
     name: str
+    metric: Metric
     epochs: int
     steps_per_epoch: int
 
@@ -52,9 +54,11 @@ class Totals:
     process. They are always added one by one in their order, so the time of reading does not affect the last bit.
     """
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: Fabric, metric: Metric) -> None:
         self.fabric = fabric
-        self.sums: dict[str, float] = {}
+        self.metric = metric
+        self.sums: dict[str, Any] = {}
+        """A number by name, or nested lists of them where a metric has several counts."""
         self.counts: dict[str, int] = {}
         self._waiting: dict[str, list[Tensor]] = {}
 
@@ -66,21 +70,28 @@ class Totals:
     def _flush(self) -> None:
         """Bring the sums up to date. Every process must call it at the same step."""
         for name, values in self._waiting.items():
-            so_far = self.sums.get(name, 0.0)
-            for value in total(torch.stack(values).double(), self.fabric).tolist():
-                so_far += value  # not sum(), which rounds differently
-            self.sums[name] = so_far
+            added = total(torch.stack(values).double(), self.fabric)
+            so_far = torch.tensor(self.sums.get(name, 0.0), dtype=torch.float64)
+            for value in added.cpu():
+                so_far = so_far + value  # not sum(), which rounds differently
+            self.sums[name] = so_far.tolist()
         self._waiting = {}
 
-    def add_batch(self, name: str, loss: Tensor, scores: Tensor, labels: Tensor) -> None:
-        """Add a batch's mean loss and accuracy as `NAME_loss` and `NAME_accuracy`."""
-        self.add(f"{name}_loss", loss * len(labels), len(labels))
-        self.add(f"{name}_accuracy", (scores.argmax(1) == labels).sum(), len(labels))
+    def add_batch(self, name: str, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """Add a batch's mean loss and its metric as `NAME_loss` and `NAME_` with the metric's name."""
+        self.add(f"{name}_loss", loss * len(targets), len(targets))
+        self.add(f"{name}_{self.metric.name}", self.metric.counts(outputs, targets), len(targets))
 
     def means(self) -> dict[str, float]:
         """The means by name."""
         self._flush()
-        return {name: value / self.counts[name] for name, value in self.sums.items()}
+        return {name: self._mean(name, value) for name, value in self.sums.items()}
+
+    def _mean(self, name: str, value: Any) -> float:
+        count = self.counts[name]
+        if name.endswith(f"_{self.metric.name}"):
+            return self.metric.value(torch.tensor(value, dtype=torch.float64), count)
+        return float(value) / count
 
     def state(self) -> dict[str, Any]:
         """The current sums."""
@@ -140,22 +151,18 @@ def run_phase(
             row = phase.summary(step // phase.steps_per_epoch)
             note(row)
             checkpointer.keep(done)
-            text = describe(row)
+            text = describe(row, phase.metric)
         elif checkpointer.due(done):
             phase.check()
             checkpointer.keep(done)
         progress.advance(phase.name, done, total, text)
 
 
-def describe(row: Row) -> str:
+def describe(row: Row, metric: Metric) -> str:
     """The most informative numbers of a row, for people."""
-    parts = []
-    if "weight_accuracy" in row:
-        parts.append(f"accuracy {row['weight_accuracy']:.1%}")
-    if "architecture_accuracy" in row:
-        parts.append(f"on unseen images {row['architecture_accuracy']:.1%}")
-    if "test_accuracy" in row:
-        parts.append(f"on test images {row['test_accuracy']:.1%}")
+    titles = {"weight": metric.title, "architecture": "on unseen images", "test": "on test images"}
+    shown = {title: row.get(f"{part}_{metric.name}") for part, title in titles.items()}
+    parts = [f"{title} {metric.format(value)}" for title, value in shown.items() if value is not None]
     if "expected_latency_s" in row:
         parts.append(f"expected latency {row['expected_latency_s'] * 1e3:.4g} ms")
     return ", ".join(parts)

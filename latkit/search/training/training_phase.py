@@ -11,12 +11,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import Batch, DataSplit, Feeder
-from latkit.search.strategies.search_phase import augmentation
+from latkit.search.strategies.search_phase import feed_of
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.bn_calibration import MIN_BATCHES, recalibrate, statistics_restored
 from latkit.search.supernet.weight_trainer import WeightTrainer, evaluate
+from latkit.search.tasks import TASKS
 from latkit.search.training.distillation import Distillation
-from latkit.search.training.distributed import shard_of
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.search.training.trainer import Row, Totals, learning_rate
@@ -42,18 +42,10 @@ class TrainingPhase:
         loss = Distillation(teacher, data, settings, fabric.device) if teacher else None
         self.weights = WeightTrainer(module, settings, fabric, loss)
         self.average = MovingAverage(module, settings.ema_decay) if settings.ema_decay else None
-        self.totals = Totals(self.fabric)
-        self.feeder = Feeder(
-            data,
-            data.train,
-            torch.arange(len(data.train.labels)),
-            settings.training_batch_size,
-            settings.seed,
-            fabric.device,
-            augmentation(data, settings),
-            settings.workers,
-            shard_of(fabric),
-        )
+        self.metric = TASKS.get(settings.task).metric
+        self.totals = Totals(self.fabric, self.metric)
+        feed = feed_of(data, settings, fabric, settings.training_batch_size, settings.seed)
+        self.feeder = Feeder(data, data.train, torch.arange(len(data.train.labels)), feed, fabric.device)
         self.epochs = settings.training_epochs
         self.steps_per_epoch = self.feeder.batches_per_pass
         self.watch = LossWatch(self.name, self.steps_per_epoch, fabric.device)
@@ -65,9 +57,9 @@ class TrainingPhase:
 
     def step(self, step: int) -> None:
         """One weight step."""
-        images, labels = next(self._batches)
-        loss, scores = self.weights.step(images, labels, self._learning_rate(step))
-        self.totals.add_batch("weight", loss, scores, labels)
+        images, targets = next(self._batches)
+        loss, outputs = self.weights.step(images, targets, self._learning_rate(step))
+        self.totals.add_batch("weight", loss, outputs, targets)
         self.watch.note(step, "the loss", loss)
         if self.average:
             self.average.update(step)
@@ -77,7 +69,7 @@ class TrainingPhase:
         return learning_rate(step, steps, self.settings.training_learning_rate, self.settings.ramp_share)
 
     def summary(self, epoch: int) -> Row:
-        """Mean loss and accuracy on training images, and at intervals the accuracy on the test images."""
+        """Mean loss and metric on training images, and at intervals the metric on the test images."""
         self.check()
         rate = self._learning_rate((epoch + 1) * self.steps_per_epoch - 1)
         row: Row = {"epoch": epoch + 1, **self.totals.means(), "learning_rate": rate}
@@ -85,8 +77,8 @@ class TrainingPhase:
         if every and ((epoch + 1) % every == 0 or epoch + 1 == self.epochs):
             with self._with_final_weights((epoch + 1) * self.steps_per_epoch):
                 module, test = self.weights.module, self.data.test
-                row["test_accuracy"] = evaluate(module, self.data, test, self.fabric, self.settings)
-        self.totals = Totals(self.fabric)
+                row[f"test_{self.metric.name}"] = evaluate(module, self.data, test, self.fabric, self.settings)
+        self.totals = Totals(self.fabric, self.metric)
         return row
 
     def check(self) -> None:

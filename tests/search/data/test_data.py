@@ -13,9 +13,11 @@ from PIL import Image
 
 from latkit.errors import BadFile, MissingExtra, UsageError
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
-from latkit.search.data import Augmentation, CachedImages, DataSplit, Feeder, augment, fetch_by_threads, load_data
+from latkit.search.data import CachedImages, DataSplit, Feed, Feeder, fetch_by_threads, load_data
 from latkit.search.data.images import fit_images
 from latkit.search.records.problem import Problem
+from latkit.search.tasks import Augmentation, draw_transform
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Space
 from tests.search.conftest import Tables, brief, stripes
 
@@ -24,7 +26,8 @@ CPU = torch.device("cpu")
 
 def feeder(data: DataSplit, workers: int = 0, seed: int = 0, batch_size: int = 8) -> Feeder:
     indices = torch.arange(len(data.train.labels))
-    return Feeder(data, data.train, indices, batch_size, seed, CPU, Augmentation(1, True), workers)
+    feed = Feed(CLASSIFICATION, batch_size, seed, Augmentation(1, True), workers)
+    return Feeder(data, data.train, indices, feed, CPU)
 
 
 def write_folder(root: Path, count: int = 12) -> Path:
@@ -241,13 +244,13 @@ def test_one_pass_shows_every_image_once(stripes_data: DataSplit) -> None:
 
 def test_images_are_moved_and_mirrored_one_by_one() -> None:
     image = torch.arange(1, 26, dtype=torch.uint8).view(1, 1, 5, 5).expand(64, 1, 5, 5)
-    moved = augment(image, Augmentation(1, False), torch.Generator().manual_seed(0))
+    moved = draw_transform(Augmentation(1, False), 64, torch.Generator().manual_seed(0))(image)
     assert moved.shape == image.shape
     centers = {int(value) for value in moved[:, 0, 2, 2]}
     assert centers == {7, 8, 9, 12, 13, 14, 17, 18, 19}
-    mirrored = augment(image, Augmentation(0, True), torch.Generator().manual_seed(0))
+    mirrored = draw_transform(Augmentation(0, True), 64, torch.Generator().manual_seed(0))(image)
     assert {int(value) for value in mirrored[:, 0, 0, 0]} == {1, 5}
-    assert augment(image, Augmentation(), torch.Generator()) is image
+    assert draw_transform(Augmentation(), 64, torch.Generator())(image) is image
 
 
 def test_hub_datasets_are_read_from_a_folder(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from latkit.search.objectives.constraints import Constraint, ConstraintMultiplie
 from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.records.problem import Problem
 from latkit.search.strategies.factory import make_search_phase
-from latkit.search.strategies.learners import LogitLearner
+from latkit.search.strategies.learners import ArchitectureRate, LogitLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space
@@ -59,7 +59,7 @@ def test_logits_move_further_the_more_of_the_search_is_done(arch_objective: Arch
     for progress, rate in ((0.0, 0.01), (1.0, 0.08)):  # of like gradients, Adam's first step is as long as its rate
         with torch.no_grad():
             arch_objective.distribution.logits.copy_(before)
-        LogitLearner(arch_objective, 0.01, growth=8.0).apply(torch.ones_like(before), progress)
+        LogitLearner(arch_objective, ArchitectureRate(0.01, growth=8.0)).apply(torch.ones_like(before), progress)
         torch.testing.assert_close(arch_objective.distribution.logits.detach(), before - rate)
 
 

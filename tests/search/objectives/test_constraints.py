@@ -13,9 +13,10 @@ from latkit.search.objectives.architecture_objective import ArchitectureObjectiv
 from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers, load_constraints, save_constraints
 from latkit.search.objectives.objective import LARGEST_VIOLATION, AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates
-from latkit.search.strategies.learners import GradientLearner
+from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Supernet
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Space
 from latkit.tables import COUNTED_COSTS, AdditiveTable, LatencyTable, PeakTable, macs_table
 
@@ -84,8 +85,9 @@ def test_a_search_ends_at_its_target_and_within_its_limits(
             PathDistribution(mini_space), table, AugmentedLagrangian(target_s, rate=60 / steps), constraints
         ),
         BinaryGates(),
+        ArchitectureRate(0.1),
+        CLASSIFICATION.loss,
         FABRIC,
-        learning_rate=0.1,
     )
     images, labels = torch.randn(8, 1, 8, 8, generator=generator), torch.randint(2, (8,), generator=generator)
     late: list[float] = []

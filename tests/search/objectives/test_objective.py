@@ -17,9 +17,10 @@ from latkit.search.objectives.objective import (
     Multiplier,
 )
 from latkit.search.strategies.gates import BinaryGates
-from latkit.search.strategies.learners import GradientLearner
+from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Supernet
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -42,9 +43,9 @@ def test_dual_ascent_ends_at_the_target(
         Supernet(mini_space),
         ArchitectureObjective(PathDistribution(mini_space), table, AugmentedLagrangian(target_s, rate=100 / steps)),
         BinaryGates(),
+        ArchitectureRate(16 / steps, growth=8.0),
+        CLASSIFICATION.loss,
         FABRIC,
-        learning_rate=16 / steps,
-        growth=8.0,
     )
     generator = torch.Generator().manual_seed(0)
     images, labels = torch.randn(8, 1, 8, 8, generator=generator), torch.randint(2, (8,), generator=generator)

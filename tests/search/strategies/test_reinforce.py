@@ -14,9 +14,11 @@ from lightning_fabric import Fabric
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers
 from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
-from latkit.search.strategies.reinforce import ReinforceLearner, advantages, policy_gradient
+from latkit.search.strategies.learners import ArchitectureRate
+from latkit.search.strategies.reinforce import ReinforceLearner, Sampling, advantages, policy_gradient
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, parameters_table
 
@@ -70,13 +72,12 @@ def learner_of(
     table: LatencyTable,
     objective: Objective,
     constraints: ConstraintMultipliers | None = None,
-    **how: object,
-):
+) -> ReinforceLearner:
     arch_objective = ArchitectureObjective(
         PathDistribution(space), table, objective, constraints or ConstraintMultipliers()
     )
-    how = {"learning_rate": 0.05, "samples": 4, **how}
-    return ReinforceLearner(Supernet(space), arch_objective, FABRIC, **how)  # type: ignore[arg-type]
+    rate, sampling = ArchitectureRate(0.05), Sampling(paths=4)
+    return ReinforceLearner(Supernet(space), arch_objective, rate, CLASSIFICATION, FABRIC, sampling)
 
 
 def test_rewards_are_those_of_the_paper(mini_space: Space, table_of: Callable[[Space], LatencyTable]) -> None:

@@ -13,11 +13,12 @@ from latkit.nn import build_module
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.strategies.gates import BinaryGates
-from latkit.search.strategies.learners import GradientLearner
+from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 
@@ -82,7 +83,12 @@ def test_an_architecture_step_changes_two_logits_of_every_choice_and_nothing_els
             parameter.add_(0.1)
     objective = AugmentedLagrangian(table.slowest(), rate=0.1)
     learner = GradientLearner(
-        supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), FABRIC, 0.1
+        supernet,
+        ArchitectureObjective(distribution, table, objective),
+        BinaryGates(),
+        ArchitectureRate(0.1),
+        CLASSIFICATION.loss,
+        FABRIC,
     )
     weights = snapshot(supernet)
     before = distribution.probabilities().detach()
@@ -156,7 +162,12 @@ def test_checkpointing_gives_the_same_architecture_step(
     for supernet in (plain, saving):
         distribution, objective = PathDistribution(mini_space), AugmentedLagrangian(table.slowest(), rate=0.1)
         learner = GradientLearner(
-            supernet, ArchitectureObjective(distribution, table, objective), BinaryGates(), fabric, 0.1
+            supernet,
+            ArchitectureObjective(distribution, table, objective),
+            BinaryGates(),
+            ArchitectureRate(0.1),
+            CLASSIFICATION.loss,
+            fabric,
         )
         for seed in range(3):
             learner.step(*batch(), torch.Generator().manual_seed(seed))

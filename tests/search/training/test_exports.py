@@ -13,7 +13,9 @@ from latkit.nn import build_module
 from latkit.runtimes import get_runtime
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.runtimes.onnx.network import read_network
+from latkit.search import SearchSettings
 from latkit.search.data import DataSplit, Normalize
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.search.training.exports import compare, export
 from latkit.spaces import Space
 
@@ -27,7 +29,7 @@ def some_module(space: Space, seed: int) -> nn.Module:
 def test_files_compute_what_the_module_computes(mini_space: Space, stripes_data: DataSplit, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch")
     module, network = some_module(mini_space, 0), mini_space.decode((0, 2))
-    facts, notes = export(tmp_path, network, module, stripes_data, tflite=True)
+    facts, notes = export(tmp_path, network, module, stripes_data, SearchSettings())
     assert facts.keys() == {"onnx", "tflite"}
     for fact in facts.values():
         assert fact.images == len(stripes_data.test.labels) == 32
@@ -42,7 +44,7 @@ def test_what_is_measured_is_what_is_exported_but_for_the_weights(
     mini_space: Space, stripes_data: DataSplit, tmp_path: Path
 ) -> None:
     network = mini_space.decode((0, 2))
-    export(tmp_path, network, some_module(mini_space, 0), stripes_data, tflite=False)
+    export(tmp_path, network, some_module(mini_space, 0), stripes_data, SearchSettings(export_tflite=False))
     export_subject(get_runtime("onnxruntime"), network, tmp_path / "measured.onnx")
     retained, measured = (
         [(node.op, node.attributes, node.outputs) for node in read_graph(tmp_path / f"{name}.onnx").nodes]
@@ -55,7 +57,9 @@ def test_without_its_package_a_format_is_noted_as_missing(
     mini_space: Space, stripes_data: DataSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "litert_torch", None)
-    facts, notes = export(tmp_path, mini_space.decode((0, 2)), some_module(mini_space, 0), stripes_data, tflite=True)
+    facts, notes = export(
+        tmp_path, mini_space.decode((0, 2)), some_module(mini_space, 0), stripes_data, SearchSettings()
+    )
     assert facts.keys() == {"onnx"}
     assert notes == (
         "network.tflite was not written: litert-torch is not installed; install it with: pip install 'latkit[tflite]'",
@@ -70,5 +74,5 @@ def test_a_wrong_export_is_an_error_and_is_not_saved(
     images = Normalize(stripes_data, torch.device("cpu"))(stripes_data.test.fetch(torch.arange(8)))
     export_module(runtime, some_module(mini_space, 1), mini_space.input_shape, path)
     with pytest.raises(ExportError, match=r"expected the torch module's scores to within .* 8 images; .* was removed"):
-        compare(runtime, path, some_module(mini_space, 0), images)
+        compare(runtime, path, some_module(mini_space, 0), images, CLASSIFICATION)
     assert not path.exists()

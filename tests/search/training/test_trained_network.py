@@ -23,8 +23,9 @@ from latkit.search import (
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.records.result import load_record
 from latkit.search.supernet.bn_calibration import recalibrate
+from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.search.training import training_phase
-from latkit.search.training.distillation import Distillation, check_teacher, softened_divergence
+from latkit.search.training.distillation import Distillation, check_teacher
 from latkit.search.training.runtime_env import fabric_of
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Space
@@ -92,15 +93,16 @@ def test_weights_of_another_network_are_refused(mini_space: Space, stripes_data:
 
 
 def test_the_divergence_is_that_of_softened_probabilities() -> None:
+    divergence = CLASSIFICATION.distillation_loss
     taught = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 5.0]])
     scores = torch.tensor([[0.0, 0.5, 1.0], [1.0, 1.0, 1.0]], requires_grad=True)
     p, q = (taught / 2).softmax(-1), (scores.detach() / 2).softmax(-1)
     by_hand = 4 * (p * (p / q).log()).sum(-1).mean()
-    assert float(softened_divergence(taught, scores, 2.0).detach()) == pytest.approx(float(by_hand), rel=1e-5)
-    assert float(softened_divergence(scores, scores, 3.0).detach()) == pytest.approx(0, abs=1e-6)
+    assert float(divergence(scores, taught, 2.0).detach()) == pytest.approx(float(by_hand), rel=1e-5)
+    assert float(divergence(scores, scores, 3.0).detach()) == pytest.approx(0, abs=1e-6)
     # at high temperatures, the gradient of Hinton et al. 2015, equation 4: (z - v) / N after means are taken out
     centered = (scores.detach() - scores.detach().mean(-1, True)) - (taught - taught.mean(-1, True))
-    (gradient,) = torch.autograd.grad(softened_divergence(taught, scores, 1e3), scores)
+    (gradient,) = torch.autograd.grad(divergence(scores, taught, 1e3), scores)
     torch.testing.assert_close(gradient, centered / 3 / 2, rtol=2e-2, atol=1e-3)
 
 
@@ -113,7 +115,7 @@ def test_the_loss_weighs_labels_and_teacher(mini_space: Space, stripes_data: Dat
     before = teacher.facts
     loss = Distillation(teacher, stripes_data, settings, CPU)(images, scores, labels)
     by_labels = F.cross_entropy(scores, labels, label_smoothing=settings.label_smoothing)
-    expected = 0.7 * by_labels + 0.3 * softened_divergence(teacher(raw), scores, 2.0)
+    expected = 0.7 * by_labels + 0.3 * CLASSIFICATION.distillation_loss(scores, teacher(raw), 2.0)
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is None for parameter in teacher.parameters())

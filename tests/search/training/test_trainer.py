@@ -12,9 +12,12 @@ from lightning_fabric import Fabric
 from latkit.errors import BadFile, LatkitError
 from latkit.progress import Silent
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.training.trainer import Checkpointer, Totals, learning_rate, run_phase
+from latkit.search.tasks import Metric
+from latkit.search.tasks.classification import CLASSIFICATION
+from latkit.search.training.trainer import Checkpointer, Totals, describe, learning_rate, run_phase
 from latkit.search.training.training_phase import MovingAverage
 
+METRIC = CLASSIFICATION.metric
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
@@ -59,6 +62,7 @@ class Spoilt:
     """A phase of two epochs of four steps, whose weights are no numbers from a step on."""
 
     name = "search"
+    metric = METRIC
     epochs = 2
     steps_per_epoch = 4
 
@@ -98,17 +102,45 @@ def test_nothing_is_saved_after_a_nan(every_s: float, expected: list[int]) -> No
 
 def test_sums_do_not_depend_on_when_they_are_read() -> None:
     values = torch.rand(40, generator=torch.Generator().manual_seed(0))
-    queried, untouched = Totals(FABRIC), Totals(FABRIC)
+    queried, untouched = Totals(FABRIC, METRIC), Totals(FABRIC, METRIC)
     for number, value in enumerate(values):
         for totals in (queried, untouched):
             totals.add("loss", value, 2)
         if number % 7 == 0:
             queried.means()
             state = queried.state()
-            queried = Totals(FABRIC)
+            queried = Totals(FABRIC, METRIC)
             queried.load_state(state)
     assert queried.means() == untouched.means()
     assert queried.means()["loss"] == pytest.approx(float(values.mean()) / 2)
+
+
+class PerClass(Metric):
+    """Images of each of two classes that were found; not a mean over images."""
+
+    name, shape = "worst_class", (2,)
+
+    def counts(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        right = outputs.argmax(1) == targets
+        return torch.stack([(right & (targets == label)).sum() for label in range(2)])
+
+    def value(self, counts: torch.Tensor, images: int) -> float:
+        return float(counts.min()) / images
+
+
+def test_a_metric_of_several_counts_is_that_of_their_sums() -> None:
+    totals = Totals(FABRIC, PerClass())
+    for targets in (torch.tensor([0, 0, 1]), torch.tensor([1, 1, 1])):
+        totals.add_batch("weight", torch.tensor(0.5), torch.tensor([[2.0, 1.0]] * 2 + [[0.0, 1.0]]), targets)
+        state = totals.state()
+        totals = Totals(FABRIC, PerClass())
+        totals.load_state(state)
+    assert totals.means() == {"weight_loss": 0.5, "weight_worst_class": 2 / 6}
+    assert describe({"weight_worst_class": 2 / 6}, Titled()) == "worst class 33.3 %"
+
+
+class Titled(PerClass):
+    title = "worst class"
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
