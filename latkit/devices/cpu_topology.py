@@ -1,12 +1,12 @@
-"""Cores: notations for sets of cores, and which of a device's cores may be pinned to."""
+"""Cores: notations for sets of cores, their clusters, and which of a device's cores may be pinned to."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from latkit.devices.clusters import clusters
-from latkit.devices.device import Device
+from latkit.devices.device import Core, Device
 from latkit.errors import UsageError
 from latkit.targets import Target
 
@@ -18,6 +18,31 @@ BIG, LITTLE = "big", "little"
 
 _MASK = re.compile(r"0x[0-9a-f]{1,256}", re.ASCII | re.IGNORECASE)
 _CORES = re.compile(r"\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*", re.ASCII)
+
+CLUSTER_NAMES = {1: ("all",), 2: ("little", "big"), 3: ("little", "middle", "big")}
+"""Names of clusters, the groups of cores of one kind, by their number, slowest first; more clusters are numbered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Cores of one kind."""
+
+    name: str
+    cores: tuple[int, ...]
+    max_khz: int | None
+
+
+def clusters(cores: Iterable[Core]) -> list[Cluster]:
+    """The cores grouped by the capacity and highest frequency that the kernel reports, the slowest first."""
+    kinds: dict[tuple[int, int], list[Core]] = {}
+    for core in cores:
+        kinds.setdefault((core.capacity or 0, core.max_khz or 0), []).append(core)
+    found = [kinds[kind] for kind in sorted(kinds)]
+    names = CLUSTER_NAMES.get(len(found)) or tuple(f"cluster{index}" for index in range(len(found)))
+    return [
+        Cluster(name, tuple(sorted(core.index for core in same)), same[0].max_khz)
+        for name, same in zip(names, found, strict=True)
+    ]
 
 
 def parse_cores(text: str) -> tuple[int, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from latkit.devices.clusters import Cluster, clusters
-from latkit.devices.cpu_topology import ranges
+from latkit.devices.cpu_topology import Cluster, clusters, ranges
 from latkit.devices.device import Device, Facts
 from latkit.devices.leases.lease import holder_of
 from latkit.devices.leases.quarantine import quarantine_of

@@ -7,7 +7,7 @@ import pytest
 from latkit.devices import Cooling
 from latkit.devices.android.phone import PhoneState, is_emulated, phone_facts, read_state
 from latkit.devices.android.phone_checks import check_emulated, check_phone
-from latkit.devices.clusters import clusters
+from latkit.devices.cpu_topology import clusters
 from latkit.devices.device import Core
 from latkit.measurements.anomalies import thermal_status
 from tests.devices.conftest import FACTS
