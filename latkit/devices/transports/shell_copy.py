@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-import tempfile
 from pathlib import Path
 
-from latkit._io import one_line
-from latkit.devices.transports.base import Transport, sha256_of
+from latkit._io import make_folder, one_line, write_bytes
+from latkit.devices.transports.base import Transport
 from latkit.errors import DeviceError, DeviceGone
 
 COMMAND_S = 60.0
@@ -67,26 +66,17 @@ class CopyingByCommands(Transport):
             raise
 
     def pull(self, remote_path: str, local_path: Path) -> None:
-        """Copy a file from the device."""
+        """Copy a file from the device. Raises WriteError if it cannot be written on the host."""
         size = self.run(["wc", "-c", remote_path], COMMAND_S).checked(f"reading {remote_path}").stdout
         size_bytes = _size(size, remote_path)
         if size_bytes > MAX_PULL_BYTES:
             raise DeviceError(f"{remote_path}: expected at most {MAX_PULL_BYTES} bytes, but found {size_bytes}")
         sha256 = remote_sha256(self, remote_path, size_bytes)
         content = _read(self, remote_path, size_bytes)
-        try:
-            local_path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=local_path.parent, prefix=".pull-", delete=False) as file:
-                file.write(content)
-            part = Path(file.name)
-            try:
-                if sha256_of(part) != sha256:
-                    raise DeviceError(f"{local_path}: the copy differs from {remote_path} on the device; try again")
-                part.replace(local_path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise DeviceError(f"could not write {local_path}: {error}") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise DeviceError(f"{local_path}: the copy differs from {remote_path} on the device; try again")
+        make_folder(local_path.parent)
+        write_bytes(local_path, content)
 
 
 def remote_sha256(transport: Transport, path: str, size_bytes: int) -> str:
