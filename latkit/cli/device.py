@@ -28,7 +28,7 @@ def add(
     ] = None,
     transport: Annotated[
         tuple[str, str] | None,
-        typer.Option("--transport", metavar="NAME ADDRESS", help="A device reached by the transport of a plug-in."),
+        typer.Option("--transport", metavar="KIND ADDRESS", help="A device reached by the transport of a plug-in."),
     ] = None,
     ssh_config: Annotated[
         str | None, typer.Option(metavar="FILE", help="SSH configuration in place of ~/.ssh/config.")
@@ -50,7 +50,7 @@ def add(
     if [local, ssh is not None, adb is not None, transport is not None].count(True) != 1:
         raise UsageError(
             "expected one of --local, --ssh [USER@]HOST[:PORT], --adb SERIAL, --adb HOST:PORT and "
-            "--transport NAME ADDRESS"
+            "--transport KIND ADDRESS"
         )
     address: Address = Local() if ssh is None else Ssh.parse(ssh, ssh_config)
     if adb is not None:
