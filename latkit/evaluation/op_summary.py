@@ -1,0 +1,127 @@
+"""Where a profile's time goes: by kind of op, by placement, and which limit of the device is near."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from latkit.profiling.profile import OpTime, Profile
+
+OVERHEAD = "runtime overhead"
+"""Name of the part of the latency that no op accounts for."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTime:
+    """Ops of one group together, per run."""
+
+    name: str
+    ops: int
+    ms: float
+    share_percent: float
+    """Of the median latency."""
+    macs: int | None
+    """None if those of one op are unknown."""
+
+    @property
+    def gmacs_per_s(self) -> float | None:
+        """Achieved rate; None without MACs."""
+        return self.macs / self.ms / 1e6 if self.macs and self.ms else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The ops that one of the device's limits is nearest to."""
+
+    name: str
+    """`compute` or `memory`."""
+    ops: int
+    share_percent: float
+    """Of the median latency."""
+    peak_percent: float
+    """Achieved share of the peak, a mean weighted by time."""
+
+
+def by_kind(profile: Profile) -> list[GroupTime]:
+    """The ops by kind, slowest kind first."""
+    return _grouped(profile.ops, lambda op: op.kind)
+
+
+def by_placement(profile: Profile) -> list[GroupTime]:
+    """The ops by execution provider or delegate, slowest first."""
+    return _grouped(profile.ops, lambda op: op.placement)
+
+
+def slowest(profile: Profile, count: int) -> list[OpTime]:
+    """The slowest ops, slowest first."""
+    return sorted(profile.ops, key=lambda op: -op.ms)[:count]
+
+
+def bounds(profile: Profile) -> list[Bound]:
+    """Both limits with the ops nearest to them, the longer time first; empty without measured peaks."""
+    found = []
+    for name in ("compute", "memory"):
+        ops = [op for op in profile.ops if op.bound == name and op.peak_percent is not None]
+        total_ms = sum(op.ms for op in ops)
+        if total_ms:
+            peak = sum((op.peak_percent or 0.0) * op.ms for op in ops) / total_ms
+            found.append(Bound(name, len(ops), sum(op.share_percent for op in ops), peak))
+    return sorted(found, key=lambda bound: -bound.share_percent)
+
+
+def bottleneck(profile: Profile) -> list[str]:
+    """The bottleneck in sentences: the slowest kind, the nearer limit, and what is not computation."""
+    if not profile.ops:
+        return []
+    kind = by_kind(profile)[0]
+    sentences = [f"{kind.share_percent:.0f} % of the time is {kind.name} ({_ops(kind.ops)})."]
+    if profile.peaks is not None:
+        peaks = {
+            "compute": f"{profile.peaks.gmacs_per_s:.3g} GMAC/s",
+            "memory": f"{profile.peaks.gbytes_per_s:.3g} GB/s",
+        }
+        sentences += [
+            f"{bound.share_percent:.0f} % is {bound.name}-bound, at {bound.peak_percent:.0f} % of the measured peak of "
+            f"{peaks[bound.name]}."
+            for bound in bounds(profile)
+        ]
+    if profile.overhead_ms and profile.overhead_ms > 0.05 * profile.latency_ms.p50:
+        share = 100 * profile.overhead_ms / profile.latency_ms.p50
+        sentences.append(f"{share:.0f} % is spent outside of all ops ({OVERHEAD}).")
+    if profile.fallbacks:
+        share = sum(op.share_percent for op in profile.ops if op.placement in _fallback_placements(profile))
+        sentences.append(
+            f"{_ops(len(profile.fallbacks))} fell back to {', '.join(sorted(_fallback_placements(profile)))}: "
+            f"{share:.0f} % of the time."
+        )
+    return sentences
+
+
+def _fallback_placements(profile: Profile) -> set[str]:
+    return {fallback.placement for fallback in profile.fallbacks}
+
+
+def _grouped(ops: Sequence[OpTime], key: Callable[[OpTime], str]) -> list[GroupTime]:
+    groups: dict[str, list[OpTime]] = {}
+    for op in ops:
+        groups.setdefault(key(op), []).append(op)
+    return sorted((_group(name, members) for name, members in groups.items()), key=lambda group: -group.ms)
+
+
+def _group(name: str, ops: Sequence[OpTime]) -> GroupTime:
+    return GroupTime(
+        name=name,
+        ops=len(ops),
+        ms=sum(op.ms for op in ops),
+        share_percent=sum(op.share_percent for op in ops),
+        macs=_total(op.macs for op in ops),
+    )
+
+
+def _total(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return None if None in known else sum(value or 0 for value in known)
+
+
+def _ops(count: int) -> str:
+    return f"{count} op" if count == 1 else f"{count} ops"
