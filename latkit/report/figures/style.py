@@ -68,6 +68,17 @@ tbody tr:last-child td { border-bottom: 0; }
 th { color: var(--soft); font-weight: 600; font-size: 12.5px; white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.word { min-width: 92px; }
+th button { all: unset; cursor: pointer; font: inherit; }
+th button:focus-visible { outline: 2px solid var(--accent); border-radius: 3px; }
+th[aria-sort=descending] button::after { content: " ↓"; } th[aria-sort=ascending] button::after { content: " ↑"; }
+.scroll.tall { max-height: 640px; overflow: auto; }
+.scroll.tall thead th { position: sticky; top: 0; background: var(--card); }
+.filter { display: flex; flex-wrap: wrap; gap: 6px 14px; align-items: center; max-width: none; }
+.filter input {
+  font: inherit; color: inherit; background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: 4px 10px; min-width: min(100%, 260px);
+}
+.filter output { color: var(--soft); font-size: 13px; }
 details { margin-bottom: 12px; }
 summary { cursor: pointer; color: var(--accent); margin-bottom: 8px; font-size: 14px; }
 .scale { display: flex; align-items: center; gap: 8px; font-size: 12.5px; color: var(--soft); margin: 0 0 10px; }

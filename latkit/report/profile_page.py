@@ -1,0 +1,84 @@
+"""The page of one or several profiles: each model in full, sweeps as curves, and two models side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from latkit._io import write_text
+from latkit.errors import UsageError
+from latkit.evaluation.op_summary import by_kind
+from latkit.evaluation.sweeps import sweeps
+from latkit.profiling.profile import Profile
+from latkit.report.figures.op_table import table_script
+from latkit.report.figures.profile_figures import sweep_curve
+from latkit.report.formatting import digits, marked
+from latkit.report.html import Anchors, Html, card, join, section, subject, table
+from latkit.report.sections.profile import mebibytes, milliseconds, profile_sections
+from latkit.report.sections.profile_compare import compare_section
+from latkit.report.write import page
+
+
+def write_profile_page(profiles: Sequence[Profile], path: str | os.PathLike[str]) -> None:
+    """Write one self-contained HTML page, atomically. Raises UsageError for no profile or no folder, WriteError."""
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
+    if not profiles:
+        raise UsageError("expected at least one profile to show, but found none")
+    write_text(place, _page(list(profiles)))
+
+
+def _page(profiles: list[Profile]) -> Html:
+    if len(profiles) == 1:
+        (profile,) = profiles
+        name = f"{profile.model} on {marked(profile.target, profile.emulated)}"
+        return page("Profile", name, join([profile_sections(profile), table_script()]))
+    parts = [section("Models by targets", profiles_table(profiles)), _sweeps(profiles)]
+    if len(profiles) == 2:
+        parts.append(compare_section(*profiles))
+    anchors: Anchors = []
+    for number, profile in enumerate(profiles):
+        anchors.append((f"{profile.model} on {marked(profile.target, profile.emulated)}", f"profile-{number}"))
+        parts.append(subject("Profile of", *anchors[-1], profile_sections(profile, level=3)))
+    return page("Profiles", f"{len(profiles)} profiles", join([*parts, table_script()]), anchors)
+
+
+def profiles_table(profiles: Sequence[Profile]) -> Html:
+    """One row per profile, with its most important figures."""
+    columns = ("model", "target", "median", "99 %", "mean", "per second", "load", "peak memory", "slowest kind")
+    rows = [
+        (
+            profile.model,
+            marked(profile.target, profile.emulated),
+            milliseconds(profile.latency_ms.p50),
+            milliseconds(profile.latency_ms.p99),
+            milliseconds(profile.latency_ms.mean),
+            digits(profile.throughput_per_s),
+            milliseconds(profile.load_ms),
+            mebibytes(profile.peak_memory_bytes) or "–",
+            _slowest_kind(profile),
+        )
+        for profile in profiles
+    ]
+    return table(columns, rows, text_columns=2)
+
+
+def _slowest_kind(profile: Profile) -> str:
+    groups = by_kind(profile)
+    return f"{groups[0].name}, {groups[0].share_percent:.0f} %" if groups else "–"
+
+
+def _sweeps(profiles: Sequence[Profile]) -> Html:
+    """Curves over threads and batch sizes, where a model was profiled at several of them."""
+    parts = []
+    for what in ("threads", "batch"):
+        found = sweeps(profiles, what)
+        if not found:
+            continue
+        latencies = [(s.title, [(getattr(p, what), p.latency_ms.p50) for p in s.profiles]) for s in found]
+        rates = [(s.title, [(getattr(p, what), p.throughput_per_s) for p in s.profiles]) for s in found]
+        parts.append(card(f"Median latency by {what}", sweep_curve(what, latencies, "ms")))
+        parts.append(card(f"Examples per second by {what}", sweep_curve(what, rates, "per second")))
+    return section("Sweeps", *parts) if parts else Html()
