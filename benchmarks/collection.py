@@ -20,9 +20,9 @@ from latkit.cli.console import ConsoleProgress, show_facts
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
 from latkit.ops import Network
+from latkit.progress import Callbacks
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import TimingPlan
 from latkit.workspace import Workspace, fit_workloads
 
 
@@ -43,7 +43,7 @@ def main() -> None:
         for done, workload in enumerate(workloads, start=1):
             export(workload)
             progress.advance("exporting", done, len(workloads), workload.title)
-        with LOADS[given.load](), workspace.collection(target, TimingPlan(), progress) as collection:
+        with LOADS[given.load](), workspace.collection(target, callbacks=Callbacks(progress)) as collection:
             summary = collection.run(workloads)
     figures: dict[str, str | int | float | None] = {
         "target": str(target),

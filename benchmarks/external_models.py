@@ -29,9 +29,10 @@ from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import select
 from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_model
-from latkit.progress import Progress, Silent
+from latkit.progress import Callbacks, Progress, Silent
 from latkit.runtimes.onnx.module import graph_of_module
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds
+from latkit.workspace import MeasureOptions
 
 KERNELS = 700
 
@@ -101,7 +102,8 @@ def judge_external_models(
     """Collect what is missing, and compare predictions with measurements; resumable."""
     judged = {name: graph_of(name, make) for name, make in architectures().items() if not names or name in names}
     path, graphs = workspace.fusion_path(target), list(judged.values())
-    with workspace.collection(target, plan or TimingPlan(), progress, wait_s=float("inf")) as collection:
+    options = MeasureOptions(plan or TimingPlan(), wait_s=float("inf"))
+    with workspace.collection(target, options, Callbacks(progress)) as collection:
         collect_kernels(collection, path, kernels)
         for graph in graphs:
             collect_model(collection, path, graph)
@@ -186,8 +188,8 @@ def main() -> None:
     parser.add_argument("workspace", type=Path)
     parser.add_argument("target", type=Target.parse)
     parser.add_argument("--kernels", type=int, default=KERNELS)
-    parser.add_argument("--rounds", "--visits", type=int, default=6)
-    parser.add_argument("--round-seconds", "--visit-seconds", type=float, default=0.2)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--round-seconds", type=float, default=0.2)
     parser.add_argument("--network", action="append", default=[], help="judge these alone")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -99,8 +99,8 @@ class NightBoard:
 
     def collect_until(self, ended: threading.Event) -> None:
         """Keep a command collecting; whatever ended it, start it again, after the doctor if it requests that."""
-        collect = ["collect", str(self.target), "--space", str(self.folder / "space.toml"), "--networks", "2"]
-        plan = ["--visits", str(FOR_EVER), "--extra-visits", "0", "--visit-seconds", "0.1", "--json"]
+        collect = ["collect", "space", str(self.target), "--space", str(self.folder / "space.toml"), "--networks", "2"]
+        plan = ["--rounds", str(FOR_EVER), "--extra-rounds", "0", "--round-seconds", "0.1", "--json"]
         while not ended.is_set():
             with (self.folder / "said").open("wb") as output:
                 self._process = self._start([*collect, *plan], output)

@@ -39,10 +39,11 @@ from latkit.latency_models.calibration import fit_calibration
 from latkit.latency_models.conformal import half_width
 from latkit.ops import Network, Op
 from latkit.profiling.active_learning import explore
+from latkit.progress import Callbacks
 from latkit.spaces import Space, load
 from latkit.targets import Target
-from latkit.timing import Measurement, TimingPlan, estimate
-from latkit.workspace import Workspace, fit_workloads
+from latkit.timing import Measurement, estimate
+from latkit.workspace import MeasureOptions, Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 20
 HERE = "here"
@@ -84,9 +85,10 @@ def main() -> None:
 def judge(workspace: Workspace, target: Target, networks: int, ops: int) -> dict[str, Any]:
     """Measure what is missing on one target, and evaluate every model against it."""
     space = load("proxyless-mobile")
-    with ConsoleProgress() as progress, workspace.collection(target, TimingPlan(), progress, np.inf) as collection:
+    options = MeasureOptions(wait_s=np.inf)
+    with ConsoleProgress() as progress, workspace.collection(target, options, Callbacks(progress)) as collection:
         collection.run([*fit_workloads(space), *fit_networks(space, CALIBRATION_NETWORKS)])
-        model = workspace.fit(target, space, "lookup")
+        model = workspace.fit_model(target, space, "lookup")
         validation = validate(collection, model, space, networks)
         explore(collection, space, ops)
     networks_covered = coverage_of_networks(model, validation, workspace.selection(target, space).used)

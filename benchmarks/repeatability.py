@@ -28,10 +28,11 @@ from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
 from latkit.latency_models.calibration import fit_calibration
 from latkit.ops import OVERHEAD_PROBE, Network
+from latkit.progress import Callbacks
 from latkit.spaces import load
 from latkit.targets import Target
-from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, TimingPlan, Workload, estimate, reference_seconds
-from latkit.workspace import Workspace, fit_workloads
+from latkit.timing import DEFAULT_ESTIMATOR, ESTIMATORS, Measurement, Workload, estimate, reference_seconds
+from latkit.workspace import MeasureOptions, Workspace, fit_workloads
 
 CALIBRATION_NETWORKS = 10
 WAIT_S = 600.0
@@ -81,7 +82,7 @@ def measure_twice(
     seconds = []
     with (
         ConsoleProgress() as progress,
-        workspace.collection(target, TimingPlan(), progress, WAIT_S) as collection,
+        workspace.collection(target, MeasureOptions(wait_s=WAIT_S), Callbacks(progress)) as collection,
         load(),
     ):
         for repetition in range(2):

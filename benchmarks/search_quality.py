@@ -39,8 +39,10 @@ from latkit.devices import Local, add_device
 from latkit.errors import LatkitError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network, measured_seconds
 from latkit.latency_models import LatencyModel
+from latkit.layout.folders import MEASURED_FILE
 from latkit.ops import Network
 from latkit.profiling import Collection
+from latkit.progress import Callbacks
 from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.baselines import (
     BaselineRequest,
@@ -57,9 +59,8 @@ from latkit.search.records.result import FILES, load_record, write_json
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.timing import TimingPlan, Workload
-from latkit.workspace import Workspace, fit_workloads
-from latkit.workspace.layout import MEASURED_FILE
+from latkit.timing import Workload
+from latkit.workspace import MeasureOptions, Workspace, fit_workloads
 from latkit.workspace.models import pinned_as
 
 HERE = "here"
@@ -212,7 +213,7 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
     """
     if not workspace.has_model(target, "lookup"):
         measure(workspace, target, fit_workloads(space))
-        workspace.fit(target, space)
+        workspace.fit_model(target, space)
     widths_s = measure_widths(workspace, target, space, max(targets_s, default=0.0))
     targets_s = targets_s or [round(widths_s[index], 6) for index in RUNGS]
     model = workspace.model(target, space=space)
@@ -220,13 +221,14 @@ def measured_target(workspace: Workspace, target: Target, space: Space, targets_
         table = LatencyTable(space, model)
         drawn = [random_architectures(space, at_target(table, one), CALIBRATION_NETWORKS, seed=0) for one in targets_s]
         measure(workspace, target, [space.decode(architecture) for one in drawn for architecture in one])
-        workspace.fit(target, space)
+        workspace.fit_model(target, space)
     return targets_s
 
 
 def measure(workspace: Workspace, target: Target, workloads: Sequence[Workload]) -> None:
     """Measure the workloads of a fit."""
-    with ConsoleProgress() as shown, workspace.collection(target, TimingPlan(), shown, math.inf) as collection:
+    options = MeasureOptions(wait_s=math.inf)
+    with ConsoleProgress() as shown, workspace.collection(target, options, Callbacks(shown)) as collection:
         collection.run(workloads)
 
 
@@ -268,7 +270,8 @@ def at_work(
     workspace: Workspace, target: Target, model: LatencyModel, progress: ConsoleProgress
 ) -> AbstractContextManager[Collection]:
     """The target, measured as the model's ops were."""
-    return workspace.collection(target, TimingPlan(), progress, math.inf, cores=pinned_as(model))
+    options = MeasureOptions(wait_s=math.inf, cores=pinned_as(model))
+    return workspace.collection(target, options, Callbacks(progress))
 
 
 def check_baselines_exist(workspace: Workspace, target: Target, jobs: Sequence[Job]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
+
+OnMessage = Callable[[str], None]
+"""Receives what a person should know at once: waiting, faults, a device that has changed."""
 
 
 class Progress(Protocol):
@@ -30,3 +34,22 @@ class Named:
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """With the name before the phase."""
         self.progress.advance(f"{self.name}: {phase}", done, total, text)
+
+
+def ignore(_message: str) -> None:
+    """Receives messages where nobody reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Who receives the progress and the messages of a piece of work; by default nobody."""
+
+    progress: Progress = field(default_factory=Silent)
+    on_message: OnMessage = ignore
+
+    def named(self, name: str) -> Callbacks:
+        """For one of several pieces of work: everything carries its name."""
+        return Callbacks(Named(self.progress, name), lambda message: self.on_message(f"{name}: {message}"))
+
+
+SILENT = Callbacks()

@@ -85,7 +85,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert device["runtimes"]["onnxruntime_unfused"].endswith(" unfused"), "as its loader reports it"
     assert document("device", "show", "board")["transport"] == device["transport"]
 
-    collected = document("collect", TARGET, *SPACE, "--networks", 4, *QUICK)
+    collected = document("collect", "space", TARGET, *SPACE, "--networks", 4, *QUICK)
     assert collected["failed"] == {}
     fitted = document("fit", TARGET, *SPACE)
     assert {model["model"] for model in fitted["models"]} >= {"lookup", "xgboost"}
@@ -94,7 +94,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert [layer["op"] for layer in predicted["layers"]][1] == "ghost k3 8x16x16 > 8"
 
     arguments = ["search", TARGET, *SPACE, "--data", "digits", "--latency-ms", 1.005 * predicted["latency_ms"]]
-    found = document(*arguments, "-o", "first", *SHORT, "--set", "export_tflite=false")
+    found = document(*arguments, "--name", "first", *SHORT, "--set", "export_tflite=false")
     assert found["measured_latency_ms"] > 0
     assert any(op.startswith("ghost") for op in found["ops"])
 

@@ -45,8 +45,8 @@ def test_every_command_and_the_python_run(tmp_path: Path) -> None:
 def quickened(argv: list[str]) -> list[str]:
     """The same command with less work in it, if it is one that takes minutes."""
     less = {
-        "collect": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0", "--networks", "4"],
-        "validate": ["--visits", "2", "--visit-seconds", "0.01", "--extra-visits", "0"],
+        "collect": ["--rounds", "2", "--round-seconds", "0.01", "--extra-rounds", "0", "--networks", "4"],
+        "validate": ["--rounds", "2", "--round-seconds", "0.01", "--extra-rounds", "0"],
         "search": [
             "--set",
             "architecture_share=0.9",

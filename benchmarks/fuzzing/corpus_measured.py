@@ -85,7 +85,7 @@ def measurements(workspace: Workspace, space: Space) -> None:
     decided = dict.fromkeys(RULES, True) | {("conv", "add"): False}
     fusion_file(str(TARGET), "onnxruntime 1", decided).save(workspace.fusion_path(TARGET))
     for kind in ("lookup", "xgboost"):
-        workspace.fit(TARGET, None, kind)
+        workspace.fit_model(TARGET, None, kind)
     workspace.fit_kernels(TARGET)
     _validation().save(workspace.validation_path(TARGET, space, "lookup"))
     with Store(workspace.root / "few.sqlite", TARGET) as few:

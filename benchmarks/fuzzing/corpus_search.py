@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzzing.corpus_measured import TARGET, network_result
+from latkit.evaluation.cross_table import Cell, CrossTable, Row
 from latkit.evaluation.validation import MeasuredNetwork
+from latkit.layout.series import Member, Series
 from latkit.search import Constraint, Problem, SearchSettings, load_data, run_search
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, PeakTable, macs_table
 from latkit.workspace import Workspace
-from latkit.workspace.cross_table import Cell, CrossTable, Row
-from latkit.workspace.multi_search import Member, Series
 
 FOUND = "found"
 SERIES = "both"

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from benchmarks.fuzzing.corpus_search import SERIES
 from benchmarks.fuzzing.uses_base import UsesBase
+from latkit.layout.series import searches_named, series_named
 from latkit.report.sections.series import series_sections
 from latkit.search import Problem, Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
@@ -23,7 +24,6 @@ from latkit.search.objectives.constraints import (
 from latkit.search.records.result import FILES, load_record
 from latkit.search.records.run_dir import SearchFolder
 from latkit.tables import LatencyTable
-from latkit.workspace.multi_search import searches_named, series_named
 
 
 class SearchUses(UsesBase):

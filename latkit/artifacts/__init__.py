@@ -16,7 +16,7 @@ def check_takes_graphs(target: Target) -> None:
         known = ", ".join(runtime.name for runtime in list_runtimes() if runtime.takes_graphs)
         raise UsageError(
             f"expected a target whose runtime takes ONNX files ({known}), but found {target}: networks of a space "
-            f"are measured there with: latkit collect {target} --space SPACE"
+            f"are measured there with: latkit collect space {target} --space SPACE"
         )
 
 

@@ -8,8 +8,24 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli import agent, compare, data, demo, device, model, profile, report, search
+from latkit.cli import (
+    agent,
+    collect,
+    compare,
+    demo,
+    device,
+    fit,
+    measurements,
+    predict,
+    profile,
+    report,
+    reproduce,
+    search,
+    table,
+    validate,
+)
 from latkit.cli.console import ask_on_terminal, emit_json, say
+from latkit.cli.old_spellings import Command, SearchCommand
 from latkit.cli.options import VERBOSE, AsJson
 from latkit.consent import ask_with
 
@@ -22,11 +38,12 @@ app = typer.Typer(
 )
 app.add_typer(device.app, name="device")
 app.add_typer(agent.app, name="agent")
-app.add_typer(data.measurements_app, name="measurements")
-app.add_typer(model.table_app, name="table")
-for module in (profile, data, model, search, compare, report, demo):
+app.add_typer(collect.app, name="collect")
+app.add_typer(measurements.app, name="measurements")
+app.add_typer(table.app, name="table")
+for module in (profile, fit, validate, predict, search, reproduce, compare, report, demo):
     for command in module.COMMANDS:
-        app.command()(command)
+        app.command(cls=SearchCommand if module is search else Command)(command)
 
 
 def _version(requested: bool) -> None:
@@ -63,9 +80,9 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: the folders devices, measurements and search."""
-    from latkit.workspace import FOLDERS, Workspace
+    from latkit.layout import FOLDERS, Folders
 
-    root = Workspace.init(directory).root.resolve()
+    root = Folders.init(directory).root.resolve()
     if as_json:
         emit_json({"workspace": str(root), "folders": list(FOLDERS)})
     else:

@@ -9,7 +9,8 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latkit._io import one_line, printable
+from latkit.progress import Callbacks
 
 Cell = str | int | float | None
 
@@ -150,6 +152,13 @@ class ConsoleProgress:
         elif now - known.reported_at >= SECONDS_BETWEEN_LINES:
             known.reported_at = now
             note(f"{phase}: {done} of {total}, about {known.left_s(total):.0f} s left")
+
+
+@contextmanager
+def showing_progress() -> Iterator[Callbacks]:
+    """Callbacks that show progress and messages on stderr."""
+    with ConsoleProgress() as progress:
+        yield Callbacks(progress, note)
 
 
 SECONDS_OF_PACE = 120.0

@@ -1,15 +1,15 @@
-"""`latkit demo`: the whole of latkit on this machine, in under four minutes."""
+"""`latkit demo`: latkit on this machine, verb by verb, in under four minutes. Read it as a tutorial."""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from latkit.cli.console import ConsoleProgress, emit_json, note, show_facts
+from latkit.cli.console import emit_json, note, show_facts, showing_progress
 from latkit.cli.options import AsJson
 from latkit.errors import UsageError
 
@@ -17,10 +17,12 @@ DEVICE = "this-machine"
 NETWORKS = 8
 TARGET_SHARE = 0.4
 """Where the target lies between the fastest and the slowest network of the space."""
+BRIEF: dict[str, Any] = {"rounds": 6, "round_s": 0.05, "extra_rounds": 3}
+"""How long each op and network is measured: briefly."""
 
 
 def demo(
-    directory: Annotated[Path, typer.Argument(help="Folder for the demo's own workspace; made anew.")] = Path(
+    directory: Annotated[Path, typer.Argument(help="Folder for the demo's own workspace; must be empty.")] = Path(
         "latkit-demo"
     ),
     as_json: AsJson = False,
@@ -28,40 +30,54 @@ def demo(
     """Register this machine, measure a small space on it, fit, search on real images, validate and report."""
     if directory.exists() and any(directory.iterdir()):
         raise UsageError(f"expected an empty folder for the demo, but found files in {directory}")
-    from latkit.devices import Local, add_device
-    from latkit.evaluation.validation import fit_networks, validate
-    from latkit.report import write_report
-    from latkit.search import SearchSettings, load_data
+    from latkit.devices import Local
     from latkit.spaces import proxyless_tiny
-    from latkit.tables import LatencyTable
     from latkit.targets import Target
-    from latkit.timing import TimingPlan
-    from latkit.workspace import Workspace, fit_workloads
-    from latkit.workspace.search import search
+    from latkit.workspace import Workspace
+    from latkit.workspace.requests import (
+        AddDeviceRequest,
+        CollectRequest,
+        ExportTableRequest,
+        FitRequest,
+        ReportRequest,
+        SearchRequest,
+        ValidateRequest,
+    )
 
     begun = time.monotonic()
-    workspace, target = Workspace.init(directory), Target(DEVICE, "onnxruntime")
-    plan, space = TimingPlan(rounds=6, round_s=0.05, extra_rounds=3), proxyless_tiny(resolution=16)
-    with ConsoleProgress() as progress:
-        note("1/5  registering this machine")
-        device = add_device(workspace.devices_dir, DEVICE, Local(), python=sys.executable)
-        note(f"2/5  measuring every candidate op of {space.name}, and {NETWORKS} networks, on {target}")
-        with workspace.collection(target, plan, progress) as collection:
-            summary = collection.run([*fit_workloads(space), *fit_networks(space, NETWORKS)])
-        note("3/5  fitting latency models, and validating them on networks they have not seen")
-        model = workspace.fit(target, space, "lookup")
-        workspace.fit(target, space, "xgboost")
-        with workspace.collection(target, plan, progress) as collection:
-            validation = validate(collection, model, space, NETWORKS)
-        validation.save(workspace.validation_path(target, space, "lookup"))
-        table = LatencyTable(space, model)
+    with showing_progress() as callbacks:
+        # A workspace is a folder: everything below is saved in it.
+        workspace = Workspace.init(directory)
+
+        note("1/6  register this machine as a device: latkit device add this-machine --local")
+        device = workspace.add_device(AddDeviceRequest(name=DEVICE, address=Local(), python=sys.executable))
+
+        # A target is a device with a runtime and its settings; a space holds the candidates of every layer.
+        target, space = Target(DEVICE, "onnxruntime"), proxyless_tiny(resolution=16)
+
+        note(f"2/6  measure the candidate ops of {space.name} and {NETWORKS} networks: latkit collect space {target}")
+        collecting = CollectRequest(targets=(target,), space=space, networks=NETWORKS, **BRIEF)
+        (collected,) = workspace.collect(collecting, callbacks)
+
+        note(f"3/6  fit latency models on the measurements: latkit fit {target}")
+        workspace.fit(FitRequest(target=target, space=space))
+
+        note(f"4/6  compare predictions with networks that the models have not seen: latkit validate {target}")
+        validating = ValidateRequest(target=target, space=space, networks=NETWORKS, **BRIEF)
+        validation = workspace.validate(validating, callbacks)
+
+        # The table gives the seconds of every candidate: the range of latencies to choose from.
+        table = workspace.export_table(ExportTableRequest(target=target, space=space, output=directory / "table.json"))
         goal_s = table.fastest() + TARGET_SHARE * (table.slowest() - table.fastest())
-        note(f"4/5  searching for the most accurate network at {1e3 * goal_s:.2f} ms, and training it")
-        images = load_data("digits", space.input_shape[-1], space.input_shape[0])
-        found = search(workspace, target, space, images, goal_s, "digits", SearchSettings.quick(), progress)
-        note("5/5  writing the report")
-        report = directory / "report.html"
-        write_report(workspace, None, report)
+
+        note(f"5/6  search for the most accurate network at {1e3 * goal_s:.2f} ms: latkit search {target}")
+        searching = SearchRequest(
+            targets=(target,), space=space, data="digits", latencies_s=(goal_s,), name="digits", quick=True
+        )
+        found = workspace.search(searching, callbacks).found
+
+        note("6/6  write the report: latkit report")
+        report = workspace.report(ReportRequest(output=directory / "report.html"))
     document = found.document()
     if as_json:
         figures = validation.model_dump(mode="json", exclude={"results"})
@@ -72,7 +88,7 @@ def demo(
         {
             "device": f"{device.facts.model}, {len(device.facts.cores)} cores",
             "target": str(target),
-            "ops and networks measured": summary.workloads,
+            "ops and networks measured": collected.summary.workloads if collected.summary else 0,
             "validation error": f"{validation.mape_percent:.2f} % on {validation.networks} unseen networks",
             "repeatability": f"{validation.repeatability_mape_percent:.2f} % (the same networks measured twice)",
             "latency requested": f"{document['target_latency_ms']:.3f} ms",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latkit.cli.console import emit_json, note, say, show_facts, show_table
-from latkit.cli.options import AsJson, devices_folder, workspace_folder
+from latkit.cli.options import AsJson, workspace_folder
 from latkit.errors import UsageError
 
 app = typer.Typer(help="Register devices, and look after them.", no_args_is_help=True)
@@ -44,8 +44,10 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Probe a device, write its file under devices/, and print what was found."""
-    from latkit.devices import Adb, Address, Local, Ssh, add_device, get_transport
+    from latkit.devices import Adb, Address, Local, Ssh, get_transport
     from latkit.devices.device_info import describe
+    from latkit.workspace.requests import AddDeviceRequest
+    from latkit.workspace.target_verbs import TargetVerbs
 
     if [local, ssh is not None, adb is not None, transport is not None].count(True) != 1:
         raise UsageError(
@@ -61,16 +63,17 @@ def add(
         raise UsageError("expected --agent native, or --agent python and perhaps --python with it")
     # This machine runs the agent as it runs latkit, with the runtimes installed in the same environment.
     interpreter = python or ("python3" if agent == "python" and not local else None)
-    device = add_device(
-        devices_folder(context), name, address, python=interpreter, native=agent == "native", agent_folder=agent_folder
+    request = AddDeviceRequest(
+        name=name, address=address, python=interpreter, native=agent == "native", agent_folder=agent_folder
     )
+    device = TargetVerbs(workspace_folder(context)).add_device(request)
     if as_json:
         emit_json(device.model_dump(mode="json"))
         return
     show_facts(f"device {name}", describe(device))
     runtime = next(iter(device.runtimes), None)
     if runtime:
-        say(f"next: latkit collect {name}/{runtime} --space proxyless-mobile")
+        say(f"next: latkit collect space {name}/{runtime} --space proxyless-mobile")
     else:
         say(f"no runtime on it yet; next: latkit device doctor {name} --install")
 
@@ -78,27 +81,25 @@ def add(
 @app.command(name="list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
     """List the registered devices."""
-    from latkit.devices import describe_holder, list_devices, quarantine_of
-    from latkit.devices.device_info import document
+    from latkit.workspace.target_verbs import TargetVerbs
 
-    folder = devices_folder(context)
-    devices = list_devices(folder)
+    states = TargetVerbs(workspace_folder(context)).devices()
     if as_json:
-        emit_json([document(folder, device) for device in devices])
-    elif not devices:
+        emit_json([state.document for state in states])
+    elif not states:
         say("no devices yet; add one with: latkit device add NAME --local")
     else:
         rows: list[dict[str, str | int | float | None]] = [
             {
-                "name": device.name,
-                "way": str(device.transport),
-                "model": device.facts.model,
-                "cores": len(device.facts.cores),
-                "runtimes": ", ".join(device.runtimes.values()) or "none",
-                "used by": describe_holder(device),
-                "quarantine": str(quarantine_of(folder, device.name) or ""),
+                "name": state.device.name,
+                "address": str(state.device.transport),
+                "model": state.device.facts.model,
+                "cores": len(state.device.facts.cores),
+                "runtimes": ", ".join(state.device.runtimes.values()) or "none",
+                "used by": state.used_by,
+                "quarantine": state.quarantine,
             }
-            for device in devices
+            for state in states
         ]
         show_table("devices", rows)
 
@@ -106,16 +107,16 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def show(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
     """Show what is known of a device."""
-    from latkit.devices import describe_holder, load_device, quarantine_of
-    from latkit.devices.device_info import describe, document
+    from latkit.devices.device_info import describe
+    from latkit.workspace.target_verbs import TargetVerbs
 
-    folder = devices_folder(context)
-    device = load_device(folder, name)
+    (state,) = TargetVerbs(workspace_folder(context)).devices(name)
     if as_json:
-        emit_json(document(folder, device))
+        emit_json(state.document)
         return
-    state = {"used by": describe_holder(device), "quarantine": quarantine_of(folder, name)}
-    show_facts(f"device {name}", {**describe(device), **{label: str(value) for label, value in state.items() if value}})
+    more = {"used by": state.used_by, "quarantine": state.quarantine}
+    facts = {**describe(state.device), **{label: value for label, value in more.items() if value}}
+    show_facts(f"device {name}", facts)
 
 
 @app.command()
@@ -131,26 +132,13 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Examine a device: each failing check with its remedy. Exits with 1 when a check fails."""
-    from latkit.devices import check_trusted, examine, healthy, leased, lift_quarantine, load_device
-    from latkit.devices import install as install_runtimes
     from latkit.devices.provisioning.wheels import default_runtimes
-    from latkit.workspace import Workspace
+    from latkit.progress import Callbacks
+    from latkit.workspace.requests import DoctorRequest
+    from latkit.workspace.target_verbs import TargetVerbs
 
-    folder = devices_folder(context)
-    device = load_device(folder, name)
-    check_trusted(device)
-    workspace = Workspace(workspace_folder(context))
-    measured = workspace.latest_environments(name)
-    with leased(device, "latkit device doctor"):
-        if install:
-            requested = runtime or default_runtimes()
-            note(f"installing {', '.join(requested)} on {name} from wheels fetched on this machine")
-            device = install_runtimes(folder, name, requested)
-        checks = examine(device, measured)
-        if healthy(checks):
-            checks += workspace.check_baselines(name)
-    if healthy(checks) and lift_quarantine(folder, name):
-        note(f"{name} is no longer in quarantine: run the same commands again to go on")
+    request = DoctorRequest(name=name, install=tuple(runtime or default_runtimes()) if install else ())
+    checks = TargetVerbs(workspace_folder(context)).doctor(request, Callbacks(on_message=note))
     if as_json:
         emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])
     else:
@@ -169,10 +157,9 @@ def trust(context: typer.Context, name: Name, as_json: AsJson = False) -> None:
 
     For a workspace that comes from elsewhere; devices added here are confirmed already.
     """
-    from latkit.devices import load_device
-    from latkit.devices import trust as confirm
+    from latkit.workspace.target_verbs import TargetVerbs
 
-    named = confirm(load_device(devices_folder(context), name))
+    named = TargetVerbs(workspace_folder(context)).trust(name)
     if as_json:
         emit_json([{"what": one.what, "path": str(one.path), "sha256": one.sha256} for one in named])
     elif not named:
@@ -189,9 +176,9 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Forget a device and remove from it what latkit put there. Its measurements stay."""
-    from latkit.devices import remove_device
+    from latkit.workspace.target_verbs import TargetVerbs
 
-    trouble = remove_device(devices_folder(context), name, keep_files)
+    trouble = TargetVerbs(workspace_folder(context)).remove_device(name, keep_files)
     if trouble:
         note(f"{name} is forgotten, but its files are still on it: {trouble}")
     if as_json:

@@ -48,17 +48,30 @@ InputShapes = Annotated[
     list[str] | None,
     typer.Option("--shape", metavar="NAME=SIZES", help="Shape of an ONNX file's input, such as input=1,3,224,224."),
 ]
-Binary = Annotated[
+BenchmarkTool = Annotated[
     Path | None,
-    typer.Option("--binary", help="Measure with this benchmark_model of TFLite's, built for the device: tflite only."),
+    typer.Option(
+        "--benchmark-tool", help="Measure with this benchmark_model of TFLite's, built for the device: tflite only."
+    ),
 ]
-BinaryFlags = Annotated[
+BenchmarkFlags = Annotated[
     list[str] | None,
-    typer.Option("--binary-flag", metavar="NAME=VALUE", help="A flag for it, such as use_gpu=true; repeat for more."),
+    typer.Option(
+        "--benchmark-flag", metavar="NAME=VALUE", help="A flag for it, such as use_gpu=true; repeat for more."
+    ),
 ]
-Rounds = Annotated[int, typer.Option("--visits", min=1, help="Short visits per op or network, spread over time.")]
-ExtraRounds = Annotated[int, typer.Option("--extra-visits", min=0, help="Visits more for what has not settled.")]
-RoundSeconds = Annotated[float, typer.Option("--visit-seconds", min=0.001, help="Length of a visit.")]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Short rounds per op or network, spread over time.")]
+ExtraRounds = Annotated[
+    int, typer.Option("--extra-rounds", min=0, help="Maximum number of extra rounds for what has not converged.")
+]
+RoundSeconds = Annotated[float, typer.Option("--round-seconds", min=0.001, help="Length of a round.")]
+Rebaseline = Annotated[
+    bool, typer.Option("--rebaseline", help="Measure everything again: the device has changed its speed for good.")
+]
+Teacher = Annotated[
+    str | None,
+    typer.Option("--teacher", metavar="NAME", help="A finished search whose network the found one learns from too."),
+]
 Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
 Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]
@@ -75,14 +88,6 @@ def workspace_folder(context: typer.Context) -> Path:
     return folder
 
 
-def devices_folder(context: typer.Context) -> Path:
-    """The workspace's folder of device files. Raises UsageError if there is no workspace."""
-    folder = workspace_folder(context) / "devices"
-    if not folder.is_dir():
-        raise UsageError(f"{workspace_folder(context).resolve()} is no workspace; make one with: latkit init")
-    return folder
-
-
 def check_output(path: Path) -> None:
     """Raise UsageError or WriteError if a file cannot be written, before any work is done for it."""
     if not path.resolve().parent.is_dir():
@@ -90,11 +95,3 @@ def check_output(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"expected a file to write, but {path} is a folder")
     check_writable(path)
-
-
-def check_one_of(**given: object) -> None:
-    """Raise UsageError unless exactly one of these options was given."""
-    if sum(value is not None for value in given.values()) != 1:
-        names = " or ".join(f"--{name}" for name in given)
-        found = ", ".join(f"--{name}" for name, value in given.items() if value is not None)
-        raise UsageError(f"expected either {names}, but found {found or 'none of them'}")

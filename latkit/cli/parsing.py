@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
 from latkit.errors import UsageError
 from latkit.spaces import SPACES, Space, load
+from latkit.targets import Target
+from latkit.workspace.requests.base import Tool
 
 
 def space_named(
@@ -16,3 +23,60 @@ def space_named(
     if channels is not None and name in SPACES and "channels" not in SPACES.get(name).parameters:
         raise UsageError(f"expected a space that knows --channels, such as proxyless-tiny, but found {name}")
     return load(name, **{key: value for key, value in given.items() if value is not None})
+
+
+def targets_named(names: Sequence[str] | None) -> tuple[Target, ...]:
+    """The targets of these names. Raises UsageError."""
+    return tuple(map(Target.parse, names or ()))
+
+
+def tool_named(path: Path | None, flags: Sequence[str] | None) -> Tool | None:
+    """The tool that --benchmark-tool and --benchmark-flag name. Raises UsageError for flags without a tool."""
+    if path is None:
+        if flags:
+            raise UsageError(
+                f"expected --benchmark-tool PATH with --benchmark-flag, but found --benchmark-flag {flags[0]} alone"
+            )
+        return None
+    return Tool(path=path, flags=tuple(flags or ()))
+
+
+def parse_shapes(texts: Sequence[str] | None) -> dict[str, tuple[int, ...]]:
+    """Shapes such as `input=1,3,224,224` by name. Raises UsageError."""
+    shapes = {}
+    for text in texts or ():
+        name, equals, sizes = text.rpartition("=")
+        if not equals or not all(size.isdecimal() and int(size) > 0 for size in sizes.split(",")):
+            raise UsageError(f"expected a shape such as input=1,3,224,224, but found {text!r}")
+        shapes[name] = tuple(int(size) for size in sizes.split(","))
+    return shapes
+
+
+def parse_constraints(texts: Sequence[str]) -> dict[str, float]:
+    """Upper bounds such as `macs<=20e6`, by quantity. Raises typer.BadParameter."""
+    bounds: dict[str, float] = {}
+    for text in texts:
+        quantity, sign, bound_text = (part.strip() for part in text.partition("<="))
+        try:
+            bound = float(bound_text)
+        except ValueError:
+            sign = ""
+        if not sign or not quantity:
+            raise typer.BadParameter(
+                f"expected WHAT<=MAX, for example macs<=20e6, but found {text!r}", param_hint="--constraint"
+            )
+        if quantity in bounds:
+            raise typer.BadParameter(f"expected one constraint on {quantity}, but found two", param_hint="--constraint")
+        bounds[quantity] = bound
+    return bounds
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, object]:
+    """Settings such as `epochs=60`, by name. Raises typer.BadParameter."""
+    settings: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"expected NAME=VALUE, but found {text!r}", param_hint="--set")
+        settings[name] = value
+    return settings

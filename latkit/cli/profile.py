@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli.console import ConsoleProgress, emit_json, note, say, show_table
+from latkit.cli.console import emit_json, note, say, show_table, showing_progress
 from latkit.cli.options import AsJson, InputShapes, MaxSeconds, Rounds, RoundSeconds, TargetName, Wait, workspace_folder
 
 SHOWN = 15
@@ -35,24 +35,23 @@ def profile(
     as_json: AsJson = False,
 ) -> None:
     """Profile a model file on a target: load time, latency, memory, and the time of every op."""
-    from latkit.cli.onnx_models import parse_shapes
+    from latkit.cli.parsing import parse_shapes
     from latkit.profiling.profile import ModelRequest, ProfileRequest
     from latkit.targets import Target
     from latkit.timing import TimingPlan
-    from latkit.workspace import Workspace
-    from latkit.workspace.profiles import profile_models
+    from latkit.workspace.target_verbs import TargetVerbs
 
     request = ProfileRequest(
         target=Target.parse(target),
-        models=(ModelRequest(model, parse_shapes(shape or []), inputs, signature),),
+        models=(ModelRequest(model, parse_shapes(shape), inputs, signature),),
         plan=TimingPlan(rounds, round_seconds),
         ops=ops,
         intervals_ms=tuple(interval_ms or ()),
         max_seconds=max_seconds,
         wait_s=wait,
     )
-    with ConsoleProgress() as progress:
-        (found,) = profile_models(Workspace(workspace_folder(context)), request, progress, note).profiles
+    with showing_progress() as callbacks:
+        (found,) = TargetVerbs(workspace_folder(context)).profile(request, callbacks).profiles
     if as_json:
         emit_json(found.to_json())
         return

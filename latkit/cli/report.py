@@ -14,7 +14,7 @@ from latkit.cli.options import AsJson, check_output, workspace_folder
 def report(
     context: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")],
-    subject: Annotated[
+    about: Annotated[
         str | None,
         typer.Argument(
             metavar="[TARGET | NAME]", help="A target, or a search's name; all of the workspace by default."
@@ -23,16 +23,14 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write one self-contained HTML page about a target, a search, or the whole workspace."""
-    from latkit.report import write_report
-    from latkit.targets import Target
     from latkit.workspace import Workspace
+    from latkit.workspace.requests import ReportRequest
 
     check_output(output)
-    workspace = Workspace(workspace_folder(context))
-    about = Target.parse(subject) if subject and "/" in subject else subject
-    write_report(workspace, about, output)
+    request = ReportRequest(output=output, about=about)
+    Workspace(workspace_folder(context)).report(request)
     if as_json:
-        emit_json({"file": str(output), "subject": None if about is None else str(about)})
+        emit_json({"file": str(output), "subject": None if request.about is None else str(request.about)})
     else:
         say(f"{output}: open it in a browser")
 

@@ -1,98 +1,44 @@
-"""`latkit search --repeat NAME`: runs a finished search again from its recipe, and compares the two bit for bit."""
+"""`latkit reproduce NAME`: a finished search runs again from its recipe, and both are compared bit for bit."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from latkit.cli.console import ConsoleProgress, emit_json, say
-from latkit.errors import LatkitError, UsageError
-from latkit.progress import Silent
-from latkit.search import DataSplit, TrainedNetwork
-from latkit.search.data import load_data
-from latkit.search.records.reproduce import Reproduction, Supplied, reproduce_search
-from latkit.search.records.result import FILES, Recipe, load_record
-from latkit.search.training.runtime_env import is_first_process
-from latkit.workspace import Workspace
-from latkit.workspace.multi_search import SERIES_FILE, Series
-
-TAKEN = ("repeat", "name", "data", "teacher", "resume", "as_json")
-"""The parameters of `search` that a reproduction uses; its recipe gives all others."""
+from latkit.cli.console import showing_progress
+from latkit.cli.options import AsJson, Teacher, workspace_folder
+from latkit.errors import LatkitError
 
 
-def check_repeat_options(context: typer.Context) -> None:
-    """Raise UsageError for arguments that a reproduction would ignore."""
-    given = []
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in TAKEN and source is not None and source.name == "COMMANDLINE":
-            given.append(parameter.opts[0] if parameter.param_type_name == "option" else "TARGET")
-    if given:
-        raise UsageError(
-            f"expected --repeat to do a search again as its recipe says, but found {', '.join(given)} beside it; leave "
-            "that out, or search anew without --repeat"
-        )
-
-
-def repeat(
-    workspace: Workspace,
-    name: str,
-    again: str,
-    data: str | None,
-    teacher: TrainedNetwork | None,
-    resume: bool,
-    as_json: bool,
+def reproduce(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A finished search.")],
+    again: Annotated[
+        str | None, typer.Option("--name", metavar="NEW", help="Name of the reproduction. Default: NAME-again.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Where the images are now, if they have moved.")] = None,
+    teacher: Teacher = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a reproduction that was interrupted.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run the search in `search/NAME/` again under another name, and report if both are equal. Exits with 1 if not.
+    """Run a finished search again as its recipe says, and compare the two bit for bit. Nothing is measured.
 
-    `data`: where the images are now, if they are no longer where the recipe says. `resume`: continue an interrupted
-    reproduction. Nothing is measured.
+    Exits with 1 if they differ.
     """
-    original, folder = workspace.search_dir(name), workspace.search_dir(again)
-    if (original / SERIES_FILE).exists():
-        members = ", ".join(member.name for member in Series.load(original / SERIES_FILE).members)
-        raise UsageError(f"expected one search to repeat, but found that {name} is several: {members}; name one")
-    images = _images(load_record(Recipe, original / FILES["recipe"]), data) if data else None
-    supplied = Supplied(images, teacher)
+    from latkit.cli.render.reproduced import show_reproduction
+    from latkit.search.training.runtime_env import is_first_process
+    from latkit.workspace import Workspace
+    from latkit.workspace.requests import ReproduceRequest
+
+    request = ReproduceRequest(name=name, again=again, data=data, teacher=teacher, resume=resume)
+    with showing_progress() as callbacks:
+        found = Workspace(workspace_folder(context)).reproduce(request, callbacks)
     if not is_first_process():
-        reproduce_search(original, folder, supplied, Silent(), resume=resume)
         return
-    with ConsoleProgress() as progress:
-        repetition = reproduce_search(original, folder, supplied, progress, resume=resume)
-    if as_json:
-        emit_json(document(name, repetition))
-    else:
-        say(sentence(name, repetition))
-    if not repetition.equal:
+    show_reproduction(name, found, as_json)
+    if not found.equal:
         raise typer.Exit(LatkitError.exit_code)
 
 
-def _images(recipe: Recipe, source: str) -> DataSplit:
-    channels, resolution, _ = recipe.data.shape
-    return load_data(source, resolution, channels)
-
-
-def document(name: str, repetition: Reproduction) -> dict[str, object]:
-    """What --json prints."""
-    return {
-        "search": name,
-        "repeated_as": repetition.folder.name,
-        "equal": repetition.equal,
-        "differing": list(repetition.differing),
-        "circumstances": list(repetition.circumstances),
-        "accuracy": repetition.result.accuracy,
-        "folder": str(repetition.folder),
-    }
-
-
-def sentence(name: str, repetition: Reproduction) -> str:
-    """What is printed for a person."""
-    again, changed = repetition.folder.name, "; ".join(repetition.circumstances)
-    if repetition.equal:
-        difference = f", although not all was the same ({changed})" if changed else ""
-        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{difference}"
-    why = (
-        f"not all was the same: {changed}"
-        if changed
-        else ("versions, machine, threads and processes were the same, so it should not: please report it")
-    )
-    return f"{again} differs from {name} in {', '.join(repetition.differing)}; {why}"
+COMMANDS = (reproduce,)

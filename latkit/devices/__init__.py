@@ -7,7 +7,7 @@ from latkit.devices.cpu_topology import cores_of, parse_cores
 from latkit.devices.device import Core, Device, Facts
 from latkit.devices.doctor import examine, healthy
 from latkit.devices.leases.holder import host_boot_id
-from latkit.devices.leases.lease import Lease, OnMessage, describe_holder, holder_of, is_this_host, lease_key, leased
+from latkit.devices.leases.lease import Lease, describe_holder, holder_of, is_this_host, lease_key, leased
 from latkit.devices.leases.quarantine import lift_quarantine, quarantine_of, quarantining
 from latkit.devices.provisioning.install import install
 from latkit.devices.registry import add_device, list_devices, load_device, remove_device
@@ -18,6 +18,7 @@ from latkit.devices.sessions.session import Session, SessionOptions, open_sessio
 from latkit.devices.sessions.thermal import COOLING, Cooling
 from latkit.devices.transports import Adb, Address, Local, Ssh, Transport, connect, get_transport
 from latkit.devices.trust import check_trusted, trust
+from latkit.progress import OnMessage
 
 __all__ = [
     "COOLING",

@@ -189,7 +189,7 @@ def _measured(measured: Mapping[Target, Environment], found: Device) -> Iterator
         )
         changed = environment_changes(before, now)
         if changed:
-            remedy = f"measured anew, it is kept apart and not mixed: latkit collect {target} --space SPACE"
+            remedy = f"measured anew, it is kept apart and not mixed: latkit collect space {target} --space SPACE"
             yield Check(f"measured {target}", None, changed, remedy)
         else:
             yield Check(f"measured {target}", True, "under what is there today")

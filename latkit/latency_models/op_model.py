@@ -36,7 +36,7 @@ class OpModel(AdditiveModel):
         latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
         if OVERHEAD_PROBE not in latencies:
             raise NotMeasured(
-                f"the fixed cost of {target} was not measured; run: latkit collect {target} --space SPACE"
+                f"the fixed cost of {target} was not measured; run: latkit collect space {target} --space SPACE"
             )
         fixed_s = latencies[OVERHEAD_PROBE].seconds
         measured = {

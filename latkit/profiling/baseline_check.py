@@ -43,9 +43,9 @@ class BaselineCheck:
     def __str__(self) -> str:
         saved_us = 1e6 * self.baseline.reference_s
         if abs(self.moved) <= DRIFT:
-            return f"the reference takes {saved_us:.1f} µs as ever"
+            return f"the reference takes {saved_us:.1f} µs, as before"
         where = ", while something else runs there" if self.busy else ""
-        return f"the reference takes {self.moved:+.0%} beside the {saved_us:.1f} µs kept for the quiet device{where}"
+        return f"the reference takes {self.moved:+.0%} beside the {saved_us:.1f} µs saved for the idle device{where}"
 
 
 def recheck(
@@ -84,7 +84,7 @@ def with_baseline(
         raise MeasurementConflict(
             f"{store.target}: {found}: the device has changed (an update, its power mode, its cooling?), and what was "
             f"measured before would be mixed with what is measured now. If it is to stay so, measure anew with: "
-            f"latkit collect {store.target} --space SPACE --new-scale"
+            f"latkit collect space {store.target} --space SPACE --rebaseline"
         )
     if abs(found.moved) > DRIFT:
         on_message(f"{store.target}: {found}")

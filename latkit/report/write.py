@@ -10,6 +10,8 @@ from pathlib import Path
 import latkit
 from latkit._io import reading, write_text
 from latkit.errors import UsageError
+from latkit.layout import FittedModels
+from latkit.layout.series import series_named
 from latkit.report.figures.figures import plotly_script
 from latkit.report.figures.style import CSS
 from latkit.report.formatting import marked, moment
@@ -21,11 +23,9 @@ from latkit.report.sections.series import comparison_with_others, series_section
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
 from latkit.targets import Target
-from latkit.workspace import Workspace
-from latkit.workspace.multi_search import series_named
 
 
-def write_report(workspace: Workspace, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
+def write_report(workspace: FittedModels, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
     """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
 
     Raises UsageError for an unknown name, WriteError for a path that cannot be written, and BadFile if the
@@ -41,7 +41,7 @@ def write_report(workspace: Workspace, subject: Target | str | None, path: str |
     write_text(place, content)
 
 
-def _page_about(workspace: Workspace, subject: Target | str | None) -> Html:
+def _page_about(workspace: FittedModels, subject: Target | str | None) -> Html:
     if subject is None:
         content, anchors = overview(workspace)
         return page("Workspace", workspace.root.resolve().name, content, anchors)

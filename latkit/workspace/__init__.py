@@ -1,7 +1,28 @@
-"""The workspace: three folders for a person's inputs and results, and the verbs on them."""
+"""The workspace: three folders for a person's inputs and results, and the verbs on them.
 
-from latkit.workspace.layout import FOLDERS, MEASURED_FILE, REPORT_FILE, fit_workloads
-from latkit.workspace.models import check_tool, pinned_as
-from latkit.workspace.workspace import Workspace
+Names are imported when they are first used: a part of them needs torch. `__init__.pyi` lists them for type checkers.
+"""
 
-__all__ = ["FOLDERS", "MEASURED_FILE", "REPORT_FILE", "Workspace", "check_tool", "fit_workloads", "pinned_as"]
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "FOLDERS": "latkit.layout",
+    "MEASURED_FILE": "latkit.layout",
+    "REPORT_FILE": "latkit.layout",
+    "fit_workloads": "latkit.layout",
+    "MeasureOptions": "latkit.workspace.measuring",
+    "TargetVerbs": "latkit.workspace.target_verbs",
+    "Workspace": "latkit.workspace.workspace",
+    "check_tool": "latkit.workspace.models",
+    "pinned_as": "latkit.workspace.models",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'latkit.workspace' has no attribute {name!r}")

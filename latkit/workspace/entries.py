@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from latkit.errors import UsageError
+from latkit.evaluation.cross_evaluation import Entry
 from latkit.evaluation.validation import MeasuredNetwork
+from latkit.layout.folders import MEASURED_FILE, Folders
+from latkit.layout.series import SERIES_FILE, Series
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
 from latkit.search.records.result import FILES, DataFacts, Recipe, SearchResult, load_record
 from latkit.spaces import load_saved
 from latkit.targets import Target
-from latkit.workspace.cross_evaluation import Entry
-from latkit.workspace.layout import MEASURED_FILE, Folders
-from latkit.workspace.multi_search import SERIES_FILE, Series
 from latkit.zoo import NETWORKS, load, mobilenet_v2
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-from latkit._io import make_folder, write_bytes
+from latkit._io import make_folder
 from latkit.devices import BenchmarkTool, parse_cores
 from latkit.errors import LatkitError, NotMeasured, UsageError
 from latkit.latency_models import (
@@ -19,23 +18,22 @@ from latkit.latency_models import (
     choose_networks,
     get_model_kind,
 )
-from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
 from latkit.latency_models.kernels import Prediction
 from latkit.latency_models.kernels.fusion_file import FusionFile
+from latkit.layout.fitted import FittedModels
+from latkit.layout.folders import SPACE_FILE, of_space
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, select_estimator
-from latkit.workspace.fitted import FittedModels
-from latkit.workspace.layout import SPACE_FILE, of_space
 
-REMEDY = "run: latkit collect %s --space SPACE, and see what it says of the ops that it could not measure"
+REMEDY = "run: latkit collect space {} --space SPACE, and see what it says of the ops that it could not measure"
 
 
 class ModelFitting(FittedModels):
     """The fitted models of a workspace, and the verbs that fit them."""
 
-    def fit(
+    def fit_model(
         self, target: Target, space: Space | None = None, kind: str = "lookup", estimator: str | None = None
     ) -> AdditiveModel:
         """Fit a model on the measurements, and save it with the target, next to those of other spaces.
@@ -69,7 +67,7 @@ class ModelFitting(FittedModels):
         outcomes: dict[str, LatkitError | None] = {}
         for space in self.spaces(target, kind):
             try:
-                self.fit(target, space, kind, estimator)
+                self.fit_model(target, space, kind, estimator)
                 outcomes[space.name] = None
             except LatkitError as error:
                 outcomes[space.name] = error
@@ -89,7 +87,7 @@ class ModelFitting(FittedModels):
         Raises NotMeasured if no graph was measured.
         """
         if not self.fusion_path(target).exists():
-            raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect {target} --kernels 400")
+            raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect kernels {target}")
         rules = FusionFile.load(self.fusion_path(target)).holding
         used = self.selection(target).usable()
         model = KernelModel(rules).fit(used, estimator or select_estimator(used))
@@ -102,7 +100,7 @@ class ModelFitting(FittedModels):
         if not path.exists():
             self.device(target.device)
             raise NotMeasured(
-                f"no foreign network can be predicted on {target} yet; run: latkit collect {target} --kernels 400, "
+                f"no foreign network can be predicted on {target} yet; run: latkit collect kernels {target}, "
                 f"then: latkit fit {target}"
             )
         return KernelModel.load(path)
@@ -150,27 +148,6 @@ class ModelFitting(FittedModels):
             raise UsageError(f"expected other targets to learn from, but found {target} itself")
         return {source: LookupModel().fit(self.selection(source, space).usable(), estimator) for source in sources}
 
-    def import_table(self, path: str | os.PathLike[str], target: Target) -> tuple[KeyTable, AdditiveModel]:
-        """Save a table of ProxylessNAS or Once-for-all as a target's look-up model, marked as imported.
-
-        Raises BadFile, and UsageError if anything was measured on the target: the two do not mix.
-        """
-        if self.has_measurements(target):
-            raise UsageError(f"{target} was measured here; import the table under the name of another device")
-        table = KeyTable.read(path)
-        model = imported_model(table, target)
-        source = self.target_dir(target) / "imported.yaml"
-        is_new = not source.exists()
-        make_folder(source.parent)
-        try:
-            write_bytes(source, table.content)
-            model.save(self.model_path(target, model.kind))
-        except LatkitError:
-            if is_new:
-                source.unlink(missing_ok=True)
-            raise
-        return table, model
-
 
 def pinned_as(model: LatencyModel) -> tuple[int, ...]:
     """The cores of the model's measurements: whatever is compared with it must run there too."""
@@ -189,5 +166,5 @@ def check_tool(model: LatencyModel, tool: BenchmarkTool | None) -> None:
     ours = f"{tool.version} ({tool.settings or 'no flags'})" if tool else agent
     raise UsageError(
         f"expected to measure with {theirs}, as for the model of {model.origin_.target}, but found {ours}; "
-        "give the same --binary and --binary-flag as to latkit collect"
+        "give the same --benchmark-tool and --benchmark-flag as to latkit collect"
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from latkit.devices import BenchmarkTool
 from latkit.latency_models import AdditiveModel
+from latkit.layout.series import Member
 from latkit.search import Constraint, SearchSettings
-from latkit.search.baselines import BaselineRequest, check_baselines, check_drawn
+from latkit.search.baselines import check_baselines, check_drawn
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, check_constraints, load_constraints
 from latkit.search.preflight import check_latency
 from latkit.search.records.result import FILES
@@ -21,6 +21,7 @@ from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace.models import ModelFitting, check_tool
+from latkit.workspace.search_job import SearchJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +32,21 @@ class Tables:
     constraints: tuple[Constraint, ...] = ()
 
 
-def prepared(
-    workspace: ModelFitting,
-    target: Target,
-    space: Space,
-    target_latency_s: float,
-    name: str,
-    settings: SearchSettings,
-    kind: str = "lookup",
-    resume: bool = False,
-    tool: BenchmarkTool | None = None,
-    constraints: Sequence[Constraint] = (),
-    baselines: Sequence[BaselineRequest] = (),
-) -> tuple[AdditiveModel, Tables]:
+def prepared(workspace: ModelFitting, job: SearchJob, member: Member, resume: bool) -> tuple[AdditiveModel, Tables]:
     """The target's model and the tables of a search that can begin, as far as can be checked without running it.
 
-    Arguments and errors are those of `latkit.workspace.search.search`.
+    Errors are those of `latkit.workspace.single_search.search_one`.
     """
+    target, space, target_s = Target.parse(member.target), job.space, member.target_latency_s
     workspace.device(target.device)
-    model = workspace.model(target, kind, space)
-    check_tool(model, tool)
-    tables = tables_of(workspace.search_dir(name), space, model, constraints, resume)
+    model = workspace.model(target, job.kind, space)
+    check_tool(model, job.tool)
+    tables = tables_of(workspace.search_dir(member.name), space, model, job.constraints, resume)
     tables.latency.check_space(space)
     check_constraints(tables.constraints, space)
-    check_latency(tables.latency, target_latency_s, settings, tables.constraints)
-    check_baselines(settings, baselines)
-    check_drawn(space, tables.latency, target_latency_s, settings, baselines)
+    check_latency(tables.latency, target_s, job.settings, tables.constraints)
+    check_baselines(job.settings, job.baselines)
+    check_drawn(space, tables.latency, target_s, job.settings, job.baselines)
     return model, tables
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from latkit._io import make_folder
 from latkit.artifacts.files import ModelSource, SourceRequest, check_runtime, read_source
-from latkit.devices import OnMessage, RecoveringSession
+from latkit.devices import RecoveringSession
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import ModelFile
 from latkit.profiling.profile import Predicted, Profile, ProfileRequest
 from latkit.profiling.profile.run import Outcome, ProfileRun
-from latkit.progress import Progress, Silent
+from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.targets import Target
-from latkit.workspace.workspace import Workspace
+from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 
 FOLDER = "profiles"
 """In a target's folder."""
@@ -23,10 +23,9 @@ MAX_STEM_CHARS = 60
 
 
 def profile_models(
-    workspace: Workspace,
+    workspace: MeasuringWorkspace,
     request: ProfileRequest,
-    progress: Progress | None = None,
-    on_message: OnMessage = lambda _text: None,
+    callbacks: Callbacks = SILENT,
 ) -> Outcome:
     """Profile model files on a target, and save the profiles. Rounds of an interrupted profile are used.
 
@@ -36,9 +35,8 @@ def profile_models(
     sources = read_sources(request)
     target = request.target
     number = max((next_repetition(workspace, target, source.model) for source in sources), default=0)
-    with workspace.collection(
-        target, request.plan, progress or Silent(), request.wait_s, on_message, request.cores
-    ) as collection:
+    options = MeasureOptions(request.plan, request.wait_s, request.cores)
+    with workspace.collection(target, options, callbacks) as collection:
         session = collection.session
         if not isinstance(session, RecoveringSession):
             raise UsageError(f"expected one of latkit's agents on {target.device} for a profile")
@@ -75,12 +73,12 @@ def read_sources(request: ProfileRequest) -> list[ModelSource]:
     return sources
 
 
-def profiles_folder(workspace: Workspace, target: Target) -> Path:
+def profiles_folder(workspace: MeasuringWorkspace, target: Target) -> Path:
     """Where a target's profiles are saved."""
     return workspace.target_dir(target) / FOLDER
 
 
-def saved_profiles(workspace: Workspace, target: Target, on_message: OnMessage = lambda _text: None) -> list[Profile]:
+def saved_profiles(workspace: MeasuringWorkspace, target: Target, on_message: OnMessage = ignore) -> list[Profile]:
     """All saved profiles of a target, oldest first. Files that cannot be read are named and left out."""
     found = []
     for path in sorted(profiles_folder(workspace, target).glob("*.json")):
@@ -91,7 +89,7 @@ def saved_profiles(workspace: Workspace, target: Target, on_message: OnMessage =
     return sorted(found, key=lambda profile: (profile.created_at, profile.repetition))
 
 
-def next_repetition(workspace: Workspace, target: Target, model: ModelFile) -> int:
+def next_repetition(workspace: MeasuringWorkspace, target: Target, model: ModelFile) -> int:
     """The number of saved profiles of the same file and inputs: that of the profile to make, or to finish."""
     numbers = [
         int(match[1])
@@ -101,14 +99,14 @@ def next_repetition(workspace: Workspace, target: Target, model: ModelFile) -> i
     return max(numbers, default=-1) + 1
 
 
-def profile_path(workspace: Workspace, target: Target, profile: Profile) -> Path:
+def profile_path(workspace: MeasuringWorkspace, target: Target, profile: Profile) -> Path:
     """Where a profile is saved: the file's stem, its key, and the repetition."""
     model = profile.model_file
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(model.name).stem)[:MAX_STEM_CHARS].strip("-.") or "model"
     return profiles_folder(workspace, target) / f"{stem}-{model.key[:8]}-{profile.repetition}.json"
 
 
-def save(workspace: Workspace, target: Target, profile: Profile) -> Path:
+def save(workspace: MeasuringWorkspace, target: Target, profile: Profile) -> Path:
     """Write a profile; returns its path."""
     path = profile_path(workspace, target, profile)
     make_folder(path.parent)
@@ -116,7 +114,7 @@ def save(workspace: Workspace, target: Target, profile: Profile) -> Path:
     return path
 
 
-def _predictor(workspace: Workspace, target: Target) -> Callable[[ModelSource], Predicted | None]:
+def _predictor(workspace: MeasuringWorkspace, target: Target) -> Callable[[ModelSource], Predicted | None]:
     """What the target's model of kernels says, where there is one."""
     if not workspace.kernel_model_path(target).exists():
         return lambda _source: None

@@ -1,136 +1,53 @@
-"""The workspace: three folders for a person's inputs and results, and the verbs on them."""
+"""The workspace and its verbs: each takes a request, calls one room, and keeps the result."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from pathlib import Path
 
-from latkit.devices import (
-    COOLING,
-    BenchmarkTool,
-    Check,
-    Cooling,
-    OnMessage,
-    RecoveringSession,
-    SessionOptions,
-    check_trusted,
-    environment_changes,
-    host_boot_id,
-    leased,
-    measuring_with,
-    open_session,
-    open_unchanged,
-    parse_cores,
-    quarantining,
+from latkit.progress import SILENT, Callbacks
+from latkit.report import write_report
+from latkit.search import DataSplit
+from latkit.search.records.reproduce import Reproduction
+from latkit.tables import LatencyTable
+from latkit.workspace.compare import Comparison, compare
+from latkit.workspace.reproduce import reproduce
+from latkit.workspace.requests import (
+    CompareRequest,
+    ExportTableRequest,
+    ImportTableRequest,
+    ReportRequest,
+    ReproduceRequest,
+    SearchRequest,
 )
-from latkit.errors import ExportError, LatkitError
-from latkit.graphs import ModelFile
-from latkit.profiling import Collection, Exporter, ensure_baseline, recheck, with_baseline
-from latkit.progress import Progress
-from latkit.runtimes import Artifact
-from latkit.targets import Target
-from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
-from latkit.workspace.models import ModelFitting
+from latkit.workspace.search import SearchRun, search
+from latkit.workspace.tables import ImportedTable, export_table, import_table
+from latkit.workspace.target_verbs import TargetVerbs
 
 
-class Workspace(ModelFitting):
-    """A folder with `devices/`, `measurements/` and `search/` in it."""
+class Workspace(TargetVerbs):
+    """A folder with `devices/`, `measurements/` and `search/` in it, and the verbs of the command line."""
 
-    def __init__(self, root: str | os.PathLike[str] = ".") -> None:
-        """Open a workspace. Raises UsageError if there is none."""
-        super().__init__(root)
-        self._exporting = threading.Lock()  # exporters trace with global state: one at a time
+    def export_table(self, request: ExportTableRequest) -> LatencyTable:
+        """Write the latency table of a space, and return it."""
+        return export_table(self, request)
 
-    @contextmanager
-    def collection(
-        self,
-        target: Target,
-        plan: TimingPlan,
-        progress: Progress,
-        wait_s: float = 0.0,
-        on_message: OnMessage = lambda _text: None,
-        cores: tuple[int, ...] = (),
-        cooling: Cooling = COOLING,
-        rebaseline: bool = False,
-        tool: BenchmarkTool | None = None,
-    ) -> Iterator[Collection]:
-        """Everything needed to measure on a target: its leased device, its store, the cache of artifacts.
+    def import_table(self, request: ImportTableRequest) -> ImportedTable:
+        """Save a published table as a target's look-up model."""
+        return import_table(self, request)
 
-        The device is leased meanwhile: DeviceBusy if another process holds it for `wait_s` seconds. It is quarantined
-        when it fails again and again, and refused with DeviceQuarantined if it already is.
-        `on_message` receives what a person should know at once: waiting, faults, a device that rebooted or has
-        changed.
-        `cores`: those to pin to; raises UsageError if the device lacks them, and MeasurementConflict if it is another
-        machine than its file describes. `cooling`: when rounds wait for a hot device to cool. `tool`: measures instead
-        of latkit's agent. Raises UsageError if what the device's file names on this host was not confirmed (see
-        `devices.trust`).
-        """
-        device, make = self.device(target.device), measuring_with(tool) if tool else None
-        options = SessionOptions(cores=cores, cooling=cooling)
-        check_trusted(device)
-        with (
-            quarantining(self.devices_dir, device.name),
-            leased(device, str(target), wait_s, on_message) as lease,
-            RecoveringSession(
-                device.name,
-                lambda: open_unchanged(device, target, options, on_message, lease.hold_machine, make),
-                on_message,
-                lease.renew,
-            ) as session,
-            self.store(target) as store,
-        ):
-            elsewhere = session.boot_id not in ("", host_boot_id())
-            collection = Collection(session, store, self.exporter(target), plan, progress, overlapping=elsewhere)
-            _report_changes(collection, session.boot_id, on_message)
-            collection = with_baseline(collection, collection.export(REFERENCE), rebaseline, on_message)
-            yield collection
-            ensure_baseline(store, collection.environment())
+    def search(self, request: SearchRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None) -> SearchRun:
+        """Search, train, export and measure; write reports. `data`: images in memory, instead of the request's."""
+        return search(self, request, callbacks, data)
 
-    def exporter(self, target: Target) -> Exporter:
-        """Returns the artifacts of workloads for a target, from the cache if they are there; for any thread."""
-        from latkit.artifacts.cache import ArtifactCache
+    def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
+        """Run a finished search again, and compare the two bit for bit."""
+        return reproduce(self, request, callbacks)
 
-        cache = ArtifactCache()
+    def compare(self, request: CompareRequest, callbacks: Callbacks = SILENT) -> Comparison:
+        """Measure the networks of searches on each other's targets, and save the cross table."""
+        return compare(self, request, callbacks)
 
-        def export(workload: Workload) -> Artifact:
-            if isinstance(workload, ModelFile):
-                raise ExportError(f"{workload.title} is a file of its own; profile it with: latkit profile")
-            with self._exporting:
-                return cache.artifact(workload, target)
-
-        return export
-
-    def check_baselines(self, device: str) -> Iterator[Check]:
-        """Whether the reference still takes its baseline on each measured target."""
-        for target, environment in self.latest_environments(device).items():
-            with self.store(target) as store:
-                baseline = store.baseline(environment)
-            if baseline is not None and environment.agent != BenchmarkTool.name:
-                try:
-                    yield self._check_baseline(target, environment, baseline)
-                except LatkitError as error:
-                    yield Check(f"scale {target}", None, str(error), "see what else fails")
-
-    def _check_baseline(self, target: Target, environment: Environment, baseline: Baseline) -> Check:
-        device = self.device(target.device)
-        check_trusted(device)
-        with open_session(device, target, SessionOptions(cores=parse_cores(environment.affinity))) as session:
-            found = recheck(session, self.exporter(target)(REFERENCE), baseline, target)
-        remedy = f"if it is to stay so: latkit collect {target} --space SPACE --new-scale" if found.changed else ""
-        ok = False if found.changed else None if abs(found.moved) > DRIFT else True
-        return Check(f"scale {target}", ok, str(found), remedy)
-
-
-def _report_changes(collection: Collection, boot_id: str, on_message: OnMessage) -> None:
-    """Report differences from the latest measurements' environment, which `Environment` separates from new ones."""
-    target, before = collection.store.target, collection.store.latest_environment()
-    if before is None:
-        return
-    changed = environment_changes(before, replace(collection.environment(), baseline=before.baseline))
-    if changed:
-        on_message(f"since {target} was measured last, {changed}; what was measured before is kept apart")
-    if boot_id and collection.store.latest_boot_id() not in ("", boot_id):
-        on_message(f"{target.device} was booted since {target} was measured last")
+    def report(self, request: ReportRequest) -> Path:
+        """Write a page about a target, a search, or the whole workspace."""
+        write_report(self, request.about, request.output)
+        return request.output

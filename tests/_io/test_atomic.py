@@ -17,7 +17,9 @@ import pytest
 
 from latkit._io import atomic_write, write_text
 from latkit.errors import DiskFull, WriteError
+from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult, Validation
+from latkit.layout.series import SERIES_FILE, Series
 from latkit.measurements import write_parquet
 from latkit.ops import make_op
 from latkit.search.objectives.constraints import Constraint, save_constraints
@@ -25,8 +27,6 @@ from latkit.search.records.result import DataFacts
 from latkit.spaces import ChainSpace, Layer
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.workspace.cross_table import CROSS_FILE, CrossTable
-from latkit.workspace.multi_search import SERIES_FILE, Series
 from tests.builders import conv, make_measurement, network_of
 
 ROOM_BYTES = 32

@@ -12,7 +12,7 @@ from latkit.cli import main
 from tests.builders import SMALL_SPACE
 from tests.conftest import Run
 
-QUICK = ["--visits", "3", "--visit-seconds", "0.02", "--extra-visits", "0"]
+QUICK = ["--rounds", "3", "--round-seconds", "0.02", "--extra-rounds", "0"]
 
 
 def call(*arguments: object) -> None:
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         space.write_text(SMALL_SPACE)
         call("init", root)
         call("-C", root, "device", "add", "here", "--local", "--agent-folder", tmp_path_factory.mktemp("agent"))
-        call("-C", root, "collect", "here/onnxruntime", "--space", space, "--networks", 4, *QUICK)
+        call("-C", root, "collect", "space", "here/onnxruntime", "--space", space, "--networks", 4, *QUICK)
         call("-C", root, "fit", "here/onnxruntime", "--space", space)
         yield root
 

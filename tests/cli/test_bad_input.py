@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from latkit import zoo
+from latkit.layout.series import Series
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
-from latkit.workspace.multi_search import Series
 from tests.builders import middle_path_s
 
 TARGET = "here/onnxruntime"
@@ -56,7 +56,7 @@ def test_an_unknown_device(refused, copy: Path) -> None:
     refused(2, phrases, "device", "show", "pi4")
     refused(2, phrases, "device", "doctor", "pi4")
     refused(2, phrases, "device", "remove", "pi4")
-    refused(2, phrases, "collect", "pi4/tflite", *space_options(copy))
+    refused(2, phrases, "collect", "space", "pi4/tflite", *space_options(copy))
     refused(2, phrases, "fit", "pi4/tflite")
     refused(2, phrases, "predict", "pi4/tflite", "net.json")
     refused(2, phrases, "measurements", "export", "pi4/tflite", "-o", copy / "x.parquet")
@@ -75,26 +75,26 @@ def test_an_unknown_device(refused, copy: Path) -> None:
     ],
 )
 def test_a_malformed_target(refused, copy: Path, target: str, phrase: str) -> None:
-    refused(2, [phrase], "collect", target, *space_options(copy))
+    refused(2, [phrase], "collect", "space", target, *space_options(copy))
 
 
 def test_more_threads_than_cores(refused, copy: Path) -> None:
-    refused(2, ["threads"], "collect", "here/onnxruntime-t4096", *space_options(copy))
+    refused(2, ["threads"], "collect", "space", "here/onnxruntime-t4096", *space_options(copy))
 
 
 @pytest.mark.parametrize(("cores", "phrase"), [("none", "such as 0, 0-3 or 0,2"), ("4095", "cannot be pinned to 4095")])
 def test_cores_that_do_not_exist(refused, copy: Path, cores: str, phrase: str) -> None:
-    refused(2, [phrase], "collect", TARGET, *space_options(copy), "--pin", cores)
+    refused(2, [phrase], "collect", "space", TARGET, *space_options(copy), "--pin", cores)
 
 
 def test_an_unknown_space_or_file(refused) -> None:
-    refused(2, ["unknown space 'resnet'", "proxyless-mobile"], "collect", TARGET, "--space", "resnet")
-    refused(2, ["none.toml", "no such file"], "collect", TARGET, "--space", "none.toml")
+    refused(2, ["unknown space 'resnet'", "proxyless-mobile"], "collect", "space", TARGET, "--space", "resnet")
+    refused(2, ["none.toml", "no such file"], "collect", "space", TARGET, "--space", "none.toml")
 
 
 def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
-    refused(2, ["at least 8"], "collect", TARGET, "--space", "proxyless-tiny", "--resolution", 2)
-    refused(2, ["takes no parameters"], "collect", TARGET, *space_options(copy), "--classes", 5)
+    refused(2, ["at least 8"], "collect", "space", TARGET, "--space", "proxyless-tiny", "--resolution", 2)
+    refused(2, ["takes no parameters"], "collect", "space", TARGET, *space_options(copy), "--classes", 5)
     refused(2, ["--channels 1 or 3, but found 2"], "fit", TARGET, "--space", "proxyless-tiny", "--channels", 2)
     refused(
         2, ["knows --channels", "found proxyless-mobile"], "fit", TARGET, "--space", "proxyless-mobile", "--channels", 1
@@ -102,22 +102,22 @@ def test_a_space_parameter_that_is_none(refused, copy: Path) -> None:
     gray = ["--space", "proxyless-tiny", "--channels", 1]
     for command in (["fit"], ["validate"], ["table", "export", "-o", "t.json"]):
         refused(1, ["was not measured", " 1x32x32 "], *command, TARGET, *gray)
-    search = ["search", TARGET, *gray, "--resolution", 8, "--data", "digits", "--latency-ms", 1, "-o", "x"]
+    search = ["search", TARGET, *gray, "--resolution", 8, "--data", "digits", "--latency-ms", 1, "--name", "x"]
     refused(1, ["was not measured", " 1x8x8 "], *search)
 
 
 def test_a_space_file_with_a_wrong_field(refused, copy: Path) -> None:
     path = copy / "wrong.toml"
     path.write_text((copy / "small.toml").read_text().replace("kernel = [3, 5]", "kernal = [3, 5]"))
-    refused(2, ["wrong.toml", "kernal"], "collect", TARGET, "--space", path)
+    refused(2, ["wrong.toml", "kernal"], "collect", "space", TARGET, "--space", path)
     path.write_text((copy / "small.toml").read_text().replace("repeat = 2", "repeat = 'two'"))
-    refused(2, ["wrong.toml", "layers.1.repeat"], "collect", TARGET, "--space", path)
+    refused(2, ["wrong.toml", "layers.1.repeat"], "collect", "space", TARGET, "--space", path)
 
 
 def test_a_device_file_with_a_wrong_field(refused, copy: Path) -> None:
     path = copy / "devices" / "here.toml"
     path.write_text(path.read_text().replace("[facts]", "[facts]\ncolor = 'red'"))
-    refused(2, ["here.toml", "facts.color"], "collect", TARGET, *space_options(copy))
+    refused(2, ["here.toml", "facts.color"], "collect", "space", TARGET, *space_options(copy))
     refused(2, ["here.toml", "facts.color"], "device", "list")
 
 
@@ -142,7 +142,9 @@ def test_a_device_without_the_runtime(refused, copy: Path) -> None:
     path = copy / "devices" / "here.toml"
     text = path.read_text()
     path.write_text(text[: text.index("[runtimes]")] + "[runtimes]\n\n" + text[text.index("[transport]") :])
-    refused(1, ["lacks the runtime onnxruntime", "doctor here --install"], "collect", TARGET, *space_options(copy))
+    refused(
+        1, ["lacks the runtime onnxruntime", "doctor here --install"], "collect", "space", TARGET, *space_options(copy)
+    )
 
 
 def database(copy: Path) -> Path:
@@ -195,7 +197,7 @@ def test_a_network_that_is_none_or_not_of_what_was_measured(refused, copy: Path)
 
 def test_nothing_measured_or_fitted_yet(refused, copy: Path) -> None:
     arguments = ["here/onnxruntime-b2"]
-    refused(1, ["nothing was measured", "latkit collect here/onnxruntime-t1-fp32-b2"], "fit", *arguments)
+    refused(1, ["nothing was measured", "latkit collect space here/onnxruntime-t1-fp32-b2"], "fit", *arguments)
     refused(1, ["no lookup model", "latkit fit"], "validate", *arguments, *space_options(copy))
     refused(2, ["unknown model kind 'forest'"], "validate", TARGET, *space_options(copy), "--model", "forest")
 
@@ -216,27 +218,27 @@ def test_a_table_of_another_format(refused, copy: Path) -> None:
 
 
 def test_a_latency_target_below_what_the_space_can_reach(refused, copy: Path) -> None:
-    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "--name", "hasty", "--quick"]
     refused(1, ["can reach", "0.0001 ms", "its networks take from"], *arguments, "--latency-ms", 0.0001)
 
 
 def test_more_random_networks_than_there_are(refused, copy: Path) -> None:
     table = LatencyTable(load(str(copy / "small.toml")), Workspace(copy).model(Target.parse(TARGET)))
-    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "-o", "hasty", "--quick"]
+    arguments = ["search", TARGET, *space_options(copy), "--data", "digits", "--name", "hasty", "--quick"]
     arguments += ["--latency-ms", 1e3 * middle_path_s(table)]
     refused(2, ["expected 500 random networks", "ask for fewer"], *arguments, "--baseline", "random:500")
 
 
 def test_bad_searches(refused, copy: Path) -> None:
     arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1]
-    refused(2, ["unknown data 'mnist'"], *arguments, "--data", "mnist", "-o", "x")
-    refused(2, ["a search's name"], *arguments, "--data", "digits", "-o", "../x")
-    refused(2, ["epochs"], *arguments, "--data", "digits", "-o", "x", "--set", "epochs=many")
-    refused(2, ["epohcs"], *arguments, "--data", "digits", "-o", "x", "--set", "epohcs=3")
-    refused(2, ["found no --data, --output", "--repeat NAME"], *arguments)
-    refused(2, ["none", "no such file"], "search", "--repeat", "none", "--data", "digits", "-o", "again")
+    refused(2, ["unknown data 'mnist'"], *arguments, "--data", "mnist", "--name", "x")
+    refused(2, ["a search's name"], *arguments, "--data", "digits", "--name", "../x")
+    refused(2, ["epochs"], *arguments, "--data", "digits", "--name", "x", "--set", "epochs=many")
+    refused(2, ["epohcs"], *arguments, "--data", "digits", "--name", "x", "--set", "epohcs=3")
+    refused(2, ["found no --data, --name", "latkit reproduce NAME"], *arguments)
+    refused(2, ["none", "no such file"], "reproduce", "none", "--data", "digits", "--name", "again")
     Series.plan("both", [Target.parse(TARGET)], [1e-3, 2e-3]).save(copy / "search" / "both")
-    refused(2, ["both is several: both-1ms, both-2ms; name one"], "search", "--repeat", "both")
+    refused(2, ["both is several: both-1ms, both-2ms; name one"], "reproduce", "both")
     refused(
         2, ["found TARGET, --seed, --set beside it"], "search", "--repeat", "x", TARGET, "--seed", 0, "--set", "a=1"
     )
@@ -246,8 +248,8 @@ def test_memory_that_runs_out_while_data_is_read(refused, copy: Path, monkeypatc
     def hungry(*_given: object) -> None:
         raise MemoryError("Unable to allocate 9 GiB")
 
-    monkeypatch.setattr("latkit.search.load_data", hungry)
-    arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1, "--data", "digits", "-o", "x"]
+    monkeypatch.setattr("latkit.workspace.search_job.load_data", hungry)
+    arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1, "--data", "digits", "--name", "x"]
     refused(1, ["expected enough memory, but found: Unable to allocate 9 GiB"], *arguments)
 
 
@@ -260,7 +262,13 @@ def test_no_workspace(latkit, tmp_path: Path) -> None:
 
 
 def test_unknown_commands_are_usage_errors(latkit) -> None:
-    for arguments in (["conquer"], ["collect"], ["collect", TARGET], ["fit", "--nonsense"]):
+    for arguments in (
+        ["conquer"],
+        ["collect"],
+        ["collect", TARGET],
+        ["collect", "space", TARGET],
+        ["fit", "--nonsense"],
+    ):
         code, out, err = latkit(*arguments)
         assert (code, out) == (2, "")
         assert err

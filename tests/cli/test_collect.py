@@ -35,7 +35,7 @@ def add(root: Path, name: str, **changes: object) -> Device:
 
 
 def collecting(root: Path, *targets: str) -> list[object]:
-    return ["-C", root, "collect", *targets, "--space", root / "small.toml", "--networks", 0, *QUICK]
+    return ["-C", root, "collect", "space", *targets, "--space", root / "small.toml", "--networks", 0, *QUICK]
 
 
 def test_devices_run_in_parallel_and_their_targets_in_sequence(root: Path, sshd: Sshd, document) -> None:
@@ -106,7 +106,7 @@ def test_quarantine_until_the_doctor_lifts_it(root: Path, latkit: Run, document,
 
 
 def test_a_killed_command_goes_on_where_it_was(root: Path, document) -> None:
-    arguments = [*map(str, collecting(root, "here/onnxruntime")), "--visits", "12"]
+    arguments = [*map(str, collecting(root, "here/onnxruntime")), "--rounds", "12"]
     process = subprocess.Popen([sys.executable, "-m", "latkit", *arguments], stderr=subprocess.DEVNULL)
     path = root / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
 

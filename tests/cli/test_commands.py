@@ -79,7 +79,9 @@ def test_every_collected_measurement_is_in_the_store(folder: Path) -> None:
 
 
 def test_collecting_again_measures_nothing(folder: Path, document) -> None:
-    again = document("-C", folder, "collect", TARGET, "--space", folder / "small.toml", "--networks", 4, *QUICK)
+    again = document(
+        "-C", folder, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 4, *QUICK
+    )
     assert again["visits"] == 0
     assert again["already"] == 3 * again["subjects"] == 3 * (1 + 7 + 4)
     assert again["finished"]
@@ -88,8 +90,8 @@ def test_collecting_again_measures_nothing(folder: Path, document) -> None:
 def test_collecting_goes_on_where_a_kill_stopped_it(folder: Path, tmp_path: Path, document) -> None:
     document("init", tmp_path)
     shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
-    arguments = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    arguments += ["--visits", 20, "--visit-seconds", 0.02, "--extra-visits", 0]
+    arguments = ["-C", tmp_path, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    arguments += ["--rounds", 20, "--round-seconds", 0.02, "--extra-rounds", 0]
     database = tmp_path / "measurements" / "here" / "onnxruntime-t1-fp32-b1" / "measurements.sqlite"
     command = [sys.executable, "-m", "latkit", *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ.copy()) as process:
@@ -120,8 +122,8 @@ def count_rounds(database: Path) -> int:
 def test_a_time_limit_ends_it_early_and_says_so(folder: Path, tmp_path: Path, latkit) -> None:
     latkit("init", tmp_path)
     shutil.copy(folder / "devices" / "here.toml", tmp_path / "devices")
-    arguments = ["-C", tmp_path, "collect", TARGET, "--space", folder / "small.toml", "--networks", 0]
-    code, out, err = latkit(*arguments, "--visits", 500, "--max-seconds", 1, "--json")
+    arguments = ["-C", tmp_path, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 0]
+    code, out, err = latkit(*arguments, "--rounds", 500, "--max-seconds", 1, "--json")
     assert code == 0
     assert json.loads(out)["finished"] is False
     assert "run the same command again" in err
@@ -165,9 +167,9 @@ def test_fit_counts_the_flags_of_what_it_used(folder: Path, document, latkit) ->
 def test_pinned_measurements_are_stored_separately(folder: Path, tmp_path: Path, document, latkit) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     arguments = ["--space", copy / "small.toml", *QUICK]
-    document("-C", copy, "collect", TARGET, *arguments, "--networks", 4, "--pin", "1")
+    document("-C", copy, "collect", "space", TARGET, *arguments, "--networks", 4, "--pin", "1")
     document("-C", copy, "fit", TARGET)
-    code, _, err = latkit("-C", copy, "collect", TARGET, *arguments, "--networks", 4)
+    code, _, err = latkit("-C", copy, "collect", "space", TARGET, *arguments, "--networks", 4)
     assert code == 0
     assert "since here/onnxruntime-t1-fp32-b1 was measured last, affinity was 1, is unpinned; what was" in err
     document("-C", copy, "validate", TARGET, *arguments, "--networks", 3)
@@ -230,7 +232,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
     assert imported["visits"] == {str(target): sum(len(m.rounds) for m in read_parquet(data))}
     assert document("-C", other, "measurements", "import", data)["visits"] == {str(target): 0}
     space = load(str(folder / "small.toml"))
-    here, there = Workspace(folder).fit(target, space), Workspace(other).fit(target, space)
+    here, there = Workspace(folder).fit_model(target, space), Workspace(other).fit_model(target, space)
     assert there.layer_seconds(space.ops()) == here.layer_seconds(space.ops())
 
 
@@ -241,7 +243,7 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
     quick += ["--set", "export_tflite=false"]
     arguments = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
-    found = document(*arguments, "--latency-ms", goal_ms, "-o", "first", *quick)
+    found = document(*arguments, "--latency-ms", goal_ms, "--name", "first", *quick)
     assert found["target_latency_ms"] == pytest.approx(goal_ms)
     assert found["predicted_latency_ms"] <= 1.01 * goal_ms
     assert found["measured_latency_ms"] > 0
@@ -254,11 +256,11 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     assert list(space.encode(network)) == found["architecture"] or space.decode(found["architecture"]) == network
     predicted = document("-C", folder, "predict", TARGET, found["files"]["onnx"])
     assert predicted["latency_ms"] == pytest.approx(found["predicted_latency_ms"])
-    taught = document(*arguments, "--latency-ms", goal_ms, "-o", "taught", *quick, "--teacher", "first")
+    taught = document(*arguments, "--latency-ms", goal_ms, "--name", "taught", *quick, "--teacher", "first")
     assert json.loads(Path(taught["files"]["recipe"]).read_text())["teacher"]["network_key"] == network.key
     report = Path(found["files"]["report"])
     report.unlink()
-    again = [*arguments, "--latency-ms", goal_ms, "-o", "first", *quick, "--resume", "--baseline", "random:1"]
+    again = [*arguments, "--latency-ms", goal_ms, "--name", "first", *quick, "--resume", "--baseline", "random:1"]
     with fitted_anew(folder):
         code, out, err = latkit(*again, "--baseline", "mobilenetv2", "--json")
         assert (code, out, report.exists()) == (1, "", False), "told before anything is done"
@@ -267,9 +269,9 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     (baseline,) = Baselines.load(Path(found["files"]["recipe"]).parent).records
     assert baseline.measured_latency_s is not None
     assert 0.98 * goal_ms <= 1e3 * baseline.predicted_latency_s <= 1.01 * goal_ms
-    again = document("-C", folder, "search", "--repeat", "taught", "--teacher", "first")
+    again = document("-C", folder, "reproduce", "taught", "--teacher", "first")
     assert (again["repeated_as"], again["equal"], again["differing"]) == ("taught-again", True, [])
-    assert document("-C", folder, "search", "--repeat", "taught", "--teacher", "first", "--resume") == again
+    assert document("-C", folder, "reproduce", "taught", "--teacher", "first", "--resume") == again
 
 
 @contextmanager
@@ -288,6 +290,6 @@ def test_in_python_the_verbs_are_the_same(folder: Path) -> None:
     workspace = package.Workspace(folder)
     target = package.Target.parse(TARGET)
     space = package.spaces.load(str(folder / "small.toml"))
-    model = workspace.fit(target, space)
+    model = workspace.fit_model(target, space)
     table = package.LatencyTable(space, model)
     assert 0 < table.fastest() < table.slowest()

@@ -17,7 +17,7 @@ from tests.cli.conftest import call
 
 TARGET = "here/onnxruntime"
 
-QUICK = ["--visits", "2", "--visit-seconds", "0.005", "--extra-visits", "0"]
+QUICK = ["--rounds", "2", "--round-seconds", "0.005", "--extra-rounds", "0"]
 
 
 def external_graph(size: int = 8, last: str = "relu") -> Graph:
@@ -36,7 +36,7 @@ def measured_workspace(folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     onnx.save(model_of_graph(external_graph(), 0), root / "net.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_CACHE", str(root / "cache"))
-        call("-C", root, "collect", TARGET, "--model", root / "net.onnx", *QUICK)
+        call("-C", root, "collect", "model", TARGET, "--onnx", root / "net.onnx", *QUICK)
         call("-C", root, "fit", TARGET)
         yield root
 
@@ -74,7 +74,7 @@ def open_batch(path: Path) -> Path:
 
 def test_an_open_batch_is_the_targets(measured_workspace: Path, document, latkit) -> None:
     path, target = open_batch(measured_workspace / "open.onnx"), f"{TARGET}-b4"
-    document("-C", measured_workspace, "collect", target, "--model", path, *QUICK)
+    document("-C", measured_workspace, "collect", "model", target, "--onnx", path, *QUICK)
     latkit("-C", measured_workspace, "fit", target)
     found = document("-C", measured_workspace, "predict", target, path)
     assert list(found["inputs"].values()) == [[4, 3, 8, 8]]
@@ -91,9 +91,9 @@ def test_a_batch_size_other_than_the_targets_is_reported(measured_workspace: Pat
     assert "takes v0=2x3x8x8: no batch of 1" in err
 
 
-@pytest.mark.parametrize("what", [["--kernels", "30"], ["--model", "net.onnx"]])
+@pytest.mark.parametrize("what", [["kernels", "--count", "30"], ["model", "--onnx", "net.onnx"]])
 def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], measured_workspace: Path, latkit) -> None:
-    code, out, err = latkit("-C", measured_workspace, "collect", "here/tflite", *what)
+    code, out, err = latkit("-C", measured_workspace, "collect", what[0], "here/tflite", *what[1:])
     assert (code, out) == (2, "")
     assert "expected a target whose runtime takes ONNX files (onnxruntime), but found here/tflite" in err
     assert len(err.strip().splitlines()) == 1
@@ -126,7 +126,7 @@ def test_a_kind_never_measured_is_named_with_the_command(measured_workspace: Pat
     code, out, err = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "odd.onnx")
     assert (code, out) == (1, "")
     assert "no kernel 'softmax' was measured yet" in err
-    assert f"latkit collect {TARGET}-t1-fp32-b1 --model" in err
+    assert f"latkit collect model {TARGET}-t1-fp32-b1 --onnx MODEL.onnx" in err
 
 
 def test_a_torch_module_is_predicted_by_the_same_model(measured_workspace: Path) -> None:
@@ -141,7 +141,9 @@ def test_fitted_models_are_saved_with_the_target(measured_workspace: Path, docum
     fusion = FusionFile.load(workspace.fusion_path(target))
     assert fusion.runtime.startswith("onnxruntime ")
     assert ("conv", "relu") in fusion.decided
-    again = document("-C", measured_workspace, "collect", TARGET, "--model", measured_workspace / "net.onnx", *QUICK)
+    again = document(
+        "-C", measured_workspace, "collect", "model", TARGET, "--onnx", measured_workspace / "net.onnx", *QUICK
+    )
     assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
     kinds = {row["model"] for row in document("-C", measured_workspace, "fit", TARGET)["models"]}
     assert kinds >= {"lookup", "kernels"}
@@ -151,18 +153,18 @@ def test_a_target_without_kernels_says_how_to_measure_some(folder: Path, tmp_pat
     onnx.save(model_of_graph(external_graph(), 0), tmp_path / "net.onnx")
     code, out, err = latkit("-C", folder, "predict", TARGET, tmp_path / "net.onnx")
     assert (code, out) == (1, "")
-    assert "--kernels" in err
+    assert "latkit collect kernels" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [
-        ([], "expected either --space or --kernels or --model, but found none of them"),
-        (["--space", "proxyless-tiny", "--kernels", "10"], "but found --space, --kernels"),
-        (["--model", "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
+        (["model", TARGET], "--onnx"),
+        (["kernels", TARGET, "--space", "proxyless-tiny"], "--space"),
+        (["model", TARGET, "--onnx", "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
     ],
 )
 def test_wrong_options_are_usage_errors(arguments: list[str], phrase: str, folder: Path, latkit) -> None:
-    code, out, err = latkit("-C", folder, "collect", TARGET, *arguments)
+    code, out, err = latkit("-C", folder, "collect", *arguments)
     assert (code, out) == (2, "")
     assert phrase in err

@@ -30,7 +30,7 @@ candidates = [{ kind = "pool" }]
 name = "classifier"
 candidates = [{ kind = "linear", out_features = 4 }]
 """
-QUICK = ["--visits", 2, "--visit-seconds", 0.01, "--extra-visits", 0]
+QUICK = ["--rounds", 2, "--round-seconds", 0.01, "--extra-rounds", 0]
 
 
 def test_from_its_box_to_the_report(phone: Phone, cached_bundles: Path, tmp_path: Path, latkit: Run, document) -> None:
@@ -47,7 +47,7 @@ def test_from_its_box_to_the_report(phone: Phone, cached_bundles: Path, tmp_path
     assert {core["capacity"] for core in facts["cores"]} == {380, 1024}
 
     targets = ["phone/onnxruntime", "phone/tflite"]
-    found = document(*root, "collect", *targets, "--space", space, "--networks", 2, *QUICK)["targets"]
+    found = document(*root, "collect", "space", *targets, "--space", space, "--networks", 2, *QUICK)["targets"]
     assert all(one["finished"] and not one["failed"] for one in found)
     for name in targets:
         measurements = Workspace(tmp_path).measurements(Target.parse(name))

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network, unseen_networks
-from latkit.progress import Silent
+from latkit.progress import SILENT
 from latkit.search.baselines import Baselines
 from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace
-from latkit.workspace.cross_evaluation import CrossEvaluation, Entry
+from latkit.workspace import MeasureOptions, Workspace
+from latkit.workspace.compare import Reach
 from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
 
@@ -34,7 +35,7 @@ for setting in ("warmup_epochs=1", "epochs=1", "training_epochs=1", "architectur
 def copy(folder: Path, tmp_path: Path, document) -> Path:
     """A copy of the workspace, with a second target."""
     made = Path(shutil.copytree(folder, tmp_path / "copy"))
-    document("-C", made, "collect", TWO, "--space", made / "small.toml", "--networks", 3, *QUICK)
+    document("-C", made, "collect", "space", TWO, "--space", made / "small.toml", "--networks", 3, *QUICK)
     document("-C", made, "fit", TWO, "--space", made / "small.toml")
     return made
 
@@ -60,7 +61,7 @@ def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, doc
         copy / "small.toml",
         "--data",
         "digits",
-        "-o",
+        "--name",
         "pair",
         *QUICK_SETTINGS,
     ]
@@ -131,7 +132,7 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
     small, large = (1, 4), (3, 1)
     arguments = ["-C", root, "search", ONE, "--space", root / "small.toml", "--data", "digits", *QUICK_SETTINGS]
     goals = [word for path in (small, large) for word in ("--latency-ms", 1e3 * table.total(path))]
-    done = torchrun(*arguments, *goals, "-o", "both", "--baseline", "random:1", "--json")
+    done = torchrun(*arguments, *goals, "--name", "both", "--baseline", "random:1", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["predicted_latency_ms"] for one in found["searches"]] == pytest.approx(goals[1::2], rel=0.02)
@@ -140,7 +141,7 @@ def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp
         (record,) = Baselines.load(root / "search" / one["name"]).records
         assert record.predicted_latency_s == pytest.approx(1e-3 * one["target_latency_ms"], rel=0.02)
 
-    failed = torchrun(*arguments, *goals[:2], "--latency-ms", 1e-6, "-o", "lost", "--json")
+    failed = torchrun(*arguments, *goals[:2], "--latency-ms", 1e-6, "--name", "lost", "--json")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "expected a latency target that space small can reach" in failed.stderr
 
@@ -152,12 +153,13 @@ def test_a_network_whose_measurements_never_agree_is_measured_six_times(
     workspace, target = Workspace(shutil.copytree(folder, tmp_path / "copy")), Target.parse(ONE)
     space, model = load(str(folder / "small.toml")), workspace.model(target)
     network = unseen_networks(model, space, 2)[0].network
-    with workspace.collection(target, TimingPlan(3, 0.02, extra_rounds=0), Silent()) as collection:
+    with workspace.collection(target, MeasureOptions(TimingPlan(3, 0.02, extra_rounds=0))) as collection:
         found = measure_network(collection, model, network).network
     repetitions = [m.repetition for m in workspace.measurements(target) if m.workload == network]
     assert sorted(repetitions) == [0, 1, 2, 3, 4, 5]
 
-    table = CrossEvaluation(workspace, Silent()).table("x", [Entry("own", "derived", network)], [target])
+    entries, reach = [Entry("own", "derived", network)], Reach(workspace, "lookup", MeasureOptions(), SILENT)
+    table = cross_evaluate("x", entries, reach.columns([target], entries))
     (cell,) = table.rows[0].cells.values()
     # a baseline may have been established meanwhile: it scales both, and never their ratio
     assert cell.first_ms / cell.second_ms == pytest.approx(found.first_ms / found.second_ms)

@@ -88,7 +88,7 @@ def test_what_asks_the_device_is_refused_and_runs_nothing(
     latkit: Run, untrusted: Path, tmp_path: Path, name: str, named: str
 ) -> None:
     for arguments in (
-        ["collect", f"{name}/onnxruntime", "--space", "proxyless-tiny", "--visits", "1"],
+        ["collect", "space", f"{name}/onnxruntime", "--space", "proxyless-tiny", "--rounds", "1"],
         ["device", "doctor", name],
     ):
         done = latkit(*arguments)
@@ -123,14 +123,12 @@ def test_confirming_holds_until_the_content_changes(latkit: Run, untrusted: Path
 
 
 def test_measuring_is_guarded_in_python_too(untrusted: Path, tmp_path: Path) -> None:
-    from latkit.progress import Silent
     from latkit.targets import Target
-    from latkit.timing import TimingPlan
 
     workspace = Workspace(untrusted)
     with (
         pytest.raises(UsageError, match="not confirmed"),
-        workspace.collection(Target("here", "onnxruntime"), TimingPlan(), Silent()),
+        workspace.collection(Target("here", "onnxruntime")),
     ):
         pass
     assert not (tmp_path / "ran").exists()

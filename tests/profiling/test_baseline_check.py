@@ -44,27 +44,27 @@ def test_the_baseline_is_established_once_there_are_enough_rounds(store: Store, 
         assert ensure_baseline(empty, ENVIRONMENT) is None
 
 
-def test_a_device_as_it_was_is_visited_once(store: Store) -> None:
+def test_a_device_as_it_was_is_timed_once(store: Store) -> None:
     baseline = ensure_baseline(store, ENVIRONMENT)
     assert baseline is not None
     session = ScriptedSession(reference_ns=1050)
     found = recheck(session, REFERENCE_FILE, baseline, TARGET, pause_s=0)
     assert (found.moved, found.changed) == (pytest.approx(0.05), False)
     assert len(session.visited) == 1
-    assert str(found) == "the reference takes 1.0 µs as ever"
+    assert str(found) == "the reference takes 1.0 µs, as before"
 
 
 def test_a_smaller_change_is_reported(store: Store) -> None:
     collection, messages = again(store, 1300)
     assert collection.environment() == ENVIRONMENT
     assert messages == [
-        "board/onnxruntime-t1-fp32-b1: the reference takes +30% beside the 1.0 µs kept for the quiet device"
+        "board/onnxruntime-t1-fp32-b1: the reference takes +30% beside the 1.0 µs saved for the idle device"
     ]
 
 
 @pytest.mark.parametrize("reference_ns", [1600, 700])
 def test_a_device_of_another_speed_is_refused_until_it_is_measured_anew(store: Store, reference_ns: int) -> None:
-    with pytest.raises(MeasurementConflict, match=r"the device has changed .* --new-scale"):
+    with pytest.raises(MeasurementConflict, match=r"the device has changed .* --rebaseline"):
         again(store, reference_ns)
     collection, messages = again(store, reference_ns, new=True)
     assert (collection.environment(), messages) == (replace(ENVIRONMENT, baseline=1), [])

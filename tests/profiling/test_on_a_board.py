@@ -9,11 +9,11 @@ import pytest
 
 from latkit.devices import Device, Ssh
 from latkit.errors import MeasurementConflict
-from latkit.progress import Silent
+from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.testing.boards.sshd import Sshd
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace
+from latkit.workspace import MeasureOptions, Workspace
 from tests.builders import conv
 from tests.devices.conftest import FACTS, this_machine
 
@@ -43,7 +43,7 @@ def workspace(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
 
 
 def test_another_machine_is_timed_while_this_one_exports(workspace: Workspace) -> None:
-    with workspace.collection(TARGET, PLAN, Silent()) as collection:
+    with workspace.collection(TARGET, MeasureOptions(PLAN)) as collection:
         assert collection.overlapping
         summary = collection.run([conv(8), conv(16)])
     assert (summary.rounds, summary.failed) == (4, {})
@@ -54,11 +54,11 @@ def test_another_machine_is_timed_while_this_one_exports(workspace: Workspace) -
 def test_a_reboot_between_two_commands_is_reported_and_the_local_machine_exports_first(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    with workspace.collection(TARGET, PLAN, Silent()) as collection:
+    with workspace.collection(TARGET, MeasureOptions(PLAN)) as collection:
         collection.run([conv(8)])
     (tmp_path / "boot_id").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
     messages: list[str] = []
-    with workspace.collection(TARGET, PLAN, Silent(), on_message=messages.append) as collection:
+    with workspace.collection(TARGET, MeasureOptions(PLAN), Callbacks(on_message=messages.append)) as collection:
         assert not collection.overlapping
         assert collection.run([conv(8)]).resumed == 2, "what was measured before the boot is still of use"
     assert "board was booted since board/onnxruntime-t1-fp32-b1 was measured last" in messages
@@ -66,7 +66,7 @@ def test_a_reboot_between_two_commands_is_reported_and_the_local_machine_exports
 
 def test_doctor_and_collect_notice_a_device_whose_speed_changed(workspace: Workspace) -> None:
     plan = TimingPlan(rounds=16, round_s=0.02, extra_rounds=0)
-    with workspace.collection(TARGET, plan, Silent()) as collection:
+    with workspace.collection(TARGET, MeasureOptions(plan)) as collection:
         collection.run([conv(8), conv(16)])
         environment = collection.environment()
     with workspace.store(TARGET) as store:
@@ -75,13 +75,13 @@ def test_doctor_and_collect_notice_a_device_whose_speed_changed(workspace: Works
         assert 0 < baseline.reference_s < 1
         assert {measurement.reference_s for measurement in store.measurements()} == {baseline.reference_s}
     (check,) = workspace.check_baselines("board")
-    assert check.name == f"scale {TARGET}"
+    assert check.name == f"baseline {TARGET}"
     with workspace.store(TARGET) as store:  # as if it had been ten times slower
         store.save_baseline(environment, replace(baseline, reference_s=10 * baseline.reference_s, is_idle=True))
     (check,) = workspace.check_baselines("board")
     assert check.ok is False
-    assert "--new-scale" in check.remedy
-    with pytest.raises(MeasurementConflict, match="--new-scale"), workspace.collection(TARGET, plan, Silent()):
+    assert "--rebaseline" in check.remedy
+    with pytest.raises(MeasurementConflict, match="--rebaseline"), workspace.collection(TARGET, MeasureOptions(plan)):
         pass
-    with workspace.collection(TARGET, plan, Silent(), rebaseline=True) as collection:
+    with workspace.collection(TARGET, MeasureOptions(plan, rebaseline=True)) as collection:
         assert collection.run([conv(8)]).resumed == 0

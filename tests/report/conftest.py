@@ -11,18 +11,17 @@ from pathlib import Path
 import pytest
 
 from latkit.devices import Local, add_device
+from latkit.evaluation.cross_table import Cell, CrossTable, Row
 from latkit.evaluation.validation import fit_networks, validate
-from latkit.progress import Silent
-from latkit.search import DataSplit, SearchSettings, load_data
+from latkit.layout.series import Member, Series
+from latkit.search import DataSplit, load_data
 from latkit.search.data import ArrayImages
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace, fit_workloads
-from latkit.workspace.cross_table import Cell, CrossTable, Row
-from latkit.workspace.multi_search import Member, Series
-from latkit.workspace.search import search
+from latkit.workspace import MeasureOptions, Workspace, fit_workloads
+from latkit.workspace.requests import SearchRequest
 from tests.builders import middle_path_s
 
 TARGET = Target("here", "onnxruntime")
@@ -63,14 +62,22 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
     made = Workspace.init(tmp_path_factory.mktemp("workspace"))
     folder = tmp_path_factory.mktemp("agent")
     add_device(made.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(folder))
-    with made.collection(TARGET, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0), Silent()) as collection:
+    with made.collection(TARGET, MeasureOptions(TimingPlan(rounds=2, round_s=0.02, extra_rounds=0))) as collection:
         collection.run([*fit_workloads(space), *fit_networks(space, 3)])
-        model = made.fit(TARGET, space)
-        made.fit(TARGET, space, "xgboost")
+        model = made.fit_model(TARGET, space)
+        made.fit_model(TARGET, space, "xgboost")
         validate(collection, model, space, 4).save(made.validation_path(TARGET, space, "lookup"))
     table = LatencyTable(space, model)
-    settings = SearchSettings.quick(warmup_epochs=1, epochs=2, training_epochs=1, workers=0, export_tflite=False)
-    search(made, TARGET, space, few_images(), middle_path_s(table), "digits", settings, Silent())
+    request = SearchRequest(
+        targets=(TARGET,),
+        space=space,
+        data="digits",
+        latencies_s=(middle_path_s(table),),
+        name="digits",
+        settings={"warmup_epochs": 1, "epochs": 2, "training_epochs": 1, "workers": 0, "export_tflite": False},
+        quick=True,
+    )
+    made.search(request, data=few_images())
     unfinished = made.root / "search" / "unfinished"
     unfinished.mkdir()
     (unfinished / "recipe.json").write_bytes((made.root / "search" / "digits" / "recipe.json").read_bytes())

@@ -64,7 +64,7 @@ def test_nothing_there_yet(empty: Workspace, tmp_path: Path) -> None:
     add_device(empty.devices_dir, "new", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
     write_report(empty, Target("new", "onnxruntime"), page)
     assert "Nothing measured yet" in text_of(page)
-    assert "latkit collect new/onnxruntime-t1-fp32-b1" in text_of(page)
+    assert "latkit collect space new/onnxruntime-t1-fp32-b1" in text_of(page)
 
 
 def test_not_fitted_and_not_validated(workspace: Workspace, tmp_path: Path) -> None:

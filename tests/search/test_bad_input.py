@@ -264,7 +264,8 @@ settings = SearchSettings.quick(batch_size=20_000, epochs=1, warmup_epochs=0)
 used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, used + 2**26))
 try:
-    run_search(space, table, data, float(table.lookup(torch.tensor((1, 4)))), settings, folder / "found")
+    target_s = float(table.lookup(torch.tensor((1, 4))))
+    run_search(Problem(space, table, data, target_s, settings), folder / "found")
 except OutOfMemory as error:
     print(error)
 """

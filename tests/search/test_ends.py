@@ -8,16 +8,18 @@ import pytest
 
 from benchmarks import search_quality
 from latkit.errors import DeviceBusy, TargetOutOfReach
+from latkit.layout.series import Series
 from latkit.ops import Network
-from latkit.progress import Silent
+from latkit.progress import Callbacks
 from latkit.search import DataSplit
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
 from latkit.search.records.result import FILES, write_json
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.workspace import Workspace, search
-from latkit.workspace.baselines import Measuring, check_mobilenet
+from latkit.workspace import MeasureOptions, Workspace, single_search
+from latkit.workspace.baselines import NetworkTimer, check_mobilenet
 from latkit.workspace.preflight import Tables
+from latkit.workspace.search_job import SearchJob
 from tests.search.conftest import Tables as TablesOf
 from tests.search.conftest import brief, some_path_s
 
@@ -25,7 +27,7 @@ TARGET = Target("board", "onnxruntime")
 MOBILENET = [BaselineRequest(kind="mobilenetv2")]
 
 
-def busy(_measuring: Measuring) -> None:
+def busy(_timer: NetworkTimer) -> None:
     raise DeviceBusy("board is in use by somebody")
 
 
@@ -37,24 +39,27 @@ def test_a_device_that_is_busy_at_the_end_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workspace, table, messages = Workspace.init(tmp_path), table_of(mini_space), list[str]()
-    monkeypatch.setattr(search, "prepared", lambda *_given: (None, Tables(table)))
-    monkeypatch.setattr(Measuring, "collection", busy)
-    given = workspace, TARGET, mini_space, stripes_data, some_path_s(table), "net", brief(), Silent()
+    monkeypatch.setattr(single_search, "prepared", lambda *_given: (None, Tables(table)))
+    monkeypatch.setattr(NetworkTimer, "of", lambda *_given: timer_of(workspace, messages))
+    monkeypatch.setattr(NetworkTimer, "collection", busy)
+    job = SearchJob(Series.plan("net", [TARGET], [some_path_s(table)]), mini_space, stripes_data, brief())
+    given = workspace, job, job.series.members[0], Callbacks(on_message=messages.append)
     with pytest.raises(DeviceBusy):
-        search.search(*given, on_message=messages.append)
+        single_search.search_one(*given)
     folder = workspace.search_dir("net")
     assert (folder / FILES["result"]).exists()
     saved = f"the network that was found is saved in {folder}; the same command with --resume measures it"
     assert messages == [saved]
     weights = (folder / FILES["weights"]).read_bytes()
     with pytest.raises(DeviceBusy):
-        search.search(*given, on_message=messages.append, resume=True)
+        single_search.search_one(*given, resume=True)
     assert messages == [saved] * 2
     assert (folder / FILES["weights"]).read_bytes() == weights  # it was not searched again
 
 
-def measuring_of(workspace: Workspace, messages: list[str]) -> Measuring:
-    return Measuring(workspace, TARGET, None, Silent(), 0.0, messages.append, None)  # type: ignore[arg-type]
+def timer_of(workspace: Workspace, messages: list[str]) -> NetworkTimer:
+    callbacks = Callbacks(on_message=messages.append)
+    return NetworkTimer(workspace, TARGET, None, MeasureOptions(), callbacks)  # type: ignore[arg-type]
 
 
 def test_an_infeasible_mobilenet_is_reported_before_the_search(
@@ -62,17 +67,17 @@ def test_an_infeasible_mobilenet_is_reported_before_the_search(
 ) -> None:
     workspace, measured_names = Workspace.init(tmp_path), list[str]()
 
-    def seconds(_measuring: Measuring, network: Network) -> float:
+    def seconds(_timer: NetworkTimer, network: Network) -> float:
         measured_names.append(network.name)
         return 2e-3
 
-    monkeypatch.setattr(Measuring, "seconds", seconds)
-    measuring = measuring_of(workspace, [])
+    monkeypatch.setattr(NetworkTimer, "seconds", seconds)
+    timer = timer_of(workspace, [])
     with pytest.raises(TargetOutOfReach, match=r"a MobileNetV2 of at most 1 ms, but its narrowest takes 2 ms; leave"):
-        check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
+        check_mobilenet(timer, mini_space, 1e-3, "net", MOBILENET)
     assert measured_names == ["mobilenetv2-0.05"]
-    check_mobilenet(measuring, mini_space, 2e-3, "net", MOBILENET)
-    check_mobilenet(measuring, mini_space, 1e-3, "net", [BaselineRequest(kind="random", count=3)])
+    check_mobilenet(timer, mini_space, 2e-3, "net", MOBILENET)
+    check_mobilenet(timer, mini_space, 1e-3, "net", [BaselineRequest(kind="random", count=3)])
     record = BaselineRecord(
         name="mobilenetv2-0.05",
         kind="mobilenetv2",
@@ -85,7 +90,7 @@ def test_an_infeasible_mobilenet_is_reported_before_the_search(
     )
     workspace.search_dir("net").mkdir()
     Baselines(records=(record,)).save(workspace.search_dir("net") / BASELINES_FILE)
-    check_mobilenet(measuring, mini_space, 1e-3, "net", MOBILENET)
+    check_mobilenet(timer, mini_space, 1e-3, "net", MOBILENET)
     assert len(measured_names) == 2
 
 
@@ -93,8 +98,8 @@ def test_a_device_that_is_busy_now_may_be_free_when_the_search_ends(
     mini_space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
-    monkeypatch.setattr(Measuring, "collection", busy)
-    check_mobilenet(measuring_of(Workspace.init(tmp_path), messages), mini_space, 1e-3, "net", MOBILENET)
+    monkeypatch.setattr(NetworkTimer, "collection", busy)
+    check_mobilenet(timer_of(Workspace.init(tmp_path), messages), mini_space, 1e-3, "net", MOBILENET)
     assert messages == [
         "whether a MobileNetV2 is fast enough will be known after the search: board is in use by somebody"
     ]

@@ -7,15 +7,15 @@ import onnxruntime
 import pytest
 import torch
 
+from latkit.evaluation.cross_table import CrossTable
 from latkit.evaluation.validation import MeasuredNetwork
 from latkit.latency_models import AdditiveModel, load_model
+from latkit.layout.series import Series
 from latkit.ops import Network
 from latkit.search import load_network
 from latkit.search.records.result import Recipe, SearchResult, load_record, table_hash
 from latkit.spaces import ChainSpace
 from latkit.tables import LatencyTable
-from latkit.workspace.cross_table import CrossTable
-from latkit.workspace.multi_search import Series
 
 ROOT = Path(__file__).parents[2]
 SEARCHES = sorted(path.parent for path in (ROOT / "search").glob("*/result.json"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from latkit.cli.limits import parse_limits
+from latkit.cli.parsing import parse_constraints
 from latkit.errors import UsageError
 from latkit.spaces import load
 from latkit.workspace import Workspace
@@ -13,19 +13,19 @@ from latkit.workspace.constraints import constraints_of
 
 
 def test_bounds_are_read_as_they_are_written() -> None:
-    bounds = parse_limits(["macs<=20e6", "pi4/tflite-t4 <= 12.5"])
+    bounds = parse_constraints(["macs<=20e6", "pi4/tflite-t4 <= 12.5"])
     assert bounds == {"macs": 20e6, "pi4/tflite-t4": 12.5}
 
 
 @pytest.mark.parametrize("text", ["macs", "macs<20", "<=3", "macs<=many", "macs>=3"])
 def test_a_limit_says_what_and_how_much(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="expected WHAT<=MOST"):
-        parse_limits([text])
+    with pytest.raises(typer.BadParameter, match="expected WHAT<=MAX"):
+        parse_constraints([text])
 
 
 def test_a_quantity_is_bounded_once() -> None:
-    with pytest.raises(typer.BadParameter, match="expected one limit on macs, but found two"):
-        parse_limits(["macs<=1", "macs<=2"])
+    with pytest.raises(typer.BadParameter, match="expected one constraint on macs, but found two"):
+        parse_constraints(["macs<=1", "macs<=2"])
 
 
 def test_names_become_tables_of_the_space(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from latkit.evaluation.cross_table import Cell, CrossTable, Row
 from latkit.search.records.result import DataFacts
-from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 HERE, THERE = "here/onnxruntime-t1-fp32-b1", "there/tflite-t1-fp32-b1"
 DIGITS = DataFacts(

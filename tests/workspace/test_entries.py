@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, UsageError
+from latkit.evaluation.notes import measured_notes
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
+from latkit.layout.series import Member, Series
 from latkit.search import SearchResult, SearchSettings
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, Baselines, ladder
 from latkit.search.records.result import Recipe
@@ -15,8 +17,6 @@ from latkit.spaces import proxyless_tiny
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.entries import all_entries, derived_entries, target_of, targets_of
-from latkit.workspace.multi_search import Member, Series
-from latkit.workspace.search import measured_notes
 from tests.workspace.test_cross_table import DIGITS
 
 SPACE = proxyless_tiny(resolution=16, width=0.5)
@@ -108,7 +108,7 @@ def test_targets_are_identified_by_measurement_or_series(workspace: Workspace) -
     [
         (1.0, 1.04, []),
         (1.07, 1.07, ["measured 1.07 ms: +7.0% from the prediction, +7.0% from the target; the network"]),
-        (0.95, 1.05, ["measured twice, it took 0.95 ms and 1.05 ms: the device was not quiet"]),
+        (0.95, 1.05, ["measured twice, it took 0.95 ms and 1.05 ms: the device was not idle"]),
     ],
 )
 def test_what_is_noted_of_the_measurement(

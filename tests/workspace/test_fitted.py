@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import NotMeasured, UsageError
+from latkit.layout.folders import folder_name
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.report.sections.target_facts import read_target
 from latkit.spaces import ChainSpace, Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
 from latkit.workspace.constraints import constraints_of
-from latkit.workspace.layout import folder_name
 from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
 
 
@@ -44,7 +44,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspace) -> None:
     for space in (ONE, OTHER):
-        workspace.fit(TARGET, space)
+        workspace.fit_model(TARGET, space)
     for space in (ONE, OTHER):
         assert set(workspace.model(TARGET, space=space).ops_) == set(space.ops())  # type: ignore[attr-defined]
         network = space.decode((0, 1))
@@ -61,13 +61,13 @@ def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspac
 
 def test_spaces_of_one_name_that_differ_in_width_are_two(workspace: Workspace) -> None:
     wider = ChainSpace(ONE.name, OTHER.layers)
-    workspace.fit(TARGET, ONE)
-    workspace.fit(TARGET, wider)
+    workspace.fit_model(TARGET, ONE)
+    workspace.fit_model(TARGET, wider)
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
 
 
 def test_the_single_file_of_an_older_latkit_is_still_read(workspace: Workspace) -> None:
-    model = workspace.fit(TARGET, ONE)
+    model = workspace.fit_model(TARGET, ONE)
     own = workspace.model_path(TARGET, "lookup", ONE)
     own.unlink()
     model.save(workspace.target_dir(TARGET) / "model-lookup.json")
@@ -75,28 +75,28 @@ def test_the_single_file_of_an_older_latkit_is_still_read(workspace: Workspace) 
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
     with pytest.raises(NotMeasured, match=r"conv .* was not measured"):
         workspace.model(TARGET, space=OTHER)
-    workspace.fit(TARGET, OTHER)
+    workspace.fit_model(TARGET, OTHER)
     assert set(workspace.model(TARGET, space=OTHER).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
     assert set(workspace.model(TARGET, space=ONE).ops_) == set(ONE.ops())  # type: ignore[attr-defined]
     assert set(workspace.model_for(TARGET, OTHER.decode((0, 1))).ops_) == set(OTHER.ops())  # type: ignore[attr-defined]
 
 
 def test_a_model_of_all_measurements_serves_a_space_that_has_none(workspace: Workspace) -> None:
-    workspace.fit(TARGET)
+    workspace.fit_model(TARGET)
     for space in (ONE, OTHER):
         assert set(space.ops()) < set(workspace.model(TARGET, space=space).ops_)  # type: ignore[attr-defined]
 
 
 def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Workspace) -> None:
-    workspace.fit(TARGET, ONE)
-    workspace.fit(TARGET, OTHER)
+    workspace.fit_model(TARGET, ONE)
+    workspace.fit_model(TARGET, OTHER)
     before = workspace.model(TARGET, space=ONE).calibration_.networks
     network = network_of(*ONE.decode((0, 0)).ops)
     with workspace.store(TARGET) as store:
         measured = make_measurement(network, 100_000)
         for one_round in measured.rounds:
             store.add_round(network, measured.environment, measured.plan, one_round, "fit", 0)
-    workspace.fit(TARGET)
+    workspace.fit_model(TARGET)
     assert workspace.fit_spaces(TARGET) == {"one": None, "other": None}
     assert workspace.model(TARGET, space=ONE).calibration_.networks == before + 1
 
@@ -104,7 +104,7 @@ def test_fitting_on_all_brings_the_models_of_spaces_up_to_date(workspace: Worksp
 @pytest.mark.parametrize("name", ["a/b", "../../x", "x" * 100, "..", "/etc/x", "~", "été 犬"])
 def test_a_name_out_of_a_file_never_becomes_a_path(workspace: Workspace, name: str) -> None:
     space = ChainSpace(name, ONE.layers)
-    workspace.fit(TARGET, space)
+    workspace.fit_model(TARGET, space)
     assert workspace.model(TARGET, space=space).kind == "lookup"
     folder = workspace.target_dir(TARGET)
     for path in (workspace.model_path(TARGET, "lookup", space), workspace.validation_path(TARGET, space, "lookup")):
@@ -119,13 +119,13 @@ def test_a_fit_that_fits_nothing_fails(tmp_path: Path) -> None:
     keep(workspace, [])
     assert [m.workload for m in workspace.measurements(TARGET)] == [OVERHEAD_PROBE]
     with pytest.raises(NotMeasured, match=r"no op was measured on board.* that a model could be fitted on"):
-        workspace.fit(TARGET)
+        workspace.fit_model(TARGET)
     assert not workspace.has_model(TARGET, "lookup")
 
 
 def test_an_op_kind_that_is_not_installed_spoils_nothing_else(workspace: Workspace) -> None:
     for space in (ONE, OTHER):
-        workspace.fit(TARGET, space)
+        workspace.fit_model(TARGET, space)
     path = workspace.model_path(TARGET, "lookup", ONE)
     document = json.loads(path.read_text())
     document["ops"].append({**document["ops"][0], "op": {"kind": "elsewhere", "input_shape": [1], "attributes": {}}})

@@ -9,10 +9,11 @@ import pytest
 
 from latkit.devices import Local, add_device
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
+from latkit.layout.series import SERIES_FILE, Member, Series, searches_named, series_named
 from latkit.targets import Target
 from latkit.workspace import Workspace
-from latkit.workspace.multi_search import SERIES_FILE, Series, search_series, searches_named, series_named
-from latkit.workspace.search import FinishedSearch
+from latkit.workspace.multi_search import search_series
+from latkit.workspace.single_search import FinishedSearch
 
 ONE, TWO, THREE = (Target("here", "onnxruntime", threads) for threads in (1, 2, 4))
 
@@ -43,43 +44,39 @@ def test_searches_are_named_after_their_differences() -> None:
 
 
 class Searcher:
-    """Writes the files of a search, and fails on request."""
+    """Writes the files of a search, and fails on request: beforehand too."""
 
     def __init__(self, workspace: Workspace, failing: set[Target]) -> None:
         self.workspace, self.failing = workspace, failing
         self.calls: list[tuple[Target, bool, Path | None]] = []
 
-    def __call__(
-        self, *, target: Target, target_latency_s: float, name: str, resume: bool, warm_up: Path | None
-    ) -> FinishedSearch:
-        assert target_latency_s == 2e-3
+    def precheck(self, member: Member, resume: bool) -> None:
+        if Target.parse(member.target) in self.failing:
+            raise TargetOutOfReach("too fast")
+
+    def search(self, member: Member, resume: bool, warm_up: Path | None) -> FinishedSearch:
+        assert member.target_latency_s == 2e-3
+        target = Target.parse(member.target)
         self.calls.append((target, resume, warm_up))
         if target in self.failing:
             raise TargetOutOfReach("too fast")
-        folder = self.workspace.search_dir(name)
+        folder = self.workspace.search_dir(member.name)
         folder.mkdir(exist_ok=True)
         for file in ("recipe.json", "result.json", *(["warmup.pt"] if warm_up is None else [])):
             (folder / file).touch()
-        return FinishedSearch(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
+        return Unmeasured(target, result=None, measured=None, folder=folder)  # type: ignore[arg-type]
 
 
-class Prechecker:
-    """Reports which searches cannot work, before any begins."""
+class Unmeasured(FinishedSearch):
+    """A search without a result."""
 
-    def __init__(self, failing: set[Target]) -> None:
-        self.failing = failing
-
-    def __call__(self, *, target: Target, target_latency_s: float, name: str, resume: bool) -> None:
-        if target in self.failing:
-            raise TargetOutOfReach("too fast")
+    notes = ()  # type: ignore[assignment]
 
 
 def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: Workspace) -> None:
     series, messages = Series.plan("x", [ONE, TWO, THREE], [2e-3]), list[str]()
     first = Searcher(workspace, {ONE})
-    outcomes = list(
-        search_series(workspace, series, first, Prechecker({ONE}), resume=False, on_message=messages.append)
-    )
+    outcomes = list(search_series(workspace, series, first, resume=False, on_message=messages.append))
     warm_up_file = workspace.search_dir("x-here-onnxruntime-t2") / "warmup.pt"
     assert first.calls == [(ONE, False, None), (TWO, False, None), (THREE, False, warm_up_file)]
     assert [outcome.error is None for outcome in outcomes] == [False, True, True]
@@ -98,8 +95,8 @@ def test_one_failure_ends_no_other_and_the_first_warm_up_serves_all(workspace: W
 
     again = Searcher(workspace, set())
     with pytest.raises(UsageError, match="resume the series"):
-        list(search_series(workspace, series, again, Prechecker(set()), resume=False, on_message=messages.append))
-    list(search_series(workspace, series, again, Prechecker(set()), resume=True, on_message=messages.append))
+        list(search_series(workspace, series, again, resume=False, on_message=messages.append))
+    list(search_series(workspace, series, again, resume=True, on_message=messages.append))
     assert again.calls == [(ONE, False, warm_up_file), (TWO, True, warm_up_file), (THREE, True, warm_up_file)]
 
 
@@ -107,7 +104,7 @@ def test_nothing_begins_before_the_options_are_valid(workspace: Workspace) -> No
     searcher = Searcher(workspace, set())
 
     def begin(series: Series, resume: bool) -> None:
-        list(search_series(workspace, series, searcher, Prechecker(set()), resume, lambda _text: None))
+        list(search_series(workspace, series, searcher, resume))
 
     with pytest.raises(UsageError, match="unknown device 'nowhere'"):
         begin(Series.plan("x", [ONE, Target("nowhere", "tflite")], [2e-3]), resume=False)

@@ -33,7 +33,7 @@ candidates = [{ kind = "pool" }]
 """
 DEVICE = "x"
 TARGET = f"{DEVICE}/onnxruntime"
-COLLECT = ("--space", "two.toml", "--networks", 0, "--visits", 2, "--visit-seconds", 0.01, "--extra-visits", 0)
+COLLECT = ("--space", "two.toml", "--networks", 0, "--rounds", 2, "--round-seconds", 0.01, "--extra-rounds", 0)
 LISTENERS = {"ssh-talk": talks.SSH, "adb-talk": talks.ADB_SERVER, "phone-talk": talks.PHONE}
 
 
@@ -75,7 +75,7 @@ def _on_device(scenario: Scenario, root: Path, run: Run, options: list[object]) 
     if scenario.command == "doctor":
         code = run("device", "doctor", DEVICE)
         return 0 if code == 1 and scenario.fails is False else code  # a fake fails some checks
-    return run("collect", TARGET, *COLLECT)
+    return run("collect", "space", TARGET, *COLLECT)
 
 
 def _with_lease(scenario: Scenario, root: Path, run: Run, options: list[object]) -> int | None:
@@ -85,7 +85,7 @@ def _with_lease(scenario: Scenario, root: Path, run: Run, options: list[object])
     _leave(scenario, path)
     code = run("device", "list")
     run("device", "show", DEVICE)
-    run("collect", TARGET, *COLLECT)
+    run("collect", "space", TARGET, *COLLECT)
     return code
 
 

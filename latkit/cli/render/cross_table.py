@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from latkit.cli.console import Cell, note, say, show_table
-from latkit.workspace.cross_table import Cell as Latency
-from latkit.workspace.cross_table import CrossTable, Row
+from latkit.cli.console import Cell, emit_json, note, say, show_table
+from latkit.evaluation.cross_table import Cell as Latency
+from latkit.evaluation.cross_table import CrossTable, Row
+from latkit.workspace.compare import Comparison
+
+
+def show_comparison(comparison: Comparison, name: str, as_json: bool) -> None:
+    """The cross table that was made, and where it is saved."""
+    if as_json:
+        emit_json({**comparison.cross_table.document(), "file": str(comparison.path)})
+        return
+    show_cross_table(comparison.cross_table)
+    say(f"saved in {comparison.path}; look at it with: latkit report {name} -o {name}.html")
 
 
 def show_cross_table(cross_table: CrossTable) -> None:

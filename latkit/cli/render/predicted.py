@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from latkit.cli.console import emit_json, note, show_facts
+import shlex
+
+from latkit.cli.console import Cell, emit_json, note, say, show_facts, show_table
 from latkit.evaluation.validation import Validation
 from latkit.timing import Estimate
+from latkit.workspace.onnx_models import input_shapes, shown_inputs
+from latkit.workspace.predict import GraphPrediction, NetworkPrediction
+from latkit.workspace.requests import PredictRequest
+
+MAX_SHOWN_KERNELS = 30
+"""A terminal shows this many kernels, the slowest ones; --json has all of them."""
 
 
 def latency_document(predicted: Estimate) -> dict[str, float | None]:
@@ -31,3 +39,85 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         note(f"left out: {reason}")
     figures = validation.model_dump(mode="json", exclude={"results", "left_out"})
     show_facts(f"{validation.target}: predicted against measured", figures)
+
+
+def show_prediction(request: PredictRequest, found: NetworkPrediction | GraphPrediction, *, as_json: bool) -> None:
+    """How long a network takes, and what each of its ops or kernels adds."""
+    if isinstance(found, GraphPrediction):
+        _show_graph(request, found, as_json)
+    else:
+        _show_network(request, found, as_json)
+
+
+def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bool) -> None:
+    network, origin, target = found.network, found.model.origin_, request.target
+    layers: list[dict[str, Cell]] = [
+        {
+            "op": op.title,
+            "macs": op.macs,
+            "adds_ms": 1e3 * added,
+            "share_percent": 100 * added / found.latency.seconds if found.latency.seconds else None,
+        }
+        for op, added in zip(network.ops, found.layer_s, strict=True)
+    ]
+    if as_json:
+        emit_json(
+            {
+                "target": str(target),
+                "network": network.title,
+                "model": request.model,
+                **latency_document(found.latency),
+                "imported": origin.imported,
+                "emulated": origin.environment.emulated,
+                "macs": network.macs,
+                "parameters": network.parameters,
+                "inputs": {"input": [target.batch, *network.input_shape]},
+                "layers": layers,
+            }
+        )
+        return
+    show_table(f"{network.title} on {target}", layers)
+    say(latency_line(found.latency))
+    if origin.imported:
+        note(f"not measured here, but imported from {origin.imported}")
+    if origin.environment.emulated:
+        note(f"{target.device} is emulated: this is no phone's latency")
+
+
+def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) -> None:
+    graph, predicted, target, file = found.graph, found.prediction, request.target, request.network
+    rows: list[dict[str, Cell]] = [
+        {
+            "kernel": row.kind,
+            "macs": row.macs,
+            "bytes": row.bytes,
+            "adds_ms": 1e3 * row.seconds,
+            "share_percent": 100 * row.share,
+            "known": row.known,
+        }
+        for row in predicted.kernels
+    ]
+    if as_json:
+        emit_json(
+            {
+                "target": str(target),
+                "network": file.stem,
+                "model": "kernels",
+                **latency_document(predicted),
+                "macs": graph.macs,
+                "parameters": graph.parameters,
+                "inputs": input_shapes(graph),
+                "few_measured": list(predicted.few_measured),
+                "kernels": rows,
+            }
+        )
+        return
+    longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:MAX_SHOWN_KERNELS]
+    show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
+    say(f"for inputs of {shown_inputs(graph)}")
+    say(latency_line(predicted))
+    if predicted.few_measured:
+        note(
+            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "
+            f"measure this network's own with: latkit collect model {target} --onnx {shlex.quote(str(file))}"
+        )

@@ -1,13 +1,13 @@
-"""The result of one search: its report, its figures, and then the error that ended its baselines, if any."""
+"""The result of a search, or of a series of them: figures, notes, and errors."""
 
 from __future__ import annotations
 
-from latkit.cli.console import emit_json, note, say, show_facts
-from latkit.report import write_report
-from latkit.workspace import REPORT_FILE, Workspace
-from latkit.workspace.search import FinishedSearch
+from latkit.cli.console import emit_json, note, say, show_facts, show_table
+from latkit.cli.render.cross_table import show_cross_table
+from latkit.layout import REPORT_FILE
+from latkit.workspace.search import SearchRun
 
-SHOWN = (
+FACTS = (
     "target",
     "space",
     "target_latency_ms",
@@ -20,19 +20,33 @@ SHOWN = (
 )
 """What a person is shown of a search; --json has all of it."""
 
+COLUMNS = ("name", "target_latency_ms", "predicted_latency_ms", "measured_latency_ms", "accuracy", "seconds")
+"""What a person is shown of each search of a series."""
 
-def print_search(workspace: Workspace, name: str, found: FinishedSearch, as_json: bool) -> None:
-    """Write the report of `search/NAME/` and print the figures. Raises the error that ended its baselines."""
-    write_report(workspace, name, found.folder / REPORT_FILE)
-    document = found.document()
-    for remark in found.notes:
-        note(remark)
+
+def show_search(run: SearchRun, as_json: bool) -> None:
+    """Print what was found."""
+    document = run.document()
+    if not run.is_series:
+        for remark in run.found.notes:
+            note(remark)
     if as_json:
         emit_json(document)
+    elif run.is_series:
+        show_table(f"searches {run.name}", [{name: one.get(name) for name in COLUMNS} for one in document["searches"]])
+        if run.cross_table:
+            show_cross_table(run.cross_table)
+        say(f"look at search/{run.name}/{REPORT_FILE} with a browser")
     else:
         if document["emulated"]:
-            note(f"{found.target.device} is emulated: these are no phone's latencies")
-        show_facts(f"search {name}", {fact: document[fact] for fact in SHOWN})
-        say(f"files in {found.folder}; look at {REPORT_FILE} in it with a browser")
-    if found.failed:
-        raise found.failed
+            note(f"{run.found.target.device} is emulated: these are no phone's latencies")
+        show_facts(f"search {run.name}", {fact: document[fact] for fact in FACTS})
+        say(f"files in {run.found.folder}; look at {REPORT_FILE} in it with a browser")
+
+
+def show_errors(run: SearchRun) -> None:
+    """Print which searches of a series failed, and how to continue."""
+    for outcome in run.outcomes:
+        if outcome.error:
+            note(f"error: {outcome.member.title}: {outcome.error}")
+    note("what was found is saved; the same command with --resume continues with the others")

@@ -24,13 +24,12 @@ from latkit.devices.leases.holder import Holder, host_boot_id, ourselves
 from latkit.devices.leases.lease_file import clear, locked, read, write
 from latkit.errors import DeviceBusy, DeviceError, LatkitError
 from latkit.ops import digest
+from latkit.progress import OnMessage
 
 TTL_S = 60.0
 """A lease that was not renewed for this long may be taken over."""
 RENEWALS_PER_TTL = 4
 POLL_S = 0.5
-OnMessage = Callable[[str], None]
-"""Receives a remark for people."""
 
 
 def default_folder(environment: Mapping[str, str] = os.environ) -> Path:

@@ -107,9 +107,7 @@ class KernelModel(LatencyModel):
         reference_s = reference_seconds(measurements)
         seconds = {m.workload: estimate(m, reference_s, estimator).seconds for m in measurements}
         if OVERHEAD_PROBE not in seconds:
-            raise NotMeasured(
-                f"the fixed cost of {target} was not measured; run: latkit collect {target} --kernels 400"
-            )
+            raise NotMeasured(f"the fixed cost of {target} was not measured; run: latkit collect kernels {target}")
         self.fixed_s_ = seconds[OVERHEAD_PROBE]
         cuts = [partition_graph(s, self.rules) for s in seconds if isinstance(s, Graph) and not undetermined_op(s)]
         networks = [parts for parts in cuts if len(parts.kernels) >= MIN_KERNELS]
@@ -253,7 +251,7 @@ class KernelModel(LatencyModel):
         if reasons:
             raise NotMeasured(
                 f"{'; '.join(dict.fromkeys(reasons))}. Measure this network's own kernels with: "
-                f"latkit collect {self.origin_.target} --model MODEL.onnx"
+                f"latkit collect model {self.origin_.target} --onnx MODEL.onnx"
             )
 
     def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:

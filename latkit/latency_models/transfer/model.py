@@ -73,7 +73,7 @@ class TransferModel(AdditiveModel):
         if OVERHEAD_PROBE not in latencies or len(networks) < MIN_NETWORKS:
             raise NotMeasured(
                 f"expected the fixed cost and {MIN_NETWORKS} networks or more measured on {target}, but found "
-                f"{len(networks)}; run: latkit collect {target} --space SPACE --from OTHER_TARGET --networks 10"
+                f"{len(networks)}; run: latkit collect space {target} --space SPACE --from OTHER_TARGET --networks 10"
             )
         fixed_s = latencies[OVERHEAD_PROBE]
         above_s = np.array([latencies[network] - fixed_s for network in networks])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latkit.evaluation.cross_table import Cell, CrossTable, Row
 from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent, share
 from latkit.report.html import Html, element, join, notice, paragraph, table
-from latkit.workspace.cross_table import Cell, CrossTable, Row
 
 
 def cross_section(cross_table: CrossTable) -> Html:

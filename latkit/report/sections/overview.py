@@ -7,6 +7,8 @@ from functools import partial
 
 from latkit.devices import Device, list_devices
 from latkit.devices.device_info import describe
+from latkit.evaluation.cross_table import CrossTable
+from latkit.layout import FittedModels
 from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
@@ -14,11 +16,9 @@ from latkit.report.sections.series import comparison_sections, cross_files, sear
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import TargetFacts, read_target, targets_of
 from latkit.report.tolerant_loading import each, shown, trouble_notices
-from latkit.workspace import Workspace
-from latkit.workspace.cross_table import CrossTable
 
 
-def overview(workspace: Workspace) -> tuple[Html, Anchors]:
+def overview(workspace: FittedModels) -> tuple[Html, Anchors]:
     """The page's contents and its navigation. What cannot be read is reported, and the rest is shown."""
     troubles: list[str] = []
     devices = each(list_devices, [workspace.devices_dir], troubles)
@@ -51,7 +51,7 @@ def _devices(devices: Sequence[Device]) -> Html:
 
 def _targets(targets: Sequence[TargetFacts]) -> Html:
     if not targets:
-        return notice("Nothing was measured; run: ", command("latkit collect DEVICE/RUNTIME --space SPACE"))
+        return notice("Nothing was measured; run: ", command("latkit collect space DEVICE/RUNTIME --space SPACE"))
     columns = ("target", "ops", "networks", "validated on", "error", "repeatability", "within 5 %")
     rows: list[tuple[object, ...]] = []
     for known in targets:

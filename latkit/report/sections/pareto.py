@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from latkit.evaluation.cross_table import CrossTable
 from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, PINK, axis, embed, layout, plain
 from latkit.report.formatting import latency, share, unit_for
 from latkit.report.html import Html, card, join, paragraph
 from latkit.report.sections.search_facts import SearchFacts
 from latkit.targets import Target
-from latkit.workspace.cross_table import CrossTable
 
 STYLES = {
     "derived": ("searched for this target", BLUE, "circle"),

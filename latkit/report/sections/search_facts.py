@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from latkit._io import one_line
 from latkit.errors import BadFile, NotMeasured, UsageError
+from latkit.evaluation.notes import measured_notes
 from latkit.evaluation.validation import MeasuredNetwork
 from latkit.latency_models import AdditiveModel
+from latkit.layout import MEASURED_FILE, FittedModels
 from latkit.ops import Network
 from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
@@ -21,8 +23,6 @@ from latkit.search.records.result import FILES, load_record
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
 from latkit.targets import Target
-from latkit.workspace import MEASURED_FILE, Workspace
-from latkit.workspace.search import measured_notes
 
 
 class History(BaseModel):
@@ -94,7 +94,7 @@ class SearchFacts:
         return self.model is not None and self.model.origin_.environment.emulated
 
 
-def read_search(workspace: Workspace, name: str) -> SearchFacts:
+def read_search(workspace: FittedModels, name: str) -> SearchFacts:
     """Everything that a search saved. Raises UsageError naming the existing searches, and BadFile."""
     folder = workspace.root / "search" / name
     known = list(searches_of(workspace))
@@ -139,12 +139,12 @@ def _check_fits(known: SearchFacts, folder: Path) -> None:
             raise BadFile(path, f"an architecture that {FILES[name]} holds", one_line(str(list(architecture)), 80))
 
 
-def searches_of(workspace: Workspace) -> Iterator[str]:
+def searches_of(workspace: FittedModels) -> Iterator[str]:
     """The names of the searches that were begun."""
     return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{FILES['recipe']}")))
 
 
-def _model_of(workspace: Workspace, measured: MeasuredNetwork, network: Network) -> AdditiveModel | None:
+def _model_of(workspace: FittedModels, measured: MeasuredNetwork, network: Network) -> AdditiveModel | None:
     """The model that predicted the network, unless a refitted one no longer knows its ops."""
     target = Target.parse(measured.target)
     if not workspace.has_model(target, measured.model):

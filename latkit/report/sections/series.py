@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
+from latkit.layout import FittedModels
+from latkit.layout.series import Series
 from latkit.report.formatting import ABSENT, latency, marked, share
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.sections.architecture_compare import side_by_side
@@ -14,9 +17,6 @@ from latkit.report.sections.pareto import pareto_section
 from latkit.report.sections.search import search_sections
 from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.tolerant_loading import each, shown, trouble_notices
-from latkit.workspace import Workspace
-from latkit.workspace.cross_table import CROSS_FILE, CrossTable
-from latkit.workspace.multi_search import Series
 
 
 def comparison_sections(searches: Sequence[SearchFacts], cross_tables: Sequence[CrossTable], level: int = 2) -> Html:
@@ -53,12 +53,12 @@ def _row(known: SearchFacts) -> tuple[object, ...]:
     )
 
 
-def cross_files(workspace: Workspace) -> Iterator[Path]:
+def cross_files(workspace: FittedModels) -> Iterator[Path]:
     """The files of all saved cross tables."""
     yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
 
 
-def comparison_with_others(workspace: Workspace, known: SearchFacts) -> Html:
+def comparison_with_others(workspace: FittedModels, known: SearchFacts) -> Html:
     """Compares a search's network with the others of its cross tables."""
     troubles: list[str] = []
     loaded = each(CrossTable.load, cross_files(workspace), troubles)
@@ -70,7 +70,7 @@ def comparison_with_others(workspace: Workspace, known: SearchFacts) -> Html:
     return join([trouble_notices(troubles), comparison_sections([known, *others], cross_tables)])
 
 
-def series_sections(workspace: Workspace, series: Series) -> tuple[Html, Anchors]:
+def series_sections(workspace: FittedModels, series: Series) -> tuple[Html, Anchors]:
     """A page about a series: all of its searches together, then each. Raises BadFile."""
     existing = set(searches_of(workspace))
     names = [member.name for member in series.members]

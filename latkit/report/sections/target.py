@@ -26,7 +26,7 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
     warned = [notice(EMULATED)] if known.emulated else []
     parts = [*warned, tiles(headline(known)), section("Device", _device(known), level=level)]
     if not known.measurements:
-        lacking = notice("Nothing measured yet; run: ", command(f"latkit collect {known.target} --space SPACE"))
+        lacking = notice("Nothing measured yet; run: ", command(f"latkit collect space {known.target} --space SPACE"))
         return join([*parts, section("Measurements", lacking, level=level)])
     parts += [
         section("What was measured", _measured(known), level=level),

@@ -10,11 +10,11 @@ from latkit.devices import Device
 from latkit.errors import UsageError
 from latkit.evaluation.validation import Validation
 from latkit.latency_models import AdditiveModel, OpModel, model_kinds
+from latkit.layout import FittedModels
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
-from latkit.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class TargetFacts:
         return estimate(measurement, self.reference_s, self.estimator)
 
 
-def read_target(workspace: Workspace, target: Target) -> TargetFacts:
+def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
     """Everything that is known of a target.
 
     Raises UsageError if neither its device nor any measurement is known, and BadFile.
@@ -88,7 +88,7 @@ def read_target(workspace: Workspace, target: Target) -> TargetFacts:
     measured = workspace.has_measurements(target)
     registered = (workspace.devices_dir / f"{target.device}.toml").is_file()
     if not measured and not registered:
-        known = ", ".join(map(str, targets_of(workspace))) or "none; run: latkit collect TARGET --space SPACE"
+        known = ", ".join(map(str, targets_of(workspace))) or "none; run: latkit collect space TARGET --space SPACE"
         raise UsageError(f"unknown target {target}; targets with measurements: {known}")
     folder = workspace.target_dir(target)
     return TargetFacts(
@@ -104,7 +104,7 @@ def read_target(workspace: Workspace, target: Target) -> TargetFacts:
     )
 
 
-def targets_of(workspace: Workspace) -> Iterator[Target]:
+def targets_of(workspace: FittedModels) -> Iterator[Target]:
     """The targets with measurements, in the order of their names."""
     for path in sorted((workspace.root / "measurements").glob("*/*/measurements.sqlite")):
         try:

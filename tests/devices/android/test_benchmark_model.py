@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latkit.cli.collecting import tool_of
+from latkit.cli.parsing import tool_named
 from latkit.devices import BenchmarkTool, Device, Local, Session, Ssh, benchmark_tool, measuring_with, open_session
 from latkit.devices.android.benchmark_model_output import Share, read_delegates, read_report
 from latkit.devices.registry import clear
@@ -23,11 +23,11 @@ from latkit.devices.transports import connect
 from latkit.devices.trust import trust
 from latkit.errors import AgentError, DeviceError, MeasurementConflict, UsageError
 from latkit.ops import OVERHEAD_PROBE
-from latkit.progress import Silent
 from latkit.targets import Target
 from latkit.testing.boards.sshd import Sshd
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace, check_tool
+from latkit.workspace import MeasureOptions, Workspace, check_tool
+from latkit.workspace.requests import MeasureRequest
 from tests.builders import conv
 from tests.devices.conftest import this_machine
 
@@ -167,14 +167,16 @@ class TestTool:
         with pytest.raises(UsageError, match="expected"):
             benchmark_tool(tmp_path / "tool", [flag])
 
-    def test_the_command_line_wants_a_binary_with_flags_and_tflite_with_a_binary(self, tmp_path: Path) -> None:
+    def test_the_command_line_requires_a_tool_with_flags_and_tflite_with_a_tool(self, tmp_path: Path) -> None:
         (tmp_path / "tool").write_bytes(b"")
-        with pytest.raises(UsageError, match="--binary PATH"):
-            tool_of(None, ["use_gpu=true"], TARGET)
+        with pytest.raises(UsageError, match="--benchmark-tool PATH"):
+            tool_named(None, ["use_gpu=true"])
+        assert tool_named(None, None) is None
+        request = MeasureRequest(benchmark_tool=tool_named(tmp_path / "tool", ["--use_gpu=true"]))
         with pytest.raises(UsageError, match="board/onnxruntime"):
-            tool_of(tmp_path / "tool", [], TARGET, Target("board", "onnxruntime"))
-        assert tool_of(tmp_path / "tool", ["--use_gpu=true"], TARGET).flags == {"use_gpu": "true"}
-        assert tool_of(None, None, TARGET) is None
+            request.tool([TARGET, Target("board", "onnxruntime")])
+        assert request.tool([TARGET]).flags == {"use_gpu": "true"}
+        assert MeasureRequest().tool([TARGET]) is None
 
 
 APPLIED = """\
@@ -361,13 +363,13 @@ def test_a_collection_is_stored_separately_and_resumed(
     monkeypatch.setattr(Workspace, "exporter", lambda *_arguments: lambda _workload: artifact)
     plan = TimingPlan(rounds=2, round_s=0.001, extra_rounds=0)
     for resumed in (0, 4):
-        with workspace.collection(TARGET, plan, Silent(), tool=make_tool()) as collection:
+        with workspace.collection(TARGET, MeasureOptions(plan, tool=make_tool())) as collection:
             summary = collection.run([conv(8), OVERHEAD_PROBE])
             assert (summary.rounds, summary.resumed, summary.failed) == (4 - resumed, resumed, {})
     measured = workspace.measurements(TARGET)
     assert {measurement.environment.agent for measurement in measured} == {"benchmark_model"}
     assert not list(workspace.check_baselines("board")), "doctor has no tool to look at the scale with"
-    model = workspace.fit(TARGET)
+    model = workspace.fit_model(TARGET)
     check_tool(model, make_tool())
     with pytest.raises(
         UsageError, match=r"expected to measure with benchmark_model \w+ \(cpu\), .* found latkit's agent"

@@ -64,4 +64,4 @@ def test_the_doctor_compares_measurements_with_the_device(here: Device) -> None:
     assert found.ok is None
     assert "runtime version was onnxruntime 0.1, is onnxruntime" in found.found
     assert "governor was an old one, is" in found.found
-    assert f"latkit collect {TARGET}" in found.remedy
+    assert f"latkit collect space {TARGET}" in found.remedy

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from latkit.evaluation.cross_table import Cell, CrossTable
 from latkit.report import write_report
 from latkit.report.sections.architecture_compare import side_by_side
 from latkit.report.sections.cross_table import cross_section
 from latkit.report.sections.pareto import pareto_section
 from latkit.report.sections.search_facts import read_search
 from latkit.workspace import Workspace
-from latkit.workspace.cross_table import Cell, CrossTable
 from tests.builders import CELL
 from tests.report.conftest import HERE, THERE, cell, cross_table_of, row
 from tests.spaces.staircase import Staircase

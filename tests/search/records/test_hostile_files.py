@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from latkit.errors import BadFile, LatkitError
+from latkit.layout.series import Series, series_named
 from latkit.search import DataSplit, Problem, Recipe, SearchResult, load_network, run_search
 from latkit.search.baselines.records import BASELINES_FILE, Baselines
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
@@ -24,7 +25,6 @@ from latkit.search.records.result import FILES, load_record
 from latkit.search.supernet.warmup import WARM_UP_FILE
 from latkit.spaces import Space
 from latkit.workspace import Workspace
-from latkit.workspace.multi_search import Series, series_named
 from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 
 BRIEF = brief()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from latkit.errors import BadFile, NotMeasured, UsageError
 from latkit.latency_models import AdditiveModel, get_model_kind, load_model
+from latkit.layout.folders import SPACE_FILE, SPACES, Folders
 from latkit.ops import Network
 from latkit.spaces import Space, load_saved
 from latkit.targets import Target
-from latkit.workspace.layout import SPACE_FILE, SPACES, Folders
 
 
 class FittedModels(Folders):

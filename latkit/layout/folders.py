@@ -121,7 +121,7 @@ class Folders:
         """All measurements of a target. Raises NotMeasured if there are none."""
         if not self.has_measurements(target):
             self.device(target.device)
-            raise NotMeasured(f"nothing was measured on {target} yet; run: latkit collect {target} --space SPACE")
+            raise NotMeasured(f"nothing was measured on {target} yet; run: latkit collect space {target} --space SPACE")
         with self.store(target) as store:
             return store.measurements()
 

@@ -1,0 +1,105 @@
+"""The verb `collect`: what a request asks for becomes workloads, measured on every target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from latkit.artifacts import check_takes_graphs
+from latkit.errors import UsageError
+from latkit.evaluation.validation import fit_networks
+from latkit.graphs import Graph
+from latkit.layout import fit_workloads
+from latkit.ops import OVERHEAD_PROBE
+from latkit.profiling import Collection, CollectionSummary
+from latkit.profiling.active_learning import explore
+from latkit.profiling.fusion_probes import collect_kernels, collect_model
+from latkit.profiling.scheduler import Job, Outcome, schedule
+from latkit.progress import Callbacks
+from latkit.spaces import Space
+from latkit.targets import Target
+from latkit.timing import Workload
+from latkit.workspace.measuring import MeasuringWorkspace
+from latkit.workspace.onnx_models import read_graphs, shown_inputs
+from latkit.workspace.requests.base import CollectRequest
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is done on every target."""
+
+    check: Callable[[Target], None]
+    """Raises UsageError for a target that cannot do it, before its device is used."""
+    run: Callable[[Target, Collection], CollectionSummary]
+    workloads: Sequence[Workload] = ()
+    """Those that are known beforehand."""
+
+
+def collect(workspace: MeasuringWorkspace, request: CollectRequest, callbacks: Callbacks) -> list[Outcome]:
+    """Measure what every target lacks; the outcome of each.
+
+    An error on one of several targets is in its outcome; on a single one it is raised, as `MeasuringWorkspace`'s
+    `collection` and `Collection.run` do. Raises UsageError for a request that contradicts itself.
+    """
+    _check(request)
+    targets = tuple(dict.fromkeys(request.targets))
+    tool = request.tool(targets)
+    devices = {target: workspace.device(target.device) for target in targets}
+    options = {target: request.options(device, tool) for target, device in devices.items()}
+    if request.space is not None:
+        work = _space_work(workspace, request, request.space)
+    else:
+        work = _graph_work(workspace, request, callbacks)
+
+    def one(target: Target, callbacks: Callbacks) -> CollectionSummary:
+        work.check(target)
+        with workspace.collection(target, options[target], callbacks) as collection:
+            return work.run(target, collection)
+
+    return schedule(Job(devices, one, workspace.exporter, work.workloads), callbacks)
+
+
+def _check(request: CollectRequest) -> None:
+    """Raise UsageError unless exactly one of space, kernels and model is given."""
+    given = {"a space": request.space, "kernels": request.kernels, "a model": request.model}
+    found = [name for name, value in given.items() if value is not None]
+    if len(found) != 1:
+        raise UsageError(f"expected either {' or '.join(given)} to collect, but found {', '.join(found) or 'none'}")
+
+
+def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: Space) -> _Work:
+    """A space's ops and some of its networks, or with sources the most informative networks alone."""
+    workloads: list[Workload]
+    if request.sources:
+        if len(set(request.targets)) != 1:
+            raise UsageError(f"expected one new target beside --from, but found {len(set(request.targets))}")
+        found = workspace.networks_to_measure(request.targets[0], request.sources, space, request.networks)
+        workloads = [OVERHEAD_PROBE, *found]
+    else:
+        workloads = [*fit_workloads(space), *fit_networks(space, request.networks)]
+
+    def run(_target: Target, collection: Collection) -> CollectionSummary:
+        summary = collection.run(workloads, max_seconds=request.max_seconds)
+        if not request.ops or not summary.finished:
+            return summary
+        left_s = None if request.max_seconds is None else max(request.max_seconds - summary.seconds, 0.0)
+        return summary.plus(explore(collection, space, request.ops, left_s))
+
+    return _Work(lambda _target: None, run, workloads)
+
+
+def _graph_work(workspace: MeasuringWorkspace, request: CollectRequest, callbacks: Callbacks) -> _Work:
+    """Kernels of latkit's own ONNX networks, or those of one model."""
+    graphs: Mapping[Target, Graph] = {}
+    if request.model:
+        graphs = read_graphs(tuple(dict.fromkeys(request.targets)), request.model, request.shapes)
+        for target, graph in graphs.items():
+            callbacks.on_message(f"{target}: {request.model} with inputs of {shown_inputs(graph)}")
+
+    def run(target: Target, collection: Collection) -> CollectionSummary:
+        path = workspace.fusion_path(target)
+        if target in graphs:
+            return collect_model(collection, path, graphs[target], request.max_seconds)
+        return collect_kernels(collection, path, request.kernels or 0, request.max_seconds)
+
+    return _Work(check_takes_graphs, run)

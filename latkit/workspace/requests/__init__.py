@@ -1,0 +1,34 @@
+"""Requests: one frozen record per verb, the same for the command line and Python."""
+
+from latkit.workspace.requests.base import CollectRequest, MeasureRequest, PlannedRequest, Request, Tool
+from latkit.workspace.requests.devices import AddDeviceRequest, DoctorRequest
+from latkit.workspace.requests.measurements import ExportMeasurementsRequest, ImportMeasurementsRequest
+from latkit.workspace.requests.models import (
+    ExportTableRequest,
+    FitRequest,
+    ImportTableRequest,
+    PredictRequest,
+    ValidateRequest,
+)
+from latkit.workspace.requests.search import CompareRequest, ReportRequest, ReproduceRequest, SearchRequest
+
+__all__ = [
+    "AddDeviceRequest",
+    "CollectRequest",
+    "CompareRequest",
+    "DoctorRequest",
+    "ExportMeasurementsRequest",
+    "ExportTableRequest",
+    "FitRequest",
+    "ImportMeasurementsRequest",
+    "ImportTableRequest",
+    "MeasureRequest",
+    "PlannedRequest",
+    "PredictRequest",
+    "ReportRequest",
+    "ReproduceRequest",
+    "Request",
+    "SearchRequest",
+    "Tool",
+    "ValidateRequest",
+]

@@ -1,0 +1,77 @@
+"""Requests about searches: run, reproduced, compared and reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, PlainValidator
+
+from latkit.targets import Target
+from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
+
+
+def _about(value: Target | str | None) -> Target | str | None:
+    return Target.parse(value) if isinstance(value, str) and "/" in value else value
+
+
+About = Annotated[Target | str | None, PlainValidator(_about), PlainSerializer(lambda about: about and str(about))]
+
+
+class SearchRequest(MeasureRequest):
+    """Search for the most accurate network at a latency; several targets or latencies make a series."""
+
+    targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
+    space: SpaceField
+    data: str
+    """Where the images are: `digits`, an .npz file, a folder, `idx:FOLDER` or `hf:NAME`."""
+    latencies_s: Annotated[tuple[float, ...], Field(min_length=1)]
+    """One for all targets, one for each, or several for one target."""
+    name: str
+    """Folder of the search under `search/`, and the beginning of the names of a series."""
+    model: str = "lookup"
+    """Kind of latency model."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Fields of `SearchSettings` that differ from the defaults for these images."""
+    quick: bool = False
+    """A minute's search, to try things out."""
+    constraints: dict[str, float] = Field(default_factory=dict)
+    """Upper bounds by quantity: `macs`, `params`, `peak_bytes`, or a target in milliseconds."""
+    teacher: str | None = None
+    """A finished search, whose network the new one learns from as well."""
+    baselines: tuple[str, ...] = ()
+    """Such as `random:5`, `evolution` and `mobilenetv2`."""
+    resume: bool = False
+
+
+class ReproduceRequest(Request):
+    """Run a finished search again from its recipe, and compare the two bit for bit. Nothing is measured."""
+
+    name: str
+    again: str | None = None
+    """Name of the reproduction; by default `NAME-again`."""
+    data: str | None = None
+    """Where the images are now, if they are no longer where the recipe says."""
+    teacher: str | None = None
+    resume: bool = False
+    """Continue an interrupted reproduction."""
+
+
+class CompareRequest(MeasureRequest):
+    """Measure the networks of searches on each other's targets."""
+
+    names: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Searches, or series of searches."""
+    targets: tuple[TargetField, ...] = ()
+    """Further targets to measure on."""
+    zoo: bool = False
+    """Measure the published networks too."""
+    model: str = "lookup"
+
+
+class ReportRequest(Request):
+    """Write one HTML page about a target, a search, or the whole workspace."""
+
+    output: Path
+    about: About = None
+    """A target, or the name of a search; None for the whole workspace."""

@@ -1,0 +1,63 @@
+"""A search request with everything that it names loaded: what all searches of a series share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latkit.devices import BenchmarkTool
+from latkit.layout.series import Series
+from latkit.search import Constraint, DataSplit, SearchSettings, TrainedNetwork, load_data, load_network
+from latkit.search.baselines import BaselineRequest, check_baselines
+from latkit.spaces import Space
+from latkit.workspace.constraints import constraints_of
+from latkit.workspace.models import ModelFitting
+from latkit.workspace.requests.search import SearchRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SearchJob:
+    """The inputs of every search of a series; see `SearchRequest`."""
+
+    series: Series
+    space: Space
+    data: DataSplit
+    settings: SearchSettings
+    kind: str = "lookup"
+    """Of the latency model."""
+    constraints: Sequence[Constraint] = ()
+    teacher: TrainedNetwork | None = None
+    baselines: Sequence[BaselineRequest] = ()
+    tool: BenchmarkTool | None = None
+    wait_s: float = 0.0
+
+    @classmethod
+    def of(cls, workspace: ModelFitting, request: SearchRequest, data: DataSplit | None = None) -> SearchJob:
+        """Load what a request names; `data` instead of its images. Raises UsageError, BadFile, NotMeasured."""
+        teacher = load_network(workspace.search_dir(request.teacher)) if request.teacher else None
+        series = Series.plan(request.name, request.targets, request.latencies_s)
+        tool = request.tool(request.targets)
+        images = data or load_data(request.data, request.space.input_shape[-1], request.space.input_shape[0])
+        settings = settings_of(request, images)
+        baselines = [BaselineRequest.parse(text) for text in request.baselines]
+        check_baselines(settings, baselines)
+        constraints = constraints_of(workspace, request.space, request.constraints, request.model)
+        return cls(
+            series,
+            request.space,
+            images,
+            settings,
+            request.model,
+            constraints,
+            teacher,
+            baselines,
+            tool,
+            request.wait_s,
+        )
+
+
+def settings_of(request: SearchRequest, data: DataSplit) -> SearchSettings:
+    """The settings that fit the images, with the request's changes. Raises UsageError."""
+    if request.quick:
+        return SearchSettings.quick(**request.settings)
+    return SearchSettings.for_images(len(data.train.labels), **request.settings)

@@ -1,0 +1,95 @@
+"""The verbs on devices, measurements and latency models. None of them needs torch, so that commands start fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from latkit.devices import Check, Device, remove_device, trust
+from latkit.devices.trust import Named
+from latkit.errors import LatkitError
+from latkit.evaluation.validation import Validation
+from latkit.profiling.profile import ProfileRequest
+from latkit.profiling.profile.run import Outcome as Profiled
+from latkit.profiling.scheduler import Outcome
+from latkit.progress import SILENT, Callbacks
+from latkit.targets import Target
+from latkit.workspace.collect import collect
+from latkit.workspace.devices import DeviceState, device_states, doctor, register
+from latkit.workspace.fit import Fits, fit
+from latkit.workspace.measurements import (
+    Exported,
+    Repaired,
+    export_measurements,
+    import_measurements,
+    repair_measurements,
+)
+from latkit.workspace.measuring import MeasuringWorkspace
+from latkit.workspace.predict import GraphPrediction, NetworkPrediction, predict
+from latkit.workspace.profiles import profile_models
+from latkit.workspace.requests import (
+    AddDeviceRequest,
+    CollectRequest,
+    DoctorRequest,
+    ExportMeasurementsRequest,
+    FitRequest,
+    ImportMeasurementsRequest,
+    PredictRequest,
+    ValidateRequest,
+)
+from latkit.workspace.validate import validate
+
+
+class TargetVerbs(MeasuringWorkspace):
+    """A workspace, and what can be done with its devices and targets. Each verb raises as its own module says."""
+
+    def add_device(self, request: AddDeviceRequest) -> Device:
+        """Probe a device and write its file."""
+        return register(self, request)
+
+    def devices(self, *names: str) -> list[DeviceState]:
+        """These registered devices, by default all, with who uses them."""
+        return device_states(self, *names)
+
+    def doctor(self, request: DoctorRequest, callbacks: Callbacks = SILENT) -> list[Check]:
+        """Examine a device; each failing check has its remedy."""
+        return doctor(self, request, callbacks)
+
+    def trust(self, name: str) -> list[Named]:
+        """Confirm the files on this machine that a device's file names."""
+        return trust(self.device(name))
+
+    def remove_device(self, name: str, keep_files: bool = False) -> LatkitError | None:
+        """Forget a device; returns why its files are still on it, if they are."""
+        return remove_device(self.devices_dir, name, keep_files)
+
+    def profile(self, request: ProfileRequest, callbacks: Callbacks = SILENT) -> Profiled:
+        """Profile model files on a target, and save the profiles."""
+        return profile_models(self, request, callbacks)
+
+    def collect(self, request: CollectRequest, callbacks: Callbacks = SILENT) -> list[Outcome]:
+        """Measure what targets lack; the outcome of each."""
+        return collect(self, request, callbacks)
+
+    def fit(self, request: FitRequest) -> Fits:
+        """Fit the latency models of a target, and save them with it."""
+        return fit(self, request)
+
+    def validate(self, request: ValidateRequest, callbacks: Callbacks = SILENT) -> Validation:
+        """Compare predictions with measurements of networks that the model has not seen, and save the figures."""
+        return validate(self, request, callbacks)
+
+    def predict(self, request: PredictRequest, callbacks: Callbacks = SILENT) -> NetworkPrediction | GraphPrediction:
+        """Predict a network's latency."""
+        return predict(self, request, callbacks)
+
+    def export_measurements(self, request: ExportMeasurementsRequest) -> Exported:
+        """Write a target's measurements as Parquet with a card."""
+        return export_measurements(self, request)
+
+    def import_measurements(self, request: ImportMeasurementsRequest) -> Mapping[str, int]:
+        """Read measurements made elsewhere; the number of rounds read, by target."""
+        return import_measurements(self, request)
+
+    def repair_measurements(self, target: Target) -> Repaired:
+        """Remove what cannot be read from a target's measurements."""
+        return repair_measurements(self, target)
