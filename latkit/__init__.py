@@ -9,8 +9,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Callbacks": "latkit.progress",
+    "CollectRequest": "latkit.workspace.requests",
+    "CompareRequest": "latkit.workspace.requests",
     "Device": "latkit.devices",
     "Estimate": "latkit.timing",
+    "FitRequest": "latkit.workspace.requests",
     "LatencyModel": "latkit.latency_models",
     "LatencyTable": "latkit.tables",
     "LatkitError": "latkit.errors",
@@ -18,9 +22,14 @@ _HOMES = {
     "Measurement": "latkit.timing",
     "Network": "latkit.ops",
     "Op": "latkit.ops",
+    "PredictRequest": "latkit.workspace.requests",
+    "ReportRequest": "latkit.workspace.requests",
+    "ReproduceRequest": "latkit.workspace.requests",
+    "SearchRequest": "latkit.workspace.requests",
     "Space": "latkit.spaces",
     "Target": "latkit.targets",
     "TimingPlan": "latkit.timing",
+    "ValidateRequest": "latkit.workspace.requests",
     "Workspace": "latkit.workspace",
     "XGBoostModel": "latkit.latency_models",
     "build_module": "latkit.nn",
