@@ -310,6 +310,8 @@ class Loaded:
         """Profiles up to that many runs, for up to so many seconds; see `profile` in the protocol."""
         self.ops: list[Fields] = []
         """The last profile's ops."""
+        self.trace = ""
+        """Beginning of the paths of files that its runtime may leave behind."""
 
 
 def random_input(shape: list[int], kind: str, seed: int) -> Any:
@@ -342,7 +344,7 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
     options.log_severity_level = 3
     if request.get("profile"):
         options.enable_profiling = True
-        options.profile_file_prefix = path + ".trace"
+        options.profile_file_prefix = request["trace"]
     begin = time.perf_counter()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     create_s = time.perf_counter() - begin
@@ -374,6 +376,7 @@ def load_onnxruntime(path: str, threads: int, request: Fields) -> Loaded:
     model = Loaded(bound(session, feed, outputs), delegate, f"onnxruntime {onnxruntime.__version__}", inputs)
     model.create_s, model.first_run_s = create_s, first_run_s
     if request.get("profile"):
+        model.trace = request["trace"]
         model.profile = lambda runs, seconds: profile_onnxruntime(session, model, runs, seconds)
     return model
 
@@ -469,6 +472,14 @@ def link_or_copy(source: str, place: str) -> None:
         os.link(source, place)
     except OSError:
         shutil.copyfile(source, place)
+
+
+def remove_trace(prefix: str) -> None:
+    """Remove the traces that were begun for a model and never read."""
+    folder, name = os.path.split(prefix)
+    for entry in os.listdir(folder) if name else []:  # noqa: PTH208
+        if entry.startswith(name):
+            os.remove(os.path.join(folder, entry))  # noqa: PTH107, PTH118
 
 
 def own_memory(name: str) -> int | None:
@@ -1123,14 +1134,12 @@ class Agent:
         if name not in LOADERS:
             raise RequestError("bad-request", f"expected a runtime of {', '.join(LOADERS)}, but found {name!r}")
         path = self.verified(sha256)
-        request = {**request, "arrays": self.given_arrays(request)}
+        request = {**request, "arrays": self.given_arrays(request), "trace": f"{path}.trace"}
         reset_peak_memory()
         before_bytes = own_memory("VmRSS")
         start = time.perf_counter()
         try:
-            with self.beside_its_data(path, request) as place:
-                model = LOADERS[name](place, threads, request)
-                model.run()
+            model = self.started(path, LOADERS[name], threads, request)
         except ImportError as error:
             raise RequestError("runtime-missing", f"{name} cannot be imported: {error}") from error
         except (RequestError, MemoryError):
@@ -1156,6 +1165,17 @@ class Agent:
             "bound_inputs": len(model.inputs) if request["arrays"] is not None else None,
         }
         return {field: value for field, value in known.items() if value is not None}
+
+    def started(self, path: str, loader: Callable[[str, int, Fields], Loaded], threads: int, request: Fields) -> Loaded:
+        """A model that has run once. Nothing is left behind by one that fails."""
+        try:
+            with self.beside_its_data(path, request) as place:
+                model = loader(place, threads, request)
+                model.run()
+                return model
+        except BaseException:
+            remove_trace(request["trace"])
+            raise
 
     def given_arrays(self, request: Fields) -> Fields | None:
         """The inputs' values that a request names, by input; None if it names none."""
@@ -1256,7 +1276,7 @@ class Agent:
     def unload(self, request: Fields) -> Fields:
         """Unload a model."""
         self.model(request, "handle")
-        del self.loaded[request["handle"]]
+        remove_trace(self.loaded.pop(request["handle"]).trace)
         return {}
 
     def quit(self, _request: Fields) -> Fields:

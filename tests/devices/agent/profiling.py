@@ -13,8 +13,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from latkit.artifacts.files.source import pack
-from latkit.runtimes.artifact import BoundInput
+from latkit.runtimes.artifact import Artifact, BoundInput
 from tests.devices.agent.test_agent import Talk
+from tests.devices.agent.test_native import no_litert, tflite_model
+
+__all__ = ["tflite_model"]
 
 
 def save_model(
@@ -147,6 +150,34 @@ class ProfilingConformance:
         handle = self.load(talk, embedding, self.VALUES)["handle"]
         assert talk.kind("profile", handle=handle, runs=1, seconds=1) == "no-profiler"
         assert talk.ask("ops", handle=handle, first=0)["ops"] == []
+
+    def test_nothing_is_left_of_a_model_that_was_loaded_for_a_profile(self, talk: Talk, embedding: Path) -> None:
+        beyond = {**self.VALUES, "ids": np.array([[1, 2, 3, 10]], np.int64)}
+        assert self.load(talk, embedding, beyond, profile=True)["error"]["kind"] == "bad-model"
+        loaded = self.load(talk, embedding, self.VALUES, profile=True)
+        assert talk.ask("unload", handle=loaded["handle"]) == {}
+        assert [path.name for path in talk.models.iterdir() if len(path.name) != 64] == []
+
+    @no_litert
+    def test_kernels_of_a_tflite_file_are_profiled(self, talk: Talk, tflite_model: Artifact) -> None:
+        fields = {"runtime": "tflite", "signature": ""}
+        values = {"input": np.ones((2, 3), np.float32)}
+        loaded = self.load(talk, tflite_model.path, values, **fields)
+        assert loaded["bound_inputs"] == 1
+        assert loaded["create_s"] > 0
+        handle = self.load(talk, tflite_model.path, values, profile=True, **fields)["handle"]
+        answer = talk.ask("profile", handle=handle, runs=5, seconds=5)
+        assert answer["profiler"] == "LiteRT"
+        assert answer["exact"] is False
+        (op,) = talk.ask("ops", handle=handle, first=0)["ops"]
+        assert op["kind"].startswith("Add")
+        assert op["placement"] == "xnnpack"
+        assert op["calls"] == len(answer["wall_ns"])
+        assert talk.ask("profile", handle=handle, runs=5, seconds=5)["ops"] == 1
+        others = {"input": np.ones((2, 3), np.float64)}
+        assert self.load(talk, tflite_model.path, others, **fields)["error"]["kind"] in ("bad-request", "bad-model")
+        unknown = {**fields, "signature": "nothing"}
+        assert self.load(talk, tflite_model.path, values, **unknown)["error"]["kind"] in ("bad-request", "bad-model")
 
     def test_a_loop_does_not_count_twice(self, talk: Talk, tmp_path: Path) -> None:
         body = helper.make_graph(

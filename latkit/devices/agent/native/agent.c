@@ -5,7 +5,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "model_file.h"
 #include "models.h"
+#include "op_profile.h"
 #include "probe.h"
 #include "timing.h"
 
@@ -149,6 +151,7 @@ static bool files(struct agent *agent, const struct json *request, struct json_w
 }
 
 static void write_loaded(struct json_writer *out, int64_t handle, const struct model *model, double load_s) {
+    /* without its end: further members follow */
     writer_add(out, "{\"handle\":%" PRId64 ",\"runtime_version\":\"%s\",\"delegate\":\"%s\",\"inputs\":[", handle,
              model->version, model->delegate);
     for (size_t i = 0; i < model->input_count; i++) {
@@ -159,13 +162,25 @@ static void write_loaded(struct json_writer *out, int64_t handle, const struct m
         writer_integers(out, "shape", input->shape, input->rank);
         writer_add(out, ",\"dtype\":\"%s\"}", dtype_name(input->dtype));
     }
-    writer_add(out, "],\"load_s\":%.6f}", load_s);
+    writer_add(out, "],\"load_s\":%.6f", load_s);
 }
 
 static double now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static bool load_and_run(const struct runtime *runtime, const struct spec *spec, struct model *model,
+                         struct failure *failure) {
+    if (!runtime->load(spec, model, failure)) return false;
+    double begin = now_s();
+    if (!model->run(model->state, failure)) {
+        model->release(model->state);
+        return false;
+    }
+    if (!(model->first_run_s > 0)) model->first_run_s = now_s() - begin;
+    return true;
 }
 
 static bool load(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
@@ -183,16 +198,18 @@ static bool load(struct agent *agent, const struct json *request, struct json_wr
     size_t place = 0;
     while (place < MAX_LOADED && agent->loaded[place].handle) place++;
     if (place == MAX_LOADED) return fail_as(failure, "memory", "%d models are loaded: unload some", MAX_LOADED);
-    if (!models_verify(agent->models, sha256, path, sizeof path, failure)) return false;
+    struct loading loading = {0};
     double begin = now_s();
     struct model *model = &agent->loaded[place].model;
-    if (!runtime->load(&spec, model, failure)) return false;
-    if (!model->run(model->state, failure)) {
-        model->release(model->state);
-        return false;
-    }
+    bool done = models_verify(agent->models, sha256, path, sizeof path, failure) &&
+                loading_begin(&loading, request, agent->models, sha256, path, &spec, failure) &&
+                load_and_run(runtime, &spec, model, failure);
+    loading_end(&loading);
+    if (!done) return false;
     agent->loaded[place].handle = ++agent->next_handle;
     write_loaded(out, agent->next_handle, model, now_s() - begin);
+    write_loading(out, &loading, &spec, model);
+    writer_add(out, "}");
     return true;
 }
 
@@ -230,10 +247,53 @@ static bool answer_time(struct agent *agent, const struct json *request, struct 
     return done;
 }
 
+static bool pace(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
+    size_t place;
+    double interval_s = 0;
+    int64_t runs = 0;
+    return require_model(agent, request, "handle", &place, failure) &&
+           require_seconds(request, "interval_s", &interval_s, failure) &&
+           require_integer(request, "runs", 1, &runs, failure) &&
+           answer_pace(&agent->loaded[place].model, interval_s, runs, out, failure);
+}
+
+static bool profile(struct agent *agent, const struct json *request, struct json_writer *out,
+                    struct failure *failure) {
+    size_t place;
+    double seconds = 0;
+    int64_t runs = 0;
+    if (!require_model(agent, request, "handle", &place, failure) ||
+        !require_integer(request, "runs", 1, &runs, failure) ||
+        !require_seconds(request, "seconds", &seconds, failure)) {
+        return false;
+    }
+    struct model *model = &agent->loaded[place].model;
+    if (!model->profile) return fail_as(failure, "no-profiler", "the model was not loaded for profiling");
+    op_profile_free(agent->loaded[place].profile);
+    struct op_profile *made = agent->loaded[place].profile = calloc(1, sizeof *made);
+    if (!made) return fail_as(failure, "memory", "no memory for a profile");
+    if (!model->profile(model, runs, seconds, made, failure)) return false;
+    write_profile(out, made);
+    return true;
+}
+
+static bool ops(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
+    size_t place;
+    int64_t start = 0;
+    if (!require_model(agent, request, "handle", &place, failure) ||
+        !require_integer(request, "first", 0, &start, failure)) {
+        return false;
+    }
+    write_ops(out, agent->loaded[place].profile, (size_t)start);
+    return true;
+}
+
 static bool unload(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     size_t place;
     if (!require_model(agent, request, "handle", &place, failure)) return false;
     agent->loaded[place].model.release(agent->loaded[place].model.state);
+    op_profile_free(agent->loaded[place].profile);
+    agent->loaded[place].profile = NULL;
     agent->loaded[place].handle = 0;
     writer_add(out, "{}");
     return true;
@@ -250,7 +310,8 @@ static const struct {
     const char *name;
     bool (*answer)(struct agent *, const struct json *, struct json_writer *, struct failure *);
 } REQUESTS[] = {{"hello", hello}, {"probe", probe},     {"conditions", conditions}, {"pin", pin},  {"files", files},
-                {"load", load},   {"time", answer_time}, {"unload", unload},         {"quit", quit}};
+                {"load", load},   {"time", answer_time}, {"pace", pace},             {"profile", profile},
+                {"ops", ops},     {"unload", unload},         {"quit", quit}};
 
 bool agent_answer(struct agent *agent, const struct json *request, struct json_writer *out, struct failure *failure) {
     const struct json *name = json_member(request, "request");

@@ -21,6 +21,7 @@ struct agent {
     struct {
         int64_t handle; /* 0: no model */
         struct model model;
+        struct op_profile *profile; /* the last one; NULL without any */
     } loaded[MAX_LOADED];
 };
 

@@ -2,15 +2,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "bindings.h"
 #include "onnxruntime_api.h"
+#include "ort_trace.h"
 #include "runtime.h"
 
 static const char LIBRARY[] = "libonnxruntime.so";
 
 /* The API's numbers for element types. */
 static const int ELEMENT_TYPE[DTYPES] = {[FLOAT32] = 1, [UINT8] = 2,    [INT8] = 3,    [INT32] = 6,
-                                         [INT64] = 7,   [FLOAT16] = 10, [FLOAT64] = 11};
+                                         [INT64] = 7,   [FLOAT16] = 10, [FLOAT64] = 11, [UINT16] = 4,
+                                         [INT16] = 5,   [BOOL] = 9,     [UINT32] = 12,  [UINT64] = 13};
 
 struct session {
     Handle *session;
@@ -20,6 +25,7 @@ struct session {
     void *buffers[MAX_INPUTS];
     char *output_names[MAX_OUTPUTS];
     size_t output_count;
+    bool traced; /* writes a trace until it is released */
 };
 
 /* Loaded once and never unloaded: unloading the library is not safe. */
@@ -62,6 +68,12 @@ static bool start(struct failure *failure) {
 
 static void release(void *state) {
     struct session *session = state;
+    char *trace = NULL;
+    struct failure ignored;
+    if (session->traced && succeeded(api->SessionEndProfiling(session->session, allocator, &trace), &ignored)) {
+        unlink(trace);
+        succeeded(api->AllocatorFree(allocator, trace), &ignored);
+    }
     if (session->binding) api->ReleaseIoBinding(session->binding);
     for (size_t i = 0; i < MAX_INPUTS; i++) {
         if (session->inputs[i]) api->ReleaseValue(session->inputs[i]);
@@ -80,9 +92,16 @@ static bool run(void *state, struct failure *failure) {
     return succeeded(api->RunWithBinding(session->session, NULL, session->binding), failure);
 }
 
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
 static bool open_model(struct session *session, const struct spec *spec, struct failure *failure) {
     Handle *options = NULL;
     bool done = succeeded(api->CreateSessionOptions(&options), failure) &&
+                (!spec->trace || succeeded(api->EnableProfiling(options, spec->trace), failure)) &&
                 succeeded(api->SetSessionExecutionMode(options, SEQUENTIAL), failure) &&
                 succeeded(api->SetSessionLogSeverityLevel(options, LOG_ERRORS), failure) &&
                 succeeded(api->SetIntraOpNumThreads(options, spec->threads), failure) &&
@@ -129,11 +148,13 @@ static bool read_input(struct session *session, size_t index, struct input *inpu
     return done;
 }
 
-static bool fill_input(struct session *session, size_t index, struct input *input, struct failure *failure) {
-    size_t bytes = input_bytes(input);
-    session->buffers[index] = malloc(bytes);
+static bool fill_input(struct session *session, size_t index, struct input *input, const struct bindings *bindings,
+                       struct failure *failure) {
+    size_t bytes = 0;
+    if (count_bytes(input, &bytes)) session->buffers[index] = malloc(bytes ? bytes : 1);
     if (!session->buffers[index]) return fail_as(failure, "memory", "no memory for the input %s", input->name);
-    fill_random(session->buffers[index], input, SEED + index);
+    if (!bindings) fill_random(session->buffers[index], input, SEED + index);
+    else if (!read_bound(bindings, input->name, session->buffers[index], failure)) return false;
     return succeeded(api->CreateTensorWithDataAsOrtValue(memory, session->buffers[index], bytes, input->shape,
                                                          input->rank, ELEMENT_TYPE[input->dtype],
                                                          &session->inputs[index]),
@@ -178,22 +199,47 @@ static bool bind(struct session *session, const struct model *model, struct fail
 }
 
 static bool fill_model(struct session *session, const struct spec *spec, struct model *model, struct failure *failure) {
+    double start = now_s();
     if (!open_model(session, spec, failure) ||
         !succeeded(api->SessionGetInputCount(session->session, &model->input_count), failure)) {
         return false;
     }
+    session->traced = spec->trace != NULL;
+    model->create_s = now_s() - start;
     if (model->input_count > MAX_INPUTS) {
         return fail_as(failure, "bad-model", "expected at most %d inputs, but found %zu", MAX_INPUTS,
                        model->input_count);
     }
     for (size_t i = 0; i < model->input_count; i++) {
         struct input *input = &model->inputs[i];
-        if (!read_input(session, i, input, failure) || !resolve_shape(input, spec->batch, failure) ||
-            !fill_input(session, i, input, failure)) {
+        if (!read_input(session, i, input, failure) ||
+            !(spec->bindings ? bound_input(spec->bindings, input->name, input, failure)
+                             : resolve_shape(input, spec->batch, failure)) ||
+            !fill_input(session, i, input, spec->bindings, failure)) {
             return false;
         }
     }
-    return name_outputs(session, failure) && bind(session, model, failure);
+    double begin = now_s();
+    if (!name_outputs(session, failure) || !bind(session, model, failure)) return false;
+    model->first_run_s = now_s() - begin;
+    return true;
+}
+
+/* Profile by onnxruntime's own trace, which is removed. Once only: it ends with the first profile. */
+static bool profile(struct model *model, int64_t runs, double seconds, struct op_profile *out,
+                    struct failure *failure) {
+    struct session *session = model->state;
+    char *path = NULL;
+    out->profiler = "onnxruntime";
+    out->exact = true;
+    model->profile = NULL;
+    bool done = run(session, failure) && profiled_runs(model, out, runs, seconds, NULL, NULL, failure);
+    if (!succeeded(api->SessionEndProfiling(session->session, allocator, &path), failure)) return false;
+    done = done && read_trace(path, out, failure);
+    unlink(path);
+    succeeded(api->AllocatorFree(allocator, path), failure);
+    session->traced = false;
+    return done;
 }
 
 static bool load(const struct spec *spec, struct model *model, struct failure *failure) {
@@ -202,6 +248,7 @@ static bool load(const struct spec *spec, struct model *model, struct failure *f
     struct session *session = calloc(1, sizeof *session);
     if (!session) return fail_as(failure, "memory", "no memory for a session");
     model->state = session;
+    if (spec->trace) model->profile = profile;
     if (fill_model(session, spec, model, failure)) return true;
     release(session);
     return false;

@@ -29,7 +29,8 @@ struct api {
     Status *(*CreateSessionOptions)(Handle **options);
     Nameless from_11[2];
     Status *(*SetSessionExecutionMode)(Handle *options, int mode);
-    Nameless from_14[8];
+    Status *(*EnableProfiling)(Handle *options, const char *prefix);
+    Nameless from_15[7];
     Status *(*SetSessionLogSeverityLevel)(Handle *options, int severity);
     Nameless from_23[1];
     Status *(*SetIntraOpNumThreads)(Handle *options, int threads);
@@ -66,7 +67,9 @@ struct api {
     void (*ReleaseTypeInfo)(Handle *);
     Nameless from_99[1];
     void (*ReleaseSessionOptions)(Handle *);
-    Nameless from_101[32];
+    Nameless from_101[9];
+    Status *(*SessionEndProfiling)(Handle *session, Handle *allocator, char **path);
+    Nameless from_111[22];
     Status *(*RunWithBinding)(Handle *session, const Handle *options, const Handle *binding);
     Status *(*CreateIoBinding)(Handle *session, Handle **binding);
     void (*ReleaseIoBinding)(Handle *);
@@ -77,6 +80,7 @@ struct api {
 #define STANDS_AT(name, place)                                                                                         \
     _Static_assert(offsetof(struct api, name) == (place) * sizeof(Nameless), #name " has its place in the table")
 STANDS_AT(Run, 9);
+STANDS_AT(EnableProfiling, 14);
 STANDS_AT(SetInterOpNumThreads, 25);
 STANDS_AT(SessionGetOutputName, 37);
 STANDS_AT(CreateTensorWithDataAsOrtValue, 49);
@@ -84,6 +88,7 @@ STANDS_AT(GetDimensions, 62);
 STANDS_AT(GetAllocatorWithDefaultOptions, 78);
 STANDS_AT(ReleaseStatus, 93);
 STANDS_AT(ReleaseSessionOptions, 100);
+STANDS_AT(SessionEndProfiling, 110);
 STANDS_AT(RunWithBinding, 133);
 STANDS_AT(BindOutput, 137);
 

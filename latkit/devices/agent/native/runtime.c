@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct runtime *const RUNTIME[RUNTIMES] = {&onnxruntime, &tflite};
@@ -13,7 +14,8 @@ static const struct {
     size_t bytes;
 } DTYPE[DTYPES] = {
     [FLOAT32] = {"float32", 4}, [FLOAT16] = {"float16", 2}, [FLOAT64] = {"float64", 8}, [INT64] = {"int64", 8},
-    [INT32] = {"int32", 4},     [INT8] = {"int8", 1},       [UINT8] = {"uint8", 1},
+    [INT32] = {"int32", 4},     [INT16] = {"int16", 2},     [INT8] = {"int8", 1},       [UINT64] = {"uint64", 8},
+    [UINT32] = {"uint32", 4},   [UINT16] = {"uint16", 2},   [UINT8] = {"uint8", 1},     [BOOL] = {"bool", 1},
 };
 
 bool fail_as(struct failure *failure, const char *kind, const char *format, ...) {
@@ -41,6 +43,21 @@ bool find_function(void *library, const char *name, void *place, struct failure 
 }
 
 const char *dtype_name(enum dtype dtype) { return DTYPE[dtype].name; }
+
+bool find_dtype(const char *name, enum dtype *dtype) {
+    for (*dtype = 0; *dtype < DTYPES; ++*dtype) {
+        if (strcmp(DTYPE[*dtype].name, name) == 0) return true;
+    }
+    return false;
+}
+
+bool count_bytes(const struct input *input, size_t *bytes) {
+    *bytes = DTYPE[input->dtype].bytes;
+    for (size_t i = 0; i < input->rank; i++) {
+        if (__builtin_mul_overflow(*bytes, (size_t)input->shape[i], bytes)) return false;
+    }
+    return true;
+}
 
 bool resolve_shape(struct input *input, int64_t batch, struct failure *failure) {
     if (input->rank > 0 && input->shape[0] <= 0) input->shape[0] = batch;
@@ -95,7 +112,12 @@ static void put_value(void *values, size_t index, enum dtype dtype, double norma
     case FLOAT64: ((double *)values)[index] = normal; break;
     case INT64: ((int64_t *)values)[index] = as_integer; break;
     case INT32: ((int32_t *)values)[index] = (int32_t)as_integer; break;
+    case INT16: ((int16_t *)values)[index] = (int16_t)as_integer; break;
     case INT8: ((int8_t *)values)[index] = (int8_t)as_integer; break;
+    case UINT64: ((uint64_t *)values)[index] = (uint64_t)llabs(as_integer); break;
+    case UINT32: ((uint32_t *)values)[index] = (uint32_t)llabs(as_integer); break;
+    case UINT16: ((uint16_t *)values)[index] = (uint16_t)llabs(as_integer); break;
+    case BOOL: ((uint8_t *)values)[index] = 1; break;
     default: ((uint8_t *)values)[index] = (uint8_t)as_integer; break;
     }
 }

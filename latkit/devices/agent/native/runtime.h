@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_INPUTS = 16, MAX_OUTPUTS = 64, MAX_RANK = 8 };
+enum { MAX_INPUTS = 64, MAX_OUTPUTS = 128, MAX_RANK = 8 };
 
 /* An error to report to the host: a kind for programs, and a message for people. */
 struct failure {
@@ -17,7 +17,7 @@ struct failure {
 /* Fill in a failure; always returns false, so that a caller can return it. */
 bool fail_as(struct failure *failure, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-enum dtype { FLOAT32, FLOAT16, FLOAT64, INT64, INT32, INT8, UINT8, DTYPES };
+enum dtype { FLOAT32, FLOAT16, FLOAT64, INT64, INT32, INT16, INT8, UINT64, UINT32, UINT16, UINT8, BOOL, DTYPES };
 
 struct input {
     char name[128];
@@ -25,6 +25,9 @@ struct input {
     size_t rank;
     enum dtype dtype;
 };
+
+struct bindings;
+struct op_profile;
 
 /* A model ready to run: everything is bound, `run` is one inference. */
 struct model {
@@ -35,6 +38,10 @@ struct model {
     const char *delegate;
     size_t input_count;
     struct input inputs[MAX_INPUTS];
+    double create_s;    /* until the model could be run; 0 if unknown */
+    double first_run_s; /* likewise */
+    /* Profile a model that was loaded for it; NULL for others. */
+    bool (*profile)(struct model *model, int64_t runs, double seconds, struct op_profile *out, struct failure *failure);
 };
 
 /* A request to a runtime. `libraries`: the folder of its library. */
@@ -43,6 +50,9 @@ struct spec {
     const char *libraries;
     int threads;
     int64_t batch;
+    const struct bindings *bindings; /* values of the inputs; NULL for random ones */
+    const char *signature;           /* of a TFLite file; empty for the first */
+    const char *trace;               /* load it with the runtime's profiler, whose file has this prefix; or NULL */
 };
 
 struct runtime {
@@ -64,6 +74,12 @@ void *open_library(const char *folder, const char *name, struct failure *failure
 bool find_function(void *library, const char *name, void *place, struct failure *failure);
 
 const char *dtype_name(enum dtype dtype);
+
+/* The type of that name, as numpy has it. */
+bool find_dtype(const char *name, enum dtype *dtype);
+
+/* Bytes that an input takes, which may be none; false if that exceeds the limit. */
+bool count_bytes(const struct input *input, size_t *bytes);
 
 /* The shape with its free batch filled in, or a failure. */
 bool resolve_shape(struct input *input, int64_t batch, struct failure *failure);

@@ -1,5 +1,6 @@
 #include "timing.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -62,7 +63,7 @@ static bool timed_runs(const struct model *model, int64_t runs, struct samples *
     return true;
 }
 
-static void samples_free(struct samples *samples) {
+void samples_free(struct samples *samples) {
     free(samples->wall_ns);
     free(samples->cpu_ns);
     free(samples->preemptions);
@@ -144,6 +145,30 @@ bool time_round(const struct model *workload, const struct model *reference, dou
     bool done = time_blocks(workload, reference, begin + (int64_t)limit_ns, round_runs, timing, failure);
     timing->inference_ns += sum(&timing->workload) + sum(&timing->reference);
     return done;
+}
+
+static void sleep_until(int64_t due_ns) {
+    struct timespec due = {.tv_sec = due_ns / 1000000000, .tv_nsec = due_ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR) continue;
+}
+
+bool time_paced(const struct model *model, double interval_s, int64_t runs, struct samples *samples, int64_t *missed,
+                struct failure *failure) {
+    int64_t interval_ns = (int64_t)(interval_s * 1e9);
+    *missed = 0;
+    *samples = (struct samples){0};
+    if (!model->run(model->state, failure) || !make_room(samples, runs, failure)) return false;
+    for (int64_t due = clock_ns(CLOCK_MONOTONIC); runs > 0; runs--) {
+        due += interval_ns;
+        if (due > clock_ns(CLOCK_MONOTONIC)) {
+            sleep_until(due);
+        } else if (interval_ns) {
+            ++*missed;
+            due = clock_ns(CLOCK_MONOTONIC);
+        }
+        if (!timed_runs(model, 1, samples, failure)) return false;
+    }
+    return true;
 }
 
 void timing_free(struct timing *timing) {

@@ -28,6 +28,13 @@ struct timing {
     int64_t warm_up_runs; /* of the workload */
 };
 
+/* Time runs that begin at an interval, after an untimed one; `missed` counts those that began late. */
+bool time_paced(const struct model *model, double interval_s, int64_t runs, struct samples *samples, int64_t *missed,
+                struct failure *failure);
+
+/* Free the memory of samples. */
+void samples_free(struct samples *samples);
+
 /* Time a round of at most `round_runs` runs of the workload. `timing_free` frees its samples, also after a failure. */
 bool time_round(const struct model *workload, const struct model *reference, double round_s, int64_t round_runs,
                 struct timing *timing, struct failure *failure);
