@@ -41,6 +41,8 @@ class Anchor(BaseModel):
     lows: Terms
     highs: Terms
     baseline: list[SecondsPerUnit] = Field(min_length=ROOFLINE, max_length=ROOFLINE)
+    bound: list[SecondsPerUnit] = Field(default=[0.0] * ROOFLINE, min_length=ROOFLINE, max_length=ROOFLINE)
+    """Absent in files of version 0.1."""
     relative_error: RelativeError
     trees: TreesEntry | None
 
@@ -113,6 +115,7 @@ def anchor_entry(anchor: AnchorModel) -> Anchor:
         lows=anchor.lows.tolist(),
         highs=anchor.highs.tolist(),
         baseline=anchor.baseline.tolist(),
+        bound=anchor.bound.tolist(),
         relative_error=anchor.relative_error,
         trees=None if trees is None else TreesEntry.of(trees),
     )
@@ -126,6 +129,7 @@ def anchor_of(entry: Anchor) -> AnchorModel:
         np.array(entry.lows),
         np.array(entry.highs),
         np.array(entry.baseline),
+        np.array(entry.bound),
         None if entry.trees is None else entry.trees.model(ROOFLINE, ROOFLINE + SHAPES + len(light_kinds)),
         entry.relative_error,
     )
