@@ -1,6 +1,5 @@
 """Every command and every line of Python in the README is run, in the order of the README."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from latkit.spaces import load
 from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from tests.conftest import Run
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 NEEDS_A_DEVICE = ("pi4", "pixel")
@@ -27,19 +27,24 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines if not any(name in line for name in NEEDS_A_DEVICE)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_command_and_the_python_run(tmp_path: Path) -> None:
+def test_every_command_and_the_python_run(tmp_path: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATKIT_CACHE", str(tmp_path / "cache"))
     folder, ran = tmp_path, []
     for argv in commands():
         if argv[0] == "cd":
             folder = folder / argv[1]
             continue
         assert argv[0] == "latkit"
-        run([sys.executable, "-m", *within_reach(quickened(argv), folder)], folder)
+        monkeypatch.chdir(folder)
+        code, _, err = latkit(*within_reach(quickened(argv), folder)[1:])
+        assert code == 0, f"{shlex.join(argv)}\n{err}"
         ran.append(argv[1])
     assert {"init", "device", "collect", "fit", "validate", "search", "predict", "report", "table"} <= set(ran)
     (python,) = blocks("python")
-    assert "Estimate(seconds=" in run([sys.executable, "-c", python], folder)
+    ended = subprocess.run([sys.executable, "-c", python], cwd=folder, capture_output=True, text=True, check=False)
+    assert "Estimate(seconds=" in ended.stdout, ended.stderr
 
 
 def quickened(argv: list[str]) -> list[str]:
@@ -70,12 +75,6 @@ def within_reach(argv: list[str], folder: Path) -> list[str]:
     table = LatencyTable(load("proxyless-tiny"), Workspace(folder).model(Target.parse(argv[2])))
     place = argv.index("--latency-ms") + 1
     return [*argv[:place], str(1e3 * (table.fastest() + table.slowest()) / 2), *argv[place + 1 :]]
-
-
-def run(command: list[str], folder: Path) -> str:
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ.copy())
-    assert ended.returncode == 0, f"{shlex.join(command)}\n{ended.stderr}"
-    return ended.stdout
 
 
 def test_the_space_in_the_readme_is_one(tmp_path: Path) -> None:

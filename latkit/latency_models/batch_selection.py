@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from latkit._io.arrays import Floats
 
@@ -65,6 +64,8 @@ def _given(known: Floats, pool: Floats) -> tuple[Floats, Floats]:
     n)."""
     if not len(known):
         return np.ones(len(pool)), np.empty((len(pool), 0))
+    from scipy.linalg import solve_triangular
+
     root = np.linalg.cholesky(_kernel(known, known) + NOISE * np.eye(len(known)))
     factors = solve_triangular(root, _kernel(known, pool), lower=True).T
     return (1 - (factors**2).sum(axis=1)).clip(min=0.0), factors

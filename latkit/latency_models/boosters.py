@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-import xgboost
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from latkit.errors import UsageError
@@ -125,13 +124,18 @@ class _Booster(_Part):
         return self
 
 
-def booster_to_json(booster: xgboost.Booster) -> object:
+def booster_to_json(booster: Any) -> object:
     """XGBoost's own JSON of a booster."""
     return json.loads(bytes(booster.save_raw("json")))
 
 
-def booster_from_json(document: object, features: int) -> xgboost.Booster:
-    """A booster with `features` features from XGBoost's own JSON. Raises pydantic's ValidationError, and UsageError."""
+def booster_from_json(document: object, features: int) -> Any:
+    """An `xgboost.Booster` with `features` features, from XGBoost's own JSON.
+
+    Raises pydantic's ValidationError, and UsageError.
+    """
+    import xgboost
+
     checked = _Booster.model_validate(document)
     found = checked.learner.learner_model_param.num_feature
     if found != str(features):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from latkit._io.arrays import Floats
 from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds
@@ -61,6 +60,8 @@ class Calibration:
             return None if width is None else math.expm1(width)
         if self.networks < 2:
             return None
+        from scipy import stats  # takes a second to import
+
         return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from latkit._io.arrays import Floats
 from latkit.timing import Estimate
@@ -30,6 +29,8 @@ def half_width(errors: Sequence[float] | Floats, confidence: float = CONFIDENCE)
     if len(sizes) < MIN_ERRORS:
         return None
     if (len(sizes) + 1) * confidence > len(sizes):
+        from scipy import stats  # takes a second to import
+
         return float(stats.t.ppf((1 + confidence) / 2, len(sizes) - 1) * np.sqrt((sizes**2).mean()))
     return float(np.quantile(sizes, confidence, method="weibull"))
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import nnls
-from sklearn.model_selection import KFold
 
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
@@ -41,7 +38,8 @@ class KindModel:
 
     baseline: Floats
     """Seconds per unit of each roofline term, shape (terms,)."""
-    booster: xgboost.Booster
+    booster: Any
+    """xgboost.Booster; the module is imported where trees are made, since it takes a second."""
     errors: Floats
     """log(predicted / measured) of every latency fitted on, each when its fold was left out, shape (n,)."""
 
@@ -95,6 +93,8 @@ def fit_kind(terms: Floats, features: Floats, seconds: Floats) -> KindModel:
     any run); `features`, shape (n, features), are further inputs of the trees. The trees' depth and number are those
     with the least error on latencies left out.
     """
+    from sklearn.model_selection import KFold
+
     folds = list(KFold(min(FOLDS, len(seconds)), shuffle=True, random_state=0).split(seconds))
     tried = [(depth, _left_out_errors(terms, features, seconds, folds, depth)) for depth in DEPTHS]
     squares = np.array([(errors**2).mean(axis=1) for _, errors in tried])  # (depths, rounds)
@@ -118,15 +118,19 @@ def _left_out_errors(
     return errors
 
 
-def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: int) -> tuple[Floats, xgboost.Booster]:
+def _fit(terms: Floats, features: Floats, seconds: Floats, depth: int, rounds: int) -> tuple[Floats, Any]:
+    import xgboost
+
     baseline = fit_baseline(terms, seconds)
     residual = np.log(seconds / _baseline_seconds(baseline, terms))
     parameters = {**PARAMETERS, "max_depth": depth}
     return baseline, xgboost.train(parameters, _matrix(baseline, terms, features, residual), rounds)
 
 
-def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | None = None) -> xgboost.DMatrix:
+def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | None = None) -> Any:
     """Input of the trees: the features, the baseline's logarithm, and each term's share of it."""
+    import xgboost
+
     parts = terms * baseline
     total = parts.sum(axis=1, keepdims=True).clip(min=MIN_S)
     return xgboost.DMatrix(np.concatenate([features, np.log(total), parts / total], axis=1), label=label)
@@ -134,6 +138,8 @@ def _matrix(baseline: Floats, terms: Floats, features: Floats, label: Floats | N
 
 def fit_baseline(terms: Floats, seconds: Floats) -> Floats:
     """Non-negative seconds per unit of each term, shape (terms,): those with the least squared relative errors."""
+    from scipy.optimize import nnls
+
     scale = terms.max(axis=0).clip(min=1)
     # Relative errors matter, so every row is divided by its latency.
     weights, _ = nnls(terms / scale / seconds[:, None], np.ones(len(seconds)))

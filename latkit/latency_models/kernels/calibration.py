@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from latkit._io.arrays import Floats
 from latkit.latency_models.conformal import half_width
@@ -50,6 +49,8 @@ def calibrate(known: Floats, predicted: Floats, seconds: Floats, fixed_s: float)
 
 def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
     """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
+    from scipy.optimize import nnls
+
     scale = cost_terms.max(axis=0).clip(min=1e-12)
     weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
     found: Floats = weights / scale
