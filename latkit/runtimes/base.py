@@ -81,7 +81,7 @@ class Runtime(ABC):
 
     def export_graph(self, graph: Graph, path: Path) -> None:
         """Write an external network, or a kernel of one, with weights generated from its key. Raises ExportError."""
-        raise ExportError(f"{path.name}: {graph.title} can be written for onnxruntime only, but found {self.name}")
+        raise ExportError(f"{path.name}: {graph.title} cannot be written for {self.name}, which takes no ONNX graphs")
 
     @abstractmethod
     def load(self, path: Path) -> Callable[..., Any]:

@@ -368,7 +368,9 @@ def _check(device: Device, target: Target) -> None:
 
 def _missing(device: Device, runtime: str) -> RuntimeMissing:
     present = ", ".join(device.runtimes) or "none"
+    needs = get_runtime(runtime).needs
+    hardware = f"; it needs {needs} there" if needs else ""
     return RuntimeMissing(
-        f"{device.name} lacks the runtime {runtime} (present: {present}); install it with: "
+        f"{device.name} lacks the runtime {runtime} (present: {present}){hardware}; install it with: "
         f"latkit device doctor {device.name} --install"
     )

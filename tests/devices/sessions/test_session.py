@@ -223,7 +223,8 @@ class TestRefusals:
 
     def test_a_runtime_that_has_gone(self, here: Device, make_model) -> None:
         device = here.model_copy(update={"runtimes": {"torch_cuda": "torch"}})
-        with open_session(device, Target("board", "torch_cuda")) as session, pytest.raises(RuntimeMissing):
+        expected = pytest.raises(RuntimeMissing, match="it needs CUDA there")
+        with open_session(device, Target("board", "torch_cuda")) as session, expected:
             session.load(make_model())
 
     def test_more_threads_than_cores(self, board: Device) -> None:
