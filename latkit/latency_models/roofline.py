@@ -41,8 +41,9 @@ def roofline(op: Op) -> Floats:
     terms = dict.fromkeys(TERMS, 0.0) | {"run": 1.0}
     op_parts = op.parts
     weights = sum(part.weights for part in op_parts)
+    weight_bytes = op.bytes(weights)
     for size in WEIGHT_CACHES:
-        terms[f"weights_beyond_{size}"] = max(0.0, op.bytes(weights) - size * 2**20)
+        terms[f"weights_beyond_{size}"] = max(0.0, weight_bytes - size * 2**20)
     for part in op_parts:
         for name, value in _part_terms(op, part):
             terms[name] += value
@@ -64,8 +65,9 @@ def _part_terms(op: Op, part: Part) -> Iterator[tuple[str, float]]:
     yield f"read_{_filling(part.channels_in)}", part.read
     yield f"written_{_filling(part.channels_out)}", part.written
     if part.kind != "pool":
+        moved_bytes = op.bytes(part.read + part.written)
         for size in CACHES:
-            yield f"beyond_{size}", max(0.0, op.bytes(part.read + part.written) - size * 2**20)
+            yield f"beyond_{size}", max(0.0, moved_bytes - size * 2**20)
 
 
 def _filling(channels: int) -> str:

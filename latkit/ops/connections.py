@@ -19,7 +19,18 @@ MAX_SHOWN = 5
 """Ops that an error names."""
 
 
-def check_connections(ops: Sequence[Op], inputs: Inputs) -> None:
+def check_chain(ops: Sequence[Op]) -> None:
+    """Raise UsageError unless each op has one input, the output of the op before it."""
+    given: Shape | None = None
+    for index, op in enumerate(ops):
+        if op.other_inputs:
+            raise UsageError(f"expected {len(op.input_shapes)} inputs of {_name(ops, index)}, but found 1")
+        if given not in (None, op.input_shape):
+            raise UsageError(f"{ops[index - 1].title} gives {given}, but {op.title} expects {op.input_shape}")
+        given = op.output_shape
+
+
+def check_graph(ops: Sequence[Op], inputs: Inputs) -> None:
     """Raise UsageError unless the ops form an acyclic graph with one input and one output, and their shapes fit."""
     if len(inputs) != len(ops):
         raise UsageError(f"expected inputs of {len(ops)} ops, but found those of {len(inputs)}")

@@ -11,7 +11,7 @@ from functools import lru_cache
 from latkit._io import check_label, load_json, one_line, reading, write_text
 from latkit.errors import UsageError
 from latkit.ops.attribute import Shape, shown
-from latkit.ops.connections import INPUT, Inputs, check_connections
+from latkit.ops.connections import INPUT, Inputs, check_chain, check_graph
 from latkit.ops.op import Op, digest
 
 FORMAT = "latkit-network-2"
@@ -41,7 +41,10 @@ class Network:
             raise UsageError("a network needs at least one op")
         if not self.inputs:
             object.__setattr__(self, "inputs", _chain(len(self.ops)))
-        check_connections(self.ops, self.inputs)
+        if self.is_chain:
+            check_chain(self.ops)
+        else:
+            check_graph(self.ops, self.inputs)
 
     @property
     def is_chain(self) -> bool:

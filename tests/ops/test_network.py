@@ -264,3 +264,8 @@ def test_a_network_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(
         assert np.isfinite(features(one)).all()
         assert np.isfinite(roofline(one)).all()
         assert max(one.macs, one.parameters, one.activation_peak) < 2**63
+
+
+def test_a_join_in_a_chain_lacks_inputs() -> None:
+    with pytest.raises(UsageError, match=r"expected 2 inputs of op 1 \(add .*\), but found 1"):
+        Network((conv(), make_op("add", SHAPE, SHAPE)))
