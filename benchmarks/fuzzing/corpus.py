@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.fuzzing.corpus_measured import TARGET, graphs, measurements, networks
+from benchmarks.fuzzing.corpus_measured import TARGET, branched, graphs, measurements, networks
 from benchmarks.fuzzing.corpus_search import images, search, series
 from latkit.artifacts.cache import ArtifactCache
 from latkit.devices import Core, Device, Facts, Local, leased
@@ -111,6 +111,7 @@ def _singles(root: Path, workspace: Workspace, space: Space, table: LatencyTable
     """Files that belong to no search and no target."""
     network = next(networks(space))
     network.save(root / "net.json")
+    branched().save(root / "branches.json")
     graph = graphs()[0]
     assert isinstance(graph, Graph)
     graph.save(root / "graph.json")

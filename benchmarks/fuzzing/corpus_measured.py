@@ -16,7 +16,7 @@ from latkit.evaluation.validation import NetworkResult, Validation
 from latkit.graphs import GraphBuilder, partition_graph
 from latkit.latency_models.kernels.fusion_file import fusion_file
 from latkit.measurements import Store, write_parquet
-from latkit.ops import OVERHEAD_PROBE, Network
+from latkit.ops import INPUT, OVERHEAD_PROBE, Network, make_op
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.spaces import Space, variations
 from latkit.targets import Target
@@ -51,6 +51,18 @@ def _measurement(workload: Workload, nanoseconds: int) -> Measurement:
 def networks(space: Space) -> Iterator[Network]:
     shape = [range(len(choice.options)) for choice in space.choices]
     return (space.decode(architecture) for architecture in itertools.islice(itertools.product(*shape), 0, None, 5))
+
+
+def branched() -> Network:
+    """A network with two branches, one of them in another precision."""
+    shape = (4, 8, 8)
+    ops = (
+        make_op("conv", shape, out_channels=4),
+        make_op("conv", shape, out_channels=4, kernel=1, precision="int8"),
+        make_op("add", shape, shape),
+        make_op("concat", shape, shape),
+    )
+    return Network(ops, "branched", ((INPUT,), (INPUT,), (0, 1), (2, 0)))
 
 
 def graphs() -> list[Workload]:

@@ -148,6 +148,10 @@ def _onnx_seeds(root: Path) -> list[bytes]:
     return [*onnx_seeds.seeds(), (root / FOUND / "network.onnx").read_bytes()]
 
 
+def _networks(root: Path) -> list[bytes]:
+    return [(root / name).read_bytes() for name in ("net.json", "branches.json")]
+
+
 def _few(root: Path) -> list[bytes]:
     return [(root / "few.sqlite").read_bytes()]
 
@@ -186,7 +190,7 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("measured", f"{FOUND}/measured.json", json_mutated, Uses.report_search, JSON_BOMBS),
         Reader("model_json", f"{MEASURED}/model-lookup.json", json_mutated, Uses.model, JSON_BOMBS),
         Reader("model_xgb", f"{MEASURED}/model-xgboost.json", json_mutated, Uses.xgboost, JSON_BOMBS, share=0.5),
-        Reader("network_json", "net.json", json_mutated, Uses.network, JSON_BOMBS),
+        Reader("network_json", "net.json", json_mutated, Uses.network, JSON_BOMBS, seeds=_networks),
         Reader("npz", "data.npz", _npz, Uses.npz),
         Reader("onnx", "net.onnx", onnx_files.mutated, Uses.onnx, share=2.0, seeds=_onnx_seeds),
         Reader("parquet", "dataset.parquet", tables.parquet_mutated, Uses.parquet, share=0.3),

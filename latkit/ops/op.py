@@ -13,14 +13,13 @@ from typing import Any, ClassVar
 
 from latkit._registry import Registry
 from latkit.errors import UsageError
-from latkit.ops.attribute import Attribute, Shape, Value, shown
+from latkit.ops.attribute import Attribute, Shape, Value
 from latkit.ops.checks import check_input_shape, check_sizes, fill_attributes
 from latkit.ops.drawing import Drawing
 from latkit.ops.kinds import BUILT_IN
 from latkit.ops.parts import Part, Work, size_of
 from latkit.ops.precision import FP32, PRECISIONS
-
-TITLE_LETTERS = {"kernel": "k", "expansion": "e", "stride": "s"}
+from latkit.ops.text import parse_op_document, title_of
 
 
 def digest(document: object) -> str:
@@ -113,15 +112,8 @@ class OpKind(ABC):
 
     def op_title(self, op: Op) -> str:
         """Short name of an op for people, such as `mbconv k5 e6 s1 24x56x56 > 40`. Never used as a key."""
-        attributes = dict(op.attributes)
-        parts = [str(attributes["function"])] if "function" in attributes else []
-        parts += [f"{letter}{attributes[name]}" for name, letter in TITLE_LETTERS.items() if attributes.get(name)]
-        if attributes.get("groups", 1) != 1:
-            parts.append(f"g{attributes['groups']}")
-        output = attributes.get("out_channels", attributes.get("out_features"))
-        parts += [" + ".join("x".join(map(str, shape)) for shape in op.input_shapes)]
-        parts += [f"> {output}"] if output is not None else []
-        return " ".join([self.name, *parts, *([op.precision] if op.precision != FP32.name else [])])
+        precision = [op.precision] if op.precision != FP32.name else []
+        return " ".join([title_of(self.name, op.input_shapes, dict(op.attributes)), *precision])
 
 
 KINDS: Registry[OpKind] = Registry("op kind", "latkit.op_kinds", OpKind, BUILT_IN)
@@ -253,16 +245,7 @@ class Op:
     @classmethod
     def from_json(cls, document: object) -> Op:
         """The op of a JSON document, checked. Raises UsageError."""
-        required = {"kind", "input_shape", "attributes"}
-        if not isinstance(document, dict) or not required <= set(document) <= required | {"other_inputs", "precision"}:
-            raise UsageError(f"expected an op with kind, input_shape and attributes, but found {shown(document, 200)}")
-        shape, attributes, others = document["input_shape"], document["attributes"], document.get("other_inputs", [])
-        if not all(isinstance(value, list) for value in (shape, others)) or not isinstance(attributes, dict):
-            raise UsageError(f"expected a list and a table in an op, but found {shown(document, 200)}")
-        if not all(isinstance(other, list) for other in others):
-            raise UsageError(f"expected other_inputs as a list of shapes, but found {shown(others)}")
-        shapes = tuple(tuple(shape) for shape in (shape, *others))
-        return _checked_op(document["kind"], shapes, document.get("precision", FP32.name), attributes)
+        return _checked_op(*parse_op_document(document))
 
 
 def make_op(kind: str, /, *input_shapes: Shape, precision: object = FP32.name, **attributes: object) -> Op:
@@ -270,10 +253,10 @@ def make_op(kind: str, /, *input_shapes: Shape, precision: object = FP32.name, *
 
     Raises UsageError.
     """
-    return _checked_op(kind, input_shapes, precision, attributes)
+    return _checked_op(kind, input_shapes, attributes, precision)
 
 
-def _checked_op(kind: str, shapes: tuple[Shape, ...], precision: object, attributes: Mapping[str, object]) -> Op:
+def _checked_op(kind: str, shapes: tuple[Shape, ...], attributes: Mapping[str, object], precision: object) -> Op:
     known = KINDS.get(kind)
     least, most = known.input_count
     if not least <= len(shapes) <= most:
