@@ -99,10 +99,10 @@ class _Picture:
 
 def line(start: Point, entries: Sequence[Point], curve: float) -> Html:
     """A line from a point through others to the last of them: flat, and bent in the `curve` pixels before each."""
-    y, way = start[1], [f"M{start[0]:.1f} {start[1]:.1f}"]
+    y, path = start[1], [f"M{start[0]:.1f} {start[1]:.1f}"]
     for x, height in entries:
-        way.append(
+        path.append(
             f"H{x - curve:.1f} C{x - curve / 2:.1f} {y:.1f} {x - curve / 2:.1f} {height:.1f} {x:.1f} {height:.1f}"
         )
         y = height
-    return element("path", class_="line", d=" ".join(way))
+    return element("path", class_="line", d=" ".join(path))

@@ -21,7 +21,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class GraphLayout:
-    """The places of all ops and the ways of all edges. A chain has one lane, and every op a level of its own."""
+    """The places of all ops and the routes of all edges. A chain has one lane, and every op a level of its own."""
 
     places: tuple[Position, ...]
     edges: tuple[Edge, ...]

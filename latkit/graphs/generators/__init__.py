@@ -1,0 +1,49 @@
+"""Generators of network families: typical kernels, and typical neighbors, of current networks.
+
+Small networks of random sizes are drawn from them, and a target is measured on their kernels, so that an external
+network finds its own kinds of kernels among them. None of them is a published network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
+from latkit.graphs.generators.convolutional import (
+    decoder,
+    inverted,
+    last_axis_blocks,
+    padded,
+    pooled,
+    residual,
+    separable,
+)
+from latkit.graphs.generators.parts import Draw
+from latkit.graphs.graph import Graph
+
+FAMILIES: dict[str, Callable[[Draw, str], Graph]] = {
+    "inverted": inverted,
+    "residual": residual,
+    "transformer": transformer,
+    "separable": separable,
+    "channels-last": last_axis_blocks,
+    "pyramid": pyramid,
+    "windows": windows,
+    "patches": patches,
+    "pooled": pooled,
+    "normed-linear": normed_linear,
+    "projected": projected,
+    "decoder": decoder,
+    "padded": padded,
+}
+"""By name."""
+
+
+def networks(seed: int = 0) -> Iterator[Graph]:
+    """An endless sequence of small networks, alternating between families; always the same."""
+    number = 0
+    while True:
+        for name, family in FAMILIES.items():
+            rng = Draw(f"{seed}/{number}/{name}")
+            yield family(rng, f"{name}-{number}")
+        number += 1
