@@ -14,11 +14,11 @@ from latkit.runtimes.base import Runtime
 
 
 class Copy(nn.Module):
-    """The input twice: (N, C, H, W) -> (N, 2 C, H, W)."""
+    """The input twice: (N, C, H, W) -> (N, C, 2 H, W), long pieces in either layout."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Concatenated along the channels."""
-        return torch.cat((images, images), dim=1)
+        """Concatenated along the height."""
+        return torch.cat((images, images), dim=2)
 
 
 def export_copy(runtime: Runtime, shape: Shape, path: str | os.PathLike[str], batch: int) -> Artifact:
