@@ -56,7 +56,7 @@ Rows = list[dict[str, str | int | float | None]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=300, help="visits of each agent, and as many of the bare loop")
+    parser.add_argument("--rounds", type=int, default=300, help="rounds of each agent, and as many of the bare loop")
     parser.add_argument("--ops", type=int, default=8, help="ops of proxyless-mobile on which the agents are compared")
     parser.add_argument("--runtime", default="onnxruntime", choices=sorted(pins()))
     parser.add_argument("--json", action="store_true")

@@ -88,7 +88,7 @@ def measure_twice(
         for repetition in range(2):
             summary = collection.run(workloads, repetition=repetition, seed=repetition)
             seconds.append(summary.seconds)
-            print(f"measurement {repetition + 1}: {summary.rounds} visits in {summary.seconds:.0f} s", file=sys.stderr)
+            print(f"measurement {repetition + 1}: {summary.rounds} rounds in {summary.seconds:.0f} s", file=sys.stderr)
     return seconds
 
 

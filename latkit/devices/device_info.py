@@ -18,7 +18,7 @@ def describe(device: Device) -> dict[str, str]:
     facts = device.facts
     return {
         "model": f"{facts.model} ({EMULATED})" if facts.emulated else facts.model,
-        "way": str(device.transport),
+        "address": str(device.transport),
         **({"chip": facts.soc} if facts.soc else {}),
         "cores": _cores(facts),
         "instruction set": " ".join(facts.instruction_set) or "nothing special",

@@ -64,20 +64,20 @@ def throttled(measurement: Measurement, fastest_khz: float | None = None) -> str
     highest = max([*known, fastest_khz or 0.0])
     slow = sum(khz < THROTTLED_SHARE * highest for khz in known)
     if known and slow / len(known) > MAX_NOISY_SHARE:
-        return f"{slow} of {len(known)} visits ended below {THROTTLED_SHARE:.0%} of {highest / 1e6:.2f} GHz"
+        return f"{slow} of {len(known)} rounds ended below {THROTTLED_SHARE:.0%} of {highest / 1e6:.2f} GHz"
     hot = [over for one_round in measurement.rounds if (over := _over_trip(one_round)) is not None]
     if hot and sum(hot) / len(hot) > MAX_NOISY_SHARE:
-        return f"a sensor was at its trip point in {sum(hot)} of {len(hot)} visits"
+        return f"a sensor was at its trip point in {sum(hot)} of {len(hot)} rounds"
     slowed = sum(any(thermal_status(moment) for moment in _moments(one_round)) for one_round in measurement.rounds)
     if slowed > MAX_NOISY_SHARE * len(measurement.rounds):
-        return f"the phone slowed itself down in {slowed} of {len(measurement.rounds)} visits"
+        return f"the phone slowed itself down in {slowed} of {len(measurement.rounds)} rounds"
     return ""
 
 
 def drifting(measurement: Measurement) -> str:
     """The device changed its speed between the rounds: the reference's fastest run moved."""
     moved = reference_drift(measurement)
-    return f"the reference moved by {moved:.0%} between its visits" if moved > DRIFTING_SHARE else ""
+    return f"the reference moved by {moved:.0%} between its rounds" if moved > DRIFTING_SHARE else ""
 
 
 def unpinned(measurement: Measurement) -> str:
@@ -92,7 +92,7 @@ def cold(measurement: Measurement) -> str:
         min(wall[: len(wall) // 3]) > (1 + COLD_SHARE) * min(wall[-(len(wall) // 3) :]) for wall in long_rounds
     )
     return (
-        f"times were still falling in {falling} of {len(long_rounds)} visits"
+        f"times were still falling in {falling} of {len(long_rounds)} rounds"
         if falling > MAX_NOISY_SHARE * len(long_rounds)
         else ""
     )

@@ -150,8 +150,8 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         f"- {len(measurements) - networks - graphs - files} op measurements, {networks} network measurements, "
         f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
         f"{f'{files} of model files, ' if files else ''}"
-        f"{len(times)} visits, {runs} timed runs of the subjects; raw samples of every run",
-        f"- Timing plan: {plan.rounds} visits of {plan.round_s} s, at most {plan.round_runs} runs each",
+        f"{len(times)} rounds, {runs} timed runs of the workloads; raw samples of every run",
+        f"- Timing plan: {plan.rounds} rounds of {plan.round_s} s, at most {plan.round_runs} runs each",
         *device_lines,
         *(
             f"- Setup: {', '.join(f'{name} {value}' for name, value in json.loads(text).items())}"

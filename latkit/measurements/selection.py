@@ -72,7 +72,7 @@ def _reason_against(measurement: Measurement, environment: Environment | None) -
     if measurement.environment != environment:
         return "taken under another setup than the latest (device, runtime or exporter has changed)"
     if not measurement.complete:
-        return f"incomplete: {len(measurement.rounds)} of {measurement.plan.rounds} visits"
+        return f"incomplete: {len(measurement.rounds)} of {measurement.plan.rounds} rounds"
     remark = contended(measurement)
     if remark and (usable := usable_runs(measurement)) < MIN_USABLE_RUNS:
         return f"contended: {remark}, and {usable} runs tell of it alone where {MIN_USABLE_RUNS} are needed"

@@ -127,19 +127,19 @@ class Round:
 
     def __post_init__(self) -> None:
         if not self.wall_ns or not self.reference_wall_ns:
-            raise UsageError("a visit holds at least one run of the subject and one of the reference")
+            raise UsageError("a round holds at least one run of the workload and one of the reference")
         same = len(self.wall_ns) == len(self.cpu_ns) == len(self.preemptions)
         if not same or len(self.reference_wall_ns) != len(self.reference_cpu_ns):
-            raise UsageError("a visit holds one wall time, one CPU time and one count of preemptions per run")
+            raise UsageError("a round holds one wall time, one CPU time and one count of preemptions per run")
         if max(len(self.wall_ns), len(self.reference_wall_ns)) > MAX_RUNS:
-            raise UsageError(f"a visit holds at most {MAX_RUNS} runs of the subject, and as many of the reference")
+            raise UsageError(f"a round holds at most {MAX_RUNS} runs of the workload, and as many of the reference")
         if min(self.wall_ns) <= 0 or min(self.reference_wall_ns) <= 0:
             raise UsageError("a run takes more than no time")
         samples = (self.wall_ns, self.cpu_ns, self.preemptions, self.reference_wall_ns, self.reference_cpu_ns)
         if any(min(values) < 0 or max(values) > MAX_NS for values in samples):
-            raise UsageError(f"a visit's samples are from 0 to {MAX_NS}")
+            raise UsageError(f"a round's samples are from 0 to {MAX_NS}")
         if not 0 <= self.started_at < LAST_MOMENT_S:
-            raise UsageError(f"a visit begins between the years 1970 and 9999, not at {self.started_at!r} s since 1970")
+            raise UsageError(f"a round begins between the years 1970 and 9999, not at {self.started_at!r} s since 1970")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ class TestContended:
 class TestThrottled:
     def test_a_frequency_that_fell(self) -> None:
         fast, slow = {"frequencies_khz": [2_000_000, 600_000]}, {"frequencies_khz": [1_000_000, 600_000]}
-        assert throttled(under(fast, slow, slow)) == "2 of 3 visits ended below 80% of 2.00 GHz"
+        assert throttled(under(fast, slow, slow)) == "2 of 3 rounds ended below 80% of 2.00 GHz"
         assert throttled(under(fast, fast, slow)) == ""
 
     def test_a_round_is_compared_with_the_fastest_on_the_device(self) -> None:
@@ -106,7 +106,7 @@ class TestThrottled:
 
     def test_a_sensor_at_its_trip_point(self) -> None:
         hot = {"temperatures_c": {"zone": 80.0}, "trips_c": {"zone": 80.0}}
-        assert throttled(under(hot)) == "a sensor was at its trip point in 1 of 1 visits"
+        assert throttled(under(hot)) == "a sensor was at its trip point in 1 of 1 rounds"
         assert throttled(under(hot | {"temperatures_c": {"zone": 79.0}})) == ""
 
     @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ class TestThrottled:
 
 def test_a_reference_that_moves_is_drifting() -> None:
     moved = with_rounds(make_round([1000] * 3, reference_ns=1000), make_round([1000] * 3, reference_ns=1200))
-    assert flags_of(moved) == {"drifting": "the reference moved by 20% between its visits"}
+    assert flags_of(moved) == {"drifting": "the reference moved by 20% between its rounds"}
     steady = with_rounds(make_round([1000] * 3, reference_ns=1000), make_round([1000] * 3, reference_ns=1050))
     assert flags_of(steady) == {}
 
 
 def test_times_that_still_fall_are_cold() -> None:
     falling = make_round([2000, 1900, 1500, 1200, 1000, 1000])
-    assert flags_of(with_rounds(falling)) == {"cold": "times were still falling in 1 of 1 visits"}
+    assert flags_of(with_rounds(falling)) == {"cold": "times were still falling in 1 of 1 rounds"}
     assert flags_of(with_rounds(make_round([1000] * 6), falling)) == {}
     assert flags_of(with_rounds(make_round([2000, 1500, 1000]))) == {}, "too few runs tell nothing"

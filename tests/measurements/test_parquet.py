@@ -24,7 +24,7 @@ def test_a_round_trip_keeps_everything(tmp_path: Path) -> None:
 def test_the_card_says_what_where_and_how_again() -> None:
     card = write_card(MEASUREMENTS, ["- Model: test board"], ["measurements", "export", "board/x", "-o", "a b.parquet"])
     assert f"# {TARGET}" in card
-    assert "1 op measurements, 2 network measurements, 6 visits, 18 timed runs" in card
+    assert "1 op measurements, 2 network measurements, 6 rounds, 18 timed runs" in card
     assert "- Model: test board" in card
     assert ENVIRONMENT.runtime_version in card
     assert "`latkit measurements export board/x -o 'a b.parquet'`" in card

@@ -18,7 +18,7 @@ def test_incomplete_contended_and_old_measurements_are_left_out_with_a_reason() 
     assert selection.used == (good,)
     reasons = {measurement.workload: reason for measurement, reason in selection.left_out}
     assert "another setup" in reasons[conv(32)]
-    assert reasons[conv(16)] == "incomplete: 1 of 2 visits"
+    assert reasons[conv(16)] == "incomplete: 1 of 2 rounds"
     assert reasons[conv(24)].startswith("contended: 67% of its runs were preempted")
 
 
@@ -36,7 +36,7 @@ def test_nothing_measured_is_nothing_selected() -> None:
 
 def test_an_unusable_measurement_is_reported_with_the_reason() -> None:
     incomplete = [make_measurement(conv(8), 1000, rounds=1), make_measurement(conv(9), 1000, rounds=1)]
-    with pytest.raises(NotMeasured, match=r"none of the 2 .*incomplete: 1 of 2 visits; run the same latkit"):
+    with pytest.raises(NotMeasured, match=r"none of the 2 .*incomplete: 1 of 2 rounds; run the same latkit"):
         select(incomplete).usable()
     assert select([]).usable() == ()
     complete = make_measurement(conv(8), 1000)

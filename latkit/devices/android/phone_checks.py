@@ -52,7 +52,7 @@ def _battery(state: PhoneState) -> Check:
 
 
 def _heat(state: PhoneState) -> Check:
-    remedy = "let it cool: out of its case and the sun, on a hard surface; latkit waits for it before each visit"
+    remedy = "let it cool: out of its case and the sun, on a hard surface; latkit waits for it before each round"
     degrees = "" if state.battery_c is None else f", battery at {state.battery_c:.0f} °C"
     if state.thermal_status is None:
         remedy = "before Android 10 only the kernel's sensors count; if set by hand: adb shell cmd thermalservice reset"

@@ -155,9 +155,7 @@ class RecoveringSession:
             session.close()
             raise
         if session.boot_id != self.boot_id:
-            self._on_message(
-                f"{self._device} was booted anew; the visits of before and after are told apart by boot_id"
-            )
+            self._on_message(f"{self._device} was rebooted; boot_id separates the rounds before and after")
         self.boot_id = session.boot_id
         return session
 

@@ -225,7 +225,7 @@ class Session:
                 conditions=conditions,
             )
         except UsageError as error:
-            raise DeviceError(f"{self.device.name}: the agent's samples make no visit: {error}") from error
+            raise DeviceError(f"{self.device.name}: the agent's samples make no round: {error}") from error
 
     def facts(self) -> Facts:
         """The facts about the device now. Raises DeviceError."""

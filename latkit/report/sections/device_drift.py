@@ -21,7 +21,7 @@ def drift(rounds: Sequence[Round], reference_s: float | None) -> Html:
     low_s, high_s = np.quantile(median, [0.05, 0.95])
     intro = paragraph(
         "The reference is a small network that never changes, timed in turn with everything else: what it does here is "
-        f"the machine's doing. In 90 % of {len(rounds):,} visits its median run took {latency(low_s)} to "
+        f"the machine's doing. In 90 % of {len(rounds):,} rounds its median run took {latency(low_s)} to "
         f"{latency(high_s)}, a spread of {percent(100 * float(high_s / low_s - 1))}; its fastest run, "
         f"{latency(float(np.quantile(fastest, 0.05)))} to {latency(float(np.quantile(fastest, 0.95)))}."
     )
@@ -38,7 +38,7 @@ def _figure(rounds: Sequence[Round], fastest: np.ndarray, median: np.ndarray, re
             yaxis=axis(unit),
         )
     )
-    for name, values, color in (("median run of a visit", median, GRAY), ("fastest run of a visit", fastest, BLUE)):
+    for name, values, color in (("median run of a round", median, GRAY), ("fastest run of a round", fastest, BLUE)):
         figure.add_scatter(
             x=moments,
             y=per_second * values,

@@ -73,7 +73,7 @@ def device_card(device: Device) -> Html:
 def _measured(known: TargetFacts) -> Html:
     rounds = known.rounds
     runs = sum(len(one_round.wall_ns) for one_round in rounds)
-    plans = sorted({f"{m.plan.rounds} visits of {m.plan.round_s:g} s" for m in known.measurements})
+    plans = sorted({f"{m.plan.rounds} rounds of {m.plan.round_s:g} s" for m in known.measurements})
     environments = list(dict.fromkeys(m.environment for m in known.measurements))
     networks = [m for m in known.selection.used if isinstance(m.workload, Network)]
     validated = [m.workload for m in known.measurements if m.role == "validation"]

@@ -242,7 +242,7 @@ class TestTheMachines:
 
         run.at(4, reboot)
         assert not run.collect().failed
-        assert any("board was booted anew" in text for text in run.messages)
+        assert any("board was rebooted" in text for text in run.messages)
         boots = run.boots()
         assert boots == ["first"] * 4 + ["second"] * (len(boots) - 4)
         assert len(boots) > 4
