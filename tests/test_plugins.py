@@ -1,4 +1,4 @@
-"""A package from outside adds an op kind, a runtime, a transport and a space, and the command line uses all of them."""
+"""A package from outside adds an op kind, a runtime, a transport, a model and a space; the command line uses them."""
 
 import json
 import os
@@ -88,10 +88,13 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     collected = document("collect", "space", TARGET, *SPACE, "--networks", 4, *QUICK)
     assert collected["failed"] == {}
     fitted = document("fit", TARGET, *SPACE)
-    assert {model["model"] for model in fitted["models"]} >= {"lookup", "xgboost"}
+    assert {model["model"] for model in fitted["models"]} == {"by-macs", "lookup", "xgboost"}
     assert python(tmp_path, site, "-c", NETWORK).returncode == 0
     predicted = document("predict", TARGET, "net.json")
     assert [layer["op"] for layer in predicted["layers"]][1] == "ghost k3 8x16x16 > 8"
+    by_macs = document("predict", TARGET, "net.json", "--model", "by-macs")["layers"]
+    ratios = [layer["adds_ms"] / layer["macs"] for layer in by_macs if layer["macs"]]
+    assert max(ratios) == pytest.approx(min(ratios)), "as the package's own model predicts"
 
     arguments = ["search", TARGET, *SPACE, "--data", "digits", "--latency-ms", 1.005 * predicted["latency_ms"]]
     found = document(*arguments, "--name", "first", *SHORT, "--set", "export_tflite=false")
@@ -115,6 +118,10 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
             "unknown runtime 'caffe'; known runtimes: onnxruntime, onnxruntime_unf",
         ),
         (["device", "add", "x", "--transport", "rope", "y"], "unknown transport 'rope'; known transports: adb, folder"),
+        (
+            ["predict", "board/torch", "net.json", "--model", "forest"],
+            "unknown model kind 'forest'; known model kinds: by-macs, kernels, lookup, transfer, xgboost",
+        ),
         (["fit", "board/torch", "--space", "nowhere"], "unknown space 'nowhere'; known spaces: ghost-tiny"),
     ],
 )
