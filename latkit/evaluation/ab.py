@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ MAX_HALF_WIDTH = 0.015
 """Passes are added until the interval's half-width is below this share: then 3 % is found 95 times in 100."""
 
 Floats = NDArray[np.float64]
+Verdict = Literal["slower", "faster", "no difference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Difference:
         return 100 * (self.low - 1), 100 * (self.high - 1)
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """`slower`, `faster`, or `no difference` if the interval contains zero."""
         return "slower" if self.low > 1 else "faster" if self.high < 1 else "no difference"
 

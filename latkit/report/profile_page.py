@@ -8,6 +8,7 @@ from pathlib import Path
 
 from latkit._io import write_text
 from latkit.errors import UsageError
+from latkit.evaluation.comparison import Comparison
 from latkit.evaluation.op_summary import by_kind
 from latkit.evaluation.sweeps import sweeps
 from latkit.profiling.profile import Profile
@@ -20,24 +21,29 @@ from latkit.report.sections.profile_compare import compare_section
 from latkit.report.write import page
 
 
-def write_profile_page(profiles: Sequence[Profile], path: str | os.PathLike[str]) -> None:
-    """Write one self-contained HTML page, atomically. Raises UsageError for no profile or no folder, WriteError."""
+def write_profile_page(
+    profiles: Sequence[Profile], path: str | os.PathLike[str], comparison: Comparison | None = None
+) -> None:
+    """Write one self-contained HTML page, atomically. Raises UsageError for no profile or no folder, WriteError.
+
+    `comparison`: of the first two profiles.
+    """
     place = Path(path)
     if not place.parent.is_dir():
         raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
     if not profiles:
         raise UsageError("expected at least one profile to show, but found none")
-    write_text(place, _page(list(profiles)))
+    write_text(place, _page(list(profiles), comparison))
 
 
-def _page(profiles: list[Profile]) -> Html:
+def _page(profiles: list[Profile], comparison: Comparison | None) -> Html:
     if len(profiles) == 1:
         (profile,) = profiles
         name = f"{profile.model} on {marked(profile.target, profile.emulated)}"
         return page("Profile", name, join([profile_sections(profile), table_script()]))
     parts = [section("Models by targets", profiles_table(profiles)), _sweeps(profiles)]
     if len(profiles) == 2:
-        parts.append(compare_section(*profiles))
+        parts.append(compare_section(profiles[0], profiles[1], comparison))
     anchors: Anchors = []
     for number, profile in enumerate(profiles):
         anchors.append((f"{profile.model} on {marked(profile.target, profile.emulated)}", f"profile-{number}"))

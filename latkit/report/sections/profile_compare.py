@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from latkit.evaluation.comparison import Comparison
 from latkit.evaluation.op_changes import OpChange, op_changes
 from latkit.evaluation.op_summary import by_kind
 from latkit.profiling.profile import Profile
@@ -32,17 +33,43 @@ FIGURES: tuple[tuple[str, str, Callable[[Profile], float | None]], ...] = (
 """Name, unit and value of the figures shown side by side."""
 
 
-def compare_section(before: Profile, after: Profile) -> Html:
-    """Both profiles beside each other. They were timed in turn only if they are of one command."""
+def compare_section(before: Profile, after: Profile, comparison: Comparison | None = None) -> Html:
+    """Both profiles beside each other, and the comparison in interleaved passes if there is one."""
     names = (f"A: {before.model}", f"B: {after.model}")
     if before.model == after.model:
         names = (f"A: {before.target}", f"B: {after.target}")
     rows = [_row(name, unit, value(before), value(after)) for name, unit, value in FIGURES]
-    parts = [table(("", *names, "B beside A"), [row for row in rows if row])]
+    parts = [_difference(comparison)] if comparison else []
+    parts.append(table(("", *names, "B beside A"), [row for row in rows if row]))
     if before.ops and after.ops:
         parts.append(card("Time by kind of op", _kinds(names, before, after)))
-        parts.append(changes_table(op_changes(before, after)))
+        parts.append(changes_table(op_changes(before, after, *_latencies(comparison))))
     return section("Side by side", *parts)
+
+
+def _latencies(comparison: Comparison | None) -> tuple[float | None, float | None]:
+    return (comparison.a.ms, comparison.b.ms) if comparison else (None, None)
+
+
+def _difference(comparison: Comparison) -> Html:
+    """The result, and the same model against itself."""
+    found = [("B against A", comparison.difference)]
+    found += [("A against itself", comparison.aa)] if comparison.aa else []
+    rows = [
+        (
+            name,
+            percent(one.percent, signed=True),
+            f"{percent(one.low_percent, signed=True)} to {percent(one.high_percent, signed=True)}",
+            ABSENT if one.effect_size is None else f"{one.effect_size:.2f}",
+            one.passes,
+            one.verdict,
+        )
+        for name, one in found
+    ]
+    level = f"{100 * comparison.level:.0f} % interval"
+    how = "timed in turn, in interleaved passes" if comparison.interleaved else "against a stored profile"
+    columns = ("", "difference", level, "effect size", "passes", "verdict")
+    return join([paragraph(f"{comparison.statement} ({how})."), table(columns, rows)])
 
 
 def _row(name: str, unit: str, first: float | None, second: float | None) -> tuple[str, ...]:
