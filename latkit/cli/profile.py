@@ -1,85 +1,160 @@
-"""`latkit profile`: how fast model files are on a target, and where the time goes."""
+"""`latkit profile`: how fast model files are on targets, where the time goes, and whether one is slower."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from latkit.cli.console import emit_json, note, say, show_table, showing_progress
-from latkit.cli.options import AsJson, InputShapes, MaxSeconds, Rounds, RoundSeconds, TargetName, Wait, workspace_folder
+from latkit.cli.console import showing_progress
+from latkit.cli.options import AsJson, InputShapes, MaxSeconds, Pin, Rounds, RoundSeconds, Wait, workspace_folder
 
-SHOWN = 15
-"""The terminal shows this many ops, the slowest ones; --json has all of them."""
+INPUTS, TIMING, GATES, OUTPUT = "Inputs", "What is timed", "Comparison and CI", "Output"
+"""Groups of options in --help."""
+
+Items = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TARGET... MODEL...", help="Targets such as pi4/tflite-t4, and files ending in .onnx or .tflite."
+    ),
+]
+InputsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs", metavar="FILE.npz", help="Values of the inputs, an array for each.", rich_help_panel=INPUTS
+    ),
+]
+Signature = Annotated[
+    str, typer.Option("--signature", help="Signature of a .tflite file to run.", rich_help_panel=INPUTS)
+]
+Intervals = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--interval-ms",
+        min=0.001,
+        help="Also time runs that begin at this interval; repeat for more.",
+        rich_help_panel=TIMING,
+    ),
+]
+Ops = Annotated[
+    bool, typer.Option("--ops/--no-ops", help="Whether the time of each op is taken too.", rich_help_panel=TIMING)
+]
+Threads = Annotated[
+    str | None,
+    typer.Option(
+        "--threads", metavar="1,2,4", help="Sweep: profile every target with so many threads.", rich_help_panel=TIMING
+    ),
+]
+Batches = Annotated[
+    str | None,
+    typer.Option("--batch", metavar="1,8", help="Sweep: profile every target at this batch.", rich_help_panel=TIMING),
+]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare", help="Time two models in turn: difference with its 99 % interval.", rich_help_panel=GATES
+    ),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="NAME", help="Compare with the latest stored profile of NAME.", rich_help_panel=GATES
+    ),
+]
+FailIfSlower = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-if-slower",
+        metavar="PERCENT",
+        help="Exit with 1 if the whole interval is above, such as 3%.",
+        rich_help_panel=GATES,
+    ),
+]
+MaxMs = Annotated[
+    float | None,
+    typer.Option(
+        "--max-ms",
+        min=0,
+        help="Exit with 1 if the upper end of the latency's interval is above.",
+        rich_help_panel=GATES,
+    ),
+]
+TraceFile = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE.json", help="Write a trace for Perfetto.", rich_help_panel=OUTPUT),
+]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE.html", help="Write a self-contained page.", rich_help_panel=OUTPUT),
+]
+OverlayFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-explorer", metavar="FILE.json", help="Write an overlay for Model Explorer.", rich_help_panel=OUTPUT
+    ),
+]
 
 
 def profile(
     context: typer.Context,
-    target: TargetName,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A file ending in .onnx or .tflite.")],
+    items: Items,
     shape: InputShapes = None,
-    inputs: Annotated[
-        Path | None, typer.Option("--inputs", metavar="FILE.npz", help="Values of the inputs, an array for each.")
-    ] = None,
-    signature: Annotated[str, typer.Option("--signature", help="Signature of a .tflite file to run.")] = "",
-    interval_ms: Annotated[
-        list[float] | None,
-        typer.Option("--interval-ms", min=0.001, help="Also time runs that begin at this interval; repeat for more."),
-    ] = None,
-    ops: Annotated[bool, typer.Option("--ops/--no-ops", help="Whether the time of each op is taken too.")] = True,
+    inputs: InputsFile = None,
+    signature: Signature = "",
+    interval_ms: Intervals = None,
+    ops: Ops = True,
+    threads: Threads = None,
+    batch: Batches = None,
     rounds: Rounds = 6,
     round_seconds: RoundSeconds = 0.2,
+    pin: Pin = None,
     max_seconds: MaxSeconds = None,
+    compare: Compare = False,
+    against: Against = None,
+    fail_if_slower: FailIfSlower = None,
+    max_ms: MaxMs = None,
+    html: HtmlFile = None,
+    trace: TraceFile = None,
+    model_explorer: OverlayFile = None,
     wait: Wait = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Profile a model file on a target: load time, latency, memory, and the time of every op."""
-    from latkit.cli.parsing import parse_shapes
-    from latkit.profiling.profile import ModelRequest, ProfileRequest
-    from latkit.targets import Target
-    from latkit.timing import TimingPlan
-    from latkit.workspace.target_verbs import TargetVerbs
+    """Profile model files: load time, latency, memory, the time of every op, and what limits them.
 
-    request = ProfileRequest(
-        target=Target.parse(target),
-        models=(ModelRequest(model, parse_shapes(shape), inputs, signature),),
-        plan=TimingPlan(rounds, round_seconds),
-        ops=ops,
-        intervals_ms=tuple(interval_ms or ()),
-        max_seconds=max_seconds,
-        wait_s=wait,
-    )
+    Several models are timed in turn, several devices in parallel.
+
+    Examples:
+
+    latkit profile pi4/tflite-t4 model.tflite --interval-ms 33 --html page.html
+
+    latkit profile here/onnxruntime old.onnx new.onnx --compare --fail-if-slower 3%
+    """
+    from latkit.cli.parsing import parse_shapes
+    from latkit.cli.profile_run import Gates, Outputs, Sweep, run, split_items
+
+    targets, models = split_items(items)
+    fields: dict[str, Any] = {
+        "shapes": parse_shapes(shape),
+        "inputs": inputs,
+        "signature": signature,
+        "rounds": rounds,
+        "round_s": round_seconds,
+        "intervals_ms": tuple(interval_ms or ()),
+        "ops": ops,
+        "max_seconds": max_seconds,
+        "wait_s": wait,
+        "pin": pin,
+    }
+    gates = Gates.parse(compare, against, fail_if_slower, max_ms)
+    sweep = Sweep.parse(targets, threads, batch)
+    outputs = Outputs(as_json, html, trace, model_explorer)
+    outputs.check()
     with showing_progress() as callbacks:
-        (found,) = TargetVerbs(workspace_folder(context)).profile(request, callbacks).profiles
-    if as_json:
-        emit_json(found.to_json())
-        return
-    latency = found.latency_ms
-    slowest = sorted(found.ops, key=lambda op: -op.ms)[:SHOWN]
-    show_table(
-        f"{found.model} on {found.target}: slowest of {len(found.ops)} ops",
-        [
-            {
-                "op": op.name,
-                "kind": op.kind,
-                "placement": op.placement,
-                "ms": op.ms,
-                "share_percent": op.share_percent,
-                "macs": op.macs,
-                "bound": op.bound,
-            }
-            for op in slowest
-        ],
-    )
-    say(
-        f"{latency.p50:.3f} ms median of {latency.runs} runs ({latency.min:.3f} to {latency.p99:.3f} ms), "
-        f"load {found.load_ms or 0:.1f} ms, first run {found.first_run_ms or 0:.2f} ms"
-    )
-    for paced in found.pacing:
-        say(f"{paced.latency_ms.p50:.3f} ms median of runs every {paced.interval_ms:g} ms")
-    for remark in (*(f"{name}: {text}" for name, text in found.flags.items()), *found.notes):
-        note(remark)
+        result = run(workspace_folder(context), models, sweep, gates, fields, callbacks)
+    outputs.write(result)
+    if failed := gates.failed(result):
+        raise typer.Exit(failed)
 
 
 COMMANDS = (profile,)
