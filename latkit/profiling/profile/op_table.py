@@ -22,6 +22,9 @@ ELEMENT_BYTES = {
 }
 """Bytes of an element by its type, as onnxruntime, numpy and (in lower case) TFLite name it."""
 
+PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
+"""Operators of onnxruntime that pack their weights, and then list the other input only."""
+
 INTERPRETER = "tflite"
 """Placement of a node that no delegate took."""
 
@@ -39,7 +42,7 @@ def op_table(
     made = []
     for op, operator in zip(profile.ops, operators, strict=True):
         inputs, outputs = _tensors(op, operator)
-        inputs = _with_weights(inputs, nodes.get(op.name))
+        inputs = _with_packed(op.kind, _with_weights(inputs, nodes.get(op.name)), outputs)
         profiled_ms = op.total_ns / runs / 1e6
         share = profiled_ms / total_ms
         calls = op.calls / runs
@@ -130,6 +133,13 @@ def _with_weights(traced: Tensors, node: FileOp | None) -> Tensors:
         elif kind:
             joined.append((kind, shape))
     return [*joined, *rest]
+
+
+def _with_packed(kind: str, inputs: Tensors, outputs: Tensors) -> Tensors:
+    """The inputs with the packed weights of a matrix product, whose shape follows from the other two."""
+    if kind not in PRODUCTS or len(inputs) != 1 or not outputs or not inputs[0][1] or not outputs[0][1]:
+        return inputs
+    return [inputs[0], (inputs[0][0], (inputs[0][1][-1], outputs[0][1][-1]))]
 
 
 def _of_answer(tensors: Sequence[Sequence[object]]) -> list[tuple[str, tuple[int, ...]]]:
