@@ -148,7 +148,7 @@ def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str],
         "",
         f"- Measured from {begun} to {ended}",
         f"- {len(measurements) - networks - graphs - files} op measurements, {networks} network measurements, "
-        f"{f'{graphs} of foreign networks and their kernels, ' if graphs else ''}"
+        f"{f'{graphs} of external networks and their kernels, ' if graphs else ''}"
         f"{f'{files} of model files, ' if files else ''}"
         f"{len(times)} rounds, {runs} timed runs of the workloads; raw samples of every run",
         f"- Timing plan: {plan.rounds} rounds of {plan.round_s} s, at most {plan.round_runs} runs each",

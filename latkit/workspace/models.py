@@ -100,7 +100,7 @@ class ModelFitting(FittedModels):
         if not path.exists():
             self.device(target.device)
             raise NotMeasured(
-                f"no foreign network can be predicted on {target} yet; run: latkit collect kernels {target}, "
+                f"no external network can be predicted on {target} yet; run: latkit collect kernels {target}, "
                 f"then: latkit fit {target}"
             )
         return KernelModel.load(path)

@@ -76,7 +76,7 @@ def test_a_key_of_no_op_is_none(key: str) -> None:
     assert ops_of(key) == []
 
 
-@pytest.mark.skipif(not ONCE_FOR_ALL.is_dir(), reason="Once-for-all's tables are not at hand")
+@pytest.mark.skipif(not ONCE_FOR_ALL.is_dir(), reason="Once-for-all's tables are not there")
 @pytest.mark.parametrize("resolution", [160, 192, 224])
 def test_the_published_tables_of_once_for_all_load_unchanged(resolution: int) -> None:
     table = KeyTable.read(ONCE_FOR_ALL / f"{resolution}_lookup_table.yaml")
