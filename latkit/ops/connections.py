@@ -89,8 +89,8 @@ def _check_shapes(ops: Sequence[Op], inputs: Inputs) -> None:
                 entry = entry or expected
             found = given[source] if source != INPUT else entry
             if found != expected:
-                giver = ops[source].title if source != INPUT else "the network's input"
-                raise UsageError(f"{giver} gives {found}, but {op.title} expects {expected}")
+                source_title = ops[source].title if source != INPUT else "the network's input"
+                raise UsageError(f"{source_title} gives {found}, but {op.title} expects {expected}")
 
 
 def _name(ops: Sequence[Op], index: int) -> str:

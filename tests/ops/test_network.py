@@ -269,3 +269,10 @@ def test_a_network_with_a_wrong_value_is_refused_in_a_line_or_can_be_used(
 def test_a_join_in_a_chain_lacks_inputs() -> None:
     with pytest.raises(UsageError, match=r"expected 2 inputs of op 1 \(add .*\), but found 1"):
         Network((conv(), make_op("add", SHAPE, SHAPE)))
+
+
+def test_the_file_in_the_documentation_is_a_network() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    network = Network.from_json(json.loads(text.split("```json\n")[1].split("```")[0]))
+    assert [op.kind for op in network.ops] == ["conv", "conv", "add"]
+    assert not network.is_chain

@@ -29,7 +29,7 @@ def work_features(op: Op) -> Floats:
         found.expand_macs,
         found.dense_macs - found.expand_macs,
         *(found.depthwise_macs if same else 0.0 for same in sizes),
-        math.prod(op.input_shape) + found.widened,
+        op.input_elements + found.widened,
         found.widened,
         found.reduced,
         found.reduced + math.prod(op.output_shape),
