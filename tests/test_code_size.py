@@ -5,8 +5,6 @@ from __future__ import annotations
 from benchmarks.code_size import MAX_LINES, MAX_PARAMETERS, functions, too_large
 
 TOO_LARGE = {
-    "evaluation/validation.py compare",
-    "profiling/collector.py run",
     "report/sections/training_curves.py _lines",
     "report/sections/validation.py _scatter",
 }

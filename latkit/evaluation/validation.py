@@ -309,30 +309,37 @@ def compare(
         raise MeasurementConflict(
             f"too few networks were measured twice under the same conditions; left out: {'; '.join(left_out) or 'none'}"
         )
-    predicted = np.array([row.predicted_ms for row in results])
-    measured = np.array([row.measured_ms for row in results])
-    errors = np.abs(predicted / measured - 1)
-    spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
-    covered = [row.interval_ms[0] <= row.measured_ms <= row.interval_ms[1] for row in results if row.interval_ms]
     return Validation(
         target=str(model.origin_.target),
         space=space.name,
         model=model.kind,
         networks=len(results),
         calibration_networks=model.calibration_.networks,
-        mape_percent=float(100 * errors.mean()),
-        rmse_ms=float(np.sqrt(np.mean((predicted - measured) ** 2))),
-        mean_latency_ms=float(measured.mean()),
-        within_5_percent=float(100 * np.mean(errors <= 0.05)),
-        within_10_percent=float(100 * np.mean(errors <= 0.1)),
-        interval_coverage_percent=float(100 * np.mean(covered)) if len(covered) == len(results) else None,
-        spearman=_correlation(stats.spearmanr, predicted, measured),
-        kendall=_correlation(stats.kendalltau, predicted, measured),
-        repeatability_mape_percent=float(100 * spread.mean()),
+        **_figures(results),
         left_out=list(left_out),
         emulated=model.origin_.environment.emulated,
         results=results,
     )
+
+
+def _figures(results: Sequence[NetworkResult]) -> dict[str, Any]:
+    """The statistics of a validation, by their fields."""
+    predicted = np.array([row.predicted_ms for row in results])
+    measured = np.array([row.measured_ms for row in results])
+    errors = np.abs(predicted / measured - 1)
+    spread = np.array([abs(row.first_ms - row.second_ms) / row.measured_ms for row in results])
+    covered = [row.interval_ms[0] <= row.measured_ms <= row.interval_ms[1] for row in results if row.interval_ms]
+    return {
+        "mape_percent": float(100 * errors.mean()),
+        "rmse_ms": float(np.sqrt(np.mean((predicted - measured) ** 2))),
+        "mean_latency_ms": float(measured.mean()),
+        "within_5_percent": float(100 * np.mean(errors <= 0.05)),
+        "within_10_percent": float(100 * np.mean(errors <= 0.1)),
+        "interval_coverage_percent": float(100 * np.mean(covered)) if len(covered) == len(results) else None,
+        "spearman": _correlation(stats.spearmanr, predicted, measured),
+        "kendall": _correlation(stats.kendalltau, predicted, measured),
+        "repeatability_mape_percent": float(100 * spread.mean()),
+    }
 
 
 def _correlation(method: Callable[[Floats, Floats], Any], first: Floats, second: Floats) -> float | None:

@@ -75,43 +75,31 @@ class Collection:
         """
         begun = time.monotonic()
         requested = list(dict.fromkeys(workloads))
-        reference, environment = self.export(REFERENCE), self.environment()
-        recorded, best_reference_s = self._known(requested, environment, role, repetition)
+        run = _Run(self, self.export(REFERENCE), self.environment(), role, repetition)
+        recorded, best_reference_s = self._known(requested, run.environment, role, repetition)
         resumed = sum(len(rounds) for rounds in recorded.values())
-        failed: dict[str, str] = {}
-        made, unexported, finished, ledger = 0, 0, True, Ledger()
+        finished = True
         with ExportQueue(self.export) as export_queue:
             self._begin_exports(export_queue, requested)
             deadline = time.monotonic() + max_seconds if max_seconds is not None else math.inf
-            for workload, to_come in self._schedule(
-                recorded, failed, best_reference_s, random.Random(f"{seed}/{resumed}")
-            ):
+            order = self._schedule(recorded, run.failed, best_reference_s, random.Random(f"{seed}/{resumed}"))
+            for workload, to_come in order:
                 if time.monotonic() > deadline:
                     finished = False
                     break
-                try:
-                    artifact = _of_one_exporter(export_queue.artifact(workload), reference)
-                    one_round = self.session.measure_round(artifact, reference, self.plan)
-                except ExportError as error:
-                    failed[workload.title] = str(error)
-                    unexported += 1
-                    continue
-                except AgentError as error:
-                    failed[workload.title] = str(error)
-                else:
-                    self.store.add_round(workload, environment, self.plan, one_round, role, repetition)
-                    recorded[workload].append(one_round)
-                    ledger.add(one_round)
-                made += 1
-                self.progress.advance("measuring", resumed + made, resumed + made + to_come, workload.title)
+                if run.measure(workload, export_queue, recorded[workload]):
+                    self._advance(resumed + run.made, to_come, workload)
         return CollectionSummary(
-            workloads=len(requested) - unexported,
-            rounds=made,
+            workloads=len(requested) - run.unexported,
+            rounds=run.made,
             resumed=resumed,
-            failed=failed,
+            failed=run.failed,
             finished=finished,
-            **ledger.columns(time.monotonic() - begun, export_queue.waited_s),
+            **run.ledger.columns(time.monotonic() - begun, export_queue.waited_s),
         )
+
+    def _advance(self, done: int, to_come: int, workload: Workload) -> None:
+        self.progress.advance("measuring", done, done + to_come, workload.title)
 
     def _begin_exports(self, export_queue: ExportQueue, workloads: Sequence[Workload]) -> None:
         if self.overlapping:
@@ -167,6 +155,43 @@ class Collection:
             for workload, rounds in recorded.items()
             if len(rounds) <= pass_number and not has_converged(rounds, self.plan, best_reference_s, use_cpu_time)
         ]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a collection, and what came of it so far."""
+
+    collection: Collection
+    reference: Artifact
+    environment: Environment
+    role: Role
+    repetition: int
+    failed: dict[str, str] = field(default_factory=dict)
+    """The reason for each workload that could not be measured, by its title."""
+    made: int = 0
+    """Rounds, including failed ones."""
+    unexported: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def measure(self, workload: Workload, export_queue: ExportQueue, rounds: list[Round]) -> bool:
+        """Time a workload for one round, and commit it; False if it could not be exported."""
+        collection = self.collection
+        try:
+            artifact = _of_one_exporter(export_queue.artifact(workload), self.reference)
+            one_round = collection.session.measure_round(artifact, self.reference, collection.plan)
+        except ExportError as error:
+            self.failed[workload.title] = str(error)
+            self.unexported += 1
+            return False
+        except AgentError as error:
+            self.failed[workload.title] = str(error)
+        else:
+            store, plan = collection.store, collection.plan
+            store.add_round(workload, self.environment, plan, one_round, self.role, self.repetition)
+            rounds.append(one_round)
+            self.ledger.add(one_round)
+        self.made += 1
+        return True
 
 
 def _of_one_exporter(artifact: Artifact, reference: Artifact) -> Artifact:
