@@ -400,17 +400,17 @@ def row(job: Job, measured_network: MeasuredNetwork) -> Row:
     result = load_record(SearchResult, job.folder / FILES["result"])
     records = Baselines.load(job.folder).records
     random_records = [record for record in records if record.kind == "random"]
-    random = [record.accuracy for record in random_records]
+    random = [record.score for record in random_records]
     mobilenet = next(record for record in records if record.kind == "mobilenetv2")
     return {
         "seed": job.seed,
         "target_latency_ms": 1e3 * job.target_s,
         "predicted_latency_ms": 1e3 * result.predicted_latency_s,
         "measured_latency_ms": measured_network.network.measured_ms,
-        "accuracy": result.accuracy,
+        "accuracy": result.score,
         "random_accuracy_mean": fmean(random),
         "random_accuracies": random,
-        "mobilenetv2_accuracy": mobilenet.accuracy,
+        "mobilenetv2_accuracy": mobilenet.score,
         "mobilenetv2": f"{mobilenet.name.removeprefix('mobilenetv2-')}, {1e3 * mobilenet.predicted_latency_s:.3g} ms",
         "search_seconds": result.seconds["search"],
         "training_seconds": result.seconds["training"],

@@ -103,7 +103,7 @@ def series(workspace: Workspace) -> None:
             kind="derived",
             target=target,
             target_latency_ms=1.0,
-            accuracy=0.5,
+            score=0.5,
             input_shape=(1, 8, 8),
             macs=1000,
             parameters=100,

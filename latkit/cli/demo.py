@@ -94,7 +94,7 @@ def demo(
             "latency requested": f"{document['target_latency_ms']:.3f} ms",
             "latency predicted": f"{document['predicted_latency_ms']:.3f} ms",
             "latency measured": f"{document['measured_latency_ms']:.3f} ms",
-            "accuracy": f"{100 * found.result.accuracy:.1f} % of the test digits",
+            found.result.metric.title: f"{found.result.metric.format(found.result.score)} of the test digits",
             "report": str(report),
         },
     )

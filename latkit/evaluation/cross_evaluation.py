@@ -18,6 +18,7 @@ from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.progress import OnMessage, ignore
 from latkit.search.records.result import DataFacts
+from latkit.search.tasks import DEFAULT_TASK
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Measurement, estimate, reference_seconds
 
@@ -34,8 +35,9 @@ class Entry:
     network: Network
     target: str = ""
     target_latency_s: float | None = None
-    accuracy: float | None = None
+    score: float | None = None
     data: DataFacts | None = None
+    task: str = DEFAULT_TASK
 
     def row(self, cells: Mapping[str, Cell]) -> Row:
         """The entry with its measurements, by target."""
@@ -44,7 +46,8 @@ class Entry:
             kind=self.kind,
             target=self.target,
             target_latency_ms=None if self.target_latency_s is None else 1e3 * self.target_latency_s,
-            accuracy=self.accuracy,
+            task=self.task,
+            score=self.score,
             data=self.data,
             input_shape=self.network.input_shape,
             macs=self.network.macs,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from latkit._io import write_text
 from latkit.search.records.result import DataFacts, load_record
+from latkit.search.tasks import Scored
 
 CROSS_FILE = "cross.json"
 """In the folder of a search or a series: the cross table of its networks."""
@@ -42,7 +43,7 @@ class Cell(_Record):
         return max(self.first_ms, self.second_ms) < min(other.first_ms, other.second_ms)
 
 
-class Row(_Record):
+class Row(Scored, _Record):
     """One network on all targets."""
 
     name: str
@@ -50,8 +51,8 @@ class Row(_Record):
     target: str
     """The target that it was searched for; empty if there was none."""
     target_latency_ms: float | None
-    accuracy: float | None
-    """Share of its search's test images; None for a network that was not trained here."""
+    score: float | None
+    """On its search's test images; None for a network that was not trained here."""
     data: DataFacts | None = None
     """The images it was trained and tested on; None if it was not, or by an older latkit."""
     input_shape: tuple[int, ...]
@@ -62,7 +63,7 @@ class Row(_Record):
     """By target."""
 
     def same_data(self, other: Row) -> bool:
-        """Whether the accuracies are of the same images, wherever these were stored."""
+        """Whether the scores are of the same images, wherever these were stored."""
         mine, theirs = (row.data and row.data.model_copy(update={"source": ""}) for row in (self, other))
         return mine == theirs
 
@@ -139,19 +140,20 @@ class CrossTable(_Record):
 
     def _claim(self, own: Row) -> Claim:
         target, cell = own.target, own.cells[own.target]
-        if cell.measured_ms is None or own.accuracy is None:
+        if cell.measured_ms is None or own.score is None:
             return Claim(target, own.name, None, f"{own.name} was not measured on {target}")
         others = [row for row in self.rows if row.target not in ("", target) and row.cells[target].measured_ms]
-        others = [row for row in others if row.same_data(own)]
+        others = [row for row in others if row.same_data(own) and row.task == own.task]
         if not others:
             nothing = f"nothing made for another target on the same images was measured on {target}"
             return Claim(target, own.name, None, nothing)
+        metric, least = own.metric, own.metric.rank(own.score)
         ahead = [
             f"{row.name}, made for {row.target}, is as accurate there and faster: "
-            f"{row.cells[target].measured_ms:.4g} ms at {100 * (row.accuracy or 0):.1f} %"
+            f"{row.cells[target].measured_ms:.4g} ms at {metric.format(row.score)}"
             for row in others
-            if row.accuracy is not None and row.accuracy >= own.accuracy and row.cells[target].clearly_below(cell)
+            if row.score is not None and metric.rank(row.score) >= least and row.cells[target].clearly_below(cell)
         ]
-        statement = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {100 * own.accuracy:.1f} %; "
+        statement = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {metric.format(own.score)}; "
         found = "; ".join(ahead) or "nothing made for another target is as accurate there and faster"
         return Claim(target, own.name, not ahead, statement + found)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from latkit.ops import Network, Op, Shape
+from latkit.search.tasks import Scored
 
 ABSENT = "–"
 UNKNOWN_MOMENT = "at an unknown time"
@@ -49,8 +51,18 @@ def percent(value: float | None, signed: bool = False) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share from 0 to 1, such as an accuracy, as a percentage with one digit after the point."""
+    """A share from 0 to 1 as a percentage with one digit after the point."""
     return ABSENT if value is None else f"{100 * value:.1f} %"
+
+
+def score(record: Scored) -> str:
+    """The value of a network's metric."""
+    return ABSENT if record.score is None else record.metric.format(record.score)
+
+
+def score_title(records: Iterable[Scored]) -> str:
+    """Heading of a column of scores: the metric that they are of, or all of them."""
+    return " or ".join(dict.fromkeys(record.metric.title for record in records)) or "score"
 
 
 def count(number: int, noun: str) -> str:

@@ -43,14 +43,14 @@ def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> 
     """
     module, data = trained.module, problem.data
     check_weights(module.state_dict().values(), "training")
-    accuracy = evaluate(module, data, data.test, fabric, problem.settings)
+    score = evaluate(module, data, data.test, fabric, problem.settings)
 
     def written() -> bytes:
         eval_module = module.cpu().eval()
         state = {name: tensor.contiguous() for name, tensor in eval_module.state_dict().items()}
         save_file(state, folder / FILES["weights"])
         exports, missing = export(folder, trained.network, eval_module, data, problem.settings)
-        result = _result(problem, trained, accuracy).model_copy(
+        result = _result(problem, trained, score).model_copy(
             update={
                 "exports": exports,
                 "files": {what: name for what, name in FILES.items() if what not in RUNTIMES or what in exports},
@@ -63,7 +63,7 @@ def finish(problem: Problem, folder: Path, trained: Trained, fabric: Fabric) -> 
     return SearchResult.model_validate_json(broadcast_from_main(written, fabric))
 
 
-def _result(problem: Problem, trained: Trained, accuracy: float) -> SearchResult:
+def _result(problem: Problem, trained: Trained, score: float) -> SearchResult:
     """The result, without its exports and notes."""
     network, derived = trained.network, trained.derived
     return SearchResult(
@@ -74,7 +74,8 @@ def _result(problem: Problem, trained: Trained, accuracy: float) -> SearchResult
         expected_latency_s=trained.expected_s,
         strongest_latency_s=derived.strongest_s,
         swaps=derived.swaps,
-        accuracy=accuracy,
+        task=problem.task.name,
+        score=score,
         macs=network.macs,
         parameters=network.parameters,
         architecture=derived.architecture,

@@ -103,7 +103,7 @@ class _Search:
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:
         self.seconds: dict[str, float] = dict(saved.get("seconds", {"search": 0.0, "training": 0.0}))
         self.warmed_by: str = saved.get("warm_up", "")
-        self.finalist_accuracies: dict[Architecture, float] = dict(saved.get("finals", []))
+        self.finalist_scores: dict[Architecture, float] = dict(saved.get("finals", []))
         self.files.write(self._write_givens)
         if saved.get("stage") == "training":
             derived = derived_of(self.files.file("checkpoint"), saved, self.problem.space)
@@ -123,12 +123,11 @@ class _Search:
     def _notes(self) -> tuple[str, ...]:
         """Notes on how the result was obtained, for people."""
         notes = [f"the warm-up is that of {self.warmed_by}, its time counted there"] if self.warmed_by else []
-        if self.finalist_accuracies:
-            accuracies = ", ".join(
-                f"{accuracy:.1%}" for accuracy in sorted(self.finalist_accuracies.values(), reverse=True)
-            )
-            count = len(self.finalist_accuracies)
-            notes.append(f"the best of {count} finalists, trained briefly (on unseen training images: {accuracies})")
+        if self.finalist_scores:
+            metric = self.problem.task.metric
+            scores = ", ".join(map(metric.format, sorted(self.finalist_scores.values(), key=metric.rank, reverse=True)))
+            count = len(self.finalist_scores)
+            notes.append(f"the best of {count} finalists, trained briefly (on unseen training images: {scores})")
         return tuple(notes)
 
     def _write_givens(self) -> None:
@@ -162,18 +161,16 @@ class _Search:
         if len(candidates) == 1:
             return derived
         self._train_finalists(candidates, phase)
-        best = max(candidates, key=self.finalist_accuracies.__getitem__)
+        best = max(candidates, key=lambda one: problem.task.metric.rank(self.finalist_scores[one]))
         return Derived.of(best, distribution.strongest(), problem.table)
 
     def _train_finalists(self, candidates: Sequence[Architecture], phase: SearchPhase) -> None:
         """Train the finalists that have no result yet; a checkpoint after each."""
         trainer = FinalistTrainer(self.problem, phase, self.fabric, self.progress)
         for number, candidate in enumerate(candidates, 1):
-            if candidate not in self.finalist_accuracies:
+            if candidate not in self.finalist_scores:
                 began = time.monotonic()
-                self.finalist_accuracies[candidate] = trainer.accuracy(
-                    candidate, f"finalist {number} of {len(candidates)}"
-                )
+                self.finalist_scores[candidate] = trainer.score(candidate, f"finalist {number} of {len(candidates)}")
                 self.seconds["search"] += time.monotonic() - began
                 self._save(phase, phase.epochs * phase.steps_per_epoch, {})
 
@@ -215,7 +212,7 @@ class _Search:
             "step": step,
             "phase": phase.state(),
             "warm_up": self.warmed_by,
-            "finals": list(self.finalist_accuracies.items()),
+            "finals": list(self.finalist_scores.items()),
             **extra,
         }
         content |= {"rows": self.curves.rows, "seconds": self.seconds}

@@ -36,8 +36,8 @@ def _trained_mobilenets(folders: Folders, name: str) -> Iterator[Entry]:
     records = {one.name: one for one in Baselines.load(folder).records if one.kind == "mobilenetv2"}
     for network in ladder(load_saved(folder / FILES["space"])) if records else ():
         if network.name in records:
-            accuracy = records[network.name].accuracy
-            yield Entry(network.name, "baseline", network, accuracy=accuracy, data=_data(folder))
+            record = records[network.name]
+            yield Entry(network.name, "baseline", network, score=record.score, data=_data(folder), task=record.task)
 
 
 def derived_entries(folders: Folders, names: Sequence[str]) -> list[Entry]:
@@ -50,8 +50,8 @@ def _derived(folders: Folders, name: str) -> Entry:
     if not (folder / FILES["result"]).exists():
         raise UsageError(f"expected a finished search, but {name} is not; finish it with: latkit search ... --resume")
     result, network = load_record(SearchResult, folder / FILES["result"]), Network.load(folder / FILES["architecture"])
-    target = target_of(folders, name)
-    return Entry(name, "derived", network, str(target or ""), result.target_latency_s, result.accuracy, _data(folder))
+    target, target_s = str(target_of(folders, name) or ""), result.target_latency_s
+    return Entry(name, "derived", network, target, target_s, result.score, _data(folder), result.task)
 
 
 def _data(folder: Path) -> DataFacts:
@@ -73,7 +73,7 @@ def target_of(folders: Folders, name: str) -> Target | None:
 def zoo_entries(networks: Iterable[Network], published: bool = False) -> list[Entry]:
     """The zoo next to these networks: MobileNetV2 built for the same images and number of classes.
 
-    `published`: all published networks as well, at their own 224 px and 1000 classes. They have no accuracy: they are
+    `published`: all published networks as well, at their own 224 px and 1000 classes. They have no score: they are
     not trained here, on the same data.
     """
     shapes = {(network.input_shape, network.output_shape) for network in networks}

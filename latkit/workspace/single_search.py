@@ -52,7 +52,7 @@ class FinishedSearch:
             "predicted_latency_ms": 1e3 * result.predicted_latency_s,
             "measured_latency_ms": self.measured.network.measured_ms,
             "emulated": self.measured.emulated,
-            "accuracy": result.accuracy,
+            result.metric.name: result.score,
             "macs": result.macs,
             "parameters": result.parameters,
             "architecture": list(result.architecture),

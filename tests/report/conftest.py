@@ -105,7 +105,7 @@ def row(name: str, target: str, accuracy: float | None, here: Cell, there: Cell)
         kind="derived" if target else "zoo",
         target=target,
         target_latency_ms=1.0,
-        accuracy=accuracy,
+        score=accuracy,
         input_shape=(1, 8, 8),
         macs=200_000,
         parameters=3000,

@@ -44,9 +44,9 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
     printed = row(job, MeasuredNetwork(target="here/onnxruntime", model="lookup", emulated=False, network=measured))
     assert set(PRINTED) <= printed.keys()
     records = Baselines.load(job.folder).records
-    accuracies = {record.name: record.accuracy for record in records}
+    accuracies = {record.name: record.score for record in records}
     macs = {record.name: record.macs for record in records}
-    assert printed["accuracy"] == found.accuracy
+    assert printed["accuracy"] == found.score
     assert printed["random_accuracy_mean"] == (accuracies["random-1"] + accuracies["random-2"]) / 2
     assert printed["macs_over_random"] == found.macs / ((macs["random-1"] + macs["random-2"]) / 2)
     assert printed["mobilenetv2_accuracy"] in accuracies.values()

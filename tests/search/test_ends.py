@@ -81,7 +81,7 @@ def test_an_infeasible_mobilenet_is_reported_before_the_search(
     record = BaselineRecord(
         name="mobilenetv2-0.05",
         kind="mobilenetv2",
-        accuracy=0.5,
+        score=0.5,
         predicted_latency_s=1e-3,
         macs=1,
         parameters=1,

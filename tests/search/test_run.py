@@ -31,7 +31,7 @@ def test_a_search_writes_everything_it_found(
 
     assert {path.name for path in folder.iterdir()} == {*FILES.values(), "warmup.pt"} - {"network.tflite"}
     assert result == load_record(SearchResult, folder / "result.json")
-    assert result.accuracy > 0.8
+    assert result.score > 0.8
     assert 0.98 <= result.predicted_latency_s / target_s <= 1.01
     network = Network.load(folder / "architecture.json")
     assert network == mini_space.decode(result.architecture)

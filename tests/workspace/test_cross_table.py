@@ -25,7 +25,7 @@ def row(name: str, target: str, accuracy: float, milliseconds: float, data: Data
         kind="derived",
         target=target,
         target_latency_ms=1.0,
-        accuracy=accuracy,
+        score=accuracy,
         data=data,
         input_shape=(1, 8, 8),
         macs=1,

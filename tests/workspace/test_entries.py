@@ -38,7 +38,7 @@ def workspace(tmp_path: Path) -> Workspace:
         name="found",
         space=SPACE.name,
         swaps=0,
-        accuracy=0.5,
+        score=0.5,
         macs=network.macs,
         parameters=network.parameters,
         architecture=(0,) * 9,
@@ -65,9 +65,9 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_zoo_networks_are_listed_with_derived_ones(workspace: Workspace) -> None:
     found, made = all_entries(workspace, ["found"])
-    assert (found.name, found.kind, found.target, found.accuracy) == ("found", "derived", TARGET, 0.5)
+    assert (found.name, found.kind, found.target, found.score) == ("found", "derived", TARGET, 0.5)
     assert found.row({}).data == DIGITS
-    assert (made.name, made.kind, made.accuracy) == ("mobilenetv2-1.0-16px", "zoo", None)
+    assert (made.name, made.kind, made.score) == ("mobilenetv2-1.0-16px", "zoo", None)
     assert made.network.input_shape == found.network.input_shape
     published = all_entries(workspace, ["found"], published=True)
     assert {entry.network.input_shape for entry in published[1:-1]} == {(3, 224, 224)}
@@ -79,7 +79,7 @@ def test_a_mobilenet_trained_along_with_a_search_has_its_accuracy(workspace: Wor
     record = BaselineRecord(
         name=narrow.name,
         kind="mobilenetv2",
-        accuracy=0.4,
+        score=0.4,
         predicted_latency_s=1e-3,
         macs=narrow.macs,
         parameters=narrow.parameters,
@@ -88,7 +88,7 @@ def test_a_mobilenet_trained_along_with_a_search_has_its_accuracy(workspace: Wor
     )
     Baselines(records=(record,)).save(workspace.search_dir("found") / BASELINES_FILE)
     trained = all_entries(workspace, ["found"])[1]
-    assert (trained.name, trained.kind, trained.accuracy, trained.target) == (narrow.name, "baseline", 0.4, "")
+    assert (trained.name, trained.kind, trained.score, trained.target) == (narrow.name, "baseline", 0.4, "")
     assert trained.network == narrow
     assert trained.data == DIGITS
 

@@ -36,7 +36,7 @@ def show_cross_table(cross_table: CrossTable) -> None:
 def _row(row: Row) -> dict[str, Cell]:
     facts: dict[str, Cell] = {
         "network": row.name,
-        "accuracy": None if row.accuracy is None else f"{100 * row.accuracy:.1f} %",
+        row.metric.title: None if row.score is None else row.metric.format(row.score),
         "MACs": row.macs,
         "parameters": row.parameters,
     }

@@ -22,7 +22,7 @@ def document(name: str, found: Reproduction) -> dict[str, object]:
         "equal": found.equal,
         "differing": list(found.differing),
         "circumstances": list(found.circumstances),
-        "accuracy": found.result.accuracy,
+        found.result.metric.name: found.result.score,
         "folder": str(found.folder),
     }
 
@@ -32,7 +32,8 @@ def sentence(name: str, found: Reproduction) -> str:
     again, changed = found.folder.name, "; ".join(found.circumstances)
     if found.equal:
         difference = f", although the circumstances differ ({changed})" if changed else ""
-        return f"{again} is equal to {name} bit for bit in architecture, accuracy, history and weights{difference}"
+        compared = f"architecture, {found.result.metric.title}, history and weights"
+        return f"{again} is equal to {name} bit for bit in {compared}{difference}"
     why = (
         f"the circumstances differ: {changed}"
         if changed

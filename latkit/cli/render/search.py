@@ -7,21 +7,9 @@ from latkit.cli.render.cross_table import show_cross_table
 from latkit.layout import REPORT_FILE
 from latkit.workspace.search import SearchRun
 
-FACTS = (
-    "target",
-    "space",
-    "target_latency_ms",
-    "predicted_latency_ms",
-    "measured_latency_ms",
-    "accuracy",
-    "macs",
-    "parameters",
-    "seconds",
-)
-"""What a person is shown of a search; --json has all of it."""
-
-COLUMNS = ("name", "target_latency_ms", "predicted_latency_ms", "measured_latency_ms", "accuracy", "seconds")
-"""What a person is shown of each search of a series."""
+LATENCIES = ("target_latency_ms", "predicted_latency_ms", "measured_latency_ms")
+FACTS = ("macs", "parameters", "seconds")
+"""What a person is shown of a search, besides target, space and the task's metric; --json has all of it."""
 
 
 def show_search(run: SearchRun, as_json: bool) -> None:
@@ -33,14 +21,17 @@ def show_search(run: SearchRun, as_json: bool) -> None:
     if as_json:
         emit_json(document)
     elif run.is_series:
-        show_table(f"searches {run.name}", [{name: one.get(name) for name in COLUMNS} for one in document["searches"]])
+        metrics = dict.fromkeys(one.finished_search.result.metric.name for one in run.outcomes if one.finished_search)
+        columns = ("name", *LATENCIES, *metrics, "seconds")
+        show_table(f"searches {run.name}", [{name: one.get(name) for name in columns} for one in document["searches"]])
         if run.cross_table:
             show_cross_table(run.cross_table)
         say(f"look at search/{run.name}/{REPORT_FILE} with a browser")
     else:
         if document["emulated"]:
             note(f"{run.found.target.device} is emulated: these are no phone's latencies")
-        show_facts(f"search {run.name}", {fact: document[fact] for fact in FACTS})
+        shown = ("target", "space", *LATENCIES, run.found.result.metric.name, *FACTS)
+        show_facts(f"search {run.name}", {fact: document[fact] for fact in shown})
         say(f"files in {run.found.folder}; look at {REPORT_FILE} in it with a browser")
 
 

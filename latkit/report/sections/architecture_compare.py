@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from latkit.report.figures.branches import line
 from latkit.report.figures.graph_layout import GraphLayout, lay_out
-from latkit.report.formatting import latency, shape_text, share
+from latkit.report.formatting import latency, score, shape_text
 from latkit.report.html import Html, element, join, paragraph
 from latkit.report.sections.layers import Placed, layers
 from latkit.report.sections.search_facts import SearchFacts
@@ -101,7 +101,7 @@ def _head(row: _Row) -> Html:
 
 def _network(row: _Row) -> Html:
     assert row.known.result is not None
-    figures = f"{latency(row.known.result.predicted_latency_s)}, {share(row.known.result.accuracy)}"
+    figures = f"{latency(row.known.result.predicted_latency_s)}, {score(row.known.result)}"
     names = [
         _text(10, row.middle(0) - 3, _shortened(row.known.name), "", "start"),
         _text(10, row.middle(0) + 13, figures, "soft", "start"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latkit.report.formatting import ABSENT, latency, millions, share
+from latkit.report.formatting import ABSENT, latency, millions, score
 from latkit.report.html import Html, join, paragraph, table
 from latkit.report.sections.search_facts import SearchFacts
 from latkit.search import SearchResult
@@ -11,7 +11,7 @@ from latkit.search.baselines.records import BaselineRecord
 
 def baselines_section(known: SearchFacts) -> Html:
     """The derived network and its baselines in a table."""
-    columns = ("network", "accuracy", "predicted", "measured", "MACs", "parameters")
+    columns = ("network", known.metric.title, "predicted", "measured", "MACs", "parameters")
     rows = [_row(one.name, one, one.measured_latency_s) for one in known.baselines]
     if known.result:
         rows.insert(0, _row(f"{known.name} (derived)", known.result, known.measured_s))
@@ -22,7 +22,7 @@ def baselines_section(known: SearchFacts) -> Html:
 def _row(name: str, trained: SearchResult | BaselineRecord, measured_s: float | None) -> tuple[object, ...]:
     return (
         name,
-        share(trained.accuracy),
+        score(trained),
         latency(trained.predicted_latency_s),
         latency(measured_s) if measured_s else ABSENT,
         millions(trained.macs),

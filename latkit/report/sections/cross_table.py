@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.evaluation.cross_table import Cell, CrossTable, Row
-from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent, share
+from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent, score, score_title
 from latkit.report.html import Html, element, join, notice, paragraph, table
 
 
@@ -14,7 +14,7 @@ def cross_section(cross_table: CrossTable) -> Html:
     emulated = [notice(f"{target}: {EMULATED}") for target in cross_table.emulated]
     columns = (
         "network",
-        "accuracy",
+        score_title(row for row in cross_table.rows if row.score is not None),
         "MACs",
         "parameters",
         *(marked(t, t in cross_table.emulated) for t in cross_table.targets),
@@ -37,7 +37,7 @@ def _row(row: Row, targets: Sequence[str]) -> tuple[object, ...]:
     shape = "×".join(map(str, row.input_shape))
     return (
         join([row.name, Html("<br>"), element("small", f"{row.kind}, {shape}")]),
-        share(row.accuracy),
+        score(row),
         millions(row.macs),
         millions(row.parameters),
         *(_cell(row.cells.get(target, Cell()), row.target == target) for target in targets),

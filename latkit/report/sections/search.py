@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latkit.evaluation.validation import NetworkResult
 from latkit.report.figures.drawing import draw
-from latkit.report.formatting import ABSENT, EMULATED, count, latency, marked, millions, percent, share
+from latkit.report.formatting import ABSENT, EMULATED, count, latency, marked, millions, percent
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.sections.baselines import baselines_section
 from latkit.report.sections.layers import Placed, layers
@@ -32,12 +32,12 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
 
 def headline(known: SearchFacts) -> dict[str, object]:
     """The most important figures, by name; None if there is none."""
-    result = known.result
+    result, metric = known.result, known.metric
     return {
         "target latency": latency(known.recipe.target_latency_s),
         "predicted": latency(result.predicted_latency_s) if result else None,
         "measured": latency(known.measured_s) if known.measured_s else None,
-        "accuracy on test images": share(result.accuracy) if result else None,
+        f"{metric.title} on test images": metric.format(result.score) if result else None,
         "MACs": millions(result.macs) if result else None,
         "parameters": millions(result.parameters) if result else None,
     }
@@ -112,7 +112,9 @@ def _course(known: SearchFacts) -> Html:
     widths = [len(row) for row in history.search[-1]["probabilities"]]
     architecture = known.result.architecture if known.result else ()
     probabilities = probability_map(history, candidate_names(known, widths), architecture)
-    return join([paragraph(intro), course(history, known.recipe.target_latency_s), element("p"), probabilities])
+    return join(
+        [paragraph(intro), course(history, known.recipe.target_latency_s, known.metric), element("p"), probabilities]
+    )
 
 
 def _network(known: SearchFacts) -> Html:

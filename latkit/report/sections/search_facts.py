@@ -20,6 +20,7 @@ from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.records.result import FILES, load_record
+from latkit.search.tasks import TASKS, Metric
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
 from latkit.targets import Target
@@ -82,6 +83,11 @@ class SearchFacts:
         if self.result is None:
             return ()
         return (*self.result.notes, *(measured_notes(self.result, self.measured) if self.measured else ()))
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of its task."""
+        return TASKS.get(self.recipe.settings.task).metric
 
     @property
     def measured_s(self) -> float | None:

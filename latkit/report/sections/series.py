@@ -1,4 +1,4 @@
-"""Several searches on one page: their figures, the cross table, accuracy against latency, the networks side by side."""
+"""Several searches on one page: their figures, the cross table, scores against latency, the networks side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
 from latkit.layout import FittedModels
 from latkit.layout.series import Series
-from latkit.report.formatting import ABSENT, latency, marked, share
+from latkit.report.formatting import ABSENT, latency, marked, score
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.sections.architecture_compare import side_by_side
 from latkit.report.sections.cross_table import cross_section
@@ -26,7 +26,7 @@ def comparison_sections(searches: Sequence[SearchFacts], cross_tables: Sequence[
         for one in cross_tables
     ]
     for title, content in (
-        ("Accuracy against latency", shown("searches", partial(pareto_section, searches, cross_tables))),
+        (f"{_heading(searches)} against latency", shown("searches", partial(pareto_section, searches, cross_tables))),
         ("The networks side by side", shown("searches", partial(side_by_side, searches))),
     ):
         if content:
@@ -36,8 +36,13 @@ def comparison_sections(searches: Sequence[SearchFacts], cross_tables: Sequence[
 
 def searches_table(searches: Sequence[SearchFacts]) -> Html:
     """A row for every search."""
-    columns = ("search", "space", "target", "requested", "predicted", "measured", "accuracy")
+    title = " or ".join(dict.fromkeys(known.metric.title for known in searches))
+    columns = ("search", "space", "target", "requested", "predicted", "measured", title)
     return table(columns, [_row(known) for known in searches], text_columns=3)
+
+
+def _heading(searches: Sequence[SearchFacts]) -> str:
+    return " or ".join(dict.fromkeys(known.metric.heading for known in searches))
 
 
 def _row(known: SearchFacts) -> tuple[object, ...]:
@@ -49,7 +54,7 @@ def _row(known: SearchFacts) -> tuple[object, ...]:
         latency(known.recipe.target_latency_s),
         latency(result.predicted_latency_s) if result else "not finished",
         latency(known.measured_s) if known.measured_s else "not measured",
-        share(result.accuracy) if result else ABSENT,
+        score(result) if result else ABSENT,
     )
 
 

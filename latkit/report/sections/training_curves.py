@@ -1,4 +1,4 @@
-"""The course of a search: its losses, accuracies, expected latency, entropy and multiplier over the epochs."""
+"""The course of a search: its losses, metric, expected latency, entropy and multiplier over the epochs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, RED, SCALE,
 from latkit.report.formatting import unit_for
 from latkit.report.html import Html, card, cards, paragraph
 from latkit.report.sections.search_facts import History
+from latkit.search.tasks import Metric
 
 Rows = Sequence[Mapping[str, Any]]
 
 
-def course(history: History, target_s: float) -> Html:
+def course(history: History, target_s: float, metric: Metric) -> Html:
     """Small figures side by side, all over the epoch."""
     search, training = history.search, history.training
     unit, per_second = unit_for(target_s)
@@ -26,12 +27,12 @@ def course(history: History, target_s: float) -> Html:
             _lines(search, {"weight_loss": "weights", "architecture_loss": "architecture"}, "loss", warm=warm),
         ),
         card(
-            "Accuracy of the supernet's paths",
+            f"{metric.heading} of the supernet's paths",
             _lines(
                 search,
-                {"weight_accuracy": "trained on", "architecture_accuracy": "unseen by the weights"},
-                "%",
-                100,
+                {f"weight_{metric.name}": "trained on", f"architecture_{metric.name}": "unseen by the weights"},
+                metric.unit,
+                metric.scale,
                 warm=warm,
             ),
         ),
@@ -46,9 +47,8 @@ def course(history: History, target_s: float) -> Html:
         card("Weight of latency in the loss", _lines(search, {"multiplier": "multiplier"}, "", warm=warm)),
     ]
     if training:
-        figures.append(
-            card("Training of the derived network", _lines(training, {"weight_accuracy": "training images"}, "%", 100))
-        )
+        trained = {f"weight_{metric.name}": "training images"}
+        figures.append(card("Training of the derived network", _lines(training, trained, metric.unit, metric.scale)))
     return cards(*figures)
 
 

@@ -1,4 +1,4 @@
-"""Evolution with shared weights: one supernet trained on uniform paths, then evolution of architectures by accuracy.
+"""Evolution with shared weights: one supernet trained on uniform paths, then evolution of architectures by fitness.
 
 Single-path one-shot (Guo et al. 2020), with regularized evolution (Real et al. 2019).
 """

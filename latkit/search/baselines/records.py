@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from latkit.errors import UsageError
-from latkit.search.records.result import Count, Positive, Record, Seconds, Share, as_value, load_record
+from latkit.search.records.result import Count, Positive, Record, Seconds, as_value, load_record
+from latkit.search.tasks import Scored
 from latkit.targets import check_name
 
 BASELINES_FILE = "baselines.json"
@@ -52,14 +53,14 @@ def _file_name(name: str) -> str:
     return as_value(lambda: check_name(name, "a baseline's name"))
 
 
-class BaselineRecord(Record):
+class BaselineRecord(Scored, Record):
     """One baseline, trained and evaluated as the derived network is."""
 
     name: Annotated[str, AfterValidator(_file_name)]
     """Unique within a search: `random-1`, `evolution`, `mobilenetv2-0.35`."""
     kind: Kind
-    accuracy: Share
-    """Share of test images classified correctly, 0 to 1."""
+    score: float
+    """Of the task's metric on the test images."""
     predicted_latency_s: Positive
     """By the table; for MobileNetV2, which belongs to no space, by `latency_of`."""
     measured_latency_s: Positive | None = None

@@ -216,7 +216,8 @@ class _Trainer:
         record = BaselineRecord(
             name=name,
             kind=kind,
-            accuracy=evaluate(phase.finish(), data, data.test, self.fabric, settings),
+            task=settings.task,
+            score=evaluate(phase.finish(), data, data.test, self.fabric, settings),
             predicted_latency_s=predicted_s,
             macs=network.macs,
             parameters=network.parameters,

@@ -1,4 +1,4 @@
-"""Accuracy of an architecture by the weights of a supernet that was trained on uniform paths."""
+"""Fitness of an architecture by the weights of a supernet that was trained on uniform paths."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from latkit.search.strategies.search_phase import SearchPhase
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import evaluate
+from latkit.search.tasks import TASKS
 from latkit.spaces import Architecture
 
 
@@ -28,7 +29,7 @@ def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPha
 
 
 class SharedWeights:
-    """Accuracy of a path of the supernet on images that did not train weights, 0 to 1.
+    """The metric of a path of the supernet on images that did not train weights; larger is better.
 
     Batch norm statistics are recalibrated for the path: the running ones mix all paths' (Guo et al. 2020, section 3.4).
     """
@@ -43,7 +44,8 @@ class SharedWeights:
         self.data = data if train.in_memory else replace(data, train=CachedImages(train, workers))
 
     def __call__(self, architecture: Architecture) -> float:
-        """The accuracy of one architecture."""
+        """The fitness of one architecture."""
         module = self.supernet.path_module(architecture)
         recalibrate(module, self.data, self.fabric, self.settings.batch_size, self.settings.seed)
-        return evaluate(module, self.data, self.images, self.fabric, self.settings)
+        score = evaluate(module, self.data, self.images, self.fabric, self.settings)
+        return TASKS.get(self.settings.task).metric.rank(score)

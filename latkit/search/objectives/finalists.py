@@ -72,8 +72,8 @@ class FinalistTrainer:
         self.fabric = fabric
         self.progress = progress
 
-    def accuracy(self, architecture: Architecture, name: str) -> float:
-        """Accuracy of the architecture, 0 to 1, on the images that trained no weights.
+    def score(self, architecture: Architecture, name: str) -> float:
+        """The metric of the architecture on the images that trained no weights.
 
         The initial weights and the order of the images are the same for all. `name` is for progress messages.
         """

@@ -40,7 +40,7 @@ class Reproduction:
     folder: Path
     result: SearchResult
     differing: tuple[str, ...]
-    """Those of architecture, accuracy, history and weights that are not equal bit for bit."""
+    """Those of architecture, score, history and weights that are not equal bit for bit."""
     circumstances: tuple[str, ...]
     """Differences of environment: versions, threads, processes, machine; each with the original and the new value."""
 
@@ -134,7 +134,7 @@ def _threads(recipe: Recipe) -> Iterator[None]:
 
 
 def differences(one: Path, other: Path) -> tuple[str, ...]:
-    """The results in which two finished searches differ, bit for bit: `architecture`, `accuracy`, `history`,
+    """The results in which two finished searches differ, bit for bit: `architecture`, the metric, `history`,
     `weights`."""
     first, second = (load_record(SearchResult, folder / FILES["result"]) for folder in (one, other))
     histories = [load_json(folder / FILES["history"], "the history of a search") for folder in (one, other)]
@@ -144,7 +144,7 @@ def differences(one: Path, other: Path) -> tuple[str, ...]:
     )
     found = {
         "architecture": first.architecture == second.architecture,
-        "accuracy": first.accuracy == second.accuracy,
+        first.metric.title: first.score == second.score,
         "history": histories[0] == histories[1],
         "weights": same_weights,
     }

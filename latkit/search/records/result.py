@@ -15,7 +15,7 @@ from latkit.errors import UsageError
 from latkit.search.data import DataSplit
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.strategies.settings import SearchSettings
-from latkit.search.tasks import DEFAULT_TASK
+from latkit.search.tasks import DEFAULT_TASK, Scored
 from latkit.tables import CostTable
 
 FILES = {
@@ -54,7 +54,6 @@ of what is compared and hashed."""
 
 
 Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Seconds = dict[str, Annotated[float, Field(ge=0)]]
 
@@ -211,8 +210,8 @@ class ExportFacts(Record):
     images: int
 
 
-class SearchResult(Record):
-    """The result of a search. `accuracy` is the share of test images classified correctly, 0 to 1."""
+class SearchResult(Scored, Record):
+    """The result of a search. `score` is the value of the task's metric on the test images."""
 
     format: Literal["latkit-search-result-1"] = "latkit-search-result-1"
     name: str
@@ -226,7 +225,7 @@ class SearchResult(Record):
     """Of the most probable path, before repair."""
     swaps: int
     """Number of choices in which the derived network differs from the most probable path, by repair or finalists."""
-    accuracy: Share
+    score: float
     macs: Count
     parameters: Count
     architecture: tuple[Count, ...]

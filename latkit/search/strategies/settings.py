@@ -91,7 +91,7 @@ class SearchSettings(BaseModel):
     distillation_temperature: float = Field(4.0, gt=0)
     """With a teacher: how much both networks' scores are softened before they are compared."""
     evaluation_epochs: int = Field(5, ge=0)
-    """Interval in epochs at which, and after the last, the accuracy on the test images goes into the curves. It is not
+    """Interval in epochs at which, and after the last, the metric on the test images goes into the curves. It is not
     used for selection. 0: never."""
     export_tflite: bool = True
     """Whether the network is written for TFLite besides ONNX, where litert-torch is installed."""

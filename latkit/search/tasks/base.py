@@ -25,6 +25,8 @@ class Metric(ABC):
     scale: float = 100.0
     """Factor of the displayed value."""
     unit: str = "%"
+    lowest: float = 0.0
+    highest: float = 1.0
     shape: tuple[int, ...] = ()
     """Shape of the counts."""
 
@@ -35,6 +37,16 @@ class Metric(ABC):
     @abstractmethod
     def value(self, counts: Tensor, images: int) -> float:
         """The metric of counts, added up over a number of images."""
+
+    @property
+    def heading(self) -> str:
+        """The title, to begin a heading with."""
+        return self.title[:1].upper() + self.title[1:]
+
+    @property
+    def axis(self) -> str:
+        """Title of an axis of displayed values."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
 
     def format(self, value: float) -> str:
         """A value for people."""

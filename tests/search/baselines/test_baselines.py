@@ -219,7 +219,7 @@ def test_the_derived_network_as_a_baseline_has_the_derived_networks_accuracy(
     monkeypatch.setattr("latkit.search.baselines.run.random_architectures", lambda *_: [result.architecture])
     given = (Problem(mini_space, table_of(mini_space), stripes_data, target_s, settings), folder)
     (record,) = run_baselines(*given, [BaselineRequest(kind="random")]).records
-    assert record.accuracy == result.accuracy
+    assert record.score == result.score
     assert record.predicted_latency_s == pytest.approx(result.predicted_latency_s)
     assert (record.macs, record.parameters) == (result.macs, result.parameters)
 

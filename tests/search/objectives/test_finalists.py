@@ -93,7 +93,7 @@ def test_finalists_learn_from_some_training_images_and_are_judged_by_the_others(
     for images, indices in zip((trainer.data.train, trainer.data.test), parts, strict=True):
         assert torch.equal(images.fetch(torch.arange(len(indices))), stripes_data.train.fetch(indices))
         assert torch.equal(images.labels, stripes_data.train.labels[indices])
-    assert trainer.accuracy((1, 4), "first") == trainer.accuracy((1, 4), "again") > 0.5
+    assert trainer.score((1, 4), "first") == trainer.score((1, 4), "again") > 0.5
     assert heard.phases == ["first: training", "again: training"]
     assert trainer.settings.training_epochs == 3, "a quarter of 9, rounded up"
     problem = replace(problem, settings=brief(finalists=2, finalist_epochs=7, training_epochs=9))

@@ -89,7 +89,7 @@ def test_a_finished_search_is_read_by_other_versions_and_an_unfinished_one_is_no
     edited(original / FILES["recipe"], versions={**versions, "torch": "1.0"})
     given = Problem(mini_space, table, stripes_data, some_path_s(table), SETTINGS), original
     found = run_search(*given, resume=True)
-    assert found.accuracy == json.loads((original / FILES["result"]).read_text())["accuracy"]
+    assert found.score == json.loads((original / FILES["result"]).read_text())["accuracy"]
     (original / FILES["result"]).unlink()
     with pytest.raises(UsageError, match=r"expected versions\.torch to be '1\.0' as in the search to be resumed"):
         run_search(*given, resume=True)

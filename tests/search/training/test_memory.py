@@ -84,7 +84,7 @@ def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
     found, fabric = load_network(tmp_path / "net"), Fabric(accelerator="cpu", devices=1)
     for size in (2, 5, 1000):
         other = settings.model_copy(update={"training_batch_size": size})
-        assert evaluate(found.layers, stripes_data, stripes_data.test, fabric, other) == small.accuracy
+        assert evaluate(found.layers, stripes_data, stripes_data.test, fabric, other) == small.score
 
 
 def test_memory_saving_options_work_in_a_complete_search(
@@ -93,4 +93,4 @@ def test_memory_saving_options_work_in_a_complete_search(
     settings = brief(epochs=2, training_epochs=4, precision="bf16-mixed", checkpointing=True)
     table = table_of(mini_space)
     result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "net")
-    assert result.accuracy > 0.6
+    assert result.score > 0.6

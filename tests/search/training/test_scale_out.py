@@ -150,8 +150,8 @@ def test_two_processes_train_baselines_as_one_does(searches: Searches) -> None:
     found, mobilenet, evolved = Baselines.load(folder).records
     problem = Problem(searches.space, searches.table, searches.data, target_s, SETTINGS)
     (single_process,) = run_baselines(problem, searches.root / "alone", [BaselineRequest.parse("random")]).records
-    assert found.accuracy == pytest.approx(single_process.accuracy, abs=1.01 / len(searches.data.test.labels))
-    assert found == single_process.model_copy(update={"accuracy": found.accuracy, "seconds": found.seconds})
+    assert found.score == pytest.approx(single_process.score, abs=1.01 / len(searches.data.test.labels))
+    assert found == single_process.model_copy(update={"score": found.score, "seconds": found.seconds})
     # so few steps on images this small: rounding alone decides how good these two are
     assert (mobilenet.name, mobilenet.predicted_latency_s) == ("mobilenetv2-0.05", target_s)
     assert (evolved.name, evolved.seconds.keys()) == ("evolution", {"search", "training"})

@@ -64,7 +64,7 @@ def test_a_found_network_is_loaded_ready_for_use(
     network = load_network(folder)
     images = stripes_data.test.fetch(torch.arange(len(stripes_data.test.labels)))
     scores = network(images)
-    assert float((scores.argmax(1) == stripes_data.test.labels).double().mean()) == result.accuracy
+    assert float((scores.argmax(1) == stripes_data.test.labels).double().mean()) == result.score
     assert torch.equal(network.train()(images), scores)  # batch norm uses its statistics, whatever is requested
     assert torch.allclose(network(images.float()), scores)
     assert not any(parameter.requires_grad for parameter in network.parameters())
@@ -207,4 +207,4 @@ def test_inherited_weights_serve_without_training(
     changes = {"inherit_weights": True, "training_epochs": 0, "warmup_epochs": 4, "epochs": 4, "batch_size": 8}
     settings = BRIEF.model_copy(update=changes)
     result = run_search(Problem(mini_space, table, stripes_data, some_path_s(table), settings), tmp_path / "found")
-    assert result.accuracy > 0.8
+    assert result.score > 0.8
