@@ -76,22 +76,22 @@ def evolve(
     strategy: Strategy,
     fitness: Fitness,
     evaluations: int,
-    judged: dict[Architecture, float] | None = None,
+    known: dict[Architecture, float] | None = None,
     note: Callable[[int], None] = lambda _done: None,
 ) -> Architecture:
-    """The best of `count` architectures that a strategy proposes, each evaluated once. `note` takes the number
+    """The best of the architectures that a strategy proposes, each evaluated once. `note` takes the number
     evaluated.
 
-    `judged`: architectures with known fitness, such as from before an interruption; new results are added to it. A
+    `known`: architectures with known fitness, such as from before an interruption; new results are added to it. A
     strategy with the same random draws then reaches its previous state without evaluating any of them again.
     """
-    judged = {} if judged is None else judged
+    known = {} if known is None else known
     fitnesses: dict[Architecture, float] = {}
     for done in range(1, evaluations + 1):
         architecture = strategy.ask()
-        if architecture not in judged:
-            judged[architecture] = fitness(architecture)
-        fitnesses[architecture] = judged[architecture]
-        strategy.tell(architecture, judged[architecture])
+        if architecture not in known:
+            known[architecture] = fitness(architecture)
+        fitnesses[architecture] = known[architecture]
+        strategy.tell(architecture, known[architecture])
         note(done)
     return max(fitnesses, key=fitnesses.__getitem__)

@@ -170,14 +170,14 @@ class _Trainer:
         seconds = self._run("evolution-supernet", phase)
         saved = self.files.saved("evolution-judged") or {"judged": [], "seconds": 0.0}
         with self.files.reading("evolution-judged"):
-            judged = {problem.space.check(architecture): float(worth) for architecture, worth in saved["judged"]}
+            known = {problem.space.check(architecture): float(fitness) for architecture, fitness in saved["judged"]}
             begun = time.monotonic() - float(saved["seconds"])
         fitness = SharedWeights(supernet, phase, problem.data, plan.images)
         rng = random.Random(f"evolution/{problem.settings.seed}")
         strategy = RegularizedEvolution(sampler, rng, plan.population, plan.tournament)
 
         def save(_done: int) -> None:
-            content = [[list(architecture), worth] for architecture, worth in judged.items()]
+            content = [[list(architecture), value] for architecture, value in known.items()]
             self.files.save("evolution-judged", {"judged": content, "seconds": time.monotonic() - begun})
 
         checkpointer = Checkpointer(save, problem.settings.checkpoint_seconds, self.fabric)
@@ -187,7 +187,7 @@ class _Trainer:
                 checkpointer.keep(done)
             self.progress.advance("evolution", done, plan.evaluations)
 
-        architecture = evolve(strategy, fitness, plan.evaluations, judged, note)
+        architecture = evolve(strategy, fitness, plan.evaluations, known, note)
         return architecture, seconds + time.monotonic() - begun
 
     def _train_architecture(

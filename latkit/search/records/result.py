@@ -34,7 +34,7 @@ FILES = {
 """Files in a finished search's folder; the TFLite file only where its exporter is installed."""
 
 
-OF_NO_CONSEQUENCE = frozenset(
+NEUTRAL_FIELDS = frozenset(
     {
         "settings.checkpoint_seconds",
         "settings.checkpointing",
@@ -48,7 +48,7 @@ OF_NO_CONSEQUENCE = frozenset(
 files is one of them, so a search can resume after a damaged file was repaired."""
 
 
-DEFAULT_FIELDS = {"settings.task": DEFAULT_TASK}
+FIELD_DEFAULTS = {"settings.task": DEFAULT_TASK}
 """Fields that recipes of earlier versions lack, with the value that those searches had: at that value they are left out
 of what is compared and hashed."""
 
@@ -156,10 +156,10 @@ class Recipe(Record):
         }
 
     def consequential(self, *, versions: bool) -> dict[str, Any]:
-        """The fields that determine the network, by dotted name: all but `OF_NO_CONSEQUENCE` and the machine."""
+        """The fields that determine the network, by dotted name: all but `NEUTRAL_FIELDS` and the machine."""
         left_out = {"machine", "went_on"} | (set() if versions else {"versions"})
         flat = _flat(self.model_dump(mode="json", exclude=left_out))
-        left_out_fields = OF_NO_CONSEQUENCE | {name for name, value in DEFAULT_FIELDS.items() if flat[name] == value}
+        left_out_fields = NEUTRAL_FIELDS | {name for name, value in FIELD_DEFAULTS.items() if flat[name] == value}
         return {name: flat[name] for name in sorted(flat.keys() - left_out_fields)}
 
     def resumed_as(self, now: Recipe) -> Recipe:

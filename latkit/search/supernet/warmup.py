@@ -17,7 +17,7 @@ from latkit.search.training.trainer import Row
 WARM_UP_FILE = "warmup.pt"
 """In a search's folder: its checkpoint at the end of the warm-up."""
 
-OF_NO_CONSEQUENCE = (
+SETTINGS_AFTER_WARM_UP = (
     "learner",
     "reinforce_samples",
     "reinforce_baseline_decay",
@@ -96,7 +96,7 @@ def _row(row: Row, phase: SearchPhase) -> Row:
 
 def _facts(recipe: Recipe) -> Mapping[str, Any]:
     """The facts that determine a warm-up."""
-    settings = recipe.settings.model_dump(exclude=set(OF_NO_CONSEQUENCE))
+    settings = recipe.settings.model_dump(exclude=set(SETTINGS_AFTER_WARM_UP))
     facts = recipe.model_dump(include={"space", "space_key", "versions"})
     facts["data"] = recipe.data.model_dump(exclude={"source", "file_bytes"})
     return facts | {f"setting {name}": value for name, value in settings.items()}

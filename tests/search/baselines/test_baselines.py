@@ -130,10 +130,10 @@ def test_an_interrupted_evolution_judges_nothing_again(middling: LatencySampler)
 
     known: dict[Architecture, float] = {}
     with pytest.raises(Killed):
-        evolve(strategy(), fitness, evaluations=80, judged=known)
+        evolve(strategy(), fitness, evaluations=80, known=known)
     before = set(known)
     assert len(before) == 40
-    assert evolve(strategy(), fitness, evaluations=80, judged=known) == evolve(strategy(), odd, evaluations=80)
+    assert evolve(strategy(), fitness, evaluations=80, known=known) == evolve(strategy(), odd, evaluations=80)
     assert not before & set(judged_now)
     assert judged_now
 

@@ -109,13 +109,13 @@ def test_the_best_finalist_is_derived(
         evaluated.append((architecture, name))
         return 0.5 + 0.1 * len(evaluated)
 
-    monkeypatch.setattr(FinalistTrainer, "accuracy", last_is_best)
+    monkeypatch.setattr(FinalistTrainer, "score", last_is_best)
     target_s = some_path_s(table)
     result = run_search(Problem(mini_space, table, stripes_data, target_s, brief(finalists=2)), tmp_path / "net")
     assert [name for _, name in evaluated] == ["finalist 1 of 2", "finalist 2 of 2"]
     assert result.architecture == evaluated[-1][0]
     assert result.predicted_latency_s == table.total(result.architecture)
-    assert result.notes[0] == "the best of 2 finalists, trained briefly (on unseen training images: 70.0%, 60.0%)"
+    assert result.notes[0] == "the best of 2 finalists, trained briefly (on unseen training images: 70.0 %, 60.0 %)"
 
 
 def test_the_other_finalists_are_those_that_shared_weights_put_first(
@@ -134,6 +134,6 @@ def test_the_other_finalists_are_those_that_shared_weights_put_first(
         return 0.5
 
     monkeypatch.setattr("latkit.search.run.rank_by_loss", last_first)
-    monkeypatch.setattr(FinalistTrainer, "accuracy", alike)
+    monkeypatch.setattr(FinalistTrainer, "score", alike)
     run_search(Problem(mini_space, table, stripes_data, some_path_s(table), brief(finalists=2)), tmp_path / "net")
     assert trained[1:] == [drawn[-1][-1]]
