@@ -7,7 +7,7 @@ import math
 import os
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit._io import write_text
@@ -18,7 +18,7 @@ Architecture = tuple[int, ...]
 """The index of one option per choice, in the order of `Space.choices`."""
 
 MAX_DRAWS = 10_000
-"""Draws in a row that `check` may refuse before `sample` gives up."""
+"""Maximum draws in a row that `check` may refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,17 @@ class Space(ABC):
 
     def sample(self, rng: random.Random) -> Architecture:
         """A valid architecture, with the option of every free choice drawn uniformly. Raises UsageError."""
+        return self.draw(rng.randrange)
+
+    def draw(self, pick: Callable[[int], int]) -> Architecture:
+        """A valid architecture whose free choices `pick` draws: it takes the number of options, and gives one of them.
+
+        Raises UsageError where no draw is valid.
+        """
         for _ in range(MAX_DRAWS):
             drawn: list[int] = []
             for choice in self.choices:
-                drawn.append(rng.randrange(len(choice.options)) if choice.tied_to is None else drawn[choice.tied_to])
+                drawn.append(pick(len(choice.options)) if choice.tied_to is None else drawn[choice.tied_to])
             if self._is_valid(drawn):
                 return tuple(drawn)
         raise UsageError(f"space {self.name}: expected a valid architecture in {MAX_DRAWS} draws, but found none")

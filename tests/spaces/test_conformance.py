@@ -9,6 +9,7 @@ import pytest
 from latkit import spaces
 from latkit.errors import BadFile, UsageError
 from latkit.evaluation.validation import fit_networks
+from latkit.latency_models.transfer.model import _candidates
 from latkit.ops import make_op
 from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import ChainSpace, Layer, Space, variations
@@ -69,6 +70,7 @@ class TestStaircase(SpaceConformance):
     def test_networks_are_drawn_and_varied_by_the_protocol_alone(self, space: Space) -> None:
         networks = fit_networks(space, 20)
         assert len({network.key for network in networks}) == len(networks) == 7
+        assert {network.key for network in _candidates(space)} == {network.key for network in networks}
         varied = list(itertools.islice(variations(space), 30))
         assert len(set(varied)) == 30
         assert not set(varied) & set(space.ops())

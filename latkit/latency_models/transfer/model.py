@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import NormalDist
 from typing import Any, Self
 
@@ -141,10 +142,14 @@ def _candidates(space: Space) -> list[Network]:
     found: dict[str, Network] = {}
     for number in range(CANDIDATES):
         preferences = [1.0 if number % 2 else rng.gammavariate(0.3, 1.0) + 1e-9 for _ in range(widest)]
-        chosen = [rng.choices(range(len(one.options)), preferences[: len(one.options)])[0] for one in space.choices]
-        network = space.decode(chosen)
+        network = space.decode(space.draw(partial(_preferred, preferences, rng)))
         found[network.key] = network
     return list(found.values())
+
+
+def _preferred(preferences: Sequence[float], rng: random.Random, count: int) -> int:
+    """One of the first `count` options, drawn by their preferences."""
+    return rng.choices(range(count), preferences[:count])[0]
 
 
 def _prior(ops: Sequence[Op], sources: Sequence[AdditiveModel], networks: Sequence[Network]) -> Prior:
