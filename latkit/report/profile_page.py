@@ -9,15 +9,15 @@ from pathlib import Path
 from latkit._io import write_text
 from latkit.errors import UsageError
 from latkit.evaluation.comparison import Comparison
-from latkit.evaluation.op_summary import by_kind
 from latkit.evaluation.sweeps import sweeps
 from latkit.profiling.profile import Profile
 from latkit.report.figures.op_table import table_script
 from latkit.report.figures.profile_figures import sweep_curve
-from latkit.report.formatting import digits, marked
-from latkit.report.html import Anchors, Html, card, join, section, subject, table
-from latkit.report.sections.profile import mebibytes, milliseconds, profile_sections
+from latkit.report.formatting import marked
+from latkit.report.html import Anchors, Html, card, join, section, subject
+from latkit.report.sections.profile import profile_sections
 from latkit.report.sections.profile_compare import compare_section
+from latkit.report.sections.profiles import profiles_table
 from latkit.report.write import page
 
 
@@ -49,31 +49,6 @@ def _page(profiles: list[Profile], comparison: Comparison | None) -> Html:
         anchors.append((f"{profile.model} on {marked(profile.target, profile.emulated)}", f"profile-{number}"))
         parts.append(subject("Profile of", *anchors[-1], profile_sections(profile, level=3)))
     return page("Profiles", f"{len(profiles)} profiles", join([*parts, table_script()]), anchors)
-
-
-def profiles_table(profiles: Sequence[Profile]) -> Html:
-    """One row per profile, with its most important figures."""
-    columns = ("model", "target", "median", "99 %", "mean", "per second", "load", "peak memory", "slowest kind")
-    rows = [
-        (
-            profile.model,
-            marked(profile.target, profile.emulated),
-            milliseconds(profile.latency_ms.p50),
-            milliseconds(profile.latency_ms.p99),
-            milliseconds(profile.latency_ms.mean),
-            digits(profile.throughput_per_s),
-            milliseconds(profile.load_ms),
-            mebibytes(profile.peak_memory_bytes) or "–",
-            _slowest_kind(profile),
-        )
-        for profile in profiles
-    ]
-    return table(columns, rows, text_columns=2)
-
-
-def _slowest_kind(profile: Profile) -> str:
-    groups = by_kind(profile)
-    return f"{groups[0].name}, {groups[0].share_percent:.0f} %" if groups else "–"
 
 
 def _sweeps(profiles: Sequence[Profile]) -> Html:

@@ -11,6 +11,7 @@ from latkit.evaluation.cross_table import CrossTable
 from latkit.layout import FittedModels
 from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
+from latkit.report.sections.profiles import profiles_table
 from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.sections.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.sections.target import target_sections
@@ -29,6 +30,7 @@ def overview(workspace: FittedModels) -> tuple[Html, Anchors]:
         trouble_notices(troubles),
         section("Devices", _devices([device for listed in devices for device in listed])),
         section("Targets", shown("targets", partial(_targets, known_targets))),
+        *_model_files(known_targets),
         section("Searches", shown("searches", partial(_searches, known_searches))),
         comparison_sections(known_searches, cross_tables),
     ]
@@ -69,6 +71,12 @@ def _targets(targets: Sequence[TargetFacts]) -> Html:
             for one in known.validations
         ]
     return table(columns, rows)
+
+
+def _model_files(targets: Sequence[TargetFacts]) -> list[Html]:
+    """The profiles of model files on all targets; nothing if there are none."""
+    profiles = [profile for known in targets for profile in known.latest_profiles]
+    return [section("Model files", shown("profiles", partial(profiles_table, profiles)))] if profiles else []
 
 
 def _searches(searches: Sequence[SearchFacts]) -> Html:

@@ -14,6 +14,7 @@ from latkit.report.html import Html, command, details, facts, join, notice, sect
 from latkit.report.sections.calibration import calibration_curve
 from latkit.report.sections.device_drift import drift
 from latkit.report.sections.ops import ops_section
+from latkit.report.sections.profiles import model_files
 from latkit.report.sections.target_facts import TargetFacts
 from latkit.report.sections.target_flags import flags_section
 from latkit.report.sections.validation import validation_section
@@ -28,6 +29,8 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
     if not known.measurements:
         lacking = notice("Nothing measured yet; run: ", command(f"latkit collect space {known.target} --space SPACE"))
         return join([*parts, section("Measurements", lacking, level=level)])
+    if known.profiles:
+        parts.append(section("Model files", model_files(known.latest_profiles), level=level))
     parts += [
         section("What was measured", _measured(known), level=level),
         section("Anomalies", flags_section(known.selection.used), level=level),

@@ -13,6 +13,7 @@ from latkit.latency_models import AdditiveModel, OpModel, model_kinds
 from latkit.layout import FittedModels
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
+from latkit.profiling.profile import Profile
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Round, estimate, reference_seconds
 
@@ -26,6 +27,13 @@ class TargetFacts:
     measurements: tuple[Measurement, ...]
     models: Mapping[str, AdditiveModel]
     validations: tuple[Validation, ...]
+    profiles: tuple[Profile, ...] = ()
+    """Of model files, oldest first."""
+
+    @property
+    def latest_profiles(self) -> list[Profile]:
+        """The latest profile of every model file and its inputs, the first profiled first."""
+        return list({profile.model_file.key: profile for profile in self.profiles}.values())
 
     @property
     def emulated(self) -> bool:
@@ -101,6 +109,7 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
             for space, model in workspace.models(target, kind)
         },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
+        tuple(sorted(map(Profile.load, folder.glob("profiles/*.json")), key=lambda profile: profile.created_at)),
     )
 
 
