@@ -1,0 +1,260 @@
+"""How truthful `latkit profile` is on this machine. Figures that need a device or a part that is absent are null.
+
+    python benchmarks/profile.py [--comparisons 40] [--aa 100] [--max-seconds 1200] [--state FILE] [--json]
+
+- models: latency by latkit's agent beside onnxruntime called directly, in alternation (low decile of both); the sum of
+  the ops' times as a share of the profiled run; the profiled run's slowdown; rank correlation of the ops' times with
+  onnxruntime's own trace.
+- aa_false_alarm_percent: comparisons of a model with itself that report a difference, and the same with a busy process
+  on each core. slowdown_3_percent_found_percent: comparisons with a model that is 3 % longer that report it as slower.
+- first_answer_s: from the start of the command to its latency, for a model of about 20 ms.
+
+It can be interrupted: everything found is in the state file, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from scipy import stats
+
+from latkit._io import write_text
+from latkit.artifacts.files import ModelSource, SourceRequest, read_source
+from latkit.cli.console import ConsoleProgress, show_facts, show_table
+from latkit.devices import Local, add_device
+from latkit.evaluation.ab import difference
+from latkit.profiling.profile import ModelRequest, ProfileRequest
+from latkit.profiling.profile.pairs import PairPass
+from latkit.runtimes import get_runtime
+from latkit.targets import Target
+from latkit.timing import REFERENCE, TimingPlan
+from latkit.workspace import Workspace
+from latkit.workspace.comparisons import time_passes
+from latkit.workspace.measuring import MeasureOptions
+from latkit.workspace.profiles import profile_models
+
+TARGET = Target("here", "onnxruntime")
+PLAN = TimingPlan(rounds=1, round_s=0.1, extra_rounds=0)
+LOW = 0.1
+ALTERNATIONS = 30
+"""Rounds of latkit, and as many of the direct calls."""
+
+SIZES = {"chain-0.2ms": (4, 16, 14, 16), "chain-1ms": (7, 16, 14, 16), "chain-20ms": (8, 32, 40, 16)}
+"""Layers, channels, resolution, and channels more in every layer, so that no two ops take equally long. The names say
+about how long the models take on one core."""
+BASE, PADDED = (33, 16, 28, 0), (34, 16, 28, 0)
+"""The second has one layer more, and so takes 3 % longer."""
+
+
+def make_model(path: Path, layers: int, channels: int, size: int, more: int) -> Path:
+    """Convolutions of 3x3, each with a ReLU."""
+    rng, names = np.random.default_rng(0), ["x", *(f"r{number}" for number in range(layers))]
+    widths = [channels + more * number for number in range(layers + 1)]
+    weights, nodes = [], []
+    for number in range(layers):
+        values = rng.standard_normal((widths[number + 1], widths[number], 3, 3)) / np.sqrt(9 * widths[number])
+        weights.append(numpy_helper.from_array(values.astype(np.float32), f"w{number}"))
+        inputs = [names[number], f"w{number}"]
+        nodes.append(helper.make_node("Conv", inputs, [f"c{number}"], f"conv{number}", pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"c{number}"], [names[number + 1]], f"relu{number}"))
+    nodes.append(helper.make_node("GlobalAveragePool", [names[-1]], ["y"], "pool"))
+    shapes = {"x": [1, channels, size, size], "y": [1, widths[-1], 1, 1]}
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
+    graph = helper.make_graph(nodes, "chain", [x], [y], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@dataclass
+class State:
+    """What was found, saved after every step."""
+
+    path: Path
+    found: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> State:
+        empty: dict[str, Any] = {"models": {}, "aa": {"idle": [], "loaded": []}, "padded": [], "first_answer_s": None}
+        return cls(path, json.loads(path.read_text()) if path.is_file() else empty)
+
+    def save(self) -> None:
+        write_text(self.path, json.dumps(self.found, indent=1) + "\n")
+
+    def document(self) -> dict[str, Any]:
+        alarms = {name: [verdict != "no difference" for verdict in found] for name, found in self.found["aa"].items()}
+        return {
+            "models": self.found["models"],
+            "aa_false_alarm_percent": {name: percent(found) for name, found in alarms.items()},
+            "slowdown_3_percent_found_percent": percent([verdict == "slower" for verdict in self.found["padded"]]),
+            "first_answer_s": {"local": self.found["first_answer_s"], "ssh": None},
+            "comparisons": {name: len(found) for name, found in alarms.items()} | {"padded": len(self.found["padded"])},
+            "load_average": os.getloadavg()[0],
+        }
+
+
+def percent(found: list[bool]) -> float | None:
+    return 100 * sum(found) / len(found) if found else None
+
+
+class Direct:
+    """The runtime called directly in this process, with the agent's settings."""
+
+    def __init__(self, path: Path, source: ModelSource, *, profiling: bool = False) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.enable_profiling = profiling
+        if profiling:
+            options.profile_file_prefix = str(path.parent / "trace")
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._inputs = dict(source.values)
+
+    def run_ns(self, seconds: float) -> list[int]:
+        """CPU or wall time of each run, whichever is less, after a few untimed ones."""
+        for _ in range(3):
+            self._session.run(None, self._inputs)
+        found: list[int] = []
+        end = time.perf_counter() + seconds
+        while not found or time.perf_counter() < end:
+            wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
+            self._session.run(None, self._inputs)
+            found.append(min(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu))
+        return found
+
+    def op_times(self) -> dict[str, float]:
+        """Total microseconds of every node in the runtime's own trace."""
+        self.run_ns(1.0)
+        times: dict[str, float] = defaultdict(float)
+        for event in json.loads(Path(self._session.end_profiling()).read_text()):
+            if event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time"):
+                times[str(event["name"]).removesuffix("_kernel_time")] += event["dur"]
+        return times
+
+
+def read(path: Path) -> ModelSource:
+    return read_source(SourceRequest(path))
+
+
+def measure_model(workspace: Workspace, folder: Path, name: str) -> dict[str, Any]:
+    """One model: the agent and the direct calls in alternation, then its profile beside the runtime's trace."""
+    path = make_model(folder / f"{name}.onnx", *SIZES[name])
+    source, direct = read(path), Direct(path, read(path))
+    agent_ns: list[int] = []
+    direct_ns: list[int] = []
+    with workspace.collection(TARGET, MeasureOptions(PLAN, wait_s=600)) as collection:
+        artifact = source.artifact(get_runtime(TARGET.runtime), folder)
+        reference = collection.export(REFERENCE)
+        for _ in range(ALTERNATIONS):
+            found = collection.session.measure_round(artifact, reference, PLAN)
+            agent_ns += [min(pair) for pair in zip(found.wall_ns, found.cpu_ns, strict=True)]
+            direct_ns += direct.run_ns(PLAN.round_s / 2)
+    request = ProfileRequest(TARGET, (ModelRequest(path),), PLAN, peaks=False, wait_s=600)
+    (profile,) = profile_models(workspace, request).profiles
+    times, trace = {op.name: op.ms for op in profile.ops}, Direct(path, source, profiling=True).op_times()
+    common = sorted(times.keys() & trace.keys())
+    pairs = [times[name] for name in common], [trace[name] for name in common]
+    return {
+        "runtime": TARGET.runtime,
+        "latkit_ms": float(np.quantile(agent_ns, LOW)) / 1e6,
+        "direct_ms": float(np.quantile(direct_ns, LOW)) / 1e6,
+        "op_sum_percent": profile.profiler.op_sum_percent if profile.profiler else None,
+        "profiler_slowdown": profile.profiler.slowdown if profile.profiler else None,
+        "rank_correlation": float(stats.spearmanr(*pairs).statistic) if len(common) > 2 else None,
+    }
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Processes that do nothing but compute."""
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def compare(workspace: Workspace, folder: Path, state: State, given: argparse.Namespace, end: float) -> None:
+    """Comparisons with the padded model, whose passes hold those of the model with itself, and more of the latter."""
+    base, padded = make_model(folder / "base.onnx", *BASE), make_model(folder / "padded.onnx", *PADDED)
+    aa, found = state.found["aa"], state.found["padded"]
+    with (
+        ConsoleProgress() as progress,
+        workspace.collection(TARGET, MeasureOptions(PLAN, wait_s=600)) as collection,
+    ):
+        while time.monotonic() < end and (len(found) < given.comparisons or len(aa["idle"]) < given.aa):
+            passes = time_passes(collection, [read(base), read(padded)], progress)
+            found.append(verdict(passes.ab))
+            aa["idle"].append(verdict(passes.aa))
+            state.save()
+            progress.advance("idle", len(aa["idle"]), given.aa)
+        with busy(os.cpu_count() or 1):
+            while time.monotonic() < end and len(aa["loaded"]) < given.aa:
+                aa["loaded"].append(verdict(time_passes(collection, [read(base), read(padded)], progress).aa))
+                state.save()
+                progress.advance("loaded", len(aa["loaded"]), given.aa)
+
+
+def verdict(passes: list[PairPass]) -> str:
+    return difference([one.log_ratio(use_cpu_time=True) for one in passes]).verdict
+
+
+def first_answer_s(workspace: Workspace, folder: Path) -> float:
+    """Seconds from the start of the command to its answer."""
+    path = make_model(folder / f"first-{random.randrange(10**6)}.onnx", *SIZES["chain-20ms"])
+    command = [sys.executable, "-m", "latkit", "-C", str(workspace.root), "profile", str(TARGET), str(path), "--no-ops"]
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--comparisons", type=int, default=40, help="comparisons with the padded model")
+    parser.add_argument("--aa", type=int, default=100, help="comparisons of a model with itself, idle and loaded")
+    parser.add_argument("--max-seconds", type=float, default=1200.0, help="stop after so long")
+    parser.add_argument("--state", type=Path, default=Path("build/profile-benchmark.json"))
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    end = time.monotonic() + given.max_seconds
+    given.state.parent.mkdir(parents=True, exist_ok=True)
+    state = State.load(given.state)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        workspace = Workspace.init(folder / "ws")
+        add_device(workspace.devices_dir, TARGET.device, Local(), agent_folder=str(folder / "agent"))
+        for name in SIZES:
+            if name not in state.found["models"] and time.monotonic() < end:
+                state.found["models"][name] = measure_model(workspace, folder, name)
+                state.save()
+        if state.found["first_answer_s"] is None and time.monotonic() < end:
+            state.found["first_answer_s"] = first_answer_s(workspace, folder)
+            state.save()
+        compare(workspace, folder, state, given, end)
+    document = state.document()
+    show_table("models", [{"model": name, **row} for name, row in document["models"].items()])
+    show_facts("comparisons", {name: str(value) for name, value in document.items() if name != "models"})
+    if given.json:
+        print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()
