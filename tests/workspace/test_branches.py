@@ -10,11 +10,10 @@ import pytest
 
 from latkit.devices import Local, add_device
 from latkit.ops import OVERHEAD_PROBE, Network, Op
-from latkit.progress import Silent
 from latkit.runtimes.onnx.network import embed_network, read_subject
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace
+from latkit.workspace import MeasureOptions, Workspace
 from tests.builders import CELL
 
 OPS: list[Op] = [op for op in CELL.ops if not op.is_identity]
@@ -29,7 +28,7 @@ def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_pat
     CELL.save(tmp_path / "cell.json")
     network = read_subject(tmp_path / "cell.json")
     assert isinstance(network, Network)
-    with workspace.collection(target, PLAN, Silent()) as collection:
+    with workspace.collection(target, MeasureOptions(PLAN)) as collection:
         summary = collection.run([OVERHEAD_PROBE, *OPS, network])
     assert (summary.failed, summary.finished) == ({}, True)
     with workspace.store(target) as store:
@@ -37,7 +36,7 @@ def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_pat
     assert set(stored) == {OVERHEAD_PROBE, *OPS, CELL}
     assert all(one_round.wall_ns for one_round in stored[CELL].rounds)
     for kind in ("lookup", "xgboost"):
-        model = workspace.fit(target, kind=kind)
+        model = workspace.fit_model(target, kind=kind)
         summed = sum(model.layer_seconds(OPS)) + model.base_seconds()
         assert model.predict(CELL).seconds == pytest.approx(summed)
         assert model.seconds_of(stored[CELL]) > 0
