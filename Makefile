@@ -7,11 +7,12 @@ DEMO := build/demo
 CODE := latkit tests benchmarks
 JOBS ?= 2
 
-.PHONY: help demo test lint types tests format constraints system-packages clean
+.PHONY: help demo test test-fast lint types tests format constraints system-packages clean
 
 help:
 	@echo "make demo         the whole of latkit on this machine, in under four minutes"
 	@echo "make test         lint, types and tests"
+	@echo "make test-fast    the tests without devices, browsers and slow ones, in under a minute"
 	@echo "make format       put the code into shape"
 	@echo "make constraints  write constraints.txt anew from what is installed"
 
@@ -42,6 +43,9 @@ types: $(VENV)/.installed-dev
 
 tests: $(VENV)/.installed-dev system-packages
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not device and not browser and not slow"
 
 system-packages:
 	@sh tests/system/packages.sh

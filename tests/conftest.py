@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from latkit.cli import main
+from latkit.devices.provisioning.bundle import bundle_for
+from latkit.errors import BundleError
 from latkit.testing import Unavailable
 from latkit.testing.boards.sshd import Sshd, running_sshd
+from latkit.testing.host import locked
 from latkit.testing.phone.adbd import Daemon, adbd
 from latkit.testing.phone.emulated import Phone, running_phone
 from latkit.testing.phone.packages import cache_folder
@@ -22,6 +26,26 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # or the threads of two pytest wo
 os.environ.setdefault("LATKIT_TEST_CACHE", str(Path(__file__).parents[1] / "build" / "phone"))
 hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
+
+
+MARKED_FIXTURES = {"browser": "browser"} | dict.fromkeys(
+    ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace"), "device"
+)
+"""Marks of the tests that use a fixture, by its name: those that start a server, an agent, a phone or a browser."""
+DEVICE_FOLDERS = ("agent", "android", "leases", "provisioning", "sessions", "transports")
+"""Folders of tests/devices in which nearly every test starts a process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their fixtures and folders; `slow` is written where it applies."""
+    devices = Path(__file__).parent / "devices"
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        marks = {mark for name, mark in MARKED_FIXTURES.items() if name in names}
+        if item.path.is_relative_to(devices) and item.path.relative_to(devices).parts[0] in DEVICE_FOLDERS:
+            marks.add("device")
+        for mark in marks:
+            item.add_marker(mark)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -136,7 +160,8 @@ def phone(phone_of_packages: Phone) -> Iterator[Phone]:
 def cached_bundles(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, with shared agent bundles, whose parts take long to fetch."""
     cache, bundles = tmp_path_factory.mktemp("cache"), cache_folder() / "bundles"
-    bundles.mkdir(parents=True, exist_ok=True)
+    with locked(bundles / "lock"), suppress(BundleError):  # built once, whatever the number of workers
+        bundle_for("aarch64", folder=bundles)
     (cache / "bundles").symlink_to(bundles)
     monkeypatch.setenv("LATKIT_CACHE", str(cache))
     return bundles

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from latkit.testing.host import Unavailable
+from latkit.testing.host import Unavailable, locked
 
 RELEASE = "trixie"
 """The first release that packages adbd."""
@@ -24,19 +24,24 @@ def cache_folder() -> Path:
 def unpacked(architecture: str, *names: str) -> Path:
     """A folder with those packages of that architecture, and all that they depend on. Raises Unavailable."""
     folder = cache_folder() / f"{RELEASE}-{architecture}-{'-'.join(names)}"
-    if not folder.is_dir():
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
-        try:
-            _fetch(part, architecture, names)
-            part.rename(folder)
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
-        except subprocess.CalledProcessError as error:
-            output = error.stderr.decode(errors="replace").strip().splitlines() or [""]
-            raise Unavailable(f"{', '.join(names)} cannot be fetched: {output[-1]}") from None
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with locked(folder.with_name(f"{folder.name}.lock")):  # another process may be fetching them
+        if not folder.is_dir():
+            _unpack(folder, architecture, names)
     return folder
+
+
+def _unpack(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    try:
+        _fetch(part, architecture, names)
+        part.rename(folder)
+    except subprocess.TimeoutExpired:
+        raise Unavailable(f"fetching {', '.join(names)} took longer than {FETCH_S} s") from None
+    except subprocess.CalledProcessError as error:
+        output = error.stderr.decode(errors="replace").strip().splitlines() or [""]
+        raise Unavailable(f"{', '.join(names)} cannot be fetched: {output[-1]}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _fetch(folder: Path, architecture: str, names: tuple[str, ...]) -> None:
