@@ -168,6 +168,12 @@ def _sidecar(root: Path) -> str:
     return "cache/" + (root / "sidecar_of").read_text()
 
 
+def _only(root: Path, pattern: str) -> str:
+    """The one file of the corpus that the pattern fits."""
+    (path,) = root.glob(pattern)
+    return path.relative_to(root).as_posix()
+
+
 def readers(root: Path) -> dict[str, Reader]:
     """All of them, by name, for the corpus under `root`."""
     lease = (root / "lease.json").read_bytes()
@@ -205,7 +211,7 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("ssh_config", "ssh_config", lines_mutated, Uses.ssh_config),
         Reader("table_json", "table.json", json_mutated, Uses.table_json, JSON_BOMBS),
         Reader("table_safetensors", "table.safetensors", octets.safetensors_mutated, Uses.table_safetensors),
-        Reader("validation", f"{MEASURED}/validation-pocket-lookup.json", json_mutated, Uses.validation, JSON_BOMBS),
+        Reader("validation", _only(root, f"{MEASURED}/validation-*.json"), json_mutated, Uses.validation, JSON_BOMBS),
         Reader("warmup", f"{FOUND}/warmup.pt", octets.zip_mutated, Uses.warm_up, share=0.3),
         Reader("weights", f"{FOUND}/weights.safetensors", octets.safetensors_mutated, Uses.weights),
         Reader("yaml", "keys.yaml", yaml_mutated, Uses.yaml, (*JSON_BOMBS, "merges.yaml", "aliases.yaml")),

@@ -94,9 +94,13 @@ class Folders:
         return self.target_dir(target) / "fusion.json"
 
     def validation_path(self, target: Target, space: Space, kind: str) -> Path:
-        """Where the figures of a validation are saved."""
-        name = space.name if NAME.fullmatch(space.name) else folder_name(space)
-        return self.target_dir(target) / f"validation-{name}-{kind}.json"
+        """Where the figures of a validation are saved. Spaces of one name that differ have files of their own."""
+        return self.target_dir(target) / f"validation-{folder_name(space)}-{kind}.json"
+
+    def old_validation_path(self, target: Target, space: Space, kind: str) -> Path | None:
+        """Where version 0.1 saved them: without the space's hash. Spaces of one name replaced each other's there."""
+        named = NAME.fullmatch(space.name)
+        return self.target_dir(target) / f"validation-{space.name}-{kind}.json" if named else None
 
     def store(self, target: Target) -> Store:
         """The target's measurements, opened for reading and writing."""

@@ -38,6 +38,8 @@ def validate(workspace: MeasuringWorkspace, request: ValidateRequest, callbacks:
         validation = run_validation(collection, model, space, request.networks, request.seed, request.max_seconds)
     try:
         validation.save(path)
+        if old := workspace.old_validation_path(target, space, request.model):
+            old.unlink(missing_ok=True)  # or the report shows both
     except LatkitError as error:
         raise NotSaved(validation, error) from error
     return validation

@@ -1,0 +1,27 @@
+"""Ctrl-C during a command: one line, and nothing half done."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def test_a_device_that_is_being_added_leaves_nothing(tmp_path: Path, latkit) -> None:
+    root, agent = tmp_path / "workspace", tmp_path / "agent"
+    assert latkit("init", root)[0] == 0
+    add = ["-C", root, "device", "add", "box", "--local", "--agent-folder", agent]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "latkit", *map(str, add)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while not agent.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)  # the probe takes seconds from here
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert not list((root / "devices").iterdir())
+    assert not agent.exists()
