@@ -43,11 +43,11 @@ from latkit.cli.console import show_facts
 from latkit.nn import build_module
 from latkit.ops import make_op
 from latkit.search.data import Batch
+from latkit.search.gradient.gates import BinaryGates, Draw
+from latkit.search.gradient.learners import ArchitectureRate, GradientLearner
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.objective import AugmentedLagrangian
-from latkit.search.strategies.gates import BinaryGates, Draw
-from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer, device_module

@@ -1,22 +1,30 @@
-"""Search: the most accurate network of a space at a given latency."""
+"""Search: the most accurate network of a space at a given latency.
 
-from latkit.search.data import DataSplit, load_data
-from latkit.search.objectives.constraints import Constraint
-from latkit.search.records.problem import Problem
-from latkit.search.records.result import Recipe, SearchResult
-from latkit.search.run import run_search
-from latkit.search.strategies.settings import SearchSettings
-from latkit.search.training.trained_network import TrainedNetwork, load_network
+Names are imported when they are first used: the strategies and their loop need no torch. `__init__.pyi` lists them for
+type checkers.
+"""
 
-__all__ = [
-    "Constraint",
-    "DataSplit",
-    "Problem",
-    "Recipe",
-    "SearchResult",
-    "SearchSettings",
-    "TrainedNetwork",
-    "load_data",
-    "load_network",
-    "run_search",
-]
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Constraint": "latkit.search.objectives.constraints",
+    "DataSplit": "latkit.search.data",
+    "Problem": "latkit.search.records.problem",
+    "Recipe": "latkit.search.records.result",
+    "SearchResult": "latkit.search.records.result",
+    "SearchSettings": "latkit.search.gradient.settings",
+    "TrainedNetwork": "latkit.search.training.trained_network",
+    "load_data": "latkit.search.data",
+    "load_network": "latkit.search.training.trained_network",
+    "run_search": "latkit.search.run",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562)."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'latkit.search' has no attribute {name!r}")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.search.data import DataSplit
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.constraints import Constraint, check_constraints
 from latkit.search.objectives.derivation import bounds, check_reach
 from latkit.search.objectives.repair import k_best_paths
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.tasks import Task
 from latkit.search.training.distillation import check_teacher
 from latkit.spaces import Space

@@ -18,6 +18,8 @@ from torch.utils.tensorboard import SummaryWriter
 from latkit._io import reading
 from latkit.progress import Progress, Silent
 from latkit.search.finalize import Trained, finish
+from latkit.search.gradient.factory import fresh_module, make_search_phase
+from latkit.search.gradient.search_phase import SearchPhase
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
 from latkit.search.objectives.derivation import Derived, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
@@ -28,8 +30,6 @@ from latkit.search.records.history import Curves
 from latkit.search.records.problem import Problem
 from latkit.search.records.result import Recipe, SearchResult
 from latkit.search.records.run_dir import SearchFolder
-from latkit.search.strategies.factory import fresh_module, make_search_phase
-from latkit.search.strategies.search_phase import SearchPhase
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.warmup import warmed_up
 from latkit.search.training.distributed import broadcast_path_from_main

@@ -19,10 +19,10 @@ from latkit.search.baselines.records import BaselineRecord, BaselineRequest, Bas
 from latkit.search.baselines.sampling import at_target, random_architectures
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
+from latkit.search.gradient.factory import fresh_module
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.preflight import check_data
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.factory import fresh_module
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.resource_errors import translate_resource_errors

@@ -7,9 +7,9 @@ from dataclasses import replace
 from lightning_fabric import Fabric
 
 from latkit.search.data import ArrayImages, CachedImages, DataSplit, fetch_by_threads
+from latkit.search.gradient.factory import make_search_phase
+from latkit.search.gradient.search_phase import SearchPhase
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.factory import make_search_phase
-from latkit.search.strategies.search_phase import SearchPhase
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import evaluate

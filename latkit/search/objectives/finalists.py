@@ -16,10 +16,10 @@ from lightning_fabric import Fabric
 
 from latkit.progress import Named, Progress
 from latkit.search.data import Feeder, ImageSet, subset
+from latkit.search.gradient.factory import fresh_module
+from latkit.search.gradient.search_phase import SearchPhase
 from latkit.search.objectives.derivation import Order, bounds
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.factory import fresh_module
-from latkit.search.strategies.search_phase import SearchPhase
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.trainer import Checkpointer, run_phase

@@ -13,8 +13,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from latkit import _io
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.constraints import Constraint
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.tasks import DEFAULT_TASK, Scored
 from latkit.tables import CostTable
 

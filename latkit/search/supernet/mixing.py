@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from latkit.search.strategies.gates import Draw, gumbel_noise, masked_logits, one_open, softmax_backward
+from latkit.search.gradient.gates import Draw, gumbel_noise, masked_logits, one_open, softmax_backward
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import DataSplit, ImageSet, Normalize, fetch_by_threads
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.supernet.blocks import recomputed
 from latkit.search.supernet.bn_calibration import average_statistics
 from latkit.search.supernet.supernet import Supernet

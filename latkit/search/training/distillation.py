@@ -9,7 +9,7 @@ from torch import Tensor
 
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit, Normalize
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.tasks import TASKS
 from latkit.search.training.trained_network import TrainedNetwork
 

@@ -14,8 +14,8 @@ from latkit.runtimes import get_runtime
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.onnx.network import embed_network
 from latkit.search.data import DataSplit, Normalize
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.records.result import FILES, ExportFacts
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.tasks import TASKS, Task
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from latkit.errors import DiskFull, OutOfMemory
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.settings import SearchSettings
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full file system, an exceeded quota, or a file that is too large."""

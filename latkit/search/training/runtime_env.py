@@ -15,7 +15,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from latkit.errors import UsageError
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.settings import SearchSettings
 
 PATIENCE = timedelta(hours=12)
 """Timeout of a process waiting for the others: the first one may be measuring on a device."""

@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import Batch, DataSplit, Feeder
-from latkit.search.strategies.search_phase import feed_of
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.search_phase import feed_of
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.supernet.bn_calibration import MIN_BATCHES, recalibrate, statistics_restored
 from latkit.search.supernet.weight_trainer import WeightTrainer, evaluate
 from latkit.search.tasks import TASKS

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from latkit.search.data import DataSplit
+from latkit.search.gradient.factory import make_search_phase
+from latkit.search.gradient.learners import ArchitectureRate, LogitLearner
 from latkit.search.objectives.architecture_objective import MARGIN, ArchitectureObjective, max_entropy_logits
 from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers
 from latkit.search.objectives.objective import AugmentedLagrangian
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.factory import make_search_phase
-from latkit.search.strategies.learners import ArchitectureRate, LogitLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space

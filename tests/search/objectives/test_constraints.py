@@ -9,11 +9,11 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import BadFile
+from latkit.search.gradient.gates import BinaryGates
+from latkit.search.gradient.learners import ArchitectureRate, GradientLearner
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers, load_constraints, save_constraints
 from latkit.search.objectives.objective import LARGEST_VIOLATION, AugmentedLagrangian
-from latkit.search.strategies.gates import BinaryGates
-from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.tasks.classification import CLASSIFICATION

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from latkit.search import DataSplit, run_search
+from latkit.search.gradient.factory import make_search_phase
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.objectives.derivation import bounds, derive
 from latkit.search.objectives.finalists import FinalistTrainer, finalists
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.factory import make_search_phase
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space, load

@@ -8,6 +8,8 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.errors import UsageError
+from latkit.search.gradient.gates import BinaryGates
+from latkit.search.gradient.learners import ArchitectureRate, GradientLearner
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.objective import (
     LARGEST_VIOLATION,
@@ -16,8 +18,6 @@ from latkit.search.objectives.objective import (
     Multiplicative,
     Multiplier,
 )
-from latkit.search.strategies.gates import BinaryGates
-from latkit.search.strategies.learners import ArchitectureRate, GradientLearner
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.tasks.classification import CLASSIFICATION

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from latkit.search.strategies.gates import BinaryGates, Draw, PathRule
+from latkit.search.gradient.gates import BinaryGates, Draw, PathRule
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
 from latkit.search.supernet.supernet import Paths, Supernet

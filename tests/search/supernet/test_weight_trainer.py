@@ -10,7 +10,7 @@ from torch import nn
 
 from latkit.nn import build_module
 from latkit.search.data import DataSplit
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.weight_trainer import PathSGD, WeightTrainer, device_module

@@ -11,11 +11,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
+from latkit.search.gradient.learners import ArchitectureRate
+from latkit.search.gradient.reinforce import ReinforceLearner, Sampling, advantages, policy_gradient
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.constraints import Constraint, ConstraintMultipliers
 from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
-from latkit.search.strategies.learners import ArchitectureRate
-from latkit.search.strategies.reinforce import ReinforceLearner, Sampling, advantages, policy_gradient
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.tasks.classification import CLASSIFICATION

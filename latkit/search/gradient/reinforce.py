@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
+from latkit.search.gradient.gates import sample
+from latkit.search.gradient.learners import ArchitectureRate, LogitLearner
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.strategies.gates import sample
-from latkit.search.strategies.learners import ArchitectureRate, LogitLearner
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.tasks import Task
 from latkit.search.training.distributed import mean

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latkit.ops import make_op
-from latkit.search.strategies.gates import BinaryGates, Draw, masked_logits, one_open, sample, single_path
+from latkit.search.gradient.gates import BinaryGates, Draw, masked_logits, one_open, sample, single_path
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.spaces import ChainSpace, Layer, Space

@@ -10,8 +10,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from latkit.search.gradient.gates import PathRule, placed
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
-from latkit.search.strategies.gates import PathRule, placed
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.training.distributed import mean
 

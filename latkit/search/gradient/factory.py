@@ -9,15 +9,15 @@ from torch import nn
 
 from latkit.nn import build_module
 from latkit.ops import Network
+from latkit.search.gradient.gates import BinaryGates, PathRule
+from latkit.search.gradient.learners import ArchitectureRate, GradientLearner, Learner
+from latkit.search.gradient.reinforce import ReinforceLearner, Sampling
+from latkit.search.gradient.search_phase import SearchPhase, make_feeders
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.objectives.constraints import ConstraintMultipliers
 from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
 from latkit.search.records.problem import Problem
-from latkit.search.strategies.gates import BinaryGates, PathRule
-from latkit.search.strategies.learners import ArchitectureRate, GradientLearner, Learner
-from latkit.search.strategies.reinforce import ReinforceLearner, Sampling
-from latkit.search.strategies.search_phase import SearchPhase, make_feeders
-from latkit.search.strategies.settings import SearchSettings
 from latkit.search.supernet.distribution import PathDistribution
 from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
 from latkit.search.supernet.supernet import Supernet

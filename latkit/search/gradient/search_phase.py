@@ -9,9 +9,9 @@ import torch
 from lightning_fabric import Fabric
 
 from latkit.search.data import Batch, DataSplit, Feed, Feeder
-from latkit.search.strategies.gates import PathRule, placed
-from latkit.search.strategies.learners import Learner
-from latkit.search.strategies.settings import SearchSettings
+from latkit.search.gradient.gates import PathRule, placed
+from latkit.search.gradient.learners import Learner
+from latkit.search.gradient.settings import SearchSettings
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import WeightTrainer
 from latkit.search.tasks import TASKS, Augmentation
