@@ -104,6 +104,7 @@ def test_an_incomplete_text_is_detected() -> None:
     assert hashlib.sha256(body[:-1].encode()).hexdigest() != head
 
 
+@pytest.mark.slow
 def test_the_document_holds_every_figure_first(tmp_path: Path) -> None:
     options = (
         f"--inputs 80 --readers table_json,series --seconds 1 --jobs 1 --only files,devices,writers --folder {tmp_path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,6 +61,7 @@ class OnnxRuntime(Runtime):
 
     def load(self, path: Path) -> Callable[..., Any]:
         """A session on the CPU."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # importing it writes an id and a database otherwise
         import onnxruntime
         import torch
 

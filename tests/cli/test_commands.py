@@ -236,6 +236,7 @@ def test_measurements_travel_to_another_workspace(folder: Path, tmp_path: Path, 
     assert there.layer_seconds(space.ops()) == here.layer_seconds(space.ops())
 
 
+@pytest.mark.slow
 def test_a_search_is_derived_trained_exported_and_measured(folder: Path, document, latkit) -> None:
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))

@@ -98,6 +98,7 @@ def test_a_read_only_workspace(latkit, read_only: Path) -> None:
     check_refused(latkit, read_only, "Read-only file system")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [6, 10, 20])
 def test_too_few_open_files(folder: Path, tmp_path: Path, limit: int) -> None:
     before = contents(folder)

@@ -50,6 +50,7 @@ def rounds(root: Path) -> int:
     return sum(len(measurement.rounds) for measurement in measured)
 
 
+@pytest.mark.slow
 def test_two_targets_share_a_warm_up_and_meet_in_the_cross_table(copy: Path, document, latkit) -> None:
     arguments = [
         "-C",
@@ -125,6 +126,7 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=200, check=False)
 
 
+@pytest.mark.slow
 def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     space = load(str(root / "small.toml"))

@@ -38,6 +38,7 @@ def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
     assert found == {"onnxruntime-t1-fp32-b1": ["0.78", "1.65"], "tflite-t1-fp32-b1": ["0.63", "2.60"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_a_dataset_reproduces_the_figures_published_with_it(path: Path) -> None:
     measurements = read_parquet(path)

@@ -145,6 +145,7 @@ def test_the_boot_id_is_that_of_the_latest_round(tmp_path: Path) -> None:
         assert store.latest_boot_id() == "second"
 
 
+@pytest.mark.slow
 def test_many_may_make_the_same_file_at_once(tmp_path: Path) -> None:
     code = """
 import sys

@@ -51,6 +51,7 @@ def serve() -> None:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = MAX_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MAX_MEMORY_BYTES, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # importing it writes an id and a database otherwise
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()

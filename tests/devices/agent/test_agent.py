@@ -285,3 +285,22 @@ class TestBarePython:
             arguments = {"sha256": hashlib.sha256(b"x").hexdigest(), "runtime": "onnxruntime", "threads": 1}
             assert talk.kind("load", **arguments) == "runtime-missing"
             assert talk.ask("quit") == {}
+
+
+def test_a_probe_leaves_no_telemetry_of_onnxruntime(tmp_path: Path) -> None:
+    command = [sys.executable, str(AGENT_FILE), "--models", str(tmp_path / "models")]
+    request = '{"id": 1, "request": "probe", "runtimes_s": 60}\n'
+    variables = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**variables, "HOME": str(home), "XDG_CACHE_HOME": str(home)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(request)
+        process.stdin.flush()
+        answer = next(line for line in process.stdout if "heartbeat" not in line)
+        process.stdin.close()
+    assert json.loads(answer)["result"]["runtimes"]["onnxruntime"]
+    assert not list(home.rglob("*onnxruntime*"))
