@@ -20,11 +20,10 @@ def course(history: History, target_s: float, metric: Metric) -> Html:
     """Small figures side by side, all over the epoch."""
     search, training = history.search, history.training
     unit, per_second = unit_for(target_s)
-    warm = sum(bool(row.get("warm_up")) for row in search)
     figures = [
         card(
             "Loss",
-            _lines(search, {"weight_loss": "weights", "architecture_loss": "architecture"}, "loss", warm=warm),
+            _lines(search, {"weight_loss": "weights", "architecture_loss": "architecture"}, "loss"),
         ),
         card(
             f"{metric.heading} of the supernet's paths",
@@ -33,18 +32,17 @@ def course(history: History, target_s: float, metric: Metric) -> Html:
                 {f"weight_{metric.name}": "trained on", f"architecture_{metric.name}": "unseen by the weights"},
                 metric.unit,
                 metric.scale,
-                warm=warm,
             ),
         ),
         card(
             "Expected latency",
-            _lines(search, {"expected_latency_s": "expected"}, unit, per_second, goal=per_second * target_s, warm=warm),
+            _lines(search, {"expected_latency_s": "expected"}, unit, per_second, goal=per_second * target_s),
         ),
         card(
             "Entropy: 1 undecided, 0 decided",
-            _lines(search, {"entropy": "entropy"}, "", floor=0, warm=warm),
+            _lines(search, {"entropy": "entropy"}, "", floor=0),
         ),
-        card("Weight of latency in the loss", _lines(search, {"multiplier": "multiplier"}, "", warm=warm)),
+        card("Weight of latency in the loss", _lines(search, {"multiplier": "multiplier"}, "")),
     ]
     if training:
         trained = {f"weight_{metric.name}": "training images"}
@@ -59,7 +57,6 @@ def _lines(
     factor: float = 1,
     goal: float | None = None,
     floor: float | None = None,
-    warm: int = 0,
 ) -> Html:
     """Columns of the history over the epoch; with the target as a line, and the warm-up shaded."""
     figure = go.Figure(
@@ -85,7 +82,7 @@ def _lines(
         ends = [rows[0]["epoch"], rows[-1]["epoch"]]
         dotted = {"color": RED, "dash": "dot", "width": 1.5}
         figure.add_scatter(x=ends, y=[goal, goal], mode="lines", name="target", line=dotted, hoverinfo="skip")
-    if warm:
+    if warm := sum(bool(row.get("warm_up")) for row in rows):
         figure.add_vrect(x0=0.5, x1=warm + 0.5, fillcolor=GRAY, opacity=0.12, line_width=0, layer="below")
     return embed(figure)
 

@@ -94,7 +94,6 @@ def _scatter(validation: Validation) -> Html:
     bounds = [*measured, *(factor * bound for interval in intervals for bound in interval)]
     margin = 0.04 * (max(bounds) - min(bounds)) or 0.04 * max(bounds)
     low, high = min(bounds) - margin, max(bounds) + margin
-    band = validation.repeatability_mape_percent / 100
     figure = go.Figure(
         layout=layout(
             420,
@@ -102,6 +101,13 @@ def _scatter(validation: Validation) -> Html:
             yaxis=axis(f"predicted, {unit}", range=[low, high]),
         )
     )
+    _add_bands(figure, low, high, validation.repeatability_mape_percent / 100)
+    _add_networks(figure, results, factor)
+    return embed(figure)
+
+
+def _add_bands(figure: go.Figure, low: float, high: float, band: float) -> None:
+    """The diagonal, and the repeatability band about it, as a share."""
     figure.add_scatter(
         x=[low, high, high, low],
         y=[low * (1 - band), high * (1 - band), high * (1 + band), low * (1 + band)],
@@ -120,8 +126,13 @@ def _scatter(validation: Validation) -> Html:
         line={"color": GRAY, "width": 1, "dash": "dash"},
         hoverinfo="skip",
     )
+
+
+def _add_networks(figure: go.Figure, results: Sequence[NetworkResult], factor: float) -> None:
+    """One point per network. `factor` turns milliseconds into the figure's unit."""
+    intervals = [row.interval_ms or (row.predicted_ms, row.predicted_ms) for row in results]
     figure.add_scatter(
-        x=measured,
+        x=[factor * row.measured_ms for row in results],
         y=[factor * row.predicted_ms for row in results],
         mode="markers",
         name="network, with 90 % interval",
@@ -146,7 +157,6 @@ def _scatter(validation: Validation) -> Html:
         text=[f"{plain(row.name)}: {percent(row.error_percent, signed=True)}" for row in results],
         hovertemplate="%{text}<br>measured %{x:.4g}, predicted %{y:.4g}<extra></extra>",
     )
-    return embed(figure)
 
 
 def _worst(results: Sequence[NetworkResult], networks: Mapping[str, Network]) -> Html:
