@@ -19,8 +19,8 @@ from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace
 from latkit.workspace.comparisons import check_setup, compare_models, stored_profile
+from latkit.workspace.measuring import MeasuringWorkspace
 from latkit.workspace.profile_targets import Failure, profile_targets
 
 MODEL_SUFFIXES = (".onnx", ".tflite", ".pt2")
@@ -130,7 +130,7 @@ def run(
     folder: Path, models: Sequence[Path], sweep: Sweep, gates: Gates, fields: dict[str, Any], callbacks: Callbacks
 ) -> Result:
     """Profile, and compare if requested. Raises LatkitError."""
-    workspace = Workspace(folder)
+    workspace = MeasuringWorkspace(folder)
     target = sweep.targets[0]
     if (gates.compare or gates.against is not None) and len(sweep.targets) > 1:
         raise UsageError(f"expected one target to compare on, but found {len(sweep.targets)}")
@@ -151,7 +151,9 @@ def run(
     return result
 
 
-def _request(workspace: Workspace, target: Target, models: Sequence[Path], fields: dict[str, Any]) -> ProfileRequest:
+def _request(
+    workspace: MeasuringWorkspace, target: Target, models: Sequence[Path], fields: dict[str, Any]
+) -> ProfileRequest:
     pin = fields["pin"]
     return ProfileRequest(
         target=target,
@@ -182,16 +184,7 @@ class Outputs:
 
     def write(self, result: Result) -> None:
         """Write the files, and print the result."""
-        from latkit.report.profile_files import write_overlay, write_trace
-        from latkit.report.profile_page import write_profile_page
-
-        profiles = [result.before, *result.profiles] if result.before else result.profiles
-        if profiles and self.html is not None:
-            write_profile_page(profiles, self.html, result.comparison)
-        if profiles and self.trace is not None:
-            write_trace(result.profiles, self.trace)
-        if profiles and self.overlay is not None:
-            write_overlay(result.profiles[-1], self.overlay)
+        self._write_files(result)
         if self.as_json:
             emit_json(_document(result))
             return
@@ -203,8 +196,25 @@ class Outputs:
             before, after = (result.before or result.profiles[0]), result.profiles[-1]
             show_comparison(result.comparison, before, after)
         for path in (self.html, self.trace, self.overlay):
-            if path is not None and profiles:
+            if path is not None and result.profiles:
                 say(f"written: {path}")
+
+    def _write_files(self, result: Result) -> None:
+        """The pages need torch and plotly: they are imported where a file is asked for."""
+        if not result.profiles:
+            return
+        if self.html is not None:
+            from latkit.report.profile_page import write_profile_page
+
+            shown = [result.before, *result.profiles] if result.before else result.profiles
+            write_profile_page(shown, self.html, result.comparison)
+        if self.trace is not None or self.overlay is not None:
+            from latkit.report.profile_files import write_overlay, write_trace
+
+            if self.trace is not None:
+                write_trace(result.profiles, self.trace)
+            if self.overlay is not None:
+                write_overlay(result.profiles[-1], self.overlay)
 
 
 def _document(result: Result) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -184,3 +186,10 @@ def test_a_changed_setup_is_refused_and_named() -> None:
 def test_a_comparison_needs_two_models() -> None:
     with pytest.raises(UsageError):
         split_items([])
+
+
+def test_a_profile_waits_for_no_library_that_it_does_not_need() -> None:
+    heavy = "torch", "scipy", "plotly", "sklearn", "xgboost"
+    code = f"import sys, latkit.cli.profile_run; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

@@ -75,9 +75,15 @@ def _difference(comparison: Comparison) -> Html:
 def _row(name: str, unit: str, first: float | None, second: float | None) -> tuple[str, ...]:
     if first is None and second is None:
         return ()
-    shown = [ABSENT if value is None else f"{digits(value)} {unit}".strip() for value in (first, second)]
+    shown = [_shown(value, unit) for value in (first, second)]
     change = percent(100 * (second / first - 1), signed=True) if first and second is not None else ABSENT
     return (name, *shown, change)
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return ABSENT
+    return f"{digits(value)} {unit}" if unit else f"{value:,.0f}"
 
 
 def _kinds(names: tuple[str, str], before: Profile, after: Profile) -> Html:
