@@ -1365,7 +1365,6 @@ def private_stdout() -> BinaryIO:
 
 def main() -> None:
     """Answer requests until `quit` or the end of stdin."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # importing onnxruntime writes an id and a database otherwise
     parser = argparse.ArgumentParser(description="latkit's agent; see docs/agent-protocol.md")
     parser.add_argument("--models", required=True, help="folder of the model files, named by their SHA-256")
     parser.add_argument("--loader", action="append", default=[], metavar="NAME=FILE", help="a further runtime")

@@ -65,7 +65,6 @@ static void answer(struct agent *agent, char *line, size_t length, struct json_w
 int main(int count, char **arguments) {
     static struct agent agent;
     struct json_writer out = {0};
-    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* onnxruntime writes an id and a database otherwise */
     if (!read_options(count, arguments, &agent)) {
         fprintf(stderr, "usage: %s --models FOLDER [--libraries FOLDER]\n", arguments[0]);
         return 2;
