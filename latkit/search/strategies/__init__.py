@@ -1,0 +1,41 @@
+"""Search strategies: each asks for architectures and is told verdicts.
+
+A plug-in adds one with an entry point of the group `latkit.strategies` that is a subclass of `Strategy`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from latkit._registry import Registry
+from latkit.errors import UsageError
+from latkit.search.goals import Goals
+from latkit.search.strategies.base import Strategy, settings_json
+from latkit.spaces.base import Space
+
+__all__ = ["STRATEGIES", "Strategy", "make_strategy", "settings_json"]
+
+STRATEGIES: Registry[type] = Registry(
+    "strategy",
+    "latkit.strategies",
+    type,
+    {
+        "random": "latkit.search.strategies.random_search:RandomSearch",
+    },
+)
+"""The strategies by name."""
+
+
+def make_strategy(name: str, space: Space, goals: Goals, seed: int = 0, **settings: Any) -> Strategy:
+    """A strategy by name. Raises UsageError for an unknown name, an unknown setting or one out of range."""
+    kind = STRATEGIES.get(name)
+    if not issubclass(kind, Strategy):
+        raise UsageError(f"strategy {name}: expected a subclass of Strategy, but found {kind.__name__}")
+    known = {field.name for field in dataclasses.fields(kind.settings_type)}
+    for setting in settings:
+        if setting not in known:
+            raise UsageError(
+                f"strategy {name}: unknown setting {setting}; known settings: {', '.join(sorted(known)) or 'none'}"
+            )
+    return kind(space, goals, seed, kind.settings_type(**settings))

@@ -1,0 +1,28 @@
+"""Random search: every architecture is as likely as any other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.strategies.base import Strategy
+from latkit.spaces.base import Architecture
+
+
+class RandomSearch(Strategy):
+    """Uniform draws without repetition, up to canonical form."""
+
+    name: ClassVar[str] = "random"
+    summary: ClassVar[str] = "uniform draws, each network once"
+    handles_front: ClassVar[bool] = True
+
+    def ask(self, count: int = 1) -> list[Architecture]:
+        """New architectures; fewer where the space is exhausted."""
+        found: list[Architecture] = []
+        while len(found) < count and (drawn := self.sample_new()) is not None:
+            self.asked.add(drawn)
+            found.append(drawn)
+        return found
+
+    def tell(self, architecture: Architecture, verdict: Verdict) -> None:
+        """Nothing to learn."""
