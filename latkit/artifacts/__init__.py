@@ -6,8 +6,13 @@ The modules here import torch; the names here do not.
 from __future__ import annotations
 
 from latkit.errors import UsageError
+from latkit.graphs import Graph
+from latkit.ops import Network, Op
 from latkit.runtimes import get_runtime, list_runtimes
 from latkit.targets import Target
+
+Workload = Op | Network | Graph
+"""A workload that can be exported."""
 
 
 def check_takes_graphs(target: Target) -> None:
@@ -20,4 +25,4 @@ def check_takes_graphs(target: Target) -> None:
         )
 
 
-__all__ = ["check_takes_graphs"]
+__all__ = ["Workload", "check_takes_graphs"]

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, read_bytes, write_text
-from latkit.artifacts.export import Workload, export_subject
+from latkit.artifacts import Workload
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
@@ -67,6 +67,8 @@ class ArtifactCache:
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         known = _known(path, sidecar, runtime)
         if known is None:
+            from latkit.artifacts.export import export_subject  # needs torch, which takes seconds to import
+
             known = export_subject(runtime, subject, path, target.batch)
             _write(sidecar, known, subject.title)
         return known

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from latkit.artifacts import Workload
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
@@ -19,9 +20,6 @@ from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
-
-Workload = Op | Network | Graph
-"""A workload that can be exported."""
 
 
 def export_module(

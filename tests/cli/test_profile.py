@@ -190,6 +190,7 @@ def test_a_comparison_needs_two_models() -> None:
 
 def test_a_profile_waits_for_no_library_that_it_does_not_need() -> None:
     heavy = "torch", "scipy", "plotly", "sklearn", "xgboost"
-    code = f"import sys, latkit.cli.profile_run; print([name for name in {heavy!r} if name in sys.modules])"
+    modules = "sys, latkit.cli.profile_run, latkit.artifacts.cache"
+    code = f"import {modules}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
