@@ -1,6 +1,7 @@
 """latkit: neural networks measured on real devices, latency models, and search with latency in the loop.
 
-The names below are imported when they are first used, so that `import latkit` takes no time.
+The names below are imported when they are first used, so that `import latkit` takes no time. `__init__.pyi` lists them
+for type checkers.
 """
 
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AddDeviceRequest": "latkit.workspace.requests",
     "Callbacks": "latkit.progress",
     "CollectRequest": "latkit.workspace.requests",
     "CompareRequest": "latkit.workspace.requests",
@@ -20,9 +22,12 @@ _HOMES = {
     "LatkitError": "latkit.errors",
     "LookupModel": "latkit.latency_models",
     "Measurement": "latkit.timing",
+    "ModelRequest": "latkit.profiling.profile",
     "Network": "latkit.ops",
     "Op": "latkit.ops",
     "PredictRequest": "latkit.workspace.requests",
+    "Profile": "latkit.profiling.profile",
+    "ProfileRequest": "latkit.profiling.profile",
     "ReportRequest": "latkit.workspace.requests",
     "ReproduceRequest": "latkit.workspace.requests",
     "SearchRequest": "latkit.workspace.requests",
@@ -38,6 +43,11 @@ _HOMES = {
 _MODULES = ("devices", "latency_models", "measurements", "ops", "runtimes", "search", "spaces", "timing", "zoo")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:
