@@ -59,7 +59,7 @@ class UsesBase:
         rows = table.rows()
         table.fastest()
         table.slowest()
-        uniform = torch.full(table.mask.shape, 1 / table.mask.shape[-1], dtype=torch.float64)
+        uniform = table.softmax(torch.zeros(table.mask.shape, dtype=torch.float64))
         float(table(uniform))
         paths = itertools.islice(itertools.product(*(range(len(row)) for row in rows)), 64)
         table.lookup(torch.tensor(list(paths), dtype=torch.uint8))

@@ -99,7 +99,7 @@ class SearchUses(UsesBase):
         check_constraints(found, space)
         constraints = ConstraintMultipliers(found, 0.1)
         shape = [len(choice.options) for choice in space.choices]
-        uniform = torch.full((len(shape), max(shape)), 1 / max(shape), dtype=torch.float64)
+        uniform = torch.tensor([[float(index < size) / size for index in range(max(shape))] for size in shape])
         float(constraints(uniform))
         constraints.update(uniform)
         constraints.figures(uniform)

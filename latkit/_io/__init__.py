@@ -1,6 +1,7 @@
 """Input and output of files and text: written atomically, read within bounds, shown without control characters."""
 
 from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
+from latkit._io.display import html_card, one_line_repr, to_polars
 from latkit._io.host_errors import host_error
 from latkit._io.reading import (
     MAX_FILE_BYTES,
@@ -22,16 +23,19 @@ __all__ = [
     "check_writable",
     "describe_error",
     "host_error",
+    "html_card",
     "load_json",
     "load_record",
     "make_folder",
     "one_line",
+    "one_line_repr",
     "parse_json",
     "parse_toml",
     "printable",
     "read_bytes",
     "read_text",
     "reading",
+    "to_polars",
     "write_bytes",
     "write_text",
 ]

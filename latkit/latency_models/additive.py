@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from latkit._io import to_polars
 from latkit.errors import NotMeasured, UsageError
 from latkit.latency_models.base import LatencyModel, Origin
 from latkit.latency_models.bounds import Seconds
@@ -117,6 +118,17 @@ class AdditiveModel(LatencyModel):
     def base_seconds(self) -> float:
         """The part of a network's latency that does not depend on its ops, in seconds."""
         return self.calibration_.base_s
+
+    def facts(self) -> dict[str, object]:
+        """The number of ops, and the runtime's fixed cost."""
+        return {"ops": len(self.ops_), "fixed cost": f"{1e3 * self.calibration_.base_s:.4g} ms"}
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame` with a row for every op: `op`, `key`, `seconds`, `low_s`, `high_s`."""
+        return to_polars(
+            {"op": op.title, "key": op.key, "seconds": one.seconds, "low_s": one.low_s, "high_s": one.high_s}
+            for op, one in self.ops_.items()
+        )
 
     def knows(self, ops: Sequence[Op]) -> bool:
         """Whether it predicts all of these ops."""

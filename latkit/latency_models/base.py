@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from latkit._io import load_json, one_line, reading, write_text
+from latkit._io import html_card, load_json, one_line, one_line_repr, reading, write_text
 from latkit.errors import NotMeasured, UsageError
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Estimate, Measurement, Workload, estimate
@@ -87,6 +87,26 @@ class LatencyModel(ABC):
     def expected(cls) -> str:
         """What a file of the model is expected to be, for errors."""
         return f"a latency model of format {cls.formats[-1]!r}"
+
+    def __repr__(self) -> str:
+        return one_line_repr(type(self).__name__, *self._titled_facts())
+
+    def _repr_html_(self) -> str:
+        title, facts = self._titled_facts()
+        return html_card(f"{type(self).__name__} {title}", facts)
+
+    def _titled_facts(self) -> tuple[str, dict[str, object]]:
+        """What it is a model of, and facts for people."""
+        if not hasattr(self, "origin_"):
+            return "of no target", {"state": "not fitted"}
+        origin = self.origin_
+        source = {"imported from": origin.imported} if origin.imported else {}
+        facts = {"estimator": origin.estimator, "calibration networks": len(origin.network_keys)}
+        return f"of {origin.target}", facts | source | self.facts()
+
+    def facts(self) -> dict[str, object]:
+        """Further facts of the fitted model, for people, by label."""
+        return {}
 
     def seconds_of(self, measurement: Measurement) -> float:
         """The latency of a measurement by the model's own baseline and estimator, in seconds."""

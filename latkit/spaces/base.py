@@ -9,8 +9,9 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from latkit._io import write_text
+from latkit._io import html_card, one_line_repr, to_polars, write_text
 from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape
 
@@ -180,6 +181,33 @@ class Space(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the space as JSON, atomically."""
         write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame` with a row for every option of every choice."""
+        return to_polars(self._rows())
+
+    def __repr__(self) -> str:
+        return one_line_repr(type(self).__name__, self.name, self._facts())
+
+    def _repr_html_(self) -> str:
+        rows = [{"choice": choice.name, "options": ", ".join(choice.options)} for choice in self.choices]
+        return html_card(f"{type(self).__name__} {self.name}", self._facts(), rows)
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "choices": len(self.choices),
+            "architectures": f"{self.size:.3g}",
+            "ops to measure": len(self.ops()),
+            "input": "×".join(map(str, self.input_shape)),
+            "output": "×".join(map(str, self.output_shape)),
+        }
+
+    def _rows(self) -> list[dict[str, object]]:
+        return [
+            {"choice": choice.name, "option": number, "title": title}
+            for choice in self.choices
+            for number, title in enumerate(choice.options)
+        ]
 
     def _used(self, architecture: Sequence[int]) -> tuple[bool, ...]:
         """Whether each choice, or another one of those tied together, is active."""

@@ -55,7 +55,7 @@ class Layer:
         return len(self.candidates) > 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChainSpace(Space):
     """A chain of layers. A layer with several candidates is a choice; one with a single candidate is fixed."""
 

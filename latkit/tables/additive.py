@@ -39,10 +39,11 @@ class AdditiveTable(CostTable):
     def expected(self, probabilities: Tensor) -> Tensor:
         """Expected cost, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
 
-        The choices are independent, so a pair's probability is the product of both. Entries without a candidate (`mask`
-        is false) have no effect. Accumulated in double precision.
+        The choices are independent, so a pair's probability is the product of both. Accumulated in double precision.
+
+        Raises UsageError for probability where there is no candidate (`mask` is false).
         """
-        self.check_shape(probabilities)
+        self.check_probabilities(probabilities)
         doubles = probabilities.to(self.values.dtype)
         expected = self.base + (doubles * self.values).sum((-2, -1))
         if self.pairs is None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from latkit._io import check_label, one_line
+from latkit._io import check_label, html_card, one_line, to_polars
 from latkit._io.arrays import Bools, Floats
 from latkit.errors import UsageError
 from latkit.ops import Op
@@ -18,6 +18,9 @@ from latkit.spaces.chain import MAX_CANDIDATES, MAX_LAYERS
 
 MAX_VALUE = 1e24
 """Maximum seconds, MACs or bytes of a candidate: sums and products stay finite."""
+
+MAX_OUTSIDE = 1e-6
+"""Maximum probability where there is no candidate: rounding."""
 
 
 class CostTable(nn.Module, ABC):
@@ -49,6 +52,7 @@ class CostTable(nn.Module, ABC):
         self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
         self._rows = [list(map(float, row)) for row in rows]
         self._base = float(base)
+        self._is_padded = any(len(row) < width for row in rows)
 
     def forward(self, probabilities: Tensor) -> Tensor:
         """The same as `expected`."""
@@ -58,7 +62,8 @@ class CostTable(nn.Module, ABC):
     def expected(self, probabilities: Tensor) -> Tensor:
         """Expected cost, shape (...), of probabilities of shape (..., choices, candidates). Differentiable.
 
-        Entries without a candidate (`mask` is false) have no effect. Accumulated in double precision.
+        Raises UsageError for probability where there is no candidate (`mask` is false). Accumulated in double
+        precision.
         """
 
     @abstractmethod
@@ -120,6 +125,55 @@ class CostTable(nn.Module, ABC):
             raise UsageError(f"this table was made for another space ({self.space_name!r}) than {space.name!r}")
         if [len(row) for row in self._rows] != [len(choice.options) for choice in space.choices]:
             raise UsageError(f"this table has other choices or candidates than space {space.name!r}")
+
+    def softmax(self, logits: Tensor) -> Tensor:
+        """Probabilities of logits of shape (..., choices, candidates), exactly 0 where there is no candidate."""
+        return logits.masked_fill(~self.mask.to(logits.device), -torch.inf).softmax(-1)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame` with a row for every candidate of every choice: `choice`, `candidate`, `cost`."""
+        rows = enumerate(self._rows)
+        return to_polars(
+            {"choice": choice, "candidate": candidate, "cost": cost}
+            for choice, row in rows
+            for candidate, cost in enumerate(row)
+        )
+
+    def extra_repr(self) -> str:
+        """The space and the range, for `repr`."""
+        return ", ".join(f"{label} {value}" for label, value in self._facts().items())
+
+    def _repr_html_(self) -> str:
+        width = self.mask.shape[-1]
+        rows = [
+            {"choice": number}
+            | {str(index): self.format_value(row[index]) if index < len(row) else "" for index in range(width)}
+            for number, row in enumerate(self._rows)
+        ]
+        return html_card(f"{type(self).__name__} of {self.space_name}", self._facts(), rows)
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "space": self.space_name,
+            "choices": len(self._rows),
+            "candidates": sum(map(len, self._rows)),
+            "min": self.format_value(self.min()),
+            "max": self.format_value(self.max()),
+        }
+
+    def check_probabilities(self, probabilities: Tensor) -> None:
+        """Raise UsageError unless probabilities have shape (..., choices, candidates), and are 0 without a candidate.
+
+        A softmax over padded logits without the mask is the usual cause: it takes probability from real candidates.
+        """
+        self.check_shape(probabilities)
+        if self._is_padded:
+            outside = float((probabilities.detach() * ~self.mask).abs().amax()) if probabilities.numel() else 0.0
+            if outside > MAX_OUTSIDE:
+                raise UsageError(
+                    f"expected probability 0 where a choice has no candidate (table.mask is false), but found up to "
+                    f"{outside:.3g}; compute them with table.softmax(logits)"
+                )
 
     def check_shape(self, probabilities: Tensor) -> None:
         """Raise UsageError unless probabilities have shape (..., choices, candidates)."""

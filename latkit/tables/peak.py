@@ -28,7 +28,7 @@ class PeakTable(CostTable):
 
     def expected(self, probabilities: Tensor) -> Tensor:
         """Bytes, shape (...), of probabilities of shape (..., choices, candidates)."""
-        self.check_shape(probabilities)
+        self.check_probabilities(probabilities)
         expected = (probabilities.to(self.values.dtype) * self.values).sum(-1)
         return torch.maximum(expected.amax(-1), self.base)
 

@@ -26,7 +26,7 @@ def test_an_architecture_has_what_its_network_has() -> None:
 
 
 def test_every_quantity_passes_a_gradient() -> None:
-    probabilities = torch.softmax(torch.zeros(2, *TABLES.named["macs"].mask.shape), -1).requires_grad_()
+    probabilities = TABLES.named["macs"].softmax(torch.zeros(2, *TABLES.named["macs"].mask.shape)).requires_grad_()
     for value in TABLES(probabilities).values():
         (gradient,) = torch.autograd.grad(value.sum(), probabilities)
         assert gradient.abs().sum() > 0

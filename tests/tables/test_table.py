@@ -13,7 +13,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.latency_models import LookupModel
 from latkit.ops import Op
 from latkit.spaces import ChainSpace, Space, proxyless_tiny
-from latkit.tables import LatencyTable
+from latkit.tables import AdditiveTable, LatencyTable
 from tests.builders import measurements_of
 
 SPACE = proxyless_tiny(resolution=8)
@@ -46,7 +46,7 @@ def test_one_architecture_costs_what_the_model_says_of_its_network(rng) -> None:
 
 
 def test_a_batch_of_distributions_gives_a_batch_of_seconds(table: LatencyTable) -> None:
-    probabilities = torch.rand(3, 4, *table.seconds.shape, dtype=torch.float64)
+    probabilities = torch.rand(3, 4, *table.seconds.shape, dtype=torch.float64) * table.mask
     seconds = table(probabilities)
     assert seconds.shape == (3, 4)
     assert float(seconds[1, 2]) == pytest.approx(float(table(probabilities[1, 2])))
@@ -55,7 +55,7 @@ def test_a_batch_of_distributions_gives_a_batch_of_seconds(table: LatencyTable) 
 def test_the_gradient_is_that_of_finite_differences(table: LatencyTable) -> None:
     logits = torch.randn(2, *table.seconds.shape, dtype=torch.float64, requires_grad=True)
     # in microseconds: gradcheck's tolerances are absolute
-    assert torch.autograd.gradcheck(lambda x: 1e6 * table(torch.softmax(x, -1)), logits)
+    assert torch.autograd.gradcheck(lambda x: 1e6 * table(table.softmax(x)), logits)
 
 
 def test_fastest_and_slowest_are_those_of_all_architectures() -> None:
@@ -115,10 +115,32 @@ def test_wrong_shapes_and_candidates_are_refused(table: LatencyTable) -> None:
         table.lookup(torch.tensor([-1] * len(table.seconds)))
 
 
-def test_padding_has_no_effect(table: LatencyTable) -> None:
-    probabilities = table.one_hot((0,) * len(table.seconds))
-    padded = probabilities + (~table.mask).to(probabilities.dtype)
-    assert float(table(padded)) == float(table(probabilities))
+def test_a_softmax_without_the_mask_is_an_error(table: LatencyTable) -> None:
+    logits = torch.randn(2, *table.mask.shape, requires_grad=True)
+    assert not table.mask.all()
+    with pytest.raises(UsageError, match=r"expected probability 0 .* found up to .*table\.softmax"):
+        table(logits.softmax(-1))
+    probabilities = table.softmax(logits)
+    assert float(probabilities.detach()[..., ~table.mask].abs().max()) == 0.0
+    torch.testing.assert_close(probabilities.sum(-1), torch.ones_like(probabilities[..., 0]))
+    table(probabilities).sum().backward()
+    assert logits.grad is not None
+    assert bool(logits.grad.isfinite().all())
+
+
+def test_a_table_without_padding_takes_any_softmax() -> None:
+    table = AdditiveTable("full", "0" * 8, [[1.0, 2.0], [3.0, 5.0]], 0.0)
+    assert float(table(torch.zeros(2, 2).softmax(-1))) == pytest.approx(5.5)
+
+
+def test_a_table_shows_its_range_and_its_candidates(table: LatencyTable) -> None:
+    assert f"space {SPACE.name}, choices {len(table.mask)}" in repr(table)
+    assert table.format_value(table.min()) in repr(table)
+    shown = table._repr_html_()
+    assert shown.count("<tr>") == 5 + 1 + len(table.mask)
+    frame = table.to_polars()
+    assert frame.columns == ["choice", "candidate", "cost"]
+    assert frame["cost"].to_list() == [cost for row in table.rows() for cost in row]
 
 
 VALUES = st.one_of(

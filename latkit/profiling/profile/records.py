@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import load_record, write_text
+from latkit._io import html_card, load_record, one_line_repr, to_polars, write_text
 from latkit.errors import UsageError
 from latkit.graphs import ModelFile
 from latkit.targets import Target
@@ -300,6 +300,30 @@ class Profile(_Record):
     def model_file(self) -> ModelFile:
         """The workload. Raises UsageError."""
         return ModelFile.from_json(self.file)
+
+    def to_polars(self) -> Any:
+        """A `polars.DataFrame` with a row for every op, in the order of execution."""
+        return to_polars(op.model_dump(mode="json", exclude={"input_shapes", "output_shapes"}) for op in self.ops)
+
+    def __repr__(self) -> str:
+        return one_line_repr(type(self).__name__, f"of {self.model} on {self.target}", self._facts())
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"op": op.name, "kind": op.kind, "ms": op.ms, "%": op.share_percent, "placement": op.placement}
+            for op in self.ops
+        ]
+        return html_card(f"Profile of {self.model} on {self.target}", self._facts(), rows)
+
+    def _facts(self) -> dict[str, object]:
+        memory = "unknown" if self.peak_memory_bytes is None else f"{self.peak_memory_bytes / 1e6:.4g} MB"
+        return {
+            "p50": f"{self.latency_ms.p50:.4g} ms",
+            "p90": f"{self.latency_ms.p90:.4g} ms",
+            "peak memory": memory,
+            "ops": len(self.ops),
+            "made": self.created_at,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The profile as a JSON document."""

@@ -82,7 +82,7 @@ def max_entropy_logits(table: LatencyTable, expected_s: float) -> Tensor:
     lower, upper = -1e4, 1e4
     for _ in range(100):
         rate = (lower + upper) / 2
-        probabilities = (-rate * relative).masked_fill(~table.mask, -torch.inf).softmax(-1)
+        probabilities = table.softmax(-rate * relative)
         lower, upper = (
             (rate, upper) if float(table(probabilities.to(table.seconds.dtype))) > clamped_s else (lower, rate)
         )
