@@ -50,7 +50,8 @@ class Registry(Generic[T]):
                 return self._loaded[name]
             if name in self._paths or name in self._found():
                 return self._load(name)
-        raise UsageError(f"unknown {self.what} {_shown(name)}; known {self.what}s: {', '.join(self.names())}")
+        plural = f"{self.what[:-1]}ies" if self.what.endswith("y") else f"{self.what}s"
+        raise UsageError(f"unknown {self.what} {_shown(name)}; known {plural}: {', '.join(self.names())}")
 
     def names(self) -> tuple[str, ...]:
         """Every name, sorted; no plug-in is imported."""

@@ -100,7 +100,8 @@ class Goals:
     @property
     def quantities(self) -> tuple[str, ...]:
         """The names of all quantities, each once."""
-        return tuple(dict.fromkeys(one.quantity for one in (*self.goals, *self.bounds)))
+        goals, bounds = (one.quantity for one in self.goals), (one.quantity for one in self.bounds)
+        return tuple(dict.fromkeys((*goals, *bounds)))
 
     @property
     def is_front(self) -> bool:

@@ -54,6 +54,7 @@ class Verdict:
         if not isinstance(quantities, dict) or not isinstance(cost, dict) or not isinstance(failure, str):
             raise UsageError("expected quantities and cost by name, and a failure as text")
         try:
-            return cls(*({str(k): float(v) for k, v in part.items()} for part in (quantities, cost)), failure)
+            numbers = [{str(name): float(value) for name, value in part.items()} for part in (quantities, cost)]
         except (TypeError, ValueError) as error:
             raise UsageError(f"expected numbers, but found {one_line(str(error), 80)}") from error
+        return cls(numbers[0], numbers[1], failure)

@@ -21,7 +21,18 @@ STRATEGIES: Registry[type] = Registry(
     "latkit.strategies",
     type,
     {
+        "bananas": "latkit.search.strategies.model_based:Bananas",
+        "evolution": "latkit.search.strategies.evolution:RegularizedEvolution",
+        "halving": "latkit.search.strategies.halving:SuccessiveHalving",
+        "hill-climbing": "latkit.search.strategies.hill_climbing:HillClimbing",
+        "local-search": "latkit.search.strategies.local_search:LocalSearch",
+        "local-search-best": "latkit.search.strategies.hill_climbing:BestImprovement",
+        "model-based": "latkit.search.strategies.model_based:ModelBased",
+        "model-based-light": "latkit.search.strategies.model_based:ModelBasedLight",
+        "nsga2": "latkit.search.strategies.nsga2:Nsga2",
+        "ppo": "latkit.search.strategies.ppo:Ppo",
         "random": "latkit.search.strategies.random_search:RandomSearch",
+        "reinforce": "latkit.search.strategies.controller:Reinforce",
     },
 )
 """The strategies by name."""

@@ -61,6 +61,10 @@ class Strategy(ABC):
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Learn the verdict of an architecture, in the order of asking. A failure is a verdict."""
 
+    def effort(self, architecture: Architecture) -> float | None:  # noqa: ARG002 - a wrapper knows
+        """The effort at which a pending architecture is evaluated; None for the evaluator's last."""
+        return None
+
     def canonical(self, architecture: Architecture) -> Architecture:
         """The canonical form, remembered."""
         found = self._canonical.get(architecture)

@@ -1,0 +1,40 @@
+"""Cheap quantities first: what is over a bound that is known without training is not trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.goals import Goals
+from latkit.spaces.base import Architecture
+
+
+class CheapFirst(Evaluator):
+    """Asks the cheap evaluator, and the costly one only where the cheap quantities break no bound.
+
+    A refused architecture has the cheap quantities alone, and is free.
+    """
+
+    def __init__(self, cheap: Evaluator, costly: Evaluator, goals: Goals) -> None:
+        self.name = f"{costly.name} after {cheap.name}"
+        self.efforts = costly.efforts
+        self._cheap, self._costly, self._goals = cheap, costly, goals
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those of both."""
+        return tuple(dict.fromkeys((*self._cheap.quantities, *self._costly.quantities)))
+
+    def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
+        """One verdict per architecture."""
+        return [self._judge(one, effort) for one in architectures]
+
+    def _judge(self, architecture: Architecture, effort: float | None) -> Verdict:
+        (cheap,) = self._cheap.judge([architecture])
+        if cheap.failure:
+            return cheap
+        if self._goals.violation(cheap):
+            return Verdict(cheap.quantities)
+        (costly,) = self._costly.judge([architecture], effort)
+        return Verdict({**cheap.quantities, **costly.quantities}, costly.cost, costly.failure)

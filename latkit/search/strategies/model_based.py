@@ -1,0 +1,146 @@
+"""Model-based search: a predictor, Thompson sampling, and mutations of the best (BANANAS, White et al. 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from latkit._io import one_line
+from latkit.errors import UsageError
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.goals import INSIDE, Goals, Rank
+from latkit.search.strategies.base import Strategy
+from latkit.search.strategies.moves import Neighborhood
+from latkit.search.strategies.predictors import PREDICTORS, Array, Predictor
+from latkit.spaces.base import Architecture, Space
+
+MIN_FITTED = 3
+"""Values that a predictor needs at least."""
+
+
+@dataclass(frozen=True)
+class ModelBasedSettings:
+    """The predictor and where it looks for the next architecture."""
+
+    predictor: str = "gp"
+    start: int = 10
+    """Random architectures before the predictor is used."""
+    incumbents: int = 5
+    """The best architectures, of which all neighbors are candidates."""
+    draws: int = 100
+    """Random candidates beside them."""
+    refit: int = 1
+    """New values after which the predictor is fitted anew."""
+
+    def __post_init__(self) -> None:
+        if self.predictor not in PREDICTORS:
+            raise UsageError(
+                f"unknown predictor {one_line(self.predictor, 80)}; known predictors: {', '.join(sorted(PREDICTORS))}"
+            )
+        if min(self.start, self.incumbents, self.refit) < 1 or self.draws < 0:
+            raise UsageError("model-based search: expected start, incumbents and refit of at least 1")
+
+
+@dataclass(frozen=True)
+class LightSettings(ModelBasedSettings):
+    """Bagged ridge regressions."""
+
+    predictor: str = "ridge"
+
+
+@dataclass(frozen=True)
+class BananasSettings(ModelBasedSettings):
+    """An ensemble of networks."""
+
+    predictor: str = "ensemble"
+
+
+class ModelBased(Strategy):
+    """Asks for the candidate with the greatest value in one random draw of the predictor (Thompson sampling)."""
+
+    name: ClassVar[str] = "model-based"
+    summary: ClassVar[str] = "Gaussian process, Thompson sampling, mutations of the best"
+    settings_type: ClassVar[type[Any]] = ModelBasedSettings
+
+    def __init__(self, space: Space, goals: Goals, seed: int = 0, settings: Any = None) -> None:
+        super().__init__(space, goals, seed, settings)
+        self._neighborhood = Neighborhood(self)
+        self._predictor: Predictor = PREDICTORS[self.settings.predictor](np.random.default_rng([seed, 11]))
+        self._features: dict[Architecture, tuple[float, ...]] = {}
+        self._told: list[tuple[Architecture, Rank, float]] = []
+        """What has a value of the goal, with its rank."""
+        self._outside: list[tuple[Rank, Architecture]] = []
+        self._fitted = 0
+
+    def ask(self, count: int = 1) -> list[Architecture]:
+        """Random architectures at first, then the best candidates of one draw each."""
+        found: list[Architecture] = []
+        for _ in range(count):
+            new = self._next()
+            if new is None:
+                break
+            self.asked.add(new)
+            found.append(new)
+        return found
+
+    def tell(self, architecture: Architecture, verdict: Verdict) -> None:
+        """Add the goal's value; what a bound refused before it was evaluated is only not asked for again."""
+        goal, rank = self.goals.goals[0], self.goals.rank(verdict)
+        if verdict.failure:
+            return
+        if goal.quantity in verdict.quantities:
+            self._told.append((architecture, rank, goal.value(verdict)))
+        if rank[0] != INSIDE:
+            self._outside = sorted([*self._outside, (rank, architecture)], reverse=True)[: self.settings.incumbents]
+
+    def _next(self) -> Architecture | None:
+        if len(self._told) < max(self.settings.start, MIN_FITTED):
+            if len(self.asked) >= 10 * self.settings.start and self._outside and not self._told:
+                return self._neighborhood.mutate(self.rng.choice(self._outside)[1])
+            return self.sample_new()
+        if self._fitted + self.settings.refit <= len(self._told) or not self._fitted:
+            self._predictor.fit(self._rows([one for one, _, _ in self._told]), self._values())
+            self._fitted = len(self._told)
+        candidates = self._candidates()
+        if not candidates:
+            return self.sample_new()
+        return candidates[int(np.argmax(self._predictor.draw(self._rows(candidates))))]
+
+    def _candidates(self) -> list[Architecture]:
+        """Neighbors of the best architectures, and random ones; none was asked for."""
+        best = sorted(self._told, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
+        near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
+        far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
+        return [one for one in dict.fromkeys((*near, *far)) if one not in self.asked]
+
+    def _values(self) -> Array:
+        """The goal's values at mean 0 and variance 1; far outliers below are drawn in, to the lower whisker."""
+        y = np.array([value for _, _, value in self._told])
+        low, high = np.quantile(y, (0.25, 0.75))
+        y = np.maximum(y, low - 1.5 * (high - low))
+        found: Array = (y - y.mean()) / (y.std() or 1.0)
+        return found
+
+    def _rows(self, architectures: list[Architecture]) -> Array:
+        for one in architectures:
+            if one not in self._features:
+                self._features[one] = self.space.features(one)
+        return np.array([self._features[one] for one in architectures], dtype=np.float64)
+
+
+class ModelBasedLight(ModelBased):
+    """Bagged ridge regressions as the predictor."""
+
+    name: ClassVar[str] = "model-based-light"
+    summary: ClassVar[str] = "bagged ridge regressions, Thompson sampling, mutations of the best"
+    settings_type: ClassVar[type[Any]] = LightSettings
+
+
+class Bananas(ModelBased):
+    """An ensemble of networks as the predictor."""
+
+    name: ClassVar[str] = "bananas"
+    summary: ClassVar[str] = "ensemble of random-feature networks, Thompson sampling, mutations (White et al. 2021)"
+    settings_type: ClassVar[type[Any]] = BananasSettings

@@ -1,0 +1,112 @@
+"""Multi-objective evolution with the ranking of NSGA-II (Deb et al. 2002), one child at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from latkit.errors import UsageError
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.goals import Goals, dominates
+from latkit.search.strategies.base import Strategy
+from latkit.search.strategies.moves import Neighborhood, crossover
+from latkit.spaces.base import Architecture, Space
+
+Values = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Nsga2Settings:
+    """Sizes and rates of the evolution."""
+
+    population: int = 20
+    crossover: float = 0.3
+    """Share of children that have two parents; all are mutated but those."""
+
+    def __post_init__(self) -> None:
+        if self.population < 2 or not 0 <= self.crossover <= 1:
+            raise UsageError(
+                "nsga2: expected a population of at least 2 and a crossover of 0 to 1, "
+                f"but found {self.population} and {self.crossover}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    architecture: Architecture
+    values: Values
+    violation: float
+
+
+class Nsga2(Strategy):
+    """Parents win binary tournaments of front, then crowding; the population keeps the best of what was told."""
+
+    name: ClassVar[str] = "nsga2"
+    summary: ClassVar[str] = "evolution of a Pareto front: rank and crowding of NSGA-II (Deb et al. 2002)"
+    handles_front: ClassVar[bool] = True
+    settings_type: ClassVar[type[Any]] = Nsga2Settings
+
+    def __init__(self, space: Space, goals: Goals, seed: int = 0, settings: Any = None) -> None:
+        super().__init__(space, goals, seed, settings)
+        self._neighborhood = Neighborhood(self)
+        self._population: list[_Member] = []
+        """From the best to the worst."""
+
+    def ask(self, count: int = 1) -> list[Architecture]:
+        """Random architectures up to a full population, then children."""
+        found: list[Architecture] = []
+        for _ in range(count):
+            is_full = len(self._population) >= self.settings.population and len(self.asked) >= self.settings.population
+            child = self._child() if is_full else self.sample_new()
+            if child is None:
+                break
+            self.asked.add(child)
+            found.append(child)
+        return found
+
+    def tell(self, architecture: Architecture, verdict: Verdict) -> None:
+        """Add to the population, and keep the best. What has not all quantities is ordered by its violation alone."""
+        if verdict.failure:
+            return
+        violation = self.goals.violation(verdict)
+        is_complete = all(goal.quantity in verdict.quantities for goal in self.goals.goals)
+        values = self.goals.values(verdict) if is_complete else (-math.inf,) * len(self.goals.goals)
+        self._population.append(_Member(architecture, values, violation if is_complete else violation or math.inf))
+        self._population = self._ordered(self._population)[: self.settings.population]
+
+    def _child(self) -> Architecture | None:
+        one = self._parent()
+        if self.rng.random() < self.settings.crossover:
+            child = crossover(self.space, one, self._parent(), self.rng)
+            if child is not None and (child := self.canonical(child)) not in self.asked:
+                return child
+        return self._neighborhood.mutate(one)
+
+    def _parent(self) -> Architecture:
+        count = len(self._population)
+        return self._population[min(self.rng.randrange(count), self.rng.randrange(count))].architecture
+
+    def _ordered(self, members: Sequence[_Member]) -> list[_Member]:
+        """By violation, front and crowding (constrained domination)."""
+        found: list[_Member] = []
+        rest = [one for one in members if not one.violation]
+        while rest:
+            front = [one for one in rest if not any(dominates(other.values, one.values) for other in rest)]
+            found += by_crowding(front)
+            kept = set(map(id, front))
+            rest = [one for one in rest if id(one) not in kept]
+        return found + sorted((one for one in members if one.violation), key=lambda one: one.violation)
+
+
+def by_crowding(front: Sequence[_Member]) -> list[_Member]:
+    """A front from the loneliest member to the most crowded one (crowding distance, Deb et al. 2002, sec. III-B)."""
+    distances = dict.fromkeys(range(len(front)), 0.0)
+    for axis in range(len(front[0].values)):
+        order = sorted(distances, key=lambda at: front[at].values[axis])
+        low, high = front[order[0]].values[axis], front[order[-1]].values[axis]
+        distances[order[0]] = distances[order[-1]] = math.inf
+        for before, at, after in zip(order, order[1:], order[2:], strict=False):
+            distances[at] += (front[after].values[axis] - front[before].values[axis]) / ((high - low) or 1.0)
+    return [front[at] for at in sorted(distances, key=lambda at: -distances[at])]

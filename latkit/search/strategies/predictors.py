@@ -1,0 +1,146 @@
+"""Predictors of model-based search: from the features of architectures, draws of what their values may be."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.floating[Any]]
+
+LENGTHS = (0.5, 1.0, 2.0, 4.0)
+"""Length scales that a Gaussian process chooses from, in units of the root of the mean squared distance."""
+NOISES = (0.01, 0.1, 0.3)
+"""Variances of the noise that it chooses from, where the values have variance 1."""
+RIDGE_WEIGHTS = (0.3, 1.0, 3.0, 10.0)
+
+
+class Predictor(Protocol):
+    """Learns values of architectures from their features."""
+
+    def fit(self, x: Array, y: Array) -> None:
+        """Learn from features of shape (n, features) and values of shape (n,), of mean 0 and variance 1."""
+
+    def draw(self, x: Array) -> Array:
+        """One random function that agrees with what was learned, at features of shape (m, features): (m,)."""
+
+
+class GaussianProcess:
+    """A Gaussian process with an RBF kernel, whose length and noise have the greatest marginal likelihood.
+
+    Rasmussen & Williams 2006, algorithm 2.1. Of features that are one-hot, the kernel is a product over the choices.
+    """
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self._generator = generator
+        self._chosen: tuple[float, float] | None = None
+        self._fitted_at = 0
+
+    def fit(self, x: Array, y: Array) -> None:
+        """Factorize the kernel; length and noise are chosen anew after every tenth part more values."""
+        self._x = x
+        squared = squared_distances(x, x)
+        self._scale = float(squared.mean()) or 1.0
+        if self._chosen is None or len(y) >= 1.1 * self._fitted_at:
+            options = [(length, noise) for length in LENGTHS for noise in NOISES]
+            self._chosen = max(options, key=lambda one: self._evidence(squared, y, one))
+            self._fitted_at = len(y)
+        self._factor, self._weights = self._solve(squared, y, self._chosen)
+
+    def draw(self, x: Array) -> Array:
+        """The mean, plus noise of the marginal standard deviation at each point (independent Thompson sampling)."""
+        assert self._chosen is not None
+        cross = self._kernel(squared_distances(x, self._x), self._chosen[0])
+        mean = cross @ self._weights
+        explained = np.linalg.solve(self._factor, cross.T)
+        deviation = np.sqrt(np.maximum(1 - (explained**2).sum(axis=0), 1e-9))
+        found: Array = mean + deviation * self._generator.standard_normal(len(x))
+        return found
+
+    def _kernel(self, squared: Array, length: float) -> Array:
+        found: Array = np.exp(-squared / (2 * self._scale * length**2))
+        return found
+
+    def _solve(self, squared: Array, y: Array, chosen: tuple[float, float]) -> tuple[Array, Array]:
+        length, noise = chosen
+        factor: Array = np.linalg.cholesky(self._kernel(squared, length) + (noise + 1e-6) * np.eye(len(y)))
+        weights: Array = np.linalg.solve(factor.T, np.linalg.solve(factor, y))
+        return factor, weights
+
+    def _evidence(self, squared: Array, y: Array, chosen: tuple[float, float]) -> float:
+        factor, weights = self._solve(squared, y, chosen)
+        return float(-0.5 * y @ weights - np.log(np.diag(factor)).sum())
+
+
+class BaggedRidge:
+    """Ridge regressions on bootstrap samples; a draw is one of them, chosen at random."""
+
+    def __init__(self, generator: np.random.Generator, members: int = 10) -> None:
+        self._generator, self._members = generator, members
+
+    def fit(self, x: Array, y: Array) -> None:
+        """Fit every member; the weight decay is chosen by the error at what a member did not see."""
+        x = np.column_stack((x, np.ones(len(x))))
+        bags = [self._generator.integers(len(y), size=len(y)) for _ in range(self._members)]
+        fits = {weight: np.array([self._ridge(x[bag], y[bag], weight) for bag in bags]) for weight in RIDGE_WEIGHTS}
+        self._coefficients = min(fits.values(), key=lambda found: self._unseen_error(x, y, bags, found))
+
+    def draw(self, x: Array) -> Array:
+        """The prediction of a random member."""
+        member = self._coefficients[self._generator.integers(self._members)]
+        found: Array = x @ member[:-1] + member[-1]
+        return found
+
+    @staticmethod
+    def _ridge(x: Array, y: Array, weight: float) -> Array:
+        found: Array = np.linalg.solve(x.T @ x + weight * np.eye(x.shape[1]), x.T @ y)
+        return found
+
+    @staticmethod
+    def _unseen_error(x: Array, y: Array, bags: list[npt.NDArray[np.int64]], found: Array) -> float:
+        errors: list[float] = []
+        for bag, member in zip(bags, found, strict=True):
+            unseen = np.setdiff1d(np.arange(len(y)), bag)
+            errors.append(float(((x[unseen] @ member - y[unseen]) ** 2).sum()))
+        return sum(errors)
+
+
+class NetworkEnsemble:
+    """Networks of one hidden layer whose random first layer is fixed (random features), each with its own ridge.
+
+    An ensemble like BANANAS's, without its training by gradients: a fit takes milliseconds.
+    """
+
+    def __init__(self, generator: np.random.Generator, members: int = 5, width: int = 200) -> None:
+        self._generator, self._members, self._width = generator, members, width
+
+    def fit(self, x: Array, y: Array) -> None:
+        """Draw every member's first layer, and solve for its second."""
+        shape = (self._members, x.shape[1] + 1, self._width)
+        self._first = self._generator.standard_normal(shape) / max(float((x**2).sum(axis=1).mean()), 1.0) ** 0.5
+        hidden = self._hidden(x)
+        eye = np.eye(self._width)
+        self._second = [np.linalg.solve(one.T @ one + len(y) ** 0.5 * 0.1 * eye, one.T @ y) for one in hidden]
+
+    def draw(self, x: Array) -> Array:
+        """Mean of the members plus noise of their standard deviation (independent Thompson sampling)."""
+        found = np.array([one @ weights for one, weights in zip(self._hidden(x), self._second, strict=True)])
+        drawn: Array = found.mean(axis=0) + found.std(axis=0) * self._generator.standard_normal(len(x))
+        return drawn
+
+    def _hidden(self, x: Array) -> Array:
+        padded = np.column_stack((x, np.ones(len(x))))
+        found: Array = np.maximum(padded @ self._first, 0)
+        return found
+
+
+def squared_distances(one: Array, other: Array) -> Array:
+    """Squared Euclidean distances between rows: (n, features), (m, features) -> (n, m)."""
+    squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+    found: Array = np.maximum(squared, 0)
+    return found
+
+
+PREDICTORS = {"gp": GaussianProcess, "ensemble": NetworkEnsemble, "ridge": BaggedRidge}
+"""The predictors by name."""

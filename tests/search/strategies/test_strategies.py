@@ -1,0 +1,119 @@
+"""Every strategy keeps the protocol; each kind is one row of the table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from latkit.errors import UsageError
+from latkit.search.evaluators import Verdict
+from latkit.search.goals import Goals
+from latkit.search.strategies import STRATEGIES, Strategy, make_strategy
+from tests.search.toy import ToyEvaluator, toy_space
+
+SETTINGS: dict[str, dict[str, Any]] = {"halving": {"efforts": (1.0, 3.0, 9.0)}}
+SPACE = toy_space()
+GOALS = Goals.parse("score:max")
+EVALUATOR = ToyEvaluator()
+
+
+def make(name: str, goals: Goals = GOALS, seed: int = 0, space: Any = SPACE) -> Strategy:
+    return make_strategy(name, space, goals, seed, **SETTINGS.get(name, {}))
+
+
+def run(strategy: Strategy, count: int, batch: int = 1, fail_every: int = 0) -> list[tuple[int, ...]]:
+    """Ask and tell in the order of asking, with up to `batch` pending."""
+    found: list[tuple[int, ...]] = []
+    pending: list[tuple[int, ...]] = []
+    while len(found) < count:
+        while len(pending) < batch:
+            asked = strategy.ask(1)
+            if not asked:
+                break
+            pending += asked
+            found += asked
+        if not pending:
+            break
+        one = pending.pop(0)
+        (verdict,) = EVALUATOR.judge([one], strategy.effort(one))
+        strategy.tell(one, Verdict.failed("x") if fail_every and len(found) % fail_every == 0 else verdict)
+    return found
+
+
+@pytest.fixture(params=STRATEGIES.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class TestEveryStrategy:
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_asks_are_valid_canonical_and_distinct_where_promised(self, name: str, batch: int) -> None:
+        strategy = make(name)
+        found = run(strategy, 60, batch)
+        assert len(found) >= 60
+        assert all(SPACE.canonical(one) == one for one in found)
+        if strategy.is_distinct:
+            assert len(set(found)) == len(found)
+
+    @pytest.mark.parametrize("batch", [1, 5])
+    def test_a_replay_gives_the_same_asks_and_another_seed_others(self, name: str, batch: int) -> None:
+        first, second, other = (run(make(name, seed=seed), 50, batch) for seed in (3, 3, 4))
+        assert first == second
+        assert first != other
+
+    def test_failures_are_verdicts(self, name: str) -> None:
+        assert len(run(make(name), 60, batch=3, fail_every=4)) >= 60
+        assert len(run(make(name), 40, fail_every=1)) >= 40
+
+    def test_a_space_that_is_used_up_ends_the_asks(self, name: str) -> None:
+        space = toy_space(layers=2, options=3)
+        found = run(make(name, space=space), 200, batch=2)
+        assert set(found) == {(a, b) for a in range(3) for b in range(3)}
+        assert len(found) < 30
+
+    def test_bounds_are_searched_within(self, name: str) -> None:
+        """From a few thousand networks of which a part is refused, the best within the bound is approached."""
+        goals = Goals.parse("score:max", "size<=20")
+        strategy = make(name, goals)
+        found = [one for one in run(strategy, 120) if sum(x * x for x in one) <= 20]
+        assert len(found) >= 30
+
+    def test_a_front_is_searched_or_refused(self, name: str) -> None:
+        goals = Goals.parse("score:max", "size:min")
+        if STRATEGIES.get(name).handles_front:  # type: ignore[attr-defined]
+            assert len(run(make(name, goals), 40)) == 40
+        else:
+            with pytest.raises(UsageError, match="expected one quantity to maximize"):
+                make(name, goals)
+
+    def test_it_has_a_name_and_a_line_for_people(self, name: str) -> None:
+        kind = STRATEGIES.get(name)
+        assert issubclass(kind, Strategy)
+        assert kind.name == name
+        assert kind.summary
+        assert "\n" not in kind.summary
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES.names() if name not in ("random", "halving")])
+def test_strategies_that_learn_find_the_best_sooner_than_random_draws(name: str) -> None:
+    """1,024 networks, 80 of them asked for: the mean best score of eight seeds."""
+    space = toy_space(layers=5)
+
+    def mean_best(which: str) -> float:
+        bests = []
+        for seed in range(8):
+            asked = run(make(which, seed=seed, space=space), 80)
+            bests.append(max(verdict.quantities["score"] for verdict in EVALUATOR.judge(asked)))
+        return sum(bests) / len(bests)
+
+    assert mean_best(name) > mean_best("random") + 0.3
+
+
+def test_an_unknown_strategy_or_setting_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="unknown strategy 'simulated'; known strategies: bananas"):
+        make_strategy("simulated", SPACE, GOALS)
+    with pytest.raises(UsageError, match="unknown setting size; known settings: population, tournament"):
+        make_strategy("evolution", SPACE, GOALS, size=3)
+    with pytest.raises(UsageError, match="expected a tournament of 1 to 4"):
+        make_strategy("evolution", SPACE, GOALS, population=4)
