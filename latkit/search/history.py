@@ -1,0 +1,154 @@
+"""The history of a search: JSON lines, a header and one line per verdict, in the order of asking."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from latkit._io import host_error, one_line, parse_json, read_bytes, reading
+from latkit.errors import BadFile, UsageError
+from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.strategies.base import Strategy, settings_json
+from latkit.spaces.base import Architecture
+
+FORMAT = "latkit-search-history-1"
+EXPECTED = "the history of a search"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One verdict."""
+
+    number: int
+    """Position in the order of asking, from 0."""
+    architecture: Architecture
+    verdict: Verdict
+    effort: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The line of the history."""
+        effort = {} if self.effort is None else {"effort": self.effort}
+        return {
+            "number": self.number,
+            "architecture": list(self.architecture),
+            **effort,
+            **self.verdict.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Entry:
+        """The entry of a line. Raises UsageError."""
+        if not isinstance(document, dict):
+            raise UsageError("expected an object in every line")
+        number, architecture, effort = (document.get(name) for name in ("number", "architecture", "effort"))
+        if not isinstance(number, int) or not isinstance(architecture, list) or not isinstance(effort, float | None):
+            raise UsageError("expected a number, an architecture and its verdict in every line")
+        if not all(isinstance(index, int) for index in architecture):
+            raise UsageError("expected an architecture of whole numbers")
+        return cls(number, tuple(architecture), Verdict.from_json(document), effort)
+
+
+def header(strategy: Strategy, evaluator: Evaluator, batch: int) -> dict[str, object]:
+    """What a history belongs to: it continues only with the same."""
+    found: dict[str, object] = {
+        "format": FORMAT,
+        "space": strategy.space.name,
+        "space_key": strategy.space.key,
+        "strategy": strategy.name,
+        "settings": settings_json(strategy),
+        "seed": strategy.seed,
+        "goals": list(strategy.goals.texts),
+        "evaluator": evaluator.name,
+        "batch": batch,
+    }
+    return dict(json.loads(json.dumps(found)))
+
+
+class History:
+    """A file that grows by one line per verdict. A line that was cut off by a crash is dropped when it is opened."""
+
+    def __init__(self, path: str | os.PathLike[str], expected: dict[str, object]) -> None:
+        self.path = Path(path)
+        self.entries: dict[int, Entry] = {}
+        """By number, what earlier runs saved."""
+        lines = list(_complete_lines(self.path))
+        if lines:
+            self._check(lines[0], expected)
+        else:
+            _append(self.path, expected, truncate_at=0)
+        with reading(self.path, EXPECTED):
+            for line in lines[1:]:
+                entry = Entry.from_json(parse_json(line))
+                if entry.number != len(self.entries):
+                    raise UsageError(f"verdict {len(self.entries)} expected, but {entry.number} follows")
+                self.entries[entry.number] = entry
+        if lines:
+            _truncate(self.path, sum(len(line) + 1 for line in lines))
+        self._early = self.path.with_name(f"{self.path.name}.early")
+        self._read_early()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was saved before."""
+        return not self.entries
+
+    def append(self, entry: Entry) -> None:
+        """Write a verdict whose turn it is. Raises WriteError and DiskFull."""
+        if entry.number not in self._lines:
+            _append(self.path, entry.to_json())
+
+    def append_early(self, entry: Entry) -> None:
+        """Keep a verdict that came before those asked for earlier, in a file beside the history."""
+        _append(self._early, entry.to_json())
+
+    def close(self) -> None:
+        """Remove the file of early verdicts, at the end of a search."""
+        self._early.unlink(missing_ok=True)
+
+    def _read_early(self) -> None:
+        self._lines = frozenset(self.entries)
+        with reading(self._early, EXPECTED):
+            for line in _complete_lines(self._early):
+                entry = Entry.from_json(parse_json(line))
+                self.entries.setdefault(entry.number, entry)
+        if self._early.exists():
+            _truncate(self._early, sum(len(line) + 1 for line in _complete_lines(self._early)))
+
+    def _check(self, line: bytes, expected: dict[str, object]) -> None:
+        with reading(self.path, EXPECTED):
+            found = parse_json(line)
+            if not isinstance(found, dict) or found.get("format") != FORMAT:
+                raise UsageError(f"no header of the format {FORMAT}")
+        for name, value in expected.items():
+            if found.get(name) != value:
+                shown = one_line(json.dumps(found.get(name)), 200)
+                raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
+
+
+def _complete_lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        *lines, _ = read_bytes(path, EXPECTED).split(b"\n")
+        yield from lines
+
+
+def _truncate(path: Path, size: int) -> None:
+    if path.stat().st_size != size:
+        os.truncate(path, size)
+
+
+def _append(path: Path, document: dict[str, object], truncate_at: int | None = None) -> None:
+    """One line in a single write, so that a killed process leaves it complete or cut off, never mixed."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if truncate_at is not None:
+                os.ftruncate(handle, truncate_at)
+            os.write(handle, json.dumps(document).encode() + b"\n")
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise host_error(error, path) or error from error

@@ -1,0 +1,125 @@
+"""Where evaluations run: in this process, or in processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+
+from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.verdict import Verdict
+from latkit.spaces.base import Architecture
+
+MAX_ATTEMPTS = 2
+"""Worker processes that may die during one evaluation before it counts as failed."""
+
+_EVALUATOR: list[Evaluator] = []
+"""The evaluator of a worker process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One evaluation."""
+
+    number: int
+    architecture: Architecture
+    effort: float | None
+
+
+def judge_one(evaluator: Evaluator, task: Task) -> Verdict:
+    """The verdict of one architecture; whatever the evaluator raises is a failed verdict."""
+    try:
+        (verdict,) = evaluator.judge([task.architecture], task.effort)
+    except Exception as error:  # noqa: BLE001 - an evaluator may raise anything, and the search goes on
+        return Verdict.failed(f"{type(error).__name__}: {error}")
+    return verdict
+
+
+class InProcess:
+    """Evaluates here, when a verdict is due."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._tasks: dict[int, Task] = {}
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+        self._tasks[task.number] = task
+
+    def wait_any(self, due: int) -> dict[int, Verdict]:
+        """New verdicts by number: at least one, here the one that is due."""
+        return {due: judge_one(self._evaluator, self._tasks.pop(due))}
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Processes:
+    """Evaluates in processes, several tasks at once. A process that dies loses its evaluation and nothing else."""
+
+    def __init__(self, evaluator: Evaluator, workers: int) -> None:
+        self._evaluator, self._workers = evaluator, workers
+        self._futures: dict[Future[Verdict], Task] = {}
+        self._attempts: dict[int, int] = {}
+        self._pool = self._start()
+
+    def submit(self, task: Task) -> None:
+        """Start a task, or queue it."""
+        try:
+            self._futures[self._pool.submit(_judge, task)] = task
+        except BrokenProcessPool:  # found out before the loop waited for a verdict
+            self._restart()
+            self._futures[self._pool.submit(_judge, task)] = task
+
+    def wait_any(self, due: int) -> dict[int, Verdict]:  # noqa: ARG002 - whatever comes first
+        """New verdicts by number, at least one."""
+        found: dict[int, Verdict] = {}
+        while not found:
+            done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
+            broken: list[Task] = []
+            for future in done:
+                task = self._futures.pop(future)
+                try:
+                    found[task.number] = future.result()
+                except BrokenProcessPool:
+                    broken.append(task)
+            if broken:
+                broken += self._futures.values()
+                self._futures.clear()
+                found |= self._again(broken)
+        return found
+
+    def close(self) -> None:
+        """End the processes; what still runs is not waited for."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _again(self, tasks: list[Task]) -> dict[int, Verdict]:
+        """Evaluate what was lost with a dead process once more, then give it up."""
+        self._restart()
+        found: dict[int, Verdict] = {}
+        for task in sorted(tasks, key=lambda one: one.number):
+            self._attempts[task.number] = self._attempts.get(task.number, 1) + 1
+            if self._attempts[task.number] > MAX_ATTEMPTS:
+                found[task.number] = Verdict.failed("the worker process died")
+            else:
+                self.submit(task)
+        return found
+
+    def _restart(self) -> None:
+        with suppress(BrokenProcessPool):
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._workers, context, _initialize, (self._evaluator,))
+
+
+def _initialize(evaluator: Evaluator) -> None:
+    _EVALUATOR[:] = [evaluator]
+
+
+def _judge(task: Task) -> Verdict:
+    return judge_one(_EVALUATOR[0], task)

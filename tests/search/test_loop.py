@@ -1,0 +1,195 @@
+"""The loop: budgets, histories that survive kill -9, workers that raise or die."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from latkit.errors import BadFile, UsageError
+from latkit.search.evaluators.cheap_first import CheapFirst
+from latkit.search.goals import Goals
+from latkit.search.loop import Budget, LoopOptions, SearchOutcome, search
+from latkit.search.strategies import make_strategy
+from tests.search.toy import ToyEvaluator, toy_space
+
+SPACE = toy_space()
+GOALS = Goals.parse("score:max")
+
+
+def run(
+    path: Path | None, evaluations: float = 30, evaluator: ToyEvaluator | None = None, **kept: int
+) -> SearchOutcome:
+    strategy = make_strategy("evolution", SPACE, GOALS, kept.pop("seed", 0))
+    return search(strategy, evaluator or ToyEvaluator(), Budget(evaluations), LoopOptions(path, **kept))
+
+
+def test_the_budget_is_spent_and_the_best_is_found(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "h.jsonl", 30)
+    assert (len(outcome.entries), outcome.reason, outcome.failures) == (30, "budget", 0)
+    assert outcome.best is not None
+    assert outcome.best.verdict.quantities["score"] == max(e.verdict.quantities["score"] for e in outcome.entries)
+    lines = (tmp_path / "h.jsonl").read_text().splitlines()
+    assert len(lines) == 31
+    assert json.loads(lines[0])["strategy"] == "evolution"
+
+
+def test_epochs_are_a_budget_too() -> None:
+    strategy = make_strategy("random", SPACE, GOALS)
+    outcome = search(strategy, ToyEvaluator(), Budget(epochs=50))
+    assert len(outcome.entries) == 6  # nine epochs each
+
+
+def test_a_longer_budget_continues_a_history(tmp_path: Path) -> None:
+    run(tmp_path / "short.jsonl", 12)
+    outcome = run(tmp_path / "short.jsonl", 30)
+    run(tmp_path / "long.jsonl", 30)
+    assert outcome.resumed == 12
+    assert (tmp_path / "short.jsonl").read_bytes() == (tmp_path / "long.jsonl").read_bytes()
+
+
+def test_the_number_of_workers_does_not_change_the_history(tmp_path: Path) -> None:
+    for workers in (1, 2, 3):
+        run(tmp_path / f"{workers}.jsonl", 25, batch=4, workers=workers)
+    histories = {(tmp_path / f"{workers}.jsonl").read_bytes() for workers in (1, 2, 3)}
+    assert len(histories) == 1
+    assert not list(tmp_path.glob("*.early"))
+
+
+@pytest.mark.parametrize("cut", [1, 10, 40])
+def test_a_line_that_was_cut_off_is_evaluated_again(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "h.jsonl"
+    run(path, 20)
+    complete = path.read_bytes()
+    path.write_bytes(complete[:-cut])
+    run(path, 20)
+    assert path.read_bytes() == complete
+
+
+KILLED = """
+import sys
+from tests.search.test_loop import run
+from tests.search.toy import ToyEvaluator
+from pathlib import Path
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), 40, ToyEvaluator(mark=sys.argv[2]), batch=4, workers=int(sys.argv[3]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "moment"), [(1, 3), (1, 17), (1, 30), (4, 3), (4, 17), (4, 30)])
+def test_kill_9_loses_at_most_what_is_in_flight(tmp_path: Path, workers: int, moment: int) -> None:
+    history, mark, script = tmp_path / "h.jsonl", tmp_path / "mark", tmp_path / "killed.py"
+    script.write_text(KILLED)
+    argv = [sys.executable, str(script), str(history), str(mark), str(workers)]
+    env = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(argv, env=env)
+    try:
+        deadline = time.monotonic() + 120
+        while not history.exists() or history.read_bytes().count(b"\n") <= moment:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(0.3)  # the workers notice
+    judged = len(mark.read_text().splitlines())
+    run(history, 40, ToyEvaluator(mark=str(mark)), batch=4)
+    again = len(mark.read_text().splitlines()) - 40
+    assert judged < 40
+    assert again <= (1 if workers == 1 else 2 * workers + 1)  # running, and queued ahead by the pool
+    run(tmp_path / "undisturbed.jsonl", 40, batch=4)
+    assert history.read_bytes() == (tmp_path / "undisturbed.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("space_key", "other"), ("strategy", "random"), ("seed", 5), ("batch", 2)]
+)
+def test_the_history_of_another_search_is_refused_by_name(tmp_path: Path, field: str, value: object) -> None:
+    path = tmp_path / "h.jsonl"
+    run(path, 5)
+    first, rest = path.read_text().split("\n", 1)
+    path.write_text(json.dumps({**json.loads(first), field: value}) + "\n" + rest)
+    before = path.read_bytes()
+    with pytest.raises(BadFile, match=f"expected a history of {field} .* found {field} "):
+        run(path, 10)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "x", '{"number": 7, "architecture": [0]}', '{"number": 0, "architecture": "a"}']
+)
+def test_a_damaged_history_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "h.jsonl"
+    run(path, 2)
+    header = path.read_text().splitlines()[0]
+    path.write_text(f"{header}\n{line}\n")
+    with pytest.raises(BadFile, match="the history of a search"):
+        run(path, 5)
+
+
+def test_what_a_replay_does_not_repeat_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "h.jsonl"
+    run(path, 3)
+    lines = path.read_text().splitlines()
+    swapped = json.loads(lines[2]) | {"architecture": json.loads(lines[1])["architecture"]}
+    path.write_text("\n".join([lines[0], lines[1], json.dumps(swapped)]) + "\n")
+    with pytest.raises(BadFile, match="written by another version"):
+        run(path, 5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_evaluation_that_raises_is_recorded_as_failed_and_the_search_goes_on(workers: int) -> None:
+    failing = [entry.architecture for entry in run(None, 12).entries][3:5]
+    outcome = run(None, 12, ToyEvaluator(fails=failing), workers=workers)
+    assert len(outcome.entries) == 12
+    assert outcome.failures == 2
+    assert outcome.entries[3].verdict.failure == "ValueError: made to fail"
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_fails_its_evaluation_and_the_search_goes_on() -> None:
+    dying = [entry.architecture for entry in run(None, 12).entries][3:4]
+    outcome = run(None, 8, ToyEvaluator(dies=dying), workers=2)
+    assert [bool(entry.verdict.failure) for entry in outcome.entries] == [n == 3 for n in range(8)]
+    assert outcome.entries[3].verdict.failure == "the worker process died"
+
+
+def test_what_a_cheap_bound_refuses_is_free_and_never_evaluated(tmp_path: Path) -> None:
+    goals = Goals.parse("score:max", "size<=9")
+    mark = tmp_path / "mark"
+    evaluator = CheapFirst(ToyEvaluator(), ToyEvaluator(mark=str(mark)), goals)
+    outcome = search(make_strategy("evolution", SPACE, goals), evaluator, Budget(evaluations=15))
+    evaluated = [json.loads(line) for line in mark.read_text().splitlines()]
+    assert len(evaluated) == 15 == sum(not entry.verdict.is_free for entry in outcome.entries)
+    assert all(sum(x * x for x in one) <= 9 for one in evaluated)
+    assert any(entry.verdict.is_free for entry in outcome.entries)
+
+
+def test_goals_that_nothing_meets_end_the_search_with_the_nearest() -> None:
+    goals = Goals.parse("score:max", "size<=-1")
+    evaluator = CheapFirst(ToyEvaluator(), ToyEvaluator(), goals)
+    outcome = search(make_strategy("evolution", SPACE, goals), evaluator, Budget(evaluations=15))
+    assert (outcome.reason, outcome.best) == ("exhausted", None)
+    assert outcome.nearest is not None
+    assert outcome.nearest.architecture == (0, 0, 0, 0)
+
+
+def test_only_the_last_effort_counts_for_the_best() -> None:
+    strategy = make_strategy("halving", SPACE, GOALS, efforts=(1.0, 3.0, 9.0))
+    outcome = search(strategy, ToyEvaluator(), Budget(epochs=120))
+    efforts = [entry.effort for entry in outcome.entries]
+    assert efforts.count(1.0) > efforts.count(3.0) > efforts.count(9.0) > 0
+    assert outcome.best is not None
+    assert outcome.best.effort == 9.0
+
+
+def test_a_quantity_that_the_evaluator_does_not_give_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown quantity joules"):
+        search(make_strategy("random", SPACE, Goals.parse("joules:min")), ToyEvaluator(), Budget(5))
