@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from latkit._io import one_line
 from latkit.artifacts import Workload
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import ExportError, LatkitError
@@ -20,6 +21,9 @@ from latkit.ops import Network, Op, Shape
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
+
+MAX_REASON_CHARS = 500
+"""Of an exporter's message, which may go on for pages."""
 
 
 def export_module(
@@ -40,7 +44,9 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
     """
     if isinstance(workload, Graph):
         graph = workload
-        return _write(runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title)
+        return write_artifact(
+            runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title
+        )
     exported = workload.without_identities() if isinstance(workload, Network) else workload
     _check_precisions(runtime, exported)
     try:
@@ -79,10 +85,10 @@ def _export(runtime: Runtime, module: nn.Module, examples: Sequence[torch.Tensor
     def write(unfinished: Path) -> None:
         runtime.export(for_inference(module), examples, unfinished)
 
-    return _write(runtime, write, path, what)
+    return write_artifact(runtime, write, path, what)
 
 
-def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artifact:
+def write_artifact(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artifact:
     """Write an artifact beside `path`, and move it there atomically. Raises ExportError."""
     exporter = runtime.exporter
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +99,8 @@ def _write(runtime: Runtime, write: Callable[[Path], None], path: Path, what: st
         except LatkitError:
             raise
         except Exception as error:  # an exporter may raise anything
-            raise ExportError(f"cannot export {what} for {runtime.name}: {type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {one_line(str(error), MAX_REASON_CHARS)}"
+            raise ExportError(f"cannot export {what} for {runtime.name}: {reason}") from error
         sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
         unfinished.replace(path)
     return Artifact(path, sha256, runtime.name, exporter, runtime.opset)

@@ -23,7 +23,7 @@ from latkit.workspace.comparisons import check_setup, compare_models, stored_pro
 from latkit.workspace.measuring import MeasuringWorkspace
 from latkit.workspace.profile_targets import Failure, profile_targets
 
-MODEL_SUFFIXES = (".onnx", ".tflite", ".pt2")
+MODEL_SUFFIXES = (".onnx", ".tflite", ".pt2", ".pt", ".pth")
 
 
 @dataclass(slots=True)

@@ -46,7 +46,9 @@ class TFLite(Runtime):
 
         litert_torch = _import_litert_torch()
         with torch.no_grad():
-            outputs = [0] if module(*examples).dim() == 4 else []
+            found = module(*examples)
+        results = found if isinstance(found, tuple | list) else (found,)
+        outputs = [index for index, one in enumerate(results) if one.dim() == 4]
         images = [index for index, example in enumerate(examples) if example.dim() == 4]
         with _silenced():
             if images or outputs:

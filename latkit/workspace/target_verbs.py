@@ -24,6 +24,7 @@ from latkit.workspace.measurements import (
     repair_measurements,
 )
 from latkit.workspace.measuring import MeasuringWorkspace
+from latkit.workspace.modules import profile_module
 from latkit.workspace.predict import GraphPrediction, NetworkPrediction, predict
 from latkit.workspace.profiles import profile_models
 from latkit.workspace.requests import (
@@ -62,9 +63,20 @@ class TargetVerbs(MeasuringWorkspace):
         """Forget a device; returns why its files are still on it, if they are."""
         return remove_device(self.devices_dir, name, keep_files)
 
-    def profile(self, request: ProfileRequest, callbacks: Callbacks = SILENT) -> Profiled:
-        """Profile model files on a target, and save the profiles."""
-        return profile_models(self, request, callbacks)
+    def profile(
+        self,
+        request: ProfileRequest | Target,
+        module: object = None,
+        example: object = None,
+        callbacks: Callbacks = SILENT,
+    ) -> Profiled:
+        """Profile model files on a target, and save the profiles: `profile(ProfileRequest(...))`.
+
+        Or a torch module, with a tensor or a tuple of tensors as its inputs: `profile(target, module, example)`.
+        """
+        if isinstance(request, ProfileRequest):
+            return profile_models(self, request, callbacks)
+        return profile_module(self, request, module, example, callbacks)
 
     def collect(self, request: CollectRequest, callbacks: Callbacks = SILENT) -> list[Outcome]:
         """Measure what targets lack; the outcome of each."""

@@ -29,6 +29,9 @@ FORMATS = {
 }
 """Formats of model files by suffix."""
 
+TORCH_SUFFIXES = (".pt2", ".pt", ".pth")
+"""Files of torch, which hold pickled objects."""
+
 TFLITE_MARK = b"TFL3"
 """At byte 4 of a TFLite file."""
 
@@ -36,6 +39,12 @@ TFLITE_MARK = b"TFL3"
 def format_of(path: Path) -> FileFormat:
     """The format that a file's suffix names. Raises UsageError."""
     known = FORMATS.get(path.suffix.lower())
+    if path.suffix.lower() in TORCH_SUFFIXES:
+        raise UsageError(
+            f"expected a model file ending in {' or '.join(FORMATS)}, but found {one_line(str(path))}: torch runs code "
+            "of such a file when it loads it; if you trust it, load it in Python and profile its module: "
+            "workspace.profile(target, module, example)"
+        )
     if known is None:
         raise UsageError(f"expected a model file ending in {' or '.join(FORMATS)}, but found {one_line(str(path))}")
     return known

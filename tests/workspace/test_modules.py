@@ -1,0 +1,116 @@
+"""Torch modules are exported for the target's runtime, and profiled on the values of their example."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from latkit import ModelRequest, ProfileRequest, Target, Workspace
+from latkit.devices import Local, add_device
+from latkit.errors import ExportError, UsageError
+from latkit.profiling.profile import Profile
+from latkit.workspace.profiles import saved_profiles
+
+ONNX, TFLITE = Target.parse("here/onnxruntime"), Target.parse("here/tflite")
+
+
+class Embedded(nn.Module):
+    """Rows of a table by ids, and a sum; the last argument is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(50, 16)
+        self.project = nn.Linear(16, 8)
+
+    def forward(self, scale: Tensor, ids: Tensor, _unused: Tensor) -> tuple[Tensor, Tensor]:
+        rows = self.table(ids)
+        return self.project(rows) * scale, rows
+
+
+EXAMPLE = (torch.full((1, 1, 1), 2.0), torch.tensor([[3, 49, 1]]), torch.zeros(1, 2))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("modules")
+    made = Workspace.init(folder / "ws")
+    add_device(made.devices_dir, "here", Local(), agent_folder=str(folder / "agent"))
+    return made
+
+
+def the_only(workspace: Workspace, target: Target) -> Profile:
+    (found,) = saved_profiles(workspace, target)
+    return found
+
+
+def test_a_module_of_several_inputs_and_outputs_is_profiled_on_its_example(workspace: Workspace) -> None:
+    module = Embedded().train()
+    (found,) = workspace.profile(ONNX, module, EXAMPLE).profiles
+    assert found == the_only(workspace, ONNX)
+    assert found.model == "Embedded.onnx"
+    assert Path(found.path).is_file()
+    inputs = {tensor.name: (tensor.type, tensor.shape) for tensor in found.model_file.inputs}
+    assert inputs == {"input0": ("float32", (1, 1, 1)), "input1": ("int64", (1, 3))}
+    assert found.macs == sum(op.macs or 0 for op in found.ops) == 3 * 16 * 8
+    assert module.training, "the module is not changed"
+    (again,) = workspace.profile(ONNX, module, EXAMPLE).profiles
+    assert again.sha256 == found.sha256, "exported the same, and pushed once"
+    (other,) = workspace.profile(ONNX, module, (*EXAMPLE[:1], torch.tensor([[3, 2, 1]]), EXAMPLE[2])).profiles
+    assert other.model_file.key != found.model_file.key, "other values are another workload"
+
+
+def test_a_module_for_tflite_takes_images_channels_last(workspace: Workspace) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    (found,) = workspace.profile(TFLITE, module, torch.randn(1, 3, 10, 12)).profiles
+    (taken,) = found.model_file.inputs
+    assert (taken.type, taken.shape) == ("float32", (1, 10, 12, 3))
+    assert found.macs == 8 * 8 * 10 * 27
+
+
+def test_the_module_of_an_exported_program_is_profiled(workspace: Workspace) -> None:
+    program = torch.export.export(nn.Linear(12, 5), (torch.randn(1, 12),))
+    (found,) = workspace.profile(ONNX, program.module(), torch.randn(1, 12)).profiles
+    assert found.macs == 60
+
+
+class Dictionary(nn.Module):
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"y": x}
+
+
+class Sorting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.eigvals(x).real
+
+
+@pytest.mark.parametrize(
+    ("target", "module", "example", "message"),
+    [
+        ("here/onnxruntime", "net", torch.randn(1), "expected a torch module to profile, but found str"),
+        ("here/onnxruntime", nn.ReLU(), None, "expected a tensor, or a tuple of tensors, as the module's example"),
+        ("here/onnxruntime", nn.Linear(3, 4), torch.randn(1, 5), "Linear fails on its example: RuntimeError"),
+        ("here/onnxruntime", Dictionary(), torch.randn(1), "expected Dictionary to return a tensor"),
+        ("here/onnxruntime", Sorting(), torch.randn(3, 3), "cannot export Sorting for onnxruntime"),
+        ("here/torch", nn.ReLU(), torch.randn(1, 2), "expected a target with onnxruntime or tflite"),
+        ("here/onnxruntime-b4", nn.ReLU(), torch.randn(1, 2), "expected an input of the target's batch, 4"),
+    ],
+)
+def test_what_cannot_be_exported_is_named_in_one_line(
+    workspace: Workspace, target: str, module: object, example: object, message: str
+) -> None:
+    before = sorted(workspace.target_dir(ONNX).rglob("*.json"))
+    with pytest.raises((UsageError, ExportError)) as caught:
+        workspace.profile(Target.parse(target), module, example)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(workspace.target_dir(ONNX).rglob("*.json")) == before
+
+
+def test_a_file_of_torch_is_not_loaded(workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(UsageError, match="load it in Python and profile its module"):
+        workspace.profile(ProfileRequest(target=ONNX, models=(ModelRequest(path),)))
