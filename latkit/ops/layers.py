@@ -65,6 +65,45 @@ class Concat(nn.Module):
         return torch.cat(inputs, dim=1)
 
 
+class Slice(nn.Module):
+    """The first channels: (N, C, H, W) -> (N, channels, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Cut off the other channels."""
+        return images[:, : self.channels]
+
+
+class Zero(nn.Module):
+    """Zeros of the input's shape."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """A product, so that the output depends on the input."""
+        return images * 0.0
+
+
+class SqueezeExcite(nn.Module):
+    """Every channel times a gate: (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, channels: int, hidden: int, activation: str) -> None:
+        super().__init__()
+        self.gates = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, hidden, 1),
+            *activations(activation),
+            nn.Conv2d(hidden, channels, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The gates, (N, C, 1, 1), times the input."""
+        gates: Tensor = self.gates(images)
+        return images * gates
+
+
 def activations(name: str) -> list[nn.Module]:
     """The activation of that name as a list of one module, or of none for `none`."""
     makers: dict[str, Callable[[], nn.Module]] = {

@@ -42,6 +42,12 @@ KINDS = [
     make_op("add", (3, 4, 5), (3, 4, 5)),
     make_op("concat", (2, 4, 5), (3, 4, 5), (1, 4, 5)),
     make_op("concat", (2,), (3,)),
+    make_op("pool", (4, 6, 8), kernel=2, stride=2),
+    make_op("pool", (4, 6, 8), kernel=2, stride=2, function="max"),
+    make_op("batch_norm", (3, 4, 5), activation="relu"),
+    make_op("slice", (3, 4, 5), out_channels=2),
+    make_op("squeeze_excite", (6, 4, 5), hidden=3),
+    make_op("zero", (3, 4, 5)),
 ]
 MIXED = Network(
     (

@@ -32,6 +32,11 @@ SPREAD = [
     make_op("skip", (6,)),
     make_op("add", (3, 4, 5), (3, 4, 5), (3, 4, 5)),
     make_op("concat", (3, 4, 5), (2, 4, 5)),
+    make_op("pool", (5, 6, 8), kernel=2, stride=2),
+    make_op("batch_norm", (3, 4, 5), activation="relu"),
+    make_op("slice", (3, 4, 5), out_channels=2),
+    make_op("squeeze_excite", (6, 4, 5), hidden=3),
+    make_op("zero", (3, 4, 5)),
 ]
 
 

@@ -56,7 +56,12 @@ def test_a_key_never_changes() -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "attributes", "message"),
     [
-        ("convolution", (3, 8, 8), {}, "unknown op kind 'convolution'; known op kinds: activation, add, concat, conv"),
+        (
+            "convolution",
+            (3, 8, 8),
+            {},
+            "unknown op kind 'convolution'; known op kinds: activation, add, batch_norm, concat",
+        ),
         ("conv", (3, 8), {"out_channels": 4}, "expected an input shape of rank 3"),
         ("conv", (3, 0, 8), {"out_channels": 4}, "positive sizes"),
         ("conv", (3, 8, 8), {}, "attribute 'out_channels' is missing"),
@@ -69,6 +74,9 @@ def test_a_key_never_changes() -> None:
         ("conv", (3, 8, 8), {"out_channels": 4, "activation": "gelu"}, "expected activation to be one of"),
         ("mbconv", (3, 8, 8), {"out_channels": 4, "residual": True}, "a residual needs an op that keeps its shape"),
         ("pool", (3, 8, 8), {"kernel": 4}, "expected an odd kernel, but found 4"),
+        ("pool", (3, 7, 8), {"kernel": 2, "stride": 2}, "a kernel of 2 needs an even height and width"),
+        ("pool", (3, 8, 8), {"kernel": 2}, "expected an odd kernel, but found 2"),
+        ("slice", (3, 8, 8), {"out_channels": 3}, "expected fewer than 3 channels"),
         ("linear", (3, 8, 8), {"out_features": 4}, "expected an input shape of rank 1"),
     ],
 )

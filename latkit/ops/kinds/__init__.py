@@ -3,6 +3,7 @@
 BUILT_IN = {
     "activation": "latkit.ops.kinds.activation:ACTIVATION",
     "add": "latkit.ops.kinds.add:ADD",
+    "batch_norm": "latkit.ops.kinds.batch_norm:BATCH_NORM",
     "concat": "latkit.ops.kinds.concat:CONCAT",
     "conv": "latkit.ops.kinds.conv:CONV",
     "flatten": "latkit.ops.kinds.flatten:FLATTEN",
@@ -10,5 +11,8 @@ BUILT_IN = {
     "mbconv": "latkit.ops.kinds.mbconv:MBCONV",
     "pool": "latkit.ops.kinds.pool:POOL",
     "skip": "latkit.ops.kinds.skip:SKIP",
+    "slice": "latkit.ops.kinds.slice:SLICE",
+    "squeeze_excite": "latkit.ops.kinds.squeeze_excite:SQUEEZE_EXCITE",
+    "zero": "latkit.ops.kinds.zero:ZERO",
 }
 """Where the object of every kind is; it is imported when an op of its kind is first made."""

@@ -6,14 +6,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from latkit.errors import UsageError
 from latkit.ops.attribute import Attribute, Shape
 from latkit.ops.kinds.windows import check_odd_kernel, strided_shape
 from latkit.ops.op import Op, OpKind
 from latkit.ops.parts import Part
 
+TILE = (2, 2)
+"""The even kernel that is known, and its stride."""
+
 
 class Pool(OpKind):
-    """Pooling over windows padded by half the kernel, or over the whole image: (C, H, W) -> (C, H', W') or (C,)."""
+    """Pooling over windows padded by half the kernel, or over the whole image: (C, H, W) -> (C, H', W') or (C,).
+
+    A window of 2x2 is not padded; it tiles the image.
+    """
 
     name = "pool"
     title = "Pooling"
@@ -24,8 +31,11 @@ class Pool(OpKind):
     }
 
     def check(self, op: Op) -> None:
-        """The kernel is odd or zero."""
-        if op["kernel"] != 0:
+        """The kernel is odd or zero, or 2 with a stride of 2 on an image of even height and width."""
+        if (op["kernel"], op["stride"]) == TILE:
+            if any(size % 2 for size in op.input_shape[1:]):
+                raise UsageError(f"pool: a kernel of 2 needs an even height and width, but found {op.title}")
+        elif op["kernel"] != 0:
             check_odd_kernel(op)
 
     def output_shape(self, op: Op) -> Shape:
@@ -42,9 +52,10 @@ class Pool(OpKind):
         kernel, stride, function = op.integer("kernel"), op.integer("stride"), str(op["function"])
         if kernel == 0:
             return GlobalPool(function)
+        padding = (kernel - 1) // 2
         if function == "max":
-            return nn.MaxPool2d(kernel, stride, kernel // 2)
-        return nn.AvgPool2d(kernel, stride, kernel // 2, count_include_pad=False)
+            return nn.MaxPool2d(kernel, stride, padding)
+        return nn.AvgPool2d(kernel, stride, padding, count_include_pad=False)
 
     def parts(self, op: Op) -> tuple[Part, ...]:
         """One pooling."""
