@@ -41,6 +41,8 @@ SPACES = Registry(
     "latkit.spaces",
     SpaceFactory,
     {
+        "nasbench101": "latkit.spaces.builtin.nasbench101:SPACE",
+        "nasbench201": "latkit.spaces.builtin.nasbench201:SPACE",
         "proxyless-mobile": "latkit.spaces.builtin.proxyless_mobile:SPACE",
         "proxyless-tiny": "latkit.spaces.builtin.proxyless_tiny:SPACE",
     },
@@ -48,7 +50,14 @@ SPACES = Registry(
 """The known spaces. A plug-in adds one with an entry point of the group `latkit.spaces` that is a `SpaceFactory`."""
 
 SPACE_FORMATS: Registry[type] = Registry(
-    "format of saved spaces", "latkit.space_formats", type, {"latkit-space-1": "latkit.spaces.chain:ChainSpace"}
+    "format of saved spaces",
+    "latkit.space_formats",
+    type,
+    {
+        "latkit-edge-cells-1": "latkit.spaces.cells.edge_cell:EdgeCellSpace",
+        "latkit-space-1": "latkit.spaces.chain:ChainSpace",
+        "latkit-vertex-cells-1": "latkit.spaces.cells.vertex_cell:VertexCellSpace",
+    },
 )
 """By the `format` of a saved space, the class whose `from_json` reads it."""
 

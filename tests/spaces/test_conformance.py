@@ -85,12 +85,14 @@ def test_a_saved_space_of_an_unknown_format_lists_the_known_ones(tmp_path) -> No
     path = tmp_path / "space.json"
     for text in ("{}", "[]", '{"format": "latkit-space-9"}', '{"format": {}}'):
         path.write_text(text)
-        with pytest.raises(BadFile, match=r"expected a search space of one of the formats latkit-space-1.*, but found"):
+        with pytest.raises(
+            BadFile, match=r"expected a search space of one of the formats .*latkit-space-1.*, but found"
+        ):
             spaces.load_saved(path)
 
 
 def test_an_unknown_space_lists_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="unknown space 'nowhere'; known spaces: proxyless-mobile, proxyless-tiny"):
+    with pytest.raises(UsageError, match=r"unknown space 'nowhere'; known spaces: .*proxyless-mobile, proxyless-tiny"):
         spaces.load("nowhere")
     with pytest.raises(UsageError, match=r"space proxyless-mobile: .* unexpected keyword argument 'channels'"):
         spaces.load("proxyless-mobile", channels=1)

@@ -1,0 +1,1 @@
+"""Spaces of cells: small graphs, repeated in a network of fixed stages."""
