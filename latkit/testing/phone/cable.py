@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from latkit.testing.sockets import listening, shut
 
+CHUNK_BYTES = 4096
+"""A slow cable passes so many bytes at once."""
+
 
 class Cable:
-    """Passes connections on to a port of this machine."""
+    """Passes connections on to a port of this machine. `bytes_per_s`: a slow one, back from there."""
 
-    def __init__(self, to: int) -> None:
+    def __init__(self, to: int, bytes_per_s: float | None = None) -> None:
         self.port = 0
         """Its near end."""
         self._to = to
+        self._pause_s = CHUNK_BYTES / bytes_per_s if bytes_per_s else 0.0
         self._plugged = True
         self._ends: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -41,16 +46,16 @@ class Cable:
             theirs.settimeout(None)
             with self._lock:
                 self._ends += [ours, theirs]
-            back = threading.Thread(target=_pass, args=(theirs, ours), daemon=True)
+            back = threading.Thread(target=_pass, args=(theirs, ours, self._pause_s), daemon=True)
             back.start()
             _pass(ours, theirs)
             back.join()
 
 
 @contextmanager
-def cable_to(port: int) -> Iterator[Cable]:
+def cable_to(port: int, bytes_per_s: float | None = None) -> Iterator[Cable]:
     """A cable to a port of this machine."""
-    cable = Cable(port)
+    cable = Cable(port, bytes_per_s)
     with listening(cable.join) as cable.port:
         try:
             yield cable
@@ -58,8 +63,9 @@ def cable_to(port: int) -> Iterator[Cable]:
             cable.pull()
 
 
-def _pass(one: socket.socket, other: socket.socket) -> None:
+def _pass(one: socket.socket, other: socket.socket, pause_s: float = 0.0) -> None:
     with contextlib.suppress(OSError):
-        while chunk := one.recv(65536):
+        while chunk := one.recv(CHUNK_BYTES if pause_s else 65536):
+            time.sleep(pause_s)
             other.sendall(chunk)
     shut(other)
