@@ -51,9 +51,10 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562)."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _MODULES:
-        return import_module(f"latkit.{name}")
+    """Import a public name on first use (PEP 562). Raises MissingExtra."""
+    if name in _HOMES or name in _MODULES:
+        from latkit._io.extras import naming_extras
+
+        with naming_extras():
+            return getattr(import_module(_HOMES[name]), name) if name in _HOMES else import_module(f"latkit.{name}")
     raise AttributeError(f"module 'latkit' has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from latkit._io.atomic import atomic_write, check_writable, make_folder, write_bytes, write_text
 from latkit._io.display import html_card, one_line_repr, to_polars
+from latkit._io.extras import missing_extra, naming_extras
 from latkit._io.host_errors import host_error
 from latkit._io.reading import (
     MAX_FILE_BYTES,
@@ -27,6 +28,8 @@ __all__ = [
     "load_json",
     "load_record",
     "make_folder",
+    "missing_extra",
+    "naming_extras",
     "one_line",
     "one_line_repr",
     "parse_json",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from latkit._io import load_record, read_bytes, write_text
+from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
 from latkit.artifacts import Workload
 from latkit.errors import BadFile
 from latkit.graphs import Graph
@@ -67,11 +67,27 @@ class ArtifactCache:
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         known = _known(path, sidecar, runtime)
         if known is None:
-            from latkit.artifacts.export import export_subject  # needs torch, which takes seconds to import
-
-            known = export_subject(runtime, subject, path, target.batch)
+            known = _exported(runtime, subject, path, target.batch)
             _write(sidecar, known, subject.title)
         return known
+
+
+def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int) -> Artifact:
+    """Export, or copy the runtime's prebuilt file where torch is not installed. Raises ExportError and MissingExtra."""
+    try:
+        from latkit.artifacts.export import export_subject  # needs torch, which takes seconds to import
+    except ModuleNotFoundError as error:
+        prebuilt = runtime.prebuilt / f"{subject.key}-b{batch}{runtime.suffix}" if runtime.prebuilt else None
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        if prebuilt is None or not prebuilt.is_file():
+            raise missing from error
+        content = prebuilt.read_bytes()
+        make_folder(path.parent)
+        write_bytes(path, content)
+        return Artifact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
+    return export_subject(runtime, subject, path, batch)
 
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:

@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from contextlib import suppress
 
-from latkit._io import host_error, one_line
+from latkit._io import host_error, missing_extra, one_line
 from latkit.cli import INTERRUPTED
 from latkit.cli.app import app
 from latkit.cli.console import note
@@ -37,7 +37,7 @@ def run() -> None:
 
 def _report(error: BaseException) -> int:
     """Show an error in one line; returns its exit code."""
-    ours = error if isinstance(error, LatkitError) else host_error(error)
+    ours = error if isinstance(error, LatkitError) else missing_extra(error) or host_error(error)
     if ours is not None:
         verbose = bool(os.environ.get(VERBOSE))
         more = " (what the library said: latkit --verbose ...)" if ours.detail and not verbose else ""

@@ -3,75 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
-
 from latkit._io import atomic_write, reading, write_text
-from latkit.errors import BadFile, UsageError
+from latkit.errors import UsageError
 from latkit.graphs import Graph, ModelFile
-from latkit.measurements.rows import SAMPLES, measurement_columns, measurements_from_rows, workload_document
+from latkit.measurements.rows import measurements_from_rows
 from latkit.ops import Network
 from latkit.timing import Measurement, estimate, reference_seconds
-
-STDERR = 2
-"""The file handle that libraries in Rust print to."""
-
-SCHEMA: dict[str, pl.DataType] = {
-    "title": pl.String(),
-    "document": pl.String(),
-    "target": pl.String(),
-    "setup": pl.String(),
-    "plan": pl.String(),
-    "role": pl.String(),
-    "repetition": pl.Int64(),
-    "started_at": pl.Float64(),
-    **{name: pl.List(pl.Int64()) for name in SAMPLES},
-    "conditions": pl.String(),
-    "reference_s": pl.Float64(),
-}
-"""Columns of a published dataset. `title` is for readers; everything else is read back."""
-
-MAX_ROWS = 10_000_000
-"""Maximum size of a dataset: a thousand times the largest one published here."""
-
-LATER = ("reference_s",)
-"""Columns that datasets published earlier lack."""
-
-
-def to_frame(measurements: Sequence[Measurement]) -> pl.DataFrame:
-    """One row per round, with the columns of `SCHEMA`."""
-    rows = []
-    for measurement in measurements:
-        columns = measurement_columns(
-            measurement.workload,
-            measurement.target,
-            measurement.environment,
-            measurement.plan,
-            measurement.role,
-            measurement.repetition,
-        )
-        del columns["subject_key"]  # derived from the document
-        columns |= {
-            "title": measurement.workload.title,
-            "document": json.dumps(workload_document(measurement.workload)),
-        }
-        rows += [
-            {
-                **columns,
-                "reference_s": measurement.reference_s,
-                "started_at": one_round.started_at,
-                **{name: list(getattr(one_round, name)) for name in SAMPLES},
-                "conditions": json.dumps(one_round.conditions),
-            }
-            for one_round in measurement.rounds
-        ]
-    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def card_path(path: Path) -> Path:
@@ -85,6 +27,8 @@ def write_parquet(measurements: Sequence[Measurement], path: Path, card: str) ->
         raise UsageError(f"expected a file ending in .parquet, but found {path}")
     if not measurements:
         raise UsageError("there is nothing to export: no measurement yet; run latkit collect first")
+    from latkit.measurements.frames import to_frame
+
     with atomic_write(path) as temporary:
         to_frame(measurements).write_parquet(temporary, compression="zstd", compression_level=12)
     write_text(card_path(path), card)
@@ -94,38 +38,11 @@ def read_parquet(path: Path) -> list[Measurement]:
     """Read measurements back. Raises BadFile if the file is corrupt, is not a latkit dataset, or a row
     is not a round.
     """
-    expected = "latkit's measurements as Parquet"
-    if not path.is_file():
-        raise BadFile(path, expected, "no such file" if not path.exists() else "no regular file")
-    with reading(path, expected), _silent_panics():
-        rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-        if rows > MAX_ROWS:
-            raise BadFile(path, expected, f"{rows} rows, more than {MAX_ROWS}")
-        frame = pl.read_parquet(path, glob=False)
-    found = dict(zip(frame.columns, frame.dtypes, strict=True))
-    if found != {name: kind for name, kind in SCHEMA.items() if name in found or name not in LATER}:
-        missing = [name for name in SCHEMA if found.get(name) != SCHEMA[name]]
-        raise BadFile(path, expected, f"another table (column {missing[0] if missing else list(found)[-1]!r} differs)")
-    with reading(path, expected):
+    from latkit.measurements.frames import EXPECTED, read_frame
+
+    frame = read_frame(path)
+    with reading(path, EXPECTED):
         return measurements_from_rows(frame.iter_rows(named=True), path)
-
-
-@contextmanager
-def _silent_panics() -> Iterator[None]:
-    """Suppress what a panic inside polars prints: pages of its source code, before the exception can be caught."""
-    try:
-        saved = os.dup(STDERR)
-    except OSError:  # the handle is closed
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.dup2(null, STDERR)
-        yield
-    finally:
-        os.dup2(saved, STDERR)
-        os.close(saved)
-        os.close(null)
 
 
 def write_card(measurements: Sequence[Measurement], device_lines: Sequence[str], command: Sequence[str]) -> str:

@@ -58,6 +58,8 @@ class Runtime(ABC):
     """The packages that a device needs; None if they are installed there by hand."""
     agent_file: ClassVar[Path | None] = None
     """Python source that teaches the Python agent this runtime (see docs/agent-protocol.md)."""
+    prebuilt: ClassVar[Path | None] = None
+    """Folder of files that are used where torch is not installed to export them: KEY-bBATCH and the suffix."""
     takes_benchmark_tool: ClassVar[bool] = False
     """Whether Google's `benchmark_model` runs its files too."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime, Wheels, release
+
+PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
+"""The exporter of the files in `onnx/prebuilt`, which are named by the workload's key and batch."""
 
 
 class OnnxRuntime(Runtime):
@@ -23,12 +27,16 @@ class OnnxRuntime(Runtime):
     suffix = ".onnx"
     opset = 17
     takes_graphs = True
+    prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
     @property
     def exporter(self) -> str:
-        """Such as `torch.onnx 2.13.0 torchscript`."""
-        return f"torch.onnx {release('torch')} torchscript"
+        """Such as `torch.onnx 2.13.0 torchscript`: of the prebuilt files where torch is not installed."""
+        try:
+            return f"torch.onnx {release('torch')} torchscript"
+        except PackageNotFoundError:
+            return PREBUILT_BY
 
     def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write an ONNX file, checked by onnx. Its input is `input` (`input0`, `input1`, ... of several), its output

@@ -6,6 +6,8 @@ Names are imported when they are first used: a part of them needs torch. `__init
 from importlib import import_module
 from typing import Any
 
+from latkit._io.extras import naming_extras
+
 _HOMES = {
     "FOLDERS": "latkit.layout",
     "MEASURED_FILE": "latkit.layout",
@@ -22,7 +24,8 @@ __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use (PEP 562)."""
+    """Import a public name on first use (PEP 562). Raises MissingExtra."""
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        with naming_extras():
+            return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'latkit.workspace' has no attribute {name!r}")

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from latkit.devices import Local, add_device
 from latkit.errors import BadFile, LatkitError, ModelRejected, UsageError
-from latkit.measurements.parquet import to_frame
+from latkit.measurements.frames import to_frame
 from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.targets import Target
 from latkit.timing import TimingPlan

@@ -14,7 +14,7 @@ from latkit._io import one_line
 from latkit.artifacts.files import ModelSource
 from latkit.devices import OpProfile, RecoveringSession, Session, load_file, profile_ops, time_paced
 from latkit.devices.sessions.answers import LoadedModel, PacedRuns
-from latkit.errors import AgentError, DeviceError, ExportError, LatkitError, ModelRejected, NotMeasured
+from latkit.errors import AgentError, DeviceError, ExportError, LatkitError, MissingExtra, ModelRejected, NotMeasured
 from latkit.graphs import ModelFile
 from latkit.measurements.anomalies import flags_of
 from latkit.profiling.collector import Collection
@@ -128,7 +128,7 @@ class ProfileRun:
             return None, []
         try:
             return ensure_peaks(self.collection, self.peaks_path, environment, folder), []
-        except (ExportError, AgentError) as error:
+        except (ExportError, AgentError, MissingExtra) as error:
             return None, [one_line(f"no peak rates: {error}")]
 
 
