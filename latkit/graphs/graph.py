@@ -50,6 +50,8 @@ class Graph:
     name: str = field(default="", compare=False)
     input_names: tuple[str, ...] = field(default=(), compare=False)
     """Names of the inputs in the file: for people, and not saved in records."""
+    node_names: tuple[str, ...] = field(default=(), compare=False)
+    """Name of each node in the file, or of its first output: for people, and not saved in records."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.opset <= MAX_OPSET:

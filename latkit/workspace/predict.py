@@ -10,6 +10,7 @@ from latkit.latency_models.kernels import Prediction
 from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.timing import Estimate
+from latkit.workspace.measured import MeasuredLatency, measured_latency
 from latkit.workspace.models import ModelFitting
 from latkit.workspace.onnx_models import read_for
 from latkit.workspace.requests.models import PredictRequest
@@ -24,6 +25,8 @@ class NetworkPrediction:
     latency: Estimate
     layer_s: tuple[float, ...]
     """Seconds that each op adds, in the order of `network.ops`."""
+    measured: MeasuredLatency | None = None
+    """Where this network was measured as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class GraphPrediction:
 
     graph: Graph
     prediction: Prediction
+    measured: MeasuredLatency | None = None
+    """Where this network, or the file itself, was measured as a whole."""
 
 
 def predict(
@@ -43,6 +48,10 @@ def predict(
         workspace.device(target.device)
     workload = read_for(target, request.network, request.shapes, callbacks.on_message)
     if isinstance(workload, Graph):
-        return GraphPrediction(workload, workspace.kernel_model(target).predict(workload))
+        predicted = workspace.kernel_model(target).predict(workload)
+        return GraphPrediction(workload, predicted, measured_latency(workspace, target, workload, request.network))
     model = workspace.model_for(target, workload, request.model)
-    return NetworkPrediction(workload, model, model.predict(workload), tuple(model.layer_seconds(workload.ops)))
+    measured = measured_latency(workspace, target, workload, request.network)
+    return NetworkPrediction(
+        workload, model, model.predict(workload), tuple(model.layer_seconds(workload.ops)), measured
+    )

@@ -72,6 +72,31 @@ def open_batch(path: Path) -> Path:
     return path
 
 
+def test_the_measured_latency_comes_before_the_prediction(measured_workspace: Path, document, latkit) -> None:
+    net = measured_workspace / "net.onnx"
+    found = document("-C", measured_workspace, "predict", TARGET, net)
+    assert found["measured"]["as"] == "workload"
+    assert found["measured"]["latency_ms"] > 0
+    names = list(found)
+    assert names.index("measured") < names.index("latency_ms")
+    nodes = [name for row in found["kernels"] for name in row["nodes"]]
+    in_file = {node.name or node.output[0] for node in onnx.load(net).graph.node}
+    assert set(nodes) <= in_file
+    assert len(nodes) == len(set(nodes)) >= len(found["kernels"])
+    assert found["kernels"][-1]["output"] == "1x10"
+    code, out, _ = latkit("-C", measured_workspace, "predict", TARGET, net)
+    assert code == 0
+    assert out.index("measured as a workload on") < out.index("predicted: ")
+
+    call("-C", measured_workspace, "profile", TARGET, net, *QUICK[:4], "--no-ops")
+    assert document("-C", measured_workspace, "predict", TARGET, net)["measured"]["as"] == "profile"
+
+
+def test_a_network_that_was_not_measured_has_a_prediction_alone(measured_workspace: Path, document, tmp_path) -> None:
+    onnx.save(model_of_graph(external_graph(12), 0), tmp_path / "larger.onnx")
+    assert "measured" not in document("-C", measured_workspace, "predict", TARGET, tmp_path / "larger.onnx")
+
+
 def test_an_open_batch_is_the_targets(measured_workspace: Path, document, latkit) -> None:
     path, target = open_batch(measured_workspace / "open.onnx"), f"{TARGET}-b4"
     document("-C", measured_workspace, "collect", "model", target, "--onnx", path, *QUICK)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
+from latkit._io import one_line
 from latkit.cli.console import Cell, emit_json, note, say, show_facts, show_table
 from latkit.evaluation.validation import Validation
 from latkit.timing import Estimate
+from latkit.workspace.measured import MeasuredLatency
 from latkit.workspace.onnx_models import input_shapes, shown_inputs
 from latkit.workspace.predict import GraphPrediction, NetworkPrediction
 from latkit.workspace.requests import PredictRequest
@@ -28,6 +32,34 @@ def latency_line(predicted: Estimate) -> str:
         return f"{milliseconds} (no interval is known: the table gives no spread of some of these ops)"
     low_ms, high_ms = (1e3 * bound for bound in predicted.interval)
     return f"{milliseconds} (90 % interval {low_ms:.3f} to {high_ms:.3f} ms)"
+
+
+def measured_document(measured: MeasuredLatency | None) -> dict[str, Any]:
+    """The measured latency, before the prediction; nothing where it was not measured."""
+    if measured is None:
+        return {}
+    return {
+        "measured": {
+            **latency_document(measured.latency),
+            "as": measured.source,
+            "at": measured.at.isoformat(timespec="seconds"),
+        }
+    }
+
+
+def _say_latency(predicted: Estimate, measured: MeasuredLatency | None) -> None:
+    """The measured latency first, where there is one, and the prediction second."""
+    if measured is None:
+        say(latency_line(predicted))
+        return
+    say(f"measured as a {measured.source} on {measured.at:%Y-%m-%d}: {latency_line(measured.latency)}")
+    say(f"predicted: {latency_line(predicted)}")
+
+
+def _short(names: Sequence[str]) -> str:
+    """Names of nodes for a table."""
+    first = one_line(names[0], 40) if names else ""
+    return f"{first} +{len(names) - 1}" if len(names) > 1 else first
 
 
 def show_validation(validation: Validation, *, as_json: bool) -> None:
@@ -66,6 +98,7 @@ def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bo
                 "target": str(target),
                 "network": network.title,
                 "model": request.model,
+                **measured_document(found.measured),
                 **latency_document(found.latency),
                 "imported": origin.imported,
                 "emulated": origin.environment.emulated,
@@ -77,7 +110,7 @@ def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bo
         )
         return
     show_table(f"{network.title} on {target}", layers)
-    say(latency_line(found.latency))
+    _say_latency(found.latency, found.measured)
     if origin.imported:
         note(f"not measured here, but imported from {origin.imported}")
     if origin.environment.emulated:
@@ -86,7 +119,7 @@ def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bo
 
 def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) -> None:
     graph, predicted, target, file = found.graph, found.prediction, request.target, request.network
-    rows: list[dict[str, Cell]] = [
+    rows: list[dict[str, Any]] = [
         {
             "kernel": row.kind,
             "macs": row.macs,
@@ -94,6 +127,8 @@ def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) 
             "adds_ms": 1e3 * row.seconds,
             "share_percent": 100 * row.share,
             "known": row.known,
+            "output": "x".join(map(str, row.output_shape)),
+            "nodes": list(row.nodes) if as_json else _short(row.nodes),
         }
         for row in predicted.kernels
     ]
@@ -103,6 +138,7 @@ def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) 
                 "target": str(target),
                 "network": file.stem,
                 "model": "kernels",
+                **measured_document(found.measured),
                 **latency_document(predicted),
                 "macs": graph.macs,
                 "parameters": graph.parameters,
@@ -115,7 +151,7 @@ def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) 
     longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:MAX_SHOWN_KERNELS]
     show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
     say(f"for inputs of {shown_inputs(graph)}")
-    say(latency_line(predicted))
+    _say_latency(predicted, found.measured)
     if predicted.few_measured:
         note(
             f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "

@@ -13,6 +13,7 @@ from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured, UsageError
 from latkit.graphs import Graph, Partition, Rule, partition_graph
 from latkit.graphs.deciding import undetermined_op
+from latkit.graphs.partition import Kernel
 from latkit.latency_models.base import LatencyModel, Origin, common_origin
 from latkit.latency_models.kernels.adjacency import (
     MAX_SAVED_SHARE,
@@ -66,6 +67,10 @@ class KernelRow:
     share: float
     known: str
     """`measured`, `predicted`, or `extrapolated`: predicted outside the measured range."""
+    nodes: tuple[str, ...] = ()
+    """Names of its nodes, where the graph was read from a file."""
+    output_shape: tuple[int, ...] = ()
+    """Of its last node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +197,8 @@ class KernelModel(LatencyModel):
         half = self._half_width(share, float(added @ np.array(few_errors, dtype=np.float64)) / latency)
         sources = [self._known(spec, there) for spec, there in zip(specs, is_measured, strict=True)]
         rows = tuple(
-            KernelRow(spec.kind, spec.macs, spec.bytes, float(s), float(s) / latency, source)
-            for spec, s, source in zip(specs, added, sources, strict=True)
+            KernelRow(spec.kind, spec.macs, spec.bytes, float(s), float(s) / latency, source, *_nodes(workload, kernel))
+            for kernel, spec, s, source in zip(parts.kernels, specs, added, sources, strict=True)
         )
         kinds = tuple(sorted({spec.anchor for spec, error in zip(specs, few_errors, strict=True) if error}))
         low_s, high_s = latency * max(0.0, 1 - half), latency * (1 + half)
@@ -274,3 +279,9 @@ class KernelModel(LatencyModel):
         if is_measured:
             return "measured"
         return "extrapolated" if self.anchors_[spec.anchor].extrapolates(spec) else "predicted"
+
+
+def _nodes(graph: Graph, kernel: Kernel) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The names of a kernel's nodes, if they are known, and the shape of its output."""
+    names = tuple(graph.node_names[place] for place in kernel.members) if graph.node_names else ()
+    return names, graph.nodes[max(kernel.members)].outputs[0].shape

@@ -91,6 +91,7 @@ class _Reading:
             self.opset,
             name,
             tuple(inputs),
+            tuple(node.name or node.output[0] for node in nodes),
         )
 
     def _node(self, node: onnx.NodeProto, numbers: dict[str, int]) -> Node:
