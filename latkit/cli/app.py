@@ -25,6 +25,7 @@ from latkit.cli import (
     validate,
 )
 from latkit.cli.console import ask_on_terminal, emit_json, say
+from latkit.cli.examples import add_examples
 from latkit.cli.old_spellings import Command, SearchCommand
 from latkit.cli.options import VERBOSE, AsJson
 from latkit.consent import ask_with
@@ -33,7 +34,7 @@ app = typer.Typer(
     name="latkit",
     help="Measure neural networks on real devices, model their latency, and search with it.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.add_typer(device.app, name="device")
@@ -87,3 +88,6 @@ def init(
         emit_json({"workspace": str(root), "folders": list(FOLDERS)})
     else:
         say(f"workspace {root}: {', '.join(FOLDERS)}\nnext: latkit device add NAME --local")
+
+
+add_examples(app)

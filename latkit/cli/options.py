@@ -13,7 +13,10 @@ from latkit.errors import UsageError
 VERBOSE = "LATKIT_VERBOSE"
 """The environment variable behind --verbose."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+INPUTS, TIMING, VARIATION, DEVICE, OUTPUT = "Inputs", "What is timed", "Variations of the space", "Device", "Output"
+"""Groups of options in --help."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT)]
 TargetName = Annotated[
     str, typer.Argument(metavar="TARGET", help="Device, runtime and settings, such as pi4/tflite-t4.")
 ]
@@ -31,53 +34,107 @@ Sources = Annotated[
     ),
 ]
 MaxSeconds = Annotated[
-    float | None, typer.Option("--max-seconds", min=1, help="Stop measuring after so long; run again to go on.")
+    float | None,
+    typer.Option(
+        "--max-seconds", min=1, help="Stop measuring after so long; run again to go on.", rich_help_panel=TIMING
+    ),
 ]
 Wait = Annotated[
-    float, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a device in use; inf: for ever.")
+    float,
+    typer.Option(
+        "--wait",
+        min=0,
+        metavar="SECONDS",
+        help="Wait so long for a device in use; inf: for ever.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 Pin = Annotated[
     str | None,
-    typer.Option("--cores", "--pin", metavar="CORES", help="Cores to run on: 0, 0-3, 0xF0, big or little."),
+    typer.Option(
+        "--cores",
+        "--pin",
+        metavar="CORES",
+        help="Cores to run on: 0, 0-3, 0xF0, big or little.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 MaxCelsius = Annotated[
     float | None,
-    typer.Option("--max-celsius", help="Pause while a sensor is hotter. Default: short of the device's trip points."),
+    typer.Option(
+        "--max-celsius",
+        help="Pause while a sensor is hotter. Default: short of the device's trip points.",
+        rich_help_panel=DEVICE,
+    ),
 ]
 InputShapes = Annotated[
     list[str] | None,
-    typer.Option("--shape", metavar="NAME=SIZES", help="Shape of an ONNX file's input, such as input=1,3,224,224."),
+    typer.Option(
+        "--shape",
+        metavar="NAME=SIZES",
+        help="Shape of an ONNX file's input, such as input=1,3,224,224.",
+        rich_help_panel=INPUTS,
+    ),
 ]
 BenchmarkTool = Annotated[
     Path | None,
     typer.Option(
-        "--benchmark-tool", help="Measure with this benchmark_model of TFLite's, built for the device: tflite only."
+        "--benchmark-tool",
+        help="Measure with this benchmark_model of TFLite's, built for the device: tflite only.",
+        rich_help_panel=DEVICE,
     ),
 ]
 BenchmarkFlags = Annotated[
     list[str] | None,
     typer.Option(
-        "--benchmark-flag", metavar="NAME=VALUE", help="A flag for it, such as use_gpu=true; repeat for more."
+        "--benchmark-flag",
+        metavar="NAME=VALUE",
+        help="A flag for it, such as use_gpu=true; repeat for more.",
+        rich_help_panel=DEVICE,
     ),
 ]
-Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Short rounds per op or network, spread over time.")]
-ExtraRounds = Annotated[
-    int, typer.Option("--extra-rounds", min=0, help="Maximum number of extra rounds for what has not converged.")
+Rounds = Annotated[
+    int,
+    typer.Option("--rounds", min=1, help="Short rounds per op or network, spread over time.", rich_help_panel=TIMING),
 ]
-RoundSeconds = Annotated[float, typer.Option("--round-seconds", min=0.001, help="Length of a round.")]
+ExtraRounds = Annotated[
+    int,
+    typer.Option(
+        "--extra-rounds",
+        min=0,
+        help="Maximum number of extra rounds for what has not converged.",
+        rich_help_panel=TIMING,
+    ),
+]
+RoundSeconds = Annotated[
+    float, typer.Option("--round-seconds", min=0.001, help="Length of a round.", rich_help_panel=TIMING)
+]
 Rebaseline = Annotated[
-    bool, typer.Option("--rebaseline", help="Measure everything again: the device has changed its speed for good.")
+    bool,
+    typer.Option(
+        "--rebaseline",
+        help="Measure everything again: the device has changed its speed for good.",
+        rich_help_panel=TIMING,
+    ),
 ]
 Teacher = Annotated[
     str | None,
     typer.Option("--teacher", metavar="NAME", help="A finished search whose network the found one learns from too."),
 ]
-Resolution = Annotated[int | None, typer.Option("--resolution", help="The space's input resolution in pixels.")]
-Width = Annotated[float | None, typer.Option("--width", help="The space's width multiplier.")]
-Classes = Annotated[int | None, typer.Option("--classes", help="The space's number of classes.")]
+Resolution = Annotated[
+    int | None, typer.Option("--resolution", help="The space's input resolution in pixels.", rich_help_panel=VARIATION)
+]
+Width = Annotated[
+    float | None, typer.Option("--width", help="The space's width multiplier.", rich_help_panel=VARIATION)
+]
+Classes = Annotated[
+    int | None, typer.Option("--classes", help="The space's number of classes.", rich_help_panel=VARIATION)
+]
 Channels = Annotated[
     int | None,
-    typer.Option("--channels", help="Channels of proxyless-tiny's images: 1 is gray, 3 colored."),
+    typer.Option(
+        "--channels", help="Channels of proxyless-tiny's images: 1 is gray, 3 colored.", rich_help_panel=VARIATION
+    ),
 ]
 
 

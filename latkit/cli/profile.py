@@ -8,10 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from latkit.cli.console import showing_progress
-from latkit.cli.options import AsJson, InputShapes, MaxSeconds, Pin, Rounds, RoundSeconds, Wait, workspace_folder
+from latkit.cli.options import (
+    INPUTS,
+    OUTPUT,
+    TIMING,
+    AsJson,
+    InputShapes,
+    MaxSeconds,
+    Pin,
+    Rounds,
+    RoundSeconds,
+    Wait,
+    workspace_folder,
+)
 
-INPUTS, TIMING, GATES, OUTPUT = "Inputs", "What is timed", "Comparison and CI", "Output"
-"""Groups of options in --help."""
+GATES = "Comparison and CI"
+"""A group of options in --help."""
 
 Items = Annotated[
     list[str],
