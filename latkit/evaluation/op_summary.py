@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from latkit.profiling.profile import OpTime, Profile
+from latkit.profiling.profile import OpTime, Peaks, Profile
+from latkit.profiling.profile.op_table import MAX_SLOWDOWN, MIN_CALL_MS, is_timed
 
 OVERHEAD = "runtime overhead"
 """Name of the part of the latency that no op accounts for."""
@@ -34,12 +35,12 @@ class Bound:
     """The ops that one of the device's limits is nearest to."""
 
     name: str
-    """`compute` or `memory`."""
+    """`compute`, `memory` or `cache`."""
     ops: int
     share_percent: float
     """Of the median latency."""
-    peak_percent: float
-    """Achieved share of the peak, a mean weighted by time."""
+    peak_percent: float | None
+    """Achieved share of the peak, a mean weighted by time; None for `cache`, whose peak is not measured."""
 
 
 def by_kind(profile: Profile) -> list[GroupTime]:
@@ -57,14 +58,24 @@ def slowest(profile: Profile, count: int) -> list[OpTime]:
     return sorted(profile.ops, key=lambda op: -op.ms)[:count]
 
 
+def short_name(name: str, max_chars: int) -> str:
+    """The end of an op's name, which tells it from others: converters write the path of its module before it."""
+    first = name.split(";", 1)[0]
+    if len(first) <= max_chars:
+        return first
+    cut = first[1 - max_chars :]
+    return "…" + (cut[cut.index("/") :] if "/" in cut[:-1] and cut.index("/") < max_chars // 2 else cut)
+
+
 def bounds(profile: Profile) -> list[Bound]:
     """Both limits with the ops nearest to them, the longer time first; empty without measured peaks."""
     found = []
-    for name in ("compute", "memory"):
-        ops = [op for op in profile.ops if op.bound == name and op.peak_percent is not None]
+    for name in ("compute", "memory", "cache"):
+        ops = [op for op in profile.ops if op.bound == name]
         total_ms = sum(op.ms for op in ops)
         if total_ms:
-            peak = sum((op.peak_percent or 0.0) * op.ms for op in ops) / total_ms
+            known = [op.peak_percent * op.ms for op in ops if op.peak_percent is not None]
+            peak = sum(known) / total_ms if known else None
             found.append(Bound(name, len(ops), sum(op.share_percent for op in ops), peak))
     return sorted(found, key=lambda bound: -bound.share_percent)
 
@@ -76,15 +87,7 @@ def bottleneck(profile: Profile) -> list[str]:
     kind = by_kind(profile)[0]
     sentences = [f"{kind.share_percent:.0f} % of the time is {kind.name} ({_ops(kind.ops)})."]
     if profile.peaks is not None:
-        peaks = {
-            "compute": f"{profile.peaks.gmacs_per_s:.3g} GMAC/s",
-            "memory": f"{profile.peaks.gbytes_per_s:.3g} GB/s",
-        }
-        sentences += [
-            f"{bound.share_percent:.0f} % is {bound.name}-bound, at {bound.peak_percent:.0f} % of the measured peak of "
-            f"{peaks[bound.name]}."
-            for bound in bounds(profile)
-        ]
+        sentences += [_bound_sentence(bound, profile.peaks) for bound in bounds(profile)]
     if profile.overhead_ms and profile.overhead_ms > 0.05 * profile.latency_ms.p50:
         share = 100 * profile.overhead_ms / profile.latency_ms.p50
         sentences.append(f"{share:.0f} % is spent outside of all ops ({OVERHEAD}).")
@@ -94,7 +97,34 @@ def bottleneck(profile: Profile) -> list[str]:
             f"{_ops(len(profile.fallbacks))} fell back to {', '.join(sorted(_fallback_placements(profile)))}: "
             f"{share:.0f} % of the time."
         )
+    return sentences + caveats(profile)
+
+
+def caveats(profile: Profile) -> list[str]:
+    """What the op times of a small model are worth, in sentences."""
+    found = profile.profiler
+    if found is None or not profile.ops:
+        return []
+    sentences = []
+    if found.slowdown > MAX_SLOWDOWN:
+        sentences.append(
+            f"Profiled runs take {found.slowdown:.1f} times as long as others: op times are rough, and rates are not "
+            "given."
+        )
+    if short := sum(not is_timed(op) for op in profile.ops):
+        sentences.append(
+            f"{_ops(short)} of {len(profile.ops)} take less than {1e3 * MIN_CALL_MS:.0f} us, too short for the "
+            "profiler's whole microseconds: their times are rough."
+        )
     return sentences
+
+
+def _bound_sentence(bound: Bound, peaks: Peaks) -> str:
+    share = f"{bound.share_percent:.0f} % is {bound.name}-bound"
+    if bound.peak_percent is None:
+        return f"{share}: its data comes from the caches, faster than memory's measured {peaks.gbytes_per_s:.3g} GB/s."
+    peak = f"{peaks.gmacs_per_s:.3g} GMAC/s" if bound.name == "compute" else f"{peaks.gbytes_per_s:.3g} GB/s"
+    return f"{share}, at {bound.peak_percent:.0f} % of the measured peak of {peak}."
 
 
 def _fallback_placements(profile: Profile) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latkit.evaluation.op_changes import op_changes
-from latkit.evaluation.op_summary import bottleneck, bounds, by_kind, slowest
+from latkit.evaluation.op_summary import bottleneck, bounds, by_kind, caveats, short_name, slowest
 from latkit.evaluation.sweeps import sweeps
 from tests.report.made_profiles import made_op, made_profile
 
@@ -68,3 +68,26 @@ def test_a_sweep_needs_two_values_of_one_setting() -> None:
     assert not sweeps([one, two], "batch")
     assert not sweeps([one, one], "threads")
     assert not sweeps([one, made_profile("other.onnx", threads=2)], "threads")
+
+
+def test_op_times_of_a_small_model_are_called_rough() -> None:
+    quick = made_op("a", "Conv", 3.0, 75.0, profiled_ms=0.002)
+    assert "1 op of 1 take less than 5 us" in " ".join(caveats(made_profile(ops=(quick,))))
+    long = made_profile(ops=(made_op("a", "Conv", 3.0, 75.0, profiled_ms=3.0),))
+    assert "Profiled runs take 2.0 times as long" in " ".join(caveats(long))
+    assert long.profiler
+    assert caveats(long.model_copy(update={"profiler": long.profiler.model_copy(update={"slowdown": 1.2})})) == []
+
+
+def test_bytes_from_the_caches_are_no_share_of_a_peak() -> None:
+    op = made_op("a", "Conv", 3.0, 75.0, bound="cache", peak_percent=None)
+    assert "75 % is cache-bound: its data comes from the caches" in " ".join(bottleneck(made_profile(ops=(op,))))
+
+
+def test_a_long_name_is_cut_before_its_end() -> None:
+    assert short_name("short", 20) == "short"
+    assert (
+        short_name("convert.Wrapper/torch.nn.Sequential_1/Block_3/ConvBatchNorm_expand;1", 30)
+        == "…/ConvBatchNorm_expand"
+    )
+    assert len(short_name("x" * 100, 30)) == 30

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from latkit._io import one_line, printable
 from latkit.cli.console import Cell, note, say, show_table, stdout
-from latkit.evaluation.op_summary import OVERHEAD, bottleneck, by_placement, slowest
+from latkit.evaluation.op_summary import OVERHEAD, bottleneck, by_placement, short_name, slowest
 from latkit.evaluation.sweeps import sweeps
 from latkit.profiling.profile import LatencyStatistics, OpTime, Profile
 
@@ -159,25 +159,32 @@ def _op_table(profile: Profile) -> Table:
         width = max(len(name), 7, *(len(row[number]) for row in figures))  # on a narrow terminal, names are cut instead
         table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=width)
     for op, row in zip(shown, figures, strict=True):
-        table.add_row(*_cells([op.name, op.kind, *([op.placement] if with_placement else []), *row]))
+        table.add_row(
+            *_cells([short_name(op.name, MAX_NAME_CHARS), op.kind, *([op.placement] if with_placement else []), *row])
+        )
     table.add_section()
     others_ms = sum(op.ms for op in profile.ops) - sum(op.ms for op in shown)
     rest = [(f"{len(profile.ops) - len(shown)} other ops", others_ms), (OVERHEAD, profile.overhead_ms or 0.0)]
     for name, ms in [*(row for row in rest if row[1] > 0), ("total", total_ms)]:
         names = [name, "", *([""] if with_placement else [])]
-        table.add_row(*_cells([*names, f"{ms:.4g}", f"{100 * ms / total_ms:.1f} %", "", "", ""]))
+        table.add_row(*_cells([*names, _op_ms(ms), f"{100 * ms / total_ms:.1f} %", "", "", ""]))
     return table
 
 
 def _times(op: OpTime, highest_ms: float) -> list[str]:
     peak = "" if op.peak_percent is None else f" {op.peak_percent:.0f} %"
     return [
-        f"{op.ms:.4g}",
+        _op_ms(op.ms),
         f"{op.share_percent:.1f} %",
         _bar(op.ms / highest_ms),
         f"{op.gmacs_per_s:.3g}" if op.gmacs_per_s else "",
         "" if op.bound is None else op.bound + peak,
     ]
+
+
+def _op_ms(ms: float) -> str:
+    """Four decimals below a millisecond: a profiler counts microseconds."""
+    return f"{ms:.4g}" if ms >= 1 else f"{ms:.4f}"
 
 
 def _cells(values: Sequence[str]) -> list[Text]:

@@ -25,6 +25,12 @@ ELEMENT_BYTES = {
 PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
 """Operators of onnxruntime that pack their weights, and then list the other input only."""
 
+MAX_SLOWDOWN = 1.5
+"""Of profiled runs over others, up to which ops have rates: beyond it the profiler is most of what is timed."""
+
+MIN_CALL_MS = 0.005
+"""Time of one call from which an op has rates: profilers count whole microseconds, and leave out the rest."""
+
 INTERPRETER = "tflite"
 """Placement of a node that no delegate took."""
 
@@ -37,6 +43,7 @@ def op_table(
     """The ops in the order of execution. Times are scaled to the unprofiled median latency."""
     runs, run_ms = len(profile.wall_ns), _mean_ms(profile.wall_ns)
     total_ms = max(run_ms, sum(op.total_ns for op in profile.ops) / runs / 1e6)
+    slowdown = _slowdown(profile, latency)
     operators = _operators(profile, source)
     nodes = {operator.name: operator for operator in source.operators} if profile.exact else {}
     made = []
@@ -62,7 +69,7 @@ def op_table(
             input_shapes=tuple(shape for _, shape in inputs),
             output_shapes=tuple(shape for _, shape in outputs),
         )
-        made.append(_with_rates(known, peaks))
+        made.append(_with_rates(known, peaks) if slowdown <= MAX_SLOWDOWN and is_timed(known) else known)
     return tuple(made)
 
 
@@ -76,9 +83,14 @@ def profiler_record(profile: OpProfile, latency: LatencyStatistics) -> Profiler:
         run_ms=run_ms,
         op_sum_ms=sum_ms,
         op_sum_percent=100 * sum_ms / run_ms,
-        slowdown=statistics.median(profile.wall_ns) / 1e6 / latency.p50,
+        slowdown=_slowdown(profile, latency),
         exact_fusion=profile.exact,
     )
+
+
+def is_timed(op: OpTime) -> bool:
+    """Whether a call of the op takes several steps of the profiler's clock."""
+    return op.calls > 0 and op.profiled_ms / op.calls >= MIN_CALL_MS
 
 
 def fallbacks(ops: Sequence[OpTime]) -> tuple[Fallback, ...]:
@@ -150,10 +162,15 @@ def _of_answer(tensors: Sequence[Sequence[object]]) -> list[tuple[str, tuple[int
     ]
 
 
+def _slowdown(profile: OpProfile, latency: LatencyStatistics) -> float:
+    return statistics.median(profile.wall_ns) / 1e6 / latency.p50
+
+
 def _with_rates(op: OpTime, peaks: Peaks | None) -> OpTime:
-    """The op with its achieved rates, and the nearer of both peaks."""
-    if op.ms <= 0:
-        return op
+    """The op with its achieved rates, and the nearer of both peaks.
+
+    An op that moves its bytes faster than memory can finds them in the caches: memory does not bound it.
+    """
     rates = {
         "gmacs_per_s": None if op.macs is None else op.macs / op.ms / 1e6,
         "gbytes_per_s": None if op.bytes is None else op.bytes / op.ms / 1e6,
@@ -161,6 +178,8 @@ def _with_rates(op: OpTime, peaks: Peaks | None) -> OpTime:
     if peaks is None or op.macs is None or op.bytes is None:
         return op.model_copy(update=rates)
     compute_ms, memory_ms = op.macs / peaks.gmacs_per_s / 1e6, op.bytes / peaks.gbytes_per_s / 1e6
+    if compute_ms < memory_ms and memory_ms > op.ms:
+        return op.model_copy(update={**rates, "bound": "cache"})
     bound: Literal["compute", "memory"] = "compute" if compute_ms > memory_ms else "memory"
     return op.model_copy(update={**rates, "bound": bound, "peak_percent": 100 * max(compute_ms, memory_ms) / op.ms})
 

@@ -153,10 +153,12 @@ class OpTime(_Record):
     """Bytes of its inputs, weights and outputs, each counted once."""
     gmacs_per_s: float | None = Field(default=None, ge=0)
     gbytes_per_s: float | None = Field(default=None, ge=0)
-    bound: Literal["compute", "memory"] | None = None
-    """The nearer of the device's two peaks; None if peaks, MACs or bytes are unknown."""
+    """Both rates are None where the profiler is too slow or too coarse for them."""
+    bound: Literal["compute", "memory", "cache"] | None = None
+    """The nearer of the device's two peaks, or `cache` where the bytes come faster than memory gives them; None if
+    peaks, MACs, bytes or rates are unknown."""
     peak_percent: float | None = Field(default=None, ge=0)
-    """Achieved share of the nearer peak."""
+    """Achieved share of the nearer peak; None for `cache`."""
     nodes: tuple[str, ...] = ()
     """Nodes of the file that it computes, where the runtime reports them."""
     input_shapes: tuple[tuple[int, ...], ...] = ()
@@ -197,6 +199,14 @@ class Peaks(_Record):
     """Bytes read plus bytes written."""
     measured_at: float = Field(ge=0)
     """Seconds since 1970."""
+
+    def best_of(self, earlier: Peaks) -> Peaks:
+        """The higher of both rates, as of this measurement."""
+        return Peaks(
+            gmacs_per_s=max(self.gmacs_per_s, earlier.gmacs_per_s),
+            gbytes_per_s=max(self.gbytes_per_s, earlier.gbytes_per_s),
+            measured_at=self.measured_at,
+        )
 
 
 class Predicted(_Record):

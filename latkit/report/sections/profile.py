@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from latkit.evaluation.op_summary import bottleneck
+from latkit.evaluation.op_summary import bottleneck, short_name
 from latkit.profiling.profile import Paced, Profile
 from latkit.report.figures.op_table import Value, sortable_table
 from latkit.report.figures.profile_figures import pacing_curve, timeline, treemap
 from latkit.report.formatting import ABSENT, EMULATED, count, digits, millions, moment_written, percent, shape_text
 from latkit.report.html import Html, card, cards, details, facts, join, notice, paragraph, section, table, tiles
+
+MAX_NAME_CHARS = 80
 
 
 def profile_sections(profile: Profile, level: int = 2) -> Html:
@@ -111,7 +113,7 @@ def op_table(profile: Profile) -> Html:
     rows: list[list[Value]] = [
         [
             (number, number),
-            (op.name, None),
+            (short_name(op.name, MAX_NAME_CHARS), None),
             (op.kind, None),
             (op.placement, None),
             (milliseconds(op.ms), op.ms),

@@ -14,6 +14,10 @@ from latkit.profiling.profile import LatencyStatistics, Peaks
 from latkit.profiling.profile.op_table import fallbacks, op_table, profiler_record, tensor_bytes
 
 LATENCY = LatencyStatistics(min=1.0, p50=2.0, p90=3.0, p99=4.0, mean=2.5, runs=10)
+NEAR = LATENCY.model_copy(update={"p50": 4.0})
+"""As long as the profiled runs."""
+TENSORS = {"inputs": [["float", [1, 1000]]], "outputs": [["float", [1, 500]]]}
+PEAKS = Peaks(gmacs_per_s=100, gbytes_per_s=10, measured_at=0)
 MODEL = ModelFile("a" * 64, "onnx", (FileTensor("x", "float32", (1, 8)),))
 
 
@@ -44,15 +48,28 @@ def test_ops_that_sum_to_more_than_the_run_are_not_more_than_the_latency() -> No
 
 
 def test_rates_stand_beside_the_peaks() -> None:
-    tensors = {"inputs": [["float", [1, 1000]]], "outputs": [["float", [1, 500]]]}
-    peaks = Peaks(gmacs_per_s=100, gbytes_per_s=10, measured_at=0)
-    (found,) = op_table(profile(op("MatMul", 8_000_000, **tensors)), source(), LATENCY, peaks)
+    (found,) = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, PEAKS)
     assert found.macs == 500_000
     assert found.bytes == 4 * (1000 + 1000 * 500 + 500)
-    assert found.gmacs_per_s == pytest.approx(0.25)
-    assert found.gbytes_per_s == pytest.approx(found.bytes / 2e-3 / 1e9)
+    assert found.gmacs_per_s == pytest.approx(0.125)
+    assert found.gbytes_per_s == pytest.approx(found.bytes / 4e-3 / 1e9)
     assert found.bound == "memory"
-    assert found.peak_percent == pytest.approx(100 * found.bytes / 10e9 / 2e-3)
+    assert found.peak_percent == pytest.approx(100 * found.bytes / 10e9 / 4e-3)
+
+
+def test_an_op_faster_than_memory_is_bound_by_the_caches() -> None:
+    peaks = Peaks(gmacs_per_s=100, gbytes_per_s=0.1, measured_at=0)
+    (found,) = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, peaks)
+    assert (found.bound, found.peak_percent) == ("cache", None)
+
+
+@pytest.mark.parametrize(
+    ("latency", "total_ns"), [(LATENCY, 8_000_000), (NEAR, 8_000)], ids=["slow profiler", "short op"]
+)
+def test_no_rates_where_the_profiler_is_too_slow_or_too_coarse(latency: LatencyStatistics, total_ns: int) -> None:
+    (found,) = op_table(profile(op("MatMul", total_ns, **TENSORS)), source(), latency, PEAKS)
+    assert found.macs
+    assert (found.gmacs_per_s, found.gbytes_per_s, found.bound, found.peak_percent) == (None, None, None, None)
 
 
 def test_packed_weights_come_from_the_file() -> None:
