@@ -88,6 +88,6 @@ def test_a_long_name_is_cut_before_its_end() -> None:
     assert short_name("short", 20) == "short"
     assert (
         short_name("convert.Wrapper/torch.nn.Sequential_1/Block_3/ConvBatchNorm_expand;1", 30)
-        == "…/ConvBatchNorm_expand"
+        == "…/Block_3/ConvBatchNorm_expand"
     )
     assert len(short_name("x" * 100, 30)) == 30
