@@ -48,6 +48,12 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.generic]]
         return {name: _read_member(archive, members[f"{name}.npy"], name) for name in present}
 
 
+def npz_names(path: Path) -> list[str]:
+    """The names of the arrays of an .npz file, sorted. Raises ValueError, and errors of zipfile."""
+    with open_bytes(path) as file, zipfile.ZipFile(file) as archive:
+        return sorted(name.removesuffix(".npy") for name in archive.namelist())
+
+
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> NDArray[np.generic]:
     with archive.open(member) as opened:
         shape, fortran, dtype = _header(opened, name)
