@@ -55,6 +55,7 @@ SPACE_FORMATS: Registry[type] = Registry(
     type,
     {
         "latkit-edge-cells-1": "latkit.spaces.cells.edge_cell:EdgeCellSpace",
+        "latkit-pool-1": "latkit.spaces.pool:PoolSpace",
         "latkit-space-1": "latkit.spaces.chain:ChainSpace",
         "latkit-vertex-cells-1": "latkit.spaces.cells.vertex_cell:VertexCellSpace",
     },

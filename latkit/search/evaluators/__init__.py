@@ -27,5 +27,14 @@ class EvaluatorFactory:
     """Takes the folder of the data and gives the space and the evaluator. Raises UsageError for missing data."""
 
 
-EVALUATORS: Registry[EvaluatorFactory] = Registry("evaluator", "latkit.evaluators", EvaluatorFactory, {})
+EVALUATORS: Registry[EvaluatorFactory] = Registry(
+    "evaluator",
+    "latkit.evaluators",
+    EvaluatorFactory,
+    {
+        "nasbench101": "latkit.search.evaluators.tables.nasbench101:POOL",
+        "nasbench101-5v": "latkit.search.evaluators.tables.nasbench101:FIVE_VERTICES",
+        "nasbench201": "latkit.search.evaluators.tables.nasbench201:FACTORY",
+    },
+)
 """The evaluators that need nothing but data, by name."""

@@ -1,0 +1,1 @@
+"""Published benchmarks, read from files in a folder that the user names."""
