@@ -159,13 +159,14 @@ def model(
 
 def _collect(context: typer.Context, fields: dict[str, Any], space: str | None, as_json: bool) -> None:
     """Carry out a request, and show the outcome of each target. Exits with 1 if one failed."""
-    from latkit.cli.render.collected import show_outcomes
+    from latkit.cli.render.collected import Shown, measured_models, show_outcomes
     from latkit.workspace.requests import CollectRequest
     from latkit.workspace.target_verbs import TargetVerbs
 
     request = CollectRequest(**fields)
+    workspace = TargetVerbs(workspace_folder(context))
     with showing_progress() as callbacks:
-        outcomes = TargetVerbs(workspace_folder(context)).collect(request, callbacks)
-    show_outcomes(request, outcomes, space, as_json)
+        outcomes = workspace.collect(request, callbacks)
+    show_outcomes(request, outcomes, Shown(space, measured_models(workspace, request, outcomes)), as_json)
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)

@@ -12,8 +12,11 @@ from latkit.errors import LatkitError
 from latkit.graphs import Graph, ModelFile
 from latkit.layout.fitted import FittedModels
 from latkit.ops import Network
+from latkit.progress import ignore
+from latkit.runtimes.onnx.file import Shapes
 from latkit.targets import Target
 from latkit.timing import Estimate, Measurement, estimate, reference_seconds
+from latkit.workspace.onnx_models import read_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ def measured_latency(
         "profile" if as_file else "workload",
         datetime.fromtimestamp(_last(latest), UTC),
     )
+
+
+def measured_model(workspace: FittedModels, target: Target, file: Path, shapes: Shapes) -> MeasuredLatency | None:
+    """The same of an ONNX file on a target. Raises BadFile."""
+    return measured_latency(workspace, target, read_for(target, file, shapes, ignore), file)
 
 
 def _last(measurement: Measurement) -> float:

@@ -92,6 +92,14 @@ def test_the_measured_latency_comes_before_the_prediction(measured_workspace: Pa
     assert document("-C", measured_workspace, "predict", TARGET, net)["measured"]["as"] == "profile"
 
 
+def test_collecting_a_model_shows_its_measured_latency(measured_workspace: Path, document, latkit) -> None:
+    command = ["-C", measured_workspace, "collect", "model", TARGET, "--onnx", measured_workspace / "net.onnx", *QUICK]
+    assert document(*command)["measured"]["latency_ms"] > 0
+    code, out, _ = latkit(*command)
+    assert code == 0
+    assert f"{TARGET}-t1-fp32-b1: measured as a " in out
+
+
 def test_a_network_that_was_not_measured_has_a_prediction_alone(measured_workspace: Path, document, tmp_path) -> None:
     onnx.save(model_of_graph(external_graph(12), 0), tmp_path / "larger.onnx")
     assert "measured" not in document("-C", measured_workspace, "predict", TARGET, tmp_path / "larger.onnx")
