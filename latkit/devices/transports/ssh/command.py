@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 import paramiko
 
-from latkit.devices.transports.sockets import wait_for
 from latkit.devices.transports.ssh.connect import close_all
 from latkit.devices.transports.start_mark import StartMark
 from latkit.errors import DeviceGone
@@ -67,6 +66,10 @@ class Command:
         self.out, self.err = bytearray(), bytearray()
         self._name = name
         self._input_ended = False
+        # not channel.fileno(): its pipe is closed while paramiko's thread still writes to it
+        self._arrived = threading.Event()
+        for buffer in (channel.in_buffer, channel.in_stderr_buffer):
+            buffer.set_event(self._arrived)
 
     @property
     def ended(self) -> bool:
@@ -100,7 +103,7 @@ class Command:
         if channel.eof_received and not channel.exit_status_ready():
             channel.status_event.wait(max(wait_s, 0))
         else:
-            wait_for(channel, wait_s)
+            self._wait(wait_s)
         for ready, take, into in (
             (channel.recv_ready, channel.recv, self.out),
             (channel.recv_stderr_ready, channel.recv_stderr, self.err),
@@ -113,3 +116,15 @@ class Command:
             close_all([channel.get_transport()])
             raise DeviceGone(f"{self._name}: the server sends more than it was asked for; the connection was closed")
         self.mark.strip(self.out, self.err)
+
+    def close(self) -> None:
+        """Close the channel; nothing happens if the connection is already lost."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self.channel.close()
+
+    def _wait(self, wait_s: float) -> None:
+        """Wait that long for output, or for its end."""
+        channel = self.channel
+        self._arrived.clear()
+        if not (channel.recv_ready() or channel.recv_stderr_ready() or channel.eof_received or channel.closed):
+            self._arrived.wait(max(wait_s, 0))

@@ -71,7 +71,7 @@ class SshTransport(CopyingByCommands):
             self.kill(command.mark.process)
             raise
         finally:
-            channel.close()
+            command.close()
         return Completed(channel.exit_status, bytes(command.out), bytes(command.err))
 
     def _late(self, command: Command, name: str, timeout_s: float) -> DeadlineExceeded:
