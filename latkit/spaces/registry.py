@@ -41,6 +41,7 @@ SPACES = Registry(
     "latkit.spaces",
     SpaceFactory,
     {
+        "nasbench-macro": "latkit.spaces.builtin.nasbench_macro:SPACE",
         "nasbench101": "latkit.spaces.builtin.nasbench101:SPACE",
         "nasbench201": "latkit.spaces.builtin.nasbench201:SPACE",
         "proxyless-mobile": "latkit.spaces.builtin.proxyless_mobile:SPACE",

@@ -35,6 +35,12 @@ class TestProxylessTiny(SpaceConformance):
         return spaces.load("proxyless-tiny", resolution=16)
 
 
+class TestNasBenchMacro(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        return spaces.load("nasbench-macro", resolution=8, width=0.25)
+
+
 class TestChainOfEqualLayers(SpaceConformance):
     @pytest.fixture
     def space(self) -> Space:

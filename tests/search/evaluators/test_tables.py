@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,12 @@ from latkit.search.evaluators.tables.nasbench201 import (
     VALIDATION,
     load_nasbench201,
 )
+from latkit.search.evaluators.tables.nasbench_macro import FILE as MACRO
+from latkit.search.evaluators.tables.nasbench_macro import load_nasbench_macro
 from latkit.spaces import load_saved
 from latkit.spaces.cells.edge_cell import EdgeCellSpace
 from latkit.spaces.cells.vertex_cell import VertexCellSpace
+from tests.spaces.conformance import drawn
 
 DATA = Path(__file__).parents[3] / ".." / "shared" / "data"
 SPACE = EdgeCellSpace()
@@ -159,7 +163,10 @@ def test_all_networks_of_five_vertices_are_needed(tmp_path: Path) -> None:
         load_five_vertices(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "best"), [("nasbench201", 85.19), ("nasbench101", 95.0), ("nasbench101-5v", 77.0)])
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [("nasbench201", 85.19), ("nasbench-macro", 93.3), ("nasbench101", 95.0), ("nasbench101-5v", 77.0)],
+)
 def test_the_published_files_are_read(name: str, best: float) -> None:
     if not DATA.is_dir():
         pytest.skip(f"needs the published tables, which are not in {DATA}")
@@ -168,3 +175,33 @@ def test_the_published_files_are_read(name: str, best: float) -> None:
     assert not evaluator.judge([architecture])[0].failure
     accuracies = evaluator.table.columns["accuracy"].reshape(len(evaluator.table.rows), -1)[:, -1]  # type: ignore[attr-defined]
     assert best - 1 < accuracies.max() < best + 1
+
+
+def write_macro(path: Path, **changes: Any) -> None:
+    names = ["".join(map(str, one)) for one in itertools.product(range(3), repeat=8)]
+    rows = {n: {"test_acc": [90.0, 80.0, 82.0], "params": at, "flops": 2 * at} for at, n in enumerate(names)}
+    path.write_text(json.dumps({**rows, **changes}))
+
+
+def test_of_three_trainings_the_first_chooses(tmp_path: Path) -> None:
+    write_macro(tmp_path / MACRO)
+    _, evaluator = load_nasbench_macro(tmp_path)
+    (verdict,) = evaluator.judge([(0, 0, 0, 0, 0, 0, 1, 2)])
+    assert verdict.quantities == {"accuracy": 90.0, "macs": 10.0, "parameters": 5.0}
+    assert evaluator.test_quantities((0,) * 8) == {"test_accuracy": 81.0}
+    write_macro(tmp_path / MACRO, **{"00000000": {"test_acc": [1.0], "params": 1, "flops": 1}})
+    with pytest.raises(BadFile, match="expected 3 accuracies of network 00000000, but found 1"):
+        load_nasbench_macro(tmp_path)
+    (tmp_path / MACRO).write_text("{}")
+    with pytest.raises(BadFile, match="such as 00000000, but found 0 others"):
+        load_nasbench_macro(tmp_path)
+
+
+def test_networks_of_nasbench_macro_have_its_counts() -> None:
+    if not (DATA / MACRO).exists():
+        pytest.skip(f"needs {MACRO}, which is not in {DATA}")
+    space, evaluator = load_nasbench_macro(DATA)
+    for architecture in drawn(space, 50):
+        network, (verdict,) = space.decode(architecture), evaluator.judge([architecture])
+        counts = {"macs": network.macs, "parameters": network.parameters}
+        assert counts == {name: verdict.quantities[name] for name in counts}
