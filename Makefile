@@ -4,15 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
-CODE := latkit tests benchmarks
+CODE := latkit tests benchmarks examples docs/site_hooks.py
 JOBS ?= 2
 
-.PHONY: help demo test test-fast lint types tests format constraints system-packages clean
+.PHONY: help demo test test-fast lint types tests format docs constraints system-packages clean
 
 help:
 	@echo "make demo         the whole of latkit on this machine, in under four minutes"
 	@echo "make test         lint, types and tests"
 	@echo "make test-fast    the tests without devices, browsers and slow ones, in under a minute"
+	@echo "make docs         the documentation site, in build/site"
 	@echo "make format       put the code into shape"
 	@echo "make constraints  write constraints.txt anew from what is installed"
 
@@ -49,6 +50,13 @@ test-fast: $(VENV)/.installed-dev
 
 system-packages:
 	@sh tests/system/packages.sh
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,docs]'
+	@touch $@
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix $(CODE)

@@ -47,7 +47,7 @@ def test_a_model_shows_its_target_and_ops() -> None:
 @pytest.mark.parametrize("name", ["model.onnx", EVIL])
 def test_a_profile_shows_its_latency_and_ops(name: str) -> None:
     profile: Profile = a_profile().model_copy(update={"model": name})
-    assert f"p50 {profile.latency_ms.p50:.4g} ms" in repr(profile)
+    assert f"p50 {profile.latency_ms.p50:.4g} ms" in repr(profile) == str(profile)
     assert "\n" not in repr(profile)
     assert "<script>" not in profile._repr_html_()
     assert profile.to_polars()["ms"].to_list() == [op.ms for op in profile.ops]

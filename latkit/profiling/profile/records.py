@@ -318,6 +318,9 @@ class Profile(_Record):
     def __repr__(self) -> str:
         return one_line_repr(type(self).__name__, f"of {self.model} on {self.target}", self._facts())
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def _repr_html_(self) -> str:
         rows = [
             {"op": op.name, "kind": op.kind, "ms": op.ms, "%": op.share_percent, "placement": op.placement}

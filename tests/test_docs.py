@@ -1,0 +1,71 @@
+"""The documentation site: every page is in it, every public name has an entry, and the code of its tutorials runs."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+import latkit as package
+from tests.conftest import Run
+from tests.test_readme import quickened
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+RUN = ["tutorials/profile.md", "tutorials/search.md", "howto/training-loop.md"]
+"""Pages whose code is run: blocks marked `sh` and `python`, in order, in one folder."""
+
+
+def pages(entries: list[object]) -> list[str]:
+    """The files of a navigation."""
+    found = []
+    for entry in entries:
+        for value in entry.values() if isinstance(entry, dict) else [entry]:
+            found += pages(value) if isinstance(value, list) else [value]
+    return found
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    assert sorted(pages(SITE["nav"])) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+def test_every_public_name_has_an_entry_in_the_reference() -> None:
+    named = re.findall(r"^::: latkit\.(\w+)$", (DOCS / "reference" / "python.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(package._HOMES)
+
+
+@pytest.mark.slow
+@pytest.mark.device
+@pytest.mark.parametrize("page", RUN)
+def test_the_code_of_a_page_runs(page: str, tmp_path: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATKIT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "page"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    for language, text in blocks:
+        if language == "python":
+            argv, own = [sys.executable, "-c", text], {**os.environ, "PYTHONPATH": str(ROOT)}
+            ended = subprocess.run(argv, cwd=folder, env=own, capture_output=True, text=True, check=False)
+            assert ended.returncode == 0, ended.stderr
+            assert ended.stdout or "print(" not in text
+        for line in text.splitlines() if language == "sh" else ():
+            code, _, err = latkit(*quickened(shlex.split(line))[1:])
+            assert code == 0, f"{line}\n{err}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="latkit[docs] is not installed")
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    shown = (tmp_path / "site" / "reference" / "command-line.html").read_text(encoding="utf-8")
+    assert "latkit profile here/onnxruntime model.onnx" in shown or "Profile model files" in shown

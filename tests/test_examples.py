@@ -1,0 +1,50 @@
+"""Every example is run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from latkit.tables import LatencyTable
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = {"profile_model", "collect_and_fit", "training_loop"}
+
+
+def run(name: str, argument: Path) -> str:
+    argv = [sys.executable, str(ROOT / "examples" / f"{name}.py"), str(argument)]
+    environment = {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        argv, cwd=argument.parent, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_every_example_is_listed() -> None:
+    scripts = {path.stem for path in (ROOT / "examples").glob("*.py")}
+    listed = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert scripts == SCRIPTS
+    assert all(f"`{name}.py`" in listed for name in scripts)
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_a_profile_from_python(tmp_path: Path) -> None:
+    assert run("profile_model", tmp_path).count("Conv") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.device
+def test_a_space_is_collected_and_fitted(tmp_path: Path) -> None:
+    assert "LookupModel of here/onnxruntime" in run("collect_and_fit", tmp_path)
+    assert LatencyTable.load(tmp_path / "table.json").min() > 0
+
+
+@pytest.mark.slow
+def test_a_training_loop_with_the_latency_in_its_loss_finds_a_fast_network(tmp_path: Path) -> None:
+    rows = [[1e-3, 9e-3, 9e-3], [9e-3, 1e-3], [9e-3, 9e-3, 1e-3]]
+    LatencyTable.from_seconds("made-up", "0" * 8, rows, 1e-3).save(tmp_path / "table.json")
+    assert "candidates (0, 1, 2): 4 ms" in run("training_loop", tmp_path / "table.json")
