@@ -21,6 +21,7 @@ from latkit.cli import (
     report,
     reproduce,
     search,
+    strategies,
     table,
     validate,
 )
@@ -42,7 +43,7 @@ app.add_typer(agent.app, name="agent")
 app.add_typer(collect.app, name="collect")
 app.add_typer(measurements.app, name="measurements")
 app.add_typer(table.app, name="table")
-for module in (profile, fit, validate, predict, search, reproduce, compare, report, demo):
+for module in (profile, fit, validate, predict, search, strategies, reproduce, compare, report, demo):
     for command in module.COMMANDS:
         app.command(cls=SearchCommand if module is search else Command)(command)
 

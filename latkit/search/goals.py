@@ -15,7 +15,7 @@ from latkit._io import one_line
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 
-NAME = re.compile(r"[A-Za-z_][\w./-]*")
+NAME = re.compile(r"(?=.*[A-Za-z_])\w[\w./-]*")
 Rank = tuple[int, float]
 """Of two verdicts, the better has the greater rank."""
 

@@ -14,7 +14,7 @@ from latkit.search.goals import Goals
 from latkit.search.strategies.base import Strategy, settings_json
 from latkit.spaces.base import Space
 
-__all__ = ["STRATEGIES", "Strategy", "make_strategy", "settings_json"]
+__all__ = ["STRATEGIES", "Strategy", "make_strategy", "setting_defaults", "settings_json"]
 
 STRATEGIES: Registry[type] = Registry(
     "strategy",
@@ -50,3 +50,8 @@ def make_strategy(name: str, space: Space, goals: Goals, seed: int = 0, **settin
                 f"strategy {name}: unknown setting {setting}; known settings: {', '.join(sorted(known)) or 'none'}"
             )
     return kind(space, goals, seed, kind.settings_type(**settings))
+
+
+def setting_defaults(name: str) -> dict[str, Any]:
+    """The settings of a strategy, with their defaults. Raises UsageError for an unknown strategy."""
+    return {field.name: field.default for field in dataclasses.fields(STRATEGIES.get(name).settings_type)}  # type: ignore[attr-defined]

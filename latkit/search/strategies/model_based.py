@@ -58,7 +58,10 @@ class BananasSettings(ModelBasedSettings):
 
 
 class ModelBased(Strategy):
-    """Asks for the candidate with the greatest value in one random draw of the predictor (Thompson sampling)."""
+    """Asks for the candidate with the greatest value in one random draw of the predictor (Thompson sampling).
+
+    Until a new value is told, the draw's next best follow: while others are pending, or where a bound refused one.
+    """
 
     name: ClassVar[str] = "model-based"
     summary: ClassVar[str] = "Gaussian process, Thompson sampling, mutations of the best"
@@ -73,9 +76,11 @@ class ModelBased(Strategy):
         """What has a value of the goal, with its rank."""
         self._outside: list[tuple[Rank, Architecture]] = []
         self._fitted = 0
+        self._ranked: list[Architecture] = []
+        """The candidates of the last draw, the best at the end."""
 
     def ask(self, count: int = 1) -> list[Architecture]:
-        """Random architectures at first, then the best candidates of one draw each."""
+        """Random architectures at first, then the best candidates of a draw."""
         found: list[Architecture] = []
         for _ in range(count):
             new = self._next()
@@ -102,11 +107,11 @@ class ModelBased(Strategy):
             return self.sample_new()
         if self._fitted + self.settings.refit <= len(self._told) or not self._fitted:
             self._predictor.fit(self._rows([one for one, _, _ in self._told]), self._values())
-            self._fitted = len(self._told)
-        candidates = self._candidates()
-        if not candidates:
-            return self.sample_new()
-        return candidates[int(np.argmax(self._predictor.draw(self._rows(candidates))))]
+            self._fitted, self._ranked = len(self._told), []
+        if not self._ranked and (candidates := self._candidates()):
+            order = np.argsort(self._predictor.draw(self._rows(candidates)), kind="stable")
+            self._ranked = [candidates[at] for at in order.tolist()]
+        return self._ranked.pop() if self._ranked else self.sample_new()
 
     def _candidates(self) -> list[Architecture]:
         """Neighbors of the best architectures, and random ones; none was asked for."""

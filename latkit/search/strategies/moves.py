@@ -10,7 +10,7 @@ from latkit.search.strategies.base import Strategy
 from latkit.spaces.base import Architecture, Space
 
 MAX_MUTATIONS = 20
-"""Steps of a random walk that may end at known architectures before a new one is drawn uniformly."""
+"""Random changes that may be invalid or known before all neighbors are listed, and steps of the walk after that."""
 
 
 class Neighborhood:
@@ -18,6 +18,7 @@ class Neighborhood:
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = strategy
+        self._is_plain = type(strategy.space).neighbors is Space.neighbors
         self._found: dict[Architecture, tuple[Architecture, ...]] = {}
 
     def of(self, architecture: Architecture) -> tuple[Architecture, ...]:
@@ -35,6 +36,8 @@ class Neighborhood:
 
         None where the space is exhausted.
         """
+        if self._is_plain and (changed := self._changed(architecture)) is not None:
+            return changed
         strategy, at = self._strategy, architecture
         for _ in range(MAX_MUTATIONS):
             neighbors = self.of(at)
@@ -45,6 +48,25 @@ class Neighborhood:
                 break
             at = strategy.rng.choice(neighbors)
         return strategy.sample_new()
+
+    def _changed(self, architecture: Architecture) -> Architecture | None:
+        """A new architecture with one free choice changed, without listing all neighbors; None where none is drawn."""
+        strategy = self._strategy
+        choices, rng = strategy.space.choices, strategy.rng
+        for _ in range(MAX_MUTATIONS):
+            at = rng.randrange(len(choices))
+            option = rng.randrange(len(choices[at].options))
+            if option == architecture[at] or choices[at].tied_to is not None:
+                continue
+            moved = [number == at or choice.tied_to == at for number, choice in enumerate(choices)]
+            child = [option if is_moved else index for index, is_moved in zip(architecture, moved, strict=True)]
+            try:
+                new = strategy.canonical(tuple(child))
+            except UsageError:
+                continue
+            if new not in strategy.asked:
+                return new
+        return None
 
 
 def crossover(space: Space, one: Sequence[int], other: Sequence[int], rng: random.Random) -> Architecture | None:
