@@ -102,7 +102,7 @@ class PoolSpace(Space):
         self.name = f"{inner.name}-pool"
         self._inner, self._members = inner, list(members)
         self._place = {one: at for at, one in enumerate(self._members)}
-        self._rows = np.array([inner.features(one) for one in self._members])
+        self._feature_rows = np.array([inner.features(one) for one in self._members])
         self._near: dict[Architecture, list[Architecture]] = {}
 
     @property
@@ -142,13 +142,13 @@ class PoolSpace(Space):
         return rng.choice(self._members)
 
     def features(self, architecture: Sequence[int]) -> tuple[float, ...]:
-        return tuple(self._rows[self._place[tuple(architecture)]].tolist())
+        return tuple(self._feature_rows[self._place[tuple(architecture)]].tolist())
 
     def neighbors(self, architecture: Sequence[int]) -> Iterator[Architecture]:
         checked = self.check(architecture)
         if checked not in self._near:
             at = self._place[checked]
-            distances = ((self._rows - self._rows[at]) ** 2).sum(axis=1)
+            distances = ((self._feature_rows - self._feature_rows[at]) ** 2).sum(axis=1)
             distances[at] = np.inf
             self._near[checked] = [self._members[one] for one in np.argsort(distances, kind="stable")[:NEAREST]]
         yield from self._near[checked]
