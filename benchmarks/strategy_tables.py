@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from latkit.spaces.cells.edge_cell import EdgeCellSpace
-from latkit.spaces.cells.vertex_cell import VertexCellSpace
 
 from latkit.errors import UsageError
 from latkit.ops import Network, Op, Shape
 from latkit.search.evaluators import Verdict
 from latkit.spaces.base import Architecture, Choice, Space
+from latkit.spaces.cells.edge_cell import EdgeCellSpace
+from latkit.spaces.cells.vertex_cell import VertexCellSpace
 
 NEAREST = 30
 """Members of a pool that count as neighbors of another."""
