@@ -90,7 +90,7 @@ def _kernels(root: Path) -> list[Workload]:
 def measurements(workspace: Workspace, space: Space) -> None:
     further = itertools.islice(variations(space), 40)  # trees are learned from this many ops
     workloads: list[Workload] = [OVERHEAD_PROBE, *space.ops(), *further, *networks(space), *graphs()]
-    workloads += _kernels(workspace.root)
+    workloads = list(dict.fromkeys([*workloads, *branched().ops, *_kernels(workspace.root)]))
     measured = [_measurement(workload, 1000 + 1000 * index) for index, workload in enumerate(workloads)]
     with workspace.store(TARGET) as store:
         _fill(store, measured)

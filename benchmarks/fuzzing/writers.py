@@ -68,9 +68,9 @@ def write(path: Path, ended: float, connection: Connection) -> None:
 
 
 def read(path: Path, ended: float, connection: Connection) -> None:
-    """Read until that time, and count incomplete content."""
+    """Read until that time, at least once, and count incomplete content."""
     missed = count = 0
-    while time.monotonic() < ended:
+    while not count or time.monotonic() < ended:
         count += 1
         try:
             head, _, body = path.read_text(encoding="utf-8").partition("\n")
