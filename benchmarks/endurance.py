@@ -56,7 +56,7 @@ def main() -> None:
         for board in boards:
             (folder / f"{board.name}.endings").write_text("\n".join(board.endings) + "\n")
             board.server.kill()
-    show_table("faults, and what became of each", rows)
+    show_table("faults, and the outcome of each", rows)
     show_facts("visits counted", totals)
     if given.json:
         print(json.dumps({**totals, "by_kind": rows}))

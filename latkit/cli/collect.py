@@ -159,7 +159,7 @@ def model(
 
 def _collect(context: typer.Context, fields: dict[str, Any], space: str | None, as_json: bool) -> None:
     """Carry out a request, and show the outcome of each target. Exits with 1 if one failed."""
-    from latkit.cli.render.collected import Shown, measured_models, show_outcomes
+    from latkit.cli.render.collection import Shown, measured_models, show_outcomes
     from latkit.workspace.requests import CollectRequest
     from latkit.workspace.target_verbs import TargetVerbs
 

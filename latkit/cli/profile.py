@@ -55,7 +55,10 @@ Ops = Annotated[
 Threads = Annotated[
     str | None,
     typer.Option(
-        "--threads", metavar="1,2,4", help="Sweep: profile every target with so many threads.", rich_help_panel=TIMING
+        "--threads",
+        metavar="1,2,4",
+        help="Profile every target with each number of threads.",
+        rich_help_panel=TIMING,
     ),
 ]
 Batches = Annotated[

@@ -200,7 +200,7 @@ class Outputs:
                 say(f"written: {path}")
 
     def _write_files(self, result: Result) -> None:
-        """The pages need torch and plotly: they are imported where a file is asked for."""
+        """The pages need torch and plotly: they are imported where a file is requested."""
         if not result.profiles:
             return
         if self.html is not None:

@@ -88,7 +88,8 @@ def bottleneck(profile: Profile) -> list[str]:
     sentences = [f"{kind.share_percent:.0f} % of the time is {kind.name} ({_ops(kind.ops)})."]
     if profile.peaks is not None:
         sentences += [_bound_sentence(bound, profile.peaks) for bound in bounds(profile)]
-    if profile.overhead_ms and profile.overhead_ms > 0.05 * profile.latency_ms.p50:
+    slowed = profile.profiler is not None and profile.profiler.slowdown > MAX_SLOWDOWN
+    if not slowed and profile.overhead_ms and profile.overhead_ms > 0.05 * profile.latency_ms.p50:
         share = 100 * profile.overhead_ms / profile.latency_ms.p50
         sentences.append(f"{share:.0f} % is spent outside of all ops ({OVERHEAD}).")
     if profile.fallbacks:

@@ -9,7 +9,7 @@ from pathlib import Path
 from latkit._io import write_text
 from latkit.errors import UsageError
 from latkit.evaluation.comparison import Comparison
-from latkit.evaluation.sweeps import sweeps
+from latkit.evaluation.scaling import sweeps
 from latkit.profiling.profile import Profile
 from latkit.report.figures.op_table import table_script
 from latkit.report.figures.profile_figures import sweep_curve

@@ -102,7 +102,7 @@ class History:
             _append(self.path, entry.to_json())
 
     def append_early(self, entry: Entry) -> None:
-        """Keep a verdict that came before those asked for earlier, in a file beside the history."""
+        """Keep a verdict that came before those requested earlier, in a file beside the history."""
         _append(self._early, entry.to_json())
 
     def close(self) -> None:

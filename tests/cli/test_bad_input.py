@@ -208,7 +208,7 @@ def test_a_space_without_measurements_is_reported(refused) -> None:
 
 
 def test_unpredictable_networks_are_reported_before_the_device_is_opened(refused, monkeypatch) -> None:
-    monkeypatch.setattr(Workspace, "collection", lambda *_, **__: pytest.fail("the device was asked for"))
+    monkeypatch.setattr(Workspace, "collection", lambda *_, **__: pytest.fail("the device was requested"))
     refused(1, ["was not measured"], "validate", TARGET, "--space", "proxyless-tiny")
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from latkit._io import one_line, printable
 from latkit.cli.console import Cell, note, say, show_table, stdout
 from latkit.evaluation.op_summary import OVERHEAD, bottleneck, by_placement, short_name, slowest
-from latkit.evaluation.sweeps import sweeps
+from latkit.evaluation.scaling import sweeps
 from latkit.profiling.profile import LatencyStatistics, OpTime, Profile
 
 SHOWN = 15

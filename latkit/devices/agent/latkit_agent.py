@@ -307,7 +307,7 @@ class Loaded:
         """Seconds until the model could be run for the first time."""
         self.first_run_s: float | None = None
         self.profile: Callable[[int, float], Fields] | None = None
-        """Profiles up to that many runs, for up to so many seconds; see `profile` in the protocol."""
+        """Profiles up to that many runs, for up to that many seconds; see `profile` in the protocol."""
         self.ops: list[Fields] = []
         """The last profile's ops."""
         self.trace = ""
@@ -555,7 +555,7 @@ def profiled_runs(
 ) -> list[tuple[int, bool]]:
     """Runs with a profiler: wall time in ns, and whether nothing preempted it. `before` and `after` are not timed.
 
-    They end after that many undisturbed ones, twice as many altogether, or so many seconds, but not before the first.
+    They end after that many undisturbed ones, twice as many altogether, or that many seconds, but not before the first.
     """
     made: list[tuple[int, bool]] = []
     begin, undisturbed = time.perf_counter(), 0

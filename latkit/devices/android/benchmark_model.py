@@ -116,7 +116,7 @@ class BenchmarkTool:
         output = "\n".join(stream[-MAX_OUTPUT_CHARS:].decode(errors="replace") for stream in streams)
         ignored = unknown_flags(output)
         if any(f"--{name}" in ignored for name in self.flags):
-            raise DeviceError(f"expected a {TOOL} that knows all flags that were asked for, but found: {ignored}")
+            raise DeviceError(f"expected a {TOOL} that knows all requested flags, but found: {ignored}")
         if completed.exit_status:
             raise self._failure(completed.exit_status, output, device)
         report = read_report(output)

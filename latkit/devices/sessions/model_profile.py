@@ -79,7 +79,7 @@ def time_paced(session: Session, artifact: FileArtifact, interval_s: float, runs
 
 
 def profile_ops(session: Session, artifact: FileArtifact, runs: int, seconds: float) -> OpProfile:
-    """Up to that many runs with the runtime's profiler, for about so many seconds. The profiled copy is unloaded.
+    """Up to that many runs with the runtime's profiler, for about that many seconds. The profiled copy is unloaded.
 
     Raises AgentError of kind `no-profiler` where the runtime has none, DeviceError.
     """

@@ -75,7 +75,7 @@ class StartMark:
                 del err[: end + len(self._on_err)]
             self.is_found_on_stderr = end >= 0 or (self.is_found and len(err) > MAX_NOISE_BYTES)
         if not self.is_found and len(out) + len(err) > MAX_NOISE_BYTES:
-            raise DeviceGone(f"{self._name}: {self.shell_prints(err)}, and goes on without end")
+            raise DeviceGone(f"{self._name}: {self.shell_prints(err)}, and does not end")
 
     def check_found(self, exit_status: int | None, err: bytearray) -> None:
         """At the end of a command: raise Unreachable unless it has begun, with the output of its login shell.

@@ -1,4 +1,4 @@
-"""Records of a profile: what is asked for, and everything that is known about a model file on a target.
+"""Records of a profile: what is requested, and everything that is known about a model file on a target.
 
 A `Profile` is one JSON file. Figures that a device does not report are None, never estimated. Latencies are in
 milliseconds, as the field's tools print them; the raw samples are in the store, in nanoseconds.
@@ -284,16 +284,16 @@ class Profile(_Record):
     parameters: Count | None = None
     file_bytes: Bytes = 0
     ops: tuple[OpTime, ...] = ()
-    """In the order of execution; empty if the profiler was not asked for or is not available."""
+    """In the order of execution; empty if the profiler was not requested or is not available."""
     overhead_ms: Milliseconds | None = None
     """Part of the median latency that no op accounts for, at its share of the profiled run."""
     profiler: Profiler | None = None
     fallbacks: tuple[Fallback, ...] = ()
     peaks: Peaks | None = None
     paced: Paced | None = None
-    """At the first interval asked for."""
+    """At the first requested interval."""
     pacing: tuple[Paced, ...] = ()
-    """At every interval asked for."""
+    """At every requested interval."""
     prediction: Predicted | None = None
     energy: Energy | None = None
     reference: ReferenceTime

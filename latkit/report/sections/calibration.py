@@ -19,7 +19,7 @@ def calibration_curve(models: Mapping[str, AdditiveModel]) -> Html:
     if not curves:
         return join([])
     intro = paragraph(
-        "Networks are drawn from those measured again and again: a model is calibrated on so many of them and judged "
+        "Networks are drawn from those measured again and again: a model is calibrated on that many of them and judged "
         "on all others. Where the curve is flat, further networks are not worth measuring."
     )
     figure = go.Figure(

@@ -86,7 +86,7 @@ def _latency_row(name: str, paced: Paced) -> tuple[object, ...]:
 
 def _where(profile: Profile) -> Html:
     if not profile.ops:
-        return notice("No times of ops: the profiler was not asked for, or the runtime has none.")
+        return notice("No times of ops: the profiler was not requested, or the runtime has none.")
     parts = [paragraph(" ".join(bottleneck(profile)))]
     parts.append(card("Time by kind and op", treemap(profile)))
     parts.append(card("One run, op by op", timeline(profile)))

@@ -124,7 +124,7 @@ def _network(known: SearchFacts) -> Html:
     timed = [layer.seconds for layer in placed if layer.seconds is not None]
     intro = "Blocks are as wide as their share of the latency and as high as they have channels."
     if not timed:
-        intro = "What each layer takes is not known here: neither a model of the target nor the space is at hand."
+        intro = "What each layer takes is not known here: neither a model of the target nor the space is available."
     elif len(timed) < len(placed):
         intro += (
             " The search's own table tells the latency of its choices; what the other layers take is in no file here."

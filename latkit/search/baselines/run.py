@@ -157,7 +157,7 @@ class _Trainer:
             self.files.save("evolution-found", found)
         with self.files.reading("evolution-found"):
             found_s, architecture = float(found["seconds"]), self.problem.space.check(found["architecture"])
-        self.files.drop("evolution-supernet")  # also those that a kill left beside what they had found
+        self.files.drop("evolution-supernet")  # also those that a kill left next to their results
         self.files.drop("evolution-judged")
         self._train_architecture("evolution", "evolution", architecture, {"search": found_s})
         self.files.drop("evolution-found")

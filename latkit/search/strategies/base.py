@@ -26,8 +26,8 @@ class Strategy(ABC):
     """Proposes architectures of a space. It has no loop, no device and no torch.
 
     All of its state follows from the space, the goals, the settings, the seed, and the calls of `ask` and `tell`: a
-    replay of the calls recovers it. Every architecture that was asked for is told, in the order of asking; up to then
-    it is pending, and not asked for again.
+    replay of the calls recovers it. Every requested architecture is reported back, in the order of asking; up to then
+    it is pending, and not requested again.
     """
 
     name: ClassVar[str]
@@ -50,7 +50,7 @@ class Strategy(ABC):
         self.settings = self.settings_type() if settings is None else settings
         self.rng = random.Random(f"{self.name}/{seed}")
         self.asked: set[Architecture] = set()
-        """Canonical forms of everything asked for."""
+        """Canonical forms of everything requested."""
         self._canonical: dict[Architecture, Architecture] = {}
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Strategy(ABC):
         return found
 
     def sample_new(self) -> Architecture | None:
-        """A uniformly drawn architecture that was not asked for; None where the space is exhausted."""
+        """A uniformly drawn architecture that was not requested; None where the space is exhausted."""
         for _ in range(MAX_DRAWS):
             drawn = self.canonical(self.space.sample(self.rng))
             if drawn not in self.asked:
@@ -81,7 +81,7 @@ class Strategy(ABC):
         return self._first_unasked()
 
     def _first_unasked(self) -> Architecture | None:
-        """An architecture that was not asked for, found from those that were; None where there is none."""
+        """An architecture that was not requested, found from those that were; None where there is none."""
         for known in sorted(self.asked):
             for neighbor in self.space.neighbors(known):
                 if self.canonical(neighbor) not in self.asked:

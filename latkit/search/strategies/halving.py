@@ -19,7 +19,7 @@ class HalvingSettings:
     efforts: tuple[float, ...] = ()
     """Rising, two at least, of those that the evaluator offers."""
     reduction: int = 3
-    """One of so many is promoted to the next effort (eta)."""
+    """One of this number is promoted to the next effort (eta)."""
     inner: str = "random"
     """The strategy that proposes architectures; it is told what the lowest effort gave."""
 

@@ -38,7 +38,7 @@ class LocalSearch(Strategy):
         self._ranks: dict[Architecture, Rank] = {}
         self._current: Architecture | None = None
         self._queue: list[Architecture] = []
-        """Neighbors of the current architecture that were not asked for, in random order."""
+        """Neighbors of the current architecture that were not requested, in random order."""
         self._waiting: set[Architecture] = set()
         """Pending architectures of this start."""
         self._starts = 0

@@ -91,7 +91,7 @@ class ModelBased(Strategy):
         return found
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
-        """Add the goal's value; what a bound refused before it was evaluated is only not asked for again."""
+        """Add the goal's value; what a bound refused before it was evaluated is only not requested again."""
         goal, rank = self.goals.goals[0], self.goals.rank(verdict)
         if verdict.failure:
             return
@@ -114,7 +114,7 @@ class ModelBased(Strategy):
         return self._ranked.pop() if self._ranked else self.sample_new()
 
     def _candidates(self) -> list[Architecture]:
-        """Neighbors of the best architectures, and random ones; none was asked for."""
+        """Neighbors of the best architectures, and random ones; none was requested."""
         best = sorted(self._told, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
         near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]

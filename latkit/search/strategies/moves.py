@@ -32,7 +32,7 @@ class Neighborhood:
         return found
 
     def mutate(self, architecture: Architecture) -> Architecture | None:
-        """A random neighbor that was not asked for; where all were, the first new one of a random walk.
+        """A random neighbor that was not requested; where all were, the first new one of a random walk.
 
         None where the space is exhausted.
         """

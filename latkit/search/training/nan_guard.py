@@ -62,7 +62,7 @@ def check_weights(weights: Iterable[Tensor], phase: str) -> None:
 def _remedy(phase: str) -> str:
     return (
         f"Begin another search with {REMEDIES[phase]}, or with precision=32-true if this one had bf16-mixed: resumed, "
-        "it comes to the same step again"
+        "it reaches the same step again"
     )
 
 

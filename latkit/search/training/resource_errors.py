@@ -33,7 +33,7 @@ def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterato
     try:
         yield
     except DiskFull as error:
-        raise DiskFull(f"{folder}: {error}; make room and go on with --resume") from error
+        raise DiskFull(f"{folder}: {error}; make room and continue with --resume") from error
     except OSError as error:
         if error.errno in FULL:
             raise DiskFull(
@@ -68,8 +68,8 @@ def _first_line(error: BaseException) -> str:
 def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
     """What may be changed when the search is resumed."""
     if "shared memory" in str(error):
-        return "go on with --resume and workers=0, since it is workers that share memory"
-    resumed = "where other programs took the memory, go on with --resume"
+        return "continue with --resume and workers=0, since it is workers that share memory"
+    resumed = "where other programs took the memory, continue with --resume"
     return resumed if settings.checkpointing else f"{resumed}; where not, with checkpointing=true besides"
 
 

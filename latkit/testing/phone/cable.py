@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from latkit.testing.sockets import listening, shut
 
 CHUNK_BYTES = 4096
-"""A slow cable passes so many bytes at once."""
+"""A slow cable passes this many bytes at once."""
 
 
 class Cable:

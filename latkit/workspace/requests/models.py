@@ -1,4 +1,4 @@
-"""Requests about latency models: fitted, validated, and asked for predictions and tables."""
+"""Requests about latency models: fitted, validated, and used for predictions and tables."""
 
 from __future__ import annotations
 

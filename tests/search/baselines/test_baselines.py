@@ -285,7 +285,7 @@ def test_what_does_not_fit_the_search_is_refused(
     ("raised", "error_type", "message"),
     [
         (RuntimeError("DefaultCPUAllocator: not enough memory"), OutOfMemory, "a batch_size below 16"),
-        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "make room and go on with --resume"),
+        (OSError(errno.ENOSPC, "No space left on device"), DiskFull, "make room and continue with --resume"),
     ],
 )
 def test_exhausted_resources_are_reported_as_in_the_search(

@@ -97,7 +97,7 @@ class TestEveryStrategy:
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES.names() if name not in ("random", "halving")])
 def test_strategies_that_learn_find_the_best_sooner_than_random_draws(name: str) -> None:
-    """1,024 networks, 80 of them asked for: the mean best score of eight seeds."""
+    """1,024 networks, 80 of them requested: the mean best score of eight seeds."""
     space = toy_space(layers=5)
 
     def mean_best(which: str) -> float:

@@ -114,7 +114,7 @@ class Command:
                 into += take(CHUNK_BYTES)
         if len(channel.in_buffer) + len(channel.in_stderr_buffer) > MAX_WAITING_BYTES:
             close_all([channel.get_transport()])
-            raise DeviceGone(f"{self._name}: the server sends more than it was asked for; the connection was closed")
+            raise DeviceGone(f"{self._name}: the server sends more than was requested; the connection was closed")
         self.mark.strip(self.out, self.err)
 
     def close(self) -> None:
