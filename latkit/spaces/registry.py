@@ -41,6 +41,7 @@ SPACES = Registry(
     "latkit.spaces",
     SpaceFactory,
     {
+        "mnasnet": "latkit.spaces.builtin.mnasnet:SPACE",
         "nasbench-macro": "latkit.spaces.builtin.nasbench_macro:SPACE",
         "nasbench101": "latkit.spaces.builtin.nasbench101:SPACE",
         "nasbench201": "latkit.spaces.builtin.nasbench201:SPACE",
@@ -56,6 +57,7 @@ SPACE_FORMATS: Registry[type] = Registry(
     type,
     {
         "latkit-edge-cells-1": "latkit.spaces.cells.edge_cell:EdgeCellSpace",
+        "latkit-mnasnet-1": "latkit.spaces.mnasnet:MnasNetSpace",
         "latkit-pool-1": "latkit.spaces.pool:PoolSpace",
         "latkit-space-1": "latkit.spaces.chain:ChainSpace",
         "latkit-vertex-cells-1": "latkit.spaces.cells.vertex_cell:VertexCellSpace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
@@ -13,6 +14,7 @@ from latkit.latency_models.transfer.model import _candidates
 from latkit.ops import make_op
 from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import ChainSpace, Layer, Space, variations
+from latkit.spaces.pool import PoolSpace
 from latkit.spaces.registry import SPACE_FORMATS
 from latkit.tables import PeakTable, macs_table
 from tests.spaces.conformance import SpaceConformance
@@ -35,6 +37,12 @@ class TestProxylessTiny(SpaceConformance):
         return spaces.load("proxyless-tiny", resolution=16)
 
 
+class TestMnasNet(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        return spaces.load("mnasnet", resolution=32, classes=10)
+
+
 class TestNasBenchMacro(SpaceConformance):
     @pytest.fixture
     def space(self) -> Space:
@@ -51,6 +59,25 @@ class TestChainOfEqualLayers(SpaceConformance):
         """Every network of up to four blocks has one form: 2 x (27 architectures give 15 networks)."""
         every = itertools.product(range(2), *[range(3)] * 3)
         assert len({space.canonical(one) for one in every}) == 2 * (1 + 2 + 4 + 8)
+
+
+class TestPool(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        whole = spaces.load("nasbench-macro", resolution=8, width=0.25)
+        rng = random.Random(1)
+        return PoolSpace("pool", whole, [whole.sample(rng) for _ in range(300)])
+
+    def test_neighbors_are_valid_and_differ_in_one_choice(self, space: Space) -> None:
+        """They are the nearest members."""
+        neighbors = list(space.neighbors(space.sample(random.Random(2))))
+        assert len(set(neighbors)) == len(neighbors) == 20
+        assert all(space.check(one) == one for one in neighbors)
+
+    def test_every_option_is_drawn_about_as_often_as_the_others(self, space: Space) -> None:
+        """Every member is."""
+        assert isinstance(space, PoolSpace)
+        assert {space.sample(random.Random(seed)) for seed in range(5000)} == set(space.members)
 
 
 class TestStaircase(SpaceConformance):

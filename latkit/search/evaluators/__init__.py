@@ -32,6 +32,7 @@ EVALUATORS: Registry[EvaluatorFactory] = Registry(
     "latkit.evaluators",
     EvaluatorFactory,
     {
+        "accel-nasbench": "latkit.search.evaluators.tables.accel_nasbench:FACTORY",
         "nasbench-macro": "latkit.search.evaluators.tables.nasbench_macro:FACTORY",
         "nasbench101": "latkit.search.evaluators.tables.nasbench101:POOL",
         "nasbench101-5v": "latkit.search.evaluators.tables.nasbench101:FIVE_VERTICES",

@@ -34,7 +34,8 @@ class CheapFirst(Evaluator):
         (cheap,) = self._cheap.judge([architecture])
         if cheap.failure:
             return cheap
+        measured = {name: count for name, count in cheap.cost.items() if name == "measurements"}
         if self._goals.violation(cheap):
-            return Verdict(cheap.quantities)
+            return Verdict(cheap.quantities, measured)
         (costly,) = self._costly.judge([architecture], effort)
-        return Verdict({**cheap.quantities, **costly.quantities}, costly.cost, costly.failure)
+        return Verdict({**cheap.quantities, **costly.quantities}, {**measured, **costly.cost}, costly.failure)

@@ -13,6 +13,8 @@ import pytest
 
 from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EVALUATORS
+from latkit.search.evaluators.tables.accel_nasbench import FILE as ACCEL
+from latkit.search.evaluators.tables.accel_nasbench import load_accel_nasbench
 from latkit.search.evaluators.tables.nasbench101 import FIVE, SAMPLE, load_five_vertices, load_pool
 from latkit.search.evaluators.tables.nasbench201 import (
     ACCURACY,
@@ -165,7 +167,13 @@ def test_all_networks_of_five_vertices_are_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "best"),
-    [("nasbench201", 85.19), ("nasbench-macro", 93.3), ("nasbench101", 95.0), ("nasbench101-5v", 77.0)],
+    [
+        ("nasbench201", 85.19),
+        ("nasbench-macro", 93.3),
+        ("accel-nasbench", 67.05),
+        ("nasbench101", 95.0),
+        ("nasbench101-5v", 77.0),
+    ],
 )
 def test_the_published_files_are_read(name: str, best: float) -> None:
     if not DATA.is_dir():
@@ -205,3 +213,35 @@ def test_networks_of_nasbench_macro_have_its_counts() -> None:
         network, (verdict,) = space.decode(architecture), evaluator.judge([architecture])
         counts = {"macs": network.macs, "parameters": network.parameters}
         assert counts == {name: verdict.quantities[name] for name in counts}
+
+
+def test_networks_of_accel_nasbench_have_its_parameters() -> None:
+    if not DATA.is_dir():
+        pytest.skip(f"needs the published tables, which are not in {DATA}")
+    space, evaluator = load_accel_nasbench(DATA)
+    for architecture in drawn(space, 20):
+        (verdict,) = evaluator.judge([architecture])
+        assert space.decode(architecture).parameters == pytest.approx(verdict.quantities["parameters"], abs=1)
+
+
+def test_accelerators_may_lack_networks_and_other_columns_may_not(tmp_path: Path) -> None:
+    blocks = np.ones((3, 7, 4), np.uint8) * np.array([1, 3, 1, 0], np.uint8)
+    blocks[1, 0, 0] = 6
+    arrays: dict[str, Any] = {
+        "architecture": blocks,
+        "fields": np.array(["expansion", "kernel", "layers", "squeeze_excite"]),
+        **dict.fromkeys(("imagenet_val_top1", "mmacs", "mparams"), np.array([1.0, 2.0, 3.0])),
+        "throughput_tpu": np.array([10.0, np.nan, 30.0]),
+    }
+    np.savez(tmp_path / ACCEL, **arrays)
+    space, evaluator = load_accel_nasbench(tmp_path)
+    first, second = evaluator.judge(space.members)  # the third row is the first network again
+    assert first.quantities == {"accuracy": 1.0, "macs": 1e6, "parameters": 1e6, "images_per_s.tpu": 10.0}
+    assert "images_per_s.tpu" not in second.quantities
+    np.savez(tmp_path / ACCEL, **{**arrays, "mmacs": np.array([1.0, np.nan, 3.0])})
+    with pytest.raises(UsageError, match="expected a finite macs in every row"):
+        load_accel_nasbench(tmp_path)
+    blocks[0, 0, 0] = 2
+    np.savez(tmp_path / ACCEL, **arrays)
+    with pytest.raises(BadFile, match=r"row 0.*block1.expansion: expected one of 1, 4, 6, found 2"):
+        load_accel_nasbench(tmp_path)
