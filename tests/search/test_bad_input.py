@@ -285,7 +285,7 @@ def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
 def test_out_of_memory_errors_of_an_accelerator_are_distinguished_from_others(tmp_path: Path) -> None:
     lean = BRIEF.model_copy(update={"precision": "bf16-mixed", "checkpointing": True})
     with (
-        pytest.raises(OutOfMemory, match=r"go on with --resume\. Else .* training_batch_size below 16$"),
+        pytest.raises(OutOfMemory, match=r"continue with --resume\. Else .* training_batch_size below 16$"),
         translate_resource_errors(tmp_path, lean),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")

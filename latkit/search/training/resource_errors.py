@@ -37,8 +37,8 @@ def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterato
     except OSError as error:
         if error.errno in FULL:
             raise DiskFull(
-                f"{folder}: expected room, but the disk is full; what was written before is kept; make room and go on "
-                "with --resume"
+                f"{folder}: expected room, but the disk is full; what was written before is kept; make room and "
+                "continue with --resume"
             ) from error
         if error.errno == errno.ENOMEM:
             raise _out_of_memory(folder, settings, error) from error
