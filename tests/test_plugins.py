@@ -74,6 +74,8 @@ def publish(site: Path, name: str, group: str, entry: str) -> None:
     (folder / "entry_points.txt").write_text(f"[{group}]\n{entry}\n")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     tmp_path: Path, site: Path, document, run: Latkit
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from latkit.targets import Target
 from latkit.testing.phone.emulated import Phone
 from latkit.workspace import Workspace
@@ -33,6 +35,8 @@ candidates = [{ kind = "linear", out_features = 4 }]
 QUICK = ["--rounds", 2, "--round-seconds", 0.01, "--extra-rounds", 0]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_from_its_box_to_the_report(phone: Phone, cached_bundles: Path, tmp_path: Path, latkit: Run, document) -> None:
     root, space = ["-C", tmp_path], tmp_path / "tiny.toml"
     space.write_text(SPACE)

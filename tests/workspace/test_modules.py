@@ -62,6 +62,7 @@ def test_a_module_of_several_inputs_and_outputs_is_profiled_on_its_example(works
     assert other.model_file.key != found.model_file.key, "other values are another workload"
 
 
+@pytest.mark.slow
 def test_a_module_for_tflite_takes_images_channels_last(workspace: Workspace) -> None:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
     (found,) = workspace.profile(TFLITE, module, torch.randn(1, 3, 10, 12)).profiles

@@ -30,7 +30,9 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("runtime_name", ["onnxruntime", "torch", pytest.param("tflite", marks=no_tflite)])
+@pytest.mark.parametrize(
+    "runtime_name", ["onnxruntime", "torch", pytest.param("tflite", marks=[no_tflite, pytest.mark.slow])]
+)
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_a_network_of_cells_computes_what_torch_computes(network: Network, runtime_name: str, tmp_path: Path) -> None:
     runtime = get_runtime(runtime_name)
