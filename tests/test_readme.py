@@ -15,6 +15,7 @@ from latkit.workspace import Workspace
 from tests.conftest import Run
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+MAX_LINES = 120
 NEEDS_A_DEVICE = ("pi4", "pixel")
 
 
@@ -77,10 +78,15 @@ def within_reach(argv: list[str], folder: Path) -> list[str]:
     return [*argv[:place], str(1e3 * (table.fastest() + table.slowest()) / 2), *argv[place + 1 :]]
 
 
-def test_the_space_in_the_readme_is_one(tmp_path: Path) -> None:
-    (text,) = blocks("toml")
+def test_the_space_in_the_documentation_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "own-space.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "my-space.toml").write_text(text)
     assert load(str(tmp_path / "my-space.toml")).size == 7**3
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= MAX_LINES
 
 
 def test_every_file_that_the_readme_links_to_exists() -> None:
