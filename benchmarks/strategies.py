@@ -79,8 +79,8 @@ def queries(table: Table, job: Job, goals: Goals, count: int, settings: dict[str
     bounded = [bound.quantity for bound in goals.bounds]
     other_goals = [goal.quantity for goal in goals.goals if goal.quantity != "accuracy"]
     done = refused = 0
-    while done < count and refused < MAX_REFUSED and (asked := strategy.ask(1)):
-        (architecture,) = asked
+    while done < count and refused < MAX_REFUSED and (requested := strategy.ask(1)):
+        (architecture,) = requested
         cheap = Verdict({name: table.others[name][architecture] for name in bounded})
         if goals.violation(cheap):
             refused += 1

@@ -150,7 +150,7 @@ class _Loop:
         self.arrived: dict[int, Verdict] = {}
         self.known: dict[Key, Verdict | None] = {}
         """By canonical form and effort, the verdict; None while it is pending."""
-        self.asked = 0
+        self.requested = 0
 
     def run(self) -> str:
         """Ask, judge and tell; the reason why it ended."""
@@ -169,11 +169,11 @@ class _Loop:
         while len(self.pending) < self.options.batch:
             if not self.budget.allows(self.spent, len(self.pending)):
                 return "budget"
-            asked = self.strategy.ask(1)
-            if not asked:
+            requested = self.strategy.ask(1)
+            if not requested:
                 return "exhausted"
-            task = Task(self.asked, asked[0], self.strategy.effort(asked[0]))
-            self.asked += 1
+            task = Task(self.requested, requested[0], self.strategy.effort(requested[0]))
+            self.requested += 1
             self.pending.append(task)
             self._check_saved(task)
             key = self._key(task)

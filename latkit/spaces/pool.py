@@ -23,10 +23,10 @@ class PoolSpace(Space):
 
     format = "latkit-pool-1"
 
-    def __init__(self, name: str, whole: Space, members: Sequence[Sequence[int]]) -> None:
+    def __init__(self, name: str, base: Space, members: Sequence[Sequence[int]]) -> None:
         """Raises UsageError for a member that is not of the space, and for fewer than two."""
-        self.name, self.whole = name, whole
-        self.members: tuple[Architecture, ...] = tuple(dict.fromkeys(whole.canonical(one) for one in members))
+        self.name, self.base = name, base
+        self.members: tuple[Architecture, ...] = tuple(dict.fromkeys(base.canonical(one) for one in members))
         """The distinct members, in order."""
         if not 2 <= len(self.members) <= MAX_MEMBERS:
             raise UsageError(f"pool {name}: expected 2 to {MAX_MEMBERS} members, but found {len(self.members)}")
@@ -35,22 +35,22 @@ class PoolSpace(Space):
     @property
     def choices(self) -> tuple[Choice, ...]:
         """Those of the space."""
-        return self.whole.choices
+        return self.base.choices
 
     @cached_property
     def key(self) -> str:
         """Hash of the space and the members."""
-        return digest([self.whole.key, self.members])
+        return digest([self.base.key, self.members])
 
     @property
     def input_shape(self) -> Shape:
         """Shape of the input, without the batch."""
-        return self.whole.input_shape
+        return self.base.input_shape
 
     @property
     def output_shape(self) -> Shape:
         """Shape of the output, without the batch."""
-        return self.whole.output_shape
+        return self.base.output_shape
 
     @property
     def size(self) -> int:
@@ -59,18 +59,18 @@ class PoolSpace(Space):
 
     def ops(self) -> tuple[Op, ...]:
         """Those of the space."""
-        return self.whole.ops()
+        return self.base.ops()
 
     def decode(self, architecture: Sequence[int], name: str = "") -> Network:
         """The network of an architecture. Raises UsageError as `check` does."""
-        return self.whole.decode(self.check(architecture), name)
+        return self.base.decode(self.check(architecture), name)
 
     def check(self, architecture: Sequence[int]) -> Architecture:
         """The architecture, if its canonical form is a member. Raises UsageError."""
         if tuple(architecture) in self._positions:
             return tuple(architecture)
-        checked = self.whole.check(architecture)
-        if self.whole.canonical(checked) not in self._positions:
+        checked = self.base.check(architecture)
+        if self.base.canonical(checked) not in self._positions:
             raise UsageError(f"pool {self.name}: expected a member, but found {checked}")
         return checked
 
@@ -81,7 +81,7 @@ class PoolSpace(Space):
     def canonical(self, architecture: Sequence[int]) -> Architecture:
         """The member of an architecture. Raises UsageError as `check` does."""
         checked = self.check(architecture)
-        return checked if checked in self._positions else self.whole.canonical(checked)
+        return checked if checked in self._positions else self.base.canonical(checked)
 
     def neighbors(self, architecture: Sequence[int]) -> Iterator[Architecture]:
         """The 20 members whose features differ least (sum of absolute differences), nearest first."""
@@ -93,21 +93,21 @@ class PoolSpace(Space):
 
     def features(self, architecture: Sequence[int]) -> tuple[float, ...]:
         """Those of the space."""
-        return self.whole.features(self.check(architecture))
+        return self.base.features(self.check(architecture))
 
     def to_json(self) -> dict[str, object]:
         """The space as a JSON document."""
         members = [list(member) for member in self.members]
-        return {"format": self.format, "name": self.name, "space": self.whole.to_json(), "members": members}
+        return {"format": self.format, "name": self.name, "space": self.base.to_json(), "members": members}
 
     @classmethod
     def from_json(cls, document: Any) -> PoolSpace:
         """The pool that `to_json` gave. Raises UsageError and KeyError."""
         from latkit.spaces.registry import SPACE_FORMATS
 
-        whole = SPACE_FORMATS.get(document["space"]["format"]).from_json(document["space"])  # type: ignore[attr-defined]
-        return cls(document["name"], whole, document["members"])
+        base = SPACE_FORMATS.get(document["space"]["format"]).from_json(document["space"])  # type: ignore[attr-defined]
+        return cls(document["name"], base, document["members"])
 
     @cached_property
     def _features(self) -> Floats:
-        return np.array([self.whole.features(member) for member in self.members])
+        return np.array([self.base.features(member) for member in self.members])

@@ -49,7 +49,7 @@ class Strategy(ABC):
         self.space, self.goals, self.seed = space, goals, seed
         self.settings = self.settings_type() if settings is None else settings
         self.rng = random.Random(f"{self.name}/{seed}")
-        self.asked: set[Architecture] = set()
+        self.requested: set[Architecture] = set()
         """Canonical forms of everything requested."""
         self._canonical: dict[Architecture, Architecture] = {}
 
@@ -76,15 +76,15 @@ class Strategy(ABC):
         """A uniformly drawn architecture that was not requested; None where the space is exhausted."""
         for _ in range(MAX_DRAWS):
             drawn = self.canonical(self.space.sample(self.rng))
-            if drawn not in self.asked:
+            if drawn not in self.requested:
                 return drawn
-        return self._first_unasked()
+        return self._first_new()
 
-    def _first_unasked(self) -> Architecture | None:
+    def _first_new(self) -> Architecture | None:
         """An architecture that was not requested, found from those that were; None where there is none."""
-        for known in sorted(self.asked):
+        for known in sorted(self.requested):
             for neighbor in self.space.neighbors(known):
-                if self.canonical(neighbor) not in self.asked:
+                if self.canonical(neighbor) not in self.requested:
                     return self.canonical(neighbor)
         return None
 

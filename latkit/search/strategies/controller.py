@@ -90,7 +90,7 @@ class Reinforce(Strategy):
             new = self._draw()
             if new is None:
                 break
-            self.asked.add(new)
+            self.requested.add(new)
             found.append(new)
         return found
 
@@ -122,7 +122,7 @@ class Reinforce(Strategy):
         drawn: Architecture = ()
         for _ in range(MAX_DRAWS):
             drawn = self.policy.draw(self._generator.random(len(self.policy.tied)))
-            if self._is_valid(drawn) and (new := self.canonical(drawn)) not in self.asked:
+            if self._is_valid(drawn) and (new := self.canonical(drawn)) not in self.requested:
                 self._drawn[new] = drawn
                 return new
         return self._neighborhood.mutate(self.canonical(drawn)) if self._is_valid(drawn) else self.sample_new()

@@ -56,7 +56,7 @@ class RegularizedEvolution(Strategy):
             child = self._next()
             if child is None:
                 break
-            self.asked.add(child)
+            self.requested.add(child)
             found.append(child)
         return found
 

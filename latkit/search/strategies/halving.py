@@ -59,7 +59,7 @@ class SuccessiveHalving(Strategy):
             if not new:
                 break
             self._pending.setdefault(new[0], 0)
-            self.asked.add(new[0])
+            self.requested.add(new[0])
             found += new
         return found
 

@@ -60,7 +60,7 @@ class HillClimbing(Strategy):
             new = self._queue.pop() if self._queue else self.sample_new()
             if new is None:
                 break
-            self.asked.add(new)
+            self.requested.add(new)
             self._waiting.add(new)
             found.append(new)
         return found
@@ -78,7 +78,7 @@ class HillClimbing(Strategy):
             self._current = best
         self._step = []
         if self._current is not None:
-            new = [one for one in self._neighborhood.of(self._current[1]) if one not in self.asked]
+            new = [one for one in self._neighborhood.of(self._current[1]) if one not in self.requested]
             if new:
                 self.rng.shuffle(new)
                 self._queue = new[: self.settings.children or None]

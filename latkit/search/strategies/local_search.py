@@ -47,7 +47,7 @@ class LocalSearch(Strategy):
         """Neighbors of the current architecture; new starts where they are used up."""
         found: list[Architecture] = []
         while len(found) < count and (new := self._next()) is not None:
-            self.asked.add(new)
+            self.requested.add(new)
             self._waiting.add(new)
             found.append(new)
         return found
@@ -65,7 +65,7 @@ class LocalSearch(Strategy):
     def _next(self) -> Architecture | None:
         while self._queue:
             new = self._queue.pop()
-            if new not in self.asked:
+            if new not in self.requested:
                 return new
         if self._starts < self.settings.start:
             self._starts += 1
@@ -80,7 +80,7 @@ class LocalSearch(Strategy):
         self._current = architecture
         while better := self._better_known():
             self._current = better
-        self._queue = [one for one in self._neighborhood.of(self._current) if one not in self.asked]
+        self._queue = [one for one in self._neighborhood.of(self._current) if one not in self.requested]
         self.rng.shuffle(self._queue)
         if self._starts < self.settings.start:  # the queue opens when the start is complete
             self._queue = []

@@ -86,7 +86,7 @@ class ModelBased(Strategy):
             new = self._next()
             if new is None:
                 break
-            self.asked.add(new)
+            self.requested.add(new)
             found.append(new)
         return found
 
@@ -102,7 +102,7 @@ class ModelBased(Strategy):
 
     def _next(self) -> Architecture | None:
         if len(self._told) < max(self.settings.start, MIN_FITTED):
-            if len(self.asked) >= 10 * self.settings.start and self._outside and not self._told:
+            if len(self.requested) >= 10 * self.settings.start and self._outside and not self._told:
                 return self._neighborhood.mutate(self.rng.choice(self._outside)[1])
             return self.sample_new()
         if self._fitted + self.settings.refit <= len(self._told) or not self._fitted:
@@ -118,7 +118,7 @@ class ModelBased(Strategy):
         best = sorted(self._told, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
         near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
-        return [one for one in dict.fromkeys((*near, *far)) if one not in self.asked]
+        return [one for one in dict.fromkeys((*near, *far)) if one not in self.requested]
 
     def _values(self) -> Array:
         """The goal's values at mean 0 and variance 1; far outliers below are drawn in, to the lower whisker."""

@@ -41,7 +41,7 @@ class Neighborhood:
         strategy, at = self._strategy, architecture
         for _ in range(MAX_MUTATIONS):
             neighbors = self.of(at)
-            new = [one for one in neighbors if one not in strategy.asked]
+            new = [one for one in neighbors if one not in strategy.requested]
             if new:
                 return strategy.rng.choice(new)
             if not neighbors:
@@ -64,7 +64,7 @@ class Neighborhood:
                 new = strategy.canonical(tuple(child))
             except UsageError:
                 continue
-            if new not in strategy.asked:
+            if new not in strategy.requested:
                 return new
         return None
 

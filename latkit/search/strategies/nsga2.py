@@ -58,11 +58,13 @@ class Nsga2(Strategy):
         """Random architectures up to a full population, then children."""
         found: list[Architecture] = []
         for _ in range(count):
-            is_full = len(self._population) >= self.settings.population and len(self.asked) >= self.settings.population
+            is_full = (
+                len(self._population) >= self.settings.population and len(self.requested) >= self.settings.population
+            )
             child = self._child() if is_full else self.sample_new()
             if child is None:
                 break
-            self.asked.add(child)
+            self.requested.add(child)
             found.append(child)
         return found
 
@@ -80,7 +82,7 @@ class Nsga2(Strategy):
         one = self._parent()
         if self.rng.random() < self.settings.crossover:
             child = crossover(self.space, one, self._parent(), self.rng)
-            if child is not None and (child := self.canonical(child)) not in self.asked:
+            if child is not None and (child := self.canonical(child)) not in self.requested:
                 return child
         return self._neighborhood.mutate(one)
 

@@ -20,7 +20,7 @@ class RandomSearch(Strategy):
         """New architectures; fewer where the space is exhausted."""
         found: list[Architecture] = []
         while len(found) < count and (drawn := self.sample_new()) is not None:
-            self.asked.add(drawn)
+            self.requested.add(drawn)
             found.append(drawn)
         return found
 

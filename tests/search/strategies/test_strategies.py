@@ -28,11 +28,11 @@ def run(strategy: Strategy, count: int, batch: int = 1, fail_every: int = 0) -> 
     pending: list[tuple[int, ...]] = []
     while len(found) < count:
         while len(pending) < batch:
-            asked = strategy.ask(1)
-            if not asked:
+            requested = strategy.ask(1)
+            if not requested:
                 break
-            pending += asked
-            found += asked
+            pending += requested
+            found += requested
         if not pending:
             break
         one = pending.pop(0)
@@ -103,8 +103,8 @@ def test_strategies_that_learn_find_the_best_sooner_than_random_draws(name: str)
     def mean_best(which: str) -> float:
         bests = []
         for seed in range(8):
-            asked = run(make(which, seed=seed, space=space), 80)
-            bests.append(max(verdict.quantities["score"] for verdict in EVALUATOR.judge(asked)))
+            requested = run(make(which, seed=seed, space=space), 80)
+            bests.append(max(verdict.quantities["score"] for verdict in EVALUATOR.judge(requested)))
         return sum(bests) / len(bests)
 
     assert mean_best(name) > mean_best("random") + 0.3
