@@ -7,6 +7,7 @@ Sizes are those of the files that each installed package lists, without compiled
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -79,6 +80,8 @@ def table(title: str, direct: set[str], already: set[str]) -> set[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     latkit = distribution(ROOT)
     core = table("latkit", requirements(latkit, ""), set())
     for extra in latkit.metadata.get_all("Provides-Extra") or ():

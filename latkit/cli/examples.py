@@ -21,6 +21,7 @@ EXAMPLES = {
     "device list": "latkit device list",
     "device show": "latkit device show pi4",
     "device doctor": "latkit device doctor pi4 --install",
+    "strategies": "latkit strategies",
     "device trust": "latkit device trust pi4",
     "device remove": "latkit device remove pi4",
     "agent build": "latkit agent build --arch aarch64",
