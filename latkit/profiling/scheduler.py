@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from latkit.devices import Device, is_this_host, lease_key
 from latkit.errors import ExportError, LatkitError
@@ -14,6 +15,8 @@ from latkit.profiling.summary import CollectionSummary
 from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.timing import Workload
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +62,28 @@ def schedule(job: Job, callbacks: Callbacks) -> list[Outcome]:
     if len(job.devices) == 1:
         (target,) = job.devices
         return [Outcome(target, job.collect(target, callbacks))]
-    groups: dict[str, list[Target]] = {}
-    for target, device in job.devices.items():
-        groups.setdefault(lease_key(device), []).append(target)
-    if len(groups) > 1 and any(map(is_this_host, job.devices.values())):
+    several = len(set(map(lease_key, job.devices.values()))) > 1
+    if several and any(map(is_this_host, job.devices.values())):
         _export_first(job, callbacks)
-    outcomes: dict[Target, Outcome] = {}
+    outcomes = each_target(job.devices, lambda target: _outcome(job, target, callbacks.named(str(target))))
+    return list(outcomes.values())
+
+
+def each_target(devices: Mapping[Target, Device], act: Callable[[Target], T]) -> dict[Target, T]:
+    """What `act` gives for each target, in order: devices in parallel, the targets of one device in sequence.
+
+    One daemon thread per device. What a thread raises is raised here after all have ended.
+    """
+    groups: dict[str, list[Target]] = {}
+    for target, device in devices.items():
+        groups.setdefault(lease_key(device), []).append(target)
+    found: dict[Target, T] = {}
     bugs: list[BaseException] = []
 
     def work(group: Sequence[Target]) -> None:
         try:
             for target in group:
-                outcomes[target] = _outcome(job, target, callbacks.named(str(target)))
+                found[target] = act(target)
         except BaseException as error:  # noqa: BLE001 - raised again by the main thread
             bugs.append(error)
 
@@ -81,7 +94,7 @@ def schedule(job: Job, callbacks: Callbacks) -> list[Outcome]:
         thread.join()
     if bugs:
         raise bugs[0]
-    return [outcomes[target] for target in job.devices]
+    return {target: found[target] for target in devices}
 
 
 def _outcome(job: Job, target: Target, callbacks: Callbacks) -> Outcome:

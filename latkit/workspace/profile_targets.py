@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from latkit.devices import lease_key
 from latkit.errors import LatkitError
 from latkit.profiling.profile import Profile, ProfileRequest
+from latkit.profiling.scheduler import each_target
 from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
 from latkit.workspace.measuring import MeasuringWorkspace
@@ -42,31 +41,15 @@ def profile_targets(
     """
     if len(targets) == 1:
         return _one(workspace, replace(request, target=targets[0]), callbacks)
-    groups: dict[str, list[Target]] = {}
-    for target in targets:
-        groups.setdefault(lease_key(workspace.device(target.device)), []).append(target)
-    found: dict[Target, Profiled] = {}
-    bugs: list[BaseException] = []
 
-    def work(group: Sequence[Target]) -> None:
+    def profile(target: Target) -> Profiled:
         try:
-            for target in group:
-                one = replace(request, target=target)
-                try:
-                    found[target] = _one(workspace, one, callbacks.named(str(target)))
-                except LatkitError as error:
-                    found[target] = Profiled(failures=[Failure(target, None, error)])
-        except BaseException as error:  # noqa: BLE001 - raised again by the main thread
-            bugs.append(error)
+            return _one(workspace, replace(request, target=target), callbacks.named(str(target)))
+        except LatkitError as error:
+            return Profiled(failures=[Failure(target, None, error)])
 
-    threads = [threading.Thread(target=work, args=(group,), daemon=True) for group in groups.values()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if bugs:
-        raise bugs[0]
-    every = [found[target] for target in targets]
+    devices = {target: workspace.device(target.device) for target in targets}
+    every = each_target(devices, profile).values()
     return Profiled([p for one in every for p in one.profiles], [f for one in every for f in one.failures])
 
 
