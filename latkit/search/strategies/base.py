@@ -53,9 +53,17 @@ class Strategy(ABC):
         """Canonical forms of everything requested."""
         self._canonical: dict[Architecture, Architecture] = {}
 
-    @abstractmethod
     def ask(self, count: int = 1) -> list[Architecture]:
         """The next architectures to evaluate, in canonical form; fewer than `count` where the space is exhausted."""
+        found: list[Architecture] = []
+        while len(found) < count and (new := self.propose()) is not None:
+            self.requested.add(new)
+            found.append(new)
+        return found
+
+    @abstractmethod
+    def propose(self) -> Architecture | None:
+        """The next architecture, in canonical form; None where the space is exhausted."""
 
     @abstractmethod
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:

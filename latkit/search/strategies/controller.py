@@ -83,17 +83,6 @@ class Reinforce(Strategy):
         self._mean: float | None = None
         self._variance = 0.0
 
-    def ask(self, count: int = 1) -> list[Architecture]:
-        """Draws of the policy that are new."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            new = self._draw()
-            if new is None:
-                break
-            self.requested.add(new)
-            found.append(new)
-        return found
-
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """One gradient step; a failure or an architecture refused by a bound counts as one spread below the mean."""
         self.learn(self._drawn.pop(architecture, architecture), self._advantage(verdict))
@@ -118,7 +107,8 @@ class Reinforce(Strategy):
         self._variance = decay * self._variance + (1 - decay) * distance**2
         return float(np.clip(distance / spread, -3, 3))
 
-    def _draw(self) -> Architecture | None:
+    def propose(self) -> Architecture | None:
+        """A draw of the policy that is new."""
         drawn: Architecture = ()
         for _ in range(MAX_DRAWS):
             drawn = self.policy.draw(self._generator.random(len(self.policy.tied)))

@@ -49,17 +49,6 @@ class RegularizedEvolution(Strategy):
         self._outside: list[tuple[Rank, Architecture]] = []
         self._draws = 0
 
-    def ask(self, count: int = 1) -> list[Architecture]:
-        """Random architectures up to a full population, then children."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            child = self._next()
-            if child is None:
-                break
-            self.requested.add(child)
-            found.append(child)
-        return found
-
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Members meet the bounds; others are parents, the nearest first, only where nothing meets them."""
         rank = self.goals.rank(verdict)
@@ -68,7 +57,8 @@ class RegularizedEvolution(Strategy):
         elif not verdict.failure:
             self._outside = sorted([*self._outside, (rank, architecture)], reverse=True)[: self.settings.population]
 
-    def _next(self) -> Architecture | None:
+    def propose(self) -> Architecture | None:
+        """Random architectures up to a full population, then children."""
         size = self.settings.population
         is_warm = self._draws >= size and len(self._inside) >= size
         parents = list(self._inside) or self._outside

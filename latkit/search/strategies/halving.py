@@ -50,18 +50,14 @@ class SuccessiveHalving(Strategy):
         self._promoted: list[set[Architecture]] = [set() for _ in self.settings.efforts]
         self._pending: dict[Architecture, int] = {}
 
-    def ask(self, count: int = 1) -> list[Architecture]:
+    def propose(self) -> Architecture | None:
         """Promotions from the highest rung down, else new architectures of the inner strategy."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            promoted = self._promotion()
-            new = [promoted] if promoted is not None else self._inner.ask(1)
-            if not new:
-                break
-            self._pending.setdefault(new[0], 0)
-            self.requested.add(new[0])
-            found += new
-        return found
+        new = self._promotion()
+        if new is None:
+            new = next(iter(self._inner.ask(1)), None)
+        if new is not None:
+            self._pending.setdefault(new, 0)
+        return new
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Add to the rung of the effort."""

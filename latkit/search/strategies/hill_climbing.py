@@ -51,19 +51,14 @@ class HillClimbing(Strategy):
         self._step: list[tuple[Rank, Architecture]] = []
         """What this step found."""
 
-    def ask(self, count: int = 1) -> list[Architecture]:
+    def propose(self) -> Architecture | None:
         """The neighbors of this step; random architectures while its verdicts are pending."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            if not self._queue and not self._waiting:
-                self._begin_step()
-            new = self._queue.pop() if self._queue else self.sample_new()
-            if new is None:
-                break
-            self.requested.add(new)
+        if not self._queue and not self._waiting:
+            self._begin_step()
+        new = self._queue.pop() if self._queue else self.sample_new()
+        if new is not None:
             self._waiting.add(new)
-            found.append(new)
-        return found
+        return new
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Collect the verdicts of the step; the best one is where the next step begins."""

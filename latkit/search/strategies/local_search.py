@@ -43,14 +43,12 @@ class LocalSearch(Strategy):
         """Pending architectures of this start."""
         self._starts = 0
 
-    def ask(self, count: int = 1) -> list[Architecture]:
+    def propose(self) -> Architecture | None:
         """Neighbors of the current architecture; new starts where they are used up."""
-        found: list[Architecture] = []
-        while len(found) < count and (new := self._next()) is not None:
-            self.requested.add(new)
+        new = self._next()
+        if new is not None:
             self._waiting.add(new)
-            found.append(new)
-        return found
+        return new
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Move where the architecture is better than the current one."""

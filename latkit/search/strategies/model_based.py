@@ -79,17 +79,6 @@ class ModelBased(Strategy):
         self._ranked: list[Architecture] = []
         """The candidates of the last draw, the best at the end."""
 
-    def ask(self, count: int = 1) -> list[Architecture]:
-        """Random architectures at first, then the best candidates of a draw."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            new = self._next()
-            if new is None:
-                break
-            self.requested.add(new)
-            found.append(new)
-        return found
-
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Add the goal's value; what a bound refused before it was evaluated is only not requested again."""
         goal, rank = self.goals.goals[0], self.goals.rank(verdict)
@@ -100,7 +89,8 @@ class ModelBased(Strategy):
         if rank[0] != INSIDE:
             self._outside = sorted([*self._outside, (rank, architecture)], reverse=True)[: self.settings.incumbents]
 
-    def _next(self) -> Architecture | None:
+    def propose(self) -> Architecture | None:
+        """Random architectures at first, then the best candidates of a draw."""
         if len(self._told) < max(self.settings.start, MIN_FITTED):
             if len(self.requested) >= 10 * self.settings.start and self._outside and not self._told:
                 return self._neighborhood.mutate(self.rng.choice(self._outside)[1])

@@ -54,19 +54,11 @@ class Nsga2(Strategy):
         self._population: list[_Member] = []
         """From the best to the worst."""
 
-    def ask(self, count: int = 1) -> list[Architecture]:
+    def propose(self) -> Architecture | None:
         """Random architectures up to a full population, then children."""
-        found: list[Architecture] = []
-        for _ in range(count):
-            is_full = (
-                len(self._population) >= self.settings.population and len(self.requested) >= self.settings.population
-            )
-            child = self._child() if is_full else self.sample_new()
-            if child is None:
-                break
-            self.requested.add(child)
-            found.append(child)
-        return found
+        size = self.settings.population
+        is_full = len(self._population) >= size and len(self.requested) >= size
+        return self._child() if is_full else self.sample_new()
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Add to the population, and keep the best. What has not all quantities is ordered by its violation alone."""

@@ -16,13 +16,9 @@ class RandomSearch(Strategy):
     summary: ClassVar[str] = "uniform draws, each network once"
     handles_front: ClassVar[bool] = True
 
-    def ask(self, count: int = 1) -> list[Architecture]:
-        """New architectures; fewer where the space is exhausted."""
-        found: list[Architecture] = []
-        while len(found) < count and (drawn := self.sample_new()) is not None:
-            self.requested.add(drawn)
-            found.append(drawn)
-        return found
+    def propose(self) -> Architecture | None:
+        """A new architecture; None where the space is exhausted."""
+        return self.sample_new()
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Nothing to learn."""
