@@ -88,14 +88,14 @@ class Zero(nn.Module):
 class SqueezeExcite(nn.Module):
     """Every channel times a gate: (N, C, H, W) -> (N, C, H, W)."""
 
-    def __init__(self, channels: int, hidden: int, activation: str) -> None:
+    def __init__(self, channels: int, hidden: int, activation: str, gate: str = "sigmoid") -> None:
         super().__init__()
         self.gates = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Conv2d(channels, hidden, 1),
             *activations(activation),
             nn.Conv2d(hidden, channels, 1),
-            nn.Sigmoid(),
+            *activations(gate),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -111,5 +111,6 @@ def activations(name: str) -> list[nn.Module]:
         "relu6": nn.ReLU6,
         "hswish": nn.Hardswish,
         "sigmoid": nn.Sigmoid,
+        "hsigmoid": nn.Hardsigmoid,
     }
     return [makers[name]()] if name != "none" else []

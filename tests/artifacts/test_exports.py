@@ -47,6 +47,7 @@ KINDS = [
     make_op("batch_norm", (3, 4, 5), activation="relu"),
     make_op("slice", (3, 4, 5), out_channels=2),
     make_op("squeeze_excite", (6, 4, 5), hidden=3),
+    make_op("mbconv_se", (8, 6, 5), out_channels=8, expansion=2, kernel=5, activation="hswish"),
     make_op("zero", (3, 4, 5)),
 ]
 MIXED = Network(

@@ -36,6 +36,8 @@ SPREAD = [
     make_op("batch_norm", (3, 4, 5), activation="relu"),
     make_op("slice", (3, 4, 5), out_channels=2),
     make_op("squeeze_excite", (6, 4, 5), hidden=3),
+    make_op("mbconv_se", (6, 4, 5), out_channels=6, expansion=2),
+    make_op("mbconv_se", (6, 4, 5), out_channels=8, expansion=1, stride=2, activation="hswish"),
     make_op("zero", (3, 4, 5)),
 ]
 

@@ -39,6 +39,8 @@ MIN_MS, MAX_MS = 1e-9, 1e9
 
 BLOCK, POOLING, CLASSIFIER = "mbconv", "pool", "linear"
 """The op kinds of the parts of a network that both projects' files describe, beside `conv`."""
+GATED_BLOCK = "mbconv_se"
+"""That of Once-for-all's blocks with squeeze-and-excite."""
 
 Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
 
@@ -104,7 +106,7 @@ class KeyTable:
 
 
 def ops_of(key: str) -> list[Op]:
-    """The op, or ops in order, of a key; none where latkit has no such op (squeeze-and-excite)."""
+    """The op, or ops in order, of a key; none where latkit has no such op."""
     head, *fields = key.split("-")
     attributes = dict(part.split(":", 1) for part in fields if ":" in part)
     try:
@@ -131,11 +133,11 @@ def _conv(given: Shape, output: Shape, kernel: int) -> list[Op]:
 def _block(given: Shape, output: Shape, attributes: Mapping[str, str]) -> list[Op]:
     inside = int(attributes["expand"])
     expansion, rest = (inside, 0) if "se" not in attributes else divmod(inside, given[0])
-    if rest or attributes.get("se", "0") != "0":
+    if rest:
         return []
     activation = {"0": "relu", "1": "hswish"}[attributes["hs"]] if "hs" in attributes else "relu6"
     op = make_op(
-        BLOCK,
+        GATED_BLOCK if attributes.get("se", "0") != "0" else BLOCK,
         given,
         out_channels=output[0],
         kernel=int(attributes["kernel"]),

@@ -9,6 +9,7 @@ BUILT_IN = {
     "flatten": "latkit.ops.kinds.flatten:FLATTEN",
     "linear": "latkit.ops.kinds.linear:LINEAR",
     "mbconv": "latkit.ops.kinds.mbconv:MBCONV",
+    "mbconv_se": "latkit.ops.kinds.mbconv_se:MBCONV_SE",
     "pool": "latkit.ops.kinds.pool:POOL",
     "skip": "latkit.ops.kinds.skip:SKIP",
     "slice": "latkit.ops.kinds.slice:SLICE",
