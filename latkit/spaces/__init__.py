@@ -5,6 +5,7 @@ from latkit.spaces.builtin.mbconv_stages import scale_channels
 from latkit.spaces.builtin.proxyless_mobile import proxyless_mobile
 from latkit.spaces.builtin.proxyless_tiny import proxyless_tiny
 from latkit.spaces.chain import ChainSpace, Layer, as_chain
+from latkit.spaces.elastic import ElasticSpace, Subnet
 from latkit.spaces.files import load_space_file
 from latkit.spaces.registry import SPACES, SpaceFactory, load, load_saved
 from latkit.spaces.variations import variations
@@ -15,9 +16,11 @@ __all__ = [
     "ChainSpace",
     "Choice",
     "Condition",
+    "ElasticSpace",
     "Layer",
     "Space",
     "SpaceFactory",
+    "Subnet",
     "as_chain",
     "load",
     "load_saved",

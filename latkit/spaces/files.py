@@ -15,7 +15,8 @@
         { kind = "skip" },
     ]
 
-A list as an attribute's value makes one candidate per entry; two lists, one per combination.
+A list as an attribute's value makes one candidate per entry; two lists, one per combination. A file with `stages` in
+place of `layers` is an elastic space; see `latkit.spaces.elastic.files`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from latkit._io import one_line, parse_toml, read_text, reading
 from latkit.errors import UsageError
 from latkit.ops import Op, Shape, make_op
+from latkit.spaces.base import Space
 from latkit.spaces.chain import MAX_CANDIDATES, MAX_LAYERS, MAX_OPS, ChainSpace, Layer
+from latkit.spaces.elastic.files import space_of
 
 MAX_BYTES = 2**18
 
@@ -111,11 +114,14 @@ def _layers(document: _SpaceFile) -> Iterator[Layer]:
             shape = candidates[0].output_shape
 
 
-def load_space_file(path: str | os.PathLike[str]) -> ChainSpace:
+def load_space_file(path: str | os.PathLike[str]) -> Space:
     """Read a space from a TOML file. Raises BadFile with the invalid field; layers count from 0."""
     expected = "a search space as TOML"
     text = read_text(path, expected, MAX_BYTES)
     with reading(path, expected):
-        document = _SpaceFile.model_validate(parse_toml(text))
+        content = parse_toml(text)
+        if "stages" in content:
+            return space_of(content)
+        document = _SpaceFile.model_validate(content)
         _check_counts(document)
         return ChainSpace(document.name, tuple(_layers(document)))

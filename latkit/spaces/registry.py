@@ -45,6 +45,9 @@ SPACES = Registry(
         "nasbench-macro": "latkit.spaces.builtin.nasbench_macro:SPACE",
         "nasbench101": "latkit.spaces.builtin.nasbench101:SPACE",
         "nasbench201": "latkit.spaces.builtin.nasbench201:SPACE",
+        "ofa-mobile": "latkit.spaces.builtin.ofa_mobile:SPACE",
+        "ofa-proxyless": "latkit.spaces.builtin.ofa_proxyless:SPACE",
+        "ofa-tiny": "latkit.spaces.builtin.ofa_tiny:SPACE",
         "proxyless-mobile": "latkit.spaces.builtin.proxyless_mobile:SPACE",
         "proxyless-tiny": "latkit.spaces.builtin.proxyless_tiny:SPACE",
     },
@@ -57,6 +60,7 @@ SPACE_FORMATS: Registry[type] = Registry(
     type,
     {
         "latkit-edge-cells-1": "latkit.spaces.cells.edge_cell:EdgeCellSpace",
+        "latkit-elastic-1": "latkit.spaces.elastic.space:ElasticSpace",
         "latkit-mnasnet-1": "latkit.spaces.mnasnet:MnasNetSpace",
         "latkit-pool-1": "latkit.spaces.pool:PoolSpace",
         "latkit-space-1": "latkit.spaces.chain:ChainSpace",
