@@ -7,7 +7,7 @@ Prints a table of the readers and one document: `inputs`, `tracebacks`, `hangs` 
 `hostile_scenarios`, `hostile_tracebacks`, `raw_control_characters`, `endless_line_mb`, `incomplete_reads`. An exception
 that only `main` would turn into a line counts as a traceback here. Inputs that fail are saved in the folder, one per
 location in latkit, with the command that replays it. An interrupted run continues when it is started again. Ends with
-1 if anything failed. See docs/faults.md.
+1 if anything failed. See docs/evidence/faults.md.
 """
 
 from __future__ import annotations

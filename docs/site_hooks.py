@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import html
+import inspect
 import re
 from typing import Any
 
@@ -14,10 +16,11 @@ OUTSIDE = re.compile(
 """A link from docs/ into the rest of the repository."""
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the commands into their page; what lies outside docs/ is named instead of linked."""
-    if page.file.src_uri == "reference/command-line.md":
-        markdown = markdown.replace("<!-- commands -->", command_line())
+    for mark, generated in GENERATED.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, generated())
     return OUTSIDE.sub(r"\1", markdown)
 
 
@@ -64,3 +67,24 @@ def row(parameter: Any) -> str:
 def cell(text: str) -> str:
     """Text for a cell of a table."""
     return html.escape(text).replace("|", "&#124;")
+
+
+def settings() -> str:
+    """Every setting of a search with its default and meaning, as a table. The meaning is the string below a field."""
+    from latkit.search import SearchSettings
+
+    body = ast.parse(inspect.getsource(SearchSettings)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    meanings: dict[str, str] = {}
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            meanings[ast.unparse(field.target)] = " ".join(str(below.value.value).split())
+    rows = [
+        f"| <code>{name}</code> | <code>{cell(str(field.default))}</code> | {meanings.get(name, '')} |"
+        for name, field in SearchSettings.model_fields.items()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+GENERATED = {"<!-- commands -->": command_line, "<!-- settings -->": settings}
+"""Parts of pages that are written from the code."""

@@ -3,7 +3,7 @@
     python examples/training_loop.py TABLE.json
 
 TABLE.json is a table that `latkit table export` wrote. The supernet here is a toy, and its data is random: what matters
-is the loss. A search proper alternates the steps on weights and choices, on separate data (see docs/search.md).
+is the loss. A search proper alternates the steps on weights and choices, on separate data: docs/concepts/search.md.
 """
 
 import sys

@@ -27,7 +27,10 @@ def fit(
     sources: Sources = None,
     estimator: Annotated[
         str | None,
-        typer.Option("--estimator", help="How samples become a latency, if not as suits them; see docs/measuring.md."),
+        typer.Option(
+            "--estimator",
+            help="How samples become a latency, instead of what suits them: `Measuring` in the documentation.",
+        ),
     ] = None,
     resolution: Resolution = None,
     width: Width = None,

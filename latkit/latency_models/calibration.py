@@ -36,7 +36,7 @@ class Calibration:
 
     Ops measured alone find their data in the cache and are not fused with their neighbors; `scale` corrects for both.
     `relative_error` is the standard deviation of the relative error on networks left out of the fit; None where fewer
-    than three networks were measured. docs/models.md lists the richer forms that were tried.
+    than three networks were measured. docs/concepts/latency-models.md lists the richer forms that were tried.
     """
 
     base_s: Seconds

@@ -1,7 +1,7 @@
 """Flags: anomalies during a measurement, detected from its samples and the conditions around its rounds.
 
 Each flag is a function from a measurement to a remark, empty if the flag is not raised. A condition that the device
-does not report raises no flag. The thresholds are in docs/measuring.md.
+does not report raises no flag. The thresholds are in docs/concepts/measuring.md.
 """
 
 from __future__ import annotations

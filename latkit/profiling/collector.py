@@ -68,8 +68,8 @@ class Collection:
         """Measure what the store lacks of these workloads, one commit per round.
 
         Each pass times every workload that still lacks that round, in a new random order, so that all of them see the
-        same mixture of noise on the device (see docs/measuring.md). Then the workloads that have not converged get
-        extra rounds. A workload that cannot be exported or that the runtime rejects is left out and named in the
+        same mixture of noise on the device (docs/concepts/measuring.md). Then those that have not converged get extra
+        rounds. A workload that cannot be exported or that the runtime rejects is left out and named in the
         result. A device that fails raises DeviceError, with everything before it committed. `max_seconds` bounds the
         timing, not the exports before it.
         """

@@ -1,4 +1,4 @@
-"""Estimates a latency from raw samples. See docs/measuring.md for the evidence behind the default.
+"""Estimates a latency from raw samples. See docs/concepts/measuring.md for the evidence behind the default.
 
 Noise on a processor is one-sided and drifts over minutes. What disturbs the workload also disturbs the reference that
 is timed alternately with it. So every estimator here first reduces each round to one number, and then combines rounds.

@@ -22,7 +22,7 @@ share.
 UNPINNED_WIDENING = 0.005
 DRIFTING_WIDENING = 0.01
 CONTENDED_WIDENING = 0.01
-"""Relative half-widths that the rounds of one measurement do not show; see docs/measuring.md."""
+"""Relative half-widths that the rounds of one measurement do not show; see docs/concepts/measuring.md."""
 
 Nanoseconds = Integers
 

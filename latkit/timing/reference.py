@@ -1,4 +1,4 @@
-"""The reference: a small fixed network, timed alternately with every workload (see docs/measuring.md)."""
+"""The reference: a small fixed network, timed alternately with every workload (see docs/concepts/measuring.md)."""
 
 from latkit.ops import Network, make_op
 

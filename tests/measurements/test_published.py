@@ -29,7 +29,7 @@ def test_there_are_datasets_of_two_runtimes(device: str) -> None:
 
 
 def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
-    """The figures of docs/measuring.md."""
+    """The figures of docs/concepts/measuring.md."""
     found = {}
     for path in PUBLISHED.glob("epyc-vm/*/measurements.parquet"):
         used = select([m for m in read_parquet(path) if m.role == "fit"]).used

@@ -272,7 +272,7 @@ def test_a_join_in_a_chain_lacks_inputs() -> None:
 
 
 def test_the_file_in_the_documentation_is_a_network() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "file-formats.md").read_text(encoding="utf-8")
     network = Network.from_json(json.loads(text.split("```json\n")[1].split("```")[0]))
     assert [op.kind for op in network.ops] == ["conv", "conv", "add"]
     assert not network.is_chain

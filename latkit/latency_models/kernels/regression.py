@@ -102,7 +102,7 @@ def best_rates(terms: Floats, seconds: Floats) -> Floats:
 def fit_few(terms: Floats, seconds: Floats) -> Floats:
     """Seconds per unit of each term from fewer kernels than terms: of a run, a MAC, and an element moved.
 
-    docs/graphs.md compares it with a fit of all terms.
+    docs/concepts/external-models.md compares it with a fit of all terms.
     """
     moved = terms[:, ELEMENTS].sum(axis=1)
     run, mac, element = fit_baseline(np.stack([np.ones(len(terms)), terms[:, MACS], moved], axis=1), seconds)

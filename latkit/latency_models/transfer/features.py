@@ -1,6 +1,7 @@
 """The work of an op, in few features, since only a few networks are measured.
 
-With all terms of `latency_models.roofline` instead, the mean error was up to three times larger (docs/models.md).
+With all terms of `latency_models.roofline` instead, the mean error was up to three times larger:
+docs/concepts/latency-models.md.
 """
 
 from __future__ import annotations

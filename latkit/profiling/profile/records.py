@@ -106,7 +106,7 @@ class LatencyStatistics(_Record):
     """Bounds of the 90 % interval of the mean: a bootstrap over rounds."""
     mean_high: Milliseconds | None = None
     estimate: Milliseconds | None = None
-    """The latency on the idle device, from the samples and the reference (see docs/measuring.md); None if paced."""
+    """The latency on the idle device, from samples and reference (docs/concepts/measuring.md); None if paced."""
     low: Milliseconds | None = None
     """Bounds of the estimate's 90 % interval."""
     high: Milliseconds | None = None
