@@ -29,7 +29,7 @@ def fit(
         str | None,
         typer.Option(
             "--estimator",
-            help="How samples become a latency, instead of what suits them: `Measuring` in the documentation.",
+            help="How samples become a latency, instead of what suits them best.",
         ),
     ] = None,
     resolution: Resolution = None,
