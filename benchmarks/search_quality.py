@@ -55,7 +55,8 @@ from latkit.search.baselines import (
 )
 from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
-from latkit.search.records.result import FILES, load_record, write_json
+from latkit.search.records.base import load_record, write_json
+from latkit.search.records.result import FILES
 from latkit.spaces import Space, load
 from latkit.tables import LatencyTable
 from latkit.targets import Target

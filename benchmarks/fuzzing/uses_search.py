@@ -21,7 +21,8 @@ from latkit.search.objectives.constraints import (
     check_constraints,
     load_constraints,
 )
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.search.records.run_dir import SearchFolder
 from latkit.tables import LatencyTable
 

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from latkit._io import write_text
 from latkit.errors import UsageError
 from latkit.layout.folders import Folders
-from latkit.search.records.result import FILES, Positive, as_value, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES, Positive, as_value
 from latkit.targets import NAME, Target, check_name
 
 SERIES_FILE = "series.json"

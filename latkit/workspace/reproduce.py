@@ -7,8 +7,9 @@ from latkit.layout import Folders
 from latkit.layout.series import SERIES_FILE, Series
 from latkit.progress import SILENT, Callbacks
 from latkit.search import DataSplit, Recipe, load_data, load_network
+from latkit.search.records.base import load_record
 from latkit.search.records.reproduce import Reproduction, Supplied, reproduce_search
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.result import FILES
 from latkit.search.training.runtime_env import is_first_process
 from latkit.workspace.requests.search import ReproduceRequest
 

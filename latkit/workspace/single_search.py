@@ -16,7 +16,8 @@ from latkit.layout.series import Member
 from latkit.ops import Network
 from latkit.progress import SILENT, Callbacks, OnMessage
 from latkit.search import Problem, SearchResult, run_search
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.search.training.runtime_env import process_count
 from latkit.targets import Target
 from latkit.workspace.baselines import NetworkTimer, check_mobilenet, search_baselines

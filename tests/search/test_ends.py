@@ -13,7 +13,8 @@ from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.search import DataSplit
 from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines
-from latkit.search.records.result import FILES, write_json
+from latkit.search.records.base import write_json
+from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.workspace import MeasureOptions, Workspace, single_search

@@ -13,7 +13,8 @@ from latkit.latency_models import AdditiveModel, load_model
 from latkit.layout.series import Series
 from latkit.ops import Network
 from latkit.search import load_network
-from latkit.search.records.result import Recipe, SearchResult, load_record, table_hash
+from latkit.search.records.base import load_record
+from latkit.search.records.result import Recipe, SearchResult, table_hash
 from latkit.spaces import ChainSpace
 from latkit.tables import LatencyTable
 

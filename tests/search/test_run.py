@@ -14,7 +14,8 @@ from latkit.nn import build_module
 from latkit.ops import Network
 from latkit.search import Constraint, Problem, Recipe, SearchResult, SearchSettings, load_data, run_search
 from latkit.search.data import DataSplit
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.tables import LatencyTable, macs_table
 from tests.search.conftest import Interrupt, Tables, brief, middle_s, some_path_s

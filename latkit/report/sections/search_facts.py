@@ -19,7 +19,8 @@ from latkit.ops import Network
 from latkit.report.formatting import short
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.search.tasks import TASKS, Metric
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable

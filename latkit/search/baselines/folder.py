@@ -11,8 +11,9 @@ from lightning_fabric import Fabric
 
 from latkit._io import reading
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
+from latkit.search.records.base import load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
-from latkit.search.records.result import FILES, Recipe, load_record
+from latkit.search.records.result import FILES, Recipe
 from latkit.search.records.run_dir import SearchFolder
 from latkit.search.training.distributed import broadcast_from_main
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 
 from latkit.errors import UsageError
-from latkit.search.records.result import Count, Positive, Record, Seconds, as_value, load_record
+from latkit.search.records.base import Record, load_record
+from latkit.search.records.result import Count, Positive, Seconds, as_value
 from latkit.search.tasks import Scored
 from latkit.targets import check_name
 

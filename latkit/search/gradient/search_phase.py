@@ -17,6 +17,7 @@ from latkit.search.supernet.weight_trainer import WeightTrainer
 from latkit.search.tasks import TASKS, Augmentation
 from latkit.search.training.distributed import shard_of
 from latkit.search.training.nan_guard import LossWatch, check_weights
+from latkit.search.training.settings import TrainingSettings
 from latkit.search.training.trainer import Row, Totals, learning_rate
 
 
@@ -152,7 +153,7 @@ def make_feeders(data: DataSplit, settings: SearchSettings, fabric: Fabric) -> F
     )
 
 
-def feed_of(data: DataSplit, settings: SearchSettings, fabric: Fabric, batch_size: int, seed: int) -> Feed:
+def feed_of(data: DataSplit, settings: TrainingSettings, fabric: Fabric, batch_size: int, seed: int) -> Feed:
     """How this process's images become batches; augmentation by the settings, or by the data's default."""
     augmentation = Augmentation(settings.crop_padding, data.flip if settings.flip is None else settings.flip)
     task = TASKS.get(settings.task)

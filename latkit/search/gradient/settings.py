@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from latkit._io import describe_error
-from latkit.errors import UsageError
-from latkit.search.tasks import DEFAULT_TASK
+from latkit.search.training.settings import MAX_EVALUATED, TrainingSettings
 
 
-class SearchSettings(BaseModel):
+class SearchSettings(TrainingSettings):
     """Settings of a search and of the training of its result. Frozen; unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int = Field(0, ge=0)
-    task: str = DEFAULT_TASK
-    """What the network is trained for; its name in `TASKS`."""
+    subject: ClassVar[str] = "search"
 
     # the search: epochs are passes over the half of the training images that trains weights
     warmup_epochs: int = Field(10, ge=0)
     """Epochs that train weights only, on paths drawn uniformly."""
     epochs: int = Field(40, ge=1)
     """Epochs that train weights and architecture in alternation."""
-    batch_size: int = Field(64, ge=2)
     weight_steps: int = Field(1, ge=1)
     """Weight steps for every architecture step."""
     architecture_share: float = Field(0.5, gt=0, lt=1)
@@ -35,9 +28,6 @@ class SearchSettings(BaseModel):
     """Adam's, when architecture steps begin; by default 16 over their number."""
     architecture_rate_growth: float = Field(8.0, ge=1)
     """Final over initial learning rate of the architecture; the architecture is decided at the end."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(4e-5, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
 
     # how the architecture is learned
     learner: Literal["gradient", "reinforce"] = "gradient"
@@ -86,41 +76,21 @@ class SearchSettings(BaseModel):
     inherit_weights: bool = False
     """Whether training starts from the supernet's weights; from scratch otherwise. With no epochs of training, the
     weights do not change and only batch norm's statistics are recalibrated."""
-    distillation_weight: float = Field(0.5, ge=0, le=1)
-    """With a teacher: the weight of its part of the loss; the labels have the rest."""
-    distillation_temperature: float = Field(4.0, gt=0)
-    """With a teacher: how much both networks' scores are softened before they are compared."""
     evaluation_epochs: int = Field(5, ge=0)
     """Interval in epochs at which, and after the last, the metric on the test images goes into the curves. It is not
     used for selection. 0: never."""
     export_tflite: bool = True
     """Whether the network is written for TFLite besides ONNX, where litert-torch is installed."""
 
-    # both
-    ramp_share: float = Field(0.1, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises to its peak, before it falls as a cosine."""
-    crop_padding: int = Field(2, ge=0)
-    """Pixels by which augmentation may move an image."""
-    flip: bool | None = None
-    """Whether augmentation mirrors images; by default, decided by the data."""
-    workers: int = Field(2, ge=0)
-    """Number of processes that decode image files; in an evaluation, of threads."""
-    accelerator: str = "auto"
-    """Lightning Fabric's: `auto`, `cpu`, `cuda`, ..."""
-    threads: int | None = Field(None, ge=1)
-    """torch's threads on the CPU, restored afterwards; by default torch's own number. A result depends on them in its
-    last bits. Where other processes use the same cores, one thread is far faster than several that wait for each
-    other."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    sync_batch_norm: bool = True
-    """Whether several processes normalize their parts of a batch together, as one process would the full batch."""
-    deterministic: bool = True
-    """Whether a GPU must compute deterministically, which may take longer; a CPU always does."""
-    checkpointing: bool = False
-    """Whether blocks save only their input for the backward pass, and run twice: far less memory, up to half more time,
-    the same result to the bit."""
-    checkpoint_seconds: float = Field(300.0, gt=0)
-    """A checkpoint is written after every epoch, and within one after this much time."""
+    @property
+    def evaluation_batch_size(self) -> int:
+        """As many as the derived network is trained on at once."""
+        return min(self.training_batch_size, MAX_EVALUATED)
+
+    @property
+    def batch_sizes(self) -> dict[str, int]:
+        """Of the search, and of the derived network's training."""
+        return {"batch_size": self.batch_size, "training_batch_size": self.training_batch_size}
 
     @classmethod
     def for_images(cls, count: int, **changes: object) -> SearchSettings:
@@ -149,11 +119,3 @@ class SearchSettings(BaseModel):
             "threads": 1,
         }
         return cls.make(**{**numbers, **changes})
-
-    @classmethod
-    def make(cls, **values: object) -> SearchSettings:
-        """Settings from text that a user wrote. Raises UsageError with the first invalid one."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise UsageError(f"search settings: {describe_error(error, with_input=True)}") from error

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from latkit.search.records.result import write_json
+from latkit.search.records.base import write_json
 from latkit.search.training.trainer import Row
 from latkit.spaces import Space
 

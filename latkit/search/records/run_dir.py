@@ -10,9 +10,10 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from latkit.errors import BadFile, UsageError
+from latkit.search.records.base import load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.checkpoint_parts import check_parts
-from latkit.search.records.result import FILES, Recipe, SearchResult, load_record
+from latkit.search.records.result import FILES, Recipe, SearchResult
 from latkit.search.supernet.warmup import WARM_UP_FILE, check_warm_up
 from latkit.search.training.distributed import broadcast_from_main
 

@@ -9,9 +9,10 @@ from typing import Any
 from latkit._io import reading
 from latkit.errors import BadFile, UsageError
 from latkit.search.gradient.search_phase import SearchPhase
+from latkit.search.records.base import load_record
 from latkit.search.records.checkpoint import load_checkpoint
 from latkit.search.records.checkpoint_parts import check_parts
-from latkit.search.records.result import FILES, Recipe, load_record
+from latkit.search.records.result import FILES, Recipe
 from latkit.search.training.trainer import Row
 
 WARM_UP_FILE = "warmup.pt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -11,18 +11,15 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import DataSplit, ImageSet, Normalize, fetch_by_threads
-from latkit.search.gradient.settings import SearchSettings
 from latkit.search.supernet.blocks import recomputed
 from latkit.search.supernet.bn_calibration import average_statistics
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.sync_norm import synchronize
 from latkit.search.tasks import TASKS
 from latkit.search.training.distributed import average_gradients, total
+from latkit.search.training.settings import TrainingSettings
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
-
-EVALUATED = 256
-"""Maximum number of images evaluated at once: larger batches are hardly faster."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """A scalar to minimize, from normalized images (N, C, H, W), outputs and targets."""
@@ -70,7 +67,7 @@ class WeightTrainer:
     Parameters that a step does not reach have no gradient and are skipped: no momentum or decay applies to them.
     """
 
-    def __init__(self, module: nn.Module, settings: SearchSettings, fabric: Fabric, loss: Loss | None = None) -> None:
+    def __init__(self, module: nn.Module, settings: TrainingSettings, fabric: Fabric, loss: Loss | None = None) -> None:
         """`loss`: that of the task, with the settings' label smoothing, unless given."""
         self.synchronized = fabric.world_size == 1 or settings.sync_batch_norm
         if fabric.world_size > 1 and settings.sync_batch_norm:
@@ -80,19 +77,28 @@ class WeightTrainer:
         self.task, self.label_smoothing = TASKS.get(settings.task), settings.label_smoothing
         self.loss = loss or self._task_loss
         self.checkpointing = settings.checkpointing
-        self._parameters = list(module.parameters())
-        self.optimizer = PathSGD(self._parameters, settings.momentum, settings.weight_decay)
+        self.parameters = list(module.parameters())
+        self.optimizer = PathSGD(self.parameters, settings.momentum, settings.weight_decay)
 
     def step(self, images: Tensor, targets: Tensor, learning_rate: float, *state: Any) -> tuple[Tensor, Tensor]:
         """One step on a batch; `state` is passed to the module after the images. Gives loss and outputs, detached."""
+        loss, outputs = self.accumulate(images, targets, self.loss, *state)
+        reached = self.module.parameters_of(*state) if isinstance(self.module, Supernet) else self.parameters
+        self.update(reached, learning_rate)
+        return loss, outputs
+
+    def accumulate(self, images: Tensor, targets: Tensor, loss_of: Loss, *state: Any) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a loss on a batch to those of the weights. Gives loss and outputs, detached."""
         with self.fabric.autocast():
             outputs = self._outputs(images, *state)
-            loss = self.loss(images, outputs, targets)
+            loss = loss_of(images, outputs, targets)
         self.fabric.backward(loss)
-        reached = self.module.parameters_of(*state) if isinstance(self.module, Supernet) else self._parameters
+        return loss.detach(), outputs.detach()
+
+    def update(self, reached: Sequence[nn.Parameter], learning_rate: float) -> None:
+        """Step these weights by their gradients, averaged over the processes."""
         average_gradients(reached, self.fabric)
         self.optimizer.step_on(reached, learning_rate)
-        return loss.detach(), outputs.detach()
 
     def _outputs(self, images: Tensor, *state: Any) -> Tensor:
         if self.checkpointing and isinstance(self.module, nn.Sequential):  # a supernet handles it itself
@@ -116,18 +122,17 @@ class WeightTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: SearchSettings) -> float:
+def evaluate(module: nn.Module, data: DataSplit, images: ImageSet, fabric: Fabric, settings: TrainingSettings) -> float:
     """The task's metric on a set of images, with running batch norm statistics. The mode is restored.
 
-    A batch is no larger than in training, which is known to fit into memory, and at most `EVALUATED`. Several processes
-    share the work, batch by batch, and all get the result. Raises BadFile.
+    Several processes share the work, batch by batch, and all get the result. Raises BadFile.
     """
     normalize = Normalize(data, fabric.device)
     was_training = module.training
     module.eval()
     task = TASKS.get(settings.task)
     counts = torch.zeros(task.metric.shape, dtype=torch.int64, device=fabric.device)
-    batches = torch.split(torch.arange(len(images.labels)), min(settings.training_batch_size, EVALUATED))
+    batches = torch.split(torch.arange(len(images.labels)), settings.evaluation_batch_size)
     with torch.inference_mode(), fabric.autocast():
         for indices in batches[fabric.global_rank :: fabric.world_size]:
             pixels = fetch_by_threads(images, indices, settings.workers)

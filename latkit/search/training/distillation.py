@@ -9,8 +9,8 @@ from torch import Tensor
 
 from latkit.errors import UsageError
 from latkit.search.data import DataSplit, Normalize
-from latkit.search.gradient.settings import SearchSettings
 from latkit.search.tasks import TASKS
+from latkit.search.training.settings import TrainingSettings
 from latkit.search.training.trained_network import TrainedNetwork
 
 
@@ -35,7 +35,7 @@ class Distillation:
     The teacher sees the same images as the student, with its own normalization, and has no gradients.
     """
 
-    def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: SearchSettings, device: torch.device):
+    def __init__(self, teacher: TrainedNetwork, data: DataSplit, settings: TrainingSettings, device: torch.device):
         self.teacher = copy.deepcopy(teacher).to(device)
         self.normalize = Normalize(data, device)
         self.task = TASKS.get(settings.task)

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from latkit.errors import DiskFull, OutOfMemory
-from latkit.search.gradient.settings import SearchSettings
+from latkit.search.training.settings import TrainingSettings
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full file system, an exceeded quota, or a file that is too large."""
@@ -28,7 +28,7 @@ NO_MEMORY = (
 
 
 @contextmanager
-def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterator[None]:
+def translate_resource_errors(folder: Path, settings: TrainingSettings) -> Iterator[None]:
     """Context manager: raise OutOfMemory or DiskFull, with advice, in place of torch's and the system's errors."""
     try:
         yield
@@ -49,7 +49,7 @@ def translate_resource_errors(folder: Path, settings: SearchSettings) -> Iterato
         raise
 
 
-def _out_of_memory(folder: Path, settings: SearchSettings, error: BaseException) -> OutOfMemory:
+def _out_of_memory(folder: Path, settings: TrainingSettings, error: BaseException) -> OutOfMemory:
     return OutOfMemory(
         f"{folder}: expected enough memory for the search, but found: {_first_line(error)}. The last checkpoint is "
         f"kept: {_how_to_go_on(settings, error)}. "
@@ -65,7 +65,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].strip()
 
 
-def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
+def _how_to_go_on(settings: TrainingSettings, error: BaseException) -> str:
     """What may be changed when the search is resumed."""
     if "shared memory" in str(error):
         return "continue with --resume and workers=0, since it is workers that share memory"
@@ -73,11 +73,9 @@ def _how_to_go_on(settings: SearchSettings, error: BaseException) -> str:
     return resumed if settings.checkpointing else f"{resumed}; where not, with checkpointing=true besides"
 
 
-def _remedies(settings: SearchSettings) -> list[str]:
+def _remedies(settings: TrainingSettings) -> list[str]:
     """Settings that lower memory and change the result, the cheapest first."""
-    remedies = [
-        f"a batch_size below {settings.batch_size} and a training_batch_size below {settings.training_batch_size}"
-    ]
+    remedies = [" and ".join(f"a {name} below {size}" for name, size in settings.batch_sizes.items())]
     if settings.precision == "32-true":
         remedies.append("precision=bf16-mixed")
     return remedies

@@ -15,7 +15,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from latkit.errors import UsageError
-from latkit.search.gradient.settings import SearchSettings
+from latkit.search.training.settings import TrainingSettings
 
 PATIENCE = timedelta(hours=12)
 """Timeout of a process waiting for the others: the first one may be measuring on a device."""
@@ -31,7 +31,7 @@ def is_first_process() -> bool:
     return process_count() == 1 or os.environ["RANK"] == "0"
 
 
-def fabric_of(settings: SearchSettings) -> Fabric:
+def fabric_of(settings: TrainingSettings) -> Fabric:
     """The device that the settings name, or the processes that torchrun has started, joined.
 
     Raises UsageError where there is no such device.
@@ -54,7 +54,7 @@ def _accelerator(requested: str) -> str:
     return "cpu" if requested == "auto" and torch.backends.mps.is_available() else requested
 
 
-def _joined(accelerator: str, settings: SearchSettings) -> Fabric:
+def _joined(accelerator: str, settings: TrainingSettings) -> Fabric:
     """One of torchrun's processes, connected to the others."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])

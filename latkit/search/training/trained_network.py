@@ -14,7 +14,8 @@ from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network
-from latkit.search.records.result import FILES, Recipe, TeacherFacts, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES, Recipe, TeacherFacts
 
 
 class TrainedNetwork(nn.Module):

@@ -30,7 +30,8 @@ from latkit.search.baselines import (
     scaled_mobilenet,
 )
 from latkit.search.baselines.sampling import at_target
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
 from tests.tables.brute_force import random_table

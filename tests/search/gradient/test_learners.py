@@ -14,9 +14,9 @@ from latkit.search.data import DataSplit
 from latkit.search.gradient.factory import make_rule, make_search_phase
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
 from latkit.search.objectives.ranking import rank_by_loss
+from latkit.search.records.base import load_record
 from latkit.search.records.problem import Problem
 from latkit.search.records.reproduce import Supplied, reproduce_search
-from latkit.search.records.result import load_record
 from latkit.search.supernet.mixing import GumbelSoftmax
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import Space

@@ -19,9 +19,10 @@ from latkit.layout.series import Series, series_named
 from latkit.search import DataSplit, Problem, Recipe, SearchResult, load_network, run_search
 from latkit.search.baselines.records import BASELINES_FILE, Baselines
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
+from latkit.search.records.base import load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.reproduce import differences
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.result import FILES
 from latkit.search.supernet.warmup import WARM_UP_FILE
 from latkit.spaces import Space
 from latkit.workspace import Workspace

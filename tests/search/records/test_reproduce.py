@@ -13,8 +13,9 @@ from latkit.errors import BadFile, ExportError, UsageError
 from latkit.runtimes.base import Runtime
 from latkit.search import Problem, Recipe, SearchSettings, run_search
 from latkit.search.data import DataSplit, load_data
+from latkit.search.records.base import load_record
 from latkit.search.records.reproduce import Supplied, differences, reproduce_search
-from latkit.search.records.result import FILES, load_record
+from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
 from tests.search.conftest import Interrupt, Tables, brief, some_path_s

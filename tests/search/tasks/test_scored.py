@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor
 
 from latkit.errors import BadFile
-from latkit.search.records.result import Record, load_record
+from latkit.search.records.base import Record, load_record
 from latkit.search.tasks import TASKS, Metric, Scored
 from latkit.search.tasks.classification import Classification
 

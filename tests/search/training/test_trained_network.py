@@ -21,7 +21,7 @@ from latkit.search import (
     run_search,
 )
 from latkit.search.data import DataSplit, Normalize
-from latkit.search.records.result import load_record
+from latkit.search.records.base import load_record
 from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.tasks.classification import CLASSIFICATION
 from latkit.search.training import training_phase
