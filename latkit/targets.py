@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit.errors import UsageError
@@ -57,7 +58,7 @@ class Target:
         precisions = get_runtime(runtime).precisions
         threads, precision, batch = 1, precisions[0], 1
         used: set[str] = set()
-        for setting in settings:
+        for setting in _joined(settings, precisions):
             if match := re.fullmatch(r"([tb])([1-9][0-9]{0,5})", setting):
                 what, value = match[1], int(match[2])
                 threads, batch = (value, batch) if what == "t" else (threads, value)
@@ -72,3 +73,15 @@ class Target:
                 raise UsageError(f"target {text!r} gives a setting twice: {setting!r}")
             used.add(what)
         return cls(device, runtime, threads, precision, batch)
+
+
+def _joined(settings: Sequence[str], precisions: Sequence[str]) -> Iterator[str]:
+    """The settings, with precisions of two words such as `int8-dynamic` as one setting."""
+    words = iter(range(len(settings)))
+    for place in words:
+        pair = "-".join(settings[place : place + 2])
+        if pair in precisions and pair != settings[place]:
+            next(words)
+            yield pair
+        else:
+            yield settings[place]

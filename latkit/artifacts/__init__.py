@@ -8,11 +8,19 @@ from __future__ import annotations
 from latkit.errors import UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
-from latkit.runtimes import get_runtime, list_runtimes
+from latkit.runtimes import Runtime, get_runtime, list_runtimes
 from latkit.targets import Target
 
 Workload = Op | Network | Graph
 """A workload that can be exported."""
+
+
+def is_native(runtime: Runtime, workload: Workload) -> bool:
+    """Whether the workload is exported as it is computed in torch, without quantization."""
+    if isinstance(workload, Graph):
+        return True
+    ops = workload.ops if isinstance(workload, Network) else (workload,)
+    return all(op.precision == runtime.precisions[0] for op in ops)
 
 
 def check_takes_graphs(target: Target) -> None:
@@ -25,4 +33,4 @@ def check_takes_graphs(target: Target) -> None:
         )
 
 
-__all__ = ["Workload", "check_takes_graphs"]
+__all__ = ["Workload", "check_takes_graphs", "is_native"]

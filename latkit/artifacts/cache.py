@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
-from latkit.artifacts import Workload
+from latkit.artifacts import Workload, is_native
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
@@ -60,9 +60,13 @@ class ArtifactCache:
     def artifact(self, subject: Workload, target: Target) -> Artifact:
         """The workload's artifact for the target's runtime, precision and batch, from the folder or exported into it.
 
+        Ops that name no precision of their own are in the target's.
+
         Raises ExportError naming the workload, and MissingExtra.
         """
         runtime = get_runtime(target.runtime)
+        if not isinstance(subject, Graph):
+            subject = subject.in_precision(target.precision)
         name = _name(subject, runtime, target)
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         known = _known(path, sidecar, runtime)
@@ -92,7 +96,8 @@ def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int) -> Ar
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:
     exported = [CHECKED, subject.key] if isinstance(subject, Graph) else _exported_ops(subject)
-    return digest([RECIPE, exported, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch])
+    described = [RECIPE, exported, runtime.name, runtime.exporter, runtime.opset, target.precision, target.batch]
+    return digest(described if is_native(runtime, subject) else [*described, runtime.quantizer])
 
 
 def _exported_ops(subject: Op | Network) -> list[object]:

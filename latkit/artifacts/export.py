@@ -5,22 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from latkit._io import one_line
-from latkit.artifacts import Workload
+from latkit.artifacts import Workload, is_native
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
 from latkit.nn import example_input, example_inputs
 from latkit.ops import Network, Op, Shape
+from latkit.ops.precision import FP32
 from latkit.runtimes import get_runtime
 from latkit.runtimes.artifact import Artifact
 from latkit.runtimes.base import Runtime
+from latkit.runtimes.quantization import Quantization
+
+CALIBRATION_SAMPLES = 4
+"""Random inputs for the ranges of a network with generated weights: they need not be exact."""
 
 MAX_REASON_CHARS = 500
 """Of an exporter's message, which may go on for pages."""
@@ -40,7 +46,9 @@ def export_module(
 def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artifact:
     """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
-    A graph includes its batch. Raises ExportError, also where the runtime has no exporter for an op's precision.
+    A network with ops in several precisions converts between them; where its first op is int8 its input is of 8-bit
+    integers, and so is its output where its last op is. A graph includes its batch. Raises ExportError, also where the
+    runtime has no exporter for an op's precision.
     """
     if isinstance(workload, Graph):
         graph = workload
@@ -53,7 +61,32 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
         module = seeded_module(exported)
     except LatkitError as error:
         raise ExportError(f"cannot build {workload.title}: {error}") from error
-    return _export(runtime, module, example_inputs(exported, batch), Path(path), workload.title)
+    examples = example_inputs(exported, batch)
+    if is_native(runtime, exported):
+        return _export(runtime, module, examples, Path(path), workload.title)
+    plan = Quantization(_precisions(exported), calibration_samples(exported, batch), float_io=False)
+    return write_artifact(
+        runtime,
+        lambda unfinished: runtime.export_quantized(for_inference(module), examples, plan, unfinished),
+        Path(path),
+        workload.title,
+    )
+
+
+def precisions_of(network: Network) -> Mapping[str, str]:
+    """The precisions of a network's ops by the names of the submodules of its module (`latkit.nn.build_module`)."""
+    return {str(index): op.precision for index, op in enumerate(network.ops) if op.precision != FP32.name}
+
+
+def _precisions(workload: Op | Network) -> Mapping[str, str]:
+    return {"": workload.precision} if isinstance(workload, Op) else precisions_of(workload)
+
+
+def calibration_samples(workload: Op | Network, batch: int) -> list[tuple[torch.Tensor, ...]]:
+    """Random normal inputs for the ranges of activations of a workload with generated weights."""
+    shapes = workload.input_shapes if isinstance(workload, Op) else (workload.input_shape,)
+    seeds = count(len(shapes))  # other values than those of the examples
+    return [tuple(example_input(shape, batch, next(seeds)) for shape in shapes) for _ in range(CALIBRATION_SAMPLES)]
 
 
 def _check_precisions(runtime: Runtime, workload: Op | Network) -> None:

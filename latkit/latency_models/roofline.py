@@ -41,7 +41,7 @@ def roofline(op: Op) -> Floats:
     terms = dict.fromkeys(TERMS, 0.0) | {"run": 1.0}
     op_parts = op.parts
     weights = sum(part.weights for part in op_parts)
-    weight_bytes = op.bytes(weights)
+    weight_bytes = op.weight_bytes(weights)
     for size in WEIGHT_CACHES:
         terms[f"weights_beyond_{size}"] = max(0.0, weight_bytes - size * 2**20)
     for part in op_parts:

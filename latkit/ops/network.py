@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from latkit._io import check_label, load_json, one_line, reading, write_text
@@ -13,6 +13,7 @@ from latkit.errors import UsageError
 from latkit.ops.attribute import Shape, shown
 from latkit.ops.connections import INPUT, Inputs, check_chain, check_graph
 from latkit.ops.op import Op, digest
+from latkit.ops.precision import FP32
 
 FORMAT = "latkit-network-2"
 FORMATS = ("latkit-network-1", FORMAT)
@@ -87,6 +88,12 @@ class Network:
     def title(self) -> str:
         """Short name for people."""
         return self.name or f"network {self.key[:8]}"
+
+    def in_precision(self, precision: str) -> Network:
+        """The network with its ops in that precision, apart from those that name one of their own."""
+        if precision == FP32.name:
+            return self
+        return replace(self, ops=tuple(op.in_precision(precision) for op in self.ops))
 
     def without_identities(self) -> Network:
         """The network without its identity ops, as it is exported; one of identities alone keeps its first one."""

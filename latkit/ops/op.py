@@ -7,7 +7,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -190,14 +190,24 @@ class Op:
         """Number of trained parameters."""
         return self.definition.parameters(self)
 
+    def in_precision(self, precision: str) -> Op:
+        """The op in that precision if it names none of its own, which is fp32. Raises UsageError."""
+        if self.precision != FP32.name or precision == FP32.name:
+            return self
+        return replace(self, precision=PRECISIONS.get(precision).name)
+
     def bytes(self, elements: int) -> int:
-        """Bytes of that number of elements in the op's precision."""
+        """Bytes of that number of elements of activations in the op's precision."""
         return PRECISIONS.get(self.precision).bytes(elements)
+
+    def weight_bytes(self, weights: int) -> int:
+        """Bytes of that number of weights in the op's precision."""
+        return PRECISIONS.get(self.precision).weight_bytes(weights)
 
     @property
     def parameter_bytes(self) -> int:
         """Bytes of the trained parameters."""
-        return self.bytes(self.parameters)
+        return self.weight_bytes(self.parameters)
 
     @property
     def activation_peak_bytes(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from latkit.errors import ExportError
 from latkit.graphs import Graph
+from latkit.runtimes.quantization import Quantization
 
 
 def release(package: str) -> str:
@@ -49,7 +50,7 @@ class Runtime(ABC):
     takes_graphs: ClassVar[bool] = False
     """Whether it can export external (ONNX) networks, and kernels of them."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    """The precisions that a target may have; the first is that of a target that names none."""
+    """The precisions that a target, and an op of a network, may have; the first is that of a target that names none."""
     uses_cpu_time: ClassVar[bool] = True
     """Whether the CPU time of a run is the time of its computation. A GPU computes while the CPU waits."""
     needs: ClassVar[str] = ""
@@ -73,6 +74,11 @@ class Runtime(ABC):
     def exporter(self) -> str:
         """Exporter and its version, such as `torch.jit 2.13.0`. Raises MissingExtra."""
 
+    @property
+    def quantizer(self) -> str:
+        """The tool that quantizes its files, and its version. Raises MissingExtra."""
+        return ""
+
     @abstractmethod
     def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write a module that is in evaluation mode to `path`, for inputs of exactly the shapes of `examples`.
@@ -80,6 +86,19 @@ class Runtime(ABC):
         There is one example for each input: (N, C, H, W) or (N, features), float32. Raises MissingExtra, and whatever
         the exporter raises.
         """
+
+    def export_quantized(
+        self,
+        module: Any,  # noqa: ARG002
+        examples: Sequence[Any],  # noqa: ARG002
+        plan: Quantization,
+        path: Path,
+    ) -> None:
+        """Write a module as `export` does, with every part in the precision that the plan gives it.
+
+        Raises ExportError, MissingExtra, and whatever the exporter raises.
+        """
+        raise ExportError(f"{path.name}: expected {', '.join(sorted(plan.used()))}, but {self.name} exports fp32 only")
 
     def export_graph(self, graph: Graph, path: Path) -> None:
         """Write an external network, or a kernel of one, with weights generated from its key. Raises ExportError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError
@@ -11,13 +12,14 @@ from typing import Any
 
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime, Wheels, release
+from latkit.runtimes.quantization import Quantization
 
 PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
 """The exporter of the files in `onnx/prebuilt`, which are named by the workload's key and batch."""
 
 
 class OnnxRuntime(Runtime):
-    """ONNX in fp32.
+    """ONNX, in fp32 or quantized by onnxruntime's own tools.
 
     The TorchScript exporter is deprecated but takes 10 ms for an op; the newer one takes 700 ms and needs onnxscript.
     Both write the same nodes for latkit's ops.
@@ -27,6 +29,7 @@ class OnnxRuntime(Runtime):
     suffix = ".onnx"
     opset = 17
     takes_graphs = True
+    precisions = ("fp32", "fp16", "int8", "int8-dynamic")
     prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
@@ -37,6 +40,11 @@ class OnnxRuntime(Runtime):
             return f"torch.onnx {release('torch')} torchscript"
         except PackageNotFoundError:
             return PREBUILT_BY
+
+    @property
+    def quantizer(self) -> str:
+        """Such as `onnxruntime.quantization 1.31.1`."""
+        return f"onnxruntime.quantization {release('onnxruntime')}"
 
     def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write an ONNX file, checked by onnx. Its input is `input` (`input0`, `input1`, ... of several), its output
@@ -57,6 +65,17 @@ class OnnxRuntime(Runtime):
                 output_names=["output"],
             )
         onnx.checker.check_model(path, full_check=True)
+
+    def export_quantized(self, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
+        """Write an ONNX file with QuantizeLinear and DequantizeLinear around int8 parts (QDQ), weights per channel."""
+        from latkit.runtimes.quantization.onnx_file import quantize_onnx
+
+        with tempfile.TemporaryDirectory(prefix=".quantize-", dir=path.parent) as folder:
+            source = Path(folder, "float.onnx")
+            self.export(module, examples, source)
+            written = Path(folder, "quantized.onnx")
+            quantize_onnx(source, module, examples, plan, written)
+            written.replace(path)
 
     def export_graph(self, graph: Graph, path: Path) -> None:
         """Write the graph's own operators, in its own opset, if the outputs match the record."""

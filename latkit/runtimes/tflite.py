@@ -17,18 +17,21 @@ from typing import Any
 
 from latkit.errors import MissingExtra
 from latkit.runtimes.base import Runtime, Wheels, release
+from latkit.runtimes.quantization import Quantization
 
 
 class TFLite(Runtime):
-    """TFLite in fp32. Images enter and leave as (N, H, W, C), so no transposition is timed with an op.
+    """TFLite, in fp32 or quantized by ai-edge-quantizer.
 
-    Only an op without a convolution (a pool alone, an activation alone) contains one: the converter moves the layout
-    along with convolutions. In a network there is none either.
+    Images enter and leave as (N, H, W, C), so no transposition is timed with an op. Only an op without a convolution (a
+    pool alone, an activation alone) contains one: the converter moves the layout along with convolutions. In a network
+    there is none either.
     """
 
     name = "tflite"
     suffix = ".tflite"
     takes_benchmark_tool = True
+    precisions = ("fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int4-dynamic", "int4-weights")
     # tflite-runtime was built against numpy 1
     wheels = Wheels((("ai-edge-litert", "numpy"), ("tflite-runtime", "numpy<2")), pinned_as="tflite", by_default=True)
 
@@ -39,6 +42,14 @@ class TFLite(Runtime):
             return f"litert-torch {release('litert-torch')}"
         except PackageNotFoundError:
             raise MissingExtra("litert-torch", "tflite") from None
+
+    @property
+    def quantizer(self) -> str:
+        """Such as `ai-edge-quantizer 0.10.0`."""
+        try:
+            return f"ai-edge-quantizer {release('ai-edge-quantizer')}"
+        except PackageNotFoundError:
+            raise MissingExtra("ai-edge-quantizer", "tflite") from None
 
     def export(self, module: Any, examples: Sequence[Any], path: Path) -> None:
         """Write a TFLite file. The first conversion of a process imports litert-torch, which takes 3 to 6 s."""
@@ -54,6 +65,15 @@ class TFLite(Runtime):
             if images or outputs:
                 module = litert_torch.to_channel_last_io(module, args=images, outputs=outputs).eval()
             litert_torch.convert(module, tuple(map(_channels_last, examples))).export(str(path))
+
+    def export_quantized(self, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
+        """Write a TFLite file by a recipe with a rule for every op, weights per channel."""
+        from latkit.runtimes.quantization.tflite_file import quantize_tflite
+
+        with tempfile.TemporaryDirectory(prefix=".quantize-", dir=path.parent) as folder:
+            source = Path(folder, "float.tflite")
+            self.export(module, examples, source)
+            quantize_tflite(source, module, examples, plan, path)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""

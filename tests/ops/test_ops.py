@@ -238,7 +238,9 @@ def test_bytes_follow_from_the_precision() -> None:
 
 
 def test_an_unknown_precision_lists_the_known_ones() -> None:
-    known = "known precisions: bf16, fp16, fp32, int16, int4, int8"
+    known = (
+        "known precisions: bf16, fp16, fp32, int16, int4, int4-dynamic, int4-weights, int8, int8-dynamic, int8-weights"
+    )
     with pytest.raises(UsageError, match=f"unknown precision 'fp8'; {known}"):
         make_op("flatten", (3, 8, 8), precision="fp8")
     with pytest.raises(UsageError, match="unknown precision 8"):

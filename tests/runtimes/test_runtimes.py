@@ -32,7 +32,9 @@ def test_a_target_has_the_precisions_of_its_runtime(accelerated: None) -> None:
     with pytest.raises(UsageError, match=r"but found 'fp32' \(precisions: fp16, int8\)"):
         Target.parse("pi/accelerated-fp32")
     with pytest.raises(UsageError, match=r"but found 'int8' \(precisions: fp32\)"):
-        Target.parse("pi/onnxruntime-int8")
+        Target.parse("pi/torch-int8")
+    target = Target("pi", "tflite", 2, "int8-dynamic")
+    assert Target.parse(str(target)) == Target.parse("pi/tflite-int8-dynamic-t2") == target
 
 
 def test_the_runtime_decides_whether_cpu_time_counts(accelerated: None) -> None:
