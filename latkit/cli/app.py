@@ -10,6 +10,7 @@ import typer
 
 from latkit.cli import (
     agent,
+    cache,
     collect,
     compare,
     demo,
@@ -21,8 +22,10 @@ from latkit.cli import (
     report,
     reproduce,
     search,
+    space,
     strategies,
     table,
+    target,
     validate,
 )
 from latkit.cli.console import ask_on_terminal, emit_json, say
@@ -39,10 +42,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(device.app, name="device")
+app.add_typer(target.app, name="target")
+app.add_typer(space.app, name="space")
 app.add_typer(agent.app, name="agent")
 app.add_typer(collect.app, name="collect")
 app.add_typer(measurements.app, name="measurements")
 app.add_typer(table.app, name="table")
+app.add_typer(cache.app, name="cache")
 for module in (profile, fit, validate, predict, search, strategies, reproduce, compare, report, demo):
     for command in module.COMMANDS:
         app.command(cls=SearchCommand if module is search else Command)(command)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -35,6 +35,9 @@ Cell = str | int | float | None
 
 NAMED = 3
 """At most this many of those left out for one reason are named."""
+
+SHARE_OF_HEADINGS = 0.95
+"""At most this share of a line for the longest words of headings: values need the rest."""
 
 SECONDS_BETWEEN_LINES = 10.0
 """Seconds between two lines of progress where there is no terminal to draw on."""
@@ -80,14 +83,36 @@ def ask_on_terminal(question: str) -> bool:
 
 
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
-    """Rows with the same columns as a table on stdout. Headings wrap between words on a narrow terminal."""
+    """Rows with the same columns as a table on stdout.
+
+    Headings wrap between words on a narrow terminal. Where even their longest words do not fit, every column becomes a
+    line.
+    """
+    headings = [name.replace("_", " ") for name in (rows[0] if rows else ())]
+    widths = [max(map(len, printable(heading).split()), default=0) for heading in headings]
+    console = stdout()
+    if sum(widths) + 3 * len(widths) + 1 > SHARE_OF_HEADINGS * console.width:
+        console.print(_transposed(title, headings, rows))
+        return
     table = Table(title=_cell(title), title_justify="left")
-    for name in rows[0] if rows else ():
-        numeric = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(_cell(name.replace("_", " ")), justify="right" if numeric else "left", overflow="fold")
+    for heading, width, values in zip(headings, widths, zip(*(row.values() for row in rows), strict=True), strict=True):
+        numeric = all(isinstance(value, int | float) for value in values)
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(_cell(heading), justify=justify, min_width=width, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    stdout().print(table)
+    console.print(table)
+
+
+def _transposed(title: str, headings: Sequence[str], rows: Sequence[Mapping[str, Cell]]) -> Table:
+    """A table with a line for each column, and a column for each row."""
+    table = Table(title=_cell(title), title_justify="left", show_header=False)
+    table.add_column(style="bold", min_width=max(map(len, headings), default=0))
+    for _ in rows:
+        table.add_column(overflow="fold")
+    for heading, values in zip(headings, zip(*(row.values() for row in rows), strict=True), strict=True):
+        table.add_row(_cell(heading), *map(_cell, values))
+    return table
 
 
 def show_facts(title: str, facts: Mapping[str, Cell]) -> None:

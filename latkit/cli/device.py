@@ -12,6 +12,9 @@ from latkit.errors import UsageError
 
 app = typer.Typer(help="Register devices, and look after them.", no_args_is_help=True)
 
+COLUMNS = ("name", "address", "model", "cores", "runtimes", "used by", "quarantine")
+"""Of the list of devices."""
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The device's name.")]
 
 
@@ -80,26 +83,39 @@ def add(
 
 @app.command(name="list")
 def list_(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the registered devices."""
+    """List the registered devices, and those that published tables were imported for."""
+    from latkit.layout import imported_devices
     from latkit.workspace.target_verbs import TargetVerbs
 
-    states = TargetVerbs(workspace_folder(context)).devices()
+    workspace = TargetVerbs(workspace_folder(context))
+    states, imported = workspace.devices(), imported_devices(workspace)
     if as_json:
-        emit_json([state.document for state in states])
-    elif not states:
+        others = [{"name": name, "imported": source} for name, source in imported.items()]
+        emit_json([*(state.document for state in states), *others])
+    elif not (states or imported):
         say("no devices yet; add one with: latkit device add NAME --local")
     else:
         rows: list[dict[str, str | int | float | None]] = [
-            {
-                "name": state.device.name,
-                "address": str(state.device.transport),
-                "model": state.device.facts.model,
-                "cores": len(state.device.facts.cores),
-                "runtimes": ", ".join(state.device.runtimes.values()) or "none",
-                "used by": state.used_by,
-                "quarantine": state.quarantine,
-            }
+            dict(
+                zip(
+                    COLUMNS,
+                    (
+                        state.device.name,
+                        str(state.device.transport),
+                        state.device.facts.model,
+                        len(state.device.facts.cores),
+                        ", ".join(state.device.runtimes.values()) or "none",
+                        state.used_by,
+                        state.quarantine,
+                    ),
+                    strict=True,
+                )
+            )
             for state in states
+        ]
+        rows += [
+            dict(zip(COLUMNS, (name, f"imported: {source}", *[None] * 5), strict=True))
+            for name, source in imported.items()
         ]
         show_table("devices", rows)
 

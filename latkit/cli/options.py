@@ -14,6 +14,7 @@ VERBOSE = "LATKIT_VERBOSE"
 """The environment variable behind --verbose."""
 
 INPUTS, TIMING, VARIATION, DEVICE, OUTPUT = "Inputs", "What is timed", "Variations of the space", "Device", "Output"
+GOALS, SETTINGS = "What is searched for", "Settings of the search"
 """Groups of options in --help."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=OUTPUT)]
@@ -24,6 +25,7 @@ TargetNames = Annotated[
     list[str], typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4.")
 ]
 SpaceName = Annotated[str, typer.Option("--space", help="A built-in search space, or a TOML file.")]
+SpaceArgument = Annotated[str, typer.Argument(metavar="SPACE", help="A built-in search space, or a TOML file.")]
 ModelKind = Annotated[
     str, typer.Option("--model", help="Kind of latency model: lookup, xgboost, transfer, or another that is installed.")
 ]
@@ -119,7 +121,12 @@ Rebaseline = Annotated[
 ]
 Teacher = Annotated[
     str | None,
-    typer.Option("--teacher", metavar="NAME", help="A finished search whose network the found one learns from too."),
+    typer.Option(
+        "--teacher",
+        metavar="NAME",
+        help="A finished search whose network the found one learns from too.",
+        rich_help_panel=SETTINGS,
+    ),
 ]
 Resolution = Annotated[
     int | None, typer.Option("--resolution", help="The space's input resolution in pixels.", rich_help_panel=VARIATION)

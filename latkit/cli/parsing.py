@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from latkit._io import parse_toml, read_text, reading
 from latkit.errors import UsageError
 from latkit.spaces import SPACES, Space, load
 from latkit.targets import Target
@@ -79,4 +80,17 @@ def parse_settings(texts: Sequence[str]) -> dict[str, object]:
         if not equals:
             raise typer.BadParameter(f"expected NAME=VALUE, but found {text!r}", param_hint="--set")
         settings[name] = value
+    return settings
+
+
+def read_settings(path: Path | None) -> dict[str, object]:
+    """The settings of a TOML file, by name; none without a file. Raises BadFile."""
+    if path is None:
+        return {}
+    expected = "settings of a search in TOML"
+    with reading(path, expected):
+        settings = parse_toml(read_text(path, expected))
+    tables = [name for name, value in settings.items() if isinstance(value, dict | list)]
+    if tables:
+        raise UsageError(f"{path}: expected NAME = VALUE in every line, but found a table or list {tables[0]!r}")
     return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,9 @@ import typer
 from latkit.cli.console import showing_progress
 from latkit.cli.old_spellings import hint
 from latkit.cli.options import (
+    GOALS,
+    INPUTS,
+    SETTINGS,
     AsJson,
     BenchmarkFlags,
     BenchmarkTool,
@@ -32,9 +36,15 @@ def search(
         list[str] | None,
         typer.Argument(metavar="TARGET...", help="Device, runtime and settings, such as pi4/tflite-t4."),
     ] = None,
-    space: Annotated[str | None, typer.Option("--space", help="A built-in search space, or a TOML file.")] = None,
+    space: Annotated[
+        str | None, typer.Option("--space", help="A built-in search space, or a TOML file.", rich_help_panel=INPUTS)
+    ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.")
+        str | None,
+        typer.Option(
+            help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME of Hugging Face.",
+            rich_help_panel=INPUTS,
+        ),
     ] = None,
     latency_ms: Annotated[
         list[float] | None,
@@ -42,6 +52,7 @@ def search(
             "--latency-ms",
             min=0,
             help="The latency to reach, in milliseconds; repeat for each target, or for a series.",
+            rich_help_panel=GOALS,
         ),
     ] = None,
     name: Annotated[
@@ -49,23 +60,42 @@ def search(
         typer.Option("--name", metavar="NAME", help="The search's folder under search/; of several, how they begin."),
     ] = None,
     model: ModelKind = "lookup",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.", rich_help_panel=SETTINGS)] = 0,
     constraint: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHAT<=MAX",
             help="An upper bound besides: macs<=20e6, params<=1e6, peak_bytes<=2e5, or TARGET<=12 in milliseconds.",
+            rich_help_panel=GOALS,
         ),
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A search setting, such as epochs=60.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A search setting, such as epochs=60.", rich_help_panel=SETTINGS
+        ),
+    ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE.toml",
+            help="A TOML file of search settings; --set goes before it.",
+            rich_help_panel=SETTINGS,
+        ),
     ] = None,
     teacher: Teacher = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="Train beside it, at its latency: random:5, evolution, mobilenetv2; repeat."),
+        typer.Option(
+            metavar="KIND",
+            help="Train beside it, at its latency: random:5, evolution, mobilenetv2; repeat.",
+            rich_help_panel=GOALS,
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A minute's search, to try things out.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A minute's search, to try things out.", rich_help_panel=SETTINGS)
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was interrupted.")] = False,
     repeat: Annotated[str | None, typer.Option("--repeat", hidden=True)] = None,
     wait: Wait = 0.0,
@@ -82,7 +112,14 @@ def search(
     Several targets, or several latencies, are searched in sequence and share the warm-up; then every network is
     measured on every target.
     """
-    from latkit.cli.parsing import parse_constraints, parse_settings, space_named, targets_named, tool_named
+    from latkit.cli.parsing import (
+        parse_constraints,
+        parse_settings,
+        read_settings,
+        space_named,
+        targets_named,
+        tool_named,
+    )
     from latkit.cli.render.search import show_errors, show_search
     from latkit.workspace import Workspace
     from latkit.workspace.requests import SearchRequest
@@ -102,7 +139,7 @@ def search(
         latencies_s=tuple(one_ms / 1e3 for one_ms in latency_ms),
         name=name,
         model=model,
-        settings={"seed": seed, **parse_settings(setting or ())},
+        settings={**seed_of(context, seed, read_settings(settings_file)), **parse_settings(setting or ())},
         quick=quick,
         constraints=parse_constraints(constraint or ()),
         teacher=teacher,
@@ -123,6 +160,13 @@ def search(
     if errors:
         show_errors(run)
         raise typer.Exit(LatkitError.exit_code)
+
+
+def seed_of(context: typer.Context, seed: int, settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings of a file with the seed: that of --seed where it was given, else the file's."""
+    source = context.get_parameter_source("seed")
+    given = source is not None and source.name == "COMMANDLINE"
+    return {**settings, "seed": seed} if given else {"seed": seed, **settings}
 
 
 def missing_error(required: Mapping[str, object]) -> UsageError:

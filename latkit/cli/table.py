@@ -53,13 +53,32 @@ def export(
         output=output,
         model=model,
     )
-    table = Workspace(workspace_folder(context)).export_table(request)
+    workspace = Workspace(workspace_folder(context))
+    table = workspace.export_table(request)
+    is_own = workspace.model_path(request.target, model, request.space).exists()
+    source = workspace.model(request.target, model, request.space).origin_.imported
+    choices, candidates = len(table.rows()), sum(map(len, table.rows()))
     fastest_ms, slowest_ms = 1e3 * table.fastest(), 1e3 * table.slowest()
     if as_json:
-        emit_json({"file": str(output), "fastest_ms": fastest_ms, "slowest_ms": slowest_ms})
+        emit_json(
+            {
+                "file": str(output),
+                "fastest_ms": fastest_ms,
+                "slowest_ms": slowest_ms,
+                "choices": choices,
+                "candidates": candidates,
+                "fitted_for_space": is_own,
+                "imported": source,
+            }
+        )
     else:
         networks = f"networks from {fastest_ms:.3f} to {slowest_ms:.3f} ms"
         say(f"{output}: space {request.space.name} on {request.target}, {networks}")
+        fitted = "the model fitted for this space" if is_own else "a model that was fitted for something else"
+        say(
+            f"{candidates} candidates of {choices} choices, each matched by an op of "
+            f"{f'the table imported from {source}' if source else fitted}"
+        )
 
 
 @app.command(name="import")

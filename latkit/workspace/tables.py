@@ -8,6 +8,7 @@ from pathlib import Path
 from latkit._io import make_folder, write_bytes
 from latkit.errors import LatkitError, UsageError
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model, write_keys
+from latkit.layout import IMPORTED_TABLE
 from latkit.tables import LatencyTable
 from latkit.workspace.models import ModelFitting
 from latkit.workspace.requests.models import ExportTableRequest, ImportTableRequest
@@ -45,7 +46,7 @@ def import_table(workspace: ModelFitting, request: ImportTableRequest) -> Import
         raise UsageError(f"{target} was measured here; import the table under the name of another device")
     table = KeyTable.read(request.file)
     model = imported_model(table, target)
-    source, path = workspace.target_dir(target) / "imported.yaml", workspace.model_path(target, model.kind)
+    source, path = workspace.target_dir(target) / IMPORTED_TABLE, workspace.model_path(target, model.kind)
     is_new = not source.exists()
     make_folder(source.parent)
     try:

@@ -95,3 +95,12 @@ def test_text_of_a_device_is_neither_obeyed_nor_read_as_markup(capsys) -> None:
     assert "\u202e" not in shown.out
     assert shown.out.count("[/rev2]") >= 6
     assert "[fe80::1]" in flat
+
+
+def test_a_heading_is_never_broken_inside_a_word(capsys, monkeypatch) -> None:
+    row = {"estimator": "steady", "measurements": 52, "networks_left_out": 3, "error": 1.0}
+    for width in (80, 60, 40, 20):
+        monkeypatch.setenv("COLUMNS", str(width))
+        console.show_table("t", [row, row])
+        out = capsys.readouterr().out
+        assert all(word in out for name in row for word in name.split("_")), out

@@ -28,6 +28,9 @@ def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path)
     imported = run(tmp_path, "table", "import", str(table), "--device", "phone")
     assert (imported["target"], imported["keys"], imported["ops"]) == ("phone/tflite-t1-fp32-b1", 2, 2)
     assert str(imported["imported"]).startswith("phone.yaml, SHA-256 ")
+    for command in (("target", "list"), ("device", "list")):
+        (listed,) = json.loads(CliRunner().invoke(app, ["-C", str(tmp_path), *command, "--json"]).stdout)
+        assert listed["imported"] == imported["imported"]
     network = tmp_path / "network.json"
     op = {"kind": "linear", "input_shape": [8], "attributes": {"out_features": 10}}
     network.write_text(json.dumps({"format": "latkit-network-1", "name": "n", "ops": [op]}))

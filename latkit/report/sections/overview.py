@@ -8,14 +8,14 @@ from functools import partial
 from latkit.devices import Device, list_devices
 from latkit.devices.device_info import describe
 from latkit.evaluation.cross_table import CrossTable
-from latkit.layout import FittedModels
+from latkit.layout import FittedModels, targets_of
 from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.sections.profiles import profiles_table
 from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
 from latkit.report.sections.series import comparison_sections, cross_files, searches_in_full, searches_table
 from latkit.report.sections.target import target_sections
-from latkit.report.sections.target_facts import TargetFacts, read_target, targets_of
+from latkit.report.sections.target_facts import TargetFacts, read_target
 from latkit.report.tolerant_loading import each, shown, trouble_notices
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from latkit.devices import Device
 from latkit.errors import UsageError
 from latkit.evaluation.validation import Validation
 from latkit.latency_models import AdditiveModel, OpModel, model_kinds
-from latkit.layout import FittedModels
+from latkit.layout import FittedModels, imported_from, targets_of
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.profiling.profile import Profile
@@ -29,6 +29,8 @@ class TargetFacts:
     validations: tuple[Validation, ...]
     profiles: tuple[Profile, ...] = ()
     """Of model files, oldest first."""
+    imported: str = ""
+    """File and hash of the table that its model was imported from; empty if the target was measured."""
 
     @property
     def latest_profiles(self) -> list[Profile]:
@@ -95,7 +97,8 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
     """
     measured = workspace.has_measurements(target)
     registered = (workspace.devices_dir / f"{target.device}.toml").is_file()
-    if not measured and not registered:
+    imported = imported_from(workspace, target)
+    if not (measured or registered or imported):
         known = ", ".join(map(str, targets_of(workspace))) or "none; run: latkit collect space TARGET --space SPACE"
         raise UsageError(f"unknown target {target}; targets with measurements: {known}")
     folder = workspace.target_dir(target)
@@ -110,15 +113,5 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
         },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
         tuple(sorted(map(Profile.load, folder.glob("profiles/*.json")), key=lambda profile: profile.created_at)),
+        imported,
     )
-
-
-def targets_of(workspace: FittedModels) -> Iterator[Target]:
-    """The targets with measurements, in the order of their names."""
-    for path in sorted((workspace.root / "measurements").glob("*/*/measurements.sqlite")):
-        try:
-            target = Target.parse(f"{path.parent.parent.name}/{path.parent.name}")
-        except UsageError:
-            continue  # a folder that is not latkit's
-        if workspace.target_dir(target) == path.parent:
-            yield target
