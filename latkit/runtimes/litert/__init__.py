@@ -1,0 +1,1 @@
+"""TFLite files: their schema, the graphs in them, and graphs as files."""
