@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ _NODE = 1 << 21
 
 class GraphBuilder:
     """Builds a graph. The numbers that its methods return stand for values; images are (N, C, H, W)."""
+
+    dialect = "onnx"
 
     def __init__(self) -> None:
         self._inputs: list[Tensor] = []
@@ -74,7 +77,12 @@ class GraphBuilder:
             return number - _CONSTANT + constants if number >= _CONSTANT else number
 
         written = tuple(replace(node, inputs=tuple(map(final, node.inputs))) for node in self._nodes)
-        return Graph(tuple(self._inputs), tuple(self._constants), written, tuple(map(final, outputs)), name=name)
+        values = tuple(self._inputs), tuple(self._constants)
+        return Graph(*values, written, tuple(map(final, outputs)), name=name, dialect=self.dialect)
+
+    def _last_value(self) -> int:
+        """The number of the last node's last output."""
+        return _NODE + self._given - 1
 
     def conv(
         self, x: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, pad: int | None = None
@@ -134,6 +142,54 @@ class GraphBuilder:
             "LayerNormalization", (x, self.weight(size), self.weight(size)), self.shape(x), axis=-1, epsilon=1e-6
         )
 
+    def product(self, x: int, features: int) -> int:
+        """A product with a matrix of weights along the last axis."""
+        *rows, given = self.shape(x)
+        return self.node("MatMul", (x, self.weight(given, features)), (*rows, features))
+
+    def scores(self, query: int, key: int) -> int:
+        """The products of the rows of two tensors of (N, heads, L, C) and (N, heads, K, C)."""
+        shape = (*self.shape(query)[:3], self.shape(key)[2])
+        return self.node("Einsum", (query, key), shape, equation="bhlk,bhtk->bhlt")
+
+    def mixed(self, scores: int, value: int) -> int:
+        """The rows of (N, heads, K, C) mixed by scores of (N, heads, L, K)."""
+        shape = (*self.shape(scores)[:3], self.shape(value)[3])
+        return self.node("Einsum", (scores, value), shape, equation="bhlt,bhtv->bhlv")
+
+    def batch_norm(self, x: int) -> int:
+        """Normalization of (N, features) by statistics of the training."""
+        statistics = [self.weight(self.shape(x)[-1]) for _ in range(4)]
+        return self.node("BatchNormalization", (x, *statistics), self.shape(x), epsilon=1e-5)
+
+    def instance_norm(self, x: int) -> int:
+        """Normalization of (1, 1, size) along the last axis."""
+        return self.node("InstanceNormalization", (x, self.weight(1), self.weight(1)), self.shape(x), epsilon=1e-5)
+
+    def mean(self, x: int, axes: tuple[int, ...], *, keep: bool = True) -> int:
+        """Mean over some axes, which become 1 or vanish."""
+        return self.node(
+            "ReduceMean", (x,), reduced_shape(self.shape(x), axes, keep=keep), axes=axes, keepdims=int(keep)
+        )
+
+    def norm(self, x: int, axes: tuple[int, ...]) -> int:
+        """Root of the sum of squares over some axes, which become 1."""
+        return self.node("ReduceL2", (x,), reduced_shape(self.shape(x), axes, keep=True), axes=axes, keepdims=1)
+
+    def token_mean(self, x: int) -> int:
+        """(N, L, C) as the mean of all tokens, (N, C)."""
+        return self.mean(x, (1,), keep=False)
+
+    def first_token(self, x: int) -> int:
+        """(N, L, C) as its first token, (N, C)."""
+        batch, _, channels = self.shape(x)
+        return self.node("Gather", (x, self.integer(0)), (batch, channels), axis=1)
+
+    def flatten(self, x: int) -> int:
+        """All axes but the first as one; nothing is moved."""
+        first, *others = self.shape(x)
+        return self.node("Flatten", (x,), (first, math.prod(others)), axis=1)
+
     def softmax(self, x: int) -> int:
         """Softmax along the last axis."""
         return self.unary("Softmax", x, axis=-1)
@@ -191,3 +247,9 @@ class GraphBuilder:
         size = batch, channels, height * factor, width * factor
         settings = {"mode": mode, "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self.node("Resize", (x, -1, -1, self.integers(*size)), size, **settings)
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], *, keep: bool) -> tuple[int, ...]:
+    """The shape of a tensor after a reduction over some axes, which become 1 or vanish."""
+    reduced = {axis % len(shape) for axis in axes}
+    return tuple(1 if axis in reduced else size for axis, size in enumerate(shape) if keep or axis not in reduced)

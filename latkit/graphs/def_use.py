@@ -77,4 +77,5 @@ class DefUse:
             tuple(new_numbers[number] for number in outputs) or (new_numbers[given[-1]],),
             graph.opset,
             name,
+            dialect=graph.dialect,
         )

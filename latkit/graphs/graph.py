@@ -1,29 +1,31 @@
-"""The graph: ONNX operators with the shapes of all tensors; a kernel, or a full external network."""
+"""The graph: operators of ONNX or TFLite with the shapes of all tensors; a kernel, or a full external network."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from latkit._io import load_json, reading, write_text
 from latkit.errors import BadFile, UsageError
-from latkit.graphs.checks import check_node
-from latkit.graphs.defaults import with_defaults
+from latkit.graphs import onnx_nodes, tflite_nodes
+from latkit.graphs.dialect import Dialect
 from latkit.graphs.documents import (
     as_integer,
     constant_from_json,
     constant_to_json,
+    key_of_document,
     node_from_json,
     node_to_json,
     tensor_from_json,
     tensor_to_json,
 )
-from latkit.graphs.macs import node_macs
 from latkit.graphs.node import ABSENT, TYPES, Constant, Node, Setting, Tensor
 from latkit.ops import digest
 
-__all__ = ["ABSENT", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor", "node_macs"]
+__all__ = ["ABSENT", "DIALECTS", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor"]
 
 FORMAT = "latkit-graph-1"
 
@@ -32,13 +34,16 @@ OPSET = 17
 
 MAX_OPSET = 1000
 
+DIALECTS: Mapping[str, Dialect] = {"onnx": onnx_nodes.DIALECT, "tflite": tflite_nodes.DIALECT}
+"""The operator sets that nodes may be of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Nodes in topological order.
 
     Values are numbered: first the inputs, then the constants, then the nodes' outputs in order. The name is for people
-    and not part of the key. Nodes are in normal form (`with_defaults`), whatever their source, so that measurements of
+    and not part of the key. Nodes are in their dialect's normal form, whatever their source, so that measurements of
     earlier versions match. Raises UsageError where nodes do not fit together.
     """
 
@@ -52,8 +57,13 @@ class Graph:
     """Names of the inputs in the file: for people, and not saved in records."""
     node_names: tuple[str, ...] = field(default=(), compare=False)
     """Name of each node in the file, or of its first output: for people, and not saved in records."""
+    dialect: str = "onnx"
+    """Whose operators the nodes are, one of `DIALECTS`."""
 
     def __post_init__(self) -> None:
+        if self.dialect not in DIALECTS:
+            raise UsageError(f"expected operators of {' or '.join(DIALECTS)}, but found {str(self.dialect)[:50]!r}")
+        dialect = DIALECTS[self.dialect]
         if not 1 <= self.opset <= MAX_OPSET:
             raise UsageError(f"expected a release of ONNX's operators, but found {self.opset}")
         tensors = [*self.inputs, *(constant.tensor for constant in self.constants)]
@@ -64,8 +74,8 @@ class Graph:
                 raise UsageError(
                     f"{node.op[:50]}: expected inputs among the {len(tensors)} values before it, but found {found}"
                 )
-            nodes.append(with_defaults(node, tensors, self.opset))
-            check_node(nodes[-1], tensors)
+            nodes.append(dialect.normalize(node, tensors, self.opset))
+            dialect.check(nodes[-1], tensors)
             tensors += node.outputs
         object.__setattr__(self, "nodes", tuple(nodes))
         if not self.outputs or not all(0 <= number < len(tensors) for number in self.outputs):
@@ -74,8 +84,8 @@ class Graph:
 
     @property
     def key(self) -> str:
-        """Hash of all but the name."""
-        return digest({name: value for name, value in self.to_json().items() if name != "name"})
+        """Hash of all but the name, and the scales and zero points of quantized tensors."""
+        return digest(key_of_document(self.to_json()))
 
     @property
     def title(self) -> str:
@@ -86,7 +96,7 @@ class Graph:
     def macs(self) -> int:
         """Multiply-accumulates of one run."""
         tensors = self.tensors()
-        return sum(node_macs(node, tensors) for node in self.nodes)
+        return sum(DIALECTS[self.dialect].macs(node, tensors) for node in self.nodes)
 
     @property
     def parameters(self) -> int:
@@ -111,10 +121,12 @@ class Graph:
             next_number += len(node.outputs)
         return tuple(numbers)
 
-    def to_json(self) -> dict[str, object]:
-        """The graph as a JSON document."""
+    def to_json(self) -> dict[str, Any]:
+        """The graph as a JSON document. Its dialect is included only where it is not ONNX, as in earlier files."""
+        dialect = {} if self.dialect == "onnx" else {"dialect": self.dialect}
         return {
             "format": FORMAT,
+            **dialect,
             "name": self.name,
             "opset": self.opset,
             "inputs": [tensor_to_json(tensor) for tensor in self.inputs],
@@ -137,6 +149,7 @@ class Graph:
                 tuple(as_integer(number) for number in document["outputs"]),
                 as_integer(document["opset"]),
                 str(document.get("name", "")),
+                dialect=str(document.get("dialect", "onnx")),
             )
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise UsageError(f"expected a graph, but found one whose part is wrong: {str(error)[:200]}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from latkit.errors import UsageError
@@ -16,12 +16,18 @@ Setting = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, .
 ABSENT = -1
 """Stands for an optional input that is absent."""
 
-TYPES = ("float32", "int64", "int32", "bool")
+TYPES = ("float32", "int64", "int32", "bool", "float16", "int16", "uint8", "int8", "int4")
+
+QUANTIZED = frozenset({"int16", "uint8", "int8", "int4"})
+"""Types that stand for real numbers, by a scale and a zero point."""
 
 MAX_ELEMENTS = 2**63 - 1
 """Maximum number of elements of a tensor, and maximum integer: files hold 64 bits."""
 
-_INTEGERS = {"int64": 2**63, "int32": 2**31, "bool": 2}
+MAX_RANK = 64
+MAX_ZERO_POINT = 2**31
+
+_INTEGERS = {"int64": 2**63, "int32": 2**31, "bool": 2, "int16": 2**15, "uint8": 2**8, "int8": 2**7, "int4": 2**3}
 
 
 def single(value: float) -> float:
@@ -48,11 +54,36 @@ def _rounded(value: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantization:
+    """How the integers of a tensor stand for real numbers: (integer - zero point) x scale.
+
+    Only the axis is part of a graph's key: the numbers do not affect latency, but the written graph has them, so that
+    the scales of its tensors fit together as in the network that it is a part of.
+    """
+
+    axis: int | None = None
+    """The axis along which every slice has a scale; all are written with the first one's. None: one scale for all."""
+    scale: float = field(default=1.0, compare=False)
+    zero_point: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.axis is not None and (type(self.axis) is not int or not 0 <= self.axis < MAX_RANK):
+            raise UsageError(f"expected the axis of a quantization, but found {str(self.axis)[:50]}")
+        if not (type(self.zero_point) is int and abs(self.zero_point) <= MAX_ZERO_POINT):
+            raise UsageError(f"expected a zero point of 32 bits, but found {str(self.zero_point)[:50]}")
+        if not (isinstance(self.scale, int | float) and 0 < self.scale < math.inf):
+            raise UsageError(f"expected a positive scale, but found {str(self.scale)[:50]}")
+        object.__setattr__(self, "scale", single(float(self.scale)))
+
+
+@dataclass(frozen=True, slots=True)
 class Tensor:
     """A tensor of a graph. The shape is complete: with the batch, if there is one."""
 
     shape: tuple[int, ...]
     type: str = "float32"
+    quantization: Quantization | None = None
+    """Of TFLite's tensors; ONNX has operators for it."""
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
@@ -77,8 +108,12 @@ class Constant:
 
     tensor: Tensor
     values: tuple[int | float, ...] | None = None
+    example: tuple[int | float, ...] | None = field(default=None, compare=False)
+    """Values that do not affect latency and are no part of the key, such as the scale of a quantization."""
 
     def __post_init__(self) -> None:
+        if self.example is not None and (len(self.example) != self.tensor.elements or self.values is not None):
+            raise UsageError(f"expected {self.tensor.elements} values in a constant, but found {len(self.example)}")
         if self.values is None:
             return
         if len(self.values) != self.tensor.elements:

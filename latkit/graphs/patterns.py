@@ -9,6 +9,7 @@ from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import ABSENT, Graph, Node
 from latkit.graphs.node_types import node_kind
 from latkit.graphs.operators import BINARY, UNARY, VIEWS
+from latkit.graphs.tflite_nodes import VIEWS as TFLITE_VIEWS
 
 LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"})
 
@@ -19,12 +20,20 @@ class Unit:
 
     kind: str
     members: tuple[int, ...]
+    dialect: str = "onnx"
 
     @property
     def light(self) -> bool:
-        """Whether a runtime may fuse it with a neighbor: elementwise work, padding or data movement."""
+        """Whether a runtime may fuse it with a neighbor: elementwise work, padding or data movement.
+
+        XNNPACK fuses clamps and padding alone: TFLite's converters write other activations as attributes.
+        """
+        if self.dialect == "tflite":
+            return self.kind.split("_int")[0].split("_uint")[0] in LIGHT_TFLITE
         return self.kind in GATED.values() or self.kind in LIGHT_MORE or self.kind.split("_")[0] in _POINTWISE
 
+
+LIGHT_TFLITE = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2"})
 
 _POINTWISE = {name.lower() for name in UNARY | BINARY}
 
@@ -34,6 +43,8 @@ GATED = {"Erf": "gelu", "Sigmoid": "silu", "HardSigmoid": "hardswish", "Tanh": "
 
 def units_of(graph: Graph) -> tuple[Unit, ...]:
     """The graph's units, each node in exactly one, in the order of their last nodes."""
+    if graph.dialect == "tflite":
+        return tuple(Unit(_tflite_kind(graph, index), (index,), "tflite") for index in range(len(graph.nodes)))
     def_use = DefUse(graph)
     taken: set[int] = set()
     found: list[Unit] = []
@@ -45,6 +56,11 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
     rest = (index for index in range(len(graph.nodes)) if index not in taken)
     found += [Unit(_plain_kind(graph, index), (index,)) for index in rest]
     return tuple(sorted(found, key=lambda unit: unit.members[-1]))
+
+
+def _tflite_kind(graph: Graph, index: int) -> str:
+    node = graph.nodes[index]
+    return "view" if node.op in TFLITE_VIEWS else node_kind(graph, node)
 
 
 def _plain_kind(graph: Graph, index: int) -> str:

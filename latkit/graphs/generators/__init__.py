@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
 from latkit.graphs.generators.convolutional import (
     decoder,
@@ -20,8 +21,9 @@ from latkit.graphs.generators.convolutional import (
 )
 from latkit.graphs.generators.parts import Draw
 from latkit.graphs.graph import Graph
+from latkit.graphs.tflite_builder import TFLiteBuilder
 
-FAMILIES: dict[str, Callable[[Draw, str], Graph]] = {
+FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
     "inverted": inverted,
     "residual": residual,
     "transformer": transformer,
@@ -39,11 +41,15 @@ FAMILIES: dict[str, Callable[[Draw, str], Graph]] = {
 """By name."""
 
 
-def networks(seed: int = 0) -> Iterator[Graph]:
+BUILDERS: dict[str, type[GraphBuilder]] = {"onnx": GraphBuilder, "tflite": TFLiteBuilder}
+"""What builds a family's networks, by dialect."""
+
+
+def networks(seed: int = 0, dialect: str = "onnx") -> Iterator[Graph]:
     """An endless sequence of small networks, alternating between families; always the same."""
     number = 0
     while True:
         for name, family in FAMILIES.items():
             rng = Draw(f"{seed}/{number}/{name}")
-            yield family(rng, f"{name}-{number}")
+            yield family(BUILDERS[dialect](), rng, f"{name}-{number}")
         number += 1

@@ -22,9 +22,8 @@ def _width(rng: Draw) -> tuple[int, int]:
     return heads, heads * rng.choice((24, 32, 36, 48, 64))
 
 
-def transformer(rng: Draw, name: str) -> Graph:
+def transformer(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Patch tokens, one extra token and position embeddings, then attention and linear layers."""
-    b = GraphBuilder()
     size, patch = rng.choice(((160, 16), (192, 16), (224, 16), (224, 14), (256, 16), (224, 32)))
     heads, channels = _width(rng)
     x = as_tokens(b, b.conv(b.input(1, 3, size, size), channels, patch, patch, pad=0))
@@ -34,13 +33,12 @@ def transformer(rng: Draw, name: str) -> Graph:
     for _ in range(rng.randint(1, 3)):
         x = _transformer_block(b, rng, x, heads, style, scaled=scaled)
     x = b.layer_norm(x)
-    first = b.node("Gather", (x, b.integer(0)), (1, channels), axis=1)
+    first = b.first_token(x)
     return b.graph([b.linear(first, rng.choice((100, 1000)))], name)
 
 
-def pyramid(rng: Draw, name: str) -> Graph:
+def pyramid(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Attention on an image with keys and values from a smaller one; depthwise convolutions between layers."""
-    b = GraphBuilder()
     heads, channels = rng.choice((1, 2, 4, 5)), rng.choice((32, 64))
     channels *= heads
     size, patch, ratio = rng.choice(((224, 4, 4), (224, 8, 4), (224, 16, 2), (192, 8, 2), (224, 16, 1), (256, 32, 1)))
@@ -63,13 +61,12 @@ def pyramid(rng: Draw, name: str) -> Graph:
     if rng.random() < 0.5 and side > 7:
         x = as_tokens(b, b.conv(as_image(b, x, side), 2 * channels, 3, 2))
     x = b.layer_norm(x)
-    mean = b.node("ReduceMean", (x,), (1, b.shape(x)[-1]), axes=(1,), keepdims=0)
+    mean = b.token_mean(x)
     return b.graph([b.linear(mean, 1000)], name)
 
 
-def windows(rng: Draw, name: str) -> Graph:
+def windows(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Attention in windows of a shifted image, with a table of biases."""
-    b = GraphBuilder()
     heads = rng.choice((3, 4, 6, 12))
     channels, side, window = 32 * heads, rng.choice((14, 28, 56)) if heads < 12 else 14, 7
     x = b.input(1, side * side, channels)
@@ -100,9 +97,8 @@ def _rolled(b: GraphBuilder, x: int, by: int) -> int:
     return x
 
 
-def normed_linear(rng: Draw, name: str) -> Graph:
+def normed_linear(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Attention with small heads after convolutions; its linear layers are followed by a batch normalization."""
-    b = GraphBuilder()
     size = rng.choice((160, 224, 256))
     x = b.input(1, 3, size, size)
     channels = 32 * rng.choice((4, 6, 8, 12))
@@ -114,18 +110,15 @@ def normed_linear(rng: Draw, name: str) -> Graph:
         x = b.binary("Add", x, _mixed_heads(b, rng, x))
         y = _linear_norm(b, b.activation("hardswish", _linear_norm(b, x, 2 * channels)), channels)
         x = b.binary("Add", x, y)
-    mean = b.node("ReduceMean", (x,), (1, channels), axes=(1,), keepdims=0)
+    mean = b.token_mean(x)
     return b.graph([b.linear(mean, 1000)], name)
 
 
 def _linear_norm(b: GraphBuilder, x: int, features: int) -> int:
     """A linear layer without a bias, and a normalization by training statistics."""
-    _, length, given = b.shape(x)
-    y = b.node("MatMul", (x, b.weight(given, features)), (1, length, features))
-    flat = b.node("Flatten", (b.reshape(y, length, features),), (length, features), axis=1)
-    statistics = [b.weight(features) for _ in range(4)]
-    y = b.node("BatchNormalization", (flat, *statistics), (length, features), epsilon=1e-5)
-    return b.reshape(y, 1, length, features)
+    length = b.shape(x)[1]
+    y = b.product(x, features)
+    return b.reshape(b.batch_norm(b.flatten(b.reshape(y, length, features))), 1, length, features)
 
 
 def _mixed_heads(b: GraphBuilder, rng: Draw, x: int) -> int:
@@ -141,9 +134,8 @@ def _mixed_heads(b: GraphBuilder, rng: Draw, x: int) -> int:
     return _linear_norm(b, b.activation("hardswish", mixed), channels)
 
 
-def patches(rng: Draw, name: str) -> Graph:
+def patches(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Convolutions with attention between: an image is split into tokens, and reassembled."""
-    b = GraphBuilder()
     x, act = b.input(1, 3, 256, 256), rng.choice(("silu", "silu", "relu"))
     for channels, stride in ((16, 2), (32, 2), (64, 2), (96, rng.choice((1, 2)))):
         x = b.activation(act, b.conv(x, channels, 3, stride))
@@ -164,9 +156,8 @@ def patches(rng: Draw, name: str) -> Graph:
     return b.graph([add_classifier(b, rng, x)], name)
 
 
-def projected(rng: Draw, name: str) -> Graph:
+def projected(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Attention with queries, keys and values from depthwise convolutions, written as einsum."""
-    b = GraphBuilder()
     heads, side = rng.choice(((1, 56), (1, 28), (3, 28), (6, 14), (3, 14)))
     channels = 64 * heads
     x = b.layer_norm(as_tokens(b, b.conv(b.input(1, 3, 4 * side, 4 * side), channels, 7, 4, pad=2)))
@@ -177,9 +168,9 @@ def projected(rng: Draw, name: str) -> Graph:
         y = b.linear(as_tokens(b, b.conv(image, channels, 3, stride, channels)), channels)
         parts.append(as_heads(b, y, heads))
     query, key, value = parts
-    scores = b.node("Einsum", (query, key), (1, heads, b.shape(query)[2], b.shape(key)[2]), equation="bhlk,bhtk->bhlt")
+    scores = b.scores(query, key)
     mixed = b.softmax(b.binary("Mul", scores, b.scalar(0.1)))
-    y = b.node("Einsum", (mixed, value), b.shape(query), equation="bhlt,bhtv->bhlv")
+    y = b.mixed(mixed, value)
     y = b.reshape(b.transpose(y, 0, 2, 1, 3), 1, side * side, channels)
     x = b.binary("Add", b.linear(y, channels), x)
     y = b.linear(b.activation("gelu", b.linear(b.layer_norm(x), 4 * channels)), channels)

@@ -25,9 +25,8 @@ def _halved(b: GraphBuilder, x: int, kernel: int) -> int:
     return b.conv(b.pad(x, 0, 0, kernel - 2, kernel - 2), channels, kernel, 2, channels, pad=0)
 
 
-def inverted(rng: Draw, name: str) -> Graph:
+def inverted(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Inverted residuals: 1x1 expansion, depthwise convolution, 1x1 projection; with or without a gate."""
-    b = GraphBuilder()
     x, _ = add_image(b, rng)
     act, gated, padded = rng.choice(ACTIVATIONS[:4]), rng.random() < 0.5, rng.random() < 0.4
     for _ in range(draw_depth(rng)):
@@ -43,9 +42,8 @@ def inverted(rng: Draw, name: str) -> Graph:
     return b.graph([add_classifier(b, rng, b.activation(act, b.conv(x, rng.choice((256, 640, 1280)))))], name)
 
 
-def separable(rng: Draw, name: str) -> Graph:
+def separable(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Depthwise convolution, 1x1 convolution."""
-    b = GraphBuilder()
     x, _ = add_image(b, rng)
     act = rng.choice(ACTIVATIONS)
     for _ in range(2 * draw_depth(rng)):
@@ -56,9 +54,8 @@ def separable(rng: Draw, name: str) -> Graph:
     return b.graph([add_classifier(b, rng, x)], name)
 
 
-def residual(rng: Draw, name: str) -> Graph:
+def residual(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Two 3x3 convolutions, or 1x1, 3x3 (possibly grouped), 1x1; with a shortcut, and possibly a gate."""
-    b = GraphBuilder()
     x, _ = add_image(b, rng)
     act, kind = rng.choice(("relu", "relu", "silu")), rng.choice(("basic", "bottleneck", "grouped", "gated", "gated"))
     for _ in range(draw_depth(rng)):
@@ -97,9 +94,8 @@ class _ResidualBranch:
         return b.conv(add_gate(b, rng, y, self.act) if self.kind == "gated" else y, self.channels)
 
 
-def last_axis_blocks(rng: Draw, name: str) -> Graph:
+def last_axis_blocks(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Depthwise 7x7, then channels last: normalization, two linear layers, a scale; back, and the shortcut."""
-    b = GraphBuilder()
     size = rng.choice((128, 192, 224, 256))
     patch = rng.choice((2, 4, 4))
     x = b.conv(b.input(1, 3, size, size), rng.choice((40, 64, 80, 96)), patch, patch, pad=0)
@@ -122,17 +118,16 @@ def last_axis_blocks(rng: Draw, name: str) -> Graph:
 def _response(b: GraphBuilder, x: int) -> int:
     """Global response normalization of (N, H, W, C)."""
     shape = b.shape(x)
-    length = b.node("ReduceL2", (x,), (shape[0], 1, 1, shape[3]), axes=(1, 2), keepdims=1)
-    mean = b.node("ReduceMean", (length,), (shape[0], 1, 1, 1), axes=(-1,), keepdims=1)
+    length = b.norm(x, (1, 2))
+    mean = b.mean(length, (-1,))
     factor = b.binary("Div", length, b.binary("Add", mean, b.scalar(1e-6)))
     scaled = b.binary("Mul", x, factor)
     shifted = b.binary("Add", b.binary("Mul", scaled, b.weight(1, 1, 1, shape[3])), b.weight(1, 1, 1, shape[3]))
     return b.binary("Add", shifted, x)
 
 
-def pooled(rng: Draw, name: str) -> Graph:
+def pooled(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Normalization over an image, its 3x3 mean minus itself, and 1x1 convolutions; each scaled and added."""
-    b = GraphBuilder()
     size = rng.choice((128, 192, 224))
     x = b.conv(b.input(1, 3, size, size), rng.choice((48, 64, 96)), 7, 4, pad=2)
     for _ in range(rng.randint(2, 4)):
@@ -152,14 +147,13 @@ def _group_norm(b: GraphBuilder, x: int) -> int:
     """Normalization over a full image, as exporters write it; a scale and a shift per channel."""
     shape = b.shape(x)
     flat = b.reshape(x, 1, 1, shape[1] * shape[2] * shape[3])
-    normal = b.node("InstanceNormalization", (flat, b.weight(1), b.weight(1)), b.shape(flat), epsilon=1e-5)
+    normal = b.instance_norm(flat)
     scaled = b.binary("Mul", b.reshape(normal, *shape), b.weight(shape[1], 1, 1))
     return b.binary("Add", scaled, b.weight(shape[1], 1, 1))
 
 
-def padded(rng: Draw, name: str) -> Graph:
+def padded(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """Zeros added by a separate operator before unpadded convolutions; then channels last."""
-    b = GraphBuilder()
     size, act = rng.choice((112, 160, 192, 224)), rng.choice(("silu", "silu", "relu", "hardswish"))
     x = b.conv(b.pad(b.input(1, 3, size, size), 0, 0, 1, 1), rng.choice((16, 32, 48)), 3, 2, pad=0)
     for _ in range(draw_depth(rng)):
@@ -176,9 +170,8 @@ def padded(rng: Draw, name: str) -> Graph:
     return b.graph([x], name)
 
 
-def decoder(rng: Draw, name: str) -> Graph:
+def decoder(b: GraphBuilder, rng: Draw, name: str) -> Graph:
     """An image downsampled and upsampled, with its sizes joined: nearest or linear upsampling, concatenation."""
-    b = GraphBuilder()
     x, _ = add_image(b, rng)
     act, mode = rng.choice(("relu", "silu")), rng.choice(("nearest", "linear"))
     levels = [x]

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from latkit.latency_models.bounds import MAX_SECONDS, RelativeError, Seconds, SecondsAboveZero, SecondsPerUnit
 from latkit.latency_models.kernels.adjacency import Neighbors, PairTiming, Savings
 from latkit.latency_models.kernels.calibration import NetworkCalibration
-from latkit.latency_models.kernels.features import SHAPES
 from latkit.latency_models.kernels.regression import AnchorModel
+from latkit.latency_models.kernels.shapes import SHAPES
 from latkit.latency_models.residual_trees import TreesEntry
 from latkit.timing import Environment
 

@@ -25,9 +25,9 @@ PAIRS = 3
 """Number of pairs of different sizes measured for every two kinds of neighbors."""
 
 
-def drawn_networks() -> list[Graph]:
+def drawn_networks(dialect: str = "onnx") -> list[Graph]:
     """The networks that kernels are drawn from, always the same."""
-    return [network for network in itertools.islice(networks(), NETWORKS) if network.macs < LARGEST_MACS]
+    return [network for network in itertools.islice(networks(0, dialect), NETWORKS) if network.macs < LARGEST_MACS]
 
 
 @dataclass(frozen=True, slots=True)

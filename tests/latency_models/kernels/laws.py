@@ -3,8 +3,7 @@
 Its numbers are round on purpose, so that they cannot be mistaken for a device's.
 """
 
-from latkit.graphs import Graph, GraphBuilder, partition_graph
-from latkit.graphs.graph import node_macs
+from latkit.graphs import Graph, GraphBuilder, node_macs, partition_graph
 from latkit.ops import OVERHEAD_PROBE
 from latkit.timing import Measurement, Workload
 from tests.builders import make_measurement

@@ -11,7 +11,6 @@ class Unfused(OnnxRuntime):
     """ONNX files, run node by node."""
 
     name = "onnxruntime_unfused"
-    takes_graphs = False
     agent_file = Path(__file__).with_name("loader.py")
 
 

@@ -1,0 +1,19 @@
+"""The dialect of a graph: what its nodes must be, in which normal form they are, and how often they multiply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from latkit.graphs.node import Node, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A set of operators. Each function takes a node and the tensors of the values before it."""
+
+    normalize: Callable[[Node, Sequence[Tensor], int], Node]
+    """The node in normal form, given the release of the operators too."""
+    check: Callable[[Node, Sequence[Tensor]], None]
+    """Raises UsageError unless the node is valid for its operator."""
+    macs: Callable[[Node, Sequence[Tensor]], int]

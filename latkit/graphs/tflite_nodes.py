@@ -1,0 +1,76 @@
+"""Nodes of TFLite: operators by the names of its schema, such as `CONV_2D`; images are (N, H, W, C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from latkit.errors import UsageError
+from latkit.graphs.dialect import Dialect
+from latkit.graphs.node import ABSENT, MAX_ELEMENTS, Node, Tensor
+from latkit.graphs.op_macs import op_macs
+
+CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+POOLS = frozenset({"MAX_POOL_2D", "AVERAGE_POOL_2D"})
+PRODUCTS = frozenset({"FULLY_CONNECTED", "BATCH_MATMUL"})
+VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+"""Operators that only change the shape; XNNPACK copies nothing for them."""
+
+BINARY = frozenset(
+    {"ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE", "FLOOR_DIV", "FLOOR_MOD", "PRELU"}
+)
+"""Elementwise operators on two tensors."""
+
+REDUCTIONS = frozenset({"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"})
+
+OPTIONS, VERSION = "options", "version"
+"""Attributes beside those of the operator: the name of its table of options, and the release of the operator."""
+
+_RANKS: dict[str, tuple[int | None, ...]] = {
+    **dict.fromkeys(CONVOLUTIONS, (4, 4)),
+    **dict.fromkeys(POOLS, (4,)),
+    "FULLY_CONNECTED": (None, 2),
+    "BATCH_MATMUL": (None, None),
+    "TRANSPOSE_CONV": (1, 4, 4),
+    "TRANSPOSE": (None, 1),
+    **dict.fromkeys(BINARY, (None, None)),
+    **dict.fromkeys(REDUCTIONS | VIEWS, (None,)),
+}
+"""Ranks of the first inputs, which must be there; None for any."""
+
+
+def _normalize(node: Node, _tensors: Sequence[Tensor], _opset: int) -> Node:
+    return node  # the reader leaves out attributes that have the schema's default
+
+
+def _check(node: Node, tensors: Sequence[Tensor]) -> None:
+    ranks = _RANKS.get(node.op, ())
+    if len(node.inputs) < len(ranks) or ABSENT in node.inputs[: len(ranks)]:
+        raise UsageError(f"{node.op[:50]}: expected {len(ranks)} inputs, but found {len(node.inputs)}")
+    shapes = [tensors[number].shape for number in node.inputs[: len(ranks)]]
+    for shape, rank in zip(shapes, ranks, strict=True):
+        if rank is not None and len(shape) != rank:
+            raise UsageError(f"{node.op[:50]}: expected an input of rank {rank}, but found {str(shape)[:200]}")
+    images = node.op in CONVOLUTIONS or node.op in POOLS or node.op == "TRANSPOSE_CONV"
+    if images and len(node.outputs[0].shape) != 4:
+        raise UsageError(f"{node.op}: expected an image as its output, but found {node.outputs[0].shape}")
+    if node.op in PRODUCTS and not all(shapes):
+        raise UsageError(f"{node.op}: expected matrices, but found {shapes}")
+    for name, value in node.attributes:
+        if name in _INTEGERS and type(value) is not int:
+            raise UsageError(f"{node.op[:50]}: expected a whole number as {name}, but found {str(value)[:50]!r}")
+
+
+_INTEGERS = frozenset(
+    {"strideW", "strideH", "dilationWFactor", "dilationHFactor", "padding", "filterWidth", "filterHeight", "adjX"}
+    | {"adjY", "axis", VERSION}
+)
+
+
+def _macs(node: Node, tensors: Sequence[Tensor]) -> int:
+    inputs = [tensors[number].shape if number != ABSENT else () for number in node.inputs]
+    found = op_macs(node.op, inputs, [tensor.shape for tensor in node.outputs])
+    return min(found or 0, MAX_ELEMENTS)
+
+
+DIALECT = Dialect(_normalize, _check, _macs)
+"""The operators of TFLite's schema."""
