@@ -24,12 +24,12 @@ def is_native(runtime: Runtime, workload: Workload) -> bool:
 
 
 def check_takes_graphs(target: Target) -> None:
-    """Raise UsageError where a target's runtime takes no ONNX files, and so no kernels of them."""
-    if not get_runtime(target.runtime).takes_graphs:
-        known = ", ".join(runtime.name for runtime in list_runtimes() if runtime.takes_graphs)
+    """Raise UsageError where a target's runtime writes no graphs, and so no kernels of external networks."""
+    if not get_runtime(target.runtime).graph_dialect:
+        known = ", ".join(runtime.name for runtime in list_runtimes() if runtime.graph_dialect)
         raise UsageError(
-            f"expected a target whose runtime takes ONNX files ({known}), but found {target}: networks of a space "
-            f"are measured there with: latkit collect space {target} --space SPACE"
+            f"expected a target whose runtime takes external networks ({known}), but found {target}: networks of a "
+            f"space are measured there with: latkit collect space {target} --space SPACE"
         )
 
 

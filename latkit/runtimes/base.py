@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
 
-from latkit.errors import ExportError
+from latkit.errors import ExportError, UsageError
 from latkit.graphs import Graph
 from latkit.runtimes.quantization import Quantization
 
@@ -47,8 +47,10 @@ class Runtime(ABC):
     """Suffix of its files, with the dot."""
     opset: ClassVar[int] = 0
     """ONNX opset of its files; 0 for other formats."""
-    takes_graphs: ClassVar[bool] = False
-    """Whether it can export external (ONNX) networks, and kernels of them."""
+    graph_dialect: ClassVar[str] = ""
+    """The dialect of the external networks that it can write, and kernels of them; empty if it writes none."""
+    converts_layouts: ClassVar[bool] = False
+    """Whether it stores tensors between some kernels in a layout of its own, so that neighbors save conversions."""
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
     """The precisions that a target, and an op of a network, may have; the first is that of a target that names none."""
     uses_cpu_time: ClassVar[bool] = True
@@ -102,7 +104,15 @@ class Runtime(ABC):
 
     def export_graph(self, graph: Graph, path: Path) -> None:
         """Write an external network, or a kernel of one, with weights generated from its key. Raises ExportError."""
-        raise ExportError(f"{path.name}: {graph.title} cannot be written for {self.name}, which takes no ONNX graphs")
+        raise ExportError(f"{path.name}: {graph.title} cannot be written for {self.name}, which takes no such graphs")
+
+    def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
+        """The graph of a file of this runtime's format; `shapes` and `batch` fill sizes that it leaves open.
+
+        Raises BadFile and MissingExtra.
+        """
+        found = f"{path.name} for {self.name}, with {len(shapes)} shapes and batch {batch}"
+        raise UsageError(f"expected a runtime whose files are read as graphs, but found {found}")
 
     @abstractmethod
     def load(self, path: Path) -> Callable[..., Any]:
@@ -112,3 +122,12 @@ class Runtime(ABC):
     def run(self, path: Path, *inputs: Any) -> Any:
         """Run the file on this machine, once."""
         return self.load(path)(*inputs)
+
+
+def check_dialect(runtime: Runtime, graph: Graph) -> None:
+    """Raise ExportError for a graph whose operators are not those of the runtime's files."""
+    if graph.dialect != runtime.graph_dialect:
+        raise ExportError(
+            f"{graph.title}: expected operators of {runtime.graph_dialect or 'no dialect'} for {runtime.name}, "
+            f"but found those of {graph.dialect}"
+        )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 from latkit.graphs import Graph
-from latkit.runtimes.base import Runtime, Wheels, release
+from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
 PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
@@ -28,8 +28,9 @@ class OnnxRuntime(Runtime):
     name = "onnxruntime"
     suffix = ".onnx"
     opset = 17
-    takes_graphs = True
     precisions = ("fp32", "fp16", "int8", "int8-dynamic")
+    graph_dialect = "onnx"
+    converts_layouts = True
     prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
@@ -83,8 +84,15 @@ class OnnxRuntime(Runtime):
 
         from latkit.runtimes.onnx.write import check_shapes, model_of_graph
 
+        check_dialect(self, graph)
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
+
+    def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
+        """The graph of any ONNX file."""
+        from latkit.runtimes.onnx.graph import read_graph
+
+        return read_graph(path, shapes, batch)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """A session on the CPU."""

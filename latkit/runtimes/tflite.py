@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from latkit.errors import MissingExtra
-from latkit.runtimes.base import Runtime, Wheels, release
+from latkit.graphs import Graph
+from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
 
@@ -32,6 +33,7 @@ class TFLite(Runtime):
     suffix = ".tflite"
     takes_benchmark_tool = True
     precisions = ("fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int4-dynamic", "int4-weights")
+    graph_dialect = "tflite"
     # tflite-runtime was built against numpy 1
     wheels = Wheels((("ai-edge-litert", "numpy"), ("tflite-runtime", "numpy<2")), pinned_as="tflite", by_default=True)
 
@@ -74,6 +76,19 @@ class TFLite(Runtime):
             source = Path(folder, "float.tflite")
             self.export(module, examples, source)
             quantize_tflite(source, module, examples, plan, path)
+
+    def export_graph(self, graph: Graph, path: Path) -> None:
+        """Write the graph's own operators, with its quantization."""
+        from latkit.runtimes.litert.write import write_tflite
+
+        check_dialect(self, graph)
+        path.write_bytes(write_tflite(graph, seed=int(graph.key[:15], 16)))
+
+    def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
+        """The graph of any TFLite file, with the sizes that it was written for."""
+        from latkit.runtimes.litert.graph import read_tflite_graph
+
+        return read_tflite_graph(path, shapes, batch)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""

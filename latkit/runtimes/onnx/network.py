@@ -31,14 +31,23 @@ def read_subject(path: str | os.PathLike[str], shapes: Shapes | None = None, bat
 
     `shapes` and `batch` are those of `read_graph`. Raises BadFile.
     """
+    found = read_network_of(path, shapes)
+    return graph_of_model(load_model(path), path, shapes or {}, Path(path).stem, batch) if found is None else found
+
+
+def read_network_of(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Network | None:
+    """The network of a JSON file or of an ONNX file that latkit exported; None for any other ONNX file.
+
+    Raises BadFile, also for shapes that are requested of a network of latkit's.
+    """
     if _is_json(path):
         _check_unshaped(path, shapes)
         return Network.load(path)
     model = load_model(path)
-    if _metadata(model).get(METADATA_KEY):
-        _check_unshaped(path, shapes)
-        return _network_of_model(model, path)
-    return graph_of_model(model, path, shapes or {}, Path(path).stem, batch)
+    if not _metadata(model).get(METADATA_KEY):
+        return None
+    _check_unshaped(path, shapes)
+    return _network_of_model(model, path)
 
 
 def read_network(path: str | os.PathLike[str]) -> Network:
