@@ -14,7 +14,7 @@ from latkit.cli.options import AsJson, InputShapes, ModelKind, TargetName, works
 def predict(
     context: typer.Context,
     target: TargetName,
-    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="NETWORK.json, or any ONNX file.")],
+    network: Annotated[Path, typer.Argument(metavar="NETWORK", help="NETWORK.json, or any ONNX or TFLite file.")],
     model: ModelKind = "lookup",
     shape: InputShapes = None,
     as_json: AsJson = False,

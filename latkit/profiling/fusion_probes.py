@@ -18,6 +18,7 @@ from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_ne
 from latkit.measurements import select
 from latkit.ops import OVERHEAD_PROBE
 from latkit.profiling import Collection, CollectionSummary
+from latkit.runtimes import get_runtime
 from latkit.timing import Workload, estimate, reference_seconds
 
 MAX_PROBE_STEPS = 4
@@ -76,17 +77,15 @@ def collect_kernels(
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
     if not probing.measure([OVERHEAD_PROBE]):
         return probing.done
-    drawn = drawn_networks() if networks is None else list(networks)
+    runtime = get_runtime(collection.store.target.runtime)
+    drawn = drawn_networks(runtime.graph_dialect) if networks is None else list(networks)
     rules = learn_rules(probing, path, drawn)
     if rules is None:
         return probing.done
     sampling_plan = plan(drawn, rules)
     calibration_networks = drawn[:CALIBRATION_NETWORKS]
-    if (
-        probing.measure(sampling_plan.needed)
-        and probing.measure(sampling_plan.pairs)
-        and probing.measure(calibration_networks)
-    ):
+    neighbors = [*sampling_plan.needed, *sampling_plan.pairs] if runtime.converts_layouts else []
+    if probing.measure(neighbors) and probing.measure(calibration_networks):
         while probing.done.finished:
             known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
             free = [p for p in sampling_plan.kernels if p.graph.title not in probing.done.failed]
@@ -111,6 +110,8 @@ def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozens
         seconds = probing.seconds()
         measured = [probe for probe in made if all(graph in seconds for graph in probe.graphs())]
         decided |= {probe.rule: False for probe in made} | decide(measured, seconds.__getitem__)
+        fusion_file(str(collection.store.target), runtime, decided).save(path)
+    if not path.exists():  # nothing to decide, or another runtime's rules
         fusion_file(str(collection.store.target), runtime, decided).save(path)
     return frozenset(rule for rule, fused in decided.items() if fused)
 
@@ -140,5 +141,6 @@ def collect_model(
         return probing.done
     sampling_plan = plan([graph], rules)
     kernels = dict.fromkeys(spec.graph for spec in kernel_specs(partition_graph(graph, rules)))
-    probing.measure([*kernels, *sampling_plan.pairs, graph])
+    pairs = sampling_plan.pairs if get_runtime(collection.store.target.runtime).converts_layouts else ()
+    probing.measure([*kernels, *pairs, graph])
     return probing.done

@@ -19,8 +19,8 @@ from latkit.progress import Callbacks
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.timing import Workload
+from latkit.workspace.external_models import check_takes_file, read_graphs, shown_inputs
 from latkit.workspace.measuring import MeasuringWorkspace
-from latkit.workspace.onnx_models import read_graphs, shown_inputs
 from latkit.workspace.requests.base import CollectRequest
 
 
@@ -102,4 +102,7 @@ def _graph_work(workspace: MeasuringWorkspace, request: CollectRequest, callback
             return collect_model(collection, path, graphs[target], request.max_seconds)
         return collect_kernels(collection, path, request.kernels or 0, request.max_seconds)
 
-    return _Work(check_takes_graphs, run)
+    def check(target: Target) -> None:
+        check_takes_file(target, request.model) if request.model else check_takes_graphs(target)
+
+    return _Work(check, run)

@@ -16,7 +16,7 @@ from latkit.progress import ignore
 from latkit.runtimes.onnx.file import Shapes
 from latkit.targets import Target
 from latkit.timing import Estimate, Measurement, estimate, reference_seconds
-from latkit.workspace.onnx_models import read_for
+from latkit.workspace.external_models import read_for
 
 
 @dataclass(frozen=True, slots=True)

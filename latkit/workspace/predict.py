@@ -10,9 +10,9 @@ from latkit.latency_models.kernels import Prediction
 from latkit.ops import Network
 from latkit.progress import Callbacks
 from latkit.timing import Estimate
+from latkit.workspace.external_models import read_for
 from latkit.workspace.measured import MeasuredLatency, measured_latency
 from latkit.workspace.models import ModelFitting
-from latkit.workspace.onnx_models import read_for
 from latkit.workspace.requests.models import PredictRequest
 
 

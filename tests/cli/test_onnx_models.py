@@ -125,11 +125,20 @@ def test_a_batch_size_other_than_the_targets_is_reported(measured_workspace: Pat
 
 
 @pytest.mark.parametrize("what", [["kernels", "--count", "30"], ["model", "--onnx", "net.onnx"]])
-def test_a_runtime_that_takes_no_onnx_says_so_once(what: list[str], measured_workspace: Path, latkit) -> None:
-    code, out, err = latkit("-C", measured_workspace, "collect", what[0], "here/tflite", *what[1:])
+def test_a_runtime_that_takes_no_graphs_says_so_once(what: list[str], measured_workspace: Path, latkit) -> None:
+    code, out, err = latkit("-C", measured_workspace, "collect", what[0], "here/torch", *what[1:])
     assert (code, out) == (2, "")
-    assert "expected a target whose runtime takes ONNX files (onnxruntime), but found here/tflite" in err
+    expected = "expected a target whose runtime takes external networks (onnxruntime, tflite), but found here/torch"
+    assert expected in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_file_of_another_runtimes_format_names_the_runtimes_that_take_it(measured_workspace: Path, latkit) -> None:
+    for command in (["predict", "here/tflite", "net.onnx"], ["collect", "model", "here/tflite", "--onnx", "net.onnx"]):
+        code, out, err = latkit("-C", measured_workspace, *command[:-1], measured_workspace / command[-1])
+        assert (code, out) == (2, "")
+        assert "expected a target whose runtime loads ONNX files (here/onnxruntime) for net.onnx" in err
+        assert len(err.strip().splitlines()) == 1
 
 
 def test_a_broken_file_leaves_stdout_clean(measured_workspace: Path, latkit) -> None:

@@ -10,8 +10,8 @@ from latkit._io import one_line
 from latkit.cli.console import Cell, emit_json, note, say, show_facts, show_table
 from latkit.evaluation.validation import Validation
 from latkit.timing import Estimate
+from latkit.workspace.external_models import input_shapes, shown_inputs
 from latkit.workspace.measured import MeasuredLatency
-from latkit.workspace.onnx_models import input_shapes, shown_inputs
 from latkit.workspace.predict import GraphPrediction, NetworkPrediction
 from latkit.workspace.requests import PredictRequest
 
