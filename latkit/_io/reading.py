@@ -9,9 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, Protocol, Self, TypeVar
 
 from latkit._io.host_errors import host_error
 from latkit._io.text import one_line
@@ -25,7 +23,17 @@ MAX_INTEGER = 2**64
 MAX_DIGITS = 21
 MAX_ERROR_CHARS = 600
 
-Record = TypeVar("Record", bound=BaseModel)
+
+class JsonRecord(Protocol):
+    """A record of pydantic's, which takes long to import: not every command needs it."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes, /) -> Self:
+        """The record of a JSON document. Raises ValidationError."""
+        ...
+
+
+Record = TypeVar("Record", bound=JsonRecord)
 
 
 @contextmanager
@@ -54,6 +62,8 @@ def reading(path: object, expected: str) -> Iterator[None]:
 
 def describe_error(error: BaseException, with_input: bool = False) -> str:
     """An error of a parser in one line. `with_input`: also the value that a record's field has instead."""
+    from pydantic import ValidationError
+
     if isinstance(error, ValidationError):
         return one_line(_describe_field(error, with_input))
     if isinstance(error, OSError) and error.strerror:
@@ -69,12 +79,12 @@ def describe_error(error: BaseException, with_input: bool = False) -> str:
     return one_line(str(error)) or type(error).__name__
 
 
-def _describe_field(error: ValidationError, with_input: bool) -> str:
+def _describe_field(error: Any, with_input: bool) -> str:
     """The first wrong field, with its path through records that validate other records, and what is wrong with it."""
     first = error.errors(include_url=False, include_input=with_input)[0]
     field = ".".join(str(part) for part in first["loc"])
     cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ValidationError):
+    if isinstance(cause, type(error)):
         return f"{field}.{_describe_field(cause, with_input)}"
     message = str(cause) if isinstance(cause, ValueError) else first["msg"]
     message += f", but found {one_line(repr(first['input']), 80)}" if with_input else ""
