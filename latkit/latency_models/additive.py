@@ -84,6 +84,8 @@ class AdditiveModel(LatencyModel):
     calibration_: Calibration
     ops_: Mapping[Op, Estimate]
     """Latencies of the ops that are looked up, without the runtime's fixed cost."""
+    sources_: tuple[str, ...] = ()
+    """Other targets that it learned from."""
 
     @abstractmethod
     def op_estimate(self, op: Op) -> Estimate:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
+from latkit.report.glossary import linked
+
 Anchors = list[tuple[str, str]]
 """Entries of a page's navigation, with the anchor of each."""
 
@@ -18,6 +20,11 @@ class Html(str):
 def markup(content: object) -> Html:
     """The content if it is markup, else its text, escaped."""
     return content if isinstance(content, Html) else Html(html.escape(str(content)))
+
+
+def label(content: object) -> Html:
+    """A label, in which a term of the glossary is a link."""
+    return content if isinstance(content, Html) else Html(linked(str(content)))
 
 
 def join(parts: Iterable[object], between: str = "") -> Html:
@@ -64,7 +71,7 @@ def tiles(figures: Mapping[str, object]) -> Html:
     return element(
         "div",
         *(
-            element("div", element("b", value), element("span", name), class_="tile")
+            element("div", element("b", value), element("span", label(name)), class_="tile")
             for name, value in figures.items()
             if value is not None
         ),
@@ -75,7 +82,7 @@ def tiles(figures: Mapping[str, object]) -> Html:
 def facts(values: Mapping[str, object]) -> Html:
     """Names and values as a list; None values are left out."""
     present = ((name, value) for name, value in values.items() if value is not None)
-    return element("dl", *(join([element("dt", name), element("dd", value)]) for name, value in present))
+    return element("dl", *(join([element("dt", label(name)), element("dd", value)]) for name, value in present))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], text_columns: int = 1) -> Html:
@@ -90,7 +97,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], text_columns
             ),
         )
 
-    head = element("thead", cells("th", columns))
+    head = element("thead", cells("th", list(map(label, columns))))
     return element(
         "div", element("table", head, element("tbody", *(cells("td", row) for row in rows))), class_="scroll"
     )

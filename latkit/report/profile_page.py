@@ -18,7 +18,7 @@ from latkit.report.html import Anchors, Html, card, join, section, subject
 from latkit.report.sections.profile import profile_sections
 from latkit.report.sections.profile_compare import compare_section
 from latkit.report.sections.profiles import profiles_table
-from latkit.report.write import page
+from latkit.report.write import Heading, page
 
 
 def write_profile_page(
@@ -40,7 +40,8 @@ def _page(profiles: list[Profile], comparison: Comparison | None) -> Html:
     if len(profiles) == 1:
         (profile,) = profiles
         name = f"{profile.model} on {marked(profile.target, profile.emulated)}"
-        return page("Profile", name, join([profile_sections(profile), table_script()]))
+        lede = f"How fast {profile.model} runs on {profile.target}, and which ops take the time."
+        return page(Heading("Profile", name, lede), join([profile_sections(profile), table_script()]))
     parts = [section("Models by targets", profiles_table(profiles)), _sweeps(profiles)]
     if len(profiles) == 2:
         parts.append(compare_section(profiles[0], profiles[1], comparison))
@@ -48,7 +49,9 @@ def _page(profiles: list[Profile], comparison: Comparison | None) -> Html:
     for number, profile in enumerate(profiles):
         anchors.append((f"{profile.model} on {marked(profile.target, profile.emulated)}", f"profile-{number}"))
         parts.append(subject("Profile of", *anchors[-1], profile_sections(profile, level=3)))
-    return page("Profiles", f"{len(profiles)} profiles", join([*parts, table_script()]), anchors)
+    lede = "How fast these models run on each target, side by side, and then each op by op."
+    heading = Heading("Profiles", f"{len(profiles)} profiles", lede)
+    return page(heading, join([*parts, table_script()]), anchors)
 
 
 def _sweeps(profiles: Sequence[Profile]) -> Html:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,14 +16,33 @@ from latkit.layout.series import series_named
 from latkit.report.figures.figures import plotly_script
 from latkit.report.figures.style import CSS
 from latkit.report.formatting import marked, moment
-from latkit.report.html import Html, element, join
+from latkit.report.glossary import TERMS, anchor_of, used_terms
+from latkit.report.html import Html, element, join, section
 from latkit.report.sections.overview import overview
-from latkit.report.sections.search import search_sections
+from latkit.report.sections.search import search_lede, search_sections
 from latkit.report.sections.search_facts import read_search
 from latkit.report.sections.series import comparison_with_others, series_sections
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
 from latkit.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The top of a page."""
+
+    noun: str
+    name: str
+    lede: str
+    """One sentence that says what the page shows."""
+
+
+LEDES = {
+    "workspace": "What was measured, modelled and searched in the workspace {name}, device by device.",
+    "target": "How fast {name} runs ops and networks, how well that is predicted, and what disturbed the measurements.",
+    "series": "The searches of {name} together: each network on every target, and its accuracy against its latency.",
+}
+"""What a page shows, in one sentence."""
 
 
 def write_report(workspace: FittedModels, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
@@ -37,27 +57,31 @@ def write_report(workspace: FittedModels, subject: Target | str | None, path: st
     if place.is_dir():
         raise UsageError(f"expected a file to write the report to, but found the folder {place}")
     with reading(subject or workspace.root, "records that belong together"):
-        content = _page_about(workspace, subject)
+        content = _page_about(workspace, subject, place.parent)
     write_text(place, content)
 
 
-def _page_about(workspace: FittedModels, subject: Target | str | None) -> Html:
+def _page_about(workspace: FittedModels, subject: Target | str | None, folder: Path) -> Html:
+    """The page; files are linked as seen from the folder that it is written into."""
     if subject is None:
-        content, anchors = overview(workspace)
-        return page("Workspace", workspace.root.resolve().name, content, anchors)
+        content, anchors = overview(workspace, folder)
+        name = workspace.root.resolve().name
+        return page(Heading("Workspace", name, LEDES["workspace"].format(name=name)), content, anchors)
     if isinstance(subject, Target):
         known = read_target(workspace, subject)
-        return page("Target", marked(subject, known.emulated), target_sections(known))
+        name = marked(subject, known.emulated)
+        return page(Heading("Target", name, LEDES["target"].format(name=name)), target_sections(known))
     series = series_named(workspace, subject)
     if series is not None:
-        content, anchors = series_sections(workspace, series)
-        return page("Series of searches", subject, content, anchors)
-    search = read_search(workspace, subject)
-    content = join([search_sections(search), comparison_with_others(workspace, search)])
-    return page("Search", marked(subject, search.emulated), content)
+        content, anchors = series_sections(workspace, series, folder)
+        return page(Heading("Series of searches", subject, LEDES["series"].format(name=subject)), content, anchors)
+    search = read_search(workspace, subject, folder)
+    content = join([search_sections(search), comparison_with_others(workspace, search, folder)])
+    name = marked(subject, search.emulated)
+    return page(Heading("Search", name, search_lede(search)), content)
 
 
-def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
+def page(heading: Heading, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
     """A complete HTML document."""
     now = datetime.now(UTC)
     head = element(
@@ -65,19 +89,33 @@ def page(noun: str, name: str, content: Html, anchors: Sequence[tuple[str, str]]
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
         # without an icon of its own, a served page makes the browser request one
         Html('<link rel="icon" href="data:,">'),
-        element("title", f"{name} – latkit"),
+        element("title", f"{heading.name} – latkit"),
         element("style", Html(CSS)),
         plotly_script(),
     )
     links = element("nav", *(element("a", label, href=f"#{anchor}") for label, anchor in anchors)) if anchors else ""
+    top = element(
+        "header",
+        element("h1", heading.name),
+        element("p", f"{heading.noun} · {moment(now.timestamp())}"),
+        element("p", heading.lede, class_="lede"),
+        links,
+        class_="top",
+    )
     body = element(
         "body",
-        element(
-            "header", element("h1", name), element("p", f"{noun} · {moment(now.timestamp())}"), links, class_="top"
-        ),
-        element("main", content),
+        top,
+        element("main", content, _terms(content)),
         element(
             "footer", f"Made by latkit {latkit.__version__}, {now:%Y-%m-%d}. Everything shown is in this one file."
         ),
     )
     return join([Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n"])
+
+
+def _terms(content: Html) -> Html:
+    """The definitions of the terms that the content links to."""
+    entries = [
+        join([element("dt", term, id=anchor_of(term)), element("dd", TERMS[term])]) for term in used_terms(content)
+    ]
+    return section("Terms", element("dl", *entries)) if entries else Html()

@@ -31,6 +31,8 @@ def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path)
     for command in (("target", "list"), ("device", "list")):
         (listed,) = json.loads(CliRunner().invoke(app, ["-C", str(tmp_path), *command, "--json"]).stdout)
         assert listed["imported"] == imported["imported"]
+    run(tmp_path, "report", "-o", str(tmp_path / "page.html"))
+    assert f"imported from {imported['imported']}" in (tmp_path / "page.html").read_text(encoding="utf-8")
     network = tmp_path / "network.json"
     op = {"kind": "linear", "input_shape": [8], "attributes": {"out_features": 10}}
     network.write_text(json.dumps({"format": "latkit-network-1", "name": "n", "ops": [op]}))

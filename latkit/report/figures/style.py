@@ -27,6 +27,9 @@ h3 { font-size: 16px; margin: 30px 0 8px; }
 h4 { font-size: 14px; margin: 20px 0 6px; color: var(--soft); }
 p { margin: 6px 0 12px; max-width: 92ch; }
 a { color: var(--accent); }
+a.term { color: inherit; text-decoration: underline dotted; text-underline-offset: 3px; }
+header.top p.lede { color: var(--ink); font-size: 16px; margin-top: 10px; }
+dt[id] { scroll-margin-top: 12px; }
 nav { display: flex; flex-wrap: wrap; gap: 8px; margin-top: 16px; }
 nav a {
   text-decoration: none; border: 1px solid var(--line); background: var(--card); border-radius: 999px;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from latkit.devices import Device, list_devices
 from latkit.devices.device_info import describe
@@ -19,12 +20,15 @@ from latkit.report.sections.target_facts import TargetFacts, read_target
 from latkit.report.tolerant_loading import each, shown, trouble_notices
 
 
-def overview(workspace: FittedModels) -> tuple[Html, Anchors]:
-    """The page's contents and its navigation. What cannot be read is reported, and the rest is shown."""
+def overview(workspace: FittedModels, page_folder: Path = Path()) -> tuple[Html, Anchors]:
+    """The page's contents and its navigation. What cannot be read is reported, and the rest is shown.
+
+    `page_folder`: where the page is written, from which files are linked.
+    """
     troubles: list[str] = []
     devices = each(list_devices, [workspace.devices_dir], troubles)
     known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)
-    known_searches = each(partial(read_search, workspace), searches_of(workspace), troubles)
+    known_searches = each(partial(read_search, workspace, page_folder=page_folder), searches_of(workspace), troubles)
     cross_tables = each(CrossTable.load, cross_files(workspace), troubles)
     parts = [
         trouble_notices(troubles),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latkit.evaluation.validation import NetworkResult
 from latkit.report.figures.drawing import draw
-from latkit.report.formatting import ABSENT, EMULATED, count, latency, marked, millions, percent
+from latkit.report.formatting import ABSENT, EMULATED, count, latency, marked, millions, percent, shape_text
 from latkit.report.html import Html, details, element, facts, join, notice, paragraph, section, table, tiles
 from latkit.report.sections.baselines import baselines_section
 from latkit.report.sections.layers import Placed, layers
@@ -28,6 +28,19 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
     if known.baselines:
         parts.append(section("Baselines", baselines_section(known), level=level))
     return join(parts)
+
+
+def search_lede(known: SearchFacts) -> str:
+    """What the page shows, in one sentence."""
+    requested = latency(known.recipe.target_latency_s)
+    if known.result is None:
+        return f"A search of {known.recipe.space} for {requested} that is not finished."
+    on = f" on {known.target}" if known.target else ""
+    found = known.metric.format(known.result.score)
+    return (
+        f"A search of {known.recipe.space} for {requested}{on}: the network found reaches {found} {known.metric.title} "
+        "on test images; below are how it was found, its layers, and how long each takes."
+    )
 
 
 def headline(known: SearchFacts) -> dict[str, object]:
@@ -129,12 +142,23 @@ def _network(known: SearchFacts) -> Html:
         intro += (
             " The search's own table tells the latency of its choices; what the other layers take is in no file here."
         )
-    parts = [paragraph(intro), draw(placed)]
+    parts = [paragraph(intro), draw(placed), facts(_files(known))]
     if known.space is None and known.table is not None and known.result is not None:
         parts.append(_skipped(known))
     if timed:
         parts.append(details("Every layer in figures", _table(placed, sum(timed))))
     return join(parts)
+
+
+def _files(known: SearchFacts) -> dict[str, object]:
+    """The shapes at both ends of the network, and links to its files."""
+    assert known.network is not None
+    links = [element("a", name, href=href) for name, href in known.links.items()]
+    return {
+        "input": shape_text(known.network.input_shape),
+        "output": shape_text(known.network.output_shape),
+        "files": join(links, ", ") if links else None,
+    }
 
 
 def _skipped(known: SearchFacts) -> Html:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -77,6 +79,8 @@ class SearchFacts:
     """The space that was searched."""
     baselines: tuple[BaselineRecord, ...] = ()
     """Its baselines: the networks trained for comparison."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses of the network's files as seen from the page, by file name."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -101,8 +105,11 @@ class SearchFacts:
         return self.model is not None and self.model.origin_.environment.emulated
 
 
-def read_search(workspace: FittedModels, name: str) -> SearchFacts:
-    """Everything that a search saved. Raises UsageError naming the existing searches, and BadFile."""
+def read_search(workspace: FittedModels, name: str, page_folder: Path = Path()) -> SearchFacts:
+    """Everything that a search saved. Raises UsageError naming the existing searches, and BadFile.
+
+    `page_folder`: where the page is written, from which files are linked.
+    """
     folder = workspace.root / "search" / name
     known = list(searches_of(workspace))
     if name not in known:
@@ -123,9 +130,21 @@ def read_search(workspace: FittedModels, name: str) -> SearchFacts:
         model=_model_of(workspace, measured, network) if measured and network else None,
         space=load_saved(path) if (path := folder / FILES["space"]).exists() else None,
         baselines=Baselines.load(folder).records,
+        links=_links(folder, page_folder),
     )
     _check_fits(found, folder)
     return found
+
+
+LINKED = ("onnx", "tflite", "weights", "architecture", "recipe", "result")
+"""The files of a search that its page links to; names in `FILES`."""
+
+
+def _links(folder: Path, page_folder: Path) -> dict[str, str]:
+    """Addresses of a search's files, relative to the folder of the page, by file name."""
+    base = os.path.relpath(folder.resolve(), page_folder.resolve())
+    names = [FILES[what] for what in LINKED if (folder / FILES[what]).exists()]
+    return {name: quote(f"{base}/{name}") for name in names}
 
 
 def _check_fits(known: SearchFacts, folder: Path) -> None:

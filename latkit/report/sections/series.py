@@ -63,7 +63,7 @@ def cross_files(workspace: FittedModels) -> Iterator[Path]:
     yield from sorted((workspace.root / "search").glob(f"*/{CROSS_FILE}"))
 
 
-def comparison_with_others(workspace: FittedModels, known: SearchFacts) -> Html:
+def comparison_with_others(workspace: FittedModels, known: SearchFacts, page_folder: Path = Path()) -> Html:
     """Compares a search's network with the others of its cross tables."""
     troubles: list[str] = []
     loaded = each(CrossTable.load, cross_files(workspace), troubles)
@@ -71,15 +71,15 @@ def comparison_with_others(workspace: FittedModels, known: SearchFacts) -> Html:
     named = dict.fromkeys(row.name for table in cross_tables for row in table.rows if row.kind == "derived")
     existing = set(searches_of(workspace))
     names = [name for name in named if name in existing and name != known.name]
-    others = each(partial(read_search, workspace), names, troubles)
+    others = each(partial(read_search, workspace, page_folder=page_folder), names, troubles)
     return join([trouble_notices(troubles), comparison_sections([known, *others], cross_tables)])
 
 
-def series_sections(workspace: FittedModels, series: Series) -> tuple[Html, Anchors]:
+def series_sections(workspace: FittedModels, series: Series, page_folder: Path = Path()) -> tuple[Html, Anchors]:
     """A page about a series: all of its searches together, then each. Raises BadFile."""
     existing = set(searches_of(workspace))
     names = [member.name for member in series.members]
-    searches = [read_search(workspace, name) for name in names if name in existing]
+    searches = [read_search(workspace, name, page_folder) for name in names if name in existing]
     cross_tables = [CrossTable.load(path) for path in cross_files(workspace) if path.parent.name == series.name]
     parts = [
         section(

@@ -13,6 +13,7 @@ from latkit.report.formatting import ABSENT, EMULATED, count, latency, moment, m
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
 from latkit.report.sections.calibration import calibration_curve
 from latkit.report.sections.device_drift import drift
+from latkit.report.sections.kernels import kernels_section
 from latkit.report.sections.ops import ops_section
 from latkit.report.sections.profiles import model_files
 from latkit.report.sections.target_facts import TargetFacts
@@ -26,6 +27,11 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
     """Everything known of a target, under headings of a level."""
     warned = [notice(EMULATED)] if known.emulated else []
     parts = [*warned, tiles(headline(known)), section("Device", _device(known), level=level)]
+    if known.imported:
+        source = notice(f"Not measured here: a published table, imported from {known.imported}.")
+        return join(
+            [*parts, section("Measurements", source, level=level), section("Models", _models(known), level=level)]
+        )
     if not known.measurements:
         lacking = notice("Nothing measured yet; run: ", command(f"latkit collect space {known.target} --space SPACE"))
         return join([*parts, section("Measurements", lacking, level=level)])
@@ -36,10 +42,18 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
         section("Anomalies", flags_section(known.selection.used), level=level),
         section("From ops to networks", _models(known), level=level),
         section("Op latencies", _ops(known), level=level),
+        *_kernels(known, level),
         section("Predicted against measured", _validations(known), level=level),
         section("Device drift", _drift(known), level=level),
     ]
     return join(parts)
+
+
+def _kernels(known: TargetFacts, level: int) -> list[Html]:
+    """The section of kernels, where any was measured."""
+    if known.kernels is None:
+        return []
+    return [section("Kernels of external networks", kernels_section(known.kernels), level=level)]
 
 
 def headline(known: TargetFacts) -> dict[str, object]:
@@ -47,11 +61,11 @@ def headline(known: TargetFacts) -> dict[str, object]:
     best = min(known.validations, key=lambda one: one.mape_percent, default=None)
     return {
         "prediction error on unseen networks": percent(best.mape_percent) if best else None,
-        "repeatability, the floor of any model": percent(best.repeatability_mape_percent) if best else None,
+        "repeatability, the least error of any model": percent(best.repeatability_mape_percent) if best else None,
         "of unseen networks predicted within 5 %": f"{best.within_5_percent:.0f} %" if best else None,
         "ops measured": len(known.ops) or None,
         "networks measured": len(known.networks) or None,
-        "reference on the quiet machine": latency(known.reference_s) if known.reference_s else None,
+        "baseline of the reference": latency(known.reference_s) if known.reference_s else None,
     }
 
 
@@ -84,7 +98,7 @@ def _measured(known: TargetFacts) -> Html:
     values = {
         "used to fit": f"{count(len(known.ops), 'op')}, {count(len(networks), 'network')}",
         "used to validate": count(len(set(validated)), "network"),
-        "samples": f"{count(runs, 'run')} in {count(len(rounds), 'visit')}",
+        "samples": f"{count(runs, 'run')} in {count(len(rounds), 'round')}",
         "timing plan": "; ".join(plans),
         "between": f"{moment(rounds[0].started_at)} and {moment(rounds[-1].started_at)}",
         "estimator": known.estimator,
@@ -95,12 +109,12 @@ def _measured(known: TargetFacts) -> Html:
     left_out = known.selection.left_out
     if left_out:
         rows = [(measurement.workload.title, reason) for measurement, reason in left_out]
-        parts.append(details(f"{count(len(left_out), 'measurement')} left out", table(("subject", "why"), rows, 2)))
+        parts.append(details(f"{count(len(left_out), 'measurement')} left out", table(("workload", "why"), rows, 2)))
     latest = environments[-1]
     parts.append(
         details(
             "What identifies these numbers"
-            + (f" (the latest of {len(environments)} setups)" if len(environments) > 1 else ""),
+            + (f" (the latest of {len(environments)} environments)" if len(environments) > 1 else ""),
             facts({name.replace("_", " "): value for name, value in asdict(latest).items()}),
         )
     )
@@ -126,7 +140,7 @@ def _model_row(kind: str, model: AdditiveModel) -> tuple[str, ...]:
     calibration = model.calibration_
     half_width, error = calibration.relative_half_width, calibration.relative_error
     return (
-        kind,
+        f"{kind}, from {', '.join(model.sources_)}" if model.sources_ else kind,
         latency(calibration.base_s),
         f"{calibration.scale:.4f}",
         str(calibration.networks),

@@ -9,7 +9,7 @@ from functools import cached_property
 from latkit.devices import Device
 from latkit.errors import UsageError
 from latkit.evaluation.validation import Validation
-from latkit.latency_models import AdditiveModel, OpModel, model_kinds
+from latkit.latency_models import AdditiveModel, KernelModel, model_kinds
 from latkit.layout import FittedModels, imported_from, targets_of
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
@@ -31,6 +31,8 @@ class TargetFacts:
     """Of model files, oldest first."""
     imported: str = ""
     """File and hash of the table that its model was imported from; empty if the target was measured."""
+    kernels: KernelModel | None = None
+    """The model of external networks."""
 
     @property
     def latest_profiles(self) -> list[Profile]:
@@ -108,10 +110,11 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
         tuple(workspace.measurements(target)) if measured else (),
         {
             f"{kind}, {space}" if space else kind: model
-            for kind in model_kinds(OpModel)
+            for kind in model_kinds(AdditiveModel)
             for space, model in workspace.models(target, kind)
         },
         tuple(Validation.load(path) for path in sorted(folder.glob("validation-*.json"))),
         tuple(sorted(map(Profile.load, folder.glob("profiles/*.json")), key=lambda profile: profile.created_at)),
         imported,
+        KernelModel.load(kernels) if (kernels := workspace.kernel_model_path(target)).exists() else None,
     )

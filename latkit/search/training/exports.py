@@ -47,6 +47,8 @@ def export(
             facts[what] = compare(runtime, path, module, images, TASKS.get(settings.task))
         except MissingExtra as error:
             path.unlink(missing_ok=True)
+            if what == "tflite" and "export_tflite" not in settings.model_fields_set:
+                continue  # nobody asked for it
             notes = (*notes, f"{FILES[what]} was not written: {error}")
     if "onnx" in facts:
         embed_network(folder / FILES["onnx"], network)

@@ -61,6 +61,14 @@ def test_without_its_package_a_format_is_noted_as_missing(
         tmp_path, mini_space.decode((0, 2)), some_module(mini_space, 0), stripes_data, SearchSettings()
     )
     assert facts.keys() == {"onnx"}
+    assert notes == ()  # nobody asked for that format
+    facts, notes = export(
+        tmp_path,
+        mini_space.decode((0, 2)),
+        some_module(mini_space, 0),
+        stripes_data,
+        SearchSettings(export_tflite=True),
+    )
     assert notes == (
         "network.tflite was not written: litert-torch is not installed; install it with: pip install 'latkit[tflite]'",
     )
