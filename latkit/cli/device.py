@@ -90,8 +90,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
     workspace = TargetVerbs(workspace_folder(context))
     states, imported = workspace.devices(), imported_devices(workspace)
     if as_json:
-        others = [{"name": name, "imported": source} for name, source in imported.items()]
-        emit_json([*(state.document for state in states), *others])
+        emit_json([state.document for state in states])  # imported tables: latkit target list
     elif not (states or imported):
         say("no devices yet; add one with: latkit device add NAME --local")
     else:

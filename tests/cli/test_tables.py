@@ -28,9 +28,10 @@ def test_an_imported_table_predicts_and_says_that_it_is_imported(tmp_path: Path)
     imported = run(tmp_path, "table", "import", str(table), "--device", "phone")
     assert (imported["target"], imported["keys"], imported["ops"]) == ("phone/tflite-t1-fp32-b1", 2, 2)
     assert str(imported["imported"]).startswith("phone.yaml, SHA-256 ")
-    for command in (("target", "list"), ("device", "list")):
-        (listed,) = json.loads(CliRunner().invoke(app, ["-C", str(tmp_path), *command, "--json"]).stdout)
-        assert listed["imported"] == imported["imported"]
+    (listed,) = json.loads(CliRunner().invoke(app, ["-C", str(tmp_path), "target", "list", "--json"]).stdout)
+    assert listed["imported"] == imported["imported"]
+    shown = CliRunner().invoke(app, ["-C", str(tmp_path), "device", "list"], env={"COLUMNS": "200"}).stdout
+    assert f"imported: {imported['imported']}" in shown
     run(tmp_path, "report", "-o", str(tmp_path / "page.html"))
     assert f"imported from {imported['imported']}" in (tmp_path / "page.html").read_text(encoding="utf-8")
     network = tmp_path / "network.json"
