@@ -5,7 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 CODE := latkit tests benchmarks examples docs/site_hooks.py
-JOBS ?= 2
+# twice the cores of a small machine: many tests wait for servers, phones and deadlines
+JOBS ?= 4
+# set in some containers: every process would compile latkit anew
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# most of the installed modules are never imported: pip compiles none, and importing these compiles what they need,
+# before several processes do so at once
+HEAVY := torch, torch.distributed.run, torch.utils.tensorboard, onnxruntime, scipy.stats, sklearn.linear_model, xgboost
 
 .PHONY: help demo test test-fast lint types tests format docs constraints system-packages clean
 
@@ -21,18 +28,21 @@ $(BIN)/python:
 	@sh tests/system/make-venv.sh $(PYTHON) $(VENV)
 
 $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(INSTALL) -e '.[all]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,tflite,hub,dev]'
+	$(INSTALL) --no-compile -e '.[all,tflite,hub,dev]'
+	@$(BIN)/python -W ignore -c "import $(HEAVY)"
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/latkit demo $(DEMO)
 
-test: lint
+test:
+	@$(MAKE) --no-print-directory -j2 $(VENV)/.installed-dev system-packages
+	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory -j2 types tests  # side by side: mypy keeps one core busy for a minute
 
 lint: $(VENV)/.installed-dev
@@ -41,14 +51,15 @@ lint: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/typing  # here, as mypy has just read all that these scripts import
 
 tests: $(VENV)/.installed-dev system-packages
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/typing
 
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not device and not browser and not slow"
 
-system-packages:
+system-packages: | $(BIN)/python  # which installs venv by apt, too: one at a time
 	@sh tests/system/packages.sh
 
 docs: $(VENV)/.installed-dev

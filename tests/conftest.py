@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import hypothesis
 import pytest
 
 from latkit.cli import main
+from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.bundle import bundle_for
+from latkit.devices.provisioning.toolchain import Toolchain
 from latkit.errors import BundleError
 from latkit.testing import Unavailable
 from latkit.testing.boards.sshd import Sshd, running_sshd
@@ -32,6 +36,8 @@ MARKED_FIXTURES = {"browser": "browser"} | dict.fromkeys(
     ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace"), "device"
 )
 """Marks of the tests that use a fixture, by its name: those that start a server, an agent, a phone or a browser."""
+OPTIMIZED = ("-O2", "-s")
+"""How the native agent is compiled for devices."""
 DEVICE_FOLDERS = ("agent", "android", "leases", "provisioning", "sessions", "transports")
 """Folders of tests/devices in which nearly every test starts a process."""
 
@@ -91,6 +97,30 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_anew() -> Iterator[Callable[..., None]]:
+    """The native agent is compiled once from the same sources, whatever the number of tests and workers.
+
+    The fixture's value compiles it in any case.
+    """
+    compiled = Toolchain.compile
+    sources = [path.read_bytes() for path in sorted(NATIVE_SOURCES.glob("*.[ch]"))]
+
+    def fetch(self: Toolchain, output: Path, defines: Mapping[str, str], flags: Sequence[str] = OPTIMIZED) -> None:
+        compiler = self.compiler, Path(self.compiler).resolve().stat().st_mtime_ns
+        key = hashlib.sha256(repr([compiler, sorted(defines.items()), list(flags), sources]).encode())
+        program = cache_folder() / "programs" / key.hexdigest()[:16]
+        with locked(program.with_suffix(".lock")):
+            if not program.exists():
+                compiled(self, program.with_suffix(".part"), defines, flags)
+                program.with_suffix(".part").rename(program)
+        shutil.copy(program, output)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Toolchain, "compile", fetch)
+        yield compiled
 
 
 Run = Callable[..., tuple[int, str, str]]

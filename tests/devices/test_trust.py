@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,8 @@ from latkit.devices.sessions.host_state import recall, remember, state_folder
 from latkit.devices.trust import named_by
 from latkit.errors import UsageError, WriteError
 from latkit.workspace import Workspace
+from tests.conftest import Run
 from tests.devices.conftest import this_machine
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_no_runtime_is_installed_by_an_untrusted_interpreter(untrusted: Path, tmp_path: Path) -> None:
@@ -69,14 +67,10 @@ def untrusted(board: Device, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def latkit(untrusted: Path) -> Run:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "latkit", *arguments]
-        return subprocess.run(
-            command, cwd=untrusted, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=120
-        )
-
-    return run
+def within(untrusted: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command of latkit in that workspace."""
+    monkeypatch.chdir(untrusted)
+    return latkit
 
 
 @pytest.mark.parametrize(
@@ -84,34 +78,31 @@ def latkit(untrusted: Path) -> Run:
     [("here", "the interpreter .*/devices/run.sh"), ("relative", "the interpreter .*/devices/run.sh"),
      ("pi", "the SSH configuration .*/devices/config")],
 )  # fmt: skip
-def test_what_asks_the_device_is_refused_and_runs_nothing(
-    latkit: Run, untrusted: Path, tmp_path: Path, name: str, named: str
-) -> None:
+def test_what_asks_the_device_is_refused_and_runs_nothing(within: Run, tmp_path: Path, name: str, named: str) -> None:
     for arguments in (
         ["collect", "space", f"{name}/onnxruntime", "--space", "proxyless-tiny", "--rounds", "1"],
         ["device", "doctor", name],
     ):
-        done = latkit(*arguments)
-        assert done.returncode == 2, done
-        assert "Traceback" not in done.stderr
+        code, _, err = within(*arguments)
+        assert code == 2, err
+        assert "Traceback" not in err
         assert re.search(
             rf"{name}: its device file names {named} \(SHA-256 \w+\.\.\.\)( and the agent's folder \S+)?, "
             rf"which was not confirmed on this host; nothing was run\. If you know it, "
             rf"confirm it with: latkit device trust {name}",
-            done.stderr,
-        ), done.stderr
+            err,
+        ), err
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_only_reads_works(latkit: Run, tmp_path: Path) -> None:
-    assert latkit("device", "list").returncode == 0
-    assert latkit("device", "show", "here", "--json").returncode == 0
+def test_what_only_reads_works(within: Run, tmp_path: Path) -> None:
+    assert within("device", "list")[0] == 0
+    assert within("device", "show", "here", "--json")[0] == 0
     assert not (tmp_path / "ran").exists()
 
 
-def test_confirming_holds_until_the_content_changes(latkit: Run, untrusted: Path, tmp_path: Path) -> None:
-    done = latkit("device", "trust", "here", "--json")
-    named, folder = json.loads(done.stdout)
+def test_confirming_holds_until_the_content_changes(within: Run, untrusted: Path, tmp_path: Path) -> None:
+    named, folder = json.loads(within("device", "trust", "here", "--json")[1])
     assert (named["what"], named["path"]) == ("the interpreter", str(untrusted / "devices" / "run.sh"))
     assert (folder["what"], folder["path"]) == ("the agent's folder", str(tmp_path / "agent"))
     device = load_device(untrusted / "devices", "here")
@@ -180,10 +171,10 @@ def test_nothing_is_run_from_a_folder_that_a_workspace_names(board: Device, tmp_
     check_trusted(device)
 
 
-def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(latkit: Run, untrusted: Path) -> None:
+def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(within: Run, untrusted: Path) -> None:
     agent, ran = untrusted / "agent", untrusted / "ran"
-    done = latkit("device", "add", "mine", "--local", "--agent-folder", str(agent))
-    assert done.returncode == 0, done
+    code, _, err = within("device", "add", "mine", "--local", "--agent-folder", agent)
+    assert code == 0, err
     for name in ("numpy", "onnxruntime", "torch", "queue", "multiprocessing", "venv", "runpy"):
         for place in (agent, untrusted):
             (place / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write('{name} of {place}\\n')\n")

@@ -27,6 +27,7 @@ from latkit.devices.transports import Adb, Local, connect
 from latkit.errors import BundleError, DeadlineExceeded
 from latkit.runtimes.artifact import Artifact
 from latkit.testing.phone.adbd import Daemon
+from tests.conftest import OPTIMIZED
 from tests.devices.agent.test_agent import AgentConformance, Talk
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -58,7 +59,7 @@ def built(folder: Path, *flags: str) -> Path:
     """The agent for this machine, with the runtimes that are installed here."""
     program = folder / "latkit-agent"
     defines = {"LITERT_VERSION": pins()["tflite"].version}
-    toolchain(platform.machine()).compile(program, defines, flags or ("-O2", "-s"))
+    toolchain(platform.machine()).compile(program, defines, flags or OPTIMIZED)
     installed_runtimes(folder)
     return program
 

@@ -42,6 +42,7 @@ from latkit.timing import TimingPlan
 from tests.devices.agent.test_native import toolchain
 
 HERE = platform.machine()
+Compile = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -73,19 +74,24 @@ def record(bundles: Path, tmp_path: Path) -> Path:
 
 
 class TestBuilding:
-    def test_the_same_bytes_twice(self, bundles: Path, tmp_path: Path) -> None:
+    def test_the_same_bytes_twice(
+        self, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compile_anew: Compile
+    ) -> None:
+        monkeypatch.setattr(compiling.Toolchain, "compile", compile_anew)
         again, _ = bundle_for(HERE, folder=tmp_path)
         first, archive = bundle_for(HERE)
         assert archive.parent == bundles
         assert again == first
         assert sha256_of(archive) == first.sha256
 
-    def test_the_same_agent_from_sources_elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_same_agent_from_sources_elsewhere(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compile_anew: Compile
+    ) -> None:
         tools, defines, quickly = toolchain(HERE), {"LITERT_VERSION": "1"}, ("-O0", "-g", "-s")
-        tools.compile(tmp_path / "one", defines, quickly)
+        compile_anew(tools, tmp_path / "one", defines, quickly)
         shutil.copytree(compiling.NATIVE_SOURCES, tmp_path / "elsewhere")
         monkeypatch.setattr(compiling, "NATIVE_SOURCES", tmp_path / "elsewhere")
-        tools.compile(tmp_path / "other", defines, quickly)
+        compile_anew(tools, tmp_path / "other", defines, quickly)
         assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
     def test_an_archive_holds_nothing_of_its_maker(self) -> None:
