@@ -16,13 +16,17 @@ from latkit.latency_models.base import LatencyModel, Origin
 from latkit.latency_models.bounds import Seconds
 from latkit.latency_models.calibration import Calibration
 from latkit.latency_models.conformal import around
+from latkit.latency_models.pair_terms import PairEntry, PairTerms
 from latkit.ops import KINDS, Network, Op
+from latkit.ops.precision import FP32
 from latkit.targets import Target
 from latkit.timing import Environment, Estimate, Workload, estimator_name
 
 FORMATS = ("latkit-model-1", "latkit-model-2", "latkit-model-3", "latkit-model-4")
 """Formats 1 to 3 differ in the features of their trees, and format 1 in its saved errors; only their lookup and
 transfer models are read."""
+
+MAX_PAIRS = 100_000
 
 _OTHER_PARTS: Mapping[str, Any] = {"kinds": {}, "sources": []}
 """Parts of a file that only some kinds fill; this format has them in every file."""
@@ -63,6 +67,7 @@ class AdditiveFile(BaseModel):
     imported: str = ""
     calibration: Calibration
     ops: list[OpEntry]
+    pairs: list[PairEntry] = Field(default_factory=list, max_length=MAX_PAIRS)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,7 +80,7 @@ class AdditiveFile(BaseModel):
 
 
 class AdditiveModel(LatencyModel):
-    """Latency of networks of ops: base + scale x sum of the ops' costs."""
+    """Latency of networks of ops: base + scale x (sum of the ops' costs + sum of the pair terms of neighbors)."""
 
     title = "a latency model of ops and networks"
     formats = FORMATS
@@ -86,6 +91,10 @@ class AdditiveModel(LatencyModel):
     """Latencies of the ops that are looked up, without the runtime's fixed cost."""
     sources_: tuple[str, ...] = ()
     """Other targets that it learned from."""
+    pairs_: PairTerms = PairTerms()
+    """What neighbors cost together; none of a model of one precision whose pairs were not measured."""
+    precision_: str = FP32.name
+    """The target's precision, which is that of ops that name none."""
 
     @abstractmethod
     def op_estimate(self, op: Op) -> Estimate:
@@ -102,7 +111,8 @@ class AdditiveModel(LatencyModel):
         if not isinstance(workload, Network):
             raise UsageError(f"expected an op or a network of ops for a {self.kind} model, but found a graph")
         ops = [self.op_estimate(op) for op in timed_ops(workload)]
-        seconds = self.calibration_.seconds(sum(op.seconds for op in ops))
+        pairs_s = sum(self.pairs_.of_network(workload))
+        seconds = self.calibration_.seconds(sum(op.seconds for op in ops) + pairs_s)
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
             return around(seconds, math.log1p(half_width))
@@ -110,12 +120,36 @@ class AdditiveModel(LatencyModel):
         intervals = [op.interval for op in ops if op.interval is not None]
         if len(intervals) < len(ops):
             return Estimate(seconds, None, None)
-        low_s = self.calibration_.seconds(sum(low for low, _ in intervals))
-        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)))
+        low_s = self.calibration_.seconds(sum(low for low, _ in intervals) + pairs_s)
+        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals) + pairs_s))
+
+    def op_sum(self, network: Network) -> float:
+        """Seconds of a network's ops and of its pairs of neighbors, before calibration. Raises NotMeasured."""
+        return sum(self.op_estimate(op).seconds for op in timed_ops(network)) + sum(self.pairs_.of_network(network))
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
         """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
         return [self.calibration_.scale * self.op_estimate(op).seconds for op in ops]
+
+    def network_seconds(self, network: Network) -> list[float]:
+        """What each op adds to the latency of this network, its pairs with its producers included, in seconds.
+
+        Raises NotMeasured.
+        """
+        pairs = self.pairs_.of_network(network)
+        layers = self.layer_seconds(network.ops)
+        return [alone + self.calibration_.scale * pair for alone, pair in zip(layers, pairs, strict=True)]
+
+    def has_pairs(self, ops: Sequence[Op]) -> bool:
+        """Whether neighbors among these ops cost anything together."""
+        return bool(self.pairs_.measured) or len({op.precision for op in ops}) > 1
+
+    def pair_seconds(self, producer: Op, consumer: Op) -> float:
+        """What two neighbors add to a network's latency beyond the contribution of each, in seconds.
+
+        Raises NotMeasured for a conversion between precisions that was not measured.
+        """
+        return self.calibration_.scale * self.pairs_.seconds(producer, consumer)
 
     def base_seconds(self) -> float:
         """The part of a network's latency that does not depend on its ops, in seconds."""
@@ -154,6 +188,7 @@ class AdditiveModel(LatencyModel):
             "imported": origin.imported,
             "calibration": asdict(self.calibration_),
             "ops": [{"op": op.to_json(), **asdict(latency)} for op, latency in self.ops_.items()],
+            **({"pairs": [entry.model_dump() for entry in self.pairs_.entries()]} if self.pairs_.measured else {}),
             **_OTHER_PARTS,
         }
 
@@ -177,6 +212,8 @@ class AdditiveModel(LatencyModel):
             entry.imported,
         )
         model.calibration_ = entry.calibration
+        model.pairs_ = PairTerms.of_entries(entry.pairs)
+        model.precision_ = model.origin_.target.precision
         return model
 
 

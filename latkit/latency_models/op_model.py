@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from latkit.errors import NotMeasured
-from latkit.latency_models.additive import AdditiveModel, timed_ops
+from latkit.latency_models.additive import AdditiveModel
 from latkit.latency_models.base import Origin, common_origin
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.pair_terms import fit_pairs
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
 
@@ -33,7 +34,8 @@ class OpModel(AdditiveModel):
         """
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
-        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements}
+        pairs = {m.workload: m for m in measurements if m.role == "pair" and isinstance(m.workload, Network)}
+        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements if m.role != "pair"}
         if OVERHEAD_PROBE not in latencies:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect space {target} --space SPACE"
@@ -44,25 +46,25 @@ class OpModel(AdditiveModel):
             for op, latency in latencies.items()
             if isinstance(op, Op) and op != OVERHEAD_PROBE
         }
+        self.precision_ = target.precision
         self._fit_ops(measured)
+        pair_s = {network: estimate(one, reference_s, estimator).seconds for network, one in pairs.items()}
+        self.pairs_ = fit_pairs(pair_s, lambda op: self.op_estimate(op).seconds, fixed_s)
         found = [workload for workload in latencies if isinstance(workload, Network)]
         networks = [network for network in found if self._covers(network)]
         keys = frozenset(network.key for network in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
-        sums = [self._op_sum(network) for network in networks]
+        sums = [self.op_sum(network) for network in networks]
         self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
         return self
 
     def _covers(self, network: Network) -> bool:
         """Whether every op of the network can be predicted, so that it can be used for calibration."""
         try:
-            self._op_sum(network)
+            self.op_sum(network)
         except NotMeasured:
             return False
         return True
-
-    def _op_sum(self, network: Network) -> float:
-        return sum(self.op_estimate(op).seconds for op in timed_ops(network))
 
 
 def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:

@@ -18,6 +18,7 @@ from latkit.latency_models.op_model import OpModel
 from latkit.latency_models.residual_trees import MIN_OPS_TO_FIT, KindModel, TreesEntry, fit_kind
 from latkit.latency_models.roofline import TERMS, roofline
 from latkit.ops import KINDS, Op
+from latkit.ops.precision import FP32
 from latkit.timing import Estimate
 
 
@@ -35,7 +36,7 @@ class XGBoostFile(AdditiveFile):
 
 
 class XGBoostModel(OpModel):
-    """Boosted trees per op kind; kinds with fewer than twelve measured ops are looked up."""
+    """Boosted trees per op kind and precision; those with fewer than twelve measured ops are looked up."""
 
     kind = "xgboost"
     learns = True
@@ -43,12 +44,12 @@ class XGBoostModel(OpModel):
     def _fit_ops(self, measured: Mapping[Op, Estimate]) -> None:
         by_kind: dict[str, list[Op]] = {}
         for op in measured:
-            by_kind.setdefault(op.kind, []).append(op)
+            by_kind.setdefault(_group(op), []).append(op)
         self.kinds_: dict[str, KindModel] = {}
         looked_up: dict[Op, Estimate] = {}
         for kind, ops in by_kind.items():
             if len(ops) >= MIN_OPS_TO_FIT:
-                self.kinds_[kind] = fit_kind(*design_matrix(ops), np.array([measured[op].seconds for op in ops]))
+                self.kinds_[kind] = fit_kind(*self._design_matrix(ops), np.array([measured[op].seconds for op in ops]))
             else:
                 looked_up |= {op: measured[op] for op in ops}
         self.ops_ = looked_up
@@ -68,9 +69,9 @@ class XGBoostModel(OpModel):
         model.predicted_ = {}
         installed = KINDS.items()
         model.kinds_ = {
-            name: trees.model(len(TERMS), len(feature_names(list(installed[name].attributes))))
+            name: trees.model(len(TERMS), len(feature_names(list(installed[name.split(" ")[0]].attributes))))
             for name, trees in entry.kinds.items()
-            if name in installed
+            if name.split(" ")[0] in installed
         }
         return model
 
@@ -79,16 +80,25 @@ class XGBoostModel(OpModel):
         measurements."""
         if op in self.ops_:
             return self.ops_[op]
-        if op.kind not in self.kinds_:
+        if _group(op) not in self.kinds_:
             raise NotMeasured(
                 f"{not_measured(op, self.ops_)}; {MIN_OPS_TO_FIT} measured ops of kind {op.kind} "
                 "would let it be predicted"
             )
         if op not in self.predicted_:
-            model = self.kinds_[op.kind]
-            seconds = float(model.seconds(*design_matrix([op]))[0])
+            model = self.kinds_[_group(op)]
+            seconds = float(model.seconds(*self._design_matrix([op]))[0])
             self.predicted_[op] = around(seconds, model.log_half_width)
         return self.predicted_[op]
+
+    def _design_matrix(self, ops: Sequence[Op]) -> tuple[Floats, Floats]:
+        """That of the ops in the precision in which they run."""
+        return design_matrix([op.in_precision(self.precision_) for op in ops])
+
+
+def _group(op: Op) -> str:
+    """The name of the trees that predict an op: its kind, and its precision if it names one."""
+    return op.kind if op.precision == FP32.name else f"{op.kind} {op.precision}"
 
 
 def design_matrix(ops: Sequence[Op]) -> tuple[Floats, Floats]:

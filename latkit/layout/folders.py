@@ -15,7 +15,7 @@ from latkit.measurements import Selection, Store, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.spaces import Space
 from latkit.targets import NAME, Target, check_name
-from latkit.timing import Environment, Measurement, Workload
+from latkit.timing import FITTED, Environment, Measurement, Workload
 
 FOLDERS = ("devices", "measurements", "search")
 
@@ -131,7 +131,7 @@ class Folders:
 
     def selection(self, target: Target, space: Space | None = None) -> Selection:
         """Which measurements a fit may use, of one space's ops and networks if it is given, and which are left out."""
-        measured = [m for m in self.measurements(target) if m.role == "fit"]
+        measured = [m for m in self.measurements(target) if m.role in FITTED]
         selection = select(measured)
         used = selection.used if space is None else tuple(of_space(selection.used, space))
         return Selection(used, selection.left_out)
@@ -159,6 +159,6 @@ def of_space(measurements: Iterable[Measurement], space: Space, *, every_op: boo
         workload = measurement.workload
         belongs = workload in ops or (every_op and isinstance(workload, Op))
         if isinstance(workload, Network):
-            belongs = space.holds(workload)
+            belongs = ops.issuperset(workload.ops) if measurement.role == "pair" else space.holds(workload)
         if belongs:
             yield measurement

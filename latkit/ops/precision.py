@@ -17,6 +17,11 @@ class Precision:
     stored_weight_bits: int | None = None
     """Of one weight, where weights alone are stored in another format."""
 
+    @property
+    def activations(self) -> str:
+        """The format of tensors between two ops; ops of one format pass them on without a conversion."""
+        return "fp32" if self.bits == 32 else self.name
+
     def bytes(self, elements: int) -> int:
         """Bytes of that number of elements of activations, rounded up."""
         return -(-elements * self.bits // 8)

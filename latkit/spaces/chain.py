@@ -122,13 +122,13 @@ class ChainSpace(Space):
         found = self._match(network.ops)
         if found is None:
             raise UsageError(f"{network.title} is not a network of space {self.name}")
-        return found
+        return self._passed_on(found)
 
     def canonical(self, architecture: Sequence[int]) -> Architecture:
         """The first of all architectures that decode to the same network: skips of equal layers may trade places."""
         found = self._match(self.decode(architecture).ops)
         assert found is not None
-        return found
+        return self._passed_on(found)
 
     def holds(self, network: Network) -> bool:
         """Whether some architecture of this space decodes to the network."""
@@ -165,6 +165,19 @@ class ChainSpace(Space):
     def _skips(self) -> tuple[int | None, ...]:
         """The index of the skip, layer by layer; None where there is none."""
         return tuple(next((i for i, op in enumerate(one.candidates) if op.is_identity), None) for one in self.layers)
+
+    def _passed_on(self, architecture: Architecture) -> Architecture:
+        """The same network, with every skip in the precision of the op before it where the layer has that."""
+        chosen, precision = iter(architecture), ""
+        found: list[int] = []
+        for layer in self.layers:
+            index = next(chosen) if layer.is_choice else 0
+            if layer.candidates[index].is_identity:
+                same = (i for i, op in enumerate(layer.candidates) if op.is_identity and op.precision == precision)
+                index = next(same, index)
+            precision = layer.candidates[index].precision
+            found += [index] if layer.is_choice else []
+        return tuple(found)
 
     def _match(self, ops: tuple[Op, ...]) -> Architecture | None:
         """The first architecture that decodes to `ops`, with skips for missing layers; None if there is none.

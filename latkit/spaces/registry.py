@@ -13,6 +13,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.spaces.base import Space
 from latkit.spaces.chain import MAX_BYTES
 from latkit.spaces.files import load_space_file
+from latkit.spaces.precisions import MARK, with_precisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,13 @@ SPACE_FORMATS: Registry[type] = Registry(
 
 
 def load(name: str, **parameters: int | float) -> Space:
-    """A known space by name, with its parameters, or a space from a TOML file. Raises UsageError."""
+    """A known space by name, with its parameters, or a space from a TOML file. Raises UsageError.
+
+    `NAME:fp32+int8` is the space with every candidate in each of these precisions.
+    """
+    name, mark, precisions = name.partition(MARK)
+    if mark:
+        return with_precisions(load(name, **parameters), [one for one in precisions.split("+") if one])
     if name.endswith(".toml"):
         if parameters:
             raise UsageError(f"a space from a file takes no parameters, but found {', '.join(parameters)}")

@@ -16,8 +16,9 @@ from torch import Tensor
 from latkit._io import atomic_write, load_record, parse_json, read_bytes, reading, write_text
 from latkit.errors import BadFile, UsageError
 from latkit.ops import Op
-from latkit.spaces import Space
+from latkit.spaces import Space, as_chain
 from latkit.tables.additive import AdditiveTable
+from latkit.tables.chain_pairs import chain_pairs
 from latkit.tables.cost_table import fixed_ops, per_candidate
 from latkit.tables.pairs import PairRows
 
@@ -36,6 +37,12 @@ class OpCosts(Protocol):
     def base_seconds(self) -> float:
         """The part of a network's latency that does not depend on its ops, in seconds."""
 
+    def has_pairs(self, ops: Sequence[Op]) -> bool:
+        """Whether neighbors among these ops cost anything together."""
+
+    def pair_seconds(self, producer: Op, consumer: Op) -> float:
+        """What two neighbors cost together beyond the contribution of each, in seconds. Raises NotMeasured."""
+
 
 class LatencyTable(AdditiveTable):
     """Expected latency of a distribution over architectures (Cai et al. 2019, section 3.3), in seconds.
@@ -47,7 +54,13 @@ class LatencyTable(AdditiveTable):
         ops = space.ops()
         known = dict(zip(ops, model.layer_seconds(ops), strict=True))
         base_s = model.base_seconds() + sum(known[op] for op in fixed_ops(space))
-        super().__init__(space.name, space.key, per_candidate(space, known.__getitem__), base_s)
+        rows = per_candidate(space, known.__getitem__)
+        if not model.has_pairs(ops):
+            super().__init__(space.name, space.key, rows, base_s)
+            return
+        terms = chain_pairs(as_chain(space, "a table of the candidates"), model.pair_seconds)
+        rows = [[*map(sum, zip(row, added, strict=True))] for row, added in zip(rows, terms.rows, strict=True)]
+        super().__init__(space.name, space.key, rows, base_s + terms.base, terms.pairs)
 
     @property
     def seconds(self) -> Tensor:

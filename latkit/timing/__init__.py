@@ -11,7 +11,7 @@ from latkit.timing.estimators import (
     has_converged,
     reference_seconds,
 )
-from latkit.timing.measurement import Environment, Measurement, Role, Round, TimingPlan, Workload
+from latkit.timing.measurement import FITTED, Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.reference import REFERENCE
 from latkit.timing.rounds import reference_min_s, uses_cpu_time
 
@@ -19,6 +19,7 @@ __all__ = [
     "DEFAULT_ESTIMATOR",
     "DRIFT",
     "ESTIMATORS",
+    "FITTED",
     "REFERENCE",
     "Baseline",
     "Environment",

@@ -14,6 +14,7 @@ from latkit.ops import OVERHEAD_PROBE
 from latkit.profiling import Collection, CollectionSummary
 from latkit.profiling.active_learning import explore
 from latkit.profiling.fusion_probes import collect_kernels, collect_model
+from latkit.profiling.pair_probes import pair_probes
 from latkit.profiling.scheduler import Job, Outcome, schedule
 from latkit.progress import Callbacks
 from latkit.spaces import Space
@@ -78,12 +79,17 @@ def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: S
     else:
         workloads = [*fit_workloads(space), *fit_networks(space, request.networks)]
 
-    def run(_target: Target, collection: Collection) -> CollectionSummary:
+    def left_s(summary: CollectionSummary) -> float | None:
+        return None if request.max_seconds is None else max(request.max_seconds - summary.seconds, 0.0)
+
+    def run(target: Target, collection: Collection) -> CollectionSummary:
         summary = collection.run(workloads, max_seconds=request.max_seconds)
+        probes = [] if request.sources else pair_probes(space, target)
+        if probes and summary.finished:
+            summary = summary.plus(collection.run(probes, role="pair", max_seconds=left_s(summary)))
         if not request.ops or not summary.finished:
             return summary
-        left_s = None if request.max_seconds is None else max(request.max_seconds - summary.seconds, 0.0)
-        return summary.plus(explore(collection, space, request.ops, left_s))
+        return summary.plus(explore(collection, space, request.ops, left_s(summary)))
 
     return _Work(lambda _target: None, run, workloads)
 

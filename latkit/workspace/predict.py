@@ -24,7 +24,7 @@ class NetworkPrediction:
     model: AdditiveModel
     latency: Estimate
     layer_s: tuple[float, ...]
-    """Seconds that each op adds, in the order of `network.ops`."""
+    """Seconds that each op adds, its pairs with its producers included, in the order of `network.ops`."""
     measured: MeasuredLatency | None = None
     """Where this network was measured as a whole."""
 
@@ -52,6 +52,4 @@ def predict(
         return GraphPrediction(workload, predicted, measured_latency(workspace, target, workload, request.network))
     model = workspace.model_for(target, workload, request.model)
     measured = measured_latency(workspace, target, workload, request.network)
-    return NetworkPrediction(
-        workload, model, model.predict(workload), tuple(model.layer_seconds(workload.ops)), measured
-    )
+    return NetworkPrediction(workload, model, model.predict(workload), tuple(model.network_seconds(workload)), measured)
