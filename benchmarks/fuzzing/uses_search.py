@@ -23,7 +23,7 @@ from latkit.search.objectives.constraints import (
 )
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
-from latkit.search.records.run_dir import SearchFolder
+from latkit.search.records.search_dir import SearchFolder
 from latkit.tables import LatencyTable
 
 
@@ -51,7 +51,7 @@ class SearchUses(UsesBase):
         """The search continues."""
         begun = self.root / "search" / "begun"
         recipe = load_record(Recipe, begun / FILES["recipe"])
-        SearchFolder(begun, fabric()).saved(recipe)
+        SearchFolder(begun, fabric()).load(recipe.identity)
         shutil.copytree(begun, self.out / "begun", symlinks=True)
         self._search(self.out / "begun", recipe, resume=True)
 

@@ -29,10 +29,10 @@ from latkit.search.records.checkpoint_parts import derived_of
 from latkit.search.records.history import Curves
 from latkit.search.records.problem import Problem
 from latkit.search.records.result import Recipe, SearchResult
-from latkit.search.records.run_dir import SearchFolder
+from latkit.search.records.search_dir import SearchFolder
 from latkit.search.supernet.supernet import Supernet
-from latkit.search.supernet.warmup import warmed_up
-from latkit.search.training.distributed import broadcast_path_from_main
+from latkit.search.supernet.warmup import check_warm_up, warmed_up
+from latkit.search.training.distributed import broadcast_from_main, broadcast_path_from_main
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, threads
 from latkit.search.training.trainer import Checkpointer, Phase, Row, run_phase
@@ -63,13 +63,22 @@ def run_search(
     recipe = problem.recipe()
     warm_up = broadcast_path_from_main(warm_up, fabric)
     files = SearchFolder(folder, fabric)
-    finished = files.open(recipe, resume, warm_up)
+    files.check_alike(recipe)
+    broadcast_from_main(lambda: _checked(warm_up, recipe), fabric)
+    finished = files.open(recipe, resume)
     if finished is not None:
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
     search = _Search(problem, recipe, files, fabric, binding, shown, warm_up)
     with translate_resource_errors(folder, problem.settings):
         return search.run()
+
+
+def _checked(warm_up: Path | None, recipe: Recipe) -> bytes:
+    """Raise as `check_warm_up` does, in the first process."""
+    if warm_up is not None:
+        check_warm_up(warm_up, recipe)
+    return b""
 
 
 @dataclass
@@ -86,7 +95,7 @@ class _Search:
 
     def run(self) -> SearchResult:
         """Run the remaining phases."""
-        saved = self.files.saved(self.recipe)
+        saved = self.files.load(self.recipe.identity)
         settings = self.problem.settings
         with (
             threads(settings.threads),
@@ -217,4 +226,6 @@ class _Search:
         }
         content |= {"rows": self.curves.rows, "seconds": self.seconds}
         ends_warm_up = phase.name == "search" and step == self.problem.settings.warmup_epochs * phase.steps_per_epoch
-        self.files.save(content, ends_warm_up)
+        self.files.save(content)
+        if ends_warm_up:
+            self.files.save_warm_up(content)

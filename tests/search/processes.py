@@ -24,9 +24,12 @@ from latkit.errors import LatkitError
 from latkit.ops import Network
 from latkit.search import Problem, SearchSettings, finalize, load_data, run_search
 from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
+from latkit.search.once_for_all.problem import SupernetProblem
+from latkit.search.once_for_all.run import train_supernet
+from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
-from latkit.spaces import ChainSpace, Space
+from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
 
 
@@ -47,6 +50,8 @@ class Job:
     """By SIGKILL, rather than by an exception."""
     baselines: tuple[str, ...] = ()
     """Baselines trained after it."""
+    curriculum: str = ""
+    """Of a supernet, which is trained in place of a search."""
 
 
 class Stop:
@@ -73,6 +78,13 @@ def killed_after(work: Callable[..., Any], stop: Stop) -> Callable[..., Any]:
         return found
 
     return wrapped
+
+
+def train(folder: Path, job: Job) -> None:
+    """Train the supernet of `folder/space.json`."""
+    space, data = load_saved(folder / "space.json"), load_data(str(folder / "stripes.npz"), 8, 1)
+    settings = SupernetSettings.make(**job.settings)
+    train_supernet(SupernetProblem(space, data, settings, job.curriculum), Path(job.folder), Stop(job), job.resume)
 
 
 def search(folder: Path, job: Job) -> None:
@@ -117,7 +129,7 @@ def forked(folder: Path, job: Job, rank: int, port: int) -> int:
     status = 1
     try:
         with rank_of(job, rank, port):
-            search(folder, job)
+            (train if job.curriculum else search)(folder, job)
         status = 0
     except LatkitError as error:
         Path(f"{job.folder}-{rank}.txt").write_text(str(error))
@@ -139,9 +151,10 @@ def main(folder: Path) -> None:
     (folder / "ends.json").write_text(json.dumps(ends))
 
 
-def write_jobs(folder: Path, space: Space, table: LatencyTable, jobs: Sequence[Job]) -> None:
+def write_jobs(folder: Path, space: Space, table: LatencyTable | None, jobs: Sequence[Job]) -> None:
     space.save(folder / "space.json")
-    table.save(folder / "table.json")
+    if table is not None:
+        table.save(folder / "table.json")
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
 
 

@@ -22,7 +22,7 @@ from latkit.errors import BadFile, DiskFull, LatkitError, OutOfMemory, TargetOut
 from latkit.search import Problem, SearchSettings, load_data, run_search
 from latkit.search.data import ArrayImages, DataSplit, make_split
 from latkit.search.records.checkpoint import load_checkpoint
-from latkit.search.records.run_dir import SearchFolder
+from latkit.search.records.search_dir import SearchFolder
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import fabric_of

@@ -14,7 +14,7 @@ from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Base
 from latkit.search.records.base import load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.result import FILES, Recipe
-from latkit.search.records.run_dir import SearchFolder
+from latkit.search.records.search_dir import SearchFolder
 from latkit.search.training.distributed import broadcast_from_main
 
 FOLDER = "baselines"

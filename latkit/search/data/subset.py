@@ -15,11 +15,11 @@ def subset(images: ImageSet, indices: Tensor) -> ImageSet:
     labels = images.labels[indices]
     if isinstance(images, ArrayImages):
         return ArrayImages(images.images[indices], labels)
-    return _Subset(images, indices, labels)
+    return Subset(images, indices, labels)
 
 
 @dataclass(frozen=True)
-class _Subset:
+class Subset:
     """A view of another set."""
 
     base: ImageSet

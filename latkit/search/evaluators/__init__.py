@@ -37,6 +37,7 @@ EVALUATORS: Registry[EvaluatorFactory] = Registry(
         "nasbench101": "latkit.search.evaluators.tables.nasbench101:POOL",
         "nasbench101-5v": "latkit.search.evaluators.tables.nasbench101:FIVE_VERTICES",
         "nasbench201": "latkit.search.evaluators.tables.nasbench201:FACTORY",
+        "shared-weights": "latkit.search.evaluators.shared_weights:FACTORY",
     },
 )
 """The evaluators that need nothing but data, by name."""

@@ -126,7 +126,7 @@ class SearchResult(Scored, Record):
     """Remarks for the reader, in sentences."""
     constraints: dict[str, ConstraintResult] = Field({}, validation_alias=_BY_NAME, serialization_alias="limits")
     """By name, in their tables' units."""
-    exports: dict[str, ExportFacts] = Field({})
+    exports: dict[str, ExportFacts] = Field(default_factory=dict)
     """By their names in `files`."""
     files: dict[str, str]
     """Names of the files in the search's folder, by content."""

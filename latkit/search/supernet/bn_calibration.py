@@ -25,8 +25,10 @@ that classifies everything correctly may then be reported at chance.
 """
 
 
-def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: int, seed: int) -> None:
-    """Set the running statistics to their means over training images, drawn once, not augmented.
+def recalibrate(
+    module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: int, seed: int, images: int = IMAGES
+) -> None:
+    """Set the running statistics to their means over at most `images` training images, drawn once, not augmented.
 
     Inherited or averaged weights give other features than those that the running statistics followed (Izmailov et al.
     2018, section 3.2). Mode and momentum of the module are restored. Raises BadFile.
@@ -41,7 +43,7 @@ def recalibrate(module: nn.Module, data: DataSplit, fabric: Fabric, batch_size: 
             norm.momentum = None  # torch then takes the mean over all batches
         module.train()
         with torch.no_grad(), fabric.autocast():
-            for indices in _batches(len(data.train.labels), batch_size, seed):
+            for indices in _batches(len(data.train.labels), images, batch_size, seed):
                 part = indices[shard_of(fabric).places(len(indices))]
                 module(normalize(data.train.fetch(part).to(fabric.device)))
         average_statistics(module, fabric)
@@ -72,8 +74,11 @@ def average_statistics(module: nn.Module, fabric: Fabric) -> None:
     average([tensor for tensor in module.buffers() if tensor.is_floating_point()], fabric)
 
 
-def _batches(count: int, batch_size: int, seed: int) -> torch.Tensor:
-    """Indices of full batches, shape (batches, batch_size): a mean over batches needs batches of one size."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:IMAGES]
+def _batches(count: int, taken: int, batch_size: int, seed: int) -> torch.Tensor:
+    """Indices of full batches of at most `taken` of `count` images, shape (batches, batch_size).
+
+    A mean over batches needs batches of one size.
+    """
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:taken]
     size = min(batch_size, len(order))
     return order[: len(order) // size * size].view(-1, size)

@@ -1,0 +1,88 @@
+"""What every elastic network offers: one forward pass per architecture, plain sub-networks, sorted channels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from latkit.search.supernet.blocks import batch_norms
+from latkit.search.supernet.sync_norm import synchronize
+from latkit.spaces import Architecture, Space
+
+DIMENSIONS = ("resolution", "kernel", "depth", "expansion", "width")
+"""What may be elastic: the last part of a choice's name, in the order in which progressive shrinking frees them."""
+
+SORTED = ("expansion", "width")
+"""Dimensions that cut channels: the channels are sorted by importance before they shrink."""
+
+
+class ElasticNet(nn.Module, ABC):
+    """Weights of the largest network of a space; every other network of the space takes a part of them.
+
+    `forward` takes the architecture that runs. Batch norm then uses the statistics of the batch: running ones would
+    belong to no sub-network.
+    """
+
+    space: Space
+    fabric: Fabric | None = None
+    """Of several processes that normalize a batch together."""
+
+    @abstractmethod
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Scores (N, classes) of images (N, C, H, W) at the architecture's resolution."""
+
+    @abstractmethod
+    def resolution(self, architecture: Architecture) -> int:
+        """Height and width of the images that an architecture takes."""
+
+    @abstractmethod
+    def subnet(self, architecture: Architecture) -> nn.Module:
+        """An architecture as a plain module with copies of its weights, on their device.
+
+        Its batch norm statistics have to be recalibrated before it is evaluated.
+        """
+
+    @abstractmethod
+    def sort_channels(self, in_use: Sequence[Architecture]) -> None:
+        """Reorder channels by falling importance, so that small sub-networks take the best. The output does not change.
+
+        Each of the architectures in use keeps its channels.
+        """
+
+    @property
+    def smallest(self) -> Architecture:
+        """The architecture with the first option of every choice."""
+        return (0,) * len(self.space.choices)
+
+    @property
+    def largest(self) -> Architecture:
+        """The architecture with the last option of every choice."""
+        return tuple(len(choice.options) - 1 for choice in self.space.choices)
+
+    def at_options(self, ranks: Mapping[str, int]) -> Architecture:
+        """The largest architecture, with one option in all choices of some dimensions; the last where it is beyond."""
+        return tuple(
+            min(ranks.get(dimension_of(choice.name), option), option)
+            for option, choice in zip(self.largest, self.space.choices, strict=True)
+        )
+
+    def normalize_together(self, fabric: Fabric) -> None:
+        """From now on, several processes normalize their parts of a batch as one would the full batch."""
+        self.fabric = fabric
+
+    def prepared(self, skeleton: nn.Module) -> nn.Module:
+        """A module without weights of its own, ready to run with parts of these: by the statistics of the batch."""
+        if self.fabric is not None:
+            synchronize(skeleton, self.fabric)
+        for norm in batch_norms(skeleton):
+            norm.track_running_stats = False
+        return skeleton.train()
+
+
+def dimension_of(choice: str) -> str:
+    """What a choice makes elastic, one of `DIMENSIONS`, by its name."""
+    last = choice.rpartition(".")[2]
+    return "expansion" if last == "channels" else last

@@ -1,0 +1,135 @@
+"""The weights of an elastic space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
+
+from latkit.nn import build_module
+from latkit.ops import Op
+from latkit.search.supernet.blocks import batch_norms
+from latkit.search.supernet.elastic.base import ElasticNet
+from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
+from latkit.search.supernet.elastic.slicing import KernelTransforms, Shapes, kernel_sizes, sliced
+from latkit.spaces import Architecture
+from latkit.spaces.elastic import ElasticSpace
+
+Placed = tuple[int, Op]
+"""An op of a sub-network, and the layer of the largest network whose weights it takes a part of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Skeleton:
+    """The module of an op, without weights."""
+
+    module: nn.Module
+    shapes: Shapes
+
+
+class ElasticSupernet(ElasticNet):
+    """The largest network of an elastic space, and transforms of its kernels (Cai et al. 2020, section 3).
+
+    Each op of a sub-network runs as the module of its kind, with parts of the weights. With `checkpointing`, ops save
+    only their input for the backward pass, and run twice.
+    """
+
+    space: ElasticSpace
+
+    def __init__(self, space: ElasticSpace, checkpointing: bool = False) -> None:
+        super().__init__()
+        self.space, self.checkpointing = space, checkpointing
+        network = space.decode(space.largest)
+        self.layers = build_module(network)
+        for op, layer in zip(network.ops, self.layers.children(), strict=True):
+            if op.definition.is_residual(op):  # a block begins as an identity: depths agree before they are trained
+                nn.init.zeros_(batch_norms(layer)[-1].weight)
+        self._skeletons: dict[Op, _Skeleton] = {}
+        self._weights = [dict(layer.named_parameters()) for layer in self.layers.children()]
+        self.transforms = KernelTransforms(self._kernels())
+
+    def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
+        """Scores (N, classes) of images (N, C, H, W) at the architecture's resolution."""
+        features = images
+        for position, op in self.placed(architecture):
+            run = partial(self._run, position, self._skeleton(op))
+            if self.checkpointing and torch.is_grad_enabled():
+                features = checkpoint(run, features, use_reentrant=False, preserve_rng_state=False)
+            else:
+                features = run(features)
+        return features
+
+    def resolution(self, architecture: Architecture) -> int:
+        """Height and width of the images that an architecture takes."""
+        return self.space.subnet(architecture).resolution
+
+    def subnet(self, architecture: Architecture) -> nn.Module:
+        """The module that `build_module(space.decode(architecture))` gives, with copies of the weights."""
+        module = build_module(self.space.decode(architecture)).to(next(self.parameters()).device)
+        layers = list(module.children())
+        with torch.no_grad():
+            for layer, (position, op) in zip(layers, self.placed(architecture), strict=True):
+                parts = self._parts(position, self._skeleton(op))
+                layer.load_state_dict(parts, strict=False)
+        return module
+
+    def normalize_together(self, fabric: Fabric) -> None:
+        """See `ElasticNet`."""
+        super().normalize_together(fabric)
+        self._skeletons.clear()
+
+    def sort_channels(self, in_use: Sequence[Architecture]) -> None:
+        """See `ElasticNet`."""
+        shapes = list(map(self._shapes, in_use))
+
+        def bounds_of(group: ChannelGroup) -> set[int]:
+            return {one[name][dim] for one in shapes for name, dim in group.places if name in one}
+
+        sort_channels(self.layers, channel_groups(self.layers), bounds_of)
+
+    def placed(self, architecture: Architecture) -> list[Placed]:
+        """The ops of a sub-network, each with its layer: the first blocks of every stage."""
+        subnet = self.space.subnet(architecture)
+        layers = self.space.layers(subnet.resolution, subnet.width)
+        found = list(enumerate(layers.before))
+        begin = len(layers.before)
+        for number, (stage, blocks) in enumerate(zip(self.space.stages, subnet.stages, strict=True)):
+            found += [(begin + at, layers.block(number, at)[block]) for at, block in enumerate(blocks)]
+            begin += stage.depths[-1]
+        return found + list(enumerate(layers.after, begin))
+
+    def _run(self, position: int, skeleton: _Skeleton, features: Tensor) -> Tensor:
+        out: Tensor = functional_call(skeleton.module, self._parts(position, skeleton), (features,))
+        return out
+
+    def _parts(self, position: int, skeleton: _Skeleton) -> dict[str, Tensor]:
+        """The parts of a layer's weights that an op takes."""
+        weights = self._weights[position]
+        return {
+            name: sliced(f"{position}.{name}", weights[name], shape, self.transforms)
+            for name, shape in skeleton.shapes.items()
+        }
+
+    def _skeleton(self, op: Op) -> _Skeleton:
+        if op not in self._skeletons:
+            with torch.device("meta"):
+                module = self.prepared(build_module(op))
+            shapes = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
+            self._skeletons[op] = _Skeleton(module, shapes)
+        return self._skeletons[op]
+
+    def _kernels(self) -> dict[str, set[int]]:
+        """The kernels of every weight that has several."""
+        ranks = max(len(stage.kernels) for stage in self.space.stages)
+        return kernel_sizes([self._shapes(self.at_options({"kernel": rank})) for rank in range(ranks)])
+
+    def _shapes(self, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+        """The shapes of the parts that a sub-network takes, by the names of the weights."""
+        parts = ((position, self._skeleton(op)) for position, op in self.placed(architecture))
+        return {f"{position}.{name}": shape for position, part in parts for name, shape in part.shapes.items()}

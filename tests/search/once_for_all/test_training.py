@@ -1,0 +1,180 @@
+"""A supernet's training: curricula, resumed bit for bit, on several processes; and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from latkit.errors import BadFile, UsageError
+from latkit.search import load_data
+from latkit.search.curricula import CURRICULA
+from latkit.search.curricula.base import share_epochs
+from latkit.search.data import DataSplit
+from latkit.search.evaluators.shared_weights import SharedWeightsEvaluator
+from latkit.search.once_for_all.problem import SupernetProblem
+from latkit.search.once_for_all.run import train_supernet
+from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.search.once_for_all.trained import check_space, load_supernet
+from latkit.spaces import load
+from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from tests.search.conftest import save_stripes
+from tests.search.processes import Job, write_jobs
+
+ROOT = Path(__file__).parents[3]
+STAGES = (Stage(8, 1, (1, 2), (3, 5), (2, 3)), Stage(8, 2, (1, 2), (3, 5), (2, 3), squeeze_excite=True))
+SPACE = ElasticSpace("mini", (6, 8), Fixed(8, 2), STAGES, Head(16), widths=(0.5, 1.0), channels=1, classes=2)
+SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, random_subnets=2, calibration_images=32)
+BRIEF = SETTINGS.model_copy(update={"epochs": 1})
+OFTEN = {"checkpoint_seconds": 1e-9}
+PHASES = ("largest", "kernel", "depth-2", "expansion-2", "width-2")
+CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform"}
+
+
+@dataclass(frozen=True)
+class Runs:
+    root: Path
+    data: DataSplit
+    ends: dict[str, list[int]]
+
+    def train(self, name: str, curriculum: str, settings: SupernetSettings = SETTINGS, resume: bool = False) -> Path:
+        """One training in this process; its folder."""
+        train_supernet(SupernetProblem(SPACE, self.data, settings, curriculum), self.root / name, None, resume)
+        return self.root / name
+
+    def job(self, name: str, curriculum: str, settings: SupernetSettings = SETTINGS, **how: Any) -> Job:
+        fields = settings.model_copy(update=OFTEN).model_dump(mode="json")
+        return Job(str(self.root / name), fields, 0.0, curriculum=curriculum, **how)
+
+    def run_jobs(self, *jobs: Job) -> None:
+        write_jobs(self.root, SPACE, None, jobs)
+        command = [sys.executable, "-m", "tests.search.processes", str(self.root)]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        ends = json.loads((self.root / "ends.json").read_text())
+        self.ends.update(zip((Path(job.folder).name for job in jobs), ends, strict=True))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Trainings that are killed in each stage, and one by two processes: starting them takes longest."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("supernets")
+    save_stripes(root / "stripes.npz")
+    found = Runs(root, load_data(str(root / "stripes.npz"), 8, 1), {})
+    found.run_jobs(
+        *(found.job(f"killed-{name}", "progressive", stop_in=name, stop_at=3, kill=True) for name in PHASES),
+        *(found.job(f"killed-{n}", c, BRIEF, stop_in=n, stop_at=3, kill=True) for n, c in CURRICULUM_OF.items()),
+        found.job("both", "sandwich", BRIEF, ranks=2),
+    )
+    found.train("progressive", "progressive")
+    for name in CURRICULUM_OF:
+        found.train(name, name, BRIEF)
+    return found
+
+
+def check_equal(one: Path, other: Path) -> None:
+    weights, others = load_file(one / "weights.safetensors"), load_file(other / "weights.safetensors")
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
+    assert (one / "history.json").read_text() == (other / "history.json").read_text()
+    results = [json.loads((folder / "supernet-result.json").read_text()) for folder in (one, other)]
+    assert [{**result, "name": "", "seconds": {}} for result in results[:1]] == [
+        {**result, "name": "", "seconds": {}} for result in results[1:]
+    ]
+
+
+@pytest.mark.parametrize("phase", [*PHASES, *CURRICULUM_OF])
+def test_a_training_killed_in_any_stage_ends_as_if_it_had_not_been(runs: Runs, phase: str) -> None:
+    curriculum = CURRICULUM_OF.get(phase, "progressive")
+    assert runs.ends[f"killed-{phase}"] == [-9]
+    settings = BRIEF if phase in CURRICULUM_OF else SETTINGS
+    check_equal(runs.train(f"killed-{phase}", curriculum, settings, resume=True), runs.root / curriculum)
+
+
+def test_two_processes_train_as_one_does(runs: Runs) -> None:
+    assert runs.ends["both"] == [0, 0]
+    weights, others = (load_file(runs.root / name / "weights.safetensors") for name in ("both", "sandwich"))
+    for name, weight in weights.items():
+        torch.testing.assert_close(weight, others[name], rtol=1e-2, atol=1e-3)
+
+
+def test_a_training_resumed_with_other_settings_is_refused(runs: Runs, tmp_path: Path) -> None:
+    folder = runs.root / "uniform"
+    with pytest.raises(UsageError, match="holds a finished supernet; resume it"):
+        runs.train("uniform", "uniform", BRIEF)
+    other = BRIEF.model_copy(update={"learning_rate": 0.5})
+    with pytest.raises(UsageError, match=r"expected settings\.learning_rate to be 0\.1 .*, but found 0\.5"):
+        runs.train("uniform", "uniform", other, resume=True)
+    with pytest.raises(UsageError, match=r"expected curriculum to be 'uniform' .*, but found 'sandwich'"):
+        runs.train("uniform", "sandwich", BRIEF, resume=True)
+    with pytest.raises(UsageError, match=r"progressive: expected at least 5 epochs, .* but found 1"):
+        runs.train("few", "progressive", BRIEF)
+    assert not (runs.root / "few").exists()
+    assert folder.exists()
+    chain = load("proxyless-tiny", resolution=8, classes=2, channels=1)
+    with pytest.raises(UsageError, match="expected an elastic space, such as ofa-tiny"):
+        train_supernet(SupernetProblem(chain, runs.data, BRIEF), tmp_path / "chain")
+    assert not (tmp_path / "chain").exists()
+
+
+def test_sub_networks_are_judged_as_at_the_end_of_training(runs: Runs) -> None:
+    evaluator = SharedWeightsEvaluator(runs.root / "progressive")
+    result = evaluator.trained.result
+    verdicts = evaluator.judge([result.smallest.architecture, result.largest.architecture])
+    assert [one.quantities["accuracy"] for one in verdicts] == [result.smallest.validation, result.largest.validation]
+    again = pickle.loads(pickle.dumps(evaluator))
+    assert again.judge([result.smallest.architecture]) == verdicts[:1]
+    check_space(evaluator.trained, SPACE)
+    with pytest.raises(UsageError, match="expected a supernet of space ofa-tiny, but found one of mini"):
+        check_space(evaluator.trained, load("ofa-tiny"))
+
+
+def test_an_untrained_supernet_and_other_images_are_refused(runs: Runs, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected a trained supernet, but found none; train one with"):
+        load_supernet(tmp_path)
+    unfinished = runs.root / "unfinished"
+    unfinished.mkdir()
+    (unfinished / "supernet.json").write_bytes((runs.root / "uniform" / "supernet.json").read_bytes())
+    with pytest.raises(UsageError, match="training is not finished"):
+        load_supernet(unfinished)
+    with pytest.raises(UsageError, match=r"expected the 2 classes .* but data digits has 10"):
+        load_supernet(runs.root / "uniform", load_data("digits", 8, 1))
+    weights = runs.root / "both" / "weights.safetensors"
+    weights.write_bytes((runs.root / "uniform" / "weights.safetensors").read_bytes())
+    with pytest.raises(BadFile, match="as its training wrote them, but found another file"):
+        load_supernet(runs.root / "both", runs.data)
+
+
+@pytest.mark.parametrize("changes", [{"checkpointing": True}, {"precision": "bf16-mixed"}])
+def test_checkpointing_changes_nothing_and_bf16_trains(runs: Runs, changes: dict[str, object]) -> None:
+    name = next(iter(changes))
+    weights = load_file(runs.train(name, "uniform", BRIEF.model_copy(update=changes)) / "weights.safetensors")
+    expected = load_file(runs.root / "uniform" / "weights.safetensors")
+    same = all(torch.equal(weights[one], expected[one]) for one in weights)
+    assert same == (name == "checkpointing")
+
+
+def test_curricula_free_one_dimension_after_another() -> None:
+    stages = CURRICULA.get("progressive").stages(load("ofa-tiny"), 20)
+    assert [stage.name for stage in stages] == ["largest", "kernel", "depth-2", "depth-3", "expansion-2", "expansion-3"]
+    assert sum(stage.epochs for stage in stages) == 20
+    assert all(stage.options[0] == (0, 1) for stage in stages)  # resolution
+    assert [stage.sorts for stage in stages] == [False] * 4 + [True] * 2
+    assert share_epochs("x", 5, [0.4, 0.3, 0.3]) == [2, 2, 1]
+    generator = torch.Generator().manual_seed(0)
+    sandwich = CURRICULA.get("sandwich")
+    (stage,) = sandwich.stages(SPACE, 3)
+    first, *_, last = sandwich.samples(SPACE, stage, generator)
+    assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
+    assert (last.architecture, last.learns_from) == (SPACE.smallest, "largest")

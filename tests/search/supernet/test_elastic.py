@@ -1,0 +1,122 @@
+"""Sub-networks of an elastic supernet: parts of its weights, equal to plain networks."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from latkit.search.supernet.elastic.channel_groups import channel_groups
+from latkit.search.supernet.elastic.slicing import KernelTransforms, sliced
+from latkit.search.supernet.elastic.space_net import ElasticSupernet
+from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+
+STAGES = (
+    Stage(8, 1, (1, 2), (3, 5, 7), (2, 3)),
+    Stage(16, 2, (1, 2, 3), (3, 5), (2, 3), squeeze_excite=True),
+)
+SPACE = ElasticSpace("mini", (8, 12), Fixed(8, 2), STAGES, Head(32), Fixed(8), (0.5, 1.0), 1, 2)
+
+
+@pytest.fixture
+def net() -> ElasticSupernet:
+    """Weights as after some training: no scale is zero."""
+    torch.manual_seed(0)
+    made = ElasticSupernet(SPACE)
+    for part in made.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.uniform_(part.weight, 0.5, 1.5)
+    for matrix in made.transforms.matrices.values():
+        nn.init.normal_(matrix, 0, 0.3)
+    return made
+
+
+def images_of(net: ElasticSupernet, architecture: tuple[int, ...], count: int = 4) -> torch.Tensor:
+    size = net.resolution(architecture)
+    return torch.randn(count, 1, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_small_kernel_is_learned_from_the_center_of_the_large_one() -> None:
+    """Cai et al. 2020, section 3.2, by plain indexing."""
+    transforms = KernelTransforms({"w": {3, 5, 7}})
+    for matrix in transforms.matrices.values():
+        nn.init.normal_(matrix)
+    weight = torch.randn(6, 1, 7, 7)
+    five = torch.stack([transforms.matrices["w-5"] @ one[1:6, 1:6].reshape(25) for one in weight[:4, 0]])
+    three = torch.stack([transforms.matrices["w-3"] @ one.view(5, 5)[1:4, 1:4].reshape(9) for one in five])
+    found = sliced("w", weight, (4, 1, 3, 3), transforms)
+    torch.testing.assert_close(found, three.view(4, 1, 3, 3))
+    untouched = KernelTransforms({"w": (7, 3)})
+    assert torch.equal(sliced("w", weight, (6, 1, 3, 3), untouched), weight[..., 2:5, 2:5])
+
+
+def test_a_subnetwork_taken_out_equals_the_supernet(net: ElasticSupernet) -> None:
+    rng = random.Random(0)
+    for architecture in [net.smallest, net.largest, *(SPACE.sample(rng) for _ in range(6))]:
+        images, plain = images_of(net, architecture), net.subnet(architecture)
+        torch.testing.assert_close(plain.train()(images), net(images, architecture), rtol=0, atol=1e-5)
+        assert sum(one.numel() for one in plain.parameters()) == SPACE.decode(architecture).parameters
+
+
+def test_the_first_blocks_and_channels_run(net: ElasticSupernet) -> None:
+    """By hand: a block of expansion 2 of 3 takes 16 of 24 hidden channels."""
+    ranks = {"expansion": 0, "depth": 0, "kernel": 2, "resolution": 1, "width": 1}
+    architecture = net.at_options(ranks)
+    expand, depthwise, project = list(net.layers[2].body.children())
+    features = net.layers[1](net.layers[0](images_of(net, architecture)))
+    norm = {"training": True, "running_mean": None, "running_var": None}
+    hidden = F.conv2d(features, expand[0].weight[:16])
+    hidden = F.relu6(F.batch_norm(hidden, weight=expand[1].weight[:16], bias=expand[1].bias[:16], **norm))
+    hidden = F.conv2d(hidden, depthwise[0].weight[:16], padding=3, groups=16)
+    hidden = F.relu6(F.batch_norm(hidden, weight=depthwise[1].weight[:16], bias=depthwise[1].bias[:16], **norm))
+    out = F.batch_norm(
+        F.conv2d(hidden, project[0].weight[:, :16]), weight=project[1].weight, bias=project[1].bias, **norm
+    )
+    found = nn.Sequential(*list(net.subnet(architecture).children())[:3]).train()(images_of(net, architecture))
+    torch.testing.assert_close(found, features + out)
+
+
+def test_sorting_keeps_the_function_and_puts_the_strongest_channels_first(net: ElasticSupernet) -> None:
+    architectures = [net.largest, net.at_options({"expansion": 0}), net.at_options({"width": 0})]
+    before = [net(images_of(net, one), one) for one in architectures]
+    net.sort_channels([net.largest])
+    after = [net(images_of(net, one), one) for one in architectures]
+    torch.testing.assert_close(after[0], before[0], rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(after[1], before[1], atol=1e-2)
+    project = net.layers[2].body.project[0].weight.abs().sum((0, 2, 3))
+    assert torch.equal(project, project.sort(descending=True).values)
+    torch.manual_seed(5)
+    nn.init.normal_(net.layers[2].body.project[0].weight)
+    net.sort_channels([net.at_options({"expansion": 0})])  # which keeps its channels
+    project = net.layers[2].body.project[0].weight.abs().sum((0, 2, 3))
+    assert all(torch.equal(part, part.sort(descending=True).values) for part in (project[:16], project[16:]))
+    assert not torch.equal(project, project.sort(descending=True).values)
+
+
+def test_checkpointing_changes_no_gradient(net: ElasticSupernet) -> None:
+    gradients = []
+    for net.checkpointing in (False, True):
+        net.zero_grad()
+        net(images_of(net, net.smallest), net.smallest).square().sum().backward()
+        gradients.append([one.grad.clone() for one in net.parameters() if one.grad is not None])
+    assert gradients[0]
+    assert all(torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_channels_whose_order_matters_are_fixed() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1)
+            self.group, self.classify = nn.Conv2d(4, 4, 1, groups=2), nn.Linear(4 * 9, 2)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            features = self.second(self.first(images).relu())
+            return self.classify(self.group(features).flatten(1))
+
+    groups = channel_groups(Odd())
+    free = [group for group in groups if not group.is_fixed]
+    assert [group.places for group in free] == [[("first.weight", 0), ("first.bias", 0), ("second.weight", 1)]]
