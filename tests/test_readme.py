@@ -23,26 +23,53 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    lines = "".join(blocks("sh")).splitlines()
-    return [shlex.split(line) for line in lines if not any(name in line for name in NEEDS_A_DEVICE)]
+def steps() -> list[tuple[list[str], list[str]]]:
+    """The commands that need no other device, each with the lines of output that are shown below it."""
+    found: list[tuple[list[str], list[str]]] = []
+    for line in "".join(blocks("console")).splitlines():
+        if line.startswith("$ "):
+            found.append((shlex.split(line[2:]), []))
+        else:
+            found[-1][1].append(line)
+    return [step for step in found if not any(name in step[0] for name in NEEDS_A_DEVICE)]
+
+
+def shape(line: str) -> str:
+    """A line without what differs from run to run: numbers, bars, and what bounds an op."""
+    line = re.sub(r"compute|memory|cache", "BOUND", re.sub(r"[\d.,]*\d", "N", line))
+    return " ".join(re.sub(r"[█│]+| %", " ", line).split())
+
+
+def model_of_the_tutorial(folder: Path) -> None:
+    """Write the model file that the README profiles."""
+    page = (Path(__file__).parents[1] / "docs" / "tutorials" / "profile.md").read_text(encoding="utf-8")
+    code = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_command_and_the_python_run(tmp_path: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "84")
     folder, ran = tmp_path, []
-    for argv in commands():
+    for argv, lines in steps():
         if argv[0] == "cd":
             folder = folder / argv[1]
+            model_of_the_tutorial(folder)
             continue
         assert argv[0] == "latkit"
         monkeypatch.chdir(folder)
-        code, _, err = latkit(*within_reach(quickened(argv), folder)[1:])
+        code, out, err = latkit(*within_reach(quickened(argv), folder)[1:])
         assert code == 0, f"{shlex.join(argv)}\n{err}"
+        printed = [shape(line) for line in out.splitlines()]
+        for line in lines:
+            begin = shape(line.removesuffix("..."))
+            assert any(one.startswith(begin) for one in printed), f"{shlex.join(argv)}\n{line}\n{out}"
         ran.append(argv[1])
-    assert {"init", "device", "collect", "fit", "validate", "search", "predict", "report", "table"} <= set(ran)
+    assert {"init", "device", "profile", "collect", "fit", "validate", "search", "predict", "report", "table"} <= set(
+        ran
+    )
     (python,) = blocks("python")
     ended = subprocess.run([sys.executable, "-c", python], cwd=folder, capture_output=True, text=True, check=False)
     assert "Estimate(seconds=" in ended.stdout, ended.stderr

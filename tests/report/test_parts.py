@@ -11,6 +11,7 @@ import pytest
 from latkit.latency_models import LookupModel
 from latkit.ops import make_op
 from latkit.report.figures.drawing import draw
+from latkit.report.figures.profile_figures import block_label
 from latkit.report.formatting import composition, count, digits, latency, percent
 from latkit.report.html import Html, element, join, table
 from latkit.report.sections.calibration import calibration_curve
@@ -177,3 +178,17 @@ def test_a_number_that_is_not_finite_is_absent(value: float) -> None:
 
     assert digits(value) == ABSENT
     assert latency(value).startswith(ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("/2/body/expand/expand.2/Clip_output_0_nchwc", "2/…/expand.2"),
+        ("/18/18.2/Clip_output_0", "18/18.2"),
+        ("/20/Gemm", "/20/Gemm"),
+        ("conv1", "conv1"),
+        ("x" * 40, "…" + "x" * 23),
+    ],
+)
+def test_the_label_of_a_block_tells_ops_apart(name: str, label: str) -> None:
+    assert block_label(name) == label

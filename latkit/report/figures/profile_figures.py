@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from latkit.evaluation.op_summary import OVERHEAD, by_kind
+from latkit.evaluation.op_summary import OVERHEAD, by_kind, short_name
 from latkit.profiling.profile import Profile
 from latkit.report.figures.figures import BLUE, GRAY, GREEN, ORANGE, PINK, RED, SKY, axis, embed, layout, plain
 from latkit.report.formatting import digits
@@ -14,6 +14,10 @@ from latkit.report.html import Html
 
 COLORS = (BLUE, ORANGE, GREEN, RED, SKY, PINK)
 """Of the slowest kinds; all others are gray."""
+
+MAX_LABEL_CHARS = 24
+SMALL_TEXT = {"minsize": 9, "mode": "hide"}
+"""Labels that would be smaller than this are left out; the pointer shows them."""
 
 
 def kind_colors(profile: Profile) -> dict[str, str]:
@@ -32,19 +36,28 @@ def treemap(profile: Profile) -> Html:
     if profile.overhead_ms:
         rows.append(("overhead", "", OVERHEAD, profile.overhead_ms, GRAY))
     ids, parents, labels, values, shades = zip(*rows, strict=True)
-    figure = go.Figure(layout=layout(420, margin={"l": 0, "r": 0, "t": 4, "b": 0}))
+    figure = go.Figure(layout=layout(420, margin={"l": 0, "r": 0, "t": 4, "b": 0}, uniformtext=SMALL_TEXT))
     figure.add_treemap(
         ids=ids,
         parents=parents,
-        labels=[plain(label) for label in labels],
+        labels=[plain(block_label(label)) for label in labels],
+        customdata=[plain(label) for label in labels],
         values=values,
-        marker={"colors": shades},
-        hovertemplate="%{label}<br>%{value:.4g} ms<br>%{percentRoot:.1%}<extra></extra>",
+        marker={"colors": shades, "line": {"width": 1, "color": "rgba(255,255,255,.7)"}},
+        hovertemplate="%{customdata}<br>%{value:.4g} ms<br>%{percentRoot:.1%}<extra></extra>",
         texttemplate="%{label}<br>%{percentRoot:.1%}",
         pathbar={"visible": True},
         tiling={"pad": 2},
     )
     return embed(figure)
+
+
+def block_label(name: str) -> str:
+    """What tells an op from others, for a small block: `2/…/expand.2` of `/2/body/expand/expand.2/Clip_output_0`."""
+    parts = [part for part in name.split("/") if part]
+    if len(parts) > 2:
+        name = f"{parts[0]}/…/{parts[-2]}" if len(parts) > 3 else f"{parts[0]}/{parts[1]}"
+    return short_name(name, MAX_LABEL_CHARS)
 
 
 def timeline(profile: Profile) -> Html:
