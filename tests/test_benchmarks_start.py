@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"night.py", "strategy_tables.py"}
+MODULES = {"night.py", "strategy_runs.py"}
 """Parts of `endurance.py` and `strategies.py`."""
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in MODULES)
 """What a user starts."""

@@ -1,0 +1,173 @@
+"""The runs of `benchmarks/strategies.py`: one strategy with one seed on one table of real results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from latkit.errors import UsageError
+from latkit.search.evaluators import EVALUATORS
+from latkit.search.evaluators.cheap_first import CheapFirst
+from latkit.search.evaluators.tabular import TabularEvaluator
+from latkit.search.goals import Goals
+from latkit.search.history import Entry
+from latkit.search.loop import Budget, LoopOptions, search
+from latkit.search.strategies import make_strategy
+from latkit.spaces.base import Architecture, Space
+
+QUERIES = (50, 100, 150, 200, 400)
+LIMITS = (0.3, 0.6, 0.9)
+"""Quantiles of a device's latencies."""
+LIMITED_QUERIES, FRONT_QUERIES = 150, 300
+SLOW = frozenset(("bananas", "model-based", "model-based-light"))
+"""Strategies that fit a predictor: their asks are timed where they have 380 to 400 values."""
+POOL_SETTINGS = {name: {"draws": 1000} for name in SLOW}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a strategy."""
+
+    section: str
+    strategy: str
+    seed: int
+    data: str
+    case: str = ""
+    """Of a limited search: the device and the quantile of the limit."""
+
+
+@lru_cache(maxsize=2)
+def table_of(evaluator: str, data: str) -> tuple[Space, TabularEvaluator]:
+    """The space and the table of a benchmark."""
+    space, table = EVALUATORS.get(evaluator).build(data)
+    if not isinstance(table, TabularEvaluator):
+        raise UsageError(f"expected a table as evaluator, but found {evaluator}")
+    return space, table
+
+
+@lru_cache(maxsize=64)
+def distinct(evaluator: str, data: str) -> tuple[Architecture, ...]:
+    """What a search can find: the architectures of a table in canonical form."""
+    space, table = table_of(evaluator, data)
+    return tuple(one for one in table.table.rows if space.canonical(one) == one)
+
+
+def replay(evaluator: str, job: Job, goals: Goals, queries: int, **settings: Any) -> list[Entry]:
+    """The verdicts of a search, without those that a bound refused: bounded quantities are known, and free."""
+    space, table = table_of(evaluator, job.data)
+    judge: Any = TabularEvaluator(table.table, goals.quantities)
+    if goals.bounds:
+        bounded = [bound.quantity for bound in goals.bounds]
+        judge = CheapFirst(TabularEvaluator(table.table, bounded), judge, goals)
+    found: list[Entry] = []
+    options = LoopOptions(on_entry=lambda entry: None if entry.verdict.is_free else found.append(entry))
+    strategy = make_strategy(job.strategy, space, goals, job.seed, **settings)
+    search(strategy, judge, Budget(evaluations=queries), options)
+    return found
+
+
+def judged(table: TabularEvaluator, architecture: Architecture) -> float:
+    """The accuracy that judges: on the test images, where the table has one."""
+    test = table.test_quantities(architecture)
+    if "test_accuracy" in test:
+        return test["test_accuracy"]
+    return table.judge([architecture])[0].quantities["accuracy"]
+
+
+def accuracies(job: Job, evaluator: str, counts: Iterable[int] = QUERIES, **settings: Any) -> dict[str, float]:
+    """After each number of queries, the judged accuracy of what is best by validation."""
+    counts = tuple(counts)
+    _, table = table_of(evaluator, job.data)
+    entries = replay(evaluator, job, Goals.parse("accuracy:max"), counts[-1], **settings)
+    found: dict[str, float] = {}
+    best = entries[0]
+    for number, entry in enumerate(entries, start=1):
+        best = max(best, entry, key=lambda one: one.verdict.quantities["accuracy"])
+        if number in counts:
+            found[str(number)] = judged(table, best.architecture)
+    return found
+
+
+def limited_regret(job: Job) -> dict[str, float]:
+    """Points of test accuracy below the best within the limit, after 150 queries."""
+    device, quantile = job.case.split("@")
+    quantity = f"seconds.{device}"
+    _, table = table_of("nasbench201", job.data)
+    rows, latency = table.table.rows, table.table.columns[quantity]
+    architectures = distinct("nasbench201", job.data)
+    limit = float(np.quantile([latency[rows[one]] for one in architectures], float(quantile)))
+    optimum = max(judged(table, one) for one in architectures if latency[rows[one]] <= limit)
+    entries = replay("nasbench201", job, Goals.parse("accuracy:max", f"{quantity}<={limit!r}"), LIMITED_QUERIES)
+    over = [entry for entry in entries if latency[rows[entry.architecture]] > limit]
+    if over:
+        raise UsageError(f"{job}: expected no architecture over the limit, but found {over[0].architecture}")
+    best = max(entries, key=lambda entry: entry.verdict.quantities["accuracy"])
+    return {"regret": optimum - judged(table, best.architecture)}
+
+
+def hypervolume(points: Iterable[tuple[float, float]], corner: tuple[float, float]) -> float:
+    """The area that points dominate above a corner; both axes are maximized."""
+    area, height = 0.0, corner[1]
+    for x, y in sorted(points, reverse=True):
+        if y > height:
+            area += (x - corner[0]) * (y - height)
+            height = y
+    return area
+
+
+def front_share(job: Job) -> dict[str, float]:
+    """Share of the true front's hypervolume, from the worst accuracy and energy of the table."""
+    name, goals = "nasbench101-5v", Goals.parse("accuracy:max", "joules:min")
+    _, table = table_of(name, job.data)
+    accuracy, joules = (table.table.columns[quantity] for quantity in goals.quantities)
+    corner = float(accuracy.min()), -float(joules.max())
+
+    def volume(rows: Iterable[int]) -> float:
+        return hypervolume(((float(accuracy[row]), -float(joules[row])) for row in rows), corner)
+
+    entries = replay(name, job, goals, FRONT_QUERIES)
+    rows = table.table.rows
+    return {"share": volume(rows[entry.architecture] for entry in entries) / volume(range(len(accuracy)))}
+
+
+def ask_tell_ms(job: Job) -> dict[str, float]:
+    """Milliseconds of processor time of one ask and tell: mean of 150 queries; with a predictor, from 380 to 400."""
+    first, last = (380, 400) if job.strategy in SLOW else (0, 150)
+    space, table = table_of("nasbench201", job.data)
+    strategy = make_strategy(job.strategy, space, Goals.parse("accuracy:max"), job.seed)
+    spent = 0.0
+    for number in range(last):
+        start = time.process_time()
+        (architecture,) = strategy.ask(1)
+        asked = time.process_time()
+        (verdict,) = table.judge([architecture])
+        judged_at = time.process_time()
+        strategy.tell(architecture, verdict)
+        spent += (asked - start + time.process_time() - judged_at) * (number >= first)
+    return {"ms": 1000 * spent / (last - first)}
+
+
+def pool(job: Job) -> dict[str, float]:
+    """The best of the sample of NAS-Bench-101 after 150 queries; its validation, the only result it has, judges."""
+    return accuracies(job, "nasbench101", (150,), **POOL_SETTINGS.get(job.strategy, {}))
+
+
+RUNS: dict[str, Callable[[Job], dict[str, float]]] = {
+    "nasbench201": lambda job: accuracies(job, "nasbench201"),
+    "nasbench101_pool": pool,
+    "nasbench_macro": lambda job: accuracies(job, "nasbench-macro"),
+    "accel_nasbench": lambda job: accuracies(job, "accel-nasbench"),
+    "front_5v_hypervolume_share": front_share,
+    "limited_regret": limited_regret,
+    "ask_tell_ms": ask_tell_ms,
+}
+
+
+def run_job(job: Job) -> tuple[Job, dict[str, float]]:
+    """The figures of one run."""
+    return job, RUNS[job.section](job)
