@@ -5,6 +5,8 @@ The modules here import torch; the names here do not.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from latkit.errors import UsageError
 from latkit.graphs import Graph
 from latkit.ops import Network, Op
@@ -23,6 +25,14 @@ def is_native(runtime: Runtime, workload: Workload) -> bool:
     return all(op.precision == runtime.precisions[0] for op in ops)
 
 
+def native_form(runtime: Runtime, workload: Op | Network) -> Op | Network:
+    """The same ops in the runtime's first precision: quantized files are made of its file."""
+    first = runtime.precisions[0]
+    if isinstance(workload, Op):
+        return replace(workload, precision=first)
+    return replace(workload, ops=tuple(replace(op, precision=first) for op in workload.ops))
+
+
 def check_takes_graphs(target: Target) -> None:
     """Raise UsageError where a target's runtime writes no graphs, and so no kernels of external networks."""
     if not get_runtime(target.runtime).graph_dialect:
@@ -33,4 +43,4 @@ def check_takes_graphs(target: Target) -> None:
         )
 
 
-__all__ = ["Workload", "check_takes_graphs", "is_native"]
+__all__ = ["Workload", "check_takes_graphs", "is_native", "native_form"]

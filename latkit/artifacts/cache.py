@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
-from latkit.artifacts import Workload, is_native
+from latkit.artifacts import Workload, is_native, native_form
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
@@ -71,12 +72,17 @@ class ArtifactCache:
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
         known = _known(path, sidecar, runtime)
         if known is None:
-            known = _exported(runtime, subject, path, target.batch)
+            source = None
+            if not is_native(runtime, subject):
+                assert not isinstance(subject, Graph)
+                native = replace(target, precision=runtime.precisions[0])
+                source = self.artifact(native_form(runtime, subject), native).path
+            known = _exported(runtime, subject, path, target.batch, source)
             _write(sidecar, known, subject.title)
         return known
 
 
-def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int) -> Artifact:
+def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int, source: Path | None) -> Artifact:
     """Export, or copy the runtime's prebuilt file where torch is not installed. Raises ExportError and MissingExtra."""
     try:
         from latkit.artifacts.export import export_subject  # needs torch, which takes seconds to import
@@ -91,7 +97,7 @@ def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int) -> Ar
         make_folder(path.parent)
         write_bytes(path, content)
         return Artifact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
-    return export_subject(runtime, subject, path, batch)
+    return export_subject(runtime, subject, path, batch, source)
 
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:

@@ -6,6 +6,8 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import torch
 from torch import nn
 
 from latkit._io import one_line
-from latkit.artifacts import Workload, is_native
+from latkit.artifacts import Workload, is_native, native_form
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
@@ -43,12 +45,19 @@ def export_module(
     return _export(runtime, module, (example_input(input_shape, batch),), path, path.name)
 
 
-def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike[str], batch: int = 1) -> Artifact:
+def export_subject(
+    runtime: Runtime,
+    workload: Workload,
+    path: str | os.PathLike[str],
+    batch: int = 1,
+    source: Path | None = None,
+) -> Artifact:
     """Export an op, a network or a graph with weights generated from its key. Identity ops are left out.
 
     A network with ops in several precisions converts between them; where its first op is int8 its input is of 8-bit
-    integers, and so is its output where its last op is. A graph includes its batch. Raises ExportError, also where the
-    runtime has no exporter for an op's precision.
+    integers, and so is its output where its last op is. Weights are those of `native_form`, whose file may be given as
+    `source`. A graph includes its batch. Raises ExportError, also where the runtime has no exporter for an op's
+    precision.
     """
     if isinstance(workload, Graph):
         graph = workload
@@ -58,19 +67,36 @@ def export_subject(runtime: Runtime, workload: Workload, path: str | os.PathLike
     exported = workload.without_identities() if isinstance(workload, Network) else workload
     _check_precisions(runtime, exported)
     try:
-        module = seeded_module(exported)
+        module = seeded_module(native_form(runtime, exported))
     except LatkitError as error:
         raise ExportError(f"cannot build {workload.title}: {error}") from error
     examples = example_inputs(exported, batch)
     if is_native(runtime, exported):
         return _export(runtime, module, examples, Path(path), workload.title)
     plan = Quantization(_precisions(exported), calibration_samples(exported, batch), float_io=False)
-    return write_artifact(
-        runtime,
-        lambda unfinished: runtime.export_quantized(for_inference(module), examples, plan, unfinished),
-        Path(path),
-        workload.title,
-    )
+    exporting = Quantizing(runtime, for_inference(module), examples, plan)
+    return write_artifact(runtime, partial(exporting.write, source=source), Path(path), workload.title)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantizing:
+    """A module that is exported in fp32, unless that file is there, and then quantized."""
+
+    runtime: Runtime
+    module: nn.Module
+    """In evaluation mode, with batch norms folded."""
+    examples: Sequence[torch.Tensor]
+    plan: Quantization
+
+    def write(self, path: Path, source: Path | None = None) -> None:
+        """Write the quantized file. `source` is the exported one. Raises as the runtime does."""
+        if source is None:
+            source = path.with_name(f"float{self.runtime.suffix}")
+            self.runtime.export(self.module, self.examples, source)
+        if self.plan.used():
+            self.runtime.quantize(source, self.module, self.examples, self.plan, path)
+        else:
+            source.replace(path)
 
 
 def precisions_of(network: Network) -> Mapping[str, str]:

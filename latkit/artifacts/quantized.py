@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from latkit.artifacts.export import precisions_of, write_artifact
+from latkit.artifacts.export import Quantizing, precisions_of, write_artifact
 from latkit.artifacts.weights import for_inference
 from latkit.nn import example_input
 from latkit.ops import Shape
@@ -36,15 +36,8 @@ def export_quantized(
     """
     examples = (example_input(input_shape, batch),)
     plan.check(module, examples, runtime.precisions)
-    prepared = for_inference(module)
-
-    def write(unfinished: Path) -> None:
-        if plan.used():
-            runtime.export_quantized(prepared, examples, plan, unfinished)
-        else:
-            runtime.export(prepared, examples, unfinished)
-
-    return write_artifact(runtime, write, Path(path), Path(path).name)
+    exporting = Quantizing(runtime, for_inference(module), examples, plan)
+    return write_artifact(runtime, exporting.write, Path(path), Path(path).name)
 
 
 def calibration_batches(images: Tensor) -> tuple[tuple[Tensor, ...], ...]:

@@ -103,7 +103,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                         str(state.device.transport),
                         state.device.facts.model,
                         len(state.device.facts.cores),
-                        ", ".join(state.device.runtimes.values()) or "none",
+                        ", ".join(state.device.shown_runtimes()) or "none",
                         state.used_by,
                         state.quarantine,
                     ),
@@ -144,6 +144,9 @@ def doctor(
     runtime: Annotated[
         list[str] | None, typer.Option(help="Runtime to install; may be given again. Default: onnxruntime, tflite.")
     ] = None,
+    precisions: Annotated[
+        bool, typer.Option("--precisions", help="Probe which precisions its runtimes execute, and how fast.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Examine a device: each failing check with its remedy. Exits with 1 when a check fails."""
@@ -152,7 +155,8 @@ def doctor(
     from latkit.workspace.requests import DoctorRequest
     from latkit.workspace.target_verbs import TargetVerbs
 
-    request = DoctorRequest(name=name, install=tuple(runtime or default_runtimes()) if install else ())
+    requested = tuple(runtime or default_runtimes()) if install else ()
+    request = DoctorRequest(name=name, install=requested, precisions=precisions)
     checks = TargetVerbs(workspace_folder(context)).doctor(request, Callbacks(on_message=note))
     if as_json:
         emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks])

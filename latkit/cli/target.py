@@ -26,6 +26,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                     "spaces": list(state.spaces),
                     "profiles": state.profiles,
                     "imported": state.imported,
+                    "precisions": state.precisions,
                 }
                 for state in states
             ]
@@ -42,6 +43,7 @@ def list_(context: typer.Context, as_json: AsJson = False) -> None:
                     "models": ", ".join(state.models) or "none",
                     "spaces": ", ".join(state.spaces),
                     "profiles": state.profiles,
+                    "precisions": state.precisions,
                 }
                 for state in states
             ],

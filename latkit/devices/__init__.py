@@ -4,7 +4,7 @@ from latkit.devices.android.benchmark_model import BenchmarkTool, benchmark_tool
 from latkit.devices.android.benchmark_model_session import measuring_with
 from latkit.devices.check import Check
 from latkit.devices.cpu_topology import cores_of, parse_cores
-from latkit.devices.device import Core, Device, Facts
+from latkit.devices.device import Core, Device, Facts, PrecisionProbe
 from latkit.devices.doctor import examine, healthy
 from latkit.devices.leases.holder import host_boot_id
 from latkit.devices.leases.lease import Lease, describe_holder, holder_of, is_this_host, lease_key, leased
@@ -34,6 +34,7 @@ __all__ = [
     "Local",
     "OnMessage",
     "OpProfile",
+    "PrecisionProbe",
     "RecoveringSession",
     "Session",
     "SessionOptions",

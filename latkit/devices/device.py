@@ -14,6 +14,7 @@ from latkit._io import atomic_write, parse_toml, read_text, reading
 from latkit.devices.transports import AnyAddress
 from latkit.errors import BadFile, UsageError
 from latkit.ops import digest
+from latkit.ops.precision import FP32
 
 MAX_CORES = 2**16
 MAX_TEXT_CHARS = 1000
@@ -34,6 +35,16 @@ class Core(BaseModel):
     min_khz: Number = None
     max_khz: Number = None
     capacity: Number = None
+
+
+class PrecisionProbe(BaseModel):
+    """Whether a device executes a precision with a runtime."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    speedup: float | None = Field(default=None, gt=0, le=1e6)
+    """How many times faster a convolution is than in the runtime's first precision; None if it is not executed."""
+    reason: Text = ""
+    """Why it is not executed."""
 
 
 class Facts(BaseModel):
@@ -105,6 +116,8 @@ class Device(BaseModel):
     """Version of each runtime that works on the device, such as `ai-edge-litert 2.3.0`."""
     transport: AnyAddress
     facts: Facts
+    precisions: dict[Text, dict[Text, PrecisionProbe]] | None = Field(default=None, max_length=100)
+    """For each runtime that was probed, each of its precisions."""
 
     @field_validator("added_at")
     @classmethod
@@ -137,6 +150,17 @@ class Device(BaseModel):
     def runs(self) -> str:
         """Its agent, as text."""
         return f"Python {self.facts.python_version} at {self.python}" if self.python else "native agent"
+
+    def shown_runtimes(self) -> list[str]:
+        """Its runtimes with their versions, and with the precisions that it executes where they were probed."""
+        shown = {name: self.shown_precisions(name) for name in self.runtimes}
+        return [f"{version} ({shown[name]})" if shown[name] else version for name, version in self.runtimes.items()]
+
+    def shown_precisions(self, runtime: str) -> str:
+        """The precisions that it executes with a runtime, with their speed, such as `fp32, int8 2.4x`."""
+        probes = (self.precisions or {}).get(runtime, {})
+        executed = {name: one.speedup for name, one in probes.items() if one.speedup is not None}
+        return ", ".join(name if name == FP32.name else f"{name} {speed:.2g}x" for name, speed in executed.items())
 
     @property
     def key(self) -> str:

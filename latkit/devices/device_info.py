@@ -26,7 +26,7 @@ def describe(device: Device) -> dict[str, str]:
         "governor": facts.governor or "unknown",
         "system": f"{facts.os}, kernel {facts.kernel}",
         "agent": device.runs,
-        "runtimes": ", ".join(device.runtimes.values()) or "none",
+        "runtimes": ", ".join(device.shown_runtimes()) or "none",
     }
 
 

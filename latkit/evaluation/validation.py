@@ -193,6 +193,17 @@ def validate(
     Raises NotMeasured, MeasurementConflict if the target has changed since the fit, and UsageError.
     """
     chosen = unseen_networks(model, space, networks, seed)
+    return validate_drawn(collection, model, space, chosen, max_seconds)
+
+
+def validate_drawn(
+    collection: Collection,
+    model: AdditiveModel,
+    space: Space,
+    chosen: Sequence[Drawn],
+    max_seconds: float | None = None,
+) -> Validation:
+    """Measure drawn networks, each twice, and compare the predictions with the measurements; see `validate`."""
     measured = [drawn.network for drawn in chosen]
     measurements, left_out = _measure(collection, measured, repetitions_of(0), max_seconds)
     return compare(model, space, chosen, measurements, left_out)

@@ -29,6 +29,8 @@ class TargetState:
     """Number of profiles of model files."""
     imported: str
     """File and hash of an imported table; empty if the target was measured."""
+    precisions: str
+    """The precisions that its device executes with its runtime; empty if they were not probed."""
 
 
 def targets_of(folders: Folders) -> Iterator[Target]:
@@ -58,6 +60,13 @@ def imported_devices(folders: Folders) -> dict[str, str]:
     return {name: source for name, source in found.items() if source}
 
 
+def _precisions(folders: Folders, target: Target) -> str:
+    try:
+        return folders.device(target.device).shown_precisions(target.runtime)
+    except UsageError:
+        return ""  # of a device that was removed, or that is known by an imported table alone
+
+
 def target_states(folders: FittedModels) -> list[TargetState]:
     """All targets of a workspace. Raises BadFile."""
     states = []
@@ -73,6 +82,7 @@ def target_states(folders: FittedModels) -> list[TargetState]:
                 tuple(spaces),
                 len(list(folder.glob("profiles/*.json"))),
                 imported_from(folders, target),
+                _precisions(folders, target),
             )
         )
     return states

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from latkit.errors import NotMeasured
 from latkit.measurements.anomalies import contended, count_flags, usable_runs
-from latkit.timing import Environment, Measurement, Workload
+from latkit.timing import Environment, Measurement, Role, Workload
 
 MIN_USABLE_RUNS = 6
 """A contended measurement is usable with this many runs that measure the workload alone: the rounds of a plan."""
@@ -54,14 +54,14 @@ def select(measurements: Sequence[Measurement]) -> Selection:
     the minimum over the rounds cancel most of their effect; `Selection.flags` counts them.
     """
     environment = environment_of(measurements)
-    newest: dict[tuple[Workload, int], Measurement] = {}
+    newest: dict[tuple[Workload, Role, int], Measurement] = {}
     left_out: list[tuple[Measurement, str]] = []
     for measurement in measurements:
         reason = _reason_against(measurement, environment)
         if reason:
             left_out.append((measurement, reason))
             continue
-        identity = measurement.workload, measurement.repetition
+        identity = measurement.workload, measurement.role, measurement.repetition
         if identity in newest:
             left_out.append((newest[identity], "measured again later"))
         newest[identity] = measurement

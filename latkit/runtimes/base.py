@@ -89,16 +89,17 @@ class Runtime(ABC):
         the exporter raises.
         """
 
-    def export_quantized(
+    def quantize(
         self,
+        source: Path,  # noqa: ARG002
         module: Any,  # noqa: ARG002
         examples: Sequence[Any],  # noqa: ARG002
         plan: Quantization,
         path: Path,
     ) -> None:
-        """Write a module as `export` does, with every part in the precision that the plan gives it.
+        """Write the file `source`, which `export` wrote of the module, with every part in the plan's precision.
 
-        Raises ExportError, MissingExtra, and whatever the exporter raises.
+        Raises ExportError, MissingExtra, and whatever the quantizer raises.
         """
         raise ExportError(f"{path.name}: expected {', '.join(sorted(plan.used()))}, but {self.name} exports fp32 only")
 

@@ -67,13 +67,11 @@ class OnnxRuntime(Runtime):
             )
         onnx.checker.check_model(path, full_check=True)
 
-    def export_quantized(self, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
+    def quantize(self, source: Path, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
         """Write an ONNX file with QuantizeLinear and DequantizeLinear around int8 parts (QDQ), weights per channel."""
         from latkit.runtimes.quantization.onnx_file import quantize_onnx
 
         with tempfile.TemporaryDirectory(prefix=".quantize-", dir=path.parent) as folder:
-            source = Path(folder, "float.onnx")
-            self.export(module, examples, source)
             written = Path(folder, "quantized.onnx")
             quantize_onnx(source, module, examples, plan, written)
             written.replace(path)

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit.errors import MissingExtra
-from latkit.graphs import Graph
-from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
+from latkit.runtimes.base import Runtime, Wheels, release
 from latkit.runtimes.quantization import Quantization
 
 
@@ -68,27 +67,11 @@ class TFLite(Runtime):
                 module = litert_torch.to_channel_last_io(module, args=images, outputs=outputs).eval()
             litert_torch.convert(module, tuple(map(_channels_last, examples))).export(str(path))
 
-    def export_quantized(self, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
+    def quantize(self, source: Path, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
         """Write a TFLite file by a recipe with a rule for every op, weights per channel."""
         from latkit.runtimes.quantization.tflite_file import quantize_tflite
 
-        with tempfile.TemporaryDirectory(prefix=".quantize-", dir=path.parent) as folder:
-            source = Path(folder, "float.tflite")
-            self.export(module, examples, source)
-            quantize_tflite(source, module, examples, plan, path)
-
-    def export_graph(self, graph: Graph, path: Path) -> None:
-        """Write the graph's own operators, with its quantization."""
-        from latkit.runtimes.litert.write import write_tflite
-
-        check_dialect(self, graph)
-        path.write_bytes(write_tflite(graph, seed=int(graph.key[:15], 16)))
-
-    def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
-        """The graph of any TFLite file, with the sizes that it was written for."""
-        from latkit.runtimes.litert.graph import read_tflite_graph
-
-        return read_tflite_graph(path, shapes, batch)
+        quantize_tflite(source, module, examples, plan, path)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""

@@ -13,7 +13,7 @@ from latkit.timing.estimators import (
 )
 from latkit.timing.measurement import FITTED, Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.reference import REFERENCE
-from latkit.timing.rounds import reference_min_s, uses_cpu_time
+from latkit.timing.rounds import reference_min_s, round_min_s, uses_cpu_time
 
 __all__ = [
     "DEFAULT_ESTIMATOR",
@@ -38,6 +38,7 @@ __all__ = [
     "reference_min_s",
     "reference_seconds",
     "relative_change",
+    "round_min_s",
     "select_estimator",
     "uses_cpu_time",
 ]

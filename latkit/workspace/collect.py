@@ -18,10 +18,12 @@ from latkit.profiling.pair_probes import pair_probes
 from latkit.profiling.scheduler import Job, Outcome, schedule
 from latkit.progress import Callbacks
 from latkit.spaces import Space
+from latkit.spaces.precisions import used_precisions
 from latkit.targets import Target
 from latkit.timing import Workload
 from latkit.workspace.external_models import check_takes_file, read_graphs, shown_inputs
 from latkit.workspace.measuring import MeasuringWorkspace
+from latkit.workspace.precisions import check_precisions
 from latkit.workspace.requests.base import CollectRequest
 
 
@@ -83,6 +85,7 @@ def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: S
         return None if request.max_seconds is None else max(request.max_seconds - summary.seconds, 0.0)
 
     def run(target: Target, collection: Collection) -> CollectionSummary:
+        check_precisions(workspace, collection, target, used_precisions(space))
         summary = collection.run(workloads, max_seconds=request.max_seconds)
         probes = [] if request.sources else pair_probes(space, target)
         if probes and summary.finished:

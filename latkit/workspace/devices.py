@@ -24,6 +24,7 @@ from latkit.devices.device_info import document
 from latkit.layout import Folders
 from latkit.progress import Callbacks
 from latkit.workspace.measuring import MeasuringWorkspace
+from latkit.workspace.precisions import doctor_precisions
 from latkit.workspace.requests.devices import AddDeviceRequest, DoctorRequest
 
 
@@ -78,6 +79,7 @@ def doctor(workspace: MeasuringWorkspace, request: DoctorRequest, callbacks: Cal
         checks = examine(device, measured)
         if healthy(checks):
             checks += workspace.check_baselines(name)
+            checks += doctor_precisions(workspace, name) if request.precisions else ()
     if healthy(checks) and lift_quarantine(folder, name):
         report(f"{name} is no longer in quarantine: run the same commands again to go on")
     return checks

@@ -25,3 +25,5 @@ class DoctorRequest(Request):
     name: str
     install: tuple[str, ...] = ()
     """Runtimes to install first."""
+    precisions: bool = False
+    """Probe which precisions its runtimes execute, and how fast."""
