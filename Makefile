@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
-CODE := latkit tests benchmarks examples docs/site_hooks.py
+CODE := latkit tests benchmarks examples docs/site_hooks.py docs/screenshots.py
 # twice the cores of a small machine: many tests wait for servers, phones and deadlines
 JOBS ?= 4
 # set in some containers: every process would compile latkit anew

@@ -35,7 +35,8 @@ def pages(entries: list[object]) -> list[str]:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    assert sorted(pages(SITE["nav"])) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+    found = [*DOCS.rglob("*.md"), *DOCS.rglob("*.ipynb")]
+    assert sorted(pages(SITE["nav"])) == sorted(str(path.relative_to(DOCS)) for path in found)
 
 
 def documented(pattern: str) -> list[str]:

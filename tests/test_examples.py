@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from latkit.tables import LatencyTable
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = {"profile_model", "collect_and_fit", "training_loop"}
+SCRIPTS = {"profile_model", "collect_and_fit", "training_loop", "lightning_module"}
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
 def run(name: str, argument: Path) -> str:
@@ -44,7 +47,33 @@ def test_a_space_is_collected_and_fitted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_training_loop_with_the_latency_in_its_loss_finds_a_fast_network(tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["training_loop", "lightning_module"])
+def test_a_training_loop_with_the_latency_in_its_loss_finds_a_fast_network(script: str, tmp_path: Path) -> None:
     rows = [[1e-3, 9e-3, 9e-3], [9e-3, 1e-3], [9e-3, 9e-3, 1e-3]]
     LatencyTable.from_seconds("made-up", "0" * 8, rows, 1e-3).save(tmp_path / "table.json")
-    assert "candidates (0, 1, 2): 4 ms" in run("training_loop", tmp_path / "table.json")
+    assert "candidates (0, 1, 2): 4 ms" in run(script, tmp_path / "table.json")
+
+
+def test_there_are_three_notebooks_with_pictures_in_them() -> None:
+    assert len(NOTEBOOKS) == 3
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, 4).cells
+        outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+        assert any("image/png" in output.get("data", {}) for output in outputs), path.name
+        assert all(output.output_type != "error" for output in outputs)
+        assert f"notebooks/{path.name}" in (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.device
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("LATKIT_CACHE", str(tmp_path))
+    notebook = nbformat.read(path, 4)
+    search_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", search_path)
+    where = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=where).execute()
+    drawn = [cell for cell in notebook.cells if "plt.show" in cell.source]
+    assert all("image/png" in str(cell.outputs) for cell in drawn)
