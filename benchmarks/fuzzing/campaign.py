@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
 from collections import Counter
@@ -85,7 +86,7 @@ class Campaign:
         total_share = sum(reader.share for reader in self.readers)
         orders: list[tuple[float, str, range]] = []
         for reader in self.readers:
-            count = round(self.inputs * reader.share / total_share)
+            count = math.ceil(self.inputs * reader.share / total_share)
             starts = range(0, count, AT_ONCE)
             done = self.done.get(reader.name, set())
             orders += [
