@@ -34,6 +34,7 @@ _HOMES = {
     "Space": "latkit.spaces",
     "Target": "latkit.targets",
     "TimingPlan": "latkit.timing",
+    "TrainSupernetRequest": "latkit.workspace.requests",
     "ValidateRequest": "latkit.workspace.requests",
     "Workspace": "latkit.workspace",
     "XGBoostModel": "latkit.latency_models",

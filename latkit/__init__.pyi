@@ -35,6 +35,7 @@ from latkit.workspace.requests import PredictRequest as PredictRequest
 from latkit.workspace.requests import ReportRequest as ReportRequest
 from latkit.workspace.requests import ReproduceRequest as ReproduceRequest
 from latkit.workspace.requests import SearchRequest as SearchRequest
+from latkit.workspace.requests import TrainSupernetRequest as TrainSupernetRequest
 from latkit.workspace.requests import ValidateRequest as ValidateRequest
 
 __version__: str
@@ -64,6 +65,7 @@ __all__ = [
     "Space",
     "Target",
     "TimingPlan",
+    "TrainSupernetRequest",
     "ValidateRequest",
     "Workspace",
     "XGBoostModel",

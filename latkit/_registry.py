@@ -50,7 +50,9 @@ class Registry(Generic[T]):
                 return self._loaded[name]
             if name in self._paths or name in self._found():
                 return self._load(name)
-        plural = f"{self.what[:-1]}ies" if self.what.endswith("y") else f"{self.what}s"
+        endings = {"y": "ies", "um": "a"}
+        ending = next((one for one in endings if self.what.endswith(one)), "")
+        plural = self.what.removesuffix(ending) + endings.get(ending, "s")
         raise UsageError(f"unknown {self.what} {_shown(name)}; known {plural}: {', '.join(self.names())}")
 
     def names(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from latkit.cli import (
     strategies,
     table,
     target,
+    train_supernet,
     validate,
 )
 from latkit.cli.console import ask_on_terminal, emit_json, say
@@ -49,7 +50,7 @@ app.add_typer(collect.app, name="collect")
 app.add_typer(measurements.app, name="measurements")
 app.add_typer(table.app, name="table")
 app.add_typer(cache.app, name="cache")
-for module in (profile, fit, validate, predict, search, strategies, reproduce, compare, report, demo):
+for module in (profile, fit, validate, predict, search, train_supernet, strategies, reproduce, compare, report, demo):
     for command in module.COMMANDS:
         app.command(cls=SearchCommand if module is search else Command)(command)
 

@@ -13,6 +13,7 @@ EXAMPLES = {
     "validate": "latkit validate pi4/tflite-t4 --space proxyless-mobile --networks 50",
     "predict": "latkit predict pi4/tflite-t4 network.json",
     "search": "latkit search pi4/tflite-t4 --space proxyless-tiny --data digits --latency-ms 0.3 --name first",
+    "train-supernet": "latkit train-supernet --space ofa-tiny --data digits --channels 1 -o base",
     "reproduce": "latkit reproduce first",
     "compare": "latkit compare first second --target pi4/tflite-t4 --zoo",
     "report": "latkit report first -o first.html",

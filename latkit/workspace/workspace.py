@@ -18,8 +18,10 @@ from latkit.workspace.requests import (
     ReportRequest,
     ReproduceRequest,
     SearchRequest,
+    TrainSupernetRequest,
 )
 from latkit.workspace.search import SearchRun, search
+from latkit.workspace.supernet import SupernetRun, train_supernet
 from latkit.workspace.tables import ImportedTable, export_table, import_table
 from latkit.workspace.target_verbs import TargetVerbs
 
@@ -38,6 +40,12 @@ class Workspace(TargetVerbs):
     def search(self, request: SearchRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None) -> SearchRun:
         """Search, train, export and measure; write reports. `data`: images in memory, instead of the request's."""
         return search(self, request, callbacks, data)
+
+    def train_supernet(
+        self, request: TrainSupernetRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None
+    ) -> SupernetRun:
+        """Train the weights of an elastic space. `data`: images in memory, instead of the request's."""
+        return train_supernet(self, request, callbacks, data)
 
     def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
         """Run a finished search again, and compare the two bit for bit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ SUPERNET_FILES = {
 class SupernetRecipe(TrainingRecipe):
     """All inputs of a supernet's training. On one machine, equal recipes and versions give equal weights."""
 
+    what: ClassVar[str] = "supernet"
     format: Literal["latkit-supernet-recipe-1"] = "latkit-supernet-recipe-1"
     curriculum: str
     settings: SupernetSettings

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -82,6 +82,8 @@ class DataFacts(Record):
 class TrainingRecipe(Record):
     """The inputs of a training: of a search, or of a supernet."""
 
+    what: ClassVar[str] = "training"
+    """For errors."""
     space: str
     space_key: str
     data: DataFacts
@@ -131,8 +133,8 @@ class TrainingRecipe(Record):
         if found is not None:
             name, mine, theirs = found
             raise UsageError(
-                f"{path}: expected {name} to be {theirs!r} as in the search to be resumed, but found {mine!r}; resume "
-                "it as it began, or search into another folder"
+                f"{path}: expected {name} to be {theirs!r} as in the {self.what} to be resumed, but found {mine!r}; "
+                f"resume it as it began, or choose another folder"
             )
 
 

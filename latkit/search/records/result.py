@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, field_validator
 
@@ -62,6 +62,7 @@ class ConstraintFacts(Record):
 class Recipe(TrainingRecipe):
     """All inputs of a search. On one machine, equal recipes and versions give equal results."""
 
+    what: ClassVar[str] = "search"
     format: Literal["latkit-search-recipe-1"] = "latkit-search-recipe-1"
     table_sha256: str
     target_latency_s: Positive

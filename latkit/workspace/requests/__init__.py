@@ -11,6 +11,7 @@ from latkit.workspace.requests.models import (
     ValidateRequest,
 )
 from latkit.workspace.requests.search import CompareRequest, ReportRequest, ReproduceRequest, SearchRequest
+from latkit.workspace.requests.supernet import TrainSupernetRequest
 
 __all__ = [
     "AddDeviceRequest",
@@ -30,5 +31,6 @@ __all__ = [
     "Request",
     "SearchRequest",
     "Tool",
+    "TrainSupernetRequest",
     "ValidateRequest",
 ]
