@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"night.py", "strategy_runs.py"}
-"""Parts of `endurance.py` and `strategies.py`."""
+MODULES = {"external_files.py", "night.py", "strategy_runs.py"}
+"""Parts of `external_models.py`, `endurance.py` and `strategies.py`."""
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in MODULES)
 """What a user starts."""
 

@@ -166,6 +166,21 @@ class GraphBuilder:
         """Normalization of (1, 1, size) along the last axis."""
         return self.node("InstanceNormalization", (x, self.weight(1), self.weight(1)), self.shape(x), epsilon=1e-5)
 
+    def group_norm(self, x: int) -> int:
+        """Normalization over a full image, as exporters write it; a scale and a shift per channel."""
+        shape = self.shape(x)
+        normal = self.instance_norm(self.reshape(x, 1, 1, shape[1] * shape[2] * shape[3]))
+        scaled = self.binary("Mul", self.reshape(normal, *shape), self.weight(shape[1], 1, 1))
+        return self.binary("Add", scaled, self.weight(shape[1], 1, 1))
+
+    def broadcast(self, x: int, *shape: int) -> int:
+        """A tensor repeated along axes of size 1."""
+        return self.node("Expand", (x, self.integers(*shape)), shape)
+
+    def mask(self, *shape: int) -> int:
+        """Numbers that hide some elements when they are added; exporters compute them beforehand."""
+        return self.weight(*shape)
+
     def mean(self, x: int, axes: tuple[int, ...], *, keep: bool = True) -> int:
         """Mean over some axes, which become 1 or vanish."""
         return self.node(

@@ -30,6 +30,8 @@ _OPTIONS = {
     "SUB": "SubOptions",
     "MUL": "MulOptions",
     "DIV": "DivOptions",
+    "BROADCAST_TO": "BroadcastToOptions",
+    "SELECT_V2": "SelectV2Options",
     "MEAN": "ReducerOptions",
     "SUM": "ReducerOptions",
     "SOFTMAX": "SoftmaxOptions",
@@ -266,15 +268,37 @@ class TFLiteBuilder(GraphBuilder):
         features = self._stored(x)[-1]
         return self.binary("Add", self.binary("Mul", x, self.weight(features)), self.weight(features))
 
-    def instance_norm(self, x: int) -> int:
-        """Normalization of (1, 1, size) along the last axis."""
-        shape = self._stored(x)
-        one = (1, 1, 1)
-        centered = self.binary("Sub", x, self._reduced("MEAN", x, (2,), one, keep=True))
-        variance = self._reduced("MEAN", self.binary("Mul", centered, centered), (2,), one, keep=True)
+    def group_norm(self, x: int) -> int:
+        """Normalization over a full image, in the steps that converters write for a group of all channels."""
+        x = self._plain(x)
+        batch, channels, height, width = self._stored(x)
+        flat, one = (batch, 1, channels, height * width), (batch, 1, 1, 1)
+        y = self._shaped(x, flat)
+        mean = self._reduced("MEAN", y, (2, 3), one, keep=True)
+        centered = self.binary("Sub", y, mean)
+        variance = self._reduced("MEAN", self.binary("Mul", centered, centered), (2, 3), one, keep=True)
         inverse = self._add("RSQRT", (self.binary("Add", variance, self.scalar(1e-5)),), one)
-        assert len(shape) == 3
-        return self.binary("Mul", centered, inverse)
+        shift = self.binary("Mul", self.binary("Mul", mean, self.scalar(-1.0)), inverse)
+        factors = [
+            self._shaped(self.broadcast(part, batch, 1, channels, 1), (batch, channels, 1, 1))
+            for part in (inverse, shift)
+        ]
+        y = self.binary("Add", self.binary("Mul", x, factors[0]), factors[1])
+        return self._as_image(y)
+
+    def broadcast(self, x: int, *shape: int) -> int:
+        """A tensor repeated along axes of size 1."""
+        x = self._plain(x)
+        made = self._add("BROADCAST_TO", (x, self._int32(*shape)), shape, **{VERSION: 2})
+        repeated = Tensor(shape, self._tensors[self._same.get(x, x)].type)
+        self._nodes[-1] = replace(self._nodes[-1], outputs=(repeated,))
+        self._tensors[made] = repeated
+        return made
+
+    def mask(self, *shape: int) -> int:
+        """Numbers that hide some elements when they are added. Converters leave their computation to every run."""
+        rows = self._constant(Constant(Tensor((*shape[:-1], 1), "bool")))
+        return self._add("SELECT_V2", (self.broadcast(rows, *shape), self.scalar(0.0), self.scalar(-1e30)), shape)
 
     def first_token(self, x: int) -> int:
         """(N, L, C) as its first token, (N, C)."""

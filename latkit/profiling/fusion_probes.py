@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
+from latkit.errors import ExportError
 from latkit.graphs import Graph, Rule, partition_graph
 from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion import decide, probes
@@ -26,6 +27,9 @@ MAX_PROBE_STEPS = 4
 
 BATCH = 48
 """Number of kernels to measure before the model's errors are estimated again."""
+
+QUANTIZED_NETWORKS = 48
+"""Number of networks that are quantized to draw kernels from: each takes about a second."""
 
 CALIBRATION_NETWORKS = 24
 """Number of whole networks to measure, for the calibration."""
@@ -78,7 +82,7 @@ def collect_kernels(
     if not probing.measure([OVERHEAD_PROBE]):
         return probing.done
     runtime = get_runtime(collection.store.target.runtime)
-    drawn = drawn_networks(runtime.graph_dialect) if networks is None else list(networks)
+    drawn = list(networks) if networks is not None else _drawn(collection)
     rules = learn_rules(probing, path, drawn)
     if rules is None:
         return probing.done
@@ -94,6 +98,25 @@ def collect_kernels(
             if not batch or not probing.measure(batch):
                 break
     return probing.done
+
+
+def _drawn(collection: Collection) -> list[Graph]:
+    """The networks that kernels are drawn from, in the target's precision. Raises ExportError if none can be made."""
+    target = collection.store.target
+    runtime = get_runtime(target.runtime)
+    drawn = drawn_networks(runtime.graph_dialect)
+    if target.precision == runtime.precisions[0]:
+        return drawn
+    found, reason = [], ExportError(f"no network to quantize for {target}")
+    for done, network in enumerate(drawn[:QUANTIZED_NETWORKS], start=1):
+        try:
+            found.append(runtime.quantized_graph(network, target.precision))
+        except ExportError as error:
+            reason = error
+        collection.progress.advance("quantizing", done, QUANTIZED_NETWORKS, network.title)
+    if not found:
+        raise reason
+    return found
 
 
 def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:

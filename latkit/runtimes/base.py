@@ -107,6 +107,13 @@ class Runtime(ABC):
         """Write an external network, or a kernel of one, with weights generated from its key. Raises ExportError."""
         raise ExportError(f"{path.name}: {graph.title} cannot be written for {self.name}, which takes no such graphs")
 
+    def quantized_graph(self, graph: Graph, precision: str) -> Graph:
+        """The network as the runtime's quantizer writes it, with random weights and inputs.
+
+        Raises ExportError, MissingExtra, and UsageError for a precision that files are not quantized to.
+        """
+        raise UsageError(f"expected a runtime that quantizes {graph.title} to {precision}, but found {self.name}")
+
     def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
         """The graph of a file of this runtime's format; `shapes` and `batch` fill sizes that it leaves open.
 

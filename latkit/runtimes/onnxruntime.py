@@ -86,6 +86,12 @@ class OnnxRuntime(Runtime):
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
+    def quantized_graph(self, graph: Graph, precision: str) -> Graph:
+        """Every operator in that precision that the quantizer can write."""
+        from latkit.runtimes.quantization.whole_file import quantize_onnx_file, quantized_by
+
+        return quantized_by(self, quantize_onnx_file, graph, precision)
+
     def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
         """The graph of any ONNX file."""
         from latkit.runtimes.onnx.graph import read_graph

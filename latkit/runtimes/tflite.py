@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from latkit.errors import MissingExtra
-from latkit.runtimes.base import Runtime, Wheels, release
+from latkit.graphs import Graph
+from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
 
@@ -72,6 +73,25 @@ class TFLite(Runtime):
         from latkit.runtimes.quantization.tflite_file import quantize_tflite
 
         quantize_tflite(source, module, examples, plan, path)
+
+    def export_graph(self, graph: Graph, path: Path) -> None:
+        """Write the graph's own operators, with its quantization."""
+        from latkit.runtimes.litert.write import write_tflite
+
+        check_dialect(self, graph)
+        path.write_bytes(write_tflite(graph, seed=int(graph.key[:15], 16)))
+
+    def quantized_graph(self, graph: Graph, precision: str) -> Graph:
+        """Every operator in that precision that the quantizer can write."""
+        from latkit.runtimes.quantization.whole_file import quantize_tflite_file, quantized_by
+
+        return quantized_by(self, quantize_tflite_file, graph, precision)
+
+    def read_graph(self, path: Path, shapes: Mapping[str, tuple[int, ...]], batch: int) -> Graph:
+        """The graph of any TFLite file, with the sizes that it was written for."""
+        from latkit.runtimes.litert.graph import read_tflite_graph
+
+        return read_tflite_graph(path, shapes, batch)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """An interpreter on the CPU; XNNPACK runs all ops that it supports."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from latkit.graphs.builder import GraphBuilder
+from latkit.graphs.generators.assorted import assorted
 from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
 from latkit.graphs.generators.convolutional import (
     decoder,
@@ -37,6 +38,7 @@ FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
     "projected": projected,
     "decoder": decoder,
     "padded": padded,
+    "assorted": assorted,
 }
 """By name."""
 

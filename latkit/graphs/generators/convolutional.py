@@ -135,21 +135,12 @@ def pooled(b: GraphBuilder, rng: Draw, name: str) -> Graph:
         if rng.random() < 0.6 and side > 7:
             x = b.conv(x, rng.choice((128, 192, 320, 512)), 3, 2)
             given = b.shape(x)[1]
-        y = _group_norm(b, x)
+        y = b.group_norm(x)
         y = b.binary("Sub", b.pool("AveragePool", y, 3, 1, count_include_pad=0), y)
         x = b.binary("Add", x, b.binary("Mul", y, b.weight(given, 1, 1)))
-        y = b.activation("gelu", b.conv(_group_norm(b, x), 4 * given))
+        y = b.activation("gelu", b.conv(b.group_norm(x), 4 * given))
         x = b.binary("Add", x, b.binary("Mul", b.conv(y, given), b.weight(given, 1, 1)))
     return b.graph([add_classifier(b, rng, x)], name)
-
-
-def _group_norm(b: GraphBuilder, x: int) -> int:
-    """Normalization over a full image, as exporters write it; a scale and a shift per channel."""
-    shape = b.shape(x)
-    flat = b.reshape(x, 1, 1, shape[1] * shape[2] * shape[3])
-    normal = b.instance_norm(flat)
-    scaled = b.binary("Mul", b.reshape(normal, *shape), b.weight(shape[1], 1, 1))
-    return b.binary("Add", scaled, b.weight(shape[1], 1, 1))
 
 
 def padded(b: GraphBuilder, rng: Draw, name: str) -> Graph:

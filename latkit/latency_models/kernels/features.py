@@ -11,7 +11,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Partition
 from latkit.graphs.patterns import units_of
-from latkit.latency_models.kernels.shapes import group_channels, shape_features
+from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
 from latkit.latency_models.roofline import TILE, up
 from latkit.ops.precision import FP32
 
@@ -29,6 +29,8 @@ class KernelSpec:
     input_elements: int
     output_elements: int
     weights: int
+    window_elements: int
+    """Elements that the windows of its pools read, each as often as it is read."""
     light: tuple[tuple[str, int], ...]
     """Kinds of its light units beside the anchor, each with the number of elements it outputs."""
 
@@ -69,6 +71,7 @@ def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
         sum(tensor.elements for tensor in part.inputs),
         sum(tensors[number].elements for number in part.outputs),
         part.parameters,
+        sum(window_elements(node) for node in part.nodes),
         tuple(
             (unit.kind, part.nodes[unit.members[-1]].outputs[0].elements)
             for place, unit in enumerate(units)
@@ -80,7 +83,15 @@ def _kernel_spec(key: str, part: Graph, kernel: Kernel) -> KernelSpec:
 def roofline(spec: KernelSpec) -> Floats:
     """Terms of the physical baseline, shape (7,): a latency is a non-negative sum of them."""
     light = sum(elements for _, elements in spec.light)
-    terms = [1, spec.macs, spec.input_elements, spec.output_elements, spec.weights, light, _wasted(spec)]
+    terms = [
+        1,
+        spec.macs + spec.window_elements,
+        spec.input_elements,
+        spec.output_elements,
+        spec.weights,
+        light,
+        _wasted(spec),
+    ]
     return np.array(terms, dtype=np.float64)
 
 

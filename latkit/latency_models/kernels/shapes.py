@@ -42,6 +42,13 @@ def group_channels(graph: Graph) -> int:
     return 0
 
 
+def window_elements(node: Node) -> int:
+    """Elements that a pool reads, each as often as it is read; 0 for other nodes."""
+    if node.op in ("MAX_POOL_2D", "AVERAGE_POOL_2D"):
+        return node.outputs[0].elements * int(node.get("filterWidth", 1)) * int(node.get("filterHeight", 1))
+    return 0
+
+
 def _convolution(_graph: Graph, node: Node, tensors: Sequence[Tensor]) -> list[float]:
     input_shape, output = tensors[node.inputs[0]].shape, node.outputs[0].shape
     kernel, stride = node.get("kernel_shape", (1, 1)), node.get("strides", (1, 1))

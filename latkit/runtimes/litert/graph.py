@@ -31,6 +31,9 @@ STATEFUL = frozenset({"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "HASHTAB
 FOLDED = frozenset({"DEQUANTIZE", "DENSIFY"})
 """Operators on constants that are computed before any run; others are computed in every run."""
 
+FEW = 1
+"""More truth values are a mask, which decides nothing."""
+
 MAX_VALUES = 2**20
 """A constant of more integers is a table: its values are dropped."""
 
@@ -188,6 +191,7 @@ class _Reading:
         tensor = self._tensor(index)
         numbers = tensor.type not in QUANTIZED or (tensor.quantization is None and tensor.type != "int4")
         integers = numbers and not tensor.type.startswith("float") and not _is_bias(tensor)
+        integers = integers and (tensor.type != "bool" or tensor.elements <= FEW)
         if not integers and not (tensor.elements == 1 and tensor.type == "float32"):
             return Constant(tensor)
         values = self._values(index, tensor) if tensor.elements <= MAX_VALUES else None

@@ -18,6 +18,7 @@ MAX_MODEL_BYTES = 2**31 - 2**20
 """Maximum size of a flatbuffer."""
 
 SCHEMA_VERSION = 3
+SIGNATURE = "serving_default"
 
 _TYPES = {numpy_name: name for name, numpy_name in DTYPES.items()} | {"int4": "INT4"}
 
@@ -63,7 +64,16 @@ class _Writing:
             name="main",
         )
         codes = [self._code(kind, version) for kind, version in self.codes]
-        return schema.ModelT(SCHEMA_VERSION, codes, [subgraph], "latkit", buffers)
+        return schema.ModelT(
+            SCHEMA_VERSION, codes, [subgraph], "latkit", buffers, signatureDefs=[self._signature(given)]
+        )
+
+    def _signature(self, given: int) -> Any:
+        """The signature of the file's only graph."""
+        schema = self.schema
+        inputs = [schema.TensorMapT(f"args_{number}", number) for number in range(given)]
+        outputs = [schema.TensorMapT(f"output_{place}", number) for place, number in enumerate(self.graph.outputs)]
+        return schema.SignatureDefT(inputs, outputs, SIGNATURE)
 
     def _operators(self) -> Any:
         first = self.graph.first_outputs()

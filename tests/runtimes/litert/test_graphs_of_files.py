@@ -150,8 +150,8 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_sizes_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "small.tflite"
     path.write_bytes(write_tflite(small(), 0))
-    assert read_tflite_graph(path, {"v0": (1, 16, 16, 3)}) == small()
-    with pytest.raises(BadFile, match="v0=1x16x16x3, but found 1x32x32x3"):
-        read_tflite_graph(path, {"v0": (1, 32, 32, 3)})
+    assert read_tflite_graph(path, {"args_0": (1, 16, 16, 3)}) == small()
+    with pytest.raises(BadFile, match="args_0=1x16x16x3, but found 1x32x32x3"):
+        read_tflite_graph(path, {"args_0": (1, 32, 32, 3)})
     with pytest.raises(BadFile, match="expected an input of the target's batch, 4"):
         read_tflite_graph(path, batch=4)
