@@ -13,7 +13,8 @@ from latkit.errors import BadFile, UsageError
 from latkit.graphs.graph import ABSENT, OPSET, Constant, Graph, Node, Setting, Tensor
 from latkit.graphs.operators import VIEWS
 from latkit.runtimes.onnx.file import EXPECTED, Shapes, load_model, prepare
-from latkit.runtimes.onnx.tensors import as_numbers, shape_input_names
+from latkit.runtimes.onnx.quantized import QUANTIZERS, quantization_constants, with_own_dequantization
+from latkit.runtimes.onnx.tensors import FEW, as_numbers, shape_input_names
 from latkit.runtimes.onnx.write import model_of_graph
 
 __all__ = ["Shapes", "graph_of_model", "model_of_graph", "read_graph"]
@@ -23,6 +24,8 @@ TYPES: dict[int, str] = {
     TensorProto.INT64: "int64",
     TensorProto.INT32: "int32",
     TensorProto.BOOL: "bool",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "uint8",
 }
 
 MAX_VALUES = 2**20
@@ -65,10 +68,11 @@ class _Reading:
         self.stored = {tensor.name: tensor for tensor in self.onnx.initializer}
         self.constants = {*self.stored, *(weights & self.values.keys())}
         """Names of what does not depend on an input."""
+        self.quantizing: set[str] = set()
 
     def graph(self, name: str) -> Graph:
         """The graph, without parts that depend on constants alone and without unused values."""
-        nodes = self._live(self._computing())
+        nodes = with_own_dequantization(self._live(self._computing()), self.values)
         used = list(dict.fromkeys(taken for node in nodes for taken in node.input if taken))
         inputs = [v.name for v in self.onnx.input if v.name not in self.constants and v.name in used]
         constants = [taken for taken in used if taken in self.constants]
@@ -82,7 +86,7 @@ class _Reading:
         outputs = tuple(numbers[value.name] for value in self.onnx.output if value.name in numbers)
         if not made or not outputs:
             raise BadFile(self.source, "a network that computes something", "constants only")
-        deciding = shape_input_names(nodes)
+        deciding, self.quantizing = shape_input_names(nodes), quantization_constants(nodes)
         return Graph(
             tuple(self._known(taken) for taken in inputs),
             tuple(self._constant(taken, taken in deciding) for taken in constants),
@@ -120,7 +124,8 @@ class _Reading:
                 raise BadFile(self.source, "operators of ONNX's own", f"{node.op_type} of {node.domain}")
             if any(attribute.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS) for attribute in node.attribute):
                 raise BadFile(self.source, "a network without branches and loops", node.op_type)
-            if all(not value or value in self.constants for value in node.input):
+            constant = all(not value or value in self.constants for value in node.input)
+            if constant and node.op_type not in QUANTIZERS:  # weights stay of 8 bits
                 self.constants |= {given for given in node.output if given}
             else:
                 nodes.append(node)
@@ -139,7 +144,11 @@ class _Reading:
         if stored is None:
             return Constant(self._known(name))
         tensor = Tensor(tuple(stored.dims), self._type(stored.data_type))
-        keep = deciding or tensor.elements == 1 or (tensor.type != "float32" and tensor.elements <= MAX_VALUES)
+        if name in self.quantizing and not deciding:
+            is_weight = tensor.elements > FEW and tensor.type in ("int8", "uint8")
+            return Constant(tensor, example=None if is_weight else as_numbers(stored)[:1] or None)
+        integers = tensor.type not in ("float32", "int8", "uint8")
+        keep = deciding or tensor.elements == 1 or (integers and tensor.elements <= MAX_VALUES)
         return Constant(tensor, as_numbers(stored) if keep else None)
 
     def _known(self, name: str) -> Tensor:
@@ -156,7 +165,7 @@ class _Reading:
         if code not in TYPES:
             known = code in TensorProto.DataType.values()
             found = TensorProto.DataType.Name(code) if known else f"type {code}"
-            raise BadFile(self.source, "a network in 32-bit floats", f"a tensor of {found}")
+            raise BadFile(self.source, "a network in 32-bit floats or 8-bit integers", f"a tensor of {found}")
         return TYPES[code]
 
 

@@ -14,6 +14,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 from latkit._io import reading
 from latkit.errors import BadFile
 from latkit.graphs.deciding import SHAPE_INPUTS
+from latkit.runtimes.onnx.quantized import scale_names
 
 FEW = 64
 """A constant of more floats is a weight: its values are dropped."""
@@ -77,12 +78,13 @@ def split_weights(graph: onnx.GraphProto, source: object, folder: Path | None) -
     Integers and booleans are needed, and floats that determine shapes. Where other floats have no values, as in a
     structure without weights or without its data file, they are weights too. Raises BadFile.
     """
-    deciding = shape_input_names(graph.node)
+    deciding, scales = shape_input_names(graph.node), scale_names(graph.node)
     weights: dict[str, TensorProto] = {}
     remaining: dict[str, TensorProto] = {}
     for tensor in graph.initializer:
         floats = tensor.data_type in FLOATS
-        if floats and math.prod(tensor.dims) > FEW and tensor.name not in deciding:
+        bytes_ = tensor.data_type in (TensorProto.INT8, TensorProto.UINT8)
+        if (floats or bytes_) and math.prod(tensor.dims) > FEW and tensor.name not in deciding | scales:
             weights[tensor.name] = tensor
         elif _fill(tensor, source, folder, needed=not floats or tensor.name in deciding):
             remaining[tensor.name] = tensor

@@ -37,6 +37,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     if not request["run"]:
         return {}
     kinds = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(bool)": "bool"}
+    kinds |= {"tensor(int8)": "int8", "tensor(uint8)": "uint8"}
     feed = {item.name: np.ones(item.shape, kinds[item.type]) for item in session.get_inputs()}
     names = [item.name for item in session.get_outputs()]
     return {"shapes": {name: list(made.shape) for name, made in zip(names, session.run(names, feed), strict=True)}}

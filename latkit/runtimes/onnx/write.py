@@ -21,9 +21,11 @@ CODES = {
     "int64": TensorProto.INT64,
     "int32": TensorProto.INT32,
     "bool": TensorProto.BOOL,
+    "int8": TensorProto.INT8,
+    "uint8": TensorProto.UINT8,
 }
 
-_BYTES = {"float32": 4, "int64": 8, "int32": 4, "bool": 1}
+_BYTES = {"float32": 4, "int64": 8, "int32": 4, "bool": 1, "int8": 1, "uint8": 1}
 
 MAX_MODEL_BYTES = 2**31 - 2**20
 """Maximum size of a protobuf file."""
@@ -131,7 +133,7 @@ def _name(number: int) -> str:
 def _model(graph: Graph, outputs: Sequence[int], rng: np.random.Generator | None) -> onnx.ModelProto:
     """The graph as an ONNX model; without a generator, weights are inputs and outputs have no declared shapes."""
     tensors, first, given = graph.tensors(), graph.first_outputs(), len(graph.inputs)
-    stored = [c for c in graph.constants if rng is not None or c.values is not None]
+    stored = [c for c in graph.constants if rng is not None or _is_stored(c)]
     size = sum(constant.tensor.elements * _BYTES[constant.tensor.type] for constant in stored)
     if size > MAX_MODEL_BYTES:
         raise ExportError(f"{graph.title}: expected weights of at most 2 GiB in an ONNX file, but found {size} bytes")
@@ -141,7 +143,7 @@ def _model(graph: Graph, outputs: Sequence[int], rng: np.random.Generator | None
     ]
     weights, inputs = [], [*range(given)]
     for place, constant in enumerate(graph.constants, start=given):
-        if rng is None and constant.values is None:
+        if rng is None and not _is_stored(constant):
             inputs.append(place)
         else:
             weights.append(numpy_helper.from_array(_values(constant, rng), _name(place)))
@@ -154,6 +156,11 @@ def _model(graph: Graph, outputs: Sequence[int], rng: np.random.Generator | None
         weights,
     )
     return helper.make_model(described, opset_imports=[helper.make_opsetid("", graph.opset)], ir_version=_IR_VERSION)
+
+
+def _is_stored(constant: Constant) -> bool:
+    """Whether a constant has values of its own."""
+    return constant.values is not None or constant.example is not None
 
 
 def _node(node: Node, inputs: list[str], outputs: list[str]) -> onnx.NodeProto:
@@ -176,7 +183,11 @@ def _values(constant: Constant, rng: np.random.Generator | None) -> NDArray[Any]
     shape, kind = constant.tensor.shape, constant.tensor.type
     if constant.values is not None:
         return np.array(constant.values, dtype=kind).reshape(shape)
+    if constant.example is not None:
+        return np.full(shape, constant.example[0], dtype=kind)
     assert rng is not None
+    if kind in ("int8", "uint8") and len(shape) >= 2:
+        return rng.integers(-100 if kind == "int8" else 28, 100 if kind == "int8" else 228, shape).astype(kind)
     if kind != "float32":  # an index that is valid in any tensor
         return np.zeros(shape, dtype=kind)
     if len(shape) >= 2:

@@ -155,3 +155,17 @@ def test_sizes_are_those_of_the_file(tmp_path: Path) -> None:
         read_tflite_graph(path, {"args_0": (1, 32, 32, 3)})
     with pytest.raises(BadFile, match="expected an input of the target's batch, 4"):
         read_tflite_graph(path, batch=4)
+
+
+def test_a_quantized_network_has_kernels_of_its_precision(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_quantizer")
+    runtime = get_runtime("tflite")
+    static, dynamic = (runtime.quantized_graph(small(), name) for name in ("int8", "int8-dynamic"))
+    kinds = [{kernel.kind for kernel in partition_graph(graph, ()).kernels} for graph in (static, dynamic)]
+    assert {"conv_2d_int8", "depthwise_conv_2d_int8", "resize_nearest_neighbor_int8", "mean_int8"} <= kinds[0]
+    assert {"conv_2d_dynamic_int8", "resize_nearest_neighbor", "mean"} <= kinds[1]
+    for graph, output in ((static, np.int8), (dynamic, np.float32)):
+        path = tmp_path / f"{output.__name__}.tflite"
+        runtime.export_graph(graph, path)
+        assert read_tflite_graph(path).key == DefUse(graph).part(range(len(graph.nodes))).key
+        assert run(path)[0].dtype == output

@@ -1,0 +1,75 @@
+"""Quantized ONNX files (QDQ) as graphs, their kernels, and the same graphs as files again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+import pytest
+
+from latkit.graphs import Graph, GraphBuilder, partition_graph
+from latkit.graphs.def_use import DefUse
+from latkit.runtimes import get_runtime
+from latkit.runtimes.onnx.graph import read_graph
+
+RUNTIME = get_runtime("onnxruntime")
+
+
+def blocks() -> Graph:
+    """Two equal blocks, a sum of a tensor that two operators take, and a linear layer."""
+    b = GraphBuilder()
+    x = b.activation("relu", b.conv(b.input(1, 3, 12, 12), 72, 3))
+    for _ in range(2):
+        x = b.binary("Add", b.activation("relu", b.conv(x, 72, 3, 1, 72)), x)
+    return b.graph([b.linear(b.reshape(b.global_pool(x), 1, 72), 80)], "blocks")
+
+
+@pytest.fixture(scope="module")
+def quantized() -> Graph:
+    return RUNTIME.quantized_graph(blocks(), "int8")
+
+
+def fused(path: Path, folder: Path) -> Counter[str]:
+    """The operators that onnxruntime runs of a file."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return Counter(node.op_type for node in onnx.load(folder / "optimized.onnx").graph.node)
+
+
+def test_a_node_in_8_bits_is_one_kernel_with_what_surrounds_it(quantized: Graph) -> None:
+    kinds = Counter(kernel.kind for kernel in partition_graph(quantized, ()).kernels)
+    assert kinds["conv_depthwise_int8"] == 2
+    assert kinds["add_int8"] == 2
+    assert kinds["conv_int8"] == kinds["linear_int8"] == 1
+    assert kinds["quantizelinear"] == 1
+
+
+def test_equal_blocks_are_equal_kernels_whatever_their_scales(quantized: Graph) -> None:
+    parts = partition_graph(quantized, ())
+    keys = [parts.kernel_graph(n).key for n, kernel in enumerate(parts.kernels) if kernel.kind == "conv_depthwise_int8"]
+    scales = [constant.example for constant in quantized.constants if constant.tensor.type == "float32"]
+    assert len(set(keys)) == 1
+    assert len(set(scales)) > 4
+
+
+def test_a_written_graph_is_fused_as_the_file_was(quantized: Graph, tmp_path: Path) -> None:
+    path = tmp_path / "again.onnx"
+    RUNTIME.export_graph(quantized, path)
+    found = fused(path, tmp_path)
+    assert found["QLinearConv"] == 3
+    assert found["QLinearAdd"] == 3  # the bias of the linear layer too
+    in_order = DefUse(quantized).part(range(len(quantized.nodes)))
+    assert read_graph(path).key == in_order.key
+    assert Graph.from_json(quantized.to_json()) == quantized
+
+
+def test_a_kernel_is_fused_alone_as_well(quantized: Graph, tmp_path: Path) -> None:
+    parts = partition_graph(quantized, ())
+    kernels: dict[str, Any] = {kernel.kind: parts.kernel_graph(n) for n, kernel in enumerate(parts.kernels)}
+    for kind, operator in (("conv_depthwise_int8", "QLinearConv"), ("add_int8", "QLinearAdd")):
+        RUNTIME.export_graph(kernels[kind], tmp_path / "kernel.onnx")
+        assert fused(tmp_path / "kernel.onnx", tmp_path)[operator] == 1
+        assert kernels[kind].inputs[0].type == "uint8"
