@@ -20,11 +20,11 @@ def _macs(node: Node, shapes: list[tuple[int, ...]]) -> int:
     made = node.outputs[0].elements
     if len(shapes) < 2:
         return 0
-    if node.op == "Conv":
+    if node.op in ("Conv", "ConvInteger"):
         return made * math.prod(shapes[1][1:])
     if node.op == "ConvTranspose":
         return math.prod(shapes[0]) * math.prod(shapes[1][1:])
-    if node.op == "MatMul":
+    if node.op in ("MatMul", "MatMulInteger"):
         return made * (shapes[0][-1] if shapes[0] else 1)
     if node.op == "Gemm":
         return made * shapes[0][0 if node.get("transA", 0) else 1]

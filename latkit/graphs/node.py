@@ -18,6 +18,8 @@ ABSENT = -1
 
 TYPES = ("float32", "int64", "int32", "bool", "float16", "int16", "uint8", "int8", "int4")
 
+BITS = dict(zip(TYPES, (32, 64, 32, 8, 16, 16, 8, 8, 4), strict=True))
+
 QUANTIZED = frozenset({"int16", "uint8", "int8", "int4"})
 """Types that stand for real numbers, by a scale and a zero point."""
 
@@ -98,6 +100,11 @@ class Tensor:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @property
+    def bytes(self) -> int:
+        """Size; 4-bit integers share bytes."""
+        return math.ceil(self.elements * BITS[self.type] / 8)
+
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -109,11 +116,12 @@ class Constant:
     tensor: Tensor
     values: tuple[int | float, ...] | None = None
     example: tuple[int | float, ...] | None = field(default=None, compare=False)
-    """Values that do not affect latency and are no part of the key, such as the scale of a quantization."""
+    """Values that do not affect latency and are no part of the key, such as the scale of a quantization. One value
+    stands for all: a runtime may require that the scales of several tensors fit together."""
 
     def __post_init__(self) -> None:
-        if self.example is not None and (len(self.example) != self.tensor.elements or self.values is not None):
-            raise UsageError(f"expected {self.tensor.elements} values in a constant, but found {len(self.example)}")
+        if self.example is not None and (len(self.example) != 1 or self.values is not None):
+            raise UsageError(f"expected one example of a constant's values, but found {len(self.example)}")
         if self.values is None:
             return
         if len(self.values) != self.tensor.elements:

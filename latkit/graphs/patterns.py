@@ -11,7 +11,10 @@ from latkit.graphs.node_types import node_kind
 from latkit.graphs.operators import BINARY, UNARY, VIEWS
 from latkit.graphs.tflite_nodes import VIEWS as TFLITE_VIEWS
 
-LIGHT_MORE = frozenset({"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"})
+LIGHT_MORE = frozenset(
+    {"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"}
+    | {"quantizelinear", "dequantizelinear"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
     def_use = DefUse(graph)
     taken: set[int] = set()
     found: list[Unit] = []
-    for pattern in (_gated, _layer_norm, _linear):
+    for pattern in (quantized_units, _gated, _layer_norm, _linear):
         for unit in pattern(def_use):
             if taken.isdisjoint(unit.members):
                 found.append(unit)
@@ -61,6 +64,50 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
 def _tflite_kind(graph: Graph, index: int) -> str:
     node = graph.nodes[index]
     return "view" if node.op in TFLITE_VIEWS else node_kind(graph, node)
+
+
+def quantized_units(def_use: DefUse) -> Iterator[Unit]:
+    """A node in 8 bits with the operators that dequantize its inputs and quantize its output, as in QDQ files.
+
+    A clamp before the quantization belongs to the node too. Without a quantization, the dequantized weights do.
+    """
+    nodes = def_use.graph.nodes
+    for index, node in enumerate(nodes):
+        before = [def_use.producer_of(number) for number in def_use.variables(node)]
+        givers = {giver for giver in before if giver is not None and nodes[giver].op == "DequantizeLinear"}
+        if not givers or node.op in _QUANTIZERS:
+            continue
+        weights = {giver for giver in givers if def_use.graph.constant(nodes[giver].inputs[0]) is not None}
+        chain = _to_quantization(def_use, index)
+        if chain is not None and len(givers) == len(set(before)):
+            yield Unit(_quantized_kind(def_use, index, weights), tuple(sorted({*givers, index, *chain})))
+        elif weights:
+            yield Unit(f"{_quantized_kind(def_use, index, weights)}_weights", tuple(sorted({*weights, index})))
+
+
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+_CLAMPS = ("Relu", "Clip")
+
+
+def _to_quantization(def_use: DefUse, index: int) -> list[int] | None:
+    """The nodes after one up to the quantization of its only output; None where it is not quantized."""
+    nodes, at, chain = def_use.graph.nodes, def_use.sole_consumer(index), []
+    if at is not None and nodes[at].op in _CLAMPS:
+        chain.append(at)
+        at = def_use.sole_consumer(at)
+    return [*chain, at] if at is not None and nodes[at].op == "QuantizeLinear" else None
+
+
+def _quantized_kind(def_use: DefUse, index: int, weights: set[int]) -> str:
+    node = def_use.graph.nodes[index]
+    if node.op in VIEWS:
+        return "view"
+    kind = node_kind(def_use.graph, node)
+    if node.op in ("MatMul", "Gemm"):
+        kind = "linear" if weights else "matmul"
+    elif node.op in BINARY and weights:
+        kind = f"{kind.split('_')[0]}_constant"
+    return f"{kind}_int8"
 
 
 def _plain_kind(graph: Graph, index: int) -> str:

@@ -13,7 +13,6 @@ from latkit.graphs import Graph, Kernel, Partition
 from latkit.graphs.patterns import units_of
 from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
 from latkit.latency_models.roofline import TILE, up
-from latkit.ops.precision import FP32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,9 @@ class KernelSpec:
     @property
     def bytes(self) -> int:
         """Bytes read and written: inputs, weights and outputs."""
-        return FP32.bytes(self.input_elements + self.weights + self.output_elements)
+        graph, tensors = self.graph, self.graph.tensors()
+        weights = [constant.tensor for constant in graph.constants if constant.values is None]
+        return sum(tensor.bytes for tensor in (*graph.inputs, *weights, *(tensors[n] for n in graph.outputs)))
 
     @property
     def light_kinds(self) -> frozenset[str]:

@@ -77,6 +77,8 @@ class KernelFile(BaseModel):
     network_keys: list[str]
     fixed_s: Seconds
     rules: list[tuple[str, str]]
+    unmeasurable: list[Name] = []
+    """Absent in earlier files."""
     measured: dict[str, SecondsAboveZero]
     anchors: dict[str, Anchor]
     savings: list[Saving]

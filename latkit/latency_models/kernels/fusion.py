@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from latkit.errors import UsageError
 from latkit.graphs import Candidate, Graph, Rule, candidates
 from latkit.graphs.def_use import DefUse
 from latkit.graphs.patterns import Unit, units_of
@@ -163,8 +164,11 @@ def _chain(graph: Graph, candidate: Candidate) -> Chain | None:
         if def_use.producer.get(n) not in both
     }
     replacements = {number: before_output for number in others if tensors[number].shape == tensors[before_output].shape}
-    direct = _rewired(graph, third.members, {taken: before_output})
-    through = _rewired(_rewired(graph, third.members, {taken: given}), candidate.after, replacements)
+    try:
+        direct = _rewired(graph, third.members, {taken: before_output})
+        through = _rewired(_rewired(graph, third.members, {taken: given}), candidate.after, replacements)
+    except UsageError:  # a node would take a value that a later one gives
+        return None
     return Chain(
         def_use.part(third.members, third.kind),
         _last_output(DefUse(direct).part((*candidate.before, *third.members))),

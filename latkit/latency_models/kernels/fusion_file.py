@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -29,6 +30,8 @@ class FusionFile(BaseModel):
     runtime: str
     """The runtime and its version."""
     rules: tuple[FusionRule, ...]
+    unmeasurable: tuple[str, ...] = ()
+    """Keys of kernels that the runtime rejected when they were to be measured alone. Absent in earlier files."""
 
     @property
     def decided(self) -> dict[Rule, bool]:
@@ -50,7 +53,7 @@ class FusionFile(BaseModel):
         return load_record(path, cls, "fusion rules")
 
 
-def fusion_file(target: str, runtime: str, decided: dict[Rule, bool]) -> FusionFile:
-    """The file of decided rules."""
+def fusion_file(target: str, runtime: str, decided: dict[Rule, bool], unmeasurable: Collection[str] = ()) -> FusionFile:
+    """The file of decided rules, and of kernels that cannot be measured."""
     rules = tuple(FusionRule(before=b, after=a, fused=fused) for (b, a), fused in sorted(decided.items()))
-    return FusionFile(target=target, runtime=runtime, rules=rules)
+    return FusionFile(target=target, runtime=runtime, rules=rules, unmeasurable=tuple(sorted(unmeasurable)))

@@ -33,7 +33,14 @@ from latkit.latency_models.kernels.files import (
     saving_entries,
     savings_of,
 )
-from latkit.latency_models.kernels.regression import AnchorModel, check_known, fit_anchors, predict_kernels
+from latkit.latency_models.kernels.regression import (
+    ANY,
+    AnchorModel,
+    fit_anchors,
+    fit_any,
+    model_name,
+    predict_kernels,
+)
 from latkit.ops import OVERHEAD_PROBE
 from latkit.targets import Target
 from latkit.timing import (
@@ -66,7 +73,8 @@ class KernelRow:
     seconds: float
     share: float
     known: str
-    """`measured`, `predicted`, or `extrapolated`: predicted outside the measured range."""
+    """`measured`, `predicted`, `extrapolated` (predicted outside the measured range), or `estimated`: the runtime
+    rejects it alone, and no other of its kind was measured."""
     nodes: tuple[str, ...] = ()
     """Names of its nodes, where the graph was read from a file."""
     output_shape: tuple[int, ...] = ()
@@ -97,9 +105,11 @@ class KernelModel(LatencyModel):
     savings_: Savings
     calibration_: NetworkCalibration
 
-    def __init__(self, rules: Collection[Rule] = ()) -> None:
-        """`rules`: which neighbors the target's runtime fuses, as fusion probes learn them."""
+    def __init__(self, rules: Collection[Rule] = (), unmeasurable: Collection[str] = ()) -> None:
+        """`rules`: which neighbors the target's runtime fuses, as fusion probes learn them. `unmeasurable`: keys of
+        kernels that it rejects alone: their latency is estimated from all others, with a wide interval."""
         self.rules = frozenset(rules)
+        self.unmeasurable = frozenset(unmeasurable)
 
     def fit(self, measurements: Sequence[Measurement], estimator: str = DEFAULT_ESTIMATOR) -> Self:
         """Fit on measurements of `OVERHEAD_PROBE` and of graphs, all of one target and environment; others are ignored.
@@ -134,6 +144,8 @@ class KernelModel(LatencyModel):
         without = [max(seconds[parts.graph] - self.fixed_s_, MIN_KERNEL_S) for parts in single_kernels]
         self.measured_ = {spec.key: s for spec, s in zip(specs, without, strict=True)}
         self.anchors_, held_out = fit_anchors(specs, without)
+        if self.unmeasurable:
+            self.anchors_[ANY] = fit_any(specs, np.array(without, dtype=np.float64))
         return {spec.key: float(s) for spec, s in zip(specs, held_out, strict=True)}
 
     def _pairs(
@@ -154,7 +166,7 @@ class KernelModel(LatencyModel):
     def _covers(self, parts: Partition) -> bool:
         try:
             for spec in kernel_specs(parts):
-                check_known(self.anchors_, spec)
+                self._model_name(spec)
         except NotMeasured:
             return False
         return True
@@ -174,7 +186,7 @@ class KernelModel(LatencyModel):
         seconds = {spec.key: known[spec.key] for spec in specs if spec.key in known}
         unmeasured = list({spec.key: spec for spec in specs if spec.key not in known}.values())
         if unmeasured:
-            predicted = predict_kernels(self.anchors_, unmeasured).tolist()
+            predicted = predict_kernels(self.anchors_, unmeasured, self.unmeasurable).tolist()
             seconds |= {spec.key: s for spec, s in zip(unmeasured, predicted, strict=True)}
         return np.array([seconds[spec.key] for spec in specs]), [spec.key in known for spec in specs]
 
@@ -215,6 +227,7 @@ class KernelModel(LatencyModel):
             network_keys=sorted(origin.network_keys),
             fixed_s=self.fixed_s_,
             rules=sorted(self.rules),
+            unmeasurable=sorted(self.unmeasurable),
             measured=self.measured_,
             anchors={name: anchor_entry(anchor) for name, anchor in self.anchors_.items()},
             savings=saving_entries(self.savings_),
@@ -226,7 +239,7 @@ class KernelModel(LatencyModel):
     def from_json(cls, document: object) -> Self:
         """The model of a JSON document. Raises UsageError, or ValueError as pydantic does."""
         entry = KernelFile.model_validate(document)
-        model = cls(entry.rules)
+        model = cls(entry.rules, entry.unmeasurable)
         target, keys = Target.parse(entry.target), frozenset(entry.network_keys)
         estimator = estimator_name(entry.estimator)
         model.origin_ = Origin(target, entry.environment, estimator, entry.reference_s, keys)
@@ -243,14 +256,17 @@ class KernelModel(LatencyModel):
 
     def _few_error(self, spec: KernelSpec, is_measured: bool) -> float:
         """Error of a kernel, relative, because few of its kind were measured; 0 for well-measured kinds."""
-        return 0.0 if is_measured else self.anchors_[spec.anchor].few_error(spec, FEW_ERROR)
+        return 0.0 if is_measured else self.anchors_[self._model_name(spec)].few_error(spec, FEW_ERROR)
+
+    def _model_name(self, spec: KernelSpec) -> str:
+        return model_name(self.anchors_, spec, spec.key in self.unmeasurable)
 
     def _check_all(self, specs: Sequence[KernelSpec]) -> None:
         reasons = []
         for spec in specs:
             try:
                 if spec.key not in self.measured_:
-                    check_known(self.anchors_, spec)
+                    self._model_name(spec)
             except NotMeasured as error:
                 reasons.append(str(error))
         if reasons:
@@ -278,7 +294,10 @@ class KernelModel(LatencyModel):
     def _known(self, spec: KernelSpec, is_measured: bool) -> str:
         if is_measured:
             return "measured"
-        return "extrapolated" if self.anchors_[spec.anchor].extrapolates(spec) else "predicted"
+        name = self._model_name(spec)
+        if name == ANY:
+            return "estimated"
+        return "extrapolated" if self.anchors_[name].extrapolates(spec) else "predicted"
 
 
 def _nodes(graph: Graph, kernel: Kernel) -> tuple[tuple[str, ...], tuple[int, ...]]:

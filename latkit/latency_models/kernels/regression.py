@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,9 @@ ELEMENTS = [2, 3, 4]
 
 LONG = 10.0
 """A kernel this many times longer than the shortest shows the target's rate."""
+
+MAX_ERROR = 10.0
+"""Maximum standard deviation of a relative error that is recorded."""
 
 MIN_S = 1e-8
 """Minimum predicted seconds of a kernel."""
@@ -83,6 +86,20 @@ def fit_anchors(specs: Sequence[KernelSpec], seconds: Sequence[float]) -> tuple[
     return models, left_out
 
 
+ANY = "*"
+"""The name of the model of all kernels together, for kernels that cannot be measured."""
+
+
+def fit_any(specs: Sequence[KernelSpec], seconds: Floats) -> AnchorModel:
+    """A model of all kernels, whatever their kind: the cost of a run, of a MAC, and of an element moved."""
+    terms = np.array([roofline(spec) for spec in specs])
+    baseline, no_bound = fit_few(terms, seconds), np.zeros(terms.shape[1])
+    errors = np.log((terms @ baseline).clip(min=MIN_S) / seconds)
+    return AnchorModel(
+        (), terms.min(axis=0), terms.max(axis=0), baseline, no_bound, None, min(_root_mean_square(errors), MAX_ERROR)
+    )
+
+
 def best_rates(terms: Floats, seconds: Floats) -> Floats:
     """Minimum seconds per MAC, and per output element of kernels without MACs, shape (terms,); zero for other terms.
 
@@ -129,18 +146,32 @@ def _root_mean_square(errors: Floats) -> float:
     return float(np.sqrt(np.mean(errors**2)))
 
 
-def predict_kernels(models: Mapping[str, AnchorModel], specs: Sequence[KernelSpec]) -> Floats:
+def predict_kernels(
+    models: Mapping[str, AnchorModel], specs: Sequence[KernelSpec], unmeasurable: Collection[str] = ()
+) -> Floats:
     """Predicted seconds of kernels of any anchor, shape (len(pieces),): one call of the trees per anchor.
 
+    `unmeasurable`: keys of kernels that a runtime rejects alone.
     Raises NotMeasured naming a kernel of an unknown kind.
     """
-    for spec in specs:
-        check_known(models, spec)
+    names = [model_name(models, spec, spec.key in unmeasurable) for spec in specs]
     seconds = np.empty(len(specs))
-    for anchor in {spec.anchor for spec in specs}:
-        places = [place for place, spec in enumerate(specs) if spec.anchor == anchor]
-        seconds[places] = models[anchor].seconds([specs[place] for place in places])
+    for name in set(names):
+        places = [place for place, one in enumerate(names) if one == name]
+        seconds[places] = models[name].seconds([specs[place] for place in places])
     return seconds
+
+
+def model_name(models: Mapping[str, AnchorModel], spec: KernelSpec, unmeasurable: bool) -> str:
+    """The name of the model that predicts a kernel: its anchor, or `ANY` where it cannot be measured and no other of
+    its kind was. Raises NotMeasured."""
+    try:
+        check_known(models, spec)
+    except NotMeasured:
+        if unmeasurable and ANY in models:
+            return ANY
+        raise
+    return spec.anchor
 
 
 def check_known(models: Mapping[str, AnchorModel], spec: KernelSpec) -> None:

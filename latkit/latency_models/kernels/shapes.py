@@ -28,7 +28,11 @@ def main_node(graph: Graph, anchor: str) -> Node:
     units = units_of(graph)
     members = next((unit for unit in units if unit.kind == anchor), units[0]).members
     nodes = [graph.nodes[place] for place in members]
-    return next((node for node in nodes if node.op in _DESCRIBED), nodes[0])
+    working = [node for node in nodes if node.op not in _QUANTIZERS] or nodes
+    return next((node for node in working if node.op in _DESCRIBED), working[0])
+
+
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 def group_channels(graph: Graph) -> int:

@@ -176,3 +176,21 @@ def test_a_producer_saves_nothing_if_one_consumer_cannot_fuse_it(other: str) -> 
     parts = partition_graph(b.graph([b.conv(x, 4), b.global_pool(x) if other == "pool" else x]), ())
     saved = saved_by_edge(parts, known(4e-9, 1e-9))
     assert saved == pytest.approx([512 * 1e-9, 0][: len(parts.edges)])
+
+
+def test_a_kernel_that_cannot_be_measured_is_estimated_with_a_wide_interval(tmp_path: Path) -> None:
+    b = GraphBuilder()
+    x = b.activation("relu", b.conv(b.input(1, 16, 16, 16), 16, 3))
+    graph = b.graph([b.conv(b.resize(x, 2), 16, 3)])
+    (rejected,) = [graph for graph in kernels(graph) if graph.name == "resize"]
+    with pytest.raises(NotMeasured, match="no kernel 'resize' was measured yet"):
+        fitted().predict(graph)
+    workloads = [*kernels(*TRAINING), *pairs(*TRAINING), *TRAINING]
+    model = KernelModel(TRUTH, {rejected.key}).fit([measured(one) for one in (OVERHEAD_PROBE, *workloads)])
+    model.save(tmp_path / "model.json")
+    found = KernelModel.load(tmp_path / "model.json").predict(graph)
+    assert [row.known for row in found.kernels if row.kind == "resize"] == ["estimated"]
+    assert found.few_measured == ("resize",)
+    known = KernelModel(TRUTH).fit([measured(one) for one in (OVERHEAD_PROBE, *workloads, rejected)]).predict(graph)
+    widths = [(one.high_s - one.low_s) / one.seconds for one in (found, known)]
+    assert widths[0] > widths[1]
