@@ -323,6 +323,10 @@ class Store:
         name_unreadable(self.path, self.target, spoilt)
         return found
 
+    def measurements_of(self, key: str) -> list[Measurement]:
+        """The measurements of the workload of that key, and every profile of a model file; the others are not read."""
+        return self._read(None, sa.or_(_MEASUREMENTS.c.subject_key == key, _MEASUREMENTS.c.role == "profile"))[0]
+
     def unreadable(self) -> list[Unreadable]:
         """The rows that cannot be read, with reasons."""
         return self._read(None)[1]
@@ -334,7 +338,9 @@ class Store:
             for row in rows:
                 connection.execute(sa.delete(tables[row.table]).where(_ROW_NUMBER.in_([row.key])))
 
-    def _read(self, role: Role | None) -> tuple[list[Measurement], list[Unreadable]]:
+    def _read(
+        self, role: Role | None, which: sa.ColumnElement[bool] | None = None
+    ) -> tuple[list[Measurement], list[Unreadable]]:
         """Every measurement, and the rows that cannot be read. A round without its measurement is among them."""
         baselines, spoilt = self._baselines()
         query = (
@@ -351,6 +357,8 @@ class Store:
         )
         if role is not None:
             query = query.where(_MEASUREMENTS.c.role == role)
+        if which is not None:
+            query = query.where(which)
         with self._reading() as connection:
             found: list[Row] = [dict(row) for row in connection.execute(query).mappings()]
         rows = ({**row, "reference_s": _reference_s(baselines, row["setup"])} for row in found)

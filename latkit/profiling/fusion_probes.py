@@ -5,7 +5,7 @@ save; resumable.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,10 +133,21 @@ def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozens
         seconds = probing.seconds()
         measured = [probe for probe in made if all(graph in seconds for graph in probe.graphs())]
         decided |= {probe.rule: False for probe in made} | decide(measured, seconds.__getitem__)
-        fusion_file(str(collection.store.target), runtime, decided).save(path)
-    if not path.exists():  # nothing to decide, or another runtime's rules
-        fusion_file(str(collection.store.target), runtime, decided).save(path)
+        _save_rules(collection, path, decided)
+    if not path.exists():  # there was nothing to decide
+        _save_rules(collection, path, decided)
     return frozenset(rule for rule, fused in decided.items() if fused)
+
+
+def _save_rules(
+    collection: Collection, path: Path, decided: dict[Rule, bool], unmeasurable: Iterable[str] = ()
+) -> None:
+    """Write the decisions; what is known of kernels that cannot be measured stays, for one release of a runtime."""
+    target, runtime = str(collection.store.target), collection.environment().runtime_version
+    known = FusionFile.load(path) if path.exists() else None
+    same = known is not None and known.runtime == runtime
+    before = known.unmeasurable if known is not None and same else ()
+    fusion_file(target, runtime, decided, {*before, *unmeasurable}).save(path)
 
 
 def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
@@ -166,4 +177,7 @@ def collect_model(
     kernels = dict.fromkeys(spec.graph for spec in kernel_specs(partition_graph(graph, rules)))
     pairs = sampling_plan.pairs if get_runtime(collection.store.target.runtime).converts_layouts else ()
     probing.measure([*kernels, *pairs, graph])
+    failed = {kernel.key for kernel in kernels if kernel.title in probing.done.failed}
+    if failed:
+        _save_rules(collection, path, _decided(path, collection.environment().runtime_version), failed)
     return probing.done

@@ -108,8 +108,12 @@ def _graph_work(workspace: MeasuringWorkspace, request: CollectRequest, callback
     def run(target: Target, collection: Collection) -> CollectionSummary:
         path = workspace.fusion_path(target)
         if target in graphs:
-            return collect_model(collection, path, graphs[target], request.max_seconds)
-        return collect_kernels(collection, path, request.kernels or 0, request.max_seconds)
+            summary = collect_model(collection, path, graphs[target], request.max_seconds)
+        else:
+            summary = collect_kernels(collection, path, request.kernels or 0, request.max_seconds)
+        if summary.rounds:  # the next prediction fits it again, on these as well
+            workspace.kernel_model_path(target).unlink(missing_ok=True)
+        return summary
 
     def check(target: Target) -> None:
         check_takes_file(target, request.model) if request.model else check_takes_graphs(target)

@@ -39,11 +39,9 @@ def measured_latency(
     """
     if not workspace.has_measurements(target):
         return None
-    measured = workspace.measurements(target)
-    if not measured:
-        return None
-    environment = max(measured, key=_last).environment
-    here = [one for one in measured if one.environment == environment]
+    with workspace.store(target) as store:
+        environment = store.latest_environment()
+        here = [one for one in store.measurements_of(workload.key) if one.environment == environment]
     as_file = [one for one in here if isinstance(one.workload, ModelFile)]
     if as_file and (model := _model_file(file, workload, target)) is not None:
         as_file = [one for one in as_file if _is_same(one.workload, model)]
@@ -61,7 +59,7 @@ def measured_latency(
 
 
 def measured_model(workspace: FittedModels, target: Target, file: Path, shapes: Shapes) -> MeasuredLatency | None:
-    """The same of an ONNX file on a target. Raises BadFile."""
+    """The same of a model file on a target. Raises BadFile."""
     return measured_latency(workspace, target, read_for(target, file, shapes, ignore), file)
 
 

@@ -88,22 +88,27 @@ class ModelFitting(FittedModels):
         """
         if not self.fusion_path(target).exists():
             raise NotMeasured(f"no kernel of {target} was measured yet; run: latkit collect kernels {target}")
-        rules = FusionFile.load(self.fusion_path(target)).holding
+        fusion = FusionFile.load(self.fusion_path(target))
         used = self.selection(target).usable()
-        model = KernelModel(rules).fit(used, estimator or select_estimator(used))
+        model = KernelModel(fusion.holding, fusion.unmeasurable).fit(used, estimator or select_estimator(used))
         model.save(self.kernel_model_path(target))
         return model
 
     def kernel_model(self, target: Target) -> KernelModel:
-        """The model that `fit_kernels` saved. Raises NotMeasured if there is none."""
+        """The model that `fit_kernels` saved; fitted now where kernels were measured and it is missing.
+
+        Raises NotMeasured if no kernel was measured.
+        """
         path = self.kernel_model_path(target)
-        if not path.exists():
-            self.device(target.device)
-            raise NotMeasured(
-                f"no external network can be predicted on {target} yet; run: latkit collect kernels {target}, "
-                f"then: latkit fit {target}"
-            )
-        return KernelModel.load(path)
+        if path.exists():
+            return KernelModel.load(path)
+        if self.fusion_path(target).exists() and self.has_measurements(target):
+            return self.fit_kernels(target)
+        self.device(target.device)
+        raise NotMeasured(
+            f"no external network can be predicted on {target} yet; run: latkit collect kernels {target}, or for one "
+            f"file: latkit collect model {target} --onnx MODEL"
+        )
 
     def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:
         """Latency of a torch module on a target, for inputs of exactly the shape of `example`, a tensor.

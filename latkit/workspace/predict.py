@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latkit.errors import NotMeasured
 from latkit.graphs import Graph
 from latkit.latency_models import AdditiveModel
 from latkit.latency_models.kernels import Prediction
@@ -34,7 +35,8 @@ class GraphPrediction:
     """The latency of an external network."""
 
     graph: Graph
-    prediction: Prediction
+    prediction: Prediction | None
+    """None where no kernel of it is known, and it was measured as a whole."""
     measured: MeasuredLatency | None = None
     """Where this network, or the file itself, was measured as a whole."""
 
@@ -48,8 +50,22 @@ def predict(
         workspace.device(target.device)
     workload = read_for(target, request.network, request.shapes, callbacks.on_message)
     if isinstance(workload, Graph):
-        predicted = workspace.kernel_model(target).predict(workload)
-        return GraphPrediction(workload, predicted, measured_latency(workspace, target, workload, request.network))
+        return _predict_graph(workspace, request, workload, callbacks)
     model = workspace.model_for(target, workload, request.model)
     measured = measured_latency(workspace, target, workload, request.network)
     return NetworkPrediction(workload, model, model.predict(workload), tuple(model.network_seconds(workload)), measured)
+
+
+def _predict_graph(
+    workspace: ModelFitting, request: PredictRequest, graph: Graph, callbacks: Callbacks
+) -> GraphPrediction:
+    """The measured latency of a graph, and the predicted one; raises NotMeasured where there is neither."""
+    measured = measured_latency(workspace, request.target, graph, request.network)
+    try:
+        predicted = workspace.kernel_model(request.target).predict(graph)
+    except NotMeasured as error:
+        if measured is None:
+            raise
+        callbacks.on_message(f"not predicted: {error}")
+        return GraphPrediction(graph, None, measured)
+    return GraphPrediction(graph, predicted, measured)

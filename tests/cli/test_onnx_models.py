@@ -52,6 +52,15 @@ def test_predict_gives_an_interval_and_a_row_per_kernel(measured_workspace: Path
     assert all(row["adds_ms"] > 0 and row["bytes"] > 0 for row in found["kernels"])
 
 
+def test_a_model_is_fitted_where_it_is_missing(measured_workspace: Path, document) -> None:
+    path = Workspace(measured_workspace).kernel_model_path(Target.parse(TARGET))
+    before = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
+    path.unlink()
+    found = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
+    assert path.exists()
+    assert found["kernels"] == before["kernels"]
+
+
 def test_the_shape_that_was_predicted_is_shown(measured_workspace: Path, document, latkit) -> None:
     found = document("-C", measured_workspace, "predict", TARGET, measured_workspace / "net.onnx")
     assert list(found["inputs"].values()) == [[1, 3, 8, 8]]

@@ -9,6 +9,7 @@ from typing import Any
 from latkit._io import one_line
 from latkit.cli.console import Cell, emit_json, note, say, show_facts, show_table
 from latkit.evaluation.validation import Validation
+from latkit.latency_models.kernels import Prediction
 from latkit.timing import Estimate
 from latkit.workspace.external_models import input_shapes, shown_inputs
 from latkit.workspace.measured import MeasuredLatency
@@ -17,6 +18,9 @@ from latkit.workspace.requests import PredictRequest
 
 MAX_SHOWN_KERNELS = 30
 """A terminal shows this many kernels, the slowest ones; --json has all of them."""
+
+
+MAX_NAME_CHARS = 32
 
 
 def latency_document(predicted: Estimate) -> dict[str, float | None]:
@@ -52,13 +56,18 @@ def _say_latency(predicted: Estimate, measured: MeasuredLatency | None) -> None:
     if measured is None:
         say(latency_line(predicted))
         return
-    say(f"measured as a {measured.source} on {measured.at:%Y-%m-%d}: {latency_line(measured.latency)}")
+    say(_measured_line(measured))
     say(f"predicted: {latency_line(predicted)}")
 
 
+def _measured_line(measured: MeasuredLatency) -> str:
+    return f"measured as a {measured.source} on {measured.at:%Y-%m-%d}: {latency_line(measured.latency)}"
+
+
 def _short(names: Sequence[str]) -> str:
-    """Names of nodes for a table."""
-    first = one_line(names[0], 40) if names else ""
+    """Names of nodes for a table: the ends of paths, which tell most."""
+    first = one_line(names[0]) if names else ""
+    first = first if len(first) <= MAX_NAME_CHARS else f"…{first[-MAX_NAME_CHARS:]}"
     return f"{first} +{len(names) - 1}" if len(names) > 1 else first
 
 
@@ -119,7 +128,44 @@ def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bo
 
 def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) -> None:
     graph, predicted, target, file = found.graph, found.prediction, request.target, request.network
-    rows: list[dict[str, Any]] = [
+    rows = _kernel_rows(predicted, names_in_full=as_json)
+    if as_json:
+        emit_json(
+            {
+                "target": str(target),
+                "network": file.stem,
+                "model": "kernels",
+                **measured_document(found.measured),
+                **(latency_document(predicted) if predicted else dict.fromkeys(_LATENCY_FIELDS)),
+                "macs": graph.macs,
+                "parameters": graph.parameters,
+                "inputs": input_shapes(graph),
+                "few_measured": list(predicted.few_measured) if predicted else [],
+                "kernels": rows,
+            }
+        )
+        return
+    if predicted is None:
+        assert found.measured is not None
+        say(_measured_line(found.measured))
+        return
+    _say_latency(predicted, found.measured)
+    say(f"for inputs of {shown_inputs(graph)}")
+    longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:MAX_SHOWN_KERNELS]
+    show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
+    if predicted.few_measured:
+        note(
+            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "
+            f"measure this network's own with: latkit collect model {target} --onnx {shlex.quote(str(file))}"
+        )
+
+
+_LATENCY_FIELDS = ("latency_ms", "low_ms", "high_ms")
+
+
+def _kernel_rows(predicted: Prediction | None, *, names_in_full: bool) -> list[dict[str, Any]]:
+    """The kernels with the names of their nodes and the shape that they give."""
+    return [
         {
             "kernel": row.kind,
             "macs": row.macs,
@@ -128,32 +174,7 @@ def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) 
             "share_percent": 100 * row.share,
             "known": row.known,
             "output": "x".join(map(str, row.output_shape)),
-            "nodes": list(row.nodes) if as_json else _short(row.nodes),
+            "nodes": list(row.nodes) if names_in_full else _short(row.nodes),
         }
-        for row in predicted.kernels
+        for row in (predicted.kernels if predicted else ())
     ]
-    if as_json:
-        emit_json(
-            {
-                "target": str(target),
-                "network": file.stem,
-                "model": "kernels",
-                **measured_document(found.measured),
-                **latency_document(predicted),
-                "macs": graph.macs,
-                "parameters": graph.parameters,
-                "inputs": input_shapes(graph),
-                "few_measured": list(predicted.few_measured),
-                "kernels": rows,
-            }
-        )
-        return
-    longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:MAX_SHOWN_KERNELS]
-    show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
-    say(f"for inputs of {shown_inputs(graph)}")
-    _say_latency(predicted, found.measured)
-    if predicted.few_measured:
-        note(
-            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "
-            f"measure this network's own with: latkit collect model {target} --onnx {shlex.quote(str(file))}"
-        )
