@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from latkit.cli import main
+from latkit.devices import Device, Local, add_device, load_device, trust
 from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.bundle import bundle_for
 from latkit.devices.provisioning.toolchain import Toolchain
@@ -25,6 +26,7 @@ from latkit.testing.phone.adbd import Daemon, adbd
 from latkit.testing.phone.emulated import Phone, running_phone
 from latkit.testing.phone.packages import cache_folder
 from latkit.testing.phone.server import adb, adb_server
+from tests.forking import Forks, forks
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # or the threads of two pytest workers fight over two cores
 os.environ.setdefault("LATKIT_TEST_CACHE", str(Path(__file__).parents[1] / "build" / "phone"))
@@ -123,6 +125,42 @@ def compile_anew() -> Iterator[Callable[..., None]]:
         yield compiled
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one worker fills for all of them, at the same path; to be read, or copied."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    made = folder.with_name(f"{folder.name}.made")
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
+Register = Callable[[Path, Path], Device]
+"""Writes this machine as `here` into a folder of devices, with a folder for its agent."""
+
+
+@pytest.fixture(scope="session")
+def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    """Registers this machine as `latkit device add` did once: that takes seconds, most of them for importing torch."""
+
+    def make(folder: Path) -> None:
+        add_device(folder, "here", Local(), python=sys.executable, agent_folder=str(folder / "agent"))
+
+    device = load_device(made_once(tmp_path_factory, "device", make), "here")
+
+    def write(devices: Path, agent: Path) -> Device:
+        copy = device.model_copy(update={"folder": str(agent)})
+        copy.write(devices)
+        trust(copy)
+        return copy
+
+    return write
+
+
 Run = Callable[..., tuple[int, str, str]]
 """Runs a command of latkit; returns its exit code, stdout and stderr."""
 
@@ -141,6 +179,13 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return int(code) if code else 0, shown.out, shown.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forks]:
+    """Runs Python programs in processes of their own that need not import torch."""
+    with forks() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

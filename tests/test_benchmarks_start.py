@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forking import Forks
+
 ROOT = Path(__file__).parents[1]
 MODULES = {"external_files.py", "night.py", "strategy_runs.py"}
 """Parts of `external_models.py`, `endurance.py` and `strategies.py`."""
@@ -18,10 +20,8 @@ SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_benchmark_prints_its_help(name: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "benchmarks" / name), "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+def test_a_benchmark_prints_its_help(name: str, forked: Forks) -> None:
+    done = forked.run(ROOT / "benchmarks" / name, "--help", env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
 

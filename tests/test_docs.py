@@ -13,6 +13,7 @@ import yaml
 
 import latkit as package
 from tests.conftest import Run
+from tests.forking import Forks
 from tests.test_readme import quickened
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +61,9 @@ def test_every_public_name_has_an_entry_in_the_reference() -> None:
 @pytest.mark.slow
 @pytest.mark.device
 @pytest.mark.parametrize("page", RUN)
-def test_the_code_of_a_page_runs(page: str, tmp_path: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_a_page_runs(
+    page: str, tmp_path: Path, latkit: Run, forked: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LATKIT_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "page"
     folder.mkdir()
@@ -69,8 +72,7 @@ def test_the_code_of_a_page_runs(page: str, tmp_path: Path, latkit: Run, monkeyp
     assert blocks
     for language, text in blocks:
         if language == "python":
-            argv, own = [sys.executable, "-c", text], {**os.environ, "PYTHONPATH": str(ROOT)}
-            ended = subprocess.run(argv, cwd=folder, env=own, capture_output=True, text=True, check=False)
+            ended = forked.run("-c", text, cwd=folder, env={"PYTHONPATH": str(ROOT)})
             assert ended.returncode == 0, ended.stderr
             assert ended.stdout or "print(" not in text
         for line in text.splitlines() if language == "sh" else ():

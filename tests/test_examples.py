@@ -1,8 +1,7 @@
 """Every example is run."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -10,20 +9,26 @@ import pytest
 from nbclient import NotebookClient
 
 from latkit.tables import LatencyTable
+from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {"profile_model", "collect_and_fit", "training_loop", "lightning_module"}
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
-def run(name: str, argument: Path) -> str:
-    argv = [sys.executable, str(ROOT / "examples" / f"{name}.py"), str(argument)]
-    environment = {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        argv, cwd=argument.parent, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+Run = Callable[[str, Path], str]
+"""Runs an example with one argument; returns its output."""
+
+
+@pytest.fixture
+def run(forked: Forks) -> Run:
+    def output(name: str, argument: Path) -> str:
+        program = ROOT / "examples" / f"{name}.py"
+        ended = forked.run(program, argument, cwd=argument.parent, env={"PYTHONPATH": str(ROOT)})
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return output
 
 
 def test_every_example_is_listed() -> None:
@@ -35,20 +40,22 @@ def test_every_example_is_listed() -> None:
 
 @pytest.mark.slow
 @pytest.mark.device
-def test_a_profile_from_python(tmp_path: Path) -> None:
+def test_a_profile_from_python(tmp_path: Path, run: Run) -> None:
     assert run("profile_model", tmp_path).count("Conv") == 2
 
 
 @pytest.mark.slow
 @pytest.mark.device
-def test_a_space_is_collected_and_fitted(tmp_path: Path) -> None:
+def test_a_space_is_collected_and_fitted(tmp_path: Path, run: Run) -> None:
     assert "LookupModel of here/onnxruntime" in run("collect_and_fit", tmp_path)
     assert LatencyTable.load(tmp_path / "table.json").min() > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["training_loop", "lightning_module"])
-def test_a_training_loop_with_the_latency_in_its_loss_finds_a_fast_network(script: str, tmp_path: Path) -> None:
+def test_a_training_loop_with_the_latency_in_its_loss_finds_a_fast_network(
+    script: str, tmp_path: Path, run: Run
+) -> None:
     rows = [[1e-3, 9e-3, 9e-3], [9e-3, 1e-3], [9e-3, 9e-3, 1e-3]]
     LatencyTable.from_seconds("made-up", "0" * 8, rows, 1e-3).save(tmp_path / "table.json")
     assert "candidates (0, 1, 2): 4 ms" in run(script, tmp_path / "table.json")

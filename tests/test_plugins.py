@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import QUICK
+from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
 TARGET = "board/onnxruntime_unfused"
@@ -18,7 +19,7 @@ SPACE = ["--space", "ghost-tiny", "--resolution", "16"]
 SHORT = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
 NETWORK = "from latkit.spaces import load; load('ghost-tiny', resolution=16).decode((0, 2)).save('net.json')"
 
-Latkit = Callable[..., subprocess.CompletedProcess[str]]
+Latkit = Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +32,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def python(folder: Path, site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs Python in a folder with what is installed in `site`."""
-    variables = {
-        "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
-        "LATKIT_CACHE": str(folder / "cache"),
-        "LATKIT_LEASES": str(folder / "leases"),
-    }
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def python(tmp_path: Path, forked: Forks) -> Python:
+    """Runs Python in a folder of its own, with what is installed in `site`."""
+
+    def run(site: Path | str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        variables = {
+            "PYTHONPATH": f"{site}{os.pathsep}{ROOT}",
+            "LATKIT_CACHE": str(tmp_path / "cache"),
+            "LATKIT_LEASES": str(tmp_path / "leases"),
+        }
+        return forked.run(*arguments, cwd=tmp_path, env=variables)
+
+    return run
 
 
 @pytest.fixture
-def run(tmp_path: Path, site: Path) -> Latkit:
-    """Runs a command of latkit in a folder of its own, with the package installed."""
-    return lambda *arguments: python(tmp_path, site, "-m", "latkit", *arguments)
+def run(python: Python, site: Path) -> Latkit:
+    """Runs a command of latkit there, with the package installed."""
+    return lambda *arguments: python(site, "-m", "latkit", *arguments)
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def publish(site: Path, name: str, group: str, entry: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_package_is_collected_fitted_predicted_searched_and_shown(
-    tmp_path: Path, site: Path, document, run: Latkit
+    tmp_path: Path, site: Path, document, run: Latkit, python: Python
 ) -> None:
     (tmp_path / "board").mkdir()
     document("init", ".")
@@ -91,7 +90,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert collected["failed"] == {}
     fitted = document("fit", TARGET, *SPACE)
     assert {model["model"] for model in fitted["models"]} == {"by-macs", "lookup", "xgboost"}
-    assert python(tmp_path, site, "-c", NETWORK).returncode == 0
+    assert python(site, "-c", NETWORK).returncode == 0
     predicted = document("predict", TARGET, "net.json")
     assert [layer["op"] for layer in predicted["layers"]][1] == "ghost k3 8x16x16 > 8"
     by_macs = document("predict", TARGET, "net.json", "--model", "by-macs")["layers"]
@@ -134,23 +133,22 @@ def test_an_unknown_kind_lists_those_of_plug_ins(run: Latkit, arguments: list[st
     assert known in completed.stderr
 
 
-def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path) -> None:
+def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path, python: Python) -> None:
     publish(tmp_path, "other", "latkit.runtimes", "onnxruntime_unfused = latkit_ghost.runtime:UNFUSED")
-    both = Path(f"{tmp_path}{os.pathsep}{site}")
-    completed = python(tmp_path, both, "-m", "latkit", "predict", TARGET, "net.json")
+    completed = python(f"{tmp_path}{os.pathsep}{site}", "-m", "latkit", "predict", TARGET, "net.json")
     assert completed.returncode == 2
     assert "other 2.0" in completed.stderr
     assert "latkit-ghost 1.0" in completed.stderr
 
 
-def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_else(tmp_path: Path) -> None:
+def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_else(
+    tmp_path: Path, python: Python
+) -> None:
     publish(tmp_path, "broken", "latkit.runtimes", "engine = no_such_module:ENGINE")
-    assert python(tmp_path, tmp_path, "-m", "latkit", "init", ".").stderr == ""
-    added = python(
-        tmp_path, tmp_path, "-m", "latkit", "device", "add", "here", "--local", "--agent-folder", tmp_path / "a"
-    )
+    assert python(tmp_path, "-m", "latkit", "init", ".").stderr == ""
+    added = python(tmp_path, "-m", "latkit", "device", "add", "here", "--local", "--agent-folder", tmp_path / "a")
     assert added.returncode == 0, added.stderr
     assert added.stderr.count("the runtime 'engine' of broken 2.0 cannot be used: ModuleNotFoundError") == 1
-    asked = python(tmp_path, tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")
+    asked = python(tmp_path, "-m", "latkit", "predict", "here/engine", "net.json")
     assert asked.returncode == 2
     assert "cannot be used: ModuleNotFoundError" in asked.stderr

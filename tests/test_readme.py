@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,10 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.conftest import Run
+from tests.forking import Forks
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAX_LINES = 120
 NEEDS_A_DEVICE = ("pi4", "pixel")
 
@@ -40,23 +40,25 @@ def shape(line: str) -> str:
     return " ".join(re.sub(r"[█│]+| %", " ", line).split())
 
 
-def model_of_the_tutorial(folder: Path) -> None:
+def model_of_the_tutorial(folder: Path, forked: Forks) -> None:
     """Write the model file that the README profiles."""
     page = (Path(__file__).parents[1] / "docs" / "tutorials" / "profile.md").read_text(encoding="utf-8")
     code = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+    assert forked.run("-c", code, cwd=folder, env={"PYTHONPATH": str(ROOT)}).returncode == 0
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_every_command_and_the_python_run(tmp_path: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_and_the_python_run(
+    tmp_path: Path, latkit: Run, forked: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LATKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "84")
     folder, ran = tmp_path, []
     for argv, lines in steps():
         if argv[0] == "cd":
             folder = folder / argv[1]
-            model_of_the_tutorial(folder)
+            model_of_the_tutorial(folder, forked)
             continue
         assert argv[0] == "latkit"
         monkeypatch.chdir(folder)
@@ -71,7 +73,7 @@ def test_every_command_and_the_python_run(tmp_path: Path, latkit: Run, monkeypat
         ran
     )
     (python,) = blocks("python")
-    ended = subprocess.run([sys.executable, "-c", python], cwd=folder, capture_output=True, text=True, check=False)
+    ended = forked.run("-c", python, cwd=folder, env={"PYTHONPATH": str(ROOT)})
     assert "Estimate(seconds=" in ended.stdout, ended.stderr
 
 

@@ -1,6 +1,7 @@
 """A workspace in which every command really ran once, on this machine, with a space of a few small ops."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from latkit.cli import main
+from latkit.devices import load_device, trust
 from tests.builders import SMALL_SPACE
-from tests.conftest import Run
+from tests.conftest import Run, made_once
 
 QUICK = ["--rounds", "3", "--round-seconds", "0.02", "--extra-rounds", "0"]
 
@@ -27,16 +29,25 @@ def call(*arguments: object) -> None:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace with this machine as `here`, the space collected on it, and models fitted. Read only."""
-    root = tmp_path_factory.mktemp("workspace")
+    made = made_once(tmp_path_factory, "measured", collect_and_fit)
+    root = Path(shutil.copytree(made / "workspace", tmp_path_factory.mktemp("measured") / "workspace"))
+    trust(load_device(root / "devices", "here"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LATKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        space = root / "small.toml"
-        space.write_text(SMALL_SPACE)
+        patch.setenv("LATKIT_CACHE", str(made / "cache"))
+        yield root
+
+
+def collect_and_fit(folder: Path) -> None:
+    """What a user does first, in `workspace` of that folder."""
+    root = folder / "workspace"
+    space = root / "small.toml"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATKIT_CACHE", str(folder / "cache"))
         call("init", root)
-        call("-C", root, "device", "add", "here", "--local", "--agent-folder", tmp_path_factory.mktemp("agent"))
+        space.write_text(SMALL_SPACE)
+        call("-C", root, "device", "add", "here", "--local", "--agent-folder", folder / "agent")
         call("-C", root, "collect", "space", "here/onnxruntime", "--space", space, "--networks", 4, *QUICK)
         call("-C", root, "fit", "here/onnxruntime", "--space", space)
-        yield root
 
 
 @pytest.fixture

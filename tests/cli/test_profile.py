@@ -21,7 +21,7 @@ from latkit.profiling.profile import pairs
 from latkit.profiling.profile.pairs import PairPass, PairRound
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace, comparisons
-from tests.conftest import Run
+from tests.conftest import Register, Run
 from tests.report.made_profiles import made_latency, made_profile
 
 PLAN = ["--rounds", "2", "--round-seconds", "0.02"]
@@ -47,10 +47,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def workspace(latkit: Run, tmp_path: Path) -> Path:
+def workspace(latkit: Run, tmp_path: Path, register: Register) -> Path:
     root = tmp_path / "ws"
     assert latkit("init", root)[0] == 0
-    assert latkit("-C", root, "device", "add", "here", "--local", "--agent-folder", tmp_path / "agent")[0] == 0
+    register(root / "devices", tmp_path / "agent")
     return root
 
 

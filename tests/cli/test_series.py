@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from latkit.workspace import MeasureOptions, Workspace
 from latkit.workspace.compare import Reach
 from tests.builders import middle_path_s
 from tests.cli.conftest import QUICK
+from tests.forking import Forks
 
 ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
 QUICK_SETTINGS = ["--quick"]
@@ -110,24 +110,16 @@ def check_absent(copy: Path, latkit, document) -> None:
     assert "expected a finished search or a series with one, but found none called 'nothing'" in err
 
 
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """A command of latkit by two processes."""
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "latkit",
-        *map(str, arguments),
-    ]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run(command, env=one_thread, capture_output=True, text=True, timeout=200, check=False)
+@pytest.fixture
+def torchrun(forked: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command of latkit by two processes."""
+    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "latkit"]
+    one_thread = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return lambda *arguments: forked.run(*launcher, *arguments, env=one_thread)
 
 
 @pytest.mark.slow
-def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path) -> None:
+def test_two_processes_search_a_series_and_train_its_baselines(folder: Path, tmp_path: Path, torchrun) -> None:
     root = Path(shutil.copytree(folder, tmp_path / "copy"))
     space = load(str(root / "small.toml"))
     table = LatencyTable(space, Workspace(root).model(Target.parse(ONE)))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from latkit.devices import Local, add_device
+from latkit.devices import trust
 from latkit.evaluation.cross_table import Cell, CrossTable, Row
 from latkit.evaluation.validation import fit_networks, validate
 from latkit.layout.series import Member, Series
@@ -23,6 +22,7 @@ from latkit.timing import TimingPlan
 from latkit.workspace import MeasureOptions, Workspace, fit_workloads
 from latkit.workspace.requests import SearchRequest
 from tests.builders import middle_path_s
+from tests.conftest import Register, made_once
 
 TARGET = Target("here", "onnxruntime")
 
@@ -57,11 +57,18 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Space:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspace:
-    """To be read, not written: the tests share it."""
-    made = Workspace.init(tmp_path_factory.mktemp("workspace"))
-    folder = tmp_path_factory.mktemp("agent")
-    add_device(made.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(folder))
+def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space, register: Register) -> Workspace:
+    """To be read, not written: the tests share it, and the agent's folder of this machine."""
+    folder = made_once(tmp_path_factory, "reported", lambda folder: make_workspace(folder, space, register))
+    copy = Workspace(shutil.copytree(folder / "workspace", tmp_path_factory.mktemp("reported") / "workspace"))
+    trust(copy.device("here"))
+    return copy
+
+
+def make_workspace(folder: Path, space: Space, register: Register) -> None:
+    """Measure, fit, validate and search."""
+    made = Workspace.init(folder / "workspace")
+    register(made.devices_dir, folder / "agent")
     with made.collection(TARGET, MeasureOptions(TimingPlan(rounds=2, round_s=0.02, extra_rounds=0))) as collection:
         collection.run([*fit_workloads(space), *fit_networks(space, 3)])
         model = made.fit_model(TARGET, space)
@@ -81,7 +88,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, space: Space) -> Workspa
     unfinished = made.root / "search" / "unfinished"
     unfinished.mkdir()
     (unfinished / "recipe.json").write_bytes((made.root / "search" / "digits" / "recipe.json").read_bytes())
-    return made
 
 
 def few_images() -> DataSplit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,11 @@ import typer
 from typer.testing import CliRunner
 
 from latkit.cli.report import COMMANDS
-from latkit.devices import Local, add_device
 from latkit.errors import BadFile, UsageError
 from latkit.report import write_report
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from tests.conftest import Register
 from tests.report.conftest import TARGET
 
 
@@ -56,15 +55,15 @@ def test_a_failure_keeps_the_page_that_was_there(workspace: Workspace, tmp_path:
     assert str(TARGET) in text_of(page)
 
 
-def test_nothing_there_yet(empty: Workspace, tmp_path: Path) -> None:
+def test_nothing_there_yet(empty: Workspace, tmp_path: Path, register: Register) -> None:
     page = tmp_path / "page.html"
     write_report(empty, None, page)
     for phrase in ("latkit device add", "latkit collect", "latkit search"):
         assert phrase in text_of(page)
-    add_device(empty.devices_dir, "new", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
-    write_report(empty, Target("new", "onnxruntime"), page)
+    register(empty.devices_dir, tmp_path / "agent")
+    write_report(empty, Target("here", "onnxruntime"), page)
     assert "Nothing measured yet" in text_of(page)
-    assert "latkit collect space new/onnxruntime-t1-fp32-b1" in text_of(page)
+    assert "latkit collect space here/onnxruntime-t1-fp32-b1" in text_of(page)
 
 
 def test_not_fitted_and_not_validated(workspace: Workspace, tmp_path: Path) -> None:

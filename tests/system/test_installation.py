@@ -35,7 +35,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installation")
     python = folder / "venv" / "bin" / "python"
     succeed(sys.executable, "-m", "venv", "venv", folder=folder)
-    ended = run(python, "-m", "pip", "install", "-q", "hatchling>=1.27", folder=folder)
+    ended = run(python, "-m", "pip", "install", "-q", "--no-compile", "hatchling>=1.27", folder=folder)
     if ended.returncode and "No matching distribution" in ended.stderr:
         pytest.skip("no package index can be reached")
     succeed(python, "-m", "hatchling", "build", "-t", "sdist", "-d", folder / "dist", folder=ROOT)
@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     constraints = ROOT / "constraints.txt"
     succeed(python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", archive, folder=folder)
     (wheel,) = folder.glob("*.whl")
-    succeed(python, "-m", "pip", "install", "-q", "-c", constraints, wheel, folder=folder)
+    succeed(python, "-m", "pip", "install", "-q", "--no-compile", "-c", constraints, wheel, folder=folder)
     return folder
 
 

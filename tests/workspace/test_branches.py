@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
-from latkit.devices import Local, add_device
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.runtimes.onnx.network import embed_network, read_subject
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import MeasureOptions, Workspace
 from tests.builders import CELL
+from tests.conftest import Register
 
 OPS: list[Op] = [op for op in CELL.ops if not op.is_identity]
 PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
@@ -22,9 +21,9 @@ no_tflite = pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None,
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("tflite", marks=no_tflite)])
-def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_path: Path) -> None:
+def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_path: Path, register: Register) -> None:
     workspace, target = Workspace.init(tmp_path), Target("here", runtime)
-    add_device(workspace.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
+    register(workspace.devices_dir, tmp_path / "agent")
     CELL.save(tmp_path / "cell.json")
     network = read_subject(tmp_path / "cell.json")
     assert isinstance(network, Network)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from latkit.devices import Local, add_device
 from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.spaces.cells.edge_cell import EdgeCellSpace
 from latkit.spaces.cells.vertex_cell import VertexCellSpace
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import MeasureOptions, Workspace
+from tests.conftest import Register
 
 PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 EDGES = EdgeCellSpace("edges", resolution=8, channels=2, cells=1, classes=3).decode((2, 3, 4, 1, 3, 1), "edges")
@@ -23,9 +22,9 @@ VERTICES = VertexCellSpace("vertices", 4, resolution=8, channels=8, cells=1, cla
 
 
 @pytest.mark.parametrize("network", [EDGES, VERTICES], ids=lambda network: network.name)
-def test_a_network_of_cells_is_measured_and_predicted(network: Network, tmp_path: Path) -> None:
+def test_a_network_of_cells_is_measured_and_predicted(network: Network, tmp_path: Path, register: Register) -> None:
     workspace, target = Workspace.init(tmp_path), Target("here", "onnxruntime")
-    add_device(workspace.devices_dir, "here", Local(), python=sys.executable, agent_folder=str(tmp_path / "agent"))
+    register(workspace.devices_dir, tmp_path / "agent")
     ops = list(dict.fromkeys(network.ops))
     with workspace.collection(target, MeasureOptions(PLAN)) as collection:
         summary = collection.run([OVERHEAD_PROBE, *ops, network])

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from latkit import ModelRequest, ProfileRequest, Target, Workspace
-from latkit.devices import Local, add_device
 from latkit.errors import ExportError, UsageError
 from latkit.profiling.profile import Profile
 from latkit.workspace.profiles import saved_profiles
+from tests.conftest import Register
 
 ONNX, TFLITE = Target.parse("here/onnxruntime"), Target.parse("here/tflite")
 
@@ -34,10 +34,10 @@ EXAMPLE = (torch.full((1, 1, 1), 2.0), torch.tensor([[3, 49, 1]]), torch.zeros(1
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory, register: Register) -> Workspace:
     folder = tmp_path_factory.mktemp("modules")
     made = Workspace.init(folder / "ws")
-    add_device(made.devices_dir, "here", Local(), agent_folder=str(folder / "agent"))
+    register(made.devices_dir, folder / "agent")
     return made
 
 

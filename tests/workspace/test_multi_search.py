@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices import Local, add_device
 from latkit.errors import BadFile, TargetOutOfReach, UsageError
 from latkit.layout.series import SERIES_FILE, Member, Series, searches_named, series_named
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.multi_search import search_series
 from latkit.workspace.single_search import FinishedSearch
+from tests.conftest import Register
 
 ONE, TWO, THREE = (Target("here", "onnxruntime", threads) for threads in (1, 2, 4))
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path, register: Register) -> Workspace:
     made = Workspace.init(tmp_path / "workspace")
-    add_device(made.devices_dir, "here", Local(), agent_folder=str(tmp_path / "agent"))
+    register(made.devices_dir, tmp_path / "agent")
     return made
 
 

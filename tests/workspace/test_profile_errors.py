@@ -9,22 +9,22 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from latkit.devices import Local, add_device
 from latkit.devices.sessions import model_profile
 from latkit.errors import DeviceError, LatkitError, UsageError
 from latkit.profiling.profile import ModelRequest, ProfileRequest
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
+from tests.conftest import Register
 
 TARGET = Target.parse("here/onnxruntime")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory, register: Register) -> Workspace:
     folder = tmp_path_factory.mktemp("errors")
     made = Workspace.init(folder / "ws")
-    add_device(made.devices_dir, "here", Local(), agent_folder=str(folder / "agent"))
+    register(made.devices_dir, folder / "agent")
     return made
 
 

@@ -10,7 +10,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from latkit.devices import Local, add_device
 from latkit.errors import BadFile, LatkitError, ModelRejected, UsageError
 from latkit.measurements.frames import to_frame
 from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
@@ -18,17 +17,18 @@ from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
 from latkit.workspace.profiles import profile_models, profiles_folder, saved_profiles
+from tests.conftest import Register
 
 TARGET = Target.parse("here/onnxruntime")
 PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory, register: Register) -> Workspace:
     """A workspace with this machine in it."""
     folder = tmp_path_factory.mktemp("profiles")
     made = Workspace.init(folder / "ws")
-    add_device(made.devices_dir, "here", Local(), agent_folder=str(folder / "agent"))
+    register(made.devices_dir, folder / "agent")
     return made
 
 
