@@ -10,11 +10,13 @@ from typing import Any
 _HOMES = {
     "Constraint": "latkit.search.objectives.constraints",
     "DataSplit": "latkit.search.data",
+    "ElasticModule": "latkit.search.supernet.elastic.module_net",
     "Problem": "latkit.search.records.problem",
     "Recipe": "latkit.search.records.result",
     "SearchResult": "latkit.search.records.result",
     "SearchSettings": "latkit.search.gradient.settings",
     "TrainedNetwork": "latkit.search.training.trained_network",
+    "elastic": "latkit.search.supernet.elastic.module_net",
     "load_data": "latkit.search.data",
     "load_network": "latkit.search.training.trained_network",
     "run_search": "latkit.search.run",

@@ -37,7 +37,7 @@ class Stage:
     options: Options
     """What is drawn uniformly, choice by choice."""
     samples: int = 1
-    """Sub-networks drawn for each step; their gradients are averaged."""
+    """Sub-networks drawn for each step; their gradients are added up."""
     rate: float = 1.0
     """Factor of the settings' learning rate."""
     has_teacher: bool = False

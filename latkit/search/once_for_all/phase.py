@@ -22,7 +22,7 @@ from latkit.search.training.trainer import Row, Totals, learning_rate
 
 
 class CurriculumPhase:
-    """Steps of a stage: each trains the sub-networks that the curriculum draws, and averages their gradients.
+    """Steps of a stage: each trains the sub-networks that the curriculum draws, and adds up their gradients.
 
     Every process draws the same sub-networks and gets its part of the batch.
     """
@@ -57,28 +57,27 @@ class CurriculumPhase:
         largest: Tensor | None = None
         for sample in samples:
             sized = resized(images, self.net.resolution(sample.architecture))
-            loss_of = self._loss(sample, 1 / len(samples), largest)
+            loss_of = self._loss(sample, largest)
             loss, outputs = self.weights.accumulate(sized, targets, loss_of, sample.architecture)
             largest = outputs if largest is None else largest
-            loss = loss * len(samples)
             self.totals.add_batch("weight", loss, outputs, targets)
             self.watch.note(step, "the loss", loss)
         self.weights.update(self.weights.parameters, self._learning_rate(step))
 
-    def _loss(self, sample: Sample, share: float, largest: Tensor | None) -> Loss:
-        """A sample's share of the loss."""
+    def _loss(self, sample: Sample, largest: Tensor | None) -> Loss:
+        """A sample's loss."""
         settings, task = self.problem.settings, self.task
 
         def loss_of(images: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
             if sample.learns_from == "largest" and largest is not None:
-                return share * task.distillation_loss(outputs, largest, settings.distillation_temperature)
+                return task.distillation_loss(outputs, largest, settings.distillation_temperature)
             loss = task.loss(outputs, targets, settings.label_smoothing)
             if sample.learns_from == "teacher" and self.teacher is not None:
                 with torch.no_grad():
                     taught = self.teacher(images)
                 by_teacher = task.distillation_loss(outputs, taught, settings.distillation_temperature)
                 loss = (1 - settings.distillation_weight) * loss + settings.distillation_weight * by_teacher
-            return share * loss
+            return loss
 
         return loss_of
 

@@ -9,7 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from latkit.errors import UsageError
+from latkit.search import ElasticModule, elastic
 from latkit.search.supernet.elastic.channel_groups import channel_groups
+from latkit.search.supernet.elastic.module_net import Elastic
 from latkit.search.supernet.elastic.slicing import KernelTransforms, sliced
 from latkit.search.supernet.elastic.space_net import ElasticSupernet
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
@@ -120,3 +123,56 @@ def test_channels_whose_order_matters_are_fixed() -> None:
     groups = channel_groups(Odd())
     free = [group for group in groups if not group.is_fixed]
     assert [group.places for group in free] == [[("first.weight", 0), ("first.bias", 0), ("second.weight", 1)]]
+
+
+class Residual(nn.Module):
+    """A user's own block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widen = nn.Sequential(nn.Conv2d(4, 12, 1, bias=False), nn.BatchNorm2d(12), nn.SiLU())
+        self.depthwise = nn.Sequential(nn.Conv2d(12, 12, 5, padding=2, groups=12), nn.BatchNorm2d(12), nn.SiLU())
+        self.narrow = nn.Sequential(nn.Conv2d(12, 4, 1, bias=False), nn.BatchNorm2d(4))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images + self.narrow(self.depthwise(self.widen(images)))
+
+
+def user_module() -> ElasticModule:
+    torch.manual_seed(0)
+    blocks = (elastic(Residual(), channels=(0.5, 1), kernels=(3, 5)) for _ in range(2))
+    stage = elastic(nn.Sequential(*blocks), depths=(1, 2))
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    return ElasticModule(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), stage, *head), (1, 8, 8), (6, 8))
+
+
+def test_any_module_is_elastic_around_its_marked_blocks() -> None:
+    net = user_module()
+    names = [choice.name for choice in net.space.choices]
+    assert names == [
+        "resolution",
+        "1.depth",
+        *(f"1.block.{at}.{one}" for at in (0, 1) for one in ("channels", "kernel")),
+    ]
+    assert net.space.active(net.smallest)[-2:] == (False, False)  # the second block does not run
+    for architecture in (net.smallest, net.largest, (0, 1, 0, 1, 1, 0)):
+        images, plain = images_of(net, architecture), net.subnet(architecture).train()
+        torch.testing.assert_close(plain(images), net(images, architecture), rtol=0, atol=1e-5)
+        assert not any(isinstance(part, Elastic) for part in plain.modules())
+    assert net.subnet(net.smallest)[1][0].depthwise[0].weight.shape == (6, 1, 3, 3)
+    assert len(net.subnet(net.smallest)[1]) == 1
+    before = net(images_of(net, net.largest), net.largest)
+    net.sort_channels([net.largest])
+    torch.testing.assert_close(net(images_of(net, net.largest), net.largest), before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_module_without_anything_elastic_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"blocks marked by latkit\.search\.elastic, but found none"):
+        ElasticModule(nn.Sequential(nn.Conv2d(1, 2, 1)), (1, 8, 8))
+    with pytest.raises(UsageError, match="expected channels that only it uses, but found none"):
+        ElasticModule(nn.Sequential(elastic(nn.Conv2d(1, 2, 1), channels=(0.5, 1))), (1, 8, 8))
+    with pytest.raises(UsageError, match="expected depth as rising numbers up to 2, but found"):
+        elastic(nn.Sequential(nn.ReLU(), nn.ReLU()), depths=(1, 3))
+    net = user_module()
+    with pytest.raises(UsageError, match=r"export a sub-network with torch\.onnx\.export"):
+        net.space.decode(net.largest)
