@@ -37,10 +37,8 @@ INTERPRETER = "tflite"
 Tensors = Sequence[tuple[str, tuple[int, ...]]]
 
 
-def op_table(
-    profile: OpProfile, source: ModelSource, latency: LatencyStatistics, peaks: Peaks | None
-) -> tuple[OpTime, ...]:
-    """The ops in the order of execution. Times are scaled to the unprofiled median latency."""
+def op_table(profile: OpProfile, source: ModelSource, latency: LatencyStatistics) -> tuple[OpTime, ...]:
+    """The ops in the order of execution, without bounds. Times are scaled to the unprofiled median latency."""
     runs, run_ms = len(profile.wall_ns), _mean_ms(profile.wall_ns)
     total_ms = max(run_ms, sum(op.total_ns for op in profile.ops) / runs / 1e6)
     slowdown = _slowdown(profile, latency)
@@ -69,8 +67,23 @@ def op_table(
             input_shapes=tuple(shape for _, shape in inputs),
             output_shapes=tuple(shape for _, shape in outputs),
         )
-        made.append(_with_rates(known, peaks) if slowdown <= MAX_SLOWDOWN and is_timed(known) else known)
+        made.append(_with_rates(known) if slowdown <= MAX_SLOWDOWN and is_timed(known) else known)
     return tuple(made)
+
+
+def reached_peaks(table: Sequence[OpTime], peaks: Peaks) -> Peaks:
+    """The peaks, with the compute rate of the fastest op if that is above the matrix product's.
+
+    A peak is the highest rate that was seen. Other work on the device, or a matrix product that the runtime executes
+    less well than this op, leaves the measured one too low. Memory's rate stays: caches exceed it.
+    """
+    fastest = max((op.gmacs_per_s or 0.0 for op in table), default=0.0)
+    return peaks.model_copy(update={"gmacs_per_s": max(peaks.gmacs_per_s, fastest)})
+
+
+def with_bounds(table: Sequence[OpTime], peaks: Peaks) -> tuple[OpTime, ...]:
+    """The ops that have rates, each with the nearer of both peaks and its share of it."""
+    return tuple(_with_bound(op, peaks) for op in table)
 
 
 def profiler_record(profile: OpProfile, latency: LatencyStatistics) -> Profiler:
@@ -166,22 +179,27 @@ def _slowdown(profile: OpProfile, latency: LatencyStatistics) -> float:
     return statistics.median(profile.wall_ns) / 1e6 / latency.p50
 
 
-def _with_rates(op: OpTime, peaks: Peaks | None) -> OpTime:
-    """The op with its achieved rates, and the nearer of both peaks.
-
-    An op that moves its bytes faster than memory can finds them in the caches: memory does not bound it.
-    """
+def _with_rates(op: OpTime) -> OpTime:
+    """The op with its achieved rates."""
     rates = {
         "gmacs_per_s": None if op.macs is None else op.macs / op.ms / 1e6,
         "gbytes_per_s": None if op.bytes is None else op.bytes / op.ms / 1e6,
     }
-    if peaks is None or op.macs is None or op.bytes is None:
-        return op.model_copy(update=rates)
-    compute_ms, memory_ms = op.macs / peaks.gmacs_per_s / 1e6, op.bytes / peaks.gbytes_per_s / 1e6
-    if compute_ms < memory_ms and memory_ms > op.ms:
-        return op.model_copy(update={**rates, "bound": "cache"})
-    bound: Literal["compute", "memory"] = "compute" if compute_ms > memory_ms else "memory"
-    return op.model_copy(update={**rates, "bound": bound, "peak_percent": 100 * max(compute_ms, memory_ms) / op.ms})
+    return op.model_copy(update=rates)
+
+
+def _with_bound(op: OpTime, peaks: Peaks) -> OpTime:
+    """The op with the nearer of both peaks, if it has rates.
+
+    An op that moves its bytes faster than memory can finds them in the caches: memory does not bound it.
+    """
+    if op.gmacs_per_s is None or op.gbytes_per_s is None:
+        return op
+    compute, memory = op.gmacs_per_s / peaks.gmacs_per_s, op.gbytes_per_s / peaks.gbytes_per_s
+    if compute < memory and memory > 1:
+        return op.model_copy(update={"bound": "cache"})
+    bound: Literal["compute", "memory"] = "compute" if compute > memory else "memory"
+    return op.model_copy(update={"bound": bound, "peak_percent": 100 * max(compute, memory)})
 
 
 def _mean_ms(wall_ns: Sequence[int]) -> float:

@@ -18,11 +18,12 @@ from latkit.errors import AgentError, DeviceError, ExportError, LatkitError, Mis
 from latkit.graphs import ModelFile
 from latkit.measurements.anomalies import flags_of
 from latkit.profiling.collector import Collection
-from latkit.profiling.profile.op_table import fallbacks, op_table, profiler_record
+from latkit.profiling.profile.op_table import fallbacks, op_table, profiler_record, reached_peaks, with_bounds
 from latkit.profiling.profile.peaks import ensure_peaks
 from latkit.profiling.profile.records import (
     Energy,
     LatencyStatistics,
+    OpTime,
     Paced,
     Peaks,
     Predicted,
@@ -153,7 +154,10 @@ class _OneProfile:
         energy = self._energy(latency)
         ops = self._ops(remarks)
         prediction = self._prediction(remarks)
-        table = op_table(ops, self.source, latency, self.peaks) if ops else ()
+        table = op_table(ops, self.source, latency) if ops else ()
+        peaks = self._reached_peaks(table, remarks)
+        if peaks:
+            table = with_bounds(table, peaks)
         known_macs = [op.macs for op in table]
         return Profile(
             **self._identity(measurement),
@@ -167,7 +171,7 @@ class _OneProfile:
             overhead_ms=max(latency.p50 - sum(op.ms for op in table), 0.0) if table else None,
             profiler=profiler_record(ops, latency) if ops else None,
             fallbacks=fallbacks(table),
-            peaks=self.peaks,
+            peaks=peaks,
             paced=pacing_found[0] if pacing_found else None,
             pacing=pacing_found,
             prediction=prediction,
@@ -178,6 +182,18 @@ class _OneProfile:
             complete=measurement.complete,
             notes=tuple(remarks),
         )
+
+    def _reached_peaks(self, table: Sequence[OpTime], remarks: list[str]) -> Peaks | None:
+        """The peaks, at least as high as the fastest op, which a note then names."""
+        if self.peaks is None:
+            return None
+        peaks = reached_peaks(table, self.peaks)
+        if peaks != self.peaks:
+            remarks.append(
+                f"an op computes at {peaks.gmacs_per_s:.3g} GMAC/s, faster than the matrix product that measures the"
+                f" peak ({self.peaks.gmacs_per_s:.3g} GMAC/s): its rate is the peak of this profile"
+            )
+        return peaks
 
     def _identity(self, measurement: Measurement) -> dict[str, Any]:
         """What was measured, and with what."""

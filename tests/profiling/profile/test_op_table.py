@@ -11,7 +11,14 @@ from latkit.devices import OpProfile
 from latkit.devices.sessions.answers import ProfiledOp
 from latkit.graphs import FileTensor, ModelFile
 from latkit.profiling.profile import LatencyStatistics, Peaks
-from latkit.profiling.profile.op_table import fallbacks, op_table, profiler_record, tensor_bytes
+from latkit.profiling.profile.op_table import (
+    fallbacks,
+    op_table,
+    profiler_record,
+    reached_peaks,
+    tensor_bytes,
+    with_bounds,
+)
 
 LATENCY = LatencyStatistics(min=1.0, p50=2.0, p90=3.0, p99=4.0, mean=2.5, runs=10)
 NEAR = LATENCY.model_copy(update={"p50": 4.0})
@@ -34,7 +41,7 @@ def profile(*ops: ProfiledOp, exact: bool = True) -> OpProfile:
 
 
 def test_times_are_shares_of_the_unprofiled_latency() -> None:
-    found = op_table(profile(op("Relu", 4_000_000), op("Relu", 2_000_000, "m")), source(), LATENCY, None)
+    found = op_table(profile(op("Relu", 4_000_000), op("Relu", 2_000_000, "m")), source(), LATENCY)
     assert [one.share_percent for one in found] == [50, 25]
     assert [one.ms for one in found] == [1.0, 0.5]
     assert [one.profiled_ms for one in found] == [2.0, 1.0]
@@ -43,12 +50,12 @@ def test_times_are_shares_of_the_unprofiled_latency() -> None:
 
 
 def test_ops_that_sum_to_more_than_the_run_are_not_more_than_the_latency() -> None:
-    found = op_table(profile(op("Relu", 8_000_000), op("Relu", 8_000_000, "m")), source(), LATENCY, None)
+    found = op_table(profile(op("Relu", 8_000_000), op("Relu", 8_000_000, "m")), source(), LATENCY)
     assert sum(one.ms for one in found) == pytest.approx(LATENCY.p50)
 
 
 def test_rates_stand_beside_the_peaks() -> None:
-    (found,) = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, PEAKS)
+    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR), PEAKS)
     assert found.macs == 500_000
     assert found.bytes == 4 * (1000 + 1000 * 500 + 500)
     assert found.gmacs_per_s == pytest.approx(0.125)
@@ -59,15 +66,24 @@ def test_rates_stand_beside_the_peaks() -> None:
 
 def test_an_op_faster_than_memory_is_bound_by_the_caches() -> None:
     peaks = Peaks(gmacs_per_s=100, gbytes_per_s=0.1, measured_at=0)
-    (found,) = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, peaks)
+    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR), peaks)
     assert (found.bound, found.peak_percent) == ("cache", None)
+
+
+def test_the_compute_peak_is_at_least_the_rate_of_the_fastest_op() -> None:
+    table = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR)
+    low = Peaks(gmacs_per_s=0.1, gbytes_per_s=1000, measured_at=0)
+    raised = reached_peaks(table, low)
+    assert raised == low.model_copy(update={"gmacs_per_s": pytest.approx(0.125)})
+    assert with_bounds(table, raised)[0].peak_percent == pytest.approx(100)
+    assert reached_peaks(table, PEAKS) == PEAKS
 
 
 @pytest.mark.parametrize(
     ("latency", "total_ns"), [(LATENCY, 8_000_000), (NEAR, 8_000)], ids=["slow profiler", "short op"]
 )
 def test_no_rates_where_the_profiler_is_too_slow_or_too_coarse(latency: LatencyStatistics, total_ns: int) -> None:
-    (found,) = op_table(profile(op("MatMul", total_ns, **TENSORS)), source(), latency, PEAKS)
+    (found,) = with_bounds(op_table(profile(op("MatMul", total_ns, **TENSORS)), source(), latency), PEAKS)
     assert found.macs
     assert (found.gmacs_per_s, found.gbytes_per_s, found.bound, found.peak_percent) == (None, None, None, None)
 
@@ -75,7 +91,7 @@ def test_no_rates_where_the_profiler_is_too_slow_or_too_coarse(latency: LatencyS
 def test_packed_weights_come_from_the_file() -> None:
     tensors = {"inputs": [["float", [1, 8, 4, 4]]], "outputs": [["float", [1, 16, 2, 2]]]}
     node = FileOp("n", "Conv", (("", ()), ("float32", (16, 8, 3, 3)), ("float32", (16,))), ())
-    (found,) = op_table(profile(op("Conv", 1, **tensors)), source(node), LATENCY, None)
+    (found,) = op_table(profile(op("Conv", 1, **tensors)), source(node), LATENCY)
     assert found.macs == 16 * 4 * 8 * 9
     assert found.input_shapes == ((1, 8, 4, 4), (16, 8, 3, 3), (16,))
 
@@ -85,7 +101,7 @@ def test_a_node_that_no_delegate_took_is_a_fallback() -> None:
     operators = (FileOp("first", "ADD", (shape,), (shape,)), FileOp("second", "NON_ZERO", (shape,), (shape,)))
     kernel = op("Add (ND)", 10, "0", "xnnpack")
     left = op("NON_ZERO", 20, "1", "tflite")
-    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY, None)
+    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY)
     assert [one.name for one in found] == ["first", "second"]
     assert [(one.name, one.kind) for one in fallbacks(found)] == [("second", "NON_ZERO")]
 
