@@ -2,9 +2,10 @@
 
     python benchmarks/precision.py [--targets onnxruntime tflite] [--networks 50] [--workspace DIR] [--quick] [--json]
 
-Measures the ops of `proxyless-mobile` in fp32 and in int8, networks of two ops around every tensor in all combinations
-of precisions, 12 networks for each calibration, and unseen networks twice: in int8, and with a random precision for
-every op. The same predictions without pair terms are sums of ops alone, calibrated on the same networks.
+Measures the ops of `proxyless-mobile` in fp32 and in int8, short networks around every tensor in all combinations of
+precisions, 12 networks to calibrate on in int8 and 24 that mix precisions, and unseen networks twice: in int8, and with
+a random precision for every op. The same predictions without pair terms are sums of ops alone, calibrated on the same
+networks.
 
 `collection_ratio` is the time that ops in fp32, in int8 and pairs take together, over that of the ops in fp32: exports
 included. With `--workspace` an interrupted run goes on, and what is there is not measured again; the ratio then counts
@@ -98,8 +99,8 @@ def judge(
     with ConsoleProgress() as progress, workspace.collection(target, options, Callbacks(progress)) as collection:
         figures["collection_ratio"] = collect(collection, target, base)
         unseen = [sample(base, f"unseen/{number}") for number in range(networks)]
-        known = [sample(base, f"known/{number}") for number in range(effort.calibration)]
         for precisions in sets.values():
+            known = [sample(base, f"known/{number}") for number in range(effort.calibration * len(precisions))]
             collection.run([in_precisions(network, precisions) for network in known])
         for name, space in spaces.items():
             model = workspace.fit_model(target, space, "lookup")

@@ -93,6 +93,8 @@ class AdditiveModel(LatencyModel):
     """Other targets that it learned from."""
     pairs_: PairTerms = PairTerms()
     """What neighbors cost together; none of a model of one precision whose pairs were not measured."""
+    calibrated_pairs_: PairTerms = PairTerms()
+    """The same in a network: calibrated."""
     precision_: str = FP32.name
     """The target's precision, which is that of ops that name none."""
 
@@ -111,8 +113,8 @@ class AdditiveModel(LatencyModel):
         if not isinstance(workload, Network):
             raise UsageError(f"expected an op or a network of ops for a {self.kind} model, but found a graph")
         ops = [self.op_estimate(op) for op in timed_ops(workload)]
-        pairs_s = sum(self.pairs_.of_network(workload))
-        seconds = self.calibration_.seconds(sum(op.seconds for op in ops) + pairs_s)
+        pairs_s = sum(self.calibrated_pairs_.of_network(workload))
+        seconds = self.calibration_.seconds(sum(op.seconds for op in ops)) + pairs_s
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
             return around(seconds, math.log1p(half_width))
@@ -120,12 +122,8 @@ class AdditiveModel(LatencyModel):
         intervals = [op.interval for op in ops if op.interval is not None]
         if len(intervals) < len(ops):
             return Estimate(seconds, None, None)
-        low_s = self.calibration_.seconds(sum(low for low, _ in intervals) + pairs_s)
-        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals) + pairs_s))
-
-    def op_sum(self, network: Network) -> float:
-        """Seconds of a network's ops and of its pairs of neighbors, before calibration. Raises NotMeasured."""
-        return sum(self.op_estimate(op).seconds for op in timed_ops(network)) + sum(self.pairs_.of_network(network))
+        low_s = self.calibration_.seconds(sum(low for low, _ in intervals)) + pairs_s
+        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)) + pairs_s)
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
         """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
@@ -136,9 +134,8 @@ class AdditiveModel(LatencyModel):
 
         Raises NotMeasured.
         """
-        pairs = self.pairs_.of_network(network)
-        layers = self.layer_seconds(network.ops)
-        return [alone + self.calibration_.scale * pair for alone, pair in zip(layers, pairs, strict=True)]
+        pairs = self.calibrated_pairs_.of_network(network)
+        return [alone + pair for alone, pair in zip(self.layer_seconds(network.ops), pairs, strict=True)]
 
     def has_pairs(self, ops: Sequence[Op]) -> bool:
         """Whether neighbors among these ops cost anything together."""
@@ -149,7 +146,14 @@ class AdditiveModel(LatencyModel):
 
         Raises NotMeasured for a conversion between precisions that was not measured.
         """
-        return self.calibration_.scale * self.pairs_.seconds(producer, consumer)
+        return self.calibrated_pairs_.seconds(producer, consumer)
+
+    def _calibrate(self, calibration: Calibration) -> None:
+        self.calibration_ = calibration
+        between = calibration.conversion_scale
+        self.calibrated_pairs_ = self.pairs_.scaled(
+            calibration.scale, calibration.scale if between is None else between
+        )
 
     def base_seconds(self) -> float:
         """The part of a network's latency that does not depend on its ops, in seconds."""
@@ -186,7 +190,7 @@ class AdditiveModel(LatencyModel):
             "reference_s": origin.reference_s,
             "network_keys": sorted(origin.network_keys),
             "imported": origin.imported,
-            "calibration": asdict(self.calibration_),
+            "calibration": self.calibration_.to_json(),
             "ops": [{"op": op.to_json(), **asdict(latency)} for op, latency in self.ops_.items()],
             **({"pairs": [entry.model_dump() for entry in self.pairs_.entries()]} if self.pairs_.measured else {}),
             **_OTHER_PARTS,
@@ -211,8 +215,8 @@ class AdditiveModel(LatencyModel):
             frozenset(entry.network_keys),
             entry.imported,
         )
-        model.calibration_ = entry.calibration
         model.pairs_ = PairTerms.of_entries(entry.pairs)
+        model._calibrate(entry.calibration)
         model.precision_ = model.origin_.target.precision
         return model
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
-from latkit._io.arrays import Floats
+from latkit._io.arrays import Bools, Floats
 from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds
 from latkit.latency_models.conformal import CONFIDENCE, MIN_ERRORS, half_width
 
 CURVE = (0, 1, 2, 5, 10, 20, 50)
 """Numbers of calibration networks at which the error on other networks is reported."""
+
+MIN_WITH_CONVERSIONS = 6
+"""Minimum number of networks for a scale of conversions."""
+CONVERSION_PRIOR = 1e-4
+"""Weight of the preference for equal scales: the squared share of conversions in a network's latency, times networks,
+at which the data count as much."""
 
 DRAWS = 200
 """Number of draws per calibration size; seeded, so the same networks give the same curve."""
@@ -47,6 +54,17 @@ class Calibration:
     """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
     curve: tuple[CurvePoint, ...] = ()
     """Calibration error by the number of networks measured."""
+    conversion_scale: Factor | None = None
+    """The scale of conversions between precisions, which is greater than that of ops: the buffers of the other
+    precision are no longer in the cache when it is their turn. None where no networks with conversions were measured:
+    then `scale` applies to them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document, without a scale of conversions where there is none."""
+        document = asdict(self)
+        if self.conversion_scale is None:
+            del document["conversion_scale"]
+        return document
 
     def seconds(self, op_sum_s: float) -> float:
         """Latency of a network whose ops sum to `op_sum_s`, in seconds."""
@@ -65,13 +83,20 @@ class Calibration:
         return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
 
-def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fixed_s: float) -> Calibration:
+def fit_calibration(
+    op_sums_s: Sequence[float], measured_s: Sequence[float], fixed_s: float, conversions_s: Sequence[float] = ()
+) -> Calibration:
     """Calibrate sums of ops, in seconds, on measured networks, in seconds; `fixed_s` is the runtime's fixed cost.
+
+    `conversions_s` are sums of the conversions between precisions in each network, which `op_sums_s` do not contain.
 
     The networks of one space are too similar to separate a base from a scale, so the base is the fixed cost and only
     the scale is fitted. It is the median of the networks' own scales, so one noisy network does not move it.
     """
     sums, measured = np.array(op_sums_s), np.array(measured_s)
+    if len(sums) >= MIN_WITH_CONVERSIONS and any(conversions_s):
+        return _with_conversions(sums, np.array(conversions_s), measured, fixed_s)
+    sums = sums + np.array(conversions_s) if len(conversions_s) else sums
     if not len(sums):
         return Calibration(fixed_s)
     scales = (measured - fixed_s) / sums
@@ -83,6 +108,28 @@ def fit_calibration(op_sums_s: Sequence[float], measured_s: Sequence[float], fix
     errors = np.log((fixed_s + left_out * sums) / measured)
     spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
     return Calibration(fixed_s, scale, spread, len(sums), tuple(errors.tolist()), curve)
+
+
+def _with_conversions(sums: Floats, conversions: Floats, measured: Floats, fixed_s: float) -> Calibration:
+    """A scale of ops and one of conversions, with the errors of networks left out."""
+    parts = np.stack([sums, conversions], axis=1)  # shape (networks, 2)
+    above = measured - fixed_s
+    everyone = np.arange(len(sums))
+    left_out = np.array([_scales(parts, above, everyone != index) for index in everyone])
+    errors = np.log((fixed_s + (left_out * parts).sum(axis=1)) / measured)
+    spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
+    scale, conversion_scale = map(float, _scales(parts, above, everyone >= 0))
+    curve = _curve(sums + conversions, measured, fixed_s)
+    return Calibration(fixed_s, scale, spread, len(sums), tuple(errors.tolist()), curve, conversion_scale)
+
+
+def _scales(parts: Floats, above: Floats, used: Bools) -> Floats:
+    """Both scales, shape (2,), with the least squared relative errors; that of conversions prefers that of all."""
+    rows = parts[used] / above[used, None]
+    rows[:, 0] += rows[:, 1]  # everything, and what conversions have beyond
+    scale = float(np.median(1 / rows[:, 0]))
+    change = np.linalg.solve(rows.T @ rows + np.diag([0, CONVERSION_PRIOR]), rows.T @ (1 - scale * rows[:, 0]))
+    return np.array([scale + change[0], max(scale + change.sum(), 0.0)])
 
 
 def _curve(sums: Floats, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:

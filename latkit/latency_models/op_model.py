@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from latkit.errors import NotMeasured
-from latkit.latency_models.additive import AdditiveModel
+from latkit.latency_models.additive import AdditiveModel, timed_ops
 from latkit.latency_models.base import Origin, common_origin
 from latkit.latency_models.calibration import fit_calibration
 from latkit.latency_models.pair_terms import fit_pairs
@@ -54,14 +54,18 @@ class OpModel(AdditiveModel):
         networks = [network for network in found if self._covers(network)]
         keys = frozenset(network.key for network in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
-        sums = [self.op_sum(network) for network in networks]
-        self.calibration_ = fit_calibration(sums, [latencies[network].seconds for network in networks], fixed_s)
+        within, between = self.pairs_.scaled(1, 0), self.pairs_.scaled(0, 1)
+        sums = [sum(self.op_estimate(op).seconds for op in timed_ops(n)) + sum(within.of_network(n)) for n in networks]
+        conversions = [sum(between.of_network(network)) for network in networks]
+        self._calibrate(fit_calibration(sums, [latencies[n].seconds for n in networks], fixed_s, conversions))
         return self
 
     def _covers(self, network: Network) -> bool:
         """Whether every op of the network can be predicted, so that it can be used for calibration."""
         try:
-            self.op_sum(network)
+            for op in timed_ops(network):
+                self.op_estimate(op)
+            self.pairs_.of_network(network)
         except NotMeasured:
             return False
         return True

@@ -1,10 +1,10 @@
-"""Which networks of two ops are measured for the pair terms of a space."""
+"""Which short networks are measured for the pair terms of a space."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from latkit.ops import Network, Op
+from latkit.ops import Network, Op, Shape
 from latkit.ops.precision import FP32
 from latkit.spaces import ChainSpace, Space
 from latkit.spaces.precisions import used_precisions
@@ -19,14 +19,27 @@ def pair_probes(space: Space, target: Target) -> list[Network]:
     """
     if not isinstance(space, ChainSpace) or {*used_precisions(space), target.precision} == {FP32.name}:
         return []
-    ops = space.ops()
     between = dict.fromkeys(layer.candidates[0].output_shape for layer in space.layers[:-1])
-    return [
-        Network((producer, consumer))
-        for shape in between
-        for producer in _cheapest(op for op in ops if op.output_shape == shape)
-        for consumer in _cheapest(op for op in ops if op.input_shape == shape)
-    ]
+    return [probe for shape in between for probe in _around(space.ops(), shape)]
+
+
+def _around(ops: Iterable[Op], shape: Shape) -> Iterator[Network]:
+    """Chains with that tensor between their first two ops.
+
+    A residual op stands there twice: what a conversion costs it, in a layout that it cannot use, costs the next one
+    too. The first op has no residual where there is such an op: as the first of a network it would have no layout.
+    """
+    producers, consumers = [op for op in ops if op.output_shape == shape], [op for op in ops if op.input_shape == shape]
+    for producer in _cheapest(_of(producers, False) or producers):
+        for consumer in _cheapest(_of(consumers, False)):
+            yield Network((producer, consumer))
+        for consumer in _cheapest(_of(consumers, True)):
+            yield Network((producer, consumer, consumer))
+
+
+def _of(ops: Iterable[Op], residual: bool) -> list[Op]:
+    """The ops with a residual, or those without."""
+    return [op for op in ops if op.definition.is_residual(op) == residual]
 
 
 def _cheapest(ops: Iterable[Op]) -> list[Op]:

@@ -26,8 +26,8 @@ LAST_MOMENT_S = 253_402_300_800.0
 """The end of the year 9999, in seconds since 1970: no later time can be shown as a date."""
 
 Role = Literal["fit", "pair", "validation", "profile"]
-"""The purpose of a measurement. A latency model is fitted on those of the role `fit`, and its pair terms on networks of
-two ops of the role `pair`; on no others."""
+"""The purpose of a measurement. A latency model is fitted on those of the role `fit`, and its pair terms on short
+networks of the role `pair`; on no others."""
 
 FITTED: tuple[Role, ...] = ("fit", "pair")
 """The roles that a fit uses."""

@@ -1,7 +1,7 @@
 import pytest
 
 from latkit.errors import NotMeasured
-from latkit.latency_models.pair_terms import PairTerms, fit_pairs
+from latkit.latency_models.pair_terms import Link, PairTerms, fit_pairs
 from latkit.ops import Network, make_op
 from latkit.profiling.pair_probes import pair_probes
 from latkit.spaces import ChainSpace, Layer, load
@@ -33,9 +33,9 @@ class Costs:
 
     terms = PairTerms(
         {
-            (("fp32", "int8"), SHAPE): 10e-6,
-            (("int8", "fp32"), SHAPE): 20e-6,
-            (("int8", "int8"), SHAPE): -1e-6,
+            Link("fp32", "int8", SHAPE, False): 10e-6,
+            Link("int8", "fp32", SHAPE, False): 20e-6,
+            Link("int8", "int8", SHAPE, False): -1e-6,
         }
     )
 
@@ -83,11 +83,20 @@ def test_pair_terms_are_what_two_ops_cost_beyond_each():
     assert PairTerms.of_entries(fitted.entries()) == fitted
 
 
+def test_a_residual_op_behind_another_counts_twice():
+    block = make_op("mbconv", SHAPE, out_channels=4, expansion=1)
+    first = make_op("mbconv", SHAPE, out_channels=4, expansion=1, residual=False)
+    measured = {Network((first, block, block)): 1e-6, Network((first.in_precision("int8"), block, block)): 9e-6}
+    fitted = fit_pairs(measured, lambda _: 0.0, 0.0)
+    assert fitted.measured[Link("fp32", "fp32", SHAPE, True)] == pytest.approx(0.5e-6)
+    assert fitted.measured[Link("int8", "fp32", SHAPE, True)] == pytest.approx(8.5e-6)
+
+
 def test_an_unmeasured_size_is_interpolated_and_an_unmeasured_conversion_refused():
     def image(size, precision):
         return make_op("conv", (4, size, size), out_channels=4, kernel=1, precision=precision)
 
-    terms = PairTerms({(("fp32", "int8"), (4, 2, 2)): 1e-6, (("fp32", "int8"), (4, 4, 4)): 4e-6})
+    terms = PairTerms({Link("fp32", "int8", (4, 2, 2), False): 1e-6, Link("fp32", "int8", (4, 4, 4), False): 4e-6})
     assert terms.seconds(image(3, "fp32"), image(3, "int8")) == pytest.approx((1 + 3 * (36 - 16) / (64 - 16)) * 1e-6)
     assert terms.seconds(image(2, "int8-dynamic"), image(2, "fp32")) == 0  # both pass on floats
     with pytest.raises(NotMeasured, match=r"from int8 to fp32 at 4x2x2 was not measured; .* SPACE:fp32\+int8"):

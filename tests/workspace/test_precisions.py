@@ -51,7 +51,7 @@ def test_a_space_is_collected_fitted_and_validated_in_int8_and_mixed(workspace, 
     assert device.precisions[target.runtime]["int8"].speedup > 0
     assert "int8" in device.shown_precisions(target.runtime)
     models = workspace.fit(FitRequest(target=target, space=space)).models
-    pairs = {pair for pair, _ in models["lookup"].pairs_.measured}
+    pairs = {(link.producer, link.consumer) for link in models["lookup"].pairs_.measured}
     assert pairs == {(before, after) for before in precisions for after in precisions}
     request = ValidateRequest(target=target, space=space, networks=2, **quick)
     assert workspace.validate(request, SILENT).networks == 2
