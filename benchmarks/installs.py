@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -35,7 +36,8 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], 
 
 
 def run(*argv: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(list(map(str, argv)), cwd=folder, capture_output=True, text=True, check=False)
+    own = {**os.environ, "PYTHONPATH": "", "LATKIT_CACHE": str(folder / "cache")}
+    return subprocess.run(list(map(str, argv)), cwd=folder, env=own, capture_output=True, text=True, check=False)
 
 
 def interpreters() -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from latkit._io import load_record, write_text
+from latkit._io import load_record, naming_extras, write_text
 from latkit.errors import BadFile
 from latkit.ops import make_op
 from latkit.profiling.collector import Collection
@@ -91,8 +91,9 @@ def agree(seconds: Sequence[float]) -> bool:
 
 
 def _copy(collection: Collection, folder: Path) -> Artifact:
-    """The model of the copy, exported into the folder."""
-    from latkit.artifacts.copy_model import export_copy
+    """The model of the copy, exported into the folder. Raises MissingExtra without torch."""
+    with naming_extras():
+        from latkit.artifacts.copy_model import export_copy
 
     runtime = get_runtime(collection.store.target.runtime)
     path = folder / f"copy{runtime.suffix}"

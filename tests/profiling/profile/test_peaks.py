@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from latkit.errors import MissingExtra
 from latkit.profiling.profile import peaks
 from latkit.targets import Target
 
@@ -35,3 +38,12 @@ def test_rounds_are_added_until_the_fastest_two_agree(monkeypatch: pytest.Monkey
 def test_a_device_that_never_agrees_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     falling = [float(2**place) for place in range(20, 0, -1)]
     assert fastest(monkeypatch, falling) == (falling[peaks.MAX_ROUNDS - 1], 20 - peaks.MAX_ROUNDS)
+
+
+def test_without_torch_the_copy_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where the other model of the peaks is in the cache, left by an installation with torch."""
+    monkeypatch.delitem(sys.modules, "latkit.artifacts.copy_model", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    collection = SimpleNamespace(store=SimpleNamespace(target=Target("here", "onnxruntime")))
+    with pytest.raises(MissingExtra, match=r"latkit\[collect\]"):
+        peaks._copy(collection, tmp_path)
