@@ -16,7 +16,8 @@ def train_supernet(
     data: Annotated[str, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME.")],
     name: Annotated[str, typer.Option("--name", "-o", metavar="NAME", help="The supernet's folder under search/.")],
     curriculum: Annotated[
-        str | None, typer.Option(help="How it is trained: progressive, sandwich, uniform, or one of a plug-in.")
+        str | None,
+        typer.Option(help="How it is trained: uniform (the default), progressive, sandwich, or one of a plug-in."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,

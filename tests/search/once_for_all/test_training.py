@@ -14,17 +14,23 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
+from latkit.artifacts.export import export_module
 from latkit.errors import BadFile, UsageError
-from latkit.search import load_data
+from latkit.nn import GlobalPool
+from latkit.runtimes import get_runtime
+from latkit.search import ElasticModule, elastic, load_data
 from latkit.search.curricula import CURRICULA
 from latkit.search.curricula.base import share_epochs
 from latkit.search.data import DataSplit
 from latkit.search.evaluators.shared_weights import SharedWeightsEvaluator
+from latkit.search.once_for_all.judging import SubnetJudge
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.trained import check_space, load_supernet
+from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import load
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from tests.search.conftest import save_stripes
@@ -178,3 +184,20 @@ def test_curricula_free_one_dimension_after_another() -> None:
     first, *_, last = sandwich.samples(SPACE, stage, generator)
     assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
     assert (last.architecture, last.learns_from) == (SPACE.smallest, "largest")
+
+
+def test_a_users_module_is_trained_and_a_subnetwork_exported(runs: Runs, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Conv2d(4, 8, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 1))
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), elastic(block, channels=(0.5, 1)), GlobalPool("average"), nn.Linear(4, 2))
+    net = ElasticModule(model, (1, 8, 8))
+    problem = SupernetProblem(net.space, runs.data, BRIEF, "sandwich")
+    result = train_supernet(problem, tmp_path / "own", net=net)
+    judge = SubnetJudge(net, problem.parts, BRIEF, fabric_of(BRIEF))
+    plain = judge.module(result.smallest.architecture)
+    assert judge.score(plain, net.smallest, "test") == result.smallest.test
+    export_module(get_runtime("onnxruntime"), plain, (1, 8, 8), tmp_path / "own.onnx")
+    images = torch.randn(1, 1, 8, 8)
+    found = get_runtime("onnxruntime").load(tmp_path / "own.onnx")(images)
+    with torch.inference_mode():
+        torch.testing.assert_close(found, plain(images), rtol=1e-4, atol=1e-5)
