@@ -14,9 +14,11 @@ from typing import Any
 from benchmarks.fuzzing import onnx_seeds
 from latkit.evaluation.validation import NetworkResult, Validation
 from latkit.graphs import GraphBuilder, partition_graph
+from latkit.graphs import networks as latkit_networks
 from latkit.latency_models.kernels.fusion_file import fusion_file
 from latkit.measurements import Store, write_parquet
 from latkit.ops import INPUT, OVERHEAD_PROBE, Network, make_op
+from latkit.runtimes.litert.write import write_tflite
 from latkit.runtimes.onnx.graph import read_graph
 from latkit.spaces import Space, variations
 from latkit.targets import Target
@@ -24,6 +26,7 @@ from latkit.timing import REFERENCE, Environment, Measurement, Round, TimingPlan
 from latkit.workspace import Workspace
 
 TARGET = Target("here", "onnxruntime")
+MAX_TFLITE_WEIGHTS = 200_000
 ENVIRONMENT = Environment("device", "runtime 1", "cpu", "exporter 1", 17, "unpinned", REFERENCE.key, 1)
 PLAN = TimingPlan(rounds=2, round_s=0.01, round_runs=3)
 RULES = {("conv", "relu")}
@@ -75,7 +78,9 @@ def graphs() -> list[Workload]:
 
 
 def _kernels(root: Path) -> list[Workload]:
-    """The kernels of the ONNX files that are mutated, so that most mutants can be predicted."""
+    """The kernels of the ONNX files that are mutated, so that most mutants can be predicted; and a TFLite file."""
+    small = next(graph for graph in latkit_networks(0, "tflite") if graph.parameters < MAX_TFLITE_WEIGHTS)
+    (root / "net.tflite").write_bytes(write_tflite(small, 0))
     found: list[Workload] = []
     for number, content in enumerate(onnx_seeds.seeds()):
         path = root / f"seed-{number}.onnx"

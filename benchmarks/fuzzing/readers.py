@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import tomllib
@@ -16,11 +17,15 @@ from benchmarks.fuzzing import octets, onnx_files, onnx_seeds, tables, trees
 from benchmarks.fuzzing.corpus_search import FOUND as FOUND_NAME
 from benchmarks.fuzzing.corpus_search import IDX_NAMES, image_seeds
 from benchmarks.fuzzing.uses import TARGET_NAME, Uses
+from latkit.graphs import networks
+from latkit.runtimes.litert.write import write_tflite
 
 Mutate = Callable[[random.Random, bytes], bytes]
 Use = Callable[[Uses], None]
 
 FOUND = f"search/{FOUND_NAME}"
+TFLITE_SEEDS = 14
+MAX_SEED_WEIGHTS = 200_000
 MEASURED = f"measurements/{TARGET_NAME}"
 JSON_BOMBS = ("deep.json", "deep_object.json", "digits.json")
 TOML_BOMBS = ("digits.toml", "dotted.toml")
@@ -148,6 +153,11 @@ def _onnx_seeds(root: Path) -> list[bytes]:
     return [*onnx_seeds.seeds(), (root / FOUND / "network.onnx").read_bytes()]
 
 
+def _tflite_seeds(_root: Path) -> list[bytes]:
+    families = itertools.islice(networks(0, "tflite"), TFLITE_SEEDS)
+    return [write_tflite(graph, 0) for graph in families if graph.parameters < MAX_SEED_WEIGHTS]
+
+
 def _networks(root: Path) -> list[bytes]:
     return [(root / name).read_bytes() for name in ("net.json", "branches.json")]
 
@@ -211,6 +221,7 @@ def readers(root: Path) -> dict[str, Reader]:
         Reader("ssh_config", "ssh_config", lines_mutated, Uses.ssh_config),
         Reader("table_json", "table.json", json_mutated, Uses.table_json, JSON_BOMBS),
         Reader("table_safetensors", "table.safetensors", octets.safetensors_mutated, Uses.table_safetensors),
+        Reader("tflite", "net.tflite", octets.mutated, Uses.tflite, seeds=_tflite_seeds),
         Reader("validation", _only(root, f"{MEASURED}/validation-*.json"), json_mutated, Uses.validation, JSON_BOMBS),
         Reader("warmup", f"{FOUND}/warmup.pt", octets.zip_mutated, Uses.warm_up, share=0.3),
         Reader("weights", f"{FOUND}/weights.safetensors", octets.safetensors_mutated, Uses.weights),

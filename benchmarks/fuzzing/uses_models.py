@@ -9,11 +9,14 @@ from benchmarks.fuzzing.uses_base import TARGET_NAME, UsesBase
 from latkit.graphs import Graph, partition_graph
 from latkit.latency_models import AdditiveModel, KernelModel, load_model
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model
+from latkit.latency_models.kernels.features import features, kernel_specs
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import read_parquet
 from latkit.ops import Network
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
+from latkit.runtimes.litert.graph import read_tflite_graph
+from latkit.runtimes.litert.write import write_tflite
 from latkit.runtimes.onnx.graph import model_of_graph
 from latkit.spaces import Space, load_saved, load_space_file
 from latkit.tables import LatencyTable, PeakTable, macs_table, parameters_table
@@ -46,6 +49,14 @@ class ModelUses(UsesBase):
             kernel = parts.kernel_graph(place)
             if sum(tensor.elements for tensor in kernel.tensors()) < MAX_ELEMENTS:
                 model_of_graph(kernel, 0)
+
+    def tflite(self) -> None:
+        """Read, partitioned, and its kernels described and written."""
+        parts = partition_graph(read_tflite_graph(self.root / "net.tflite"), ())
+        for spec in kernel_specs(parts)[:4]:
+            features(spec, ())
+            if sum(tensor.elements for tensor in spec.graph.tensors()) < MAX_ELEMENTS:
+                write_tflite(spec.graph, 0)
 
     def onnx(self) -> None:
         """Predicted."""
