@@ -19,6 +19,7 @@ from latkit.cli import (
     measurements,
     predict,
     profile,
+    quantize,
     report,
     reproduce,
     search,
@@ -50,7 +51,20 @@ app.add_typer(collect.app, name="collect")
 app.add_typer(measurements.app, name="measurements")
 app.add_typer(table.app, name="table")
 app.add_typer(cache.app, name="cache")
-for module in (profile, fit, validate, predict, search, train_supernet, strategies, reproduce, compare, report, demo):
+for module in (
+    profile,
+    fit,
+    validate,
+    predict,
+    search,
+    train_supernet,
+    quantize,
+    strategies,
+    reproduce,
+    compare,
+    report,
+    demo,
+):
     for command in module.COMMANDS:
         app.command(cls=SearchCommand if module is search else Command)(command)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from latkit.progress import SILENT, Callbacks
 from latkit.report import write_report
-from latkit.search import DataSplit
+from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.records.reproduce import Reproduction
 from latkit.tables import LatencyTable
 from latkit.workspace.compare import Comparison, compare
+from latkit.workspace.quantize import QuantizeRun, quantize
 from latkit.workspace.reproduce import reproduce
 from latkit.workspace.requests import (
     CompareRequest,
@@ -20,6 +21,7 @@ from latkit.workspace.requests import (
     SearchRequest,
     TrainSupernetRequest,
 )
+from latkit.workspace.requests.quantize import QuantizeRequest
 from latkit.workspace.search import SearchRun, search
 from latkit.workspace.supernet import SupernetRun, train_supernet
 from latkit.workspace.tables import ImportedTable, export_table, import_table
@@ -46,6 +48,16 @@ class Workspace(TargetVerbs):
     ) -> SupernetRun:
         """Train the weights of an elastic space. `data`: images in memory, instead of the request's."""
         return train_supernet(self, request, callbacks, data)
+
+    def quantize(
+        self,
+        request: QuantizeRequest,
+        callbacks: Callbacks = SILENT,
+        trained: TrainedNetwork | None = None,
+        data: DataSplit | None = None,
+    ) -> QuantizeRun:
+        """Choose the precision of every op of a trained network. `trained` and `data`: instead of the request's."""
+        return quantize(self, request, callbacks, trained, data)
 
     def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
         """Run a finished search again, and compare the two bit for bit."""

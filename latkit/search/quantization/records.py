@@ -1,0 +1,75 @@
+"""What `quantize` was asked for and what it found, as records of a folder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from latkit.search.records.base import Record
+from latkit.search.records.result import Positive
+
+QUANTIZED_FILE = "quantized.json"
+EPISODES_FILE = "episodes.jsonl"
+WEIGHTS_FILE = "quantized-{}.safetensors"
+
+
+class QuantizeSettings(Record):
+    """How policies are judged and the winner is trained."""
+
+    seed: int = Field(default=0, ge=0)
+    calibration_images: int = Field(default=256, ge=1)
+    judged_images: int = Field(default=2048, ge=1)
+    """Training images on which policies are judged; they do not overlap with those of the calibration."""
+    episodes: int = Field(default=120, ge=1)
+    """Of HAQ's agent."""
+    epochs: int = Field(default=1, ge=0)
+    """Of quantization-aware training."""
+    learning_rate: float = Field(default=0.002, gt=0)
+    test_images: int = Field(default=10_000, ge=1)
+    """Maximum number of test images on which files are run."""
+
+
+class LayerPolicy(Record):
+    """The precision of one op, and what all of them would cost and lose."""
+
+    op: str
+    precision: str
+    precisions: tuple[str, ...]
+    ms: tuple[float, ...]
+    """What the op adds to the latency in each precision, without boundaries."""
+    divergences: tuple[float, ...]
+    """KL divergence of the outputs, in nats, if this op alone is in each precision."""
+    boundary_ms: float = 0.0
+    """What the op and the one before it cost together: the conversion of the tensor between them."""
+
+
+class Variant(Record):
+    """One file: its latency on the target, and its accuracy as run."""
+
+    predicted_ms: Positive
+    measured_ms: Positive | None = None
+    size_mb: Positive
+    simulated_accuracy: float | None = None
+    """On the test images that the file is run on."""
+    accuracy: float | None = None
+    file: str = ""
+
+
+class QuantizeResult(Record):
+    """The policy of a network under a bound, with the files of fp32, uniform and mixed precision."""
+
+    format: Literal["latkit-quantization-1"] = "latkit-quantization-1"
+    target: str
+    network: str
+    network_key: str
+    quantity: Literal["latency_ms", "size_mb"]
+    bound: Positive
+    settings: QuantizeSettings
+    winner: str
+    """The policy that was exported: `exact` or `haq`."""
+    judged_accuracy: dict[str, float]
+    """Accuracy on the judged training images of each policy, after quantization without training."""
+    layers: tuple[LayerPolicy, ...]
+    variants: dict[str, Variant]
+    """`fp32`, one for each uniform precision, `exact` and `haq`."""

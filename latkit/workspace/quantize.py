@@ -1,0 +1,197 @@
+"""The verb `quantize`: the precision of every op of a trained network, under a bound, from measurements on a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from latkit._io import make_folder
+from latkit.errors import UsageError
+from latkit.evaluation.validation import MeasuredNetwork, measure_network
+from latkit.latency_models import AdditiveModel
+from latkit.progress import Callbacks
+from latkit.runtimes import get_runtime
+from latkit.search import DataSplit, Recipe, TrainedNetwork, load_data, load_network
+from latkit.search.quantization.problem import PolicyProblem
+from latkit.search.quantization.records import QUANTIZED_FILE, LayerPolicy, QuantizeResult, Variant
+from latkit.search.quantization.run import Quantizer
+from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
+from latkit.spaces import Architecture, ChainSpace
+from latkit.spaces.precisions import network_precisions, uniform_policy
+from latkit.tables import LatencyTable
+from latkit.tables.additive import AdditiveTable
+from latkit.tables.cost_table import fixed_ops, per_candidate
+from latkit.workspace.collect import collect
+from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
+from latkit.workspace.requests.base import CollectRequest
+from latkit.workspace.requests.quantize import QuantizeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeRun:
+    """The result and its folder."""
+
+    result: QuantizeResult
+    folder: Path
+
+    def document(self) -> dict[str, Any]:
+        """The figures that the command line prints."""
+        return {**self.result.model_dump(mode="json", exclude={"format"}), "folder": str(self.folder)}
+
+
+def quantize(
+    workspace: MeasuringWorkspace,
+    request: QuantizeRequest,
+    callbacks: Callbacks,
+    trained: TrainedNetwork | None = None,
+    data: DataSplit | None = None,
+) -> QuantizeRun:
+    """Choose a policy, train it shortly, export it and run the files. `trained` and `data`: instead of the request's.
+
+    Missing measurements of ops and boundaries are collected first. Everything is saved in `search/NAME/`; the same
+    request goes on where it was interrupted. Raises UsageError for a network that is quantized already or is no chain,
+    a precision that the target does not execute, and calibration images of another shape; TargetOutOfReach for a bound
+    below the cheapest policy.
+    """
+    folder = workspace.search_dir(request.output_name)
+    network = trained or load_network(workspace.search_dir(request.model))
+    space = network_precisions(network.network, request.precisions)
+    images = data or _data(workspace, request, network)
+    if images.shape != network.network.input_shape:
+        raise UsageError(
+            f"expected images of shape {network.network.input_shape} to calibrate on, but found {images.shape}"
+        )
+    saved = _finished(folder, request, network)
+    if saved is not None:
+        return QuantizeRun(saved, folder)
+    model = fit_precisions(workspace, request, space, callbacks)
+    latency = LatencyTable(space, model)
+    size = size_table(space)
+    table, bound = (
+        (latency, (request.latency_ms or 0) / 1e3) if request.latency_ms else (size, (request.size_mb or 0) * 1e6)
+    )
+    problem = PolicyProblem(space, table, bound)
+    make_folder(folder)
+    quantizer = Quantizer(network, images, request.settings, callbacks.progress)
+    work = _Work(workspace, request, problem, latency, size, quantizer, folder, callbacks)
+    result = work.run(model)
+    result.save(folder / QUANTIZED_FILE)
+    return QuantizeRun(result, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a request needs, loaded and fitted."""
+
+    workspace: MeasuringWorkspace
+    request: QuantizeRequest
+    problem: PolicyProblem
+    latency: LatencyTable
+    size: AdditiveTable
+    quantizer: Quantizer
+    folder: Path
+    callbacks: Callbacks
+
+    def run(self, model: AdditiveModel) -> QuantizeResult:
+        """The policies, their files, and their measurements."""
+        space, request = self.problem.space, self.request
+        found, judged, divergences = self.quantizer.policies(self.problem, self.folder)
+        names = dict.fromkeys(op.precision for op in space.choice_layers[0].candidates)
+        policies = {name: uniform_policy(space, name) for name in names} | dict(found)
+        measured = self._measured(model, policies)
+        winner = max(judged, key=lambda name: judged[name])
+        quantity, bound = ("latency_ms", request.latency_ms) if request.latency_ms else ("size_mb", request.size_mb)
+        return QuantizeResult(
+            target=str(request.target),
+            network=self.quantizer.trained.network.title,
+            network_key=self.quantizer.trained.network.key,
+            quantity=quantity,  # type: ignore[arg-type]
+            bound=bound or math.inf,
+            settings=request.settings,
+            winner=winner,
+            judged_accuracy=dict(judged),
+            layers=self._layers(policies[winner], divergences),
+            variants={name: self._variant(name, policy, measured[name]) for name, policy in policies.items()},
+        )
+
+    def _measured(self, model: AdditiveModel, policies: Mapping[str, Architecture]) -> dict[str, MeasuredNetwork]:
+        options = MeasureOptions(self.request.plan, self.request.wait_s)
+        with self.workspace.collection(self.request.target, options, self.callbacks) as collection:
+            return {
+                name: measure_network(collection, model, self.problem.space.decode(policy, name))
+                for name, policy in policies.items()
+            }
+
+    def _variant(self, name: str, policy: Architecture, measured: MeasuredNetwork) -> Variant:
+        """Trained unless it is fp32 throughout, exported, and run on the test images."""
+        runtime = get_runtime(self.request.target.runtime)
+        path = self.folder / f"{name}{runtime.suffix}"
+        simulated = self.quantizer.simulated() if name == "fp32" else self.quantizer.train(self.problem, policy)
+        self.quantizer.export(simulated, self.problem, policy, runtime, path)
+        return Variant(
+            predicted_ms=measured.network.predicted_ms,
+            measured_ms=measured.network.measured_ms,
+            size_mb=self.size.total(policy) / 1e6,
+            simulated_accuracy=self.quantizer.simulated_accuracy(simulated),
+            accuracy=self.quantizer.file_accuracy(runtime, path),
+            file=path.name,
+        )
+
+    def _layers(self, policy: Architecture, divergences: list[list[float]]) -> tuple[LayerPolicy, ...]:
+        rows, pairs = self.latency.rows(), self.latency.pair_rows()
+        layers = []
+        for place, (layer, at) in enumerate(zip(self.problem.space.choice_layers, policy, strict=True)):
+            pair = pairs[place - 1] if pairs and place else None
+            layers.append(
+                LayerPolicy(
+                    op=layer.candidates[0].title.removesuffix(f" {layer.candidates[0].precision}"),
+                    precision=layer.candidates[at].precision,
+                    precisions=tuple(op.precision for op in layer.candidates),
+                    ms=tuple(1e3 * value for value in rows[place]),
+                    divergences=tuple(divergences[place]),
+                    boundary_ms=0.0 if pair is None else 1e3 * pair[policy[place - 1]][at],
+                )
+            )
+        return tuple(layers)
+
+
+def size_table(space: ChainSpace) -> AdditiveTable:
+    """Bytes of the weights, each in the precision of its op."""
+    rows = per_candidate(space, lambda op: float(op.parameter_bytes))
+    return AdditiveTable(space.name, space.key, rows, float(sum(op.parameter_bytes for op in fixed_ops(space))))
+
+
+def _data(workspace: MeasuringWorkspace, request: QuantizeRequest, trained: TrainedNetwork) -> DataSplit:
+    """The request's images, or those that the network was trained on."""
+    source = request.data or load_record(Recipe, workspace.search_dir(request.model) / FILES["recipe"]).data.source
+    shape = trained.network.input_shape
+    return load_data(source, shape[-1], shape[0])
+
+
+def fit_precisions(
+    workspace: MeasuringWorkspace, request: QuantizeRequest, space: ChainSpace, callbacks: Callbacks
+) -> AdditiveModel:
+    """A model of the network's ops in all precisions; what is missing is measured."""
+    planned = {name: getattr(request, name) for name in ("rounds", "round_s", "extra_rounds", "wait_s")}
+    collect(
+        workspace,
+        CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned),
+        callbacks,
+    )
+    return workspace.fit_model(request.target, space)
+
+
+def _finished(folder: Path, request: QuantizeRequest, trained: TrainedNetwork) -> QuantizeResult | None:
+    """The saved result of the same request. Raises UsageError where the folder holds another one."""
+    path = folder / QUANTIZED_FILE
+    if not path.exists():
+        return None
+    saved = load_record(QuantizeResult, path)
+    asked = (str(request.target), trained.network.key, request.latency_ms or request.size_mb, request.settings)
+    if (saved.target, saved.network_key, saved.bound, saved.settings) != asked:
+        raise UsageError(f"{path}: expected the result of the same request, but found another; give another --name")
+    return saved

@@ -1,0 +1,40 @@
+"""Requests about the precision of a network's ops."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from latkit.search.quantization.records import QuantizeSettings
+from latkit.workspace.requests.base import PlannedRequest, TargetField
+
+
+class QuantizeRequest(PlannedRequest):
+    """Choose the precision of every op of a trained network, under one bound."""
+
+    target: TargetField
+    model: str
+    """A finished search."""
+    latency_ms: Annotated[float, Field(gt=0)] | None = None
+    size_mb: Annotated[float, Field(gt=0)] | None = None
+    """Of the weights."""
+    precisions: tuple[str, ...] = ("fp32", "int8")
+    data: str | None = None
+    """Where the images are; by default those that the network was trained on."""
+    name: str | None = None
+    """Folder under `search/`; by default MODEL-quantized."""
+    networks: Annotated[int, Field(ge=0)] = 8
+    """Policies that are measured as whole networks, to calibrate the prediction."""
+    settings: QuantizeSettings = QuantizeSettings()
+
+    @property
+    def output_name(self) -> str:
+        """The folder under `search/`."""
+        return self.name or f"{self.model}-quantized"
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.latency_ms is None) == (self.size_mb is None):
+            raise ValueError("expected either a latency or a size as the bound")
+        return self
