@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
+from benchmarks.ofa_note10 import ofa_25ms
 from benchmarks.strategy_runs import LIMITS, RUNS, Job, run_job, table_of
 from latkit.search.strategies import STRATEGIES
 
@@ -38,6 +39,8 @@ SEEDS = {
 SLOW_SHARE = {"bananas": 0.1, "model-based": 0.1, "model-based-light": 0.1}
 """Of strategies whose run takes more than a second, the share of the seeds."""
 QUICK_SEEDS = 2
+OFA = "ofa_25ms"
+"""Once-for-all's predictor and Note 10 table; not one of the strategies."""
 ACCURACIES = ("nasbench201", "nasbench101_pool", "nasbench_macro", "accel_nasbench")
 """Sections with an accuracy by the number of queries."""
 
@@ -127,16 +130,25 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="file of finished runs, continued where it exists")
     parser.add_argument("--seeds", type=int, help="at most so many seeds")
     parser.add_argument("--strategy", action="append", choices=STRATEGIES.names())
-    parser.add_argument("--only", action="append", choices=list(RUNS))
+    parser.add_argument("--only", action="append", choices=[*RUNS, OFA])
     parser.add_argument("--max-seconds", type=float, default=float("inf"), help="stop after so long; run again")
     parser.add_argument("--quick", action="store_true", help="two seeds on two tables: shows that it works")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    sections = options.only or (["nasbench201", "ask_tell_ms"] if options.quick else list(RUNS))
+    sections = options.only or (["nasbench201", "ask_tell_ms"] if options.quick else [*RUNS, OFA])
     seeds = options.seeds or (QUICK_SEEDS if options.quick else None)
     names = options.strategy or [name for name in STRATEGIES.names() if not (options.quick and name in SLOW_SHARE)]
-    jobs = [job for section in sections for name in names for job in jobs_of(section, name, seeds, options.data)]
+    jobs = [
+        job
+        for section in sections
+        if section != OFA
+        for name in names
+        for job in jobs_of(section, name, seeds, options.data)
+    ]
     document = summarize(run_all(ordered(jobs), options.cache, options.max_seconds))
+    if OFA in sections:
+        document[OFA] = ofa_25ms(options.data)
+        print(f"\n{OFA}: {document[OFA]['accuracy']:.3f} % in {document[OFA]['seconds']:.2f} s")
     if options.json:
         print(json.dumps(document))
 

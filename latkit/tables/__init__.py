@@ -3,6 +3,7 @@
 from latkit.tables.additive import AdditiveTable
 from latkit.tables.cost_table import CostTable
 from latkit.tables.counted import COUNTED_COSTS, CountedCost, macs_table, parameters_table
+from latkit.tables.elastic import ElasticTable, latency_table
 from latkit.tables.latency import LatencyTable
 from latkit.tables.pairs import PairRows
 from latkit.tables.peak import PeakTable
@@ -13,10 +14,12 @@ __all__ = [
     "AdditiveTable",
     "CostTable",
     "CountedCost",
+    "ElasticTable",
     "LatencyTable",
     "PairRows",
     "PeakTable",
     "Quantities",
+    "latency_table",
     "macs_table",
     "parameters_table",
 ]

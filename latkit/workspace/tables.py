@@ -9,7 +9,7 @@ from latkit._io import make_folder, write_bytes
 from latkit.errors import LatkitError, UsageError
 from latkit.latency_models.imported.proxyless_yaml import KeyTable, imported_model, write_keys
 from latkit.layout import IMPORTED_TABLE
-from latkit.tables import LatencyTable
+from latkit.tables import ElasticTable, LatencyTable, latency_table
 from latkit.workspace.models import ModelFitting
 from latkit.workspace.requests.models import ExportTableRequest, ImportTableRequest
 
@@ -22,11 +22,11 @@ class ImportedTable:
     path: Path
 
 
-def export_table(workspace: ModelFitting, request: ExportTableRequest) -> LatencyTable:
+def export_table(workspace: ModelFitting, request: ExportTableRequest) -> LatencyTable | ElasticTable:
     """Write the table of a space on a target, and return it. Raises NotMeasured, WriteError."""
     space, output = request.space, request.output
     model = workspace.model(request.target, request.model, space)
-    table = LatencyTable(space, model)
+    table = latency_table(space, model)
     if output.suffix == ".yaml":
         table.check_without_pairs(".yaml")
         ops = space.ops()

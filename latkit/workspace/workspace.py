@@ -8,7 +8,7 @@ from latkit.progress import SILENT, Callbacks
 from latkit.report import write_report
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.records.reproduce import Reproduction
-from latkit.tables import LatencyTable
+from latkit.tables import ElasticTable, LatencyTable
 from latkit.workspace.compare import Comparison, compare
 from latkit.workspace.quantize import QuantizeRun, quantize
 from latkit.workspace.reproduce import reproduce
@@ -31,7 +31,7 @@ from latkit.workspace.target_verbs import TargetVerbs
 class Workspace(TargetVerbs):
     """A folder with `devices/`, `measurements/` and `search/` in it, and the verbs of the command line."""
 
-    def export_table(self, request: ExportTableRequest) -> LatencyTable:
+    def export_table(self, request: ExportTableRequest) -> LatencyTable | ElasticTable:
         """Write the latency table of a space, and return it."""
         return export_table(self, request)
 

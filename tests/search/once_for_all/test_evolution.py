@@ -1,0 +1,46 @@
+"""Evolution over predictions: within the latency, repeatable, and at the published figure on published data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.ofa_note10 import ofa_25ms
+from latkit import spaces
+from latkit.errors import UsageError
+from latkit.search.once_for_all.evolution import EvolutionPlan, evolve
+from latkit.spaces import ElasticSpace
+from latkit.tables import ElasticTable
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+PLAN = EvolutionPlan(population=20, generations=10)
+
+
+@pytest.fixture(scope="module")
+def table() -> ElasticTable:
+    space = spaces.load("ofa-tiny")
+    assert isinstance(space, ElasticSpace)
+    return ElasticTable(space, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
+
+
+def test_what_is_found_is_within_the_latency_and_the_best_comes_first(table: ElasticTable) -> None:
+    target = (table.min() + table.max()) / 3
+    weights = np.random.default_rng(1).random(len(table.space.features(table.space.smallest)))
+    found, again = (evolve(table, lambda features: features @ weights, target, 3, PLAN) for _ in range(2))
+    assert found == again
+    assert all(0.9 * target <= one.seconds <= target for one in found)
+    assert [one.accuracy for one in found] == sorted((one.accuracy for one in found), reverse=True)
+    assert len({one.architecture for one in found}) == len(found)
+    assert table.total(found[0].architecture) == pytest.approx(found[0].seconds)
+
+
+def test_a_latency_out_of_reach_is_refused_with_the_range(table: ElasticTable) -> None:
+    with pytest.raises(UsageError, match=r"expected a latency from .* to .* ms, the sub-networks of space ofa-tiny"):
+        evolve(table, lambda features: features.sum(axis=1), table.min() / 2, 0, PLAN)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="Once-for-all's predictor and table are not there")
+def test_the_published_predictor_and_table_give_more_than_their_notebook_found() -> None:
+    assert ofa_25ms(DATA, seeds=2)["accuracy"] >= 81.71
