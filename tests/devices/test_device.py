@@ -160,6 +160,7 @@ class TestFolder:
             with pytest.raises(UsageError, match="expected a device's name"):
                 act(tmp_path, name)  # type: ignore[operator]
 
+    @pytest.mark.slow
     def test_add_and_remove_this_machine(self, tmp_path: Path) -> None:
         folder, place = tmp_path / "devices", tmp_path / "agent"
         device = add_device(folder, "me", Local(), agent_folder=str(place))
@@ -167,7 +168,7 @@ class TestFolder:
         assert device.python == sys.executable
         assert device.runtimes["onnxruntime"].startswith("onnxruntime ")
         assert device.facts.memory_bytes > 2**28
-        assert list(place.glob("agent-*.py"))
+        assert list(place.glob("agent-*.pyz"))
         with pytest.raises(UsageError, match="a device named 'me' is registered already"):
             add_device(folder, "me", Local())
         (place / "of others").touch()
@@ -181,7 +182,7 @@ class TestFolder:
         assert device.folder == f"{sshd.home}/.cache/latkit"
         assert load_device(tmp_path, "board").transport == address
         assert remove_device(tmp_path, "board", keep_files=True) is None
-        assert list(Path(device.folder).glob("agent-*.py"))
+        assert list(Path(device.folder).glob("agent-*.pyz"))
         device.write(tmp_path)
         assert remove_device(tmp_path, "board") is None
         assert not Path(device.folder).exists()
@@ -213,6 +214,7 @@ class TestFolder:
 
 
 class TestDoctor:
+    @pytest.mark.slow
     def test_a_device_that_has_changed(self, board: Device, tmp_path: Path) -> None:
         fields: dict[str, object] = {"transport": Local(), "python": sys.executable, "folder": str(tmp_path / "agent")}
         fields["runtimes"] = {"onnxruntime": "onnxruntime 0.1"}

@@ -5,12 +5,12 @@ A command that kills or removes something is only recorded.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from latkit.devices.agent import AGENT_FILE
-from latkit.devices.transports.base import sha256_of
+from latkit.devices.agent import agent_archive
 
 PID = 4242
 STARTED = 777
@@ -59,8 +59,8 @@ class Shell:
 
     def _usual(self, name: str, command: str) -> bytes:
         if name == "sha256":
-            found = re.search(r"(\S*agent-\w+\.py)", command)
-            return f"{sha256_of(AGENT_FILE)}  {found[1] if found else '-'}\n".encode()
+            found = re.search(r"(\S*agent-\w+\.pyz)", command)
+            return f"{hashlib.sha256(agent_archive()).hexdigest()}  {found[1] if found else '-'}\n".encode()
         if name == "properties":
             return "".join(f"[{key}]: [{value}]\n" for key, value in PROPERTIES.items()).encode()
         if name == "home":

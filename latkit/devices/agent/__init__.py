@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-AGENT_FILE = Path(__file__).with_name("latkit_agent.py")
-"""The agent for devices that have Python, as one file."""
+from latkit.devices.agent.archive import agent_archive
 
 NATIVE_SOURCES = Path(__file__).with_name("native")
 """Folder of the agent in C, for devices without Python."""
@@ -14,4 +13,4 @@ MARKER_FILE = Path(__file__).with_name("folder-marker.txt")
 PROTOCOL = 1
 """Version of the protocol that the host speaks; see docs/agent-protocol.md."""
 
-__all__ = ["AGENT_FILE", "MARKER_FILE", "NATIVE_SOURCES", "PROTOCOL"]
+__all__ = ["MARKER_FILE", "NATIVE_SOURCES", "PROTOCOL", "agent_archive"]

@@ -23,9 +23,9 @@ MARKER = ".latkit-agent-folder"
 FIND_S = 60.0
 NO_SUCH_COMMAND = 127
 NAMED_BY_HASH = re.compile(
-    r"(?:(?:agent|loader)-([0-9a-f]{12})\.py|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
+    r"(?:(?:agent|loader)-([0-9a-f]{12})\.pyz?|bundle-([0-9a-f]{12})\.tar\.gz|benchmark_model-([0-9a-f]{12}))"
 )
-"""Files directly in the folder: their names contain the beginning of their SHA-256."""
+"""Files directly in the folder: their names contain the beginning of their SHA-256. Agents used to be `.py` files."""
 PART = r"(?:\.[0-9a-f]{16}\.part)"
 """Suffix of a copy until it is complete."""
 PUT_THERE = re.compile(rf"{NAMED_BY_HASH.pattern}{PART}?|{re.escape(MARKER)}{PART}?|\.push-[a-z0-9_]{{8}}")

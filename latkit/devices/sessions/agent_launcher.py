@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from latkit._io import one_line
-from latkit.devices.agent import AGENT_FILE
+from latkit.devices.agent import agent_archive
 from latkit.devices.provisioning.agent_folder import mark_if_new
 from latkit.devices.provisioning.bundle import AGENT, Bundle, bundle_for
 from latkit.devices.provisioning.clearing import remove_other_versions
 from latkit.devices.provisioning.toolchain import ARCHITECTURES
 from latkit.devices.sessions.agent_client import SILENCE_S, Link
 from latkit.devices.transports import Transport
-from latkit.devices.transports.base import sha256_of
 from latkit.errors import DeviceError
 from latkit.runtimes import list_runtimes
 
@@ -55,7 +56,7 @@ def models_folder(folder: str) -> str:
 
 def push_agent(transport: Transport, folder: str) -> str:
     """Path of the agent on the device; pushed unless a file of that hash exists."""
-    return _push_source(transport, folder, "agent", AGENT_FILE)
+    return _push_named(transport, folder, "agent-{}.pyz", agent_archive())
 
 
 def _loaders(transport: Transport, folder: str) -> list[str]:
@@ -63,18 +64,21 @@ def _loaders(transport: Transport, folder: str) -> list[str]:
     options = []
     for runtime in list_runtimes():
         if runtime.agent_file is not None:
-            path = _push_source(transport, folder, "loader", runtime.agent_file)
+            path = _push_named(transport, folder, "loader-{}.py", runtime.agent_file.read_bytes())
             options += ["--loader", f"{runtime.loader}={path}"]
     return options
 
 
-def _push_source(transport: Transport, folder: str, name: str, source: Path) -> str:
-    """Path on the device of a Python file; pushed unless a file of that hash exists."""
-    sha256 = sha256_of(source)
-    path = f"{folder}/{name}-{sha256[:12]}.py"
+def _push_named(transport: Transport, folder: str, name: str, content: bytes) -> str:
+    """Path on the device of a Python program, with its hash in its name; pushed unless a file of that hash exists."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = f"{folder}/{name.format(sha256[:12])}"
     if not has(transport, path, sha256):
         mark_if_new(transport, folder)
-        transport.push(source, path)
+        with tempfile.TemporaryDirectory() as temporary:
+            source = Path(temporary, "program")
+            source.write_bytes(content)
+            transport.push(source, path)
     return path
 
 

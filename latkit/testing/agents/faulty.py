@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = """#!{python}
-import importlib.util, os, resource, signal, sys
+import os, resource, signal, sys
 
 folder = {folder!r}
 
@@ -25,10 +25,11 @@ if len(sys.argv) < 5 or "agent-" not in sys.argv[4]:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 for words in said("memory"):
     resource.setrlimit(resource.RLIMIT_AS, (int(words), int(words)))
-spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
-agent = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(agent)
-load, time, say = agent.Agent.load, agent.Agent.time, agent.LineWriter.write_line
+sys.path.insert(0, sys.argv[4])
+from latkit_agent.agent import Agent
+from latkit_agent.conversation import LineWriter
+from latkit_agent.main import main
+load, time, say = Agent.load, Agent.time, LineWriter.write_line
 names = {{}}
 
 def noting_load(self, request):
@@ -48,9 +49,9 @@ def garbled_say(self, line):
         self.out.flush()
     say(self, line)
 
-agent.Agent.load, agent.Agent.time, agent.LineWriter.write_line = noting_load, fatal_time, garbled_say
+Agent.load, Agent.time, LineWriter.write_line = noting_load, fatal_time, garbled_say
 sys.argv = sys.argv[4:]
-agent.main()
+main()
 """
 
 

@@ -13,16 +13,17 @@ from pathlib import Path
 PLACEHOLDER = "put the lie here"
 
 SCRIPT = """#!{python}
-import importlib.util, json, os, sys
+import json, os, sys
 
 lie_file = {lie_file!r}
 
 if len(sys.argv) < 5 or "agent-" not in sys.argv[4]:
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
-spec = importlib.util.spec_from_file_location("agent", sys.argv[4])
-agent = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(agent)
-answer, say = agent.Agent.answer, agent.LineWriter.write_line
+sys.path.insert(0, sys.argv[4])
+from latkit_agent.agent import Agent
+from latkit_agent.conversation import LineWriter
+from latkit_agent.main import main
+answer, say = Agent.answer, LineWriter.write_line
 asked = []
 
 def noting_answer(self, request):
@@ -48,9 +49,9 @@ def lying_say(self, line):
     self.out.write(text.encode("utf-8", "surrogatepass") + b"\\n")
     self.out.flush()
 
-agent.Agent.answer, agent.LineWriter.write_line = noting_answer, lying_say
+Agent.answer, LineWriter.write_line = noting_answer, lying_say
 sys.argv = sys.argv[4:]
-agent.main()
+main()
 """
 
 

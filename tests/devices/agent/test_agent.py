@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -11,14 +12,17 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.agent import PROTOCOL, agent_archive
+from latkit.devices.agent.archive import SOURCES
 from latkit.devices.transports import Local, Ssh, Stream, connect
 from latkit.errors import DeadlineExceeded, DeviceGone
+from tests.devices.agent_file import AGENT_FILE
 
 LONG = {"visit_s": 2.6, "visit_runs": 10**9}
 
@@ -216,16 +220,15 @@ class TestPythonAgent(AgentConformance):
 
     def test_prints_of_a_runtime_do_not_disturb(self, tmp_path: Path) -> None:
         code = (
-            "import importlib.util, os, sys\n"
-            "spec = importlib.util.spec_from_file_location('latkit_agent', sys.argv.pop(1))\n"
-            "agent = importlib.util.module_from_spec(spec); sys.modules['latkit_agent'] = agent\n"
-            "spec.loader.exec_module(agent)\n"
+            "import os, sys\n"
+            "sys.path.insert(0, sys.argv.pop(1))\n"
+            "from latkit_agent import agent, main\n"
             "plain = agent.Agent.files\n"
             "def noisy(self, request):\n"
             "    print('a stray word', flush=True); os.write(1, b'and one of C'); os.system('echo and a child')\n"
             "    return plain(self, request)\n"
             "agent.Agent.files = noisy\n"
-            "agent.main()\n"
+            "main.main()\n"
         )
         with connect(Local()) as transport:
             command = [sys.executable, "-u", "-c", code, str(AGENT_FILE), "--models", str(tmp_path / "models")]
@@ -244,13 +247,23 @@ class TestPythonAgent(AgentConformance):
         with pytest.raises(DeadlineExceeded):  # one heartbeat may have been on its way
             talk.hear(2.5)
 
-    def test_the_agent_file_imports_only_the_standard_library_and_runtimes(self) -> None:
-        tree = ast.parse(AGENT_FILE.read_text(), feature_version=(3, 8))
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-        names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
-        names |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom)}
+    def test_the_agent_imports_only_the_standard_library_runtimes_and_itself(self) -> None:
+        names: set[str] = set()
+        for path in SOURCES.glob("*.py"):
+            tree = ast.parse(path.read_text(), feature_version=(3, 8))
+            imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+            names |= {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+            names |= {str(node.module) for node in imports if isinstance(node, ast.ImportFrom) and not node.level}
         unexpected = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
         assert unexpected == {"numpy", "onnxruntime", "torch", "ai_edge_litert", "tflite_runtime"}
+
+    def test_the_archive_is_the_same_bytes_every_time_and_holds_every_module(self) -> None:
+        content = agent_archive()
+        agent_archive.cache_clear()
+        assert agent_archive() == content
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert set(archive.namelist()) == {"__main__.py", *(f"latkit_agent/{p.name}" for p in SOURCES.glob("*.py"))}
+            assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 class TestPythonAgentOverSsh(AgentConformance):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.agent import PROTOCOL
 from latkit.devices.provisioning.bundle import pins
 from latkit.devices.provisioning.toolchain import LOADERS, Toolchain
 from latkit.devices.sessions.answers import Described, checked
@@ -29,6 +29,7 @@ from latkit.runtimes.artifact import Artifact
 from latkit.testing.phone.adbd import Daemon
 from tests.conftest import OPTIMIZED
 from tests.devices.agent.test_agent import AgentConformance, Talk
+from tests.devices.agent_file import AGENT_FILE
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 

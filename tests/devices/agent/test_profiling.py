@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from latkit.devices.agent import AGENT_FILE
 from latkit.devices.transports import Local, connect
 from tests.devices.agent.profiling import ProfilingConformance
 from tests.devices.agent.test_agent import Talk
 from tests.devices.agent.test_native import SANITIZERS, built, tflite_model
+from tests.devices.agent_file import AGENT_FILE
 
 __all__ = ["tflite_model"]
 

@@ -16,7 +16,6 @@ import pytest
 
 from latkit.devices import Device, Local, add_device, install, list_devices, remove_device, trust
 from latkit.devices import registry as registering
-from latkit.devices.agent import AGENT_FILE
 from latkit.devices.provisioning.agent_folder import MARKER, claim, inspect_folder, mark_if_new, missing_folders
 from latkit.devices.provisioning.clearing import claimed, clear
 from latkit.devices.sessions.agent_launcher import push_agent
@@ -24,6 +23,7 @@ from latkit.devices.transports import Completed
 from latkit.devices.transports.base import Transport, sha256_of
 from latkit.devices.transports.local import LocalTransport
 from latkit.errors import DeviceError, UsageError
+from tests.devices.agent_file import AGENT_FILE
 from tests.devices.conftest import this_machine
 
 
@@ -52,7 +52,7 @@ def files(folder: Path) -> list[str]:
 
 def agent_in(folder: Path) -> Path:
     """The agent as latkit installs it."""
-    path = folder / f"agent-{sha256_of(AGENT_FILE)[:12]}.py"
+    path = folder / f"agent-{sha256_of(AGENT_FILE)[:12]}.pyz"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(AGENT_FILE, path)
     return path
@@ -312,7 +312,7 @@ class TestRemoving:
         device.model_copy(update={"name": "twin"}).write(devices)
         trust(device)
         assert "is the folder of twin too" in str(remove_device(devices, "board"))
-        assert list(place.glob("agent-*.py"))
+        assert list(place.glob("agent-*.pyz"))
         assert remove_device(devices, "twin") is None
         assert not place.exists()
 

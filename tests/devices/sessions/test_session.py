@@ -14,7 +14,7 @@ import pytest
 
 from latkit.artifacts.cache import ArtifactCache
 from latkit.devices import Device, Session, SessionOptions, Ssh, open_session
-from latkit.devices.agent import AGENT_FILE, PROTOCOL
+from latkit.devices.agent import PROTOCOL
 from latkit.devices.cpu_topology import ranges
 from latkit.devices.sessions.agent_client import Link
 from latkit.devices.sessions.agent_launcher import launch
@@ -23,6 +23,7 @@ from latkit.devices.transports.base import sha256_of
 from latkit.errors import AgentError, DeadlineExceeded, DeviceGone, RuntimeMissing, Unreachable, UsageError
 from latkit.targets import Target
 from latkit.timing import REFERENCE, TimingPlan
+from tests.devices.agent_file import AGENT_FILE
 
 TARGET = Target("board", "onnxruntime")
 PLAN = TimingPlan(rounds=1, round_s=0.05, round_runs=20)
@@ -99,7 +100,7 @@ class TestMeasuring:
         with open_session(here, TARGET) as session:
             session.load(workload)
             session.load(workload)
-        agents = list(Path(here.folder).glob("agent-*.py"))
+        agents = list(Path(here.folder).glob("agent-*.pyz"))
         assert [path.read_bytes() for path in agents] == [AGENT_FILE.read_bytes()]
         places = [*agents, Path(here.folder) / "models" / workload.sha256]
         before = [path.stat().st_ino for path in places]
@@ -111,7 +112,7 @@ class TestMeasuring:
         workload = make_model()
         with open_session(here, TARGET) as session:
             session.load(workload)
-        (agent,) = Path(here.folder).glob("agent-*.py")
+        (agent,) = Path(here.folder).glob("agent-*.pyz")
         agent.write_text("raise SystemExit('damaged')")
         (Path(here.folder) / "models" / workload.sha256).write_bytes(b"damaged")
         with open_session(here, TARGET) as session:

@@ -1,0 +1,57 @@
+"""Which runtimes work here: each is imported by a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+FROM_ELSEWHERE = "import sys; sys.path[:] = [place for place in sys.path if place]\n"
+"""Prepended to every import check: it keeps a file `torch.py` in the agent's folder from being taken for torch."""
+IMPORTS = {
+    ("onnxruntime",): "import onnxruntime as m; print('onnxruntime', m.__version__)",
+    ("tflite",): (
+        "from importlib import import_module, metadata\n"
+        "try:\n name = 'ai-edge-litert'; import_module('ai_edge_litert.interpreter')\n"
+        "except ImportError:\n"
+        " name = 'tflite-runtime'; import_module('tflite_runtime.interpreter'); import numpy\n"
+        " assert numpy.__version__ < '2', 'tflite-runtime needs numpy < 2'\n"
+        "print(name, metadata.version(name))"
+    ),
+    ("torch", "torch_cuda"): (
+        "import torch as m; print('torch', m.__version__, flush=True)\n"
+        "assert m.cuda.is_available(), 'torch finds no CUDA device'; print('torch', m.__version__)"
+    ),
+}
+"""Command that finds the runtimes: it prints their versions in order. A bad build crashes only that process."""
+
+
+def runtimes(seconds: float) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the runtimes that work here, and the reasons for the others."""
+    if seconds <= 0:
+        return {}, {}
+    started = [
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-c", FROM_ELSEWHERE + code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for code in IMPORTS.values()
+    ]
+    present: dict[str, str] = {}
+    absent: dict[str, str] = {}
+    deadline = time.monotonic() + seconds
+    for names, process in zip(IMPORTS, started):  # noqa: B905 - Python 3.8 runs this
+        try:
+            out, err = process.communicate(timeout=max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            err += b"\nimporting it took too long"
+        versions = out.decode(errors="replace").splitlines()
+        lines = err.decode(errors="replace").strip().splitlines()
+        present.update(zip(names, versions))  # noqa: B905
+        for name in names[len(versions) :]:
+            absent[name] = lines[-1] if lines else f"importing it ended with status {process.returncode}"
+    return present, absent
