@@ -34,7 +34,7 @@ hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
 
 
-MARKED_FIXTURES = {"browser": "browser"} | dict.fromkeys(
+MARKED_FIXTURES = {"browser": "browser", "searches": "slow"} | dict.fromkeys(
     ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace"), "device"
 )
 """Marks of the tests that use a fixture, by its name: those that start a server, an agent, a phone or a browser."""

@@ -133,6 +133,7 @@ def test_an_unknown_kind_lists_those_of_plug_ins(run: Latkit, arguments: list[st
     assert known in completed.stderr
 
 
+@pytest.mark.slow
 def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path, python: Python) -> None:
     publish(tmp_path, "other", "latkit.runtimes", "onnxruntime_unfused = latkit_ghost.runtime:UNFUSED")
     completed = python(f"{tmp_path}{os.pathsep}{site}", "-m", "latkit", "predict", TARGET, "net.json")
@@ -141,6 +142,7 @@ def test_two_plug_ins_that_claim_one_name_are_named(tmp_path: Path, site: Path, 
     assert "latkit-ghost 1.0" in completed.stderr
 
 
+@pytest.mark.slow
 def test_a_plug_in_that_cannot_be_imported_is_reported_once_and_breaks_nothing_else(
     tmp_path: Path, python: Python
 ) -> None:

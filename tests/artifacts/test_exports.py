@@ -79,12 +79,14 @@ def test_every_kind_computes_what_torch_computes(name: str, op: Op, tmp_path: Pa
     check_subject(name, op, tmp_path, batch=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("workload", [OVERHEAD_PROBE, REFERENCE, MIXED], ids=["fixed cost", "reference", "mixed"])
 def test_exported_workloads_match_torch_in_batches(name: str, workload: Op | Network, tmp_path: Path) -> None:
     check_subject(name, workload, tmp_path, batch=2)
 
 
+@pytest.mark.slow
 @no_tflite
 @pytest.mark.parametrize("op", [KINDS[3], KINDS[6], KINDS[11]], ids=lambda op: op.title)
 def test_tflite_takes_what_is_no_image_what_xnnpack_cannot_and_nothing(op: Op, tmp_path: Path) -> None:
@@ -119,6 +121,7 @@ NODES: list[tuple[str, Callable[[Artifact], list[str]], dict[str, int]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "nodes", "counts"),
     [pytest.param(*case, marks=no_tflite if case[0] == "tflite" else (), id=case[0]) for case in NODES],
@@ -135,6 +138,7 @@ def test_batch_norms_are_folded_and_skips_are_absent(
     assert {node: plain.count(node) for node in counts} == counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_a_trained_module_is_exported_with_its_weights_and_left_as_it_was(name: str, tmp_path: Path) -> None:
     module = build_module(REFERENCE).train()
@@ -163,6 +167,7 @@ def test_what_cannot_be_exported_is_named_and_leaves_no_file(name: str, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_a_network_with_branches_computes_what_torch_computes(name: str, tmp_path: Path) -> None:
     check_subject(name, CELL, tmp_path, batch=2)

@@ -60,6 +60,7 @@ def test_only_the_int8_ops_of_an_onnx_file_are_quantized(module, tmp_path):
     assert [node.op_type for node in graph.node].count("QuantizeLinear") == 7
 
 
+@pytest.mark.slow
 def test_only_the_int8_ops_of_a_tflite_file_are_quantized(module, tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -75,6 +76,7 @@ def test_only_the_int8_ops_of_a_tflite_file_are_quantized(module, tmp_path):
     assert [end["dtype"].__name__ for end in ends] == ["int8", "int8"]
 
 
+@pytest.mark.slow
 def test_tflite_file_with_float_ends_computes_about_the_same(module, tmp_path):
     images, artifact = export("tflite", module, tmp_path / "q.tflite", {"": "int8"})
     assert 0 < relative_error("tflite", module, artifact, images) < 0.05

@@ -57,6 +57,7 @@ def test_doctor_gives_a_remedy_for_what_fails(folder: Path, latkit) -> None:
     assert all(check["remedy"] for check in failing)
 
 
+@pytest.mark.slow
 def test_a_device_is_added_and_removed(tmp_path: Path, document) -> None:
     document("init", tmp_path)
     agent = tmp_path / "agent"

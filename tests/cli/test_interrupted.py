@@ -6,7 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_device_that_is_being_added_leaves_nothing(tmp_path: Path, latkit) -> None:
     root, agent = tmp_path / "workspace", tmp_path / "agent"
     assert latkit("init", root)[0] == 0

@@ -66,6 +66,7 @@ def made_comparison(percent: float) -> Comparison:
     return interleaved_comparison(made_profile("old.onnx"), made_profile("new.onnx"), passes, aa, use_cpu_time=False)
 
 
+@pytest.mark.slow
 def test_one_model_with_all_its_files(latkit: Run, workspace: Path, models: tuple[Path, Path], tmp_path: Path) -> None:
     files = ["--html", tmp_path / "a.html", "--trace", tmp_path / "a.json", "--model-explorer", tmp_path / "b.json"]
     found = latkit("-C", workspace, "profile", "here/onnxruntime", models[0], *PLAN, *files, "--json")
@@ -80,6 +81,7 @@ def test_one_model_with_all_its_files(latkit: Run, workspace: Path, models: tupl
     assert json.loads((tmp_path / "b.json").read_text())["results"]
 
 
+@pytest.mark.slow
 def test_two_models_in_turn_and_a_failing_gate(
     latkit: Run, workspace: Path, models: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +100,7 @@ def test_two_models_in_turn_and_a_failing_gate(
     assert all(one.a_wall_ns and one.b_wall_ns for each in stored.passes for one in each.rounds)
 
 
+@pytest.mark.slow
 def test_against_a_stored_profile(latkit: Run, workspace: Path, models: tuple[Path, Path]) -> None:
     first = latkit("-C", workspace, "profile", "here/onnxruntime", models[0], *PLAN, "--json")
     assert first[0] == 0
@@ -188,6 +191,7 @@ def test_a_comparison_needs_two_models() -> None:
         split_items([])
 
 
+@pytest.mark.slow
 def test_a_profile_waits_for_no_library_that_it_does_not_need() -> None:
     heavy = "torch", "scipy", "plotly", "sklearn", "xgboost"
     modules = "sys, latkit.cli.profile_run, latkit.artifacts.cache"

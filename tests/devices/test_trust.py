@@ -101,6 +101,7 @@ def test_what_only_reads_works(within: Run, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_confirming_holds_until_the_content_changes(within: Run, untrusted: Path, tmp_path: Path) -> None:
     named, folder = json.loads(within("device", "trust", "here", "--json")[1])
     assert (named["what"], named["path"]) == ("the interpreter", str(untrusted / "devices" / "run.sh"))
@@ -125,6 +126,7 @@ def test_measuring_is_guarded_in_python_too(untrusted: Path, tmp_path: Path) -> 
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_adding_a_device_confirms_its_arguments(tmp_path: Path) -> None:
     script = tmp_path / "run.sh"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
@@ -171,6 +173,7 @@ def test_nothing_is_run_from_a_folder_that_a_workspace_names(board: Device, tmp_
     check_trusted(device)
 
 
+@pytest.mark.slow
 def test_no_module_is_taken_from_a_workspace_or_from_the_folder_of_the_agent(within: Run, untrusted: Path) -> None:
     agent, ran = untrusted / "agent", untrusted / "ran"
     code, _, err = within("device", "add", "mine", "--local", "--agent-folder", agent)
@@ -202,6 +205,7 @@ def test_the_user_is_prompted_on_an_interactive_terminal(untrusted: Path, tmp_pa
     assert not ask("anything?")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "agreed"), [("y\n", True), ("\n", False)])
 def test_a_terminal_shows_the_prompt(untrusted: Path, tmp_path: Path, answer: str, agreed: bool) -> None:
     ours, theirs = pty.openpty()

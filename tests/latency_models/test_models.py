@@ -101,6 +101,7 @@ def test_trees_use_the_table_for_rarely_measured_kinds_and_refuse_unknown_ones()
         model.op_estimate(conv(16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [LookupModel, XGBoostModel])
 def test_a_saved_model_predicts_the_same(kind: type[LatencyModel], tmp_path: Path) -> None:
     network = network_of(MBCONVS[0])

@@ -28,6 +28,7 @@ def test_there_are_datasets_of_two_runtimes(device: str) -> None:
     assert found == {"onnxruntime-t1-fp32-b1", "tflite-t1-fp32-b1"}
 
 
+@pytest.mark.slow
 def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
     """The figures of docs/concepts/measuring.md."""
     found = {}

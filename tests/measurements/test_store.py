@@ -57,6 +57,7 @@ def test_rounds_are_stored_per_environment_plan_role_and_repetition(tmp_path: Pa
     assert all(one.rounds == (one_round,) for one in found)
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_more_than_the_round_in_progress(tmp_path: Path) -> None:
     code = """
 import sys

@@ -31,6 +31,7 @@ def measured(collection: Collection) -> set[Op]:
     return {workload for workload in workloads if isinstance(workload, Op)} - {OVERHEAD_PROBE, *SPACE.ops()}
 
 
+@pytest.mark.slow
 def test_exactly_the_requested_number_of_ops_beyond_the_space_is_measured(collection: Collection) -> None:
     explored = explore(collection, SPACE, BATCH + 4)
     assert explored.finished
@@ -52,6 +53,7 @@ def test_what_was_begun_is_finished_first(collection: Collection) -> None:
     assert len(measured(collection)) == 3
 
 
+@pytest.mark.slow
 def test_an_op_that_cannot_be_measured_is_reported_and_not_tried_again(collection: Collection) -> None:
     assert isinstance(collection.session, ScriptedSession)
     known = {op: 1e-9 * op.macs for op in SPACE.ops()}

@@ -59,6 +59,7 @@ def collection(tmp_path: Path, session: LawfulSession) -> Iterator[Collection]:
         yield Collection(session, store, session.export, TimingPlan(rounds=1, extra_rounds=0))
 
 
+@pytest.mark.slow
 def test_rules_are_learned_and_a_model_predicts(collection: Collection, tmp_path: Path) -> None:
     path = tmp_path / "fusion.json"
     summary = collect_kernels(collection, path, 20, networks=NETWORKS)

@@ -55,6 +55,7 @@ def test_a_failure_keeps_the_page_that_was_there(workspace: Workspace, tmp_path:
     assert str(TARGET) in text_of(page)
 
 
+@pytest.mark.slow
 def test_nothing_there_yet(empty: Workspace, tmp_path: Path, register: Register) -> None:
     page = tmp_path / "page.html"
     write_report(empty, None, page)

@@ -29,6 +29,7 @@ assert logging.getLogger().handlers == []
 """
 
 
+@pytest.mark.slow
 def test_converting_prints_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SILENT_SCRIPT, str(tmp_path / "a.tflite")],
@@ -39,6 +40,7 @@ def test_converting_prints_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path: Path) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -51,6 +53,7 @@ def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path:
     assert [step["op_name"] for step in interpreter._get_ops_details()][-1] == "DELEGATE"
 
 
+@pytest.mark.slow
 def test_loggers_are_left_as_they_were(tmp_path: Path) -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level

@@ -271,6 +271,7 @@ except OutOfMemory as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on memory that the system keeps")
 def test_a_search_without_memory_says_what_helps(tmp_path: Path) -> None:
     (tmp_path / "mini.toml").write_text(MINI_SPACE)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.search_quality import PRINTED, Job, row
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
 from latkit.search import DataSplit, Problem, run_search
@@ -54,6 +56,7 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
     assert printed["search_seconds"] > 0 < printed["training_seconds"]
 
 
+@pytest.mark.slow
 def test_supernet_step_prints_ratios_and_memory_by_candidates() -> None:
     argv = "--space proxyless-tiny --resolution 16 --batch 2 --memory-batch 2 --pairs 1 --turns 1 --json"
     command = [sys.executable, str(ROOT / "benchmarks" / "supernet_step.py"), *argv.split()]

@@ -53,6 +53,7 @@ def test_a_longer_budget_continues_a_history(tmp_path: Path) -> None:
     assert (tmp_path / "short.jsonl").read_bytes() == (tmp_path / "long.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_does_not_change_the_history(tmp_path: Path) -> None:
     for workers in (1, 2, 3):
         run(tmp_path / f"{workers}.jsonl", 25, batch=4, workers=workers)

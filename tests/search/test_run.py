@@ -76,6 +76,7 @@ def check_curves(folder: Path) -> None:
     assert len(events.Scalars("search/weight_loss")) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 5, 13, 24, 37, 60])
 def test_a_search_that_was_interrupted_ends_as_if_it_had_not_been(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, after: int
@@ -194,6 +195,7 @@ def test_settings_name_what_is_wrong() -> None:
     assert SearchSettings.for_images(1_000_000, batch_size=64).batch_size == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["additive", "multiplicative"])
 def test_fixed_penalties_search_too(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, penalty: str

@@ -35,6 +35,7 @@ def table(model: LookupModel) -> LatencyTable:
     return LatencyTable(SPACE, model)
 
 
+@pytest.mark.slow
 @given(st.randoms(use_true_random=False))
 def test_one_architecture_costs_what_the_model_says_of_its_network(rng) -> None:
     model = fitted(SPACE)

@@ -130,6 +130,7 @@ def test_preempted_runs_are_set_aside_unless_all_were() -> None:
     assert estimate(every, 0.001, "wall_min").seconds == pytest.approx(0.001)
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.integers(1, 10**9), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_an_interval_holds_its_estimate(runs: list[list[int]]) -> None:
     for name in ESTIMATORS:

@@ -20,6 +20,7 @@ PLAN = TimingPlan(rounds=2, round_s=0.02, extra_rounds=0)
 no_tflite = pytest.mark.skipif(importlib.util.find_spec("litert_torch") is None, reason="no litert-torch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("tflite", marks=no_tflite)])
 def test_a_network_with_branches_is_measured_and_predicted(runtime: str, tmp_path: Path, register: Register) -> None:
     workspace, target = Workspace.init(tmp_path), Target("here", runtime)

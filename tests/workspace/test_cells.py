@@ -21,6 +21,7 @@ VERTICES = VertexCellSpace("vertices", 4, resolution=8, channels=8, cells=1, cla
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [EDGES, VERTICES], ids=lambda network: network.name)
 def test_a_network_of_cells_is_measured_and_predicted(network: Network, tmp_path: Path, register: Register) -> None:
     workspace, target = Workspace.init(tmp_path), Target("here", "onnxruntime")

@@ -46,6 +46,7 @@ def the_only(workspace: Workspace, target: Target) -> Profile:
     return found
 
 
+@pytest.mark.slow
 def test_a_module_of_several_inputs_and_outputs_is_profiled_on_its_example(workspace: Workspace) -> None:
     module = Embedded().train()
     (found,) = workspace.profile(ONNX, module, EXAMPLE).profiles

@@ -61,6 +61,7 @@ def models_on(workspace: Workspace) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
+@pytest.mark.slow
 def test_a_profile_is_measured_saved_and_exported(workspace: Workspace, net: Path) -> None:
     (found,) = profile_models(workspace, request(net, intervals_ms=(5.0,), peaks=True)).profiles
     assert found.latency_ms.runs >= PLAN.rounds

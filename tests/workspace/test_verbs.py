@@ -31,6 +31,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(shutil.copytree(GOLDEN, tmp_path / "workspace"))
 
 
+@pytest.mark.slow
 def test_a_search_from_python_leaves_what_one_from_the_shell_leaves(
     workspace: Workspace, latkit: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_kind_known_from_a_few_kernels_has_a_wide_interval(model: KernelModel)
     assert hardly.predict(few[0]).few_measured == (), "it was measured itself"
 
 
+@pytest.mark.slow
 def test_what_was_timed_at_sizes_made_up_is_ignored() -> None:
     """Earlier versions lost the scales of Resize, and timed it all the same."""
     x, made = Tensor((1, 4, 8, 8)), Tensor((1, 4, 16, 16))

@@ -151,6 +151,7 @@ def test_convolutions_over_one_to_three_axes(rank: int) -> None:
     assert all(np.isfinite(features(spec, [])).all() for spec in kernel_specs(partition_graph(graph, ())))
 
 
+@pytest.mark.slow
 def test_every_kernel_measured_for_external_models_runs() -> None:
     for graph in itertools.islice(networks(2), 13):
         check_shapes(graph)

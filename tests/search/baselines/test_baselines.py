@@ -225,6 +225,7 @@ def test_the_derived_network_as_a_baseline_has_the_derived_networks_accuracy(
     assert (record.macs, record.parameters) == (result.macs, result.parameters)
 
 
+@pytest.mark.slow
 def test_interrupted_baselines_go_on_and_end_as_if_they_had_not_been(
     mini_space: Space,
     table_of: TableOf,

@@ -84,6 +84,7 @@ def test_rows_are_found_by_architecture_in_any_order(tmp_path: Path) -> None:
     assert not any("test" in name for name in evaluator.quantities)
 
 
+@pytest.mark.slow
 def test_the_name_follows_from_the_content(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).mkdir()

@@ -26,6 +26,7 @@ from tests.search.conftest import Interrupt, Tables, brief
 SHORT = brief(training_epochs=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

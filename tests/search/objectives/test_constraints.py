@@ -69,6 +69,7 @@ def test_a_multiplier_falls_back_to_nothing_and_no_further(mini_space: Space) ->
     assert constraints.state()["macs"]["multiplier"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_search_ends_at_its_target_and_within_its_limits(
     mini_space: Space, table_of: Callable[[Space], LatencyTable]
 ) -> None:

@@ -71,6 +71,7 @@ def test_repair_finds_what_brute_force_finds(problem: Problem, count: int) -> No
     assert [score(problem[0], path) for path in found] == pytest.approx(best[:count])
 
 
+@pytest.mark.slow
 @given(problem=problems(), count=st.integers(1, 3))
 def test_repair_meets_its_bounds_where_it_cannot_keep_every_path(problem: Problem, count: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -105,6 +106,7 @@ def test_under_a_limit_a_lean_path_stays_among_equally_fast_ones(monkeypatch: py
     assert k_best_paths(log_probabilities, table, 1.98, 2.0, [constraint]) == [(1, 1)]
 
 
+@pytest.mark.slow
 def test_repair_is_quick_in_a_space_too_large_to_enumerate() -> None:
     rng = np.random.default_rng(0)
     table = LatencyTable.from_seconds("s", "k", rng.uniform(0, 1, (20, 7)).tolist(), 1.0)

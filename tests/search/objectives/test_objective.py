@@ -31,6 +31,7 @@ def seconds(value: float) -> torch.Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 def test_dual_ascent_ends_at_the_target(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], share: float

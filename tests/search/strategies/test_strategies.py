@@ -95,6 +95,7 @@ class TestEveryStrategy:
         assert "\n" not in kind.summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STRATEGIES.names() if name not in ("random", "halving")])
 def test_strategies_that_learn_find_the_best_sooner_than_random_draws(name: str) -> None:
     """1,024 networks, 80 of them requested: the mean best score of eight seeds."""

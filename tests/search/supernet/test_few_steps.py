@@ -71,6 +71,7 @@ def accuracy(module: nn.Module, data: DataSplit) -> float:
     return evaluate(module, data, data.test, fabric_of(FEW), FEW)
 
 
+@pytest.mark.slow
 def test_few_steps_are_judged_by_the_networks_own_statistics(
     deep_space: Space, few_digits: DataSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_few_steps_are_judged_by_the_networks_own_statistics(
     assert found == accuracy(lagging, few_digits)
 
 
+@pytest.mark.slow
 def test_many_steps_keep_the_statistics_that_they_have_followed(
     mini_space: Space, stripes_data: DataSplit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_many_steps_keep_the_statistics_that_they_have_followed(
         assert torch.equal(value, own[name])
 
 
+@pytest.mark.slow
 def test_search_baseline_teacher_and_files_have_the_same_statistics(
     deep_space: Space, table_of: Tables, few_digits: DataSplit, tmp_path: Path
 ) -> None:
@@ -123,6 +126,7 @@ def test_search_baseline_teacher_and_files_have_the_same_statistics(
     assert record.score > 0.6
 
 
+@pytest.mark.slow
 def test_finalists_are_judged_alike(
     deep_space: Space, table_of: Tables, few_digits: DataSplit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ class StopAfterWarmUp:
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_shared_warm_up_gives_the_same_bits(
     mini_space: Space,
     tables: tuple[LatencyTable, LatencyTable],

@@ -26,6 +26,7 @@ def some_module(space: Space, seed: int) -> nn.Module:
         return build_module(space.decode((0, 2))).eval()
 
 
+@pytest.mark.slow
 def test_files_compute_what_the_module_computes(mini_space: Space, stripes_data: DataSplit, tmp_path: Path) -> None:
     pytest.importorskip("litert_torch")
     module, network = some_module(mini_space, 0), mini_space.decode((0, 2))

@@ -52,6 +52,7 @@ def test_a_weight_step_needs_as_much_memory_as_a_plain_step(space: Space) -> Non
     assert search_bench.bench.step_bytes(search_bench.weight_step(opened), space) == pytest.approx(plain, rel=0.01)
 
 
+@pytest.mark.slow
 def test_checkpointing_saves_memory_in_both_steps_and_in_plain_training(space: Space) -> None:
     plain, saving = SearchBench(bench(), space), SearchBench(bench(checkpointing=True), space)
     for steps in zip(*map(three_steps, (plain, saving)), strict=True):

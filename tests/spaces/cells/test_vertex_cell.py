@@ -47,6 +47,7 @@ class TestNasBench101(SpaceConformance):
                 assert moved == 1 or space.cell(neighbor).vertices > cell.vertices
 
 
+@pytest.mark.slow
 def test_a_cell_grows_by_neighbors_from_the_smallest() -> None:
     space = small(5)
     seen = {space.encode(((0, 1), (0, 0)), ())}
