@@ -27,6 +27,20 @@ from latkit.cli.options import (
     workspace_folder,
 )
 from latkit.cli.reproduce import reproduce
+from latkit.cli.strategy_options import (
+    Batch,
+    BenchmarkName,
+    ClusterAddress,
+    EvaluationEpochs,
+    Evaluations,
+    EvaluationSeconds,
+    EvaluatorName,
+    GoalTexts,
+    MeasureWhereUnsure,
+    StrategyName,
+    StrategySettings,
+    Workers,
+)
 from latkit.errors import LatkitError, UsageError
 
 
@@ -105,13 +119,26 @@ def search(
     width: Width = None,
     classes: Classes = None,
     channels: Channels = None,
+    strategy: StrategyName = None,
+    evaluator: EvaluatorName = "trained",
+    benchmark: BenchmarkName = None,
+    goal: GoalTexts = None,
+    evaluations: Evaluations = 100,
+    evaluation_seconds: EvaluationSeconds = None,
+    evaluation_epochs: EvaluationEpochs = None,
+    batch: Batch = 1,
+    workers: Workers = 1,
+    cluster: ClusterAddress = None,
+    strategy_setting: StrategySettings = None,
+    measure_unsure: MeasureWhereUnsure = False,
     as_json: AsJson = False,
 ) -> None:
     """Search for the most accurate network at a latency; train, export and measure it.
 
     Several targets, or several latencies, are searched in sequence and share the warm-up; then every network is
-    measured on every target.
+    measured on every target. A supernet's gradient decides, or with --strategy a strategy that asks for architectures.
     """
+    from latkit.cli.benchmark_search import run_benchmark
     from latkit.cli.parsing import (
         parse_constraints,
         parse_settings,
@@ -121,13 +148,47 @@ def search(
         tool_named,
     )
     from latkit.cli.render.search import show_errors, show_search
+    from latkit.search.records.strategy import StrategyPlan
     from latkit.workspace import Workspace
-    from latkit.workspace.requests import SearchRequest
+    from latkit.workspace.requests import BenchmarkSearchRequest, SearchRequest
 
     if repeat:
         check_only_reproduces(context)
         hint("latkit search --repeat NAME", "latkit reproduce NAME")
         reproduce(context, repeat, name, data, teacher, resume, as_json)
+        return
+    plan: StrategyPlan | None = None
+    if strategy or benchmark:
+        plan = StrategyPlan(
+            strategy=strategy or "evolution",
+            settings=parse_settings(strategy_setting or ()),
+            seed=seed,
+            goals=tuple(goal or ()),
+            evaluations=evaluations,
+            max_seconds=evaluation_seconds,
+            max_epochs=evaluation_epochs,
+            batch=batch,
+            evaluator=evaluator,
+            measure_unsure=measure_unsure,
+        )
+    else:
+        check_no_strategy(context)
+    if benchmark and plan is not None:
+        if targets or not (data and name):
+            raise UsageError(
+                "expected --data FOLDER and --name NAME with --benchmark, and no TARGET, but found "
+                + ("a target" if targets else "no --data" if not data else "no --name")
+            )
+        replay = BenchmarkSearchRequest(
+            benchmark=benchmark,
+            data=Path(data),
+            name=name,
+            strategy=plan,
+            workers=workers,
+            cluster=cluster,
+            resume=resume,
+        )
+        run_benchmark(workspace_folder(context), replay, as_json)
         return
     if not (targets and space and data and latency_ms and name):
         required = {"TARGET": targets, "--space": space, "--data": data, "--latency-ms": latency_ms, "--name": name}
@@ -145,6 +206,9 @@ def search(
         teacher=teacher,
         baselines=tuple(baseline or ()),
         resume=resume,
+        strategy=plan,
+        workers=workers,
+        cluster=cluster,
         wait_s=wait,
         benchmark_tool=tool_named(benchmark_tool, benchmark_flag),
     )
@@ -159,7 +223,31 @@ def search(
         raise errors[0]
     if errors:
         show_errors(run)
+    if errors or any(outcome.failures for outcome in run.outcomes):
         raise typer.Exit(LatkitError.exit_code)
+
+
+STRATEGY_PARAMETERS = (
+    "evaluator",
+    "goal",
+    "evaluations",
+    "evaluation_seconds",
+    "evaluation_epochs",
+    "batch",
+    "workers",
+    "cluster",
+    "strategy_setting",
+    "measure_unsure",
+)
+"""The parameters of `search` that only a strategy uses."""
+
+
+def check_no_strategy(context: typer.Context) -> None:
+    """Raise UsageError for options of a strategy without one."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in STRATEGY_PARAMETERS and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"expected --strategy NAME with {parameter.opts[0]}, but found none")
 
 
 def seed_of(context: typer.Context, seed: int, settings: Mapping[str, object]) -> dict[str, object]:

@@ -20,8 +20,9 @@ from latkit.report.glossary import TERMS, anchor_of, used_terms
 from latkit.report.html import Html, element, join, section
 from latkit.report.sections.overview import overview
 from latkit.report.sections.search import search_lede, search_sections
-from latkit.report.sections.search_facts import read_search
+from latkit.report.sections.search_facts import read_search, searches_of
 from latkit.report.sections.series import comparison_with_others, series_sections
+from latkit.report.sections.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
 from latkit.targets import Target
@@ -71,6 +72,10 @@ def _page_about(workspace: FittedModels, subject: Target | str | None, folder: P
         known = read_target(workspace, subject)
         name = marked(subject, known.emulated)
         return page(Heading("Target", name, LEDES["target"].format(name=name)), target_sections(known))
+    strategy = None if subject in searches_of(workspace) else read_strategy(workspace.search_dir(subject))
+    if strategy is not None:
+        content = join([strategy_headline(strategy.record), strategy_sections(strategy)])
+        return page(Heading("Search on a benchmark", subject, strategy_lede(strategy.record)), content)
     series = series_named(workspace, subject)
     if series is not None:
         content, anchors = series_sections(workspace, series, folder)

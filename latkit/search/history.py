@@ -28,14 +28,18 @@ class Entry:
     architecture: Architecture
     verdict: Verdict
     effort: float | None = None
+    parent: Architecture | None = None
+    """The architecture that the strategy changed into this one, where there is one."""
 
     def to_json(self) -> dict[str, object]:
         """The line of the history."""
         effort = {} if self.effort is None else {"effort": self.effort}
+        parent = {} if self.parent is None else {"parent": list(self.parent)}
         return {
             "number": self.number,
             "architecture": list(self.architecture),
             **effort,
+            **parent,
             **self.verdict.to_json(),
         }
 
@@ -47,9 +51,13 @@ class Entry:
         number, architecture, effort = (document.get(name) for name in ("number", "architecture", "effort"))
         if not isinstance(number, int) or not isinstance(architecture, list) or not isinstance(effort, float | None):
             raise UsageError("expected a number, an architecture and its verdict in every line")
-        if not all(isinstance(index, int) for index in architecture):
+        parent = document.get("parent")
+        if not isinstance(parent, list | None):
+            raise UsageError("expected the parent of an architecture as a list")
+        if not all(isinstance(index, int) for index in (*architecture, *(parent or ()))):
             raise UsageError("expected an architecture of whole numbers")
-        return cls(number, tuple(architecture), Verdict.from_json(document), effort)
+        found = None if parent is None else tuple(parent)
+        return cls(number, tuple(architecture), Verdict.from_json(document), effort, found)
 
 
 def header(strategy: Strategy, evaluator: Evaluator, batch: int) -> dict[str, object]:

@@ -14,7 +14,7 @@ from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import Goals
 from latkit.search.history import EXPECTED, Entry, History, header
 from latkit.search.strategies.base import Strategy
-from latkit.search.workers import InProcess, Processes, Task
+from latkit.search.workers import InProcess, Processes, Task, Workers
 from latkit.spaces.base import Architecture
 
 MAX_FREE = 5000
@@ -53,7 +53,9 @@ class LoopOptions:
     batch: int = 1
     """Architectures pending at once."""
     workers: int = 1
-    """Processes of this machine; 1 evaluates in this process."""
+    """Processes of this machine or of the cluster; 1 without a cluster evaluates in this process."""
+    cluster: str | None = None
+    """Address of a Ray cluster that evaluates; `auto` is the one that runs on this machine."""
     on_entry: Callable[[Entry], None] = field(default=lambda _: None)
     """Called with every verdict, also of earlier runs, in the order of asking."""
 
@@ -129,6 +131,20 @@ def search(
     return SearchOutcome(strategy.goals, tuple(loop.entries), reason, loop.resumed, last)
 
 
+def workers_of(evaluator: Evaluator, options: LoopOptions) -> Workers:
+    """Where evaluations run. Raises UsageError for a cluster that cannot be reached."""
+    if options.cluster is not None:
+        from latkit.search.cluster import RayWorkers
+
+        return RayWorkers(evaluator, options.cluster, options.workers)
+    return Processes(evaluator, options.workers) if options.workers > 1 else InProcess(evaluator)
+
+
+def entry_of(task: Task, verdict: Verdict) -> Entry:
+    """The entry of a task that was evaluated."""
+    return Entry(task.number, task.architecture, verdict, task.effort, task.parent)
+
+
 class _Loop:
     """The state of a running search."""
 
@@ -143,7 +159,7 @@ class _Loop:
         self.strategy, self.budget, self.options, self.history = strategy, budget, options, history
         self.saved = dict(history.entries) if history else {}
         self.resumed = len(self.saved)
-        self.workers = Processes(evaluator, options.workers) if options.workers > 1 else InProcess(evaluator)
+        self.workers = workers_of(evaluator, options)
         self.entries: list[Entry] = []
         self.pending: deque[Task] = deque()
         self.spent: dict[str, float] = {}
@@ -172,7 +188,8 @@ class _Loop:
             requested = self.strategy.ask(1)
             if not requested:
                 return "exhausted"
-            task = Task(self.requested, requested[0], self.strategy.effort(requested[0]))
+            (one,) = requested
+            task = Task(self.requested, one, self.strategy.effort(one), self.strategy.parents.get(one))
             self.requested += 1
             self.pending.append(task)
             self._check_saved(task)
@@ -188,7 +205,7 @@ class _Loop:
         task = self.pending.popleft()
         known = self.known[self._key(task)]
         if known is not None:  # asked before: no cost
-            return Entry(task.number, task.architecture, Verdict(known.quantities, {}, known.failure), task.effort)
+            return entry_of(task, Verdict(known.quantities, {}, known.failure))
         if task.number in self.saved:
             return self.saved[task.number]
         while task.number not in self.arrived:
@@ -196,8 +213,8 @@ class _Loop:
                 self.arrived[number] = verdict
                 if number != task.number and self.history:
                     early = next(one for one in self.pending if one.number == number)
-                    self.history.append_early(Entry(number, early.architecture, verdict, early.effort))
-        return Entry(task.number, task.architecture, self.arrived.pop(task.number), task.effort)
+                    self.history.append_early(entry_of(early, verdict))
+        return entry_of(task, self.arrived.pop(task.number))
 
     def _finish(self, entry: Entry) -> None:
         """Save, count and tell a verdict."""

@@ -69,7 +69,7 @@ def run_search(
     if finished is not None:
         return finished
     shown = progress if progress and fabric.is_global_zero else Silent()
-    search = _Search(problem, recipe, files, fabric, binding, shown, warm_up)
+    search = PhasedSearch(problem, recipe, files, fabric, binding, shown, warm_up)
     with translate_resource_errors(folder, problem.settings):
         return search.run()
 
@@ -82,7 +82,7 @@ def _checked(warm_up: Path | None, recipe: Recipe) -> bytes:
 
 
 @dataclass
-class _Search:
+class PhasedSearch:
     """A running search."""
 
     problem: Problem
@@ -125,9 +125,13 @@ class _Search:
         self.files.write(lambda: network.save(self.files.file("architecture")))
         training = TrainingPhase(start, problem.data, problem.settings, self.fabric, problem.teacher)
         self._run(training, saved, {"derived": dataclasses.asdict(derived)})
-        expected_s = self.curves.rows["search"][-1]["expected_latency_s"]
-        found = Trained(network, training.finish(), derived, expected_s, self.seconds, self._notes())
+        found = Trained(network, training.finish(), derived, self._expected_s(derived), self.seconds, self._notes())
         return finish(problem, self.files.path, found, self.fabric)
+
+    def _expected_s(self, derived: Derived) -> float:  # noqa: ARG002 - a search by a strategy has no distribution
+        """Seconds that the distribution expects at the end of the search."""
+        found: float = self.curves.rows["search"][-1]["expected_latency_s"]
+        return found
 
     def _notes(self) -> tuple[str, ...]:
         """Notes on how the result was obtained, for people."""

@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
@@ -26,6 +27,8 @@ class Task:
     number: int
     architecture: Architecture
     effort: float | None
+    parent: Architecture | None = None
+    """See `Entry`."""
 
 
 def judge_one(evaluator: Evaluator, task: Task) -> Verdict:
@@ -35,6 +38,19 @@ def judge_one(evaluator: Evaluator, task: Task) -> Verdict:
     except Exception as error:  # noqa: BLE001 - an evaluator may raise anything, and the search goes on
         return Verdict.failed(f"{type(error).__name__}: {error}")
     return verdict
+
+
+class Workers(Protocol):
+    """Evaluates tasks, several at once."""
+
+    def submit(self, task: Task) -> None:
+        """Take a task."""
+
+    def wait_any(self, due: int) -> dict[int, Verdict]:
+        """New verdicts by number, at least one; `due` is the number that is needed first."""
+
+    def close(self) -> None:
+        """Release what was taken."""
 
 
 class InProcess:

@@ -37,6 +37,12 @@ class Outcome:
     error: LatkitError | None = None
     """The error that ended it, or its baselines."""
 
+    @property
+    def failures(self) -> int:
+        """How many evaluations of its strategy failed."""
+        strategy = self.finished_search.strategy if self.finished_search else None
+        return strategy.failures if strategy else 0
+
     def document(self) -> dict[str, Any]:
         """The figures that the command line prints, or why there are none."""
         if self.finished_search is None:

@@ -9,6 +9,7 @@ from latkit.devices import BenchmarkTool
 from latkit.layout.series import Series
 from latkit.search import Constraint, DataSplit, SearchSettings, TrainedNetwork, load_data, load_network
 from latkit.search.baselines import BaselineRequest, check_baselines
+from latkit.search.records.strategy import StrategyPlan
 from latkit.spaces import Space
 from latkit.workspace.constraints import constraints_of
 from latkit.workspace.models import ModelFitting
@@ -30,6 +31,10 @@ class SearchJob:
     baselines: Sequence[BaselineRequest] = ()
     tool: BenchmarkTool | None = None
     wait_s: float = 0.0
+    plan: StrategyPlan | None = None
+    """Of a search by a strategy."""
+    workers: int = 1
+    cluster: str | None = None
 
     @classmethod
     def of(cls, workspace: ModelFitting, request: SearchRequest, data: DataSplit | None = None) -> SearchJob:
@@ -53,6 +58,9 @@ class SearchJob:
             baselines,
             tool,
             request.wait_s,
+            request.strategy,
+            request.workers,
+            request.cluster,
         )
 
 

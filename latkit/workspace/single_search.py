@@ -18,12 +18,14 @@ from latkit.progress import SILENT, Callbacks, OnMessage
 from latkit.search import Problem, SearchResult, run_search
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.search.records.strategy import STRATEGY_FILE, StrategyRecord
 from latkit.search.training.runtime_env import process_count
 from latkit.targets import Target
 from latkit.workspace.baselines import NetworkTimer, check_mobilenet, search_baselines
 from latkit.workspace.measuring import MeasuringWorkspace
 from latkit.workspace.preflight import prepared, shared
 from latkit.workspace.search_job import SearchJob
+from latkit.workspace.strategy_search import plan_of, search_by_strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class FinishedSearch:
     folder: Path
     failed: LatkitError | None = None
     """The error that ended its baselines."""
+    strategy: StrategyRecord | None = None
+    """Of a search by a strategy."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -63,6 +67,7 @@ class FinishedSearch:
             "notes": list(self.notes),
             "exports": {name: facts.model_dump() for name, facts in result.exports.items()},
             "files": {name: str(self.folder / file) for name, file in files.items() if (self.folder / file).exists()},
+            **({"strategy": self.strategy.model_dump(mode="json")} if self.strategy else {}),
             **({"error": str(self.failed)} if self.failed else {}),
         }
 
@@ -90,9 +95,19 @@ def search_one(
     folder, tables = workspace.search_dir(member.name), shared(tables, job.space, job.constraints, job.settings)
     target_s = member.target_latency_s
     problem = Problem(job.space, tables.latency, job.data, target_s, job.settings, job.teacher, tables.constraints)
-    result = run_search(problem, folder, callbacks.progress, resume, warm_up=warm_up)
+    if job.plan is not None:
+        problem = replace(problem, strategy=plan_of(job.plan, problem))
+        result = search_by_strategy(timer, job, problem, folder, resume)
+    else:
+        result = run_search(problem, folder, callbacks.progress, resume, warm_up=warm_up)
     measured = _measured(timer, folder, resume)
-    return _with_baselines(FinishedSearch(timer.target, result, measured, folder), timer, problem, job)
+    found = FinishedSearch(timer.target, result, measured, folder, strategy=_strategy_of(folder))
+    return _with_baselines(found, timer, problem, job)
+
+
+def _strategy_of(folder: Path) -> StrategyRecord | None:
+    path = folder / STRATEGY_FILE
+    return load_record(StrategyRecord, path) if path.exists() else None
 
 
 def _measured(timer: NetworkTimer, folder: Path, resume: bool) -> MeasuredNetwork:

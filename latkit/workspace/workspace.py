@@ -8,11 +8,14 @@ from latkit.progress import SILENT, Callbacks
 from latkit.report import write_report
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.records.reproduce import Reproduction
+from latkit.search.records.strategy import StrategyRecord
 from latkit.tables import ElasticTable, LatencyTable
+from latkit.workspace.benchmark_search import search_benchmark
 from latkit.workspace.compare import Comparison, compare
 from latkit.workspace.quantize import QuantizeRun, quantize
 from latkit.workspace.reproduce import reproduce
 from latkit.workspace.requests import (
+    BenchmarkSearchRequest,
     CompareRequest,
     ExportTableRequest,
     ImportTableRequest,
@@ -58,6 +61,10 @@ class Workspace(TargetVerbs):
     ) -> QuantizeRun:
         """Choose the precision of every op of a trained network. `trained` and `data`: instead of the request's."""
         return quantize(self, request, callbacks, trained, data)
+
+    def search_benchmark(self, request: BenchmarkSearchRequest, callbacks: Callbacks = SILENT) -> StrategyRecord:
+        """Replay a search by a strategy on a table of real results, and write its report."""
+        return search_benchmark(self, request, callbacks)
 
     def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
         """Run a finished search again, and compare the two bit for bit."""

@@ -9,6 +9,7 @@ from latkit.report.html import Html, details, element, facts, join, notice, para
 from latkit.report.sections.baselines import baselines_section
 from latkit.report.sections.layers import Placed, layers
 from latkit.report.sections.search_facts import SearchFacts, candidate_names
+from latkit.report.sections.strategy import strategy_sections
 from latkit.report.sections.training_curves import course, probability_map
 from latkit.search.records.result import ConstraintResult, ExportFacts
 
@@ -25,6 +26,8 @@ def search_sections(known: SearchFacts, level: int = 2) -> Html:
         section("The course of the search", _course(known), level=level),
         section("The derived network", _network(known), level=level),
     ]
+    if known.strategy:
+        parts[-2] = strategy_sections(known.strategy, level)
     if known.baselines:
         parts.append(section("Baselines", baselines_section(known), level=level))
     return join(parts)

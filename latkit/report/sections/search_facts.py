@@ -19,6 +19,7 @@ from latkit.latency_models import AdditiveModel
 from latkit.layout import MEASURED_FILE, FittedModels
 from latkit.ops import Network
 from latkit.report.formatting import short
+from latkit.report.sections.strategy import StrategyFacts, read_strategy
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.records.base import load_record
@@ -77,6 +78,8 @@ class SearchFacts:
     """The model of that target which predicted the network."""
     space: Space | None
     """The space that was searched."""
+    strategy: StrategyFacts | None = None
+    """Of a search by a strategy."""
     baselines: tuple[BaselineRecord, ...] = ()
     """Its baselines: the networks trained for comparison."""
     links: Mapping[str, str] = field(default_factory=dict)
@@ -126,6 +129,7 @@ def read_search(workspace: FittedModels, name: str, page_folder: Path = Path()) 
         network=network,
         table=LatencyTable.load(path) if (path := folder / FILES["table"]).exists() else None,
         measured=measured,
+        strategy=read_strategy(folder),
         target=Target.parse(measured.target) if measured else None,
         model=_model_of(workspace, measured, network) if measured and network else None,
         space=load_saved(path) if (path := folder / FILES["space"]).exists() else None,

@@ -34,6 +34,10 @@ class Evaluator(ABC):
         A failure of one architecture is a verdict. Raises UsageError for an effort that it does not offer.
         """
 
+    def test_quantities(self, architecture: Architecture) -> dict[str, float]:  # noqa: ARG002 - tables know some
+        """The quantities that judge an architecture when a search is over. No strategy sees them."""
+        return {}
+
     def effort_index(self, effort: float | None) -> int:
         """Position of the effort in `efforts`; -1 for None. Raises UsageError for another effort."""
         if effort is None:

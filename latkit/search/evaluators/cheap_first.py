@@ -30,6 +30,10 @@ class CheapFirst(Evaluator):
         """One verdict per architecture."""
         return [self._judge(one, effort) for one in architectures]
 
+    def test_quantities(self, architecture: Architecture) -> dict[str, float]:
+        """Those of the costly evaluator."""
+        return self._costly.test_quantities(architecture)
+
     def _judge(self, architecture: Architecture, effort: float | None) -> Verdict:
         (cheap,) = self._cheap.judge([architecture])
         if cheap.failure:

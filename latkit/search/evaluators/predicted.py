@@ -19,18 +19,18 @@ class PredictedEvaluator(Evaluator):
     """MACs, parameters, memory, and the latency on targets. Everything is free.
 
     The quantities of a target named `pi4` are `seconds.pi4`, and, where the model gives an interval,
-    `seconds.pi4.low` and `seconds.pi4.high`.
+    `seconds.pi4.low` and `seconds.pi4.high`; of a target without a name `seconds`, `seconds.low` and `seconds.high`.
     """
 
     def __init__(self, space: Space, models: Mapping[str, LatencyModel] | None = None) -> None:
         """`models`: the latency model of every target by a name."""
         self.space, self.models = space, dict(models or {})
-        self.name = "+".join(["counted", *self.models])
+        self.name = "+".join(["counted", *(name or "predicted" for name in self.models)])
 
     @property
     def quantities(self) -> tuple[str, ...]:
         """What every verdict has; intervals come where a model gives them."""
-        return (*COUNTED, *(f"seconds.{name}" for name in self.models))
+        return (*COUNTED, *map(seconds_of, self.models))
 
     def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
         """One verdict per architecture; a failure where a target lacks measurements. There is one effort."""
@@ -49,10 +49,16 @@ class PredictedEvaluator(Evaluator):
                 estimate = model.predict(network)
             except (NotMeasured, UsageError) as error:
                 return Verdict.failed(f"{name}: {error}", evaluations=0.0)
-            values[f"seconds.{name}"] = estimate.seconds
+            quantity = seconds_of(name)
+            values[quantity] = estimate.seconds
             if estimate.interval is not None:
-                values[f"seconds.{name}.low"], values[f"seconds.{name}.high"] = estimate.interval
+                values[f"{quantity}.low"], values[f"{quantity}.high"] = estimate.interval
         return Verdict(values)
+
+
+def seconds_of(name: str) -> str:
+    """The quantity with the latency on a target of that name."""
+    return f"seconds.{name}" if name else "seconds"
 
 
 def activation_peak_bytes(network: Network) -> int:

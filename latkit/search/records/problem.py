@@ -11,6 +11,7 @@ from latkit.search.objectives.constraints import Constraint
 from latkit.search.records.base import DataFacts
 from latkit.search.records.provenance import machine, versions
 from latkit.search.records.result import ConstraintFacts, Recipe, table_hash
+from latkit.search.records.strategy import StrategyPlan
 from latkit.search.tasks import TASKS, Task
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -32,6 +33,8 @@ class Problem:
     """The network that the derived one learns from besides the labels, as `load_network` returns it."""
     constraints: Sequence[Constraint] = ()
     """Upper bounds that the network must also meet; they do not bind baselines."""
+    strategy: StrategyPlan | None = None
+    """Of a search by a strategy."""
 
     @property
     def task(self) -> Task:
@@ -48,6 +51,7 @@ class Problem:
             constraints={constraint.name: ConstraintFacts.of(constraint) for constraint in self.constraints},
             data=DataFacts.of(self.data),
             settings=self.settings,
+            strategy=self.strategy,
             teacher=self.teacher.facts if self.teacher else None,
             versions=versions(),
             machine=machine(self.settings.threads),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, field_validator
 
@@ -12,6 +12,7 @@ from latkit.errors import UsageError
 from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.constraints import Constraint
 from latkit.search.records.base import Record, TrainingRecipe
+from latkit.search.records.strategy import StrategyPlan
 from latkit.search.tasks import Scored
 from latkit.tables import CostTable
 
@@ -69,6 +70,15 @@ class Recipe(TrainingRecipe):
     settings: SearchSettings
     teacher: TeacherFacts | None = None
     constraints: dict[str, ConstraintFacts] = Field({}, validation_alias=_BY_NAME, serialization_alias="limits")
+    strategy: StrategyPlan | None = None
+    """Of a search by a strategy; None where a supernet's gradient decides."""
+
+    def consequential(self, *, versions: bool) -> dict[str, Any]:
+        """See `TrainingRecipe`; recipes of earlier versions lack a strategy."""
+        found = super().consequential(versions=versions)
+        if self.strategy is None:
+            del found["strategy"]
+        return found
 
     @property
     def identity(self) -> dict[str, str | float]:

@@ -51,6 +51,8 @@ class Strategy(ABC):
         self.rng = random.Random(f"{self.name}/{seed}")
         self.requested: set[Architecture] = set()
         """Canonical forms of everything requested."""
+        self.parents: dict[Architecture, Architecture] = {}
+        """By architecture, the one that was changed into it: the lineage of what was requested."""
         self._canonical: dict[Architecture, Architecture] = {}
 
     def ask(self, count: int = 1) -> list[Architecture]:

@@ -55,7 +55,11 @@ class HillClimbing(Strategy):
         """The neighbors of this step; random architectures while its verdicts are pending."""
         if not self._queue and not self._waiting:
             self._begin_step()
-        new = self._queue.pop() if self._queue else self.sample_new()
+        new = None
+        if self._queue and self._current is not None:
+            new = self._queue.pop()
+            self.parents[new] = self._current[1]
+        new = new or self.sample_new()
         if new is not None:
             self._waiting.add(new)
         return new

@@ -64,6 +64,8 @@ class LocalSearch(Strategy):
         while self._queue:
             new = self._queue.pop()
             if new not in self.requested:
+                if self._current is not None:
+                    self.parents[new] = self._current
                 return new
         if self._starts < self.settings.start:
             self._starts += 1

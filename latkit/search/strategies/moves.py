@@ -32,6 +32,13 @@ class Neighborhood:
         return found
 
     def mutate(self, architecture: Architecture) -> Architecture | None:
+        """A random new neighbor, whose parent is then known; see `_mutated`."""
+        child = self._mutated(architecture)
+        if child is not None:
+            self._strategy.parents[child] = architecture
+        return child
+
+    def _mutated(self, architecture: Architecture) -> Architecture | None:
         """A random neighbor that was not requested; where all were, the first new one of a random walk.
 
         None where the space is exhausted.

@@ -75,6 +75,7 @@ class Nsga2(Strategy):
         if self.rng.random() < self.settings.crossover:
             child = crossover(self.space, one, self._parent(), self.rng)
             if child is not None and (child := self.canonical(child)) not in self.requested:
+                self.parents[child] = one
                 return child
         return self._neighborhood.mutate(one)
 

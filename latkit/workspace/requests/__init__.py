@@ -10,11 +10,18 @@ from latkit.workspace.requests.models import (
     PredictRequest,
     ValidateRequest,
 )
-from latkit.workspace.requests.search import CompareRequest, ReportRequest, ReproduceRequest, SearchRequest
+from latkit.workspace.requests.search import (
+    BenchmarkSearchRequest,
+    CompareRequest,
+    ReportRequest,
+    ReproduceRequest,
+    SearchRequest,
+)
 from latkit.workspace.requests.supernet import TrainSupernetRequest
 
 __all__ = [
     "AddDeviceRequest",
+    "BenchmarkSearchRequest",
     "CollectRequest",
     "CompareRequest",
     "DoctorRequest",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
+from latkit.search.records.strategy import StrategyPlan
 from latkit.targets import Target
 from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
 
@@ -41,6 +42,28 @@ class SearchRequest(MeasureRequest):
     """A finished search, whose network the new one learns from as well."""
     baselines: tuple[str, ...] = ()
     """Such as `random:5`, `evolution` and `mobilenetv2`."""
+    resume: bool = False
+    strategy: StrategyPlan | None = None
+    """Search by a strategy instead of a supernet's gradient. Its evaluator is `trained` or `trained:EPOCHS,EPOCHS`,
+    `predicted`, or a registered one with its folder, such as `shared-weights:search/SUPERNET`."""
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Processes that evaluate what a strategy asks for."""
+    cluster: str | None = None
+    """Address of a Ray cluster that evaluates; `auto` is the one of this machine."""
+
+
+class BenchmarkSearchRequest(Request):
+    """Replay a search by a strategy on a table of real results. No device and no training is needed."""
+
+    benchmark: str
+    """Of `latkit.search.evaluators.EVALUATORS`."""
+    data: Path
+    """Folder of the table's files."""
+    name: str
+    """Folder of the search under `search/`."""
+    strategy: StrategyPlan
+    workers: Annotated[int, Field(ge=1)] = 1
+    cluster: str | None = None
     resume: bool = False
 
 

@@ -1,0 +1,128 @@
+"""Evaluations on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from latkit._io import one_line
+from latkit.errors import UsageError
+from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.workers import Task, judge_one
+
+MAX_LOST = 4
+"""Times that an evaluation may be lost before it counts as failed: until a cluster notices that a machine is gone, new
+actors may be sent there."""
+MAX_START_S = 60.0
+"""Seconds that a cluster has to answer."""
+
+
+class EvaluationActor:
+    """Evaluates on one machine of the cluster, one task at a time."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def judge(self, task: Task) -> Verdict:
+        """The verdict of a task; what the evaluator raises is a failed one."""
+        return judge_one(self._evaluator, task)
+
+
+class RayWorkers:
+    """Actors spread over the machines of a cluster. One that dies loses the evaluation in flight and nothing else.
+
+    A lost evaluation is repeated by a new actor, on any machine that is left, and fails when it is lost again.
+    Devices are leased by the machine that they belong to, as without a cluster.
+    """
+
+    def __init__(self, evaluator: Evaluator, address: str, workers: int) -> None:
+        """`address`: `auto`, or HOST:PORT. Raises UsageError where there is no cluster or no Ray."""
+        self._ray, self._owns = connect(address)
+        self._evaluator = self._ray.put(evaluator)
+        kind: Any = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(EvaluationActor)
+        self._kind: Any = kind
+        self._idle: list[Any] = [self._make() for _ in range(workers)]
+        self._running: dict[Any, tuple[Any, Task]] = {}
+        self._waiting: list[Task] = []
+        self._attempts: dict[int, int] = {}
+
+    def submit(self, task: Task) -> None:
+        """Start a task, or queue it."""
+        self._waiting.append(task)
+        self._start()
+
+    def wait_any(self, due: int) -> dict[int, Verdict]:  # noqa: ARG002 - whatever comes first
+        """New verdicts by number, at least one."""
+        found: dict[int, Verdict] = {}
+        while not found:
+            ready, _ = self._ray.wait(list(self._running), num_returns=1)
+            for reference in ready:
+                actor, task = self._running.pop(reference)
+                try:
+                    found[task.number] = self._ray.get(reference)
+                    self._idle.append(actor)
+                except self._ray.exceptions.RayError as error:
+                    self._idle.append(self._make())
+                    self._lose(task, error, found)
+            self._start()
+        return found
+
+    def close(self) -> None:
+        """End the actors; what still runs is not waited for."""
+        for actor in (*self._idle, *(actor for actor, _ in self._running.values())):
+            self._ray.kill(actor)
+        if self._owns:
+            self._ray.shutdown()
+
+    def _make(self) -> Any:
+        return self._kind.remote(self._evaluator)
+
+    def _start(self) -> None:
+        while self._waiting and self._idle:
+            actor, task = self._idle.pop(0), self._waiting.pop(0)
+            self._running[actor.judge.remote(task)] = actor, task
+
+    def _lose(self, task: Task, error: Exception, found: dict[int, Verdict]) -> None:
+        """Repeat a task that was lost with its actor, or give it up."""
+        attempt = self._attempts[task.number] = self._attempts.get(task.number, 0) + 1
+        if attempt < MAX_LOST:
+            self._waiting.insert(0, task)
+        else:
+            found[task.number] = Verdict.failed(f"the worker process died: {one_line(str(error), 120)}")
+
+
+def connect(address: str) -> tuple[Any, bool]:
+    """Ray, connected to a cluster, and whether this call connected it. Raises UsageError."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = current_cluster() if address == "auto" else address
+    is_local = address.startswith(("127.", "localhost"))
+    if is_local:  # or Ray looks for the cluster at an address that other machines reach
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        ray = import_module("ray")
+    except ImportError as error:
+        raise UsageError("expected Ray for --cluster, but found none; install latkit[cluster]") from error
+    if ray.is_initialized():
+        return ray, False
+    os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", str(int(MAX_START_S)))
+    try:
+        at = {"_node_ip_address": "127.0.0.1"} if is_local else {}
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **at)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        raise UsageError(
+            f"expected a Ray cluster at {one_line(address, 80)}, but found none; start one with: ray start --head "
+            f"--node-ip-address 127.0.0.1 --include-dashboard false ({one_line(str(error), 160)})"
+        ) from error
+    return ray, True
+
+
+def current_cluster() -> str:
+    """The address of the cluster that `ray start` began on this machine; `auto` where none is noted."""
+    path = Path(tempfile.gettempdir(), "ray", "ray_current_cluster")
+    if os.environ.get("RAY_ADDRESS"):
+        return os.environ["RAY_ADDRESS"]
+    return path.read_text().strip() if path.is_file() else "auto"

@@ -1,0 +1,106 @@
+"""A full search by a strategy: it searches, then the best network is trained and exported as any other search's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from latkit.errors import TargetOutOfReach, UsageError
+from latkit.progress import Silent
+from latkit.search.evaluators import Evaluator
+from latkit.search.objectives.constraints import check_constraints
+from latkit.search.objectives.derivation import Derived, check_reach
+from latkit.search.preflight import check_data
+from latkit.search.records.problem import Problem
+from latkit.search.records.result import SearchResult
+from latkit.search.records.search_dir import SearchFolder
+from latkit.search.records.strategy import StrategyRecord
+from latkit.search.run import PhasedSearch
+from latkit.search.strategy_run import RunOptions, run_strategy
+from latkit.search.training.resource_errors import translate_resource_errors
+from latkit.search.training.runtime_env import fabric_of
+
+
+def run_strategy_search(
+    problem: Problem, evaluator: Evaluator, folder: Path, options: RunOptions, resume: bool = False
+) -> SearchResult:
+    """Search by the strategy of `problem.strategy`, then train and export the best network within the bounds.
+
+    Everything is written under `folder`, as `run_search` does, with the strategy's history and record. `resume`
+    continues the history; a finished search's result is returned. Raises UsageError where space, images and plan do not
+    fit, TargetOutOfReach where nothing within the bounds was found, with the nearest, and what `run_search` raises.
+    """
+    problem.table.check_space(problem.space)
+    check_data(problem.space, problem.data, problem.task)
+    check_constraints(problem.constraints, problem.space)
+    binding = check_reach(problem.table, problem.target_s, problem.constraints)
+    fabric = fabric_of(problem.settings)
+    if fabric.world_size > 1:
+        raise UsageError("expected one process of a search by a strategy; --workers or --cluster start others")
+    recipe, files = problem.recipe(), SearchFolder(folder, fabric)
+    finished = files.open(recipe, resume)
+    if finished is not None:
+        return finished
+    progress = options.callbacks.progress if fabric.is_global_zero else Silent()
+    search = _StrategySearch(problem, recipe, files, fabric, binding, progress, None)
+    search.evaluator, search.options = evaluator, options
+    with translate_resource_errors(folder, problem.settings):
+        return search.run()
+
+
+@dataclass
+class _StrategySearch(PhasedSearch):
+    """A search whose architecture comes from a strategy."""
+
+    def __post_init__(self) -> None:
+        self.evaluator: Evaluator
+        self.options: RunOptions
+        self.remarks: tuple[str, ...] = ()
+
+    def _derived(self, saved: dict[str, Any]) -> tuple[Derived, nn.Module]:  # noqa: ARG002 - the history is the state
+        """The best architecture of the strategy, with fresh weights."""
+        assert self.problem.strategy is not None
+        began = time.monotonic()
+        record, _ = run_strategy(
+            self.problem.strategy, self.problem.space, self.evaluator, self.files.path, self.options
+        )
+        self.seconds["search"] += time.monotonic() - began
+        if record.best is None:
+            raise TargetOutOfReach(nothing_found(record))
+        self.remarks = remarks_of(record)
+        architecture = record.best.architecture
+        derived = Derived.of(architecture, architecture, self.problem.table)
+        return derived, self._module(derived, None)
+
+    def _expected_s(self, derived: Derived) -> float:
+        return derived.predicted_s
+
+    def _notes(self) -> tuple[str, ...]:
+        return (*super()._notes(), *self.remarks)
+
+
+def remarks_of(record: StrategyRecord) -> tuple[str, ...]:
+    """What a reader should know of a search by a strategy."""
+    evaluations = record.spent.get("evaluations", 0)
+    found = [f"found by {record.plan.strategy} with {evaluations:g} evaluations by {record.evaluator}"]
+    if measured := record.spent.get("measurements"):
+        found.append(f"{measured:g} latencies were measured, because their predicted interval contains the bound")
+    if record.failures:
+        found.append(f"{record.failures} evaluations failed; {record.name}/history.jsonl says why")
+    return tuple(found)
+
+
+def nothing_found(record: StrategyRecord) -> str:
+    """That nothing meets the goals, with the nearest there is."""
+    nearest = "every evaluation failed"
+    if record.nearest is not None:
+        values = ", ".join(f"{name} {value:.6g}" for name, value in record.nearest.quantities.items())
+        nearest = f"the nearest has {values}"
+    return (
+        f"expected an architecture within {', '.join(record.plan.goals)}, but found none in {record.asked} verdicts: "
+        f"{nearest}; loosen a bound, or give a larger budget"
+    )

@@ -1,0 +1,72 @@
+"""The verb `search` on a benchmark: a strategy is replayed on a table of real results."""
+
+from __future__ import annotations
+
+from latkit._io import host_error
+from latkit.errors import UsageError
+from latkit.layout import REPORT_FILE, Folders
+from latkit.layout.fitted import FittedModels
+from latkit.progress import Callbacks
+from latkit.report import write_report
+from latkit.search.evaluators import EVALUATORS, Evaluator
+from latkit.search.evaluators.cheap_first import CheapFirst
+from latkit.search.evaluators.tabular import TabularEvaluator
+from latkit.search.goals import Goals
+from latkit.search.records.result import FILES
+from latkit.search.records.strategy import HISTORY_FILE, StrategyPlan, StrategyRecord
+from latkit.search.strategy_run import RunOptions, planned_strategy, run_strategy
+from latkit.workspace.requests.search import BenchmarkSearchRequest
+
+BENCHMARK_GOALS = ("accuracy:max",)
+
+
+def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, callbacks: Callbacks) -> StrategyRecord:
+    """Replay a search, and save history, record and report under `search/NAME/`.
+
+    Bounds are checked first and cost nothing. Raises UsageError for unknown names and quantities, missing data, and a
+    folder that does not match `resume`; BadFile for data that cannot be read and for the history of another search.
+    """
+    if not request.data.is_dir():
+        raise UsageError(f"expected a folder with the tables of {request.benchmark}, but found none at {request.data}")
+    space, table = EVALUATORS.get(request.benchmark).build(request.data)
+    plan = request.strategy.model_copy(
+        update={"goals": request.strategy.goals or BENCHMARK_GOALS, "evaluator": request.benchmark}
+    )
+    goals = plan.parsed_goals()
+    goals.check(table.quantities)
+    planned_strategy(plan, space, table.efforts)
+    folder = workspace.search_dir(request.name)
+    _check_folder(workspace, request, plan)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise host_error(error, folder) or error from error
+    space.save(folder / FILES["space"])
+    options = RunOptions(callbacks, request.workers, request.cluster)
+    record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
+    write_report(workspace, request.name, folder / REPORT_FILE)
+    return record
+
+
+def bounded(table: Evaluator, goals: Goals) -> Evaluator:
+    """The table with only the quantities of the goals; what breaks a bound is refused before it costs anything."""
+    if not isinstance(table, TabularEvaluator):
+        return table
+    needed = TabularEvaluator(table.table, goals.quantities)
+    if not goals.bounds:
+        return needed
+    return CheapFirst(TabularEvaluator(table.table, [bound.quantity for bound in goals.bounds]), needed, goals)
+
+
+def _check_folder(folders: Folders, request: BenchmarkSearchRequest, plan: StrategyPlan) -> None:
+    folder = folders.search_dir(request.name)
+    if (folder / FILES["recipe"]).exists():
+        raise UsageError(f"{folder} holds a search that is not of a benchmark; give this one another name")
+    begun = (folder / HISTORY_FILE).exists()
+    if begun and not request.resume:
+        raise UsageError(
+            f"{folder} holds a search by {plan.strategy} or another strategy; resume it with --resume, "
+            "or give it another name"
+        )
+    if request.resume and not begun:
+        raise UsageError(f"expected a search to resume, but found none at {folder}")

@@ -1,0 +1,113 @@
+"""`latkit search --benchmark` on a table of made-up numbers, and `--strategy` on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from latkit.search.evaluators import EVALUATORS, EvaluatorFactory
+from latkit.search.evaluators.tabular import Table, TabularEvaluator
+from latkit.spaces import load
+from latkit.tables import LatencyTable
+from latkit.targets import Target
+from latkit.workspace import Workspace
+from tests.builders import middle_path_s
+from tests.conftest import Run
+from tests.search.toy import toy_space
+
+
+@pytest.fixture
+def replay(latkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Any, str]]:
+    """Runs a search on a table of 256 architectures: accuracy is the row, size the row counted down."""
+    space = toy_space()
+    rows = {tuple(map(int, one)): row for row, one in enumerate(np.ndindex(4, 4, 4, 4))}
+    counted = np.arange(256.0)
+    columns = {"accuracy": counted, "size": 255 - counted}
+    evaluator = TabularEvaluator(Table("toy-table", rows, columns, test={"test_accuracy": counted / 2}))
+    monkeypatch.setitem(
+        EVALUATORS._loaded, "toy", EvaluatorFactory("toy", "made up", lambda _folder: (space, evaluator))
+    )
+    root = tmp_path / "workspace"
+    latkit("init", root)
+
+    def run(*arguments: object) -> tuple[int, Any, str]:
+        given = ("--benchmark", "toy", "--data", tmp_path, "--name", "found", *arguments, "--json")
+        code, out, err = latkit("-C", root, "search", *given)
+        return code, json.loads(out) if out else None, err
+
+    return run
+
+
+def test_a_replay_is_resumed_and_leaves_a_report(replay, tmp_path: Path) -> None:
+    code, document, _ = replay("--strategy", "local-search", "--evaluations", 20)
+    assert code == 0
+    assert document["strategy"] == "local-search"
+    assert document["best"]["test"] == {"test_accuracy": document["best"]["quantities"]["accuracy"] / 2}
+    code, _, err = replay("--strategy", "local-search", "--evaluations", 60)
+    assert (code, "resume it with --resume" in err) == (2, True)
+    code, document, _ = replay("--strategy", "local-search", "--evaluations", 60, "--resume")
+    assert (code, document["asked"]) == (0, 60)
+    page = (tmp_path / "workspace" / "search" / "found" / "report.html").read_text()
+    assert "Lineage" in page
+    assert "Best so far" in page
+
+
+def test_a_front_within_a_bound(replay) -> None:
+    goals = ("--goal", "accuracy:max", "--goal", "size:min", "--goal", "accuracy<=200")
+    code, document, err = replay("--strategy", "nsga2", "--strategy-set", "population=8", *goals, "--evaluations", 40)
+    assert code == 0, err
+    assert document["settings"] == {"population": "8"}
+    assert document["front"]
+    assert all(one["quantities"]["accuracy"] <= 200 for one in document["front"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--strategy", "no-such"), "no-such"),
+        (("--goal", "joules:min"), "unknown quantity joules"),
+        (("--strategy-set", "population=many"), "population"),
+        (("--strategy-set", "no_such=1"), "unknown setting no_such"),
+        (("--goal", "accuracy:max", "--goal", "size<=-1", "--evaluations", 3), "nearest"),
+    ],
+)
+def test_what_cannot_work_is_one_line(replay, arguments: tuple[object, ...], expected: str) -> None:
+    code, _, err = replay(*arguments)
+    assert code in (1, 2)
+    assert expected in err
+    assert "Traceback" not in err
+
+
+def test_an_option_of_a_strategy_needs_one(latkit: Run, tmp_path: Path) -> None:
+    latkit("init", tmp_path)
+    code, _, err = latkit("-C", tmp_path, "search", "here/onnxruntime", "--evaluations", 5)
+    assert (code, "expected --strategy NAME with --evaluations" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
+    folder: Path, latkit: Run, tmp_path: Path
+) -> None:
+    import shutil
+
+    root = Path(shutil.copytree(folder, tmp_path / "copy"))
+    target = Target.parse("here/onnxruntime")
+    table = LatencyTable(load(str(root / "small.toml")), Workspace(root).model(target))
+    arguments: list[object] = ["--space", root / "small.toml", "--data", "digits", "--quick", "--name", "evolved"]
+    arguments += ["--latency-ms", repr(1e3 * middle_path_s(table)), "--strategy", "evolution", "--measure-unsure"]
+    arguments += ["--evaluator", "trained:1", "--evaluations", 2, "--strategy-set", "population=1"]
+    arguments += ["--strategy-set", "tournament=1", "--set", "training_epochs=1", "--set", "export_tflite=false"]
+    code, out, err = latkit("-C", root, "search", target, *arguments, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    found = document["strategy"]
+    assert found["spent"]["evaluations"] == 2
+    assert tuple(document["architecture"]) == tuple(found["best"]["architecture"])
+    assert document["measured_latency_ms"] > 0
+    assert {"weights", "onnx", "report", "measured"} <= set(document["files"])
+    assert "Best so far" in (root / "search" / "evolved" / "report.html").read_text()
