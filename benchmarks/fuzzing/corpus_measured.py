@@ -57,11 +57,11 @@ def networks(space: Space) -> Iterator[Network]:
 
 
 def branched() -> Network:
-    """A network with two branches, one of them in another precision."""
+    """A network with two branches."""
     shape = (4, 8, 8)
     ops = (
         make_op("conv", shape, out_channels=4),
-        make_op("conv", shape, out_channels=4, kernel=1, precision="int8"),
+        make_op("conv", shape, out_channels=4, kernel=1),
         make_op("add", shape, shape),
         make_op("concat", shape, shape),
     )

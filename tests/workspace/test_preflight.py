@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from latkit.errors import NotMeasured
 from latkit.ops import Op
 from latkit.search import Constraint, SearchSettings
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, save_constraints
@@ -31,6 +32,12 @@ class ByMacs:
 
     def base_seconds(self) -> float:
         return 1e-4
+
+    def has_pairs(self, ops: Sequence[Op]) -> bool:
+        return False
+
+    def pair_seconds(self, producer: Op, consumer: Op) -> float:
+        raise NotMeasured(f"{producer.kind} before {consumer.kind}")
 
 
 def constraints(seconds: float) -> tuple[Constraint, ...]:
