@@ -14,6 +14,7 @@ EXAMPLES = {
     "predict": "latkit predict pi4/tflite-t4 network.json",
     "search": "latkit search pi4/tflite-t4 --space proxyless-tiny --data digits --latency-ms 0.3 --name first",
     "train-supernet": "latkit train-supernet --space ofa-tiny --data digits --channels 1 -o base",
+    "specialize": "latkit specialize base pi4/tflite-t4 pi4/onnxruntime --latency-ms 0.3 --latency-ms 0.5",
     "quantize": "latkit quantize pi4/tflite-t4 first --latency-ms 0.2",
     "reproduce": "latkit reproduce first",
     "compare": "latkit compare first second --target pi4/tflite-t4 --zoo",

@@ -22,10 +22,12 @@ from latkit.workspace.requests import (
     ReportRequest,
     ReproduceRequest,
     SearchRequest,
+    SpecializeRequest,
     TrainSupernetRequest,
 )
 from latkit.workspace.requests.quantize import QuantizeRequest
 from latkit.workspace.search import SearchRun, search
+from latkit.workspace.specialize import SpecializeRun, specialize
 from latkit.workspace.supernet import SupernetRun, train_supernet
 from latkit.workspace.tables import ImportedTable, export_table, import_table
 from latkit.workspace.target_verbs import TargetVerbs
@@ -65,6 +67,12 @@ class Workspace(TargetVerbs):
     def search_benchmark(self, request: BenchmarkSearchRequest, callbacks: Callbacks = SILENT) -> StrategyRecord:
         """Replay a search by a strategy on a table of real results, and write its report."""
         return search_benchmark(self, request, callbacks)
+
+    def specialize(
+        self, request: SpecializeRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None
+    ) -> SpecializeRun:
+        """Find sub-networks of a supernet for targets and latencies. `data`: images in memory."""
+        return specialize(self, request, callbacks, data)
 
     def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
         """Run a finished search again, and compare the two bit for bit."""

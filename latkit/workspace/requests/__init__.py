@@ -17,7 +17,7 @@ from latkit.workspace.requests.search import (
     ReproduceRequest,
     SearchRequest,
 )
-from latkit.workspace.requests.supernet import TrainSupernetRequest
+from latkit.workspace.requests.supernet import SpecializeRequest, TrainSupernetRequest
 
 __all__ = [
     "AddDeviceRequest",
@@ -37,6 +37,7 @@ __all__ = [
     "ReproduceRequest",
     "Request",
     "SearchRequest",
+    "SpecializeRequest",
     "Tool",
     "TrainSupernetRequest",
     "ValidateRequest",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from latkit.workspace.requests.base import Request, SpaceField
+from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
 
 
 class TrainSupernetRequest(Request):
@@ -24,3 +24,18 @@ class TrainSupernetRequest(Request):
     quick: bool = False
     """A minute's training, to try things out."""
     resume: bool = False
+
+
+class SpecializeRequest(MeasureRequest):
+    """Find sub-networks of a trained supernet for targets and latencies."""
+
+    name: str
+    """Folder of the supernet under `search/`."""
+    targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
+    latencies_s: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    """Each for every target."""
+    evaluations: Annotated[int, Field(ge=20)] = 200
+    """Sub-networks evaluated for the accuracy predictor, once for all targets."""
+    model: str = "lookup"
+    seed: int = 0
+    measure: bool = True

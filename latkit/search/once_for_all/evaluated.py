@@ -1,0 +1,116 @@
+"""Sub-networks evaluated with a supernet's weights, saved one by one, and the predictor that learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from latkit._io.arrays import Integers
+from latkit.progress import Progress
+from latkit.search.evaluators.verdict import Verdict
+from latkit.search.history import FORMAT, Entry, History
+from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
+from latkit.search.once_for_all.evolution import EvolutionPlan, evolve
+from latkit.search.once_for_all.trained import TrainedSupernet
+from latkit.spaces.base import Architecture
+from latkit.tables import ElasticTable
+
+EVALUATED_FILE = "evaluated.jsonl"
+"""In a supernet's folder: every sub-network that was evaluated with its weights."""
+PREDICTOR_FILE = "accuracy-predictor.json"
+
+HELD_OUT_SHARE = 0.2
+SHORT = EvolutionPlan(population=40, generations=20)
+"""Where a search goes: enough to be near the front."""
+
+
+class Evaluations:
+    """The validation metric of sub-networks; each is evaluated once, and saved before the next."""
+
+    def __init__(self, folder: Path, trained: TrainedSupernet, judge: Callable[[Architecture], float]) -> None:
+        """Continues the folder's file. Raises BadFile for that of other weights."""
+        self.metric = trained.result.metric.name
+        header: dict[str, object] = {
+            "format": FORMAT,
+            "space_key": trained.space.key,
+            "evaluator": f"shared-weights-{trained.result.weights_sha256[:12]}",
+            "metric": self.metric,
+        }
+        self._history = History(folder / EVALUATED_FILE, header)
+        self._judge = judge
+        self.known = {one.architecture: one.verdict.quantities[self.metric] for one in self._history.entries.values()}
+
+    def score(self, architecture: Architecture) -> float:
+        """The metric of one sub-network in canonical form."""
+        found = self.known.get(architecture)
+        if found is None:
+            found = self.known[architecture] = self._judge(architecture)
+            verdict = Verdict({self.metric: found}, {"evaluations": 1.0})
+            self._history.append(Entry(len(self.known) - 1, architecture, verdict))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A predictor, and how well it does."""
+
+    predictor: AccuracyPredictor
+    report: PredictorReport
+
+
+def fit_predictor(
+    trained: TrainedSupernet, evaluations: Evaluations, count: int, seed: int, progress: Progress
+) -> Fitted:
+    """Evaluate `count` sub-networks and learn from them; a fifth is held out, and learned from after it has judged.
+
+    The first half is drawn uniformly. The second is where searches go: the best that a first predictor finds at
+    latencies over the whole range, with MACs in place of seconds, so that it serves every target.
+    """
+    macs = ElasticTable(trained.space, lambda _, op: float(op.macs))
+    generator = np.random.default_rng(seed)
+    first = _distinct(macs.arrays.draw(2 * count, generator), count // 2)
+    _evaluate(first, evaluations, progress)
+    second = _near_front(macs, _learn(macs, first, evaluations, seed, trained), count - len(first), seed, set(first))
+    _evaluate(second, evaluations, progress)
+    order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
+    held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
+    learned = order[len(held) :]
+    truth = np.array([evaluations.score(one) for one in held])
+    report = _learn(macs, learned, evaluations, seed, trained).judge(
+        macs.arrays.features(np.array(held)), truth, len(learned)
+    )
+    return Fitted(_learn(macs, order, evaluations, seed, trained), report)
+
+
+def _evaluate(architectures: list[Architecture], evaluations: Evaluations, progress: Progress) -> None:
+    for done, one in enumerate(architectures, start=1):
+        evaluations.score(one)
+        progress.advance("evaluating sub-networks", done, len(architectures))
+
+
+def _learn(
+    macs: ElasticTable, rows: list[Architecture], evaluations: Evaluations, seed: int, trained: TrainedSupernet
+) -> AccuracyPredictor:
+    truth = np.array([evaluations.score(one) for one in rows])
+    return AccuracyPredictor.fit(macs.arrays.features(np.array(rows)), truth, seed, trained.space.key)
+
+
+def _near_front(
+    macs: ElasticTable, predictor: AccuracyPredictor, count: int, seed: int, known: set[Architecture]
+) -> list[Architecture]:
+    """Good sub-networks at ten amounts of work, evenly spaced."""
+    limits = np.linspace(macs.min(), macs.max(), 12)[1:-1]
+    pools = [evolve(macs, predictor.predict, float(limit), seed + at, SHORT)[::7] for at, limit in enumerate(limits)]
+    found: dict[Architecture, None] = {}
+    for rank in range(max(map(len, pools), default=0)):
+        for pool in pools:
+            if rank < len(pool) and pool[rank].architecture not in known and len(found) < count:
+                found[pool[rank].architecture] = None
+    return list(found)
+
+
+def _distinct(rows: Integers, count: int) -> list[Architecture]:
+    return list(dict.fromkeys(tuple(map(int, row)) for row in rows))[:count]
