@@ -36,7 +36,15 @@ SEEDS = {
     "ask_tell_ms": 3,
 }
 """Runs of every strategy; those of a limited search are 63 each, one per device and limit."""
-SLOW_SHARE = {"bananas": 0.1, "model-based": 0.1, "model-based-light": 0.1}
+SLOW_SHARE = {
+    "bananas": 0.1,
+    "model-based": 0.1,
+    "model-based-light": 0.1,
+    "optuna-gp": 0.01,
+    "optuna-nsga2": 0.05,
+    "optuna-nsga3": 0.05,
+    "optuna-tpe": 0.02,
+}
 """Of strategies whose run takes more than a second, the share of the seeds."""
 QUICK_SEEDS = 2
 OFA = "ofa_25ms"
