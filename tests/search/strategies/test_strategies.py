@@ -41,7 +41,10 @@ def run(strategy: Strategy, count: int, batch: int = 1, fail_every: int = 0) -> 
     return found
 
 
-@pytest.fixture(params=STRATEGIES.names())
+OWN = [name for name in STRATEGIES.names() if not name.startswith("optuna-")]
+
+
+@pytest.fixture(params=[*OWN, pytest.param("optuna-tpe", marks=pytest.mark.slow)])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -96,7 +99,7 @@ class TestEveryStrategy:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in STRATEGIES.names() if name not in ("random", "halving")])
+@pytest.mark.parametrize("name", [name for name in OWN if name not in ("random", "halving")])
 def test_strategies_that_learn_find_the_best_sooner_than_random_draws(name: str) -> None:
     """1,024 networks, 80 of them requested: the mean best score of eight seeds."""
     space = toy_space(layers=5)
