@@ -5,9 +5,9 @@ python -m benchmarks.ofa_note10 [FOLDER]
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import time
 from pathlib import Path
 
@@ -108,5 +108,11 @@ def ofa_25ms(folder: Path, seeds: int = MIN_SEEDS) -> dict[str, float]:
     return {"accuracy": statistics.mean(accuracies), "seconds": statistics.mean(seconds)}
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("../shared/data"), help="Folder of both files.")
+    print(json.dumps(ofa_25ms(parser.parse_args().folder)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(ofa_25ms(Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data"))))
+    main()
