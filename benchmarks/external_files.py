@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from latkit.runtimes import get_runtime
-from latkit.runtimes.quantization.whole_file import quantize_onnx_file, quantize_tflite_file
+from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file, quantize_tflite_file
 
 LABELS = 1000
 CALIBRATION_IMAGES = 2

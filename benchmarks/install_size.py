@@ -29,9 +29,9 @@ def requirements(found: Distribution, extra: str) -> set[str]:
     names = set()
     for line in found.requires or ():
         requirement, _, marker = line.partition(";")
-        wanted = f'extra == "{extra}"' in marker.replace("'", '"') if extra else "extra ==" not in marker
+        needed = f'extra == "{extra}"' in marker.replace("'", '"') if extra else "extra ==" not in marker
         name = re.split(r"[\s\[<>=!~(]", requirement, maxsplit=1)[0]
-        if wanted and is_installed(name):
+        if needed and is_installed(name):
             inner = re.search(r"\[(.+?)\]", requirement)
             own = {normalized(name)} - {ROOT}
             names |= own
@@ -65,13 +65,13 @@ def closure(names: Iterable[str]) -> set[str]:
     return found
 
 
-def table(title: str, direct: set[str], already: set[str]) -> set[str]:
+def table(title: str, direct: set[str], counted: set[str]) -> set[str]:
     """Print what the direct requirements add to what is there already; returns all packages."""
-    together = closure(direct) | already
-    print(f"{title}: {sum(map(size_mb, together - already)):.0f} MB")
+    together = closure(direct) | counted
+    print(f"{title}: {sum(map(size_mb, together - counted)):.0f} MB")
     rows = []
     for name in direct:
-        only = together - (closure(direct - {name}) | already)
+        only = together - (closure(direct - {name}) | counted)
         rows.append((sum(map(size_mb, only)), name, only - {name}))
     for mb, name, others in sorted(rows, reverse=True):
         largest = sorted(others, key=size_mb, reverse=True)[:3]

@@ -144,11 +144,11 @@ def ask_tell_ms(job: Job) -> dict[str, float]:
     for number in range(last):
         start = time.process_time()
         (architecture,) = strategy.ask(1)
-        asked = time.process_time()
+        began = time.process_time()
         (verdict,) = table.judge([architecture])
         judged_at = time.process_time()
         strategy.tell(architecture, verdict)
-        spent += (asked - start + time.process_time() - judged_at) * (number >= first)
+        spent += (began - start + time.process_time() - judged_at) * (number >= first)
     return {"ms": 1000 * spent / (last - first)}
 
 

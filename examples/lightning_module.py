@@ -33,8 +33,8 @@ class Searched(lightning.LightningModule):
         self.classifier = nn.Linear(FEATURES, CLASSES)
 
     def forward(self, features: Tensor, probabilities: Tensor) -> Tensor:
-        for candidates, shares in zip(self.layers, probabilities, strict=True):
-            outputs = [share * one(features) for share, one in zip(shares, candidates, strict=False)]
+        for candidates, probability in zip(self.layers, probabilities, strict=True):
+            outputs = [share * one(features) for share, one in zip(probability, candidates, strict=False)]
             features = features + torch.stack(outputs).sum(0)
         return self.classifier(features)
 

@@ -77,11 +77,11 @@ class Target:
 
 def _joined(settings: Sequence[str], precisions: Sequence[str]) -> Iterator[str]:
     """The settings, with precisions of two words such as `int8-dynamic` as one setting."""
-    words = iter(range(len(settings)))
-    for place in words:
+    places = iter(range(len(settings)))
+    for place in places:
         pair = "-".join(settings[place : place + 2])
         if pair in precisions and pair != settings[place]:
-            next(words)
+            next(places)
             yield pair
         else:
             yield settings[place]

@@ -37,16 +37,16 @@ class Forks:
         """Run a program to its end. `env` is added to this process's environment."""
         assert self._server.stdin
         assert self._server.stdout
-        words = [str(word) for word in argv]
+        arguments = [str(word) for word in argv]
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
-            request = {"argv": words, "cwd": str(cwd), "env": {**os.environ, **(env or {})}}
+            request = {"argv": arguments, "cwd": str(cwd), "env": {**os.environ, **(env or {})}}
             self._server.stdin.write(json.dumps({**request, "out": str(out), "err": str(err)}) + "\n")
             self._server.stdin.flush()
             answer = self._server.stdout.readline()
             assert answer, f"the process that others are forked off ended with status {self._server.wait()}"
             status = int(answer)
-            return subprocess.CompletedProcess(words, status, out.read_text(), err.read_text())
+            return subprocess.CompletedProcess(arguments, status, out.read_text(), err.read_text())
 
 
 @contextmanager
@@ -117,16 +117,16 @@ def prepare(request: dict[str, object]) -> None:
     sys.path[:0] = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
 
 
-def start(option: str, *words: str) -> None:
+def start(option: str, *arguments: str) -> None:
     """Run a program that is named as on the command line: `-m MODULE`, `-c CODE` or a file."""
     main = ModuleType("__main__")
     sys.modules["__main__"] = main
     if option == "-c":
-        sys.argv, sys.path[:0] = ["-c", *words[1:]], [""]
-        exec(compile(words[0], "<string>", "exec"), main.__dict__)
+        sys.argv, sys.path[:0] = ["-c", *arguments[1:]], [""]
+        exec(compile(arguments[0], "<string>", "exec"), main.__dict__)
     elif option == "-m":
-        sys.argv, sys.path[:0] = list(words), [str(Path.cwd())]
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        sys.argv, sys.path[:0] = list(arguments), [str(Path.cwd())]
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
     else:
         sys.path[:0] = [str(Path(option).parent)]
         runpy.run_path(option, run_name="__main__")

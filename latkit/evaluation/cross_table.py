@@ -147,12 +147,12 @@ class CrossTable(_Record):
         if not others:
             nothing = f"nothing made for another target on the same images was measured on {target}"
             return Claim(target, own.name, None, nothing)
-        metric, least = own.metric, own.metric.rank(own.score)
+        metric, minimum = own.metric, own.metric.rank(own.score)
         ahead = [
             f"{row.name}, made for {row.target}, is as accurate there and faster: "
             f"{row.cells[target].measured_ms:.4g} ms at {metric.format(row.score)}"
             for row in others
-            if row.score is not None and metric.rank(row.score) >= least and row.cells[target].clearly_below(cell)
+            if row.score is not None and metric.rank(row.score) >= minimum and row.cells[target].clearly_below(cell)
         ]
         statement = f"{own.name} takes {cell.measured_ms:.4g} ms on its own {target} at {metric.format(own.score)}; "
         found = "; ".join(ahead) or "nothing made for another target is as accurate there and faster"

@@ -56,14 +56,14 @@ def op_changes(
 def _times(profile: Profile, total_ms: float | None) -> dict[tuple[str, int], tuple[str, float]]:
     """Kind and ms of every op, by its name and how often the name occurred before."""
     scale = 1.0 if total_ms is None or not profile.latency_ms.p50 else total_ms / profile.latency_ms.p50
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     times = {}
     for op in profile.ops:
-        times[_key(op, seen)] = (op.kind, op.ms * scale)
+        times[_key(op, counts)] = (op.kind, op.ms * scale)
     return times
 
 
-def _key(op: OpTime, seen: Counter[str]) -> tuple[str, int]:
+def _key(op: OpTime, counts: Counter[str]) -> tuple[str, int]:
     name = op.nodes[0] if len(op.nodes) == 1 else op.name
-    seen[name] += 1
-    return name, seen[name] - 1
+    counts[name] += 1
+    return name, counts[name] - 1

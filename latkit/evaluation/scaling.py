@@ -43,5 +43,5 @@ def _without(text: str, setting: str) -> str:
     except UsageError:  # of a runtime that is not installed here
         return text
     settings = {"threads": f"t{target.threads}", "batch": f"b{target.batch}"}
-    kept = [target.precision, *(word for name, word in settings.items() if name != setting)]
-    return f"{target.device}/{target.runtime}-{'-'.join(sorted(kept, reverse=True))}"
+    fixed = [target.precision, *(word for name, word in settings.items() if name != setting)]
+    return f"{target.device}/{target.runtime}-{'-'.join(sorted(fixed, reverse=True))}"

@@ -77,8 +77,8 @@ def _recurrent(inputs: Shapes, _outputs: Shapes) -> int:
     return math.prod(inputs[0][:-1]) * (math.prod(inputs[1]) + math.prod(inputs[2]))
 
 
-def _weights(shape: Shape, least: int) -> Shape:
-    if len(shape) < least:
+def _weights(shape: Shape, minimum: int) -> Shape:
+    if len(shape) < minimum:
         raise IndexError(shape)
     return shape
 

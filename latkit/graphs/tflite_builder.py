@@ -163,12 +163,12 @@ class TFLiteBuilder(GraphBuilder):
         """Elementwise operator on two tensors; constants beside an image are stored as it is."""
         image = x in self._images or y in self._images
         if image:
-            x, y = self._beside_image(x), self._beside_image(y)
+            x, y = self._matching_image(x), self._matching_image(y)
         shape = _broadcast(self._stored(x), self._stored(y))
         made = self._add(_BINARY[op], (x, y), shape)
         return self._image(made) if image else made
 
-    def _beside_image(self, x: int) -> int:
+    def _matching_image(self, x: int) -> int:
         shape = self._stored(x)
         if x in self._images or math.prod(shape) == 1:
             return x

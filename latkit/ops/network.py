@@ -97,16 +97,16 @@ class Network:
 
     def without_identities(self) -> Network:
         """The network without its identity ops, as it is exported; one of identities alone keeps its first one."""
-        kept = [index for index, op in enumerate(self.ops) if not op.is_identity]
-        if len(kept) == len(self.ops):
+        remaining = [index for index, op in enumerate(self.ops) if not op.is_identity]
+        if len(remaining) == len(self.ops):
             return self
-        if not kept:
+        if not remaining:
             return Network(self.ops[:1], self.name)
         place = {INPUT: INPUT}
         for index, op in enumerate(self.ops):
-            place[index] = place[self.inputs[index][0]] if op.is_identity else kept.index(index)
-        inputs = tuple(tuple(place[taken] for taken in self.inputs[index]) for index in kept)
-        return Network(tuple(self.ops[index] for index in kept), self.name, inputs)
+            place[index] = place[self.inputs[index][0]] if op.is_identity else remaining.index(index)
+        inputs = tuple(tuple(place[taken] for taken in self.inputs[index]) for index in remaining)
+        return Network(tuple(self.ops[index] for index in remaining), self.name, inputs)
 
     def to_json(self) -> dict[str, object]:
         """The network as a JSON document."""

@@ -268,9 +268,9 @@ def make_op(kind: str, /, *input_shapes: Shape, precision: object = FP32.name, *
 
 def _checked_op(kind: str, shapes: tuple[Shape, ...], attributes: Mapping[str, object], precision: object) -> Op:
     known = KINDS.get(kind)
-    least, most = known.input_count
-    if not least <= len(shapes) <= most:
-        expected = str(least) if least == most else f"{least} to {most}"
+    minimum, maximum = known.input_count
+    if not minimum <= len(shapes) <= maximum:
+        expected = str(minimum) if minimum == maximum else f"{minimum} to {maximum}"
         raise UsageError(f"{kind}: expected the shapes of {expected} inputs, but found {len(shapes)}")
     for shape in shapes:
         check_input_shape(kind, shape, known.input_ranks)

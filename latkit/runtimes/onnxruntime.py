@@ -88,7 +88,7 @@ class OnnxRuntime(Runtime):
 
     def quantized_graph(self, graph: Graph, precision: str) -> Graph:
         """Every operator in that precision that the quantizer can write."""
-        from latkit.runtimes.quantization.whole_file import quantize_onnx_file, quantized_by
+        from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file, quantized_by
 
         return quantized_by(self, quantize_onnx_file, graph, precision)
 

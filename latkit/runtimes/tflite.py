@@ -83,7 +83,7 @@ class TFLite(Runtime):
 
     def quantized_graph(self, graph: Graph, precision: str) -> Graph:
         """Every operator in that precision that the quantizer can write."""
-        from latkit.runtimes.quantization.whole_file import quantize_tflite_file, quantized_by
+        from latkit.runtimes.quantization.file_quantizers import quantize_tflite_file, quantized_by
 
         return quantized_by(self, quantize_tflite_file, graph, precision)
 

@@ -23,11 +23,11 @@ class ParametricSpace(Space):
 
     def __post_init__(self) -> None:
         check_label(self.name, "a space's name")
-        for parameter, (least, most) in self.ranges.items():
+        for parameter, (minimum, maximum) in self.ranges.items():
             value = getattr(self, parameter)
-            if type(value) is not int or not least <= value <= most:
+            if type(value) is not int or not minimum <= value <= maximum:
                 raise UsageError(
-                    f"space {self.name}: expected {parameter} from {least} to {most}, "
+                    f"space {self.name}: expected {parameter} from {minimum} to {maximum}, "
                     f"but found {one_line(repr(value), 40)}"
                 )
 

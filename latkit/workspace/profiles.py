@@ -65,11 +65,11 @@ def read_sources(request: ProfileRequest) -> list[ModelSource]:
         read_source(SourceRequest(model.path, model.shapes, model.inputs, model.signature, request.target.batch))
         for model in request.models
     ]
-    seen: dict[ModelFile, Path] = {}
+    paths: dict[ModelFile, Path] = {}
     for source in sources:
-        if source.model in seen:
-            raise UsageError(f"expected different models, but {source.path} and {seen[source.model]} are the same")
-        seen[source.model] = source.path
+        if source.model in paths:
+            raise UsageError(f"expected different models, but {source.path} and {paths[source.model]} are the same")
+        paths[source.model] = source.path
     return sources
 
 

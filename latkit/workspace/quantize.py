@@ -191,7 +191,7 @@ def _finished(folder: Path, request: QuantizeRequest, trained: TrainedNetwork) -
     if not path.exists():
         return None
     saved = load_record(QuantizeResult, path)
-    asked = (str(request.target), trained.network.key, request.latency_ms or request.size_mb, request.settings)
-    if (saved.target, saved.network_key, saved.bound, saved.settings) != asked:
+    requested = (str(request.target), trained.network.key, request.latency_ms or request.size_mb, request.settings)
+    if (saved.target, saved.network_key, saved.bound, saved.settings) != requested:
         raise UsageError(f"{path}: expected the result of the same request, but found another; give another --name")
     return saved

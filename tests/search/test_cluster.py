@@ -42,8 +42,8 @@ def cluster() -> Iterator[Any]:
 
 def run(path: Path | None, cluster: str | None = None, workers: int = 1, **options: Any) -> SearchOutcome:
     strategy = make_strategy("evolution", toy_space(), Goals.parse("score:max"), 0)
-    kept = LoopOptions(path, batch=8, workers=workers, cluster=cluster, **options)
-    return search(strategy, options.get("evaluator") or ToyEvaluator(), Budget(40), kept)
+    loop_options = LoopOptions(path, batch=8, workers=workers, cluster=cluster, **options)
+    return search(strategy, options.get("evaluator") or ToyEvaluator(), Budget(40), loop_options)
 
 
 def test_eight_workers_of_a_cluster_and_a_killed_node_leave_the_history_of_one(cluster: Any, tmp_path: Path) -> None:
@@ -66,8 +66,8 @@ def test_eight_workers_of_a_cluster_and_a_killed_node_leave_the_history_of_one(c
 def test_an_evaluation_that_ends_its_worker_fails_alone(cluster: Any) -> None:
     dying = [entry.architecture for entry in run(None).entries][3:4]
     strategy = make_strategy("evolution", toy_space(), Goals.parse("score:max"), 0)
-    kept = LoopOptions(batch=8, workers=2, cluster=cluster.address)
-    outcome = search(strategy, ToyEvaluator(dies=dying), Budget(12), kept)
+    loop_options = LoopOptions(batch=8, workers=2, cluster=cluster.address)
+    outcome = search(strategy, ToyEvaluator(dies=dying), Budget(12), loop_options)
     assert [bool(entry.verdict.failure) for entry in outcome.entries] == [n == 3 for n in range(12)]
 
 

@@ -23,10 +23,10 @@ GOALS = Goals.parse("score:max")
 
 
 def run(
-    path: Path | None, evaluations: float = 30, evaluator: ToyEvaluator | None = None, **kept: int
+    path: Path | None, evaluations: float = 30, evaluator: ToyEvaluator | None = None, **options: int
 ) -> SearchOutcome:
-    strategy = make_strategy("evolution", SPACE, GOALS, kept.pop("seed", 0))
-    return search(strategy, evaluator or ToyEvaluator(), Budget(evaluations), LoopOptions(path, **kept))
+    strategy = make_strategy("evolution", SPACE, GOALS, options.pop("seed", 0))
+    return search(strategy, evaluator or ToyEvaluator(), Budget(evaluations), LoopOptions(path, **options))
 
 
 def test_the_budget_is_spent_and_the_best_is_found(tmp_path: Path) -> None:

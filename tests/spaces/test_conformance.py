@@ -64,9 +64,9 @@ class TestChainOfEqualLayers(SpaceConformance):
 class TestPool(SpaceConformance):
     @pytest.fixture
     def space(self) -> Space:
-        whole = spaces.load("nasbench-macro", resolution=8, width=0.25)
+        full = spaces.load("nasbench-macro", resolution=8, width=0.25)
         rng = random.Random(1)
-        return PoolSpace("pool", whole, [whole.sample(rng) for _ in range(300)])
+        return PoolSpace("pool", full, [full.sample(rng) for _ in range(300)])
 
     def test_neighbors_are_valid_and_differ_in_one_choice(self, space: Space) -> None:
         """They are the nearest members."""

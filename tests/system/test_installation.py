@@ -19,8 +19,8 @@ HEAVY = ("torch", "xgboost", "plotly", "polars", "lightning_fabric")
 def run(*argv: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder where no source of latkit is importable."""
     own = {"PYTHONPATH": "", "LATKIT_CACHE": str(folder / "cache"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    words = list(map(str, argv))
-    return subprocess.run(words, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+    arguments = list(map(str, argv))
+    return subprocess.run(arguments, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
 
 
 def succeed(*argv: object, folder: Path) -> str:

@@ -42,19 +42,19 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
     workspace = Workspace.init(tmp_path)
     register(workspace.devices_dir, tmp_path / "agent")
     name = next(workspace.devices_dir.glob("*.toml")).stem
-    asked = request(target=Target(name, "onnxruntime"), size_mb=0.0009)
-    run = workspace.quantize(asked, trained=trained(digits), data=digits)
+    first = request(target=Target(name, "onnxruntime"), size_mb=0.0009)
+    run = workspace.quantize(first, trained=trained(digits), data=digits)
     result = run.result
     assert set(result.variants) == {"fp32", "int8", "exact", "haq"}
     assert len(result.layers) == 3
     assert result.variants[result.winner].size_mb <= 0.0009
     assert all((run.folder / one.file).is_file() for one in result.variants.values())
-    assert workspace.quantize(asked, trained=trained(digits), data=digits).result == result
+    assert workspace.quantize(first, trained=trained(digits), data=digits).result == result
     with pytest.raises(UsageError, match="give another --name"):
-        workspace.quantize(request(target=asked.target, size_mb=0.001), trained=trained(digits), data=digits)
+        workspace.quantize(request(target=first.target, size_mb=0.001), trained=trained(digits), data=digits)
     with pytest.raises(TargetOutOfReach, match="the least that its precisions allow"):
         workspace.quantize(
-            request(target=asked.target, size_mb=1e-6, name="small"), trained=trained(digits), data=digits
+            request(target=first.target, size_mb=1e-6, name="small"), trained=trained(digits), data=digits
         )
 
 

@@ -19,9 +19,9 @@ SQUEEZE_RATIO = 4
 
 def _squeeze(shape: Shape, attributes: Mapping[str, Value]) -> int:
     """A quarter of the inner channels, to the nearest multiple of 8 and at least 90 % of it, as in MobileNetV3."""
-    wanted = shape[0] * int(attributes["expansion"]) / SQUEEZE_RATIO
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
+    squeezed = shape[0] * int(attributes["expansion"]) / SQUEEZE_RATIO
+    rounded = max(8, int(squeezed + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * squeezed else rounded
 
 
 class MBConvSE(MBConv):

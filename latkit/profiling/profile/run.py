@@ -81,14 +81,14 @@ class ProfileRun:
             failed: dict[Path, LatkitError] = {}
             loaded = self._load_all(sources, artifacts, failed)
             collection = replace(self.collection, export=self._exporter(artifacts))
-            kept = [source for source in sources if source.model in loaded]
+            loadable = [source for source in sources if source.model in loaded]
             summary = collection.run(
-                [source.model for source in kept], "profile", self.repetition, self.request.max_seconds
+                [source.model for source in loadable], "profile", self.repetition, self.request.max_seconds
             )
             environment = self.collection.environment()
             peaks, notes = self._peaks(environment, folder)
             profiles = []
-            for source in kept:
+            for source in loadable:
                 if reason := summary.failed.get(source.model.title):
                     failed[source.path] = DeviceError(reason)
                     continue

@@ -126,7 +126,7 @@ def sweep_curve(what: str, lines: Sequence[tuple[str, Sequence[tuple[int, float]
     return embed(figure)
 
 
-def beside_bars(names: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> Html:
+def grouped_bars(names: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> Html:
     """Times by kind of two models, in ms: one bar for each model. `groups`: a kind with its times, slowest first."""
     shown = list(reversed(groups))
     figure = go.Figure(

@@ -9,7 +9,7 @@ from latkit.evaluation.op_changes import OpChange, op_changes
 from latkit.evaluation.op_summary import by_kind
 from latkit.profiling.profile import Profile
 from latkit.report.figures.op_table import Value, sortable_table
-from latkit.report.figures.profile_figures import beside_bars
+from latkit.report.figures.profile_figures import grouped_bars
 from latkit.report.formatting import ABSENT, digits, percent
 from latkit.report.html import Html, card, join, paragraph, section, table
 from latkit.report.sections.profile import milliseconds
@@ -89,7 +89,7 @@ def _shown(value: float | None, unit: str) -> str:
 def _kinds(names: tuple[str, str], before: Profile, after: Profile) -> Html:
     times = [{group.name: group.ms for group in by_kind(profile)} for profile in (before, after)]
     kinds = sorted({*times[0], *times[1]}, key=lambda kind: -max(found.get(kind, 0.0) for found in times))
-    return beside_bars(names, [(kind, [found.get(kind, 0.0) for found in times]) for kind in kinds[:MAX_KINDS]])
+    return grouped_bars(names, [(kind, [found.get(kind, 0.0) for found in times]) for kind in kinds[:MAX_KINDS]])
 
 
 def changes_table(changes: list[OpChange]) -> Html:

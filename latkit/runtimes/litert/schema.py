@@ -106,9 +106,9 @@ class Schema:
         return self.kinds[index]
 
 
-def bounded(length: int, most: int = MAX_ENTRIES) -> range:
+def bounded(length: int, maximum: int = MAX_ENTRIES) -> range:
     """The places of a list of that length. Raises ValueError for one that no file has."""
-    if not 0 <= length <= most:
+    if not 0 <= length <= maximum:
         raise ValueError(f"a list of {length} entries")
     return range(length)
 

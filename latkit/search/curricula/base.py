@@ -93,16 +93,17 @@ def option_counts(space: Space) -> dict[str, int]:
     return found
 
 
-def share_epochs(name: str, epochs: int, shares: Sequence[float]) -> list[int]:
+def share_epochs(name: str, epochs: int, fractions: Sequence[float]) -> list[int]:
     """Whole epochs, at least one each, in about these proportions. Raises UsageError where there are too few."""
-    if epochs < len(shares):
+    if epochs < len(fractions):
         raise UsageError(
-            f"curriculum {name}: expected at least {len(shares)} epochs, one for each of its stages, but found {epochs}"
+            f"curriculum {name}: expected at least {len(fractions)} epochs, one for each of its stages, "
+            f"but found {epochs}"
         )
-    free = epochs - len(shares)
-    exact = [free * share / sum(shares) for share in shares]
+    free = epochs - len(fractions)
+    exact = [free * share / sum(fractions) for share in fractions]
     found = [1 + int(one) for one in exact]
-    by_remainder = sorted(range(len(shares)), key=lambda at: int(exact[at]) - exact[at])
+    by_remainder = sorted(range(len(fractions)), key=lambda at: int(exact[at]) - exact[at])
     for at in by_remainder[: epochs - sum(found)]:
         found[at] += 1
     return found

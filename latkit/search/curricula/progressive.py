@@ -40,7 +40,7 @@ class Progressive(Curriculum):
                 name = f"{dimension}-{count}" if dimension in GRADUAL else dimension
                 plan.append((name, dict(free), SAMPLES[dimension], dimension in SORTED))
         rest = (1 - LARGEST_SHARE) / max(len(plan) - 1, 1)
-        shares = share_epochs(self.name, epochs, [LARGEST_SHARE, *[rest] * (len(plan) - 1)])
+        fractions = share_epochs(self.name, epochs, [LARGEST_SHARE, *[rest] * (len(plan) - 1)])
         return tuple(
             Stage(
                 name,
@@ -51,7 +51,7 @@ class Progressive(Curriculum):
                 has_teacher=name != "largest",
                 sorts=sorts,
             )
-            for (name, one, samples, sorts), share in zip(plan, shares, strict=True)
+            for (name, one, samples, sorts), share in zip(plan, fractions, strict=True)
         )
 
 

@@ -70,8 +70,8 @@ def activation_peak_bytes(network: Network) -> int:
     for index, (op, taken) in enumerate(zip(network.ops, network.inputs, strict=True)):
         for source, shape in zip(taken, op.input_shapes, strict=True):
             held.setdefault(source, op.bytes(math.prod(shape)))
-        beside = sum(size for source, size in held.items() if source not in taken)
-        peak = max(peak, beside + op.activation_peak_bytes)
+        others = sum(size for source, size in held.items() if source not in taken)
+        peak = max(peak, others + op.activation_peak_bytes)
         held = {source: size for source, size in held.items() if last_use[source] > index}
         if index in last_use:
             held[index] = op.bytes(math.prod(op.output_shape))

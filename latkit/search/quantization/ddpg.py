@@ -108,8 +108,8 @@ class Agent:
         _descend(self._critic_steps, loss)
         _descend(self._actor_steps, -self.critic(torch.cat([states, self.actor(states)], 1)).mean())
         for slow, fast in ((self.slow_actor, self.actor), (self.slow_critic, self.critic)):
-            for kept, new in zip(slow.parameters(), fast.parameters(), strict=True):
-                kept.data.lerp_(new.data, self.settings.target_rate)
+            for target, new in zip(slow.parameters(), fast.parameters(), strict=True):
+                target.data.lerp_(new.data, self.settings.target_rate)
 
 
 def _network(inputs: int, settings: AgentSettings, bounded: bool) -> nn.Sequential:

@@ -33,10 +33,10 @@ class JudgedImages:
         count = len(data.train.labels)
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         ranges = order[: min(calibration, max(count // 2, 1))]
-        seen = order[len(ranges) : len(ranges) + judged]
+        judged_at = order[len(ranges) : len(ranges) + judged]
         normalize = Normalize(data, torch.device("cpu"))
-        calibrating, judging = (normalize(data.train.fetch(part)) for part in (ranges, seen))
-        return cls(calibrating, judging, data.train.labels[seen])
+        calibrating, judging = (normalize(data.train.fetch(part)) for part in (ranges, judged_at))
+        return cls(calibrating, judging, data.train.labels[judged_at])
 
 
 class QuantizedEvaluator(Evaluator):

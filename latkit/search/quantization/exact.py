@@ -77,9 +77,9 @@ def _thinned(front: _Front, budget: float) -> _Front:
     best_before = np.maximum.accumulate(np.concatenate([[-np.inf], scores[order]]))[:-1]
     order = order[scores[order] > best_before]
     if len(order) > CELLS:
-        least = costs[order[0]]
-        most = min(budget, float(costs[order[-1]]))
-        cells = np.minimum((costs[order] - least) / max(most - least, 1e-300) * CELLS, CELLS - 1).astype(np.int64)
+        lowest = costs[order[0]]
+        highest = min(budget, float(costs[order[-1]]))
+        cells = np.minimum((costs[order] - lowest) / max(highest - lowest, 1e-300) * CELLS, CELLS - 1).astype(np.int64)
         order = order[np.append(cells[1:] != cells[:-1], True)]  # the last of a cell is worth the most
     return _Front(costs[order], scores[order], parents[order])
 

@@ -23,9 +23,9 @@ def observations(space: ChainSpace) -> Floats:
     convolutions has the depthwise share of its MACs as i_dw.
     """
     raw = np.array([_raw(place, layer.candidates[0]) for place, layer in enumerate(space.choice_layers)])
-    least, most = raw.min(axis=0), raw.max(axis=0)
-    spread = np.where(most > least, most - least, 1.0)
-    scaled = np.where(most > least, (raw - least) / spread, np.clip(raw, 0.0, 1.0))
+    lowest, highest = raw.min(axis=0), raw.max(axis=0)
+    spread = np.where(highest > lowest, highest - lowest, 1.0)
+    scaled = np.where(highest > lowest, (raw - lowest) / spread, np.clip(raw, 0.0, 1.0))
     return np.hstack([scaled, np.zeros((len(raw), 1))])
 
 

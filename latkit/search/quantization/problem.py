@@ -29,11 +29,11 @@ class PolicyProblem:
         self.costs.check_space(self.space)
         if not self.bound > 0:
             raise UsageError(f"expected a bound above 0, but found {self.bound:g}")
-        if (least := self.costs.min()) > self.bound:
+        if (minimum := self.costs.min()) > self.bound:
             shown = self.costs.format_value
             raise TargetOutOfReach(
                 f"no policy of {self.space.name} meets {shown(self.bound)}: the least that its precisions allow is "
-                f"{shown(least)}; give at least that, or more precisions"
+                f"{shown(minimum)}; give at least that, or more precisions"
             )
 
     @cached_property

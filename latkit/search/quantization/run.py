@@ -89,8 +89,8 @@ class Quantizer:
     def test_images(self) -> tuple[Tensor, Tensor]:
         """Normalized test images (N, C, H, W) and their labels."""
         count = min(len(self.data.test.labels), self.settings.test_images)
-        seen = torch.arange(count)
-        return Normalize(self.data, torch.device("cpu"))(self.data.test.fetch(seen)), self.data.test.labels[seen]
+        indices = torch.arange(count)
+        return Normalize(self.data, torch.device("cpu"))(self.data.test.fetch(indices)), self.data.test.labels[indices]
 
     def file_accuracy(self, runtime: Runtime, path: Path) -> float:
         """Accuracy on the test images, by running the file on this machine image by image."""

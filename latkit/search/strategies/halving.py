@@ -73,8 +73,8 @@ class SuccessiveHalving(Strategy):
 
     def _promotion(self) -> Architecture | None:
         for rung in range(len(self._rungs) - 2, -1, -1):
-            told = self._rungs[rung]
-            best = sorted(told, key=lambda one: one[0], reverse=True)[: len(told) // self.settings.reduction]
+            verdicts = self._rungs[rung]
+            best = sorted(verdicts, key=lambda one: one[0], reverse=True)[: len(verdicts) // self.settings.reduction]
             for rank, architecture in best:
                 if rank[0] == INSIDE and architecture not in self._promoted[rung]:
                     self._promoted[rung].add(architecture)

@@ -72,7 +72,7 @@ class ModelBased(Strategy):
         self._neighborhood = Neighborhood(self)
         self._predictor: Predictor = PREDICTORS[self.settings.predictor](np.random.default_rng([seed, 11]))
         self._features: dict[Architecture, tuple[float, ...]] = {}
-        self._told: list[tuple[Architecture, Rank, float]] = []
+        self._history: list[tuple[Architecture, Rank, float]] = []
         """What has a value of the goal, with its rank."""
         self._outside: list[tuple[Rank, Architecture]] = []
         self._fitted = 0
@@ -85,19 +85,19 @@ class ModelBased(Strategy):
         if verdict.failure:
             return
         if goal.quantity in verdict.quantities:
-            self._told.append((architecture, rank, goal.value(verdict)))
+            self._history.append((architecture, rank, goal.value(verdict)))
         if rank[0] != INSIDE:
             self._outside = sorted([*self._outside, (rank, architecture)], reverse=True)[: self.settings.incumbents]
 
     def propose(self) -> Architecture | None:
         """Random architectures at first, then the best candidates of a draw."""
-        if len(self._told) < max(self.settings.start, MIN_FITTED):
-            if len(self.requested) >= 10 * self.settings.start and self._outside and not self._told:
+        if len(self._history) < max(self.settings.start, MIN_FITTED):
+            if len(self.requested) >= 10 * self.settings.start and self._outside and not self._history:
                 return self._neighborhood.mutate(self.rng.choice(self._outside)[1])
             return self.sample_new()
-        if self._fitted + self.settings.refit <= len(self._told) or not self._fitted:
-            self._predictor.fit(self._rows([one for one, _, _ in self._told]), self._values())
-            self._fitted, self._ranked = len(self._told), []
+        if self._fitted + self.settings.refit <= len(self._history) or not self._fitted:
+            self._predictor.fit(self._rows([one for one, _, _ in self._history]), self._values())
+            self._fitted, self._ranked = len(self._history), []
         if not self._ranked and (candidates := self._candidates()):
             order = np.argsort(self._predictor.draw(self._rows(candidates)), kind="stable")
             self._ranked = [candidates[at] for at in order.tolist()]
@@ -105,14 +105,14 @@ class ModelBased(Strategy):
 
     def _candidates(self) -> list[Architecture]:
         """Neighbors of the best architectures, and random ones; none was requested."""
-        best = sorted(self._told, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
+        best = sorted(self._history, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
         near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
         return [one for one in dict.fromkeys((*near, *far)) if one not in self.requested]
 
     def _values(self) -> Array:
         """The goal's values at mean 0 and variance 1; far outliers below are drawn in, to the lower whisker."""
-        y = np.array([value for _, _, value in self._told])
+        y = np.array([value for _, _, value in self._history])
         low, high = np.quantile(y, (0.25, 0.75))
         y = np.maximum(y, low - 1.5 * (high - low))
         found: Array = (y - y.mean()) / (y.std() or 1.0)

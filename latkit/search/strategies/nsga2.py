@@ -90,8 +90,8 @@ class Nsga2(Strategy):
         while rest:
             front = [one for one in rest if not any(dominates(other.values, one.values) for other in rest)]
             found += by_crowding(front)
-            kept = set(map(id, front))
-            rest = [one for one in rest if id(one) not in kept]
+            survivors = set(map(id, front))
+            rest = [one for one in rest if id(one) not in survivors]
         return found + sorted((one for one in members if one.violation), key=lambda one: one.violation)
 
 

@@ -207,9 +207,9 @@ def _reachable(steps: Sequence[tuple[str, int, tuple[int, ...]]], output: int) -
         if step not in needed:
             needed.add(step)
             queue += steps[step][2]
-    kept = sorted(needed)
-    place = {step: position - 1 for position, step in enumerate(kept)}
-    return tuple((steps[n][0], steps[n][1], tuple(place[source] for source in steps[n][2])) for n in kept[1:])
+    used = sorted(needed)
+    place = {step: position - 1 for position, step in enumerate(used)}
+    return tuple((steps[n][0], steps[n][1], tuple(place[source] for source in steps[n][2])) for n in used[1:])
 
 
 def _append_cell(build: NetworkBuilder, entry: int, steps: Steps) -> int:

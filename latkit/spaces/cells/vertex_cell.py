@@ -199,10 +199,10 @@ def _canonical(vertices: int, architecture: Architecture) -> tuple[Architecture,
 def _features(vertices: int, canonical: Architecture) -> tuple[float, ...]:
     pruned = _pruned(vertices, canonical)
     assert pruned is not None
-    cell, kept = pruned
+    cell, used = pruned
     edges = len(_pairs(vertices))
     ops = [
-        float(vertex in kept and canonical[edges + vertex - 1] == option)
+        float(vertex in used and canonical[edges + vertex - 1] == option)
         for vertex in range(1, vertices - 1)
         for option in range(len(OPS))
     ]
@@ -215,11 +215,11 @@ def _grown(vertices: int, architecture: Architecture) -> Iterator[Architecture]:
     """The architectures with the first unused vertex put between two used ones."""
     pruned = _pruned(vertices, architecture)
     assert pruned is not None
-    kept, pairs = pruned[1], _pairs(vertices)
-    vertex = next((one for one in range(1, vertices - 1) if one not in kept), None)
+    used, pairs = pruned[1], _pairs(vertices)
+    vertex = next((one for one in range(1, vertices - 1) if one not in used), None)
     if vertex is None:
         return
-    before, after = [one for one in kept if one < vertex], [one for one in kept if one > vertex]
+    before, after = [one for one in used if one < vertex], [one for one in used if one > vertex]
     for one, other, op in itertools.product(before, after, range(len(OPS))):
         found = list(architecture)
         for position, pair in enumerate(pairs):

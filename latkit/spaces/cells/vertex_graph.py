@@ -60,9 +60,9 @@ def prune(matrix: Sequence[Sequence[int]], ops: Sequence[int]) -> tuple[VertexCe
             reaching.add(vertex)
     if last not in reached:
         return None
-    kept = tuple(sorted(reached & reaching))
-    smaller = tuple(tuple(matrix[one][other] for other in kept) for one in kept)
-    return VertexCell(smaller, tuple(ops[vertex - 1] for vertex in kept[1:-1])), kept
+    used = tuple(sorted(reached & reaching))
+    smaller = tuple(tuple(matrix[one][other] for other in used) for one in used)
+    return VertexCell(smaller, tuple(ops[vertex - 1] for vertex in used[1:-1])), used
 
 
 def benchmark_hash(cell: VertexCell) -> str:

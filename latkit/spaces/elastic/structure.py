@@ -113,13 +113,13 @@ def check_layer(channels: int, stride: int, activation: str, where: str) -> None
         raise UsageError(f"{where}: expected an activation of {', '.join(ACTIVATIONS)}, but found {shown(activation)}")
 
 
-def check_options(name: str, options: tuple[float, ...], most: float, least: float = 1) -> None:
+def check_options(name: str, options: tuple[float, ...], maximum: float, minimum: float = 1) -> None:
     """Raise UsageError unless the options are numbers in range, each once and rising."""
-    in_range = all(type(one) in (int, float) and least <= one <= most for one in options)
+    in_range = all(type(one) in (int, float) and minimum <= one <= maximum for one in options)
     rising = in_range and all(a < b for a, b in itertools.pairwise(options))
     if not 1 <= len(options) <= MAX_OPTIONS or not rising:
         raise UsageError(
-            f"expected {name} as 1 to {MAX_OPTIONS} rising numbers from {least:g} to {most:g}, "
+            f"expected {name} as 1 to {MAX_OPTIONS} rising numbers from {minimum:g} to {maximum:g}, "
             f"but found {shown(list(options))}"
         )
 

@@ -64,14 +64,14 @@ class Fixed(Evaluator):
 
 @pytest.mark.parametrize(("bound", "calls"), [("seconds<=0.7", 0), ("seconds<=1.2", 1), ("seconds<=1.4", 0)])
 def test_only_what_straddles_the_bound_is_measured(bound: str, calls: int) -> None:
-    asked: list[tuple[str, Architecture]] = []
+    judged: list[tuple[str, Architecture]] = []
 
     def measure(quantity: str, architecture: Architecture) -> float:
-        asked.append((quantity, architecture))
+        judged.append((quantity, architecture))
         return 1.25
 
     (verdict,) = MeasureUnsure(Fixed(), Goals.parse("seconds:min", bound), measure).judge([(0,)])
-    assert asked == [("seconds", (0,))] * calls
+    assert judged == [("seconds", (0,))] * calls
     assert verdict.quantities["seconds"] == (1.25 if calls else 1.0)
     assert verdict.cost == ({"measurements": 1.0} if calls else {})
 

@@ -83,11 +83,11 @@ def test_a_network_that_is_quantized_already_is_refused() -> None:
 
 
 def test_observations_are_scaled_and_tell_kernels_apart() -> None:
-    seen = observations(network_precisions(network(4), ["fp32", "int8"]))
-    assert seen.shape == (6, 10)
-    assert seen.min() >= 0
-    assert seen.max() <= 1
-    assert seen[1][3] > seen[0][3]  # kernel 3 after kernel 1
+    observed = observations(network_precisions(network(4), ["fp32", "int8"]))
+    assert observed.shape == (6, 10)
+    assert observed.min() >= 0
+    assert observed.max() <= 1
+    assert observed[1][3] > observed[0][3]  # kernel 3 after kernel 1
 
 
 class Sensitive(Evaluator):

@@ -50,13 +50,13 @@ class TestNasBench101(SpaceConformance):
 @pytest.mark.slow
 def test_a_cell_grows_by_neighbors_from_the_smallest() -> None:
     space = small(5)
-    seen = {space.encode(((0, 1), (0, 0)), ())}
-    front = list(seen)
+    found_cells = {space.encode(((0, 1), (0, 0)), ())}
+    front = list(found_cells)
     while front:
-        reached = {space.canonical(after) for one in front for after in space.neighbors(one)} - seen
-        seen |= reached
+        reached = {space.canonical(after) for one in front for after in space.neighbors(one)} - found_cells
+        found_cells |= reached
         front = list(reached)
-    assert len(seen) == 2532
+    assert len(found_cells) == 2532
 
 
 def test_five_vertices_have_2532_networks() -> None:

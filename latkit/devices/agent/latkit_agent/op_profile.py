@@ -53,4 +53,4 @@ def profiled_runs(
 
 def used_runs(made: list[tuple[int, bool]]) -> list[int]:
     """The places of the undisturbed runs; of all runs where every one was disturbed."""
-    return [place for place, (_, quiet) in enumerate(made) if quiet] or list(range(len(made)))
+    return [place for place, (_, idle) in enumerate(made) if idle] or list(range(len(made)))

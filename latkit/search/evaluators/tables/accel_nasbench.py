@@ -39,14 +39,14 @@ def load_accel_nasbench(folder: str | os.PathLike[str]) -> tuple[PoolSpace, Tabu
             first.setdefault(space.encode(blocks), row)
         except UsageError as error:
             raise BadFile(path, f"a network of MnasNet's space in row {row}", str(error)) from error
-    kept = np.array([*first.values()])
-    columns = {name: numbers(path, arrays, array, factor)[kept] for name, (array, factor) in COLUMNS.items()}
+    distinct = np.array([*first.values()])
+    columns = {name: numbers(path, arrays, array, factor)[distinct] for name, (array, factor) in COLUMNS.items()}
     devices: dict[str, Floats] = {}
     for name in arrays:
         what, _, device = name.partition("_")
         if what in ("throughput", "latency") and arrays[name].shape == values.shape[:1]:
             quantity = f"images_per_s.{device}" if what == "throughput" else f"seconds.{device}"
-            devices[quantity] = numbers(path, arrays, name, 1.0 if what == "throughput" else 1e-3)[kept]
+            devices[quantity] = numbers(path, arrays, name, 1.0 if what == "throughput" else 1e-3)[distinct]
     rows = {architecture: row for row, architecture in enumerate(first)}
     table = Table(content_name("accel-nasbench", path), rows, columns | devices, partial=frozenset(devices))
     return PoolSpace("accel-nasbench", space, list(rows)), TabularEvaluator(table)

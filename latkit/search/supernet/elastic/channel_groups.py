@@ -99,11 +99,11 @@ class _Analysis:
 
     def run(self, graph: fx.Graph) -> list[ChannelGroup]:
         for node in graph.nodes:
-            self.of[node] = self._visit(node)
+            self.of[node] = self._group_of(node)
         roots = {self._find(number) for number in range(len(self.groups))}
         return [self.groups[number] for number in sorted(roots)]
 
-    def _visit(self, node: fx.Node) -> int | None:
+    def _group_of(self, node: fx.Node) -> int | None:
         if node.op == "call_module":
             return self._module(node, str(node.target))
         inputs = list(node.all_input_nodes)
@@ -127,9 +127,9 @@ class _Analysis:
                 return self._mapped(name, module, group, module.in_features, module.out_features)
         if group is not None and is_first_call and len(inputs) == 1:
             if isinstance(module, nn.Conv2d) and module.groups == module.in_channels == module.out_channels:
-                return self._kept(name, module, group, module.groups)
+                return self._unchanged(name, module, group, module.groups)
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                return self._kept(name, module, group, module.num_features)
+                return self._unchanged(name, module, group, module.num_features)
         is_known = isinstance(module, POINTWISE) or type(module).__module__ in POINTWISE_MODULES
         if is_known and not any(True for _ in module.parameters()):
             return group
@@ -145,7 +145,7 @@ class _Analysis:
             known.used_by.append((f"{name}.weight", 1))
         return self._new(ChannelGroup(size_out, _vectors(name, module, ("weight", "bias"))))
 
-    def _kept(self, name: str, module: nn.Module, group: int, size: int) -> int:
+    def _unchanged(self, name: str, module: nn.Module, group: int, size: int) -> int:
         """Each output depends on its own input."""
         known = self._group(group)
         known.is_fixed |= known.size != size

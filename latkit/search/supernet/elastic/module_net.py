@@ -51,8 +51,8 @@ def elastic(
     for name, options in marks.options.items():
         rises = all(a < b for a, b in itertools.pairwise((0.0, *options)))
         if not rises or options[-1] != largest.get(name, options[-1]):
-            most = largest.get(name, "the block's own")
-            raise UsageError(f"elastic: expected {name} as rising numbers up to {most}, but found {options}")
+            maximum = largest.get(name, "the block's own")
+            raise UsageError(f"elastic: expected {name} as rising numbers up to {maximum}, but found {options}")
     if not marks.options:
         raise UsageError("elastic: expected depths, channels or kernels, but found none")
     return Elastic(block, marks)
