@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from latkit.errors import UsageError
-from latkit.ops import INPUT, Network, Op, Shape
+from latkit.ops import INPUT, Network, Op
 from latkit.spaces.base import Choice
 from latkit.spaces.cells.builder import NetworkBuilder
 from latkit.spaces.parametric import MAX_CLASSES, MAX_RESOLUTION, ParametricSpace
@@ -46,16 +46,6 @@ class MnasNetSpace(ParametricSpace):
             for field, values in zip(FIELDS, options, strict=True):
                 found.append(Choice(f"block{number}.{field}", tuple(map(str, values))))
         return tuple(found)
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, without the batch."""
-        return (3, self.resolution, self.resolution)
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, without the batch."""
-        return (self.classes,)
 
     def ops(self) -> tuple[Op, ...]:
         """The distinct ops that take time, in the order of first appearance in networks of equal blocks."""

@@ -7,19 +7,26 @@ from typing import Any, ClassVar, Self
 
 from latkit._io import check_label, one_line
 from latkit.errors import UsageError
-from latkit.ops import digest
+from latkit.ops import Shape, digest
 from latkit.spaces.base import Space
 
 MAX_RESOLUTION, MAX_CHANNELS, MAX_REPEATS, MAX_CLASSES = 1024, 4096, 32, 100_000
 
 
 class ParametricSpace(Space):
-    """Base of frozen dataclasses whose fields are the name of the space and its parameters, integers."""
+    """Base of frozen dataclasses whose fields are the name of the space and its parameters, integers.
 
+    Two of these are the resolution of its RGB images and its classes.
+    """
+
+    resolution: int
+    classes: int
     format: ClassVar[str]
     """What files of this space have in their field `format`."""
     ranges: ClassVar[dict[str, tuple[int, int]]]
     """Minimum and maximum of each parameter."""
+    resolution_divisor: ClassVar[int] = 1
+    """What divides every resolution of this space, so that each halving of the images is even."""
 
     def __post_init__(self) -> None:
         check_label(self.name, "a space's name")
@@ -30,6 +37,22 @@ class ParametricSpace(Space):
                     f"space {self.name}: expected {parameter} from {minimum} to {maximum}, "
                     f"but found {one_line(repr(value), 40)}"
                 )
+
+        if self.resolution % self.resolution_divisor:
+            raise UsageError(
+                f"space {self.name}: expected a resolution that {self.resolution_divisor} divides, "
+                f"but found {self.resolution}"
+            )
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of the input, without the batch."""
+        return (3, self.resolution, self.resolution)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of the output, without the batch."""
+        return (self.classes,)
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from latkit._io import one_line
 from latkit.errors import UsageError
-from latkit.ops import INPUT, Network, Op, Shape
+from latkit.ops import INPUT, Network, Op
 from latkit.spaces.base import Architecture, Choice
 from latkit.spaces.cells.builder import NetworkBuilder
 from latkit.spaces.parametric import MAX_CHANNELS, MAX_CLASSES, MAX_REPEATS, MAX_RESOLUTION, ParametricSpace
@@ -49,6 +49,7 @@ class EdgeCellSpace(ParametricSpace):
     classes: int = 10
 
     format: ClassVar[str] = "latkit-edge-cells-1"
+    resolution_divisor: ClassVar[int] = 4
     ranges: ClassVar[dict[str, tuple[int, int]]] = {
         "resolution": (8, MAX_RESOLUTION),
         "channels": (1, MAX_CHANNELS),
@@ -56,25 +57,10 @@ class EdgeCellSpace(ParametricSpace):
         "classes": (2, MAX_CLASSES),
     }
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.resolution % 4:
-            raise UsageError(f"space {self.name}: expected a resolution that 4 divides, but found {self.resolution}")
-
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
         """The op of every edge."""
         return tuple(Choice(f"edge{source}to{node}", OPS) for source, node in EDGES)
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, without the batch."""
-        return (3, self.resolution, self.resolution)
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, without the batch."""
-        return (self.classes,)
 
     def ops(self) -> tuple[Op, ...]:
         """The distinct ops that take time, in the order of first appearance in two networks that have them all."""

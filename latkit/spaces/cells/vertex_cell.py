@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import ClassVar
 
 from latkit.errors import UsageError
-from latkit.ops import INPUT, Network, Op, Shape
+from latkit.ops import INPUT, Network, Op
 from latkit.spaces.base import Architecture, Choice
 from latkit.spaces.cells.builder import NetworkBuilder
 from latkit.spaces.cells.vertex_graph import VertexCell, benchmark_hash, canonical_cell, prune
@@ -40,6 +40,7 @@ class VertexCellSpace(ParametricSpace):
     classes: int = 10
 
     format: ClassVar[str] = "latkit-vertex-cells-1"
+    resolution_divisor: ClassVar[int] = 4
     ranges: ClassVar[dict[str, tuple[int, int]]] = {
         "vertices": (3, 7),
         "resolution": (8, MAX_RESOLUTION),
@@ -48,26 +49,11 @@ class VertexCellSpace(ParametricSpace):
         "classes": (2, MAX_CLASSES),
     }
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.resolution % 4:
-            raise UsageError(f"space {self.name}: expected a resolution that 4 divides, but found {self.resolution}")
-
     @cached_property
     def choices(self) -> tuple[Choice, ...]:
         """Whether each edge is there, then the op of each vertex."""
         edges = (Choice(f"edge{one}to{other}", ("absent", "present")) for one, other in _pairs(self.vertices))
         return (*edges, *(Choice(f"op{vertex}", OPS) for vertex in range(1, self.vertices - 1)))
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, without the batch."""
-        return (3, self.resolution, self.resolution)
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, without the batch."""
-        return (self.classes,)
 
     def ops(self) -> tuple[Op, ...]:
         """The distinct ops that take time, of cells with any number of edges."""
