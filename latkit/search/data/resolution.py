@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from latkit.search.data.images import ArrayImages, DataSplit, DecodedImages, ImageSet, fit_images
-from latkit.search.data.subset import Subset
+from latkit.search.data.subset import ImageView, Subset
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:
@@ -38,7 +38,7 @@ def images_at(images: ImageSet, resolution: int) -> ImageSet:
 
 
 @dataclass(frozen=True)
-class _Resized:
+class _Resized(ImageView):
     """Images of another set, resized when they are fetched."""
 
     base: ImageSet
@@ -48,16 +48,6 @@ class _Resized:
     def labels(self) -> Tensor:
         """As in the other set."""
         return self.base.labels
-
-    @property
-    def in_memory(self) -> bool:
-        """As in the other set."""
-        return self.base.in_memory
-
-    @property
-    def file_bytes(self) -> int:
-        """Of the other set."""
-        return self.base.file_bytes
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Fetch and resize the images."""

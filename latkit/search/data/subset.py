@@ -1,4 +1,4 @@
-"""A subset of an image set."""
+"""Views of an image set, and the view of some of its images."""
 
 from __future__ import annotations
 
@@ -18,23 +18,29 @@ def subset(images: ImageSet, indices: Tensor) -> ImageSet:
     return Subset(images, indices, labels)
 
 
-@dataclass(frozen=True)
-class Subset:
-    """A view of another set."""
+class ImageView:
+    """Base of sets that fetch their images from another one, `base`."""
 
     base: ImageSet
-    indices: Tensor
-    labels: Tensor
 
     @property
     def in_memory(self) -> bool:
-        """As in the full set."""
+        """As in the other set."""
         return self.base.in_memory
 
     @property
     def file_bytes(self) -> int:
-        """Of the full set."""
+        """Of the other set."""
         return self.base.file_bytes
+
+
+@dataclass(frozen=True)
+class Subset(ImageView):
+    """Some of the images of another set."""
+
+    base: ImageSet
+    indices: Tensor
+    labels: Tensor
 
     def fetch(self, indices: Tensor) -> Tensor:
         """Decode the images."""
