@@ -8,7 +8,6 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
@@ -19,6 +18,7 @@ from latkit.errors import MissingExtra
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
+from latkit.runtimes.silence import stderr_dropped
 
 
 class TFLite(Runtime):
@@ -170,16 +170,10 @@ def _silenced_import() -> Iterator[None]:
     """
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-    sys.stderr.flush()
-    stderr = os.dup(2)
     try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
+        with stderr_dropped():
             yield
     finally:
-        sys.stderr.flush()
-        os.dup2(stderr, 2)
-        os.close(stderr)
         if level is None:
             del os.environ["TF_CPP_MIN_LOG_LEVEL"]
         else:

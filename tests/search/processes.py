@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,8 @@ from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -151,11 +154,22 @@ def main(folder: Path) -> None:
     (folder / "ends.json").write_text(json.dumps(ends))
 
 
-def write_jobs(folder: Path, space: Space, table: LatencyTable | None, jobs: Sequence[Job]) -> None:
+def run_jobs(
+    folder: Path, space: Space, table: LatencyTable | None, jobs: Sequence[Job], timeout_s: float | None = None
+) -> dict[str, list[int]]:
+    """Run jobs in processes of their own, one job after the other; how their processes ended, by the job's folder."""
     space.save(folder / "space.json")
     if table is not None:
         table.save(folder / "table.json")
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
+    command = [sys.executable, "-m", "tests.search.processes", str(folder)]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=one_thread, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ends = json.loads((folder / "ends.json").read_text())
+    return dict(zip((Path(job.folder).name for job in jobs), ends, strict=True))
 
 
 if __name__ == "__main__":

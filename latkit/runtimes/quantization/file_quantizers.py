@@ -15,7 +15,7 @@ from latkit.errors import ExportError, LatkitError, MissingExtra, UsageError
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.quantization.plan import INT8
-from latkit.runtimes.quantization.silence import silenced
+from latkit.runtimes.silence import silenced
 
 DYNAMIC = "int8-dynamic"
 PRECISIONS = (INT8, DYNAMIC)

@@ -11,7 +11,7 @@ from onnx import TensorProto
 
 from latkit.runtimes.quantization.plan import INT8, Quantization
 from latkit.runtimes.quantization.scopes import ScopeReader
-from latkit.runtimes.quantization.silence import silenced
+from latkit.runtimes.silence import silenced
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic")
 """What can be written."""

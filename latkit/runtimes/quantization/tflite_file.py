@@ -12,7 +12,7 @@ from latkit.errors import MissingExtra
 from latkit.ops.precision import FP32
 from latkit.runtimes.quantization.plan import INT8, Quantization
 from latkit.runtimes.quantization.scopes import ScopeReader, last_module
-from latkit.runtimes.quantization.silence import silenced
+from latkit.runtimes.silence import silenced
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int4-dynamic", "int4-weights")
 """What can be written."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +31,8 @@ from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import load
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from tests.search.conftest import save_stripes
-from tests.search.processes import Job, write_jobs
+from tests.search.processes import Job, run_jobs
 
-ROOT = Path(__file__).parents[3]
 STAGES = (Stage(8, 1, (1, 2), (3, 5), (2, 3)), Stage(8, 2, (1, 2), (3, 5), (2, 3), squeeze_excite=True))
 SPACE = ElasticSpace("mini", (6, 8), Fixed(8, 2), STAGES, Head(16), widths=(0.5, 1.0), channels=1, classes=2)
 SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, random_subnets=2, calibration_images=32)
@@ -62,14 +58,7 @@ class Runs:
         return Job(str(self.root / name), fields, 0.0, curriculum=curriculum, **how)
 
     def run_jobs(self, *jobs: Job) -> None:
-        write_jobs(self.root, SPACE, None, jobs)
-        command = [sys.executable, "-m", "tests.search.processes", str(self.root)]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        ends = json.loads((self.root / "ends.json").read_text())
-        self.ends.update(zip((Path(job.folder).name for job in jobs), ends, strict=True))
+        self.ends.update(run_jobs(self.root, SPACE, None, jobs))
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +20,8 @@ from latkit.search.records.reproduce import differences
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from tests.search.conftest import MINI_SPACE, brief, save_stripes
-from tests.search.processes import Job, Stop, write_jobs
+from tests.search.processes import Job, Stop, run_jobs
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = brief(crop_padding=2, flip=None, ema_decay=0.9, checkpoint_seconds=1e-9, finalists=2)
 WEIGHED = SETTINGS.model_copy(update={"penalty": "multiplicative"})
 """Latency is weighted by the task's loss, of which every process sees a part."""
@@ -65,15 +61,7 @@ class Searches:
 
     def run_jobs(self, *jobs: Job) -> None:
         """Run them all, one after the other."""
-        write_jobs(self.root, self.space, self.table, jobs)
-        command = [sys.executable, "-m", "tests.search.processes", str(self.root)]
-        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, cwd=ROOT, env=one_thread, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        ends = json.loads((self.root / "ends.json").read_text())
-        self.ends.update(zip((Path(job.folder).name for job in jobs), ends, strict=True))
+        self.ends.update(run_jobs(self.root, self.space, self.table, jobs, timeout_s=120))
 
 
 @pytest.fixture(scope="module")
