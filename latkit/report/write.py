@@ -20,7 +20,7 @@ from latkit.report.glossary import TERMS, anchor_of, used_terms
 from latkit.report.html import Html, element, join, section
 from latkit.report.sections.overview import overview
 from latkit.report.sections.search import search_lede, search_sections
-from latkit.report.sections.search_facts import read_search, searches_of
+from latkit.report.sections.search_facts import read_search, replays_of
 from latkit.report.sections.series import comparison_with_others, series_sections
 from latkit.report.sections.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
 from latkit.report.sections.target import target_sections
@@ -72,7 +72,7 @@ def _page_about(workspace: FittedModels, subject: Target | str | None, folder: P
         known = read_target(workspace, subject)
         name = marked(subject, known.emulated)
         return page(Heading("Target", name, LEDES["target"].format(name=name)), target_sections(known))
-    strategy = None if subject in searches_of(workspace) else read_strategy(workspace.search_dir(subject))
+    strategy = read_strategy(workspace.search_dir(subject)) if subject in replays_of(workspace) else None
     if strategy is not None:
         content = join([strategy_headline(strategy.record), strategy_sections(strategy)])
         return page(Heading("Search on a benchmark", subject, strategy_lede(strategy.record)), content)

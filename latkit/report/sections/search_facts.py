@@ -24,6 +24,7 @@ from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.search.records.strategy import STRATEGY_FILE
 from latkit.search.tasks import TASKS, Metric
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
@@ -116,7 +117,7 @@ def read_search(workspace: FittedModels, name: str, page_folder: Path = Path()) 
     folder = workspace.root / "search" / name
     known = list(searches_of(workspace))
     if name not in known:
-        listed = ", ".join(known) or "none"
+        listed = ", ".join(sorted([*known, *replays_of(workspace)])) or "none"
         raise UsageError(f"unknown search {name!r}; known searches: {listed} (a target is written DEVICE/RUNTIME)")
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(path) if (path := folder / FILES["architecture"]).exists() else None
@@ -172,6 +173,13 @@ def _check_fits(known: SearchFacts, folder: Path) -> None:
 def searches_of(workspace: FittedModels) -> Iterator[str]:
     """The names of the searches that were begun."""
     return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{FILES['recipe']}")))
+
+
+def replays_of(workspace: FittedModels) -> Iterator[str]:
+    """The names of the searches on a benchmark, which have a strategy and no recipe."""
+    begun = set(searches_of(workspace))
+    found = (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{STRATEGY_FILE}")))
+    return (name for name in found if name not in begun)
 
 
 def _model_of(workspace: FittedModels, measured: MeasuredNetwork, network: Network) -> AdditiveModel | None:
