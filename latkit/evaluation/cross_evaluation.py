@@ -17,7 +17,7 @@ from latkit.measurements import Store, select
 from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.progress import OnMessage, ignore
-from latkit.search.records.base import DataFacts
+from latkit.search.records.recipe import DataFacts
 from latkit.search.tasks import DEFAULT_TASK
 from latkit.targets import Target
 from latkit.timing import DEFAULT_ESTIMATOR, Environment, Measurement, estimate, reference_seconds

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from latkit._io import write_text
-from latkit.search.records.base import DataFacts, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.recipe import DataFacts
 from latkit.search.tasks import Scored
 
 CROSS_FILE = "cross.json"

@@ -13,7 +13,8 @@ from latkit.layout.folders import MEASURED_FILE, Folders
 from latkit.layout.series import SERIES_FILE, Series
 from latkit.ops import Network
 from latkit.search.baselines import Baselines, ladder
-from latkit.search.records.base import DataFacts, load_record
+from latkit.search.records.base import load_record
+from latkit.search.records.recipe import DataFacts
 from latkit.search.records.result import FILES, Recipe, SearchResult
 from latkit.spaces import load_saved
 from latkit.targets import Target

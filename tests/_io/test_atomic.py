@@ -23,7 +23,7 @@ from latkit.layout.series import SERIES_FILE, Series
 from latkit.measurements import write_parquet
 from latkit.ops import make_op
 from latkit.search.objectives.constraints import Constraint, save_constraints
-from latkit.search.records.base import DataFacts
+from latkit.search.records.recipe import DataFacts
 from latkit.spaces import ChainSpace, Layer
 from latkit.tables import LatencyTable
 from latkit.targets import Target

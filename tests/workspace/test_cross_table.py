@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latkit.evaluation.cross_table import Cell, CrossTable, Row
-from latkit.search.records.base import DataFacts
+from latkit.search.records.recipe import DataFacts
 
 HERE, THERE = "here/onnxruntime-t1-fp32-b1", "there/tflite-t1-fp32-b1"
 DIGITS = DataFacts(

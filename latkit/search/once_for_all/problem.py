@@ -11,8 +11,8 @@ from latkit.search.curricula import CURRICULA, DEFAULT_CURRICULUM, Curriculum
 from latkit.search.data import DataSplit, ImageSet, subset
 from latkit.search.once_for_all.records import SupernetRecipe
 from latkit.search.once_for_all.settings import SupernetSettings
-from latkit.search.records.base import DataFacts
 from latkit.search.records.provenance import machine, versions
+from latkit.search.records.recipe import DataFacts
 from latkit.search.tasks import TASKS, Task
 from latkit.spaces import Space
 

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from latkit.search.once_for_all.settings import SupernetSettings
-from latkit.search.records.base import Record, TrainingRecipe
+from latkit.search.records.base import Record
+from latkit.search.records.recipe import TrainingRecipe
 from latkit.search.tasks import DEFAULT_TASK, TASKS, Metric
 
 SUPERNET_FILES = {

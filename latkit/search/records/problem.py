@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from latkit.search.data import DataSplit
 from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.constraints import Constraint
-from latkit.search.records.base import DataFacts
 from latkit.search.records.provenance import machine, versions
+from latkit.search.records.recipe import DataFacts
 from latkit.search.records.result import ConstraintFacts, Recipe, table_hash
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.tasks import TASKS, Task

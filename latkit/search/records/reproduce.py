@@ -16,8 +16,9 @@ from latkit.errors import BadFile, UsageError
 from latkit.progress import Progress
 from latkit.search.data import DataSplit, load_data
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
-from latkit.search.records.base import DataFacts, load_record
+from latkit.search.records.base import load_record
 from latkit.search.records.problem import Problem
+from latkit.search.records.recipe import DataFacts
 from latkit.search.records.result import FILES, ConstraintFacts, Recipe, SearchResult, table_hash
 from latkit.search.run import run_search
 from latkit.search.training.runtime_env import threads

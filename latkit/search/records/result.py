@@ -11,7 +11,8 @@ from pydantic import AliasChoices, Field, field_validator
 from latkit.errors import UsageError
 from latkit.search.gradient.settings import SearchSettings
 from latkit.search.objectives.constraints import Constraint
-from latkit.search.records.base import Record, TrainingRecipe
+from latkit.search.records.base import Record
+from latkit.search.records.recipe import TrainingRecipe
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.tasks import Scored
 from latkit.tables import CostTable

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from lightning_fabric import Fabric
 
 from latkit.errors import BadFile, UsageError
-from latkit.search.records.base import Record, TrainingRecipe, load_record
+from latkit.search.records.base import Record, load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
+from latkit.search.records.recipe import TrainingRecipe
 from latkit.search.training.distributed import broadcast_from_main
 
 RecipeType = TypeVar("RecipeType", bound=TrainingRecipe)
