@@ -13,7 +13,7 @@ from latkit.progress import Progress
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.history import FORMAT, Entry, History
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
-from latkit.search.once_for_all.evolution import EvolutionPlan, evolve
+from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
@@ -32,25 +32,35 @@ class Evaluations:
 
     def __init__(self, folder: Path, trained: TrainedSupernet, judge: Callable[[Architecture], float]) -> None:
         """Continues the folder's file. Raises BadFile for that of other weights."""
-        self.metric = trained.result.metric.name
+        self.metric = trained.result.metric
         header: dict[str, object] = {
             "format": FORMAT,
             "space_key": trained.space.key,
             "evaluator": f"shared-weights-{trained.result.weights_sha256[:12]}",
-            "metric": self.metric,
+            "metric": self.metric.name,
         }
         self._history = History(folder / EVALUATED_FILE, header)
         self._judge = judge
-        self.known = {one.architecture: one.verdict.quantities[self.metric] for one in self._history.entries.values()}
+        self.known = {
+            one.architecture: one.verdict.quantities[self.metric.name] for one in self._history.entries.values()
+        }
 
     def score(self, architecture: Architecture) -> float:
         """The metric of one sub-network in canonical form."""
         found = self.known.get(architecture)
         if found is None:
             found = self.known[architecture] = self._judge(architecture)
-            verdict = Verdict({self.metric: found}, {"evaluations": 1.0})
+            verdict = Verdict({self.metric.name: found}, {"evaluations": 1.0})
             self._history.append(Entry(len(self.known) - 1, architecture, verdict))
         return found
+
+    def rank(self, architecture: Architecture) -> float:
+        """The score as a number that is larger for a better one."""
+        return self.metric.rank(self.score(architecture))
+
+    def ranked(self, predict: Predict) -> Predict:
+        """Predicted scores as numbers that are larger for better ones, which evolution maximizes."""
+        return predict if self.metric.larger_is_better else lambda features: -predict(features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,8 @@ def fit_predictor(
     generator = np.random.default_rng(seed)
     first = _distinct(macs.arrays.draw(2 * count, generator), count // 2)
     _evaluate(first, evaluations, progress)
-    second = _near_front(macs, _learn(macs, first, evaluations, seed, trained), count - len(first), seed, set(first))
+    predict = evaluations.ranked(_learn(macs, first, evaluations, seed, trained).predict)
+    second = _near_front(macs, predict, count - len(first), seed, set(first))
     _evaluate(second, evaluations, progress)
     order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
     held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
@@ -99,11 +110,11 @@ def _learn(
 
 
 def _near_front(
-    macs: ElasticTable, predictor: AccuracyPredictor, count: int, seed: int, known: set[Architecture]
+    macs: ElasticTable, predict: Predict, count: int, seed: int, known: set[Architecture]
 ) -> list[Architecture]:
     """Good sub-networks at ten amounts of work, evenly spaced."""
     limits = np.linspace(macs.min(), macs.max(), 12)[1:-1]
-    pools = [evolve(macs, predictor.predict, float(limit), seed + at, SHORT)[::7] for at, limit in enumerate(limits)]
+    pools = [evolve(macs, predict, float(limit), seed + at, SHORT)[::7] for at, limit in enumerate(limits)]
     found: dict[Architecture, None] = {}
     for rank in range(max(map(len, pools), default=0)):
         for pool in pools:

@@ -75,8 +75,8 @@ class Specializer:
     def find(self, table: ElasticTable, target: str, latency_s: float, folder: Path) -> Specialized:
         """Search, check, and write the network's files into a folder. Raises UsageError with the range."""
         plan, space = self.plan, self.trained.space
-        found = self._candidates(table, latency_s, self.predict)
-        best = max(found[: plan.candidates], key=lambda one: self.evaluations.score(one.architecture))
+        found = self._candidates(table, latency_s, self.evaluations.ranked(self.predict))
+        best = max(found[: plan.candidates], key=lambda one: self.evaluations.rank(one.architecture))
         network = space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms")
         exports, notes, test = self._write(network, best.architecture, folder)
         result = Specialized(
@@ -85,7 +85,7 @@ class Specializer:
             latency_s=latency_s,
             predicted_s=best.seconds,
             architecture=best.architecture,
-            predicted_score=best.accuracy,
+            predicted_score=self.evaluations.metric.rank(best.accuracy),
             validation=self.evaluations.score(best.architecture),
             test=test,
             random_validation=tuple(self._random_scores(table, latency_s)),

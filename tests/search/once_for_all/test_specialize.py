@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,13 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     assert found.exports["onnx"].agreement == 1
     assert len(judged) == len(set(judged))
     assert Evaluations(tmp_path, trained, judge).known == evaluations.known
+
+    by_score = sorted(evaluations.known, key=evaluations.score)
+    assert sorted(evaluations.known, key=evaluations.rank) == by_score
+    evaluations.metric = copy(evaluations.metric)
+    evaluations.metric.larger_is_better = False
+    assert sorted(evaluations.known, key=evaluations.rank, reverse=True) == by_score
+    assert evaluations.ranked(lambda features: features)(np.ones(1)) == -1
 
     other = trained.result.model_copy(update={"weights_sha256": "0" * 64})
     with pytest.raises(BadFile, match="a history of evaluator"):
