@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from latkit.ops import Network, Op, Shape
 from latkit.ops.precision import FP32
-from latkit.spaces import ChainSpace, Space
+from latkit.spaces import ChainSpace, ElasticSpace, Space
 from latkit.spaces.precisions import used_precisions
 from latkit.targets import Target
 
@@ -15,12 +15,21 @@ def pair_probes(space: Space, target: Target) -> list[Network]:
     """For every tensor between two ops of a chain, the ops with the fewest MACs before and after it.
 
     They are combined in all precisions of the space. None are needed of a space whose ops are all fp32 on the target,
-    nor known of a space that is no chain.
+    nor known of a space whose networks are no chains.
     """
-    if not isinstance(space, ChainSpace) or {*used_precisions(space), target.precision} == {FP32.name}:
+    if {*used_precisions(space), target.precision} == {FP32.name}:
         return []
-    between = dict.fromkeys(layer.candidates[0].output_shape for layer in space.layers[:-1])
-    return [probe for shape in between for probe in _around(space.ops(), shape)]
+    return [probe for shape in _between(space) for probe in _around(space.ops(), shape)]
+
+
+def _between(space: Space) -> list[Shape]:
+    """The shapes of tensors between two ops of a chain or of an elastic space."""
+    if isinstance(space, ChainSpace):
+        return list(dict.fromkeys(layer.candidates[0].output_shape for layer in space.layers[:-1]))
+    if isinstance(space, ElasticSpace):
+        taken = {op.input_shape for op in space.ops()}
+        return [shape for shape in dict.fromkeys(op.output_shape for op in space.ops()) if shape in taken]
+    return []
 
 
 def _around(ops: Iterable[Op], shape: Shape) -> Iterator[Network]:

@@ -111,7 +111,11 @@ def test_every_tensor_of_a_space_is_probed_in_every_combination_of_precisions():
     ]  # fmt: skip
     assert all(op.integer("kernel") == 1 for probe in probes for op in probe.ops)
     assert not pair_probes(SPACE, target)
-    assert len(pair_probes(SPACE, Target("here", "onnxruntime", precision="int8"))) == 1
+    int8 = Target("here", "onnxruntime", precision="int8")
+    assert len(pair_probes(SPACE, int8)) == 1
+    elastic = load("ofa-tiny")
+    tensors = {op.output_shape for op in elastic.ops()} & {op.input_shape for op in elastic.ops()}
+    assert {probe.ops[0].output_shape for probe in pair_probes(elastic, int8)} == tensors
 
 
 def test_precisions_of_a_space_are_named_behind_its_name():

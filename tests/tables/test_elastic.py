@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from latkit import spaces
 from latkit.errors import UsageError
@@ -52,3 +53,36 @@ def test_it_is_written_with_a_row_for_each_position(tmp_path) -> None:
     assert [len(rows) for rows in document["tables"][0]["stages"][0]] == [2, 2]
     with pytest.raises(UsageError, match=r"to end in \.json"):
         table.save(tmp_path / "table.yaml")
+
+
+def test_the_expectation_is_the_mean_over_all_sub_networks() -> None:
+    table = ElasticTable(SMALL, cost, base_s=1e-3)
+    generator = np.random.default_rng(0)
+    rows = [generator.dirichlet(np.ones(len(choice.options))) for choice in SMALL.choices]
+    probabilities = torch.zeros(2, len(rows), max(map(len, rows)))
+    for at, row in enumerate(rows):
+        probabilities[0, at, : len(row)] = torch.from_numpy(row)
+        probabilities[1, at, -1 if len(row) == probabilities.shape[-1] else len(row) - 1] = 1
+    every = [*itertools.product(*(range(len(choice.options)) for choice in SMALL.choices))]
+    weights = [np.prod([row[option] for row, option in zip(rows, one, strict=True)]) for one in every]
+    found = table.expected(probabilities.requires_grad_())
+    largest = table.total([len(row) - 1 for row in rows])
+    assert found.tolist() == pytest.approx([float(np.dot(weights, table.lookup(np.array(every)))), largest])
+    found.sum().backward()
+    assert probabilities.grad is not None
+    with pytest.raises(UsageError, match="expected probabilities of shape"):
+        table.expected(probabilities[:, 1:])
+
+
+def test_pair_terms_of_neighbors_add_up_over_the_network() -> None:
+    def pair(producer: Op, consumer: Op) -> float:
+        return 1e-4 * producer.output_shape[-1] + (1e-3 if consumer.definition.is_residual(consumer) else 0)
+
+    table = ElasticTable(SMALL, cost, pair_seconds=pair)
+    every = [*itertools.product(*(range(len(choice.options)) for choice in SMALL.choices))]
+    networks = [SMALL.decode(one).ops for one in every]
+    expected = [
+        sum(cost(0, op) for op in ops) + sum(itertools.starmap(pair, itertools.pairwise(ops))) for ops in networks
+    ]
+    assert table.lookup(np.array(every)) == pytest.approx(expected)
+    assert (table.min(), table.max()) == pytest.approx((min(expected), max(expected)))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit._io.arrays import Floats, Integers
-from latkit.errors import UsageError
 from latkit.spaces.base import Architecture
 from latkit.tables.elastic import ElasticTable
 
@@ -44,14 +43,9 @@ def evolve(table: ElasticTable, predict: Predict, target_s: float, seed: int, pl
     Infeasible ones rank below, nearest first (Deb 2000). Raises UsageError, with the range, for a latency that no
     sub-network reaches.
     """
-    fastest, slowest = table.min(), table.max()
-    if target_s < fastest:
-        raise UsageError(
-            f"expected a latency from {1e3 * fastest:.4g} to {1e3 * slowest:.4g} ms, the sub-networks of space "
-            f"{table.space.name}, but found {1e3 * target_s:.4g} ms"
-        )
+    table.check_reach(target_s)
     generator = np.random.default_rng(seed)
-    arrays, lower = table.arrays, plan.min_share * min(target_s, slowest)
+    arrays, lower = table.arrays, plan.min_share * target_s
     population = _Population(table, predict, lower, target_s)
     population.add(arrays.draw(4 * plan.population, generator))
     for _ in range(plan.generations):
