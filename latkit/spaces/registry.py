@@ -72,20 +72,21 @@ SPACE_FORMATS: Registry[type] = Registry(
 
 
 def load(name: str, **parameters: int | float) -> Space:
-    """A known space by name, with its parameters, or a space from a TOML file. Raises UsageError.
+    """A known space by name, with its parameters, or a space from a TOML file, or one saved as JSON. Raises UsageError.
 
     `NAME:fp32+int8` is the space with every candidate in each of these precisions.
     """
     name, mark, precisions = name.partition(MARK)
     if mark:
         return with_precisions(load(name, **parameters), [one for one in precisions.split("+") if one])
-    if name.endswith(".toml"):
+    if name.endswith((".toml", ".json")):
         if parameters:
             raise UsageError(f"a space from a file takes no parameters, but found {', '.join(parameters)}")
-        return load_space_file(name)
+        return load_space_file(name) if name.endswith(".toml") else load_saved(name)
     if name not in SPACES:
         raise UsageError(
-            f"unknown space {name!r}; known spaces: {', '.join(SPACES.names())}, or a file ending in .toml"
+            f"unknown space {name!r}; known spaces: {', '.join(SPACES.names())}, or a file ending in .toml, or in "
+            ".json as a search saves it"
         )
     return SPACES.get(name)(**parameters)
 

@@ -145,3 +145,11 @@ def test_a_wrong_file_is_refused_with_the_field(tmp_path, old: str, new: str, me
 def test_a_space_without_a_choice_is_refused() -> None:
     with pytest.raises(UsageError, match="expected several options of something"):
         ElasticSpace("one", (8,), Fixed(8), (Stage(8, depths=(1,), kernels=(3,), expansions=(3,)),), Head(8))
+
+
+def test_a_saved_space_is_loaded_by_its_file(tmp_path) -> None:
+    space = spaces.load("ofa-tiny", channels=1)
+    space.save(tmp_path / "space.json")
+    assert spaces.load(str(tmp_path / "space.json")) == space
+    with pytest.raises(UsageError, match="takes no parameters, but found width"):
+        spaces.load(str(tmp_path / "space.json"), width=2)
