@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit._io import write_text
-from latkit.errors import BadFile, NotMeasured, UsageError
+from latkit.errors import BadFile, NotMeasured
 from latkit.evaluation.validation import measure_network
 from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
@@ -16,15 +16,20 @@ from latkit.progress import Callbacks
 from latkit.search import DataSplit
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, Evaluations, fit_predictor
+from latkit.search.once_for_all.records import SUPERNET_FILES
 from latkit.search.once_for_all.specialize import RESULT_FILE, Specialized, SpecializePlan, Specializer
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.spaces import Space
 from latkit.tables import ElasticTable
 from latkit.targets import Target
 from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.models import pinned_as
 from latkit.workspace.requests.supernet import SpecializeRequest
+
+NAMED_OPS = 20
+"""At most this many missing ops are named without --verbose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,11 @@ def specialize(
     """
     folder = workspace.search_dir(request.name)
     trained = load_supernet(folder, data)
-    models = {target: _model(workspace, target, request.model, trained) for target in dict.fromkeys(request.targets)}
+    models = {target: _model(workspace, target, request, trained.space) for target in dict.fromkeys(request.targets)}
     tables = {target: ElasticTable.of_model(trained.space, model) for target, model in models.items()}
     for target, table in tables.items():
-        _check_reach(target, table, request.latencies_s)
+        for latency_s in request.latencies_s:
+            table.check_reach(latency_s, f" on {target}")
     evaluations = Evaluations(folder, trained, trained.judge.validation)
     fitted = fit_predictor(trained, evaluations, request.evaluations, request.seed, callbacks.progress)
     fitted.predictor.save(folder / PREDICTOR_FILE)
@@ -93,24 +99,23 @@ def specialize(
     return SpecializeRun(request.name, trained.result.metric.name, tuple(found), fitted.report, seconds)
 
 
-def _model(workspace: MeasuringWorkspace, target: Target, kind: str, trained: TrainedSupernet) -> AdditiveModel:
+def _model(workspace: MeasuringWorkspace, target: Target, request: SpecializeRequest, space: Space) -> AdditiveModel:
+    """The model of a target. Raises NotMeasured, which names every op that it lacks and what measures them."""
+    path = workspace.search_dir(request.name) / SUPERNET_FILES["space"]
+    remedy = f"measure with: latkit collect space {target} --space {path}; then: latkit fit {target} --space {path}"
+    ops = space.ops()
     try:
-        return workspace.model(target, kind, trained.space)
+        model = workspace.model(target, request.model, space)
     except NotMeasured as error:
-        raise NotMeasured(
-            f"{target} lacks ops of space {trained.space.name}: {error}; measure them with: latkit collect space "
-            f"{target} --space {trained.space.name}, with the parameters of the supernet, and: latkit fit {target}"
-        ) from error
-
-
-def _check_reach(target: Target, table: ElasticTable, latencies_s: tuple[float, ...]) -> None:
-    fastest, slowest = table.min(), table.max()
-    for latency_s in latencies_s:
-        if not fastest <= latency_s <= slowest:
-            raise UsageError(
-                f"expected a latency from {1e3 * fastest:.4g} to {1e3 * slowest:.4g} ms, the sub-networks of space "
-                f"{table.space.name} on {target}, but found {1e3 * latency_s:.4g} ms"
-            )
+        raise NotMeasured(f"{target} lacks the {len(ops)} ops of space {space.name} ({error}); {remedy}") from error
+    missing = [op.title for op in ops if not model.knows([op])]
+    if not missing:
+        return model
+    more = f" and {len(missing) - NAMED_OPS} more, which --verbose names" if len(missing) > NAMED_OPS else ""
+    named = "; ".join(missing[:NAMED_OPS])
+    raise NotMeasured(
+        f"{target} lacks {len(missing)} of the {len(ops)} ops of space {space.name}; {remedy}. Missing: {named}{more}"
+    ).with_detail("; ".join(missing))
 
 
 def _saved(place: Path, trained: TrainedSupernet, target: Target, latency_s: float) -> Specialized | None:
