@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -53,3 +54,40 @@ class Callbacks:
 
 
 SILENT = Callbacks()
+
+
+SECONDS_OF_PACE = 120.0
+"""The pace of the last seconds, this many, gives the time left."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How far a phase is, and its recent pace."""
+
+    done: int = 0
+    marks: deque[tuple[float, int]] = field(default_factory=deque)
+    """Times at which steps were done: recent ones, at most one per second."""
+    is_started: bool = False
+    """Whether more than one step was reported: one-time work before the first says nothing about the others."""
+
+    def note(self, now: float, done: int) -> None:
+        """Record how many steps are done."""
+        if len(self.marks) == 2 and not self.is_started:
+            self.marks.popleft()  # the first mark precedes one-time work: workers started, models loaded
+            self.is_started = True
+        self.done = done
+        if len(self.marks) > 1 and now - self.marks[-2][0] < 1:
+            self.marks.pop()
+        self.marks.append((now, done))
+        while len(self.marks) > 2 and now - self.marks[1][0] > SECONDS_OF_PACE:
+            self.marks.popleft()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are marks enough for an estimate."""
+        return len(self.marks) > 1 and self.marks[-1][1] > self.marks[0][1]
+
+    def left_s(self, total: int) -> float:
+        """Seconds until all steps are done, at the recent pace; needs at least two marks."""
+        (begun, first), (now, done) = self.marks[0], self.marks[-1]
+        return (now - begun) / (done - first) * (total - done)

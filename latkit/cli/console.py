@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
@@ -29,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latkit._io import one_line, printable
-from latkit.progress import Callbacks
+from latkit.progress import Callbacks, Pace
 
 Cell = str | int | float | None
 
@@ -148,7 +146,8 @@ class ConsoleProgress:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
-        self._phases: dict[str, _Phase] = {}
+        self._paces: dict[str, Pace] = {}
+        self._reported_at: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -164,19 +163,20 @@ class ConsoleProgress:
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """Show that `done` of `total` steps of a phase are finished; a phase that starts again counts from zero."""
         now = time.monotonic()
-        known = self._phases.get(phase)
-        if known is None or done <= known.done:
-            known = self._phases[phase] = _Phase(reported_at=now)
+        pace = self._paces.get(phase)
+        if pace is None or done <= pace.done:
+            pace = self._paces[phase] = Pace()
+            self._reported_at[phase] = now
             if phase in self._tasks:
                 self._bars.remove_task(self._tasks.pop(phase))
-        known.note(now, done)
+        pace.note(now, done)
         if self._console.is_terminal:
             if phase not in self._tasks:
                 self._tasks[phase] = self._bars.add_task(phase, text="")
             self._bars.update(self._tasks[phase], completed=done, total=total, text=one_line(text, 40))
-        elif now - known.reported_at >= SECONDS_BETWEEN_LINES:
-            known.reported_at = now
-            note(f"{phase}: {done} of {total}, about {known.left_s(total):.0f} s left")
+        elif now - self._reported_at[phase] >= SECONDS_BETWEEN_LINES:
+            self._reported_at[phase] = now
+            note(f"{phase}: {done} of {total}, about {pace.left_s(total):.0f} s left")
 
 
 @contextmanager
@@ -184,36 +184,3 @@ def showing_progress() -> Iterator[Callbacks]:
     """Callbacks that show progress and messages on stderr."""
     with ConsoleProgress() as progress:
         yield Callbacks(progress, note)
-
-
-SECONDS_OF_PACE = 120.0
-"""The pace of the last seconds, this many, gives the time left."""
-
-
-@dataclass
-class _Phase:
-    """How far a phase is, and its recent pace."""
-
-    reported_at: float
-    done: int = 0
-    marks: deque[tuple[float, int]] = field(default_factory=deque)
-    """Times at which steps were done: recent ones, at most one per second."""
-    is_started: bool = False
-    """Whether more than one step was reported: one-time work before the first says nothing about the others."""
-
-    def note(self, now: float, done: int) -> None:
-        """Record how many steps are done."""
-        if len(self.marks) == 2 and not self.is_started:
-            self.marks.popleft()  # the first mark precedes one-time work: workers started, models loaded
-            self.is_started = True
-        self.done = done
-        if len(self.marks) > 1 and now - self.marks[-2][0] < 1:
-            self.marks.pop()
-        self.marks.append((now, done))
-        while len(self.marks) > 2 and now - self.marks[1][0] > SECONDS_OF_PACE:
-            self.marks.popleft()
-
-    def left_s(self, total: int) -> float:
-        """Seconds until all steps are done, at the recent pace; needs at least two marks."""
-        (begun, first), (now, done) = self.marks[0], self.marks[-1]
-        return (now - begun) / (done - first) * (total - done)

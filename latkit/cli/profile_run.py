@@ -15,6 +15,7 @@ from latkit.cli.render.profile import show_profile, show_profiles
 from latkit.devices import cores_of
 from latkit.errors import UsageError
 from latkit.evaluation.comparison import Comparison, stored_comparison, upper_ms
+from latkit.layout.jobs import Job, recorded
 from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.progress import Callbacks
 from latkit.targets import Target
@@ -135,14 +136,22 @@ def run(
     if (gates.compare or gates.against is not None) and len(sweep.targets) > 1:
         raise UsageError(f"expected one target to compare on, but found {len(sweep.targets)}")
     request = _request(workspace, target, models, fields)
+    job = Job("profile", tuple(map(str, sweep.targets)), ", ".join(model.name for model in models))
+    with recorded(workspace.root, job, callbacks) as callbacks:
+        return _run(workspace, request, sweep, gates, callbacks)
+
+
+def _run(
+    workspace: MeasuringWorkspace, request: ProfileRequest, sweep: Sweep, gates: Gates, callbacks: Callbacks
+) -> Result:
     if gates.compare:
         comparison, profiles = compare_models(workspace, request, callbacks)
         return Result(list(profiles), comparison=comparison)
     stored = None
     if gates.against is not None:
-        if len(models) != 1:
-            raise UsageError(f"expected one model with --against, but found {len(models)}")
-        stored = stored_profile(workspace, target, gates.against)
+        if len(request.models) != 1:
+            raise UsageError(f"expected one model with --against, but found {len(request.models)}")
+        stored = stored_profile(workspace, request.target, gates.against)
         check_setup(workspace, request, stored, callbacks)
     found = profile_targets(workspace, request, sweep.targets, callbacks)
     result = Result(found.profiles, found.failures, before=stored)

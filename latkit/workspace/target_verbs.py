@@ -8,6 +8,7 @@ from latkit.devices import Check, Device, remove_device, trust
 from latkit.devices.trust import Named
 from latkit.errors import LatkitError
 from latkit.evaluation.validation import Validation
+from latkit.layout.jobs import Job, recorded
 from latkit.profiling.profile import ProfileRequest
 from latkit.profiling.profile.run import Outcome as Profiled
 from latkit.profiling.scheduler import Outcome
@@ -74,21 +75,29 @@ class TargetVerbs(MeasuringWorkspace):
 
         Or a torch module, with a tensor or a tuple of tensors as its inputs: `profile(target, module, example)`.
         """
-        if isinstance(request, ProfileRequest):
-            return profile_models(self, request, callbacks)
-        return profile_module(self, request, module, example, callbacks)
+        target = request.target if isinstance(request, ProfileRequest) else request
+        with recorded(self.root, Job("profile", (str(target),)), callbacks) as callbacks:
+            if isinstance(request, ProfileRequest):
+                return profile_models(self, request, callbacks)
+            return profile_module(self, request, module, example, callbacks)
 
     def collect(self, request: CollectRequest, callbacks: Callbacks = SILENT) -> list[Outcome]:
         """Measure what targets lack; the outcome of each."""
-        return collect(self, request, callbacks)
+        job = Job("collect", tuple(map(str, request.targets)), request.subject)
+        with recorded(self.root, job, callbacks) as callbacks:
+            return collect(self, request, callbacks)
 
     def fit(self, request: FitRequest) -> Fits:
         """Fit the latency models of a target, and save them with it."""
-        return fit(self, request)
+        job = Job("fit", (str(request.target),), request.space.name if request.space else "")
+        with recorded(self.root, job, SILENT):
+            return fit(self, request)
 
     def validate(self, request: ValidateRequest, callbacks: Callbacks = SILENT) -> Validation:
         """Compare predictions with measurements of networks that the model has not seen, and save the figures."""
-        return validate(self, request, callbacks)
+        job = Job("validate", (str(request.target),), request.space.name)
+        with recorded(self.root, job, callbacks) as callbacks:
+            return validate(self, request, callbacks)
 
     def predict(self, request: PredictRequest, callbacks: Callbacks = SILENT) -> NetworkPrediction | GraphPrediction:
         """Predict a network's latency."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from latkit.layout.jobs import Job, recorded
 from latkit.progress import SILENT, Callbacks
 from latkit.report import write_report
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.records.reproduce import Reproduction
 from latkit.search.records.strategy import StrategyRecord
 from latkit.tables import ElasticTable, LatencyTable
+from latkit.targets import Target
 from latkit.workspace.benchmark_search import search_benchmark
 from latkit.workspace.compare import Comparison, compare
 from latkit.workspace.quantize import QuantizeRun, quantize
@@ -46,13 +50,15 @@ class Workspace(TargetVerbs):
 
     def search(self, request: SearchRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None) -> SearchRun:
         """Search, train, export and measure; write reports. `data`: images in memory, instead of the request's."""
-        return search(self, request, callbacks, data)
+        with self._job("search", request.name, callbacks, request.targets) as callbacks:
+            return search(self, request, callbacks, data)
 
     def train_supernet(
         self, request: TrainSupernetRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None
     ) -> SupernetRun:
         """Train the weights of an elastic space. `data`: images in memory, instead of the request's."""
-        return train_supernet(self, request, callbacks, data)
+        with self._job("train-supernet", request.name, callbacks) as callbacks:
+            return train_supernet(self, request, callbacks, data)
 
     def quantize(
         self,
@@ -62,27 +68,38 @@ class Workspace(TargetVerbs):
         data: DataSplit | None = None,
     ) -> QuantizeRun:
         """Choose the precision of every op of a trained network. `trained` and `data`: instead of the request's."""
-        return quantize(self, request, callbacks, trained, data)
+        with self._job("quantize", request.output_name, callbacks, (request.target,)) as callbacks:
+            return quantize(self, request, callbacks, trained, data)
 
     def search_benchmark(self, request: BenchmarkSearchRequest, callbacks: Callbacks = SILENT) -> StrategyRecord:
         """Replay a search by a strategy on a table of real results, and write its report."""
-        return search_benchmark(self, request, callbacks)
+        with self._job("search --benchmark", request.name, callbacks) as callbacks:
+            return search_benchmark(self, request, callbacks)
 
     def specialize(
         self, request: SpecializeRequest, callbacks: Callbacks = SILENT, data: DataSplit | None = None
     ) -> SpecializeRun:
         """Find sub-networks of a supernet for targets and latencies. `data`: images in memory."""
-        return specialize(self, request, callbacks, data)
+        with self._job("specialize", request.name, callbacks, request.targets) as callbacks:
+            return specialize(self, request, callbacks, data)
 
     def reproduce(self, request: ReproduceRequest, callbacks: Callbacks = SILENT) -> Reproduction:
         """Run a finished search again, and compare the two bit for bit."""
-        return reproduce(self, request, callbacks)
+        with self._job("reproduce", request.name, callbacks) as callbacks:
+            return reproduce(self, request, callbacks)
 
     def compare(self, request: CompareRequest, callbacks: Callbacks = SILENT) -> Comparison:
         """Measure the networks of searches on each other's targets, and save the cross table."""
-        return compare(self, request, callbacks)
+        with self._job("compare", ", ".join(request.names), callbacks, request.targets) as callbacks:
+            return compare(self, request, callbacks)
 
     def report(self, request: ReportRequest) -> Path:
         """Write a page about a target, a search, or the whole workspace."""
         write_report(self, request.about, request.output)
         return request.output
+
+    def _job(
+        self, command: str, name: str, callbacks: Callbacks, targets: Iterable[Target] = ()
+    ) -> AbstractContextManager[Callbacks]:
+        """The callbacks of a job whose progress is recorded."""
+        return recorded(self.root, Job(command, tuple(map(str, targets)), name), callbacks)

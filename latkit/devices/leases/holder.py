@@ -62,18 +62,18 @@ class Holder(BaseModel):
         fresh = 0 <= time.monotonic() - self.renewed_s <= min(self.ttl_s, MAX_TTL_S)
         if not fresh or self.boot_id != host_boot_id():
             return False
-        return self.pid_namespace != pid_namespace() or _lives(self.pid, self.process_start)
+        return self.pid_namespace != pid_namespace() or is_alive(self.pid, self.process_start)
 
 
 def ourselves(purpose: str, ttl_s: float) -> Holder:
     """A record of this process, about to hold a device for `ttl_s` seconds at a time."""
     return Holder(
         token=secrets.token_hex(8),
-        user=one_line(_user(), MAX_NAME_CHARS),
+        user=one_line(user_name(), MAX_NAME_CHARS),
         host=one_line(socket.gethostname(), MAX_NAME_CHARS),
         pid=os.getpid(),
         pid_namespace=pid_namespace(),
-        process_start=_process_start(os.getpid()),
+        process_start=process_start(os.getpid()),
         boot_id=host_boot_id(),
         purpose=one_line(purpose, MAX_PURPOSE_CHARS),
         since=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -82,7 +82,8 @@ def ourselves(purpose: str, ttl_s: float) -> Holder:
     )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """The user of this process; the number where there is no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
@@ -105,7 +106,7 @@ def pid_namespace() -> str:
         return ""
 
 
-def _process_start(pid: int) -> int:
+def process_start(pid: int) -> int:
     """Clock ticks from the boot to the process's start; 0 if it cannot be read, -1 for a process that has died."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -114,12 +115,13 @@ def _process_start(pid: int) -> int:
         return 0
 
 
-def _lives(pid: int, process_start: int) -> bool:
+def is_alive(pid: int, start: int) -> bool:
+    """Whether the process that started then is alive; 0 for an unknown start."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # another user's process, whose start may be hidden
         pass
-    found = _process_start(pid)
-    return not found or not process_start or found == process_start
+    found = process_start(pid)
+    return not found or not start or found == start

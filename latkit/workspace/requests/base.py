@@ -121,6 +121,13 @@ class CollectRequest(PlannedRequest):
     rebaseline: bool = False
     """Measure everything again: the device has changed its speed for good."""
 
+    @property
+    def subject(self) -> str:
+        """What is collected, in short."""
+        if self.space is not None:
+            return self.space.name
+        return self.model.name if self.model else "kernels"
+
     def options(self, device: Device, tool: BenchmarkTool | None) -> MeasureOptions:
         """How a target of this device is measured. Raises UsageError for cores that it lacks."""
         return MeasureOptions(
