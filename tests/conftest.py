@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -38,6 +39,19 @@ MARKED_FIXTURES = {"browser": "browser", "searches": "slow"} | dict.fromkeys(
     ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace"), "device"
 )
 """Marks of the tests that use a fixture, by its name: those that start a server, an agent, a phone or a browser."""
+BROWSER_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--window-size=1200,900",
+)
+"""Of a browser that shows nothing on a screen and makes no request of its own."""
 OPTIMIZED = ("-O2", "-s")
 """How the native agent is compiled for devices."""
 DEVICE_FOLDERS = ("agent", "android", "leases", "provisioning", "sessions", "transports")
@@ -159,6 +173,25 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
         return copy
 
     return write
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium, driven by selenium."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium or chromedriver is missing: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*BROWSER_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    yield started
+    started.quit()
 
 
 Run = Callable[..., tuple[int, str, str]]

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from latkit.ops import Network, Op, Shape
-from latkit.search.tasks import Scored
 
 ABSENT = "–"
-UNKNOWN_MOMENT = "at an unknown time"
 EMULATED = "Emulated: measured on an emulator. These latencies show that all works, and are no phone's."
 
 
@@ -55,16 +51,6 @@ def share(value: float | None) -> str:
     return ABSENT if value is None else f"{100 * value:.1f} %"
 
 
-def score(record: Scored) -> str:
-    """The value of a network's metric."""
-    return ABSENT if record.score is None else record.metric.format(record.score)
-
-
-def score_title(records: Iterable[Scored]) -> str:
-    """Heading of a column of scores: the metric that they are of, or all of them."""
-    return " or ".join(dict.fromkeys(record.metric.title for record in records)) or "score"
-
-
 def count(number: int, noun: str) -> str:
     """`1 network`, `2 networks`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
@@ -73,22 +59,6 @@ def count(number: int, noun: str) -> str:
 def millions(number: int) -> str:
     """A count, in millions if it is large."""
     return f"{number:,}" if number < 100_000 else f"{digits(number / 1e6)} M"
-
-
-def moment(seconds: float) -> str:
-    """Seconds since 1970 as a date and a time of day; `UNKNOWN_MOMENT` if they are out of range."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    except (OverflowError, ValueError, OSError):
-        return UNKNOWN_MOMENT
-
-
-def moment_written(text: str) -> str:
-    """The same for a time in ISO 8601."""
-    try:
-        return moment(datetime.fromisoformat(text).timestamp())
-    except (OverflowError, ValueError, OSError):
-        return UNKNOWN_MOMENT
 
 
 def shape_text(shape: Shape) -> str:

@@ -11,14 +11,15 @@ from latkit.errors import UsageError
 from latkit.evaluation.comparison import Comparison
 from latkit.evaluation.scaling import sweeps
 from latkit.profiling.profile import Profile
+from latkit.report.figures.figures_page import page
 from latkit.report.figures.op_table import table_script
 from latkit.report.figures.profile_figures import sweep_curve
 from latkit.report.formatting import marked
 from latkit.report.html import Anchors, Html, card, join, section, subject
+from latkit.report.page import Heading
 from latkit.report.sections.profile import profile_sections
 from latkit.report.sections.profile_compare import compare_section
 from latkit.report.sections.profiles import profiles_table
-from latkit.report.write import Heading, page
 
 
 def write_profile_page(
@@ -33,10 +34,11 @@ def write_profile_page(
         raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
     if not profiles:
         raise UsageError("expected at least one profile to show, but found none")
-    write_text(place, _page(list(profiles), comparison))
+    write_text(place, profile_page(profiles, comparison))
 
 
-def _page(profiles: list[Profile], comparison: Comparison | None) -> Html:
+def profile_page(profiles: Sequence[Profile], comparison: Comparison | None = None) -> Html:
+    """The page of at least one profile."""
     if len(profiles) == 1:
         (profile,) = profiles
         name = f"{profile.model} on {marked(profile.target, profile.emulated)}"

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-import latkit
 from latkit._io import reading, write_text
 from latkit.errors import UsageError
 from latkit.layout import FittedModels
 from latkit.layout.series import series_named
-from latkit.report.figures.figures import plotly_script
-from latkit.report.figures.style import CSS
-from latkit.report.formatting import marked, moment
-from latkit.report.glossary import TERMS, anchor_of, used_terms
-from latkit.report.html import Html, element, join, section
+from latkit.report.figures.figures_page import page
+from latkit.report.formatting import marked
+from latkit.report.html import Html, join
+from latkit.report.page import Heading
 from latkit.report.sections.overview import overview
 from latkit.report.sections.search import search_lede, search_sections
 from latkit.report.sections.search_facts import read_search, replays_of
@@ -26,17 +21,6 @@ from latkit.report.sections.strategy import read_strategy, strategy_headline, st
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
 from latkit.targets import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """The top of a page."""
-
-    noun: str
-    name: str
-    lede: str
-    """One sentence that says what the page shows."""
-
 
 LEDES = {
     "workspace": "What was measured, modelled and searched in the workspace {name}, device by device.",
@@ -57,13 +41,16 @@ def write_report(workspace: FittedModels, subject: Target | str | None, path: st
         raise UsageError(f"expected a folder to write {place.name} into, but found none at {place.parent}")
     if place.is_dir():
         raise UsageError(f"expected a file to write the report to, but found the folder {place}")
+    write_text(place, page_about(workspace, subject, place.parent))
+
+
+def page_about(workspace: FittedModels, subject: Target | str | None, folder: Path) -> Html:
+    """The page; files are linked as seen from the folder that it is written into. Raises UsageError, BadFile."""
     with reading(subject or workspace.root, "records that belong together"):
-        content = _page_about(workspace, subject, place.parent)
-    write_text(place, content)
+        return _page_about(workspace, subject, folder)
 
 
 def _page_about(workspace: FittedModels, subject: Target | str | None, folder: Path) -> Html:
-    """The page; files are linked as seen from the folder that it is written into."""
     if subject is None:
         content, anchors = overview(workspace, folder)
         name = workspace.root.resolve().name
@@ -84,43 +71,3 @@ def _page_about(workspace: FittedModels, subject: Target | str | None, folder: P
     content = join([search_sections(search), comparison_with_others(workspace, search, folder)])
     name = marked(subject, search.emulated)
     return page(Heading("Search", name, search_lede(search)), content)
-
-
-def page(heading: Heading, content: Html, anchors: Sequence[tuple[str, str]] = ()) -> Html:
-    """A complete HTML document."""
-    now = datetime.now(UTC)
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        # without an icon of its own, a served page makes the browser request one
-        Html('<link rel="icon" href="data:,">'),
-        element("title", f"{heading.name} – latkit"),
-        element("style", Html(CSS)),
-        plotly_script(),
-    )
-    links = element("nav", *(element("a", label, href=f"#{anchor}") for label, anchor in anchors)) if anchors else ""
-    top = element(
-        "header",
-        element("h1", heading.name),
-        element("p", f"{heading.noun} · {moment(now.timestamp())}"),
-        element("p", heading.lede, class_="lede"),
-        links,
-        class_="top",
-    )
-    body = element(
-        "body",
-        top,
-        element("main", content, _terms(content)),
-        element(
-            "footer", f"Made by latkit {latkit.__version__}, {now:%Y-%m-%d}. Everything shown is in this one file."
-        ),
-    )
-    return join([Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n"])
-
-
-def _terms(content: Html) -> Html:
-    """The definitions of the terms that the content links to."""
-    entries = [
-        join([element("dt", term, id=anchor_of(term)), element("dd", TERMS[term])]) for term in used_terms(content)
-    ]
-    return section("Terms", element("dl", *entries)) if entries else Html()

@@ -11,9 +11,7 @@ from selenium.webdriver.common.by import By
 from latkit.errors import UsageError
 from latkit.report.profile_page import write_profile_page
 from tests.report.made_profiles import made_op, made_profile
-from tests.report.test_browser import HOSTILE, browser, figures, open_page, text_of
-
-__all__ = ["browser"]
+from tests.report.test_browser import HOSTILE, figures, open_page, text_of
 
 
 def shown_names(browser: webdriver.Chrome) -> list[str]:

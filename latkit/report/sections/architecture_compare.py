@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from latkit.report.figures.branches import line
 from latkit.report.figures.graph_layout import GraphLayout, lay_out
-from latkit.report.formatting import latency, score, shape_text
+from latkit.report.formatting import latency, shape_text
 from latkit.report.html import Html, element, join, paragraph
+from latkit.report.scores import score
 from latkit.report.sections.layers import Placed, layers
 from latkit.report.sections.search_facts import SearchFacts
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from latkit.report.formatting import ABSENT, latency, millions, score
+from latkit.report.formatting import ABSENT, latency, millions
 from latkit.report.html import Html, join, paragraph, table
+from latkit.report.scores import score
 from latkit.report.sections.search_facts import SearchFacts
 from latkit.search import SearchResult
 from latkit.search.baselines.records import BaselineRecord

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.evaluation.cross_table import Cell, CrossTable, Row
-from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent, score, score_title
+from latkit.report.formatting import ABSENT, EMULATED, latency, marked, millions, percent
 from latkit.report.html import Html, element, join, notice, paragraph, table
+from latkit.report.scores import score, score_title
 
 
 def cross_section(cross_table: CrossTable) -> Html:

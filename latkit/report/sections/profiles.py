@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from latkit.evaluation.op_summary import bottleneck, by_kind, slowest
 from latkit.profiling.profile import Profile
-from latkit.report.formatting import ABSENT, count, digits, marked, moment_written, percent
+from latkit.report.formatting import ABSENT, count, digits, marked, percent
 from latkit.report.html import Html, details, join, notice, paragraph, table
+from latkit.report.moments import moment_written
 from latkit.report.sections.profile import mebibytes, milliseconds
 
 SHOWN = 10

@@ -9,8 +9,9 @@ from pathlib import Path
 from latkit.evaluation.cross_table import CROSS_FILE, CrossTable
 from latkit.layout import FittedModels
 from latkit.layout.series import Series
-from latkit.report.formatting import ABSENT, latency, marked, score
+from latkit.report.formatting import ABSENT, latency, marked
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
+from latkit.report.scores import score
 from latkit.report.sections.architecture_compare import side_by_side
 from latkit.report.sections.cross_table import cross_section
 from latkit.report.sections.pareto import pareto_section

@@ -9,8 +9,9 @@ from latkit.devices import Device
 from latkit.devices.device_info import describe
 from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
-from latkit.report.formatting import ABSENT, EMULATED, count, latency, moment, moment_written, percent
+from latkit.report.formatting import ABSENT, EMULATED, count, latency, percent
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
+from latkit.report.moments import moment, moment_written
 from latkit.report.sections.calibration import calibration_curve
 from latkit.report.sections.device_drift import drift
 from latkit.report.sections.kernels import kernels_section
