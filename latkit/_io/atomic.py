@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,7 +91,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
 def _create(place: Path) -> Path:
     """An empty temporary file in the folder of `place`, with its final permissions and the same suffix."""
-    unique = secrets.token_hex(8)
+    unique = os.urandom(8).hex()
     temporary = place.with_name(f".{place.stem[:MAX_NAME_CHARS]}-{unique}{place.suffix[-MAX_NAME_CHARS:]}")
     mode = _mode(place)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, NEW_FILE_MODE)

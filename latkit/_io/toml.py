@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 
 from latkit._io.reading import check_document
 
@@ -22,6 +21,8 @@ def parse_toml(text: str) -> dict[str, object]:
 
     Refused as well are numbers that are beyond 64 bits, and values nested too deep.
     """
+    import tomllib  # not every command reads TOML
+
     if _LONG_KEY.search(_APART.sub(lambda match: "" if match[0][0] == "#" else "s", text)):
         raise ValueError(f"a key of more than {MAX_KEY_PARTS} parts")
     document = tomllib.loads(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import traceback
 from contextlib import suppress
 
@@ -57,6 +56,8 @@ def _report(error: BaseException) -> int:
 
 def _keep_traceback(error: BaseException) -> str:
     """Write the traceback to a file, and print where it is."""
+    import tempfile
+
     text = "".join(traceback.format_exception(error))
     try:
         handle, name = tempfile.mkstemp(prefix="latkit-error-", suffix=".txt")

@@ -2,18 +2,18 @@
 
 import pytest
 
-from latkit.cli import console
+from latkit.cli import console, progress_bars
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress_bars.time, "monotonic", lambda: now[0])
     return now
 
 
 def test_the_remaining_time_is_printed_every_ten_seconds(clock, capsys) -> None:
-    with console.ConsoleProgress() as progress:
+    with progress_bars.ConsoleProgress() as progress:
         for done in range(1, 31):
             progress.advance("measuring", done, 100)
             clock[0] += 1
@@ -24,7 +24,7 @@ def test_the_remaining_time_is_printed_every_ten_seconds(clock, capsys) -> None:
 
 
 def test_a_phase_that_starts_again_is_estimated_anew(clock, capsys) -> None:
-    with console.ConsoleProgress() as progress:
+    with progress_bars.ConsoleProgress() as progress:
         progress.advance("exporting", 1, 20)
         clock[0] = 1000
         progress.advance("exporting", 1, 20)
@@ -34,7 +34,7 @@ def test_a_phase_that_starts_again_is_estimated_anew(clock, capsys) -> None:
 
 
 def test_steps_done_earlier_do_not_bias_the_remaining_time(clock, capsys) -> None:
-    with console.ConsoleProgress() as progress:
+    with progress_bars.ConsoleProgress() as progress:
         progress.advance("measuring", 501, 600)
         clock[0] = 10
         progress.advance("measuring", 511, 600)
@@ -42,7 +42,7 @@ def test_steps_done_earlier_do_not_bias_the_remaining_time(clock, capsys) -> Non
 
 
 def test_what_is_done_once_does_not_count(clock, capsys) -> None:
-    with console.ConsoleProgress() as progress:
+    with progress_bars.ConsoleProgress() as progress:
         progress.advance("search", 0, 100)  # before workers are started and the first step is compiled
         clock[0] = 60
         progress.advance("search", 1, 100)
@@ -54,7 +54,7 @@ def test_what_is_done_once_does_not_count(clock, capsys) -> None:
 
 
 def test_the_pace_of_late_counts(clock, capsys) -> None:
-    with console.ConsoleProgress() as progress:
+    with progress_bars.ConsoleProgress() as progress:
         for done in range(101):  # every op is sent to the device and loaded once
             progress.advance("measuring", done, 500)
             clock[0] += 10
