@@ -1,7 +1,8 @@
 """Make the pictures of the README anew: python docs/screenshots.py WORKSPACE (needs latkit[all] and Chromium).
 
-Profiles MobileNetV2 on this machine, measures a small space, searches it, and photographs both pages. What WORKSPACE
-has already is not done again. The figures on the pictures are those of the machine that made them.
+Profiles MobileNetV2 on this machine, measures a small space, searches it, and photographs the pages, and the live view
+while more is done. What WORKSPACE has already is not done again. The figures on the pictures are those of the machine
+that made them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -21,6 +23,8 @@ from latkit.zoo import mobilenet_v2
 IMAGES = Path(__file__).parent / "images"
 TARGET, SPACE = "here/onnxruntime", "proxyless-tiny"
 WIDTH, HEIGHT = 1180, 800
+SECONDS_OF_WORK = 60
+"""How long the jobs of the live view have worked on its picture."""
 
 
 def latkit(folder: Path, *argv: str) -> None:
@@ -44,7 +48,7 @@ def prepare(folder: Path) -> None:
         latkit(folder, "search", TARGET, *search)
 
 
-def photograph(page: Path, picture: Path, heading: str) -> None:
+def photograph(address: str, picture: Path, heading: str, height: int = HEIGHT) -> None:
     """Take a picture of a page, from the section with this heading on."""
     options = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
@@ -52,8 +56,8 @@ def photograph(page: Path, picture: Path, heading: str) -> None:
     driver = shutil.which("chromedriver") or "chromedriver"  # without a path, selenium looks for one on the internet
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        browser.set_window_size(WIDTH, HEIGHT)
-        browser.get(page.resolve().as_uri())
+        browser.set_window_size(WIDTH, height)
+        browser.get(address)
         find = f"[...document.querySelectorAll('h1, h2')].find(one => one.textContent == '{heading}')"
         browser.execute_script(f"document.documentElement.style.scrollBehavior = 'auto'; {find}.scrollIntoView()")
         browser.execute_async_script("setTimeout(arguments[0], 1500)")  # the figures are drawn
@@ -62,14 +66,34 @@ def photograph(page: Path, picture: Path, heading: str) -> None:
         browser.quit()
 
 
+def photograph_live(folder: Path) -> None:
+    """Take a picture of the live view while a collection and a search are running."""
+    search = ["search", TARGET, "--space", SPACE, "--data", "digits", "--latency-ms", "0.3", "--name", "second"]
+    commands = [search, ["collect", "space", TARGET, "--space", "proxyless-mobile"]]
+    argv = [sys.executable, "-m", "latkit"]
+    shutil.rmtree(folder / "search" / "second", ignore_errors=True)
+    running = [subprocess.Popen([*argv, *command], cwd=folder) for command in commands]  # noqa: S603
+    serve = [*argv, "serve", "--port", "0"]
+    running.append(subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, text=True))  # noqa: S603
+    try:
+        assert running[-1].stdout is not None
+        address = running[-1].stdout.readline().strip()
+        time.sleep(SECONDS_OF_WORK)
+        photograph(address, IMAGES / "live.png", folder.resolve().name, 900)
+    finally:
+        for process in running:
+            process.terminate()
+
+
 def main(folder: Path) -> None:
-    """Write both pictures."""
+    """Write all pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder)
     latkit(folder, "profile", TARGET, "mobilenet_v2.onnx", "--html", "profile.html")
     latkit(folder, "report", "first", "-o", "first.html")
-    photograph(folder / "profile.html", IMAGES / "profile.png", "Where the time goes")
-    photograph(folder / "first.html", IMAGES / "report.png", "The derived network")
+    photograph((folder / "profile.html").resolve().as_uri(), IMAGES / "profile.png", "Where the time goes")
+    photograph((folder / "first.html").resolve().as_uri(), IMAGES / "report.png", "The derived network")
+    photograph_live(folder)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from latkit.cli import (
     report,
     reproduce,
     search,
+    serve,
     space,
     specialize,
     strategies,
@@ -65,6 +66,7 @@ for module in (
     reproduce,
     compare,
     report,
+    serve,
     demo,
 ):
     for command in module.COMMANDS:

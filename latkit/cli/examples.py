@@ -19,6 +19,7 @@ EXAMPLES = {
     "reproduce": "latkit reproduce first",
     "compare": "latkit compare first second --target pi4/tflite-t4 --zoo",
     "report": "latkit report first -o first.html",
+    "serve": "latkit serve --port 0",
     "demo": "latkit demo latkit-demo",
     "device add": "latkit device add pi4 --ssh me@pi4.local",
     "device list": "latkit device list",
