@@ -10,9 +10,6 @@ JOBS ?= 4
 # some containers set it: every process would compile latkit anew
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-# Tests end processes and limit the size of files: a module that such a process compiles may be cut short, and Python
-# 3.11 does not notice. So everything is compiled before the tests, which write none.
-COMPILE := $(BIN)/python -m compileall -q -j 0
 
 .PHONY: help demo test test-fast lint types tests format docs constraints system-packages clean
 
@@ -33,7 +30,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) --no-compile -e '.[all,tflite,hub,dev]'
-	@$(COMPILE) $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))") > $(VENV)/compiled.log || true
+	@$(BIN)/python tests/forking.py < /dev/null  # compiles what most tests import, before all workers do at once
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -54,12 +51,10 @@ types: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -q tests/typing  # here, as mypy has just read all that these scripts import
 
 tests: $(VENV)/.installed-dev system-packages
-	@$(COMPILE) latkit tests benchmarks
-	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/typing
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/typing
 
 test-fast: $(VENV)/.installed-dev
-	@$(COMPILE) latkit tests benchmarks
-	PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not device and not browser and not slow"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not device and not browser and not slow"
 
 system-packages: | $(BIN)/python  # which installs venv by apt, too: one at a time
 	@sh tests/system/packages.sh
