@@ -6,7 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, singledispatch
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +220,10 @@ class ElasticTable:
         return choose(totals)
 
 
+@singledispatch
 def latency_table(space: Space, model: OpCosts) -> LatencyTable | ElasticTable:
     """The latency table of any space that has one. Raises NotMeasured, and UsageError for other spaces."""
-    return ElasticTable.of_model(space, model) if isinstance(space, ElasticSpace) else LatencyTable(space, model)
+    return LatencyTable(space, model)
+
+
+latency_table.register(ElasticSpace, ElasticTable.of_model)

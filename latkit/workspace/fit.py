@@ -19,7 +19,7 @@ from latkit.timing import Workload
 from latkit.workspace.models import ModelFitting
 from latkit.workspace.requests.models import FitRequest
 
-Row = Mapping[str, str | int | float | None]
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

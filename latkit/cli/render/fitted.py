@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from latkit.cli.console import Cell, emit_json, note, note_left_out, say, show_table
 from latkit.errors import LatkitError
-from latkit.latency_models import TransferModel
 from latkit.workspace.fit import Fits
 
 
@@ -37,13 +36,11 @@ def show_fits(fits: Fits, as_json: bool) -> None:
 def _show_transfer(fits: Fits, as_json: bool) -> None:
     """How well a transfer model predicts each network when that network is left out."""
     (row,) = fits.rows
-    model = fits.models["transfer"]
-    assert isinstance(model, TransferModel)
     if as_json:
         emit_json({"target": str(fits.target), "space": fits.space and fits.space.name, "models": [row]})
         return
     say(
-        f"{fits.target}: {row['ops']} ops inferred from {row['networks']} networks and {', '.join(model.sources_)}; "
+        f"{fits.target}: {row['ops']} ops inferred from {row['networks']} networks and {', '.join(row['sources'])}; "
         f"error on networks left out {row['error_percent']:.1f} %; predict with --model transfer"
     )
 

@@ -7,13 +7,12 @@ import os
 import selectors
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from latkit._io import one_line
+from latkit._io import atomic_write, make_folder, one_line
 from latkit.devices.transports.address import CONNECT_S, MAX_SHOWN, Address
 from latkit.devices.transports.base import (
     MAX_OUTPUT_BYTES,
@@ -25,7 +24,7 @@ from latkit.devices.transports.base import (
     sha256_of,
 )
 from latkit.devices.transports.local_process import CHUNK_BYTES, communicate, kill, popen
-from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, UsageError
+from latkit.errors import DeadlineExceeded, DeviceError, DeviceGone, UsageError, WriteError
 
 WRITE_S = 30.0
 
@@ -198,16 +197,10 @@ class LocalStream(Stream):
 
 def _copy(source: Path, destination: Path) -> None:
     try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=destination.parent, prefix=".push-")
-        os.close(handle)
-        part = Path(name)
-        try:
+        make_folder(destination.parent)
+        with atomic_write(destination) as part:
             shutil.copyfile(source, part)
             if sha256_of(part) != sha256_of(source):
                 raise DeviceError(f"{destination}: the copy differs from {source}; is the disk sound?")
-            part.replace(destination)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, WriteError) as error:
         raise DeviceError(f"could not copy {source} to {destination}: {error}") from error
