@@ -50,10 +50,10 @@ class Forks:
 
 
 @contextmanager
-def forks() -> Iterator[Forks]:
-    """The process that others are forked off, ended afterwards."""
+def forks(*modules: str) -> Iterator[Forks]:
+    """The process that others are forked off, ended afterwards. It has imported `modules`, too."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-P", __file__]
+    command = [sys.executable, "-P", __file__, *modules]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -66,6 +66,10 @@ def serve() -> None:
     """Run one program after the other, until stdin ends."""
     for name in HEAVY:
         import_module(name)
+    sys.path.insert(0, str(ROOT))
+    for name in sys.argv[1:]:
+        import_module(name)
+    sys.path.remove(str(ROOT))
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
