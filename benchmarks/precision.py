@@ -15,6 +15,7 @@ rounds alone. `--quick` takes a small space, few networks and short rounds: it s
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
@@ -34,6 +35,7 @@ from latkit.evaluation.validation import Drawn, Validation, validate_drawn
 from latkit.latency_models import AdditiveModel
 from latkit.latency_models.additive import timed_ops
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.profiling.pair_probes import pair_probes
@@ -99,12 +101,15 @@ def judge(
     with ConsoleProgress() as progress, workspace.collection(target, options, Callbacks(progress)) as collection:
         figures["collection_ratio"] = collect(collection, target, base)
         unseen = [sample(base, f"unseen/{number}") for number in range(networks)]
-        for precisions in sets.values():
-            known = [sample(base, f"known/{number}") for number in range(effort.calibration * len(precisions))]
-            collection.run([in_precisions(network, precisions) for network in known])
+        known = {name: calibration_networks(base, effort, precisions) for name, precisions in sets.items()}
+        drawn_of = {name: [in_precisions(one, precisions) for one in unseen] for name, precisions in sets.items()}
+        for network in itertools.chain(*known.values(), *drawn_of.values()):
+            collection.export(network)  # so that all of them are measured in a few minutes, under the same conditions
+        for name in sets:
+            collection.run(known[name])
         for name, space in spaces.items():
             model = workspace.fit_model(target, space, "lookup")
-            drawn = [in_precisions(network, sets[name]) for network in unseen]
+            drawn = drawn_of[name]
             chosen = [Drawn(space.encode(network), network) for network in drawn]
             validation = validate_drawn(collection, model, space, chosen)
             validation.save(workspace.validation_path(target, space, "lookup"))
@@ -112,6 +117,12 @@ def judge(
             calibrated = [m for m in workspace.selection(target, space).used if m.role == "fit"]
             figures[f"{name}_without_pairs"] = without_pairs(model, validation, space, calibrated)
     return figures
+
+
+def calibration_networks(base: Space, effort: Effort, precisions: Sequence[str]) -> list[Network]:
+    """Networks to calibrate on, more of them for several precisions."""
+    known = [sample(base, f"known/{number}") for number in range(effort.calibration * len(precisions))]
+    return [in_precisions(network, precisions) for network in known]
 
 
 def sample(space: Space, purpose: str) -> Network:
@@ -153,9 +164,10 @@ def without_pairs(
 ) -> dict[str, float]:
     """Errors of sums of ops alone, calibrated on the same networks."""
     calibration = {m.workload: model.seconds_of(m) for m in used if isinstance(m.workload, Network)}
-    fixed_s = model.base_seconds()
-    fitted = fit_calibration([op_sum(model, one) for one in calibration], list(calibration.values()), fixed_s)
-    predicted = np.array([fitted.seconds(op_sum(model, space.decode(row.architecture))) for row in validation.results])
+    parts = NetworkParts.without_conversions(*zip(*(op_sum(model, one) for one in calibration), strict=True))
+    fitted = fit_calibration(parts, list(calibration.values()), model.base_seconds())
+    sums = [op_sum(model, space.decode(row.architecture)) for row in validation.results]
+    predicted = model.base_seconds() + np.array([fitted.op_seconds(*one) for one in sums])
     errors = np.abs(1e3 * predicted / [row.measured_ms for row in validation.results] - 1)
     return {
         "within_5_percent": float(100 * np.mean(errors <= 0.05)),
@@ -164,9 +176,9 @@ def without_pairs(
     }
 
 
-def op_sum(model: AdditiveModel, network: Network) -> float:
-    """Seconds of a network's ops alone."""
-    return sum(model.op_estimate(op).seconds for op in timed_ops(network))
+def op_sum(model: AdditiveModel, network: Network) -> tuple[float, int]:
+    """Seconds of a network's ops alone, and bytes of their weights."""
+    return sum(model.op_estimate(op).seconds for op in timed_ops(network)), network.parameter_bytes
 
 
 def show(judged: dict[str, dict[str, Any]], ratios: Sequence[float]) -> None:

@@ -36,6 +36,7 @@ from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Validation, fit_networks, validate
 from latkit.latency_models import MIN_OPS_TO_FIT, AdditiveModel, LookupModel, design_matrix, fit_kind
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.latency_models.conformal import half_width
 from latkit.ops import Network, Op
 from latkit.profiling.active_learning import explore
@@ -115,22 +116,23 @@ def coverage_of_networks(model: AdditiveModel, validation: Validation, used: Seq
     sums = [sum(model.op_estimate(op).seconds for op in one.ops if not op.is_identity) for one in workloads]
     firsts = np.concatenate([first, [row.first_ms / 1e3 for row in validation.results]])
     seconds = np.concatenate([first, [row.second_ms / 1e3 for row in validation.results]])
-    return redrawn_coverage(np.array(sums), np.stack([firsts, seconds]), fixed_s, len(networks))
+    parts = NetworkParts.without_conversions(sums, [one.parameter_bytes for one in workloads])
+    return redrawn_coverage(parts, np.stack([firsts, seconds]), fixed_s, len(networks))
 
 
-def redrawn_coverage(sums_s: Floats, measured_s: Floats, fixed_s: float, calibrated: int) -> float:
-    """The same, of sums of ops of shape (n,), and two measurements of each network, which may be the same, (2, n).
+def redrawn_coverage(parts: NetworkParts, measured_s: Floats, fixed_s: float, calibrated: int) -> float:
+    """The same, of n networks, and two measurements of each network, which may be the same, of shape (2, n).
 
     `calibrated`: the number of calibration networks in every split.
     """
     rng = np.random.default_rng(0)
     covered = []
     for _ in range(DIVISIONS):
-        one = np.where(rng.random(len(sums_s)) < 0.5, *measured_s)
-        order = rng.permutation(len(sums_s))
-        fitted, judged = order[:calibrated], order[calibrated:]
-        calibration = fit_calibration(sums_s[fitted].tolist(), one[fitted].tolist(), fixed_s)
-        predicted = fixed_s + calibration.scale * sums_s[judged]
+        one = np.where(rng.random(len(parts)) < 0.5, *measured_s)
+        fitted = rng.permutation(len(parts)) < calibrated
+        calibration = fit_calibration(parts.of(fitted), one[fitted], fixed_s)
+        judged, terms = ~fitted, np.array([calibration.scale, 0.0, calibration.weight_s_per_byte])
+        predicted = fixed_s + parts.array()[judged] @ terms
         width = math.log1p(calibration.relative_half_width or math.inf)
         covered.append(np.abs(np.log(predicted / one[judged])) <= width)
     return float(np.mean(covered))

@@ -27,6 +27,7 @@ from latkit.cli.console import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.progress import Callbacks
 from latkit.spaces import load
@@ -122,10 +123,13 @@ def prediction(seconds: dict[Workload, list[float]]) -> dict[str, float]:
     fixed = seconds[OVERHEAD_PROBE][0]
     networks = [workload for workload in seconds if isinstance(workload, Network)]
     sums = [sum(seconds[op][0] - fixed for op in network.ops) for network in networks]
+    weights = [network.parameter_bytes for network in networks]
     measured = [float(np.mean(seconds[network])) for network in networks]
-    fitted, unseen = slice(CALIBRATION_NETWORKS), slice(CALIBRATION_NETWORKS, None)
-    calibration = fit_calibration(sums[fitted], measured[fitted], fixed)
-    errors = [abs(calibration.seconds(s) / m - 1) for s, m in zip(sums[unseen], measured[unseen], strict=True)]
+    fitted = slice(CALIBRATION_NETWORKS)
+    parts = NetworkParts.without_conversions(sums[fitted], weights[fitted])
+    calibration = fit_calibration(parts, measured[fitted], fixed)
+    predicted = [fixed + calibration.op_seconds(*one) for one in zip(sums, weights, strict=True)]
+    errors = [abs(s / m - 1) for s, m in zip(predicted, measured, strict=True)][CALIBRATION_NETWORKS:]
     return {
         "prediction_mean": 100 * float(np.mean(errors)),
         "prediction_within_5": 100 * float(np.mean(np.array(errors) <= 0.05)),

@@ -114,7 +114,7 @@ class AdditiveModel(LatencyModel):
             raise UsageError(f"expected an op or a network of ops for a {self.kind} model, but found a graph")
         ops = [self.op_estimate(op) for op in timed_ops(workload)]
         pairs_s = sum(self.calibrated_pairs_.of_network(workload))
-        seconds = self.calibration_.seconds(sum(op.seconds for op in ops)) + pairs_s
+        seconds = self.calibration_.base_s + sum(self.layer_seconds(timed_ops(workload))) + pairs_s
         half_width = self.calibration_.relative_half_width
         if half_width is not None:
             return around(seconds, math.log1p(half_width))
@@ -122,12 +122,16 @@ class AdditiveModel(LatencyModel):
         intervals = [op.interval for op in ops if op.interval is not None]
         if len(intervals) < len(ops):
             return Estimate(seconds, None, None)
-        low_s = self.calibration_.seconds(sum(low for low, _ in intervals)) + pairs_s
-        return Estimate(seconds, low_s, self.calibration_.seconds(sum(high for _, high in intervals)) + pairs_s)
+        scale, middle_s = self.calibration_.scale, sum(op.seconds for op in ops)
+        low_s, high_s = (sum(bounds) for bounds in zip(*intervals, strict=True))
+        return Estimate(seconds, seconds - scale * (middle_s - low_s), seconds + scale * (high_s - middle_s))
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
         """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
-        return [self.calibration_.scale * self.op_estimate(op).seconds for op in ops]
+        return [
+            self.calibration_.op_seconds(self.op_estimate(op).seconds, op.in_precision(self.precision_).parameter_bytes)
+            for op in ops
+        ]
 
     def network_seconds(self, network: Network) -> list[float]:
         """What each op adds to the latency of this network, its pairs with its producers included, in seconds.
@@ -150,10 +154,8 @@ class AdditiveModel(LatencyModel):
 
     def _calibrate(self, calibration: Calibration) -> None:
         self.calibration_ = calibration
-        between = calibration.conversion_scale
-        self.calibrated_pairs_ = self.pairs_.scaled(
-            calibration.scale, calibration.scale if between is None else between
-        )
+        within, beyond = calibration.scale, calibration.conversion_scale
+        self.calibrated_pairs_ = self.pairs_.scaled(within, within if beyond is None else beyond)
 
     def base_seconds(self) -> float:
         """The part of a network's latency that does not depend on its ops, in seconds."""

@@ -9,18 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from latkit._io.arrays import Bools, Floats
-from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds
+from latkit._io.arrays import Floats
+from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds, SecondsPerUnit
+from latkit.latency_models.calibration_terms import MIN_NETWORKS, NetworkParts, fit_terms
 from latkit.latency_models.conformal import CONFIDENCE, MIN_ERRORS, half_width
 
 CURVE = (0, 1, 2, 5, 10, 20, 50)
 """Numbers of calibration networks at which the error on other networks is reported."""
-
-MIN_WITH_CONVERSIONS = 6
-"""Minimum number of networks for a scale of conversions."""
-CONVERSION_PRIOR = 1e-4
-"""Weight of the preference for equal scales: the squared share of conversions in a network's latency, times networks,
-at which the data count as much."""
 
 DRAWS = 200
 """Number of draws per calibration size; seeded, so the same networks give the same curve."""
@@ -39,36 +34,42 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Latency of a network = base_s + scale x sum of its ops' latencies, each without the runtime's fixed cost.
+    """Latency of a network = base_s + scale x sum of its ops' latencies, each without the runtime's fixed cost
+    + weight_s_per_byte x bytes of its weights.
 
-    Ops measured alone find their data in the cache and are not fused with their neighbors; `scale` corrects for both.
-    `relative_error` is the standard deviation of the relative error on networks left out of the fit; None where fewer
-    than three networks were measured. docs/concepts/latency-models.md lists the richer forms that were tried.
+    Ops measured alone find their data in the cache and are not fused with their neighbors. In a network the weights of
+    an op have left the cache since the last inference; `scale` corrects for everything else.
+    docs/concepts/latency-models.md lists the other forms that were tried.
     """
 
     base_s: Seconds
     scale: Factor = 1.0
     relative_error: RelativeError | None = None
+    """Standard deviation of the relative error on networks left out of the fit; None for fewer than three networks."""
     networks: Count = 0
     errors: tuple[LogError, ...] = ()
     """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
     curve: tuple[CurvePoint, ...] = ()
     """Calibration error by the number of networks measured."""
     conversion_scale: Factor | None = None
-    """The scale of conversions between precisions, which is greater than that of ops: the buffers of the other
+    """The scale of conversions between precisions, which may be greater than that of ops: the buffers of the other
     precision are no longer in the cache when it is their turn. None where no networks with conversions were measured:
     then `scale` applies to them."""
+    weight_s_per_byte: SecondsPerUnit = 0.0
+    """Seconds that a byte of an op's weights adds in a network: they are read from memory or a slower cache."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document, without a scale of conversions where there is none."""
+        """As a JSON document, without the terms that were not fitted."""
         document = asdict(self)
         if self.conversion_scale is None:
             del document["conversion_scale"]
+        if not self.weight_s_per_byte:
+            del document["weight_s_per_byte"]
         return document
 
-    def seconds(self, op_sum_s: float) -> float:
-        """Latency of a network whose ops sum to `op_sum_s`, in seconds."""
-        return self.base_s + self.scale * op_sum_s
+    def op_seconds(self, op_s: float, weight_bytes: int) -> float:
+        """What an op that takes `op_s` alone adds to a network's latency, in seconds."""
+        return self.scale * op_s + self.weight_s_per_byte * weight_bytes
 
     @property
     def relative_half_width(self) -> float | None:
@@ -83,63 +84,42 @@ class Calibration:
         return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
 
-def fit_calibration(
-    op_sums_s: Sequence[float], measured_s: Sequence[float], fixed_s: float, conversions_s: Sequence[float] = ()
-) -> Calibration:
-    """Calibrate sums of ops, in seconds, on measured networks, in seconds; `fixed_s` is the runtime's fixed cost.
+def fit_calibration(parts: NetworkParts, measured_s: Sequence[float] | Floats, fixed_s: float) -> Calibration:
+    """Calibrate what networks are made of on their measured latencies, in seconds; `fixed_s` is the fixed cost.
 
-    `conversions_s` are sums of the conversions between precisions in each network, which `op_sums_s` do not contain.
-
-    The networks of one space are too similar to separate a base from a scale, so the base is the fixed cost and only
-    the scale is fitted. It is the median of the networks' own scales, so one noisy network does not move it.
+    The networks of one space are too similar to separate a base from a scale, so the base is the fixed cost. With fewer
+    than six networks only the scale is fitted, as the median of the networks' own scales; see `fit_terms`.
     """
-    sums, measured = np.array(op_sums_s), np.array(measured_s)
-    if len(sums) >= MIN_WITH_CONVERSIONS and any(conversions_s):
-        return _with_conversions(sums, np.array(conversions_s), measured, fixed_s)
-    sums = sums + np.array(conversions_s) if len(conversions_s) else sums
-    if not len(sums):
+    if not len(parts):
         return Calibration(fixed_s)
-    scales = (measured - fixed_s) / sums
-    scale = float(np.median(scales))
-    curve = _curve(sums, measured, fixed_s)
-    if len(sums) < MIN_ERRORS:
-        return Calibration(fixed_s, scale, None, len(sums), (), curve)
-    left_out = np.array([np.median(np.delete(scales, index)) for index in range(len(sums))])
-    errors = np.log((fixed_s + left_out * sums) / measured)
-    spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
-    return Calibration(fixed_s, scale, spread, len(sums), tuple(errors.tolist()), curve)
-
-
-def _with_conversions(sums: Floats, conversions: Floats, measured: Floats, fixed_s: float) -> Calibration:
-    """A scale of ops and one of conversions, with the errors of networks left out."""
-    parts = np.stack([sums, conversions], axis=1)  # shape (networks, 2)
+    measured, columns = np.array(measured_s), parts.array()
     above = measured - fixed_s
-    everyone = np.arange(len(sums))
-    left_out = np.array([_scales(parts, above, everyone != index) for index in everyone])
-    errors = np.log((fixed_s + (left_out * parts).sum(axis=1)) / measured)
+    everyone = np.arange(len(parts))
+    scale, conversion_scale, weight_s_per_byte = map(float, fit_terms(parts, above))
+    fitted = {
+        "networks": len(parts),
+        "curve": _curve(parts, measured, fixed_s),
+        "conversion_scale": conversion_scale if parts.conversions_s.any() and len(parts) >= MIN_NETWORKS else None,
+        "weight_s_per_byte": weight_s_per_byte,
+    }
+    if len(parts) < MIN_ERRORS:
+        return Calibration(fixed_s, scale, **fitted)  # type: ignore[arg-type]
+    left_out = np.array([fit_terms(parts.of(everyone != index), above[everyone != index]) for index in everyone])
+    errors = np.log((fixed_s + (left_out * columns).sum(axis=1)) / measured)
     spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
-    scale, conversion_scale = map(float, _scales(parts, above, everyone >= 0))
-    curve = _curve(sums + conversions, measured, fixed_s)
-    return Calibration(fixed_s, scale, spread, len(sums), tuple(errors.tolist()), curve, conversion_scale)
+    return Calibration(fixed_s, scale, spread, errors=tuple(errors.tolist()), **fitted)  # type: ignore[arg-type]
 
 
-def _scales(parts: Floats, above: Floats, used: Bools) -> Floats:
-    """Both scales, shape (2,), with the least squared relative errors; that of conversions prefers that of all."""
-    rows = parts[used] / above[used, None]
-    rows[:, 0] += rows[:, 1]  # everything, and what conversions have beyond
-    scale = float(np.median(1 / rows[:, 0]))
-    change = np.linalg.solve(rows.T @ rows + np.diag([0, CONVERSION_PRIOR]), rows.T @ (1 - scale * rows[:, 0]))
-    return np.array([scale + change[0], max(scale + change.sum(), 0.0)])
-
-
-def _curve(sums: Floats, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:
+def _curve(parts: NetworkParts, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:
     """Error on the remaining networks for random calibration sets; at least one network remains."""
-    rng = np.random.default_rng(0)
+    rng, columns = np.random.default_rng(0), parts.array()
     points = []
-    for count in (count for count in CURVE if count < len(sums)):
-        orders = np.argsort(rng.random((DRAWS, len(sums))), axis=1)
-        fitted, judged = orders[:, :count], orders[:, count:]
-        scales = np.median((measured[fitted] - fixed_s) / sums[fitted], axis=1) if count else np.ones(DRAWS)
-        errors = np.abs((fixed_s + scales[:, None] * sums[judged]) / measured[judged] - 1)
-        points.append(CurvePoint(count, float(errors.mean()), float((errors <= 0.05).mean())))
+    for count in (count for count in CURVE if count < len(parts)):
+        errors = []
+        for order in np.argsort(rng.random((DRAWS, len(parts))), axis=1):
+            fitted, judged = order[:count], order[count:]
+            terms = fit_terms(parts.of(fitted), measured[fitted] - fixed_s) if count else np.array([1.0, 1.0, 0.0])
+            errors.append(np.abs((fixed_s + columns[judged] @ terms) / measured[judged] - 1))
+        joined = np.concatenate(errors)
+        points.append(CurvePoint(count, float(joined.mean()), float((joined <= 0.05).mean())))
     return tuple(points)

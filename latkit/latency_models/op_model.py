@@ -6,10 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import numpy as np
+
 from latkit.errors import NotMeasured
 from latkit.latency_models.additive import AdditiveModel, timed_ops
 from latkit.latency_models.base import Origin, common_origin
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.latency_models.pair_terms import fit_pairs
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
@@ -54,11 +57,20 @@ class OpModel(AdditiveModel):
         networks = [network for network in found if self._covers(network)]
         keys = frozenset(network.key for network in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
-        within, between = self.pairs_.scaled(1, 0), self.pairs_.scaled(0, 1)
-        sums = [sum(self.op_estimate(op).seconds for op in timed_ops(n)) + sum(within.of_network(n)) for n in networks]
-        conversions = [sum(between.of_network(network)) for network in networks]
-        self._calibrate(fit_calibration(sums, [latencies[n].seconds for n in networks], fixed_s, conversions))
+        parts = self._parts(networks)
+        self._calibrate(fit_calibration(parts, [latencies[n].seconds for n in networks], fixed_s))
         return self
+
+    def _parts(self, networks: Sequence[Network]) -> NetworkParts:
+        """What the networks' latencies are made of."""
+        within, beyond = self.pairs_.scaled(1, 0), self.pairs_.scaled(0, 1)
+        ops = [timed_ops(network) for network in networks]
+        sums = [sum(self.op_estimate(op).seconds for op in each) for each in ops]
+        return NetworkParts(
+            np.array(sums) + [sum(within.of_network(network)) for network in networks],
+            np.array([sum(beyond.of_network(network)) for network in networks]),
+            np.array([float(sum(op.in_precision(self.precision_).parameter_bytes for op in each)) for each in ops]),
+        )
 
     def _covers(self, network: Network) -> bool:
         """Whether every op of the network can be predicted, so that it can be used for calibration."""

@@ -101,10 +101,21 @@ class PairTerms:
             f"both precisions, such as SPACE:{'+'.join(sorted(set(precisions)))}"
         )
 
-    def scaled(self, within: float, between: float) -> PairTerms:
-        """Terms within one precision and those between two, multiplied by a factor each."""
-        factors = {link: within if link.producer == link.consumer else between for link in self.measured}
-        return PairTerms({link: factors[link] * seconds for link, seconds in self.measured.items()})
+    def scaled(self, within: float, beyond: float) -> PairTerms:
+        """Calibrated terms: what a link costs within one precision and what a conversion costs beyond, times a factor
+        each.
+
+        A link between two precisions costs as much as the mean of those within each, and the conversion beyond that.
+        """
+        return PairTerms({link: self._scaled(link, within, beyond) for link in self.measured})
+
+    def _scaled(self, link: Link, within: float, beyond: float) -> float:
+        seconds = self.measured[link]
+        if link.producer == link.consumer:
+            return within * seconds
+        alike = (link._replace(consumer=link.producer), link._replace(producer=link.consumer))
+        same = sum(map(self._seconds, alike)) / 2
+        return within * same + beyond * (seconds - same)
 
     def of_network(self, network: Network) -> list[float]:
         """For each op, the seconds of all pairs with its producers. Raises NotMeasured."""

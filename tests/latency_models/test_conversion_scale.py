@@ -2,16 +2,40 @@ import numpy as np
 import pytest
 
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 
 
-def test_conversions_have_a_scale_of_their_own_where_networks_show_one():
+def parts(networks: int) -> NetworkParts:
+    """Sums of ops, conversions of up to 5 % of them, and 1 to 10 MB of weights."""
     rng = np.random.default_rng(0)
-    sums, conversions = rng.uniform(5e-3, 8e-3, 30), rng.uniform(0, 3e-4, 30)
-    measured = 1e-6 + 1.1 * sums + 4 * conversions
-    found = fit_calibration(sums, measured, 1e-6, conversions)
+    ranges = ((5e-3, 8e-3), (0, 3e-4), (1e6, 1e7))
+    return NetworkParts(*(rng.uniform(*bounds, networks) for bounds in ranges))
+
+
+def test_conversions_and_weights_have_terms_of_their_own_where_networks_show_them() -> None:
+    known = parts(30)
+    measured = 1e-6 + known.array() @ [1.1, 2, 4e-11]
+    found = fit_calibration(known, measured, 1e-6)
     assert found.scale == pytest.approx(1.1, rel=5e-3)
-    assert found.conversion_scale == pytest.approx(4, rel=0.1)
+    assert found.conversion_scale == pytest.approx(2, rel=0.1)
+    assert found.weight_s_per_byte == pytest.approx(4e-11, rel=0.1)
     assert max(map(abs, found.errors)) < 0.01
-    without = fit_calibration(sums, measured, 1e-6, np.zeros(30))
-    assert without == fit_calibration(sums, measured, 1e-6)
-    assert max(map(abs, without.errors)) > 0.02
+    alone = fit_calibration(NetworkParts.without_conversions(known.sums_s, np.zeros(30)), measured, 1e-6)
+    assert (alone.conversion_scale, alone.weight_s_per_byte) == (None, 0)
+    assert max(map(abs, alone.errors)) > 0.02
+
+
+def test_no_term_is_negative_and_a_disturbed_network_does_not_move_them() -> None:
+    known = parts(12)
+    measured = known.array() @ [1.2, 1.2, 0]
+    measured[3] *= 2
+    found = fit_calibration(known, measured, 0.0)
+    assert found.scale == pytest.approx(1.2, rel=0.01)
+    assert found.weight_s_per_byte == pytest.approx(0, abs=5e-12)
+    assert fit_calibration(known, known.array() @ [1.2, 1.2, -4e-11], 0.0).weight_s_per_byte == 0
+
+
+def test_five_networks_have_one_scale() -> None:
+    known = parts(5)
+    found = fit_calibration(known, known.array() @ [1.1, 2, 4e-11], 0.0)
+    assert (found.conversion_scale, found.weight_s_per_byte) == (None, 0)

@@ -8,6 +8,7 @@ import pytest
 from latkit.errors import BadFile, MeasurementConflict, NotMeasured, UsageError
 from latkit.latency_models import LatencyModel, LookupModel, XGBoostModel, load_model
 from latkit.latency_models.calibration import fit_calibration
+from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.latency_models.features import feature_names, features, pixels_per_set
 from latkit.ops import OVERHEAD_PROBE, Op, get_kind, make_op
 from latkit.spaces import proxyless_mobile
@@ -49,8 +50,9 @@ def test_networks_calibrate_the_sum() -> None:
 
 
 def test_an_interval_widens_with_the_error_of_networks_left_out() -> None:
-    exact = fit_calibration([1, 2, 3, 4], [1.1, 2.2, 3.3, 4.4], 0.0)
-    noisy = fit_calibration([1, 2, 3, 4], [1.0, 2.4, 3.0, 4.8], 0.0)
+    parts = NetworkParts.without_conversions([1, 2, 3, 4], [0] * 4)
+    exact = fit_calibration(parts, [1.1, 2.2, 3.3, 4.4], 0.0)
+    noisy = fit_calibration(parts, [1.0, 2.4, 3.0, 4.8], 0.0)
     assert exact.relative_half_width == pytest.approx(0, abs=1e-9)
     assert noisy.relative_half_width is not None
     assert noisy.relative_half_width > 0.1

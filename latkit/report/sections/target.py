@@ -129,6 +129,7 @@ def _models(known: TargetFacts) -> Html:
         "model",
         "fixed cost",
         "scale of sums",
+        "weights from memory",
         "calibration networks",
         "error on those left out",
         "90 % interval",
@@ -140,10 +141,12 @@ def _models(known: TargetFacts) -> Html:
 def _model_row(kind: str, model: AdditiveModel) -> tuple[str, ...]:
     calibration = model.calibration_
     half_width, error = calibration.relative_half_width, calibration.relative_error
+    per_byte_s = calibration.weight_s_per_byte
     return (
         f"{kind}, from {', '.join(model.sources_)}" if model.sources_ else kind,
         latency(calibration.base_s),
         f"{calibration.scale:.4f}",
+        f"{1e-9 / per_byte_s:.3g} GB/s" if per_byte_s else ABSENT,
         str(calibration.networks),
         percent(None if error is None else 100 * error),
         ABSENT if half_width is None else f"±{percent(100 * half_width)}",
