@@ -28,7 +28,7 @@ from latkit.latency_models.kernels import KernelModel, Prediction
 from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import select
-from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_model
+from latkit.profiling.fusion_probes import Probing, collect_kernels, collect_models
 from latkit.progress import Callbacks, Progress, Silent
 from latkit.runtimes import get_runtime
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds, select_estimator
@@ -57,7 +57,7 @@ def judge_external_models(
     with workspace.collection(target, options, Callbacks(progress)) as collection:
         collect_kernels(collection, path, kernels)
         for graph in graphs:
-            collect_model(collection, path, graph)
+            collect_models(collection, path, [graph])
         Probing(collection, float("inf")).measure(graphs)
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used

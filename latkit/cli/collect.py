@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from latkit.cli.console import showing_progress
-from latkit.cli.old_spellings import CollectGroup, Command
+from latkit.cli.old_spellings import CollectGroup, Command, ModelCommand
 from latkit.cli.options import (
     AsJson,
     BenchmarkFlags,
@@ -122,11 +121,15 @@ def kernels(
     _collect(context, fields, None, as_json)
 
 
-@app.command(cls=Command)
+@app.command(cls=ModelCommand)
 def model(
     context: typer.Context,
-    targets: TargetNames,
-    onnx: Annotated[Path, typer.Option("--onnx", metavar="MODEL.onnx", help="The model to measure.")],
+    items: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET... MODEL...", help="Targets such as pi4/tflite-t4, and files ending in .onnx or .tflite."
+        ),
+    ],
     shape: InputShapes = None,
     max_seconds: MaxSeconds = None,
     rounds: Rounds = 6,
@@ -138,12 +141,13 @@ def model(
     rebaseline: Rebaseline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an ONNX model and its own kernels."""
-    from latkit.cli.parsing import parse_shapes, targets_named
+    """Measure model files as a whole, and their own kernels."""
+    from latkit.cli.parsing import parse_shapes, split_items, targets_named
 
+    targets, models = split_items(items)
     fields = {
         "targets": targets_named(targets),
-        "model": onnx,
+        "models": tuple(models),
         "shapes": parse_shapes(shape),
         "max_seconds": max_seconds,
         "rounds": rounds,
@@ -159,7 +163,7 @@ def model(
 
 def _collect(context: typer.Context, fields: dict[str, Any], space: str | None, as_json: bool) -> None:
     """Carry out a request, and show the outcome of each target. Exits with 1 if one failed."""
-    from latkit.cli.render.collection import Shown, measured_models, show_outcomes
+    from latkit.cli.render.collection import Shown, predictions, show_outcomes
     from latkit.workspace.requests import CollectRequest
     from latkit.workspace.target_verbs import TargetVerbs
 
@@ -167,6 +171,7 @@ def _collect(context: typer.Context, fields: dict[str, Any], space: str | None, 
     workspace = TargetVerbs(workspace_folder(context))
     with showing_progress() as callbacks:
         outcomes = workspace.collect(request, callbacks)
-    show_outcomes(request, outcomes, Shown(space, measured_models(workspace, request, outcomes)), as_json)
+        found = predictions(workspace, request, outcomes)
+    show_outcomes(request, outcomes, Shown(space, found), as_json)
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)

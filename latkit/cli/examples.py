@@ -36,7 +36,7 @@ EXAMPLES = {
     "agent build": "latkit agent build --arch aarch64",
     "collect space": "latkit collect space pi4/tflite-t4 --space proxyless-mobile --networks 20",
     "collect kernels": "latkit collect kernels pi4/onnxruntime --count 400",
-    "collect model": "latkit collect model pi4/onnxruntime --onnx model.onnx",
+    "collect model": "latkit collect model pi4/onnxruntime model.onnx",
     "measurements export": "latkit measurements export pi4/tflite-t4 -o pi4.parquet",
     "measurements import": "latkit measurements import pi4.parquet",
     "measurements repair": "latkit measurements repair pi4/tflite-t4",

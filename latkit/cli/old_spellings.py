@@ -55,6 +55,23 @@ class SearchCommand(Command):
     flags = {**FLAGS, "--limit": "--constraint", "-o": "--name", "--output": "--name"}  # noqa: RUF012
 
 
+class ModelCommand(Command):
+    """`latkit collect model`, whose file was given by a flag."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the arguments, with the file of --onnx among the positional ones."""
+        files = _positional(args, "--onnx")
+        if files != args:
+            hint("--onnx MODEL", "MODEL, after the targets")
+        return super().parse_args(ctx, files)
+
+
+def _positional(args: list[str], flag: str) -> list[str]:
+    """The arguments with the values of a flag as positional arguments."""
+    options = args[: args.index("--")] if "--" in args else args
+    return [arg.removeprefix(f"{flag}=") for arg in options if arg != flag] + args[len(options) :]
+
+
 class CollectGroup(TyperGroup):
     """`latkit collect`, whose kind of collection was chosen by a flag."""
 
@@ -66,13 +83,13 @@ class CollectGroup(TyperGroup):
 
 
 def _with_subcommand(args: list[str]) -> list[str]:
-    """`TARGET --kernels 400` as `kernels TARGET --count 400`; `--model FILE` likewise; else `space`."""
+    """`TARGET --kernels 400` as `kernels TARGET --count 400`; `--model FILE` as `model TARGET FILE`; else `space`."""
     names = {arg.partition("=")[0] for arg in args}
     for old, subcommand, new in (("--kernels", "kernels", "--count"), ("--model", "model", "--onnx")):
         if old in names:
             hint(f"latkit collect {old}", f"latkit collect {subcommand}")
             replaced = [new + arg.removeprefix(old) if arg.partition("=")[0] == old else arg for arg in args]
-            return [subcommand, *replaced]
+            return [subcommand, *(_positional(replaced, new) if new == "--onnx" else replaced)]
     if "--space" in names:
         hint("latkit collect TARGET --space", "latkit collect space")
     return ["space", *args]

@@ -13,6 +13,18 @@ from latkit.spaces import SPACES, Space, load
 from latkit.targets import Target
 from latkit.workspace.requests.base import Tool
 
+MODEL_SUFFIXES = (".onnx", ".tflite", ".pt2", ".pt", ".pth")
+
+
+def split_items(items: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Targets and models. A model ends in one of the known suffixes or exists as a file. Raises UsageError."""
+    models = [item for item in items if item.lower().endswith(MODEL_SUFFIXES) or Path(item).is_file()]
+    targets = [item for item in items if item not in models]
+    if not targets or not models:
+        found = "no target" if not targets else "no model file"
+        raise UsageError(f"expected TARGET... MODEL..., such as pi4/tflite model.tflite, but found {found}")
+    return targets, [Path(model) for model in models]
+
 
 def space_named(
     name: str, resolution: int | None, width: float | None, classes: int | None, channels: int | None

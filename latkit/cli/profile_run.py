@@ -24,8 +24,6 @@ from latkit.workspace.comparisons import check_setup, compare_models, stored_pro
 from latkit.workspace.measuring import MeasuringWorkspace
 from latkit.workspace.profile_targets import Failure, profile_targets
 
-MODEL_SUFFIXES = (".onnx", ".tflite", ".pt2", ".pt", ".pth")
-
 
 @dataclass(slots=True)
 class Result:
@@ -115,16 +113,6 @@ def _numbers(option: str, text: str | None) -> tuple[int, ...]:
     if not re.fullmatch(r"[1-9]\d{0,5}(,[1-9]\d{0,5})*", text):
         raise UsageError(f"expected {option} with numbers such as 1,2,4, but found {text!r}")
     return tuple(int(number) for number in text.split(","))
-
-
-def split_items(items: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """Targets and models. A model ends in one of the known suffixes or exists as a file. Raises UsageError."""
-    models = [item for item in items if item.lower().endswith(MODEL_SUFFIXES) or Path(item).is_file()]
-    targets = [item for item in items if item not in models]
-    if not targets or not models:
-        found = "no target" if not targets else "no model file"
-        raise UsageError(f"expected TARGET... MODEL..., such as pi4/tflite model.tflite, but found {found}")
-    return targets, [Path(model) for model in models]
 
 
 def run(

@@ -158,10 +158,10 @@ def _decided(path: Path, runtime: str) -> dict[Rule, bool]:
     return known.decided if known.runtime == runtime else {}
 
 
-def collect_model(
-    collection: Collection, path: Path, graph: Graph, max_seconds: float | None = None
+def collect_models(
+    collection: Collection, path: Path, graphs: Sequence[Graph], max_seconds: float | None = None
 ) -> CollectionSummary:
-    """Learn the rules that one network needs, and measure its own kernels and the whole network.
+    """Learn the rules that some networks need, and measure their own kernels and the networks as a whole.
 
     Adjacent pairs of kinds that were never measured are measured too. Raises UsageError if the target's runtime does
     not run graphs, else as `Collection.run` does.
@@ -170,13 +170,13 @@ def collect_model(
     probing = Probing(collection, time.monotonic() + max_seconds if max_seconds else float("inf"))
     if not probing.measure([OVERHEAD_PROBE]):
         return probing.done
-    rules = learn_rules(probing, path, [graph])
+    rules = learn_rules(probing, path, graphs)
     if rules is None:
         return probing.done
-    sampling_plan = plan([graph], rules)
-    kernels = dict.fromkeys(spec.graph for spec in kernel_specs(partition_graph(graph, rules)))
+    sampling_plan = plan(graphs, rules)
+    kernels = dict.fromkeys(spec.graph for graph in graphs for spec in kernel_specs(partition_graph(graph, rules)))
     pairs = sampling_plan.pairs if get_runtime(collection.store.target.runtime).converts_layouts else ()
-    probing.measure([*kernels, *pairs, graph])
+    probing.measure([*kernels, *pairs, *graphs])
     failed = {kernel.key for kernel in kernels if kernel.title in probing.done.failed}
     if failed:
         _save_rules(collection, path, _decided(path, collection.environment().runtime_version), failed)

@@ -12,7 +12,6 @@ from latkit.evaluation.comparison import Comparison
 from latkit.evaluation.scaling import sweeps
 from latkit.profiling.profile import Profile
 from latkit.report.figures.figures_page import page
-from latkit.report.figures.op_table import table_script
 from latkit.report.figures.profile_figures import sweep_curve
 from latkit.report.formatting import marked
 from latkit.report.html import Anchors, Html, card, join, section, subject
@@ -43,7 +42,7 @@ def profile_page(profiles: Sequence[Profile], comparison: Comparison | None = No
         (profile,) = profiles
         name = f"{profile.model} on {marked(profile.target, profile.emulated)}"
         lede = f"How fast {profile.model} runs on {profile.target}, and which ops take the time."
-        return page(Heading("Profile", name, lede), join([profile_sections(profile), table_script()]))
+        return page(Heading("Profile", name, lede), profile_sections(profile))
     parts = [section("Models by targets", profiles_table(profiles)), _sweeps(profiles)]
     if len(profiles) == 2:
         parts.append(compare_section(profiles[0], profiles[1], comparison))
@@ -53,7 +52,7 @@ def profile_page(profiles: Sequence[Profile], comparison: Comparison | None = No
         parts.append(subject("Profile of", *anchors[-1], profile_sections(profile, level=3)))
     lede = "How fast these models run on each target, side by side, and then each op by op."
     heading = Heading("Profiles", f"{len(profiles)} profiles", lede)
-    return page(heading, join([*parts, table_script()]), anchors)
+    return page(heading, join(parts), anchors)
 
 
 def _sweeps(profiles: Sequence[Profile]) -> Html:

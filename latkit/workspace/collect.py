@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
 from latkit.errors import UsageError
 from latkit.evaluation.validation import fit_networks
 from latkit.graphs import Graph
 from latkit.layout import fit_workloads
+from latkit.layout.external_models import ExternalModel
 from latkit.ops import OVERHEAD_PROBE
 from latkit.profiling import Collection, CollectionSummary
 from latkit.profiling.active_learning import explore
-from latkit.profiling.fusion_probes import collect_kernels, collect_model
+from latkit.profiling.fusion_probes import collect_kernels, collect_models
 from latkit.profiling.pair_probes import pair_probes
 from latkit.profiling.scheduler import Job, Outcome, schedule
 from latkit.progress import Callbacks
@@ -21,7 +23,8 @@ from latkit.spaces import Space
 from latkit.spaces.precisions import used_precisions
 from latkit.targets import Target
 from latkit.timing import Workload
-from latkit.workspace.external_models import check_takes_file, read_graphs, shown_inputs
+from latkit.workspace.external_models import check_takes_files, read_graphs, shown_inputs
+from latkit.workspace.measured import file_content
 from latkit.workspace.measuring import MeasuringWorkspace
 from latkit.workspace.precisions import check_precisions
 from latkit.workspace.requests.base import CollectRequest
@@ -64,7 +67,7 @@ def collect(workspace: MeasuringWorkspace, request: CollectRequest, callbacks: C
 
 def _check(request: CollectRequest) -> None:
     """Raise UsageError unless exactly one of space, kernels and model is given."""
-    given = {"a space": request.space, "kernels": request.kernels, "a model": request.model}
+    given = {"a space": request.space, "kernels": request.kernels, "a model": request.models or None}
     found = [name for name, value in given.items() if value is not None]
     if len(found) != 1:
         raise UsageError(f"expected either {' or '.join(given)} to collect, but found {', '.join(found) or 'none'}")
@@ -98,17 +101,19 @@ def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: S
 
 
 def _graph_work(workspace: MeasuringWorkspace, request: CollectRequest, callbacks: Callbacks) -> _Work:
-    """Kernels of latkit's own ONNX networks, or those of one model."""
-    graphs: Mapping[Target, Graph] = {}
-    if request.model:
-        graphs = read_graphs(tuple(dict.fromkeys(request.targets)), request.model, request.shapes)
-        for target, graph in graphs.items():
-            callbacks.on_message(f"{target}: {request.model} with inputs of {shown_inputs(graph)}")
+    """Kernels of latkit's own networks, or those of model files."""
+    graphs: Mapping[Target, Mapping[Path, Graph]] = {}
+    files = tuple(dict.fromkeys(request.models))
+    if files:
+        graphs = read_graphs(tuple(dict.fromkeys(request.targets)), files, request.shapes)
+    for target, file, graph in [(target, *one) for target, found in graphs.items() for one in found.items()]:
+        callbacks.on_message(f"{target}: {file} with inputs of {shown_inputs(graph)}")
 
     def run(target: Target, collection: Collection) -> CollectionSummary:
         path = workspace.fusion_path(target)
         if target in graphs:
-            summary = collect_model(collection, path, graphs[target], request.max_seconds)
+            _save_records(workspace.target_dir(target), target, graphs[target])
+            summary = collect_models(collection, path, tuple(graphs[target].values()), request.max_seconds)
         else:
             summary = collect_kernels(collection, path, request.kernels or 0, request.max_seconds)
         if summary.rounds:  # the next prediction fits it again, on these as well
@@ -116,6 +121,12 @@ def _graph_work(workspace: MeasuringWorkspace, request: CollectRequest, callback
         return summary
 
     def check(target: Target) -> None:
-        check_takes_file(target, request.model) if request.model else check_takes_graphs(target)
+        check_takes_files(target, files) if files else check_takes_graphs(target)
 
     return _Work(check, run)
+
+
+def _save_records(folder: Path, target: Target, graphs: Mapping[Path, Graph]) -> None:
+    """Write what the report needs of each file beside its measured graph: the names of its nodes."""
+    for file, graph in graphs.items():
+        ExternalModel.of(file, graph, file_content(file, graph, target)).save(folder)

@@ -46,18 +46,30 @@ def read_for(target: Target, file: Path, shapes: Shapes, on_message: OnMessage) 
     return graph
 
 
-def read_graphs(targets: Sequence[Target], file: Path, shapes: Shapes) -> dict[Target, Graph]:
-    """The graph of a file as every target takes it; of several, those that do not take it are left out.
+def read_graphs(targets: Sequence[Target], files: Sequence[Path], shapes: Shapes) -> dict[Target, dict[Path, Graph]]:
+    """The graphs of files as every target takes them; of several targets, those that do not take all are left out.
 
     Raises BadFile, and UsageError if the only one does not.
     """
     if len(targets) == 1:
-        check_takes_file(targets[0], file)
+        check_takes_files(targets[0], files)
     return {
-        target: get_runtime(target.runtime).read_graph(file, shapes, target.batch)
+        target: {file: get_runtime(target.runtime).read_graph(file, shapes, target.batch) for file in files}
         for target in targets
-        if get_runtime(target.runtime).graph_dialect and get_runtime(target.runtime).suffix == file.suffix.lower()
+        if takes_files(target, files)
     }
+
+
+def takes_files(target: Target, files: Sequence[Path]) -> bool:
+    """Whether a target's runtime takes external networks in the formats of all files."""
+    runtime = get_runtime(target.runtime)
+    return bool(runtime.graph_dialect) and all(file.suffix.lower() == runtime.suffix for file in files)
+
+
+def check_takes_files(target: Target, files: Sequence[Path]) -> None:
+    """Raise UsageError where a target's runtime takes no external networks, or not in one of these formats."""
+    for file in files:
+        check_takes_file(target, file)
 
 
 def check_takes_file(target: Target, file: Path) -> None:

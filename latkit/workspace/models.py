@@ -107,7 +107,7 @@ class ModelFitting(FittedModels):
         self.device(target.device)
         raise NotMeasured(
             f"no external network can be predicted on {target} yet; run: latkit collect kernels {target}, or for one "
-            f"file: latkit collect model {target} --onnx MODEL"
+            f"file: latkit collect model {target} MODEL"
         )
 
     def predict_module(self, target: Target, module: Any, example: Any) -> Prediction:

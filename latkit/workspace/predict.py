@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from latkit.errors import NotMeasured
+from latkit.evaluation.measured import MeasuredLatency
 from latkit.graphs import Graph
 from latkit.latency_models import AdditiveModel
 from latkit.latency_models.kernels import Prediction
 from latkit.ops import Network
-from latkit.progress import Callbacks
+from latkit.progress import Callbacks, OnMessage
+from latkit.targets import Target
 from latkit.timing import Estimate
-from latkit.workspace.external_models import read_for
-from latkit.workspace.measured import MeasuredLatency, measured_latency
+from latkit.workspace.external_models import read_for, read_graphs
+from latkit.workspace.measured import measured_latency
 from latkit.workspace.models import ModelFitting
+from latkit.workspace.requests.base import CollectRequest
 from latkit.workspace.requests.models import PredictRequest
 
 
@@ -41,6 +45,15 @@ class GraphPrediction:
     """Where this network, or the file itself, was measured as a whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalFile:
+    """A model file that was read as a graph for a target."""
+
+    target: Target
+    file: Path
+    graph: Graph
+
+
 def predict(
     workspace: ModelFitting, request: PredictRequest, callbacks: Callbacks
 ) -> NetworkPrediction | GraphPrediction:
@@ -50,22 +63,35 @@ def predict(
         workspace.device(target.device)
     workload = read_for(target, request.network, request.shapes, callbacks.on_message)
     if isinstance(workload, Graph):
-        return _predict_graph(workspace, request, workload, callbacks)
+        return predict_graph(workspace, ExternalFile(target, request.network, workload), callbacks.on_message)
     model = workspace.model_for(target, workload, request.model)
     measured = measured_latency(workspace, target, workload, request.network)
     return NetworkPrediction(workload, model, model.predict(workload), tuple(model.network_seconds(workload)), measured)
 
 
-def _predict_graph(
-    workspace: ModelFitting, request: PredictRequest, graph: Graph, callbacks: Callbacks
-) -> GraphPrediction:
+def predict_graph(workspace: ModelFitting, model: ExternalFile, on_message: OnMessage) -> GraphPrediction:
     """The measured latency of a graph, and the predicted one; raises NotMeasured where there is neither."""
-    measured = measured_latency(workspace, request.target, graph, request.network)
+    graph = model.graph
+    measured = measured_latency(workspace, model.target, graph, model.file)
     try:
-        predicted = workspace.kernel_model(request.target).predict(graph)
+        predicted = workspace.kernel_model(model.target).predict(graph)
     except NotMeasured as error:
         if measured is None:
             raise
-        callbacks.on_message(f"not predicted: {error}")
+        on_message(f"not predicted: {error}")
         return GraphPrediction(graph, None, measured)
     return GraphPrediction(graph, predicted, measured)
+
+
+def predict_collected(
+    workspace: ModelFitting, request: CollectRequest, target: Target, on_message: OnMessage
+) -> dict[Path, GraphPrediction]:
+    """The latencies of the model files that were collected on a target; those without any are left out."""
+    found = {}
+    files = tuple(dict.fromkeys(request.models))
+    for file, graph in read_graphs([target], files, request.shapes)[target].items() if files else ():
+        try:
+            found[file] = predict_graph(workspace, ExternalFile(target, file, graph), on_message)
+        except NotMeasured as error:
+            on_message(f"{file}: {error}")
+    return found

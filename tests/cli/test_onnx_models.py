@@ -1,5 +1,6 @@
 """An external network, collected and predicted on this machine."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ def measured_workspace(folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     onnx.save(model_of_graph(external_graph(), 0), root / "net.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATKIT_CACHE", str(root / "cache"))
-        call("-C", root, "collect", "model", TARGET, "--onnx", root / "net.onnx", *QUICK)
+        call("-C", root, "collect", "model", TARGET, root / "net.onnx", *QUICK)
         call("-C", root, "fit", TARGET)
         yield root
 
@@ -101,12 +102,39 @@ def test_the_measured_latency_comes_before_the_prediction(measured_workspace: Pa
     assert document("-C", measured_workspace, "predict", TARGET, net)["measured"]["as"] == "profile"
 
 
-def test_collecting_a_model_shows_its_measured_latency(measured_workspace: Path, document, latkit) -> None:
-    command = ["-C", measured_workspace, "collect", "model", TARGET, "--onnx", measured_workspace / "net.onnx", *QUICK]
-    assert document(*command)["measured"]["latency_ms"] > 0
+def test_collecting_a_model_shows_its_measured_latency_before_the_prediction(
+    measured_workspace: Path, document, latkit
+) -> None:
+    command = ["-C", measured_workspace, "collect", "model", TARGET, measured_workspace / "net.onnx", *QUICK]
+    found = document(*command)
+    (model,) = found["models"]
+    assert model["model"] == "net.onnx"
+    assert found["measured"]["latency_ms"] == model["measured"]["latency_ms"] > 0
+    assert list(model).index("measured") < list(model).index("latency_ms")
+    assert model["kernels"] == document("-C", measured_workspace, "predict", TARGET, command[5])["kernels"]
     code, out, _ = latkit(*command)
     assert code == 0
-    assert f"{TARGET}-t1-fp32-b1: measured as a " in out
+    assert out.index("net.onnx: measured as a ") < out.index("net.onnx: predicted: ") < out.index("kernels")
+
+
+def test_external_models_have_their_place_in_the_report(measured_workspace: Path, latkit, tmp_path: Path) -> None:
+    code, _, err = latkit("-C", measured_workspace, "report", TARGET, "-o", tmp_path / "page.html")
+    assert code == 0, err
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    part = page[page.index("External models") :]
+    assert part.index(">measured<") < part.index(">predicted<") < part.index("net.onnx")
+    names = {node.name or node.output[0] for node in onnx.load(measured_workspace / "net.onnx").graph.node}
+    assert any(name in part for name in names)
+    assert "1×10" in part
+
+
+def test_several_models_are_collected_and_an_old_flag_has_a_hint(measured_workspace: Path, latkit) -> None:
+    open_batch(measured_workspace / "open.onnx")
+    command = ["-C", measured_workspace, "collect", "model", TARGET, "--onnx", measured_workspace / "net.onnx"]
+    code, out, err = latkit(*command, measured_workspace / "open.onnx", *QUICK, "--json")
+    assert code == 0, err
+    assert "hint: --onnx MODEL is now MODEL" in err
+    assert [model["model"] for model in json.loads(out)["models"]] == ["net.onnx", "open.onnx"]
 
 
 def test_a_network_that_was_not_measured_has_a_prediction_alone(measured_workspace: Path, document, tmp_path) -> None:
@@ -116,7 +144,7 @@ def test_a_network_that_was_not_measured_has_a_prediction_alone(measured_workspa
 
 def test_an_open_batch_is_the_targets(measured_workspace: Path, document, latkit) -> None:
     path, target = open_batch(measured_workspace / "open.onnx"), f"{TARGET}-b4"
-    document("-C", measured_workspace, "collect", "model", target, "--onnx", path, *QUICK)
+    document("-C", measured_workspace, "collect", "model", target, path, *QUICK)
     latkit("-C", measured_workspace, "fit", target)
     found = document("-C", measured_workspace, "predict", target, path)
     assert list(found["inputs"].values()) == [[4, 3, 8, 8]]
@@ -133,7 +161,7 @@ def test_a_batch_size_other_than_the_targets_is_reported(measured_workspace: Pat
     assert "takes v0=2x3x8x8: no batch of 1" in err
 
 
-@pytest.mark.parametrize("what", [["kernels", "--count", "30"], ["model", "--onnx", "net.onnx"]])
+@pytest.mark.parametrize("what", [["kernels", "--count", "30"], ["model", "net.onnx"]])
 def test_a_runtime_that_takes_no_graphs_says_so_once(what: list[str], measured_workspace: Path, latkit) -> None:
     code, out, err = latkit("-C", measured_workspace, "collect", what[0], "here/torch", *what[1:])
     assert (code, out) == (2, "")
@@ -143,7 +171,7 @@ def test_a_runtime_that_takes_no_graphs_says_so_once(what: list[str], measured_w
 
 
 def test_a_file_of_another_runtimes_format_names_the_runtimes_that_take_it(measured_workspace: Path, latkit) -> None:
-    for command in (["predict", "here/tflite", "net.onnx"], ["collect", "model", "here/tflite", "--onnx", "net.onnx"]):
+    for command in (["predict", "here/tflite", "net.onnx"], ["collect", "model", "here/tflite", "net.onnx"]):
         code, out, err = latkit("-C", measured_workspace, *command[:-1], measured_workspace / command[-1])
         assert (code, out) == (2, "")
         assert "expected a target whose runtime loads ONNX files (here/onnxruntime) for net.onnx" in err
@@ -177,7 +205,7 @@ def test_a_kind_never_measured_is_named_with_the_command(measured_workspace: Pat
     code, out, err = latkit("-C", measured_workspace, "predict", TARGET, measured_workspace / "odd.onnx")
     assert (code, out) == (1, "")
     assert "no kernel 'softmax' was measured yet" in err
-    assert f"latkit collect model {TARGET}-t1-fp32-b1 --onnx MODEL.onnx" in err
+    assert f"latkit collect model {TARGET}-t1-fp32-b1 MODEL.onnx" in err
 
 
 def test_a_torch_module_is_predicted_by_the_same_model(measured_workspace: Path) -> None:
@@ -192,9 +220,7 @@ def test_fitted_models_are_saved_with_the_target(measured_workspace: Path, docum
     fusion = FusionFile.load(workspace.fusion_path(target))
     assert fusion.runtime.startswith("onnxruntime ")
     assert ("conv", "relu") in fusion.decided
-    again = document(
-        "-C", measured_workspace, "collect", "model", TARGET, "--onnx", measured_workspace / "net.onnx", *QUICK
-    )
+    again = document("-C", measured_workspace, "collect", "model", TARGET, measured_workspace / "net.onnx", *QUICK)
     assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
     kinds = {row["model"] for row in document("-C", measured_workspace, "fit", TARGET)["models"]}
     assert kinds >= {"lookup", "kernels"}
@@ -210,9 +236,9 @@ def test_a_target_without_kernels_says_how_to_measure_some(folder: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [
-        (["model", TARGET], "--onnx"),
+        (["model", TARGET], "no model file"),
         (["kernels", TARGET, "--space", "proxyless-tiny"], "--space"),
-        (["model", TARGET, "--onnx", "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
+        (["model", TARGET, "net.onnx", "--shape", "input"], "a shape such as input=1,3,224,224"),
     ],
 )
 def test_wrong_options_are_usage_errors(arguments: list[str], phrase: str, folder: Path, latkit) -> None:

@@ -10,7 +10,7 @@ from latkit.latency_models.kernels import KernelModel
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import Store, select
 from latkit.profiling import Collection
-from latkit.profiling.fusion_probes import collect_kernels, collect_model
+from latkit.profiling.fusion_probes import collect_kernels, collect_models
 from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan, Workload
 from tests.builders import ENVIRONMENT, TARGET, make_round
@@ -93,7 +93,7 @@ def test_out_of_time_it_ends_and_can_go_on(collection: Collection, session: Lawf
 
 def test_a_networks_own_kernels_are_measured_with_their_shapes(collection: Collection, tmp_path: Path) -> None:
     path, graph = tmp_path / "fusion.json", residual(12, 10)
-    assert collect_model(collection, path, graph).finished
+    assert collect_models(collection, path, [graph]).finished
     measured = {m.workload for m in collection.store.measurements("fit")}
     assert {graph, OVERHEAD_PROBE} <= measured
     model = KernelModel(FusionFile.load(path).holding).fit(select(collection.store.measurements("fit")).used)
@@ -106,6 +106,6 @@ def test_rules_of_another_release_are_learned_anew(collection: Collection, tmp_p
     path = tmp_path / "fusion.json"
     old = FusionFile(target=str(TARGET), runtime="runtime 0", rules=())
     old.save(path)
-    collect_model(collection, path, chain(8, 8, "relu"))
+    collect_models(collection, path, [chain(8, 8, "relu")])
     assert FusionFile.load(path).runtime == ENVIRONMENT.runtime_version
     assert ("conv", "relu") in FusionFile.load(path).decided

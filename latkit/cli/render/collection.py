@@ -5,15 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from latkit.cli.console import emit_json, note, say
-from latkit.cli.render.predicted import latency_line, measured_document
+from latkit.cli.render.predicted import graph_document, latency_lines, measured_document, show_kernels
 from latkit.profiling import CollectionSummary
 from latkit.profiling.scheduler import Outcome
 from latkit.targets import Target
-from latkit.workspace.measured import MeasuredLatency, measured_model
+from latkit.workspace.predict import GraphPrediction, predict_collected
 from latkit.workspace.requests import CollectRequest
 from latkit.workspace.target_verbs import TargetVerbs
+
+MAX_SHOWN_KERNELS = 10
+"""A terminal shows this many kernels of each model, the slowest ones; --json has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +27,32 @@ class Shown:
 
     space: str | None
     """As it was named on the command line."""
-    measured: Mapping[Target, MeasuredLatency]
-    """The latency of the collected model on each target."""
+    models: Mapping[Target, Mapping[Path, GraphPrediction]]
+    """The latencies of the collected model files on each target."""
 
 
-def measured_models(
+def predictions(
     workspace: TargetVerbs, request: CollectRequest, outcomes: Sequence[Outcome]
-) -> dict[Target, MeasuredLatency]:
-    """The measured latency of the request's model on each target where it was collected."""
-    if request.model is None:
-        return {}
+) -> dict[Target, dict[Path, GraphPrediction]]:
+    """The latencies of the request's model files on each target where they were collected."""
     collected = [outcome.target for outcome in outcomes if outcome.summary is not None]
-    found = {target: measured_model(workspace, target, request.model, request.shapes) for target in collected}
-    return {target: measured for target, measured in found.items() if measured is not None}
+    return {target: predict_collected(workspace, request, target, note) for target in collected}
+
+
+def _models_document(models: Mapping[Path, GraphPrediction]) -> dict[str, Any]:
+    """The latencies of each file; those of a single file also where earlier versions had them."""
+    if not models:
+        return {}
+    documents = [{"model": path.name, **graph_document(found)} for path, found in models.items()]
+    alone = measured_document(next(iter(models.values())).measured) if len(models) == 1 else {}
+    return {**alone, "models": documents}
 
 
 def show_outcomes(request: CollectRequest, outcomes: Sequence[Outcome], shown: Shown, as_json: bool) -> None:
     """Print the outcome of each target."""
     name = request.space.name if request.space else None
     documents = [
-        {"space": name, **outcome.document(), **measured_document(shown.measured.get(outcome.target))}
+        {"space": name, **outcome.document(), **_models_document(shown.models.get(outcome.target, {}))}
         for outcome in outcomes
     ]
     if as_json:
@@ -61,13 +72,16 @@ def _show_outcome(outcome: Outcome, shown: Shown, as_json: bool) -> None:
             f"{target}: {summary.rounds} rounds made of {summary.workloads} ops and networks, {summary.resumed} "
             f"were there, in {summary.seconds:.0f} s ({_parts(summary)})"
         )
-    if not as_json and (measured := shown.measured.get(target)) is not None:
-        say(f"{target}: measured as a {measured.source}: {latency_line(measured.latency)}")
+    for path, found in shown.models.get(target, {}).items() if not as_json else ():
+        for line in latency_lines(found):
+            say(f"{path.name}: {line}")
+        if found.prediction is not None:
+            show_kernels(f"{path.name} on {target}", found.prediction, MAX_SHOWN_KERNELS)
     for title, reason in summary.failed.items():
         note(f"not measured on {target}: {title}: {reason}")
     if not summary.finished:
         note("the time ran out; run the same command again to go on")
-    elif not as_json:
+    elif not as_json and not shown.models.get(target):
         say(f"next: latkit fit {target}{f' --space {shlex.quote(space)}' if space else ''}")
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from latkit._io import one_line
 from latkit.cli.console import Cell, emit_json, note, say, show_facts, show_table
+from latkit.evaluation.measured import MeasuredLatency
 from latkit.evaluation.validation import Validation
 from latkit.latency_models.kernels import Prediction
 from latkit.timing import Estimate
 from latkit.workspace.external_models import input_shapes, shown_inputs
-from latkit.workspace.measured import MeasuredLatency
 from latkit.workspace.predict import GraphPrediction, NetworkPrediction
 from latkit.workspace.requests import PredictRequest
 
@@ -127,37 +127,50 @@ def _show_network(request: PredictRequest, found: NetworkPrediction, as_json: bo
 
 
 def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) -> None:
-    graph, predicted, target, file = found.graph, found.prediction, request.target, request.network
-    rows = _kernel_rows(predicted, names_in_full=as_json)
+    graph, target, file = found.graph, request.target, request.network
     if as_json:
-        emit_json(
-            {
-                "target": str(target),
-                "network": file.stem,
-                "model": "kernels",
-                **measured_document(found.measured),
-                **(latency_document(predicted) if predicted else dict.fromkeys(_LATENCY_FIELDS)),
-                "macs": graph.macs,
-                "parameters": graph.parameters,
-                "inputs": input_shapes(graph),
-                "few_measured": list(predicted.few_measured) if predicted else [],
-                "kernels": rows,
-            }
-        )
+        network = {"target": str(target), "network": file.stem, "model": "kernels"}
+        emit_json({**network, **graph_document(found)})
         return
-    if predicted is None:
+    if found.prediction is None:
         assert found.measured is not None
         say(_measured_line(found.measured))
         return
-    _say_latency(predicted, found.measured)
+    _say_latency(found.prediction, found.measured)
     say(f"for inputs of {shown_inputs(graph)}")
-    longest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:MAX_SHOWN_KERNELS]
-    show_table(f"{file.stem} on {target}: {len(longest)} of {len(rows)} kernels", longest)
-    if predicted.few_measured:
+    show_kernels(f"{file.stem} on {target}", found.prediction, MAX_SHOWN_KERNELS)
+    if few := found.prediction.few_measured:
         note(
-            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(predicted.few_measured)}; "
-            f"measure this network's own with: latkit collect model {target} --onnx {shlex.quote(str(file))}"
+            f"few kernels of these kinds were measured, so the interval is wide: {', '.join(few)}; "
+            f"measure this network's own with: latkit collect model {target} {shlex.quote(str(file))}"
         )
+
+
+def graph_document(found: GraphPrediction) -> dict[str, Any]:
+    """An external network's latencies and kernels: the measured latency first."""
+    graph, predicted = found.graph, found.prediction
+    return {
+        **measured_document(found.measured),
+        **(latency_document(predicted) if predicted else dict.fromkeys(_LATENCY_FIELDS)),
+        "macs": graph.macs,
+        "parameters": graph.parameters,
+        "inputs": input_shapes(graph),
+        "few_measured": list(predicted.few_measured) if predicted else [],
+        "kernels": _kernel_rows(predicted, names_in_full=True),
+    }
+
+
+def show_kernels(title: str, predicted: Prediction, max_shown: int) -> None:
+    """The slowest kernels with the names and shapes of their nodes."""
+    rows = _kernel_rows(predicted, names_in_full=False)
+    slowest = sorted(rows, key=lambda row: -float(row["adds_ms"] or 0))[:max_shown]
+    show_table(f"{title}: {len(slowest)} of {len(rows)} kernels", slowest)
+
+
+def latency_lines(found: GraphPrediction) -> list[str]:
+    """The measured latency first, where there is one, and the prediction second."""
+    measured = [] if found.measured is None else [_measured_line(found.measured)]
+    return [*measured, *([] if found.prediction is None else [f"predicted: {latency_line(found.prediction)}"])]
 
 
 _LATENCY_FIELDS = ("latency_ms", "low_ms", "high_ms")

@@ -272,7 +272,7 @@ class KernelModel(LatencyModel):
         if reasons:
             raise NotMeasured(
                 f"{'; '.join(dict.fromkeys(reasons))}. Measure this network's own kernels with: "
-                f"latkit collect model {self.origin_.target} --onnx MODEL.onnx"
+                f"latkit collect model {self.origin_.target} MODEL.onnx"
             )
 
     def _added(self, parts: Partition, specs: Sequence[KernelSpec], seconds: Floats) -> Floats:

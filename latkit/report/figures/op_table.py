@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from latkit.report.html import Html, element, join
 
+SORTABLE = "sortable"
+"""The class of these tables. A page that contains one needs the script once."""
+
 Value = tuple[object, float | None]
 """What is shown, and the number to sort by; None sorts by the text."""
 
@@ -20,7 +23,7 @@ def sortable_table(columns: Sequence[str], rows: Sequence[Sequence[Value]], noun
     )
     bar = element("p", filter_field, element("output", f"{len(rows)} {noun}"), class_="filter")
     content = element("div", element("table", element("thead", head), element("tbody", *body)), class_="scroll tall")
-    return element("div", bar, content, class_="sortable", data_noun=noun, data_total=total)
+    return element("div", bar, content, class_=SORTABLE, data_noun=noun, data_total=total)
 
 
 def _heading(name: str, rows: Sequence[Sequence[Value]], number: int) -> Html:

@@ -14,6 +14,7 @@ from latkit.report.html import Html, command, details, facts, join, notice, sect
 from latkit.report.moments import moment, moment_written
 from latkit.report.sections.calibration import calibration_curve
 from latkit.report.sections.device_drift import drift
+from latkit.report.sections.external_models import external_section
 from latkit.report.sections.kernels import kernels_section
 from latkit.report.sections.ops import ops_section
 from latkit.report.sections.profiles import model_files
@@ -36,6 +37,8 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
     if not known.measurements:
         lacking = notice("Nothing measured yet; run: ", command(f"latkit collect space {known.target} --space SPACE"))
         return join([*parts, section("Measurements", lacking, level=level)])
+    if known.external:
+        parts.append(section("External models", external_section(known), level=level))
     if known.profiles:
         parts.append(section("Model files", model_files(known.latest_profiles), level=level))
     parts += [

@@ -11,6 +11,7 @@ from latkit.errors import UsageError
 from latkit.evaluation.validation import Validation
 from latkit.latency_models import AdditiveModel, KernelModel, model_kinds
 from latkit.layout import FittedModels, imported_from, targets_of
+from latkit.layout.external_models import ExternalModel, external_models
 from latkit.measurements import Selection, select
 from latkit.ops import OVERHEAD_PROBE, Network, Op
 from latkit.profiling.profile import Profile
@@ -33,6 +34,8 @@ class TargetFacts:
     """File and hash of the table that its model was imported from; empty if the target was measured."""
     kernels: KernelModel | None = None
     """The model of external networks."""
+    external: tuple[ExternalModel, ...] = ()
+    """The external models that were collected."""
 
     @property
     def latest_profiles(self) -> list[Profile]:
@@ -117,4 +120,5 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
         tuple(sorted(map(Profile.load, folder.glob("profiles/*.json")), key=lambda profile: profile.created_at)),
         imported,
         KernelModel.load(kernels) if (kernels := workspace.kernel_model_path(target)).exists() else None,
+        tuple(external_models(folder)),
     )

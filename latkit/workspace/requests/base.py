@@ -100,7 +100,7 @@ class PlannedRequest(MeasureRequest):
 
 
 class CollectRequest(PlannedRequest):
-    """Measure what targets still lack of a space, of kernels in general, or of one ONNX model."""
+    """Measure what targets still lack of a space, of kernels in general, or of model files."""
 
     targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
     space: SpaceField | None = None
@@ -112,8 +112,8 @@ class CollectRequest(PlannedRequest):
     """Targets that were collected before: then only the most informative networks are measured."""
     kernels: Annotated[int, Field(ge=1)] | None = None
     """How many kernels of external networks."""
-    model: Path | None = None
-    """An ONNX file, whose own kernels are measured, and itself."""
+    models: tuple[Path, ...] = ()
+    """ONNX or TFLite files, whose own kernels are measured, and their networks as a whole."""
     shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     cores: str | None = None
     """Cores to pin to, such as `0-3` or `big`."""
@@ -121,12 +121,16 @@ class CollectRequest(PlannedRequest):
     rebaseline: bool = False
     """Measure everything again: the device has changed its speed for good."""
 
+    def __init__(self, *, model: Path | str | None = None, **fields: Any) -> None:
+        # `model`: how an earlier version was given its only file
+        super().__init__(**fields if model is None else {"models": (model,), **fields})
+
     @property
     def subject(self) -> str:
         """What is collected, in short."""
         if self.space is not None:
             return self.space.name
-        return self.model.name if self.model else "kernels"
+        return ", ".join(model.name for model in self.models) or "kernels"
 
     def options(self, device: Device, tool: BenchmarkTool | None) -> MeasureOptions:
         """How a target of this device is measured. Raises UsageError for cores that it lacks."""

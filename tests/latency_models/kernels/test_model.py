@@ -103,7 +103,7 @@ def test_what_neighbors_save_is_learned_from_pairs(model: KernelModel) -> None:
 def test_an_unknown_kind_of_kernel_is_named_with_the_command_that_measures_it(model: KernelModel) -> None:
     b = GraphBuilder()
     graph = b.graph([b.softmax(b.activation("relu", b.conv(b.input(1, 8, 8, 8), 8)))])
-    with pytest.raises(NotMeasured, match=r"'softmax'.* latkit collect model board/onnxruntime\S* --onnx MODEL.onnx"):
+    with pytest.raises(NotMeasured, match=r"'softmax'.* latkit collect model board/onnxruntime\S* MODEL.onnx"):
         model.predict(graph)
 
 
