@@ -11,7 +11,8 @@ from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
 from latkit.errors import ExportError
-from latkit.graphs import Graph, Rule, partition_graph
+from latkit.graphs import Candidate, Graph, Rule, candidates, partition_graph
+from latkit.graphs.reported import reported_rules
 from latkit.latency_models.kernels.features import kernel_specs
 from latkit.latency_models.kernels.fusion import decide, probes
 from latkit.latency_models.kernels.fusion_file import FusionFile, fusion_file
@@ -19,6 +20,7 @@ from latkit.latency_models.kernels.sampling_plan import choose_kernels, drawn_ne
 from latkit.measurements import select
 from latkit.ops import OVERHEAD_PROBE
 from latkit.profiling import Collection, CollectionSummary
+from latkit.profiling.fusion_reports import fusion_reports
 from latkit.runtimes import get_runtime
 from latkit.timing import Workload, estimate, reference_seconds
 
@@ -120,10 +122,17 @@ def _drawn(collection: Collection) -> list[Graph]:
 
 
 def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozenset[Rule] | None:
-    """The rules saved at `path` for this runtime, completed for the drawn networks; None if the time ran out."""
+    """The rules saved at `path` for this runtime, completed for the drawn networks; None if the time ran out.
+
+    By the runtime's own report where it has one; probes decide what is left.
+    """
     collection = probing.collection
     runtime = collection.environment().runtime_version
     decided = _decided(path, runtime)
+    undecided = [graph for graph in drawn if any(one.rule not in decided for one in _candidates(graph, decided))]
+    if undecided:
+        decided = reported_rules(fusion_reports(collection, undecided), decided, MAX_PROBE_STEPS)
+        _save_rules(collection, path, decided)
     for _ in range(MAX_PROBE_STEPS):
         made = probes(drawn, [rule for rule, fused in decided.items() if fused], decided)
         if not made:
@@ -137,6 +146,10 @@ def learn_rules(probing: Probing, path: Path, drawn: Sequence[Graph]) -> frozens
     if not path.exists():  # there was nothing to decide
         _save_rules(collection, path, decided)
     return frozenset(rule for rule, fused in decided.items() if fused)
+
+
+def _candidates(graph: Graph, decided: dict[Rule, bool]) -> list[Candidate]:
+    return candidates(graph, [rule for rule, fused in decided.items() if fused])
 
 
 def _save_rules(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from latkit.errors import ExportError, UsageError
 from latkit.graphs import Graph
+from latkit.graphs.reported import FusionReport
 from latkit.runtimes.quantization import Quantization
 
 
@@ -32,6 +33,15 @@ class Wheels:
     """Name of the exact wheels in `wheels.toml`; runtimes of the same package share it."""
     by_default: bool = False
     """Whether `latkit device doctor --install` installs them if no runtime is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedOp:
+    """An op that a runtime's profiler reports."""
+
+    name: str
+    kind: str
+    placement: str
 
 
 class Runtime(ABC):
@@ -65,6 +75,8 @@ class Runtime(ABC):
     """Folder of files that are used where torch is not installed to export them: KEY-bBATCH and the suffix."""
     takes_benchmark_tool: ClassVar[bool] = False
     """Whether Google's `benchmark_model` runs its files too."""
+    reports_fusion: ClassVar[bool] = False
+    """Whether its profiler's ops tell which nodes it computes at once: then no probe is needed."""
 
     @property
     def loader(self) -> str:
@@ -121,6 +133,22 @@ class Runtime(ABC):
         """
         found = f"{path.name} for {self.name}, with {len(shapes)} shapes and batch {batch}"
         raise UsageError(f"expected a runtime whose files are read as graphs, but found {found}")
+
+    def export_for_report(self, graph: Graph, path: Path) -> None:
+        """Write an external network so that `fusion_report` can read how it is executed. Raises ExportError."""
+        self.export_graph(graph, path)
+
+    def fusion_report(
+        self,
+        graph: Graph,  # noqa: ARG002
+        path: Path,  # noqa: ARG002
+        executed: Sequence[ExecutedOp],  # noqa: ARG002
+    ) -> FusionReport | None:
+        """The kernels of a graph, from the ops that a device's profiler reports of the file `export_for_report` wrote.
+
+        None where the runtime does not report which nodes a kernel computes, or reports others than are known here.
+        """
+        return None
 
     @abstractmethod
     def load(self, path: Path) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from latkit.graphs import Graph
-from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
+from latkit.graphs.reported import FusionReport
+from latkit.runtimes.base import ExecutedOp, Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
 PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
@@ -31,6 +33,7 @@ class OnnxRuntime(Runtime):
     precisions = ("fp32", "fp16", "int8", "int8-dynamic")
     graph_dialect = "onnx"
     converts_layouts = True
+    reports_fusion = True
     prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
@@ -86,6 +89,36 @@ class OnnxRuntime(Runtime):
         check_shapes(graph)
         onnx.save(model_of_graph(graph, seed=int(graph.key[:15], 16)), path)
 
+    def export_for_report(self, graph: Graph, path: Path) -> None:
+        """Write the graph with names of nodes that onnxruntime's own nodes keep."""
+        import onnx
+
+        from latkit.runtimes.onnx.reported import name_nodes
+        from latkit.runtimes.onnx.write import check_shapes, model_of_graph
+
+        check_dialect(self, graph)
+        check_shapes(graph)
+        model = model_of_graph(graph, seed=int(graph.key[:15], 16))
+        name_nodes(model)
+        onnx.save(model, path)
+
+    def fusion_report(self, graph: Graph, path: Path, executed: Sequence[ExecutedOp]) -> FusionReport | None:
+        """The kernels of the graph that onnxruntime writes on this machine, if it is the one that the device executes.
+
+        Both are the same if all nodes are. Processors differ in the memory layout alone: that is tried both ways.
+        """
+        from latkit.runtimes.onnx.reported import report_of
+        from latkit.runtimes.onnx.session import RuntimeRefused, optimized_graphs
+
+        names = sorted((_numberless(one.name), one.kind) for one in executed)
+        try:
+            for model in optimized_graphs(path):
+                if sorted((_numberless(node.name), node.op_type) for node in model.graph.node) == names:
+                    return report_of(graph, model)
+        except RuntimeRefused:
+            return None
+        return None
+
     def quantized_graph(self, graph: Graph, precision: str) -> Graph:
         """Every operator in that precision that the quantizer can write."""
         from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file, quantized_by
@@ -114,6 +147,11 @@ class OnnxRuntime(Runtime):
             return torch.from_numpy(output)
 
         return run
+
+
+def _numberless(name: str) -> str:
+    """A node's name without the number that tells equal names apart, which differs from one load to the next."""
+    return re.sub(r"_token_\d+", "", name)
 
 
 ONNXRUNTIME = OnnxRuntime()

@@ -16,7 +16,8 @@ from typing import Any
 
 from latkit.errors import MissingExtra
 from latkit.graphs import Graph
-from latkit.runtimes.base import Runtime, Wheels, check_dialect, release
+from latkit.graphs.reported import FusionReport
+from latkit.runtimes.base import ExecutedOp, Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 from latkit.runtimes.silence import stderr_dropped
 
@@ -32,6 +33,7 @@ class TFLite(Runtime):
     name = "tflite"
     suffix = ".tflite"
     takes_benchmark_tool = True
+    reports_fusion = True
     precisions = ("fp32", "fp16", "int8", "int8-dynamic", "int8-weights", "int4-dynamic", "int4-weights")
     graph_dialect = "tflite"
     # tflite-runtime was built against numpy 1
@@ -80,6 +82,12 @@ class TFLite(Runtime):
 
         check_dialect(self, graph)
         path.write_bytes(write_tflite(graph, seed=int(graph.key[:15], 16)))
+
+    def fusion_report(self, graph: Graph, path: Path, executed: Sequence[ExecutedOp]) -> FusionReport | None:  # noqa: ARG002
+        """XNNPACK's kernels, and the operators that the interpreter executes."""
+        from latkit.runtimes.litert.reported import report_of
+
+        return report_of(graph, executed)
 
     def quantized_graph(self, graph: Graph, precision: str) -> Graph:
         """Every operator in that precision that the quantizer can write."""

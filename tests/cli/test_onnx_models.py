@@ -219,7 +219,7 @@ def test_fitted_models_are_saved_with_the_target(measured_workspace: Path, docum
     workspace, target = Workspace(measured_workspace), Target.parse(TARGET)
     fusion = FusionFile.load(workspace.fusion_path(target))
     assert fusion.runtime.startswith("onnxruntime ")
-    assert ("conv", "relu") in fusion.decided
+    assert fusion.decided["conv", "relu"], "as onnxruntime reports it"
     again = document("-C", measured_workspace, "collect", "model", TARGET, measured_workspace / "net.onnx", *QUICK)
     assert (again["visits"], again["failed"], again["finished"]) == (0, {}, True)
     kinds = {row["model"] for row in document("-C", measured_workspace, "fit", TARGET)["models"]}

@@ -11,8 +11,8 @@ from latkit.artifacts.files import FileOp, ModelSource
 from latkit.devices import OpProfile
 from latkit.devices.sessions.answers import ProfiledOp
 from latkit.graphs.op_macs import op_macs
-from latkit.profiling.profile.alignment import align
 from latkit.profiling.profile.records import Fallback, LatencyStatistics, OpTime, Peaks, Profiler
+from latkit.runtimes.litert.alignment import align
 
 ELEMENT_BYTES = {
     **dict.fromkeys(("float", "float32", "int32", "uint32"), 4),

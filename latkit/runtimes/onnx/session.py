@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,17 @@ def fold(model: bytes, disabled: tuple[str, ...] = ()) -> bytes:
         given.write_bytes(model)
         _ask({"model": str(given), "optimized": str(folded), "disabled": list(disabled), "run": False})
         return folded.read_bytes()
+
+
+def optimized_graphs(path: Path) -> Iterator[Any]:
+    """The model of a file after all optimizations, then without those of the memory layout. Raises RuntimeRefused."""
+    import onnx
+
+    with tempfile.TemporaryDirectory(prefix="latkit-") as folder:
+        written = Path(folder, "optimized.onnx")
+        for level in ("ORT_ENABLE_ALL", "ORT_ENABLE_EXTENDED"):
+            _ask({"model": str(path), "optimized": str(written), "level": level, "disabled": [], "run": False})
+            yield onnx.load(written)
 
 
 def shapes_by_running(model: bytes) -> dict[str, tuple[int, ...]]:

@@ -16,8 +16,8 @@ MAX_MEMORY_BYTES = 6 * 2**30
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Load the model of a request. With `optimized`, write the model after basic optimization; with `run`, run it
-    once."""
+    """Load the model of a request. With `optimized`, write the model after optimization, basic unless `level` names
+    another; with `run`, run it once."""
     import numpy as np
     import onnxruntime
 
@@ -25,7 +25,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     if request["optimized"]:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        level = request.get("level", "ORT_ENABLE_BASIC")
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
         options.optimized_model_filepath = request["optimized"]
     session = onnxruntime.InferenceSession(
         request["model"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latkit.artifacts.files import FileOp
-from latkit.profiling.profile.alignment import align
+from latkit.runtimes.litert.alignment import align
 
 
 def conv(name: str, kind: str = "CONV_2D") -> FileOp:

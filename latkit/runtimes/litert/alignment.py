@@ -7,8 +7,8 @@ some operators have no kernel. The alignment is used only if it accounts for eve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from latkit.artifacts.files import FileOp
 from latkit.graphs.op_macs import op_macs
 
 KERNELS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -45,11 +45,31 @@ KERNELS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 """The operators that a kernel may compute, by a part of its name; the first that fits."""
 
+Tensors = Sequence[tuple[str, tuple[int, ...]]]
+"""Element types and shapes."""
+
+
+class Operator(Protocol):
+    """An operator of a file: its kind, and the tensors that it takes and gives."""
+
+    @property
+    def kind(self) -> str:
+        """By the name of the schema."""
+
+    @property
+    def inputs(self) -> Tensors:
+        """Constants included."""
+
+    @property
+    def outputs(self) -> Tensors:
+        """In order."""
+
+
 MAX_CELLS = 4_000_000
 """Maximum product of both lengths: the alignment takes as many steps."""
 
 
-def align(kernels: Sequence[str], operators: Sequence[FileOp]) -> list[int | None]:
+def align(kernels: Sequence[str], operators: Sequence[Operator]) -> list[int | None]:
     """The operator's number for each kernel; None where none fits. All None if the alignment explains too little.
 
     The longest common subsequence, in which operators that multiply weigh most.
@@ -66,7 +86,7 @@ def align(kernels: Sequence[str], operators: Sequence[FileOp]) -> list[int | Non
     return found if explained == sum(multiplies) else unknown
 
 
-def _scores(kinds: Sequence[tuple[str, ...]], operators: Sequence[FileOp], weights: Sequence[int]) -> list[list[int]]:
+def _scores(kinds: Sequence[tuple[str, ...]], operators: Sequence[Operator], weights: Sequence[int]) -> list[list[int]]:
     """Best total weight of kernels from i and operators from j on, by [i][j]."""
     best = [[0] * (len(operators) + 1) for _ in range(len(kinds) + 1)]
     for i in reversed(range(len(kinds))):
@@ -80,7 +100,7 @@ def _scores(kinds: Sequence[tuple[str, ...]], operators: Sequence[FileOp], weigh
 
 
 def _walk(
-    best: list[list[int]], kinds: Sequence[tuple[str, ...]], operators: Sequence[FileOp], weights: Sequence[int]
+    best: list[list[int]], kinds: Sequence[tuple[str, ...]], operators: Sequence[Operator], weights: Sequence[int]
 ) -> list[int | None]:
     found: list[int | None] = []
     j = 0
@@ -103,5 +123,5 @@ def _kinds(kernel: str) -> tuple[str, ...]:
     return next((kinds for part, kinds in KERNELS if part in kernel), ())
 
 
-def _shapes(tensors: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[int, ...]]:
+def _shapes(tensors: Tensors) -> list[tuple[int, ...]]:
     return [shape for _, shape in tensors]
