@@ -43,7 +43,10 @@ def test_a_supernet_is_trained_resumed_and_refused(tmp_path: Path) -> None:
     assert json.loads(again.stdout) == document
     for arguments, message in (
         ([*given, *brief, "--curriculum", "sandwich", "--resume"], "expected curriculum to be 'uniform' as in the sup"),
-        ([*given, *brief, "--curriculum", "none"], "unknown curriculum 'none'; known curricula: progressive, "),
+        (
+            [*given, *brief, "--curriculum", "none"],
+            "unknown curriculum 'none'; known curricula: growing, ",
+        ),
         ([*given, "--data", "digits"], "classification of the 10 classes of data digits needs (10,)"),
     ):
         refused = CliRunner().invoke(app, arguments)

@@ -15,6 +15,7 @@ CURRICULA: Registry[Curriculum] = Registry(
     "latkit.curricula",
     Curriculum,
     {
+        "growing": "latkit.search.curricula.growing:CURRICULUM",
         "progressive": "latkit.search.curricula.progressive:CURRICULUM",
         "sandwich": "latkit.search.curricula.sandwich:CURRICULUM",
         "uniform": "latkit.search.curricula.uniform:CURRICULUM",

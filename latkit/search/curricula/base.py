@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +30,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of a curriculum, with a learning rate that rises and falls within it."""
+    """A part of a curriculum, by default with a learning rate that rises and falls within it."""
 
     name: str
     epochs: int
@@ -44,6 +44,8 @@ class Stage:
     """Whether a frozen copy of the largest network, as it is when the stage begins, teaches."""
     sorts: bool = False
     """Whether channels are sorted by importance when the stage begins."""
+    schedule: tuple[float, float] = (0.0, 1.0)
+    """The part of the rise and fall of the learning rate that the stage has, where several stages share one."""
 
 
 class Curriculum(ABC):
@@ -72,6 +74,13 @@ def draw(space: Space, options: Options, generator: torch.Generator) -> Architec
 def every_option(space: Space) -> Options:
     """All options of all choices."""
     return tuple(tuple(range(len(choice.options))) for choice in space.choices)
+
+
+def first_options(space: Space, dimensions: Collection[str]) -> Options:
+    """The first option of the choices of some dimensions, and all options of the others."""
+    return tuple(
+        tuple(range(1 if dimension_of(choice.name) in dimensions else len(choice.options))) for choice in space.choices
+    )
 
 
 def last_options(space: Space, counts: dict[str, int]) -> Options:

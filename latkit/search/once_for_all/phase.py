@@ -82,8 +82,9 @@ class CurriculumPhase:
         return loss_of
 
     def _learning_rate(self, step: int) -> float:
-        settings, steps = self.problem.settings, self.epochs * self.steps_per_epoch
-        return learning_rate(step, steps, settings.learning_rate * self.stage.rate, settings.ramp_share)
+        settings, (begin, end) = self.problem.settings, self.stage.schedule
+        steps = self.epochs * self.steps_per_epoch / (end - begin)  # of the full rise and fall
+        return learning_rate(begin * steps + step, steps, settings.learning_rate * self.stage.rate, settings.ramp_share)
 
     def summary(self, epoch: int) -> Row:
         """Mean loss and metric of the sub-networks trained; after the last epoch, the metric of the smallest and the

@@ -168,7 +168,7 @@ def describe(row: Row, metric: Metric) -> str:
     return ", ".join(parts)
 
 
-def learning_rate(step: int, steps: int, peak: float, ramp_share: float) -> float:
+def learning_rate(step: float, steps: float, peak: float, ramp_share: float) -> float:
     """A linear rise to the peak in the first `ramp_share` of the steps, then half a cosine down to zero."""
     ramp = ramp_share * steps
     if step < ramp:

@@ -18,7 +18,8 @@ from latkit.errors import BadFile, UsageError
 from latkit.nn import GlobalPool
 from latkit.runtimes import get_runtime
 from latkit.search import ElasticModule, elastic, load_data
-from latkit.search.curricula import CURRICULA
+from latkit.search.curricula import CURRICULA, Sample
+from latkit.search.curricula import Stage as Part
 from latkit.search.curricula.base import share_epochs
 from latkit.search.data import DataSplit
 from latkit.search.evaluators.shared_weights import SharedWeightsEvaluator
@@ -39,7 +40,12 @@ SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, rando
 BRIEF = SETTINGS.model_copy(update={"epochs": 1})
 OFTEN = {"checkpoint_seconds": 1e-9}
 PHASES = ("largest", "kernel", "depth-2", "expansion-2", "width-2")
-CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform"}
+CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform", "cheap": "growing", "all": "growing"}
+
+
+def brief(curriculum: str) -> SupernetSettings:
+    """An epoch for every stage of a curriculum of few stages."""
+    return BRIEF.model_copy(update={"epochs": 2}) if curriculum == "growing" else BRIEF
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     found = Runs(root, load_data(str(root / "stripes.npz"), 8, 1), {})
     found.run_jobs(
         *(found.job(f"killed-{name}", "progressive", stop_in=name, stop_at=3, kill=True) for name in PHASES),
-        *(found.job(f"killed-{n}", c, BRIEF, stop_in=n, stop_at=3, kill=True) for n, c in CURRICULUM_OF.items()),
+        *(found.job(f"killed-{n}", c, brief(c), stop_in=n, stop_at=3, kill=True) for n, c in CURRICULUM_OF.items()),
         found.job("both", "sandwich", BRIEF, ranks=2),
     )
     found.train("progressive", "progressive")
-    for name in CURRICULUM_OF:
-        found.train(name, name, BRIEF)
+    for name in dict.fromkeys(CURRICULUM_OF.values()):
+        found.train(name, name, brief(name))
     return found
 
 
@@ -93,7 +99,7 @@ def check_equal(one: Path, other: Path) -> None:
 def test_a_training_killed_in_any_stage_ends_as_if_it_had_not_been(runs: Runs, phase: str) -> None:
     curriculum = CURRICULUM_OF.get(phase, "progressive")
     assert runs.ends[f"killed-{phase}"] == [-9]
-    settings = BRIEF if phase in CURRICULUM_OF else SETTINGS
+    settings = brief(curriculum) if phase in CURRICULUM_OF else SETTINGS
     check_equal(runs.train(f"killed-{phase}", curriculum, settings, resume=True), runs.root / curriculum)
 
 
@@ -173,6 +179,16 @@ def test_curricula_free_one_dimension_after_another() -> None:
     first, *_, last = sandwich.samples(SPACE, stage, generator)
     assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
     assert (last.architecture, last.learns_from) == (SPACE.smallest, "largest")
+    cheap, every = CURRICULA.get("growing").stages(SPACE, 9)
+    assert {len(SPACE.subnet(one.architecture).stages[0]) for one in _drawn("growing", cheap)} == {1}
+    assert {SPACE.subnet(one.architecture).resolution for one in _drawn("growing", every)} == {6, 8}
+    assert (cheap.epochs + every.epochs, cheap.schedule[1]) == (9, every.schedule[0])
+    assert [one.name for one in CURRICULA.get("growing").stages(SPACE, 1)] == ["all"]
+
+
+def _drawn(curriculum: str, stage: Part) -> list[Sample]:
+    generator = torch.Generator().manual_seed(0)
+    return [one for _ in range(20) for one in CURRICULA.get(curriculum).samples(SPACE, stage, generator)]
 
 
 def test_a_users_module_is_trained_and_a_subnetwork_exported(runs: Runs, tmp_path: Path) -> None:
