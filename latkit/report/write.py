@@ -17,6 +17,8 @@ from latkit.report.sections.overview import overview
 from latkit.report.sections.search import search_lede, search_sections
 from latkit.report.sections.search_facts import read_search, replays_of
 from latkit.report.sections.series import comparison_with_others, series_sections
+from latkit.report.sections.specialized import supernet_lede, supernet_sections
+from latkit.report.sections.specialized_facts import read_supernet, supernets_of
 from latkit.report.sections.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target
@@ -31,7 +33,7 @@ LEDES = {
 
 
 def write_report(workspace: FittedModels, subject: Target | str | None, path: str | os.PathLike[str]) -> None:
-    """Write an HTML page about a target, a search by its name, or (None) the whole workspace.
+    """Write an HTML page about a target, a search or supernet by its name, or (None) the whole workspace.
 
     Raises UsageError for an unknown name, WriteError for a path that cannot be written, and BadFile if the
     files of that name cannot be read. The page is written atomically.
@@ -63,6 +65,9 @@ def _page_about(workspace: FittedModels, subject: Target | str | None, folder: P
     if strategy is not None:
         content = join([strategy_headline(strategy.record), strategy_sections(strategy)])
         return page(Heading("Search on a benchmark", subject, strategy_lede(strategy.record)), content)
+    if subject in supernets_of(workspace):
+        supernet = read_supernet(workspace, subject, folder)
+        return page(Heading("Supernet", subject, supernet_lede(supernet)), supernet_sections(supernet))
     series = series_named(workspace, subject)
     if series is not None:
         content, anchors = series_sections(workspace, series, folder)

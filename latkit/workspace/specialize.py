@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latkit._io import write_text
-from latkit.errors import BadFile, NotMeasured
+from latkit.errors import BadFile
+from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network
-from latkit.latency_models import AdditiveModel
+from latkit.layout import MEASURED_FILE
+from latkit.layout.folders import REPORT_FILE
 from latkit.ops import Network
 from latkit.progress import Callbacks
+from latkit.report import write_report
 from latkit.search import DataSplit
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
-from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, Evaluations, fit_predictor
-from latkit.search.once_for_all.records import SUPERNET_FILES
-from latkit.search.once_for_all.specialize import RESULT_FILE, Specialized, SpecializePlan, Specializer
+from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
+from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
+from latkit.search.once_for_all.specialize import (
+    RESULT_FILE,
+    SPECIALIZED,
+    Specialized,
+    SpecializePlan,
+    Specializer,
+    predictions,
+)
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
-from latkit.spaces import Space
-from latkit.tables import ElasticTable
-from latkit.targets import Target
+from latkit.workspace.compare import Reach
 from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.models import pinned_as
 from latkit.workspace.requests.supernet import SpecializeRequest
+from latkit.workspace.specialize_targets import SpecializeTarget, specialize_targets
 
-NAMED_OPS = 20
-"""At most this many missing ops are named without --verbose."""
+Found = tuple[Specialized, Path]
+"""A result and its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +48,13 @@ class SpecializeRun:
 
     name: str
     metric: str
-    found: tuple[tuple[Specialized, Path], ...]
-    """Results and their folders."""
-    report: PredictorReport
+    found: tuple[Found, ...]
+    predictor: PredictorReport | None
+    """None where a strategy searched instead of evolution over predictions."""
     seconds: float
-    """Of evolution, evaluation and export: without training the predictor and without measuring."""
+    """Of search, evaluation and export: without training the predictor and without measuring."""
+    report: Path
+    """The page."""
 
     def document(self) -> dict[str, Any]:
         """The figures that the command line prints. Scores are on the test images, random ones on validation images."""
@@ -50,7 +62,8 @@ class SpecializeRun:
             "supernet": self.name,
             "targets": [self._row(one, folder) for one, folder in self.found],
             "specialize_seconds": self.seconds,
-            "predictor": self.report.model_dump(),
+            "predictor": None if self.predictor is None else self.predictor.model_dump(),
+            "report": str(self.report),
         }
 
     def _row(self, one: Specialized, folder: Path) -> dict[str, Any]:
@@ -61,7 +74,11 @@ class SpecializeRun:
             "measured_ms": None if one.measured_s is None else 1e3 * one.measured_s,
             self.metric: one.test,
             f"validation_{self.metric}": one.validation,
+            f"predicted_{self.metric}": one.predicted_score,
             f"random_{self.metric}_mean": one.random_mean,
+            f"inherited_{self.metric}": one.inherited_test,
+            "finetune_epochs": one.finetune_epochs,
+            "strategy": one.strategy,
             "architecture": list(one.architecture),
             "notes": list(one.notes),
             "files": {what: str(folder / FILES[what]) for what in ("architecture", "weights", *one.exports)},
@@ -78,78 +95,113 @@ def specialize(
     """
     folder = workspace.search_dir(request.name)
     trained = load_supernet(folder, data)
-    models = {target: _model(workspace, target, request, trained.space) for target in dict.fromkeys(request.targets)}
-    tables = {target: ElasticTable.of_model(trained.space, model) for target, model in models.items()}
-    for target, table in tables.items():
-        for latency_s in request.latencies_s:
-            table.check_reach(latency_s, f" on {target}")
+    targets = specialize_targets(workspace, request, trained.space)
     evaluations = Evaluations(folder, trained, trained.judge.validation)
-    fitted = fit_predictor(trained, evaluations, request.evaluations, request.seed, callbacks.progress)
-    fitted.predictor.save(folder / PREDICTOR_FILE)
-    specializer = Specializer(trained, evaluations, fitted.predictor.predict, SpecializePlan(seed=request.seed))
-    begin, found = time.monotonic(), []
-    for target, table in tables.items():
-        for latency_s in request.latencies_s:
-            place = folder / "specialized" / f"{str(target).replace('/', '-')}-{1e3 * latency_s:.6g}ms"
-            saved = _saved(place, trained, target, latency_s)
-            found.append((saved or specializer.find(table, str(target), latency_s, place), place))
+    candidates, report = _candidates(trained, evaluations, request, callbacks, folder)
+    specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress)
+    begin = time.monotonic()
+    found = _found(specializer, targets, folder / SPECIALIZED)
     seconds = time.monotonic() - begin
     if request.measure:
-        found = _measured(workspace, models, found, request.wait_s, callbacks)
-    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), fitted.report, seconds)
+        found = [each for one in targets for each in _measured(workspace, one, found, request, callbacks)]
+    if request.cross:
+        _measure_cross_table(workspace, request, trained, found, callbacks)
+    page = folder / REPORT_FILE
+    write_report(workspace, request.name, page)
+    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), report, seconds, page)
 
 
-def _model(workspace: MeasuringWorkspace, target: Target, request: SpecializeRequest, space: Space) -> AdditiveModel:
-    """The model of a target. Raises NotMeasured, which names every op that it lacks and what measures them."""
-    path = workspace.search_dir(request.name) / SUPERNET_FILES["space"]
-    remedy = f"measure with: latkit collect space {target} --space {path}; then: latkit fit {target} --space {path}"
-    ops = space.ops()
-    try:
-        model = workspace.model(target, request.model, space)
-    except NotMeasured as error:
-        raise NotMeasured(f"{target} lacks the {len(ops)} ops of space {space.name} ({error}); {remedy}") from error
-    missing = [op.title for op in ops if not model.knows([op])]
-    if not missing:
-        return model
-    more = f" and {len(missing) - NAMED_OPS} more, which --verbose names" if len(missing) > NAMED_OPS else ""
-    named = "; ".join(missing[:NAMED_OPS])
-    raise NotMeasured(
-        f"{target} lacks {len(missing)} of the {len(ops)} ops of space {space.name}; {remedy}. Missing: {named}{more}"
-    ).with_detail("; ".join(missing))
+def _plan(request: SpecializeRequest) -> SpecializePlan:
+    return SpecializePlan(seed=request.seed, finetune_epochs=request.finetune_epochs, strategy=request.strategy)
 
 
-def _saved(place: Path, trained: TrainedSupernet, target: Target, latency_s: float) -> Specialized | None:
-    """What an earlier run finished for the same weights."""
+def _candidates(
+    trained: TrainedSupernet, evaluations: Evaluations, request: SpecializeRequest, callbacks: Callbacks, folder: Path
+) -> tuple[FindCandidates, PredictorReport | None]:
+    """How sub-networks are found; with a predictor, its figures."""
+    if request.strategy is not None:
+        settings = request.strategy_settings
+        budget, progress = request.evaluations, callbacks.progress
+        return ByStrategy(evaluations, request.strategy, settings, budget, request.seed, progress=progress), None
+    fitted = fit_predictor(trained, evaluations, request.evaluations, request.seed, callbacks.progress)
+    fitted.predictor.save(folder / PREDICTOR_FILE)
+    fitted.report.save(folder / PREDICTOR_REPORT_FILE)
+    return predictions(evaluations, fitted.predictor.predict, _plan(request)), fitted.report
+
+
+def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder: Path) -> list[Found]:
+    """One sub-network for every target and latency; those of an earlier run are not searched again."""
+    wanted = [(one, latency_s) for one in targets for latency_s in one.latencies_s]
+    found: list[Found] = []
+    for one, latency_s in wanted:
+        place = folder / f"{str(one.target).replace('/', '-')}-{1e3 * latency_s:.6g}ms"
+        saved = _saved(place, one, latency_s, specializer)
+        found.append((saved or specializer.find(one.table, str(one.target), latency_s, place), place))
+        text = f"{one.target} at {1e3 * latency_s:.4g} ms"
+        specializer.progress.advance("specializing", len(found), len(wanted), text)
+    return found
+
+
+def _saved(place: Path, one: SpecializeTarget, latency_s: float, specializer: Specializer) -> Specialized | None:
+    """What an earlier run finished with the same weights, latencies and plan."""
     try:
         saved = load_record(Specialized, place / RESULT_FILE) if (place / RESULT_FILE).exists() else None
     except BadFile:
         return None  # written by another version: it is found again
-    same = saved is not None and saved.weights_sha256 == trained.result.weights_sha256
-    return saved if same and saved and (saved.target, saved.latency_s) == (str(target), latency_s) else None
+    if saved is None or saved.weights_sha256 != specializer.trained.result.weights_sha256:
+        return None
+    plan = specializer.plan
+    found = saved.target, saved.latency_s, saved.strategy, saved.finetune_epochs
+    is_same = found == (str(one.target), latency_s, plan.strategy, plan.finetune_epochs)
+    return saved if is_same and math.isclose(saved.predicted_s, one.table.total(saved.architecture)) else None
 
 
 def _measured(
     workspace: MeasuringWorkspace,
-    models: dict[Target, AdditiveModel],
-    found: list[tuple[Specialized, Path]],
-    wait_s: float,
+    one: SpecializeTarget,
+    found: Sequence[Found],
+    request: SpecializeRequest,
     callbacks: Callbacks,
-) -> list[tuple[Specialized, Path]]:
-    """The same with latencies measured on the targets; those that have one keep it."""
-    results = []
-    for target, model in models.items():
-        own = [(one, place) for one, place in found if one.target == str(target)]
-        if all(one.measured_s is not None for one, _ in own):
-            results += own
-            continue
-        options = MeasureOptions(wait_s=wait_s, cores=pinned_as(model))
-        with workspace.collection(target, options, callbacks) as collection:
-            for one, place in own:
-                measured = one
-                if one.measured_s is None:
-                    network = Network.load(place / FILES["architecture"])
-                    result = measure_network(collection, model, network)
-                    measured = one.model_copy(update={"measured_s": 1e-3 * result.network.measured_ms})
-                    write_text(place / RESULT_FILE, measured.model_dump_json(indent=1) + "\n")
-                results.append((measured, place))
-    return results
+) -> Iterator[Found]:
+    """The results of a target, with latencies measured on it; those that have one keep it."""
+    own = [(result, place) for result, place in found if result.target == str(one.target)]
+    if all(result.measured_s is not None for result, _ in own):
+        yield from own
+        return
+    options = MeasureOptions(wait_s=request.wait_s, cores=pinned_as(one.model))
+    with workspace.collection(one.target, options, callbacks) as collection:
+        for result, place in own:
+            measured = result
+            if result.measured_s is None:
+                network = Network.load(place / FILES["architecture"])
+                record = measure_network(collection, one.model, network)
+                record.save(place / MEASURED_FILE)
+                measured = result.model_copy(update={"measured_s": 1e-3 * record.network.measured_ms})
+                measured.save(place / RESULT_FILE)
+            yield measured, place
+
+
+def _measure_cross_table(
+    workspace: MeasuringWorkspace,
+    request: SpecializeRequest,
+    trained: TrainedSupernet,
+    found: Sequence[Found],
+    callbacks: Callbacks,
+) -> None:
+    """Measure every network on every target, and save the cross table with the supernet."""
+    entries = [
+        Entry(
+            place.name,
+            "derived",
+            Network.load(place / FILES["architecture"]),
+            one.target,
+            one.latency_s,
+            one.test,
+            trained.recipe.data,
+            trained.result.task,
+        )
+        for one, place in found
+    ]
+    reach = Reach(workspace, request.model, MeasureOptions(wait_s=request.wait_s), callbacks)
+    columns = reach.columns(request.targets, entries)
+    cross_evaluate(request.name, entries, columns, callbacks.on_message).save(workspace.search_dir(request.name))

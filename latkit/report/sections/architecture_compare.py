@@ -24,11 +24,17 @@ LOWEST, PER_UNIT = 20, 4
 
 def side_by_side(searches: Sequence[SearchFacts]) -> Html:
     """The derived networks of searches of one space, one row each; nothing if fewer than two share a space."""
-    spaces: dict[str, list[SearchFacts]] = {}
+    spaces: dict[str, list[Compared]] = {}
     for known in searches:
         if known.space is not None and known.result is not None and known.network is not None:
-            spaces.setdefault(known.recipe.space_key, []).append(known)
-    parts = [_drawing(group) for group in spaces.values() if len(group) > 1]
+            figures = f"{latency(known.result.predicted_latency_s)}, {score(known.result)}"
+            spaces.setdefault(known.recipe.space_key, []).append(Compared(known.name, figures, layers(known)))
+    return networks_beside(list(spaces.values()))
+
+
+def networks_beside(groups: Sequence[Sequence[Compared]]) -> Html:
+    """A drawing for every group of at least two networks of one space, one row each."""
+    parts = [_drawing(group) for group in groups if len(group) > 1]
     if not parts:
         return join([])
     content = (
@@ -38,11 +44,19 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A network, and what is written beside it."""
+
+    name: str
+    figures: str
+    placed: Sequence[Placed]
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """One network, and where its blocks stand."""
 
-    known: SearchFacts
-    placed: Sequence[Placed]
+    known: Compared
     layout: GraphLayout
     top: int
     gap: int
@@ -61,18 +75,17 @@ class _Row:
         return self.top + ROW * (lane + 0.5)
 
 
-def _rows(group: Sequence[SearchFacts]) -> list[_Row]:
+def _rows(group: Sequence[Compared]) -> list[_Row]:
     """The networks from top to bottom, level under level; wide gaps have room for the lines of branches."""
-    networks = [(known, layers(known)) for known in group]
-    layouts = [lay_out([layer.inputs or (place - 1,) for place, layer in enumerate(row)]) for _, row in networks]
+    layouts = [lay_out([layer.inputs or (place - 1,) for place, layer in enumerate(one.placed)]) for one in group]
     gap = GAP if all(layout.lanes == 1 for layout in layouts) else BRANCH_GAP
     rows: list[_Row] = []
-    for (known, row), layout in zip(networks, layouts, strict=True):
-        rows.append(_Row(known, row, layout, rows[-1].bottom if rows else TOP, gap))
+    for known, layout in zip(group, layouts, strict=True):
+        rows.append(_Row(known, layout, rows[-1].bottom if rows else TOP, gap))
     return rows
 
 
-def _drawing(group: Sequence[SearchFacts]) -> Html:
+def _drawing(group: Sequence[Compared]) -> Html:
     rows = _rows(group)
     width = max(row.x(row.layout.levels) for row in rows)
     height = rows[-1].bottom
@@ -93,7 +106,7 @@ def _drawing(group: Sequence[SearchFacts]) -> Html:
 def _head(row: _Row) -> Html:
     """The output shape of layers, where it changes along the first lane."""
     content, before = [], None
-    for layer, (level, lane) in zip(row.placed, row.layout.places, strict=True):
+    for layer, (level, lane) in zip(row.known.placed, row.layout.places, strict=True):
         if lane == 0 and layer.op.output_shape != before:
             before = layer.op.output_shape
             content.append(_text(row.x(level), 20, shape_text(before), "soft", "start"))
@@ -101,13 +114,11 @@ def _head(row: _Row) -> Html:
 
 
 def _network(row: _Row) -> Html:
-    assert row.known.result is not None
-    figures = f"{latency(row.known.result.predicted_latency_s)}, {score(row.known.result)}"
     names = [
         _text(10, row.middle(0) - 3, _shortened(row.known.name), "", "start"),
-        _text(10, row.middle(0) + 13, figures, "soft", "start"),
+        _text(10, row.middle(0) + 13, row.known.figures, "soft", "start"),
     ]
-    places = zip(row.placed, row.layout.places, strict=True)
+    places = zip(row.known.placed, row.layout.places, strict=True)
     blocks = [_block(layer, row.x(level), row.middle(lane)) for layer, (level, lane) in places]
     return join([_lines(row), *names, *blocks])
 

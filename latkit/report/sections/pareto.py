@@ -21,8 +21,15 @@ STYLES = {
     "random": ("random", ORANGE, "square"),
     "evolution": ("evolution", GREEN, "triangle-up"),
     "mobilenetv2": ("MobileNetV2", PINK, "x"),
+    "evaluated": ("evaluated with the supernet's weights", GRAY, "circle"),
+    "winner": ("specialized for this target", BLUE, "circle"),
 }
 """Labels and styles of the kinds of networks; other kinds as `elsewhere`, under their own name."""
+
+CONNECTED = ("derived", "winner")
+"""Kinds whose points are connected."""
+SMALL = ("evaluated",)
+"""Kinds of which there are too many for large points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def pareto_section(searches: Sequence[SearchFacts], cross_tables: Sequence[Cross
     for (target, data, task), members in groups.items():
         points = [*_own(members), *_elsewhere(target, members, searches, cross_tables)]
         if len(points) > 1:
-            pictures.append(card(f"{target}, {data}", _picture(points, TASKS.get(task).metric)))
+            pictures.append(card(f"{target}, {data}", picture(points, TASKS.get(task).metric)))
     intro = "Filled: measured on the target; hollow: predicted only. Better is up and to the left."
     return join([paragraph(intro), *pictures] if pictures else [])
 
@@ -78,7 +85,8 @@ def _elsewhere(
                 yield Point(row.name, "elsewhere", cell.measured_ms / 1e3, True, row.score)
 
 
-def _picture(points: Sequence[Point], metric: Metric) -> Html:
+def picture(points: Sequence[Point], metric: Metric) -> Html:
+    """A figure of the networks of one target."""
     unit, per_second = unit_for(max(point.seconds for point in points))
     figure = go.Figure(layout=layout(340, xaxis=axis(f"latency, {unit}"), yaxis=axis(metric.axis)))
     for kind in dict.fromkeys(point.kind for point in points):
@@ -87,11 +95,11 @@ def _picture(points: Sequence[Point], metric: Metric) -> Html:
         figure.add_scatter(
             x=[per_second * point.seconds for point in of_kind],
             y=[metric.scale * point.score for point in of_kind],
-            mode="lines+markers" if kind == "derived" else "markers",
+            mode="lines+markers" if kind in CONNECTED else "markers",
             name=plain(title),
             line={"color": color, "width": 1, "dash": "dot"},
             marker={
-                "size": 10,
+                "size": 5 if kind in SMALL else 10,
                 "color": color,
                 "symbol": [symbol if point.measured else f"{symbol}-open" for point in of_kind],
             },

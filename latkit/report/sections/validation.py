@@ -33,7 +33,7 @@ def validation_section(validation: Validation, networks: Mapping[str, Network]) 
             "“Measured again” predicts one of the two measurements by the other: no model can do better."
         ),
         _figures(validation),
-        card("Predicted against measured", _scatter(validation)),
+        card("Predicted against measured", scatter(validation.results, validation.repeatability_mape_percent)),
         element("h4", "Largest errors"),
         _worst(validation.results, networks),
         _suspects(validation.results, networks),
@@ -84,10 +84,9 @@ def _correlation(method: Callable[[Floats, Floats], object], first: Floats, seco
     return _rank(float(getattr(method(first, second), "statistic")))  # noqa: B009
 
 
-def _scatter(validation: Validation) -> Html:
+def scatter(results: Sequence[NetworkResult], repeatability_percent: float | None = None) -> Html:
     """Networks as points with their prediction intervals, the diagonal, and the repeatability band about it."""
-    results = validation.results
-    unit, per_second = unit_for(validation.mean_latency_ms / 1e3)
+    unit, per_second = unit_for(float(np.mean([row.measured_ms for row in results])) / 1e3)
     factor = per_second / 1e3
     measured = [factor * row.measured_ms for row in results]
     intervals = [row.interval_ms or (row.predicted_ms, row.predicted_ms) for row in results]
@@ -101,13 +100,15 @@ def _scatter(validation: Validation) -> Html:
             yaxis=axis(f"predicted, {unit}", range=[low, high]),
         )
     )
-    _add_bands(figure, low, high, validation.repeatability_mape_percent / 100)
+    if repeatability_percent is not None:
+        _add_band(figure, low, high, repeatability_percent / 100)
+    _add_diagonal(figure, low, high)
     _add_networks(figure, results, factor)
     return embed(figure)
 
 
-def _add_bands(figure: go.Figure, low: float, high: float, band: float) -> None:
-    """The diagonal, and the repeatability band about it, as a share."""
+def _add_band(figure: go.Figure, low: float, high: float, band: float) -> None:
+    """The repeatability band about the diagonal, as a share."""
     figure.add_scatter(
         x=[low, high, high, low],
         y=[low * (1 - band), high * (1 - band), high * (1 + band), low * (1 + band)],
@@ -118,6 +119,9 @@ def _add_bands(figure: go.Figure, low: float, high: float, band: float) -> None:
         name=f"repeatability ±{percent(100 * band)}",
         hoverinfo="skip",
     )
+
+
+def _add_diagonal(figure: go.Figure, low: float, high: float) -> None:
     figure.add_scatter(
         x=[low, high],
         y=[low, high],

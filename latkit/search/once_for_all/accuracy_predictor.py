@@ -1,27 +1,39 @@
-"""Accuracy of sub-networks predicted from their options: ridge regressions on bootstrap samples."""
+"""Accuracy of sub-networks predicted from their options, by networks or regressions on bootstrap samples."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from latkit._io import load_record, write_text
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
+from latkit.search.records.base import Record
 
-FORMAT: Literal["latkit-accuracy-predictor-1"] = "latkit-accuracy-predictor-1"
-MEMBERS, DECAY, MIN_SAMPLES = 20, 1.0, 8
-MAX_BYTES = 16 * 2**20
+FORMAT: Literal["latkit-accuracy-predictor-2"] = "latkit-accuracy-predictor-2"
+DECAY, MIN_SAMPLES = 1.0, 8
+HIDDEN = (64, 64)
+"""Features of the layers of a multilayer perceptron. The published predictor has three of 400, for 16,000 samples."""
+MLP_DECAY, MLP_ITERATIONS = 3.0, 150
+MAX_BYTES = 64 * 2**20
+COVERAGE = 0.9
+
+Layer = tuple[Floats, Floats]
+"""Weights (inputs, outputs) and biases (outputs,)."""
+Member = list[Layer]
+"""Layers with ReLU between them."""
 
 
-class PredictorReport(BaseModel):
+class PredictorReport(Record):
     """How well accuracies were predicted that the predictor did not learn from."""
 
-    model_config = ConfigDict(extra="forbid")
     learned: int
     held_out: int
     kendall: float | None
@@ -30,46 +42,37 @@ class PredictorReport(BaseModel):
     """Mean absolute error, in the unit of the accuracy."""
     inside_90: float
     """Share of accuracies within the 90 % interval, 0 to 1."""
+    kind: str = "ridge"
+    """Of the predictor: `ridge` or `mlp`."""
 
 
 class AccuracyPredictor:
-    """The mean of ridge regressions on bootstrap samples of one-hot features.
+    """The mean of members that learned from bootstrap samples of one-hot features.
 
-    Its 90 % interval is the mean plus or minus `half_width`, a quantile of the errors of members at samples that they
-    did not see.
+    Its 90 % interval is the mean plus or minus `half_width`: the conformal quantile of the errors at samples, each
+    predicted by the members that did not see it (Kim et al. 2020, jackknife+ after bootstrap).
     """
 
-    def __init__(self, weights: Floats, half_width: float, space_key: str) -> None:
-        self.weights, self.half_width, self.space_key = weights, half_width, space_key
-        self._mean = weights.mean(axis=0)
+    def __init__(self, kind: str, members: Sequence[Member], half_width: float, space_key: str) -> None:
+        self.kind, self.members, self.half_width, self.space_key = kind, list(members), half_width, space_key
 
     @classmethod
-    def fit(cls, features: Floats, accuracies: Floats, seed: int, space_key: str) -> Self:
-        """Learn from features of shape (n, features) and accuracies of shape (n,). Raises UsageError for too few."""
-        count = len(accuracies)
-        if count < MIN_SAMPLES:
-            raise UsageError(f"expected at least {MIN_SAMPLES} evaluated sub-networks, but found {count}")
-        generator = np.random.default_rng(seed)
-        inputs = np.column_stack((features, np.ones(count)))
-        center = accuracies.mean()
-        weights: list[Floats] = []
-        unseen: list[list[float]] = [[] for _ in range(count)]
-        for _ in range(MEMBERS):
-            bag = generator.integers(count, size=count)
-            taken = inputs[bag]
-            member = np.linalg.solve(
-                taken.T @ taken + DECAY * np.eye(inputs.shape[1]), taken.T @ (accuracies[bag] - center)
-            )
-            member[-1] += center
-            weights.append(member)
-            for at in set(range(count)) - set(bag.tolist()):
-                unseen[at].append(float(inputs[at] @ member))
-        errors = [abs(np.mean(found) - truth) for found, truth in zip(unseen, accuracies, strict=True) if found]
-        return cls(np.array(weights), float(np.quantile(errors, 0.9)), space_key)
+    def fit(cls, features: Floats, accuracies: Floats, seed: int, space_key: str, kind: str = "") -> Self:
+        """Learn from features of shape (n, features) and accuracies of shape (n,). Raises UsageError for too few.
+
+        `kind`: one of `KINDS`; by default the one with the lesser error at samples that its members did not see.
+        """
+        if len(accuracies) < MIN_SAMPLES:
+            raise UsageError(f"expected at least {MIN_SAMPLES} evaluated sub-networks, but found {len(accuracies)}")
+        if kind and kind not in KINDS:
+            raise UsageError(f"unknown accuracy predictor {kind!r}; known kinds: {', '.join(KINDS)}")
+        fitted = [_bagged(one, features, accuracies, seed) for one in ([kind] if kind else KINDS)]
+        chosen, members, errors = min(fitted, key=lambda one: float(np.mean(one[2])))
+        return cls(chosen, members, conformal_quantile(errors), space_key)
 
     def predict(self, features: Floats) -> Floats:
         """Accuracies, shape (n,)."""
-        return np.asarray(features @ self._mean[:-1] + self._mean[-1])
+        return np.asarray(np.mean([_forward(member, features) for member in self.members], axis=0))
 
     def judge(self, features: Floats, accuracies: Floats, learned: int) -> PredictorReport:
         """The error on sub-networks that were held out."""
@@ -84,23 +87,103 @@ class AccuracyPredictor:
             kendall=tau,
             mean_error=float(errors.mean()),
             inside_90=float((errors <= self.half_width).mean()),
+            kind=self.kind,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as JSON, atomically."""
-        document = {"weights": self.weights.tolist(), "half_width": self.half_width, "space_key": self.space_key}
+        members = [[[weights.tolist(), biases.tolist()] for weights, biases in member] for member in self.members]
+        document = {"kind": self.kind, "members": members, "half_width": self.half_width, "space_key": self.space_key}
         write_text(path, json.dumps({"format": FORMAT, **document}) + "\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote. Raises BadFile."""
+        """Read what `save` wrote, also an older release's. Raises BadFile."""
         found = load_record(path, _File, "an accuracy predictor as JSON", MAX_BYTES)
-        return cls(np.array(found.weights), found.half_width, found.space_key)
+        members = [[(np.array(weights), np.array(biases)) for weights, biases in one] for one in found.members]
+        return cls(found.kind, members, found.half_width, found.space_key)
+
+
+def conformal_quantile(errors: Sequence[float]) -> float:
+    """The half width that covers a new sample with 90 % probability (Lei et al. 2018, section 2)."""
+    ordered = sorted(errors)
+    return ordered[min(math.ceil(COVERAGE * (len(ordered) + 1)), len(ordered)) - 1]
+
+
+def _bagged(kind: str, features: Floats, accuracies: Floats, seed: int) -> tuple[str, list[Member], list[float]]:
+    """Members, and the errors at samples of the mean of those that did not see them."""
+    generator = np.random.default_rng(seed)
+    count, (members, learn) = len(accuracies), KINDS[kind]
+    center, scale = float(accuracies.mean()), float(accuracies.std()) or 1.0
+    found: list[Member] = []
+    unseen: list[list[float]] = [[] for _ in range(count)]
+    for _ in range(members):
+        bag = generator.integers(count, size=count)
+        *hidden, (weights, biases) = learn(features[bag], (accuracies[bag] - center) / scale, generator)
+        member = [*hidden, (weights * scale, biases * scale + center)]
+        found.append(member)
+        out = sorted(set(range(count)) - set(bag.tolist()))
+        for at, value in zip(out, _forward(member, features[out]), strict=True):
+            unseen[at].append(float(value))
+    errors = [abs(float(np.mean(one)) - truth) for one, truth in zip(unseen, accuracies, strict=True) if one]
+    return kind, found, errors
+
+
+def _ridge(features: Floats, targets: Floats, _generator: np.random.Generator) -> Member:
+    """Ridge regression."""
+    inputs = np.column_stack((features, np.ones(len(targets))))
+    found = np.linalg.solve(inputs.T @ inputs + DECAY * np.eye(inputs.shape[1]), inputs.T @ targets)
+    return [(np.asarray(found[:-1, None]), np.asarray(found[-1:]))]
+
+
+def _mlp(features: Floats, targets: Floats, generator: np.random.Generator) -> Member:
+    """A multilayer perceptron (Cai et al. 2020, section 3.4), trained by L-BFGS."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    model = MLPRegressor(
+        hidden_layer_sizes=HIDDEN,
+        solver="lbfgs",
+        alpha=MLP_DECAY,
+        max_iter=MLP_ITERATIONS,
+        random_state=int(generator.integers(2**31)),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is stopped early on purpose
+        model.fit(features, targets)
+    return list(zip(model.coefs_, model.intercepts_, strict=True))
+
+
+KINDS: dict[str, tuple[int, Callable[[Floats, Floats, np.random.Generator], Member]]] = {
+    "ridge": (20, _ridge),
+    "mlp": (8, _mlp),
+}
+"""By name, the number of members, and what one learns from a bootstrap sample."""
+
+
+def _forward(member: Member, features: Floats) -> Floats:
+    values = features
+    for number, (weights, biases) in enumerate(member):
+        values = np.maximum(values, 0) if number else values
+        values = values @ weights + biases
+    return np.asarray(values[:, 0])
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-    format: Literal["latkit-accuracy-predictor-1"]
-    weights: list[list[float]]
+    format: Literal["latkit-accuracy-predictor-1", "latkit-accuracy-predictor-2"]
+    kind: str = "ridge"
+    members: list[list[tuple[list[list[float]], list[float]]]] = Field(min_length=1)
     half_width: float
     space_key: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_first_format(cls, document: object) -> object:
+        """The first format has one row of weights per regression, the bias last."""
+        if isinstance(document, dict) and document.get("format") == "latkit-accuracy-predictor-1":
+            rows = document.get("weights")
+            if isinstance(rows, list) and all(isinstance(row, list) and row for row in rows):
+                members = [[[[[weight] for weight in row[:-1]], row[-1:]]] for row in rows]
+                return {**{name: value for name, value in document.items() if name != "weights"}, "members": members}
+        return document

@@ -21,6 +21,8 @@ from latkit.tables import ElasticTable
 EVALUATED_FILE = "evaluated.jsonl"
 """In a supernet's folder: every sub-network that was evaluated with its weights."""
 PREDICTOR_FILE = "accuracy-predictor.json"
+PREDICTOR_REPORT_FILE = "accuracy-predictor-report.json"
+"""How well it predicts sub-networks that were held out."""
 
 HELD_OUT_SHARE = 0.2
 SHORT = EvolutionPlan(population=40, generations=20)
@@ -33,10 +35,11 @@ class Evaluations:
     def __init__(self, folder: Path, trained: TrainedSupernet, judge: Callable[[Architecture], float]) -> None:
         """Continues the folder's file. Raises BadFile for that of other weights."""
         self.metric = trained.result.metric
+        self.evaluator = f"shared-weights-{trained.result.weights_sha256[:12]}"
         header: dict[str, object] = {
             "format": FORMAT,
             "space_key": trained.space.key,
-            "evaluator": f"shared-weights-{trained.result.weights_sha256[:12]}",
+            "evaluator": self.evaluator,
             "metric": self.metric.name,
         }
         self._history = History(folder / EVALUATED_FILE, header)
@@ -83,17 +86,16 @@ def fit_predictor(
     generator = np.random.default_rng(seed)
     first = _distinct(macs.arrays.draw(2 * count, generator), count // 2)
     _evaluate(first, evaluations, progress)
-    predict = evaluations.ranked(_learn(macs, first, evaluations, seed, trained).predict)
+    predict = evaluations.ranked(_learn(macs, first, evaluations, seed, "ridge").predict)
     second = _near_front(macs, predict, count - len(first), seed, set(first))
     _evaluate(second, evaluations, progress)
     order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
     held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
     learned = order[len(held) :]
     truth = np.array([evaluations.score(one) for one in held])
-    report = _learn(macs, learned, evaluations, seed, trained).judge(
-        macs.arrays.features(np.array(held)), truth, len(learned)
-    )
-    return Fitted(_learn(macs, order, evaluations, seed, trained), report)
+    judged = _learn(macs, learned, evaluations, seed)
+    report = judged.judge(macs.arrays.features(np.array(held)), truth, len(learned))
+    return Fitted(_learn(macs, order, evaluations, seed, judged.kind), report)
 
 
 def _evaluate(architectures: list[Architecture], evaluations: Evaluations, progress: Progress) -> None:
@@ -103,10 +105,10 @@ def _evaluate(architectures: list[Architecture], evaluations: Evaluations, progr
 
 
 def _learn(
-    macs: ElasticTable, rows: list[Architecture], evaluations: Evaluations, seed: int, trained: TrainedSupernet
+    macs: ElasticTable, rows: list[Architecture], evaluations: Evaluations, seed: int, kind: str = ""
 ) -> AccuracyPredictor:
     truth = np.array([evaluations.score(one) for one in rows])
-    return AccuracyPredictor.fit(macs.arrays.features(np.array(rows)), truth, seed, trained.space.key)
+    return AccuracyPredictor.fit(macs.arrays.features(np.array(rows)), truth, seed, macs.space.key, kind)
 
 
 def _near_front(

@@ -1,28 +1,40 @@
-"""One sub-network for one latency: found by prediction, checked with real weights, written as files."""
+"""One sub-network for one latency: found, checked with real weights, fine-tuned on request, written as files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+import numpy as np
 from safetensors.torch import save_file
+from torch import nn
 
 from latkit._io import make_folder
-from latkit.errors import UsageError
+from latkit._io.arrays import Floats
 from latkit.ops import Network
+from latkit.progress import Progress, Silent
+from latkit.search.data import DataSplit
 from latkit.search.gradient.settings import SearchSettings
+from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates
 from latkit.search.once_for_all.evaluated import Evaluations
-from latkit.search.once_for_all.evolution import Candidate, EvolutionPlan, Predict, evolve
+from latkit.search.once_for_all.evolution import Candidate, Predict
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.base import Record
 from latkit.search.records.result import FILES, ExportFacts
-from latkit.search.training.exports import export
+from latkit.search.training.exports import RUNTIMES, export
+from latkit.search.training.finetune import finetune
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
+from latkit.targets import Target
 
 RESULT_FILE = "specialized.json"
+SPECIALIZED = "specialized"
+"""In a supernet's folder: a folder for every target and latency."""
+
+FINETUNE_RATE = 0.1
+"""Peak learning rate of fine-tuning, relative to that of the supernet's training."""
 
 
 class Specialized(Record):
@@ -35,14 +47,22 @@ class Specialized(Record):
     latency_s: float
     predicted_s: float
     architecture: tuple[int, ...]
-    predicted_score: float
+    predicted_score: float | None
+    """By the accuracy predictor; None where a strategy evaluated it instead."""
     validation: float
+    """With the supernet's weights."""
     test: float
+    """Of the network that was written."""
     random_validation: tuple[float, ...]
     """Of random sub-networks of the same latency, with the same weights."""
     exports: dict[str, ExportFacts]
     notes: tuple[str, ...]
     measured_s: float | None = None
+    strategy: str | None = None
+    """That found it; None for evolution over predictions."""
+    finetune_epochs: int = 0
+    inherited_test: float | None = None
+    """Test score with the supernet's weights, before fine-tuning; None without any."""
 
     @property
     def random_mean(self) -> float | None:
@@ -61,6 +81,10 @@ class SpecializePlan:
     min_share: float = 0.98
     """Least share of the latency that is used."""
     seed: int = 0
+    finetune_epochs: int = 0
+    """Epochs of training that the network found gets of its own."""
+    strategy: str | None = None
+    """For the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,61 +93,96 @@ class Specializer:
 
     trained: TrainedSupernet
     evaluations: Evaluations
-    predict: Predict
+    find_candidates: FindCandidates
     plan: SpecializePlan
+    progress: Progress = field(default_factory=Silent)
 
     def find(self, table: ElasticTable, target: str, latency_s: float, folder: Path) -> Specialized:
         """Search, check, and write the network's files into a folder. Raises UsageError with the range."""
         plan, space = self.plan, self.trained.space
-        found = self._candidates(table, latency_s, self.evaluations.ranked(self.predict))
+        found = self.find_candidates(table, latency_s, folder)
         best = max(found[: plan.candidates], key=lambda one: self.evaluations.rank(one.architecture))
-        network = space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms")
-        exports, notes, test = self._write(network, best.architecture, folder)
+        randoms = self._random_scores(table, latency_s, folder)
+        module, inherited = self._module(best.architecture)
+        test = self.trained.judge.score(module, best.architecture, "test")
+        exports, notes = write_files(
+            space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms"),
+            module,
+            self.trained.judge.images(best.architecture)[0],
+            folder,
+            self._export_settings(target),
+        )
         result = Specialized(
             weights_sha256=self.trained.result.weights_sha256,
             target=target,
             latency_s=latency_s,
             predicted_s=best.seconds,
             architecture=best.architecture,
-            predicted_score=self.evaluations.metric.rank(best.accuracy),
+            predicted_score=self._predicted(best),
             validation=self.evaluations.score(best.architecture),
             test=test,
-            random_validation=tuple(self._random_scores(table, latency_s)),
+            random_validation=randoms,
             exports=exports,
             notes=notes,
+            strategy=plan.strategy,
+            finetune_epochs=plan.finetune_epochs,
+            inherited_test=inherited,
         )
         result.save(folder / RESULT_FILE)
         return result
 
-    def _candidates(self, table: ElasticTable, latency_s: float, predict: Predict) -> list[Candidate]:
-        plan = self.plan
-        found = evolve(table, predict, latency_s, plan.seed, EvolutionPlan(min_share=plan.min_share))
-        if not found:
-            raise UsageError(
-                f"expected a sub-network from {plan.min_share:.0%} to 100 % of {1e3 * latency_s:.4g} ms, but found "
-                f"none; those of space {table.space.name} take {1e3 * table.min():.4g} to {1e3 * table.max():.4g} ms"
-            )
-        return found
+    def _export_settings(self, target: str) -> SearchSettings:
+        """A TFLite file only where the target runs it: writing one takes seconds."""
+        runs_tflite = Target.parse(target).runtime == RUNTIMES["tflite"]
+        return SearchSettings.quick(task=self.trained.recipe.settings.task, export_tflite=runs_tflite)
 
-    def _random_scores(self, table: ElasticTable, latency_s: float) -> list[float]:
+    def _predicted(self, best: Candidate) -> float | None:
+        return None if self.plan.strategy else self.evaluations.metric.rank(best.accuracy)
+
+    def _random_scores(self, table: ElasticTable, latency_s: float, folder: Path) -> tuple[float, ...]:
         """Scores of random ones of the latency: those that an evolution passes on its way there, with no accuracy."""
-        found = self._candidates(table, latency_s, lambda features: 0.0 * features[:, 0])
+        found = ByPrediction(_no_accuracy, self.plan.seed, self.plan.min_share)(table, latency_s, folder)
         step = max(1, len(found) // max(1, self.plan.randoms))
-        return [self.evaluations.score(one.architecture) for one in found[::step][: self.plan.randoms]]
+        return tuple(self.evaluations.score(one.architecture) for one in found[::step][: self.plan.randoms])
 
-    def _write(
-        self, network: Network, architecture: Architecture, folder: Path
-    ) -> tuple[dict[str, ExportFacts], tuple[str, ...], float]:
-        """Weights, ONNX and TFLite files, and the test score."""
-        make_folder(folder)
-        judge = self.trained.judge
+    def _module(self, architecture: Architecture) -> tuple[nn.Module, float | None]:
+        """The sub-network, and its test score before fine-tuning if there is any."""
+        judge, epochs = self.trained.judge, self.plan.finetune_epochs
         module = judge.module(architecture)
-        test = judge.score(module, architecture, "test")
-        module = module.cpu().eval()
-        network.save(folder / FILES["architecture"])
-        save_file({name: one.contiguous() for name, one in module.state_dict().items()}, folder / FILES["weights"])
-        data, _ = judge.images(architecture)
-        exports, notes = export(
-            folder, network, module, data, SearchSettings.quick(task=self.trained.recipe.settings.task)
+        if not epochs:
+            return module, None
+        inherited = judge.score(module, architecture, "test")
+        base = self.trained.recipe.settings
+        settings = SearchSettings.make(
+            task=base.task,
+            seed=self.plan.seed,
+            training_epochs=epochs,
+            training_batch_size=base.batch_size,
+            training_learning_rate=FINETUNE_RATE * base.learning_rate,
+            label_smoothing=base.label_smoothing,
+            crop_padding=base.crop_padding,
+            flip=base.flip,
+            evaluation_epochs=0,
+            threads=base.threads,
         )
-        return exports, notes, test
+        return finetune(module, judge.images(architecture)[0], settings, self.progress), inherited
+
+
+def write_files(
+    network: Network, module: nn.Module, data: DataSplit, folder: Path, settings: SearchSettings
+) -> tuple[dict[str, ExportFacts], tuple[str, ...]]:
+    """A network's record, weights and ONNX file, and its TFLite file where the settings ask for one."""
+    make_folder(folder)
+    module = module.cpu().eval()
+    network.save(folder / FILES["architecture"])
+    save_file({name: one.contiguous() for name, one in module.state_dict().items()}, folder / FILES["weights"])
+    return export(folder, network, module, data, settings)
+
+
+def predictions(evaluations: Evaluations, predict: Predict, plan: SpecializePlan) -> ByPrediction:
+    """The usual way to candidates: evolution over an accuracy predictor."""
+    return ByPrediction(evaluations.ranked(predict), plan.seed, plan.min_share)
+
+
+def _no_accuracy(features: Floats) -> Floats:
+    return np.zeros(len(features))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
 
@@ -32,10 +32,25 @@ class SpecializeRequest(MeasureRequest):
     name: str
     """Folder of the supernet under `search/`."""
     targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
-    latencies_s: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    latencies_s: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
     """Each for every target."""
+    latencies: Annotated[int, Field(ge=0, le=100)] = 0
+    """This many more for every target, evenly spaced over what its sub-networks take."""
     evaluations: Annotated[int, Field(ge=20)] = 200
-    """Sub-networks evaluated for the accuracy predictor, once for all targets."""
+    """Sub-networks evaluated for the accuracy predictor, once for all targets; by a strategy, for each latency."""
+    strategy: str | None = None
+    """Searches with the supernet's weights; by default evolution over an accuracy predictor."""
+    strategy_settings: dict[str, Any] = Field(default_factory=dict)
+    finetune_epochs: Annotated[int, Field(ge=0)] = 0
+    """Epochs of training that every network found gets of its own."""
+    cross: bool = False
+    """Measure every network on every target."""
     model: str = "lookup"
     seed: int = 0
     measure: bool = True
+
+    @model_validator(mode="after")
+    def _has_latencies(self) -> Self:
+        if not self.latencies_s and not self.latencies:
+            raise ValueError("expected a latency, such as --latency-ms 5, or --latencies N, but found none")
+        return self

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from copy import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from latkit.errors import BadFile, UsageError
 from latkit.progress import Silent
 from latkit.search import load_data
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor
+from latkit.search.once_for_all.candidates import ByStrategy
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
-from latkit.search.once_for_all.specialize import SpecializePlan, Specializer
+from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.result import FILES
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
@@ -37,11 +41,12 @@ def trained(tmp_path_factory) -> TrainedSupernet:
     return load_supernet(folder / "base", data)
 
 
-def test_a_predictor_ranks_what_it_did_not_see_and_comes_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ridge", "mlp"])
+def test_a_predictor_ranks_what_it_did_not_see_and_comes_back(tmp_path: Path, kind: str) -> None:
     generator = np.random.default_rng(0)
     features = generator.integers(0, 2, size=(120, 12)).astype(float)
     truth = features @ np.linspace(0, 1, 12) + 0.05 * generator.standard_normal(120)
-    predictor = AccuracyPredictor.fit(features[:80], truth[:80], 0, "key")
+    predictor = AccuracyPredictor.fit(features[:80], truth[:80], 0, "key", kind)
     report = predictor.judge(features[80:], truth[80:], 80)
     assert report.kendall is not None
     assert report.kendall > 0.8
@@ -49,8 +54,20 @@ def test_a_predictor_ranks_what_it_did_not_see_and_comes_back(tmp_path: Path) ->
     predictor.save(tmp_path / "predictor.json")
     again = AccuracyPredictor.load(tmp_path / "predictor.json")
     assert np.array_equal(again.predict(features), predictor.predict(features))
+    assert (again.kind, again.half_width) == (kind, predictor.half_width)
     with pytest.raises(UsageError, match="expected at least 8 evaluated sub-networks, but found 3"):
         AccuracyPredictor.fit(features[:3], truth[:3], 0, "key")
+
+
+def test_a_predictor_of_the_first_format_is_read(tmp_path: Path) -> None:
+    document = {"format": "latkit-accuracy-predictor-1", "weights": [[1.0, 2.0, 0.5], [3.0, 0.0, 0.5]]}
+    path = tmp_path / "predictor.json"
+    path.write_text(json.dumps({**document, "half_width": 0.25, "space_key": "key"}))
+    predictor = AccuracyPredictor.load(path)
+    assert predictor.predict(np.array([[1.0, 0.0], [0.0, 1.0]])).tolist() == [2.5, 1.5]
+    path.write_text(json.dumps({**document, "weights": [1], "half_width": 0.25, "space_key": "key"}))
+    with pytest.raises(BadFile, match="an accuracy predictor as JSON"):
+        AccuracyPredictor.load(path)
 
 
 def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(trained, tmp_path: Path) -> None:
@@ -65,13 +82,16 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     fitted = fit_predictor(trained, evaluations, 24, 0, Silent())
     plan = SpecializePlan(candidates=2, randoms=2, min_share=0.8)
     target = (table.min() + table.max()) / 2
-    found = Specializer(trained, evaluations, fitted.predictor.predict, plan).find(table, "t", target, tmp_path / "one")
+    find = predictions(evaluations, fitted.predictor.predict, plan)
+    found = Specializer(trained, evaluations, find, plan).find(table, "here/tflite", target, tmp_path / "one")
     assert 0.8 * target <= found.predicted_s <= target
     assert found.test == pytest.approx(
         trained.judge.score(trained.judge.module(found.architecture), found.architecture, "test")
     )
     assert (tmp_path / "one" / FILES["onnx"]).exists()
-    assert found.exports["onnx"].agreement == 1
+    assert {"onnx", "tflite"} == set(found.exports)
+    assert max(one.largest_difference for one in found.exports.values()) <= 1e-5
+    assert min(one.agreement for one in found.exports.values()) == 1
     assert len(judged) == len(set(judged))
     assert Evaluations(tmp_path, trained, judge).known == evaluations.known
 
@@ -85,3 +105,34 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     other = trained.result.model_copy(update={"weights_sha256": "0" * 64})
     with pytest.raises(BadFile, match="a history of evaluator"):
         Evaluations(tmp_path, TrainedSupernet(SPACE, trained.recipe, other, trained.net, trained.judge), judge)
+
+
+def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained, tmp_path: Path) -> None:
+    table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
+    target = (table.min() + table.max()) / 2
+    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    find = ByStrategy(evaluations, "local-search", budget=6, min_share=0.8)
+    found = find(table, target, tmp_path)
+    assert 1 <= len(found) <= 6
+    assert all(0.8 * target <= one.seconds <= target for one in found)
+    assert found == sorted(found, key=lambda one: -one.accuracy)
+    assert [one.accuracy for one in found] == [evaluations.score(one.architecture) for one in found]
+    lines = next(tmp_path.glob("strategy-*.jsonl")).read_text()
+    assert find(table, target, tmp_path) == found
+    assert next(tmp_path.glob("strategy-*.jsonl")).read_text() == lines
+    with pytest.raises(UsageError, match="unknown strategy 'no-such'"):
+        ByStrategy(evaluations, "no-such")(table, target, tmp_path)
+
+
+def test_a_network_is_finetuned_on_request(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("latkit.search.once_for_all.specialize.export", lambda *_: ({}, ()))  # the other test exports
+    table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
+    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    plan = SpecializePlan(candidates=1, randoms=0, min_share=0.5, finetune_epochs=1)
+    find = predictions(evaluations, lambda features: features.sum(axis=1), plan)
+    found = Specializer(trained, evaluations, find, plan).find(table, "here/onnxruntime", table.max(), tmp_path / "one")
+    weights = load_file(tmp_path / "one" / FILES["weights"])
+    inherited = trained.net.subnet(found.architecture).state_dict()
+    assert found.inherited_test is not None
+    assert any(not torch.equal(weights[name], value) for name, value in inherited.items() if name.endswith("weight"))
+    assert found.finetune_epochs == 1

@@ -1,0 +1,107 @@
+"""`latkit specialize`: from a trained supernet and tables of made-up latencies to files and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from latkit.latency_models import LookupModel
+from latkit.search import load_data
+from latkit.search.once_for_all.problem import SupernetProblem
+from latkit.search.once_for_all.run import train_supernet
+from latkit.search.once_for_all.settings import SupernetSettings
+from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from latkit.workspace import Workspace
+from tests.builders import TARGET, measurements_of
+from tests.conftest import Run
+from tests.search.conftest import save_stripes
+
+STAGES = (Stage(8, 1, (1, 2), (3, 5), (2, 3)), Stage(8, 2, (1, 2), (3, 5), (2, 3)))
+SPACE = ElasticSpace("mini", (6, 8), Fixed(8, 2), STAGES, Head(16), channels=1, classes=2)
+SETTINGS = SupernetSettings.quick(epochs=1, batch_size=16, crop_padding=1, random_subnets=1, calibration_images=32)
+LACKING = f"{TARGET.device}/{TARGET.runtime}-t2"
+Specialize = Callable[..., tuple[int, Any, str]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a supernet, and a target whose latencies are thousands of MACs in place of nanoseconds."""
+    root = tmp_path_factory.mktemp("workspace")
+    workspace = Workspace.init(root)
+    save_stripes(root / "stripes.npz")
+    data = load_data(str(root / "stripes.npz"), 8, 1)
+    train_supernet(SupernetProblem(SPACE, data, SETTINGS, "uniform"), workspace.search_dir("base"))
+    ops = SPACE.ops()
+    for target, known in ((str(TARGET), ops), (LACKING, ops[:-3])):
+        model = LookupModel().fit(measurements_of({op: 1000 * op.macs + 5000 for op in known}))
+        path = root / "measurements" / target.replace("-t2", "-t2-fp32-b1") / "model-lookup.json"
+        path.parent.mkdir(parents=True)
+        model.save(path)
+    return root
+
+
+@pytest.fixture
+def specialize(latkit: Run, root: Path) -> Specialize:
+    """Runs the command with --json and without measuring."""
+
+    def run(*arguments: object) -> tuple[int, Any, str]:
+        code, out, err = latkit("-C", root, "specialize", *arguments, "--no-measure", "--json")
+        return code, json.loads(out) if out else None, err
+
+    return run
+
+
+def test_many_latencies_in_one_command_with_a_page(specialize: Specialize, root: Path) -> None:
+    given = ("base", TARGET, "--latencies", 2, "--evaluations", 24)
+    code, document, err = specialize(*given)
+    assert code == 0, err
+    assert len(document["targets"]) == 2
+    assert all(0.98 * one["latency_ms"] <= one["predicted_ms"] <= one["latency_ms"] for one in document["targets"])
+    assert all(Path(path).exists() for one in document["targets"] for path in one["files"].values())
+    assert document["predictor"]["kind"] in ("ridge", "mlp")
+    page = Path(document["report"]).read_text()
+    for heading in ("Accuracy against latency", "Layers", "Predicted against measured", "not measured"):
+        assert heading in page
+    evaluated = (root / "search" / "base" / "evaluated.jsonl").read_text()
+    code, again, _ = specialize(*given)
+    assert again["targets"] == document["targets"]
+    assert (root / "search" / "base" / "evaluated.jsonl").read_text() == evaluated
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("base", TARGET, "--latency-ms", 1e9), "ms, the sub-networks of space mini on board/onnxruntime"),
+        (("base", TARGET), "expected a latency, such as --latency-ms 5, or --latencies N, but found none"),
+        (("base", TARGET, "--latencies", 1, "--strategy", "no-such"), "unknown strategy 'no-such'"),
+        (("base", TARGET, "--latencies", 1, "--strategy", "random", "--strategy-set", "a=1"), "unknown setting a"),
+        (("base", LACKING, "--latencies", 1), "lacks 3 of the "),
+        (("base", "nothing/tflite", "--latencies", 1), "nothing"),
+        (("none", TARGET, "--latencies", 1), "expected a trained supernet, but found none"),
+        (("base", TARGET, "--latencies", 1, "--latency-ms", "nan"), "0"),
+    ],
+)
+def test_what_cannot_work_is_one_line(specialize: Specialize, arguments: tuple[object, ...], expected: str) -> None:
+    code, document, err = specialize(*arguments)
+    assert code in (1, 2)
+    assert document is None
+    assert expected in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_every_missing_op_is_named_with_the_commands_that_measure_them(specialize: Specialize, root: Path) -> None:
+    _, _, err = specialize("base", LACKING, "--latencies", 1)
+    assert all(op.title in err for op in SPACE.ops()[-3:])
+    space = root / "search" / "base" / "space.json"
+    assert f"latkit collect space {LACKING}-fp32-b1 --space {space}; then: latkit fit" in err
+
+
+def test_a_strategy_finds_a_network(specialize: Specialize) -> None:
+    code, document, err = specialize("base", TARGET, "--latencies", 1, "--strategy", "evolution", "--evaluations", 20)
+    assert code == 0, err
+    assert document["predictor"] is None
+    assert document["targets"][0]["strategy"] == "evolution"
