@@ -29,14 +29,17 @@ STRATEGIES: Registry[type] = Registry(
         "local-search-best": "latkit.search.strategies.hill_climbing:BestImprovement",
         "model-based": "latkit.search.strategies.model_based:ModelBased",
         "model-based-light": "latkit.search.strategies.model_based:ModelBasedLight",
+        "neural-architect": "latkit.search.strategies.neural_architect:NeuralArchitect",
         "nsga2": "latkit.search.strategies.nsga2:Nsga2",
         "optuna-gp": "latkit.search.strategies.optuna_samplers:OptunaGp",
         "optuna-nsga2": "latkit.search.strategies.optuna_samplers:OptunaNsga2",
         "optuna-nsga3": "latkit.search.strategies.optuna_samplers:OptunaNsga3",
         "optuna-tpe": "latkit.search.strategies.optuna_samplers:Tpe",
         "ppo": "latkit.search.strategies.ppo:Ppo",
+        "ppo-lstm": "latkit.search.strategies.recurrent:RecurrentPpo",
         "random": "latkit.search.strategies.random_search:RandomSearch",
         "reinforce": "latkit.search.strategies.controller:Reinforce",
+        "reinforce-lstm": "latkit.search.strategies.recurrent:RecurrentReinforce",
     },
 )
 """The strategies by name."""

@@ -13,7 +13,7 @@ from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import INSIDE, Goals, Rank
 from latkit.search.strategies.base import Strategy
 from latkit.search.strategies.moves import Neighborhood
-from latkit.search.strategies.predictors import PREDICTORS, Array, Predictor
+from latkit.search.strategies.predictors import PREDICTORS, Array, Predictor, standardize
 from latkit.spaces.base import Architecture, Space
 
 MIN_FITTED = 3
@@ -96,7 +96,10 @@ class ModelBased(Strategy):
                 return self._neighborhood.mutate(self.rng.choice(self._outside)[1])
             return self.sample_new()
         if self._fitted + self.settings.refit <= len(self._history) or not self._fitted:
-            self._predictor.fit(self._rows([one for one, _, _ in self._history]), self._values())
+            self._predictor.fit(
+                self._rows([one for one, _, _ in self._history]),
+                standardize(np.array([value for _, _, value in self._history])),
+            )
             self._fitted, self._ranked = len(self._history), []
         if not self._ranked and (candidates := self._candidates()):
             order = np.argsort(self._predictor.draw(self._rows(candidates)), kind="stable")
@@ -109,14 +112,6 @@ class ModelBased(Strategy):
         near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
         return [one for one in dict.fromkeys((*near, *far)) if one not in self.requested]
-
-    def _values(self) -> Array:
-        """The goal's values at mean 0 and variance 1; far outliers below are drawn in, to the lower whisker."""
-        y = np.array([value for _, _, value in self._history])
-        low, high = np.quantile(y, (0.25, 0.75))
-        y = np.maximum(y, low - 1.5 * (high - low))
-        found: Array = (y - y.mean()) / (y.std() or 1.0)
-        return found
 
     def _rows(self, architectures: list[Architecture]) -> Array:
         for one in architectures:

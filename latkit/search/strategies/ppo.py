@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from latkit._io.arrays import Floats
 from latkit.errors import UsageError
 from latkit.search.goals import Goals
-from latkit.search.strategies.controller import Array, Reinforce, ReinforceSettings
+from latkit.search.strategies.controller import Reinforce, ReinforceSettings
 from latkit.spaces.base import Architecture, Space
+
+MIN_PROBABILITY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -39,26 +42,22 @@ class Ppo(Reinforce):
 
     def __init__(self, space: Space, goals: Goals, seed: int = 0, settings: Any = None) -> None:
         super().__init__(space, goals, seed, settings)
-        self._batch: list[tuple[Architecture, float, Array]] = []
+        self._batch: list[tuple[Architecture, float, Floats]] = []
 
     def learn(self, architecture: Architecture, advantage: float) -> None:
         """Add to the batch, with the probability of each option; update the policy where the batch is full."""
-        self._batch.append((architecture, advantage, self._taken(architecture)))
+        self._batch.append((architecture, advantage, np.maximum(self.policy.taken([architecture])[0], MIN_PROBABILITY)))
         if len(self._batch) == self.settings.batch:
             for _ in range(self.settings.epochs):
                 self._update()
             self._batch = []
 
-    def _taken(self, architecture: Architecture) -> Array:
-        found: Array = self.policy.probabilities()[np.arange(len(architecture)), list(architecture)]
-        return np.maximum(found, 1e-9)
-
     def _update(self) -> None:
         """One step along the gradient of the clipped objective."""
-        gradient = np.zeros_like(self.policy.logits)
+        architectures = [one for one, _, _ in self._batch]
+        advantages = np.array([advantage for _, advantage, _ in self._batch])[:, None]
+        before = np.stack([taken for _, _, taken in self._batch])
+        ratio = np.maximum(self.policy.taken(architectures), MIN_PROBABILITY) / before
         clip = self.settings.clip
-        for architecture, advantage, before in self._batch:
-            ratio = self._taken(architecture) / before
-            is_open = ratio < 1 + clip if advantage > 0 else ratio > 1 - clip
-            gradient += (advantage * ratio * is_open)[:, None] * self.policy.score(architecture)
-        self.policy.logits = self.policy.logits + self.settings.learning_rate * gradient / self.settings.epochs
+        is_open = np.where(advantages > 0, ratio < 1 + clip, ratio > 1 - clip)
+        self.policy.ascend(architectures, advantages * ratio * is_open / self.settings.epochs)

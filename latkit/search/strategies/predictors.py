@@ -83,27 +83,19 @@ class BaggedRidge:
         """Fit every member; the weight decay is chosen by the error at what a member did not see."""
         x = np.column_stack((x, np.ones(len(x))))
         bags = [self._generator.integers(len(y), size=len(y)) for _ in range(self._members)]
-        fits = {weight: np.array([self._ridge(x[bag], y[bag], weight) for bag in bags]) for weight in RIDGE_WEIGHTS}
-        self._coefficients = min(fits.values(), key=lambda found: self._unseen_error(x, y, bags, found))
+        squares = np.array([x[bag].T @ x[bag] for bag in bags])
+        moments = np.array([x[bag].T @ y[bag] for bag in bags])[:, :, None]
+        eye = np.eye(x.shape[1])
+        fits = [np.linalg.solve(squares + weight * eye, moments)[:, :, 0] for weight in RIDGE_WEIGHTS]
+        seen = np.array([np.bincount(bag, minlength=len(y)) > 0 for bag in bags])
+        errors = [float((((found @ x.T - y) ** 2) * ~seen).sum()) for found in fits]
+        self._coefficients = fits[int(np.argmin(errors))]
 
     def draw(self, x: Array) -> Array:
         """The prediction of a random member."""
         member = self._coefficients[self._generator.integers(self._members)]
         found: Array = x @ member[:-1] + member[-1]
         return found
-
-    @staticmethod
-    def _ridge(x: Array, y: Array, weight: float) -> Array:
-        found: Array = np.linalg.solve(x.T @ x + weight * np.eye(x.shape[1]), x.T @ y)
-        return found
-
-    @staticmethod
-    def _unseen_error(x: Array, y: Array, bags: list[npt.NDArray[np.int64]], found: Array) -> float:
-        errors: list[float] = []
-        for bag, member in zip(bags, found, strict=True):
-            unseen = np.setdiff1d(np.arange(len(y)), bag)
-            errors.append(float(((x[unseen] @ member - y[unseen]) ** 2).sum()))
-        return sum(errors)
 
 
 class NetworkEnsemble:
@@ -120,8 +112,15 @@ class NetworkEnsemble:
         shape = (self._members, x.shape[1] + 1, self._width)
         self._first = self._generator.standard_normal(shape) / max(float((x**2).sum(axis=1).mean()), 1.0) ** 0.5
         hidden = self._hidden(x)
-        eye = np.eye(self._width)
-        self._second = [np.linalg.solve(one.T @ one + len(y) ** 0.5 * 0.1 * eye, one.T @ y) for one in hidden]
+        decay = len(y) ** 0.5 * 0.1
+        if len(y) < self._width:  # the same by a smaller system
+            other = hidden.transpose(0, 2, 1)
+            values = np.linalg.solve(hidden @ other + decay * np.eye(len(y)), y[None, :, None])
+            self._second: Array = (other @ values)[:, :, 0]
+        else:
+            self._second = np.array(
+                [np.linalg.solve(one.T @ one + decay * np.eye(self._width), one.T @ y) for one in hidden]
+            )
 
     def draw(self, x: Array) -> Array:
         """Mean of the members plus noise of their standard deviation (independent Thompson sampling)."""
@@ -139,6 +138,14 @@ def squared_distances(one: Array, other: Array) -> Array:
     """Squared Euclidean distances between rows: (n, features), (m, features) -> (n, m)."""
     squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
     found: Array = np.maximum(squared, 0)
+    return found
+
+
+def standardize(y: Array) -> Array:
+    """Values at mean 0 and variance 1; far outliers below are drawn in, to the lower whisker."""
+    low, high = np.quantile(y, (0.25, 0.75))
+    y = np.maximum(y, low - 1.5 * (high - low))
+    found: Array = (y - y.mean()) / (y.std() or 1.0)
     return found
 
 
