@@ -12,7 +12,12 @@ from latkit.cli.options import AsJson, Channels, Classes, Resolution, Width, wor
 
 def train_supernet(
     context: typer.Context,
-    space: Annotated[str, typer.Option("--space", help="An elastic space, such as ofa-tiny, or a TOML file.")],
+    space: Annotated[
+        str,
+        typer.Option(
+            "--space", help="An elastic space, such as ofa-tiny, a chain, such as proxyless-tiny, or a TOML file."
+        ),
+    ],
     data: Annotated[str, typer.Option(help="Images: digits, an .npz file, a folder, idx:FOLDER, or hf:NAME.")],
     name: Annotated[str, typer.Option("--name", "-o", metavar="NAME", help="The supernet's folder under search/.")],
     curriculum: Annotated[

@@ -21,6 +21,7 @@ from latkit.search import DataSplit
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
 from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
+from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.specialize import (
     RESULT_FILE,
     SPECIALIZED,
@@ -95,7 +96,7 @@ def specialize(
     """
     folder = workspace.search_dir(request.name)
     trained = load_supernet(folder, data)
-    targets = specialize_targets(workspace, request, trained.space)
+    targets = specialize_targets(workspace, request, as_elastic(trained.space, "specialize"))
     evaluations = Evaluations(folder, trained, trained.judge.validation)
     candidates, report = _candidates(trained, evaluations, request, callbacks, folder)
     specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress)

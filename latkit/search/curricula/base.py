@@ -54,6 +54,8 @@ class Curriculum(ABC):
     name: str
     summary: str
     """One line for people."""
+    needs_order: bool = False
+    """Whether it needs a space whose networks are parts of the largest one."""
 
     @abstractmethod
     def stages(self, space: Space, epochs: int) -> tuple[Stage, ...]:

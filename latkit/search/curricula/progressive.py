@@ -28,6 +28,7 @@ class Progressive(Curriculum):
 
     name = "progressive"
     summary = "the largest network first, then kernel, depth, expansion, width; the largest teaches (Once-for-all)"
+    needs_order = True
 
     def stages(self, space: Space, epochs: int) -> tuple[Stage, ...]:
         """The largest network, and one stage for every dimension or, of gradual ones, for every option."""

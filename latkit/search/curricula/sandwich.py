@@ -19,6 +19,7 @@ class Sandwich(Curriculum):
 
     name = "sandwich"
     summary = "largest, smallest and two others per step, the largest teaches (BigNAS)"
+    needs_order = True
 
     def stages(self, space: Space, epochs: int) -> tuple[Stage, ...]:
         """A single stage."""

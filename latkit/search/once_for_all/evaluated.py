@@ -14,6 +14,7 @@ from latkit.search.evaluators.verdict import Verdict
 from latkit.search.history import FORMAT, Entry, History
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.evolution import EvolutionPlan, Predict, evolve
+from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.spaces.base import Architecture
 from latkit.tables import ElasticTable
@@ -82,7 +83,7 @@ def fit_predictor(
     The first half is drawn uniformly. The second is where searches go: the best that a first predictor finds at
     latencies over the whole range, with MACs in place of seconds, so that it serves every target.
     """
-    macs = ElasticTable(trained.space, lambda _, op: float(op.macs))
+    macs = ElasticTable(as_elastic(trained.space, "a predictor of sub-networks"), lambda _, op: float(op.macs))
     generator = np.random.default_rng(seed)
     first = _distinct(macs.arrays.draw(2 * count, generator), count // 2)
     _evaluate(first, evaluations, progress)

@@ -17,18 +17,17 @@ from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
-from latkit.errors import UsageError
 from latkit.progress import Progress, Silent
 from latkit.search.curricula import Stage
 from latkit.search.once_for_all.folder import SupernetFolder
 from latkit.search.once_for_all.judging import SubnetJudge
+from latkit.search.once_for_all.nets import build_net, check_curriculum
 from latkit.search.once_for_all.phase import CurriculumPhase
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import Judged, SupernetRecipe, SupernetResult
 from latkit.search.preflight import check_data
 from latkit.search.records.history import Curves
 from latkit.search.supernet.elastic.base import SORTED, ElasticNet, dimension_of
-from latkit.search.supernet.elastic.space_net import ElasticSupernet
 from latkit.search.supernet.weight_trainer import device_module
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.nan_guard import check_weights
@@ -36,7 +35,6 @@ from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, seeded, threads
 from latkit.search.training.trainer import Checkpointer, Row, run_phase
 from latkit.spaces import Architecture
-from latkit.spaces.elastic import ElasticSpace
 
 
 def train_supernet(
@@ -47,7 +45,7 @@ def train_supernet(
     net: ElasticNet | None = None,
     fabric: Fabric | None = None,
 ) -> SupernetResult:
-    """Train the weights of an elastic space by a curriculum; everything is written under `folder`.
+    """Train the weights of an elastic space, or of a chain's candidates; everything is written under `folder`.
 
     `resume` continues from its checkpoint, and gives the result of a finished training. `net`: a network of the user's
     own, as `latkit.search.elastic` gives it; by default the space's. Without `fabric`, one device, or torchrun's
@@ -62,6 +60,7 @@ def train_supernet(
     fabric = fabric or fabric_of(problem.settings)
     files, recipe = SupernetFolder(folder, fabric), problem.recipe()
     net = net or fresh_supernet(problem)
+    check_curriculum(problem.curriculum, net)
     finished = files.open(recipe, resume)
     if finished is not None:
         return finished
@@ -70,14 +69,10 @@ def train_supernet(
         return _Training(problem, recipe, stages, device_module(net, fabric), files, shown).run()
 
 
-def fresh_supernet(problem: SupernetProblem) -> ElasticSupernet:
-    """The untrained supernet of the problem's space. Raises UsageError for a space that is not elastic."""
-    if not isinstance(problem.space, ElasticSpace):
-        raise UsageError(
-            f"expected an elastic space, such as ofa-tiny, but found space {problem.space.name}, which is none"
-        )
+def fresh_supernet(problem: SupernetProblem) -> ElasticNet:
+    """The untrained supernet of the problem's space. Raises UsageError as `build_net` does."""
     with seeded(problem.settings.seed):
-        return ElasticSupernet(problem.space, problem.settings.checkpointing)
+        return build_net(problem.space, problem.settings.checkpointing)
 
 
 @dataclass

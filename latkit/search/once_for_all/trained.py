@@ -12,24 +12,24 @@ from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.search.data import DataSplit, load_data
 from latkit.search.once_for_all.judging import SubnetJudge
+from latkit.search.once_for_all.nets import build_net
 from latkit.search.once_for_all.problem import split_validation
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
 from latkit.search.records.base import load_record
-from latkit.search.supernet.elastic.space_net import ElasticSupernet
+from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.training.runtime_env import fabric_of
 from latkit.search.training.trained_network import load_weights
 from latkit.spaces import Space, load_saved
-from latkit.spaces.elastic import ElasticSpace
 
 
 @dataclass(frozen=True)
 class TrainedSupernet:
     """The weights, and what judges sub-networks with them: `judge.module(architecture)` is a plain module."""
 
-    space: ElasticSpace
+    space: Space
     recipe: SupernetRecipe
     result: SupernetResult
-    net: ElasticSupernet
+    net: ElasticNet
     judge: SubnetJudge
 
 
@@ -51,11 +51,11 @@ def load_supernet(folder: Path, data: DataSplit | None = None) -> TrainedSuperne
         )
     recipe, result = load_record(SupernetRecipe, files["recipe"]), load_record(SupernetResult, files["result"])
     space = load_saved(files["space"])
-    if not isinstance(space, ElasticSpace) or space.key != recipe.space_key:
-        raise BadFile(files["space"], f"the elastic space {recipe.space}", f"another space, {space.name}")
+    if space.key != recipe.space_key:
+        raise BadFile(files["space"], f"the space {recipe.space}", f"another space, {space.name}")
     settings = recipe.settings.model_copy(update={"accelerator": "auto"})
     fabric = fabric_of(settings)
-    net = _with_weights(ElasticSupernet(space), files["weights"], result).to(fabric.device)
+    net = _with_weights(build_net(space), files["weights"], result).to(fabric.device)
     images = data or load_data(recipe.data.source, space.input_shape[-1], space.input_shape[0])
     check_same_data(images, recipe)
     parts = split_validation(images, settings.validation_share, settings.seed)
@@ -90,7 +90,7 @@ def _listed(names: tuple[str, ...]) -> str:
     return one_line(", ".join(names), 60)
 
 
-def _with_weights(net: ElasticSupernet, path: Path, result: SupernetResult) -> ElasticSupernet:
+def _with_weights(net: ElasticNet, path: Path, result: SupernetResult) -> ElasticNet:
     weights, expected = load_weights(path), f"the weights of a supernet of space {net.space.name}"
     with reading(path, expected):
         if hashlib.sha256(path.read_bytes()).hexdigest() != result.weights_sha256:

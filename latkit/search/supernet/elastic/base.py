@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class ElasticNet(nn.Module, ABC):
     """
 
     space: Space
+    is_ordered: ClassVar[bool] = True
+    """Whether later options of a choice hold the weights of earlier ones, so that networks can be shrunk."""
     fabric: Fabric | None = None
     """Of several processes that normalize a batch together."""
 
