@@ -42,6 +42,7 @@ SPACES = Registry(
     "latkit.spaces",
     SpaceFactory,
     {
+        "darts": "latkit.spaces.builtin.darts:SPACE",
         "mnasnet": "latkit.spaces.builtin.mnasnet:SPACE",
         "nasbench-macro": "latkit.spaces.builtin.nasbench_macro:SPACE",
         "nasbench101": "latkit.spaces.builtin.nasbench101:SPACE",
@@ -65,6 +66,7 @@ SPACE_FORMATS: Registry[type] = Registry(
         "latkit-mnasnet-1": "latkit.spaces.mnasnet:MnasNetSpace",
         "latkit-pool-1": "latkit.spaces.pool:PoolSpace",
         "latkit-space-1": "latkit.spaces.chain:ChainSpace",
+        "latkit-darts-cells-1": "latkit.spaces.cells.darts_cell:DartsSpace",
         "latkit-vertex-cells-1": "latkit.spaces.cells.vertex_cell:VertexCellSpace",
     },
 )

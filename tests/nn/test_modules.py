@@ -38,6 +38,7 @@ SPREAD = [
     make_op("squeeze_excite", (6, 4, 5), hidden=3),
     make_op("mbconv_se", (6, 4, 5), out_channels=6, expansion=2),
     make_op("mbconv_se", (6, 4, 5), out_channels=8, expansion=1, stride=2, activation="hswish"),
+    make_op("dilated_conv", (4, 7, 8), out_channels=4, kernel=5, stride=2, groups=4, activation="none"),
     make_op("zero", (3, 4, 5)),
 ]
 

@@ -14,6 +14,7 @@ from latkit.latency_models.transfer.model import _candidates
 from latkit.ops import make_op
 from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import ChainSpace, Layer, Space, variations
+from latkit.spaces.cells.darts_cell import DartsSpace
 from latkit.spaces.pool import PoolSpace
 from latkit.spaces.registry import SPACE_FORMATS
 from latkit.tables import PeakTable, macs_table
@@ -47,6 +48,24 @@ class TestNasBenchMacro(SpaceConformance):
     @pytest.fixture
     def space(self) -> Space:
         return spaces.load("nasbench-macro", resolution=8, width=0.25)
+
+
+class TestDarts(SpaceConformance):
+    @pytest.fixture
+    def space(self) -> Space:
+        return spaces.load("darts", resolution=8, channels=2, cells=3)
+
+    def test_nodes_in_another_order_are_the_same_network(self, space: Space) -> None:
+        assert isinstance(space, DartsSpace)
+        first, last = [(0, 3), (1, 4)], [(0, 0), (1, 1)]
+        others = [(2, 6), (3, 5), (0, 2), (3, 2)]
+        swapped = [(2, 5), (3, 6), (0, 2), (2, 2)]
+        one, other = (
+            space.encode([[*a, *b, *rest]] * 2) for a, b, rest in ((first, last, others), (last, first, swapped))
+        )
+        assert one == other
+        with pytest.raises(UsageError, match="expected two nodes before node 1 as its inputs, but found 1 and 2"):
+            space.encode([[(1, 0), (2, 0), *first, *others]] * 2)
 
 
 class TestChainOfEqualLayers(SpaceConformance):

@@ -6,6 +6,7 @@ BUILT_IN = {
     "batch_norm": "latkit.ops.kinds.batch_norm:BATCH_NORM",
     "concat": "latkit.ops.kinds.concat:CONCAT",
     "conv": "latkit.ops.kinds.conv:CONV",
+    "dilated_conv": "latkit.ops.kinds.dilated_conv:DILATED_CONV",
     "flatten": "latkit.ops.kinds.flatten:FLATTEN",
     "linear": "latkit.ops.kinds.linear:LINEAR",
     "mbconv": "latkit.ops.kinds.mbconv:MBCONV",

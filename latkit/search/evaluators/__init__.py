@@ -33,6 +33,7 @@ EVALUATORS: Registry[EvaluatorFactory] = Registry(
     EvaluatorFactory,
     {
         "accel-nasbench": "latkit.search.evaluators.tables.accel_nasbench:FACTORY",
+        "darts-sample": "latkit.search.evaluators.tables.darts_sample:FACTORY",
         "nasbench-macro": "latkit.search.evaluators.tables.nasbench_macro:FACTORY",
         "nasbench101": "latkit.search.evaluators.tables.nasbench101:POOL",
         "nasbench101-5v": "latkit.search.evaluators.tables.nasbench101:FIVE_VERTICES",

@@ -15,6 +15,8 @@ from latkit.errors import BadFile, UsageError
 from latkit.search.evaluators import EVALUATORS
 from latkit.search.evaluators.tables.accel_nasbench import FILE as ACCEL
 from latkit.search.evaluators.tables.accel_nasbench import load_accel_nasbench
+from latkit.search.evaluators.tables.darts_sample import FILE as DARTS
+from latkit.search.evaluators.tables.darts_sample import PREFIX, PROXIES, load_darts_sample
 from latkit.search.evaluators.tables.nasbench101 import FIVE, SAMPLE, load_five_vertices, load_pool
 from latkit.search.evaluators.tables.nasbench201 import (
     ACCURACY,
@@ -223,6 +225,36 @@ def test_networks_of_accel_nasbench_have_its_parameters() -> None:
     for architecture in drawn(space, 20):
         (verdict,) = evaluator.judge([architecture])
         assert space.decode(architecture).parameters == pytest.approx(verdict.quantities["parameters"], abs=1)
+
+
+def test_networks_of_the_darts_sample_have_its_counts() -> None:
+    """Batch norm's scales and shifts differ, 2 % of the parameters, and the sample counts more than MACs."""
+    if not DATA.is_dir():
+        pytest.skip(f"needs the published tables, which are not in {DATA}")
+    space, evaluator = load_darts_sample(DATA)
+    for architecture in drawn(space, 20):
+        (verdict,) = evaluator.judge([architecture])
+        network = space.decode(architecture)
+        assert network.parameters == pytest.approx(1.023 * verdict.quantities["parameters"], rel=0.005)
+        assert network.macs == pytest.approx(0.94 * verdict.quantities["macs"], rel=0.05)
+
+
+def test_cells_of_darts_are_read_once_each_and_proxies_may_be_missing(tmp_path: Path) -> None:
+    cell = "[(0, 0), (1, 0), (0, 0), (2, 4), (1, 2), (3, 6), (3, 1), (4, 5)]"
+    texts = [f"[{cell}, {cell}]", f"[{cell}, {cell.replace('4, 5', '4, 3')}]", f"[{cell}, {cell}]"]
+    numbers = np.array([1.0, np.nan, 3.0], np.float32)
+    arrays = {f"{PREFIX}{name}": numbers for name in PROXIES}
+    arrays |= {f"{PREFIX}{name}": np.array([1.0, 2.0, 3.0]) for name in ("val_accuracy", "flops", "params")}
+    np.savez(tmp_path / DARTS, **{f"{PREFIX}arch": np.array(texts), **arrays})
+    space, evaluator = load_darts_sample(tmp_path)
+    first, second = evaluator.judge(space.members)
+    assert (first.quantities["accuracy"], first.quantities["macs"]) == (1.0, 1e6)
+    assert "proxy.snip" in first.quantities
+    assert "proxy.snip" not in second.quantities
+    for wrong, message in (("[]", "two lists of pairs"), (texts[0].replace("(2, 4)", "(9, 4)"), "two nodes before")):
+        np.savez(tmp_path / DARTS, **{f"{PREFIX}arch": np.array([wrong] * 3), **arrays})
+        with pytest.raises(BadFile, match=f"row 0.*{message}"):
+            load_darts_sample(tmp_path)
 
 
 def test_accelerators_may_lack_networks_and_other_columns_may_not(tmp_path: Path) -> None:
