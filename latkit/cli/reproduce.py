@@ -17,7 +17,10 @@ def reproduce(
     again: Annotated[
         str | None, typer.Option("--name", metavar="NEW", help="Name of the reproduction. Default: NAME-again.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Where the images are now, if they have moved.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Where the images are now, if they have moved; the folder of a benchmark's tables."),
+    ] = None,
     teacher: Teacher = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a reproduction that was interrupted.")] = False,
     as_json: AsJson = False,

@@ -111,3 +111,26 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     assert document["measured_latency_ms"] > 0
     assert {"weights", "onnx", "report", "measured"} <= set(document["files"])
     assert "Best so far" in (root / "search" / "evolved" / "report.html").read_text()
+    code, out, err = latkit("-C", root, "reproduce", "evolved", "--json")
+    assert (code, json.loads(out)["equal"]) == (0, True), err
+
+
+def test_a_replay_is_reproduced_bit_for_bit_from_its_history(replay, latkit: Run, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    assert replay("--strategy", "evolution", "--evaluations", 25)[0] == 0
+    for name, data in (("again", ()), ("looked-up", ("--data", tmp_path))):
+        code, out, err = latkit("-C", root, "reproduce", "found", "--name", name, *data, "--json")
+        assert code == 0, err
+        assert json.loads(out)["equal"]
+    histories = [(root / "search" / name / "history.jsonl").read_bytes() for name in ("found", "again", "looked-up")]
+    assert len(set(histories)) == 1
+    history = root / "search" / "found" / "history.jsonl"
+    lines = history.read_text().splitlines()
+    verdict = json.loads(lines[3])
+    verdict["quantities"]["accuracy"] += 1
+    history.write_text("\n".join([*lines[:3], json.dumps(verdict), *lines[4:], ""]))
+    code, out, _ = latkit("-C", root, "reproduce", "found", "--name", "third", "--data", tmp_path, "--json")
+    assert (code, "verdicts" in json.loads(out)["differing"]) == (1, True)
+    (root / "search" / "found" / "strategy.json").unlink()
+    code, _, err = latkit("-C", root, "reproduce", "found", "--name", "fourth")
+    assert (code, "expected a finished search to repeat" in err) == (2, True)

@@ -22,7 +22,7 @@ def document(name: str, found: Reproduction) -> dict[str, object]:
         "equal": found.equal,
         "differing": list(found.differing),
         "circumstances": list(found.circumstances),
-        found.result.metric.name: found.result.score,
+        **found.figures,
         "folder": str(found.folder),
     }
 
@@ -32,7 +32,8 @@ def sentence(name: str, found: Reproduction) -> str:
     again, changed = found.folder.name, "; ".join(found.circumstances)
     if found.equal:
         difference = f", although the circumstances differ ({changed})" if changed else ""
-        compared = f"architecture, {found.result.metric.title}, history and weights"
+        *first, last = found.compared
+        compared = f"{', '.join(first)} and {last}"
         return f"{again} is equal to {name} bit for bit in {compared}{difference}"
     why = (
         f"the circumstances differ: {changed}"

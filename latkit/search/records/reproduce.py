@@ -13,14 +13,18 @@ from torch import equal
 
 from latkit._io import load_json
 from latkit.errors import BadFile, UsageError
-from latkit.progress import Progress
+from latkit.progress import SILENT, Callbacks, Progress, Silent
 from latkit.search.data import DataSplit, load_data
+from latkit.search.evaluators import Evaluator
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, load_constraints
 from latkit.search.records.base import load_record
 from latkit.search.records.problem import Problem
 from latkit.search.records.recipe import DataFacts
+from latkit.search.records.replay import RecordedEvaluator, replay_strategy, strategy_differences
 from latkit.search.records.result import FILES, ConstraintFacts, Recipe, SearchResult, table_hash
 from latkit.search.run import run_search
+from latkit.search.run_strategy_search import run_strategy_search
+from latkit.search.strategy_run import RunOptions
 from latkit.search.training.runtime_env import threads
 from latkit.search.training.trained_network import TrainedNetwork, load_weights
 from latkit.spaces import ChainSpace
@@ -32,9 +36,12 @@ class Reproduction:
     """Comparison of a repeated search with the original."""
 
     folder: Path
-    result: SearchResult
+    figures: Mapping[str, float]
+    """What was found: the score by the name of the task's metric, or the quantities of the best."""
+    compared: tuple[str, ...]
+    """What was compared, such as architecture, score, history and weights."""
     differing: tuple[str, ...]
-    """Those of architecture, score, history and weights that are not equal bit for bit."""
+    """Of these, those that are not equal bit for bit."""
     circumstances: tuple[str, ...]
     """Differences of environment: versions, threads, processes, machine; each with the original and the new value."""
 
@@ -64,7 +71,8 @@ def reproduce_search(
 ) -> Reproduction:
     """Repeat the search of `original` under `folder`, with its recipe, its space and its tables, and compare.
 
-    The number of threads is that of the original. `resume`: continue an interrupted repetition.
+    The number of threads is that of the original. A strategy is told the verdicts of its history: nothing is evaluated
+    again but the network that was found. `resume`: continue an interrupted repetition.
 
     Raises UsageError where the search is not finished or the data has changed, and what `run_search` raises. With
     several processes, all must see both folders.
@@ -76,9 +84,35 @@ def reproduce_search(
         )
     problem = _problem(original, recipe, supplied)
     with _threads(recipe):
-        result = run_search(problem, folder, progress, resume, fabric)
+        if problem.strategy is None:
+            result = run_search(problem, folder, progress, resume, fabric)
+        else:
+            options = RunOptions(Callbacks(progress or Silent()))
+            result = run_strategy_search(problem, RecordedEvaluator(original), folder, options, resume)
     again = load_record(Recipe, folder / FILES["recipe"])
-    return Reproduction(folder, result, differences(original, folder), _circumstances(recipe, again))
+    differing = differences(original, folder)
+    compared: tuple[str, ...] = ("architecture", result.metric.title, "history", "weights")
+    if problem.strategy is not None:
+        compared, differing = ("verdicts", *compared), (*strategy_differences(original, folder), *differing)
+    figures = {result.metric.name: result.score}
+    return Reproduction(folder, figures, compared, differing, _circumstances(recipe, again))
+
+
+def reproduce_strategy(
+    original: Path,
+    folder: Path,
+    evaluator: Evaluator | None = None,
+    callbacks: Callbacks = SILENT,
+    resume: bool = False,
+) -> Reproduction:
+    """Repeat a search by a strategy on a benchmark under `folder`, and compare.
+
+    `evaluator`: the table, to look everything up again; by default the strategy is told the verdicts of the history.
+    Raises as `replay_strategy` does.
+    """
+    record = replay_strategy(original, folder, evaluator, resume, callbacks)
+    figures = dict(record.best.quantities) if record.best else {}
+    return Reproduction(folder, figures, ("verdicts", "best", "front"), strategy_differences(original, folder), ())
 
 
 def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
@@ -96,7 +130,8 @@ def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
         raise BadFile(original / CONSTRAINTS_FILE, "the constraints of the search's recipe", "others")
     images = supplied.data or _images(recipe)
     _check_data(recipe, images)
-    return Problem(space, table, images, recipe.target_latency_s, recipe.settings, teacher, constraints)
+    target_s, settings = recipe.target_latency_s, recipe.settings
+    return Problem(space, table, images, target_s, settings, teacher, constraints, recipe.strategy)
 
 
 def _named(teacher: TrainedNetwork | None) -> str:

@@ -42,7 +42,7 @@ def test_a_search_is_reproduced_bit_exactly_from_its_folder(original: Path, tmp_
     repetition = reproduce_search(original, tmp_path / "again")
     assert repetition.equal
     assert repetition.circumstances == ()
-    assert repetition.result.name == "again"
+    assert repetition.folder.name == "again"
     with pytest.raises(UsageError, match="holds a finished search"):
         reproduce_search(original, tmp_path / "again")
 
