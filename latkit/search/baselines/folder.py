@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,30 @@ class BaselineFolder:
         """Remove the checkpoint of that name, if there is one."""
         if self.fabric.is_global_zero:
             self._checkpoint(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def history(self, name: str) -> Iterator[Path]:
+        """Context manager: the history of a search by a strategy, which is continued.
+
+        Processes besides the first have a copy of their own, so that all repeat the same verdicts.
+        """
+        path = self._history(name)
+        content = broadcast_from_main(lambda: path.read_bytes() if path.exists() else b"", self.fabric)
+        if self.fabric.is_global_zero:
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as own:
+            copy = Path(own, path.name)
+            copy.write_bytes(content)
+            yield copy
+
+    def drop_history(self, name: str) -> None:
+        """Remove the history of that name, if there is one."""
+        if self.fabric.is_global_zero:
+            self._history(name).unlink(missing_ok=True)
+
+    def _history(self, name: str) -> Path:
+        return self.path / FOLDER / f"{name}.jsonl"
 
     def _checkpoint(self, name: str) -> Path:
         return self.path / FOLDER / f"{name}.pt"

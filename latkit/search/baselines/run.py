@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,19 +9,23 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from latkit.errors import UsageError
+from latkit.errors import LatkitError, UsageError
 from latkit.ops import Network
 from latkit.progress import Named, Progress, Silent
-from latkit.search.baselines.evolution import RegularizedEvolution, evolve
+from latkit.search.baselines.at_latency import AtLatency, random_architectures
 from latkit.search.baselines.folder import BaselineFolder
 from latkit.search.baselines.records import BaselineRecord, BaselineRequest, Baselines, EvolutionPlan, Kind
-from latkit.search.baselines.sampling import at_target, random_architectures
+from latkit.search.baselines.sampling import at_target
 from latkit.search.baselines.shared_weights import SharedWeights, uniform_phase
 from latkit.search.baselines.widths import LatencyOf, scaled_mobilenet
+from latkit.search.goals import Goal, Goals
 from latkit.search.gradient.factory import fresh_module
 from latkit.search.gradient.settings import SearchSettings
+from latkit.search.history import Entry
+from latkit.search.loop import Budget, LoopOptions, search
 from latkit.search.preflight import check_data
 from latkit.search.records.problem import Problem
+from latkit.search.strategies.evolution import EvolutionSettings, RegularizedEvolution
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.resource_errors import translate_resource_errors
@@ -158,37 +161,34 @@ class _Trainer:
         with self.files.reading("evolution-found"):
             found_s, architecture = float(found["seconds"]), self.problem.space.check(found["architecture"])
         self.files.drop("evolution-supernet")  # also those that a kill left next to their results
-        self.files.drop("evolution-judged")
+        self.files.drop_history("evolution")
         self._train_architecture("evolution", "evolution", architecture, {"search": found_s})
         self.files.drop("evolution-found")
 
     def _evolved(self, plan: EvolutionPlan) -> tuple[Architecture, float]:
         """The best architecture, and the seconds spent to find it."""
         problem = self.problem
-        sampler = at_target(problem.table, problem.target_s)
+        space = AtLatency(problem.space, at_target(problem.table, problem.target_s))
         supernet, phase = uniform_phase(problem, self.fabric)
         seconds = self._run("evolution-supernet", phase)
-        saved = self.files.saved("evolution-judged") or {"judged": [], "seconds": 0.0}
-        with self.files.reading("evolution-judged"):
-            known = {problem.space.check(architecture): float(fitness) for architecture, fitness in saved["judged"]}
-            begun = time.monotonic() - float(saved["seconds"])
-        fitness = SharedWeights(supernet, phase, problem.data, plan.images)
-        rng = random.Random(f"evolution/{problem.settings.seed}")
-        strategy = RegularizedEvolution(sampler, rng, plan.population, plan.tournament)
+        evaluator = SharedWeights(supernet, phase, problem.data, plan.images)
+        metric = problem.task.metric
+        settings = EvolutionSettings(plan.population, plan.tournament)
+        goals = Goals((Goal(metric.name, metric.larger_is_better),))
+        strategy = RegularizedEvolution(space, goals, problem.settings.seed, settings)
 
-        def save(_done: int) -> None:
-            content = [[list(architecture), value] for architecture, value in known.items()]
-            self.files.save("evolution-judged", {"judged": content, "seconds": time.monotonic() - begun})
+        def note(entry: Entry) -> None:
+            if entry.verdict.failure:  # the next attempt starts over: a saved failure would end it too
+                self.files.drop_history("evolution")
+                raise LatkitError(f"the baseline evolution could not evaluate a network: {entry.verdict.failure}")
+            self.progress.advance("evolution", entry.number + 1, plan.evaluations)
 
-        checkpointer = Checkpointer(save, problem.settings.checkpoint_seconds, self.fabric)
-
-        def note(done: int) -> None:
-            if checkpointer.due(done):
-                checkpointer.keep(done)
-            self.progress.advance("evolution", done, plan.evaluations)
-
-        architecture = evolve(strategy, fitness, plan.evaluations, known, note)
-        return architecture, seconds + time.monotonic() - begun
+        with self.files.history("evolution") as history:
+            options = LoopOptions(history, on_entry=note)
+            outcome = search(strategy, evaluator, Budget(plan.evaluations), options)
+        assert outcome.best is not None
+        seconds += sum(entry.verdict.cost.get("seconds", 0.0) for entry in outcome.entries)
+        return outcome.best.architecture, seconds
 
     def _train_architecture(
         self, name: str, kind: Kind, architecture: Architecture, search_seconds: dict[str, float]

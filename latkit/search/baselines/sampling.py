@@ -7,10 +7,9 @@ import random
 import numpy as np
 
 from latkit._io.arrays import Floats, Integers
-from latkit.errors import TargetOutOfReach, UsageError
-from latkit.ops import Network
+from latkit.errors import TargetOutOfReach
 from latkit.search.objectives.derivation import MAX_TARGET_SHARE, MIN_TARGET_SHARE, check_reach
-from latkit.spaces import Architecture, Space
+from latkit.spaces import Architecture
 from latkit.tables import LatencyTable
 
 STEPS = 4000
@@ -103,23 +102,3 @@ def at_target(table: LatencyTable, target_s: float) -> LatencySampler:
     """Sampler of the range that hits a target: 0.98 to 1.01 of it. Raises TargetOutOfReach, UsageError."""
     check_reach(table, target_s)
     return LatencySampler(table, MIN_TARGET_SHARE * target_s, MAX_TARGET_SHARE * target_s)
-
-
-def random_architectures(space: Space, sampler: LatencySampler, count: int, seed: int) -> list[Architecture]:
-    """`count` architectures of different networks; a larger count extends the same sequence.
-
-    Raises UsageError where there are fewer.
-    """
-    rng, missed = random.Random(f"baselines/{seed}"), 0
-    drawn: dict[Network, Architecture] = {}
-    while len(drawn) < count:
-        architecture = sampler.draw(rng)
-        network = space.decode(architecture)
-        missed = missed + 1 if network in drawn else 0
-        drawn.setdefault(network, architecture)
-        if missed == MAX_MISSED:
-            raise UsageError(
-                f"expected {count} random networks of {sampler.min_s * 1e3:.4g} to {sampler.max_s * 1e3:.4g} ms, "
-                f"but space {space.name} has about {len(drawn)}; ask for fewer"
-            )
-    return list(drawn.values())

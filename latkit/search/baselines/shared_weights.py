@@ -1,12 +1,15 @@
-"""Fitness of an architecture by the weights of a supernet that was trained on uniform paths."""
+"""Evaluation of an architecture by the weights of a supernet that was trained on uniform paths."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lightning_fabric import Fabric
 
 from latkit.search.data import ArrayImages, CachedImages, DataSplit, fetch_by_threads
+from latkit.search.evaluators import Evaluator, Verdict
 from latkit.search.gradient.factory import make_search_phase
 from latkit.search.gradient.search_phase import SearchPhase
 from latkit.search.records.problem import Problem
@@ -28,13 +31,14 @@ def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPha
     return supernet, phase
 
 
-class SharedWeights:
-    """The metric of a path of the supernet on images that did not train weights; larger is better.
+class SharedWeights(Evaluator):
+    """The metric of a path of the supernet, on images that did not train weights.
 
     Batch norm statistics are recalibrated for the path: the running ones mix all paths' (Guo et al. 2020, section 3.4).
     """
 
     def __init__(self, supernet: Supernet, phase: SearchPhase, data: DataSplit, images: int) -> None:
+        self.name = f"shared-weights-{data.name}-{images}"
         self.supernet = supernet
         self.settings, self.fabric = phase.settings, phase.fabric
         train, workers = data.train, phase.settings.workers
@@ -43,9 +47,20 @@ class SharedWeights:
         # the images for batch norm statistics are decoded once, not for every architecture
         self.data = data if train.in_memory else replace(data, train=CachedImages(train, workers))
 
-    def __call__(self, architecture: Architecture) -> float:
-        """The fitness of one architecture."""
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The metric of the task."""
+        return (TASKS.get(self.settings.task).metric.name,)
+
+    def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
+        """One verdict per architecture, each of which costs one evaluation, and seconds."""
+        self.effort_index(effort)
+        return [self._verdict(one) for one in architectures]
+
+    def _verdict(self, architecture: Architecture) -> Verdict:
+        began = time.monotonic()
         module = self.supernet.path_module(architecture)
         recalibrate(module, self.data, self.fabric, self.settings.batch_size, self.settings.seed)
         score = evaluate(module, self.data, self.images, self.fabric, self.settings)
-        return TASKS.get(self.settings.task).metric.rank(score)
+        cost = {"evaluations": 1.0, "seconds": time.monotonic() - began}
+        return Verdict({self.quantities[0]: float(score)}, cost)

@@ -6,7 +6,7 @@ import errno
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,22 +16,25 @@ from latkit.errors import DiskFull, LatkitError, OutOfMemory, TargetOutOfReach, 
 from latkit.ops import Network
 from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, run_search
 from latkit.search.baselines import (
+    AtLatency,
     BaselineRecord,
     BaselineRequest,
     Baselines,
     EvolutionPlan,
     LatencySampler,
-    RegularizedEvolution,
     check_drawn,
-    evolve,
     ladder,
     random_architectures,
     run_baselines,
     scaled_mobilenet,
 )
 from latkit.search.baselines.sampling import at_target
+from latkit.search.evaluators import Evaluator, Verdict
+from latkit.search.goals import Goals
+from latkit.search.loop import Budget, search
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.search.strategies import make_strategy
 from latkit.spaces import Architecture, Space, load
 from latkit.tables import LatencyTable
 from tests.tables.brute_force import random_table
@@ -96,47 +99,41 @@ def test_more_random_networks_than_there_are_is_an_error(mini_space: Space, tabl
 
 
 @pytest.fixture
-def middling(table_of: TableOf) -> LatencySampler:
+def middling(table_of: TableOf) -> AtLatency:
     """Architectures of one latency, halfway between the fastest and the slowest."""
-    table = table_of(load("proxyless-tiny", resolution=8))
-    return at_target(table, (table.fastest() + table.slowest()) / 2)
+    space = load("proxyless-tiny", resolution=8)
+    table = table_of(space)
+    return AtLatency(space, at_target(table, (table.fastest() + table.slowest()) / 2))
 
 
-def test_evolution_stays_within_the_bounds_and_finds_the_best(middling: LatencySampler) -> None:
-    judged: list[Architecture] = []
+class Odd(Evaluator):
+    """Counts the odd options of an architecture."""
 
-    def fitness(architecture: Architecture) -> float:
-        judged.append(architecture)
-        return odd(architecture)
+    name = "odd"
+    quantities = ("odd",)
 
-    strategy = RegularizedEvolution(middling, random.Random(0), population=16, tournament=6)
-    best = evolve(strategy, fitness, evaluations=400)
-    assert all(middling.holds(architecture) for architecture in judged)
-    assert len(judged) == len(set(judged))
-    assert odd(best) == max(map(odd, judged)) > max(map(odd, judged[:50]))
+    def judge(self, architectures: Sequence[Architecture], effort: float | None = None) -> list[Verdict]:
+        return [Verdict({"odd": float(odd(one))}, {"evaluations": 1.0}) for one in architectures]
 
 
-def test_an_interrupted_evolution_judges_nothing_again(middling: LatencySampler) -> None:
-    judged_now: list[Architecture] = []
+def test_strategies_stay_within_the_bounds_and_find_the_best(middling: AtLatency) -> None:
+    for name, settings in (("evolution", {"population": 16, "tournament": 6}), ("local-search", {})):
+        strategy = make_strategy(name, middling, Goals.parse("odd:max"), 0, **settings)
+        entries = search(strategy, Odd(), Budget(300)).entries
+        assert all(middling.sampler.holds(entry.architecture) for entry in entries)
+        found = [odd(entry.architecture) for entry in entries]
+        assert max(found) > max(found[:50])
 
-    def fitness(architecture: Architecture) -> float:
-        if len(judged_now) == 40:
-            judged_now.clear()
-            raise Killed
-        judged_now.append(architecture)
-        return odd(architecture)
 
-    def strategy() -> RegularizedEvolution:
-        return RegularizedEvolution(middling, random.Random(0), population=16, tournament=6)
-
-    known: dict[Architecture, float] = {}
-    with pytest.raises(Killed):
-        evolve(strategy(), fitness, evaluations=80, known=known)
-    before = set(known)
-    assert len(before) == 40
-    assert evolve(strategy(), fitness, evaluations=80, known=known) == evolve(strategy(), odd, evaluations=80)
-    assert not before & set(judged_now)
-    assert judged_now
+def test_neighbors_are_all_that_differ_in_one_or_two_choices(mini_space: Space, table_of: TableOf) -> None:
+    table = table_of(mini_space)
+    space = AtLatency(mini_space, LatencySampler(table, 0.0, table.slowest()))
+    own = every(mini_space)[7]
+    others = [one for one in every(mini_space) if one != own]
+    assert sorted(space.neighbors(own)) == others
+    bound_s = table.total(own)
+    space = AtLatency(mini_space, LatencySampler(table, 0.0, bound_s))
+    assert sorted(space.neighbors(own)) == [one for one in others if table.total(one) <= bound_s]
 
 
 def odd(architecture: Architecture) -> int:
