@@ -28,7 +28,7 @@ GATES = "Comparison and CI"
 Items = Annotated[
     list[str],
     typer.Argument(
-        metavar="TARGET... MODEL...", help="Targets such as pi4/tflite-t4, and files ending in .onnx or .tflite."
+        metavar="TARGET... MODEL...", help="Targets such as pi4/tflite-t4; files ending in .onnx, .tflite or .pt2."
     ),
 ]
 InputsFile = Annotated[

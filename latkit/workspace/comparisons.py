@@ -22,6 +22,7 @@ from latkit.progress import SILENT, Callbacks, Progress
 from latkit.runtimes import get_runtime
 from latkit.targets import Target
 from latkit.timing import uses_cpu_time
+from latkit.workspace.exported import exporting_programs
 from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.profiles import profile_models, read_sources, saved_profiles
 
@@ -62,6 +63,13 @@ def compare_models(
     """
     if len(request.models) != 2:
         raise UsageError(f"expected two models to compare, but found {len(request.models)}")
+    with exporting_programs(request) as exported:
+        return _compare_files(workspace, exported, callbacks)
+
+
+def _compare_files(
+    workspace: MeasuringWorkspace, request: ProfileRequest, callbacks: Callbacks
+) -> tuple[Comparison, tuple[Profile, ...]]:
     outcome = profile_models(workspace, request, callbacks)
     for error in outcome.failed.values():
         raise error

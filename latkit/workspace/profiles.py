@@ -15,6 +15,7 @@ from latkit.profiling.profile import Predicted, Profile, ProfileRequest
 from latkit.profiling.profile.run import Outcome, ProfileRun
 from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.targets import Target
+from latkit.workspace.exported import exporting_programs
 from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 
 FOLDER = "profiles"
@@ -29,9 +30,14 @@ def profile_models(
 ) -> Outcome:
     """Profile model files on a target, and save the profiles. Rounds of an interrupted profile are used.
 
-    Raises BadFile and UsageError for files that cannot be used, before the device is touched; ModelRejected for a
-    single model that the runtime rejects; DeviceError.
+    A `.pt2` file is exported for the target's runtime first. Raises BadFile and UsageError for files that cannot be
+    used, before the device is touched; ModelRejected for a single model that the runtime rejects; DeviceError.
     """
+    with exporting_programs(request) as exported:
+        return _profile_files(workspace, exported, callbacks)
+
+
+def _profile_files(workspace: MeasuringWorkspace, request: ProfileRequest, callbacks: Callbacks) -> Outcome:
     sources = read_sources(request)
     target = request.target
     number = max((next_repetition(workspace, target, source.model) for source in sources), default=0)

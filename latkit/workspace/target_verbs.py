@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from latkit.devices import Check, Device, remove_device, trust
 from latkit.devices.trust import Named
 from latkit.errors import LatkitError
+from latkit.evaluation.comparison import Comparison as ModelComparison
 from latkit.evaluation.validation import Validation
 from latkit.layout.jobs import Job, recorded
-from latkit.profiling.profile import ProfileRequest
+from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.profiling.profile.run import Outcome as Profiled
 from latkit.profiling.scheduler import Outcome
 from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
 from latkit.workspace.collect import collect
+from latkit.workspace.comparisons import compare_models
 from latkit.workspace.devices import DeviceState, device_states, doctor, register
 from latkit.workspace.fit import Fits, fit
 from latkit.workspace.measurements import (
@@ -73,13 +76,25 @@ class TargetVerbs(MeasuringWorkspace):
     ) -> Profiled:
         """Profile model files on a target, and save the profiles: `profile(ProfileRequest(...))`.
 
-        Or a torch module, with a tensor or a tuple of tensors as its inputs: `profile(target, module, example)`.
+        Or one file, `profile(target, "model.onnx")`, which may also end in `.tflite` or, as `torch.export.save` writes
+        it, in `.pt2`. Or a torch module, with a tensor or a tuple of tensors as its inputs:
+        `profile(target, module, example)`.
         """
+        if isinstance(request, Target) and isinstance(module, str | Path) and example is None:
+            request = ProfileRequest(target=request, models=(ModelRequest(Path(module)),))
         target = request.target if isinstance(request, ProfileRequest) else request
         with recorded(self.root, Job("profile", (str(target),)), callbacks) as callbacks:
             if isinstance(request, ProfileRequest):
                 return profile_models(self, request, callbacks)
             return profile_module(self, request, module, example, callbacks)
+
+    def compare_models(
+        self, request: ProfileRequest, callbacks: Callbacks = SILENT
+    ) -> tuple[ModelComparison, tuple[Profile, ...]]:
+        """Profile two model files, and compare them in interleaved passes; returns the difference and both profiles."""
+        names = ", ".join(model.path.name for model in request.models)
+        with recorded(self.root, Job("profile", (str(request.target),), names), callbacks) as callbacks:
+            return compare_models(self, request, callbacks)
 
     def collect(self, request: CollectRequest, callbacks: Callbacks = SILENT) -> list[Outcome]:
         """Measure what targets lack; the outcome of each."""

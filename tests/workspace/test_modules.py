@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from latkit import ModelRequest, ProfileRequest, Target, Workspace
-from latkit.errors import ExportError, UsageError
+from latkit.artifacts.exported_program import load_exported_program
+from latkit.errors import BadFile, ExportError, UsageError
 from latkit.profiling.profile import Profile
 from latkit.workspace.profiles import saved_profiles
 from tests.conftest import Register
@@ -111,8 +114,68 @@ def test_what_cannot_be_exported_is_named_in_one_line(
     assert sorted(workspace.target_dir(ONNX).rglob("*.json")) == before
 
 
-def test_a_file_of_torch_is_not_loaded(workspace: Workspace, tmp_path: Path) -> None:
-    path = tmp_path / "net.pt2"
-    path.write_bytes(b"PK\x03\x04")
+def saved_program(path: Path) -> Path:
+    """A program with an open size: its file contains an expression."""
+    sizes = ({1: torch.export.Dim("length", max=64)},)
+    program = torch.export.export(nn.Linear(12, 5), (torch.ones(1, 3, 12),), dynamic_shapes=sizes)
+    torch.export.save(program, path)
+    return path
+
+
+def test_an_exported_program_is_profiled_on_its_example(workspace: Workspace, tmp_path: Path) -> None:
+    path = saved_program(tmp_path / "dense.pt2")
+    (found,) = workspace.profile(ONNX, path).profiles
+    assert (found.model, found.macs) == ("dense.onnx", 180)
+    assert found.model_file.inputs_sha256
+    request = ProfileRequest(target=ONNX, models=(ModelRequest(path), ModelRequest(path)))
+    with pytest.raises(UsageError, match="expected different models"):
+        workspace.compare_models(request)
+
+
+def rewritten(source: Path, path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
+    """A copy of an archive with a changed part; a part that is not there is added."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(old.read(name)) if name.endswith(part) else old.read(name))
+        if not any(name.endswith(part) for name in old.namelist()):
+            new.writestr(f"{source.stem}/{part}", change(b""))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "message"),
+    [
+        ("models/model.json", "torch.ops.aten.linear.default", "torch.hub.load", "a call of 'torch.hub.load'"),
+        ("models/model.json", '"guards_code": []', '"guards_code": ["exit()"]', "code of guards"),
+        ("models/model.json", '{"as_int": 12}', '{"as_expr": {"expr_str": "f(x).y"}}', "the expression 'f(x).y'"),
+        ("weights_config.json", '"use_pickle": false', '"use_pickle": true', "a pickled object"),
+        ("data/aotinductor/model.so", "", "", "found 'data/aotinductor/model.so'"),
+        ("models/other.json", "", "", "2 programs"),
+        ("data/sample_inputs/model.pt", None, "", "none; load it in Python, and profile its module"),
+    ],
+)
+def test_a_program_that_would_run_code_or_lacks_an_example_is_refused(
+    tmp_path: Path, part: str, old: str | None, new: str, message: str
+) -> None:
+    def change(raw: bytes) -> bytes:
+        if old is None:
+            return b""
+        changed = raw.replace(old.encode(), new.encode()) if old else b"{}"
+        assert changed != raw
+        return changed
+
+    path = rewritten(saved_program(tmp_path / "dense.pt2"), tmp_path / "bad.pt2", part, change)
+    with pytest.raises(BadFile) as caught:
+        load_exported_program(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_files_of_torch_are_not_loaded(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "net.pt2").write_bytes(b"PK\x03\x04")
+    torch.save(nn.Linear(1, 1).state_dict(), tmp_path / "weights.pt2")
+    for name, message in (("net.pt2", "BadZipFile"), ("weights.pt2", "an archive of pickled objects")):
+        with pytest.raises(BadFile, match=message):
+            workspace.profile(ONNX, tmp_path / name)
     with pytest.raises(UsageError, match="load it in Python and profile its module"):
-        workspace.profile(ProfileRequest(target=ONNX, models=(ModelRequest(path),)))
+        workspace.profile(ONNX, tmp_path / "net.pt")

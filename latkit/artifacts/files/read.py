@@ -43,7 +43,7 @@ def format_of(path: Path) -> FileFormat:
         raise UsageError(
             f"expected a model file ending in {' or '.join(FORMATS)}, but found {one_line(str(path))}: torch runs code "
             "of such a file when it loads it; if you trust it, load it in Python and profile its module: "
-            "workspace.profile(target, module, example)"
+            "workspace.profile(target, module, example); latkit profile takes the .pt2 files of torch.export.save"
         )
     if known is None:
         raise UsageError(f"expected a model file ending in {' or '.join(FORMATS)}, but found {one_line(str(path))}")
