@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 from latkit.artifacts.cache import ArtifactCache
-from latkit.cli.console import ConsoleProgress, show_facts, show_table
+from latkit.cli.console import show_facts, show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Device, Local, Session, add_device, connect, open_session
 from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.bundle import bundle_for, pins

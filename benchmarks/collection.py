@@ -16,7 +16,8 @@ import sys
 import tempfile
 
 from benchmarks.repeatability import LOADS
-from latkit.cli.console import ConsoleProgress, show_facts
+from latkit.cli.console import show_facts
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
 from latkit.ops import Network

@@ -84,7 +84,8 @@ def failed(document: dict[str, Any]) -> bool:
 
 def _files(given: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.fuzzing.campaign import Campaign
-    from latkit.cli.console import ConsoleProgress, note, show_table
+    from latkit.cli.console import note, show_table
+    from latkit.cli.progress_bars import ConsoleProgress
 
     names = tuple(name for name in given.readers.split(",") if name)
     campaign = Campaign(given.folder.resolve(), given.seed, given.inputs, names)
@@ -103,7 +104,8 @@ def _devices(given: argparse.Namespace, raw: int) -> dict[str, Any]:
     """The scenarios whose name holds the words of --scenarios; `raw` is the output of the files."""
     from benchmarks.fuzzing.hostile.scenarios import scenarios
     from benchmarks.fuzzing.hostile.theater import perform
-    from latkit.cli.console import ConsoleProgress, note
+    from latkit.cli.console import note
+    from latkit.cli.progress_bars import ConsoleProgress
 
     chosen = [scenario for scenario in scenarios() if given.scenarios in scenario.name]
     played, devices_folder = [], given.folder.resolve() / "devices"

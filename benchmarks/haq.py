@@ -21,7 +21,8 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
-from latkit.cli.console import ConsoleProgress, show_table
+from latkit.cli.console import show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import measure_network
 from latkit.nn import build_module

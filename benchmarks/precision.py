@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from latkit.cli.console import ConsoleProgress, show_table
+from latkit.cli.console import show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Drawn, Validation, validate_drawn
 from latkit.latency_models import AdditiveModel

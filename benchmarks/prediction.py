@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
-from latkit.cli.console import ConsoleProgress, show_table
+from latkit.cli.console import show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import Validation, fit_networks, validate
 from latkit.latency_models import MIN_OPS_TO_FIT, AdditiveModel, LookupModel, design_matrix, fit_kind

@@ -37,7 +37,8 @@ from scipy import stats
 
 from latkit._io import write_text
 from latkit.artifacts.files import ModelSource, SourceRequest, read_source
-from latkit.cli.console import ConsoleProgress, show_facts, show_table
+from latkit.cli.console import show_facts, show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.ab import difference
 from latkit.profiling.profile import ModelRequest, ProfileRequest

@@ -23,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from latkit.cli.console import ConsoleProgress
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.evaluation.validation import fit_networks
 from latkit.latency_models.calibration import fit_calibration

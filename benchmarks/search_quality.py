@@ -34,7 +34,8 @@ from typing import Any
 
 import torch
 
-from latkit.cli.console import ConsoleProgress, show_table
+from latkit.cli.console import show_table
+from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, add_device
 from latkit.errors import LatkitError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network, measured_seconds
