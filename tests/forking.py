@@ -22,7 +22,8 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "lightning_fabric", "sklearn.linear_model", "scipy.stats", "plotly.graph_objects", "onnx", "paramiko")
-"""What is imported beforehand: nothing of latkit, which reads its environment, and nothing that starts threads."""
+OWN = ("latkit.workspace.workspace", "latkit.report.write", "latkit.cli.app", "latkit.zoo")
+"""What is imported beforehand: what most programs need, and nothing that reads the environment or starts threads."""
 
 
 class Forks:
@@ -50,10 +51,10 @@ class Forks:
 
 
 @contextmanager
-def forks(*modules: str) -> Iterator[Forks]:
-    """The process that others are forked off, ended afterwards. It has imported `modules`, too."""
+def forks() -> Iterator[Forks]:
+    """The process that others are forked off, ended afterwards."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-P", __file__, *modules]
+    command = [sys.executable, "-P", __file__]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -64,10 +65,8 @@ def forks(*modules: str) -> Iterator[Forks]:
 
 def serve() -> None:
     """Run one program after the other, until stdin ends."""
-    for name in HEAVY:
-        import_module(name)
     sys.path.insert(0, str(ROOT))
-    for name in sys.argv[1:]:
+    for name in (*HEAVY, *OWN):
         import_module(name)
     sys.path.remove(str(ROOT))
     answers = os.fdopen(os.dup(1), "w")

@@ -5,32 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.forking import Forks, forks
+from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
 MODULES = {"external_files.py", "night.py", "strategy_runs.py"}
 """Parts of `external_models.py`, `endurance.py` and `strategies.py`."""
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in MODULES)
 """What a user starts."""
-SHARED = ("latkit.workspace.workspace", "latkit.report.write", "latkit.zoo")
-"""What nearly all of them import: once for all, as it takes seconds. None of it matters for a help."""
-
-
-@pytest.fixture(scope="module")
-def started() -> Iterator[Forks]:
-    with forks(*SHARED) as found:
-        yield found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_benchmark_prints_its_help(name: str, started: Forks) -> None:
-    done = started.run(ROOT / "benchmarks" / name, "--help", env={"PYTHONPATH": str(ROOT)})
+def test_a_benchmark_prints_its_help(name: str, forked: Forks) -> None:
+    done = forked.run(ROOT / "benchmarks" / name, "--help", env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
 
