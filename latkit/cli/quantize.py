@@ -16,6 +16,9 @@ def quantize(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A finished search.")],
     latency_ms: Annotated[float | None, typer.Option(help="Maximum latency, in milliseconds.")] = None,
     size_mb: Annotated[float | None, typer.Option(help="Maximum size of the weights, in megabytes.")] = None,
+    energy_mj: Annotated[
+        float | None, typer.Option(help="Maximum energy of one inference; for targets that measure it per op.")
+    ] = None,
     precision: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A precision to choose from: fp32 and int8 by default.")
     ] = None,
@@ -45,6 +48,7 @@ def quantize(
         model=model,
         latency_ms=latency_ms,
         size_mb=size_mb,
+        energy_mj=energy_mj,
         precisions=tuple(precision) if precision else ("fp32", "int8"),
         data=data,
         name=name,

@@ -78,6 +78,12 @@ def uniform_policy(space: ChainSpace, precision: str) -> Architecture:
     return tuple(names.index(precision) for names in known)
 
 
+def common_precisions(space: ChainSpace) -> tuple[str, ...]:
+    """The precisions that every op of the space has."""
+    first, *others = ([op.precision for op in layer.candidates] for layer in space.choice_layers)
+    return tuple(name for name in first if all(name in names for names in others))
+
+
 def policy_names(space: ChainSpace, policy: Sequence[int]) -> tuple[str, ...]:
     """The precision of every op, in order. Raises UsageError for what is no architecture of the space."""
     return tuple(op.precision for op in space.decode(policy).ops)

@@ -12,16 +12,24 @@ from latkit._io import make_folder
 from latkit.errors import UsageError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network
 from latkit.latency_models import AdditiveModel
+from latkit.ops.precision import FP32
 from latkit.progress import Callbacks
 from latkit.runtimes import get_runtime
 from latkit.search import DataSplit, Recipe, TrainedNetwork, load_data, load_network
 from latkit.search.quantization.problem import PolicyProblem
-from latkit.search.quantization.records import QUANTIZED_FILE, LayerPolicy, QuantizeResult, Variant
+from latkit.search.quantization.records import (
+    CHECKPOINT_FILE,
+    QUANTIZED_FILE,
+    LayerPolicy,
+    QuantizeResult,
+    Variant,
+)
 from latkit.search.quantization.run import Quantizer
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.search.tasks import DEFAULT_TASK
 from latkit.spaces import Architecture, ChainSpace
-from latkit.spaces.precisions import network_precisions, uniform_policy
+from latkit.spaces.precisions import common_precisions, network_precisions, uniform_policy
 from latkit.tables import LatencyTable
 from latkit.tables.additive import AdditiveTable
 from latkit.tables.cost_table import fixed_ops, per_candidate
@@ -58,6 +66,9 @@ def quantize(
     below the cheapest policy.
     """
     folder = workspace.search_dir(request.output_name)
+    request.check_bound()
+    if trained is None:
+        _check_task(request.model, workspace.search_dir(request.model) / FILES["recipe"])
     network = trained or load_network(workspace.search_dir(request.model))
     space = network_precisions(network.network, request.precisions)
     images = data or _data(workspace, request, network)
@@ -100,10 +111,9 @@ class _Work:
         """The policies, their files, and their measurements."""
         space, request = self.problem.space, self.request
         found, judged, divergences = self.quantizer.policies(self.problem, self.folder)
-        names = dict.fromkeys(op.precision for op in space.choice_layers[0].candidates)
-        policies = {name: uniform_policy(space, name) for name in names} | dict(found)
+        policies = {name: uniform_policy(space, name) for name in common_precisions(space)} | dict(found)
         measured = self._measured(model, policies)
-        winner = max(judged, key=lambda name: judged[name])
+        winner = self.quantizer.winner(self.problem, policies, judged)
         quantity, bound = ("latency_ms", request.latency_ms) if request.latency_ms else ("size_mb", request.size_mb)
         return QuantizeResult(
             target=str(request.target),
@@ -130,7 +140,9 @@ class _Work:
         """Trained unless it is fp32 throughout, exported, and run on the test images."""
         runtime = get_runtime(self.request.target.runtime)
         path = self.folder / f"{name}{runtime.suffix}"
-        simulated = self.quantizer.simulated() if name == "fp32" else self.quantizer.train(self.problem, policy)
+        checkpoint = self.folder / CHECKPOINT_FILE.format(name)
+        is_float = name == FP32.name
+        simulated = self.quantizer.simulated() if is_float else self.quantizer.train(self.problem, policy, checkpoint)
         self.quantizer.export(simulated, self.problem, policy, runtime, path)
         return Variant(
             predicted_ms=measured.network.predicted_ms,
@@ -163,6 +175,17 @@ def size_table(space: ChainSpace) -> AdditiveTable:
     """Bytes of the weights, each in the precision of its op."""
     rows = per_candidate(space, lambda op: float(op.parameter_bytes))
     return AdditiveTable(space.name, space.key, rows, float(sum(op.parameter_bytes for op in fixed_ops(space))))
+
+
+def _check_task(name: str, recipe: Path) -> None:
+    """Raise UsageError for a network of another task: policies are judged by the accuracy of classes."""
+    if not recipe.exists():
+        return  # reading the network names what is missing
+    task = load_record(Recipe, recipe).settings.task
+    if task != DEFAULT_TASK:
+        raise UsageError(
+            f"expected a network of the task {DEFAULT_TASK} to quantize, but that of search {name} has the task {task}"
+        )
 
 
 def _data(workspace: MeasuringWorkspace, request: QuantizeRequest, trained: TrainedNetwork) -> DataSplit:

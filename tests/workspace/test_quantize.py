@@ -10,11 +10,19 @@ import torch
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.nn import build_module
 from latkit.ops import Network, make_op
+from latkit.progress import Silent
 from latkit.search import TrainedNetwork, load_data
 from latkit.search.data import DataSplit
+from latkit.search.quantization.evaluator import JudgedImages
+from latkit.search.quantization.finetune import Finetuning, finetune
+from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import QuantizeSettings
+from latkit.search.quantization.run import Quantizer
+from latkit.search.quantization.simulation import SimulatedNetwork
+from latkit.spaces.precisions import network_precisions, uniform_policy
 from latkit.targets import Target
 from latkit.workspace import Workspace
+from latkit.workspace.quantize import size_table
 from latkit.workspace.requests.quantize import QuantizeRequest
 
 CONV = make_op("conv", (1, 8, 8), out_channels=8, kernel=3)
@@ -45,7 +53,7 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
     first = request(target=Target(name, "onnxruntime"), size_mb=0.0009)
     run = workspace.quantize(first, trained=trained(digits), data=digits)
     result = run.result
-    assert set(result.variants) == {"fp32", "int8", "exact", "haq"}
+    assert set(result.variants) == {"fp32", "int8", "exact", "haq", "fastest"}
     assert len(result.layers) == 3
     assert result.variants[result.winner].size_mb <= 0.0009
     assert all((run.folder / one.file).is_file() for one in result.variants.values())
@@ -56,6 +64,38 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
         workspace.quantize(
             request(target=first.target, size_mb=1e-6, name="small"), trained=trained(digits), data=digits
         )
+
+
+def test_equal_policies_are_decided_by_their_cost(digits: DataSplit) -> None:
+    space = network_precisions(NETWORK, ("fp32", "int8"))
+    table = size_table(space)
+    given = PolicyProblem(space, table, table.max())
+    quantizer = Quantizer(trained(digits), digits, SETTINGS, Silent())
+    policies = {name: uniform_policy(space, name) for name in ("fp32", "int8")}
+    assert quantizer.winner(given, policies, {"fp32": 0.9, "int8": 0.896}) == "int8"
+    assert quantizer.winner(given, policies, {"fp32": 0.9, "int8": 0.89}) == "fp32"
+
+
+def test_training_goes_on_from_its_checkpoint(tmp_path: Path, digits: DataSplit) -> None:
+    settings, path = SETTINGS.model_copy(update={"epochs": 1}), tmp_path / "training.pt"
+    network = trained(digits)
+
+    def train() -> dict[str, torch.Tensor]:
+        simulated = SimulatedNetwork(NETWORK, network.layers)
+        simulated.calibrate(JudgedImages.of(digits, 16, 16).calibration)
+        finetune(simulated, digits, network, Finetuning(settings, path, Silent()))
+        return simulated.state_dict()
+
+    first, written = train(), path.stat().st_mtime_ns
+    second = train()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert path.stat().st_mtime_ns == written  # nothing was trained again
+
+
+def test_a_bound_on_energy_and_another_task_are_refused(tmp_path: Path) -> None:
+    workspace = Workspace.init(tmp_path)
+    with pytest.raises(UsageError, match="whose ops have a measured energy, but here/onnxruntime"):
+        workspace.quantize(request(size_mb=None, energy_mj=1.0))
 
 
 def test_images_of_another_shape_and_two_bounds_are_refused(tmp_path: Path, digits: DataSplit) -> None:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from latkit.progress import Progress
 from latkit.search.data import DataSplit
 from latkit.search.gradient.settings import SearchSettings
 from latkit.search.quantization.records import QuantizeSettings
 from latkit.search.quantization.simulation import SimulatedNetwork
+from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.training.runtime_env import fabric_of, threads
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.search.training.trainer import Checkpointer, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 
+CHECKPOINT_S = 60.0
+"""Seconds between checkpoints; one is also written after every epoch."""
 
-def finetune(
-    simulated: SimulatedNetwork,
-    data: DataSplit,
-    teacher: TrainedNetwork,
-    settings: QuantizeSettings,
-    progress: Progress,
-) -> None:
-    """Train the weights in the precisions that are set, with the network before quantization as the teacher."""
+
+@dataclass(frozen=True, slots=True)
+class Finetuning:
+    """The settings of a training, and where it is saved."""
+
+    settings: QuantizeSettings
+    checkpoint: Path
+    progress: Progress
+
+
+def finetune(simulated: SimulatedNetwork, data: DataSplit, teacher: TrainedNetwork, training: Finetuning) -> None:
+    """Train the weights in the precisions that are set, with the network before quantization as the teacher.
+
+    Goes on from the checkpoint where it exists, also after the last step. Raises BadFile for a damaged checkpoint.
+    """
+    settings, path = training.settings, training.checkpoint
     if settings.epochs == 0:
         return
-    training = SearchSettings.make(
+    chosen = SearchSettings.make(
         seed=settings.seed,
         training_epochs=settings.epochs,
         training_learning_rate=settings.learning_rate,
@@ -32,8 +46,16 @@ def finetune(
         accelerator="cpu",
         threads=1,
     )
-    fabric = fabric_of(training)
-    phase = TrainingPhase(simulated.train(), data, training, fabric, teacher)
-    with threads(training.threads):
-        run_phase(phase, 0, Checkpointer(lambda _step: None, float("inf"), fabric), progress, lambda _row: None)
+    fabric = fabric_of(chosen)
+    phase, start = TrainingPhase(simulated.train(), data, chosen, fabric, teacher), 0
+    if path.exists():
+        saved = load_checkpoint(path)
+        start = int(saved["step"])
+        phase.load_state(saved["phase"])
+
+    def save(step: int) -> None:
+        save_checkpoint(path, {"step": step, "phase": phase.state()})
+
+    with threads(chosen.threads):
+        run_phase(phase, start, Checkpointer(save, CHECKPOINT_S, fabric), training.progress, lambda _row: None)
     simulated.eval()

@@ -13,7 +13,7 @@ from latkit.search.goals import Goals
 from latkit.search.quantization.budget_rule import within_budget
 from latkit.search.quantization.ddpg import Agent, AgentSettings, Transition
 from latkit.search.quantization.observations import STATE_SIZE, observations
-from latkit.search.quantization.problem import PolicyProblem
+from latkit.search.quantization.problem import PolicyProblem, known_policies
 from latkit.search.strategies.base import Strategy
 from latkit.spaces import Architecture
 
@@ -44,8 +44,9 @@ class HaqPolicy(Strategy):
     """Deep deterministic policy gradient over the layers of a network.
 
     The action of a layer, 0 to 1, is rounded to one of its precisions (equation 2). The policy of an episode meets the
-    bound by the budget rule before it is evaluated. The reward is 0.1 x (score - score before quantization), with
-    scores in percent (equation 4).
+    bound by the budget rule before it is evaluated. The first episodes are the cheapest policy and the uniform ones
+    that meet the bound, so that the search never ends with a worse one. The reward is 0.1 x (score - score before
+    quantization), with scores in percent (equation 4).
     """
 
     name: ClassVar[str] = "haq"
@@ -62,6 +63,7 @@ class HaqPolicy(Strategy):
         self._agent = Agent(STATE_SIZE, self.settings.agent, seed)
         self._generator = np.random.default_rng([seed, 13])
         self._options = [len(row) for row in problem.rows]
+        self._first = known_policies(problem)
         self._pending: list[list[float]] = []
         """The actions of the episodes whose policy is being evaluated."""
         self._begun = 0
@@ -70,15 +72,19 @@ class HaqPolicy(Strategy):
         """The policy of the next episode; None after the last one."""
         if self._begun >= self.settings.episodes:
             return None
-        warm = self._begun < self.settings.warmup_episodes
-        self._begun += 1
+        number, self._begun = self._begun, self._begun + 1
+        if number < min(len(self._first), self.settings.warmup_episodes):
+            return self._begin(self._first[number])
+        warm = number < self.settings.warmup_episodes
         actions: list[float] = []
         for place in range(len(self._options)):
             state = self._state(place, actions[-1] if actions else 0.0)
             actions.append(float(self._generator.random()) if warm else self._agent.act(state))
         drawn = [_option(action, count) for action, count in zip(actions, self._options, strict=True)]
-        policy = within_budget(self.problem, drawn)
-        # the agent learns from what was done, as in the authors' code
+        return self._begin(within_budget(self.problem, drawn))
+
+    def _begin(self, policy: Architecture) -> Architecture:
+        """The agent learns from what was done, not from what it wanted, as in the authors' code."""
         self._pending.append([_action(option, count) for option, count in zip(policy, self._options, strict=True)])
         return policy
 

@@ -11,6 +11,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.spaces import Architecture, ChainSpace
+from latkit.spaces.precisions import common_precisions, uniform_policy
 from latkit.tables.additive import AdditiveTable
 
 
@@ -79,3 +80,9 @@ class PolicyProblem:
             steps = row + self.costs_to_go[place] + (0.0 if pair is None else pair[chosen[-1]])
             chosen.append(int(np.argmin(steps)))
         return tuple(chosen)
+
+
+def known_policies(problem: PolicyProblem) -> list[Architecture]:
+    """The cheapest policy, and the uniform ones that meet the bound: without repetition."""
+    uniform = [uniform_policy(problem.space, name) for name in common_precisions(problem.space)]
+    return list(dict.fromkeys([problem.cheapest, *(policy for policy in uniform if problem.meets(policy))]))

@@ -11,7 +11,7 @@ from latkit.search.records.result import Positive
 
 QUANTIZED_FILE = "quantized.json"
 EPISODES_FILE = "episodes.jsonl"
-WEIGHTS_FILE = "quantized-{}.safetensors"
+CHECKPOINT_FILE = "training-{}.pt"
 
 
 class QuantizeSettings(Record):
@@ -21,6 +21,8 @@ class QuantizeSettings(Record):
     calibration_images: int = Field(default=256, ge=1)
     judged_images: int = Field(default=2048, ge=1)
     """Training images on which policies are judged; they do not overlap with those of the calibration."""
+    tolerance: float = Field(default=0.005, ge=0, le=1)
+    """Policies whose judged accuracy differs by no more are equal: of these the cheapest wins."""
     episodes: int = Field(default=120, ge=1)
     """Of HAQ's agent."""
     epochs: int = Field(default=1, ge=0)
@@ -67,9 +69,10 @@ class QuantizeResult(Record):
     bound: Positive
     settings: QuantizeSettings
     winner: str
-    """The policy that was exported: `exact` or `haq`."""
+    """The cheapest policy whose judged accuracy is within the tolerance of the best: `exact`, `haq`, `fastest`, or a
+    uniform precision that meets the bound."""
     judged_accuracy: dict[str, float]
     """Accuracy on the judged training images of each policy, after quantization without training."""
     layers: tuple[LayerPolicy, ...]
     variants: dict[str, Variant]
-    """`fp32`, one for each uniform precision, `exact` and `haq`."""
+    """`fp32`, one for each uniform precision, `exact`, `haq`, and `fastest`, the one of the least predicted cost."""

@@ -19,14 +19,14 @@ from latkit.search.history import Entry
 from latkit.search.loop import Budget, LoopOptions, search
 from latkit.search.quantization.evaluator import BATCH, JudgedImages, QuantizedEvaluator
 from latkit.search.quantization.exact import best_policy
-from latkit.search.quantization.finetune import finetune
+from latkit.search.quantization.finetune import Finetuning, finetune
 from latkit.search.quantization.haq import HaqPolicy, HaqSettings
 from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import EPISODES_FILE, QuantizeSettings
 from latkit.search.quantization.simulation import SimulatedNetwork
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Architecture
-from latkit.spaces.precisions import policy_names
+from latkit.spaces.precisions import common_precisions, policy_names, uniform_policy
 
 
 @dataclass
@@ -52,9 +52,10 @@ class Quantizer:
     def policies(
         self, problem: PolicyProblem, folder: Path
     ) -> tuple[Mapping[str, Architecture], Mapping[str, float], list[list[float]]]:
-        """The exact policy and HAQ's, the judged accuracy of each, and the divergence of every op and precision.
+        """Policies that meet the bound, the judged accuracy of each, and the divergence of every op and precision.
 
-        HAQ's episodes are saved in the folder, and resumed from there.
+        The exact policy, HAQ's, the cheapest, and the uniform ones. HAQ's episodes are saved in the folder, and resumed
+        from there.
         """
         evaluator = QuantizedEvaluator(problem.space, self.simulated(), self.images)
         divergences = evaluator.sensitivities()
@@ -63,18 +64,26 @@ class Quantizer:
         strategy = HaqPolicy(problem, Goals.parse("accuracy:max"), self.settings.seed, settings)
         shown = LoopOptions(folder / EPISODES_FILE, on_entry=self._show)
         best = search(strategy, evaluator, Budget(), shown).best
-        policies = {"exact": exact} | ({"haq": best.architecture} if best else {})
+        policies = {"exact": exact} | ({"haq": best.architecture} if best else {}) | {"fastest": problem.cheapest}
+        uniform = {name: uniform_policy(problem.space, name) for name in common_precisions(problem.space)}
+        policies |= {name: policy for name, policy in uniform.items() if problem.meets(policy)}
         judged = dict(zip(policies, evaluator.judge(list(policies.values())), strict=True))
         return policies, {name: one.quantities["accuracy"] for name, one in judged.items()}, divergences
 
     def _show(self, entry: Entry) -> None:
         self.progress.advance("episodes", entry.number + 1, self.settings.episodes)
 
-    def train(self, problem: PolicyProblem, policy: Architecture) -> SimulatedNetwork:
-        """The network in a policy's precisions, after quantization-aware training."""
+    def winner(self, problem: PolicyProblem, policies: Mapping[str, Architecture], judged: Mapping[str, float]) -> str:
+        """The cheapest of the policies whose judged accuracy is within the tolerance of the best; of equal ones the
+        first."""
+        least = max(judged.values()) - self.settings.tolerance
+        return min((name for name in judged if judged[name] >= least), key=lambda name: problem.cost(policies[name]))
+
+    def train(self, problem: PolicyProblem, policy: Architecture, checkpoint: Path) -> SimulatedNetwork:
+        """The network in a policy's precisions, after quantization-aware training; goes on from the checkpoint."""
         simulated = self.simulated()
         simulated.set_policy(policy_names(problem.space, policy))
-        finetune(simulated, self.data, self.trained, self.settings, self.progress)
+        finetune(simulated, self.data, self.trained, Finetuning(self.settings, checkpoint, self.progress))
         simulated.calibrate(self.images.calibration)
         return simulated
 

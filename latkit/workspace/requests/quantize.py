@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from latkit.errors import UsageError
 from latkit.search.quantization.records import QuantizeSettings
 from latkit.workspace.requests.base import PlannedRequest, TargetField
 
@@ -19,6 +20,8 @@ class QuantizeRequest(PlannedRequest):
     latency_ms: Annotated[float, Field(gt=0)] | None = None
     size_mb: Annotated[float, Field(gt=0)] | None = None
     """Of the weights."""
+    energy_mj: Annotated[float, Field(gt=0)] | None = None
+    """Of one inference. No runtime reports the energy of an op, so it is refused."""
     precisions: tuple[str, ...] = ("fp32", "int8")
     data: str | None = None
     """Where the images are; by default those that the network was trained on."""
@@ -33,8 +36,18 @@ class QuantizeRequest(PlannedRequest):
         """The folder under `search/`."""
         return self.name or f"{self.model}-quantized"
 
+    def check_bound(self) -> None:
+        """Raise UsageError for a bound on what was not measured."""
+        if self.energy_mj is not None:
+            raise UsageError(
+                f"expected a target whose ops have a measured energy, but {self.target} has only latencies: sensors "
+                "give the energy of a whole network; give --latency-ms or --size-mb"
+            )
+
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:
+        if self.energy_mj is not None and self.latency_ms is None and self.size_mb is None:
+            return self
         if (self.latency_ms is None) == (self.size_mb is None):
             raise ValueError("expected either a latency or a size as the bound")
         return self

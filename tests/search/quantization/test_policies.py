@@ -69,6 +69,15 @@ def test_the_budget_rule_always_ends_within_the_bound(seed: int) -> None:
         assert found == policy or not given.meets(policy)
 
 
+def test_the_agent_begins_with_the_cheapest_policy_and_the_uniform_ones_within_the_bound() -> None:
+    given = problem(2, share=0.6, precisions=("fp32", "int8"))
+    uniform = [uniform_policy(given.space, name) for name in ("int8", "fp32")]
+    expected = [given.cheapest, *(policy for policy in uniform if given.meets(policy))]
+    agent = HaqPolicy(given, Goals.parse("accuracy:max"), 0, HaqSettings(40, 15))
+    assert agent.ask(len(expected)) == expected
+    assert len(expected) >= 2
+
+
 def test_a_bound_below_the_cheapest_policy_says_what_is_possible() -> None:
     with pytest.raises(TargetOutOfReach, match="the least that its precisions allow"):
         problem(0, share=-0.1)
