@@ -13,7 +13,7 @@ from latkit.cli.options import AsJson, TargetName, Wait, workspace_folder
 def quantize(
     context: typer.Context,
     target: TargetName,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A finished search.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A finished search, or an ONNX file of a chain.")],
     latency_ms: Annotated[float | None, typer.Option(help="Maximum latency, in milliseconds.")] = None,
     size_mb: Annotated[float | None, typer.Option(help="Maximum size of the weights, in megabytes.")] = None,
     energy_mj: Annotated[

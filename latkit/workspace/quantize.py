@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit._io import make_folder
+from latkit.artifacts.chain_file import read_chain
 from latkit.errors import UsageError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network
 from latkit.latency_models import AdditiveModel
@@ -25,6 +26,7 @@ from latkit.search.quantization.records import (
     Variant,
 )
 from latkit.search.quantization.run import Quantizer
+from latkit.search.quantization.user_network import network_of_file
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.tasks import DEFAULT_TASK
@@ -62,16 +64,13 @@ def quantize(
 
     Missing measurements of ops and boundaries are collected first. Everything is saved in `search/NAME/`; the same
     request goes on where it was interrupted. Raises UsageError for a network that is quantized already or is no chain,
-    a precision that the target does not execute, and calibration images of another shape; TargetOutOfReach for a bound
-    below the cheapest policy.
+    a precision that the target does not execute, calibration images of another shape, a bound on energy, and a network
+    of another task; TargetOutOfReach for a bound below the cheapest policy.
     """
     folder = workspace.search_dir(request.output_name)
     request.check_bound()
-    if trained is None:
-        _check_task(request.model, workspace.search_dir(request.model) / FILES["recipe"])
-    network = trained or load_network(workspace.search_dir(request.model))
+    network, images = _trained(workspace, request, trained, data)
     space = network_precisions(network.network, request.precisions)
-    images = data or _data(workspace, request, network)
     if images.shape != network.network.input_shape:
         raise UsageError(
             f"expected images of shape {network.network.input_shape} to calibrate on, but found {images.shape}"
@@ -188,11 +187,26 @@ def _check_task(name: str, recipe: Path) -> None:
         )
 
 
-def _data(workspace: MeasuringWorkspace, request: QuantizeRequest, trained: TrainedNetwork) -> DataSplit:
-    """The request's images, or those that the network was trained on."""
-    source = request.data or load_record(Recipe, workspace.search_dir(request.model) / FILES["recipe"]).data.source
-    shape = trained.network.input_shape
-    return load_data(source, shape[-1], shape[0])
+def _trained(
+    workspace: MeasuringWorkspace, request: QuantizeRequest, trained: TrainedNetwork | None, data: DataSplit | None
+) -> tuple[TrainedNetwork, DataSplit]:
+    """The network to quantize and its images: those given, or those of an ONNX file or of a finished search."""
+    path = request.onnx_path
+    if trained is None and path is not None:
+        if data is None and request.data is None:
+            raise UsageError(f"expected --data, the images that {path} was trained on, but found none")
+        channels, *_, size = read_chain(path).network.input_shape
+        images = data or load_data(str(request.data), size, channels)
+        return network_of_file(path, images), images
+    if trained is None:
+        folder = workspace.search_dir(request.model)
+        _check_task(request.model, folder / FILES["recipe"])
+        trained = load_network(folder)
+    if data is None:
+        recipe = workspace.search_dir(request.model) / FILES["recipe"]
+        channels, *_, size = trained.network.input_shape
+        data = load_data(request.data or load_record(Recipe, recipe).data.source, size, channels)
+    return trained, data
 
 
 def fit_precisions(

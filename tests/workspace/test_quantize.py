@@ -19,6 +19,7 @@ from latkit.search.quantization.problem import PolicyProblem
 from latkit.search.quantization.records import QuantizeSettings
 from latkit.search.quantization.run import Quantizer
 from latkit.search.quantization.simulation import SimulatedNetwork
+from latkit.search.quantization.user_network import network_of_module
 from latkit.spaces.precisions import network_precisions, uniform_policy
 from latkit.targets import Target
 from latkit.workspace import Workspace
@@ -96,6 +97,16 @@ def test_a_bound_on_energy_and_another_task_are_refused(tmp_path: Path) -> None:
     workspace = Workspace.init(tmp_path)
     with pytest.raises(UsageError, match="whose ops have a measured energy, but here/onnxruntime"):
         workspace.quantize(request(size_mb=None, energy_mj=1.0))
+
+
+def test_a_users_module_is_read_and_its_file_needs_data(tmp_path: Path, digits: DataSplit) -> None:
+    given = trained(digits)
+    module = torch.nn.Sequential(*given.layers)
+    found = network_of_module(module, digits, "mine")
+    images = digits.test.fetch(torch.arange(4))
+    torch.testing.assert_close(found(images), given(images), atol=1e-4, rtol=1e-4)
+    with pytest.raises(UsageError, match=r"expected --data, the images that lenet\.onnx was trained on"):
+        Workspace.init(tmp_path).quantize(request(model="lenet.onnx"))
 
 
 def test_images_of_another_shape_and_two_bounds_are_refused(tmp_path: Path, digits: DataSplit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ class QuantizeRequest(PlannedRequest):
 
     target: TargetField
     model: str
-    """A finished search."""
+    """A finished search, or an ONNX file of a chain of convolutions, pools and fully connected layers."""
     latency_ms: Annotated[float, Field(gt=0)] | None = None
     size_mb: Annotated[float, Field(gt=0)] | None = None
     """Of the weights."""
@@ -34,7 +35,12 @@ class QuantizeRequest(PlannedRequest):
     @property
     def output_name(self) -> str:
         """The folder under `search/`."""
-        return self.name or f"{self.model}-quantized"
+        return self.name or f"{self.onnx_path.stem if self.onnx_path else self.model}-quantized"
+
+    @property
+    def onnx_path(self) -> Path | None:
+        """The model as a file; None for a finished search."""
+        return Path(self.model) if self.model.endswith(".onnx") else None
 
     def check_bound(self) -> None:
         """Raise UsageError for a bound on what was not measured."""
