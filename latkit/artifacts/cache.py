@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -55,8 +56,14 @@ class ArtifactCache:
     A file that does not match its sidecar is exported again. Several processes may share a folder.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        guard: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """`guard`: entered while a file is looked for, so that nobody removes it then."""
         self.folder = default_folder() if folder is None else Path(folder)
+        self.guard = guard
 
     def artifact(self, subject: Workload, target: Target) -> Artifact:
         """The workload's artifact for the target's runtime, precision and batch, from the folder or exported into it.
@@ -70,7 +77,11 @@ class ArtifactCache:
             subject = subject.in_precision(target.precision)
         name = _name(subject, runtime, target)
         path, sidecar = self.folder / f"{name}{runtime.suffix}", self.folder / f"{name}.json"
-        known = _known(path, sidecar, runtime)
+        with self.guard():
+            for file in (path, sidecar):
+                with suppress(OSError):
+                    os.utime(file)  # used now: the cache's limit removes what was not used for longest
+            known = _known(path, sidecar, runtime)
         if known is None:
             source = None
             if not is_native(runtime, subject):

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from latkit.devices import (
     COOLING,
@@ -30,7 +31,7 @@ from latkit.devices import (
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import ModelFile
 from latkit.profiling import Collection, Exporter, ensure_baseline, recheck, with_baseline
-from latkit.progress import SILENT, Callbacks, OnMessage
+from latkit.progress import SILENT, Callbacks, OnMessage, ignore
 from latkit.runtimes import Artifact
 from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
@@ -85,7 +86,7 @@ class MeasuringWorkspace(ModelFitting):
             self.store(target) as store,
         ):
             elsewhere = session.boot_id not in ("", host_boot_id())
-            exporter, progress = self.exporter(target), callbacks.progress
+            exporter, progress = self.exporter(target, on_message), callbacks.progress
             collection = Collection(session, store, exporter, options.plan, progress, overlapping=elsewhere)
             _report_changes(collection, session.boot_id, on_message)
             collection = with_baseline(collection, collection.export(REFERENCE), options.rebaseline, on_message)
@@ -105,16 +106,24 @@ class MeasuringWorkspace(ModelFitting):
             lease.renew,
         )
 
-    def exporter(self, target: Target) -> Exporter:
-        """Returns the artifacts of workloads for a target, from the cache if they are there; for any thread."""
-        from latkit.artifacts.cache import ArtifactCache
+    def exporter(self, target: Target, on_message: OnMessage = ignore) -> Exporter:
+        """Returns the artifacts of workloads for a target, from the cache if they are there; for any thread.
 
-        cache = ArtifactCache()
+        The cache is kept within its limit meanwhile. Raises UsageError for a limit that is no size.
+        """
+        from latkit.artifacts.cache import ArtifactCache
+        from latkit.artifacts.cache_limit import CacheKeeper, finding
+        from latkit.artifacts.cache_size import cache_root
+
+        root = cache_root()
+        keeper = CacheKeeper.of(root, on_message)
+        cache = ArtifactCache(guard=partial(finding, root))
 
         def export(workload: Workload) -> Artifact:
             if isinstance(workload, ModelFile):
                 raise ExportError(f"{workload.title} is a file of its own; profile it with: latkit profile")
             with self._exporting:
+                keeper.check()
                 return cache.artifact(workload, target)
 
         return export

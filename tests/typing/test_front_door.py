@@ -1,4 +1,4 @@
-"""What a type checker makes of a user's script: five mistakes, each found, and none in the script without them."""
+"""What a type checker makes of a user's script: its mistakes, each found, and none in the script without them."""
 
 import ast
 import subprocess
@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 STUB = ROOT / "latkit" / "__init__.pyi"
 
 RIGHT = """
+from pathlib import Path
+
 import latkit
 from latkit import Target
 
@@ -24,6 +26,12 @@ def latency(name: str) -> float:
     fits = latkit.Workspace(".").fit(latkit.FitRequest(target=target, space=space))
     seconds: float = fits.models["lookup"].predict(latkit.Network.load("net.json")).seconds
     return seconds
+
+
+def median_ms(path: str) -> float:
+    request = latkit.ProfileRequest(target=Target("here", "onnxruntime"), models=(latkit.ModelRequest(Path(path)),))
+    (profile,) = latkit.Workspace(".").profile(request).profiles
+    return profile.latency_ms.p50
 """
 MISTAKES = {
     "from latkit import Target": "from latkit import Target, Targets",
@@ -31,6 +39,8 @@ MISTAKES = {
     "latkit.spaces.load(": "latkit.spaces.lod(",
     "FitRequest(target=target,": "FitRequest(target=name,",
     ").fit(": ").fitt(",
+    "Path(path)": "path",
+    "latency_ms.p50": "latency_ms.median",
 }
 """Parts of the script, each with what a user may write by mistake."""
 
