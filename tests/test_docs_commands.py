@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer._click.exceptions import ClickException
 
 from latkit.cli.app import app
 
@@ -30,18 +31,30 @@ FIELDS = {
 """Documents of tests/golden by command."""
 
 
+PATTERN = re.compile(r"\.\.\.|[\[|]|…")
+"""What only the syntax of a command has."""
+
+
 def commands(page: Path) -> list[str]:
-    """The command lines in the blocks of a page, and those in its text that are no patterns."""
+    """The command lines in the blocks of a page and in its text that are no patterns."""
+    return [line for line in command_lines(page) if not PATTERN.search(line)]
+
+
+def command_lines(page: Path) -> list[str]:
+    """All command lines of a page."""
     text = page.read_text(encoding="utf-8")
     blocks = "".join(BLOCKS.findall(text)).replace("\\\n", " ")
     lines = [line.strip().removeprefix("$ ") for line in blocks.splitlines()]
     inline = [" ".join(line.split()) for line in INLINE.findall(BLOCKS.sub("", text))]
-    found = [line for line in [*lines, *inline] if line.startswith("latkit ")]
-    return [line for line in found if not re.search(r"\.\.\.|[\[|]|…", line)]
+    return [line for line in [*lines, *inline] if line.startswith("latkit ")]
+
+
+ENDS = (["--help"], ["-h"], ["--version"], ["--install-completion"])
+"""What may follow `latkit` without a command."""
 
 
 def parsed(line: str) -> None:
-    """Raise a usage error where a command does not exist, or lacks an option."""
+    """Fail where a command does not exist, lacks an option, or takes no such number of arguments."""
     argv = shlex.split(re.split(r" [>#;&] | \d?> ", line + " ")[0].split("   ")[0], comments=True)[1:]
     while argv and argv[0] in ("-C", "--workspace"):
         argv = argv[2:]
@@ -49,16 +62,56 @@ def parsed(line: str) -> None:
     while argv and argv[0] in getattr(command, "commands", {}):
         path.append(argv[0])
         command, argv = command.commands[argv[0]], argv[1:]  # type: ignore[attr-defined]
-    assert path or argv[:1] in (["--help"], ["-h"], ["--version"], ["--install-completion"], ["serve"]), line
-    known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help", "-h"}
-    given = {word.partition("=")[0] for word in argv if re.match(r"-{1,2}[a-zA-Z]", word)}
-    assert given <= known or not path, f"{line}: {', '.join(sorted(given - known))}"
+    if argv[:1] in ENDS or (not argv and hasattr(command, "commands")):
+        assert path or argv, line
+        return
+    assert not hasattr(command, "commands") or command.name == "collect", f"{line}: no such command"
+    if hasattr(command, "commands"):
+        command = command.commands["space"]
+    context = command.context_class(command, info_name=command.name)
+    try:
+        _, rest, _ = command.make_parser(context).parse_args(argv)
+    except ClickException as error:
+        pytest.fail(f"{line}: {error.format_message()}")
+    assert rest == [], f"{line}: {command.name} takes no {' '.join(rest)}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "latkit",
+        "latkit serv",
+        "latkit device lst",
+        "latkit serve --prot 0",
+        "latkit serve --port",
+        "latkit device list pi4 pi5",
+        "latkit strategies evolution",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(line: str) -> None:
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        parsed(line)
+
+
+def options_exist(line: str) -> None:
+    """Fail where the syntax of a command names one that does not exist, or an option that it lacks."""
+    words = re.sub(r"[\[\]|…]|\.\.\.", " ", line).split()[1:]
+    command = ROOT_COMMAND
+    while words and words[0] in getattr(command, "commands", {}):
+        command, words = command.commands[words[0]], words[1:]  # type: ignore[attr-defined]
+    known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert command is not ROOT_COMMAND, line
+    assert given <= known or hasattr(command, "commands"), f"{line}: {', '.join(sorted(given - known))}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_of_a_page_exists(page: Path) -> None:
-    for line in commands(page):
-        parsed(line)
+    for line in command_lines(page):
+        if PATTERN.search(line):
+            options_exist(line)
+        else:
+            parsed(line)
 
 
 def test_most_pages_have_commands() -> None:

@@ -180,10 +180,19 @@ class _Reporter:
             self._record = self._record.model_copy(update=update)
             self._write(time.monotonic())
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any progress or message was reported."""
+        return bool(self._phases or self._record.message)
+
     def remove(self) -> None:
-        """Remove the record."""
+        """Remove the record, and its folder if there is no other: nothing has changed then."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
+            self._path.parent.rmdir()
+            ignore = _ignore_file(self._path.parent)
+            ignore.unlink(missing_ok=True)
+            ignore.parent.rmdir()
 
     def _write(self, now: float) -> None:
         """A job goes on where its record cannot be written."""
@@ -192,6 +201,7 @@ class _Reporter:
         phases = tuple(phase.record() for phase in [*self._phases.values()][-MAX_PHASES:])
         self._record = self._record.model_copy(update={"updated_at": time.time(), "phases": phases})
         with suppress(LatkitError, OSError):
+            make_folder(self._path.parent)  # another job that has not begun may have removed it
             write_text(self._path, self._record.model_dump_json() + "\n")
 
 
@@ -199,8 +209,8 @@ class _Reporter:
 def recorded(root: Path, job: Job, callbacks: Callbacks) -> Iterator[Callbacks]:
     """Callbacks for a job of the workspace at `root`, whose progress other processes can then read.
 
-    Of several processes that search together, the first one keeps the record. A job that ends with a UsageError has
-    not begun, and leaves none.
+    Of several processes that search together, the first one keeps the record. A job that fails by a UsageError, or
+    before it reports anything, has not begun and leaves none.
     """
     if os.environ.get("RANK", "0") != "0":
         yield callbacks
@@ -216,7 +226,10 @@ def recorded(root: Path, job: Job, callbacks: Callbacks) -> Iterator[Callbacks]:
         raise
     except BaseException as error:
         known = error if isinstance(error, LatkitError) else host_error(error) or error
-        reporter.end("failed", f"{known}" or type(known).__name__)
+        if reporter.has_begun:
+            reporter.end("failed", f"{known}" or type(known).__name__)
+        else:
+            reporter.remove()
         raise
     reporter.end("finished")
 
@@ -243,13 +256,18 @@ def _new_path(root: Path) -> Path:
     folder = root / FOLDER
     with suppress(LatkitError, OSError):
         make_folder(folder)
-        ignore = folder.parent / ".gitignore"
+        ignore = _ignore_file(folder)
         if not ignore.exists():
             write_text(ignore, "*\n")
         ended = [path for path, record in _records(root) if record.state not in ("running", "unknown")]
         for path in ended[MAX_ENDED - 1 :]:
             path.unlink(missing_ok=True)
     return folder / f"{time.time():.0f}-{os.getpid()}-{secrets.token_hex(4)}.json"
+
+
+def _ignore_file(folder: Path) -> Path:
+    """Keeps the records out of git."""
+    return folder.parent / ".gitignore"
 
 
 def _record_of(job: Job) -> JobRecord:

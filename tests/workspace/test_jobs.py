@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latkit.errors import DeviceGone, UsageError
+from latkit.errors import DeviceGone, LatkitError, NotMeasured, UsageError
 from latkit.layout.jobs import FOLDER, MAX_ENDED, Job, JobRecord, jobs_of, recorded
 from latkit.progress import SILENT, Callbacks
 
@@ -80,15 +80,21 @@ def test_the_record_is_replaced_at_most_once_a_second(tmp_path: Path, monkeypatc
     ],
 )
 def test_an_error_is_recorded(tmp_path: Path, error: BaseException, state: str, message: str) -> None:
-    with pytest.raises(type(error)), recorded(tmp_path, JOB, SILENT):
-        raise error
+    def run() -> None:
+        with recorded(tmp_path, JOB, SILENT) as callbacks:
+            callbacks.progress.advance("measuring", 0, 8)
+            raise error
+
+    with pytest.raises(type(error)):
+        run()
     assert (only(tmp_path).state, only(tmp_path).message) == (state, message)
 
 
-def test_a_usage_error_leaves_no_record(tmp_path: Path) -> None:
-    with pytest.raises(UsageError), recorded(tmp_path, JOB, SILENT):
-        raise UsageError("no such space")
-    assert jobs_of(tmp_path) == []
+@pytest.mark.parametrize("error", [UsageError("no such space"), NotMeasured("an op was not measured")])
+def test_a_job_that_has_not_begun_leaves_nothing(tmp_path: Path, error: LatkitError) -> None:
+    with pytest.raises(type(error)), recorded(tmp_path, JOB, SILENT):
+        raise error
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_job_has_died_and_a_later_process_of_its_id_is_another(tmp_path: Path) -> None:
