@@ -30,7 +30,7 @@ def running_cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 4, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    head = {"num_cpus": 2, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
     nodes = Cluster(initialize_head=True, head_node_args=head)
     try:
         ray.init(address=nodes.address, _node_ip_address="127.0.0.1", log_to_driver=False, logging_level="ERROR")
@@ -47,8 +47,8 @@ def run(evaluator: ToyEvaluator, evaluations: int, options: LoopOptions) -> Sear
 
 
 def lose_a_node(cluster: Any, path: Path) -> dict[str, Any]:
-    """Eight workers on two nodes, one of which is killed at the tenth evaluation. The history is written to `path`."""
-    second = cluster.add_node(num_cpus=4, node_ip_address="127.0.0.1", include_dashboard=False)
+    """Four workers on two nodes, one of which is killed at the tenth evaluation. The history is written to `path`."""
+    second = cluster.add_node(num_cpus=2, node_ip_address="127.0.0.1", include_dashboard=False)
     cluster.wait_for_nodes()
     killed: list[int] = []
 
@@ -57,7 +57,7 @@ def lose_a_node(cluster: Any, path: Path) -> dict[str, Any]:
             cluster.remove_node(second, allow_graceful=False)
             killed.append(entry.number)
 
-    options = LoopOptions(path, batch=8, workers=8, cluster=cluster.address, on_entry=kill)
+    options = LoopOptions(path, batch=8, workers=4, cluster=cluster.address, on_entry=kill)
     return {"killed": killed, "failures": run(ToyEvaluator(), 40, options).failures}
 
 
