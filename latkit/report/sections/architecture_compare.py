@@ -29,12 +29,7 @@ def side_by_side(searches: Sequence[SearchFacts]) -> Html:
         if known.space is not None and known.result is not None and known.network is not None:
             figures = f"{latency(known.result.predicted_latency_s)}, {score(known.result)}"
             spaces.setdefault(known.recipe.space_key, []).append(Compared(known.name, figures, layers(known)))
-    return networks_beside(list(spaces.values()))
-
-
-def networks_beside(groups: Sequence[Sequence[Compared]]) -> Html:
-    """A drawing for every group of at least two networks of one space, one row each."""
-    parts = [_drawing(group) for group in groups if len(group) > 1]
+    parts = [networks_beside(group) for group in spaces.values() if len(group) > 1]
     if not parts:
         return join([])
     content = (
@@ -85,7 +80,8 @@ def _rows(group: Sequence[Compared]) -> list[_Row]:
     return rows
 
 
-def _drawing(group: Sequence[Compared]) -> Html:
+def networks_beside(group: Sequence[Compared]) -> Html:
+    """Networks of one space, one row each."""
     rows = _rows(group)
     width = max(row.x(row.layout.levels) for row in rows)
     height = rows[-1].bottom

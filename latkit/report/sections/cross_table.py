@@ -12,6 +12,11 @@ from latkit.report.scores import score, score_title
 
 def cross_section(cross_table: CrossTable) -> Html:
     """The table, what it shows about every network on its own target, and what is absent."""
+    return join([cross_rows(cross_table), _claims(cross_table), _absent(cross_table.rows)])
+
+
+def cross_rows(cross_table: CrossTable) -> Html:
+    """The table alone."""
     emulated = [notice(f"{target}: {EMULATED}") for target in cross_table.emulated]
     columns = (
         "network",
@@ -28,8 +33,6 @@ def cross_section(cross_table: CrossTable) -> Html:
                 "predicts, where it knows all ops of the network. A network's own target is marked with ★."
             ),
             table(columns, [_row(row, cross_table.targets) for row in cross_table.rows]),
-            _claims(cross_table),
-            _absent(cross_table.rows),
         ]
     )
 

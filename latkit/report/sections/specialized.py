@@ -10,7 +10,7 @@ from latkit.report.formatting import ABSENT, composition, count, latency, millio
 from latkit.report.html import Html, card, command, details, element, facts, join, notice, paragraph, section, table
 from latkit.report.html import tiles as shown_tiles
 from latkit.report.sections.architecture_compare import Compared, networks_beside
-from latkit.report.sections.cross_table import cross_section
+from latkit.report.sections.cross_table import cross_rows, cross_section
 from latkit.report.sections.pareto import Point, picture
 from latkit.report.sections.specialized_facts import SubnetFacts, SupernetFacts
 from latkit.report.sections.validation import scatter
@@ -38,7 +38,7 @@ def supernet_sections(known: SupernetFacts) -> Html:
             section("Predicted against measured", _predicted(known)),
         ]
         if len(known.targets) > 1:
-            parts.append(section("Every network on every target", cross_section(_cross(known))))
+            parts.append(section("Every network on every target", _cross_table(known)))
     else:
         specialize = f"latkit specialize {known.name} TARGET --latencies 5"
         parts.append(notice("No sub-network was specialized yet; run: ", command(specialize)))
@@ -164,7 +164,7 @@ def _layers(known: SupernetFacts) -> Html:
         "its stage. Sub-networks also differ in their resolution."
     )
     every = [details(one.name, _network(known, one)) for one in known.found]
-    return join([paragraph(intro), networks_beside([compared]), *every])
+    return join([paragraph(intro), networks_beside(compared), *every])
 
 
 def _network(known: SupernetFacts, one: SubnetFacts) -> Html:
@@ -195,12 +195,16 @@ def _predicted(known: SupernetFacts) -> Html:
     return join(parts)
 
 
-def _cross(known: SupernetFacts) -> CrossTable:
+def _cross_table(known: SupernetFacts) -> Html:
     """The measured table if there is one of these networks, else what the models predict."""
-    named = {one.name for one in known.found}
     measured = known.measured_cross
-    if measured is not None and named == {row.name for row in measured.rows}:
-        return measured
+    if measured is not None and {one.name for one in known.found} == {row.name for row in measured.rows}:
+        return cross_section(measured)
+    hint = notice("Most were not measured on the other targets; run again with: ", command("--cross"))
+    return join([hint, cross_rows(_predicted_cross_table(known))])
+
+
+def _predicted_cross_table(known: SupernetFacts) -> CrossTable:
     rows = [
         Row(
             name=one.name,

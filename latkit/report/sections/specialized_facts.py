@@ -109,7 +109,6 @@ class SupernetFacts:
             predicted_ms=1e3 * model.predict(one.network).seconds if model else None,
             first_ms=measured.network.first_ms if measured else None,
             second_ms=measured.network.second_ms if measured else None,
-            reason="" if measured else "latkit specialize ... --cross measures every network on every target",
         )
 
 

@@ -48,7 +48,7 @@ class Specialized(Record):
     predicted_s: float
     architecture: tuple[int, ...]
     predicted_score: float | None
-    """By the accuracy predictor; None where a strategy evaluated it instead."""
+    """By the accuracy predictor; None where a strategy evaluated it instead, or where a random one was the best."""
     validation: float
     """With the supernet's weights."""
     test: float
@@ -101,8 +101,8 @@ class Specializer:
         """Search, check, and write the network's files into a folder. Raises UsageError with the range."""
         plan, space = self.plan, self.trained.space
         found = self.find_candidates(table, latency_s, folder)
-        best = max(found[: plan.candidates], key=lambda one: self.evaluations.rank(one.architecture))
-        randoms = self._random_scores(table, latency_s, folder)
+        randoms = self._randoms(table, latency_s, folder)
+        best = max([*found[: plan.candidates], *randoms], key=lambda one: self.evaluations.rank(one.architecture))
         module, inherited = self._module(best.architecture)
         test = self.trained.judge.score(module, best.architecture, "test")
         exports, notes = write_files(
@@ -118,10 +118,10 @@ class Specializer:
             latency_s=latency_s,
             predicted_s=best.seconds,
             architecture=best.architecture,
-            predicted_score=self._predicted(best),
+            predicted_score=self._predicted(found, best),
             validation=self.evaluations.score(best.architecture),
             test=test,
-            random_validation=randoms,
+            random_validation=tuple(self.evaluations.score(one.architecture) for one in randoms),
             exports=exports,
             notes=notes,
             strategy=plan.strategy,
@@ -136,14 +136,16 @@ class Specializer:
         runs_tflite = Target.parse(target).runtime == RUNTIMES["tflite"]
         return SearchSettings.quick(task=self.trained.recipe.settings.task, export_tflite=runs_tflite)
 
-    def _predicted(self, best: Candidate) -> float | None:
-        return None if self.plan.strategy else self.evaluations.metric.rank(best.accuracy)
+    def _predicted(self, found: list[Candidate], best: Candidate) -> float | None:
+        """The prediction of the best; None where a strategy evaluated it, and for a random one that was not found."""
+        predicted = {one.architecture: one.accuracy for one in found}.get(best.architecture)
+        return None if self.plan.strategy or predicted is None else self.evaluations.metric.rank(predicted)
 
-    def _random_scores(self, table: ElasticTable, latency_s: float, folder: Path) -> tuple[float, ...]:
-        """Scores of random ones of the latency: those that an evolution passes on its way there, with no accuracy."""
+    def _randoms(self, table: ElasticTable, latency_s: float, folder: Path) -> list[Candidate]:
+        """Random ones of the latency: those that an evolution passes on its way there, with no accuracy."""
         found = ByPrediction(_no_accuracy, self.plan.seed, self.plan.min_share)(table, latency_s, folder)
         step = max(1, len(found) // max(1, self.plan.randoms))
-        return tuple(self.evaluations.score(one.architecture) for one in found[::step][: self.plan.randoms])
+        return found[::step][: self.plan.randoms]
 
     def _module(self, architecture: Architecture) -> tuple[nn.Module, float | None]:
         """The sub-network, and its test score before fine-tuning if there is any."""
