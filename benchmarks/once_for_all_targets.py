@@ -1,0 +1,128 @@
+"""Parts of `once_for_all.py`: the accuracy predictor, and sub-networks for many targets and latencies."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from latkit.progress import Silent
+from latkit.search.once_for_all.candidates import ByPrediction
+from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
+from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
+from latkit.spaces.elastic.arrays import ElasticArrays
+from latkit.tables import ElasticTable
+from latkit.targets import Target
+from latkit.workspace.requests import AddDeviceRequest, CollectRequest, FitRequest, SpecializeRequest
+
+if TYPE_CHECKING:
+    from benchmarks.once_for_all import Bench
+
+TARGETS = ("here/onnxruntime", "here/onnxruntime-t2")
+RANDOMS = 5
+
+
+def predictor(bench: Bench) -> dict[str, Any]:
+    """Kendall's tau on sub-networks that the predictor did not learn from."""
+    bench.supernet()
+    return dict(bench.once("predictor", lambda: _judged_predictor(bench)))
+
+
+def _loaded(bench: Bench) -> tuple[TrainedSupernet, Evaluations]:
+    folder = bench.workspace.search_dir(bench.supernet_name())
+    trained = load_supernet(folder, bench.data)
+    return trained, Evaluations(folder, trained, trained.judge.validation)
+
+
+def _judged_predictor(bench: Bench) -> dict[str, Any]:
+    trained, evaluations = _loaded(bench)
+    begun = time.process_time()
+    fitted = fit_predictor(trained, evaluations, bench.given.evaluations, 0, Silent())
+    cpu_s = time.process_time() - begun
+    arrays = ElasticArrays(trained.space)
+    learned = set(evaluations.known)
+    draw = arrays.draw(20 * bench.given.held_out, np.random.default_rng(1))
+    drawn = [one for one in dict.fromkeys(tuple(map(int, row)) for row in draw) if one not in learned]
+    held = drawn[: bench.given.held_out]
+    path = bench.workspace.root / "held-out.json"  # apart from those that the predictor learns from
+    known = json.loads(path.read_text()) if path.exists() else []
+    for one in held[len(known) :]:
+        known.append(trained.judge.validation(one))
+        path.write_text(json.dumps(known))
+    predicted = fitted.predictor.predict(arrays.features(np.array(held)))
+    errors = np.abs(predicted - np.array(known))
+    return {
+        "predictor_tau": float(stats.kendalltau(predicted, known).statistic),
+        "predictor_tau_front": fitted.report.kendall,
+        "predictor_error_points": 100 * float(errors.mean()),
+        "predictor_inside_90": float((errors <= fitted.predictor.half_width).mean()),
+        "predictor_kind": fitted.predictor.kind,
+        "predictor_evaluated": bench.given.evaluations,
+        "predictor_held_out": len(held),
+        "predictor_cpu_seconds": cpu_s,
+    }
+
+
+def specialize(bench: Bench) -> dict[str, Any]:
+    """Many targets and latencies in one command, measured, and beside random sub-networks."""
+    trained_s = bench.supernet()["cpu_seconds"]
+    predictor_s = predictor(bench)["predictor_cpu_seconds"]
+    targets = tuple(map(Target.parse, bench.given.target or TARGETS))
+    for target in targets:
+        bench.once(f"collect {target}", lambda target=target: _collect(bench, target))
+    found = dict(bench.once("specialize", lambda: _specialized(bench, targets)))
+    each_s = found["specialize_cpu_seconds"] / len(found["targets"])
+    fixed_s = trained_s + predictor_s
+    ratio = (fixed_s + found["specialize_cpu_seconds"]) / (fixed_s + each_s)
+    return {**found, "cpu_seconds_per_target": each_s, "cost_20_ratio": ratio}
+
+
+def _collect(bench: Bench, target: Target) -> bool:
+    if target.device not in {one.device.name for one in bench.workspace.devices()}:
+        agent = str((bench.workspace.root / "agent").resolve())
+        bench.workspace.add_device(AddDeviceRequest(name=target.device, local=True, agent_folder=agent))
+    request = CollectRequest(targets=(target,), space=bench.space, wait_s=float("inf"))
+    if bench.given.quick:
+        request = request.model_copy(update={"rounds": 3, "round_s": 0.02, "extra_rounds": 0, "networks": 4})
+    bench.workspace.collect(request)
+    bench.workspace.fit(FitRequest(target=target, space=bench.space))
+    return True
+
+
+def _specialized(bench: Bench, targets: tuple[Target, ...]) -> dict[str, Any]:
+    request = SpecializeRequest(
+        name=bench.supernet_name(),
+        targets=targets,
+        latencies=bench.given.latencies // len(targets),
+        evaluations=bench.given.evaluations,
+        measure=False,
+        wait_s=float("inf"),
+    )
+    trained, evaluations = _loaded(bench)
+    fit_predictor(trained, evaluations, request.evaluations, request.seed, Silent())  # its cost is the other part's
+    begun = time.process_time()
+    run = bench.workspace.specialize(request, data=bench.data)
+    cpu_s = time.process_time() - begun
+    measured = bench.workspace.specialize(request.model_copy(update={"measure": True}), data=bench.data)
+    rows = [_row(bench, trained, row) for row in measured.document()["targets"]]
+    return {"targets": rows, "specialize_seconds": run.seconds, "specialize_cpu_seconds": cpu_s}
+
+
+def _row(bench: Bench, trained: TrainedSupernet, row: dict[str, Any]) -> dict[str, Any]:
+    """With test accuracies of random sub-networks of the latency."""
+    model = bench.workspace.model(Target.parse(row["target"]), space=bench.space)
+    table = ElasticTable.of_model(bench.space, model)
+    found = ByPrediction(lambda features: np.zeros(len(features)), seed=1)(table, 1e-3 * row["latency_ms"], Path())
+    judge, randoms = trained.judge, found[:: max(1, len(found) // RANDOMS)][:RANDOMS]
+    scores = [judge.score(judge.module(one.architecture), one.architecture, "test") for one in randoms]
+    names = ("target", "latency_ms", "predicted_ms", "measured_ms", "accuracy")
+    return {
+        **{name: row[name] for name in names},
+        "random_accuracy_mean": fmean(scores),
+        "random_accuracy_spread": pstdev(scores),
+    }
