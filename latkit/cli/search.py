@@ -107,6 +107,14 @@ def search(
             rich_help_panel=GOALS,
         ),
     ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BASE",
+            help="Begin with the weights of a supernet of latkit train-supernet; by default on its space and images.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="A minute's search, to try things out.", rich_help_panel=SETTINGS)
     ] = False,
@@ -151,6 +159,7 @@ def search(
     from latkit.search.records.strategy import StrategyPlan
     from latkit.workspace import Workspace
     from latkit.workspace.requests import BenchmarkSearchRequest, SearchRequest
+    from latkit.workspace.search_job import started_inputs
 
     if repeat:
         check_only_reproduces(context)
@@ -190,12 +199,14 @@ def search(
         )
         run_benchmark(workspace_folder(context), replay, as_json)
         return
-    if not (targets and space and data and latency_ms and name):
-        required = {"TARGET": targets, "--space": space, "--data": data, "--latency-ms": latency_ms, "--name": name}
-        raise missing_error(required)
+    workspace = Workspace(workspace_folder(context))
+    chain, data = started_inputs(workspace, None if space else start_from, data, resolution, width)
+    if not (targets and (space or chain) and data and latency_ms and name):
+        given = {"TARGET": targets, "--space": space or chain, "--data": data, "--latency-ms": latency_ms}
+        raise missing_error({**given, "--name": name})
     request = SearchRequest(
         targets=targets_named(targets),
-        space=space_named(space, resolution, width, classes, channels),
+        space=chain or space_named(str(space), resolution, width, classes, channels),
         data=data,
         latencies_s=tuple(one_ms / 1e3 for one_ms in latency_ms),
         name=name,
@@ -206,13 +217,13 @@ def search(
         teacher=teacher,
         baselines=tuple(baseline or ()),
         resume=resume,
+        start_from=start_from,
         strategy=plan,
         workers=workers,
         cluster=cluster,
         wait_s=wait,
         benchmark_tool=tool_named(benchmark_tool, benchmark_flag),
     )
-    workspace = Workspace(workspace_folder(context))
     with showing_progress() as callbacks:
         run = workspace.search(request, callbacks)
     if not run.outcomes:

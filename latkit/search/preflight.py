@@ -23,6 +23,8 @@ MIN_IMAGES = 8
 def check_problem(problem: Problem) -> bool:
     """Whether the target binds, of a search whose inputs match; raises as `check_data` and `check_latency` do."""
     problem.table.check_space(problem.space)
+    if problem.start is not None:
+        problem.start.chain(problem.space)
     check_data(problem.space, problem.data, problem.task)
     if problem.teacher is not None:
         check_teacher(problem.teacher, problem.data)

@@ -153,6 +153,8 @@ class PhasedSearch:
         """The derived architecture, and the module to train; the supernet is released."""
         problem, settings = self.problem, self.problem.settings
         supernet, phase = make_search_phase(problem, self.fabric, self.binding)
+        if not saved and problem.start is not None:
+            problem.start.load_into(supernet, problem.space)
         if not saved and self.warm_up is not None:
             saved = warmed_up(self.warm_up, phase)
             self.curves.take_over(saved["rows"])

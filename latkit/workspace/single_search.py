@@ -94,7 +94,8 @@ def search_one(
     check_mobilenet(timer, job.space, member.target_latency_s, member.name, job.baselines)
     folder, tables = workspace.search_dir(member.name), shared(tables, job.space, job.constraints, job.settings)
     target_s = member.target_latency_s
-    problem = Problem(job.space, tables.latency, job.data, target_s, job.settings, job.teacher, tables.constraints)
+    start, bounds = job.start, tables.constraints
+    problem = Problem(job.space, tables.latency, job.data, target_s, job.settings, job.teacher, bounds, start=start)
     if job.plan is not None:
         problem = replace(problem, strategy=plan_of(job.plan, problem))
         result = search_by_strategy(timer, job, problem, folder, resume)

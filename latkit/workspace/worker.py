@@ -17,7 +17,8 @@ def follow(folders: Folders, job: SearchJob) -> None:
     for member in job.series.members:
         tables = shared(None, job.space, job.constraints, job.settings)
         target_s, folder = member.target_latency_s, folders.search_dir(member.name)
-        problem = Problem(job.space, tables.latency, job.data, target_s, job.settings, job.teacher, tables.constraints)
+        start, bounds = job.start, tables.constraints
+        problem = Problem(job.space, tables.latency, job.data, target_s, job.settings, job.teacher, bounds, start=start)
         run_search(problem, folder)
         for one in job.baselines:
             run_baselines(problem, folder, [one])

@@ -39,6 +39,20 @@ def load_supernet(folder: Path, data: DataSplit | None = None) -> TrainedSuperne
     Raises BadFile, UsageError for a supernet that is not trained, and for images of other classes.
     """
     files = {what: folder / name for what, name in SUPERNET_FILES.items()}
+    recipe, space = read_supernet_recipe(folder)
+    result = load_record(SupernetResult, files["result"])
+    settings = recipe.settings.model_copy(update={"accelerator": "auto"})
+    fabric = fabric_of(settings)
+    net = _with_weights(build_net(space), files["weights"], result).to(fabric.device)
+    images = data or load_data(recipe.data.source, space.input_shape[-1], space.input_shape[0])
+    check_same_data(images, recipe)
+    parts = split_validation(images, settings.validation_share, settings.seed)
+    return TrainedSupernet(space, recipe, result, net, SubnetJudge(net, parts, settings, fabric))
+
+
+def read_supernet_recipe(folder: Path) -> tuple[SupernetRecipe, Space]:
+    """The recipe and the space of a trained supernet. Raises BadFile, UsageError for one that is not trained."""
+    files = {what: folder / name for what, name in SUPERNET_FILES.items()}
     if not files["recipe"].exists():
         raise UsageError(
             f"{folder}: expected a trained supernet, but found none; train one with: latkit train-supernet --space "
@@ -49,17 +63,10 @@ def load_supernet(folder: Path, data: DataSplit | None = None) -> TrainedSuperne
             f"{folder}: expected a trained supernet, but its training is not finished; finish it with: latkit "
             "train-supernet ... --resume"
         )
-    recipe, result = load_record(SupernetRecipe, files["recipe"]), load_record(SupernetResult, files["result"])
-    space = load_saved(files["space"])
+    recipe, space = load_record(SupernetRecipe, files["recipe"]), load_saved(files["space"])
     if space.key != recipe.space_key:
         raise BadFile(files["space"], f"the space {recipe.space}", f"another space, {space.name}")
-    settings = recipe.settings.model_copy(update={"accelerator": "auto"})
-    fabric = fabric_of(settings)
-    net = _with_weights(build_net(space), files["weights"], result).to(fabric.device)
-    images = data or load_data(recipe.data.source, space.input_shape[-1], space.input_shape[0])
-    check_same_data(images, recipe)
-    parts = split_validation(images, settings.validation_share, settings.seed)
-    return TrainedSupernet(space, recipe, result, net, SubnetJudge(net, parts, settings, fabric))
+    return recipe, space
 
 
 def check_space(trained: TrainedSupernet, space: Space) -> None:
@@ -73,16 +80,22 @@ def check_space(trained: TrainedSupernet, space: Space) -> None:
 
 def check_same_data(data: DataSplit, recipe: SupernetRecipe) -> None:
     """Raise UsageError unless the images are those that the supernet was trained on."""
+    check_same_classes(data, recipe)
     expected = recipe.data
-    if data.class_names != expected.class_names:
-        raise UsageError(
-            f"expected the {len(expected.class_names)} classes that the supernet was trained on "
-            f"({_listed(expected.class_names)}), but data {data.name} has {data.classes} ({_listed(data.class_names)})"
-        )
     if data.sha256 != expected.sha256:
         raise UsageError(
             f"expected the images that the supernet was trained on (sha256 {expected.sha256[:12]}), but data "
             f"{data.name} has others ({data.sha256[:12]}): its validation images would not be unseen"
+        )
+
+
+def check_same_classes(data: DataSplit, recipe: SupernetRecipe) -> None:
+    """Raise UsageError unless the images are of the classes that the supernet was trained on."""
+    expected = recipe.data.class_names
+    if data.class_names != expected:
+        raise UsageError(
+            f"expected the {len(expected)} classes that the supernet was trained on ({_listed(expected)}), but data "
+            f"{data.name} has {data.classes} ({_listed(data.class_names)})"
         )
 
 

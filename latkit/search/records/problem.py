@@ -12,6 +12,7 @@ from latkit.search.records.provenance import machine, versions
 from latkit.search.records.recipe import DataFacts
 from latkit.search.records.result import ConstraintFacts, Recipe, table_hash
 from latkit.search.records.strategy import StrategyPlan
+from latkit.search.supernet.elastic.inheritance import SupernetStart
 from latkit.search.tasks import TASKS, Task
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.spaces import Space
@@ -35,6 +36,8 @@ class Problem:
     """Upper bounds that the network must also meet; they do not bind baselines."""
     strategy: StrategyPlan | None = None
     """Of a search by a strategy."""
+    start: SupernetStart | None = None
+    """Weights of a trained supernet that the search begins with; drawn at random by default."""
 
     @property
     def task(self) -> Task:
@@ -52,6 +55,7 @@ class Problem:
             data=DataFacts.of(self.data),
             settings=self.settings,
             strategy=self.strategy,
+            started_from=self.start.weights_sha256 if self.start else None,
             teacher=self.teacher.facts if self.teacher else None,
             versions=versions(),
             machine=machine(self.settings.threads),

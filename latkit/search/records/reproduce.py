@@ -128,6 +128,11 @@ def _problem(original: Path, recipe: Recipe, supplied: Supplied) -> Problem:
     constraints = load_constraints(original / CONSTRAINTS_FILE, space)
     if {constraint.name: ConstraintFacts.of(constraint) for constraint in constraints} != recipe.constraints:
         raise BadFile(original / CONSTRAINTS_FILE, "the constraints of the search's recipe", "others")
+    if recipe.started_from:
+        raise UsageError(
+            f"expected a search that began with weights drawn at random, but found one that began with those of a "
+            f"supernet ({recipe.started_from[:12]}); search again with --start-from"
+        )
     images = supplied.data or _images(recipe)
     _check_data(recipe, images)
     target_s, settings = recipe.target_latency_s, recipe.settings

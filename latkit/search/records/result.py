@@ -73,13 +73,14 @@ class Recipe(TrainingRecipe):
     constraints: dict[str, ConstraintFacts] = Field({}, validation_alias=_BY_NAME, serialization_alias="limits")
     strategy: StrategyPlan | None = None
     """Of a search by a strategy; None where a supernet's gradient decides."""
+    started_from: str | None = None
+    """Hash of the supernet's weights that it began with; None where they were drawn at random."""
 
     def consequential(self, *, versions: bool) -> dict[str, Any]:
-        """See `TrainingRecipe`; recipes of earlier versions lack a strategy."""
+        """See `TrainingRecipe`; recipes of earlier versions lack a strategy, and weights to start from."""
         found = super().consequential(versions=versions)
-        if self.strategy is None:
-            del found["strategy"]
-        return found
+        later = {"strategy": self.strategy, "started_from": self.started_from}
+        return {name: value for name, value in found.items() if later.get(name, value) is not None or name not in later}
 
     @property
     def identity(self) -> dict[str, str | float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from lightning_fabric import Fabric
@@ -13,7 +13,7 @@ from latkit.search.supernet.blocks import batch_norms
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.sync_norm import synchronize
-from latkit.spaces import Architecture, Space, as_chain
+from latkit.spaces import Architecture, ChainSpace, Space, as_chain
 
 
 class ChainNet(ElasticNet):
@@ -53,6 +53,14 @@ class ChainNet(ElasticNet):
 
     def sort_channels(self, in_use: Sequence[Architecture]) -> None:
         """Nothing: every candidate has its channels to itself."""
+
+    def chains(self) -> Iterator[ChainSpace]:
+        """Its own space."""
+        yield as_chain(self.space, "a supernet")
+
+    def give_weights(self, supernet: Supernet, chain: ChainSpace) -> None:  # noqa: ARG002 - there is one
+        """See `ElasticNet`."""
+        supernet.load_state_dict(self.supernet.state_dict(), strict=False)
 
     @property
     def smallest(self) -> Architecture:

@@ -99,5 +99,6 @@ def _facts(recipe: Recipe) -> Mapping[str, Any]:
     """The facts that determine a warm-up."""
     settings = recipe.settings.model_dump(exclude=set(SETTINGS_AFTER_WARM_UP))
     facts = recipe.model_dump(include={"space", "space_key", "versions"})
+    facts["started_from"] = recipe.started_from
     facts["data"] = recipe.data.model_dump(exclude={"source", "file_bytes"})
     return facts | {f"setting {name}": value for name, value in settings.items()}

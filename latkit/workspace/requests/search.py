@@ -43,6 +43,8 @@ class SearchRequest(MeasureRequest):
     baselines: tuple[str, ...] = ()
     """Such as `random:5`, `evolution` and `mobilenetv2`."""
     resume: bool = False
+    start_from: str | None = None
+    """A trained supernet, with whose weights the search begins; the space is then a chain of its space."""
     strategy: StrategyPlan | None = None
     """Search by a strategy instead of a supernet's gradient. Its evaluator is `trained` or `trained:EPOCHS,EPOCHS`,
     `predicted`, or a registered one with its folder, such as `shared-weights:search/SUPERNET`."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.supernet.blocks import batch_norms
+from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.sync_norm import synchronize
-from latkit.spaces import Architecture, Space
+from latkit.spaces import Architecture, ChainSpace, Space
 
 DIMENSIONS = ("resolution", "kernel", "depth", "expansion", "width")
 """What may be elastic: the last part of a choice's name, in the order in which progressive shrinking frees them."""
@@ -54,6 +55,14 @@ class ElasticNet(nn.Module, ABC):
 
         Each of the architectures in use keeps its channels.
         """
+
+    def chains(self) -> Iterator[ChainSpace]:
+        """The chains whose searches by gradient may start from these weights."""
+        yield from ()
+
+    def give_weights(self, supernet: Supernet, chain: ChainSpace) -> None:
+        """Set the weights of one of these chains' candidates to their parts of these."""
+        raise NotImplementedError
 
     @property
     def smallest(self) -> Architecture:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,8 +18,10 @@ from latkit.search.supernet.blocks import batch_norms
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
 from latkit.search.supernet.elastic.slicing import KernelTransforms, Shapes, kernel_sizes, sliced
-from latkit.spaces import Architecture
+from latkit.search.supernet.supernet import Supernet
+from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.elastic import ElasticSpace
+from latkit.spaces.elastic.chain import chain_of
 
 Placed = tuple[int, Op]
 """An op of a sub-network, and the layer of the largest network whose weights it takes a part of."""
@@ -75,9 +77,27 @@ class ElasticSupernet(ElasticNet):
         layers = list(module.children())
         with torch.no_grad():
             for layer, (position, op) in zip(layers, self.placed(architecture), strict=True):
-                parts = self._parts(position, self._skeleton(op))
-                layer.load_state_dict(parts, strict=False)
+                layer.load_state_dict(self.parts(position, op), strict=False)
         return module
+
+    def chains(self) -> Iterator[ChainSpace]:
+        """The space at each resolution and width."""
+        for resolution in self.space.resolutions:
+            for width in self.space.widths:
+                yield chain_of(self.space, resolution, width)
+
+    def give_weights(self, supernet: Supernet, chain: ChainSpace) -> None:
+        """See `ElasticNet`."""
+        for position, layer in enumerate(chain.layers):
+            module = supernet.layers[position]
+            candidates = list(module.children()) if layer.is_choice else [module]
+            for op, candidate in zip(layer.candidates, candidates, strict=True):
+                if not op.is_identity:
+                    candidate.load_state_dict(self.parts(position, op), strict=False)
+
+    def parts(self, position: int, op: Op) -> dict[str, Tensor]:
+        """The parts of the weights that an op takes at a position, by the names of its module's parameters."""
+        return self._parts(position, self._skeleton(op))
 
     def normalize_together(self, fabric: Fabric) -> None:
         """See `ElasticNet`."""
