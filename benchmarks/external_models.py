@@ -5,15 +5,20 @@ its own, and with its own measured. The model is calibrated on latkit's own fami
 
     python benchmarks/external_models.py WORKSPACE [--device NAME] [--case onnxruntime-fp32] [--kernels 500] [--json]
 
-What was measured is kept in the workspace: run it again to go on. `--quick` shows in a minute or two that it works.
+It stops measuring after `--minutes`, 20 by default, shared by the cases that remain; exports come on top. What was
+measured is kept in the workspace: run it again to go on. `--full` measures more kernels, longer. `--quick` shows in a
+minute or two that it works.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.external_files import architectures, files_of
 from latkit import Target, Workspace
+from latkit.devices import Local, add_device
 from latkit.errors import NotMeasured
 from latkit.graphs import Graph, partition_graph
 from latkit.latency_models.kernels import KernelModel, Prediction
@@ -34,17 +40,30 @@ from latkit.runtimes import get_runtime
 from latkit.timing import Measurement, TimingPlan, estimate, reference_seconds, select_estimator
 from latkit.workspace import MeasureOptions
 
-KERNELS = 500
-QUICK_KERNELS = 40
+KERNEL_SHARE = 0.5
+"""Of the time of a case, for the kernels of latkit's own families; the rest is for those of the networks."""
 CASES = ("onnxruntime-fp32", "onnxruntime-int8", "tflite-fp32", "tflite-int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    kernels: int
+    plan: TimingPlan
+
+
+EFFORT = Effort(200, TimingPlan(rounds=3, round_s=0.06, extra_rounds=1))
+FULL = Effort(500, TimingPlan(rounds=6, round_s=0.2))
+QUICK = Effort(40, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0))
 
 
 def judge_external_models(
     workspace: Workspace,
     target: Target,
     progress: Progress,
-    kernels: int = KERNELS,
-    plan: TimingPlan | None = None,
+    effort: Effort,
+    seconds: float = math.inf,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Collect what is missing, and compare predictions with measurements; resumable."""
@@ -53,12 +72,15 @@ def judge_external_models(
     files = files_of(workspace.root / "files", target.runtime, target.precision, made)
     judged = {name: runtime.read_graph(path, {}, 1) for name, path in files.items()}
     path, graphs = workspace.fusion_path(target), list(judged.values())
-    options = MeasureOptions(plan or TimingPlan(), wait_s=float("inf"))
+    options, end = MeasureOptions(effort.plan, wait_s=math.inf), time.monotonic() + seconds
     with workspace.collection(target, options, Callbacks(progress)) as collection:
-        collect_kernels(collection, path, kernels)
-        for graph in graphs:
-            collect_models(collection, path, [graph])
-        Probing(collection, float("inf")).measure(graphs)
+        Probing(collection, math.inf).measure(graphs)
+        collect_kernels(
+            collection, path, effort.kernels, max(KERNEL_SHARE * seconds, 1.0) if seconds < math.inf else None
+        )
+        for number, graph in enumerate(graphs):
+            left_s = (end - time.monotonic()) / (len(graphs) - number)
+            collect_models(collection, path, [graph], max(left_s, 1.0) if seconds < math.inf else None)
     rules = FusionFile.load(path).holding
     used = select([m for m in workspace.measurements(target) if m.role == "fit"]).used
     own = {spec.key for graph in graphs for spec in kernel_specs(partition_graph(graph, rules))}
@@ -150,26 +172,45 @@ def show(case: str, found: dict[str, Any]) -> None:
     Console().print(table)
 
 
+def chosen_effort(given: argparse.Namespace) -> Effort:
+    """By the options of the command line."""
+    effort = QUICK if given.quick else FULL if given.full else EFFORT
+    changes = {"rounds": given.rounds, "round_s": given.round_seconds}
+    plan = replace(effort.plan, **{name: value for name, value in changes.items() if value is not None})
+    return Effort(given.kernels or effort.kernels, plan)
+
+
+def opened(folder: Path, device: str) -> Workspace:
+    """The workspace, made with this machine as its device where there is none."""
+    workspace = Workspace.init(folder)
+    if not (workspace.devices_dir / f"{device}.toml").exists():
+        add_device(workspace.devices_dir, device, Local(), python=sys.executable)
+    return workspace
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workspace", type=Path)
     parser.add_argument("--device", default="here")
     parser.add_argument("--case", action="append", default=[], choices=CASES, help="run these cases alone")
-    parser.add_argument("--kernels", type=int, default=KERNELS)
-    parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--round-seconds", type=float, default=0.2)
+    parser.add_argument("--kernels", type=int, help="of latkit's own families")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--round-seconds", type=float)
+    parser.add_argument("--minutes", type=float, default=20.0, help="of measuring, for all cases together")
+    parser.add_argument("--full", action="store_true", help="more kernels, longer rounds")
     parser.add_argument("--network", action="append", default=[], help="judge these alone")
     parser.add_argument("--quick", action="store_true", help="two networks and few kernels, to try the script")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    plan = TimingPlan(given.rounds, given.round_seconds)
+    effort = chosen_effort(given)
     if given.quick:
-        plan, given.kernels = TimingPlan(2, 0.02, extra_rounds=0), QUICK_KERNELS
         given.network = given.network or ["MobileNetV1", "MobileNetV2"]
-    workspace, cases = Workspace(given.workspace), {}
-    for case in given.case or CASES:
+    workspace, cases = opened(given.workspace, given.device), {}
+    names, end = given.case or CASES, time.monotonic() + 60 * given.minutes
+    for number, case in enumerate(names):
         target = Target.parse(f"{given.device}/{case.replace('-', '-t1-')}-b1")
-        cases[case] = judge_external_models(workspace, target, Silent(), given.kernels, plan, given.network)
+        seconds = max(end - time.monotonic(), 0.0) / (len(names) - number)
+        cases[case] = judge_external_models(workspace, target, Silent(), effort, seconds, given.network)
         if not given.json:
             show(case, cases[case])
     document = {"cases": cases, "interval_90_coverage_percent": coverage(list(cases.values()))}

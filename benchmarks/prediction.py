@@ -189,10 +189,10 @@ def nn_meter_features(op: Op) -> list[float]:
 
 def external_figures(workspace: Workspace, target: Target) -> dict[str, Any]:
     """External networks, before and after their kernels are measured."""
-    from benchmarks.external_models import judge_external_models
+    from benchmarks.external_models import FULL, judge_external_models
 
     with ConsoleProgress() as progress:
-        return dict(judge_external_models(workspace, target, progress))
+        return dict(judge_external_models(workspace, target, progress, FULL))
 
 
 def summary(judged: Mapping[str, Mapping[str, Any]], external: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -14,6 +14,12 @@ from latkit.report.formatting import marked
 from latkit.report.html import Html, join
 from latkit.report.page import Heading
 from latkit.report.sections.overview import overview
+from latkit.report.sections.quantization import (
+    quantization_lede,
+    quantization_sections,
+    quantizations_of,
+    read_quantization,
+)
 from latkit.report.sections.search import search_lede, search_sections
 from latkit.report.sections.search_facts import read_search, replays_of
 from latkit.report.sections.series import comparison_with_others, series_sections
@@ -68,6 +74,9 @@ def _page_about(workspace: FittedModels, subject: Target | str | None, folder: P
     if subject in supernets_of(workspace):
         supernet = read_supernet(workspace, subject, folder)
         return page(Heading("Supernet", subject, supernet_lede(supernet)), supernet_sections(supernet))
+    if subject in quantizations_of(workspace):
+        result = read_quantization(workspace.search_dir(subject))
+        return page(Heading("Quantization", subject, quantization_lede(result)), quantization_sections(result))
     series = series_named(workspace, subject)
     if series is not None:
         content, anchors = series_sections(workspace, series, folder)

@@ -17,6 +17,7 @@ from latkit.report.sections.device_drift import drift
 from latkit.report.sections.external_models import external_section
 from latkit.report.sections.kernels import kernels_section
 from latkit.report.sections.ops import ops_section
+from latkit.report.sections.precisions import precision_section
 from latkit.report.sections.profiles import model_files
 from latkit.report.sections.target_facts import TargetFacts
 from latkit.report.sections.target_flags import flags_section
@@ -46,6 +47,7 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
         section("Anomalies", flags_section(known.selection.used), level=level),
         section("From ops to networks", _models(known), level=level),
         section("Op latencies", _ops(known), level=level),
+        *_precisions(known, level),
         *_kernels(known, level),
         section("Predicted against measured", _validations(known), level=level),
         section("Device drift", _drift(known), level=level),
@@ -58,6 +60,12 @@ def _kernels(known: TargetFacts, level: int) -> list[Html]:
     if known.kernels is None:
         return []
     return [section("Kernels of external networks", kernels_section(known.kernels), level=level)]
+
+
+def _precisions(known: TargetFacts, level: int) -> list[Html]:
+    """The section of precisions, where several were measured."""
+    content = precision_section(known)
+    return [] if content is None else [section("Precisions", content, level=level)]
 
 
 def headline(known: TargetFacts) -> dict[str, object]:
