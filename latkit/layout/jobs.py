@@ -160,7 +160,8 @@ class _Reporter:
             self._phases[phase] = known  # the one that advances last is the last one
             known.pace.note(now, done)
             known.total, known.text, known.at = total, text or known.text, time.time()
-            self._record = self._record.model_copy(update={"message": ""})
+            if self._record.message:
+                self._record = self._record.model_copy(update={"message": ""})
             may_be_early = self._writes < MAX_BURST + (now - self._begun_at)
             at_once = may_be_early and (is_new or done >= total)
             if at_once or now - self._written_at >= SECONDS_BETWEEN_WRITES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from hashlib import sha256
+from http import HTTPStatus
 
 from latkit.report.figures.style import CSS
 from latkit.report.html import Html, element, join
@@ -196,6 +197,13 @@ def live_page(name: str, view: View) -> Html:
     end = element("script", Html(SCRIPT))
     frame = Frame(style=STYLE, end=end, note="This page only shows; it changes nothing.")
     return framed(heading, join(parts), anchors, frame)
+
+
+def error_page(status: int, reason: str, home: str) -> Html:
+    """Why a page cannot be shown. `home`: the address of the live view; empty for who may not know it."""
+    back = element("p", element("a", "back to the live view", href=home)) if home else ""
+    heading = Heading("Live view", HTTPStatus(status).phrase, f"{reason}.")
+    return framed(heading, join([back]), (), Frame(style=STYLE, note="Nothing was changed."))
 
 
 def _list(id_: str, view: View, class_: str) -> Html:

@@ -25,8 +25,7 @@ from urllib.parse import unquote, urlsplit
 from latkit._io import one_line, printable
 from latkit.errors import LatkitError
 from latkit.layout import FittedModels
-from latkit.report.html import element
-from latkit.serve.page import POLICY, REPORT_POLICY, event, live_page
+from latkit.serve.page import POLICY, REPORT_POLICY, error_page, event, live_page
 from latkit.serve.reports import Download, NotThere, Reports
 from latkit.serve.snapshot import Reader
 from latkit.serve.view import View, view_of
@@ -181,18 +180,22 @@ class Handler(BaseHTTPRequestHandler):
         try:
             found = self._site.reports.at(parts)
         except NotThere:
-            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing at this address", self._home)
         except LatkitError as error:
-            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error), self._home)
         else:
             if isinstance(found, Download):
                 self._send(HTTPStatus.OK, found.content, REPORT_POLICY, found.name)
             else:
                 self._send(HTTPStatus.OK, found, REPORT_POLICY)
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> None:
-        page = element("p", f"{status.value}: {one_line(reason)}")
-        self._send(status, f"<!DOCTYPE html><meta charset=utf-8><title>latkit</title>{page}\n".encode(), POLICY)
+    @property
+    def _home(self) -> str:
+        """The address of the view: for who has the token."""
+        return f"/{self._site.token}/"
+
+    def _refuse(self, status: HTTPStatus, reason: str, home: str = "") -> None:
+        self._send(status, error_page(status, one_line(reason, 600), home).encode(), POLICY)
 
     def _send(self, status: HTTPStatus, content: bytes, policy: str, save_as: str = "") -> None:
         self.send_response(status)
