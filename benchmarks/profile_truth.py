@@ -1,13 +1,16 @@
 """How truthful `latkit profile` is on this machine. Figures that need a device or a part that is absent are null.
 
-    python benchmarks/profile.py [--comparisons 40] [--aa 100] [--max-seconds 1200] [--state FILE] [--json]
+    python benchmarks/profile.py [--comparisons 40] [--aa 100] [--max-seconds 1100] [--state FILE] [--json]
+    python benchmarks/profile.py --transformers [--files FOLDER] [--state FILE] [--json]
 
 - models: latency by latkit's agent beside onnxruntime called directly, in alternation (low decile of both); the sum of
   the ops' times as a share of the profiled run; the profiled run's slowdown; rank correlation of the ops' times with
   onnxruntime's own trace.
 - aa_false_alarm_percent: comparisons of a model with itself that report a difference, and the same with a busy process
   on each core. slowdown_3_percent_found_percent: comparisons with a model that is 3 % longer that report it as slower.
-- first_answer_s: from the start of the command to its latency, for a model of about 20 ms.
+- first_answer_s: from the start of the command to its end, for a model of about 20 ms on this machine; and by SSH, on a
+  server of this machine's that has the model already.
+- With --transformers, ten architectures of transformers with random weights are profiled on both runtimes instead.
 
 It can be interrupted: everything found is in the state file, and the same command goes on from there.
 """
@@ -17,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -39,12 +41,15 @@ from latkit._io import write_text
 from latkit.artifacts.files import ModelSource, SourceRequest, read_source
 from latkit.cli.console import show_facts, show_table
 from latkit.cli.progress_bars import ConsoleProgress
-from latkit.devices import Local, add_device
+from latkit.devices import Local, Ssh, add_device
+from latkit.errors import LatkitError
 from latkit.evaluation.ab import difference
 from latkit.profiling.profile import ModelRequest, ProfileRequest
 from latkit.profiling.profile.pairs import PairPass
 from latkit.runtimes import get_runtime
 from latkit.targets import Target
+from latkit.testing.boards.sshd import running_sshd
+from latkit.testing.host import Unavailable
 from latkit.timing import REFERENCE, TimingPlan
 from latkit.workspace import Workspace
 from latkit.workspace.comparisons import time_passes
@@ -93,7 +98,10 @@ class State:
     @classmethod
     def load(cls, path: Path) -> State:
         empty: dict[str, Any] = {"models": {}, "aa": {"idle": [], "loaded": []}, "padded": [], "first_answer_s": None}
-        return cls(path, json.loads(path.read_text()) if path.is_file() else empty)
+        found = {**empty, **(json.loads(path.read_text()) if path.is_file() else {})}
+        if not isinstance(found["first_answer_s"], dict):
+            found["first_answer_s"] = {}
+        return cls(path, found)
 
     def save(self) -> None:
         write_text(self.path, json.dumps(self.found, indent=1) + "\n")
@@ -104,7 +112,7 @@ class State:
             "models": self.found["models"],
             "aa_false_alarm_percent": {name: percent(found) for name, found in alarms.items()},
             "slowdown_3_percent_found_percent": percent([verdict == "slower" for verdict in self.found["padded"]]),
-            "first_answer_s": {"local": self.found["first_answer_s"], "ssh": None},
+            "first_answer_s": {name: self.found["first_answer_s"].get(name) for name in ("local", "ssh")},
             "comparisons": {name: len(found) for name, found in alarms.items()} | {"padded": len(self.found["padded"])},
             "load_average": os.getloadavg()[0],
         }
@@ -201,37 +209,106 @@ def compare(workspace: Workspace, folder: Path, state: State, given: argparse.Na
         ConsoleProgress() as progress,
         workspace.collection(TARGET, MeasureOptions(PLAN, wait_s=600)) as collection,
     ):
-        while time.monotonic() < end and (len(found) < given.comparisons or len(aa["idle"]) < given.aa):
+        while time.monotonic() < end and len(found) < given.comparisons:
             passes = time_passes(collection, [read(base), read(padded)], progress)
             found.append(verdict(passes.ab))
             aa["idle"].append(verdict(passes.aa))
             state.save()
-            progress.advance("idle", len(aa["idle"]), given.aa)
-        with busy(os.cpu_count() or 1):
-            while time.monotonic() < end and len(aa["loaded"]) < given.aa:
-                aa["loaded"].append(verdict(time_passes(collection, [read(base), read(padded)], progress).aa))
-                state.save()
-                progress.advance("loaded", len(aa["loaded"]), given.aa)
+        for name, processes in (("idle", 0), ("loaded", os.cpu_count() or 1)):
+            with busy(processes):
+                while time.monotonic() < end and len(aa[name]) < given.aa:
+                    aa[name].append(verdict(time_passes(collection, [read(base)], progress).ab))
+                    state.save()
+                    progress.advance(name, len(aa[name]), given.aa)
 
 
 def verdict(passes: list[PairPass]) -> str:
     return difference([one.log_ratio(use_cpu_time=True) for one in passes]).verdict
 
 
-def first_answer_s(workspace: Workspace, folder: Path) -> float:
-    """Seconds from the start of the command to its answer."""
-    path = make_model(folder / f"first-{random.randrange(10**6)}.onnx", *SIZES["chain-20ms"])
-    command = [sys.executable, "-m", "latkit", "-C", str(workspace.root), "profile", str(TARGET), str(path), "--no-ops"]
+def first_answers(workspace: Workspace, folder: Path, state: State) -> None:
+    """Seconds from the start of the command to its end, on this machine and by SSH; the latter only where sshd runs."""
+    answers = state.found["first_answer_s"]
+    path = make_model(folder / "first.onnx", *SIZES["chain-20ms"])
+    if "local" not in answers:
+        profile_s(
+            workspace, TARGET, make_model(folder / "peaks.onnx", *SIZES["chain-1ms"])
+        )  # a target's peaks are saved
+        answers["local"] = profile_s(workspace, TARGET, path)
+        state.save()
+    if "ssh" not in answers:
+        try:
+            (folder / "sshd").mkdir()
+            with running_sshd(folder / "sshd") as server:
+                address = Ssh(host="board", config=str(server.config))
+                board = add_device(workspace.devices_dir, "board", address, python=sys.executable)
+                target = Target(board.name, TARGET.runtime)
+                profile_s(workspace, target, path)
+                answers["ssh"] = profile_s(workspace, target, path)
+            state.save()
+        except Unavailable as error:
+            print(f"no board by SSH: {error}", file=sys.stderr)
+
+
+def profile_s(workspace: Workspace, target: Target, path: Path) -> float:
+    """Seconds from the start of `latkit profile` to its end."""
+    command = [sys.executable, "-m", "latkit", "-C", str(workspace.root), "profile", str(target), str(path)]
     begin = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command, "--wait", "600"], check=True, capture_output=True)
     return time.perf_counter() - begin
+
+
+def transformers(workspace: Workspace, given: argparse.Namespace, state: State, end: float) -> None:
+    """Profile every architecture on every runtime, and print a line for each."""
+    from benchmarks.external_files import architectures, files_of
+
+    found = state.found.setdefault("transformers", {})
+    for runtime in ("onnxruntime", "tflite"):
+        rows = found.setdefault(runtime, {})
+        for name, make in architectures().items():
+            if name not in rows and time.monotonic() < end:
+                path = files_of(given.files, runtime, "fp32", {name: make})[name]
+                rows[name] = architecture_row(workspace, Target(TARGET.device, runtime), path)
+                state.save()
+            if not given.json and name in rows:
+                print(f"{runtime} {name}: {row_text(rows[name])}", flush=True)
+    if given.json:
+        print(json.dumps({"transformers": found}))
+
+
+def architecture_row(workspace: Workspace, target: Target, path: Path) -> dict[str, Any]:
+    """The figures of one profile; the error of one that failed."""
+    request = ProfileRequest(target, (ModelRequest(path),), TimingPlan(rounds=3, extra_rounds=0), wait_s=600)
+    try:
+        (profile,) = profile_models(workspace, request).profiles
+    except LatkitError as error:
+        return {"error": str(error)}
+    slowest = max(profile.ops, key=lambda op: op.ms, default=None)
+    return {
+        "median_ms": profile.latency_ms.p50,
+        "load_ms": profile.load_ms,
+        "peak_memory_bytes": profile.peak_memory_bytes,
+        "ops": len(profile.ops),
+        "op_sum_percent": profile.profiler.op_sum_percent if profile.profiler else None,
+        "slowest": slowest.kind if slowest else None,
+        "fallbacks": len(profile.fallbacks),
+    }
+
+
+def row_text(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return f"failed: {row['error']}"
+    sum_text = "" if row["op_sum_percent"] is None else f", {row['op_sum_percent']:.0f} % of the profiled run"
+    return f"{row['median_ms']:.3f} ms, {row['ops']} ops{sum_text}, slowest kind {row['slowest']}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=40, help="comparisons with the padded model")
     parser.add_argument("--aa", type=int, default=100, help="comparisons of a model with itself, idle and loaded")
-    parser.add_argument("--max-seconds", type=float, default=1200.0, help="stop after so long")
+    parser.add_argument("--max-seconds", type=float, default=1100.0, help="stop after so long")
+    parser.add_argument("--transformers", action="store_true", help="profile ten architectures on both runtimes")
+    parser.add_argument("--files", type=Path, default=Path("build/architectures"), help="where their files are kept")
     parser.add_argument("--state", type=Path, default=Path("build/profile-benchmark.json"))
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -242,13 +319,15 @@ def main() -> None:
         folder = Path(temporary)
         workspace = Workspace.init(folder / "ws")
         add_device(workspace.devices_dir, TARGET.device, Local(), agent_folder=str(folder / "agent"))
+        if given.transformers:
+            transformers(workspace, given, state, end)
+            return
         for name in SIZES:
             if name not in state.found["models"] and time.monotonic() < end:
                 state.found["models"][name] = measure_model(workspace, folder, name)
                 state.save()
-        if state.found["first_answer_s"] is None and time.monotonic() < end:
-            state.found["first_answer_s"] = first_answer_s(workspace, folder)
-            state.save()
+        if time.monotonic() < end:
+            first_answers(workspace, folder, state)
         compare(workspace, folder, state, given, end)
     document = state.document()
     show_table("models", [{"model": name, **row} for name, row in document["models"].items()])

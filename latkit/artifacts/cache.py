@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import load_record, make_folder, missing_extra, read_bytes, write_bytes, write_text
 from latkit.artifacts import Workload, is_native, native_form
+from latkit.artifacts.write import export_graph
 from latkit.errors import BadFile
 from latkit.graphs import Graph
 from latkit.ops import Network, Op, digest
@@ -94,21 +95,33 @@ class ArtifactCache:
 
 
 def _exported(runtime: Runtime, subject: Workload, path: Path, batch: int, source: Path | None) -> Artifact:
-    """Export, or copy the runtime's prebuilt file where torch is not installed. Raises ExportError and MissingExtra."""
+    """Export, or copy the runtime's prebuilt file. Raises ExportError and MissingExtra.
+
+    torch takes seconds to import: graphs and prebuilt files of the same exporter need none of it.
+    """
+    if isinstance(subject, Graph):
+        return export_graph(runtime, subject, path)
+    prebuilt = runtime.prebuilt / f"{subject.key}-b{batch}{runtime.suffix}" if runtime.prebuilt else None
+    is_prebuilt = prebuilt is not None and is_native(runtime, subject) and prebuilt.is_file()
+    if is_prebuilt and prebuilt is not None and runtime.exporter == runtime.prebuilt_by:
+        return _copied(runtime, prebuilt, path)
     try:
-        from latkit.artifacts.export import export_subject  # needs torch, which takes seconds to import
+        from latkit.artifacts.export import export_subject
     except ModuleNotFoundError as error:
-        prebuilt = runtime.prebuilt / f"{subject.key}-b{batch}{runtime.suffix}" if runtime.prebuilt else None
         missing = missing_extra(error)
         if missing is None:
             raise
-        if prebuilt is None or not prebuilt.is_file():
+        if prebuilt is None or not is_prebuilt:
             raise missing from error
-        content = prebuilt.read_bytes()
-        make_folder(path.parent)
-        write_bytes(path, content)
-        return Artifact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
+        return _copied(runtime, prebuilt, path)
     return export_subject(runtime, subject, path, batch, source)
+
+
+def _copied(runtime: Runtime, prebuilt: Path, path: Path) -> Artifact:
+    content = prebuilt.read_bytes()
+    make_folder(path.parent)
+    write_bytes(path, content)
+    return Artifact(path, hashlib.sha256(content).hexdigest(), runtime.name, runtime.exporter, runtime.opset)
 
 
 def _name(subject: Workload, runtime: Runtime, target: Target) -> str:

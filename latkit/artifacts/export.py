@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from latkit._io import one_line
 from latkit.artifacts import Workload, is_native, native_form
 from latkit.artifacts.weights import for_inference, seeded_module
+from latkit.artifacts.write import export_graph, write_artifact
 from latkit.errors import ExportError, LatkitError
 from latkit.graphs import Graph
 from latkit.nn import example_input, example_inputs
@@ -29,9 +27,6 @@ from latkit.runtimes.quantization import Quantization
 
 CALIBRATION_SAMPLES = 4
 """Random inputs for the ranges of a network with generated weights: they need not be exact."""
-
-MAX_REASON_CHARS = 500
-"""Of an exporter's message, which may go on for pages."""
 
 
 def export_module(
@@ -60,10 +55,7 @@ def export_subject(
     precision.
     """
     if isinstance(workload, Graph):
-        graph = workload
-        return write_artifact(
-            runtime, lambda unfinished: runtime.export_graph(graph, unfinished), Path(path), workload.title
-        )
+        return export_graph(runtime, workload, Path(path))
     exported = workload.without_identities() if isinstance(workload, Network) else workload
     _check_precisions(runtime, exported)
     try:
@@ -145,21 +137,3 @@ def _export(runtime: Runtime, module: nn.Module, examples: Sequence[torch.Tensor
         runtime.export(for_inference(module), examples, unfinished)
 
     return write_artifact(runtime, write, path, what)
-
-
-def write_artifact(runtime: Runtime, write: Callable[[Path], None], path: Path, what: str) -> Artifact:
-    """Write an artifact beside `path`, and move it there atomically. Raises ExportError."""
-    exporter = runtime.exporter
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-        unfinished = Path(folder, f"model{runtime.suffix}")
-        try:
-            write(unfinished)
-        except LatkitError:
-            raise
-        except Exception as error:  # an exporter may raise anything
-            reason = f"{type(error).__name__}: {one_line(str(error), MAX_REASON_CHARS)}"
-            raise ExportError(f"cannot export {what} for {runtime.name}: {reason}") from error
-        sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
-        unfinished.replace(path)
-    return Artifact(path, sha256, runtime.name, exporter, runtime.opset)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from latkit.artifacts.export import Quantizing, precisions_of, write_artifact
+from latkit.artifacts.export import Quantizing, precisions_of
 from latkit.artifacts.weights import for_inference
+from latkit.artifacts.write import write_artifact
 from latkit.nn import example_input
 from latkit.ops import Shape
 from latkit.runtimes.artifact import Artifact

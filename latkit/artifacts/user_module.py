@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from latkit._io import one_line
-from latkit.artifacts.export import write_artifact
 from latkit.artifacts.files import FORMATS, ModelSource
 from latkit.artifacts.weights import for_inference
+from latkit.artifacts.write import write_artifact
 from latkit.errors import ExportError, UsageError
 from latkit.runtimes import list_runtimes
 from latkit.runtimes.artifact import Artifact

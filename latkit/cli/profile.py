@@ -145,7 +145,7 @@ def profile(
 
     latkit profile here/onnxruntime old.onnx new.onnx --compare --fail-if-slower 3%
     """
-    from latkit.cli.parsing import parse_shapes, split_items
+    from latkit.cli.model_arguments import parse_shapes, split_items
     from latkit.cli.profile_run import Gates, Outputs, Sweep, run
 
     targets, models = split_items(items)

@@ -73,6 +73,8 @@ class Runtime(ABC):
     """Python source that teaches the Python agent this runtime (see docs/agent-protocol.md)."""
     prebuilt: ClassVar[Path | None] = None
     """Folder of files that are used where torch is not installed to export them: KEY-bBATCH and the suffix."""
+    prebuilt_by: ClassVar[str] = ""
+    """The exporter of these files: where it is installed, they are used as well."""
     takes_benchmark_tool: ClassVar[bool] = False
     """Whether Google's `benchmark_model` runs its files too."""
     reports_fusion: ClassVar[bool] = False

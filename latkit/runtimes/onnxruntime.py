@@ -35,6 +35,7 @@ class OnnxRuntime(Runtime):
     converts_layouts = True
     reports_fusion = True
     prebuilt = Path(__file__).parent / "onnx" / "prebuilt"
+    prebuilt_by = PREBUILT_BY
     wheels = Wheels((("onnxruntime", "numpy"),), pinned_as="onnxruntime", by_default=True)
 
     @property

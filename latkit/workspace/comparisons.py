@@ -88,18 +88,19 @@ def _options(request: ProfileRequest) -> MeasureOptions:
 def time_passes(
     collection: Collection, sources: list[ModelSource], progress: Progress, max_seconds: float | None = None
 ) -> _Passes:
-    """Passes of both models, and of the first against itself, until the interval is narrow enough."""
+    """Passes of both models, and of the first against itself, until the interval is narrow enough.
+
+    Of a single model, only those against itself.
+    """
     target, session = collection.store.target, collection.session
     if not isinstance(session, RecoveringSession):
         raise UsageError(f"expected one of latkit's agents on {target.device} for a comparison")
     found, runtime, rng = _Passes(uses_cpu_time(target)), get_runtime(target.runtime), random.Random()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="latkit-compare-") as name:
-        first, second = (source.artifact(runtime, Path(name)) for source in sources)
-        timers = [
-            (PairTimer(session, first, second, rng), found.ab),
-            (PairTimer(session, first, SecondLoad.of(first), rng), found.aa),
-        ]
+        first, *others = (source.artifact(runtime, Path(name)) for source in sources)
+        again = (PairTimer(session, first, SecondLoad.of(first), rng), found.aa if others else found.ab)
+        timers = [*((PairTimer(session, first, second, rng), found.ab) for second in others), again]
         while len(found.ab) < MAX_PASSES and not is_precise(found.log_ratios):
             rng.shuffle(timers)
             for timer, passes in timers:

@@ -13,7 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from latkit.cli.profile_run import Gates, Result, Sweep, split_items
+from latkit.cli.model_arguments import split_items
+from latkit.cli.profile_run import Gates, Result, Sweep
 from latkit.cli.render.comparison import show_comparison
 from latkit.errors import MeasurementConflict, UsageError
 from latkit.evaluation.comparison import Comparison, Interval, interleaved_comparison, stored_comparison

@@ -11,15 +11,17 @@ from pydantic import BaseModel, ConfigDict
 
 from latkit._io import load_record, naming_extras, write_text
 from latkit.errors import BadFile
+from latkit.graphs import GraphBuilder
+from latkit.graphs.generators import BUILDERS
 from latkit.ops import make_op
 from latkit.profiling.collector import Collection
 from latkit.profiling.profile.records import Peaks
 from latkit.runtimes import Artifact, get_runtime
-from latkit.timing import REFERENCE, Environment, TimingPlan, uses_cpu_time
+from latkit.timing import REFERENCE, Environment, TimingPlan, Workload, uses_cpu_time
 from latkit.timing.rounds import round_min_s
 
 PRODUCT = make_op("conv", (512, 32, 32), out_channels=512, kernel=1)
-"""A 1x1 convolution: a product of 512x512 and 512x1024."""
+"""A 1x1 convolution: a product of 512x512 and 512x1024. As an op it is in the target's precision."""
 COPY_SHAPE = (8, 1024, 1024)
 """Copied twice into one output by a concatenation: 32 MiB read, 64 MiB written."""
 COPY_BYTES = 3 * 4 * 8 * 1024 * 1024
@@ -64,7 +66,7 @@ def ensure_peaks(collection: Collection, path: Path, environment: Environment, f
 
 def _measured(collection: Collection, folder: Path) -> Peaks:
     batch = collection.store.target.batch
-    product_s = _fastest_s(collection, collection.export(PRODUCT))
+    product_s = _fastest_s(collection, collection.export(_product(collection)))
     copy_s = _fastest_s(collection, _copy(collection, folder))
     return Peaks(
         gmacs_per_s=batch * PRODUCT.macs / product_s / 1e9,
@@ -90,8 +92,28 @@ def agree(seconds: Sequence[float]) -> bool:
     return second <= fastest * (1 + AGREEMENT)
 
 
+def _builder(collection: Collection) -> GraphBuilder | None:
+    """Builds graphs for the target, which are written without torch; None where its runtime takes none."""
+    target = collection.store.target
+    runtime = get_runtime(target.runtime)
+    make = BUILDERS.get(runtime.graph_dialect)
+    return make() if make is not None and target.precision == runtime.precisions[0] else None
+
+
+def _product(collection: Collection) -> Workload:
+    builder = _builder(collection)
+    if builder is None:
+        return PRODUCT
+    image = builder.input(collection.store.target.batch, *PRODUCT.input_shape)
+    return builder.graph([builder.conv(image, PRODUCT.output_shape[0])], "product")
+
+
 def _copy(collection: Collection, folder: Path) -> Artifact:
-    """The model of the copy, exported into the folder. Raises MissingExtra without torch."""
+    """The model of the copy, exported into the folder where torch writes it. Raises MissingExtra without torch."""
+    builder = _builder(collection)
+    if builder is not None:
+        image = builder.input(collection.store.target.batch, *COPY_SHAPE)
+        return collection.export(builder.graph([builder.concat(2, image, image)], "copy"))
     with naming_extras():
         from latkit.artifacts.copy_model import export_copy
 
