@@ -44,6 +44,20 @@ def test_without_torch_the_copy_names_the_extra(monkeypatch: pytest.MonkeyPatch,
     """Also where the other model of the peaks is in the cache, left by an installation with torch."""
     monkeypatch.delitem(sys.modules, "latkit.artifacts.copy_model", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
-    collection = SimpleNamespace(store=SimpleNamespace(target=Target("here", "onnxruntime")))
+    collection = SimpleNamespace(store=SimpleNamespace(target=Target.parse("here/onnxruntime-int8")))
     with pytest.raises(MissingExtra, match=r"latkit\[collect\]"):
         peaks._copy(collection, tmp_path)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "tflite"])
+def test_the_models_of_the_peaks_need_no_torch_and_move_what_they_say(
+    runtime: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    target = Target("here", runtime, batch=2)
+    collection = SimpleNamespace(store=SimpleNamespace(target=target), export=lambda graph: graph)
+    copy, product = peaks._copy(collection, tmp_path), peaks._product(collection)  # type: ignore[arg-type]
+    assert product.macs == 2 * peaks.PRODUCT.macs  # type: ignore[union-attr]
+    (node,) = copy.nodes  # type: ignore[attr-defined]
+    elements = sum(tensor.elements for tensor in (*copy.inputs, *node.outputs))  # type: ignore[attr-defined]
+    assert 4 * elements == 2 * peaks.COPY_BYTES, "no transposition beside the copy"
