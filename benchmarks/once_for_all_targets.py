@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from latkit.devices import Local
 from latkit.progress import Silent
 from latkit.search.once_for_all.candidates import ByPrediction
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
@@ -85,7 +86,7 @@ def specialize(bench: Bench) -> dict[str, Any]:
 def _collect(bench: Bench, target: Target) -> bool:
     if target.device not in {one.device.name for one in bench.workspace.devices()}:
         agent = str((bench.workspace.root / "agent").resolve())
-        bench.workspace.add_device(AddDeviceRequest(name=target.device, local=True, agent_folder=agent))
+        bench.workspace.add_device(AddDeviceRequest(name=target.device, address=Local(), agent_folder=agent))
     request = CollectRequest(targets=(target,), space=bench.space, wait_s=float("inf"))
     if bench.given.quick:
         request = request.model_copy(update={"rounds": 3, "round_s": 0.02, "extra_rounds": 0, "networks": 4})
