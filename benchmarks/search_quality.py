@@ -45,15 +45,8 @@ from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.progress import Callbacks
 from latkit.search import DataSplit, Problem, SearchResult, SearchSettings, load_data, run_search
-from latkit.search.baselines import (
-    BaselineRequest,
-    Baselines,
-    check_drawn,
-    ladder,
-    random_architectures,
-    run_baselines,
-    scaled_mobilenet,
-)
+from latkit.search.baselines import BaselineRequest, Baselines, ladder, random_architectures, scaled_mobilenet
+from latkit.search.baselines.run import check_drawn, run_baselines
 from latkit.search.baselines.sampling import at_target
 from latkit.search.data import ImageSet, subset
 from latkit.search.records.base import load_record, write_json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import nn
 
@@ -18,6 +18,9 @@ from latkit.search.training.distributed import broadcast_from_main
 from latkit.search.training.exports import RUNTIMES, export
 from latkit.search.training.nan_guard import check_weights
 from latkit.tables import LatencyTable
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -38,6 +37,9 @@ from latkit.search.training.runtime_env import exact, fabric_of, threads
 from latkit.search.training.trainer import Checkpointer, Phase, Row, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def run_search(

@@ -13,14 +13,8 @@ from latkit.layout.series import Member
 from latkit.ops import Network
 from latkit.profiling import Collection
 from latkit.progress import Callbacks
-from latkit.search.baselines import (
-    BASELINES_FILE,
-    BaselineRecord,
-    BaselineRequest,
-    Baselines,
-    check_narrowest,
-    run_baselines,
-)
+from latkit.search.baselines import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines, check_narrowest
+from latkit.search.baselines.run import run_baselines
 from latkit.search.records.problem import Problem
 from latkit.spaces import Space
 from latkit.targets import Target

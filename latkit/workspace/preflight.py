@@ -11,7 +11,7 @@ from typing import Any
 from latkit.latency_models import AdditiveModel
 from latkit.layout.series import Member
 from latkit.search import Constraint, SearchSettings
-from latkit.search.baselines import check_baselines, check_drawn
+from latkit.search.baselines.run import check_baselines, check_drawn
 from latkit.search.objectives.constraints import CONSTRAINTS_FILE, check_constraints, load_constraints
 from latkit.search.preflight import check_latency
 from latkit.search.records.result import FILES

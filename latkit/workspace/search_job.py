@@ -9,7 +9,8 @@ from latkit.devices import BenchmarkTool
 from latkit.layout import Folders
 from latkit.layout.series import Series
 from latkit.search import Constraint, DataSplit, SearchSettings, TrainedNetwork, load_data, load_network
-from latkit.search.baselines import BaselineRequest, check_baselines
+from latkit.search.baselines import BaselineRequest
+from latkit.search.baselines.run import check_baselines
 from latkit.search.once_for_all.trained import check_same_classes, load_supernet, read_supernet_recipe
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.supernet.elastic.inheritance import SupernetStart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from latkit.layout import Folders
 from latkit.search import Problem, run_search
-from latkit.search.baselines import run_baselines
+from latkit.search.baselines.run import run_baselines
 from latkit.workspace.preflight import shared
 from latkit.workspace.search_job import SearchJob
 

@@ -24,7 +24,8 @@ import torch
 from latkit.errors import LatkitError
 from latkit.ops import Network
 from latkit.search import Problem, SearchSettings, finalize, load_data, run_search
-from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder, run_baselines
+from latkit.search.baselines import BaselineRequest, EvolutionPlan, ladder
+from latkit.search.baselines.run import run_baselines
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings

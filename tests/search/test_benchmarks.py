@@ -12,7 +12,8 @@ import pytest
 from benchmarks.search_quality import PRINTED, Job, row
 from latkit.evaluation.validation import MeasuredNetwork, NetworkResult
 from latkit.search import DataSplit, Problem, run_search
-from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
+from latkit.search.baselines import BaselineRequest, Baselines
+from latkit.search.baselines.run import run_baselines
 from latkit.spaces import Space
 from tests.search.conftest import Tables, brief, some_path_s
 

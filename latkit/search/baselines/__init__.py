@@ -2,7 +2,6 @@
 
 from latkit.search.baselines.at_latency import AtLatency, random_architectures
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, BaselineRequest, Baselines, EvolutionPlan
-from latkit.search.baselines.run import check_baselines, check_drawn, run_baselines
 from latkit.search.baselines.sampling import LatencySampler
 from latkit.search.baselines.widths import LatencyOf, check_narrowest, ladder, scaled_mobilenet
 
@@ -15,11 +14,8 @@ __all__ = [
     "EvolutionPlan",
     "LatencyOf",
     "LatencySampler",
-    "check_baselines",
-    "check_drawn",
     "check_narrowest",
     "ladder",
     "random_architectures",
-    "run_baselines",
     "scaled_mobilenet",
 ]

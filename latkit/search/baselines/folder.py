@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Any
 
 from latkit._io import reading
 from latkit.search.baselines.records import BASELINES_FILE, BaselineRecord, Baselines
@@ -18,6 +16,9 @@ from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.result import FILES, Recipe
 from latkit.search.records.search_dir import SearchFolder
 from latkit.search.training.distributed import broadcast_from_main
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 FOLDER = "baselines"
 """In the search's folder: checkpoints of unfinished baselines."""

@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING
 
 from latkit.errors import LatkitError, UsageError
 from latkit.ops import Network
@@ -34,6 +33,9 @@ from latkit.search.training.trainer import Checkpointer, Phase, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture, Space
 from latkit.tables import LatencyTable
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def run_baselines(

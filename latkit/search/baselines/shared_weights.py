@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING
 
 from latkit.search.data import ArrayImages, CachedImages, DataSplit, fetch_by_threads
 from latkit.search.evaluators import Evaluator, Verdict
@@ -18,6 +17,9 @@ from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.tasks import TASKS
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def uniform_phase(problem: Problem, fabric: Fabric) -> tuple[Supernet, SearchPhase]:

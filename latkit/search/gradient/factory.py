@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from lightning_fabric import Fabric
 from torch import nn
 
 from latkit.nn import build_module
@@ -23,6 +23,9 @@ from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import device_module
 from latkit.search.training.runtime_env import seeded
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def make_objective(target_s: float, settings: SearchSettings, architecture_steps: int, binding: bool) -> Objective:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from latkit.search.gradient.gates import PathRule, placed
 from latkit.search.objectives.architecture_objective import ArchitectureObjective
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.training.distributed import mean
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 BETAS = (0.0, 0.999)
 """Adam's, as in the paper: without momentum, a logit that was not drawn does not move."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,6 +16,9 @@ from latkit.search.objectives.architecture_objective import ArchitectureObjectiv
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.tasks import Task
 from latkit.search.training.distributed import mean
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def policy_gradient(probabilities: Tensor, architectures: Tensor, advantages: Tensor) -> Tensor:

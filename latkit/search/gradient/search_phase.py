@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
 
 from latkit.search.data import Batch, DataSplit, Feed, Feeder
 from latkit.search.gradient.gates import PathRule, placed
@@ -19,6 +18,9 @@ from latkit.search.training.distributed import shard_of
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.settings import TrainingSettings
 from latkit.search.training.trainer import Row, Totals, learning_rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Feeders(NamedTuple):

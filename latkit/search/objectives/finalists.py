@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from latkit.progress import Named, Progress
 from latkit.search.data import Feeder, ImageSet, subset
@@ -25,6 +25,9 @@ from latkit.search.supernet.weight_trainer import evaluate
 from latkit.search.training.trainer import Checkpointer, run_phase
 from latkit.search.training.training_phase import TrainingPhase
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 DRAWS = 10_000
 """A decided distribution gives few different paths; more draws than this would not give more."""

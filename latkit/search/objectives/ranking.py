@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import Batch, Feeder
@@ -15,6 +15,9 @@ from latkit.search.supernet.supernet import Supernet
 from latkit.search.tasks import Task
 from latkit.search.training.distributed import mean
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def rank_by_loss(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from latkit.search.data import DataSplit, ImageSet
@@ -13,6 +14,9 @@ from latkit.search.supernet.bn_calibration import recalibrate
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.weight_trainer import device_module, evaluate
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class SubnetJudge:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.curricula import Sample, Stage
@@ -19,6 +18,9 @@ from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.weight_trainer import Loss, WeightTrainer, device_module
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.trainer import Row, Totals, learning_rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class CurriculumPhase:

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch.utils.tensorboard import SummaryWriter
 
@@ -35,6 +34,9 @@ from latkit.search.training.resource_errors import translate_resource_errors
 from latkit.search.training.runtime_env import exact, fabric_of, seeded, threads
 from latkit.search.training.trainer import Checkpointer, Row, run_phase
 from latkit.spaces import Architecture
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def train_supernet(

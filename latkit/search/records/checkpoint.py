@@ -6,14 +6,16 @@ import io
 import os
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 
 from latkit._io import atomic_write, reading
 from latkit.errors import BadFile
 from latkit.search.training.distributed import broadcast_from_main
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 FORMAT = "latkit-checkpoint-1"
 

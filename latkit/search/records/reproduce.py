@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
 from torch import equal
 
 from latkit._io import load_json
@@ -29,6 +28,9 @@ from latkit.search.training.runtime_env import threads
 from latkit.search.training.trained_network import TrainedNetwork, load_weights
 from latkit.spaces import ChainSpace
 from latkit.tables import LatencyTable
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True, slots=True)

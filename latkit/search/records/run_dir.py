@@ -6,15 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
-
-from lightning_fabric import Fabric
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from latkit.errors import BadFile, UsageError
 from latkit.search.records.base import Record, load_record
 from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.records.recipe import TrainingRecipe
 from latkit.search.training.distributed import broadcast_from_main
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 RecipeType = TypeVar("RecipeType", bound=TrainingRecipe)
 ResultType = TypeVar("ResultType", bound=Record)

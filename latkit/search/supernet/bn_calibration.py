@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.training.distributed import average, shard_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 IMAGES = 2048
 """Maximum number of training images: means over them are known to a few percent of their spread."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.supernet.blocks import batch_norms
@@ -14,6 +13,9 @@ from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.supernet import Paths, Supernet
 from latkit.search.supernet.sync_norm import synchronize
 from latkit.spaces import Architecture, ChainSpace, Space, as_chain
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class ChainNet(ElasticNet):

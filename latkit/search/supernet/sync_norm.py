@@ -6,15 +6,17 @@ torch's own SyncBatchNorm works on CUDA only. This one does the same arithmetic 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from latkit.search.training.distributed import gathered, mean
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import DataSplit, ImageSet, Normalize, fetch_by_threads
@@ -18,6 +17,9 @@ from latkit.search.supernet.sync_norm import synchronize
 from latkit.search.tasks import TASKS
 from latkit.search.training.distributed import average_gradients, total
 from latkit.search.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch import distributed as dist
 
 from latkit.errors import LatkitError
 from latkit.search.data import Shard
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 MESSAGE_NUMBERS = 16 * 2**20
 """Gradients are sent in chunks of about this many numbers, which bounds the memory for sending."""

@@ -7,15 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from latkit.errors import UsageError
 from latkit.search.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PATIENCE = timedelta(hours=12)
 """Timeout of a process waiting for the others: the first one may be measuring on a device."""
@@ -23,7 +23,12 @@ PATIENCE = timedelta(hours=12)
 
 def process_count() -> int:
     """Number of processes that search together, as started by torchrun."""
-    return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+    return int(os.environ["WORLD_SIZE"]) if _is_launched() else 1
+
+
+def _is_launched() -> bool:
+    """Whether torchrun started this process."""
+    return torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()
 
 
 def is_first_process() -> bool:
@@ -36,9 +41,12 @@ def fabric_of(settings: TrainingSettings) -> Fabric:
 
     Raises UsageError where there is no such device.
     """
+    from lightning_fabric import Fabric  # takes a second to import, which no report should take
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
     accelerator = _accelerator(settings.accelerator)
     try:
-        if not TorchElasticEnvironment.detect():
+        if not _is_launched():
             return Fabric(accelerator=accelerator, devices=1, precision=settings.precision)
         return _joined(accelerator, settings)
     except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
@@ -56,6 +64,9 @@ def _accelerator(requested: str) -> str:
 
 def _joined(accelerator: str, settings: TrainingSettings) -> Fabric:
     """One of torchrun's processes, connected to the others."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     here, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     fabric = Fabric(

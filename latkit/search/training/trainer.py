@@ -6,15 +6,17 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from latkit.progress import Progress
 from latkit.search.tasks import Metric
 from latkit.search.training.distributed import broadcast_flag_from_main, total
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Row = dict[str, Any]
 """Summary of one epoch: numbers, strings and lists of them."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.data import Batch, DataSplit, Feeder
@@ -20,6 +19,9 @@ from latkit.search.training.distillation import Distillation
 from latkit.search.training.nan_guard import LossWatch, check_weights
 from latkit.search.training.trained_network import TrainedNetwork
 from latkit.search.training.trainer import Row, Totals, learning_rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class TrainingPhase:

@@ -22,12 +22,11 @@ from latkit.search.baselines import (
     Baselines,
     EvolutionPlan,
     LatencySampler,
-    check_drawn,
     ladder,
     random_architectures,
-    run_baselines,
     scaled_mobilenet,
 )
+from latkit.search.baselines.run import check_drawn, run_baselines
 from latkit.search.baselines.sampling import at_target
 from latkit.search.evaluators import Evaluator, Verdict
 from latkit.search.goals import Goals

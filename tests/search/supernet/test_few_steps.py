@@ -15,7 +15,8 @@ from torch import nn
 from latkit.nn import build_module
 from latkit.ops import Network
 from latkit.search import Problem, SearchSettings, load_data, load_network, run_search
-from latkit.search.baselines import BaselineRequest, run_baselines
+from latkit.search.baselines import BaselineRequest
+from latkit.search.baselines.run import run_baselines
 from latkit.search.data import DataSplit, Normalize, subset
 from latkit.search.objectives import finalists
 from latkit.search.supernet.bn_calibration import MIN_BATCHES, recalibrate, statistics_restored

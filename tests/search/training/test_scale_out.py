@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from latkit.errors import LatkitError, UsageError
 from latkit.search import Problem, SearchResult, SearchSettings, load_data, run_search
-from latkit.search.baselines import BaselineRequest, Baselines, run_baselines
+from latkit.search.baselines import BaselineRequest, Baselines
+from latkit.search.baselines.run import run_baselines
 from latkit.search.data import DataSplit, Shard
 from latkit.search.records.reproduce import differences
 from latkit.spaces import Space, load_space_file

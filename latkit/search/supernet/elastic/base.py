@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latkit.search.supernet.blocks import batch_norms
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.sync_norm import synchronize
 from latkit.spaces import Architecture, ChainSpace, Space
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 DIMENSIONS = ("resolution", "kernel", "depth", "expansion", "width")
 """What may be elastic: the last part of a choice's name, in the order in which progressive shrinking frees them."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
@@ -22,6 +22,9 @@ from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.elastic import ElasticSpace
 from latkit.spaces.elastic.chain import chain_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Placed = tuple[int, Op]
 """An op of a sub-network, and the layer of the largest network whose weights it takes a part of."""
