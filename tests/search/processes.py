@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import lightning_fabric  # noqa: F401  # which latkit imports where it is used, and so would every process
 import torch
 
 from latkit.errors import LatkitError

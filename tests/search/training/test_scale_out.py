@@ -62,7 +62,7 @@ class Searches:
 
     def run_jobs(self, *jobs: Job) -> None:
         """Run them all, one after the other."""
-        self.ends.update(run_jobs(self.root, self.space, self.table, jobs, timeout_s=120))
+        self.ends.update(run_jobs(self.root, self.space, self.table, jobs, timeout_s=280))
 
 
 @pytest.fixture(scope="module")
