@@ -13,6 +13,8 @@ from latkit.cli.options import (
     OUTPUT,
     TIMING,
     AsJson,
+    BenchmarkFlags,
+    BenchmarkTool,
     InputShapes,
     MaxSeconds,
     Pin,
@@ -133,6 +135,8 @@ def profile(
     trace: TraceFile = None,
     model_explorer: OverlayFile = None,
     wait: Wait = 0.0,
+    benchmark_tool: BenchmarkTool = None,
+    benchmark_flag: BenchmarkFlags = None,
     as_json: AsJson = False,
 ) -> None:
     """Profile model files: load time, latency, memory, the time of every op, and what limits them.
@@ -160,6 +164,7 @@ def profile(
         "max_seconds": max_seconds,
         "wait_s": wait,
         "pin": pin,
+        "tool": _tool(benchmark_tool, benchmark_flag),
     }
     gates = Gates.parse(compare, against, fail_if_slower, max_ms)
     sweep = Sweep.parse(targets, threads, batch)
@@ -170,6 +175,17 @@ def profile(
     outputs.write(result)
     if failed := gates.failed(result):
         raise typer.Exit(failed)
+
+
+def _tool(path: Path | None, flags: list[str] | None) -> Any:
+    """The tool that measures instead of the agent; None without one. Raises UsageError."""
+    if path is None and not flags:
+        return None
+    from latkit.cli.parsing import tool_named
+    from latkit.devices import benchmark_tool
+
+    named = tool_named(path, flags)
+    return named and benchmark_tool(named.path, named.flags)
 
 
 COMMANDS = (profile,)

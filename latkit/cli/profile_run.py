@@ -161,6 +161,7 @@ def _request(
         cores=cores_of(workspace.device(target.device), pin) if pin else (),
         wait_s=fields["wait_s"],
         max_seconds=fields["max_seconds"],
+        tool=fields["tool"],
     )
 
 

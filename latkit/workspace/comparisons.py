@@ -63,6 +63,8 @@ def compare_models(
     """
     if len(request.models) != 2:
         raise UsageError(f"expected two models to compare, but found {len(request.models)}")
+    if request.tool is not None:
+        raise UsageError("expected latkit's agent for a comparison, which alternates two models, but found a tool")
     with exporting_programs(request) as exported:
         return _compare_files(workspace, exported, callbacks)
 

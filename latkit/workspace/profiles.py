@@ -9,6 +9,7 @@ from pathlib import Path
 from latkit._io import make_folder
 from latkit.artifacts.files import ModelSource, SourceRequest, check_runtime, read_source
 from latkit.devices import RecoveringSession
+from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import BadFile, UsageError
 from latkit.graphs import ModelFile
 from latkit.profiling.profile import Predicted, Profile, ProfileRequest
@@ -41,7 +42,7 @@ def _profile_files(workspace: MeasuringWorkspace, request: ProfileRequest, callb
     sources = read_sources(request)
     target = request.target
     number = max((next_repetition(workspace, target, source.model) for source in sources), default=0)
-    options = MeasureOptions(request.plan, request.wait_s, request.cores)
+    options = MeasureOptions(request.plan, request.wait_s, request.cores, tool=request.tool)
     with workspace.collection(target, options, callbacks) as collection:
         session = collection.session
         if not isinstance(session, RecoveringSession):
@@ -65,6 +66,10 @@ def _profile_files(workspace: MeasuringWorkspace, request: ProfileRequest, callb
 
 def read_sources(request: ProfileRequest) -> list[ModelSource]:
     """The model files with their inputs. Raises BadFile and UsageError; MissingExtra for TFLite files."""
+    if request.tool is not None:
+        check_takes_tool(request.target, "--benchmark-tool")
+        if any(model.inputs or model.signature for model in request.models):
+            raise UsageError("expected no --inputs or --signature with --benchmark-tool, which makes inputs of its own")
     for model in request.models:
         check_runtime(model.path, request.target)
     sources = [

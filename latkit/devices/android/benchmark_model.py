@@ -51,6 +51,18 @@ NO_PROGRAM_MESSAGES = (
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """How the tool is started."""
+
+    graph: str
+    """Path of the model on the device."""
+    threads: int
+    warm_up_s: float
+    cores: tuple[int, ...] = ()
+    op_profiling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkTool:
     """A `benchmark_model` on the host's disk, with its flags."""
 
@@ -85,24 +97,24 @@ class BenchmarkTool:
         settings = environment.delegate.partition("; ")[2]
         return (environment.agent, environment.runtime_version, settings) == (self.name, self.version, self.settings)
 
-    def command(self, program: str, graph: str, threads: int, warm_up_s: float, cores: Sequence[int]) -> list[str]:
-        """The command that starts the program on the device, pinned to these cores if there are any.
+    def command(self, program: str, start: Start) -> list[str]:
+        """The command that starts the program on the device, pinned to cores if there are any.
 
         It does not watch its memory: the thread that does so disturbs the timing.
         """
         library = self.flags.get("hexagon_lib_path")
         return [
             *(["env", f"LD_LIBRARY_PATH={library}"] if library else []),
-            *(taskset(cores) if cores else []),
+            *(taskset(start.cores) if start.cores else []),
             program,
-            f"--graph={graph}",
-            f"--num_threads={threads}",
+            f"--graph={start.graph}",
+            f"--num_threads={start.threads}",
             "--warmup_runs=1",
-            f"--warmup_min_secs={warm_up_s:g}",
+            f"--warmup_min_secs={start.warm_up_s:g}",
             f"--num_runs={RUNS}",
             "--min_secs=0",
             f"--max_secs={PHASE_S:g}",
-            "--enable_op_profiling=false",
+            f"--enable_op_profiling={'true' if start.op_profiling else 'false'}",
             *(f"--{name}={value}" for name, value in self.flags.items()),
         ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from latkit._io import printable
 from latkit.errors import DeviceError
@@ -111,6 +111,8 @@ class Report:
     timed: Phase
     delegates: Mapping[str, Share]
     """latkit's names of the delegates that compute something, in the order in which the tool names them."""
+    output: str = field(default="", repr=False)
+    """All that it printed, within bounds."""
 
     @property
     def inference_ns(self) -> int:
@@ -133,21 +135,21 @@ def read_report(output: str) -> Report:
             f"expected {TOOL} to print a line `count=… curr=…` for its warm-up and one for its timed runs, "
             f"but found {last_lines(output)}"
         )
-    return Report(phases[-2], phases[-1], read_delegates(output))
+    return Report(phases[-2], phases[-1], read_delegates(output), output)
 
 
 def read_delegates(output: str) -> dict[str, Share]:
     """The delegates that compute something, by latkit's names, with the part that each took."""
     found: dict[str, Share] = {}
     for name, nodes, of in _TAKEN.findall(output):
-        found.setdefault(_delegate_name(name), Share(int(nodes), int(of)))
+        found.setdefault(delegate_name(name), Share(int(nodes), int(of)))
     for nodes, of, name in _REPLACING.findall(output):
-        found.setdefault(_delegate_name(name), Share(int(nodes), int(of) if of else None))
+        found.setdefault(delegate_name(name), Share(int(nodes), int(of) if of else None))
     for name in (*_APPLIED.findall(output), *_BY_DEFAULT.findall(output)):
-        found.setdefault(_delegate_name(name), Share())
+        found.setdefault(delegate_name(name), Share())
     if len(found) > MAX_DELEGATES:
         raise DeviceError(f"expected {TOOL} to name at most {MAX_DELEGATES} delegates, but found {len(found)}")
-    unused = {_delegate_name(name) for name in _NOT_USED.findall(output)}
+    unused = {delegate_name(name) for name in _NOT_USED.findall(output)}
     return {word: share for word, share in found.items() if share.nodes != 0 and word not in unused}
 
 
@@ -180,7 +182,7 @@ def _phase(match: re.Match[str]) -> Phase:
     return Phase(count=int(groups["count"]), last=last, mean=float(groups["mean"] or last), **times)
 
 
-def _delegate_name(name: str) -> str:
+def delegate_name(name: str) -> str:
     """latkit's name of a delegate; its own name if there is none."""
     for word, pattern in _DELEGATE_PATTERNS.items():
         if re.search(pattern, name, re.IGNORECASE):

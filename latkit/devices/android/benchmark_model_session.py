@@ -16,10 +16,13 @@ from dataclasses import asdict
 from functools import partial
 
 from latkit.devices.agent import PROTOCOL
-from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, check_takes_tool, taskset
+from latkit.devices.android.benchmark_model import PHASE_S, START_S, BenchmarkTool, Start, check_takes_tool, taskset
+from latkit.devices.android.benchmark_model_ops import read_load_s, read_ops
 from latkit.devices.android.benchmark_model_output import RUNS, TOOL, Report
 from latkit.devices.cpu_topology import UNPINNED, ranges
+from latkit.devices.sessions.agent_client import Answer
 from latkit.devices.sessions.agent_launcher import COMMAND_S, has, models_folder
+from latkit.devices.sessions.answers import LoadedModel, ProfiledOp
 from latkit.devices.sessions.session import DEFAULT_OPTIONS, Connection, Session, SessionMaker, SessionOptions
 from latkit.errors import AgentError, DeviceError
 from latkit.runtimes.artifact import Artifact
@@ -52,6 +55,7 @@ class BenchmarkSession(Session):
         self._cores: tuple[int, ...] = ()
         self._paths: dict[str, str] = {}
         self._delegates: dict[str, str] = {}
+        self._ops: list[ProfiledOp] = []
         self._put_tool()
 
     def pin(self, cores: tuple[int, ...]) -> bool:
@@ -150,10 +154,44 @@ class BenchmarkSession(Session):
         except AgentError as error:
             raise DeviceError(f"{self.device.name}: the reference could be measured before, but now {error}") from error
 
+    def loaded(self, artifact: Artifact) -> LoadedModel:
+        """What one start of the tool tells of loading an artifact. Inputs are the tool's own, random ones."""
+        report = self._time(artifact, warm_up_s=0)
+        return LoadedModel(
+            handle=artifact.sha256,
+            runtime_version=self._tool.version,
+            delegate=self._tool.delegate(report),
+            create_s=read_load_s(report.output),
+            first_run_s=report.warm_up.first / 1e6,
+            bound_inputs=0,
+        )
+
+    def ask(self, request: str, deadline_s: float, **fields: object) -> Answer:
+        """The agent's answer, or the tool's where the request is about a model file (see docs/agent-protocol.md)."""
+        if request == "pace":
+            raise AgentError("no-pacing", f"{TOOL} begins its runs without pauses")
+        if request == "profile":
+            return self._profile(str(fields["handle"]))
+        if request == "ops":
+            first = fields["first"]
+            assert isinstance(first, int)
+            return {"ops": [op.model_dump() for op in self._ops[first:]]}
+        return super().ask(request, deadline_s, **fields)
+
+    def _profile(self, sha256: str) -> Answer:
+        """Timed runs with the tool's profiler; its ops answer the next request."""
+        report = self._start(self._paths[sha256], warm_up_s=0, op_profiling=True)
+        self._ops = read_ops(report.output, tuple(report.delegates), report.timed.count)
+        wall_ns = _nanoseconds(report.timed.each_us())
+        return {"profiler": TOOL, "wall_ns": list(wall_ns), "ops": len(self._ops), "exact": False}
+
     def _time(self, artifact: Artifact, warm_up_s: float) -> Report:
         """The report of one start of the tool on an artifact. Raises DeviceError."""
-        path = self._path(artifact)
-        command = self._tool.command(self._program, path, self.target.threads, warm_up_s, self._cores)
+        return self._start(self._path(artifact), warm_up_s)
+
+    def _start(self, path: str, warm_up_s: float, op_profiling: bool = False) -> Report:
+        start = Start(path, self.target.threads, warm_up_s, self._cores, op_profiling)
+        command = self._tool.command(self._program, start)
         return self._tool.report(self._transport.run(command, 2 * PHASE_S + START_S), self.device)
 
 

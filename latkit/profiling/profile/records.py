@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import html_card, load_record, one_line_repr, to_polars, write_text
+from latkit.devices import BenchmarkTool
 from latkit.errors import UsageError
 from latkit.graphs import ModelFile
 from latkit.targets import Target
@@ -70,6 +71,8 @@ class ProfileRequest:
     """How long to wait for a device in use."""
     max_seconds: float | None = None
     """Bound on the timing of the rounds; the profile can be resumed."""
+    tool: BenchmarkTool | None = None
+    """TensorFlow Lite's benchmark tool, which measures instead of latkit's agent, on inputs of its own."""
 
     def __post_init__(self) -> None:
         if not self.models:
