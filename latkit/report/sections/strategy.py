@@ -9,16 +9,22 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from latkit._io import parse_json, read_bytes, reading
+from latkit.errors import BadFile
 from latkit.report.figures.figures import BLUE, GRAY, ORANGE, axis, embed, layout
 from latkit.report.html import Html, card, facts, join, notice, paragraph, section, table, tiles
 from latkit.search.goals import Goals
 from latkit.search.history import EXPECTED, Entry
 from latkit.search.records.base import load_record
+from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, STRATEGY_FILE, StrategyRecord
+from latkit.spaces import Space, load_saved
+from latkit.spaces.base import Architecture
 
 MAX_ENTRIES = 20_000
 """Verdicts that a page draws."""
 MAX_ANCESTORS = 100
+MAX_CHANGES = 3
+"""Changed choices that a line names."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class StrategyFacts:
 
     record: StrategyRecord
     entries: tuple[Entry, ...]
+    space: Space | None = None
+    """None where it cannot be read: architectures are then shown as numbers."""
 
     @property
     def goals(self) -> Goals:
@@ -43,12 +51,23 @@ def read_strategy(folder: Path) -> StrategyFacts | None:
     with reading(history, EXPECTED):
         lines = islice(read_bytes(history, EXPECTED).split(b"\n")[1:-1], MAX_ENTRIES)
         entries = tuple(Entry.from_json(parse_json(line)) for line in lines)
-    return StrategyFacts(load_record(StrategyRecord, path), entries)
+    return StrategyFacts(load_record(StrategyRecord, path), entries, _space(folder / FILES["space"]))
+
+
+def _space(path: Path) -> Space | None:
+    try:
+        return load_saved(path) if path.exists() else None
+    except BadFile:
+        return None
 
 
 def strategy_sections(known: StrategyFacts, level: int = 2) -> Html:
     """Everything known of the strategy's course."""
     parts = [section("The strategy", _facts(known.record), level=level)]
+    if known.record.best is not None and known.space is not None:
+        parts.append(
+            section("The best architecture", _options(known.space, known.record.best.architecture), level=level)
+        )
     parts.append(section("Best so far", _course(known), level=level))
     if known.goals.is_front:
         parts.append(section("Front", _front(known), level=level))
@@ -58,10 +77,8 @@ def strategy_sections(known: StrategyFacts, level: int = 2) -> Html:
 
 def strategy_lede(record: StrategyRecord) -> str:
     """What the page shows, in one sentence."""
-    return (
-        f"{record.plan.strategy} on {record.space}, judged by {record.evaluator}: the best so far, "
-        "the front, and the lineage of what was found."
-    )
+    shown = "the best so far, the front" if record.plan.parsed_goals().is_front else "the best so far"
+    return f"{record.plan.strategy} on {record.space}: {shown}, and the lineage of what was found."
 
 
 def strategy_headline(record: StrategyRecord) -> Html:
@@ -134,9 +151,13 @@ def _front(known: StrategyFacts) -> Html:
     ):
         xs, ys = [row[other.quantity] for row in rows], [row[one.quantity] for row in rows]
         mode = "lines+markers" if name == "front" else "markers"
-        figure.add_scatter(x=xs, y=ys, mode=mode, name=name, marker={"color": color, "size": 6})
+        marker, line = {"color": color, "size": 6}, {"shape": "vh" if other.maximize else "hv"}
+        figure.add_scatter(x=xs, y=ys, mode=mode, name=name, marker=marker, line=line)
     figure.update_layout(layout(300, xaxis=axis(other.quantity), yaxis=axis(one.quantity)))
-    return card(f"{one} and {other}", embed(figure))
+    names = [goal.quantity for goal in known.goals.goals]
+    found = sorted(known.record.front, key=lambda each: each.quantities[other.quantity])
+    lines = [(" ".join(map(str, each.architecture)), *(f"{each.quantities[n]:.6g}" for n in names)) for each in found]
+    return join([card(f"{one} and {other}", embed(figure)), table(("architecture", *names), lines)])
 
 
 def _lineage(known: StrategyFacts) -> Html:
@@ -150,12 +171,34 @@ def _lineage(known: StrategyFacts) -> Html:
     entry = by_architecture.get(best.architecture)
     while entry is not None and len(rows) < MAX_ANCESTORS:
         parent = by_architecture.get(entry.parent) if entry.parent is not None else None
-        pairs = enumerate(zip(entry.architecture, parent.architecture, strict=True)) if parent else ()
-        changed = [at for at, (own, before) in pairs if own != before]
         found = entry.verdict.quantities
         values = [f"{found[name]:.6g}" if name in found else "" for name in quantities]
-        text = f"choices {', '.join(map(str, changed))}" if changed else "drawn"
+        text = _changes(known.space, parent.architecture, entry.architecture) if parent else "drawn"
         rows.append((str(entry.number), " ".join(map(str, entry.architecture)), text, *values))
         entry = parent if parent is None or parent.number < entry.number else None
-    intro = "From the best architecture back to the draw that it descends from; model-based strategies keep no lineage."
+    intro = "From the best architecture back to the draw that it descends from."
+    if len(rows) == 1:
+        intro = "The best architecture was drawn, or its strategy keeps no lineage, as model-based ones do."
     return join([paragraph(intro), table(("verdict", "architecture", "changed", *quantities), rows, text_columns=3)])
+
+
+def _options(space: Space, architecture: Architecture) -> Html:
+    """The option of every choice that counts."""
+    active = space.active(architecture)
+    rows = [
+        (choice.name, choice.options[option])
+        for choice, option, is_active in zip(space.choices, architecture, active, strict=True)
+        if is_active
+    ]
+    return table(("choice", "option"), rows, text_columns=2)
+
+
+def _changes(space: Space | None, before: Architecture, after: Architecture) -> str:
+    """The choices that differ, and how; a canonical form may change several."""
+    changed = [at for at, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
+    if space is None:
+        return f"choices {', '.join(map(str, changed))}"
+    named = ((space.choices[at], before[at], after[at]) for at in changed[:MAX_CHANGES])
+    texts = [f"{choice.name}: {choice.options[one]} → {choice.options[other]}" for choice, one, other in named]
+    more = [f"and {len(changed) - MAX_CHANGES} more"] if len(changed) > MAX_CHANGES else []
+    return ", ".join([*texts, *more])
