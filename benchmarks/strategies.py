@@ -22,6 +22,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from benchmarks.ofa_note10 import ofa_25ms
+from benchmarks.strategy_cluster import cluster_overhead
 from benchmarks.strategy_runs import LIMITS, RUNS, Job, run_job, table_of
 from latkit.search.strategies import STRATEGIES
 
@@ -40,15 +41,22 @@ SLOW_SHARE = {
     "bananas": 0.1,
     "model-based": 0.1,
     "model-based-light": 0.1,
+    "neural-architect": 0.1,
     "optuna-gp": 0.01,
     "optuna-nsga2": 0.05,
     "optuna-nsga3": 0.05,
     "optuna-tpe": 0.02,
 }
 """Of strategies whose run takes more than a second, the share of the seeds."""
+MIN_COMPLETE_SHARE, SLOW_CASES = 0.1, 9
+"""Of a limited search, strategies with a smaller share of the seeds take one case in nine."""
 QUICK_SEEDS = 2
+MAX_SECONDS = 1140.0
+"""Twenty minutes, less what the last runs and the start take; what is left waits for the next call."""
 OFA = "ofa_25ms"
 """Once-for-all's predictor and Note 10 table; not one of the strategies."""
+CLUSTER = "cluster_overhead_ms"
+"""What Ray costs per evaluation; only on request, since it needs the extra `cluster`."""
 ACCURACIES = ("nasbench201", "nasbench101_pool", "nasbench_macro", "accel_nasbench")
 """Sections with an accuracy by the number of queries."""
 
@@ -74,6 +82,8 @@ def jobs_of(section: str, strategy: str, seeds: int | None, data: Path) -> list[
         columns = table_of("nasbench201", str(data))[1].table.columns
         devices = [name.removeprefix("seconds.") for name in columns if name.startswith("seconds.")]
         cases = [f"{name}@{quantile}" for name in devices for quantile in LIMITS]
+        if SLOW_SHARE.get(strategy, 1) < MIN_COMPLETE_SHARE:
+            cases = cases[::SLOW_CASES]
     count = seeds_of(section, strategy, seeds)
     return [Job(section, strategy, seed, str(data), case) for seed in range(count) for case in cases]
 
@@ -128,8 +138,10 @@ def _row(section: str, strategy: str, results: list[dict[str, float]]) -> Any:
 
 
 def ordered(jobs: Iterable[Job]) -> list[Job]:
-    """Fast strategies first, and every seed of all before the next."""
-    return sorted(jobs, key=lambda job: (job.seed > 0, job.strategy in SLOW_SHARE, job.section, job.seed))
+    """The first seed of all, fast strategies first; then in proportion: a run that is stopped has parts of all."""
+    return sorted(
+        jobs, key=lambda job: (job.seed / seeds_of(job.section, job.strategy, None), job.strategy in SLOW_SHARE)
+    )
 
 
 def main() -> None:
@@ -138,8 +150,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="file of finished runs, continued where it exists")
     parser.add_argument("--seeds", type=int, help="at most so many seeds")
     parser.add_argument("--strategy", action="append", choices=STRATEGIES.names())
-    parser.add_argument("--only", action="append", choices=[*RUNS, OFA])
-    parser.add_argument("--max-seconds", type=float, default=float("inf"), help="stop after so long; run again")
+    parser.add_argument("--only", action="append", choices=[*RUNS, OFA, CLUSTER])
+    parser.add_argument("--max-seconds", type=float, default=MAX_SECONDS, help="stop after so long; run again")
     parser.add_argument("--quick", action="store_true", help="two seeds on two tables: shows that it works")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -149,7 +161,7 @@ def main() -> None:
     jobs = [
         job
         for section in sections
-        if section != OFA
+        if section in RUNS
         for name in names
         for job in jobs_of(section, name, seeds, options.data)
     ]
@@ -157,6 +169,9 @@ def main() -> None:
     if OFA in sections:
         document[OFA] = ofa_25ms(options.data)
         print(f"\n{OFA}: {document[OFA]['accuracy']:.3f} % in {document[OFA]['seconds']:.2f} s")
+    if CLUSTER in sections:
+        document[CLUSTER] = cluster_overhead(options.data)
+        print(f"\n{CLUSTER}: {document[CLUSTER]['ms']:.2f} ms with {document[CLUSTER]['workers']} workers")
     if options.json:
         print(json.dumps(document))
 

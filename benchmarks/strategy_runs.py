@@ -24,9 +24,9 @@ QUERIES = (50, 100, 150, 200, 400)
 LIMITS = (0.3, 0.6, 0.9)
 """Quantiles of a device's latencies."""
 LIMITED_QUERIES, FRONT_QUERIES = 150, 300
-SLOW = frozenset(("bananas", "model-based", "model-based-light"))
+SLOW = frozenset(("bananas", "model-based", "model-based-light", "neural-architect"))
 """Strategies that fit a predictor: their asks are timed where they have 380 to 400 values."""
-POOL_SETTINGS = {name: {"draws": 1000} for name in SLOW}
+POOL_SETTINGS = {name: {"draws": 1000} for name in SLOW - {"neural-architect"}}
 
 
 @dataclass(frozen=True)

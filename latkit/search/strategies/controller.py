@@ -9,7 +9,7 @@ import numpy as np
 
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
-from latkit.search.goals import Goals
+from latkit.search.goals import Goals, Rank
 from latkit.search.strategies.base import Strategy
 from latkit.search.strategies.moves import Neighborhood
 from latkit.search.strategies.policies import FactorizedPolicy, Policy
@@ -17,7 +17,7 @@ from latkit.search.strategies.rewards import EXPONENT, mnasnet_reward
 from latkit.spaces.base import Architecture, Space
 
 MAX_DRAWS = 30
-"""Draws of the controller in a row that may be known before a neighbor of the last one is taken."""
+"""Draws of the controller in a row that may be known before a neighbor of the best is taken."""
 DRAWS = 6
 """Draws at a time, of which the first new one is taken."""
 
@@ -52,6 +52,7 @@ class Reinforce(Strategy):
         self._neighborhood = Neighborhood(self)
         self._drawn: dict[Architecture, Architecture] = {}
         """By canonical form, the architecture that the policy drew."""
+        self._best: tuple[Rank, Architecture] | None = None
         self._mean: float | None = None
         self._variance = 0.0
 
@@ -60,8 +61,16 @@ class Reinforce(Strategy):
         return FactorizedPolicy(self.space, generator, self.settings.learning_rate)
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
-        """One gradient step; a failure or an architecture refused by a bound counts as one spread below the mean."""
-        self.learn(self._drawn.pop(architecture, architecture), self._advantage(verdict))
+        """One gradient step; a failure counts as one spread below the mean.
+
+        What a bound refused before it was evaluated teaches nothing: it cost nothing, and its reward is unknown. Else
+        the policy would learn to stay far from the bound, where the best networks are near it.
+        """
+        drawn, rank = self._drawn.pop(architecture, architecture), self.goals.rank(verdict)
+        if not verdict.failure and self.goals.goals[0].quantity not in verdict.quantities:
+            return
+        self._best = max(self._best or (rank, architecture), (rank, architecture))
+        self.learn(drawn, self._advantage(verdict))
 
     def learn(self, architecture: Architecture, advantage: float) -> None:
         """One step along the gradient of the log probability, times the advantage."""
@@ -82,14 +91,13 @@ class Reinforce(Strategy):
         return float(np.clip(distance / spread, -3, 3))
 
     def propose(self) -> Architecture | None:
-        """A draw of the policy that is new."""
-        drawn: Architecture = ()
+        """A draw of the policy that is new; where it draws what is known, a neighbor of the best."""
         for _ in range(MAX_DRAWS // DRAWS):
             for drawn in self.policy.draw(DRAWS):
                 if self._is_valid(drawn) and (new := self.canonical(drawn)) not in self.requested:
                     self._drawn[new] = drawn
                     return new
-        return self._neighborhood.mutate(self.canonical(drawn)) if self._is_valid(drawn) else self.sample_new()
+        return self.sample_new() if self._best is None else self._neighborhood.mutate(self._best[1])
 
     def _is_valid(self, architecture: Architecture) -> bool:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from latkit.errors import UsageError
 from latkit.search.evaluators import Verdict
 from latkit.search.goals import Goals
 from latkit.search.strategies import STRATEGIES, Strategy, make_strategy
+from latkit.search.strategies.controller import Reinforce
 from tests.search.toy import ToyEvaluator, toy_space
 
 SETTINGS: dict[str, dict[str, Any]] = {"halving": {"efforts": (1.0, 3.0, 9.0)}}
@@ -121,3 +123,19 @@ def test_an_unknown_strategy_or_setting_is_refused_with_the_known_ones() -> None
         make_strategy("evolution", SPACE, GOALS, size=3)
     with pytest.raises(UsageError, match="expected a tournament of 1 to 4"):
         make_strategy("evolution", SPACE, GOALS, population=4)
+
+
+def test_what_a_bound_refused_teaches_a_controller_nothing() -> None:
+    strategy = make("reinforce", Goals.parse("score:max", "size<=20"))
+    assert isinstance(strategy, Reinforce)
+    before = strategy.policy.taken([(0, 1, 2, 3)])
+    for verdict, is_same in (
+        ({"size": 99.0}, True),
+        ({"size": 9.0, "score": 1.0}, True),
+        ({"size": 9.0, "score": 5.0}, False),
+    ):
+        (one,) = strategy.ask(1)
+        strategy.tell(one, Verdict(verdict))
+        assert (
+            np.array_equal(strategy.policy.taken([(0, 1, 2, 3)]), before) is is_same
+        )  # the first reward is the baseline
