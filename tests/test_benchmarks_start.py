@@ -12,7 +12,14 @@ import pytest
 from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"external_files.py", "night.py", "once_for_all_costs.py", "once_for_all_targets.py", "strategy_runs.py"}
+MODULES = {
+    "external_files.py",
+    "night.py",
+    "once_for_all_costs.py",
+    "once_for_all_targets.py",
+    "strategy_cluster.py",
+    "strategy_runs.py",
+}
 """Parts of `external_models.py`, `endurance.py`, `once_for_all.py` and `strategies.py`."""
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in MODULES)
 """What a user starts."""

@@ -96,13 +96,16 @@ class NeuralArchitect(Strategy):
         self._weights: Floats = np.ones(len(goals.goals))
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
-        """Learn from the reward; what failed or is outside the bounds counts as one spread below its parent."""
+        """Learn from the reward; what failed counts as one spread below its parent.
+
+        What a bound refused teaches nothing, as it does with the other controllers.
+        """
         is_met = self.goals.is_met(verdict)
         if is_met:
             self._history.append((architecture, self.goals.values(verdict)))
             self._features.append(self.space.features(architecture))
         change, before = self._changes.pop(architecture, (None, 0.0))
-        if change is not None:
+        if change is not None and (is_met or verdict.failure):
             advantage = self._standing(self.goals.values(verdict)) - before if is_met else -1.0
             self._learn([change], np.array([advantage]))
 

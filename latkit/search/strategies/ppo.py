@@ -37,7 +37,7 @@ class Ppo(Reinforce):
     """Collects a batch of draws and takes several steps on it; each choice has a clipped ratio of its own."""
 
     name: ClassVar[str] = "ppo"
-    summary: ClassVar[str] = "the same controller, proximal policy optimization (MnasNet)"
+    summary: ClassVar[str] = "controller with one distribution per choice, proximal policy optimization (MnasNet)"
     settings_type: ClassVar[type[Any]] = PpoSettings
 
     def __init__(self, space: Space, goals: Goals, seed: int = 0, settings: Any = None) -> None:
