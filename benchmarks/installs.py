@@ -1,6 +1,7 @@
 """Does latkit install and work without constraints, on every Python here, with the newest and the oldest dependencies?
 
     python benchmarks/installs.py --folder build/installs --json      # --quick: this Python and the newest only
+    python benchmarks/installs.py --extras                            # the oldest versions of the extras, resolved only
 
 Builds the source archive and the wheel from it. For each interpreter found (3.11, 3.12, 3.13), and for the newest and
 the oldest allowed versions of the core's dependencies, installs the wheel into a clean virtual environment and profiles
@@ -23,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
+MAC = "sys_platform == 'darwin'"
 MODEL = """
 import onnx
 from onnx import TensorProto, helper
@@ -53,10 +55,32 @@ def interpreters() -> Iterator[tuple[str, Path]]:
                 break
 
 
-def oldest() -> list[str]:
-    """The lowest allowed version of each dependency of the core: `numpy==2` of `numpy>=2`, with what 2 stands for."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [re.sub(r">=(.+)", r"==\1.*" if one.count(".") < 2 else r"==\1", one) for one in declared]
+def oldest(declared: list[str]) -> list[str]:
+    """The lowest allowed version of each dependency: `numpy==2.*` of `numpy>=2`. latkit's own extras are left out."""
+    names = [one.partition(";")[0].strip() for one in declared if not one.startswith("latkit[") and MAC not in one]
+    return [re.sub(r">=(.+)", r"==\1.*" if one.count(".") < 2 else r"==\1", one) for one in names]
+
+
+def resolved(wheel: Path, folder: Path) -> dict[str, str]:
+    """Whether the oldest versions of each extra go together, by what pip says of them; nothing is installed."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = {}
+    for name, declared in extras.items():
+        argv = (
+            folder / "builder" / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--dry-run",
+            wheel,
+            *oldest(declared),
+        )
+        ended = run(*argv, folder=folder)
+        lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
+        found[name] = (lines or [ended.stderr[-300:]])[0] if ended.returncode else "resolved"
+        print(name, found[name], flush=True)
+    return found
 
 
 def build(folder: Path) -> Path:
@@ -84,7 +108,8 @@ def tried(python: Path, wheel: Path, which: str, folder: Path) -> dict[str, obje
     folder.mkdir(parents=True)
     run(python, "-m", "venv", venv, folder=folder)
     own = venv / "bin" / "python"
-    pinned = oldest() if which == "oldest" else []
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    pinned = oldest(declared) if which == "oldest" else []
     ended = run(own, "-m", "pip", "install", "-q", "--no-compile", wheel, *pinned, folder=folder)
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
@@ -109,10 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "installs")
     parser.add_argument("--quick", action="store_true", help="this Python and the newest versions only")
+    parser.add_argument("--extras", action="store_true", help="resolve the oldest versions of each extra, and end")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.extras:
+        resolved(build(folder), folder)
+        return
     results_file = folder / "results.json"
     results = json.loads(results_file.read_text()) if results_file.exists() else {}
     wheel, pythons = build(folder), dict(interpreters())

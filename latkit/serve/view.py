@@ -41,11 +41,12 @@ def view_of(snapshot: Snapshot) -> View:
     running = [job for job in snapshot.jobs if job.state in ("running", "unknown")]
     ended = [job for job in snapshot.jobs if job.state not in ("running", "unknown")]
     ended.sort(key=lambda job: job.ended_at or job.updated_at, reverse=True)
+    names = {job.name for job in running}
     pages = {row.name for row in snapshot.searches if row.has_page}
     lists = {
         "running": _rows(running, _job_key, lambda job: _running_row(job, pages)),
         "devices": _rows(snapshot.devices, lambda one: one.device.name, _device_row),
-        "searches": _rows(snapshot.searches, lambda one: one.name, _search_row),
+        "searches": _rows(snapshot.searches, lambda one: one.name, lambda one: _search_row(one, names)),
         "profiles": _rows(snapshot.profiles, lambda one: f"{one.folder}/{one.stem}", _profile_row),
         "targets": _rows(snapshot.targets, lambda one: one.name, _target_row),
         "ended": _rows(ended, _job_key, lambda job: _ended_row(job, pages)),
@@ -186,7 +187,7 @@ def _device_row(state: DeviceState) -> Html:
     return _row(state.device.name, model, element("span", detail), badge, cores)
 
 
-def _search_row(row: SearchRow) -> Html:
+def _search_row(row: SearchRow, running: set[str]) -> Html:
     title = _link(row.name, f"search/{row.name}/{PAGE}") if row.has_page else row.name
     figures = {
         "requested": row.requested_s,
@@ -197,6 +198,8 @@ def _search_row(row: SearchRow) -> Html:
     if row.accuracy is not None:
         shown.append(f"accuracy {100 * row.accuracy:.2f} %")
     badge = _badge("finished", "good") if row.is_finished else _badge("not finished", "")
+    if row.name in running:
+        badge = _badge("running", "busy")
     kind = f"{row.kind} of {row.space}" if row.space else row.kind
     return _row(title, kind, element("span", ", ".join(shown)), badge, _time("ago", row.changed_at))
 
