@@ -1,4 +1,4 @@
-"""The loop of a search: a strategy asks, an evaluator judges, and every verdict is saved before it is told."""
+"""The loop of a search: a strategy asks, an evaluator judges, and every verdict is saved before anyone learns it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def reproduce_search(
 ) -> Reproduction:
     """Repeat the search of `original` under `folder`, with its recipe, its space and its tables, and compare.
 
-    The number of threads is that of the original. A strategy is told the verdicts of its history: nothing is evaluated
+    The number of threads is that of the original. A strategy receives the verdicts of its history: nothing is evaluated
     again but the network that was found. `resume`: continue an interrupted repetition.
 
     Raises UsageError where the search is not finished or the data has changed, and what `run_search` raises. With
@@ -109,7 +109,7 @@ def reproduce_strategy(
 ) -> Reproduction:
     """Repeat a search by a strategy on a benchmark under `folder`, and compare.
 
-    `evaluator`: the table, to look everything up again; by default the strategy is told the verdicts of the history.
+    `evaluator`: the table, to look everything up again; by default the strategy receives the verdicts of the history.
     Raises as `replay_strategy` does.
     """
     record = replay_strategy(original, folder, evaluator, resume, callbacks)

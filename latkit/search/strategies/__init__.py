@@ -1,4 +1,4 @@
-"""Search strategies: each asks for architectures and is told verdicts.
+"""Search strategies: each asks for architectures and receives verdicts.
 
 A plug-in adds one with an entry point of the group `latkit.strategies` that is a subclass of `Strategy`.
 """

@@ -1,4 +1,4 @@
-"""The protocol of a search strategy: it asks for architectures and is told verdicts."""
+"""The protocol of a search strategy: it asks for architectures and receives verdicts."""
 
 from __future__ import annotations
 

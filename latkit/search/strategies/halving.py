@@ -21,7 +21,7 @@ class HalvingSettings:
     reduction: int = 3
     """One of this number is promoted to the next effort (eta)."""
     inner: str = "random"
-    """The strategy that proposes architectures; it is told what the lowest effort gave."""
+    """The strategy that proposes architectures; it receives the verdicts of the lowest effort."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "efforts", tuple(float(one) for one in self.efforts))

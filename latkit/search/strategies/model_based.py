@@ -60,7 +60,7 @@ class BananasSettings(ModelBasedSettings):
 class ModelBased(Strategy):
     """Asks for the candidate with the greatest value in one random draw of the predictor (Thompson sampling).
 
-    Until a new value is told, the draw's next best follow: while others are pending, or where a bound refused one.
+    Until a new value arrives, the draw's next best follow: while others are pending, or where a bound refused one.
     """
 
     name: ClassVar[str] = "model-based"

@@ -41,7 +41,7 @@ class _Member:
 
 
 class Nsga2(Strategy):
-    """Parents win binary tournaments of front, then crowding; the population keeps the best of what was told."""
+    """Parents win binary tournaments of front, then crowding; the population keeps the best verdicts."""
 
     name: ClassVar[str] = "nsga2"
     summary: ClassVar[str] = "evolution of a Pareto front: rank and crowding of NSGA-II (Deb et al. 2002)"
