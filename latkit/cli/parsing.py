@@ -10,6 +10,7 @@ import typer
 from latkit._io import parse_toml, read_text, reading
 from latkit.errors import UsageError
 from latkit.spaces import SPACES, Space, load
+from latkit.spaces.precisions import with_precisions
 from latkit.targets import Target
 from latkit.workspace.requests.base import Tool
 
@@ -24,6 +25,20 @@ def space_named(
     if channels is not None and name in SPACES and "channels" not in SPACES.get(name).parameters:
         raise UsageError(f"expected a space that knows --channels, such as proxyless-tiny, but found {name}")
     return load(name, **{key: value for key, value in given.items() if value is not None})
+
+
+MIXED = ("fp32", "int8")
+"""What `--precision mixed` searches."""
+
+
+def in_precisions(space: Space, names: str | None) -> Space:
+    """The space with every candidate in each of these precisions: `mixed`, or names joined by `+`.
+
+    Raises UsageError.
+    """
+    if names is None:
+        return space
+    return with_precisions(space, MIXED if names == "mixed" else names.split("+"))
 
 
 def targets_named(names: Sequence[str] | None) -> tuple[Target, ...]:

@@ -53,6 +53,14 @@ def search(
     space: Annotated[
         str | None, typer.Option("--space", help="A built-in search space, or a TOML file.", rich_help_panel=INPUTS)
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mixed | NAME+NAME",
+            help="Search the precision of every op too: mixed is fp32+int8.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -148,6 +156,7 @@ def search(
     """
     from latkit.cli.benchmark_search import run_benchmark
     from latkit.cli.parsing import (
+        in_precisions,
         parse_constraints,
         parse_settings,
         read_settings,
@@ -206,7 +215,7 @@ def search(
         raise missing_error({**given, "--name": name})
     request = SearchRequest(
         targets=targets_named(targets),
-        space=chain or space_named(str(space), resolution, width, classes, channels),
+        space=in_precisions(chain or space_named(str(space), resolution, width, classes, channels), precision),
         data=data,
         latencies_s=tuple(one_ms / 1e3 for one_ms in latency_ms),
         name=name,

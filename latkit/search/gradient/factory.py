@@ -19,6 +19,7 @@ from latkit.search.objectives.constraints import ConstraintMultipliers
 from latkit.search.objectives.objective import Additive, AugmentedLagrangian, Multiplicative, Objective
 from latkit.search.records.problem import Problem
 from latkit.search.supernet.distribution import PathDistribution
+from latkit.search.supernet.low_precision import network_computed_in
 from latkit.search.supernet.mixing import FullMixing, GumbelSoftmax
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.weight_trainer import device_module
@@ -79,4 +80,4 @@ def make_search_phase(problem: Problem, fabric: Fabric, binding: bool) -> tuple[
 def fresh_module(network: Network, settings: SearchSettings, fabric: Fabric) -> nn.Module:
     """An untrained network: its weights are drawn as for every network of the same settings."""
     with seeded(settings.seed + 1):
-        return device_module(build_module(network), fabric)
+        return device_module(network_computed_in(build_module(network), network), fabric)

@@ -43,7 +43,7 @@ class ActivationQuantizer(nn.Module):
             self.low.copy_(torch.minimum(self.low, values.detach().amin()))
             self.high.copy_(torch.maximum(self.high, values.detach().amax()))
         if self.mode == "dynamic":
-            return _rounded_per_image(values)
+            return rounded_per_image(values)
         if self.mode != "static":
             return values
         scale = ((self.high - self.low) / LEVELS).clamp_min(1e-12)
@@ -51,7 +51,7 @@ class ActivationQuantizer(nn.Module):
         return torch.fake_quantize_per_tensor_affine(values, scale, zero_point, 0, LEVELS)
 
 
-def _rounded_per_image(values: Tensor) -> Tensor:
+def rounded_per_image(values: Tensor) -> Tensor:
     """Each image (N, ...) by its own range, as at batch 1."""
     flat = values.detach().flatten(1)
     low, high = flat.amin(1).clamp_max(0), flat.amax(1).clamp_min(0)

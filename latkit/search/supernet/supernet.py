@@ -14,6 +14,7 @@ from latkit.errors import UsageError
 from latkit.nn import build_module
 from latkit.ops import Op
 from latkit.search.supernet.blocks import batch_norms, gated, recomputed, statistics_frozen
+from latkit.search.supernet.low_precision import computed_in
 from latkit.spaces import Architecture, Space, as_chain
 
 Indices = tuple[tuple[int, ...], ...]
@@ -173,4 +174,4 @@ def _build(op: Op) -> nn.Module:
     module = build_module(op)
     if op.definition.is_residual(op):
         nn.init.zeros_(batch_norms(module)[-1].weight)
-    return module
+    return computed_in(module, op.precision)

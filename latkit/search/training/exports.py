@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from latkit.artifacts.export import export_module
+from latkit.artifacts.quantized import calibration_batches, export_quantized, precisions_of
 from latkit.errors import ExportError, MissingExtra
 from latkit.ops import Network
 from latkit.runtimes import get_runtime
 from latkit.runtimes.base import Runtime
 from latkit.runtimes.onnx.network import embed_network
+from latkit.runtimes.quantization import Quantization
 from latkit.search.data import DataSplit, Normalize
 from latkit.search.gradient.settings import SearchSettings
 from latkit.search.records.result import FILES, ExportFacts
+from latkit.search.supernet.low_precision import without_rounding
 from latkit.search.tasks import TASKS, Task
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
@@ -23,6 +26,12 @@ RUNTIMES = {"onnx": "onnxruntime", "tflite": "tflite"}
 
 IMAGES = 64
 """Maximum number of test images that are compared, evenly spaced."""
+
+CALIBRATION_IMAGES = 256
+"""Training images on which the ranges of a quantized file are found."""
+
+QUANTIZED_TOLERANCE = 0.5
+"""The same for a file of several precisions, whose ranges are those of the calibration."""
 
 TOLERANCE = 1e-3
 """Largest score difference that rounding may explain, relative to the largest score. An export error is far above it,
@@ -43,8 +52,9 @@ def export(
     for what in RUNTIMES if settings.export_tflite else ("onnx",):
         runtime, path = get_runtime(RUNTIMES[what]), folder / FILES[what]
         try:
-            export_module(runtime, module, network.input_shape, path)
-            facts[what] = compare(runtime, path, module, images, TASKS.get(settings.task))
+            _write(runtime, network, module, data, path)
+            tolerance = QUANTIZED_TOLERANCE if precisions_of(network) else TOLERANCE
+            facts[what] = compare(runtime, path, module, images, TASKS.get(settings.task), tolerance)
         except MissingExtra as error:
             path.unlink(missing_ok=True)
             if what == "tflite" and "export_tflite" not in settings.model_fields_set:
@@ -55,7 +65,21 @@ def export(
     return facts, notes
 
 
-def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor, task: Task) -> ExportFacts:
+def _write(runtime: Runtime, network: Network, module: nn.Module, data: DataSplit, path: Path) -> None:
+    """The file, each op in its precision; ranges are those of training images."""
+    precisions = precisions_of(network)
+    if not precisions:
+        export_module(runtime, module, network.input_shape, path)
+        return
+    indices = torch.arange(min(len(data.train.labels), CALIBRATION_IMAGES))
+    calibration = Normalize(data, torch.device("cpu"))(data.train.fetch(indices).cpu())
+    plan = Quantization(precisions, calibration_batches(calibration))
+    export_quantized(runtime, without_rounding(module), network.input_shape, plan, path)
+
+
+def compare(
+    runtime: Runtime, path: Path, module: nn.Module, images: Tensor, task: Task, tolerance: float = TOLERANCE
+) -> ExportFacts:
     """Compare scores of the file with those of the module, for normalized images (N, C, H, W), one at a time.
 
     Raises ExportError where they differ by more than rounding, and removes the file.
@@ -65,7 +89,7 @@ def compare(runtime: Runtime, path: Path, module: nn.Module, images: Tensor, tas
     run = runtime.load(path)
     found = torch.cat([run(image.contiguous()) for image in torch.split(images, 1)])
     largest = float((found - expected).abs().max()) if found.shape == expected.shape else float("nan")
-    allowed = TOLERANCE * float(expected.abs().max())
+    allowed = tolerance * float(expected.abs().max())
     if not largest <= allowed:
         path.unlink()
         raise ExportError(
