@@ -12,7 +12,7 @@ from latkit._io import one_line, printable
 from latkit.cli.console import Cell, note, say, show_table, stdout
 from latkit.evaluation.op_summary import OVERHEAD, bottleneck, by_placement, short_name, slowest
 from latkit.evaluation.scaling import sweeps
-from latkit.profiling.profile import LatencyStatistics, OpTime, Profile
+from latkit.profiling.profile import Energy, LatencyStatistics, OpTime, Profile
 
 SHOWN = 15
 """A terminal shows this many ops, the slowest ones; --json has all of them."""
@@ -131,7 +131,7 @@ def _costs(profile: Profile) -> Iterator[str]:
     if profile.model_memory_bytes is not None:
         yield f"of it for the model {profile.model_memory_bytes / 2**20:.1f} MiB"
     if profile.energy is not None:
-        yield f"{1e3 * profile.energy.joules_per_run:.4g} mJ per run ({profile.energy.sensor})"
+        yield _energy(profile.energy)
 
 
 def _statistics(found: LatencyStatistics) -> str:
@@ -194,3 +194,13 @@ def _cells(values: Sequence[str]) -> list[Text]:
 def _bar(share: float) -> str:
     character = "█" if stdout().encoding.lower().startswith("utf") else "#"
     return character * min(round(BAR_CHARS * share), BAR_CHARS)
+
+
+def _energy(energy: Energy) -> str:
+    """Energy per run with its sensor, and how finely that counts."""
+    known = [energy.sensor]
+    if energy.interval_s is not None:
+        known.append(f"over {energy.interval_s:.2g} s")
+    if energy.resolution_joules is not None:
+        known.append(f"in steps of {1e3 * energy.resolution_joules:.2g} mJ")
+    return f"{1e3 * energy.joules_per_run:.4g} mJ per run ({', '.join(known)})"

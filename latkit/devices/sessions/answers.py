@@ -135,6 +135,9 @@ class LoadedModel(_Answer):
     """Counters of energy that `pace` reads."""
 
 
+Step = Annotated[list[Annotated[int, Field(ge=0, le=MAX_NS)]], Field(min_length=2, max_length=2)]
+
+
 class PacedRuns(_Answer):
     """The response to `pace`."""
 
@@ -142,7 +145,9 @@ class PacedRuns(_Answer):
     cpu_ns: Samples
     missed: Count = 0
     energy_uj: dict[Text, Annotated[int, Field(ge=0, le=MAX_NS)]] = Field(default_factory=dict, max_length=MAX_ENTRIES)
-    """Energy by zone, of all runs and the pauses between them."""
+    """Energy by sensor, of all runs and the pauses between them."""
+    energy_steps: dict[Text, Step] = Field(default_factory=dict, max_length=MAX_ENTRIES)
+    """How often each counter moved between readings, and by how many microjoules at least; if the agent says."""
 
 
 class ProfiledRuns(_Answer):

@@ -222,11 +222,15 @@ class Predicted(_Record):
 
 
 class Energy(_Record):
-    """Energy by a sensor that could be read around the runs."""
+    """Energy by sensors that could be read around the runs, of everything that these measure."""
 
     sensor: str
     joules_per_run: float = Field(ge=0)
     runs: Count
+    interval_s: float | None = Field(default=None, ge=0)
+    """Time that the runs took together."""
+    resolution_joules: float | None = Field(default=None, ge=0)
+    """Smallest step by which a counter moved meanwhile; None from agents that do not say."""
 
 
 class ReferenceTime(_Record):

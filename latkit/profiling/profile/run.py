@@ -41,7 +41,9 @@ from latkit.timing.rounds import reference_min_s
 MAX_OPS_SECONDS = 5.0
 """Time for the profiled runs of a model; at least one is made."""
 ENERGY_SECONDS = 1.0
-"""Time for runs between two readings of a sensor."""
+"""Time for runs between the first and the last reading of a sensor."""
+MIN_ENERGY_STEPS = 10
+"""A counter that moves less often in that time is off by a tenth or more."""
 
 Predict = Callable[[ModelSource], Predicted | None]
 """What a latency model of the target says of a file; None if there is no model."""
@@ -151,7 +153,7 @@ class _OneProfile:
         remarks = list(notes)
         pacing = tuple(self._paced(interval_ms, latency, remarks) for interval_ms in self.run.request.intervals_ms)
         pacing_found = tuple(paced for paced in pacing if paced is not None)
-        energy = self._energy(latency)
+        energy = self._energy(latency, remarks)
         ops = self._ops(remarks)
         prediction = self._prediction(remarks)
         table = op_table(ops, self.source, latency) if ops else ()
@@ -248,8 +250,8 @@ class _OneProfile:
         ratio = statistics.p50 / latency.p50
         return Paced(interval_ms=interval_ms, latency_ms=statistics, missed=found.missed, hot_ratio=ratio)
 
-    def _energy(self, latency: LatencyStatistics) -> Energy | None:
-        """Energy of hot runs, if the device has a counter that can be read."""
+    def _energy(self, latency: LatencyStatistics, notes: list[str]) -> Energy | None:
+        """Energy of hot runs, if the device has a counter that can be read, and that moves often enough."""
         if not (self.run.request.energy and _has_sensor(self.loaded)):
             return None
         try:
@@ -258,8 +260,11 @@ class _OneProfile:
             return None
         if not found.energy_uj:
             return None
-        joules = sum(found.energy_uj.values()) / 1e6 / len(found.wall_ns)
-        return Energy(sensor=", ".join(sorted(found.energy_uj)), joules_per_run=joules, runs=len(found.wall_ns))
+        try:
+            return energy_of(found)
+        except NotMeasured as error:
+            notes.append(str(error))
+            return None
 
     def _time_paced(self, interval_s: float, runs: int, latency: LatencyStatistics) -> PacedRuns:
         return self.run.session.act(
@@ -306,6 +311,22 @@ def rejected(source: ModelSource, error: AgentError) -> LatkitError:
         return error
     text = str(error).partition(f"reports {error.kind}: ")[2]
     return ModelRejected(one_line(f"{source.path}: {text}", 1000))
+
+
+def energy_of(found: PacedRuns) -> Energy:
+    """Energy of a run by the counters' movements. Raises NotMeasured where a counter moved too rarely to tell."""
+    counts = {name: count for name, (count, _) in found.energy_steps.items() if name in found.energy_uj}
+    for name, count in counts.items():
+        if count < MIN_ENERGY_STEPS:
+            times = "once" if count == 1 else f"{count} times"
+            raise NotMeasured(one_line(f"no energy: {name} moved {times} in {sum(found.wall_ns) / 1e9:.2g} s of runs"))
+    return Energy(
+        sensor=", ".join(sorted(found.energy_uj)),
+        joules_per_run=sum(found.energy_uj.values()) / 1e6 / len(found.wall_ns),
+        runs=len(found.wall_ns),
+        interval_s=sum(found.wall_ns) / 1e9,
+        resolution_joules=max((found.energy_steps[name][1] for name in counts), default=0) / 1e6 if counts else None,
+    )
 
 
 def _has_sensor(loaded: LoadedModel) -> bool:

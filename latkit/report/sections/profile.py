@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latkit.evaluation.op_summary import bottleneck, short_name
-from latkit.profiling.profile import Paced, Profile
+from latkit.profiling.profile import Energy, Paced, Profile
 from latkit.report.figures.op_table import Value, sortable_table
 from latkit.report.figures.profile_figures import pacing_curve, timeline, treemap
 from latkit.report.formatting import ABSENT, EMULATED, count, digits, millions, percent, shape_text
@@ -158,6 +158,13 @@ def _setup(profile: Profile) -> Html:
         "memory of the model": mebibytes(profile.model_memory_bytes),
         "arena": mebibytes(profile.arena_bytes),
         "peak rates": f"{digits(peaks.gmacs_per_s)} GMAC/s, {digits(peaks.gbytes_per_s)} GB/s" if peaks else None,
-        "energy": f"{digits(1e3 * profile.energy.joules_per_run)} mJ per run" if profile.energy else None,
+        "energy": _energy(profile.energy) if profile.energy else None,
     }
     return cards(facts(file_facts), facts(run_facts))
+
+
+def _energy(energy: Energy) -> str:
+    """Energy per run with its sensor, and how finely that counts."""
+    steps = energy.resolution_joules
+    fineness = "" if steps is None else f", in steps of {digits(1e3 * steps)} mJ"
+    return f"{digits(1e3 * energy.joules_per_run)} mJ per run, by {energy.sensor}{fineness}"

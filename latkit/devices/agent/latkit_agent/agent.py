@@ -10,8 +10,9 @@ import time
 from contextlib import contextmanager
 from typing import Callable, Iterator  # noqa: UP035 - Python 3.8 runs this
 
-from .conditions import conditions, energy_uj, own_memory, reset_peak_memory
+from .conditions import conditions, own_memory, reset_peak_memory
 from .device_info import affinity, facts, pin_to
+from .energy import energy_uj
 from .files import MODEL_NAME, link_or_copy, remove_trace
 from .installed import runtimes
 from .loaders import LOADERS

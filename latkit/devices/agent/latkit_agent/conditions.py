@@ -1,4 +1,4 @@
-"""The conditions around a round: frequencies, temperatures, load, memory, energy."""
+"""The conditions around a round: frequencies, temperatures, load, memory."""
 
 from __future__ import annotations
 
@@ -78,11 +78,3 @@ def reset_peak_memory() -> None:
             file.write("5")
     except OSError:
         return
-
-
-def energy_uj() -> dict[str, int]:
-    """Counters of energy in microjoules by zone, of zones that are part of no other; empty if none can be read."""
-    base = f"{SYSFS}/class/powercap"
-    zones = sorted(os.listdir(base)) if os.path.isdir(base) else []  # noqa: PTH112, PTH208
-    found = {zone: read_int(f"{base}/{zone}/energy_uj") for zone in zones if zone.count(":") == 1}
-    return {zone: value for zone, value in found.items() if value is not None}

@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 
-from .conditions import energy_uj
+from .energy import READING_PAUSE_S, EnergyMeter
 from .models import Loaded
 from .requests import Fields
 
@@ -64,7 +64,7 @@ def paced_runs(model: Loaded, interval_s: float, runs: int) -> Fields:
     """Runs that begin at an interval, if the one before has ended; see `pace` in the protocol."""
     samples, missed = Samples(), 0
     timed_runs(model, 1, Samples())
-    energy_before = energy_uj()
+    meter = EnergyMeter()
     due = time.perf_counter()
     for _ in range(runs):
         due += interval_s
@@ -75,9 +75,8 @@ def paced_runs(model: Loaded, interval_s: float, runs: int) -> Fields:
             missed += 1
             due = time.perf_counter()
         timed_runs(model, 1, samples)
-    after = energy_uj()
-    used = {name: after[name] - start for name, start in energy_before.items() if after.get(name, -1) >= start}
-    return {"wall_ns": samples.wall_ns, "cpu_ns": samples.cpu_ns, "missed": missed, "energy_uj": used}
+        meter.read(READING_PAUSE_S)
+    return {"wall_ns": samples.wall_ns, "cpu_ns": samples.cpu_ns, "missed": missed, **meter.answer()}
 
 
 def runs_per_block(fastest_ns: int, block_ns: int) -> int:

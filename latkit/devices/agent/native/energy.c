@@ -21,6 +21,10 @@ void read_energy(struct energy *energy) {
     DIR *zones = opendir(folder);
     for (struct dirent *entry; zones && energy->count < MAX_ENERGY_ZONES && (entry = readdir(zones));) {
         int64_t value;
+        char title[64];
+        /* A second interface to the same package, and a zone of the whole machine, would count energy twice. */
+        if (strncmp(entry->d_name, "intel-rapl-mmio", 15) == 0) continue;
+        if (read_file(title, sizeof title, "%s/%s/name", folder, entry->d_name) && strncmp(title, "psys", 4) == 0) continue;
         if (!is_outer(entry->d_name) || !read_integer(&value, "%s/%s/energy_uj", folder, entry->d_name)) continue;
         snprintf(energy->zones[energy->count].name, 64, "%.63s", entry->d_name);
         energy->zones[energy->count++].microjoules = value;
