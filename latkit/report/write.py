@@ -21,10 +21,10 @@ from latkit.report.sections.quantization import (
     read_quantization,
 )
 from latkit.report.sections.search import search_lede, search_sections
-from latkit.report.sections.search_facts import read_search, replays_of
+from latkit.report.sections.search_facts import read_search, replays_of, supernets_of
 from latkit.report.sections.series import comparison_with_others, series_sections
 from latkit.report.sections.specialized import supernet_lede, supernet_sections
-from latkit.report.sections.specialized_facts import read_supernet, supernets_of
+from latkit.report.sections.specialized_facts import read_supernet
 from latkit.report.sections.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import read_target

@@ -105,3 +105,13 @@ def test_a_strategy_finds_a_network(specialize: Specialize) -> None:
     assert code == 0, err
     assert document["predictor"] is None
     assert document["targets"][0]["strategy"] == "evolution"
+
+
+def test_the_page_of_the_workspace_names_the_supernet(latkit: Run, root: Path, tmp_path: Path) -> None:
+    code, _, err = latkit("-C", root, "report", "-o", tmp_path / "page.html")
+    assert code == 0, err
+    page = (tmp_path / "page.html").read_text()
+    assert "Supernets" in page
+    assert "uniform" in page
+    code, _, err = latkit("-C", root, "report", "nothing", "-o", tmp_path / "page.html")
+    assert (code, "known searches: base" in err) == (2, True)

@@ -13,8 +13,9 @@ from latkit.layout import FittedModels, targets_of
 from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
 from latkit.report.sections.profiles import profiles_table
-from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of
+from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of, supernets_of
 from latkit.report.sections.series import comparison_sections, cross_files, searches_in_full, searches_table
+from latkit.report.sections.specialized_facts import SupernetFacts, read_supernet
 from latkit.report.sections.target import target_sections
 from latkit.report.sections.target_facts import TargetFacts, read_target
 from latkit.report.tolerant_loading import each, shown, trouble_notices
@@ -29,6 +30,7 @@ def overview(workspace: FittedModels, page_folder: Path = Path()) -> tuple[Html,
     devices = each(list_devices, [workspace.devices_dir], troubles)
     known_targets = each(partial(read_target, workspace), targets_of(workspace), troubles)
     known_searches = each(partial(read_search, workspace, page_folder=page_folder), searches_of(workspace), troubles)
+    known_supernets = each(partial(read_supernet, workspace), supernets_of(workspace), troubles)
     cross_tables = each(CrossTable.load, cross_files(workspace), troubles)
     parts = [
         trouble_notices(troubles),
@@ -36,6 +38,7 @@ def overview(workspace: FittedModels, page_folder: Path = Path()) -> tuple[Html,
         section("Targets", shown("targets", partial(_targets, known_targets))),
         *_model_files(known_targets),
         section("Searches", shown("searches", partial(_searches, known_searches))),
+        *_supernets(known_supernets),
         comparison_sections(known_searches, cross_tables),
     ]
     anchors: Anchors = []
@@ -81,6 +84,23 @@ def _model_files(targets: Sequence[TargetFacts]) -> list[Html]:
     """The profiles of model files on all targets; nothing if there are none."""
     profiles = [profile for known in targets for profile in known.latest_profiles]
     return [section("Model files", shown("profiles", partial(profiles_table, profiles)))] if profiles else []
+
+
+def _supernets(supernets: Sequence[SupernetFacts]) -> list[Html]:
+    """Trained supernets; nothing if there are none."""
+    columns = ("supernet", "space", "curriculum", "smallest", "largest", "sub-networks specialized")
+    rows = [
+        (
+            known.name,
+            known.recipe.space,
+            known.recipe.curriculum,
+            known.metric.format(known.result.smallest.test) if known.result else "not finished",
+            known.metric.format(known.result.largest.test) if known.result else "not finished",
+            len(known.found),
+        )
+        for known in supernets
+    ]
+    return [section("Supernets", table(columns, rows, text_columns=3))] if rows else []
 
 
 def _searches(searches: Sequence[SearchFacts]) -> Html:

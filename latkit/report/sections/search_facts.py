@@ -22,6 +22,7 @@ from latkit.report.formatting import short
 from latkit.report.sections.strategy import StrategyFacts, read_strategy
 from latkit.search import Recipe, SearchResult
 from latkit.search.baselines.records import BaselineRecord, Baselines
+from latkit.search.once_for_all.records import SUPERNET_FILES
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.records.strategy import STRATEGY_FILE
@@ -117,7 +118,7 @@ def read_search(workspace: FittedModels, name: str, page_folder: Path = Path()) 
     folder = workspace.root / "search" / name
     known = list(searches_of(workspace))
     if name not in known:
-        listed = ", ".join(sorted([*known, *replays_of(workspace)])) or "none"
+        listed = ", ".join(sorted([*known, *replays_of(workspace), *supernets_of(workspace)])) or "none"
         raise UsageError(f"unknown search {name!r}; known searches: {listed} (a target is written DEVICE/RUNTIME)")
     recipe = load_record(Recipe, folder / FILES["recipe"])
     network = Network.load(path) if (path := folder / FILES["architecture"]).exists() else None
@@ -180,6 +181,11 @@ def replays_of(workspace: FittedModels) -> Iterator[str]:
     begun = set(searches_of(workspace))
     found = (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{STRATEGY_FILE}")))
     return (name for name in found if name not in begun)
+
+
+def supernets_of(workspace: FittedModels) -> Iterator[str]:
+    """The names of the supernets whose training was begun."""
+    return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{SUPERNET_FILES['recipe']}")))
 
 
 def _model_of(workspace: FittedModels, measured: MeasuredNetwork, network: Network) -> AdditiveModel | None:

@@ -14,6 +14,7 @@ from latkit.report.sections.cross_table import cross_rows, cross_section
 from latkit.report.sections.pareto import Point, picture
 from latkit.report.sections.specialized_facts import SubnetFacts, SupernetFacts
 from latkit.report.sections.validation import scatter
+from latkit.spaces.elastic import ElasticSpace
 
 
 def supernet_lede(known: SupernetFacts) -> str:
@@ -39,7 +40,7 @@ def supernet_sections(known: SupernetFacts) -> Html:
         ]
         if len(known.targets) > 1:
             parts.append(section("Every network on every target", _cross_table(known)))
-    else:
+    elif isinstance(known.space, ElasticSpace):
         specialize = f"latkit specialize {known.name} TARGET --latencies 5"
         parts.append(notice("No sub-network was specialized yet; run: ", command(specialize)))
     return join([*parts, section("The supernet", _recipe(known))])
@@ -168,10 +169,10 @@ def _layers(known: SupernetFacts) -> Html:
 
 
 def _network(known: SupernetFacts, one: SubnetFacts) -> Html:
-    subnet = known.space.subnet(one.result.architecture)
+    subnet = known.elastic.subnet(one.result.architecture)
     values = {
         "resolution": f"{subnet.resolution} px",
-        "width": f"{subnet.width:g}" if len(known.space.widths) > 1 else None,
+        "width": f"{subnet.width:g}" if len(known.elastic.widths) > 1 else None,
         "MACs": millions(one.network.macs),
         "parameters": millions(one.network.parameters),
         "found by": one.result.strategy or "evolution over the accuracy predictor",

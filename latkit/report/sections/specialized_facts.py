@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from latkit._io import parse_json, read_bytes, reading
-from latkit.errors import BadFile, LatkitError, NotMeasured
+from latkit.errors import BadFile, LatkitError
 from latkit.evaluation.cross_table import CROSS_FILE, Cell, CrossTable
 from latkit.evaluation.validation import MeasuredNetwork
 from latkit.latency_models import AdditiveModel
@@ -21,12 +21,13 @@ from latkit.report.sections.layers import Placed
 from latkit.search.history import EXPECTED, Entry
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE
+from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetRecipe, SupernetResult
 from latkit.search.once_for_all.specialize import RESULT_FILE, SPECIALIZED, Specialized
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.tasks import Metric
-from latkit.spaces import load_saved
+from latkit.spaces import Space, load_saved
 from latkit.spaces.base import Architecture
 from latkit.spaces.elastic import ElasticSpace
 from latkit.tables import ElasticTable
@@ -59,7 +60,8 @@ class SupernetFacts:
     recipe: SupernetRecipe
     result: SupernetResult | None
     """None where its training is not finished."""
-    space: ElasticSpace
+    space: Space
+    """Elastic where sub-networks were specialized."""
     evaluated: dict[Architecture, float]
     """Validation scores of sub-networks with the supernet's weights."""
     predictor: PredictorReport | None
@@ -75,6 +77,11 @@ class SupernetFacts:
         return self.result.metric
 
     @property
+    def elastic(self) -> ElasticSpace:
+        """The space of sub-networks that were specialized. Raises UsageError for a chain."""
+        return as_elastic(self.space, "specialized sub-networks")
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """Each once, in the order of the folders."""
         return tuple(dict.fromkeys(one.result.target for one in self.found))
@@ -82,20 +89,20 @@ class SupernetFacts:
     @cached_property
     def tables(self) -> dict[str, ElasticTable]:
         """The latency tables of the targets."""
-        return {target: ElasticTable.of_model(self.space, model) for target, model in self.models.items()}
+        return {target: ElasticTable.of_model(self.elastic, model) for target, model in self.models.items()}
 
     def placed(self, one: SubnetFacts) -> list[Placed]:
         """The layers of a sub-network; blocks that the largest has beyond its depth count as skipped."""
         model, network, subnet = (
             self.models.get(one.result.target),
             one.network,
-            self.space.subnet(one.result.architecture),
+            self.elastic.subnet(one.result.architecture),
         )
         seconds = model.network_seconds(network) if model else [None] * len(network.ops)
         layers = iter(zip(network.ops, seconds, strict=True))
-        parts = self.space.layers(subnet.resolution, subnet.width)
+        parts = self.elastic.layers(subnet.resolution, subnet.width)
         found = [Placed(f"before.{at + 1}", *next(layers)) for at in range(len(parts.before))]
-        for number, (stage, blocks) in enumerate(zip(self.space.stages, subnet.stages, strict=True), start=1):
+        for number, (stage, blocks) in enumerate(zip(self.elastic.stages, subnet.stages, strict=True), start=1):
             for block in range(1, stage.depths[-1] + 1):
                 name = f"stage{number}.block{block}"
                 skip = make_op("skip", found[-1].op.output_shape)
@@ -112,20 +119,13 @@ class SupernetFacts:
         )
 
 
-def supernets_of(workspace: FittedModels) -> Iterator[str]:
-    """The names of the supernets whose training was begun."""
-    return (path.parent.name for path in sorted((workspace.root / "search").glob(f"*/{SUPERNET_FILES['recipe']}")))
-
-
 def read_supernet(workspace: FittedModels, name: str, page_folder: Path = Path()) -> SupernetFacts:
     """Everything that a supernet's folder has. Raises BadFile.
 
     `page_folder`: where the page is written, from which files are linked.
     """
     folder = workspace.search_dir(name)
-    space = load_saved(path) if (path := folder / SUPERNET_FILES["space"]).exists() else None
-    if not isinstance(space, ElasticSpace):
-        raise BadFile(path, "the elastic space of a supernet", "another space" if space else "no such file")
+    space = load_saved(folder / SUPERNET_FILES["space"])
     result = folder / SUPERNET_FILES["result"]
     report = folder / PREDICTOR_REPORT_FILE
     found = tuple(_subnets(folder, space, page_folder))
@@ -143,7 +143,7 @@ def read_supernet(workspace: FittedModels, name: str, page_folder: Path = Path()
     )
 
 
-def _subnets(folder: Path, space: ElasticSpace, page_folder: Path) -> Iterator[SubnetFacts]:
+def _subnets(folder: Path, space: Space, page_folder: Path) -> Iterator[SubnetFacts]:
     for path in sorted((folder / SPECIALIZED).glob(f"*/{RESULT_FILE}")):
         result, place = load_record(Specialized, path), path.parent
         network = Network.load(place / FILES["architecture"])
@@ -161,7 +161,7 @@ def _subnets(folder: Path, space: ElasticSpace, page_folder: Path) -> Iterator[S
         )
 
 
-def _evaluated(path: Path, space: ElasticSpace) -> dict[Architecture, float]:
+def _evaluated(path: Path, space: Space) -> dict[Architecture, float]:
     if not path.exists():
         return {}
     with reading(path, EXPECTED):
@@ -170,11 +170,11 @@ def _evaluated(path: Path, space: ElasticSpace) -> dict[Architecture, float]:
         return {space.check(one.architecture): next(iter(one.verdict.quantities.values())) for one in entries}
 
 
-def _model(workspace: FittedModels, target: str, space: ElasticSpace) -> AdditiveModel | None:
+def _model(workspace: FittedModels, target: str, space: Space) -> AdditiveModel | None:
     """The model of a target, unless it is gone or no longer knows the space's ops."""
     try:
         model = workspace.model(Target.parse(target), space=space)
         model.layer_seconds(space.ops())
-    except (NotMeasured, LatkitError):
+    except LatkitError:
         return None
     return model
