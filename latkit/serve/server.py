@@ -82,7 +82,7 @@ class Site:
 
     def accepts(self, host: str) -> bool:
         """Whether a Host header names this server."""
-        return host.lower() in self.hosts or (self.any_address and _is_address(urlsplit(f"//{host}").hostname))
+        return host.lower() in self.hosts or (self.any_address and _is_address(host))
 
 
 class Server(ThreadingHTTPServer):
@@ -148,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self._site.accepts(self.headers.get("Host", "")):
             self._refuse(HTTPStatus.FORBIDDEN, f"{EXPECTED} Host")
             return
-        token, _, rest = urlsplit(self.path).path.removeprefix("/").partition("/")
+        token, _, rest = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self._site.token.encode()):
             self._refuse(
                 HTTPStatus.FORBIDDEN, "expected the address that latkit serve printed, but found another token"
@@ -246,9 +246,10 @@ class Handler(BaseHTTPRequestHandler):
                 return
 
 
-def _is_address(host: str | None) -> bool:
+def _is_address(host: str) -> bool:
+    """Whether a Host header has an IP address."""
     try:
-        ipaddress.ip_address(host or "")
+        ipaddress.ip_address(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
     return True

@@ -18,7 +18,7 @@ import pytest
 from latkit.layout.jobs import Job, recorded
 from latkit.progress import SILENT
 from latkit.serve.page import POLICY
-from latkit.serve.server import Server
+from latkit.serve.server import Server, Site
 from tests.conftest import Run
 from tests.report.test_browser import HOSTILE
 from tests.serve.conftest import JOBS
@@ -76,6 +76,19 @@ def test_a_foreign_host_is_refused(live: Server, host: str) -> None:
 def test_names_of_this_machine_are_accepted(live: Server) -> None:
     for host in (f"127.0.0.1:{live.port}", f"LocalHost:{live.port}"):
         assert status(live, f"/{live.site.token}/", Host=host) == 200
+
+
+def test_beyond_this_machine_an_address_is_accepted_but_no_other_name(live: Server) -> None:
+    site = Site("", "", live.site.latest, live.site.reports, frozenset({"lab:8417"}), any_address=True)
+    assert all(map(site.accepts, ("lab:8417", "10.0.0.1:8417", "[fe80::1]:8417")))
+    assert not any(map(site.accepts, ("evil.example:8417", "lab", "[", "10.0.0.1.evil.example", "")))
+
+
+@pytest.mark.parametrize("path", ["//[", "*", "/?", "%", "/%ff/"])
+def test_a_malformed_address_is_refused(live: Server, path: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert status(live, path) == 403
+    assert status(live, f"/{live.site.token}/{path}") == 404
+    assert capfd.readouterr().err == ""  # no traceback
 
 
 @pytest.mark.parametrize("token", ["", "x", "{token}x", "..", "%2e%2e"])
