@@ -158,7 +158,7 @@ def _ended_row(job: JobRecord, pages: set[str]) -> Html:
         _job_targets(job),
         element("span", reason),
         _badge(OUTCOMES.get(state, state), TONES.get(state, "")),
-        join([_time("ago", ended_at), f", took {took}"]),
+        join([element("span", _time("ago", ended_at)), element("span", f"took {took}")]),
     )
 
 
