@@ -24,7 +24,7 @@ from latkit.spaces.base import Architecture, Space
 KEEP = 0
 """The action that leaves a choice as it is; action n + 1 gives it option n."""
 MAX_BATCHES = 5
-"""Batches of children that may all be known before a random neighbor is taken."""
+"""Batches of children that may all be known before a neighbor is taken."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class NeuralArchitect(Strategy):
             if (child := self._best_child(parent)) is not None:
                 self.parents[child] = parent
                 return child
-        return self._neighborhood.mutate(parents[0])
+        return self._best_neighbor(parents) or self._neighborhood.mutate(parents[0])
 
     def _best_child(self, parent: Architecture) -> Architecture | None:
         """Of some transformations, the new one with the best predicted reward; the policy learns from all."""
@@ -138,6 +138,15 @@ class NeuralArchitect(Strategy):
                 self._changes[children[at]] = known[children[at]], float(rewards[0])
                 return children[at]
         return None
+
+    def _best_neighbor(self, parents: list[Architecture]) -> Architecture | None:
+        """The new neighbor of a parent with the best predicted reward: a pool holds few of the transformations."""
+        near = {one: parent for parent in parents for one in self._neighborhood.of(parent) if one not in self.requested}
+        if not near:
+            return None
+        found = list(near)[int(np.argmax(self._predict(list(near))))]
+        self.parents[found] = near[found]
+        return found
 
     def _draw(self, parent: Architecture) -> list[tuple[_Change, Architecture]]:
         """Transformations, with the valid children that they give."""
