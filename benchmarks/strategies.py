@@ -138,10 +138,12 @@ def _row(section: str, strategy: str, results: list[dict[str, float]]) -> Any:
 
 
 def ordered(jobs: Iterable[Job]) -> list[Job]:
-    """The first seed of all, fast strategies first; then in proportion: a run that is stopped has parts of all."""
-    return sorted(
-        jobs, key=lambda job: (job.seed / seeds_of(job.section, job.strategy, None), job.strategy in SLOW_SHARE)
-    )
+    """In proportion, fast strategies first: a run that is stopped has parts of all."""
+    groups: dict[tuple[str, str], list[Job]] = defaultdict(list)
+    for job in jobs:
+        groups[job.section, job.strategy].append(job)
+    shares = {job: at / len(group) for group in groups.values() for at, job in enumerate(group)}
+    return sorted(shares, key=lambda job: (shares[job], job.strategy in SLOW_SHARE))
 
 
 def main() -> None:
