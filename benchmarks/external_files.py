@@ -48,7 +48,11 @@ def architectures() -> dict[str, Make]:
     def of(kind: str, side: int = 224, **settings: Any) -> Make:
         def make() -> tuple[nn.Module, int]:
             config = getattr(hf, f"{kind}Config")(num_labels=LABELS, **settings)
-            return getattr(hf, f"{kind}ForImageClassification")(config), side
+            model = getattr(hf, f"{kind}ForImageClassification")(config)
+            if isinstance(getattr(model.base_model, "pooler", None), nn.AvgPool2d):
+                # the mean over an image: litert-torch pads the image to EfficientNet's window, of 8 GB
+                model.base_model.pooler = nn.AdaptiveAvgPool2d(1)
+            return model, side
 
         return make
 
