@@ -37,7 +37,7 @@ class FileContent:
 
 
 def latest_latency(
-    measurements: Sequence[Measurement], workload: Network | Graph, content: FileContent | None
+    measurements: Sequence[Measurement], workload: Network | Graph | None, content: FileContent | None
 ) -> MeasuredLatency | None:
     """The latest measurement of a network, or of its file, among those of one environment; None without one.
 

@@ -10,6 +10,7 @@ from latkit.evaluation.measured import FileContent, MeasuredLatency, latest_late
 from latkit.graphs import Graph, ModelFile
 from latkit.layout.fitted import FittedModels
 from latkit.ops import Network
+from latkit.runtimes.onnx.file import Shapes
 from latkit.targets import Target
 
 
@@ -24,6 +25,20 @@ def measured_latency(
         here = [one for one in store.measurements_of(workload.key) if one.environment == environment]
     has_profiles = any(isinstance(one.workload, ModelFile) for one in here)
     return latest_latency(here, workload, file_content(file, workload, target) if has_profiles else None)
+
+
+def measured_file(workspace: FittedModels, target: Target, file: Path, shapes: Shapes) -> MeasuredLatency | None:
+    """The latest profile of a file that cannot be read as a graph, in the target's latest environment."""
+    if file.suffix.lower() not in FORMATS or not workspace.has_measurements(target):
+        return None
+    try:
+        model = read_source(SourceRequest(file, shapes, batch=target.batch)).model
+    except LatkitError:
+        return None
+    with workspace.store(target) as store:
+        environment = store.latest_environment()
+        here = [one for one in store.measurements_of(model.key) if one.environment == environment]
+    return latest_latency(here, None, FileContent.of(model))
 
 
 def file_content(file: Path, workload: Network | Graph, target: Target) -> FileContent | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from latkit.errors import NotMeasured
+from latkit.errors import BadFile, NotMeasured
 from latkit.evaluation.measured import MeasuredLatency
 from latkit.graphs import Graph
 from latkit.latency_models import AdditiveModel
@@ -15,7 +15,7 @@ from latkit.progress import Callbacks, OnMessage
 from latkit.targets import Target
 from latkit.timing import Estimate
 from latkit.workspace.external_models import read_for, read_graphs
-from latkit.workspace.measured import measured_latency
+from latkit.workspace.measured import measured_file, measured_latency
 from latkit.workspace.models import ModelFitting
 from latkit.workspace.requests.base import CollectRequest
 from latkit.workspace.requests.models import PredictRequest
@@ -38,7 +38,8 @@ class NetworkPrediction:
 class GraphPrediction:
     """The latency of an external network."""
 
-    graph: Graph
+    graph: Graph | None
+    """None where the file was measured as a whole, but has branches or loops, and so no kernels."""
     prediction: Prediction | None
     """None where no kernel of it is known, and it was measured as a whole."""
     measured: MeasuredLatency | None = None
@@ -61,7 +62,14 @@ def predict(
     target = request.target
     if not workspace.has_model(target, request.model):
         workspace.device(target.device)
-    workload = read_for(target, request.network, request.shapes, callbacks.on_message)
+    try:
+        workload = read_for(target, request.network, request.shapes, callbacks.on_message)
+    except BadFile as error:
+        found = measured_file(workspace, target, request.network, request.shapes)
+        if found is None:
+            raise
+        callbacks.on_message(f"not predicted: {error}")
+        return GraphPrediction(None, None, found)
     if isinstance(workload, Graph):
         return predict_graph(workspace, ExternalFile(target, request.network, workload), callbacks.on_message)
     model = workspace.model_for(target, workload, request.model)

@@ -102,6 +102,36 @@ def test_the_measured_latency_comes_before_the_prediction(measured_workspace: Pa
     assert document("-C", measured_workspace, "predict", TARGET, net)["measured"]["as"] == "profile"
 
 
+def test_a_profile_stands_where_a_file_cannot_be_predicted(measured_workspace: Path, latkit, document) -> None:
+    path = measured_workspace / "branch.onnx"
+    shape = ("x", onnx.TensorProto.FLOAT, [1, 4])
+    branches = {
+        name: onnx.helper.make_graph(
+            [onnx.helper.make_node(op, ["x"], [name])],
+            name,
+            [],
+            [onnx.helper.make_tensor_value_info(name, *shape[1:])],
+        )
+        for name, op in (("then_branch", "Relu"), ("else_branch", "Neg"))
+    }
+    yes = onnx.helper.make_tensor_value_info("yes", onnx.TensorProto.BOOL, [])
+    node = onnx.helper.make_node("If", ["yes"], ["y"], **branches)
+    y = onnx.helper.make_tensor_value_info("y", *shape[1:])
+    graph = onnx.helper.make_graph([node], "branch", [onnx.helper.make_tensor_value_info(*shape), yes], [y])
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    code, _, err = latkit("-C", measured_workspace, "predict", TARGET, path)
+    assert code == 2
+    assert "expected a network without branches and loops" in err
+    call("-C", measured_workspace, "profile", TARGET, path, *QUICK[:4], "--no-ops")
+    found = document("-C", measured_workspace, "predict", TARGET, path)
+    assert (found["measured"]["as"], found["latency_ms"], found["kernels"]) == ("profile", None, [])
+    code, out, err = latkit("-C", measured_workspace, "predict", TARGET, path)
+    assert code == 0
+    assert out.startswith("measured as a profile on")
+    assert "not predicted: " in err
+
+
 def test_collecting_a_model_shows_its_measured_latency_before_the_prediction(
     measured_workspace: Path, document, latkit
 ) -> None:

@@ -137,7 +137,8 @@ def _show_graph(request: PredictRequest, found: GraphPrediction, as_json: bool) 
         say(_measured_line(found.measured))
         return
     _say_latency(found.prediction, found.measured)
-    say(f"for inputs of {shown_inputs(graph)}")
+    if graph is not None:
+        say(f"for inputs of {shown_inputs(graph)}")
     show_kernels(f"{file.stem} on {target}", found.prediction, MAX_SHOWN_KERNELS)
     if few := found.prediction.few_measured:
         note(
@@ -152,9 +153,9 @@ def graph_document(found: GraphPrediction) -> dict[str, Any]:
     return {
         **measured_document(found.measured),
         **(latency_document(predicted) if predicted else dict.fromkeys(_LATENCY_FIELDS)),
-        "macs": graph.macs,
-        "parameters": graph.parameters,
-        "inputs": input_shapes(graph),
+        "macs": graph.macs if graph else None,
+        "parameters": graph.parameters if graph else None,
+        "inputs": input_shapes(graph) if graph else {},
         "few_measured": list(predicted.few_measured) if predicted else [],
         "kernels": _kernel_rows(predicted, names_in_full=True),
     }
