@@ -188,7 +188,7 @@ def curricula(bench: Bench) -> dict[str, Any]:
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "step": once_for_all_costs.step,
     "curricula": curricula,
-    "alone": once_for_all_costs.alone,
+    "alone": once_for_all_costs.individual,
     "predictor": once_for_all_targets.predictor,
     "specialize": once_for_all_targets.specialize,
 }

@@ -30,7 +30,7 @@ TIMED_STEPS = 16
 RATE = 1e-9
 
 
-def train_alone(bench: Bench, architecture: Architecture, epochs: int, cpu_s: float = 0.0) -> float:
+def train_individually(bench: Bench, architecture: Architecture, epochs: int, cpu_s: float = 0.0) -> float:
     """Test accuracy of a sub-network trained from scratch; with `cpu_s`, for as many epochs as take that long."""
     problem, fabric, space = bench.problem(DEFAULT_CURRICULUM, 0, 100), fabric_of(bench.base), bench.space
     data = at_resolution(problem.parts.data, space.subnet(architecture).resolution)
@@ -46,20 +46,22 @@ def train_alone(bench: Bench, architecture: Architecture, epochs: int, cpu_s: fl
         for step in range(TIMED_STEPS):
             phase.step(step)
         per_epoch = (time.process_time() - begun) / TIMED_STEPS * phase.steps_per_epoch
-        return train_alone(bench, architecture, max(1, round(cpu_s / per_epoch)))
+        return train_individually(bench, architecture, max(1, round(cpu_s / per_epoch)))
     run_phase(phase, 0, Checkpointer(lambda _: None, 1e9, fabric), Silent(), lambda _: None)
     return evaluate(phase.finish(), data, data.test, fabric, settings)
 
 
-def alone(bench: Bench) -> dict[str, Any]:
+def individual(bench: Bench) -> dict[str, Any]:
     """The ten sub-networks of the default curriculum's first seed, trained alone."""
     run = bench.supernet()
     as_long, as_costly = [], []
     for number, one in enumerate(bench.subnets()):
         share_s = run["cpu_seconds"] / 10
-        as_costly.append(bench.once(f"alone share {number}", lambda one=one, s=share_s: train_alone(bench, one, 1, s)))
+        as_costly.append(
+            bench.once(f"alone share {number}", lambda one=one, s=share_s: train_individually(bench, one, 1, s))
+        )
     for number, one in enumerate(bench.subnets()):
-        as_long.append(bench.once(f"alone {number}", lambda one=one: train_alone(bench, one, run["epochs"])))
+        as_long.append(bench.once(f"alone {number}", lambda one=one: train_individually(bench, one, run["epochs"])))
     shared = fmean(run["random"])
     return {
         "alone_difference_points": 100 * (shared - fmean(as_long)),

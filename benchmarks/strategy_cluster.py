@@ -38,13 +38,13 @@ def cluster_overhead(data: Path) -> dict[str, Any]:
         nodes = Cluster(initialize_head=True, head_node_args=head)
         ray, _ = connect(nodes.address)
         try:
-            local, alone = _timed(data, Path(folder, "one"), LoopOptions(batch=WORKERS))
+            local, single = _timed(data, Path(folder, "one"), LoopOptions(batch=WORKERS))
             options = LoopOptions(batch=WORKERS, workers=WORKERS, cluster=nodes.address)
             remote, spread = _timed(data, Path(folder, "cluster"), options)
         finally:
             ray.shutdown()
             nodes.shutdown()
-    return {"workers": WORKERS, "ms": round(remote - local, 3), "same_history": alone == spread}
+    return {"workers": WORKERS, "ms": round(remote - local, 3), "same_history": single == spread}
 
 
 def _timed(data: Path, history: Path, how: LoopOptions) -> tuple[float, bytes]:

@@ -95,12 +95,12 @@ def test_a_command_that_does_not_exist_is_found(line: str) -> None:
 
 def options_exist(line: str) -> None:
     """Fail where the syntax of a command names one that does not exist, or an option that it lacks."""
-    words = re.sub(r"[\[\]|…]|\.\.\.", " ", line).split()[1:]
+    arguments = re.sub(r"[\[\]|…]|\.\.\.", " ", line).split()[1:]
     command = ROOT_COMMAND
-    while words and words[0] in getattr(command, "commands", {}):
-        command, words = command.commands[words[0]], words[1:]  # type: ignore[attr-defined]
+    while arguments and arguments[0] in getattr(command, "commands", {}):
+        command, arguments = command.commands[arguments[0]], arguments[1:]  # type: ignore[attr-defined]
     known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} | {"--help"}
-    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    given = {word.partition("=")[0] for word in arguments if word.startswith("--")}
     assert command is not ROOT_COMMAND, line
     assert given <= known or hasattr(command, "commands"), f"{line}: {', '.join(sorted(given - known))}"
 

@@ -102,7 +102,7 @@ def remove_unused(root: Path, limit: int, parts: Sequence[str] = PARTS) -> list[
 
 
 @dataclass(slots=True)
-class CacheKeeper:
+class CacheTrimmer:
     """Keeps the cache within its limit, while a process fills it."""
 
     root: Path
@@ -112,7 +112,7 @@ class CacheKeeper:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, root: Path, on_message: OnMessage = ignore) -> CacheKeeper:
+    def of(cls, root: Path, on_message: OnMessage = ignore) -> CacheTrimmer:
         """The keeper of a cache that this process uses from now on. Raises UsageError for a limit that is none."""
         limit = cache_limit()
         register(root)

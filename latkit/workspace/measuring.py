@@ -112,18 +112,18 @@ class MeasuringWorkspace(ModelFitting):
         The cache is kept within its limit meanwhile. Raises UsageError for a limit that is no size.
         """
         from latkit.artifacts.cache import ArtifactCache
-        from latkit.artifacts.cache_limit import CacheKeeper, finding
+        from latkit.artifacts.cache_limit import CacheTrimmer, finding
         from latkit.artifacts.cache_size import cache_root
 
         root = cache_root()
-        keeper = CacheKeeper.of(root, on_message)
+        trimmer = CacheTrimmer.of(root, on_message)
         cache = ArtifactCache(guard=partial(finding, root))
 
         def export(workload: Workload) -> Artifact:
             if isinstance(workload, ModelFile):
                 raise ExportError(f"{workload.title} is a file of its own; profile it with: latkit profile")
             with self._exporting:
-                keeper.check()
+                trimmer.check()
                 return cache.artifact(workload, target)
 
         return export

@@ -13,7 +13,7 @@ import pytest
 
 from latkit.artifacts import cache_limit
 from latkit.artifacts.cache import ArtifactCache
-from latkit.artifacts.cache_limit import CacheKeeper, register, used_since
+from latkit.artifacts.cache_limit import CacheTrimmer, register, used_since
 from latkit.errors import UsageError
 from latkit.ops import OVERHEAD_PROBE
 from latkit.targets import Target
@@ -44,8 +44,8 @@ def names(cache: Path) -> set[str]:
 def test_what_was_not_used_for_longest_is_removed_and_reported(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATKIT_CACHE_LIMIT", "2KB")
     said: list[str] = []
-    keeper = CacheKeeper.of(cache, said.append)
-    assert [file.path.name for file in keeper.check()] == ["a"]
+    trimmer = CacheTrimmer.of(cache, said.append)
+    assert [file.path.name for file in trimmer.check()] == ["a"]
     assert names(cache) == {"b", "c", "agent"}
     assert said == [
         "cache: removed what was not used for longest (0.0 MB, files: 1) to stay within 0.0 MB; another limit: "
@@ -53,7 +53,7 @@ def test_what_was_not_used_for_longest_is_removed_and_reported(cache: Path, monk
     ]
     (cache / "artifacts" / "b").rename(cache / "artifacts" / "more")
     (cache / "artifacts" / "more2").write_bytes(bytes(1000))
-    assert keeper.check() == []  # not twice in a minute
+    assert trimmer.check() == []  # not twice in a minute
 
 
 def test_what_a_living_process_has_used_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_what_a_living_process_has_used_is_kept(cache: Path, monkeypatch: pytest
         assert other.stdout is not None
         other.stdout.readline()
         os.utime(cache / "artifacts" / "a")  # used by that process, which began before
-        assert {file.path.name for file in CacheKeeper.of(cache).check()} == {"b", "c"}
+        assert {file.path.name for file in CacheTrimmer.of(cache).check()} == {"b", "c"}
         assert names(cache) == {"a", "agent"}
         other.kill()
 
@@ -96,7 +96,7 @@ def test_a_limit_that_is_none_is_one_line(cache: Path, monkeypatch: pytest.Monke
 
 def test_without_a_limit_nothing_is_removed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LATKIT_CACHE_LIMIT", "none")
-    assert CacheKeeper.of(cache).check() == []
+    assert CacheTrimmer.of(cache).check() == []
     assert names(cache) == {"a", "b", "c", "agent"}
 
 

@@ -54,16 +54,16 @@ def _rows(table: str, delegate: str, runs: int) -> Iterator[ProfiledOp]:
     """Rows of type, start (in earlier releases), first and mean time, two percentages, kB, calls and name."""
     has_start = "[start]" in table
     for line in table.splitlines():
-        words = line[:MAX_LINE_CHARS].split()
-        place = next((number for number, word in enumerate(words) if word.endswith("%") and number > 2), None)
+        fields = line[:MAX_LINE_CHARS].split()
+        place = next((number for number, word in enumerate(fields) if word.endswith("%") and number > 2), None)
         before = 3 if has_start else 2
-        if place is None or place <= before or len(words) < place + 4:
+        if place is None or place <= before or len(fields) < place + 4:
             continue
-        numbers = [_number(words[place - 1]), _number(words[place + 3])]
+        numbers = [_number(fields[place - 1]), _number(fields[place + 3])]
         if None in numbers:
             continue
         per_call_ms, calls = numbers
-        kind, name = " ".join(words[: place - before]), " ".join(words[place + 4 :])
+        kind, name = " ".join(fields[: place - before]), " ".join(fields[place + 4 :])
         total_ns = round(1e6 * (per_call_ms or 0.0) * (calls or 1.0) * runs)
         if calls is not None and calls >= 1:
             yield _op(printable(kind), printable(name), delegate, (round(calls) * runs, total_ns))
