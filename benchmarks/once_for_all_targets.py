@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from latkit._io import load_json, write_text
 from latkit.devices import Local
 from latkit.progress import Silent
 from latkit.search.once_for_all.candidates import ByPrediction
@@ -51,14 +52,16 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
     drawn = [one for one in dict.fromkeys(tuple(map(int, row)) for row in draw) if one not in learned]
     held = drawn[: bench.given.held_out]
     path = bench.workspace.root / "held-out.json"  # apart from those that the predictor learns from
-    known = json.loads(path.read_text()) if path.exists() else []
-    for one in held[len(known) :]:
-        known.append(trained.judge.validation(one))
-        path.write_text(json.dumps(known))
+    known = dict(load_json(path, "scores of held-out sub-networks")) if path.exists() else {}
+    for one in held:
+        if (name := " ".join(map(str, one))) not in known:
+            known[name] = trained.judge.validation(one)
+            write_text(path, json.dumps(known))
+    truth = np.array([known[" ".join(map(str, one))] for one in held])
     predicted = fitted.predictor.predict(arrays.features(np.array(held)))
-    errors = np.abs(predicted - np.array(known))
+    errors = np.abs(predicted - truth)
     return {
-        "predictor_tau": float(stats.kendalltau(predicted, known).statistic),
+        "predictor_tau": float(stats.kendalltau(predicted, truth).statistic),
         "predictor_tau_front": fitted.report.kendall,
         "predictor_error_points": 100 * float(errors.mean()),
         "predictor_inside_90": float((errors <= fitted.predictor.half_width).mean()),
