@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 from latkit.search.evaluators.base import Evaluator
@@ -17,6 +18,8 @@ from latkit.spaces.base import Architecture
 
 MAX_ATTEMPTS = 2
 """Worker processes that may die during one evaluation before it counts as failed."""
+STALLED_S = 5.0
+"""Time without a verdict after which the pool is asked whether it still works."""
 
 _EVALUATOR: list[Evaluator] = []
 """The evaluator of a worker process."""
@@ -95,8 +98,9 @@ class Processes:
         """New verdicts by number, at least one."""
         found: dict[int, Verdict] = {}
         while not found:
-            done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
-            broken: list[Task] = []
+            done, _ = wait(self._futures, STALLED_S, FIRST_COMPLETED)
+            # a task that is submitted at the moment when a process dies gets no result, and no error either
+            broken = self._lost() if not done else []
             for future in done:
                 task = self._futures.pop(future)
                 try:
@@ -111,7 +115,18 @@ class Processes:
 
     def close(self) -> None:
         """End the processes; what still runs is not waited for."""
+        self._open.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _lost(self) -> list[Task]:
+        """All tasks, if the pool no longer works; they are no longer waited for."""
+        try:
+            self._pool.submit(int)
+        except BrokenProcessPool:
+            lost = list(self._futures.values())
+            self._futures.clear()
+            return lost
+        return []
 
     def _again(self, tasks: list[Task]) -> dict[int, Verdict]:
         """Evaluate what was lost with a dead process once more, then give it up."""
@@ -126,25 +141,26 @@ class Processes:
         return found
 
     def _restart(self) -> None:
+        self._open.close()
         with suppress(BrokenProcessPool):
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._workers, context, _initialize, (self._evaluator,))
+        closed, self._open = context.Pipe(duplex=False)
+        return ProcessPoolExecutor(self._workers, context, _initialize, (self._evaluator, closed))
 
 
-def _initialize(evaluator: Evaluator) -> None:
+def _initialize(evaluator: Evaluator, closed: Connection) -> None:
     _EVALUATOR[:] = [evaluator]
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when, args=(closed,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """End this process where its parent was killed: a pool's processes would wait for tasks forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
+def _end_when(closed: Connection) -> None:
+    """End this process when the search closes its end of a pipe, or was killed: it would wait for tasks forever."""
+    with suppress(OSError):
+        closed.poll(None)
     os._exit(1)
 
 
