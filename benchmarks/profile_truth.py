@@ -52,9 +52,9 @@ from latkit.testing.boards.sshd import running_sshd
 from latkit.testing.host import Unavailable
 from latkit.timing import REFERENCE, TimingPlan
 from latkit.workspace import Workspace
-from latkit.workspace.comparisons import time_passes
-from latkit.workspace.measuring import MeasureOptions
-from latkit.workspace.profiles import profile_models
+from latkit.workspace.profiling.comparisons import time_passes
+from latkit.workspace.profiling.measuring import MeasureOptions
+from latkit.workspace.profiling.profiles import profile_models
 
 TARGET = Target("here", "onnxruntime")
 PLAN = TimingPlan(rounds=1, round_s=0.1, extra_rounds=0)

@@ -12,11 +12,11 @@ import torch
 from benchmarks.fuzzing.corpus_measured import TARGET
 from benchmarks.fuzzing.corpus_search import FOUND
 from benchmarks.fuzzing.terminal import Terminal
-from latkit.report.sections.search import search_sections
-from latkit.report.sections.search_facts import read_search
-from latkit.report.sections.series import comparison_with_others
-from latkit.report.sections.target import target_sections
-from latkit.report.sections.target_facts import read_target
+from latkit.report.sections.searches.search import search_sections
+from latkit.report.sections.searches.search_facts import read_search
+from latkit.report.sections.searches.series import comparison_with_others
+from latkit.report.sections.targets.target import target_sections
+from latkit.report.sections.targets.target_facts import read_target
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace

@@ -13,8 +13,8 @@ from latkit.latency_models.kernels.features import features, kernel_specs
 from latkit.latency_models.kernels.fusion_file import FusionFile
 from latkit.measurements import read_parquet
 from latkit.ops import Network
-from latkit.report.sections.target import target_sections
-from latkit.report.sections.target_facts import read_target
+from latkit.report.sections.targets.target import target_sections
+from latkit.report.sections.targets.target_facts import read_target
 from latkit.runtimes.litert.graph import read_tflite_graph
 from latkit.runtimes.litert.write import write_tflite
 from latkit.runtimes.onnx.graph import model_of_graph

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from benchmarks.fuzzing.corpus_search import SERIES
 from benchmarks.fuzzing.uses_base import UsesBase
 from latkit.layout.series import searches_named, series_named
-from latkit.report.sections.series import series_sections
+from latkit.report.sections.searches.series import series_sections
 from latkit.search import Problem, Recipe, load_data, load_network, run_search
 from latkit.search.baselines import Baselines
 from latkit.search.objectives.constraints import (

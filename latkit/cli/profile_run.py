@@ -20,9 +20,9 @@ from latkit.profiling.profile import ModelRequest, Profile, ProfileRequest
 from latkit.progress import Callbacks
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace.comparisons import check_setup, compare_models, stored_profile
-from latkit.workspace.measuring import MeasuringWorkspace
-from latkit.workspace.profile_targets import Failure, profile_targets
+from latkit.workspace.profiling.comparisons import check_setup, compare_models, stored_profile
+from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.profile_targets import Failure, profile_targets
 
 
 @dataclass(slots=True)

@@ -168,7 +168,7 @@ def search(
     from latkit.search.records.strategy import StrategyPlan
     from latkit.workspace import Workspace
     from latkit.workspace.requests import BenchmarkSearchRequest, SearchRequest
-    from latkit.workspace.search_job import started_inputs
+    from latkit.workspace.searches.search_job import started_inputs
 
     if repeat:
         check_only_reproduces(context)

@@ -16,9 +16,9 @@ from latkit.report.figures.profile_figures import sweep_curve
 from latkit.report.formatting import marked
 from latkit.report.html import Anchors, Html, card, join, section, subject
 from latkit.report.page import Heading
-from latkit.report.sections.profile import profile_sections
-from latkit.report.sections.profile_compare import compare_section
-from latkit.report.sections.profiles import profiles_table
+from latkit.report.sections.profiles.profile import profile_sections
+from latkit.report.sections.profiles.profile_compare import compare_section
+from latkit.report.sections.profiles.table import profiles_table
 
 
 def write_profile_page(

@@ -20,14 +20,14 @@ from latkit.report.sections.quantization import (
     quantizations_of,
     read_quantization,
 )
-from latkit.report.sections.search import search_lede, search_sections
-from latkit.report.sections.search_facts import read_search, replays_of, supernets_of
-from latkit.report.sections.series import comparison_with_others, series_sections
-from latkit.report.sections.specialized import supernet_lede, supernet_sections
-from latkit.report.sections.specialized_facts import read_supernet
-from latkit.report.sections.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
-from latkit.report.sections.target import target_sections
-from latkit.report.sections.target_facts import read_target
+from latkit.report.sections.searches.search import search_lede, search_sections
+from latkit.report.sections.searches.search_facts import read_search, replays_of, supernets_of
+from latkit.report.sections.searches.series import comparison_with_others, series_sections
+from latkit.report.sections.searches.strategy import read_strategy, strategy_headline, strategy_lede, strategy_sections
+from latkit.report.sections.supernets.specialized import supernet_lede, supernet_sections
+from latkit.report.sections.supernets.specialized_facts import read_supernet
+from latkit.report.sections.targets.target import target_sections
+from latkit.report.sections.targets.target_facts import read_target
 from latkit.targets import Target
 
 LEDES = {

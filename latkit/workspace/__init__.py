@@ -13,7 +13,7 @@ _HOMES = {
     "MEASURED_FILE": "latkit.layout",
     "REPORT_FILE": "latkit.layout",
     "fit_workloads": "latkit.layout",
-    "MeasureOptions": "latkit.workspace.measuring",
+    "MeasureOptions": "latkit.workspace.profiling.measuring",
     "TargetVerbs": "latkit.workspace.target_verbs",
     "Workspace": "latkit.workspace.workspace",
     "check_tool": "latkit.workspace.models",

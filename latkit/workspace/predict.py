@@ -14,9 +14,9 @@ from latkit.ops import Network
 from latkit.progress import Callbacks, OnMessage
 from latkit.targets import Target
 from latkit.timing import Estimate
-from latkit.workspace.external_models import read_for, read_graphs
 from latkit.workspace.measured import measured_file, measured_latency
 from latkit.workspace.models import ModelFitting
+from latkit.workspace.profiling.external_models import read_for, read_graphs
 from latkit.workspace.requests.base import CollectRequest
 from latkit.workspace.requests.models import PredictRequest
 

@@ -17,7 +17,6 @@ from latkit.profiling.scheduler import Outcome
 from latkit.progress import SILENT, Callbacks
 from latkit.targets import Target
 from latkit.workspace.collect import collect
-from latkit.workspace.comparisons import compare_models
 from latkit.workspace.devices import DeviceState, device_states, doctor, register
 from latkit.workspace.fit import Fits, fit
 from latkit.workspace.measurements import (
@@ -27,10 +26,11 @@ from latkit.workspace.measurements import (
     import_measurements,
     repair_measurements,
 )
-from latkit.workspace.measuring import MeasuringWorkspace
-from latkit.workspace.modules import profile_module
 from latkit.workspace.predict import GraphPrediction, NetworkPrediction, predict
-from latkit.workspace.profiles import profile_models
+from latkit.workspace.profiling.comparisons import compare_models
+from latkit.workspace.profiling.measuring import MeasuringWorkspace
+from latkit.workspace.profiling.modules import profile_module
+from latkit.workspace.profiling.profiles import profile_models
 from latkit.workspace.requests import (
     AddDeviceRequest,
     CollectRequest,

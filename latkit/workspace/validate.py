@@ -7,8 +7,8 @@ from latkit.errors import LatkitError
 from latkit.evaluation.validation import Validation, unseen_networks
 from latkit.evaluation.validation import validate as run_validation
 from latkit.progress import Callbacks
-from latkit.workspace.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.models import check_tool, pinned_as
+from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
 from latkit.workspace.requests.models import ValidateRequest
 
 

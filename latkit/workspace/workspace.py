@@ -14,10 +14,8 @@ from latkit.search.records.reproduce import Reproduction
 from latkit.search.records.strategy import StrategyRecord
 from latkit.tables import ElasticTable, LatencyTable
 from latkit.targets import Target
-from latkit.workspace.benchmark_search import search_benchmark
 from latkit.workspace.compare import Comparison, compare
 from latkit.workspace.quantize import QuantizeRun, quantize
-from latkit.workspace.reproduce import reproduce
 from latkit.workspace.requests import (
     BenchmarkSearchRequest,
     CompareRequest,
@@ -30,9 +28,11 @@ from latkit.workspace.requests import (
     TrainSupernetRequest,
 )
 from latkit.workspace.requests.quantize import QuantizeRequest
-from latkit.workspace.search import SearchRun, search
-from latkit.workspace.specialize import SpecializeRun, specialize
-from latkit.workspace.supernet import SupernetRun, train_supernet
+from latkit.workspace.searches.benchmark_search import search_benchmark
+from latkit.workspace.searches.reproduce import reproduce
+from latkit.workspace.searches.search import SearchRun, search
+from latkit.workspace.supernets.specialize import SpecializeRun, specialize
+from latkit.workspace.supernets.supernet import SupernetRun, train_supernet
 from latkit.workspace.tables import ImportedTable, export_table, import_table
 from latkit.workspace.target_verbs import TargetVerbs
 

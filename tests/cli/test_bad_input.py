@@ -248,7 +248,7 @@ def test_memory_that_runs_out_while_data_is_read(refused, copy: Path, monkeypatc
     def hungry(*_given: object) -> None:
         raise MemoryError("Unable to allocate 9 GiB")
 
-    monkeypatch.setattr("latkit.workspace.search_job.load_data", hungry)
+    monkeypatch.setattr("latkit.workspace.searches.search_job.load_data", hungry)
     arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1, "--data", "digits", "--name", "x"]
     refused(1, ["expected enough memory, but found: Unable to allocate 9 GiB"], *arguments)
 

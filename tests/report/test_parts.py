@@ -14,10 +14,10 @@ from latkit.report.figures.drawing import draw
 from latkit.report.figures.profile_figures import block_label
 from latkit.report.formatting import composition, count, digits, latency, percent
 from latkit.report.html import Html, element, join, table
-from latkit.report.sections.calibration import calibration_curve
-from latkit.report.sections.layers import Placed, layers, stages
-from latkit.report.sections.ops import places
-from latkit.report.sections.search_facts import SearchFacts, candidate_names, read_search
+from latkit.report.sections.searches.layers import Placed, layers, stages
+from latkit.report.sections.searches.search_facts import SearchFacts, candidate_names, read_search
+from latkit.report.sections.targets.calibration import calibration_curve
+from latkit.report.sections.targets.ops import places
 from latkit.search import Recipe, SearchResult
 from latkit.spaces import proxyless_mobile, proxyless_tiny
 from latkit.tables import LatencyTable

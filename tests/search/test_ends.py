@@ -18,9 +18,9 @@ from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.targets import Target
 from latkit.workspace import MeasureOptions, Workspace, single_search
-from latkit.workspace.baselines import NetworkTimer, check_mobilenet
-from latkit.workspace.preflight import Tables
-from latkit.workspace.search_job import SearchJob
+from latkit.workspace.searches.baselines import NetworkTimer, check_mobilenet
+from latkit.workspace.searches.preflight import Tables
+from latkit.workspace.searches.search_job import SearchJob
 from tests.search.conftest import Tables as TablesOf
 from tests.search.conftest import brief, some_path_s
 

@@ -11,11 +11,11 @@ import pytest
 from latkit.errors import NotMeasured, UsageError
 from latkit.layout.folders import folder_name
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
-from latkit.report.sections.target_facts import read_target
+from latkit.report.sections.targets.target_facts import read_target
 from latkit.spaces import ChainSpace, Layer, Space
 from latkit.tables import LatencyTable
 from latkit.workspace import Workspace
-from latkit.workspace.constraints import constraints_of
+from latkit.workspace.searches.constraints import constraints_of
 from tests.builders import TARGET, conv, make_measurement, measurements_of, network_of
 
 

@@ -39,7 +39,7 @@ def test_a_search_from_python_leaves_what_one_from_the_shell_leaves(
     table = LatencyTable(space, workspace.model(TARGET, space=space))
     target_s = (table.fastest() + table.slowest()) / 2
     measured = json.loads((workspace.root / "search" / "found" / "measured.json").read_text())
-    monkeypatch.setattr("latkit.workspace.single_search._measured", lambda *_given: _record(measured))
+    monkeypatch.setattr("latkit.workspace.searches.single_search._measured", lambda *_given: _record(measured))
     settings = [word for name, value in BRIEF.items() if name != "seed" for word in ("--set", f"{name}={value}")]
     shell = ["search", TARGET, "--space", workspace.root / "small.toml", "--data", "digits", "--quick"]
     shell += ["--latency-ms", repr(1e3 * target_s), "--name", "shell", *settings]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latkit.cli.console import emit_json, note, say, show_facts, show_table
 from latkit.cli.render.cross_table import show_cross_table
 from latkit.layout import REPORT_FILE
-from latkit.workspace.search import SearchRun
+from latkit.workspace.searches.search import SearchRun
 
 LATENCIES = ("target_latency_ms", "predicted_latency_ms", "measured_latency_ms")
 FACTS = ("macs", "parameters", "seconds")

@@ -13,7 +13,7 @@ from latkit.ops.drawing import PLAIN_COLOR
 from latkit.report.figures.figures import GRAY
 from latkit.report.formatting import latency, percent
 from latkit.report.html import Html, element, join
-from latkit.report.sections.layers import Placed
+from latkit.report.sections.searches.layers import Placed
 
 LABEL_WIDTH, GAP, MARGIN = 104, 14, 14
 MIN_WIDTH, MAX_WIDTH = 50, 860

@@ -10,7 +10,7 @@ from latkit.report.figures.blocks import GAP, MARGIN, MIN_HEIGHT, TALLEST, Scale
 from latkit.report.figures.graph_layout import Edge, GraphLayout, lay_out
 from latkit.report.formatting import shape_text
 from latkit.report.html import Html, element, join, notice
-from latkit.report.sections.layers import Placed
+from latkit.report.sections.searches.layers import Placed
 
 Point = tuple[float, float]
 """Pixels from the left and from the top."""

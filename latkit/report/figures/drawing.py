@@ -8,7 +8,7 @@ from latkit.report.figures.blocks import GAP, LABEL_WIDTH, MARGIN, Scale, block,
 from latkit.report.figures.branches import draw_graph
 from latkit.report.formatting import shape_text
 from latkit.report.html import Html, element, join
-from latkit.report.sections.layers import Placed, stages
+from latkit.report.sections.searches.layers import Placed, stages
 
 
 def draw(placed: Sequence[Placed]) -> Html:

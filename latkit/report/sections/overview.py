@@ -12,12 +12,12 @@ from latkit.evaluation.cross_table import CrossTable
 from latkit.layout import FittedModels, targets_of
 from latkit.report.formatting import ABSENT, marked, percent
 from latkit.report.html import Anchors, Html, command, join, notice, section, subject, table
-from latkit.report.sections.profiles import profiles_table
-from latkit.report.sections.search_facts import SearchFacts, read_search, searches_of, supernets_of
-from latkit.report.sections.series import comparison_sections, cross_files, searches_in_full, searches_table
-from latkit.report.sections.specialized_facts import SupernetFacts, read_supernet
-from latkit.report.sections.target import target_sections
-from latkit.report.sections.target_facts import TargetFacts, read_target
+from latkit.report.sections.profiles.table import profiles_table
+from latkit.report.sections.searches.search_facts import SearchFacts, read_search, searches_of, supernets_of
+from latkit.report.sections.searches.series import comparison_sections, cross_files, searches_in_full, searches_table
+from latkit.report.sections.supernets.specialized_facts import SupernetFacts, read_supernet
+from latkit.report.sections.targets.target import target_sections
+from latkit.report.sections.targets.target_facts import TargetFacts, read_target
 from latkit.report.tolerant_loading import each, shown, trouble_notices
 
 

@@ -13,7 +13,7 @@ from latkit.ops import Op
 from latkit.ops.precision import FP32
 from latkit.report.formatting import ABSENT, count, digits, latency, shape_text
 from latkit.report.html import Html, details, element, join, paragraph, table
-from latkit.report.sections.target_facts import TargetFacts
+from latkit.report.sections.targets.target_facts import TargetFacts
 from latkit.timing import Estimate
 
 MAX_ROWS = 40

@@ -15,7 +15,7 @@ from latkit.errors import UsageError
 from latkit.spaces import Space, load
 from latkit.targets import Target
 from latkit.timing import TimingPlan
-from latkit.workspace.measuring import MeasureOptions
+from latkit.workspace.profiling.measuring import MeasureOptions
 
 
 def _target(value: Target | str) -> Target:

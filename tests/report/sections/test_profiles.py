@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from latkit.report import write_report
-from latkit.report.sections.profiles import model_files, profiles_table
-from latkit.report.sections.target_facts import read_target
+from latkit.report.sections.profiles.table import model_files, profiles_table
+from latkit.report.sections.targets.target_facts import read_target
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.report.made_profiles import made_profile

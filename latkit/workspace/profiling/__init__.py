@@ -1,0 +1,1 @@
+"""The verbs that profile models and measure them as a whole."""

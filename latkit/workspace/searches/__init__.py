@@ -1,0 +1,1 @@
+"""The verbs that search: one network, several, by strategies, and their baselines."""

@@ -1,0 +1,1 @@
+"""The verbs that train a supernet and specialize it."""
