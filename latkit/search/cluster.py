@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from latkit._io import one_line
-from latkit.errors import UsageError
+from latkit.errors import LatkitError, UsageError
 from latkit.search.evaluators.base import Evaluator
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.workers import Task, judge_one
@@ -17,6 +17,8 @@ from latkit.search.workers import Task, judge_one
 MAX_LOST = 4
 """Times that an evaluation may be lost before it counts as failed: until a cluster notices that a machine is gone, new
 actors may be sent there."""
+MAX_FAILED_STARTS = 20
+"""Actors that may fail to start one after the other before the search stops."""
 MAX_START_S = 60.0
 """Seconds that a cluster has to answer."""
 
@@ -27,6 +29,9 @@ class EvaluationActor:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
 
+    def ready(self) -> None:
+        """Answered once the actor runs."""
+
     def judge(self, task: Task) -> Verdict:
         """The verdict of a task; what the evaluator raises is a failed one."""
         return judge_one(self._evaluator, task)
@@ -35,7 +40,8 @@ class EvaluationActor:
 class RayWorkers:
     """Actors spread over the machines of a cluster. One that dies loses the evaluation in flight and nothing else.
 
-    A lost evaluation is repeated by a new actor, on any machine that is left, and fails when it is lost again.
+    A lost evaluation is repeated on any machine that is left, and fails when it is lost again. Only actors that run get
+    tasks: a new one waits for a free processor, forever where the cluster has fewer of them than `workers`.
     Devices are leased by the machine that they belong to, as without a cluster.
     """
 
@@ -45,10 +51,14 @@ class RayWorkers:
         self._evaluator = self._ray.put(evaluator)
         kind: Any = self._ray.remote(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")(EvaluationActor)
         self._kind: Any = kind
-        self._idle: list[Any] = [self._make() for _ in range(workers)]
+        self._idle: list[Any] = []
+        self._starting: dict[Any, Any] = {}
+        self._failed_starts = 0
         self._running: dict[Any, tuple[Any, Task]] = {}
         self._waiting: list[Task] = []
         self._attempts: dict[int, int] = {}
+        for _ in range(workers):
+            self._make()
 
     def submit(self, task: Task) -> None:
         """Start a task, or queue it."""
@@ -59,27 +69,52 @@ class RayWorkers:
         """New verdicts by number, at least one."""
         found: dict[int, Verdict] = {}
         while not found:
-            ready, _ = self._ray.wait(list(self._running), num_returns=1)
+            ready, _ = self._ray.wait([*self._running, *self._starting], num_returns=1)
             for reference in ready:
-                actor, task = self._running.pop(reference)
-                try:
-                    found[task.number] = self._ray.get(reference)
-                    self._idle.append(actor)
-                except self._ray.exceptions.RayError as error:
-                    self._idle.append(self._make())
-                    self._lose(task, error, found)
+                if reference in self._starting:
+                    self._take_started(reference)
+                else:
+                    self._take_verdict(reference, found)
             self._start()
         return found
 
     def close(self) -> None:
         """End the actors; what still runs is not waited for."""
-        for actor in (*self._idle, *(actor for actor, _ in self._running.values())):
+        for actor in (*self._idle, *self._starting.values(), *(actor for actor, _ in self._running.values())):
             self._ray.kill(actor)
         if self._owns:
             self._ray.shutdown()
 
-    def _make(self) -> Any:
-        return self._kind.remote(self._evaluator)
+    def _make(self) -> None:
+        actor = self._kind.remote(self._evaluator)
+        self._starting[actor.ready.remote()] = actor
+
+    def _take_started(self, reference: Any) -> None:
+        """Use an actor that runs now; replace one that could not start. Raises LatkitError after many of those."""
+        actor = self._starting.pop(reference)
+        try:
+            self._ray.get(reference)
+        except self._ray.exceptions.RayError as error:
+            self._failed_starts += 1
+            if self._failed_starts > MAX_FAILED_STARTS:
+                raise LatkitError(
+                    f"expected workers on the Ray cluster, but {self._failed_starts} failed to start: "
+                    f"{one_line(str(error), 300)}"
+                ) from error
+            self._make()
+        else:
+            self._failed_starts = 0
+            self._idle.append(actor)
+
+    def _take_verdict(self, reference: Any, found: dict[int, Verdict]) -> None:
+        """Add a task's verdict, or repeat the task with another actor."""
+        actor, task = self._running.pop(reference)
+        try:
+            found[task.number] = self._ray.get(reference)
+            self._idle.append(actor)
+        except self._ray.exceptions.RayError as error:
+            self._make()
+            self._lose(task, error, found)
 
     def _start(self) -> None:
         while self._waiting and self._idle:

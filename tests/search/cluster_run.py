@@ -47,7 +47,10 @@ def run(evaluator: ToyEvaluator, evaluations: int, options: LoopOptions) -> Sear
 
 
 def lose_a_node(cluster: Any, path: Path) -> dict[str, Any]:
-    """Four workers on two nodes, one of which is killed at the tenth evaluation. The history is written to `path`."""
+    """Six workers on two nodes of two processors, one of which is killed at the tenth evaluation.
+
+    Not all workers can run, and fewer later. The history is written to `path`.
+    """
     second = cluster.add_node(num_cpus=2, node_ip_address="127.0.0.1", include_dashboard=False)
     cluster.wait_for_nodes()
     killed: list[int] = []
@@ -57,7 +60,7 @@ def lose_a_node(cluster: Any, path: Path) -> dict[str, Any]:
             cluster.remove_node(second, allow_graceful=False)
             killed.append(entry.number)
 
-    options = LoopOptions(path, batch=8, workers=4, cluster=cluster.address, on_entry=kill)
+    options = LoopOptions(path, batch=8, workers=6, cluster=cluster.address, on_entry=kill)
     return {"killed": killed, "failures": run(ToyEvaluator(), 40, options).failures}
 
 
