@@ -123,7 +123,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
             ["predict", "board/torch", "net.json", "--model", "forest"],
             "unknown model kind 'forest'; known model kinds: by-macs, kernels, lookup, transfer, xgboost",
         ),
-        (["fit", "board/torch", "--space", "nowhere"], "unknown space 'nowhere'; known spaces: ghost-tiny"),
+        (["fit", "board/torch", "--space", "nowhere"], "unknown space 'nowhere'; known spaces: darts, ghost-tiny"),
     ],
 )
 def test_an_unknown_kind_lists_those_of_plug_ins(run: Latkit, arguments: list[str], known: str) -> None:

@@ -21,7 +21,8 @@ from latkit.evaluation.comparison import Comparison, Interval, interleaved_compa
 from latkit.profiling.profile import pairs
 from latkit.profiling.profile.pairs import PairPass, PairRound
 from latkit.timing import TimingPlan
-from latkit.workspace import Workspace, comparisons
+from latkit.workspace import Workspace
+from latkit.workspace.profiling import comparisons
 from tests.conftest import Register, Run
 from tests.report.made_profiles import made_latency, made_profile
 

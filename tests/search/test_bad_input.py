@@ -247,6 +247,7 @@ def test_weights_that_are_nan_are_not_saved() -> None:
 
 HUNGRY = """
 import pathlib, resource, sys
+import lightning_fabric
 import torch
 from latkit.errors import OutOfMemory
 from latkit.search import Problem, SearchSettings, run_search

@@ -17,7 +17,8 @@ from latkit.search.records.base import write_json
 from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.targets import Target
-from latkit.workspace import MeasureOptions, Workspace, single_search
+from latkit.workspace import MeasureOptions, Workspace
+from latkit.workspace.searches import single_search
 from latkit.workspace.searches.baselines import NetworkTimer, check_mobilenet
 from latkit.workspace.searches.preflight import Tables
 from latkit.workspace.searches.search_job import SearchJob

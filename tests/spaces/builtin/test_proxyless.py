@@ -82,7 +82,7 @@ def test_channels_are_scaled_to_multiples_of_eight(channels: int, width: float, 
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("proxyless-large", {}, "unknown space 'proxyless-large'; known spaces: mnasnet"),
+        ("proxyless-large", {}, "unknown space 'proxyless-large'; known spaces: darts, mnasnet"),
         ("proxyless-mobile", {"resolution": 4}, "expected a resolution of at least 8"),
         ("proxyless-mobile", {"width": 0.0}, "a width from 0.1 to 8"),
         ("proxyless-mobile", {"width": float("nan")}, "a width from 0.1 to 8"),
