@@ -137,6 +137,13 @@ class History:
                 raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
 
 
+def read_entries(path: Path, max_entries: int | None = None) -> tuple[Entry, ...]:
+    """The verdicts of a history that others may still write, the first `max_entries` of them. Raises BadFile."""
+    with reading(path, EXPECTED):
+        lines = read_bytes(path, EXPECTED).split(b"\n")[1:-1]
+        return tuple(Entry.from_json(parse_json(line)) for line in lines[:max_entries])
+
+
 def _complete_lines(path: Path) -> Iterator[bytes]:
     if path.exists():
         *lines, _ = read_bytes(path, EXPECTED).split(b"\n")

@@ -1,4 +1,4 @@
-"""Repeat a finished search by a strategy: it is asked again and told the verdicts of its history."""
+"""Repeat a finished search by a strategy: it asks again, and receives the verdicts of its history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from latkit._io import parse_json, read_bytes, reading
 from latkit.errors import UsageError
 from latkit.progress import Callbacks
 from latkit.search.evaluators import Evaluator, Verdict
-from latkit.search.history import EXPECTED, Entry
+from latkit.search.history import EXPECTED, read_entries
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, STRATEGY_FILE, StrategyRecord
@@ -25,10 +25,9 @@ class RecordedEvaluator(Evaluator):
         """`folder`: of a finished search by a strategy. Raises BadFile."""
         record = load_record(StrategyRecord, folder / STRATEGY_FILE)
         path = folder / HISTORY_FILE
+        entries = read_entries(path)
         with reading(path, EXPECTED):
-            first, *lines = read_bytes(path, EXPECTED).split(b"\n")[:-1]
-            header = parse_json(first)
-            entries = [Entry.from_json(parse_json(line)) for line in lines]
+            header = parse_json(read_bytes(path, EXPECTED).partition(b"\n")[0])
             efforts = header["settings"].get("efforts", ())  # type: ignore[index]
             self.efforts = tuple(map(float, efforts)) or tuple(sorted({one.effort for one in entries if one.effort}))
         self.name = record.evaluator

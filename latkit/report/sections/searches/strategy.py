@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import plotly.graph_objects as go
 
-from latkit._io import parse_json, read_bytes, reading
 from latkit.errors import BadFile
 from latkit.report.figures.figures import BLUE, GRAY, ORANGE, axis, embed, layout
 from latkit.report.html import Html, card, facts, join, notice, paragraph, section, table, tiles
 from latkit.search.goals import Goals
-from latkit.search.history import EXPECTED, Entry
+from latkit.search.history import Entry, read_entries
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, STRATEGY_FILE, StrategyRecord
@@ -47,10 +45,7 @@ def read_strategy(folder: Path) -> StrategyFacts | None:
     path = folder / STRATEGY_FILE
     if not path.exists():
         return None
-    history = folder / HISTORY_FILE
-    with reading(history, EXPECTED):
-        lines = islice(read_bytes(history, EXPECTED).split(b"\n")[1:-1], MAX_ENTRIES)
-        entries = tuple(Entry.from_json(parse_json(line)) for line in lines)
+    entries = read_entries(folder / HISTORY_FILE, MAX_ENTRIES)
     return StrategyFacts(load_record(StrategyRecord, path), entries, _space(folder / FILES["space"]))
 
 

@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
 
-from latkit._io import parse_json, read_bytes, reading
+from latkit._io import reading
 from latkit.errors import BadFile, LatkitError
 from latkit.evaluation.cross_table import CROSS_FILE, Cell, CrossTable
 from latkit.evaluation.validation import MeasuredNetwork
@@ -18,7 +17,7 @@ from latkit.latency_models import AdditiveModel
 from latkit.layout import MEASURED_FILE, FittedModels
 from latkit.ops import Network, make_op
 from latkit.report.sections.searches.layers import Placed
-from latkit.search.history import EXPECTED, Entry
+from latkit.search.history import EXPECTED, read_entries
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.evaluated import EVALUATED_FILE, PREDICTOR_REPORT_FILE
 from latkit.search.once_for_all.nets import as_elastic
@@ -164,9 +163,8 @@ def _subnets(folder: Path, space: Space, page_folder: Path) -> Iterator[SubnetFa
 def _evaluated(path: Path, space: Space) -> dict[Architecture, float]:
     if not path.exists():
         return {}
+    entries = read_entries(path, MAX_EVALUATED)
     with reading(path, EXPECTED):
-        lines = islice(read_bytes(path, EXPECTED).split(b"\n")[1:-1], MAX_EVALUATED)
-        entries = [Entry.from_json(parse_json(line)) for line in lines]
         return {space.check(one.architecture): next(iter(one.verdict.quantities.values())) for one in entries}
 
 
