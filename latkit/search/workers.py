@@ -100,14 +100,15 @@ class Processes:
         while not found:
             done, _ = wait(self._futures, STALLED_S, FIRST_COMPLETED)
             # a task that is submitted at the moment when a process dies gets no result, and no error either
-            broken = self._lost() if not done else []
+            is_broken = not done and self._is_broken()
+            broken: list[Task] = []
             for future in done:
                 task = self._futures.pop(future)
                 try:
                     found[task.number] = future.result()
                 except BrokenProcessPool:
                     broken.append(task)
-            if broken:
+            if broken or is_broken:
                 broken += self._futures.values()
                 self._futures.clear()
                 found |= self._again(broken)
@@ -118,15 +119,13 @@ class Processes:
         self._open.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _lost(self) -> list[Task]:
-        """All tasks, if the pool no longer works; they are no longer waited for."""
+    def _is_broken(self) -> bool:
+        """Whether the pool no longer works: it says so when it gets a task, here one that does nothing."""
         try:
             self._pool.submit(int)
         except BrokenProcessPool:
-            lost = list(self._futures.values())
-            self._futures.clear()
-            return lost
-        return []
+            return True
+        return False
 
     def _again(self, tasks: list[Task]) -> dict[int, Verdict]:
         """Evaluate what was lost with a dead process once more, then give it up."""
