@@ -11,14 +11,15 @@ import numpy as np
 
 from latkit._io.arrays import Floats
 from latkit.errors import UsageError
-from latkit.ops import Network, Op, Shape, digest
-from latkit.spaces.base import Architecture, Choice, Space
+from latkit.ops import Network, digest
+from latkit.spaces.base import Architecture, Space
+from latkit.spaces.subspace import Subspace
 
 MAX_MEMBERS = 1_000_000
 NEIGHBORS = 20
 
 
-class PoolSpace(Space):
+class PoolSpace(Subspace):
     """The members of a pool, in canonical form. Its neighbors are the members whose features are nearest."""
 
     format = "latkit-pool-1"
@@ -32,34 +33,15 @@ class PoolSpace(Space):
             raise UsageError(f"pool {name}: expected 2 to {MAX_MEMBERS} members, but found {len(self.members)}")
         self._positions = {member: row for row, member in enumerate(self.members)}
 
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        """Those of the space."""
-        return self.base.choices
-
     @cached_property
     def key(self) -> str:
         """Hash of the space and the members."""
         return digest([self.base.key, self.members])
 
     @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, without the batch."""
-        return self.base.input_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, without the batch."""
-        return self.base.output_shape
-
-    @property
     def size(self) -> int:
         """Number of members."""
         return len(self.members)
-
-    def ops(self) -> tuple[Op, ...]:
-        """Those of the space."""
-        return self.base.ops()
 
     def decode(self, architecture: Sequence[int], name: str = "") -> Network:
         """The network of an architecture. Raises UsageError as `check` does."""

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 
 from latkit.errors import UsageError
-from latkit.ops import Network, Op, Shape, digest
+from latkit.ops import Network, digest
 from latkit.search.baselines.sampling import LatencySampler
 from latkit.search.goals import Goals
 from latkit.search.strategies.random_search import RandomSearch
 from latkit.spaces import Architecture, Space
-from latkit.spaces.base import Choice
+from latkit.spaces.subspace import Subspace
 
 MAX_CHANGES = 2
 """Choices in which neighbors differ: one change alone seldom keeps the latency."""
 
 
-class AtLatency(Space):
+class AtLatency(Subspace):
     """The architectures within the bounds of a sampler, which draws them uniformly.
 
     Neighbors differ in one or two choices; all are within the bounds.
@@ -31,28 +31,9 @@ class AtLatency(Space):
         self.base, self.sampler, self.name = base, sampler, base.name
 
     @property
-    def choices(self) -> tuple[Choice, ...]:
-        """Those of the space."""
-        return self.base.choices
-
-    @property
     def key(self) -> str:
         """Hash of the space and the bounds."""
         return digest([self.base.key, self.sampler.min_s, self.sampler.max_s])
-
-    @property
-    def input_shape(self) -> Shape:
-        """Shape of the input, without the batch."""
-        return self.base.input_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """Shape of the output, without the batch."""
-        return self.base.output_shape
-
-    def ops(self) -> tuple[Op, ...]:
-        """Those of the space."""
-        return self.base.ops()
 
     def decode(self, architecture: Sequence[int], name: str = "") -> Network:
         """See `Space`."""
