@@ -4,22 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from latkit.evaluation.validation import Drawn, Validation, compare
-from latkit.latency_models import LookupModel
+from benchmarks.published import DATASETS, PUBLISHED, SPACES, stored_validation, validate_again
 from latkit.measurements import card_path, read_parquet, select
-from latkit.ops import Network
-from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import select_estimator
 from latkit.timing.estimator_selection import halves_differ
-
-PUBLISHED = Path(__file__).parents[2] / "measurements"
-DATASETS = sorted(PUBLISHED.glob("*/*/measurements.parquet"))
-SPACES = {
-    "epyc-vm": load("proxyless-mobile"),
-    "zen3-vm": load("proxyless-tiny", resolution=16, width=0.25, channels=3),
-}
-"""The measurements of each device."""
 
 
 @pytest.mark.parametrize("device", SPACES)
@@ -42,18 +31,10 @@ def test_fastest_runs_suit_the_machine_of_the_datasets() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DATASETS, ids=lambda path: "/".join(path.parts[-3:-1]))
 def test_a_dataset_reproduces_the_figures_published_with_it(path: Path) -> None:
-    measurements = read_parquet(path)
     target = Target.parse("/".join(path.parent.parts[-2:]))
-    assert {measurement.target for measurement in measurements} == {target}
+    assert {measurement.target for measurement in read_parquet(path)} == {target}
     assert card_path(path).read_text().startswith(f"# {target}\n")
-    space = SPACES[target.device]
-    used = select([m for m in measurements if m.role == "fit"]).used
-    model = LookupModel().fit(used, select_estimator(used))
-    published = Validation.load(path.parent / f"validation-{space.name}-lookup.json")
-    chosen = [m for m in measurements if m.role == "validation" and isinstance(m.workload, Network)]
-    by_key = {m.workload.key: m.workload for m in chosen}
-    networks = [Drawn(tuple(row.architecture), by_key[row.key]) for row in published.results]
-    again = compare(model, space, networks, select(chosen).used)
+    published, again = stored_validation(path), validate_again(path)
     figures = again.model_dump(exclude={"results", "left_out"})
     expected = published.model_dump(exclude={"results", "left_out"})
     assert figures.pop("space") == expected.pop("space")
