@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,22 +29,20 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.direct_calls import LoopInC
 from latkit.artifacts.cache import ArtifactCache
 from latkit.cli.console import show_facts, show_table
 from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Device, Local, Session, add_device, connect, open_session
-from latkit.devices.agent import NATIVE_SOURCES
 from latkit.devices.provisioning.bundle import bundle_for, pins
-from latkit.devices.provisioning.toolchain import ARCHITECTURES, WARNINGS, Toolchain
+from latkit.devices.provisioning.toolchain import ARCHITECTURES
 from latkit.devices.sessions.agent_launcher import launch
 from latkit.errors import BundleError
 from latkit.ops import OVERHEAD_PROBE, Op
-from latkit.runtimes.artifact import Artifact
 from latkit.spaces import load
 from latkit.targets import Target
 from latkit.timing import REFERENCE, Measurement, Round, TimingPlan, estimate, reference_seconds
 
-DIRECT = Path(__file__).with_name("direct.c")
 BLOCK_RUNS = 10
 ROUND_S = 0.003
 """Short, so that most rounds are not interrupted."""
@@ -122,10 +118,10 @@ def overheads(devices: Mapping[str, Device], runtime: str, rounds: int, folder: 
     runs: dict[str, list[float]] = {name: [] for name in ("direct", *AGENTS)}
     samples: dict[str, list[float]] = {name: [] for name in runs}
     with ExitStack() as stack:
-        direct = stack.enter_context(Direct(folder, devices["native"], artifact, runtime))
+        direct = stack.enter_context(LoopInC(folder, devices["native"], artifact.path, runtime, BLOCK_RUNS))
         sessions = opened(stack, devices, runtime)
         for _ in range(rounds):
-            blocks = direct.blocks()
+            blocks = direct.run_ns(ROUND_S)
             runs["direct"].append(float(np.mean(blocks)))
             samples["direct"].extend(blocks)
             for name, session in sessions.items():
@@ -161,38 +157,6 @@ def block_means(one_round: Round) -> list[float]:
     """Means of the samples of a run, block by block, in ns."""
     complete = len(one_round.wall_ns) // BLOCK_RUNS * BLOCK_RUNS
     return [float(mean) for mean in np.reshape(one_round.wall_ns[:complete], (-1, BLOCK_RUNS)).mean(axis=1)]
-
-
-class Direct:
-    """The bare loop, as a process that runs groups on request."""
-
-    def __init__(self, folder: Path, device: Device, artifact: Artifact, runtime: str) -> None:
-        toolchain, program = Toolchain.find(platform.machine()), folder / "direct"
-        sources = [str(DIRECT), *(str(NATIVE_SOURCES / f"{name}.c") for name in ("runtime", "onnxruntime", "tflite"))]
-        version = f'-DLITERT_VERSION="{pins()["tflite"].version}"'
-        command = [toolchain.compiler, "-std=c11", "-O2", *WARNINGS, "-D_GNU_SOURCE", version, f"-I{NATIVE_SOURCES}"]
-        subprocess.run([*command, "-o", str(program), *sources, "-lm", "-ldl"], check=True)
-        library = next(Path(device.folder).glob("native/*/lib"))
-        loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
-        argv = [*loader, str(program), runtime, str(library), str(artifact.path)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._count = 100
-        self._count = max(round(ROUND_S * 1e9 / BLOCK_RUNS / float(np.mean(self.blocks()))), 1)
-
-    def blocks(self) -> list[float]:
-        """Mean time of a run in each group of a round, in ns."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(f"{self._count}\n")
-        self._process.stdin.flush()
-        return [int(word) / BLOCK_RUNS for word in self._process.stdout.readline().split()]
-
-    def __enter__(self) -> Direct:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 def compare(

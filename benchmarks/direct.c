@@ -11,7 +11,9 @@
 
 #include "runtime.h"
 
-enum { BLOCK_RUNS = 10 };
+#ifndef BLOCK_RUNS
+#define BLOCK_RUNS 10
+#endif
 
 static int64_t now_ns(void) {
     struct timespec now;

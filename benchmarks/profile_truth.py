@@ -3,9 +3,9 @@
     python benchmarks/profile.py [--comparisons 40] [--aa 100] [--max-seconds 1100] [--state FILE] [--json]
     python benchmarks/profile.py --transformers [--files FOLDER] [--state FILE] [--json]
 
-- models: latency by latkit's agent beside onnxruntime called directly, in alternation (low decile of both); the sum of
-  the ops' times as a share of the profiled run; the profiled run's slowdown; rank correlation of the ops' times with
-  onnxruntime's own trace.
+- models: latency of three models on onnxruntime and TFLite, by the Python and the native agent, on this machine and by
+  SSH, beside the runtime called directly, in alternation (low decile of both); the sum of the ops' times as a share of
+  the profiled run; the profiled run's slowdown; rank correlation of the ops' times with onnxruntime's own trace.
 - aa_false_alarm_percent: comparisons of a model with itself that report a difference, and the same with a busy process
   on each core. slowdown_3_percent_found_percent: comparisons with a model that is 3 % longer that report it as slower.
 - first_answer_s: from the start of the command to its end, for a model of about 20 ms on this machine; and by SSH, on a
@@ -24,21 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
-from scipy import stats
-
+from benchmarks.profile_latency import CASES, PLAN, SIZES, make_onnx, measure_case, read, registered
 from latkit._io import write_text
-from latkit.artifacts.files import ModelSource, SourceRequest, read_source
 from latkit.cli.console import show_facts, show_table
 from latkit.cli.progress_bars import ConsoleProgress
 from latkit.devices import Local, Ssh, add_device
@@ -46,46 +39,18 @@ from latkit.errors import LatkitError
 from latkit.evaluation.ab import difference
 from latkit.profiling.profile import ModelRequest, ProfileRequest
 from latkit.profiling.profile.pairs import PairPass
-from latkit.runtimes import get_runtime
 from latkit.targets import Target
 from latkit.testing.boards.sshd import running_sshd
 from latkit.testing.host import Unavailable
-from latkit.timing import REFERENCE, TimingPlan
+from latkit.timing import TimingPlan
 from latkit.workspace import Workspace
 from latkit.workspace.profiling.comparisons import time_passes
 from latkit.workspace.profiling.measuring import MeasureOptions
 from latkit.workspace.profiling.profiles import profile_models
 
 TARGET = Target("here", "onnxruntime")
-PLAN = TimingPlan(rounds=1, round_s=0.1, extra_rounds=0)
-LOW = 0.1
-ALTERNATIONS = 30
-"""Rounds of latkit, and as many of the direct calls."""
-
-SIZES = {"chain-0.2ms": (4, 16, 14, 16), "chain-1ms": (7, 16, 14, 16), "chain-20ms": (8, 32, 40, 16)}
-"""Layers, channels, resolution, and channels more in every layer, so that no two ops take equally long. The names say
-about how long the models take on one core."""
 BASE, PADDED = (33, 16, 28, 0), (34, 16, 28, 0)
 """The second has one layer more, and so takes 3 % longer."""
-
-
-def make_model(path: Path, layers: int, channels: int, size: int, more: int) -> Path:
-    """Convolutions of 3x3, each with a ReLU."""
-    rng, names = np.random.default_rng(0), ["x", *(f"r{number}" for number in range(layers))]
-    widths = [channels + more * number for number in range(layers + 1)]
-    weights, nodes = [], []
-    for number in range(layers):
-        values = rng.standard_normal((widths[number + 1], widths[number], 3, 3)) / np.sqrt(9 * widths[number])
-        weights.append(numpy_helper.from_array(values.astype(np.float32), f"w{number}"))
-        inputs = [names[number], f"w{number}"]
-        nodes.append(helper.make_node("Conv", inputs, [f"c{number}"], f"conv{number}", pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{number}"], [names[number + 1]], f"relu{number}"))
-    nodes.append(helper.make_node("GlobalAveragePool", [names[-1]], ["y"], "pool"))
-    shapes = {"x": [1, channels, size, size], "y": [1, widths[-1], 1, 1]}
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items())
-    graph = helper.make_graph(nodes, "chain", [x], [y], weights)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 @dataclass
@@ -122,72 +87,6 @@ def percent(found: list[bool]) -> float | None:
     return 100 * sum(found) / len(found) if found else None
 
 
-class Direct:
-    """The runtime called directly in this process, with the agent's settings."""
-
-    def __init__(self, path: Path, source: ModelSource, *, profiling: bool = False) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_profiling = profiling
-        if profiling:
-            options.profile_file_prefix = str(path.parent / "trace")
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        self._inputs = dict(source.values)
-
-    def run_ns(self, seconds: float) -> list[int]:
-        """CPU or wall time of each run, whichever is less, after a few untimed ones."""
-        for _ in range(3):
-            self._session.run(None, self._inputs)
-        found: list[int] = []
-        end = time.perf_counter() + seconds
-        while not found or time.perf_counter() < end:
-            wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-            self._session.run(None, self._inputs)
-            found.append(min(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu))
-        return found
-
-    def op_times(self) -> dict[str, float]:
-        """Total microseconds of every node in the runtime's own trace."""
-        self.run_ns(1.0)
-        times: dict[str, float] = defaultdict(float)
-        for event in json.loads(Path(self._session.end_profiling()).read_text()):
-            if event.get("cat") == "Node" and str(event["name"]).endswith("_kernel_time"):
-                times[str(event["name"]).removesuffix("_kernel_time")] += event["dur"]
-        return times
-
-
-def read(path: Path) -> ModelSource:
-    return read_source(SourceRequest(path))
-
-
-def measure_model(workspace: Workspace, folder: Path, name: str) -> dict[str, Any]:
-    """One model: the agent and the direct calls in alternation, then its profile beside the runtime's trace."""
-    path = make_model(folder / f"{name}.onnx", *SIZES[name])
-    source, direct = read(path), Direct(path, read(path))
-    agent_ns: list[int] = []
-    direct_ns: list[int] = []
-    with workspace.collection(TARGET, MeasureOptions(PLAN, wait_s=600)) as collection:
-        artifact = source.artifact(get_runtime(TARGET.runtime), folder)
-        reference = collection.export(REFERENCE)
-        for _ in range(ALTERNATIONS):
-            found = collection.session.measure_round(artifact, reference, PLAN)
-            agent_ns += [min(pair) for pair in zip(found.wall_ns, found.cpu_ns, strict=True)]
-            direct_ns += direct.run_ns(PLAN.round_s / 2)
-    request = ProfileRequest(TARGET, (ModelRequest(path),), PLAN, peaks=False, wait_s=600)
-    (profile,) = profile_models(workspace, request).profiles
-    times, trace = {op.name: op.ms for op in profile.ops}, Direct(path, source, profiling=True).op_times()
-    common = sorted(times.keys() & trace.keys())
-    pairs = [times[name] for name in common], [trace[name] for name in common]
-    return {
-        "runtime": TARGET.runtime,
-        "latkit_ms": float(np.quantile(agent_ns, LOW)) / 1e6,
-        "direct_ms": float(np.quantile(direct_ns, LOW)) / 1e6,
-        "op_sum_percent": profile.profiler.op_sum_percent if profile.profiler else None,
-        "profiler_slowdown": profile.profiler.slowdown if profile.profiler else None,
-        "rank_correlation": float(stats.spearmanr(*pairs).statistic) if len(common) > 2 else None,
-    }
-
-
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
     """Processes that do nothing but compute."""
@@ -201,9 +100,23 @@ def busy(processes: int) -> Iterator[None]:
             process.wait()
 
 
+def latencies(workspace: Workspace, folder: Path, state: State, end: float) -> None:
+    """Every case that the state lacks; only where sshd runs."""
+    missing = [case for case in CASES if case.name not in state.found["models"]]
+    try:
+        with registered(workspace, folder) as devices, ConsoleProgress() as progress:
+            for number, case in enumerate(missing):
+                if time.monotonic() < end:
+                    progress.advance("models", number, len(missing), case.name)
+                    state.found["models"][case.name] = measure_case(workspace, folder, devices, case)
+                    state.save()
+    except Unavailable as error:
+        print(f"no latencies: {error}", file=sys.stderr)
+
+
 def compare(workspace: Workspace, folder: Path, state: State, given: argparse.Namespace, end: float) -> None:
     """Comparisons with the padded model, whose passes hold those of the model with itself, and more of the latter."""
-    base, padded = make_model(folder / "base.onnx", *BASE), make_model(folder / "padded.onnx", *PADDED)
+    base, padded = make_onnx(folder / "base.onnx", *BASE), make_onnx(folder / "padded.onnx", *PADDED)
     aa, found = state.found["aa"], state.found["padded"]
     with (
         ConsoleProgress() as progress,
@@ -229,11 +142,10 @@ def verdict(passes: list[PairPass]) -> str:
 def first_answers(workspace: Workspace, folder: Path, state: State) -> None:
     """Seconds from the start of the command to its end, on this machine and by SSH; the latter only where sshd runs."""
     answers = state.found["first_answer_s"]
-    path = make_model(folder / "first.onnx", *SIZES["chain-20ms"])
+    path = make_onnx(folder / "first.onnx", *SIZES["chain-20ms"])
     if "local" not in answers:
-        profile_s(
-            workspace, TARGET, make_model(folder / "peaks.onnx", *SIZES["chain-1ms"])
-        )  # a target's peaks are saved
+        first = make_onnx(folder / "peaks.onnx", *SIZES["chain-1ms"])
+        profile_s(workspace, TARGET, first)  # a target's peaks are saved
         answers["local"] = profile_s(workspace, TARGET, path)
         state.save()
     if "ssh" not in answers:
@@ -322,10 +234,7 @@ def main() -> None:
         if given.transformers:
             transformers(workspace, given, state, end)
             return
-        for name in SIZES:
-            if name not in state.found["models"] and time.monotonic() < end:
-                state.found["models"][name] = measure_model(workspace, folder, name)
-                state.save()
+        latencies(workspace, folder, state, end)
         if time.monotonic() < end:
             first_answers(workspace, folder, state)
         compare(workspace, folder, state, given, end)
