@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from latkit.graphs.graph import ABSENT, Graph, Node
-from latkit.graphs.operators import BINARY, UNARY
+from latkit.graphs.onnx.operators import BINARY, UNARY
 
 
 class DefUse:

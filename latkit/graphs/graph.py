@@ -10,7 +10,6 @@ from typing import Any
 
 from latkit._io import load_json, reading, write_text
 from latkit.errors import BadFile, UsageError
-from latkit.graphs import onnx_nodes, tflite_nodes
 from latkit.graphs.dialect import Dialect
 from latkit.graphs.documents import (
     as_integer,
@@ -23,6 +22,8 @@ from latkit.graphs.documents import (
     tensor_to_json,
 )
 from latkit.graphs.node import ABSENT, TYPES, Constant, Node, Setting, Tensor
+from latkit.graphs.onnx import nodes as onnx_nodes
+from latkit.graphs.tflite import nodes as tflite_nodes
 from latkit.ops import digest
 
 __all__ = ["ABSENT", "DIALECTS", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor"]

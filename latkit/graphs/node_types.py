@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from latkit.graphs.graph import ABSENT, Graph, Node
 from latkit.graphs.node import QUANTIZED
-from latkit.graphs.operators import BINARY
-from latkit.graphs.tflite_nodes import BINARY as TFLITE_BINARY
-from latkit.graphs.tflite_nodes import REDUCTIONS
+from latkit.graphs.onnx.operators import BINARY
+from latkit.graphs.tflite.nodes import BINARY as TFLITE_BINARY
+from latkit.graphs.tflite.nodes import REDUCTIONS
 
 _SAME_COST = {"Sub": "Add", "Flatten": "Reshape"}
 

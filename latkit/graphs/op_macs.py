@@ -1,7 +1,7 @@
 """Multiply-accumulates of an executed op from its kind and shapes alone, as a runtime's profile gives them.
 
-`latkit.graphs.macs` counts those of a graph's nodes, with their attributes. A profile has no attributes, so that what
-cannot be known from shapes is None.
+`latkit.graphs.onnx.macs` counts those of a graph's nodes, with their attributes. A profile has no attributes, so that
+what cannot be known from shapes is None.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import ABSENT, Graph, Node
 from latkit.graphs.node_types import node_kind
-from latkit.graphs.operators import BINARY, UNARY, VIEWS
-from latkit.graphs.tflite_nodes import VIEWS as TFLITE_VIEWS
+from latkit.graphs.onnx.operators import BINARY, UNARY, VIEWS
+from latkit.graphs.tflite.nodes import VIEWS as TFLITE_VIEWS
 
 LIGHT_MORE = frozenset(
     {"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"}

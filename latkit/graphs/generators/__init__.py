@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators.assorted import assorted
 from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
 from latkit.graphs.generators.convolutional import (
@@ -22,7 +21,8 @@ from latkit.graphs.generators.convolutional import (
 )
 from latkit.graphs.generators.parts import Draw
 from latkit.graphs.graph import Graph
-from latkit.graphs.tflite_builder import TFLiteBuilder
+from latkit.graphs.onnx.builder import GraphBuilder
+from latkit.graphs.tflite.builder import TFLiteBuilder
 
 FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
     "inverted": inverted,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators.parts import Draw, add_classifier, add_image, draw_depth
 from latkit.graphs.graph import Graph
+from latkit.graphs.onnx.builder import GraphBuilder
 
 
 def assorted(b: GraphBuilder, rng: Draw, name: str) -> Graph:

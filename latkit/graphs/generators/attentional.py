@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators.parts import Draw, add_attention, add_classifier, as_heads, as_image, as_tokens
 from latkit.graphs.graph import Graph
+from latkit.graphs.onnx.builder import GraphBuilder
 
 
 def _transformer_block(b: GraphBuilder, rng: Draw, x: int, heads: int, style: str, *, scaled: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from latkit.graphs.builder import GraphBuilder
 from latkit.graphs.generators.parts import (
     ACTIVATIONS,
     Draw,
@@ -17,6 +16,7 @@ from latkit.graphs.generators.parts import (
     draw_depth,
 )
 from latkit.graphs.graph import Graph
+from latkit.graphs.onnx.builder import GraphBuilder
 
 
 def _halved(b: GraphBuilder, x: int, kernel: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from latkit.graphs.builder import GraphBuilder
+from latkit.graphs.onnx.builder import GraphBuilder
 
 Draw = random.Random
 

@@ -12,7 +12,7 @@ import numpy as np
 from latkit._io.arrays import Floats
 from latkit.errors import NotMeasured, UsageError
 from latkit.graphs import Graph, Partition, Rule, partition_graph
-from latkit.graphs.deciding import undetermined_op
+from latkit.graphs.onnx.deciding import undetermined_op
 from latkit.graphs.partition import Kernel
 from latkit.latency_models.base import LatencyModel, Origin, common_origin
 from latkit.latency_models.kernels.adjacency import (

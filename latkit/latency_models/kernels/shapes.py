@@ -9,7 +9,7 @@ from latkit.graphs import Graph, Node
 from latkit.graphs.graph import ABSENT, Tensor
 from latkit.graphs.node_types import permutation, reduced_axes
 from latkit.graphs.patterns import units_of
-from latkit.graphs.tflite_nodes import REDUCTIONS
+from latkit.graphs.tflite.nodes import REDUCTIONS
 
 SHAPES = 16
 """Number of features that describe the shape of a kernel's heaviest unit."""

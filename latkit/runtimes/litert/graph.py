@@ -15,7 +15,7 @@ from latkit._io import one_line, reading
 from latkit.errors import BadFile, UsageError
 from latkit.graphs.graph import ABSENT, Constant, Graph, Node, Setting, Tensor
 from latkit.graphs.node import QUANTIZED, Quantization
-from latkit.graphs.tflite_nodes import OPTIONS, VERSION
+from latkit.graphs.tflite.nodes import OPTIONS, VERSION
 from latkit.runtimes.litert.schema import DTYPES, EXPECTED, Schema, bounded
 
 TYPES = {name: DTYPES[name] for name in ("FLOAT32", "FLOAT16", "INT64", "INT32", "INT16", "INT8", "UINT8", "BOOL")} | {

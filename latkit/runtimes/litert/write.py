@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latkit.errors import ExportError, MissingExtra
 from latkit.graphs.graph import Constant, Graph, Node, Tensor
 from latkit.graphs.node import QUANTIZED
-from latkit.graphs.tflite_nodes import OPTIONS, VERSION
+from latkit.graphs.tflite.nodes import OPTIONS, VERSION
 from latkit.runtimes.litert.schema import DTYPES
 
 MAX_MODEL_BYTES = 2**31 - 2**20

@@ -11,7 +11,7 @@ from onnx import AttributeProto, TensorProto, helper
 from latkit._io import reading
 from latkit.errors import BadFile, UsageError
 from latkit.graphs.graph import ABSENT, OPSET, Constant, Graph, Node, Setting, Tensor
-from latkit.graphs.operators import VIEWS
+from latkit.graphs.onnx.operators import VIEWS
 from latkit.runtimes.onnx.file import EXPECTED, Shapes, load_model, prepare
 from latkit.runtimes.onnx.quantized import QUANTIZERS, quantization_constants, with_own_dequantization
 from latkit.runtimes.onnx.tensors import FEW, as_numbers, shape_input_names

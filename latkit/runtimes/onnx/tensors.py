@@ -13,7 +13,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from latkit._io import reading
 from latkit.errors import BadFile
-from latkit.graphs.deciding import SHAPE_INPUTS
+from latkit.graphs.onnx.deciding import SHAPE_INPUTS
 from latkit.runtimes.onnx.quantized import scale_names
 
 FEW = 64

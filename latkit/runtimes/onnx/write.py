@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from latkit.errors import ExportError, LatkitError
-from latkit.graphs.deciding import undetermined_op
 from latkit.graphs.graph import ABSENT, Constant, Graph, Node, Tensor
+from latkit.graphs.onnx.deciding import undetermined_op
 from latkit.runtimes.onnx.session import RuntimeRefused, reason, shapes_by_running
 
 CODES = {

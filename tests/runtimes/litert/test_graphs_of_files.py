@@ -12,7 +12,7 @@ from latkit.errors import BadFile, ExportError
 from latkit.graphs import Constant, Graph, Node, Quantization, Tensor, networks, partition_graph
 from latkit.graphs.def_use import DefUse
 from latkit.graphs.generators import FAMILIES
-from latkit.graphs.tflite_builder import TFLiteBuilder
+from latkit.graphs.tflite.builder import TFLiteBuilder
 from latkit.runtimes import get_runtime
 from latkit.runtimes.litert.graph import read_tflite_graph
 from latkit.runtimes.litert.write import write_tflite

@@ -8,9 +8,9 @@ from onnx import defs, helper
 
 from latkit.errors import UsageError
 from latkit.graphs import Constant, Graph, GraphBuilder, Node, Tensor
-from latkit.graphs.defaults import DROPPED, FILLED
 from latkit.graphs.generators import networks
 from latkit.graphs.node import single
+from latkit.graphs.onnx.defaults import DROPPED, FILLED
 
 
 def graph_of(node: Node, *inputs: tuple[int, ...], weights: tuple[tuple[int, ...], ...] = (), opset: int = 17) -> Graph:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from latkit.graphs.defaults import REDUCTIONS
 from latkit.graphs.graph import Graph
+from latkit.graphs.onnx.defaults import REDUCTIONS
 
 SHAPE_INPUTS: dict[str, tuple[int, ...]] = {
     "AffineGrid": (1,),

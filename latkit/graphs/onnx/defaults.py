@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from latkit.graphs.macs import RECURRENT
 from latkit.graphs.node import ABSENT, Node, Setting, Tensor
+from latkit.graphs.onnx.macs import RECURRENT
 
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})

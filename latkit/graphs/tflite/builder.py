@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from latkit.graphs.builder import GraphBuilder, reduced_shape
 from latkit.graphs.graph import Constant, Graph, Setting, Tensor
-from latkit.graphs.tflite_nodes import OPTIONS, VERSION
+from latkit.graphs.onnx.builder import GraphBuilder, reduced_shape
+from latkit.graphs.tflite.nodes import OPTIONS, VERSION
 
 SAME, VALID = 0, 1
 """Paddings of the schema."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.errors import UsageError
-from latkit.graphs.defaults import CONVOLUTIONS, POOLS
-from latkit.graphs.macs import RECURRENT
 from latkit.graphs.node import ABSENT, Node, Tensor
-from latkit.graphs.operators import BINARY, UNARY, VIEWS
+from latkit.graphs.onnx.defaults import CONVOLUTIONS, POOLS
+from latkit.graphs.onnx.macs import RECURRENT
+from latkit.graphs.onnx.operators import BINARY, UNARY, VIEWS
 
 _INTEGERS = frozenset(
     {"axis", "group", "transA", "transB", "keepdims", "hidden_size", "count_include_pad", "ceil_mode", "layout"}

@@ -1,0 +1,1 @@
+"""ONNX operators: their normal form, checks, counts of work, and building graphs of them."""

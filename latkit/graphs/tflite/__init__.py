@@ -1,0 +1,1 @@
+"""TFLite operators: checks and counts of work, and building graphs of them."""
