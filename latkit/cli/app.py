@@ -8,34 +8,15 @@ from typing import Annotated
 
 import typer
 
-from latkit.cli import (
-    agent,
-    cache,
-    collect,
-    compare,
-    demo,
-    device,
-    fit,
-    measurements,
-    predict,
-    profile,
-    quantize,
-    report,
-    reproduce,
-    search,
-    serve,
-    space,
-    specialize,
-    strategies,
-    table,
-    target,
-    train_supernet,
-    validate,
-)
 from latkit.cli.console import ask_on_terminal, emit_json, say
+from latkit.cli.devices import agent, device, target
 from latkit.cli.examples import add_examples
+from latkit.cli.models import fit, predict, quantize, table, validate
 from latkit.cli.old_spellings import Command, SearchCommand
 from latkit.cli.options import VERBOSE, AsJson
+from latkit.cli.profiling import collect, compare, measurements, profile
+from latkit.cli.search import reproduce, search, space, specialize, strategies, train_supernet
+from latkit.cli.workspace import cache, demo, report, serve
 from latkit.consent import ask_with
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from latkit.cli.report import COMMANDS
+from latkit.cli.workspace.report import COMMANDS
 from latkit.errors import BadFile, UsageError
 from latkit.report import write_report
 from latkit.targets import Target

@@ -20,7 +20,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict a network's latency on a target, with an interval and what each op or kernel adds."""
-    from latkit.cli.model_arguments import parse_shapes
+    from latkit.cli.profiling.model_arguments import parse_shapes
     from latkit.cli.render.predicted import show_prediction
     from latkit.progress import Callbacks
     from latkit.targets import Target

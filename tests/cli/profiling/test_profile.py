@@ -13,8 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from latkit.cli.model_arguments import split_items
-from latkit.cli.profile_run import Gates, Result, Sweep
+from latkit.cli.profiling.model_arguments import split_items
+from latkit.cli.profiling.profile_run import Gates, Result, Sweep
 from latkit.cli.render.comparison import show_comparison
 from latkit.errors import MeasurementConflict, UsageError
 from latkit.evaluation.comparison import Comparison, Interval, interleaved_comparison, stored_comparison
@@ -196,7 +196,7 @@ def test_a_comparison_needs_two_models() -> None:
 @pytest.mark.slow
 def test_a_profile_waits_for_no_library_that_it_does_not_need() -> None:
     heavy = "torch", "scipy", "plotly", "sklearn", "xgboost"
-    modules = "sys, latkit.cli.profile_run, latkit.artifacts.cache"
+    modules = "sys, latkit.cli.profiling.profile_run, latkit.artifacts.cache"
     code = f"import {modules}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

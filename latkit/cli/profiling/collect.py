@@ -142,8 +142,8 @@ def model(
     as_json: AsJson = False,
 ) -> None:
     """Measure model files as a whole, and their own kernels."""
-    from latkit.cli.model_arguments import parse_shapes, split_items
     from latkit.cli.parsing import targets_named
+    from latkit.cli.profiling.model_arguments import parse_shapes, split_items
 
     targets, models = split_items(items)
     fields = {

@@ -26,8 +26,8 @@ from latkit.cli.options import (
     Width,
     workspace_folder,
 )
-from latkit.cli.reproduce import reproduce
-from latkit.cli.strategy_options import (
+from latkit.cli.search.reproduce import reproduce
+from latkit.cli.search.strategy_options import (
     Batch,
     BenchmarkName,
     ClusterAddress,
@@ -154,7 +154,6 @@ def search(
     Several targets, or several latencies, are searched in sequence and share the warm-up; then every network is
     measured on every target. A supernet's gradient decides, or with --strategy a strategy that asks for architectures.
     """
-    from latkit.cli.benchmark_search import run_benchmark
     from latkit.cli.parsing import (
         in_precisions,
         parse_constraints,
@@ -165,6 +164,7 @@ def search(
         tool_named,
     )
     from latkit.cli.render.search import show_errors, show_search
+    from latkit.cli.search.benchmark import run_benchmark
     from latkit.search.records.strategy import StrategyPlan
     from latkit.workspace import Workspace
     from latkit.workspace.requests import BenchmarkSearchRequest, SearchRequest

@@ -149,8 +149,8 @@ def profile(
 
     latkit profile here/onnxruntime old.onnx new.onnx --compare --fail-if-slower 3%
     """
-    from latkit.cli.model_arguments import parse_shapes, split_items
-    from latkit.cli.profile_run import Gates, Outputs, Sweep, run
+    from latkit.cli.profiling.model_arguments import parse_shapes, split_items
+    from latkit.cli.profiling.profile_run import Gates, Outputs, Sweep, run
 
     targets, models = split_items(items)
     fields: dict[str, Any] = {

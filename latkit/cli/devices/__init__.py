@@ -1,0 +1,1 @@
+"""Commands on devices, their targets and agents."""

@@ -1,0 +1,1 @@
+"""Commands on latency models and their tables."""

@@ -1,0 +1,1 @@
+"""Commands on spaces, searches and supernets."""
