@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from latkit.devices.agent import PROTOCOL
+from latkit.devices.agent.latkit_agent import energy
 from latkit.devices.provisioning.bundle import pins
 from latkit.devices.provisioning.toolchain import LOADERS, Toolchain
 from latkit.devices.sessions.answers import Described, checked
@@ -32,6 +33,30 @@ from tests.devices.agent.test_agent import AgentConformance, Talk
 from tests.devices.agent_file import AGENT_FILE
 
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+
+ZONES, MONITOR, BATTERY = "class/powercap", "class/hwmon/hwmon0", "class/power_supply/battery"
+SENSORS = {
+    "powercap": {
+        f"{ZONES}/intel-rapl:0/name": "package-0",
+        f"{ZONES}/intel-rapl:0/energy_uj": 1000,
+        f"{ZONES}/intel-rapl:0:0/name": "core",
+        f"{ZONES}/intel-rapl:0:0/energy_uj": 600,
+        f"{ZONES}/intel-rapl:1/name": "psys",
+        f"{ZONES}/intel-rapl:1/energy_uj": 5000,
+        f"{ZONES}/intel-rapl-mmio:0/name": "package-0",
+        f"{ZONES}/intel-rapl-mmio:0/energy_uj": 1000,
+    },
+    "hwmon": {f"{MONITOR}/name": "board", f"{MONITOR}/energy1_input": 7, f"{MONITOR}/energy1_label": "cpu"},
+    "battery by energy": {f"{BATTERY}/type": "Battery", f"{BATTERY}/status": "Discharging", f"{BATTERY}/energy_now": 9},
+    "battery by charge": {
+        f"{BATTERY}/type": "Battery",
+        f"{BATTERY}/status": "Discharging",
+        f"{BATTERY}/charge_counter": 2_000_000,
+        f"{BATTERY}/voltage_now": 4_000_000,
+    },
+}
+"""Files in which a kernel reports energy, by kind. Their figures are nobody's."""
 
 
 def toolchain(architecture: str) -> Toolchain:
@@ -167,6 +192,38 @@ class TestNativeAgent:
         assert now["temperatures_c"] == {'thermal_zone0 a "zone"': 41.5}
         assert now["trips_c"] == {'thermal_zone0 a "zone"': 85.0}
         assert facts["cores"] == [{"index": 0}, {"index": 1, "capacity": 446}]
+
+    @pytest.mark.parametrize("kind", SENSORS)
+    def test_energy_is_read_as_by_the_python_agent(
+        self, kind: str, native: Path, tmp_path: Path, make_model, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, text in SENSORS[kind].items():
+            (tmp_path / "sys" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "sys" / name).write_text(f"{text}\n")
+        monkeypatch.setattr(energy, "SYSFS", str(tmp_path / "sys"))
+        expected, models = energy.energy_uj(), tmp_path / "models"
+        arguments = ["env", f"LATKIT_SYSFS={tmp_path}/sys", str(native), "--models", str(models)]
+        with connect(Local()) as transport:
+            talk = Talk(transport.start(arguments), models)
+            loaded = talk.load(make_model())
+            paced = talk.ask("pace", handle=loaded["handle"], interval_s=0.0, runs=3)
+        assert expected
+        assert (loaded["energy_sensors"], paced["energy_uj"]) == (list(expected), dict.fromkeys(expected, 0))
+        assert paced["energy_steps"] == {name: [0, 0] for name in expected}
+
+    def test_energy_is_followed_over_the_end_of_a_counter(self, native: Path, tmp_path: Path, make_model) -> None:
+        zone, models = tmp_path / "sys" / ZONES / "intel-rapl:0", tmp_path / "models"
+        zone.mkdir(parents=True)
+        (zone / "max_energy_range_uj").write_text("1000\n")
+        (zone / "energy_uj").write_text("900\n")
+        arguments = ["env", f"LATKIT_SYSFS={tmp_path}/sys", str(native), "--models", str(models)]
+        with connect(Local()) as transport:
+            talk = Talk(transport.start(arguments), models)
+            talk.say("pace", handle=talk.load(make_model())["handle"], interval_s=0.3, runs=2)
+            time.sleep(0.2)
+            (zone / "energy_uj").write_text("30\n")
+            paced = talk.hear()["result"]
+        assert (paced["energy_uj"], paced["energy_steps"]) == ({"intel-rapl:0": 130}, {"intel-rapl:0": [1, 130]})
 
     def test_a_line_without_end_is_bounded(self, talk: Talk) -> None:
         talk.stream.write_line(b"[" + b" " * 3_000_000)

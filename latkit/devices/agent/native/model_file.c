@@ -73,7 +73,7 @@ void write_loading(struct json_writer *out, const struct loading *loading, const
     writer_add(out, ",\"energy_sensors\":[");
     for (size_t i = 0; i < energy.count; i++) {
         writer_comma(out);
-        writer_string(out, energy.zones[i].name);
+        writer_string(out, energy.counters[i].name);
     }
     writer_add(out, "]");
 }
@@ -81,23 +81,19 @@ void write_loading(struct json_writer *out, const struct loading *loading, const
 bool answer_pace(const struct model *model, double interval_s, int64_t runs, struct json_writer *out,
                  struct failure *failure) {
     enum { MAX_INTERVAL_S = 3600 };
-    struct samples samples = {0};
-    struct energy before, after;
-    int64_t missed = 0;
+    struct paced paced;
     if (runs > MAX_SAMPLES || interval_s > MAX_INTERVAL_S) {
         return fail_as(failure, "bad-request", "expected at most %d runs, %d s apart", MAX_SAMPLES, MAX_INTERVAL_S);
     }
-    read_energy(&before);
-    bool done = time_paced(model, interval_s, runs, &samples, &missed, failure);
-    read_energy(&after);
+    bool done = time_paced(model, interval_s, runs, &paced, failure);
     if (done) {
         writer_add(out, "{");
-        writer_integers(out, "wall_ns", samples.wall_ns, samples.count);
-        writer_integers(out, "cpu_ns", samples.cpu_ns, samples.count);
-        writer_add(out, ",\"missed\":%" PRId64 ",\"energy_uj\":", missed);
-        write_energy(out, &before, &after);
+        writer_integers(out, "wall_ns", paced.samples.wall_ns, paced.samples.count);
+        writer_integers(out, "cpu_ns", paced.samples.cpu_ns, paced.samples.count);
+        writer_add(out, ",\"missed\":%" PRId64, paced.missed);
+        write_meter(out, &paced.meter);
         writer_add(out, "}");
     }
-    samples_free(&samples);
+    samples_free(&paced.samples);
     return done;
 }

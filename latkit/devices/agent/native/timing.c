@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
 static const int64_t SUBJECT_BLOCK_NS = 7000000, REFERENCE_BLOCK_NS = 2500000, MAX_RUNS_PER_BLOCK = 10;
+static const int64_t READING_PAUSE_NS = 2000000; /* powercap's counters move once a millisecond */
 static const double WARM_UP_SHARE = 0.25; /* maximum share of a round that is spent on warming up */
 static const double STILL_FALLING = 0.99; /* a faster run takes less than this share of the fastest time */
 enum { STEADY_RUNS = 3 };                 /* the warm-up ends after this many runs without a faster one */
@@ -152,22 +154,24 @@ static void sleep_until(int64_t due_ns) {
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == EINTR) continue;
 }
 
-bool time_paced(const struct model *model, double interval_s, int64_t runs, struct samples *samples, int64_t *missed,
+bool time_paced(const struct model *model, double interval_s, int64_t runs, struct paced *paced,
                 struct failure *failure) {
     int64_t interval_ns = (int64_t)(interval_s * 1e9);
-    *missed = 0;
-    *samples = (struct samples){0};
-    if (!model->run(model->state, failure) || !make_room(samples, runs, failure)) return false;
+    memset(paced, 0, sizeof *paced);
+    if (!model->run(model->state, failure) || !make_room(&paced->samples, runs, failure)) return false;
+    meter_begin(&paced->meter);
     for (int64_t due = clock_ns(CLOCK_MONOTONIC); runs > 0; runs--) {
         due += interval_ns;
         if (due > clock_ns(CLOCK_MONOTONIC)) {
             sleep_until(due);
         } else if (interval_ns) {
-            ++*missed;
+            paced->missed++;
             due = clock_ns(CLOCK_MONOTONIC);
         }
-        if (!timed_runs(model, 1, samples, failure)) return false;
+        if (!timed_runs(model, 1, &paced->samples, failure)) return false;
+        meter_read(&paced->meter, READING_PAUSE_NS);
     }
+    meter_read(&paced->meter, 0);
     return true;
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "energy.h"
 #include "runtime.h"
 
 enum { MAX_SAMPLES = 1 << 20 }; /* of each model in a round, which ends when they are full */
@@ -28,8 +29,14 @@ struct timing {
     int64_t warm_up_runs; /* of the workload */
 };
 
-/* Time runs that begin at an interval, after an untimed one; `missed` counts those that began late. */
-bool time_paced(const struct model *model, double interval_s, int64_t runs, struct samples *samples, int64_t *missed,
+struct paced {
+    struct samples samples;
+    int64_t missed; /* runs that began late */
+    struct energy_meter meter;
+};
+
+/* Time runs that begin at an interval, after an untimed one. `samples_free` frees its samples, also after a failure. */
+bool time_paced(const struct model *model, double interval_s, int64_t runs, struct paced *paced,
                 struct failure *failure);
 
 /* Free the memory of samples. */
