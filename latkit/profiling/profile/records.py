@@ -26,7 +26,8 @@ EXPECTED = "a profile of a model file"
 MAX_INTERVAL_MS = 3_600_000.0
 """Maximum pause between paced runs: one hour."""
 DEFAULT_PACED_RUNS = 30
-DEFAULT_OP_RUNS = 30
+MIN_OP_RUNS, MAX_OP_RUNS, OP_RUNS_S = 30, 300, 0.25
+"""Profiled runs of a model: as many as take about so many seconds. Clocks of profilers count whole microseconds."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of inputs by name, with their batch."""
@@ -56,8 +57,8 @@ class ProfileRequest:
     """`plan.rounds` short rounds per model."""
     ops: bool = True
     """Whether the time of each op is taken too, in separate runs."""
-    op_runs: int = DEFAULT_OP_RUNS
-    """Number of profiled runs; fewer for a model that takes long."""
+    op_runs: int | None = None
+    """Number of profiled runs, fewer for a model that takes long; by default 30 to 300, for about a quarter second."""
     intervals_ms: tuple[float, ...] = ()
     """Intervals of paced runs, measured next to the hot ones."""
     paced_runs: int = DEFAULT_PACED_RUNS
@@ -77,13 +78,19 @@ class ProfileRequest:
     def __post_init__(self) -> None:
         if not self.models:
             raise UsageError("expected at least one model file to profile, but found none")
-        if self.op_runs < 1 or self.paced_runs < 1:
-            raise UsageError(f"expected at least one run, but found {min(self.op_runs, self.paced_runs)}")
+        if (fewest := min(self.paced_runs, 1 if self.op_runs is None else self.op_runs)) < 1:
+            raise UsageError(f"expected at least one run, but found {fewest}")
         for interval_ms in self.intervals_ms:
             if not 0 < interval_ms <= MAX_INTERVAL_MS:
                 raise UsageError(
                     f"expected an interval above 0 and up to {MAX_INTERVAL_MS:.0f} ms, but found {interval_ms:g}"
                 )
+
+    def profiled_runs(self, run_s: float) -> int:
+        """The number of profiled runs of a model whose run takes so many seconds."""
+        if self.op_runs is not None:
+            return self.op_runs
+        return min(max(round(OP_RUNS_S / run_s), MIN_OP_RUNS), MAX_OP_RUNS)
 
 
 class _Record(BaseModel):

@@ -154,7 +154,7 @@ class _OneProfile:
         pacing = tuple(self._paced(interval_ms, latency, remarks) for interval_ms in self.run.request.intervals_ms)
         pacing_found = tuple(paced for paced in pacing if paced is not None)
         energy = self._energy(latency, remarks)
-        ops = self._ops(remarks)
+        ops = self._ops(latency, remarks)
         prediction = self._prediction(remarks)
         table = op_table(ops, self.source, latency) if ops else ()
         peaks = self._reached_peaks(table, remarks)
@@ -273,15 +273,15 @@ class _OneProfile:
             lambda session: time_paced(session, self.artifact, interval_s, runs, latency.p99 / 1e3),
         )
 
-    def _ops(self, notes: list[str]) -> OpProfile | None:
-        request = self.run.request
-        if not request.ops:
+    def _ops(self, latency: LatencyStatistics, notes: list[str]) -> OpProfile | None:
+        if not self.run.request.ops:
             return None
+        runs = self.run.request.profiled_runs(latency.p50 / 1e3)
         try:
             found = self.run.session.act(
                 self.artifact,
                 self.run.reference(),
-                lambda session: profile_ops(session, self.artifact, request.op_runs, MAX_OPS_SECONDS),
+                lambda session: profile_ops(session, self.artifact, runs, MAX_OPS_SECONDS),
             )
         except AgentError as error:
             notes.append(one_line(f"no op times: {error}"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,10 @@ def test_a_request_is_checked() -> None:
         ProfileRequest(TARGET, (model,), intervals_ms=(0.0,))
     with pytest.raises(UsageError, match="run"):
         ProfileRequest(TARGET, (model,), op_runs=0)
+
+
+def test_short_models_are_profiled_more_often() -> None:
+    """Profilers count whole microseconds: the times of short ops are means over many runs."""
+    request = ProfileRequest(TARGET, (ModelRequest(Path("net.onnx")),))
+    assert [request.profiled_runs(run_s) for run_s in (3e-4, 2.5e-3, 1.0)] == [300, 100, 30]
+    assert replace(request, op_runs=3).profiled_runs(3e-4) == 3
