@@ -35,8 +35,8 @@ int main(int count, char **argv) {
     char line[32];
     if (count != 4) return 2;
     const struct runtime *runtime = strcmp(argv[1], "tflite") == 0 ? &tflite : &onnxruntime;
-    struct wish wish = {.path = argv[3], .libraries = argv[2], .threads = 1, .batch = 1};
-    if (!runtime->load(&wish, &model, &failure)) {
+    struct spec spec = {.path = argv[3], .libraries = argv[2], .threads = 1, .batch = 1, .signature = ""};
+    if (!runtime->load(&spec, &model, &failure)) {
         fprintf(stderr, "%s\n", failure.message);
         return 1;
     }

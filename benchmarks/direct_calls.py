@@ -29,11 +29,7 @@ class LoopInC:
     """
 
     def __init__(self, folder: Path, device: Device, path: Path, runtime: str, group_runs: int = 10) -> None:
-        toolchain, program = Toolchain.find(platform.machine()), folder / f"direct-{group_runs}"
-        sources = [str(PROGRAM), *(str(NATIVE_SOURCES / f"{name}.c") for name in ("runtime", "onnxruntime", "tflite"))]
-        defines = ["-D_GNU_SOURCE", f"-DBLOCK_RUNS={group_runs}", f'-DLITERT_VERSION="{pins()["tflite"].version}"']
-        command = [toolchain.compiler, "-std=c11", "-O2", *WARNINGS, *defines, f"-I{NATIVE_SOURCES}"]
-        subprocess.run([*command, "-o", str(program), *sources, "-lm", "-ldl"], check=True)
+        program = compile_loop(folder / f"direct-{group_runs}", group_runs)
         library = next(Path(device.folder).glob("native/*/lib"))
         loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
         argv = [*loader, str(program), runtime, str(library), str(path)]
@@ -59,6 +55,16 @@ class LoopInC:
     def __exit__(self, *_error: object) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def compile_loop(program: Path, group_runs: int) -> Path:
+    """Build the bare loop, with the native agent's way of loading models. Raises subprocess.CalledProcessError."""
+    sources = [PROGRAM, *(path for path in NATIVE_SOURCES.glob("*.c") if path.name != "main.c")]
+    defines = ["-D_GNU_SOURCE", f"-DBLOCK_RUNS={group_runs}", f'-DLITERT_VERSION="{pins()["tflite"].version}"']
+    command = [Toolchain.find(platform.machine()).compiler, "-std=c11", "-O2", *WARNINGS, *defines]
+    libraries = ["-lm", "-ldl", "-lpthread"]
+    subprocess.run([*command, f"-I{NATIVE_SOURCES}", "-o", str(program), *map(str, sources), *libraries], check=True)
+    return program
 
 
 class LoopInPython:

@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.direct_calls import compile_loop
+from latkit.errors import BundleError
 from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
-MODULES = {
-    "external_files.py",
-    "night.py",
-    "once_for_all_costs.py",
-    "once_for_all_targets.py",
-    "strategy_cluster.py",
-    "strategy_runs.py",
-}
-"""Parts of `external_models.py`, `endurance.py`, `once_for_all.py` and `strategies.py`."""
-SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py") if path.name not in MODULES)
+SCRIPTS = sorted(
+    path.name for path in (ROOT / "benchmarks").glob("*.py") if '__name__ == "__main__"' in path.read_text("utf-8")
+)
 """What a user starts."""
 
 
@@ -31,6 +26,17 @@ def test_a_benchmark_prints_its_help(name: str, forked: Forks) -> None:
     done = forked.run(ROOT / "benchmarks" / name, "--help", env={"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
+
+
+@pytest.mark.slow
+def test_the_loop_beside_which_the_native_agent_is_timed_is_built(tmp_path: Path) -> None:
+    try:
+        program = compile_loop(tmp_path / "direct", 10)
+    except BundleError as error:
+        pytest.skip(str(error))
+    done = subprocess.run([program, "onnxruntime", tmp_path, "model.onnx"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "No such file" in done.stderr
 
 
 def test_the_standard_module_that_torch_imports_is_not_hidden() -> None:
