@@ -33,7 +33,9 @@ class LoopInC:
         library = next(Path(device.folder).glob("native/*/lib"))
         loader = [str(next(library.glob("ld-linux-*"))), "--library-path", str(library)]
         argv = [*loader, str(program), runtime, str(library), str(path)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._log = folder / "direct.log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         self._group_runs = group_runs
         self._run_ns = float(np.mean(self.groups(max(100 // group_runs, WARM_UP_RUNS))))
 
@@ -47,7 +49,10 @@ class LoopInC:
         assert self._process.stdout
         self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
-        return [int(word) / self._group_runs for word in self._process.stdout.readline().split()]
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the bare loop ended: {self._log.read_text().strip()[-1000:]}")
+        return [int(word) / self._group_runs for word in line.split()]
 
     def __enter__(self) -> LoopInC:
         return self
