@@ -7,6 +7,7 @@ is one-sided.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ def registered(workspace: Workspace, folder: Path) -> Iterator[Mapping[str, Devi
                 f"{connection}-{agent}",
                 address,
                 native=agent == "native",
+                python=sys.executable if agent == "python" else None,
                 agent_folder=str(folder / f"{connection}-{agent}"),
             )
             for connection, address in addresses.items()
