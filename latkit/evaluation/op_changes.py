@@ -34,7 +34,8 @@ class OpChange:
 def op_changes(
     before: Profile, after: Profile, before_ms: float | None = None, after_ms: float | None = None
 ) -> list[OpChange]:
-    """The changes, largest first. Ops are matched by name; the same name twice in a file counts as first, second, ...
+    """The changes, largest first. Ops are matched by the first of their nodes, which keeps its name where a model
+    is quantized; the same name twice in a file counts as first, second, ...
 
     `before_ms`, `after_ms`: latencies of the whole models that the ops are shares of, such as those of a comparison
     in interleaved rounds; the profiles' own medians if None.
@@ -64,6 +65,6 @@ def _times(profile: Profile, total_ms: float | None) -> dict[tuple[str, int], tu
 
 
 def _key(op: OpTime, counts: Counter[str]) -> tuple[str, int]:
-    name = op.nodes[0] if len(op.nodes) == 1 else op.name
+    name = op.nodes[0] if op.nodes else op.name
     counts[name] += 1
     return name, counts[name] - 1

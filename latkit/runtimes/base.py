@@ -44,6 +44,20 @@ class ExecutedOp:
     placement: str
 
 
+@dataclass(frozen=True, slots=True)
+class FileNode:
+    """An operator of a model file, with the names of the values that it reads and writes."""
+
+    name: str
+    kind: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+NodesOf = Callable[[ExecutedOp], tuple[str, ...]]
+"""The names of the nodes that an op computes, its own operator first; empty if unknown."""
+
+
 class Runtime(ABC):
     """Everything about one runtime; no other code asks for its name.
 
@@ -151,6 +165,14 @@ class Runtime(ABC):
         None where the runtime does not report which nodes a kernel computes, or reports others than are known here.
         """
         return None
+
+    def nodes_of(self, nodes: Sequence[FileNode]) -> NodesOf:
+        """Finds the nodes of a file that an op computes, for a runtime whose profiler reports nodes of the file.
+
+        Here the node has the op's name.
+        """
+        names = {node.name for node in nodes}
+        return lambda op: (op.name,) if op.name in names else ()
 
     @abstractmethod
     def load(self, path: Path) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from latkit.graphs import Graph
 from latkit.graphs.reported import FusionReport
-from latkit.runtimes.base import ExecutedOp, Runtime, Wheels, check_dialect, release
+from latkit.runtimes.base import ExecutedOp, FileNode, NodesOf, Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 
 PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
@@ -131,6 +131,12 @@ class OnnxRuntime(Runtime):
         from latkit.runtimes.onnx.graph import read_graph
 
         return read_graph(path, shapes, batch)
+
+    def nodes_of(self, nodes: Sequence[FileNode]) -> NodesOf:
+        """By the names that onnxruntime derives from those of the nodes."""
+        from latkit.runtimes.onnx.op_names import OpNames
+
+        return OpNames(nodes)
 
     def load(self, path: Path) -> Callable[..., Any]:
         """A session on the CPU."""

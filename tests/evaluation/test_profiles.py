@@ -41,6 +41,13 @@ def test_achieved_share_of_a_peak_is_weighted_by_time() -> None:
     assert [op.name for op in slowest(made_profile(ops=ops), 1)] == ["a"]
 
 
+def test_a_quantized_op_is_matched_with_its_node() -> None:
+    before = made_profile(ops=(made_op("c_nchwc", "Conv", 5.0, 1.0, nodes=("conv", "relu")),))
+    after = made_profile(ops=(made_op("conv_token_3", "QLinearConv", 2.0, 1.0, nodes=("conv",)),))
+    found = [(change.name, change.kind, change.change_ms) for change in op_changes(before, after)]
+    assert found == [("conv", "Conv > QLinearConv", -3.0)]
+
+
 def test_changes_are_matched_by_name_and_the_largest_comes_first() -> None:
     before = made_profile(ops=(made_op("a", "Conv", 5.0, 1.0), made_op("gone", "Relu", 1.0, 1.0)))
     after = made_profile(ops=(made_op("a", "QConv", 2.0, 1.0), made_op("new", "Cast", 0.5, 1.0)))

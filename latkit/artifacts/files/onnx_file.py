@@ -125,14 +125,21 @@ def vocabularies(graph: onnx.GraphProto) -> dict[str, int]:
 
 
 def _operators(graph: onnx.GraphProto) -> Iterator[FileOp]:
-    """The nodes of the graph with the shapes of their weights; other inputs have no type here."""
+    """The nodes of the graph with the shapes of their weights; other inputs have no type here.
+
+    A weight that the file holds quantized keeps its type behind the node that dequantizes it.
+    """
     weights = {
         tensor.name: (DTYPES.get(tensor.data_type, "unknown"), tuple(int(size) for size in tensor.dims))
         for tensor in graph.initializer
     }
     for node in graph.node:
         inputs = tuple(weights.get(name, ("", ())) for name in node.input if name)
-        yield FileOp(one_line(node.name, 200), node.op_type, inputs, ())
+        if node.op_type == "DequantizeLinear" and inputs and inputs[0][0]:
+            weights.update(dict.fromkeys(node.output, inputs[0]))
+        yield FileOp(
+            one_line(node.name, 200), node.op_type, inputs, (), reads=tuple(node.input), writes=tuple(node.output)
+        )
 
 
 def _external(model: onnx.ModelProto, path: Path) -> Iterator[tuple[str, Path, str]]:

@@ -15,7 +15,7 @@ from latkit._io import write_bytes
 from latkit.errors import BadFile
 from latkit.graphs import ModelFile
 from latkit.runtimes.artifact import BoundInput, FileArtifact
-from latkit.runtimes.base import Runtime
+from latkit.runtimes.base import FileNode, Runtime
 
 Values = Mapping[str, NDArray[np.generic]]
 """Values of the inputs by name, in the order of the file."""
@@ -48,6 +48,14 @@ class FileOp:
     """Element type and shape of each input, constants included; an empty type where the file states none."""
     outputs: tuple[tuple[str, tuple[int, ...]], ...]
     activation: str = ""
+    reads: tuple[str, ...] = ()
+    """Names of the values that it reads, where the file's format has names."""
+    writes: tuple[str, ...] = ()
+
+    @property
+    def node(self) -> FileNode:
+        """What a runtime finds it by."""
+        return FileNode(self.name, self.kind, self.reads, self.writes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from latkit.profiling.profile import Energy, LatencyStatistics, OpTime, Profile
 
 SHOWN = 15
 """A terminal shows this many ops, the slowest ones; --json has all of them."""
-MAX_NAME_CHARS = 36
+MAX_NAME_CHARS, MAX_KIND_CHARS = 36, 12
 BAR_CHARS = 10
 
 
@@ -152,15 +152,17 @@ def _op_table(profile: Profile) -> Table:
         title=f"slowest {len(shown)} of {len(profile.ops)} ops", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
     )
     with_placement = len(by_placement(profile)) > 1
+    kind_chars = min(max(len(op.kind) for op in shown), MAX_KIND_CHARS)
     for name in ("op", "kind", *(["ran on"] if with_placement else [])):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=MAX_NAME_CHARS)
+        least = kind_chars if name == "kind" else None  # on a narrow terminal, names are cut first
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least, max_width=MAX_NAME_CHARS)
     figures = [_times(op, highest_ms) for op in shown]
     for number, name in enumerate(("ms", "share", "", "GMAC/s", "bound")):
-        width = max(len(name), 7, *(len(row[number]) for row in figures))  # on a narrow terminal, names are cut instead
+        width = max(len(name), 7, *(len(row[number]) for row in figures))
         table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=width)
     for op, row in zip(shown, figures, strict=True):
         table.add_row(
-            *_cells([short_name(op.name, MAX_NAME_CHARS), op.kind, *([op.placement] if with_placement else []), *row])
+            *_cells([short_name(op.title, MAX_NAME_CHARS), op.kind, *([op.placement] if with_placement else []), *row])
         )
     table.add_section()
     others_ms = sum(op.ms for op in profile.ops) - sum(op.ms for op in shown)

@@ -12,6 +12,7 @@ from latkit.devices import OpProfile
 from latkit.devices.sessions.answers import ProfiledOp
 from latkit.graphs.op_macs import op_macs
 from latkit.profiling.profile.records import Fallback, LatencyStatistics, OpTime, Peaks, Profiler
+from latkit.runtimes.base import ExecutedOp, Runtime
 from latkit.runtimes.litert.alignment import align
 
 ELEMENT_BYTES = {
@@ -37,21 +38,26 @@ INTERPRETER = "tflite"
 Tensors = Sequence[tuple[str, tuple[int, ...]]]
 
 
-def op_table(profile: OpProfile, source: ModelSource, latency: LatencyStatistics) -> tuple[OpTime, ...]:
+def op_table(
+    profile: OpProfile, source: ModelSource, latency: LatencyStatistics, runtime: Runtime
+) -> tuple[OpTime, ...]:
     """The ops in the order of execution, without bounds. Times are scaled to the unprofiled median latency."""
     runs, run_ms = len(profile.wall_ns), _mean_ms(profile.wall_ns)
     total_ms = max(run_ms, sum(op.total_ns for op in profile.ops) / runs / 1e6)
     slowdown = _slowdown(profile, latency)
     operators = _operators(profile, source)
-    nodes = {operator.name: operator for operator in source.operators} if profile.exact else {}
+    known_nodes = {operator.name: operator for operator in source.operators}
     made = []
-    for op, operator in zip(profile.ops, operators, strict=True):
+    for op, nodes, operator in zip(profile.ops, _nodes(profile, source, runtime), operators, strict=True):
         inputs, outputs = _tensors(op, operator)
-        inputs = _with_packed(op.kind, _with_weights(inputs, nodes.get(op.name)), outputs)
+        node = known_nodes.get(nodes[0]) if nodes else None
+        inputs = _with_packed(op.kind, _with_weights(inputs, node, op.kind), outputs)
         profiled_ms = op.total_ns / runs / 1e6
         share = profiled_ms / total_ms
         calls = op.calls / runs
         macs = op_macs(operator.kind if operator else op.kind, _shapes(inputs), _shapes(outputs))
+        if macs is None and node is not None:  # as in the file, where an input of the runtime's own operator is gone
+            macs = op_macs(node.kind, [*_shapes(inputs[:1]), *_shapes(node.inputs[1:])], _shapes(outputs))
         size = tensor_bytes((*inputs, *outputs))
         known = OpTime(
             name=operator.name if operator else op.name,
@@ -63,7 +69,7 @@ def op_table(profile: OpProfile, source: ModelSource, latency: LatencyStatistics
             calls=calls,
             macs=None if macs is None else round(macs * calls),
             bytes=None if size is None else round(size * calls),
-            nodes=(operator.name,) if operator else (op.name,) if profile.exact else (),
+            nodes=(operator.name,) if operator else nodes or ((op.name,) if profile.exact else ()),
             input_shapes=tuple(shape for _, shape in inputs),
             output_shapes=tuple(shape for _, shape in outputs),
         )
@@ -121,6 +127,14 @@ def tensor_bytes(tensors: Tensors) -> int | None:
     return sum(math.prod(shape) * (size or 0) for (_, shape), size in zip(tensors, sizes, strict=True))
 
 
+def _nodes(profile: OpProfile, source: ModelSource, runtime: Runtime) -> list[tuple[str, ...]]:
+    """The nodes of the file that each op computes, its own operator first, where the profiler reports nodes."""
+    if not profile.exact:
+        return [()] * len(profile.ops)
+    nodes_of = runtime.nodes_of([operator.node for operator in source.operators])
+    return [nodes_of(ExecutedOp(op.name, op.kind, op.placement)) for op in profile.ops]
+
+
 def _operators(profile: OpProfile, source: ModelSource) -> list[FileOp | None]:
     """The file's operator for each op, where the profiler reports kernels of its own instead of nodes."""
     if profile.exact or not source.operators:
@@ -144,9 +158,17 @@ def _tensors(op: ProfiledOp, operator: FileOp | None) -> tuple[Tensors, Tensors]
     return _of_answer(op.inputs), _of_answer(op.outputs)
 
 
-def _with_weights(traced: Tensors, node: FileOp | None) -> Tensors:
-    """The inputs that a runtime traced, and the weights that it has packed and no longer lists, from the file."""
-    if node is None or len(traced) >= len(node.inputs):
+def _with_weights(traced: Tensors, node: FileOp | None, kind: str) -> Tensors:
+    """The inputs that a runtime traced, and the weights that it has packed and no longer lists, from the file.
+
+    `kind`: the op's. An operator of the runtime's own, such as one for quantized tensors, has further inputs.
+    """
+    if node is None:
+        return traced
+    if kind != node.kind:
+        shapes = {shape for _, shape in traced}
+        return [*traced, *(weight for weight in node.inputs if weight[0] and weight[1] not in shapes)]
+    if len(traced) >= len(node.inputs):
         return traced
     rest = list(traced)
     joined: list[tuple[str, tuple[int, ...]]] = []
@@ -180,10 +202,15 @@ def _slowdown(profile: OpProfile, latency: LatencyStatistics) -> float:
 
 
 def _with_rates(op: OpTime) -> OpTime:
-    """The op with its achieved rates."""
+    """The op with its achieved rates.
+
+    Other work on the device lengthens the unprofiled runs, of which `ms` is a share. The profiled ones that count were
+    not preempted; but the profiler lengthens them. So the shorter of both times is the nearer to the op's own.
+    """
+    ms = min(op.ms, op.profiled_ms)
     rates = {
-        "gmacs_per_s": None if op.macs is None else op.macs / op.ms / 1e6,
-        "gbytes_per_s": None if op.bytes is None else op.bytes / op.ms / 1e6,
+        "gmacs_per_s": None if op.macs is None else op.macs / ms / 1e6,
+        "gbytes_per_s": None if op.bytes is None else op.bytes / ms / 1e6,
     }
     return op.model_copy(update=rates)
 

@@ -170,9 +170,16 @@ class OpTime(_Record):
     peak_percent: float | None = Field(default=None, ge=0)
     """Achieved share of the nearer peak; None for `cache`."""
     nodes: tuple[str, ...] = ()
-    """Nodes of the file that it computes, where the runtime reports them."""
+    """Nodes of the file that it computes, its own operator first, where the runtime reports them."""
     input_shapes: tuple[tuple[int, ...], ...] = ()
     output_shapes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its first node, and how many it computes as well; the runtime's own name where no node is known."""
+        if not self.nodes:
+            return self.name
+        return self.nodes[0] if len(self.nodes) == 1 else f"{self.nodes[0]} +{len(self.nodes) - 1}"
 
 
 class Profiler(_Record):

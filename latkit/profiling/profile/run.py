@@ -33,7 +33,7 @@ from latkit.profiling.profile.records import (
     WarmUp,
 )
 from latkit.profiling.profile.statistics import hot_statistics, statistics_of
-from latkit.runtimes import get_runtime
+from latkit.runtimes import Runtime, get_runtime
 from latkit.runtimes.artifact import Artifact, FileArtifact
 from latkit.timing import REFERENCE, Environment, Measurement, Workload, uses_cpu_time
 from latkit.timing.rounds import reference_min_s
@@ -146,6 +146,10 @@ class _OneProfile:
     environment: Environment
     peaks: Peaks | None
 
+    @property
+    def _runtime(self) -> Runtime:
+        return get_runtime(self.run.request.target.runtime)
+
     def profile(self, notes: Sequence[str]) -> Profile:
         """The profile. What cannot be found out becomes a note."""
         measurement = self._measurement()
@@ -156,7 +160,7 @@ class _OneProfile:
         energy = self._energy(latency, remarks)
         ops = self._ops(latency, remarks)
         prediction = self._prediction(remarks)
-        table = op_table(ops, self.source, latency) if ops else ()
+        table = op_table(ops, self.source, latency, self._runtime) if ops else ()
         peaks = self._reached_peaks(table, remarks)
         if peaks:
             table = with_bounds(table, peaks)

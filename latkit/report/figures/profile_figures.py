@@ -31,7 +31,7 @@ def treemap(profile: Profile) -> Html:
     colors = kind_colors(profile)
     rows = [(f"kind {kind}", "", kind, 0.0, color) for kind, color in colors.items()]
     rows += [
-        (f"op {number}", f"kind {op.kind}", op.name, op.ms, colors[op.kind]) for number, op in enumerate(profile.ops)
+        (f"op {number}", f"kind {op.kind}", op.title, op.ms, colors[op.kind]) for number, op in enumerate(profile.ops)
     ]
     if profile.overhead_ms:
         rows.append(("overhead", "", OVERHEAD, profile.overhead_ms, GRAY))
@@ -86,7 +86,7 @@ def timeline(profile: Profile) -> Html:
             y=[plain(op.placement) for op, _ in chosen],
             name=plain(kind),
             marker={"color": color, "line": {"width": 0.5, "color": "rgba(255,255,255,.6)"}},
-            customdata=[plain(op.name) for op, _ in chosen],
+            customdata=[plain(op.title) for op, _ in chosen],
             hovertemplate="%{customdata}<br>%{x:.4g} ms from %{base:.4g} ms<extra></extra>",
         )
     return embed(figure)

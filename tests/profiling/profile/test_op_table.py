@@ -19,6 +19,7 @@ from latkit.profiling.profile.op_table import (
     tensor_bytes,
     with_bounds,
 )
+from latkit.runtimes import get_runtime
 
 LATENCY = LatencyStatistics(min=1.0, p50=2.0, p90=3.0, p99=4.0, mean=2.5, runs=10)
 NEAR = LATENCY.model_copy(update={"p50": 4.0})
@@ -26,6 +27,9 @@ NEAR = LATENCY.model_copy(update={"p50": 4.0})
 TENSORS = {"inputs": [["float", [1, 1000]]], "outputs": [["float", [1, 500]]]}
 PEAKS = Peaks(gmacs_per_s=100, gbytes_per_s=10, measured_at=0)
 MODEL = ModelFile("a" * 64, "onnx", (FileTensor("x", "float32", (1, 8)),))
+
+
+ONNXRUNTIME = get_runtime("onnxruntime")
 
 
 def source(*operators: FileOp) -> ModelSource:
@@ -41,7 +45,7 @@ def profile(*ops: ProfiledOp, exact: bool = True) -> OpProfile:
 
 
 def test_times_are_shares_of_the_unprofiled_latency() -> None:
-    found = op_table(profile(op("Relu", 4_000_000), op("Relu", 2_000_000, "m")), source(), LATENCY)
+    found = op_table(profile(op("Relu", 4_000_000), op("Relu", 2_000_000, "m")), source(), LATENCY, ONNXRUNTIME)
     assert [one.share_percent for one in found] == [50, 25]
     assert [one.ms for one in found] == [1.0, 0.5]
     assert [one.profiled_ms for one in found] == [2.0, 1.0]
@@ -50,12 +54,12 @@ def test_times_are_shares_of_the_unprofiled_latency() -> None:
 
 
 def test_ops_that_sum_to_more_than_the_run_are_not_more_than_the_latency() -> None:
-    found = op_table(profile(op("Relu", 8_000_000), op("Relu", 8_000_000, "m")), source(), LATENCY)
+    found = op_table(profile(op("Relu", 8_000_000), op("Relu", 8_000_000, "m")), source(), LATENCY, ONNXRUNTIME)
     assert sum(one.ms for one in found) == pytest.approx(LATENCY.p50)
 
 
 def test_rates_stand_beside_the_peaks() -> None:
-    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR), PEAKS)
+    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, ONNXRUNTIME), PEAKS)
     assert found.macs == 500_000
     assert found.bytes == 4 * (1000 + 1000 * 500 + 500)
     assert found.gmacs_per_s == pytest.approx(0.125)
@@ -66,12 +70,12 @@ def test_rates_stand_beside_the_peaks() -> None:
 
 def test_an_op_faster_than_memory_is_bound_by_the_caches() -> None:
     peaks = Peaks(gmacs_per_s=100, gbytes_per_s=0.1, measured_at=0)
-    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR), peaks)
+    (found,) = with_bounds(op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, ONNXRUNTIME), peaks)
     assert (found.bound, found.peak_percent) == ("cache", None)
 
 
 def test_the_compute_peak_is_at_least_the_rate_of_the_fastest_op() -> None:
-    table = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR)
+    table = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), NEAR, ONNXRUNTIME)
     low = Peaks(gmacs_per_s=0.1, gbytes_per_s=1000, measured_at=0)
     raised = reached_peaks(table, low)
     assert raised == low.model_copy(update={"gmacs_per_s": pytest.approx(0.125)})
@@ -83,7 +87,7 @@ def test_the_compute_peak_is_at_least_the_rate_of_the_fastest_op() -> None:
     ("latency", "total_ns"), [(LATENCY, 8_000_000), (NEAR, 8_000)], ids=["slow profiler", "short op"]
 )
 def test_no_rates_where_the_profiler_is_too_slow_or_too_coarse(latency: LatencyStatistics, total_ns: int) -> None:
-    (found,) = with_bounds(op_table(profile(op("MatMul", total_ns, **TENSORS)), source(), latency), PEAKS)
+    (found,) = with_bounds(op_table(profile(op("MatMul", total_ns, **TENSORS)), source(), latency, ONNXRUNTIME), PEAKS)
     assert found.macs
     assert (found.gmacs_per_s, found.gbytes_per_s, found.bound, found.peak_percent) == (None, None, None, None)
 
@@ -91,9 +95,27 @@ def test_no_rates_where_the_profiler_is_too_slow_or_too_coarse(latency: LatencyS
 def test_packed_weights_come_from_the_file() -> None:
     tensors = {"inputs": [["float", [1, 8, 4, 4]]], "outputs": [["float", [1, 16, 2, 2]]]}
     node = FileOp("n", "Conv", (("", ()), ("float32", (16, 8, 3, 3)), ("float32", (16,))), ())
-    (found,) = op_table(profile(op("Conv", 1, **tensors)), source(node), LATENCY)
+    (found,) = op_table(profile(op("Conv", 1, **tensors)), source(node), LATENCY, ONNXRUNTIME)
     assert found.macs == 16 * 4 * 8 * 9
     assert found.input_shapes == ((1, 8, 4, 4), (16, 8, 3, 3), (16,))
+
+
+def test_a_quantized_operator_has_the_work_of_the_file_s() -> None:
+    """onnxruntime lists its scales, and no longer its packed weights."""
+    traced = [["uint8", [1, 4, 4, 8]], ["float", []], ["uint8", []], ["float", [16]], ["int8", [16]], ["int32", [16]]]
+    node = FileOp("n", "Conv", (("", ()), ("int8", (16, 8, 3, 3)), ("int32", (16,))), ())
+    quantized = op("QLinearConv", 1, "n_token_3", inputs=traced, outputs=[["uint8", [1, 2, 2, 16]]])
+    (found,) = op_table(profile(quantized), source(node), LATENCY, ONNXRUNTIME)
+    assert (found.macs, found.nodes, found.title) == (16 * 4 * 8 * 9, ("n",), "n")
+    assert found.bytes == 128 + 4 + 1 + 4 * 16 + 16 + 4 * 16 + 16 * 8 * 9 + 64
+
+
+def test_rates_are_those_of_undisturbed_runs() -> None:
+    """The profiled runs that count were not preempted; the others may have been."""
+    busy = LATENCY.model_copy(update={"p50": 40.0})
+    (found,) = op_table(profile(op("MatMul", 8_000_000, **TENSORS)), source(), busy, ONNXRUNTIME)
+    assert (found.ms, found.profiled_ms) == (40.0, 4.0)
+    assert found.gmacs_per_s == pytest.approx(500_000 / 4.0 / 1e6)
 
 
 def test_a_node_that_no_delegate_took_is_a_fallback() -> None:
@@ -101,7 +123,7 @@ def test_a_node_that_no_delegate_took_is_a_fallback() -> None:
     operators = (FileOp("first", "ADD", (shape,), (shape,)), FileOp("second", "NON_ZERO", (shape,), (shape,)))
     kernel = op("Add (ND)", 10, "0", "xnnpack")
     left = op("NON_ZERO", 20, "1", "tflite")
-    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY)
+    found = op_table(profile(kernel, left, exact=False), source(*operators), LATENCY, ONNXRUNTIME)
     assert [one.name for one in found] == ["first", "second"]
     assert [(one.name, one.kind) for one in fallbacks(found)] == [("second", "NON_ZERO")]
 

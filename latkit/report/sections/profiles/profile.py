@@ -114,7 +114,7 @@ def op_table(profile: Profile) -> Html:
     rows: list[list[Value]] = [
         [
             (number, number),
-            (short_name(op.name, MAX_NAME_CHARS), None),
+            (short_name(op.title, MAX_NAME_CHARS), None),
             (op.kind, None),
             (op.placement, None),
             (milliseconds(op.ms), op.ms),

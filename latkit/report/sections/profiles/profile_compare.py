@@ -105,7 +105,9 @@ def changes_table(changes: list[OpChange]) -> Html:
         ]
         for change in changes
     ]
-    intro = paragraph("Ops are matched by name. A positive change is time lost in B, a negative one time gained.")
+    intro = paragraph(
+        "Ops are matched by their first node. A positive change is time lost in B, a negative one time gained."
+    )
     return join([intro, sortable_table(("op", "kind", "A", "B", "change", ""), rows, "changes")])
 
 

@@ -22,7 +22,7 @@ def model_files(profiles: Sequence[Profile]) -> Html:
 
 def _in_short(profile: Profile) -> Html:
     rows = [
-        (op.name, op.kind, op.placement, milliseconds(op.ms), percent(op.share_percent))
+        (op.title, op.kind, op.placement, milliseconds(op.ms), percent(op.share_percent))
         for op in slowest(profile, SHOWN)
     ]
     parts = [notice(f"{name}: {text}") for name, text in profile.flags.items()]
