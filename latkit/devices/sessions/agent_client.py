@@ -20,6 +20,9 @@ HELLO_S = 60.0
 """An interpreter on a slow board that was just booted starts slowly."""
 SILENCE_S = 10.0
 """A working agent that is silent for this long counts as dead: its heartbeat comes every second."""
+BLOCKING, BLOCKED_TIMES = frozenset({"load", "probe"}), 6
+"""Requests during which a Python agent may be silent this many times longer: importing a runtime, and TFLite's
+allocation of a large model, hold the interpreter, which then sends no heartbeat."""
 MAX_KIND_CHARS = 100
 MAX_MESSAGE_CHARS = 2000
 """Maximum length of an agent's error: runtimes explain at length why they reject a model."""
@@ -56,7 +59,8 @@ class Link:
         Raises AgentError if the agent reports a failure. Raises DeadlineExceeded and DeviceGone, after which the link
         is closed.
         """
-        return self._ask(request, deadline_s, self._silence_s, fields)
+        silence_s = self._silence_s * (BLOCKED_TIMES if request in BLOCKING else 1)
+        return self._ask(request, deadline_s, silence_s, fields)
 
     def close(self) -> None:
         """Kill the agent."""
