@@ -124,7 +124,7 @@ class _Work:
             winner=winner,
             judged_accuracy=dict(judged),
             layers=self._layers(policies[winner], divergences),
-            variants={name: self._variant(name, policy, measured[name]) for name, policy in policies.items()},
+            variants={name: self._variant(name, policies, measured[name]) for name in policies},
         )
 
     def _measured(self, model: AdditiveModel, policies: Mapping[str, Architecture]) -> dict[str, MeasuredNetwork]:
@@ -135,11 +135,12 @@ class _Work:
                 for name, policy in policies.items()
             }
 
-    def _variant(self, name: str, policy: Architecture, measured: MeasuredNetwork) -> Variant:
-        """Trained unless it is fp32 throughout, exported, and run on the test images."""
-        runtime = get_runtime(self.request.target.runtime)
+    def _variant(self, name: str, policies: Mapping[str, Architecture], measured: MeasuredNetwork) -> Variant:
+        """Trained unless it is fp32 throughout, exported, and run on the test images. Equal policies train once."""
+        runtime, policy = get_runtime(self.request.target.runtime), policies[name]
         path = self.folder / f"{name}{runtime.suffix}"
-        checkpoint = self.folder / CHECKPOINT_FILE.format(name)
+        trained_as = next(other for other, one in policies.items() if one == policy)
+        checkpoint = self.folder / CHECKPOINT_FILE.format(trained_as)
         is_float = name == FP32.name
         simulated = self.quantizer.simulated() if is_float else self.quantizer.train(self.problem, policy, checkpoint)
         self.quantizer.export(simulated, self.problem, policy, runtime, path)

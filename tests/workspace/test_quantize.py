@@ -51,13 +51,17 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
     workspace = Workspace.init(tmp_path)
     register(workspace.devices_dir, tmp_path / "agent")
     name = next(workspace.devices_dir.glob("*.toml")).stem
-    first = request(target=Target(name, "onnxruntime"), size_mb=0.0009)
+    settings = SETTINGS.model_copy(update={"epochs": 1})
+    first = request(target=Target(name, "onnxruntime"), size_mb=0.0009, settings=settings)
     run = workspace.quantize(first, trained=trained(digits), data=digits)
     result = run.result
     assert set(result.variants) == {"fp32", "int8", "exact", "haq", "fastest"}
     assert len(result.layers) == 3
     assert result.variants[result.winner].size_mb <= 0.0009
     assert all((run.folder / one.file).is_file() for one in result.variants.values())
+    files = {(run.folder / one.file).read_bytes() for one in result.variants.values()}
+    trainings = list(run.folder.glob("training-*.pt"))
+    assert len(trainings) == len(files) - 1  # equal policies are trained once, and fp32 not at all
     assert workspace.quantize(first, trained=trained(digits), data=digits).result == result
     with pytest.raises(UsageError, match="give another --name"):
         workspace.quantize(request(target=first.target, size_mb=0.001), trained=trained(digits), data=digits)
@@ -115,3 +119,8 @@ def test_images_of_another_shape_and_two_bounds_are_refused(tmp_path: Path, digi
         Workspace.init(tmp_path).quantize(request(), trained=trained(digits), data=other)
     with pytest.raises(UsageError, match="expected either a latency or a size"):
         request(latency_ms=1.0)
+
+
+def test_a_file_of_another_kind_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"an ONNX file of a chain, but found shoes\.tflite"):
+        request(model="shoes.tflite")

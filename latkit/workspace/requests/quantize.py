@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from latkit._io import one_line
 from latkit.errors import UsageError
 from latkit.search.quantization.records import QuantizeSettings
 from latkit.workspace.requests.base import PlannedRequest, TargetField
@@ -49,6 +50,14 @@ class QuantizeRequest(PlannedRequest):
                 f"expected a target whose ops have a measured energy, but {self.target} has only latencies: sensors "
                 "give the energy of a whole network; give --latency-ms or --size-mb"
             )
+
+    @field_validator("model")
+    @classmethod
+    def _is_readable(cls, model: str) -> str:
+        if model.endswith((".tflite", ".pt2")):
+            found = one_line(model, 200)
+            raise ValueError(f"expected a finished search, or an ONNX file of a chain, but found {found}")
+        return model
 
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:
