@@ -21,6 +21,7 @@ from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file, qua
 
 LABELS = 1000
 CALIBRATION_IMAGES = 2
+STATISTICS_IMAGES = 4
 DETECTOR = "Detector-by-hand"
 
 Make = Callable[[], tuple[nn.Module, int]]
@@ -36,6 +37,21 @@ class Logits(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         logits: Tensor = self.model(pixel_values=image).logits
         return logits
+
+
+def with_statistics(model: nn.Module, side: int) -> nn.Module:
+    """The model in evaluation mode, with batch norms that know what passes through them.
+
+    With the statistics that batch norms begin with, the activations of a deep network with random weights vanish: its
+    last layers would compute with zeros, or with denormal numbers, which take many times as long.
+    """
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the mean of all batches
+    if norms:
+        with torch.no_grad():
+            model.train()(torch.randn(STATISTICS_IMAGES, 3, side, side))
+    return model.eval()
 
 
 def architectures() -> dict[str, Make]:
@@ -92,7 +108,8 @@ def _file(folder: Path, runtime: str, precision: str, name: str, make: Make) -> 
         torch.manual_seed(0)
         model, side = make()
         unfinished = source.with_suffix(f".unfinished{suffix}")
-        get_runtime(runtime).export(Logits(model.eval()), (torch.randn(1, 3, side, side),), unfinished)
+        network = with_statistics(Logits(model), side)
+        get_runtime(runtime).export(network, (torch.randn(1, 3, side, side),), unfinished)
         unfinished.replace(source)
     return source if precision == "fp32" else _quantized(source, runtime, precision)
 
