@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from latkit.ops import Network
 from latkit.targets import Target
 from latkit.testing.phone.emulated import Phone
 from latkit.workspace import Workspace
@@ -22,7 +23,7 @@ candidates = [{ kind = "conv", out_channels = 8 }]
 
 [[layers]]
 name = "body"
-candidates = [{ kind = "conv", out_channels = 8, kernel = [1, 3, 5] }, { kind = "skip" }]
+candidates = [{ kind = "conv", out_channels = 8, kernel = [1, 3] }, { kind = "skip" }]
 
 [[layers]]
 name = "pool"
@@ -32,7 +33,7 @@ candidates = [{ kind = "pool" }]
 name = "classifier"
 candidates = [{ kind = "linear", out_features = 4 }]
 """
-QUICK = ["--rounds", 2, "--round-seconds", 0.01, "--extra-rounds", 0]
+QUICK = ["--rounds", 1, "--round-seconds", 0.01, "--extra-rounds", 0]
 
 
 @pytest.mark.slow
@@ -51,17 +52,19 @@ def test_from_its_box_to_the_report(phone: Phone, cached_bundles: Path, tmp_path
     assert {core["capacity"] for core in facts["cores"]} == {380, 1024}
 
     targets = ["phone/onnxruntime", "phone/tflite"]
-    found = document(*root, "collect", "space", *targets, "--space", space, "--networks", 2, *QUICK)["targets"]
+    mixed = f"{space}:fp32+int8"
+    found = document(*root, "collect", "space", *targets, "--space", mixed, "--networks", 2, *QUICK)["targets"]
     assert all(one["finished"] and not one["failed"] for one in found)
     for name in targets:
         measurements = Workspace(tmp_path).measurements(Target.parse(name))
-        assert measurements
+        networks = [one.workload for one in measurements if isinstance(one.workload, Network) and one.role == "fit"]
+        assert any(len({op.precision for op in network.ops}) == 2 for network in networks)
         assert all(measurement.environment.emulated for measurement in measurements)
         rounds = [one_round for measurement in measurements for one_round in measurement.rounds]
         assert all(one_round.conditions["before"]["phone"]["thermal_status"] == 0 for one_round in rounds)  # type: ignore[index]
 
-    document(*root, "fit", "phone/tflite", "--space", space)
-    validation = document(*root, "validate", "phone/tflite", "--space", space, "--networks", 2, *QUICK)
+    document(*root, "fit", "phone/tflite", "--space", mixed)
+    validation = document(*root, "validate", "phone/tflite", "--space", mixed, "--networks", 2, *QUICK)
     assert validation["emulated"] is True
     assert validation["mean_latency_ms"] > 0
     for workload in ([], ["phone/tflite"], ["phone/onnxruntime"]):
