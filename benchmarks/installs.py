@@ -1,16 +1,19 @@
 """Does latkit install and work without constraints, on every Python here, with the newest and the oldest dependencies?
 
     python benchmarks/installs.py --folder build/installs --json      # --quick: this Python and the newest only
-    python benchmarks/installs.py --extras                            # the oldest versions of the extras, resolved only
+    python benchmarks/installs.py --extras                            # every extra by itself, on this Python
 
 Builds the source archive and the wheel from it. For each interpreter found (3.11, 3.12, 3.13), and for the newest and
-the oldest allowed versions of the core's dependencies, installs the wheel into a clean virtual environment and profiles
-an ONNX file. A version that the index does not have is reported as such. What was done is not repeated.
+the oldest allowed versions of the dependencies, installs latkit into a clean virtual environment and uses it: without
+extras it profiles an ONNX file; `install_uses.py` has the use of each extra. The oldest versions are installed from the
+wheel, the newest from the source archive. A version that the index does not have is reported as such. What was done is
+not repeated.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -20,26 +23,27 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    from benchmarks.install_uses import USES, Step
+except ImportError:  # run as a script
+    from install_uses import USES, Step  # type: ignore[no-redef]
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")
 MAC = "sys_platform == 'darwin'"
-MODEL = """
-import onnx
-from onnx import TensorProto, helper
-image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 4, 16, 16])
-output = helper.make_tensor_value_info("output", TensorProto.FLOAT, None)
-weights = helper.make_tensor("weights", TensorProto.FLOAT, [4, 4, 3, 3], [0.1] * 144)
-nodes = [helper.make_node("Conv", ["image", "weights"], ["output"])]
-graph = helper.make_graph(nodes, "convolution", [image], [output], [weights])
-onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "model.onnx")
-"""
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+Result = dict[str, object]
 
 
 def run(*argv: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    own = {**os.environ, "PYTHONPATH": "", "LATKIT_CACHE": str(folder / "cache")}
-    return subprocess.run(list(map(str, argv)), cwd=folder, env=own, capture_output=True, text=True, check=False)
+    """Run a command in a folder where no source of latkit is importable."""
+    own = {"PYTHONPATH": "", "LATKIT_CACHE": str(folder / "cache"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    arguments = list(map(str, argv))
+    return subprocess.run(arguments, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
 
 
 def interpreters() -> Iterator[tuple[str, Path]]:
@@ -55,111 +59,124 @@ def interpreters() -> Iterator[tuple[str, Path]]:
                 break
 
 
-def oldest(declared: list[str]) -> list[str]:
-    """The lowest allowed version of each dependency: `numpy==2.*` of `numpy>=2`. latkit's own extras are left out."""
-    names = [one.partition(";")[0].strip() for one in declared if not one.startswith("latkit[") and MAC not in one]
-    return [re.sub(r">=(.+)", r"==\1.*" if one.count(".") < 2 else r"==\1", one) for one in names]
-
-
-def resolved(wheel: Path, folder: Path) -> dict[str, str]:
-    """Whether the oldest versions of each extra go together, by what pip says of them; nothing is installed."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    found = {}
-    for name, declared in extras.items():
-        argv = (
-            folder / "builder" / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--dry-run",
-            wheel,
-            *oldest(declared),
-        )
-        ended = run(*argv, folder=folder)
-        lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
-        found[name] = (lines or [ended.stderr[-300:]])[0] if ended.returncode else "resolved"
-        print(name, found[name], flush=True)
+def declared(extras: tuple[str, ...]) -> list[str]:
+    """The requirements of latkit with these extras, those of the extras that they include too."""
+    found, pending = list(PROJECT["dependencies"]), [one for extra in extras for one in EXTRAS[extra]]
+    while pending:
+        one = pending.pop(0)
+        inner = re.fullmatch(r"latkit\[(.+)\]", one)
+        if inner:
+            pending += [other for extra in inner[1].split(",") for other in EXTRAS[extra]]
+        elif MAC not in one:
+            found.append(one)
     return found
 
 
-def build(folder: Path) -> Path:
-    """The wheel, built from the source archive."""
-    found = list(folder.glob("latkit-*.whl"))
-    if not found:
-        builder = folder / "builder" / "bin" / "python"
-        run(sys.executable, "-m", "venv", folder / "builder", folder=folder)
-        run(builder, "-m", "pip", "install", "-q", "hatchling>=1.27", folder=folder)
-        ended = run(builder, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, folder=ROOT)
-        if ended.returncode:
-            sys.exit(f"the source archive could not be built: {ended.stderr[-500:]}")
-        (archive,) = folder.glob("latkit-*.tar.gz")
-        ended = run(builder, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, archive, folder=folder)
-        found = list(folder.glob("latkit-*.whl"))
-        if not found:
-            sys.exit(f"the wheel could not be built: {ended.stderr[-500:]}")
-    return found[0]
+def oldest(requirements: list[str]) -> list[str]:
+    """The lowest allowed version of each: `numpy==2.*` of `numpy>=2`."""
+    names = [one.partition(";")[0].strip() for one in requirements]
+    return [re.sub(r">=(.+)", r"==\1.*" if one.count(".") < 2 else r"==\1", one) for one in names]
 
 
-def tried(python: Path, wheel: Path, which: str, folder: Path) -> dict[str, object]:
-    """Install and profile; what came of it."""
-    begun, venv = time.monotonic(), folder / "venv"
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """The source archive, the wheel that was built from it, and a Python whose pip installs them elsewhere."""
+
+    source: Path
+    wheel: Path
+    python: Path
+
+
+class NotBuilt(Exception):
+    """What pip or the build said."""
+
+
+def build(folder: Path) -> Archives:
+    """Build both, or take those that are there. Raises NotBuilt."""
+    python = folder / "builder" / "bin" / "python"
+    steps = (
+        (sys.executable, "-m", "venv", folder / "builder"),
+        (python, "-m", "pip", "install", "-q", "--no-compile", "hatchling>=1.27"),
+    )
+    made = list(folder.glob("latkit-*"))
+    for argv in () if made else steps:
+        _succeed(*argv, folder=folder)
+    if not made:
+        _succeed(python, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, folder=ROOT)
+    (source,) = folder.glob("latkit-*.tar.gz")
+    pip = (python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source)
+    if not list(folder.glob("latkit-*.whl")):
+        _succeed(*pip, folder=folder)
+    (wheel,) = folder.glob("latkit-*.whl")
+    return Archives(source, wheel, python)
+
+
+def _succeed(*argv: object, folder: Path) -> None:
+    ended = run(*argv, folder=folder)
+    if ended.returncode:
+        raise NotBuilt(ended.stdout + ended.stderr)
+
+
+def tried(python: Path, archives: Archives, which: str, folder: Path, extra: str = "") -> Result:
+    """Install `newest` or `oldest`, and use it; what came of it. The environment stays in `folder/venv`."""
+    begun, venv, use = time.monotonic(), folder / "venv", USES[extra]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    run(python, "-m", "venv", venv, folder=folder)
-    own = venv / "bin" / "python"
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    pinned = oldest(declared) if which == "oldest" else []
-    ended = run(own, "-m", "pip", "install", "-q", "--no-compile", wheel, *pinned, folder=folder)
+    run(python, "-m", "venv", "--without-pip", venv, folder=folder)
+    extras = tuple(filter(None, (extra, *use.with_extras)))
+    archive, pinned = (archives.wheel, oldest(declared(extras))) if which == "oldest" else (archives.source, [])
+    wanted = f"{archive}[{','.join(extras)}]" if extras else str(archive)
+    pip = (archives.python, "-m", "pip", "--python", venv / "bin" / "python")
+    ended = run(*pip, "install", "-q", "--no-compile", wanted, *pinned, folder=folder)
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         return {"installed": False, "reason": (lines or [ended.stderr[-300:]])[-1]}
     size_mb = sum(path.stat().st_size for path in venv.rglob("*") if path.is_file()) / 1e6
-    latkit = venv / "bin" / "latkit"
-    steps = (
-        (own, "-c", MODEL),
-        (latkit, "init"),
-        (latkit, "device", "add", "here", "--local"),
-        (latkit, "profile", "here/onnxruntime", "model.onnx", "--rounds", 2, "--round-seconds", 0.01, "--wait", 600),
-    )
-    for argv in steps:
-        ended = run(*argv, folder=folder)
+    for step in use.steps:
+        ended = run(*command(venv, step), folder=folder)
         if ended.returncode:
-            return {"installed": True, "works": False, "reason": ended.stderr[-300:]}
-    shutil.rmtree(venv)
+            return {"installed": True, "works": False, "step": str(step[:2]), "reason": ended.stderr[-600:]}
     return {"installed": True, "works": True, "mb": round(size_mb), "seconds": round(time.monotonic() - begun)}
+
+
+def command(venv: Path, step: Step) -> tuple[object, ...]:
+    """The command line of a step in an environment."""
+    first, *rest = step
+    return (venv / "bin" / "python", "-c", *rest) if first == "python" else (venv / "bin" / "latkit", *step)
+
+
+def planned(arguments: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
+    """Python, versions and extra of every installation."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pythons = (here,) if arguments.quick or arguments.extras else PYTHONS
+    versions = ("newest",) if arguments.quick else ("newest", "oldest")
+    extras = tuple(filter(None, USES)) if arguments.extras else ("",)
+    for extra, python, which in itertools.product(extras, pythons, versions):
+        yield python, which, extra
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "installs")
     parser.add_argument("--quick", action="store_true", help="this Python and the newest versions only")
-    parser.add_argument("--extras", action="store_true", help="resolve the oldest versions of each extra, and end")
+    parser.add_argument("--extras", action="store_true", help="every extra by itself, on this Python")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    if arguments.extras:
-        resolved(build(folder), folder)
-        return
     results_file = folder / "results.json"
     results = json.loads(results_file.read_text()) if results_file.exists() else {}
-    wheel, pythons = build(folder), dict(interpreters())
-    for version in PYTHONS:
-        for which in ("newest", "oldest"):
-            name = f"{version} {which}"
-            if arguments.quick and (which == "oldest" or not sys.version.startswith(f"{version}.")):
-                continue
-            if name not in results:
-                found = pythons.get(version)
-                results[name] = (
-                    tried(found, wheel, which, folder / "one")
-                    if found
-                    else {"installed": False, "reason": "no such Python here"}
-                )
-                results_file.write_text(json.dumps(results, indent=1))
-            if not arguments.json:
-                print(name, results[name], flush=True)
+    archives, pythons = build(folder), dict(interpreters())
+    for version, which, extra in planned(arguments):
+        name = " ".join(filter(None, (version, which, extra)))
+        if name not in results:
+            found = pythons.get(version)
+            missing: Result = {"installed": False, "reason": "no such Python here"}
+            results[name] = tried(found, archives, which, folder / "one", extra) if found else missing
+            shutil.rmtree(folder / "one", ignore_errors=True)
+            results_file.write_text(json.dumps(results, indent=1))
+        if not arguments.json:
+            print(name, results[name], flush=True)
     if arguments.json:
         print(json.dumps(results))
 

@@ -1,83 +1,62 @@
-"""A source archive, the wheel built from it, and the smallest installation: a profile without torch."""
+"""A source archive, the wheel built from it, and the smallest installation of each: a profile without torch."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "xgboost", "plotly", "polars", "lightning_fabric")
+from benchmarks.installs import PROJECT, Archives, NotBuilt, build, command, oldest, run, tried
+from tests.conftest import made_once
 
-
-def run(*argv: object, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder where no source of latkit is importable."""
-    own = {"PYTHONPATH": "", "LATKIT_CACHE": str(folder / "cache"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    arguments = list(map(str, argv))
-    return subprocess.run(arguments, cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False)
-
-
-def succeed(*argv: object, folder: Path) -> str:
-    ended = run(*argv, folder=folder)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+VERSIONS = "import json, importlib.metadata as m; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+HEAVY = ("torch", "xgboost", "plotly", "polars", "lightning-fabric")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a virtual environment `venv` in it, where latkit is installed without extras."""
-    folder = tmp_path_factory.mktemp("installation")
-    python = folder / "venv" / "bin" / "python"
-    succeed(sys.executable, "-m", "venv", "venv", folder=folder)
-    ended = run(python, "-m", "pip", "install", "-q", "--no-compile", "hatchling>=1.27", folder=folder)
-    if ended.returncode and "No matching distribution" in ended.stderr:
-        pytest.skip("no package index can be reached")
-    succeed(python, "-m", "hatchling", "build", "-t", "sdist", "-d", folder / "dist", folder=ROOT)
-    (archive,) = (folder / "dist").glob("*.tar.gz")
-    constraints = ROOT / "constraints.txt"
-    succeed(python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", archive, folder=folder)
-    (wheel,) = folder.glob("*.whl")
-    succeed(python, "-m", "pip", "install", "-q", "--no-compile", "-c", constraints, wheel, folder=folder)
-    return folder
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    """The archives, built once for all workers."""
+    try:
+        return build(made_once(tmp_path_factory, "archives", build))  # type: ignore[arg-type]
+    except NotBuilt as error:
+        if "No matching distribution" in str(error):
+            pytest.skip("no package index can be reached")
+        raise
 
 
-def save_model(path: Path) -> None:
-    """A convolution as an ONNX file."""
-    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 4, 16, 16])
-    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, None)
-    weights = helper.make_tensor("weights", TensorProto.FLOAT, [4, 4, 3, 3], [0.1] * 144)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["images", "weights"], ["output"])], "convolution", [images], [output], [weights]
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+def versions(folder: Path) -> dict[str, str]:
+    """What is installed in the environment of a folder."""
+    found = json.loads(run(*command(folder / "venv", ("python", VERSIONS)), folder=folder).stdout)
+    return {name.lower().replace("_", "-"): version for name, version in found.items()}
+
+
+def nothing_heavy(folder: Path) -> None:
+    assert not set(HEAVY) & set(versions(folder))
+    argv = ("collect", "space", "here/onnxruntime", "--space", "proxyless-tiny")
+    needs_torch = run(*command(folder / "venv", argv), folder=folder)
+    assert needs_torch.returncode == 1
+    assert "error: torch is not installed; install it with: pip install 'latkit[collect]'" in needs_torch.stderr
+    assert "Traceback" not in needs_torch.stderr
+
+
+def the_oldest(folder: Path) -> None:
+    installed = versions(folder)
+    pins = dict(one.removesuffix(".*").split("==") for one in oldest(PROJECT["dependencies"]))
+    assert [name for name, pin in pins.items() if not f"{installed[name]}.".startswith(f"{pin}.")] == []
+
+
+CHECKS = {"newest": nothing_heavy, "oldest": the_oldest}
+"""What holds in each of the two environments afterwards."""
 
 
 @pytest.mark.slow
 @pytest.mark.device
 @pytest.mark.timeout(900)
-def test_the_smallest_installation_profiles_a_file(installed: Path) -> None:
-    python, latkit = installed / "venv" / "bin" / "python", installed / "venv" / "bin" / "latkit"
-    found = succeed(
-        python,
-        "-c",
-        f"from importlib.util import find_spec as f; print([n for n in {HEAVY} if f(n)])",
-        folder=installed,
-    )
-    assert found.strip() == "[]"
-    assert "profile" in succeed(latkit, "--help", folder=installed)
-    save_model(installed / "model.onnx")
-    succeed(latkit, "init", folder=installed)
-    succeed(latkit, "device", "add", "here", "--local", folder=installed)
-    argv = (latkit, "profile", "here/onnxruntime", "model.onnx", "--rounds", 2, "--round-seconds", 0.01, "--json")
-    document = json.loads(succeed(*argv, folder=installed))
-    assert "Conv" in json.dumps(document)
-    needs_torch = run(latkit, "collect", "space", "here/onnxruntime", "--space", "proxyless-tiny", folder=installed)
-    assert needs_torch.returncode == 1
-    assert "error: torch is not installed; install it with: pip install 'latkit[collect]'" in needs_torch.stderr
-    assert "Traceback" not in needs_torch.stderr
+@pytest.mark.parametrize("which", CHECKS)
+def test_the_smallest_installation_profiles_a_file(which: str, archives: Archives, tmp_path: Path) -> None:
+    """Without constraints: with the newest versions from the source archive, with the oldest from the wheel."""
+    found = tried(Path(sys.executable), archives, which, tmp_path / "one")
+    assert found.get("works"), found
+    CHECKS[which](tmp_path / "one")
