@@ -7,8 +7,9 @@ FROM python:3.11-slim
 WORKDIR /latkit
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY latkit latkit
-# torch without CUDA, which is much smaller
-RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' constraints.txt)" \
+# torch without CUDA, which is much smaller; name a mirror with --build-arg TORCH_INDEX=...
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN pip install --no-cache-dir --index-url "$TORCH_INDEX" "$(grep '^torch==' constraints.txt)" \
     && pip install --no-cache-dir -c constraints.txt '.[all]'
 
 # measurements belong to nobody else: no root, and a folder of its own
