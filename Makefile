@@ -7,6 +7,8 @@ DEMO := build/demo
 CODE := latkit tests benchmarks examples docs/site_hooks.py docs/screenshots.py
 # twice the cores of a small machine: many tests wait for servers, phones and deadlines
 JOBS ?= 4
+# the fast tests wait for nothing
+FAST_JOBS ?= 2
 # some containers set it: every process would compile latkit anew
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -30,7 +32,7 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) --no-compile -e '.[all,tflite,hub,dev]'
-	@$(BIN)/python tests/forking.py < /dev/null  # compiles what most tests import, before all workers do at once
+	@$(BIN)/python tests/forking.py load  # compiles what most tests import, before all workers do at once
 	@touch $@ $(VENV)/.installed
 
 demo: $(VENV)/.installed
@@ -54,7 +56,7 @@ tests: $(VENV)/.installed-dev system-packages
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/typing
 
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not device and not browser and not slow"
+	$(BIN)/python -m pytest -n $(FAST_JOBS) --dist worksteal -m "not device and not browser and not slow"
 
 system-packages: | $(BIN)/python  # which installs venv by apt, too: one at a time
 	@sh tests/system/packages.sh

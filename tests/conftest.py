@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import hashlib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+import typer
 
 from latkit.cli import main
 from latkit.devices import Device, Local, add_device, load_device, trust
@@ -35,8 +39,9 @@ hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
 
 
-MARKED_FIXTURES = {"browser": "browser", "searches": "slow"} | dict.fromkeys(
-    ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace"), "device"
+MARKED_FIXTURES = {"browser": "browser", "searches": "slow", "runs": "slow"} | dict.fromkeys(
+    ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace", "register"),
+    "device",
 )
 """Marks of the tests that use a fixture, by its name: those that start a server, an agent, a phone or a browser."""
 BROWSER_FLAGS = (
@@ -68,6 +73,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             marks.add("device")
         for mark in marks:
             item.add_marker(mark)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    """Fork the workers off a process that has imported what all of them need, if there are more of them than cores."""
+    if len(specs) > (os.cpu_count() or 1):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        python = stack.enter_context(forks(folder)).python(folder)
+        for spec in specs:
+            spec.python = shlex.quote(str(python))
+
+
+def pytest_configure() -> None:
+    """Look for no unreachable objects while modules are imported: nearly all that they make is kept."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on look for unreachable objects, but among those of modules and of collected tests."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -139,10 +167,23 @@ def compile_anew() -> Iterator[Callable[..., None]]:
         yield compiled
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _commands_once() -> Iterator[None]:
+    """The commands of the command line are made once: typer would make all of them for every call in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers share."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that one worker fills for all of them, at the same path; to be read, or copied."""
-    base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    folder = shared(factory) / f"shared-{name}"
     made = folder.with_name(f"{folder.name}.made")
     with locked(folder.with_name(f"{folder.name}.lock")):
         if not made.exists():
@@ -215,9 +256,9 @@ def latkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture(scope="session")
-def forked() -> Iterator[Forks]:
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """Runs Python programs in processes of their own that need not import torch."""
-    with forks() as found:
+    with forks(shared(tmp_path_factory)) as found:
         yield found
 
 

@@ -1,7 +1,7 @@
 """Mini searches in processes of their own, as torchrun starts several, or killed during the search.
 
 `python -m tests.search.processes FOLDER` runs the jobs of `FOLDER/jobs.json` one after the other. All of them are
-forked off one process that has imported everything, because starting takes longer than a mini search.
+forked off this process, because starting takes longer than a mini search.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning_fabric  # noqa: F401  # which latkit imports where it is used, and so would every process
 import torch
 
 from latkit.errors import LatkitError
@@ -34,8 +32,7 @@ from latkit.search.training.exports import export
 from latkit.search.training.runtime_env import is_first_process
 from latkit.spaces import ChainSpace, Space, load_saved
 from latkit.tables import LatencyTable
-
-ROOT = Path(__file__).parents[2]
+from tests.forking import Forks
 
 
 @dataclass(frozen=True)
@@ -157,18 +154,14 @@ def main(folder: Path) -> None:
 
 
 def run_jobs(
-    folder: Path, space: Space, table: LatencyTable | None, jobs: Sequence[Job], timeout_s: float | None = None
+    forked: Forks, folder: Path, space: Space, table: LatencyTable | None, jobs: Sequence[Job]
 ) -> dict[str, list[int]]:
     """Run jobs in processes of their own, one job after the other; how their processes ended, by the job's folder."""
     space.save(folder / "space.json")
     if table is not None:
         table.save(folder / "table.json")
     (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
-    command = [sys.executable, "-m", "tests.search.processes", str(folder)]
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=one_thread, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    done = forked.run("-m", "tests.search.processes", folder, env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     ends = json.loads((folder / "ends.json").read_text())
     return dict(zip((Path(job.folder).name for job in jobs), ends, strict=True))

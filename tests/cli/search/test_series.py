@@ -111,11 +111,11 @@ def check_absent(copy: Path, latkit, document) -> None:
 
 
 @pytest.fixture
-def torchrun(forked: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
+def torchrun(forked: Forks, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command of latkit by two processes."""
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", 2, "-m", "latkit"]
-    one_thread = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return lambda *arguments: forked.run(*launcher, *arguments, env=one_thread)
+    own = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHON_EXEC": str(forked.python(tmp_path))}
+    return lambda *arguments: forked.run(*launcher, *arguments, env=own)
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ from latkit.search.once_for_all.trained import check_space, load_supernet
 from latkit.search.training.runtime_env import fabric_of
 from latkit.spaces import load
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from tests.forking import Forks
 from tests.search.conftest import save_stripes
 from tests.search.processes import Job, run_jobs
 
@@ -51,6 +52,7 @@ def brief(curriculum: str) -> SupernetSettings:
 
 @dataclass(frozen=True)
 class Runs:
+    forked: Forks
     root: Path
     data: DataSplit
     ends: dict[str, list[int]]
@@ -65,16 +67,16 @@ class Runs:
         return Job(str(self.root / name), fields, 0.0, curriculum=curriculum, **how)
 
     def run_jobs(self, *jobs: Job) -> None:
-        self.ends.update(run_jobs(self.root, SPACE, None, jobs))
+        self.ends.update(run_jobs(self.forked, self.root, SPACE, None, jobs))
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(tmp_path_factory: pytest.TempPathFactory, forked: Forks) -> Runs:
     """Trainings that are killed in each stage, and one by two processes: starting them takes longest."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("supernets")
     save_stripes(root / "stripes.npz")
-    found = Runs(root, load_data(str(root / "stripes.npz"), 8, 1), {})
+    found = Runs(forked, root, load_data(str(root / "stripes.npz"), 8, 1), {})
     found.run_jobs(
         *(found.job(f"killed-{name}", "progressive", stop_in=name, stop_at=3, kill=True) for name in PHASES),
         *(found.job(f"killed-{n}", c, brief(c), stop_in=n, stop_at=3, kill=True) for n, c in CURRICULUM_OF.items()),

@@ -20,6 +20,7 @@ from latkit.search.data import DataSplit, Shard
 from latkit.search.records.reproduce import differences
 from latkit.spaces import Space, load_space_file
 from latkit.tables import LatencyTable
+from tests.forking import Forks
 from tests.search.conftest import MINI_SPACE, brief, save_stripes
 from tests.search.processes import Job, Stop, run_jobs
 
@@ -41,6 +42,7 @@ BASELINES = ("random", "mobilenetv2", "evolution")
 class Searches:
     """Searches of one recipe, by the names of their folders; and how their processes ended."""
 
+    forked: Forks
     space: Space
     table: LatencyTable
     data: DataSplit
@@ -62,11 +64,11 @@ class Searches:
 
     def run_jobs(self, *jobs: Job) -> None:
         """Run them all, one after the other."""
-        self.ends.update(run_jobs(self.root, self.space, self.table, jobs, timeout_s=280))
+        self.ends.update(run_jobs(self.forked, self.root, self.space, self.table, jobs))
 
 
 @pytest.fixture(scope="module")
-def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
+def searches(tmp_path_factory: pytest.TempPathFactory, forked: Forks) -> Searches:
     """All searches that the tests below read, because starting processes takes longer than searching."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("searches")
@@ -76,7 +78,7 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
     table = LatencyTable.from_seconds(space.name, space.key, rows, base_s=1e-6)
     save_stripes(root / "stripes.npz")
     data, target_s = load_data(str(root / "stripes.npz"), 8, 1), float(table.lookup(torch.tensor((1, 4))))
-    found = Searches(space, table, data, target_s, root, {})
+    found = Searches(forked, space, table, data, target_s, root, {})
     found.run("alone")
     with pytest.raises(LatkitError, match="stopped by the test"):
         found.run("handed-over", Stop(found.job("handed-over", stop_in="search", stop_at=9)))
