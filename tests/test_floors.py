@@ -1,6 +1,7 @@
 """Imports run one way: docs/architecture.md lists the floors from the top down; this checks the package."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "latkit"
@@ -17,6 +18,7 @@ def floors() -> list[set[str]]:
     return [{name.strip() for name in line.split("  ")[0].replace("|", ",").split(",")} for line in lines]
 
 
+@cache
 def imported(path: Path) -> set[tuple[str, ...]]:
     """The dotted names that a file imports, wherever in the file, as their parts."""
     names = []

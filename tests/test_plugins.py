@@ -111,6 +111,7 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert not list((tmp_path / "board").rglob("loader-*")), "the loader is one of latkit's files"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "known"),
     [

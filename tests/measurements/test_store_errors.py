@@ -41,9 +41,12 @@ def locked(path: Path) -> Iterator[sqlite3.Connection]:
         other.close()
 
 
-def test_a_locked_store_is_waited_for(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_locked_store_is_waited_for(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latkit.measurements.store.PATIENCE_S", 0.1)
     with locked(path) as other:
-        threading.Timer(3.5, other.rollback).start()
+        threading.Timer(0.4, other.rollback).start()
         with Store(path, TARGET) as store:
             assert store.measurements() == [MEASURED]
     (record,) = caplog.records

@@ -49,26 +49,30 @@ def line_of(part: str) -> int:
     return next(number for number, line in enumerate(RIGHT.splitlines(), 1) if part in line)
 
 
-def errors(script: Path) -> set[int]:
-    """The lines of a script in which mypy finds errors."""
-    argv = [sys.executable, "-m", "mypy", script]  # with the cache of `make types`, which runs this test
+def errors(*scripts: Path) -> dict[str, set[int]]:
+    """The lines in which mypy finds errors, by the name of the script."""
+    argv = [sys.executable, "-m", "mypy", *scripts]  # with the cache of `make types`, which runs this test
     ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode in (0, 1), ended.stdout + ended.stderr
-    found = [line.split(":") for line in ended.stdout.splitlines() if ": error:" in line]
-    assert all(Path(path).name == script.name for path, *_ in found), ended.stdout
-    return {int(number) for _, number, *_ in found}
+    found: dict[str, set[int]] = {script.name: set() for script in scripts}
+    for line in ended.stdout.splitlines():
+        if ": error:" in line:
+            path, number, *_ = line.split(":")
+            found[Path(path).name].add(int(number))
+    return found
 
 
 @pytest.mark.slow
 def test_a_type_checker_finds_the_mistakes_of_a_script(tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text(RIGHT)
-    assert errors(tmp_path / "right.py") == set()
     wrong = RIGHT
     for right, mistake in MISTAKES.items():
         assert wrong.count(right) == 1
         wrong = wrong.replace(right, mistake)
     (tmp_path / "wrong.py").write_text(wrong)
-    assert {line_of(part) for part in MISTAKES} <= errors(tmp_path / "wrong.py")
+    found = errors(tmp_path / "right.py", tmp_path / "wrong.py")
+    assert found["right.py"] == set()
+    assert {line_of(part) for part in MISTAKES} <= found["wrong.py"]
 
 
 def test_the_stub_lists_the_names_of_the_front_door_and_where_they_come_from() -> None:

@@ -33,6 +33,7 @@ def workspace(tmp_path_factory):
     return workspace
 
 
+@pytest.mark.device
 @pytest.mark.parametrize("name", ["onnxruntime-int8", "onnxruntime", "tflite-int8"])
 def test_a_space_is_collected_fitted_and_validated_in_int8_and_mixed(workspace, name):
     target = Target.parse(f"here/{name}")
@@ -63,6 +64,7 @@ def test_a_space_is_collected_fitted_and_validated_in_int8_and_mixed(workspace, 
     )
 
 
+@pytest.mark.device
 def test_a_precision_that_is_not_executed_is_refused_with_those_that_are(workspace):
     device = workspace.device("here")
     executed = {"fp32": PrecisionProbe(speedup=1.0), "int8": PrecisionProbe(speedup=2.0)}

@@ -55,6 +55,7 @@ def specialize(latkit: Run, root: Path) -> Specialize:
     return run
 
 
+@pytest.mark.slow
 def test_many_latencies_in_one_command_with_a_page(specialize: Specialize, root: Path) -> None:
     given = ("base", TARGET, "--latencies", 2, "--evaluations", 24)
     code, document, err = specialize(*given)

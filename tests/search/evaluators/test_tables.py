@@ -174,7 +174,7 @@ def test_all_networks_of_five_vertices_are_needed(tmp_path: Path) -> None:
         ("nasbench201", 85.19),
         ("nasbench-macro", 93.3),
         ("accel-nasbench", 67.05),
-        ("nasbench101", 95.0),
+        pytest.param("nasbench101", 95.0, marks=pytest.mark.slow),
         ("nasbench101-5v", 77.0),
     ],
 )

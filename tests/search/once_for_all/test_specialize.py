@@ -70,6 +70,7 @@ def test_a_predictor_of_the_first_format_is_read(tmp_path: Path) -> None:
         AccuracyPredictor.load(path)
 
 
+@pytest.mark.slow
 def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(trained, tmp_path: Path) -> None:
     judged = []
 
