@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latkit.devices import load_device
 from latkit.spaces import load
+from latkit.tables import LatencyTable
 from tests.conftest import Run
 from tests.forking import Forks
+from tests.pages import DOCS, blocks
 from tests.search.evaluators.test_tables import write201
+from tests.test_docs import RUN
 from tests.test_docs_commands import BLOCKS, commands
 
 ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
 GOLDEN = ROOT / "tests" / "golden" / "workspace-0.1"
 SEARCH = ROOT / "search" / "cifar10-zen3-vm-onnxruntime-t1"
 
@@ -38,6 +41,18 @@ PYTHON = {
 }
 """By page: which of its blocks, what stands before it, and what holds afterwards."""
 
+BY_TEST = {
+    "concepts/search.md": "tests/search/test_run.py",
+    "howto/own-space.md": "tests/test_readme.py",
+    "howto/plugin.md": "tests/test_docs_commands.py",
+    "howto/precision.md": "tests/artifacts/test_quantized.py",
+    "howto/quantize.md": "tests/workspace/test_quantize.py",
+    "once-for-all.md": "tests/search/once_for_all/test_specialize.py",
+    "profile.md": "tests/workspace/profiling/test_modules.py",
+    "reference/file-formats.md": "tests/ops/test_network.py",
+}
+"""Pages whose code is run, or read, by the tests of what it is about."""
+
 NAMES = {
     "pi4/tflite-t4": "here/onnxruntime",
     "pi4/tflite": "here/onnxruntime",
@@ -56,12 +71,30 @@ MEASURES_NOTHING = (
 """Commands that are run; the others need a device, or minutes."""
 
 
+def test_the_code_of_every_page_is_run() -> None:
+    code = re.compile("^```(python|toml|json|yaml)$", re.MULTILINE)
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md") if code.search(path.read_text("utf-8"))}
+    assert pages - {*RUN, *PYTHON, "spaces.md"} <= set(BY_TEST)
+    for page, test in BY_TEST.items():
+        assert page in pages
+        assert Path(page).name.removesuffix(".md") in (ROOT / test).read_text("utf-8"), test
+
+
+def test_the_files_on_pages_are_read(tmp_path: Path) -> None:
+    (space,), (device,) = blocks("spaces.md", "toml"), blocks("reference/file-formats.md", "toml")
+    (tmp_path / "mine.toml").write_text(space)
+    assert load(str(tmp_path / "mine.toml")).name == "mine"
+    (tmp_path / "pi4.toml").write_text(device)
+    assert load_device(tmp_path, "pi4").runtimes == {"tflite": "ai-edge-litert 2.3.0"}
+    (tmp_path / "table.json").write_text(blocks("reference/file-formats.md", "json")[1])
+    assert LatencyTable.load(tmp_path / "table.json").min() == pytest.approx(0.004)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PYTHON)
 def test_the_python_of_a_page_runs(page: str, tmp_path: Path, forked: Forks) -> None:
     number, before, after = PYTHON[page]
-    text = (DOCS / page).read_text(encoding="utf-8")
-    block = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[number]
+    block = blocks(page, "python")[number]
     if page == "strategies.md":
         (tmp_path / "DIR").mkdir()
         write201(tmp_path / "DIR", latency={"pixel3": np.linspace(1e-3, 4e-2, 5**6)})

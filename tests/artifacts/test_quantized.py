@@ -7,6 +7,7 @@ from latkit.errors import UsageError
 from latkit.ops import Network, make_op
 from latkit.runtimes import get_runtime
 from latkit.runtimes.quantization import Quantization
+from tests.pages import run_python
 
 SHAPE = (3, 12, 12)
 
@@ -42,6 +43,17 @@ def relative_error(runtime, module, artifact, images):
 def test_onnx_file_in_one_precision_computes_about_the_same(module, tmp_path, precision):
     images, artifact = export("onnxruntime", module, tmp_path / "q.onnx", {"": precision})
     assert 0 < relative_error("onnxruntime", module, artifact, images) < 0.05
+
+
+def test_the_python_of_the_page_about_precisions(tmp_path, monkeypatch):
+    from collections import OrderedDict
+
+    monkeypatch.chdir(tmp_path)
+    images = torch.rand(4, 3, 8, 8)
+    parts = {"features": torch.nn.Conv2d(3, 4, 3), "flatten": torch.nn.Flatten(), "classifier": torch.nn.Linear(144, 5)}
+    given = {"module": torch.nn.Sequential(OrderedDict(parts)), "training_images": images, "images": images[:1]}
+    left = run_python("howto/precision.md", given, {"224, 224": "8, 8"})
+    assert left["outputs"].shape == (1, 5)
 
 
 def test_only_the_int8_ops_of_an_onnx_file_are_quantized(module, tmp_path):

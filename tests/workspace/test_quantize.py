@@ -25,6 +25,7 @@ from latkit.targets import Target
 from latkit.workspace import Workspace
 from latkit.workspace.quantize import size_table
 from latkit.workspace.requests.quantize import QuantizeRequest
+from tests.pages import run_python
 
 CONV = make_op("conv", (1, 8, 8), out_channels=8, kernel=3)
 POOL = make_op("pool", CONV.output_shape)
@@ -53,7 +54,13 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
     name = next(workspace.devices_dir.glob("*.toml")).stem
     settings = SETTINGS.model_copy(update={"epochs": 1})
     first = request(target=Target(name, "onnxruntime"), size_mb=0.0009, settings=settings)
-    run = workspace.quantize(first, trained=trained(digits), data=digits)
+    given = {"first": first, "module": torch.nn.Sequential(*trained(digits).layers)}
+    replaced = {
+        'Workspace(".")': f"Workspace({str(tmp_path)!r})",
+        '"cifar10", 32, 3': '"digits", 8, 1',
+        'QuantizeRequest(target="pi4/tflite-t4", model="mine", size_mb=0.5)': "first",
+    }
+    run = run_python("howto/quantize.md", given, replaced)["run"]
     result = run.result
     assert set(result.variants) == {"fp32", "int8", "exact", "haq", "fastest"}
     assert len(result.layers) == 3
@@ -62,7 +69,8 @@ def test_a_policy_is_chosen_exported_and_measured_once(tmp_path: Path, register,
     files = {(run.folder / one.file).read_bytes() for one in result.variants.values()}
     trainings = list(run.folder.glob("training-*.pt"))
     assert len(trainings) == len(files) - 1  # equal policies are trained once, and fp32 not at all
-    assert workspace.quantize(first, trained=trained(digits), data=digits).result == result
+    again = network_of_module(given["module"], digits)  # type: ignore[arg-type]
+    assert workspace.quantize(first, trained=again, data=digits).result == result
     with pytest.raises(UsageError, match="give another --name"):
         workspace.quantize(request(target=first.target, size_mb=0.001), trained=trained(digits), data=digits)
     with pytest.raises(TargetOutOfReach, match="the least that its precisions allow"):

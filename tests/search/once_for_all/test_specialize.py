@@ -21,10 +21,11 @@ from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
 from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, predictions
-from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
+from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.result import FILES
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
 from latkit.tables import ElasticTable
+from tests.pages import run_python
 from tests.search.conftest import save_stripes
 
 STAGES = (Stage(8, 1, (1, 2), (3, 5), (2, 3)), Stage(8, 2, (1, 2), (3, 5), (2, 3)))
@@ -38,7 +39,11 @@ def trained(tmp_path_factory) -> TrainedSupernet:
     save_stripes(folder / "stripes.npz")
     data = load_data(str(folder / "stripes.npz"), 8, 1)
     train_supernet(SupernetProblem(SPACE, data, SETTINGS, "uniform"), folder / "base", None, False)
-    return load_supernet(folder / "base", data)
+    left = run_python("once-for-all.md", {}, {'"search/base"': repr(str(folder / "base"))})
+    assert left["module"](torch.zeros(1, 1, 8, 8)).shape == (1, 2)
+    assert left["network"].output_shape == (2,)
+    assert isinstance(left["supernet"], TrainedSupernet)
+    return left["supernet"]
 
 
 @pytest.mark.parametrize("kind", ["ridge", "mlp"])

@@ -115,7 +115,7 @@ def test_two_processes_train_as_one_does(runs: Runs) -> None:
 
 def test_a_training_resumed_with_other_settings_is_refused(runs: Runs) -> None:
     folder = runs.root / "uniform"
-    with pytest.raises(UsageError, match="holds a finished supernet; resume it"):
+    with pytest.raises(UsageError, match="holds a finished supernet; see it with --resume"):
         runs.train("uniform", "uniform", BRIEF)
     other = BRIEF.model_copy(update={"learning_rate": 0.5})
     with pytest.raises(UsageError, match=r"expected settings\.learning_rate to be 0\.1 .*, but found 0\.5"):

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from latkit import ModelRequest, ProfileRequest, Target, Workspace
 from latkit.artifacts.exported_program import load_exported_program
 from latkit.errors import BadFile, ExportError, UsageError
+from latkit.evaluation.ab import MIN_PASSES
 from latkit.profiling.profile import Profile
+from latkit.runtimes import get_runtime
 from latkit.workspace.profiling.profiles import saved_profiles
 from tests.conftest import Register
+from tests.pages import run_python
 
 ONNX, TFLITE = Target.parse("here/onnxruntime"), Target.parse("here/tflite")
 
@@ -79,6 +82,20 @@ def test_the_module_of_an_exported_program_is_profiled(workspace: Workspace) -> 
     program = torch.export.export(nn.Linear(12, 5), (torch.randn(1, 12),))
     (found,) = workspace.profile(ONNX, program.module(), torch.randn(1, 12)).profiles
     assert found.macs == 60
+
+
+@pytest.mark.slow
+def test_the_python_of_the_page_about_profiles(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison ends after the fewest passes, however wide its interval is."""
+    monkeypatch.setattr("latkit.workspace.profiling.comparisons.is_precise", lambda *_: True)
+    for number, name in enumerate(("model.onnx", "old.onnx", "new.onnx")):
+        get_runtime("onnxruntime").export(nn.Linear(8, 4 + number), (torch.rand(1, 8),), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    left = run_python("profile.md", {}, {'Workspace(".")': f"Workspace({str(workspace.root)!r})"})
+    assert left["profile"].model == "model.onnx"
+    assert left["difference"].passes == MIN_PASSES
 
 
 class Dictionary(nn.Module):
