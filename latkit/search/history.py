@@ -132,7 +132,7 @@ class History:
             if not isinstance(found, dict) or found.get("format") != FORMAT:
                 raise UsageError(f"no header of the format {FORMAT}")
         for name, value in expected.items():
-            if found.get(name) != value:
+            if found.get(name) != value and found.get(name) != f"{value} after {value}":  # so named in version 0.1
                 shown = one_line(json.dumps(found.get(name)), 200)
                 raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
 

@@ -185,6 +185,14 @@ def test_what_a_cheap_bound_refuses_is_free_and_never_evaluated(tmp_path: Path) 
     assert any(entry.verdict.is_free for entry in outcome.entries)
 
 
+def test_an_evaluator_is_named_once_and_a_history_that_names_it_twice_continues(tmp_path: Path) -> None:
+    assert CheapFirst(ToyEvaluator(), ToyEvaluator(), GOALS).name == "toy"
+    path = tmp_path / "h.jsonl"
+    run(path, 5)
+    path.write_text(path.read_text().replace('"evaluator": "toy"', '"evaluator": "toy after toy"'))
+    assert len(run(path, 10).entries) == 10
+
+
 def test_goals_that_nothing_meets_end_the_search_with_the_nearest() -> None:
     goals = Goals.parse("score:max", "size<=-1")
     evaluator = CheapFirst(ToyEvaluator(), ToyEvaluator(), goals)

@@ -17,7 +17,7 @@ class CheapFirst(Evaluator):
     """
 
     def __init__(self, cheap: Evaluator, costly: Evaluator, goals: Goals) -> None:
-        self.name = f"{costly.name} after {cheap.name}"
+        self.name = costly.name if costly.name == cheap.name else f"{costly.name} after {cheap.name}"
         self.efforts = costly.efforts
         self._cheap, self._costly, self._goals = cheap, costly, goals
 
