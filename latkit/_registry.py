@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from latkit._io import one_line
+from latkit._io import did_you_mean, one_line
 from latkit.errors import UsageError
 
 T = TypeVar("T")
@@ -53,7 +53,10 @@ class Registry(Generic[T]):
         endings = {"y": "ies", "um": "a"}
         ending = next((one for one in endings if self.what.endswith(one)), "")
         plural = self.what.removesuffix(ending) + endings.get(ending, "s")
-        raise UsageError(f"unknown {self.what} {_shown(name)}; known {plural}: {', '.join(self.names())}")
+        known = self.names()
+        raise UsageError(
+            f"unknown {self.what} {_shown(name)}; known {plural}: {', '.join(known)}{did_you_mean(name, known)}"
+        )
 
     def names(self) -> tuple[str, ...]:
         """Every name, sorted; no plug-in is imported."""

@@ -14,7 +14,7 @@ from latkit._io.reading import (
     read_text,
     reading,
 )
-from latkit._io.text import check_label, one_line, printable
+from latkit._io.text import check_label, did_you_mean, one_line, printable
 from latkit._io.toml import parse_toml
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_label",
     "check_writable",
     "describe_error",
+    "did_you_mean",
     "host_error",
     "html_card",
     "load_json",

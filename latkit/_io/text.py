@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from latkit.errors import UsageError
 
@@ -34,6 +35,14 @@ def one_line(text: str, max_chars: int = MAX_LINE_CHARS) -> str:
     lines = (line.strip() for line in printable(text[: 4 * max_chars]).splitlines())
     line = " ".join(line for line in lines if line)
     return line if len(line) <= max_chars and len(text) <= 4 * max_chars else line[: max_chars - 1] + "…"
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """`; did you mean 'evolution'?` with the known name that is most like this one; empty where none is."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(str(name), list(known), 1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def check_label(text: object, what: str, max_chars: int = MAX_LABEL_CHARS) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from latkit._io import one_line
+from latkit._io import did_you_mean, one_line
 from latkit._io.reading import describe_error
 from latkit.devices.android.phone import phone_facts, properties
 from latkit.devices.device import Device, Facts, check_folder
@@ -99,8 +99,9 @@ def load_device(folder: Path, name: str) -> Device:
     check_name(name, "a device's name")
     path = folder / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(_names(folder)) or "none; add one with: latkit device add NAME --local"
-        raise UsageError(f"unknown device {name!r}; known devices: {known}")
+        names = _names(folder)
+        known = ", ".join(names) or "none; add one with: latkit device add NAME --local"
+        raise UsageError(f"unknown device {name!r}; known devices: {known}{did_you_mean(name, names)}")
     return Device.read(path)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 
-from latkit._io import load_json, one_line, reading
+from latkit._io import did_you_mean, load_json, one_line, reading
 from latkit._registry import Registry
 from latkit.errors import BadFile, UsageError
 from latkit.spaces.base import Space
@@ -34,6 +34,10 @@ class SpaceFactory:
         try:
             return self.build(**parameters)
         except TypeError as error:
+            for name in parameters:
+                if name not in self.parameters:
+                    known = ", ".join(self.parameters)
+                    raise UsageError(f"space {self.name}: expected the parameters {known}, but found {name}") from error
             raise UsageError(f"space {self.name}: {error}") from error
 
 
@@ -88,7 +92,7 @@ def load(name: str, **parameters: int | float) -> Space:
     if name not in SPACES:
         raise UsageError(
             f"unknown space {name!r}; known spaces: {', '.join(SPACES.names())}, or a file ending in .toml, or in "
-            ".json as a search saves it"
+            f".json as a search saves it{did_you_mean(name, SPACES.names())}"
         )
     return SPACES.get(name)(**parameters)
 

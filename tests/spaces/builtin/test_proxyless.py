@@ -87,7 +87,7 @@ def test_channels_are_scaled_to_multiples_of_eight(channels: int, width: float, 
         ("proxyless-mobile", {"width": 0.0}, "a width from 0.1 to 8"),
         ("proxyless-mobile", {"width": float("nan")}, "a width from 0.1 to 8"),
         ("proxyless-mobile", {"classes": 1}, "at least 2 classes"),
-        ("proxyless-mobile", {"depth": 3}, "unexpected keyword argument 'depth'"),
+        ("proxyless-mobile", {"depth": 3}, "expected the parameters resolution, width, classes, but found depth"),
         ("my-space.toml", {"width": 2}, "a space from a file takes no parameters, but found width"),
     ],
 )
