@@ -70,13 +70,15 @@ def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Rows with the same columns as a table on stdout.
 
     Headings wrap between words on a narrow terminal. Where even their longest words do not fit, every column becomes a
-    line.
+    line, and the rows that do not fit beside each other follow in further tables.
     """
     headings = [name.replace("_", " ") for name in (rows[0] if rows else ())]
     widths = [max(map(len, printable(heading).split()), default=0) for heading in headings]
     console = stdout()
     if sum(widths) + 3 * len(widths) + 1 > SHARE_OF_HEADINGS * console.width:
-        console.print(_transposed(title, headings, rows))
+        for part in _side_by_side(rows, console.width - max(map(len, headings), default=0) - 4):
+            console.print(_transposed(title, headings, part))
+            title = ""
         return
     table = Table(title=_cell(title), title_justify="left")
     for heading, width, values in zip(headings, widths, zip(*(row.values() for row in rows), strict=True), strict=True):
@@ -88,9 +90,23 @@ def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     console.print(table)
 
 
+def _side_by_side(rows: Sequence[Mapping[str, Cell]], width: int) -> Iterator[list[Mapping[str, Cell]]]:
+    """The rows in groups whose values, as columns, fit into a width without breaking inside a word."""
+    group: list[Mapping[str, Cell]] = []
+    used = 0
+    for row in rows:
+        needed = 3 + max((len(word) for value in row.values() for word in _cell(value).plain.split()), default=0)
+        if group and used + needed > width:
+            yield group
+            group, used = [], 0
+        group.append(row)
+        used += needed
+    yield group
+
+
 def _transposed(title: str, headings: Sequence[str], rows: Sequence[Mapping[str, Cell]]) -> Table:
     """A table with a line for each column, and a column for each row."""
-    table = Table(title=_cell(title), title_justify="left", show_header=False)
+    table = Table(title=_cell(title) if title else None, title_justify="left", show_header=False)
     table.add_column(style="bold", min_width=max(map(len, headings), default=0))
     for _ in rows:
         table.add_column(overflow="fold")

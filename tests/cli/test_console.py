@@ -104,3 +104,10 @@ def test_a_heading_is_never_broken_inside_a_word(capsys, monkeypatch) -> None:
         console.show_table("t", [row, row])
         out = capsys.readouterr().out
         assert all(word in out for name in row for word in name.split("_")), out
+
+
+def test_a_target_stays_in_one_piece_where_columns_become_lines(capsys, monkeypatch) -> None:
+    row = {"target": "here/onnxruntime-t1-fp32-b1", "validation_accuracy_mean": 0.5, "random_accuracy_mean": 0.25}
+    monkeypatch.setenv("COLUMNS", "60")
+    console.show_table("t", [{**row, **{f"latency_ms_{n}": n for n in range(7)}}] * 3)
+    assert capsys.readouterr().out.count("here/onnxruntime-t1-fp32-b1") == 3
