@@ -59,10 +59,19 @@ def slowest(profile: Profile, count: int) -> list[OpTime]:
 
 
 def short_name(name: str, max_chars: int) -> str:
-    """The end of an op's name, which tells it from others: converters write the path of its module before it."""
+    """What tells an op from others: the end of its name, as converters write the path of its module before it.
+
+    A path such as `/2/body/expand/expand.2/Clip_output_0` keeps its beginning, the block: `2/…/expand.2/Clip_output_0`.
+    """
     first = name.split(";", 1)[0]
     if len(first) <= max_chars:
         return first
+    parts = first.strip("/").split("/")
+    if first.startswith("/") and len(parts) > 2:
+        middle = "/…/" if len(parts) > 3 else "/"
+        for end in ("/".join(parts[-2:]), parts[-2]):
+            if len(shown := parts[0] + middle + end) <= max_chars:
+                return shown
     cut = first[1 - max_chars :]
     return "…" + (cut[cut.index("/") :] if "/" in cut[:-1] and cut.index("/") < max_chars // 2 else cut)
 

@@ -100,3 +100,5 @@ def test_a_long_name_is_cut_before_its_end() -> None:
         == "…/Block_3/ConvBatchNorm_expand"
     )
     assert len(short_name("x" * 100, 30)) == 30
+    path = "/2/body/expand/expand.2/Clip_output_0"
+    assert [short_name(path, chars) for chars in (40, 30, 20)] == [path, "2/…/expand.2/Clip_output_0", "2/…/expand.2"]

@@ -16,7 +16,9 @@ from latkit.profiling.profile import Energy, LatencyStatistics, OpTime, Profile
 
 SHOWN = 15
 """A terminal shows this many ops, the slowest ones; --json has all of them."""
-MAX_NAME_CHARS, MAX_KIND_CHARS = 36, 12
+MIN_NAME_CHARS, MAX_NAME_CHARS, MAX_KIND_CHARS = 14, 36, 12
+MARGIN = 8
+"""Of a table of ops, and between its first columns."""
 BAR_CHARS = 10
 
 
@@ -152,17 +154,20 @@ def _op_table(profile: Profile) -> Table:
         title=f"slowest {len(shown)} of {len(profile.ops)} ops", title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0)
     )
     with_placement = len(by_placement(profile)) > 1
-    kind_chars = min(max(len(op.kind) for op in shown), MAX_KIND_CHARS)
-    for name in ("op", "kind", *(["ran on"] if with_placement else [])):
-        least = kind_chars if name == "kind" else None  # on a narrow terminal, names are cut first
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least, max_width=MAX_NAME_CHARS)
     figures = [_times(op, highest_ms) for op in shown]
-    for number, name in enumerate(("ms", "share", "", "GMAC/s", "bound")):
-        width = max(len(name), 7, *(len(row[number]) for row in figures))
+    headings = ("ms", "share", "", "GMAC/s", "bound")
+    widths = [max(len(name), 7, *(len(row[number]) for row in figures)) for number, name in enumerate(headings)]
+    kinds = min(max(len(op.kind) for op in shown), MAX_KIND_CHARS)
+    left = stdout().width - sum(widths) - len(widths) - kinds - (MAX_KIND_CHARS if with_placement else 0) - MARGIN
+    chars = min(max(left, MIN_NAME_CHARS), MAX_NAME_CHARS)  # on a narrow terminal, names are cut, not figures
+    table.add_column("op", no_wrap=True, overflow="ellipsis", max_width=chars)
+    for name in ("kind", *(["ran on"] if with_placement else [])):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=min(kinds, 4), max_width=MAX_NAME_CHARS)
+    for name, width in zip(headings, widths, strict=True):
         table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=width)
     for op, row in zip(shown, figures, strict=True):
         table.add_row(
-            *_cells([short_name(op.title, MAX_NAME_CHARS), op.kind, *([op.placement] if with_placement else []), *row])
+            *_cells([short_name(op.title, chars), op.kind, *([op.placement] if with_placement else []), *row])
         )
     table.add_section()
     others_ms = sum(op.ms for op in profile.ops) - sum(op.ms for op in shown)

@@ -62,16 +62,16 @@ def block_label(name: str) -> str:
 
 def timeline(profile: Profile) -> Html:
     """One run: mean times of the ops laid end to end, one row for each placement."""
-    colors = kind_colors(profile)
+    colors, placements = kind_colors(profile), {op.placement for op in profile.ops}
     begins, begin_ms = [], 0.0
     for op in profile.ops:
         begins.append(begin_ms)
         begin_ms += op.ms
     figure = go.Figure(
         layout=layout(
-            170 + 30 * len({op.placement for op in profile.ops}),
+            170 + 30 * len(placements),
             xaxis=axis("ms"),
-            yaxis=axis(autorange="reversed"),
+            yaxis=axis(autorange="reversed", showticklabels=len(placements) > 1),
             barmode="overlay",
             bargap=0.35,
             dragmode="zoom",

@@ -48,6 +48,8 @@ section.subject { border-top: 1px solid var(--line); margin-top: 48px; }
 }
 .tile span { color: var(--soft); font-size: 12.5px; line-height: 1.35; display: block; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)); gap: 12px; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 12px; }
+.pair > dl { margin: 0; align-content: start; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 200px), 1fr)); gap: 12px; }
 figure, .sheet {
   background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px; margin: 0 0 12px;

@@ -110,13 +110,14 @@ def _where(profile: Profile) -> Html:
 
 def op_table(profile: Profile) -> Html:
     """Every op in the order of execution; sorts and filters."""
-    columns = ("#", "op", "kind", "ran on", "time", "share", "M MACs", "GMAC/s", "GB/s", "bound", "of peak", "output")
+    placed = ("ran on",) if len({op.placement for op in profile.ops}) > 1 else ()
+    columns = ("#", "op", "kind", *placed, "time", "share", "M MACs", "GMAC/s", "GB/s", "bound", "of peak", "output")
     rows: list[list[Value]] = [
         [
             (number, number),
             (short_name(op.title, MAX_NAME_CHARS), None),
             (op.kind, None),
-            (op.placement, None),
+            *((op.placement, None) for _ in placed),
             (milliseconds(op.ms), op.ms),
             (percent(op.share_percent), op.share_percent),
             _number(None if op.macs is None else op.macs / 1e6),
@@ -160,7 +161,7 @@ def _setup(profile: Profile) -> Html:
         "peak rates": f"{digits(peaks.gmacs_per_s)} GMAC/s, {digits(peaks.gbytes_per_s)} GB/s" if peaks else None,
         "energy": _energy(profile.energy) if profile.energy else None,
     }
-    return cards(facts(file_facts), facts(run_facts))
+    return cards(facts(file_facts), facts(run_facts), class_="pair")
 
 
 def _energy(energy: Energy) -> str:

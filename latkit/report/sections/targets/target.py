@@ -37,6 +37,10 @@ def target_sections(known: TargetFacts, level: int = 2) -> Html:
         )
     if not known.measurements:
         lacking = notice("Nothing measured yet; run: ", command(f"latkit collect space {known.target} --space SPACE"))
+        if known.published:
+            lacking = notice(
+                "Published in a file; read it with: ", command(f"latkit measurements import {known.published}")
+            )
         return join([*parts, section("Measurements", lacking, level=level)])
     if known.external:
         parts.append(section("External models", external_section(known), level=level))

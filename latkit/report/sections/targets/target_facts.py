@@ -36,6 +36,8 @@ class TargetFacts:
     """The model of external networks."""
     external: tuple[ExternalModel, ...] = ()
     """The external models that were collected."""
+    published: str = ""
+    """A file with its measurements, seen from the workspace, where they are not in its store."""
 
     @property
     def latest_profiles(self) -> list[Profile]:
@@ -121,4 +123,5 @@ def read_target(workspace: FittedModels, target: Target) -> TargetFacts:
         imported,
         KernelModel.load(kernels) if (kernels := workspace.kernel_model_path(target)).exists() else None,
         tuple(external_models(folder)),
+        "" if measured else next((str(path.relative_to(workspace.root)) for path in folder.glob("*.parquet")), ""),
     )
