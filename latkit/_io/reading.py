@@ -49,7 +49,9 @@ def reading(path: object, expected: str) -> Iterator[None]:
     except UsageError as error:
         if isinstance(error, BadFile):
             raise
-        raise BadFile(path, expected, one_line(str(error), MAX_ERROR_CHARS)).with_detail(error.detail) from error
+        found = str(error)
+        found = f"other content: {found}" if found.startswith("expected ") else found
+        raise BadFile(path, expected, one_line(found, MAX_ERROR_CHARS)).with_detail(error.detail) from error
     except LatkitError:
         raise
     except Exception as error:

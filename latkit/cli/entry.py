@@ -7,6 +7,8 @@ import sys
 import traceback
 from contextlib import suppress
 
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
 from latkit._io import host_error, missing_extra, one_line
 from latkit.cli import INTERRUPTED
 from latkit.cli.app import app
@@ -22,7 +24,9 @@ def run() -> None:
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        sys.exit(app(prog_name="latkit", standalone_mode=False))
+    except ClickException as error:
+        sys.exit(_refuse(error))
     except (SystemExit, GeneratorExit):
         raise
     except KeyboardInterrupt:
@@ -32,6 +36,16 @@ def run() -> None:
         sys.exit(LatkitError.exit_code)
     except BaseException as error:  # noqa: BLE001 - libraries in Rust panic with what is no Exception
         sys.exit(_report(error))
+
+
+def _refuse(error: ClickException) -> int:
+    """Show in one line what is wrong with the command line; returns the exit code."""
+    if not isinstance(error, NoArgsIsHelpError):  # the help is the answer, and was printed
+        context = getattr(error, "ctx", None)
+        more = f"; see: {context.command_path} -h" if context else ""
+        message = one_line(error.format_message()).rstrip(".?")
+        note(f"error: {message[:1].lower()}{message[1:]}{more}")
+    return error.exit_code
 
 
 def _report(error: BaseException) -> int:

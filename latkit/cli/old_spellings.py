@@ -77,7 +77,7 @@ class CollectGroup(TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Read the arguments; those of the old spelling name a target first."""
-        if args and args[0] not in self.commands and not {"-h", "--help"} & set(args[:1]):
+        if args and ("/" in args[0] or args[0].startswith("-")) and args[0] not in ("-h", "--help"):
             args = _with_subcommand(args)
         return super().parse_args(ctx, args)
 

@@ -44,8 +44,8 @@ class Folders:
         missing = [name for name in FOLDERS if not (self.root / name).is_dir()]
         if missing:
             raise UsageError(
-                f"{self.root.resolve()} is no workspace: expected the folders {', '.join(FOLDERS)}, but "
-                f"{', '.join(missing)} is missing; make one with: latkit init {self.root}"
+                f"{self.root.resolve()} is no workspace: expected the folders {', '.join(FOLDERS)}, but found no "
+                f"{' or '.join(missing)}; make one with: latkit init {self.root}"
             )
 
     @classmethod
@@ -75,6 +75,13 @@ class Folders:
     def search_dir(self, name: str) -> Path:
         """Folder of one search."""
         return self.root / "search" / check_name(name, "a search's name")
+
+    def check_search(self, name: str) -> None:
+        """Raise UsageError, which names what there is, where nothing of that name was begun."""
+        folder = self.search_dir(name)
+        if not folder.is_dir():
+            known = ", ".join(sorted(path.name for path in folder.parent.iterdir() if path.is_dir())) or "none"
+            raise UsageError(f"unknown search {name!r}; known searches: {known}")
 
     def model_path(self, target: Target, kind: str, space: Space | None = None) -> Path:
         """Where the target's model of that kind is saved: for a space, or of all measurements.

@@ -54,6 +54,8 @@ def write_report(workspace: FittedModels, subject: Target | str | None, path: st
 
 def page_about(workspace: FittedModels, subject: Target | str | None, folder: Path) -> Html:
     """The page; files are linked as seen from the folder that it is written into. Raises UsageError, BadFile."""
+    if isinstance(subject, str):
+        workspace.check_search(subject)
     with reading(subject or workspace.root, "records that belong together"):
         return _page_about(workspace, subject, folder)
 

@@ -236,7 +236,7 @@ def test_bad_searches(refused, copy: Path) -> None:
     refused(2, ["epochs"], *arguments, "--data", "digits", "--name", "x", "--set", "epochs=many")
     refused(2, ["epohcs"], *arguments, "--data", "digits", "--name", "x", "--set", "epohcs=3")
     refused(2, ["found no --data, --name", "latkit reproduce NAME"], *arguments)
-    refused(2, ["none", "no such file"], "reproduce", "none", "--data", "digits", "--name", "again")
+    refused(2, ["unknown search 'none'"], "reproduce", "none", "--data", "digits", "--name", "again")
     Series.plan("both", [Target.parse(TARGET)], [1e-3, 2e-3]).save(copy / "search" / "both")
     refused(2, ["both is several: both-1ms, both-2ms; name one"], "reproduce", "both")
     refused(
@@ -261,17 +261,24 @@ def test_no_workspace(latkit, tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
 
 
-def test_unknown_commands_are_usage_errors(latkit) -> None:
-    for arguments in (
-        ["conquer"],
-        ["collect"],
-        ["collect", TARGET],
-        ["collect", "space", TARGET],
-        ["fit", "--nonsense"],
-    ):
-        code, out, err = latkit(*arguments)
-        assert (code, out) == (2, "")
-        assert err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["profil"], "no such command 'profil'. Did you mean 'profile'; see: latkit -h"),
+        (["collect"], "missing command; see: latkit collect -h"),
+        (["collect", "spac"], "no such command 'spac'. Did you mean 'space'; see: latkit collect -h"),
+        (["collect", TARGET], "missing option '--space'; see: latkit collect space -h"),
+        (["fit", "--zzz"], "no such option: --zzz; see: latkit fit -h"),
+        (["serve", "--port", "99999"], "invalid value for '--port': Input should be less than or equal to 65535; see"),
+        (["demo", __file__], f"expected a folder for the demo, but found that {__file__} is a file"),
+        (["space", "show", "nasbench200"], "did you mean 'nasbench201'?"),
+    ],
+)
+def test_a_usage_error_is_one_line(latkit, arguments: list[str], message: str) -> None:
+    code, out, err = latkit(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
 
 
 def test_the_demo_wants_an_empty_folder(latkit, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fail:
     monkeypatch.delenv("LATKIT_VERBOSE", raising=False)
 
     def make(error: BaseException) -> None:
-        def app() -> None:
+        def app(**_: object) -> None:
             raise error
 
         monkeypatch.setattr(entry, "app", app)
@@ -114,7 +114,7 @@ def test_a_reader_that_closes_the_pipe_is_not_an_error() -> None:
 
 
 def test_a_terminal_without_utf_8_is_no_error() -> None:
-    shown = "from latkit.cli import console, entry\nentry.app = lambda: console.say('µs – 中')\nentry.run()"
+    shown = "from latkit.cli import console, entry\nentry.app = lambda **_: console.say('µs – 中')\nentry.run()"
     ended = subprocess.run(
         [sys.executable, "-c", shown], capture_output=True, env={"PYTHONIOENCODING": "ascii:strict", "PATH": "/bin"}
     )

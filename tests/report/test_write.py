@@ -29,7 +29,7 @@ def test_unknown_names_list_those_that_exist(workspace: Workspace, tmp_path: Pat
         write_report(workspace, "nothing", page)
     with pytest.raises(UsageError, match=f"unknown target elsewhere/.*{TARGET}"):
         write_report(workspace, Target("elsewhere", "onnxruntime"), page)
-    with pytest.raises(UsageError, match="unknown search"):
+    with pytest.raises(UsageError, match="expected a search's name"):
         write_report(workspace, "../search/digits", page)
     assert not list(tmp_path.iterdir())
 

@@ -28,6 +28,8 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Register this machine, measure a small space on it, fit, search on real images, validate and report."""
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"expected a folder for the demo, but found that {directory} is a file")
     if directory.exists() and any(directory.iterdir()):
         raise UsageError(f"expected an empty folder for the demo, but found files in {directory}")
     from latkit.devices import Local

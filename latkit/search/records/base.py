@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ RecordType = TypeVar("RecordType", bound=BaseModel)
 
 def load_record(kind: type[RecordType], path: Path, called: str = "") -> RecordType:
     """Load a record of a search from JSON. `called`: its name in errors. Raises BadFile."""
-    return _io.load_record(path, kind, called or f"a {kind.__name__}")
+    return _io.load_record(path, kind, called or f"a {re.sub('(?<!^)(?=[A-Z])', ' ', kind.__name__).lower()}")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

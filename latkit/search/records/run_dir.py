@@ -64,7 +64,7 @@ class RunFolder(ABC, Generic[RecipeType, ResultType]):
             name, mine, theirs = found
             raise UsageError(
                 f"expected the same {self.what} in every process, but found {name} {mine!r} where the first one has "
-                f"{theirs!r}; give all of them the same words, images and versions"
+                f"{theirs!r}; give all of them the same arguments, images and versions"
             )
 
     def _opened(self, recipe: RecipeType, resume: bool) -> bytes:
@@ -72,8 +72,10 @@ class RunFolder(ABC, Generic[RecipeType, ResultType]):
         recipe_kind, result_kind = self.kinds
         if recipe_path.exists():
             if not resume:
-                state = "a finished" if result_path.exists() else "an unfinished"
-                raise UsageError(f"{self.path} holds {state} {self.what}; resume it, or {self.into} another folder")
+                state, way = ("a finished", "see") if result_path.exists() else ("an unfinished", "resume")
+                raise UsageError(
+                    f"{self.path} holds {state} {self.what}; {way} it with --resume, or {self.into} another folder"
+                )
             begun = load_record(recipe_kind, recipe_path)
             finished = result_path.exists()
             recipe.check_same(begun, recipe_path, versions=not finished)  # a result is read by any version

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from latkit._io import describe_error
+from latkit._io import describe_error, did_you_mean
 from latkit.errors import UsageError
 from latkit.search.tasks import DEFAULT_TASK
 
@@ -73,4 +73,6 @@ class TrainingSettings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise UsageError(f"{cls.subject} settings: {describe_error(error, with_input=True)}") from error
+            unknown = [name for name in values if name not in cls.model_fields]
+            found = f"unknown setting {unknown[0]!r}{did_you_mean(unknown[0], cls.model_fields)}" if unknown else ""
+            raise UsageError(f"{cls.subject} settings: {found or describe_error(error, with_input=True)}") from error

@@ -48,14 +48,15 @@ class Request(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise UsageError(f"{type(self).__name__}: {_first(error)}") from error
+            raise UsageError(_first(error, type(self).__name__)) from error
 
 
-def _first(error: ValidationError) -> str:
-    """The first wrong field, in one line."""
+def _first(error: ValidationError, request: str) -> str:
+    """The first wrong field, in one line; what is wrong with several of them together names none."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"]))
-    return one_line(f"{field}: {first['msg']}" if field else first["msg"])
+    message = "unknown field" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+    return one_line(f"{request}: {field}: {message}" if field else message)
 
 
 class Tool(Request):

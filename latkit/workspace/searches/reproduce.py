@@ -22,6 +22,7 @@ from latkit.workspace.searches.benchmark_search import bounded
 def reproduce(folders: Folders, request: ReproduceRequest, callbacks: Callbacks) -> Reproduction:
     """Run the search again, and compare both. Raises as `reproduce_search` does, UsageError for a series."""
     teacher = load_network(folders.search_dir(request.teacher)) if request.teacher else None
+    folders.check_search(request.name)
     original = folders.search_dir(request.name)
     folder = folders.search_dir(request.again or f"{request.name}-again")
     if (original / SERIES_FILE).exists():

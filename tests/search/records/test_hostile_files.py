@@ -133,7 +133,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_whatever_torch_says(tmp_path: P
 def test_a_result_out_of_range_is_refused(found: Path, field: str, value: object) -> None:
     path = found / FILES["result"]
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
-    with pytest.raises(BadFile, match=r"result\.json: expected a SearchResult, but found "):
+    with pytest.raises(BadFile, match=r"result\.json: expected a search result, but found "):
         load_record(SearchResult, path)
 
 
