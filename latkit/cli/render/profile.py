@@ -162,7 +162,7 @@ def _op_table(profile: Profile) -> Table:
     chars = min(max(left, MIN_NAME_CHARS), MAX_NAME_CHARS)  # on a narrow terminal, names are cut, not figures
     table.add_column("op", no_wrap=True, overflow="ellipsis", max_width=chars)
     for name in ("kind", *(["ran on"] if with_placement else [])):
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=min(kinds, 4), max_width=MAX_NAME_CHARS)
+        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=kinds, max_width=MAX_NAME_CHARS)
     for name, width in zip(headings, widths, strict=True):
         table.add_column(name, justify="right" if name else "left", no_wrap=True, min_width=width)
     for op, row in zip(shown, figures, strict=True):
