@@ -54,9 +54,14 @@ def op_changes(
     return sorted(changes, key=lambda change: -abs(change.change_ms))
 
 
+def scale_to(profile: Profile, total_ms: float | None) -> float:
+    """The factor of a profile's op times that makes them shares of another latency; 1 if there is none."""
+    return 1.0 if total_ms is None or not profile.latency_ms.p50 else total_ms / profile.latency_ms.p50
+
+
 def _times(profile: Profile, total_ms: float | None) -> dict[tuple[str, int], tuple[str, float]]:
     """Kind and ms of every op, by its name and how often the name occurred before."""
-    scale = 1.0 if total_ms is None or not profile.latency_ms.p50 else total_ms / profile.latency_ms.p50
+    scale = scale_to(profile, total_ms)
     counts: Counter[str] = Counter()
     times = {}
     for op in profile.ops:

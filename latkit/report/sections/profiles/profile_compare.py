@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latkit.evaluation.comparison import Comparison
-from latkit.evaluation.op_changes import OpChange, op_changes
+from latkit.evaluation.op_changes import OpChange, op_changes, scale_to
 from latkit.evaluation.op_summary import by_kind
 from latkit.profiling.profile import Profile
 from latkit.report.figures.op_table import Value, sortable_table
@@ -42,8 +42,9 @@ def compare_section(before: Profile, after: Profile, comparison: Comparison | No
     parts = [_difference(comparison)] if comparison else []
     parts.append(table(("", *names, "B beside A"), [row for row in rows if row]))
     if before.ops and after.ops:
-        parts.append(card("Time by kind of op", _kinds(names, before, after)))
-        parts.append(changes_table(op_changes(before, after, *_latencies(comparison))))
+        first, second = _latencies(comparison)
+        parts.append(card("Time by kind of op", _kinds(names, _by_kind(before, first), _by_kind(after, second))))
+        parts.append(changes_table(op_changes(before, after, first, second)))
     return section("Side by side", *parts)
 
 
@@ -86,10 +87,14 @@ def _shown(value: float | None, unit: str) -> str:
     return f"{digits(value)} {unit}" if unit else f"{value:,.0f}"
 
 
-def _kinds(names: tuple[str, str], before: Profile, after: Profile) -> Html:
-    times = [{group.name: group.ms for group in by_kind(profile)} for profile in (before, after)]
-    kinds = sorted({*times[0], *times[1]}, key=lambda kind: -max(found.get(kind, 0.0) for found in times))
-    return grouped_bars(names, [(kind, [found.get(kind, 0.0) for found in times]) for kind in kinds[:MAX_KINDS]])
+def _by_kind(profile: Profile, total_ms: float | None) -> dict[str, float]:
+    scale = scale_to(profile, total_ms)
+    return {group.name: group.ms * scale for group in by_kind(profile)}
+
+
+def _kinds(names: tuple[str, str], before: dict[str, float], after: dict[str, float]) -> Html:
+    kinds = sorted({*before, *after}, key=lambda kind: -max(before.get(kind, 0.0), after.get(kind, 0.0)))
+    return grouped_bars(names, [(kind, [before.get(kind, 0.0), after.get(kind, 0.0)]) for kind in kinds[:MAX_KINDS]])
 
 
 def changes_table(changes: list[OpChange]) -> Html:
