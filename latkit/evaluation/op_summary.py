@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from latkit.profiling.profile import OpTime, Peaks, Profile
 from latkit.profiling.profile.op_table import MAX_SLOWDOWN, MIN_CALL_MS, is_timed
+
+_MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z][\w…]*$)")
+"""The Python modules before the name of a class."""
 
 OVERHEAD = "runtime overhead"
 """Name of the part of the latency that no op accounts for."""
@@ -62,8 +66,9 @@ def short_name(name: str, max_chars: int) -> str:
     """What tells an op from others: the end of its name, as converters write the path of its module before it.
 
     A path such as `/2/body/expand/expand.2/Clip_output_0` keeps its beginning, the block: `2/…/expand.2/Clip_output_0`.
+    Of a module, its class and attribute are shown: `Block_2/Conv2d_4` for `model.Block_2/torch.nn.Conv2d_4;1`.
     """
-    first = name.split(";", 1)[0]
+    first = "/".join(_MODULE.sub("", part) for part in name.split(";", 1)[0].split("/"))
     if len(first) <= max_chars:
         return first
     parts = first.strip("/").split("/")

@@ -102,3 +102,5 @@ def test_a_long_name_is_cut_before_its_end() -> None:
     assert len(short_name("x" * 100, 30)) == 30
     path = "/2/body/expand/expand.2/Clip_output_0"
     assert [short_name(path, chars) for chars in (40, 30, 20)] == [path, "2/…/expand.2/Clip_output_0", "2/…/expand.2"]
+    assert short_name("my.net.Block_2/torch.nn.modules.conv.Conv2d_4;2", 30) == "Block_2/Conv2d_4"
+    assert short_name("/2/f/f.2/Conv", 30) == "/2/f/f.2/Conv"

@@ -24,6 +24,8 @@ PASSING = frozenset({"CAST", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "SLICE", "STRI
 TABLES = {"GATHER": (0, 1), "EMBEDDING_LOOKUP": (1, 0)}
 """Operators that index a table: the place of the table, and of the ids."""
 
+MAX_NAME_CHARS = 200
+
 
 def read_tflite(request: SourceRequest) -> ModelSource:
     """A TFLite file with its inputs' values. Raises BadFile and MissingExtra."""
@@ -79,11 +81,16 @@ def _operators(parsed: Schema, graph: Any) -> Iterator[FileOp]:
         inputs = [parsed.tensor(graph, int(found.Inputs(n))) for n in bounded(found.InputsLength(), 4096)]
         outputs = [parsed.tensor(graph, int(found.Outputs(n))) for n in bounded(found.OutputsLength(), 4096)]
         yield FileOp(
-            name=one_line(outputs[0][2], 200) if outputs else str(place),
+            name=_name(outputs[0][2]) if outputs else str(place),
             kind=parsed.kind(found.OpcodeIndex()),
             inputs=tuple((kind, shape) for kind, shape, _ in inputs),
             outputs=tuple((kind, shape) for kind, shape, _ in outputs),
         )
+
+
+def _name(text: str) -> str:
+    """An operator's name. Converters join those of several modules: of a long text, only the first is used."""
+    return one_line(text if len(text) <= MAX_NAME_CHARS else text.split(";", 1)[0], MAX_NAME_CHARS)
 
 
 def _parameters(parsed: Schema, graph: Any) -> int:
