@@ -19,6 +19,7 @@ from benchmarks.fuzzing import corpus
 from benchmarks.fuzzing.bombs import bombs
 from benchmarks.fuzzing.inputs import SPECIALS, Input, Inputs
 from benchmarks.fuzzing.worker import Bench
+from tests.conftest import made_once
 
 SMALL = (
     "bundle",
@@ -62,9 +63,12 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         for name in ("LATKIT_LEASES", "LATKIT_CACHE", "COLUMNS"):
             patch.setenv(name, str(root / name))
         patch.chdir(root)
-        corpus.make(root / "corpus")
-        bombs(root / "corpus" / "bombs")
-        yield Bench(root / "corpus", root / "workspace", 0)
+        yield Bench(made_once(tmp_path_factory, "fuzzing", make) / "corpus", root / "workspace", 0)
+
+
+def make(folder: Path) -> None:
+    corpus.make(folder / "corpus")
+    bombs(folder / "corpus" / "bombs")
 
 
 def check(bench: Bench, name: str, content: Input) -> None:

@@ -75,9 +75,9 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
-@pytest.fixture
-def mini_space(tmp_path: Path) -> Space:
-    path = tmp_path / "mini.toml"
+@pytest.fixture(scope="session")
+def mini_space(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    path = tmp_path_factory.mktemp("mini") / "mini.toml"
     path.write_text(MINI_SPACE)
     return load_space_file(path)
 
@@ -97,7 +97,7 @@ def linear_space() -> Space:
     return ChainSpace("linear", layers)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def table_of() -> Tables:
     """A table of one nanosecond per MAC, which cannot be mistaken for a device's."""
 
@@ -125,16 +125,11 @@ def save_stripes(path: Path) -> None:
     )
 
 
-@pytest.fixture
-def stripes_file(tmp_path: Path) -> Path:
-    path = tmp_path / "stripes.npz"
+@pytest.fixture(scope="session")
+def stripes_data(tmp_path_factory: pytest.TempPathFactory) -> DataSplit:
+    path = tmp_path_factory.mktemp("stripes") / "stripes.npz"
     save_stripes(path)
-    return path
-
-
-@pytest.fixture
-def stripes_data(stripes_file: Path) -> DataSplit:
-    return load_data(str(stripes_file), 8, 1)
+    return load_data(str(path), 8, 1)
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from latkit.search import DataSplit, Problem, run_search
 from latkit.search.baselines import BaselineRequest, Baselines
 from latkit.search.baselines.run import run_baselines
 from latkit.spaces import Space
+from tests.forking import Forks
 from tests.search.conftest import Tables, brief, some_path_s
 
 ROOT = Path(__file__).parents[2]
@@ -58,10 +57,12 @@ def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
 
 
 @pytest.mark.slow
-def test_supernet_step_prints_ratios_and_memory_by_candidates() -> None:
+def test_supernet_step_prints_ratios_and_memory_by_candidates(forked: Forks) -> None:
     argv = "--space proxyless-tiny --resolution 16 --batch 2 --memory-batch 2 --pairs 1 --turns 1 --json"
-    command = [sys.executable, str(ROOT / "benchmarks" / "supernet_step.py"), *argv.split()]
-    printed = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    program = ROOT / "benchmarks" / "supernet_step.py"
+    ended = forked.run(program, *argv.split(), env={"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 0, ended.stderr
+    printed = json.loads(ended.stdout.splitlines()[-1])
     assert {"weight_step_ratio", "architecture_step_ratio", "memory_ratio"} <= printed.keys()
     assert printed["memory_bytes_by_candidates"].keys() == {"2", "12"}
     few, many = printed["step_bytes_by_candidates"].values()

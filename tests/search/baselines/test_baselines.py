@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -185,22 +186,33 @@ class Killer:
             raise Killed
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings() -> SearchSettings:
     return SearchSettings.quick(
         warmup_epochs=1, epochs=1, training_epochs=2, batch_size=16, checkpoint_seconds=1e-9, export_tflite=False
     )
 
 
-@pytest.fixture
-def finished_search(
-    mini_space: Space, table_of: TableOf, stripes_data: DataSplit, settings: SearchSettings, tmp_path: Path
+@pytest.fixture(scope="module")
+def searched(
+    mini_space: Space,
+    table_of: TableOf,
+    stripes_data: DataSplit,
+    settings: SearchSettings,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Path, float]:
-    """The folder of a search, and its target in seconds."""
-    table = table_of(mini_space)
+    """The folder of a search, to be copied, and its target in seconds."""
+    table, folder = table_of(mini_space), tmp_path_factory.mktemp("searched") / "found"
     target_s = (table.fastest() + table.slowest()) / 2
-    run_search(Problem(mini_space, table, stripes_data, target_s, settings), tmp_path / "found")
-    return tmp_path / "found", target_s
+    run_search(Problem(mini_space, table, stripes_data, target_s, settings), folder)
+    return folder, target_s
+
+
+@pytest.fixture
+def finished_search(searched: tuple[Path, float], tmp_path: Path) -> tuple[Path, float]:
+    """The folder of a search, and its target in seconds."""
+    folder, target_s = searched
+    return Path(shutil.copytree(folder, tmp_path / "found")), target_s
 
 
 def test_the_derived_network_as_a_baseline_has_the_derived_networks_accuracy(

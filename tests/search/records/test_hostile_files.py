@@ -31,20 +31,29 @@ from tests.search.conftest import Interrupt, Tables, brief, some_path_s
 BRIEF = brief()
 
 
-@pytest.fixture
-def begun(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> Path:
-    """A search that was killed while it trained."""
-    problem = Problem(mini_space, table_of(mini_space), stripes_data, some_path_s(table_of(mini_space)), BRIEF)
+@pytest.fixture(scope="module")
+def searched(
+    mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a finished search, `found`, and of one that was killed while it trained, `net`; to be copied."""
+    folder, table = tmp_path_factory.mktemp("searched"), table_of(mini_space)
+    problem = Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF)
+    run_search(problem, folder / "found")
     with pytest.raises(KeyboardInterrupt):
-        run_search(problem, tmp_path / "net", Interrupt(15))
-    return tmp_path / "net"
+        run_search(problem, folder / "net", Interrupt(15))
+    return folder
 
 
 @pytest.fixture
-def found(mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path) -> Path:
-    table = table_of(mini_space)
-    run_search(Problem(mini_space, table, stripes_data, some_path_s(table), BRIEF), tmp_path / "found")
-    return tmp_path / "found"
+def begun(searched: Path, tmp_path: Path) -> Path:
+    """A search that was killed while it trained."""
+    return Path(shutil.copytree(searched / "net", tmp_path / "net"))
+
+
+@pytest.fixture
+def found(searched: Path, tmp_path: Path) -> Path:
+    """A finished search."""
+    return Path(shutil.copytree(searched / "found", tmp_path / "found"))
 
 
 WRONG: dict[str, Callable[[dict[str, Any]], object]] = {

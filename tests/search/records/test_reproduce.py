@@ -18,10 +18,23 @@ from latkit.search.records.reproduce import Supplied, differences, reproduce_sea
 from latkit.search.records.result import FILES
 from latkit.spaces import Space
 from latkit.tables import LatencyTable
-from tests.search.conftest import Interrupt, Tables, brief, some_path_s
+from tests.search.conftest import Interrupt, Tables, brief, save_stripes, some_path_s
 from tests.search.data.test_data import write_folder
 
 SETTINGS = brief(crop_padding=2, flip=None)
+
+
+@pytest.fixture
+def stripes_file(tmp_path: Path) -> Path:
+    path = tmp_path / "stripes.npz"
+    save_stripes(path)
+    return path
+
+
+@pytest.fixture
+def stripes_data(stripes_file: Path) -> DataSplit:
+    """From a file that a test may change."""
+    return load_data(str(stripes_file), 8, 1)
 
 
 @pytest.fixture
