@@ -39,7 +39,7 @@ hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_ch
 hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
 
 
-MARKED_FIXTURES = {"browser": "browser", "searches": "slow", "runs": "slow"} | dict.fromkeys(
+MARKED_FIXTURES = {"browser": "browser", **dict.fromkeys(("searches", "runs", "bench"), "slow")} | dict.fromkeys(
     ("sshd", "adbd_here", "adb_server_here", "phone_of_packages", "here", "folder", "measured_workspace", "register"),
     "device",
 )
@@ -77,14 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
-    """Fork the workers off a process that has imported what all of them need, if there are more of them than cores."""
-    if len(specs) > (os.cpu_count() or 1):
-        stack = ExitStack()
-        config.add_cleanup(stack.close)
-        folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        python = stack.enter_context(forks(folder)).python(folder)
-        for spec in specs:
-            spec.python = shlex.quote(str(python))
+    """Fork the workers off a process that has imported what all of them need."""
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    python = stack.enter_context(forks(folder)).python(folder)
+    for spec in specs:
+        spec.python = shlex.quote(str(python))
 
 
 def pytest_configure() -> None:
@@ -93,8 +92,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """From here on look for unreachable objects, but among those of modules and of collected tests."""
+    """From here on look for unreachable objects, but not among those of modules and of collected tests."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
 
 

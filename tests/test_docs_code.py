@@ -124,6 +124,7 @@ def in_the_golden_workspace(line: str) -> list[str]:
     return argv
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", COMMANDS)
 def test_the_commands_of_a_page_run(page: str, golden: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(golden)
@@ -136,6 +137,7 @@ def test_the_commands_of_a_page_run(page: str, golden: Path, latkit: Run, monkey
         assert out
 
 
+@pytest.mark.slow
 def test_a_search_on_a_table_runs(golden: Path, latkit: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(golden)
     write201(tmp_path, latency={"pixel3": np.linspace(1e-3, 4e-2, 5**6)})

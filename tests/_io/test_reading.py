@@ -135,6 +135,7 @@ Json = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(Json)
 def test_what_json_writes_is_read_back(document: object) -> None:
     assert parse_json(json.dumps(document)) == document

@@ -161,6 +161,7 @@ class Stubborn(nn.Module):
         raise RuntimeError("not for export")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_what_cannot_be_exported_is_named_and_leaves_no_file(name: str, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=rf"cannot export net\.bin for {name}: RuntimeError: not for export"):
@@ -174,6 +175,7 @@ def test_a_network_with_branches_computes_what_torch_computes(name: str, tmp_pat
     check_subject(name, CELL, tmp_path, batch=2)
 
 
+@pytest.mark.slow
 @no_tflite
 def test_inputs_of_different_shapes_keep_their_order(tmp_path: Path) -> None:
     check_subject("tflite", make_op("concat", (2, 4, 5), (3, 4, 5), (1, 4, 5)), tmp_path, batch=1)

@@ -82,6 +82,7 @@ def test_what_cannot_be_fitted_says_what_is_missing(kind: type[LatencyModel]) ->
         kind().fit(two_environments)
 
 
+@pytest.mark.slow
 def test_trees_predict_ops_never_measured() -> None:
     measured, unseen = MBCONVS[::2], MBCONVS[1::2]
     model = XGBoostModel().fit(measurements_of({op: formula_ns(op) for op in measured}, fixed_ns=1))
@@ -90,12 +91,14 @@ def test_trees_predict_ops_never_measured() -> None:
     assert np.quantile(errors, 0.9) < 0.2
 
 
+@pytest.mark.slow
 def test_trees_stay_sane_far_outside_what_was_measured() -> None:
     model = XGBoostModel().fit(measurements_of({op: formula_ns(op) for op in MBCONVS}, fixed_ns=1))
     huge = make_op("mbconv", (960, 112, 112), out_channels=960, kernel=7)
     assert model.op_estimate(huge).seconds == pytest.approx(formula_ns(huge) / 1e9, rel=0.5)
 
 
+@pytest.mark.slow
 def test_trees_use_the_table_for_rarely_measured_kinds_and_refuse_unknown_ones() -> None:
     model = XGBoostModel().fit(measurements_of({op: formula_ns(op) for op in MBCONVS} | {conv(8): 5000}, fixed_ns=1000))
     assert model.op_estimate(conv(8)).seconds == pytest.approx(4e-6)
@@ -153,6 +156,7 @@ def test_trees_of_older_formats_are_refused_with_the_remedy(tmp_path: Path, numb
         load_model(path, LatencyModel)
 
 
+@pytest.mark.slow
 def test_intervals_of_trees_hold_what_they_claim_on_ops_left_out() -> None:
     rng = np.random.default_rng(0)
     noisy = {op: int(formula_ns(op) * np.exp(rng.normal(0, 0.05))) for op in MBCONVS}

@@ -19,6 +19,7 @@ from tests.search.conftest import Tables, brief, some_path_s
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_search_quality_prints_the_figures_of_a_search_and_its_baselines(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:

@@ -56,7 +56,8 @@ def live_workspace(tmp_path_factory: pytest.TempPathFactory) -> FittedModels:
 
 @pytest.fixture(scope="session")
 def live(live_workspace: FittedModels) -> Iterator[Server]:
-    with Server(live_workspace, "127.0.0.1", 0) as server:
+    with pytest.MonkeyPatch.context() as patch, Server(live_workspace, "127.0.0.1", 0) as server:
+        patch.setattr("latkit.serve.server.SECONDS_BETWEEN_VIEWS", 0.1)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         yield server

@@ -101,6 +101,7 @@ def test_every_missing_op_is_named_with_the_commands_that_measure_them(specializ
     assert f"latkit collect space {LACKING}-fp32-b1 --space {space}; then: latkit fit" in err
 
 
+@pytest.mark.slow
 def test_a_strategy_finds_a_network(specialize: Specialize) -> None:
     code, document, err = specialize("base", TARGET, "--latencies", 1, "--strategy", "evolution", "--evaluations", 20)
     assert code == 0, err

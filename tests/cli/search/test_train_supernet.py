@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from latkit.cli.app import app
@@ -27,6 +28,7 @@ expansions = [2]
 """
 
 
+@pytest.mark.slow
 def test_a_supernet_is_trained_resumed_and_refused(tmp_path: Path) -> None:
     Folders.init(tmp_path)
     (tmp_path / "mini.toml").write_text(SPACE)

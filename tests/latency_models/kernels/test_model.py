@@ -179,6 +179,7 @@ def test_a_producer_saves_nothing_if_one_consumer_cannot_fuse_it(other: str) -> 
     assert saved == pytest.approx([512 * 1e-9, 0][: len(parts.edges)])
 
 
+@pytest.mark.slow
 def test_a_kernel_that_cannot_be_measured_is_estimated_with_a_wide_interval(tmp_path: Path) -> None:
     b = GraphBuilder()
     x = b.activation("relu", b.conv(b.input(1, 16, 16, 16), 16, 3))

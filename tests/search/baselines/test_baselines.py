@@ -116,6 +116,7 @@ class Odd(Evaluator):
         return [Verdict({"odd": float(odd(one))}, {"evaluations": 1.0}) for one in architectures]
 
 
+@pytest.mark.slow
 def test_strategies_stay_within_the_bounds_and_find_the_best(middling: AtLatency) -> None:
     for name, settings in (("evolution", {"population": 16, "tournament": 6}), ("local-search", {})):
         strategy = make_strategy(name, middling, Goals.parse("odd:max"), 0, **settings)

@@ -185,6 +185,7 @@ def test_broken_folders_are_refused(tmp_path: Path) -> None:
         load_data(str(tmp_path), 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_corrupt_image_is_named(tmp_path: Path, workers: int) -> None:
     data = load_data(str(write_folder(tmp_path)), 8, 1)
@@ -194,6 +195,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path, workers: int) -> None:
         list(itertools.islice(feeder(data, workers, batch_size=4).stream(), 3))
 
 
+@pytest.mark.slow
 def test_workers_give_the_batches_that_one_process_gives(tmp_path: Path) -> None:
     data = load_data(str(write_folder(tmp_path)), 8, 1)
     one_process = itertools.islice(feeder(data).stream(), 3)

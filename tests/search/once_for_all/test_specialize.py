@@ -46,6 +46,7 @@ def trained(tmp_path_factory) -> TrainedSupernet:
     return left["supernet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ridge", "mlp"])
 def test_a_predictor_ranks_what_it_did_not_see_and_comes_back(tmp_path: Path, kind: str) -> None:
     generator = np.random.default_rng(0)

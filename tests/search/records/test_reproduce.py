@@ -173,6 +173,7 @@ def test_image_files_that_were_exchanged_are_refused(mini_space: Space, table_of
         reproduce_search(original, tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_remedies_can_be_applied_during_a_search_and_a_reproduction_applies_them_too(
     original: Path, mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path
 ) -> None:

@@ -152,6 +152,7 @@ def test_an_evaluation_leaves_the_statistics_unchanged(mini_space: Space, stripe
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [13, 15, 17])
 def test_an_interrupted_search_of_few_steps_ends_bit_for_bit(
     mini_space: Space, table_of: Tables, stripes_data: DataSplit, tmp_path: Path, after: int

@@ -88,6 +88,7 @@ def test_no_part_of_a_search_takes_more_images_at_once_than_a_training_batch(
         assert evaluate(found.layers, stripes_data, stripes_data.test, fabric, other) == small.score
 
 
+@pytest.mark.slow
 def test_memory_saving_options_work_in_a_complete_search(
     mini_space: Space, table_of: Callable[[Space], LatencyTable], stripes_data: DataSplit, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_cell_grows_by_neighbors_from_the_smallest() -> None:
     assert len(found_cells) == 2532
 
 
+@pytest.mark.slow
 def test_five_vertices_have_2532_networks() -> None:
     space = small(5)
     every = itertools.product(*(range(len(choice.options)) for choice in space.choices))
