@@ -84,13 +84,16 @@ def test_a_shared_warm_up_gives_the_same_bits(
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """TensorBoard's data of a search by tag: epochs and values; without its time."""
+    """TensorBoard's data of a search by tag: epochs and values; without its time.
+
+    Two of its files of one second, as those of a resumed search, are read in any order.
+    """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.endswith("/seconds")]
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
+    return {tag: sorted((point.step, point.value) for point in events.Scalars(tag)) for tag in tags}
 
 
 def test_another_warm_up_is_refused(
