@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import latkit
+from latkit._io.moments import moment
 from latkit.report.figures.style import CSS
 from latkit.report.glossary import TERMS, anchor_of, used_terms
 from latkit.report.html import Html, element, join, section
-from latkit.report.moments import moment
 
 NOTHING = Html("")
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 from urllib.parse import quote
 
+from latkit._io.moments import moment
 from latkit.layout.jobs import JobRecord, PhaseRecord
 from latkit.report.formatting import count, digits, latency, marked
 from latkit.report.html import Html, element, join, notice
-from latkit.report.moments import moment
 from latkit.serve.snapshot import ProfileRow, SearchRow, Snapshot, TargetRow
 from latkit.workspace.devices import DeviceState
 

@@ -165,7 +165,7 @@ def test_the_curve_of_calibration_shows_every_model_that_has_one() -> None:
 
 @pytest.mark.parametrize("seconds", [1e18, -1e18, float("nan"), float("inf")])
 def test_a_moment_that_is_none_is_unknown(seconds: float) -> None:
-    from latkit.report.moments import UNKNOWN_MOMENT, moment, moment_written
+    from latkit._io.moments import UNKNOWN_MOMENT, moment, moment_written
 
     assert moment(seconds) == UNKNOWN_MOMENT
     assert moment_written("2001-99-99") == moment_written("") == UNKNOWN_MOMENT

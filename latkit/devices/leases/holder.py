@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import one_line
+from latkit._io.moments import moment_written
 
 MAX_NAME_CHARS = 64
 """Maximum length of a user's name and of a host's, as on Linux."""
@@ -50,7 +51,10 @@ class Holder(BaseModel):
     ttl_s: float = Field(allow_inf_nan=False)
 
     def __str__(self) -> str:
-        return one_line(f"{self.user} (process {self.pid} on {self.host}) since {self.since} for {self.purpose}", 600)
+        return one_line(
+            f"{self.user} (process {self.pid} on {self.host}) since {moment_written(self.since)} for {self.purpose}",
+            600,
+        )
 
     @property
     def live(self) -> bool:

@@ -16,6 +16,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
 from latkit._io import one_line, parse_toml, read_text, reading, write_text
+from latkit._io.moments import moment_written
 from latkit.errors import DeviceFailing, DeviceQuarantined
 
 MAX_FAULTS = 20
@@ -44,7 +45,8 @@ class Quarantine(BaseModel):
     """The last faults, the oldest first."""
 
     def __str__(self) -> str:
-        text = f"in quarantine since {self.since} after {len(self.faults)} faults: {self.faults[-1].message}"
+        since, last = moment_written(self.since), self.faults[-1].message
+        text = f"in quarantine since {since} after {len(self.faults)} faults: {last}"
         return one_line(text, 2 * MAX_MESSAGE_CHARS)
 
 

@@ -67,7 +67,7 @@ def test_a_second_process_learns_who_holds_the_lease(board: Device, tmp_path: Pa
         held = holder_of(board, tmp_path)
         assert held is not None
         assert (held.pid, held.purpose) == (os.getpid(), "board/tflite-t1")
-        message = rf"board is used by \S+ \(process {os.getpid()} on \S+\) since \S+ for board/tflite-t1; .*--wait"
+        message = rf"board is used by \S+ \(process {os.getpid()} on \S+\) since .+ UTC for board/tflite-t1; .*--wait"
         with pytest.raises(DeviceBusy, match=message), leased(board, "other", folder=tmp_path):
             pass
     assert holder_of(board, tmp_path) is None

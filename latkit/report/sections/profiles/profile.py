@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from latkit._io.moments import moment_written
 from latkit.evaluation.op_summary import bottleneck, short_name
 from latkit.profiling.profile import Energy, Paced, Profile
 from latkit.report.figures.op_table import Value, sortable_table
 from latkit.report.figures.profile_figures import pacing_curve, timeline, treemap
 from latkit.report.formatting import ABSENT, EMULATED, count, digits, millions, percent, shape_text
 from latkit.report.html import Html, card, cards, details, facts, join, notice, paragraph, section, table, tiles
-from latkit.report.moments import moment_written
 
 MAX_NAME_CHARS = 80
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from latkit._io.moments import moment_written
 from latkit.evaluation.op_summary import bottleneck, by_kind, slowest
 from latkit.profiling.profile import Profile
 from latkit.report.formatting import ABSENT, count, digits, marked, percent
 from latkit.report.html import Html, details, join, notice, paragraph, table
-from latkit.report.moments import moment_written
 from latkit.report.sections.profiles.profile import mebibytes, milliseconds
 
 SHOWN = 10

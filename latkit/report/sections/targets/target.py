@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 
+from latkit._io.moments import moment, moment_written
 from latkit.devices import Device
 from latkit.devices.device_info import describe
 from latkit.latency_models import AdditiveModel
 from latkit.ops import Network
 from latkit.report.formatting import ABSENT, EMULATED, count, latency, percent
 from latkit.report.html import Html, command, details, facts, join, notice, section, table, tiles
-from latkit.report.moments import moment, moment_written
 from latkit.report.sections.precisions import precision_section
 from latkit.report.sections.profiles.table import model_files
 from latkit.report.sections.targets.calibration import calibration_curve
