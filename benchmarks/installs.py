@@ -149,7 +149,7 @@ def planned(arguments: argparse.Namespace) -> Iterator[tuple[str, str, str]]:
     """Python, versions and extra of every installation."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons = (here,) if arguments.quick or arguments.extras else PYTHONS
-    versions = ("newest",) if arguments.quick else ("newest", "oldest")
+    versions = ("newest",) if arguments.quick else tuple(arguments.versions)
     extras = tuple(filter(None, USES)) if arguments.extras else ("",)
     for extra, python, which in itertools.product(extras, pythons, versions):
         yield python, which, extra
@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "installs")
     parser.add_argument("--quick", action="store_true", help="this Python and the newest versions only")
     parser.add_argument("--extras", action="store_true", help="every extra by itself, on this Python")
+    parser.add_argument("--versions", nargs="+", choices=("newest", "oldest"), default=("newest", "oldest"))
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
