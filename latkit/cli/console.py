@@ -69,13 +69,21 @@ def ask_on_terminal(question: str) -> bool:
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Rows with the same columns as a table on stdout.
 
-    Headings wrap between words on a narrow terminal. Where even their longest words do not fit, every column becomes a
-    line, and the rows that do not fit beside each other follow in further tables.
+    Headings and values wrap between words. On a narrow terminal, words of values are broken; where even the longest
+    words of headings do not fit, every column becomes a line, and rows that do not fit beside each other follow in
+    further tables.
     """
-    headings = [name.replace("_", " ") for name in (rows[0] if rows else ())]
-    widths = [max(map(len, printable(heading).split()), default=0) for heading in headings]
+    names = list(rows[0]) if rows else []
+    headings = [name.replace("_", " ") for name in names]
+    widths = [_longest_word([heading]) for heading in headings]
     console = stdout()
-    if sum(widths) + 3 * len(widths) + 1 > SHARE_OF_HEADINGS * console.width:
+    margins = 3 * len(widths) + 1
+    unbroken = [
+        _longest_word([heading, *(row[name] for row in rows)]) for heading, name in zip(headings, names, strict=True)
+    ]
+    if sum(unbroken) + margins <= console.width:
+        widths = unbroken
+    elif sum(widths) + margins > SHARE_OF_HEADINGS * console.width:
         for part in _side_by_side(rows, console.width - max(map(len, headings), default=0) - 4):
             console.print(_transposed(title, headings, part))
             title = ""
@@ -90,12 +98,17 @@ def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     console.print(table)
 
 
+def _longest_word(values: Iterable[Cell]) -> int:
+    """Characters of the longest word, of which a break would be hard to read."""
+    return max((len(word) for value in values for word in _cell(value).plain.split()), default=0)
+
+
 def _side_by_side(rows: Sequence[Mapping[str, Cell]], width: int) -> Iterator[list[Mapping[str, Cell]]]:
     """The rows in groups whose values, as columns, fit into a width without breaking inside a word."""
     group: list[Mapping[str, Cell]] = []
     used = 0
     for row in rows:
-        needed = 3 + max((len(word) for value in row.values() for word in _cell(value).plain.split()), default=0)
+        needed = 3 + _longest_word(row.values())
         if group and used + needed > width:
             yield group
             group, used = [], 0

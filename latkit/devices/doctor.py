@@ -29,7 +29,7 @@ MAX_SKEW_S = 5.0
 MAX_LOAD_PER_CORE = 0.3
 MIN_DISK_BYTES = 2**30
 MIN_MEMORY_BYTES = 2**28
-UNREPORTED = "the device does not tell"
+UNREPORTED = "not reported by the device"
 
 ESSENTIAL = ("reachable", "python", "agent", "clock", "disk", "memory", "runtimes", "facts")
 """The checks that measuring requires; the others only affect the quality of the numbers."""
@@ -114,7 +114,7 @@ def _clocks(link: Link, device: str) -> Iterator[Check]:
     skew_s = second[2]
     right = abs(skew_s) <= MAX_SKEW_S + wait_second
     remedy = "" if right else "set its date, for example by timedatectl set-ntp true; measurements do not depend on it"
-    yield Check("date", True if right else None, f"{skew_s:+.1f} s beside the host's", remedy)
+    yield Check("date", True if right else None, f"{skew_s + 0:.1f} s from the host's", remedy)
 
 
 def _ask_clock(link: Link, device: str) -> tuple[tuple[float, float, float], float]:
@@ -192,4 +192,4 @@ def _measured(measured: Mapping[Target, Environment], found: Device) -> Iterator
             remedy = f"measured anew, it is kept apart and not mixed: latkit collect space {target} --space SPACE"
             yield Check(f"measured {target}", None, changed, remedy)
         else:
-            yield Check(f"measured {target}", True, "under what is there today")
+            yield Check(f"measured {target}", True, "with what is installed today")

@@ -127,8 +127,9 @@ def caveats(profile: Profile) -> list[str]:
             "given."
         )
     if short := sum(not is_timed(op) for op in profile.ops):
+        takes = "takes" if short == 1 else "take"
         sentences.append(
-            f"{_ops(short)} of {len(profile.ops)} take less than {1e3 * MIN_CALL_MS:.0f} us, too short for the "
+            f"{_ops(short)} of {len(profile.ops)} {takes} less than {1e3 * MIN_CALL_MS:.0f} us, too short for the "
             "profiler's whole microseconds: their times are rough."
         )
     return sentences

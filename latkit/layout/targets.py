@@ -72,7 +72,8 @@ def target_states(folders: FittedModels) -> list[TargetState]:
     states = []
     for target in targets_of(folders):
         folder = folders.target_dir(target)
-        models = sorted(path.stem.removeprefix("model-") for path in folder.rglob("model-*.json"))
+        files = (*folder.glob("model-*.json"), *folder.glob(f"{SPACES}/*/model-*.json"))
+        models = sorted(path.stem.removeprefix("model-") for path in files)
         spaces = sorted({path.parent.name for path in folder.glob(f"{SPACES}/*/model-*.json")})
         states.append(
             TargetState(

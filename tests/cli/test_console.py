@@ -111,3 +111,16 @@ def test_a_target_stays_in_one_piece_where_columns_become_lines(capsys, monkeypa
     monkeypatch.setenv("COLUMNS", "60")
     console.show_table("t", [{**row, **{f"latency_ms_{n}": n for n in range(7)}}] * 3)
     assert capsys.readouterr().out.count("here/onnxruntime-t1-fp32-b1") == 3
+
+
+def test_a_target_is_broken_only_where_its_table_does_not_fit(capsys, monkeypatch) -> None:
+    row = {
+        "target": "here/onnxruntime-t1-fp32-b1",
+        "from": "measured here",
+        "models": "lookup, xgboost",
+        "spaces": "a b",
+    }
+    for width, whole in ((80, True), (62, True), (44, False)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        console.show_table("t", [row] * 2)
+        assert (capsys.readouterr().out.count(row["target"]) == 2) is whole

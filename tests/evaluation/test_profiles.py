@@ -79,7 +79,7 @@ def test_a_sweep_needs_two_values_of_one_setting() -> None:
 
 def test_op_times_of_a_small_model_are_called_rough() -> None:
     quick = made_op("a", "Conv", 3.0, 75.0, profiled_ms=0.002)
-    assert "1 op of 1 take less than 5 us" in " ".join(caveats(made_profile(ops=(quick,))))
+    assert "1 op of 1 takes less than 5 us" in " ".join(caveats(made_profile(ops=(quick,))))
     long = made_profile(ops=(made_op("a", "Conv", 3.0, 75.0, profiled_ms=3.0),))
     assert caveats(long) == []
     assert long.profiler

@@ -10,6 +10,7 @@ import pytest
 
 from latkit.errors import NotMeasured, UsageError
 from latkit.layout.folders import folder_name
+from latkit.layout.targets import target_states
 from latkit.ops import OVERHEAD_PROBE, Op, make_op
 from latkit.report.sections.targets.target_facts import read_target
 from latkit.spaces import ChainSpace, Layer, Space
@@ -57,6 +58,11 @@ def test_fitting_one_space_keeps_what_was_fitted_for_another(workspace: Workspac
     with pytest.raises(UsageError, match=r"expected one lookup model of board.*, but found one for each of o"):
         workspace.model(TARGET)
     assert list(read_target(workspace, TARGET).models) == ["lookup, one", "lookup, other"]
+    profile = workspace.target_dir(TARGET) / "profiles" / "model-931c13ef-0.json"  # of a file that is called model.onnx
+    profile.parent.mkdir()
+    profile.touch()
+    (state,) = target_states(workspace)
+    assert (state.models, len(state.spaces), state.profiles) == (("lookup",), 2, 1)
 
 
 def test_spaces_of_one_name_that_differ_in_width_are_two(workspace: Workspace) -> None:

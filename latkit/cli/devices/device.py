@@ -76,7 +76,7 @@ def add(
     show_facts(f"device {name}", describe(device))
     runtime = next(iter(device.runtimes), None)
     if runtime:
-        say(f"next: latkit collect space {name}/{runtime} --space proxyless-mobile")
+        say(f"next: latkit profile {name}/{runtime} MODEL, or latkit collect space {name}/{runtime} --space SPACE")
     else:
         say(f"no runtime on it yet; next: latkit device doctor {name} --install")
 

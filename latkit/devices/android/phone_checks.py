@@ -31,7 +31,7 @@ def check_emulated(emulated: bool) -> Check:
 
 def _screen(state: PhoneState) -> Check:
     if state.screen_on is None:
-        return Check("screen", None, "the phone does not tell", "keep it on: Android slows down a phone that sleeps")
+        return Check("screen", None, "not reported by the phone", "keep it on: Android slows down a phone that sleeps")
     if not state.screen_on:
         return Check("screen", False, "off", "wake it and unlock it: Android slows down what runs while it sleeps")
     if state.stays_awake:
@@ -42,7 +42,7 @@ def _screen(state: PhoneState) -> Check:
 
 def _battery(state: PhoneState) -> Check:
     if state.battery_percent is None:
-        return Check("battery", None, "the phone does not tell", "plug it in")
+        return Check("battery", None, "not reported by the phone", "plug it in")
     found = f"{state.battery_percent} %, {'charging' if state.charging else 'not charging'}"
     if state.battery_percent < MIN_BATTERY_PERCENT:
         return Check("battery", False, found, f"charge it to {MIN_BATTERY_PERCENT} %: with less, phones save power")
@@ -65,5 +65,5 @@ def _heat(state: PhoneState) -> Check:
 
 def _point(name: str, bad: bool | None, good_word: str, bad_word: str, remedy: str) -> Check:
     if bad is None:
-        return Check(name, None, "the phone does not tell", remedy)
+        return Check(name, None, "not reported by the phone", remedy)
     return Check(name, not bad, bad_word if bad else good_word, remedy if bad else "")
