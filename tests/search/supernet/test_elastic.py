@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from latkit.errors import UsageError
@@ -97,6 +99,29 @@ def test_sorting_keeps_the_function_and_puts_the_strongest_channels_first(net: E
     project = net.layers[2].body.project[0].weight.abs().sum((0, 2, 3))
     assert all(torch.equal(part, part.sort(descending=True).values) for part in (project[:16], project[16:]))
     assert not torch.equal(project, project.sort(descending=True).values)
+
+
+def test_gradients_of_parts_are_those_of_slices_of_the_weights(net: ElasticSupernet) -> None:
+    """By slices that autograd follows; of two sub-networks, which add up; and of a copy that has moved."""
+    architectures = [net.at_options({"kernel": 0, "expansion": 0}), net.at_options({"width": 0})]
+    net(images_of(net, net.largest), net.largest).sum().backward()  # parts of the weights as they were
+    copied = copy.deepcopy(net).double().requires_grad_(True)
+    for one in (net, copied):
+        one.zero_grad()
+        for architecture in architectures:
+            one(images_of(one, architecture).to(next(one.parameters()).dtype), architecture).square().sum().backward()
+    loss = torch.zeros(())
+    for architecture in architectures:
+        features, plain = images_of(net, architecture), list(net.subnet(architecture).train())
+        for module, (position, op) in zip(plain, net.placed(architecture), strict=True):
+            features = functional_call(module, net.parts(position, op), features)
+        loss = loss + features.square().sum()
+    names = [name for name, one in net.named_parameters() if one.grad is not None]
+    expected = torch.autograd.grad(loss, [net.get_parameter(name) for name in names])
+    assert len(names) > 60
+    for name, gradient in zip(names, expected, strict=True):
+        torch.testing.assert_close(net.get_parameter(name).grad, gradient, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(copied.get_parameter(name).grad.float(), gradient, rtol=1e-2, atol=1e-2)
 
 
 def test_checkpointing_changes_no_gradient(net: ElasticSupernet) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor, nn
 
 from latkit.search.supernet.blocks import batch_norms
+from latkit.search.supernet.elastic.sharing import SharedModule
 from latkit.search.supernet.supernet import Supernet
 from latkit.search.supernet.sync_norm import synchronize
 from latkit.spaces import Architecture, ChainSpace, Space
@@ -35,6 +36,11 @@ class ElasticNet(nn.Module, ABC):
     """Whether later options of a choice hold the weights of earlier ones, so that networks can be shrunk."""
     fabric: Fabric | None = None
     """Of several processes that normalize a batch together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shared: dict[Hashable, SharedModule] = {}
+        """Modules that run with parts of the weights, built when they are first used."""
 
     @abstractmethod
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
@@ -86,6 +92,7 @@ class ElasticNet(nn.Module, ABC):
     def normalize_together(self, fabric: Fabric) -> None:
         """From now on, several processes normalize their parts of a batch as one would the full batch."""
         self.fabric = fabric
+        self._shared.clear()
 
     def prepared(self, skeleton: nn.Module) -> nn.Module:
         """A module without weights of its own, ready to run with parts of these: by the statistics of the batch."""
@@ -94,6 +101,16 @@ class ElasticNet(nn.Module, ABC):
         for norm in batch_norms(skeleton):
             norm.track_running_stats = False
         return skeleton.train()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """The weights get other memory."""
+        self._shared.clear()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: parts belong to these weights."""
+        return {**self.__dict__, "_shared": {}}
 
 
 def dimension_of(choice: str) -> str:

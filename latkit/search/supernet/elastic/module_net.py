@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from latkit._io import one_line
 from latkit.errors import UsageError
@@ -17,11 +16,12 @@ from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
 from latkit.search.supernet.elastic.module_space import Marks, ModuleSpace, choices_of
 from latkit.search.supernet.elastic.resizing import resize
+from latkit.search.supernet.elastic.sharing import SharedModule
 from latkit.search.supernet.elastic.slicing import KernelTransforms, sliced
 from latkit.spaces import Architecture
 
-MAX_SKELETONS = 512
-"""Modules without weights that are held for architectures that were run."""
+MAX_SHARED = 512
+"""Modules that are held for architectures that were run."""
 
 
 class Elastic(nn.Module):
@@ -84,7 +84,6 @@ class ElasticModule(ElasticNet):
             {f"{conv}.weight": self.marks[path].kernels for path, convs in self.kernels.items() for conv in convs}
         )
         self._bare = [copy.deepcopy(model).to("meta")]  # in a list, so that it is no part of this module
-        self._skeletons: dict[Architecture, nn.Module] = {}
         choices = choices_of(self.marks, self.resolutions)
         self.space = ModuleSpace(name, input_shape, (1,), choices)
         shapes = [self._output_shape(one) for one in (self.smallest, self.largest)]
@@ -94,13 +93,15 @@ class ElasticModule(ElasticNet):
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
         """See `ElasticNet`."""
-        if architecture not in self._skeletons:
-            if len(self._skeletons) >= MAX_SKELETONS:
-                self._skeletons.clear()
-            self._skeletons[architecture] = self.prepared(self._shrunk(architecture))
-        skeleton = self._skeletons[architecture]
-        out: Tensor = functional_call(skeleton, self._parts(skeleton), (images,))
-        return out
+        if architecture not in self._shared:
+            if len(self._shared) >= MAX_SHARED:
+                self._shared.clear()
+            skeleton, weights = (
+                self.prepared(self._shrunk(architecture)),
+                dict(self.layers.named_parameters(remove_duplicate=False)),
+            )
+            self._shared[architecture] = SharedModule(skeleton, weights, self.transforms)
+        return self._shared[architecture](images)
 
     def resolution(self, architecture: Architecture) -> int:
         """See `ElasticNet`."""

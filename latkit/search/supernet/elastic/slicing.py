@@ -33,13 +33,15 @@ class KernelTransforms(nn.Module):
 
     def forward(self, name: str, weight: Tensor, kernel: int) -> Tensor:
         """The kernel of a size, (O, I, k, k), of a larger one, (O, I, K, K); in the weight's own precision."""
-        with torch.autocast(weight.device.type, enabled=False):
-            for size in self.sizes[name]:
-                if kernel <= size < weight.shape[-1]:
-                    margin = (weight.shape[-1] - size) // 2
-                    center = weight[..., margin : margin + size, margin : margin + size]
-                    mapped = F.linear(center.flatten(2), self.matrices[_key(name, size)])
-                    weight = mapped.view(*weight.shape[:2], size, size)
+        if torch.is_autocast_enabled(weight.device.type):
+            with torch.autocast(weight.device.type, enabled=False):
+                return self.forward(name, weight, kernel)
+        for size in self.sizes[name]:
+            if kernel <= size < weight.shape[-1]:
+                margin = (weight.shape[-1] - size) // 2
+                center = weight[..., margin : margin + size, margin : margin + size]
+                mapped = F.linear(center.flatten(2), self.matrices[_key(name, size)])
+                weight = mapped.view(*weight.shape[:2], size, size)
         return weight
 
 
@@ -50,10 +52,16 @@ def sliced(name: str, weight: Tensor, shape: tuple[int, ...], transforms: Kernel
     """
     if weight.shape == shape:
         return weight
-    channel_dims = min(weight.ndim, 2)
-    for dim in range(channel_dims):
-        weight = weight.narrow(dim, 0, shape[dim])
+    weight = leading(weight, shape)
     return weight if weight.shape == shape else transforms(name, weight, shape[-1])
+
+
+def leading(weight: Tensor, shape: Sequence[int]) -> Tensor:
+    """A view of the leading channels, as many as a shape has; kernels stay."""
+    for dim in range(min(weight.ndim, 2)):
+        if weight.shape[dim] != shape[dim]:
+            weight = weight.narrow(dim, 0, shape[dim])
+    return weight
 
 
 def kernel_sizes(shapes: Sequence[Shapes]) -> dict[str, set[int]]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from latkit.nn import build_module
@@ -17,25 +13,15 @@ from latkit.ops import Op
 from latkit.search.supernet.blocks import batch_norms
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
+from latkit.search.supernet.elastic.sharing import SharedModule
 from latkit.search.supernet.elastic.slicing import KernelTransforms, Shapes, kernel_sizes, sliced
 from latkit.search.supernet.supernet import Supernet
 from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.elastic import ElasticSpace
 from latkit.spaces.elastic.chain import chain_of
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 Placed = tuple[int, Op]
 """An op of a sub-network, and the layer of the largest network whose weights it takes a part of."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Skeleton:
-    """The module of an op, without weights."""
-
-    module: nn.Module
-    shapes: Shapes
 
 
 class ElasticSupernet(ElasticNet):
@@ -55,15 +41,15 @@ class ElasticSupernet(ElasticNet):
         for op, layer in zip(network.ops, self.layers.children(), strict=True):
             if op.definition.is_residual(op):  # a block begins as an identity: depths agree before they are trained
                 nn.init.zeros_(batch_norms(layer)[-1].weight)
-        self._skeletons: dict[Op, _Skeleton] = {}
+        self._op_shapes: dict[Op, Shapes] = {}
         self._weights = [dict(layer.named_parameters()) for layer in self.layers.children()]
         self.transforms = KernelTransforms(self._kernels())
 
     def forward(self, images: Tensor, architecture: Architecture) -> Tensor:
         """Scores (N, classes) of images (N, C, H, W) at the architecture's resolution."""
         features = images
-        for position, op in self.placed(architecture):
-            run = partial(self._run, position, self._skeleton(op))
+        for placed in self.placed(architecture):
+            run = self._shared.get(placed) or self._share(placed)
             if self.checkpointing and torch.is_grad_enabled():
                 features = checkpoint(run, features, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -100,12 +86,11 @@ class ElasticSupernet(ElasticNet):
 
     def parts(self, position: int, op: Op) -> dict[str, Tensor]:
         """The parts of the weights that an op takes at a position, by the names of its module's parameters."""
-        return self._parts(position, self._skeleton(op))
-
-    def normalize_together(self, fabric: Fabric) -> None:
-        """See `ElasticNet`."""
-        super().normalize_together(fabric)
-        self._skeletons.clear()
+        weights = self._weights[position]
+        return {
+            name: sliced(f"{position}.{name}", weights[name], shape, self.transforms)
+            for name, shape in self._shapes_of(op).items()
+        }
 
     def sort_channels(self, in_use: Sequence[Architecture]) -> None:
         """See `ElasticNet`."""
@@ -127,25 +112,21 @@ class ElasticSupernet(ElasticNet):
             begin += stage.depths[-1]
         return found + list(enumerate(layers.after, begin))
 
-    def _run(self, position: int, skeleton: _Skeleton, features: Tensor) -> Tensor:
-        out: Tensor = functional_call(skeleton.module, self._parts(position, skeleton), (features,))
-        return out
+    def _share(self, placed: Placed) -> SharedModule:
+        """The module of an op at a position, with its parts of the weights."""
+        position, op = placed
+        with torch.device("meta"):
+            module = self.prepared(build_module(op))
+        self._shared[placed] = SharedModule(module, self._weights[position], self.transforms, f"{position}.")
+        return self._shared[placed]
 
-    def _parts(self, position: int, skeleton: _Skeleton) -> dict[str, Tensor]:
-        """The parts of a layer's weights that an op takes."""
-        weights = self._weights[position]
-        return {
-            name: sliced(f"{position}.{name}", weights[name], shape, self.transforms)
-            for name, shape in skeleton.shapes.items()
-        }
-
-    def _skeleton(self, op: Op) -> _Skeleton:
-        if op not in self._skeletons:
+    def _shapes_of(self, op: Op) -> Shapes:
+        """The shapes of an op's parameters."""
+        if op not in self._op_shapes:
             with torch.device("meta"):
-                module = self.prepared(build_module(op))
-            shapes = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
-            self._skeletons[op] = _Skeleton(module, shapes)
-        return self._skeletons[op]
+                module = build_module(op)
+            self._op_shapes[op] = {name: tuple(weight.shape) for name, weight in module.named_parameters()}
+        return self._op_shapes[op]
 
     def _kernels(self) -> dict[str, set[int]]:
         """The kernels of every weight that has several."""
@@ -154,5 +135,5 @@ class ElasticSupernet(ElasticNet):
 
     def _shapes(self, architecture: Architecture) -> dict[str, tuple[int, ...]]:
         """The shapes of the parts that a sub-network takes, by the names of the weights."""
-        parts = ((position, self._skeleton(op)) for position, op in self.placed(architecture))
-        return {f"{position}.{name}": shape for position, part in parts for name, shape in part.shapes.items()}
+        parts = ((position, self._shapes_of(op)) for position, op in self.placed(architecture))
+        return {f"{position}.{name}": shape for position, shapes in parts for name, shape in shapes.items()}
