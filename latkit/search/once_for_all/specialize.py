@@ -20,6 +20,7 @@ from latkit.search.gradient.settings import SearchSettings
 from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates
 from latkit.search.once_for_all.evaluated import Evaluations
 from latkit.search.once_for_all.evolution import Candidate, Predict
+from latkit.search.once_for_all.quantized import write_quantized
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.base import Record
 from latkit.search.records.result import FILES, ExportFacts
@@ -52,7 +53,7 @@ class Specialized(Record):
     validation: float
     """With the supernet's weights."""
     test: float
-    """Of the network that was written."""
+    """Of the network that was written: by running the quantized file, where there is one."""
     random_validation: tuple[float, ...]
     """Of random sub-networks of the same latency, with the same weights."""
     exports: dict[str, ExportFacts]
@@ -63,6 +64,8 @@ class Specialized(Record):
     finetune_epochs: int = 0
     inherited_test: float | None = None
     """Test score with the supernet's weights, before fine-tuning; None without any."""
+    fp32_test: float | None = None
+    """Test score of the fp32 weights that were quantized; None where the target runs fp32."""
 
     @property
     def random_mean(self) -> float | None:
@@ -104,14 +107,11 @@ class Specializer:
         randoms = self._randoms(table, latency_s, folder)
         best = max([*found[: plan.candidates], *randoms], key=lambda one: self.evaluations.rank(one.architecture))
         module, inherited = self._module(best.architecture)
-        test = self.trained.judge.score(module, best.architecture, "test")
-        exports, notes = write_files(
-            space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms"),
-            module,
-            self.trained.judge.images(best.architecture)[0],
-            folder,
-            self._export_settings(target),
-        )
+        judge, network = self.trained.judge, space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms")
+        test = judge.score(module, best.architecture, "test")
+        settings = self._export_settings(target)
+        exports, notes = write_files(network, module, judge.images(best.architecture)[0], folder, settings)
+        quantized, note = write_quantized(judge, best.architecture, network, module, folder, Target.parse(target))
         result = Specialized(
             weights_sha256=self.trained.result.weights_sha256,
             target=target,
@@ -120,13 +120,14 @@ class Specializer:
             architecture=best.architecture,
             predicted_score=self._predicted(found, best),
             validation=self.evaluations.score(best.architecture),
-            test=test,
+            test=test if quantized is None else quantized.test,
             random_validation=tuple(self.evaluations.score(one.architecture) for one in randoms),
-            exports=exports,
-            notes=notes,
+            exports=exports if quantized is None else {**exports, quantized.what: quantized.facts},
+            notes=(*notes, *note),
             strategy=plan.strategy,
             finetune_epochs=plan.finetune_epochs,
             inherited_test=inherited,
+            fp32_test=None if quantized is None else test,
         )
         result.save(folder / RESULT_FILE)
         return result

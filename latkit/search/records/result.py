@@ -25,6 +25,8 @@ FILES = {
     "weights": "weights.safetensors",
     "onnx": "network.onnx",
     "tflite": "network.tflite",
+    "quantized-onnx": "network-quantized.onnx",
+    "quantized-tflite": "network-quantized.tflite",
     "space": "space.json",
     "table": "table.json",
     "result": "result.json",

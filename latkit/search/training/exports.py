@@ -46,7 +46,7 @@ def export(
     `module` is on the CPU, in evaluation mode. Raises ExportError for a file that cannot be written or that computes
     something else; such a file is removed.
     """
-    images = _images(data)
+    images = test_images(data)
     facts: dict[str, ExportFacts] = {}
     notes: tuple[str, ...] = ()
     for what in RUNTIMES if settings.export_tflite else ("onnx",):
@@ -100,7 +100,7 @@ def compare(
     return ExportFacts(largest_difference=largest, agreement=task.agreement(found, expected), images=len(images))
 
 
-def _images(data: DataSplit) -> Tensor:
+def test_images(data: DataSplit) -> Tensor:
     """Images of the test set as the network gets them, (N, C, H, W)."""
     count = len(data.test.labels)
     indices = torch.linspace(0, count - 1, min(IMAGES, count)).round().long()

@@ -22,6 +22,7 @@ from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
 from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
 from latkit.search.once_for_all.nets import as_elastic
+from latkit.search.once_for_all.quantized import needs_quantizing
 from latkit.search.once_for_all.specialize import (
     RESULT_FILE,
     SPECIALIZED,
@@ -78,6 +79,7 @@ class SpecializeRun:
             f"predicted_{self.metric}": one.predicted_score,
             f"random_{self.metric}_mean": one.random_mean,
             f"inherited_{self.metric}": one.inherited_test,
+            f"fp32_{self.metric}": one.fp32_test,
             "finetune_epochs": one.finetune_epochs,
             "strategy": one.strategy,
             "architecture": list(one.architecture),
@@ -154,6 +156,7 @@ def _saved(place: Path, one: SpecializeTarget, latency_s: float, specializer: Sp
     plan = specializer.plan
     found = saved.target, saved.latency_s, saved.strategy, saved.finetune_epochs
     is_same = found == (str(one.target), latency_s, plan.strategy, plan.finetune_epochs)
+    is_same &= saved.fp32_test is not None or bool(saved.notes) or not needs_quantizing(one.target)
     return saved if is_same and math.isclose(saved.predicted_s, one.table.total(saved.architecture)) else None
 
 

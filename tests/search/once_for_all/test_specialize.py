@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from latkit.errors import BadFile, UsageError
 from latkit.progress import Silent
+from latkit.runtimes import get_runtime
 from latkit.search import load_data
+from latkit.search.data import Normalize
 from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor
 from latkit.search.once_for_all.candidates import ByStrategy
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
@@ -112,6 +114,24 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     other = trained.result.model_copy(update={"weights_sha256": "0" * 64})
     with pytest.raises(BadFile, match="a history of evaluator"):
         Evaluations(tmp_path, TrainedSupernet(SPACE, trained.recipe, other, trained.net, trained.judge), judge)
+
+
+def test_the_score_of_an_int8_target_is_that_of_the_quantized_file(trained, tmp_path: Path) -> None:
+    table = ElasticTable(SPACE, lambda _, op: 1e-9 * op.macs)  # MACs in place of seconds
+    evaluations = Evaluations(tmp_path, trained, trained.judge.validation)
+    find = predictions(evaluations, lambda features: features.sum(axis=1), SpecializePlan(min_share=0.5))
+    specializer = Specializer(trained, evaluations, find, SpecializePlan(candidates=1, randoms=0, min_share=0.5))
+    found = specializer.find(table, "here/onnxruntime-int8", table.max(), tmp_path)
+    judge = trained.judge
+    data = judge.images(found.architecture)[0]
+    images, run = (
+        Normalize(data, torch.device("cpu"))(data.test.images),
+        get_runtime("onnxruntime").load(tmp_path / FILES["quantized-onnx"]),
+    )
+    scores = torch.cat([run(image[None].contiguous()) for image in images])
+    assert found.test == pytest.approx(float((scores.argmax(1) == data.test.labels).double().mean()))
+    assert found.fp32_test == judge.score(judge.module(found.architecture), found.architecture, "test")
+    assert found.exports["quantized-onnx"].largest_difference > found.exports["onnx"].largest_difference
 
 
 def test_a_strategy_searches_with_real_weights_and_is_resumed_by_replay(trained, tmp_path: Path) -> None:
