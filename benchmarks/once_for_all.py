@@ -1,6 +1,6 @@
 """Once-for-all: curricula at equal cost, sub-networks beside the same trained alone, predictor, 20 targets, a step.
 
-    python benchmarks/once_for_all.py [--data idx:FOLDER] [--images 6000] [--seconds 30] [--seeds 3]
+    python benchmarks/once_for_all.py [--data idx:FOLDER] [--images 6000] [--seconds 20] [--seeds 3]
                                       [--folder FOLDER] [--part NAME ...] [--target TARGET ...] [--quick] [--json]
 
 **curricula.** Each curriculum trains the same space for the same CPU seconds of one thread; its epochs follow from the
@@ -17,6 +17,8 @@ are where searches go.
 
 **specialize.** Sub-networks for latencies spread over the range of every target, 20 in all, with the supernet of the
 part before. `accuracy` and `random_accuracy_mean`, of five random sub-networks of the latency, are on the test images.
+`accuracy` of an int8 target is that of the int8 file, and `fp32_accuracy`, to be compared with the random ones, of its
+weights.
 `specialize_seconds` and `specialize_cpu_seconds` are of search, evaluation and export, without measuring.
 `cost_20_ratio` is the CPU seconds of training, predictor and 20 targets over those with one target.
 
@@ -25,19 +27,20 @@ alternation, minimums. `memory_ratio`: the largest peak of a supernet's step, wi
 the largest network; see `benchmarks/supernet_step.py` for what is counted. What it is above 1 are the matrices that
 make small kernels of large ones, and their momentum.
 
-What is done is in the folder, a workspace, and is not run again; a training goes on where it was interrupted.
+What is done is in the folder, a workspace, and is not run again; a training goes on where it was interrupted. Several
+processes may share the folder, each for parts or curricula of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
@@ -67,7 +70,7 @@ STAGES = (Stage(16, 1, (1, 2), (3, 5, 7), (2, 3, 4)), Stage(32, 2, (1, 2, 3), (3
 SPACE = ElasticSpace("ofa-micro", (12, 16), Fixed(16, 2), STAGES, Head(96), channels=1)
 """Steps of 5 to 60 ms on one core."""
 TIMED_STEPS, TIMED_BLOCKS = 24, 4
-TEST_IMAGES = 2000
+TEST_IMAGES = 4000
 MAX_EPOCHS = 1000
 
 
@@ -85,18 +88,21 @@ class Bench:
     def cache(self) -> Path:
         return self.workspace.root / "results.json"
 
-    @cached_property
     def known(self) -> dict[str, Any]:
         """What was run before."""
         return dict(load_json(self.cache, "a cache of results")) if self.cache.exists() else {}
 
     def once(self, key: str, work: Callable[[], Any]) -> Any:
-        """The result of some work, from the cache if it was done before."""
-        if key not in self.known:
+        """The result of some work, from the cache if it was done before: also by another process, for other parts."""
+        known = self.known()
+        if key not in known:
             note(f"{key} ...")
-            self.known[key] = work()
-            write_text(self.cache, json.dumps(self.known, indent=1))
-        return self.known[key]
+            result = work()
+            with self.cache.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                known = {**self.known(), key: result}
+                write_text(self.cache, json.dumps(known, indent=1))
+        return known[key]
 
     def problem(self, curriculum: str, seed: int, epochs: int) -> SupernetProblem:
         settings = self.base.model_copy(update={"seed": seed, "epochs": epochs})
@@ -190,6 +196,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "curricula": curricula,
     "alone": once_for_all_costs.individual,
     "predictor": once_for_all_targets.predictor,
+    "collect": once_for_all_targets.collect,
     "specialize": once_for_all_targets.specialize,
 }
 
@@ -198,12 +205,12 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=FASHION_MNIST)
     parser.add_argument("--images", type=int, default=6000, help="a third of them only judge")
-    parser.add_argument("--seconds", type=float, default=30, help="CPU seconds of each training")
+    parser.add_argument("--seconds", type=float, default=20, help="CPU seconds of each training")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--curriculum", action="append", choices=CURRICULA.names(), help="only these")
     parser.add_argument("--evaluations", type=int, default=400, help="sub-networks that the predictor has")
     parser.add_argument("--held-out", type=int, default=200)
-    parser.add_argument("--target", action="append", default=[], help="by default, ONNX Runtime of 1 and 2 threads")
+    parser.add_argument("--target", action="append", default=[], help="by default, ONNX Runtime in fp32 and int8")
     parser.add_argument("--latencies", type=int, default=20, help="of all targets together")
     parser.add_argument("--folder", type=Path, default=Path("build/once-for-all"), help="a workspace for what is made")
     parser.add_argument("--part", action="append", choices=PARTS, help="only these; repeat")
@@ -228,7 +235,8 @@ def main() -> None:
         test=subset(data.test, spaced(data, "test", TEST_IMAGES)),
     )
     changes = dict(one.split("=", 1) for one in given.set)
-    changes = {"validation_share": "0.3333", **changes}  # few images would hide what the predictor can tell
+    # a third judges: few images would hide what the predictor can tell
+    changes = {"validation_share": "0.3333", "learning_rate": "0.15", **changes}
     settings = SupernetSettings.make(accelerator="cpu", threads=1, random_subnets=1, deterministic=False, **changes)
     bench = Bench(given, data, Workspace.init(given.folder), settings)
     found: dict[str, Any] = {"data": data.name, "images": len(data.train.labels), "space": SPACE.name}

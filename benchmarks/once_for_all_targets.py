@@ -25,7 +25,7 @@ from latkit.workspace.requests import AddDeviceRequest, CollectRequest, FitReque
 if TYPE_CHECKING:
     from benchmarks.once_for_all import Bench
 
-TARGETS = ("here/onnxruntime", "here/onnxruntime-t2")
+TARGETS = ("here/onnxruntime", "here/onnxruntime-int8")
 RANDOMS = 5
 
 
@@ -76,9 +76,8 @@ def specialize(bench: Bench) -> dict[str, Any]:
     """Many targets and latencies in one command, measured, and beside random sub-networks."""
     trained_s = bench.supernet()["cpu_seconds"]
     predictor_s = predictor(bench)["predictor_cpu_seconds"]
-    targets = tuple(map(Target.parse, bench.given.target or TARGETS))
-    for target in targets:
-        bench.once(f"collect {target}", lambda target=target: _collect(bench, target))
+    collect(bench)
+    targets = _targets(bench)
     found = dict(bench.once("specialize", lambda: _specialized(bench, targets)))
     each_s = found["specialize_cpu_seconds"] / len(found["targets"])
     fixed_s = trained_s + predictor_s
@@ -86,13 +85,25 @@ def specialize(bench: Bench) -> dict[str, Any]:
     return {**found, "cpu_seconds_per_target": each_s, "cost_20_ratio": ratio}
 
 
+def collect(bench: Bench) -> dict[str, Any]:
+    """Measure the ops of the space on every target."""
+    for target in _targets(bench):
+        bench.once(f"collect {target}", lambda target=target: _collect(bench, target))
+    return {}
+
+
+def _targets(bench: Bench) -> tuple[Target, ...]:
+    return tuple(map(Target.parse, bench.given.target or TARGETS))
+
+
 def _collect(bench: Bench, target: Target) -> bool:
     if target.device not in {one.device.name for one in bench.workspace.devices()}:
         agent = str((bench.workspace.root / "agent").resolve())
         bench.workspace.add_device(AddDeviceRequest(name=target.device, address=Local(), agent_folder=agent))
     request = CollectRequest(targets=(target,), space=bench.space, wait_s=float("inf"))
-    if bench.given.quick:
-        request = request.model_copy(update={"rounds": 3, "round_s": 0.02, "extra_rounds": 0, "networks": 4})
+    rounds = (3, 0.02, 4) if bench.given.quick else (5, 0.03, 10)
+    names = ("rounds", "round_s", "networks")
+    request = request.model_copy(update={**dict(zip(names, rounds, strict=True)), "extra_rounds": 0})
     bench.workspace.collect(request)
     bench.workspace.fit(FitRequest(target=target, space=bench.space))
     return True
@@ -124,7 +135,7 @@ def _row(bench: Bench, trained: TrainedSupernet, row: dict[str, Any]) -> dict[st
     found = ByPrediction(lambda features: np.zeros(len(features)), seed=1)(table, 1e-3 * row["latency_ms"], Path())
     judge, randoms = trained.judge, found[:: max(1, len(found) // RANDOMS)][:RANDOMS]
     scores = [judge.score(judge.module(one.architecture), one.architecture, "test") for one in randoms]
-    names = ("target", "latency_ms", "predicted_ms", "measured_ms", "accuracy")
+    names = ("target", "latency_ms", "predicted_ms", "measured_ms", "accuracy", "fp32_accuracy")
     return {
         **{name: row[name] for name in names},
         "random_accuracy_mean": fmean(scores),

@@ -22,7 +22,10 @@ def train_supernet(
     name: Annotated[str, typer.Option("--name", "-o", metavar="NAME", help="The supernet's folder under search/.")],
     curriculum: Annotated[
         str | None,
-        typer.Option(help="Order of training: uniform (the default), growing, progressive, sandwich, or a plug-in's."),
+        typer.Option(
+            help="Order of training: growing (the default), uniform (that of a chain), progressive, sandwich, or a "
+            "plug-in's."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from latkit._registry import Registry
 from latkit.search.curricula.base import Curriculum, Sample, Stage
+from latkit.spaces import ChainSpace, Space
 
-__all__ = ["CURRICULA", "DEFAULT_CURRICULUM", "Curriculum", "Sample", "Stage"]
+__all__ = ["CURRICULA", "DEFAULT_CURRICULUM", "Curriculum", "Sample", "Stage", "default_curriculum"]
 
 CURRICULA: Registry[Curriculum] = Registry(
     "curriculum",
@@ -23,5 +24,10 @@ CURRICULA: Registry[Curriculum] = Registry(
 )
 """The curricula by name."""
 
-DEFAULT_CURRICULUM = "uniform"
+DEFAULT_CURRICULUM = "growing"
 """At equal cost on a CPU it trains the best sub-networks: docs/once-for-all.md has the figures."""
+
+
+def default_curriculum(space: Space) -> str:
+    """The curriculum that trains a space unless another is named: a chain has no smallest network to begin with."""
+    return "uniform" if isinstance(space, ChainSpace) else DEFAULT_CURRICULUM

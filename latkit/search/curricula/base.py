@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,13 +76,6 @@ def draw(space: Space, options: Options, generator: torch.Generator) -> Architec
 def every_option(space: Space) -> Options:
     """All options of all choices."""
     return tuple(tuple(range(len(choice.options))) for choice in space.choices)
-
-
-def first_options(space: Space, dimensions: Collection[str]) -> Options:
-    """The first option of the choices of some dimensions, and all options of the others."""
-    return tuple(
-        tuple(range(1 if dimension_of(choice.name) in dimensions else len(choice.options))) for choice in space.choices
-    )
 
 
 def last_options(space: Space, counts: dict[str, int]) -> Options:

@@ -1,37 +1,37 @@
-"""Growing: cheap sub-networks first, then all (as images grow in EfficientNetV2, Tan & Le 2021, section 4)."""
+"""Growing: the smallest sub-network first, then all; the reverse of progressive shrinking."""
 
 from __future__ import annotations
 
-from latkit.search.curricula.base import Curriculum, Stage, every_option, first_options, share_epochs
+from latkit.search.curricula.base import Curriculum, Stage, every_option, share_epochs
 from latkit.spaces import Space
 
-CHEAP_SHARE = 0.5
-"""Share of the epochs that train cheap sub-networks: less of the seconds."""
+SMALLEST_SHARE = 0.8
+"""Share of the epochs that train the smallest sub-network alone: about .6 of the seconds."""
 
-SMALLEST = ("resolution", "depth")
-"""Dimensions that begin at their first option: they decide what a step costs, and their weights are the same."""
+SMALLEST_SCHEDULE = 0.6
+"""The part of the rise and fall of the learning rate that these epochs have."""
 
 
 class Growing(Curriculum):
-    """One sub-network per step, which learns from the labels: first of the lowest resolution and depth, then of all.
+    """One sub-network per step, which learns from the labels: first always the smallest, then one drawn uniformly.
 
-    Kernels, expansions and widths are drawn uniformly in both stages. The learning rate is one rise and one fall over
-    both. Steps at the lowest resolution and depth take less time (0.7 of it for images of 12 and 16 px), so there are
-    more of them in the same seconds, and later blocks begin as identities.
+    The smallest one's steps take the least time (.4 of a random one's in the benchmark's space), so there are more of
+    them in the same seconds; its weights are in all others, and the blocks beyond its depth begin as identities. The
+    learning rate is one rise and one fall over both stages.
     """
 
     name = "growing"
-    summary = "one sub-network per step, first of the lowest resolution and depth, then of all"
+    summary = "the smallest sub-network first, whose steps are the cheapest, then one per step, drawn uniformly"
+    needs_order = True
 
     def stages(self, space: Space, epochs: int) -> tuple[Stage, ...]:
         """Two stages; of a single epoch only the second."""
         if epochs == 1:
             return (Stage("all", 1, every_option(space)),)
-        cheap, rest = share_epochs(self.name, epochs, [CHEAP_SHARE, 1 - CHEAP_SHARE])
-        part = cheap / epochs
+        smallest, rest = share_epochs(self.name, epochs, [SMALLEST_SHARE, 1 - SMALLEST_SHARE])
         return (
-            Stage("cheap", cheap, first_options(space, SMALLEST), schedule=(0.0, part)),
-            Stage("all", rest, every_option(space), schedule=(part, 1.0)),
+            Stage("smallest", smallest, ((0,),) * len(space.choices), schedule=(0.0, SMALLEST_SCHEDULE)),
+            Stage("all", rest, every_option(space), schedule=(SMALLEST_SCHEDULE, 1.0)),
         )
 
 

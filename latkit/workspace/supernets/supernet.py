@@ -9,7 +9,7 @@ from typing import Any
 from latkit.layout import Folders
 from latkit.progress import Callbacks
 from latkit.search import DataSplit, load_data
-from latkit.search.curricula import DEFAULT_CURRICULUM
+from latkit.search.curricula import default_curriculum
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.records import SUPERNET_FILES, SupernetResult
 from latkit.search.once_for_all.run import train_supernet as train
@@ -53,5 +53,5 @@ def train_supernet(
         settings = SupernetSettings.quick(**request.settings)
     else:
         settings = SupernetSettings.for_images(len(images.train.labels), **request.settings)
-    problem = SupernetProblem(space, images, settings, request.curriculum or DEFAULT_CURRICULUM)
+    problem = SupernetProblem(space, images, settings, request.curriculum or default_curriculum(space))
     return SupernetRun(train(problem, folder, callbacks.progress, request.resume), folder)

@@ -18,7 +18,7 @@ from latkit.errors import BadFile, UsageError
 from latkit.nn import GlobalPool
 from latkit.runtimes import get_runtime
 from latkit.search import ElasticModule, elastic, load_data
-from latkit.search.curricula import CURRICULA, Sample
+from latkit.search.curricula import CURRICULA, Sample, default_curriculum
 from latkit.search.curricula import Stage as Part
 from latkit.search.curricula.base import share_epochs
 from latkit.search.data import DataSplit
@@ -42,7 +42,7 @@ SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, rando
 BRIEF = SETTINGS.model_copy(update={"epochs": 1})
 OFTEN = {"checkpoint_seconds": 1e-9}
 PHASES = ("largest", "kernel", "depth-2", "expansion-2", "width-2")
-CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform", "cheap": "growing", "all": "growing"}
+CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform", "smallest": "growing", "all": "growing"}
 
 
 def brief(curriculum: str) -> SupernetSettings:
@@ -180,10 +180,11 @@ def test_curricula_free_one_dimension_after_another() -> None:
     first, *_, last = sandwich.samples(SPACE, stage, generator)
     assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
     assert (last.architecture, last.learns_from) == (SPACE.smallest, "largest")
-    cheap, every = CURRICULA.get("growing").stages(SPACE, 9)
-    assert {len(SPACE.subnet(one.architecture).stages[0]) for one in _drawn("growing", cheap)} == {1}
+    smallest, every = CURRICULA.get("growing").stages(SPACE, 9)
+    assert {one.architecture for one in _drawn("growing", smallest)} == {SPACE.smallest}
     assert {SPACE.subnet(one.architecture).resolution for one in _drawn("growing", every)} == {6, 8}
-    assert (cheap.epochs + every.epochs, cheap.schedule[1]) == (9, every.schedule[0])
+    assert (smallest.epochs + every.epochs, smallest.schedule[1]) == (9, every.schedule[0])
+    assert (default_curriculum(SPACE), default_curriculum(load("proxyless-tiny"))) == ("growing", "uniform")
     assert [one.name for one in CURRICULA.get("growing").stages(SPACE, 1)] == ["all"]
 
 
