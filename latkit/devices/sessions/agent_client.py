@@ -20,9 +20,6 @@ HELLO_S = 60.0
 """An interpreter on a slow board that was just booted starts slowly."""
 SILENCE_S = 10.0
 """A working agent that is silent for this long counts as dead: its heartbeat comes every second."""
-BLOCKING, BLOCKED_TIMES = frozenset({"load", "probe"}), 6
-"""Requests during which a Python agent may be silent this many times longer: importing a runtime, and TFLite's
-allocation of a large model, hold the interpreter, which then sends no heartbeat."""
 MAX_KIND_CHARS = 100
 MAX_MESSAGE_CHARS = 2000
 """Maximum length of an agent's error: runtimes explain at length why they reject a model."""
@@ -59,8 +56,14 @@ class Link:
         Raises AgentError if the agent reports a failure. Raises DeadlineExceeded and DeviceGone, after which the link
         is closed.
         """
-        silence_s = self._silence_s * (BLOCKED_TIMES if request in BLOCKING else 1)
-        return self._ask(request, deadline_s, silence_s, fields)
+        return self._ask(request, deadline_s, self._silence_s, fields)
+
+    def ask_blocking(self, request: str, deadline_s: float, blocked_s: float, fields: Mapping[str, object]) -> Answer:
+        """The response to a request that may hold a Python agent's interpreter for so long.
+
+        The agent sends no heartbeat then: it may be silent for so much longer. Raises as `ask` does.
+        """
+        return self._ask(request, deadline_s, self._silence_s + blocked_s, fields)
 
     def close(self) -> None:
         """Kill the agent."""

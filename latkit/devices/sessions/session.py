@@ -29,6 +29,8 @@ BOOT_ID = re.compile(r"[0-9A-Za-z_. -]{1,100}")
 CONDITIONS_S = 20.0
 FACTS_S = 60.0
 LOAD_S = 120.0
+IMPORT_S, ALLOCATED_BYTES_PER_S = 50.0, 20e6
+"""What holds a Python agent's interpreter on a slow board: importing a runtime, and TFLite's allocation of a model."""
 ROUND_MARGIN_S = 120.0
 """A round holds at least one block, which a large network on a slow core can make long."""
 LOADED_SHARE = 1 / 16
@@ -117,6 +119,7 @@ class Session:
         self._on_message = on_message
         self._loaded: OrderedDict[str, LoadedModel] = OrderedDict()
         self._sizes: dict[str, int] = {}
+        self._has_loaded = False
         self._push_s = self._load_s = 0.0
         self._present = set(checked(Files, link.ask("files", CONDITIONS_S), "files", device.name).sha256)
         self.boot_id = boot_id(transport)
@@ -296,22 +299,29 @@ class Session:
     def _ask_to_load(self, artifact: Artifact) -> LoadedModel:
         target, begun = self.target, time.monotonic()
         try:
-            answer = self._link.ask(
-                "load",
-                LOAD_S,
-                sha256=artifact.sha256,
-                runtime=get_runtime(target.runtime).loader,
-                threads=target.threads,
-                precision=target.precision,
-                batch=target.batch,
+            fields = {
+                "sha256": artifact.sha256,
+                "runtime": get_runtime(target.runtime).loader,
+                "threads": target.threads,
+                "precision": target.precision,
+                "batch": target.batch,
                 **artifact.load_fields(),
-            )
+            }
+            answer = self._link.ask_blocking("load", LOAD_S, self._blocked_s(artifact), fields)
         except AgentError as error:
             if error.kind == "runtime-missing":
                 raise _missing(self.device, target.runtime) from error
             raise
+        self._has_loaded = True
         self._load_s += time.monotonic() - begun
         return checked(LoadedModel, answer, "load", self.device.name)
+
+    def _blocked_s(self, artifact: Artifact) -> float:
+        """How long loading may hold the agent's interpreter."""
+        if self.device.agent != "python":
+            return 0.0
+        size_bytes = sum(path.stat().st_size for path, _ in artifact.files())
+        return (0.0 if self._has_loaded else IMPORT_S) + size_bytes // ALLOCATED_BYTES_PER_S
 
     def _make_room(self, size_bytes: int, keep: str) -> None:
         """Unload the least recently used models until another fits into the budget."""
