@@ -64,11 +64,11 @@ def read_chain(path: str | os.PathLike[str], name: str = "") -> Chain:
     nodes = [node for node in graph.node if node.op_type != "Constant"]
     current = inputs[0].name
     for _ in nodes:
-        takers = [node for node in nodes if current in node.input]
-        if len(takers) != 1:
-            raise UsageError(f"{path}: expected a chain of ops, but {len(takers)} nodes take {current!r}")
-        _take(reader, takers[0], path)
-        current = takers[0].output[0]
+        consumers = [node for node in nodes if current in node.input]
+        if len(consumers) != 1:
+            raise UsageError(f"{path}: expected a chain of ops, but {len(consumers)} nodes take {current!r}")
+        _take(reader, consumers[0], path)
+        current = consumers[0].output[0]
     reader.flush()
     if not reader.ops:
         raise UsageError(f"{path}: expected a chain of ops, but found none")

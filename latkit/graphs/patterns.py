@@ -74,13 +74,16 @@ def quantized_units(def_use: DefUse) -> Iterator[Unit]:
     nodes = def_use.graph.nodes
     for index, node in enumerate(nodes):
         before = [def_use.producer_of(number) for number in def_use.variables(node)]
-        givers = {giver for giver in before if giver is not None and nodes[giver].op == "DequantizeLinear"}
-        if not givers or node.op in _QUANTIZERS:
+        producers = {
+            producer for producer in before if producer is not None and nodes[producer].op == "DequantizeLinear"
+        }
+        if not producers or node.op in _QUANTIZERS:
             continue
-        weights = {giver for giver in givers if def_use.graph.constant(nodes[giver].inputs[0]) is not None}
+        graph = def_use.graph
+        weights = {one for one in producers if graph.constant(nodes[one].inputs[0]) is not None}
         chain = _to_quantization(def_use, index)
-        if chain is not None and len(givers) == len(set(before)):
-            yield Unit(_quantized_kind(def_use, index, weights), tuple(sorted({*givers, index, *chain})))
+        if chain is not None and len(producers) == len(set(before)):
+            yield Unit(_quantized_kind(def_use, index, weights), tuple(sorted({*producers, index, *chain})))
         elif weights:
             yield Unit(f"{_quantized_kind(def_use, index, weights)}_weights", tuple(sorted({*weights, index})))
 

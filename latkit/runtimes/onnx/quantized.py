@@ -27,9 +27,9 @@ def with_own_dequantization(
 
     `values` gets the types of the copies.
     """
-    takers = Counter(name for node in nodes for name in set(node.input))
+    consumers = Counter(name for node in nodes for name in set(node.input))
     shared = {
-        node.output[0]: node for node in nodes if node.op_type == "DequantizeLinear" and takers[node.output[0]] > 1
+        node.output[0]: node for node in nodes if node.op_type == "DequantizeLinear" and consumers[node.output[0]] > 1
     }
     given: set[str] = set()
     found: list[onnx.NodeProto] = []

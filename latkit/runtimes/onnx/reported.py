@@ -76,17 +76,17 @@ class _Reading:
         """The kernels whose inputs and outputs enclose them."""
         blocked = self._blocked()
         made: list[ReportedKernel] = []
-        giver: dict[str, int] = {}
+        producer: dict[str, int] = {}
         for node, anchor in zip(self.nodes, self.anchors, strict=True):
             if self._is_conversion(node, anchor):
                 continue
             members = self._members(node)
             if not members:
                 continue
-            follows = [giver[name] for name in node.input if name in blocked and name in giver]
+            follows = [producer[name] for name in node.input if name in blocked and name in producer]
             keeps = node.domain != BLOCKED_DOMAIN and node.output[0] in blocked
             keeps = keeps and all(self.unit_of[member].light for member in members)
-            giver.update(dict.fromkeys(node.output, len(made)))
+            producer.update(dict.fromkeys(node.output, len(made)))
             made.append(ReportedKernel(frozenset(members), frozenset(follows) if keeps else frozenset()))
         return FusionReport(tuple(made))
 

@@ -111,16 +111,16 @@ def _integer_io(graph: onnx.GraphProto) -> None:
     """Give inputs that are quantized at once, and outputs that are dequantized last, as integers."""
     zero_points = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for item in graph.input:
-        takers = [node for node in graph.node if item.name in node.input]
-        if takers and all(node.op_type == "QuantizeLinear" for node in takers):
-            for node in takers:
+        consumers = [node for node in graph.node if item.name in node.input]
+        if consumers and all(node.op_type == "QuantizeLinear" for node in consumers):
+            for node in consumers:
                 _replace_input(graph, node.output[0], item.name)
                 graph.node.remove(node)
-            item.type.tensor_type.elem_type = zero_points.get(takers[0].input[2], TensorProto.UINT8)
-    givers = {name: node for node in graph.node for name in node.output}
+            item.type.tensor_type.elem_type = zero_points.get(consumers[0].input[2], TensorProto.UINT8)
+    producers = {name: node for node in graph.node for name in node.output}
     for item in graph.output:
-        last = givers[item.name]
-        before = givers.get(last.input[0]) if last.op_type == "DequantizeLinear" else None
+        last = producers[item.name]
+        before = producers.get(last.input[0]) if last.op_type == "DequantizeLinear" else None
         if before is not None and before.op_type == "QuantizeLinear":
             graph.node.remove(last)
             _replace_input(graph, before.output[0], item.name)
