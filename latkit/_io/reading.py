@@ -7,6 +7,7 @@ import json
 import math
 import os
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
@@ -76,6 +77,8 @@ def describe_error(error: BaseException, with_input: bool = False) -> str:
         return "more than fits into memory"
     if isinstance(error, UnicodeError):
         return "text that is not UTF-8"
+    if isinstance(error, struct.error):
+        return "a cut or damaged file, which refers to bytes that it lacks"
     if isinstance(error, KeyError) and error.args:
         return one_line(f"no {error.args[0]}")
     return one_line(str(error)) or type(error).__name__

@@ -166,6 +166,10 @@ class Runtime(ABC):
         """
         return None
 
+    def short_reason(self, message: str) -> str:
+        """The runtime's reason for rejecting a model, without what is about the runtime's own code."""
+        return message
+
     def nodes_of(self, nodes: Sequence[FileNode]) -> NodesOf:
         """Finds the nodes of a file that an op computes, for a runtime whose profiler reports nodes of the file.
 

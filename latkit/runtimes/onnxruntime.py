@@ -19,6 +19,11 @@ from latkit.runtimes.quantization import Quantization
 PREBUILT_BY = "torch.onnx 2.13.0 torchscript"
 """The exporter of the files in `onnx/prebuilt`, which are named by the workload's key and batch."""
 
+_CODE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+? failed:|"
+    r"/\S+\.(?:cc|h|cpp):\d+ [\w:~<>]+\([^()]*\)(?: const)? "
+)
+
 
 class OnnxRuntime(Runtime):
     """ONNX, in fp32 or quantized by onnxruntime's own tools.
@@ -131,6 +136,10 @@ class OnnxRuntime(Runtime):
         from latkit.runtimes.onnx.graph import read_graph
 
         return read_graph(path, shapes, batch)
+
+    def short_reason(self, message: str) -> str:
+        """Without the status, the agent's path of the file, and places in onnxruntime's code."""
+        return _CODE.sub("", message)
 
     def nodes_of(self, nodes: Sequence[FileNode]) -> NodesOf:
         """By the names that onnxruntime derives from those of the nodes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from latkit._io import one_line
 from latkit.artifacts.files.source import ModelSource, SourceRequest
-from latkit.errors import BadFile, UsageError
+from latkit.errors import BadFile, LatkitError, UsageError
 from latkit.runtimes import get_runtime, list_runtimes
 from latkit.targets import Target
 
@@ -70,8 +70,19 @@ def read_source(request: SourceRequest) -> ModelSource:
     with path.open("rb") as file:
         is_tflite = file.read(8)[4:] == TFLITE_MARK
     if is_tflite != (path.suffix.lower() == ".tflite"):
-        found = "a TFLite file; its name should end in .tflite" if is_tflite else "another format"
+        found = "a TFLite file; its name should end in .tflite" if is_tflite else _other_format(path)
         raise BadFile(path, f"a model as {known.name}", found)
     module, name = known.reader
     reader: Callable[[SourceRequest], ModelSource] = getattr(import_module(module), name)
     return reader(request)
+
+
+def _other_format(path: Path) -> str:
+    """What a file is that is no TFLite file, as far as latkit reads its format."""
+    from latkit.runtimes.onnx.file import load_model
+
+    try:
+        nodes = len(load_model(path).graph.node)
+    except LatkitError:
+        return "another format"
+    return "an ONNX file; its name should end in .onnx" if nodes else "another format"

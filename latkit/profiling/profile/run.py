@@ -114,7 +114,7 @@ class ProfileRun:
                     artifact, self.reference(), partial(load_file, artifact=artifact)
                 )
             except AgentError as error:
-                failed[source.path] = rejected(source, error)
+                failed[source.path] = rejected(source, error, get_runtime(self.request.target.runtime))
             if len(sources) > 1:
                 self.session.act(artifact, self.reference(), partial(Session.unload, artifact=artifact))
         return loaded
@@ -309,11 +309,11 @@ class _OneProfile:
         return ReferenceTime(key=self.environment.reference_key, baseline_ms=baseline_ms, ms=1e3 * fastest_s)
 
 
-def rejected(source: ModelSource, error: AgentError) -> LatkitError:
+def rejected(source: ModelSource, error: AgentError, runtime: Runtime) -> LatkitError:
     """The runtime's own reason in one line, with the file's name. An error of another kind is returned unchanged."""
     if error.kind not in ("bad-model", "memory"):
         return error
-    text = str(error).partition(f"reports {error.kind}: ")[2]
+    text = runtime.short_reason(str(error).partition(f"reports {error.kind}: ")[2])
     return ModelRejected(one_line(f"{source.path}: {text}", 1000))
 
 

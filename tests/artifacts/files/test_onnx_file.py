@@ -196,6 +196,11 @@ def test_no_model(tmp_path: Path, name: str, content: bytes, expected: str) -> N
         read_source(SourceRequest(tmp_path / name))
 
 
+def test_an_onnx_file_by_another_name(transformer: Path) -> None:
+    with pytest.raises(BadFile, match=r"an ONNX file; its name should end in \.onnx"):
+        read_source(SourceRequest(transformer.rename(transformer.with_suffix(".tflite"))))
+
+
 def test_truncated(transformer: Path) -> None:
     content = transformer.read_bytes()
     for length in range(1, len(content), 37):
