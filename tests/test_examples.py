@@ -6,7 +6,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 from latkit.tables import LatencyTable
@@ -75,15 +74,13 @@ def test_there_are_three_notebooks_with_pictures_in_them() -> None:
 @pytest.mark.slow
 @pytest.mark.device
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, tmp_path: Path, forked: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("LATKIT_CACHE", str(tmp_path))
     notebook = nbformat.read(path, 4)
     search_path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     monkeypatch.setenv("PYTHONPATH", search_path)
-    manager = AsyncKernelManager(kernel_name="python3")
-    manager.kernel_spec.argv = [str(forked.python(tmp_path)), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, km=manager, timeout=120, resources=where).execute()
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=where).execute()
     drawn = [cell for cell in notebook.cells if "plt.show" in cell.source]
     assert all("image/png" in str(cell.outputs) for cell in drawn)
