@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from latkit.search.evaluators.base import Evaluator
@@ -18,11 +19,6 @@ from latkit.spaces.base import Architecture
 
 MAX_ATTEMPTS = 2
 """Worker processes that may die during one evaluation before it counts as failed."""
-STALLED_S = 5.0
-"""Time without a verdict after which the pool is asked whether it still works."""
-
-_EVALUATOR: list[Evaluator] = []
-"""The evaluator of a worker process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,91 +73,99 @@ class InProcess:
         """Nothing to close."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process that evaluates, and this end of its pipe."""
+
+    process: BaseProcess
+    pipe: Connection
+
+
 class Processes:
-    """Evaluates in processes, several tasks at once. A process that dies loses its evaluation and nothing else."""
+    """Evaluates in processes, each with one task at a time. One that dies loses its evaluation and nothing else.
+
+    Every process has a pipe of its own, which ends when the process does. So a death is noticed at once, in the same
+    wait as the verdicts, and a task cannot be lost on the way.
+    """
 
     def __init__(self, evaluator: Evaluator, workers: int) -> None:
-        self._evaluator, self._workers = evaluator, workers
-        self._futures: dict[Future[Verdict], Task] = {}
+        self._evaluator = evaluator
+        self._context = multiprocessing.get_context("spawn")
+        self._closed, self._open = self._context.Pipe(duplex=False)
+        self._waiting: deque[Task] = deque()
+        self._running: dict[Connection, tuple[_Worker, Task]] = {}
         self._attempts: dict[int, int] = {}
-        self._pool = self._start()
+        self._idle = [self._start_worker() for _ in range(workers)]
 
     def submit(self, task: Task) -> None:
         """Start a task, or queue it."""
-        try:
-            self._futures[self._pool.submit(_judge, task)] = task
-        except BrokenProcessPool:  # found out before the loop waited for a verdict
-            self._restart()
-            self._futures[self._pool.submit(_judge, task)] = task
+        self._waiting.append(task)
+        self._hand_out()
 
     def wait_any(self, due: int) -> dict[int, Verdict]:  # noqa: ARG002 - whatever comes first
         """New verdicts by number, at least one."""
         found: dict[int, Verdict] = {}
         while not found:
-            done, _ = wait(self._futures, STALLED_S, FIRST_COMPLETED)
-            # a task that is submitted at the moment when a process dies gets no result, and no error either
-            is_broken = not done and self._is_broken()
-            broken: list[Task] = []
-            for future in done:
-                task = self._futures.pop(future)
+            for pipe in wait(list(self._running)):
+                assert isinstance(pipe, Connection)
+                worker, task = self._running.pop(pipe)
                 try:
-                    found[task.number] = future.result()
-                except BrokenProcessPool:
-                    broken.append(task)
-            if broken or is_broken:
-                broken += self._futures.values()
-                self._futures.clear()
-                found |= self._again(broken)
+                    found[task.number] = pipe.recv()
+                    self._idle.append(worker)
+                except (EOFError, OSError):
+                    self._replace(worker)
+                    self._lose(task, found)
+            self._hand_out()
         return found
 
     def close(self) -> None:
         """End the processes; what still runs is not waited for."""
         self._open.close()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for worker in (*self._idle, *(worker for worker, _ in self._running.values())):
+            worker.process.join()
+            worker.pipe.close()
+        self._closed.close()
 
-    def _is_broken(self) -> bool:
-        """Whether the pool no longer works: it says so when it gets a task, here one that does nothing."""
-        try:
-            self._pool.submit(int)
-        except BrokenProcessPool:
-            return True
-        return False
+    def _hand_out(self) -> None:
+        """Give the tasks that wait to the idle processes; one that ended meanwhile is noticed when its pipe is read."""
+        while self._waiting and self._idle:
+            worker, task = self._idle.pop(0), self._waiting.popleft()
+            self._running[worker.pipe] = worker, task
+            with suppress(OSError):
+                worker.pipe.send(task)
 
-    def _again(self, tasks: list[Task]) -> dict[int, Verdict]:
-        """Evaluate what was lost with a dead process once more, then give it up."""
-        self._restart()
-        found: dict[int, Verdict] = {}
-        for task in sorted(tasks, key=lambda one: one.number):
-            self._attempts[task.number] = self._attempts.get(task.number, 1) + 1
-            if self._attempts[task.number] > MAX_ATTEMPTS:
-                found[task.number] = Verdict.failed("the worker process died")
-            else:
-                self.submit(task)
-        return found
+    def _lose(self, task: Task, found: dict[int, Verdict]) -> None:
+        """Repeat a task whose process died, or give it up."""
+        attempt = self._attempts[task.number] = self._attempts.get(task.number, 0) + 1
+        if attempt < MAX_ATTEMPTS:
+            self._waiting.appendleft(task)
+        else:
+            found[task.number] = Verdict.failed("the worker process died")
 
-    def _restart(self) -> None:
-        self._open.close()
-        with suppress(BrokenProcessPool):
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = self._start()
+    def _replace(self, worker: _Worker) -> None:
+        worker.process.join()
+        worker.pipe.close()
+        self._idle.append(self._start_worker())
 
-    def _start(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        closed, self._open = context.Pipe(duplex=False)
-        return ProcessPoolExecutor(self._workers, context, _initialize, (self._evaluator, closed))
+    def _start_worker(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_serve, args=(self._evaluator, theirs, self._closed))
+        process.start()
+        theirs.close()  # so that the pipe ends with the process
+        return _Worker(process, ours)
 
 
-def _initialize(evaluator: Evaluator, closed: Connection) -> None:
-    _EVALUATOR[:] = [evaluator]
+def _serve(evaluator: Evaluator, pipe: Connection, closed: Connection) -> None:
+    """Evaluate tasks until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the search's: it ends this process
     threading.Thread(target=_end_when, args=(closed,), daemon=True).start()
+    with suppress(EOFError, OSError):
+        while True:
+            pipe.send(judge_one(evaluator, pipe.recv()))
 
 
 def _end_when(closed: Connection) -> None:
-    """End this process when the search closes its end of a pipe, or was killed: it would wait for tasks forever."""
+    """End this process when the search closes its end of a pipe, or was killed: an evaluation may take long."""
     with suppress(OSError):
         closed.poll(None)
     os._exit(1)
-
-
-def _judge(task: Task) -> Verdict:
-    return judge_one(_EVALUATOR[0], task)
