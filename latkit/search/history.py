@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from latkit._io import host_error, one_line, parse_json, read_bytes, reading
 from latkit.errors import BadFile, UsageError
@@ -137,11 +138,19 @@ class History:
                 raise BadFile(self.path, f"a history of {name} {json.dumps(value)}", f"{name} {shown}")
 
 
-def read_entries(path: Path, max_entries: int | None = None) -> tuple[Entry, ...]:
-    """The verdicts of a history that others may still write, the first `max_entries` of them. Raises BadFile."""
+def read_history(path: Path, max_entries: int | None = None) -> tuple[dict[str, Any], tuple[Entry, ...]]:
+    """The header of a history that others may still write, and its first `max_entries` verdicts. Raises BadFile."""
     with reading(path, EXPECTED):
-        lines = read_bytes(path, EXPECTED).split(b"\n")[1:-1]
-        return tuple(Entry.from_json(parse_json(line)) for line in lines[:max_entries])
+        first, *lines = read_bytes(path, EXPECTED).split(b"\n")
+        header = parse_json(first) if first else {}  # a new file is empty for a moment
+        if not isinstance(header, dict):
+            raise UsageError("no header")
+        return header, tuple(Entry.from_json(parse_json(line)) for line in lines[:-1][:max_entries])
+
+
+def read_entries(path: Path, max_entries: int | None = None) -> tuple[Entry, ...]:
+    """The verdicts of `read_history`. Raises BadFile."""
+    return read_history(path, max_entries)[1]
 
 
 def _complete_lines(path: Path) -> Iterator[bytes]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from latkit._io import parse_json, read_bytes, reading
+from latkit._io import read_bytes, reading
 from latkit.errors import UsageError
 from latkit.progress import Callbacks
 from latkit.search.evaluators import Evaluator, Verdict
-from latkit.search.history import EXPECTED, read_entries
+from latkit.search.history import EXPECTED, read_history
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, STRATEGY_FILE, StrategyRecord
@@ -25,10 +25,9 @@ class RecordedEvaluator(Evaluator):
         """`folder`: of a finished search by a strategy. Raises BadFile."""
         record = load_record(StrategyRecord, folder / STRATEGY_FILE)
         path = folder / HISTORY_FILE
-        entries = read_entries(path)
+        header, entries = read_history(path)
         with reading(path, EXPECTED):
-            header = parse_json(read_bytes(path, EXPECTED).partition(b"\n")[0])
-            efforts = header["settings"].get("efforts", ())  # type: ignore[index]
+            efforts = header["settings"].get("efforts", ())
             self.efforts = tuple(map(float, efforts)) or tuple(sorted({one.effort for one in entries if one.effort}))
         self.name = record.evaluator
         judged = (record.best, *record.front)
