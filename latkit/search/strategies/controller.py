@@ -9,11 +9,11 @@ import numpy as np
 
 from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
-from latkit.search.goals import Goals, Rank
+from latkit.search.goals import INSIDE, Goals, Rank
 from latkit.search.strategies.base import Strategy
 from latkit.search.strategies.moves import Neighborhood
 from latkit.search.strategies.policies import FactorizedPolicy, Policy
-from latkit.search.strategies.rewards import EXPONENT, mnasnet_reward
+from latkit.search.strategies.rewards import BEYOND, WITHIN, mnasnet_reward
 from latkit.spaces.base import Architecture, Space
 
 MAX_DRAWS = 30
@@ -29,7 +29,14 @@ class ReinforceSettings:
     learning_rate: float = 0.3
     baseline_decay: float = 0.9
     """Of the moving average and spread of rewards, which the advantage is relative to."""
-    reward_exponent: float = EXPONENT
+    reward_exponent: float = WITHIN
+    """MnasNet's alpha: of the ratio of a bounded quantity to its bound, where it is met."""
+    excess_exponent: float = BEYOND
+    """MnasNet's beta: where it is not met."""
+    imitation: float = 1.0
+    """Weight of the log probability of the best, beside that of what was drawn; 0 for none."""
+    elites: int = 2
+    """The best architectures within the bounds, which are imitated."""
 
     def __post_init__(self) -> None:
         if not self.learning_rate > 0 or not 0 <= self.baseline_decay < 1:
@@ -37,10 +44,19 @@ class ReinforceSettings:
                 "controller: expected a learning rate above 0 and a baseline decay from 0 to below 1, "
                 f"but found {self.learning_rate} and {self.baseline_decay}"
             )
+        if self.imitation < 0 or self.elites < 1:
+            raise UsageError(
+                "controller: expected an imitation of at least 0 and at least one elite, "
+                f"but found {self.imitation} and {self.elites}"
+            )
 
 
 class Reinforce(Strategy):
-    """Draws from the policy without repetition, and reinforces draws above the moving average of rewards."""
+    """Draws from the policy without repetition, and reinforces draws above the moving average of rewards.
+
+    The best are imitated besides, since few queries are left to draw them again (priority queue training, Abolafia et
+    al. 2018, arXiv 1801.03526).
+    """
 
     name: ClassVar[str] = "reinforce"
     summary: ClassVar[str] = "controller with one distribution per choice, REINFORCE, MnasNet's reward"
@@ -52,7 +68,8 @@ class Reinforce(Strategy):
         self._neighborhood = Neighborhood(self)
         self._drawn: dict[Architecture, Architecture] = {}
         """By canonical form, the architecture that the policy drew."""
-        self._best: tuple[Rank, Architecture] | None = None
+        self._best: list[tuple[Rank, Architecture, Architecture]] = []
+        """Rank, canonical form, and what the policy drew; the best first."""
         self._mean: float | None = None
         self._variance = 0.0
 
@@ -69,16 +86,24 @@ class Reinforce(Strategy):
         drawn, rank = self._drawn.pop(architecture, architecture), self.goals.rank(verdict)
         if not verdict.failure and self.goals.goals[0].quantity not in verdict.quantities:
             return
-        self._best = max(self._best or (rank, architecture), (rank, architecture))
+        self._best = sorted([*self._best, (rank, architecture, drawn)], reverse=True)[: self.settings.elites]
         self.learn(drawn, self._advantage(verdict))
 
     def learn(self, architecture: Architecture, advantage: float) -> None:
-        """One step along the gradient of the log probability, times the advantage."""
-        self.policy.ascend([architecture], np.full((1, len(architecture)), advantage))
+        """One step along the gradient of the log probability times the advantage, and of that of one of the best."""
+        rows, weights = [architecture], [advantage]
+        if elites := self.elites():
+            rows.append(elites[self.rng.randrange(len(elites))])
+            weights.append(self.settings.imitation)
+        self.policy.ascend(rows, np.repeat(np.array(weights)[:, None], len(architecture), axis=1))
+
+    def elites(self) -> list[Architecture]:
+        """What is imitated, as the policy drew it."""
+        return [drawn for rank, _, drawn in self._best if rank[0] == INSIDE and self.settings.imitation]
 
     def _advantage(self, verdict: Verdict) -> float:
         """The reward relative to the moving average, in units of the moving spread, from -3 to 3."""
-        reward = mnasnet_reward(self.goals, verdict, self.settings.reward_exponent)
+        reward = mnasnet_reward(self.goals, verdict, self.settings.reward_exponent, self.settings.excess_exponent)
         if reward is None:
             return -1.0
         if self._mean is None:
@@ -97,7 +122,7 @@ class Reinforce(Strategy):
                 if self._is_valid(drawn) and (new := self.canonical(drawn)) not in self.requested:
                     self._drawn[new] = drawn
                     return new
-        return self.sample_new() if self._best is None else self._neighborhood.mutate(self._best[1])
+        return self._neighborhood.mutate(self._best[0][1]) if self._best else self.sample_new()
 
     def _is_valid(self, architecture: Architecture) -> bool:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from latkit._io.arrays import Floats, Integers
-from latkit.search.strategies.policies import by_inverse_transform
 
 DECAY_MEAN, DECAY_SQUARE, EPSILON = 0.9, 0.999, 1e-8
 """Of Adam (Kingma & Ba 2015)."""
@@ -24,7 +24,7 @@ class LstmSettings:
     """Weight of the entropy of decisions, which keeps them from settling early."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Unrolled:
     """What the network computed for some sequences; the first two axes are choices and sequences."""
 
@@ -46,6 +46,19 @@ class Unrolled:
         found: Floats = np.take_along_axis(self.probabilities, self.options[:, :, None], axis=2)[:, :, 0]
         return found
 
+    def select(self, sequences: Sequence[int]) -> Unrolled:
+        """Some of the sequences."""
+        at = list(sequences)
+        return Unrolled(
+            self.tokens[:, at],
+            self.hidden[:, at],
+            self.cell[:, at],
+            self.gates[:, at],
+            self.squashed[:, at],
+            self.probabilities[:, at],
+            self.options[:, at],
+        )
+
 
 class Lstm:
     """Every choice has its own embeddings of tokens and its own softmax over options.
@@ -65,9 +78,12 @@ class Lstm:
         self._moments = np.zeros((2, self._ends[-1]))
         self._steps = 0
 
-    def draw(self, uniform: Floats, tokens: Integers | None = None) -> Unrolled:
-        """Options that uniform numbers stand for, shape (choices, sequences)."""
-        return self._unroll(np.zeros(uniform.shape, np.int64), tokens, uniform)
+    def draw(self, noise: Floats, tokens: Integers | None = None) -> Unrolled:
+        """Options drawn by Gumbel noise of shape (choices, sequences, options): the greatest sum of logit and noise.
+
+        That draws from the softmax (the Gumbel-max trick, Maddison et al. 2014).
+        """
+        return self._unroll(np.zeros(noise.shape[:2], np.int64), tokens, noise)
 
     def follow(self, options: Integers, tokens: Integers | None = None) -> Unrolled:
         """The probabilities of given options, shape (choices, sequences)."""
@@ -78,8 +94,10 @@ class Lstm:
         gradient = self.gradient(run, weights)
         self._steps += 1
         mean, square = self._moments
-        mean += (1 - DECAY_MEAN) * (gradient - mean)
-        square += (1 - DECAY_SQUARE) * (gradient**2 - square)
+        mean *= DECAY_MEAN
+        mean += (1 - DECAY_MEAN) * gradient
+        square *= DECAY_SQUARE
+        square += (1 - DECAY_SQUARE) * gradient**2
         rate = self._settings.learning_rate * (1 - DECAY_SQUARE**self._steps) ** 0.5 / (1 - DECAY_MEAN**self._steps)
         self.parameters = self.parameters + rate * mean / (np.sqrt(square) + EPSILON)
 
@@ -110,46 +128,48 @@ class Lstm:
         """The gradient with respect to the sums of the gates, shape (choices, sequences, 4 hidden)."""
         _, recurrent, _, heads = self._views(self.parameters)
         from_heads = d_logits @ heads.transpose(0, 2, 1)
-        slopes = np.where(self._slope < 1, run.gates * (1 - run.gates), 1 - run.gates**2)
+        keep, enter, leave, new = self._parts(run.gates)
+        slopes = run.gates * (1 - run.gates)
+        slopes[..., 3 * self._settings.hidden :] = 1 - new**2
+        factors = slopes * np.concatenate((run.cell[:-1], new, run.squashed, enter), axis=2)
+        opened, back = leave * (1 - run.squashed**2), recurrent.T
         found = np.empty_like(run.gates)
         d_hidden = d_cell = np.zeros_like(run.hidden[0])
         for at in reversed(range(len(found))):
-            keep, enter, leave, new = self._parts(run.gates[at])
-            squashed = run.squashed[at]
             d_hidden = d_hidden + from_heads[at]
-            d_cell = d_cell + d_hidden * leave * (1 - squashed**2)
-            parts = (d_cell * run.cell[at], d_cell * new, d_hidden * squashed, d_cell * enter)
-            np.multiply(np.concatenate(parts, axis=1), slopes[at], out=found[at])
-            d_hidden, d_cell = found[at] @ recurrent.T, d_cell * keep
+            d_cell = d_cell + d_hidden * opened[at]
+            parts = (d_cell, d_cell, d_hidden, d_cell)
+            np.multiply(np.concatenate(parts, axis=1), factors[at], out=found[at])
+            d_hidden, d_cell = found[at] @ back, d_cell * keep[at]
         return found
 
-    def _unroll(self, options: Integers, tokens: Integers | None, uniform: Floats | None) -> Unrolled:
+    def _unroll(self, options: Integers, tokens: Integers | None, noise: Floats | None) -> Unrolled:
         inputs, recurrent, bias, heads = self._views(self.parameters)
         (count, sequences), size = options.shape, self._settings.hidden
         read = np.zeros_like(options) if tokens is None else tokens
+        rows, back = (inputs + bias) * self._slope, recurrent * self._slope  # a sigmoid is a tanh of half the sum
         hidden, cell = np.zeros((2, count + 1, sequences, size))
         gates, squashed = np.empty((count, sequences, 4 * size)), np.empty((count, sequences, size))
-        for at in range(count):
+        biased = None if noise is None else noise + self._offsets[:, None]
+        parts = zip(gates, gates[..., : 3 * size], *self._parts(gates), squashed, rows, heads, strict=True)
+        for at, (gate, sigmoid, keep, enter, leave, new, after, row, head) in enumerate(parts):
             if at and tokens is None:
                 read[at] = options[at - 1] + 1
-            sums = hidden[at] @ recurrent + bias + inputs[at, read[at]]
-            np.tanh(sums * self._slope, out=gates[at])  # a sigmoid is a tanh of half the sum
-            gates[at, :, : 3 * size] += 1
-            gates[at, :, : 3 * size] *= 0.5
-            keep, enter, leave, new = self._parts(gates[at])
-            cell[at + 1] = keep * cell[at] + enter * new
-            np.tanh(cell[at + 1], out=squashed[at])
-            np.multiply(leave, squashed[at], out=hidden[at + 1])
-            if uniform is not None:
-                p = softmax(hidden[at + 1] @ heads[at] + self._offsets[at])
-                options[at] = by_inverse_transform(p, uniform[at])
+            np.tanh(hidden[at] @ back + row[read[at]], out=gate)
+            sigmoid *= 0.5
+            sigmoid += 0.5
+            np.add(keep * cell[at], enter * new, out=cell[at + 1])
+            np.tanh(cell[at + 1], out=after)
+            np.multiply(leave, after, out=hidden[at + 1])
+            if biased is not None:
+                options[at] = (hidden[at + 1] @ head + biased[at]).argmax(axis=1)
         probabilities = softmax(hidden[1:] @ heads + self._offsets[:, None])
         return Unrolled(read, hidden, cell, gates, squashed, probabilities, options)
 
     def _parts(self, gates: Floats) -> list[Floats]:
-        """Views of forget, input and output gates and the new content, of shape (sequences, 4 hidden)."""
+        """Views of forget, input and output gates and the new content, of shape (..., 4 hidden)."""
         size = self._settings.hidden
-        return [gates[:, part * size : (part + 1) * size] for part in range(4)]
+        return [gates[..., part * size : (part + 1) * size] for part in range(4)]
 
     def _views(self, flat: Floats) -> tuple[Floats, ...]:
         """Inputs by choice and token, recurrent weights, biases, and heads by choice, as views of one vector."""

@@ -13,7 +13,7 @@ from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import INSIDE, Goals, Rank
 from latkit.search.strategies.base import Strategy
 from latkit.search.strategies.moves import Neighborhood
-from latkit.search.strategies.predictors import PREDICTORS, Array, Predictor, standardize
+from latkit.search.strategies.predictors import PREDICTORS, FeatureRows, Predictor, standardize
 from latkit.spaces.base import Architecture, Space
 
 MIN_FITTED = 3
@@ -71,7 +71,7 @@ class ModelBased(Strategy):
         super().__init__(space, goals, seed, settings)
         self._neighborhood = Neighborhood(self)
         self._predictor: Predictor = PREDICTORS[self.settings.predictor](np.random.default_rng([seed, 11]))
-        self._features: dict[Architecture, tuple[float, ...]] = {}
+        self._features = FeatureRows(space)
         self._history: list[tuple[Architecture, Rank, float]] = []
         """What has a value of the goal, with its rank."""
         self._outside: list[tuple[Rank, Architecture]] = []
@@ -97,12 +97,12 @@ class ModelBased(Strategy):
             return self.sample_new()
         if self._fitted + self.settings.refit <= len(self._history) or not self._fitted:
             self._predictor.fit(
-                self._rows([one for one, _, _ in self._history]),
+                self._features.of(one for one, _, _ in self._history),
                 standardize(np.array([value for _, _, value in self._history])),
             )
             self._fitted, self._ranked = len(self._history), []
         if not self._ranked and (candidates := self._candidates()):
-            order = np.argsort(self._predictor.draw(self._rows(candidates)), kind="stable")
+            order = np.argsort(self._predictor.draw(self._features.of(candidates)), kind="stable")
             self._ranked = [candidates[at] for at in order.tolist()]
         return self._ranked.pop() if self._ranked else self.sample_new()
 
@@ -112,12 +112,6 @@ class ModelBased(Strategy):
         near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
         return [one for one in dict.fromkeys((*near, *far)) if one not in self.requested]
-
-    def _rows(self, architectures: list[Architecture]) -> Array:
-        for one in architectures:
-            if one not in self._features:
-                self._features[one] = self.space.features(one)
-        return np.array([self._features[one] for one in architectures], dtype=np.float64)
 
 
 class ModelBasedLight(ModelBased):

@@ -18,7 +18,7 @@ from latkit.search.strategies.base import Strategy
 from latkit.search.strategies.lstm import Lstm, LstmSettings
 from latkit.search.strategies.moves import Neighborhood
 from latkit.search.strategies.policies import option_offsets
-from latkit.search.strategies.predictors import BaggedRidge, standardize
+from latkit.search.strategies.predictors import BaggedRidge, FeatureRows, standardize
 from latkit.spaces.base import Architecture, Space
 
 KEEP = 0
@@ -85,11 +85,12 @@ class NeuralArchitect(Strategy):
         count = options.shape[1]
         keep = np.full((len(options), 1), np.log(max(len(options) - 1, 1) * count))  # one change on average
         network = LstmSettings(self.settings.hidden, self.settings.learning_rate, self.settings.entropy)
+        self._actions = count + 1
         self._lstm = Lstm(np.hstack((keep, options)), count, self._generator, network)
         self._predictors = [BaggedRidge(self._generator) for _ in goals.goals]
         self._history: list[tuple[Architecture, tuple[float, ...]]] = []
         """What is within the bounds, with the values of the goals."""
-        self._features: list[tuple[float, ...]] = []
+        self._features = FeatureRows(space)
         self._fitted = 0
         self._changes: dict[Architecture, tuple[_Change, float]] = {}
         """By requested child, the transformation and the parent's predicted reward."""
@@ -103,7 +104,6 @@ class NeuralArchitect(Strategy):
         is_met = self.goals.is_met(verdict)
         if is_met:
             self._history.append((architecture, self.goals.values(verdict)))
-            self._features.append(self.space.features(architecture))
         change, before = self._changes.pop(architecture, (None, 0.0))
         if change is not None and (is_met or verdict.failure):
             advantage = self._standing(self.goals.values(verdict)) - before if is_met else -1.0
@@ -152,7 +152,7 @@ class NeuralArchitect(Strategy):
         """Transformations, with the valid children that they give."""
         options = np.array([parent[at] for at in self._free])
         tokens: Integers = np.repeat(options[:, None], self.settings.children, axis=1)
-        actions = self._lstm.draw(self._generator.random(tokens.shape), tokens).options
+        actions = self._lstm.draw(self._generator.gumbel(size=(*tokens.shape, self._actions)), tokens).options
         changed = np.where(actions == KEEP, tokens, actions - 1)
         found: list[tuple[_Change, Architecture]] = []
         for taken, row in zip(actions.T.tolist(), changed.T.tolist(), strict=True):
@@ -184,13 +184,13 @@ class NeuralArchitect(Strategy):
             return
         self._fitted = len(self._history)
         self._found = np.array([values for _, values in self._history])
-        x = np.array(self._features)
+        x = self._features.of(one for one, _ in self._history)
         for axis, predictor in enumerate(self._predictors):
             predictor.fit(x, standardize(self._found[:, axis]))
 
     def _predict(self, architectures: list[Architecture]) -> Floats:
         """A random draw of the rewards: the goals' standardized values, weighted."""
-        x = np.array([self.space.features(one) for one in architectures])
+        x = self._features.of(architectures)
         found: Floats = np.stack([predictor.draw(x) for predictor in self._predictors], axis=1) @ self._weights
         return found
 

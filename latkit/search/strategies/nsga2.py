@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, ClassVar
 
 from latkit.errors import UsageError
@@ -87,6 +88,10 @@ class Nsga2(Strategy):
         """By violation, front and crowding (constrained domination)."""
         found: list[_Member] = []
         rest = [one for one in members if not one.violation]
+        if len(self.goals.goals) == 1:  # fronts are equal values
+            rest.sort(key=lambda one: one.values, reverse=True)
+            found += (one for _, equal in groupby(rest, lambda one: one.values) for one in by_crowding(list(equal)))
+            rest = []
         while rest:
             front = [one for one in rest if not any(dominates(other.values, one.values) for other in rest)]
             found += by_crowding(front)

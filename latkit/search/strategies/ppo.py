@@ -53,11 +53,13 @@ class Ppo(Reinforce):
             self._batch = []
 
     def _update(self) -> None:
-        """One step along the gradient of the clipped objective."""
-        architectures = [one for one, _, _ in self._batch]
+        """One step along the gradient of the clipped objective, and of the log probabilities of the best."""
+        drawn, elites = [architecture for architecture, _, _ in self._batch], self.elites()
         advantages = np.array([advantage for _, advantage, _ in self._batch])[:, None]
         before = np.stack([taken for _, _, taken in self._batch])
-        ratio = np.maximum(self.policy.taken(architectures), MIN_PROBABILITY) / before
+        ratio = np.maximum(self.policy.taken([*drawn, *elites])[: len(drawn)], MIN_PROBABILITY) / before
         clip = self.settings.clip
         is_open = np.where(advantages > 0, ratio < 1 + clip, ratio > 1 - clip)
-        self.policy.ascend(architectures, advantages * ratio * is_open / self.settings.epochs)
+        share = self.settings.imitation * len(drawn) / max(len(elites), 1)
+        weights = np.concatenate((advantages * ratio * is_open, np.full((len(elites), ratio.shape[1]), share)))
+        self.policy.ascend([*drawn, *elites], weights / self.settings.epochs)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from latkit.spaces.base import Architecture, Space
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -14,6 +17,8 @@ LENGTHS = (0.5, 1.0, 2.0, 4.0)
 NOISES = (0.01, 0.1, 0.3)
 """Variances of the noise that it chooses from, where the values have variance 1."""
 RIDGE_WEIGHTS = (0.3, 1.0, 3.0, 10.0)
+MIN_ROWS = 64
+"""Rows of features that memory is first taken for."""
 
 
 class Predictor(Protocol):
@@ -33,7 +38,9 @@ class GaussianProcess:
     """
 
     def __init__(self, generator: np.random.Generator) -> None:
-        self._generator = generator
+        from scipy.linalg import solve_triangular  # takes a while to import
+
+        self._generator, self._solve_triangular = generator, solve_triangular
         self._chosen: tuple[float, float] | None = None
         self._fitted_at = 0
 
@@ -53,7 +60,7 @@ class GaussianProcess:
         assert self._chosen is not None
         cross = self._kernel(squared_distances(x, self._x), self._chosen[0])
         mean = cross @ self._weights
-        explained = np.linalg.solve(self._factor, cross.T)
+        explained = self._solve_triangular(self._factor, cross.T, lower=True)
         deviation = np.sqrt(np.maximum(1 - (explained**2).sum(axis=0), 1e-9))
         found: Array = mean + deviation * self._generator.standard_normal(len(x))
         return found
@@ -65,7 +72,8 @@ class GaussianProcess:
     def _solve(self, squared: Array, y: Array, chosen: tuple[float, float]) -> tuple[Array, Array]:
         length, noise = chosen
         factor: Array = np.linalg.cholesky(self._kernel(squared, length) + (noise + 1e-6) * np.eye(len(y)))
-        weights: Array = np.linalg.solve(factor.T, np.linalg.solve(factor, y))
+        half = self._solve_triangular(factor, y, lower=True)
+        weights: Array = self._solve_triangular(factor, half, lower=True, trans=1)
         return factor, weights
 
     def _evidence(self, squared: Array, y: Array, chosen: tuple[float, float]) -> float:
@@ -132,6 +140,33 @@ class NetworkEnsemble:
         padded = np.column_stack((x, np.ones(len(x))))
         found: Array = np.maximum(padded @ self._first, 0)
         return found
+
+
+class FeatureRows:
+    """The features of a space's architectures, remembered."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._places: dict[Architecture, int] = {}
+        self._rows: Array = np.empty((0, 0))
+
+    def of(self, architectures: Iterable[Architecture]) -> Array:
+        """Shape (architectures, features)."""
+        places = [self._place(one) for one in architectures]
+        found: Array = self._rows[places]
+        return found
+
+    def _place(self, architecture: Architecture) -> int:
+        """The row of an architecture."""
+        place = self._places.get(architecture)
+        if place is None:
+            features = self._space.features(architecture)
+            place = self._places[architecture] = len(self._places)
+            if place == len(self._rows):
+                more = np.empty((max(place, MIN_ROWS), len(features)))
+                self._rows = np.concatenate((self._rows, more)) if place else more
+            self._rows[place] = features
+        return place
 
 
 def squared_distances(one: Array, other: Array) -> Array:

@@ -65,3 +65,11 @@ def test_steps_raise_the_probability_of_what_is_rewarded() -> None:
     for _ in range(10):
         one.ascend(row, np.ones((1, 3)))
     assert joint(one, row)[0] > min(2 * before, 0.9)
+
+
+def test_a_step_on_what_was_drawn_is_that_on_what_is_given() -> None:
+    drawn, given = policy(0.1), policy(0.1)
+    row = drawn.draw(6)[2]
+    for one in (drawn, given):
+        one.ascend([row], np.array([[0.3, -0.2, 1.0]]))
+    assert np.allclose(drawn.lstm.parameters, given.lstm.parameters, rtol=1e-9, atol=1e-12)

@@ -12,6 +12,7 @@ from latkit.search.evaluators import Verdict
 from latkit.search.goals import Goals
 from latkit.search.strategies import STRATEGIES, Strategy, make_strategy
 from latkit.search.strategies.controller import Reinforce
+from latkit.search.strategies.rewards import mnasnet_reward
 from tests.search.toy import ToyEvaluator, toy_space
 
 SETTINGS: dict[str, dict[str, Any]] = {"halving": {"efforts": (1.0, 3.0, 9.0)}}
@@ -129,13 +130,27 @@ def test_what_a_bound_refused_teaches_a_controller_nothing() -> None:
     strategy = make("reinforce", Goals.parse("score:max", "size<=20"))
     assert isinstance(strategy, Reinforce)
     before = strategy.policy.taken([(0, 1, 2, 3)])
-    for verdict, is_same in (
-        ({"size": 99.0}, True),
-        ({"size": 9.0, "score": 1.0}, True),
-        ({"size": 9.0, "score": 5.0}, False),
-    ):
+    for verdict, is_same in (({"size": 99.0}, True), ({"size": 9.0, "score": 1.0}, False)):
         (one,) = strategy.ask(1)
         strategy.tell(one, Verdict(verdict))
-        assert (
-            np.array_equal(strategy.policy.taken([(0, 1, 2, 3)]), before) is is_same
-        )  # the first reward is the baseline
+        assert np.array_equal(strategy.policy.taken([(0, 1, 2, 3)]), before) is is_same
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "reinforce-lstm", "ppo-lstm"])
+def test_a_controller_draws_the_best_again(name: str) -> None:
+    """Every reward is the same, so that only imitation teaches: of the first, which alone is within the bound."""
+    strategy = make_strategy(name, SPACE, Goals.parse("score:max", "size<=20"))
+    assert isinstance(strategy, Reinforce)
+    first: list[tuple[int, ...]] = []
+    for number in range(30):
+        (one,) = strategy.ask(1)
+        strategy.tell(one, Verdict({"score": 1.0, "size": 99.0 if number else 9.0}))
+        first = first or strategy.elites()
+    assert strategy.policy.taken(first).prod() > 3 * 4**-4
+
+
+def test_within_a_bound_a_reward_does_not_depend_on_the_bounded_quantity() -> None:
+    goals = Goals.parse("score:max", "size<=20")
+    rewards = [mnasnet_reward(goals, Verdict({"score": 3.0, "size": size})) for size in (1.0, 20.0, 40.0)]
+    assert rewards == [3.0, 3.0, 1.5]
+    assert mnasnet_reward(goals, Verdict({"score": 3.0, "size": 10.0}), -0.07) == pytest.approx(3 * 2**0.07)
