@@ -11,8 +11,10 @@ from typing import Any
 from latkit._io import one_line
 from latkit.errors import LatkitError, UsageError
 from latkit.search.evaluators.base import Evaluator
+from latkit.search.evaluators.measure_unsure import Measure
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.workers import Task, judge_one
+from latkit.spaces.base import Architecture
 
 MAX_LOST = 4
 """Times that an evaluation may be lost before it counts as failed: until a cluster notices that a machine is gone, new
@@ -42,7 +44,7 @@ class RayWorkers:
 
     A lost evaluation is repeated on any machine that is left, and fails when it is lost again. Only actors that run get
     tasks: a new one waits for a free processor, forever where the cluster has fewer of them than `workers`.
-    Devices are leased by the machine that they belong to, as without a cluster.
+    Devices are measured from one machine; see `MeasureOnHost`.
     """
 
     def __init__(self, evaluator: Evaluator, address: str, workers: int) -> None:
@@ -128,6 +130,43 @@ class RayWorkers:
             self._waiting.insert(0, task)
         else:
             found[task.number] = Verdict.failed(f"the worker process died: {one_line(str(error), 120)}")
+
+
+class MeasuringActor:
+    """Measures on the machine that it runs on."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+
+    def measure(self, quantity: str, architecture: Architecture) -> float | str:
+        """The measured value; why there is none, as text."""
+        try:
+            return self._measure(quantity, architecture)
+        except LatkitError as error:
+            return one_line(str(error))
+
+
+class MeasureOnHost:
+    """Measures from the machine that began the search, wherever an evaluation runs.
+
+    Its devices are reached from there, the machine itself may be one, and its leases see each other. One actor of the
+    cluster measures, one architecture at a time.
+    """
+
+    def __init__(self, measure: Measure, address: str) -> None:
+        """`address`: as for `RayWorkers`. Raises UsageError as it does."""
+        ray, _ = connect(address)
+        here = ray.get_runtime_context().get_node_id()
+        affinity = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(here, soft=False)
+        remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=1, scheduling_strategy=affinity)
+        self._actor: Any = remote(MeasuringActor).remote(measure)
+
+    def __call__(self, quantity: str, architecture: Architecture) -> float:
+        """See `Measure`. Raises LatkitError."""
+        found = import_module("ray").get(self._actor.measure.remote(quantity, architecture))
+        if isinstance(found, str):
+            raise LatkitError(found)
+        return float(found)
 
 
 def connect(address: str) -> tuple[Any, bool]:

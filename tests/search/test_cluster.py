@@ -44,6 +44,7 @@ def test_a_killed_node_and_a_worker_that_ends_lose_nothing_but_their_evaluation(
                 os.killpg(program.pid, signal.SIGKILL)
     assert program.returncode == 0, (tmp_path / "log").read_text()
     found = json.loads((tmp_path / "found.json").read_text())
+    assert found["measured"] == [1.0] * 8, "measured on the node that began the search"
     run(LoopOptions(tmp_path / "one.jsonl", batch=8))
     assert found["node"] == {"killed": [10], "failures": 0}
     assert (tmp_path / "cluster.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()

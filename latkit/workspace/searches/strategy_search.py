@@ -13,11 +13,11 @@ from latkit.latency_models import AdditiveModel, LatencyModel
 from latkit.search import SearchResult
 from latkit.search.evaluators import EVALUATORS, Evaluator
 from latkit.search.evaluators.cheap_first import CheapFirst
-from latkit.search.evaluators.measure_unsure import MeasureUnsure
+from latkit.search.evaluators.measure_unsure import Measure, MeasureUnsure
 from latkit.search.evaluators.predicted import PredictedEvaluator, seconds_of
 from latkit.search.evaluators.trained import TrainedEvaluator
 from latkit.search.evaluators.verdict import Verdict
-from latkit.search.goals import Goals
+from latkit.search.goals import Goal, Goals
 from latkit.search.records.problem import Problem
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.run_strategy_search import run_strategy_search
@@ -43,7 +43,7 @@ def plan_of(plan: StrategyPlan, problem: Problem) -> StrategyPlan:
         name = CONSTRAINED.get(constraint.name, constraint.name)
         own.append(f"{seconds_of(name) if '/' in name else name}<={constraint.max_value!r}")
     given = Goals.parse(*plan.goals).texts if any(":" in text for text in plan.goals) else None
-    goals = given or (f"{metric.name}:max", *plan.goals)
+    goals = given or (str(Goal(metric.name, metric.larger_is_better)), *plan.goals)
     return plan.model_copy(update={"goals": tuple(dict.fromkeys((*goals, *own)))})
 
 
@@ -71,7 +71,7 @@ def evaluator_of(timer: NetworkTimer, job: SearchJob, problem: Problem) -> Evalu
     cheap: Evaluator = PredictedEvaluator(problem.space, models)
     if plan.measure_unsure:
         targets = {"": str(timer.target)} | {name: name for name in models if name}
-        cheap = MeasureUnsure(cheap, goals, DeviceTimer.of(timer, job, problem.space, targets))
+        cheap = MeasureUnsure(cheap, goals, _measure_of(DeviceTimer.of(timer, job, problem.space, targets), job))
     name, _, argument = plan.evaluator.partition(":")
     if name == "predicted":
         return Charged(cheap)
@@ -82,6 +82,15 @@ def evaluator_of(timer: NetworkTimer, job: SearchJob, problem: Problem) -> Evalu
     if space.key != problem.space.key:
         raise UsageError(f"evaluator {name}: expected space {problem.space.name}, but found another one, {space.name}")
     return CheapFirst(cheap, costly, goals)
+
+
+def _measure_of(timer: DeviceTimer, job: SearchJob) -> Measure:
+    """Measures from here; also where evaluations run on a cluster."""
+    if job.cluster is None:
+        return timer
+    from latkit.search.cluster import MeasureOnHost
+
+    return MeasureOnHost(timer, job.cluster)
 
 
 def _epochs(text: str, job: SearchJob) -> list[int]:
