@@ -1,4 +1,5 @@
-"""A package from outside adds an op kind, a runtime, a transport, a model and a space; the command line uses them."""
+"""A package from outside adds an op kind, a runtime, a transport, a model, a space, a strategy and a task; the command
+line uses them."""
 
 import json
 import os
@@ -16,6 +17,7 @@ from tests.forking import Forks
 ROOT = Path(__file__).parents[1]
 TARGET = "board/onnxruntime_unfused"
 SPACE = ["--space", "ghost-tiny", "--resolution", "16"]
+SEARCH = [TARGET, *SPACE, "--data", "digits", "--latency-ms", 1, "--name", "x"]
 SHORT = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
 NETWORK = "from latkit.spaces import load; load('ghost-tiny', resolution=16).decode((0, 2)).save('net.json')"
 
@@ -102,9 +104,19 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
     assert found["measured_latency_ms"] > 0
     assert any(op.startswith("ghost") for op in found["ops"])
 
+    listed = {row["strategy"]: row for row in document("strategies")["strategies"]}
+    assert listed["annealing"]["from"] == "latkit-ghost 1.0"
+    own = ["--strategy", "annealing", "--strategy-set", "cooling=0.5", "--set", "task=top2"]
+    judged = ["--evaluator", "trained:1", "--evaluations", 2, "--set", "export_tflite=false"]
+    found = document(*arguments, "--name", "second", *own, *judged, *SHORT[:1], *SHORT[-2:])
+    assert found["strategy"]["plan"]["strategy"] == "annealing"
+    assert set(found["strategy"]["best"]["quantities"]) >= {"top2_accuracy", "seconds"}
+    assert 0 < found["top2_accuracy"] <= 1
+
     assert run("report", TARGET, "-o", "page.html").returncode == 0
     page = (tmp_path / "page.html").read_text()
     assert "ghost k3 8x16x16" in page
+    assert "top-2 accuracy on test images" in (tmp_path / "search" / "second" / "report.html").read_text()
     assert "onnxruntime_unfused" in page
     removed = document("device", "remove", "board")
     assert removed["files_removed"]
@@ -125,6 +137,11 @@ def test_a_package_is_collected_fitted_predicted_searched_and_shown(
             "unknown model kind 'forest'; known model kinds: by-macs, kernels, lookup, transfer, xgboost",
         ),
         (["fit", "board/torch", "--space", "nowhere"], "unknown space 'nowhere'; known spaces: darts, ghost-tiny"),
+        (
+            ["search", "--benchmark", "nasbench201", "--data", ".", "--name", "x", "--strategy", "luck"],
+            "unknown strategy 'luck'; known strategies: annealing, bananas",
+        ),
+        (["search", *SEARCH, "--set", "task=luck"], "unknown task 'luck'; known tasks: classification, top2"),
     ],
 )
 def test_an_unknown_kind_lists_those_of_plug_ins(run: Latkit, arguments: list[str], known: str) -> None:

@@ -14,6 +14,7 @@ from latkit.search.baselines.run import check_baselines
 from latkit.search.once_for_all.trained import check_same_classes, load_supernet, read_supernet_recipe
 from latkit.search.records.strategy import StrategyPlan
 from latkit.search.supernet.elastic.inheritance import SupernetStart
+from latkit.search.tasks import TASKS
 from latkit.spaces import ChainSpace, ElasticSpace, Space, as_chain
 from latkit.spaces.elastic.chain import chain_of
 from latkit.workspace.models import ModelFitting
@@ -84,10 +85,13 @@ def _start(workspace: ModelFitting, request: SearchRequest, data: DataSplit) -> 
 
 
 def settings_of(request: SearchRequest, data: DataSplit) -> SearchSettings:
-    """The settings that fit the images, with the request's changes. Raises UsageError."""
+    """The settings that fit the images, with the request's changes. Raises UsageError, also for an unknown task."""
     if request.quick:
-        return SearchSettings.quick(**request.settings)
-    return SearchSettings.for_images(len(data.train.labels), **request.settings)
+        settings = SearchSettings.quick(**request.settings)
+    else:
+        settings = SearchSettings.for_images(len(data.train.labels), **request.settings)
+    TASKS.get(settings.task)
+    return settings
 
 
 def started_inputs(
