@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latkit._io import host_error
-from latkit.errors import UsageError
+from latkit.errors import TargetOutOfReach, UsageError
 from latkit.layout import REPORT_FILE, Folders
 from latkit.layout.fitted import FittedModels
 from latkit.progress import Callbacks
@@ -14,6 +14,7 @@ from latkit.search.evaluators.tabular import TabularEvaluator
 from latkit.search.goals import Goals
 from latkit.search.records.result import FILES
 from latkit.search.records.strategy import HISTORY_FILE, StrategyPlan, StrategyRecord
+from latkit.search.strategies import STRATEGIES
 from latkit.search.strategy_run import RunOptions, planned_strategy, run_strategy
 from latkit.workspace.requests.search import BenchmarkSearchRequest
 
@@ -24,8 +25,10 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     """Replay a search, and save history, record and report under `search/NAME/`.
 
     Bounds are checked first and cost nothing. Raises UsageError for unknown names and quantities, missing data, and a
-    folder that does not match `resume`; BadFile for data that cannot be read and for the history of another search.
+    folder that does not match `resume`; TargetOutOfReach where nothing is within the bounds; BadFile for data that
+    cannot be read and for the history of another search.
     """
+    STRATEGIES.get(request.strategy.strategy)
     if not request.data.is_dir():
         raise UsageError(f"expected a folder with the tables of {request.benchmark}, but found none at {request.data}")
     space, table = EVALUATORS.get(request.benchmark).build(request.data)
@@ -35,6 +38,7 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     goals = plan.parsed_goals()
     goals.check(table.quantities)
     planned_strategy(plan, space, table.efforts)
+    check_met(table, goals)
     folder = workspace.search_dir(request.name)
     _check_folder(workspace, request, plan)
     try:
@@ -46,6 +50,20 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
     write_report(workspace, request.name, folder / REPORT_FILE)
     return record
+
+
+def check_met(table: Evaluator, goals: Goals) -> None:
+    """Raise TargetOutOfReach where nothing in a table is within the bounds, with the nearest there is."""
+    if not goals.bounds or not isinstance(table, TabularEvaluator):
+        return
+    verdicts = TabularEvaluator(table.table, goals.quantities).judge(list(table.table.rows))
+    if not any(map(goals.is_met, verdicts)):
+        nearest = max(verdicts, key=goals.rank)
+        values = ", ".join(f"{name} {value:.6g}" for name, value in nearest.quantities.items())
+        raise TargetOutOfReach(
+            f"expected an architecture within {', '.join(map(str, goals.bounds))}, but {table.name} has none: "
+            f"the nearest has {values}; loosen a bound"
+        )
 
 
 def bounded(table: Evaluator, goals: Goals) -> Evaluator:
