@@ -1,11 +1,11 @@
 """Every search strategy on every table of real results: what it has found after a number of queries.
 
     python -m benchmarks.strategies [--data DIR] [--cache FILE] [--seeds N] [--strategy NAME] [--only SECTION]
-                                    [--max-seconds S] [--quick] [--json]
+                                    [--processes N] [--max-seconds S] [--page FILE] [--quick] [--json]
 
 The validation accuracy chooses and the test accuracy judges. Runs that are in the cache are not repeated, so that the
-benchmark continues where it was stopped. Strategies whose run takes more than a second have fewer seeds; the table says
-how many. Every table but those of accuracy is one number per strategy.
+benchmark continues where it was stopped; delete the file where the code has changed. Strategies whose run takes more
+than a second have fewer seeds; the table says how many. Every table but those of accuracy is one number per strategy.
 """
 
 from __future__ import annotations
@@ -16,36 +16,39 @@ import multiprocessing
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import fmean, pstdev
 from typing import Any
 
 from benchmarks.ofa_note10 import ofa_25ms
 from benchmarks.strategy_cluster import cluster_overhead
 from benchmarks.strategy_runs import LIMITS, RUNS, Job, run_job, table_of
+from benchmarks.strategy_speed import replays_per_minute
+from benchmarks.strategy_tables import as_page, as_text, sections_of
 from latkit.search.strategies import STRATEGIES
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SEEDS = {
     "nasbench201": 200,
     "nasbench101_pool": 200,
-    "nasbench_macro": 50,
-    "accel_nasbench": 50,
+    "nasbench101_5v": 200,
+    "nasbench_macro": 200,
+    "accel_nasbench": 200,
+    "darts_sample": 200,
     "front_5v_hypervolume_share": 50,
-    "limited_regret": 5,
+    "limited_regret": 4,
     "ask_tell_ms": 3,
 }
 """Runs of every strategy; those of a limited search are 63 each, one per device and limit."""
 SLOW_SHARE = {
-    "bananas": 0.1,
-    "model-based": 0.1,
-    "model-based-light": 0.1,
-    "neural-architect": 0.1,
+    "bananas": 0.05,
+    "model-based": 0.05,
+    "model-based-light": 0.05,
+    "neural-architect": 0.05,
     "optuna-gp": 0.01,
-    "optuna-nsga2": 0.05,
-    "optuna-nsga3": 0.05,
-    "optuna-tpe": 0.02,
+    "optuna-nsga2": 0.01,
+    "optuna-nsga3": 0.01,
+    "optuna-tpe": 0.01,
 }
 """Of strategies whose run takes more than a second, the share of the seeds."""
 MIN_COMPLETE_SHARE, SLOW_CASES = 0.1, 9
@@ -57,8 +60,25 @@ OFA = "ofa_25ms"
 """Once-for-all's predictor and Note 10 table; not one of the strategies."""
 CLUSTER = "cluster_overhead_ms"
 """What Ray costs per evaluation; only on request, since it needs the extra `cluster`."""
-ACCURACIES = ("nasbench201", "nasbench101_pool", "nasbench_macro", "accel_nasbench")
-"""Sections with an accuracy by the number of queries."""
+REPLAYS = "replays_per_minute"
+"""Searches by evolution of 150 queries; on two cores."""
+FURTHER: dict[str, tuple[Callable[[Path], dict[str, Any]], Callable[[dict[str, Any]], str]]] = {
+    OFA: (
+        ofa_25ms,
+        "Once-for-all's accuracy predictor with the table of a Note 10 at 25 ms: {accuracy:.2f} % in {seconds:.2f} s, "
+        "means of 20 seeds (its authors: 81.71 % in 22.17 s).".format_map,
+    ),
+    REPLAYS: (
+        replays_per_minute,
+        "Searches by `evolution` of 150 queries: {replays:.0f} per minute in {processes} processes.".format_map,
+    ),
+    CLUSTER: (
+        cluster_overhead,
+        "On a Ray cluster of {workers} workers on one machine an evaluation takes {ms:.2f} ms more than in the process "
+        "itself; the history is the same: {same_history}.".format_map,
+    ),
+}
+"""What is not a strategy on a table: how it is measured, and described."""
 
 
 def applies(section: str, strategy: str) -> bool:
@@ -97,13 +117,17 @@ def load_cache(path: Path | None) -> dict[str, dict[str, float]]:
     return found
 
 
-def run_all(jobs: list[Job], cache: Path | None, max_seconds: float = float("inf")) -> dict[Job, dict[str, float]]:
-    """Every run, from the cache or in two processes; each is appended to the cache when it is done."""
+def run_all(
+    jobs: list[Job], cache: Path | None, max_seconds: float = float("inf"), processes: int = 1
+) -> dict[Job, dict[str, float]]:
+    """Every run, from the cache or in other processes; each is appended to the cache when it is done."""
     known, deadline = load_cache(cache), time.monotonic() + max_seconds
     found = {job: known[repr(job)] for job in jobs if repr(job) in known}
     rest = [job for job in jobs if job not in found]
+    if not rest:
+        return found
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    with multiprocessing.get_context("spawn").Pool(min(2, os.cpu_count() or 1)) as workers:
+    with multiprocessing.get_context("spawn").Pool(processes) as workers:
         for job, result in workers.imap_unordered(run_job, rest, chunksize=1):
             found[job] = result
             if cache is not None:
@@ -115,28 +139,6 @@ def run_all(jobs: list[Job], cache: Path | None, max_seconds: float = float("inf
     return found
 
 
-def summarize(found: dict[Job, dict[str, float]]) -> dict[str, dict[str, Any]]:
-    """The document; prints the tables on the way."""
-    groups: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
-    for job, result in found.items():
-        groups[job.section, job.strategy].append(result)
-    document: dict[str, dict[str, Any]] = {}
-    for section in RUNS:
-        rows = {strategy: results for (one, strategy), results in sorted(groups.items()) if one == section}
-        if rows:
-            print(f"\n{section}: mean (spread) of runs")
-            document[section] = {strategy: _row(section, strategy, results) for strategy, results in rows.items()}
-    return document
-
-
-def _row(section: str, strategy: str, results: list[dict[str, float]]) -> Any:
-    columns = {name: [one[name] for one in results if name in one] for name in results[0]}
-    shown = "  ".join(f"{name} {fmean(values):.3f} ({pstdev(values):.3f})" for name, values in columns.items())
-    print(f"  {strategy:18} {shown}  runs {len(results)}")
-    means = {name: round(fmean(values), 4) for name, values in columns.items()}
-    return means if section in ACCURACIES else next(iter(means.values()))
-
-
 def ordered(jobs: Iterable[Job]) -> list[Job]:
     """In proportion, fast strategies first: a run that is stopped has parts of all."""
     groups: dict[tuple[str, str], list[Job]] = defaultdict(list)
@@ -146,34 +148,46 @@ def ordered(jobs: Iterable[Job]) -> list[Job]:
     return sorted(shares, key=lambda job: (shares[job], job.strategy in SLOW_SHARE))
 
 
-def main() -> None:
+def parse() -> argparse.Namespace:
+    """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the tables")
     parser.add_argument("--cache", type=Path, help="file of finished runs, continued where it exists")
     parser.add_argument("--seeds", type=int, help="at most so many seeds")
     parser.add_argument("--strategy", action="append", choices=STRATEGIES.names())
-    parser.add_argument("--only", action="append", choices=[*RUNS, OFA, CLUSTER])
+    parser.add_argument("--only", action="append", choices=[*RUNS, OFA, REPLAYS, CLUSTER])
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--max-seconds", type=float, default=MAX_SECONDS, help="stop after so long; run again")
-    parser.add_argument("--quick", action="store_true", help="two seeds on two tables: shows that it works")
+    parser.add_argument("--page", type=Path, help="write the tables as a page in Markdown")
+    parser.add_argument("--quick", action="store_true", help="two seeds on one table: shows that it works")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    sections = options.only or (["nasbench201", "ask_tell_ms"] if options.quick else [*RUNS, OFA])
+    return parser.parse_args()
+
+
+def chosen_jobs(options: argparse.Namespace, sections: Iterable[str]) -> list[Job]:
+    """The runs that the options name, in order."""
     seeds = options.seeds or (QUICK_SEEDS if options.quick else None)
     names = options.strategy or [name for name in STRATEGIES.names() if not (options.quick and name in SLOW_SHARE)]
-    jobs = [
-        job
-        for section in sections
-        if section in RUNS
-        for name in names
-        for job in jobs_of(section, name, seeds, options.data)
-    ]
-    document = summarize(run_all(ordered(jobs), options.cache, options.max_seconds))
-    if OFA in sections:
-        document[OFA] = ofa_25ms(options.data)
-        print(f"\n{OFA}: {document[OFA]['accuracy']:.3f} % in {document[OFA]['seconds']:.2f} s")
-    if CLUSTER in sections:
-        document[CLUSTER] = cluster_overhead(options.data)
-        print(f"\n{CLUSTER}: {document[CLUSTER]['ms']:.2f} ms with {document[CLUSTER]['workers']} workers")
+    pairs = ((section, name) for section in sections if section in RUNS for name in names)
+    return ordered(job for section, name in pairs for job in jobs_of(section, name, seeds, options.data))
+
+
+def main() -> None:
+    options = parse()
+    sections = options.only or (["nasbench201", "ask_tell_ms"] if options.quick else [*RUNS, OFA, REPLAYS])
+    found = run_all(chosen_jobs(options, sections), options.cache, options.max_seconds, options.processes)
+    tables = sections_of(found, str(options.data))
+    for table in tables:
+        print(as_text(table))
+    document: dict[str, Any] = {table.name: table.document() for table in tables}
+    further: list[str] = []
+    for name, (measure, describe) in FURTHER.items():
+        if name in sections:
+            document[name] = measure(options.data)
+            further.append(describe(document[name]))
+            print(f"\n{name}: {further[-1]}")
+    if options.page:
+        options.page.write_text(as_page(tables, further))
     if options.json:
         print(json.dumps(document))
 

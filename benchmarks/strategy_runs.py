@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,10 +23,22 @@ from latkit.spaces.base import Architecture, Space
 QUERIES = (50, 100, 150, 200, 400)
 LIMITS = (0.3, 0.6, 0.9)
 """Quantiles of a device's latencies."""
-LIMITED_QUERIES, FRONT_QUERIES = 150, 300
+LIMITED_QUERIES, FRONT_QUERIES = (50, 100, 150), 300
+ACCURACY = {
+    "nasbench201": "nasbench201",
+    "nasbench101_pool": "nasbench101",
+    "nasbench101_5v": "nasbench101-5v",
+    "nasbench_macro": "nasbench-macro",
+    "accel_nasbench": "accel-nasbench",
+    "darts_sample": "darts-sample",
+}
+"""Sections with an accuracy by the number of queries, and their tables."""
 SLOW = frozenset(("bananas", "model-based", "model-based-light", "neural-architect"))
 """Strategies that fit a predictor: their asks are timed where they have 380 to 400 values."""
 POOL_SETTINGS = {name: {"draws": 1000} for name in SLOW - {"neural-architect"}}
+
+
+Run = Callable[["Job"], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,24 @@ def distinct(evaluator: str, data: str) -> tuple[Architecture, ...]:
     return tuple(one for one in table.table.rows if space.canonical(one) == one)
 
 
+@lru_cache(maxsize=8)
+def best_judged(evaluator: str, data: str) -> float:
+    """The best judged accuracy in a table."""
+    _, table = table_of(evaluator, data)
+    return max(judged(table, one) for one in distinct(evaluator, data))
+
+
+@lru_cache(maxsize=256)
+def limit_of(data: str, case: str) -> tuple[float, float]:
+    """Of a limited search: the limit in seconds, and the best judged accuracy within it."""
+    device, quantile = case.split("@")
+    _, table = table_of("nasbench201", data)
+    rows, latency = table.table.rows, table.table.columns[f"seconds.{device}"]
+    architectures = distinct("nasbench201", data)
+    limit = float(np.quantile([latency[rows[one]] for one in architectures], float(quantile)))
+    return limit, max(judged(table, one) for one in architectures if latency[rows[one]] <= limit)
+
+
 def replay(evaluator: str, job: Job, goals: Goals, queries: int, **settings: Any) -> list[Entry]:
     """The verdicts of a search, without those that a bound refused: bounded quantities are known, and free."""
     space, table = table_of(evaluator, job.data)
@@ -79,35 +109,36 @@ def judged(table: TabularEvaluator, architecture: Architecture) -> float:
     return table.judge([architecture])[0].quantities["accuracy"]
 
 
-def accuracies(job: Job, evaluator: str, counts: Iterable[int] = QUERIES, **settings: Any) -> dict[str, float]:
-    """After each number of queries, the judged accuracy of what is best by validation."""
-    counts = tuple(counts)
-    _, table = table_of(evaluator, job.data)
-    entries = replay(evaluator, job, Goals.parse("accuracy:max"), counts[-1], **settings)
+def judged_best(table: TabularEvaluator, entries: Sequence[Entry], counts: Iterable[int]) -> dict[str, float]:
+    """After each number of queries, the judged accuracy of what is best by validation.
+
+    A search that ended earlier, because the space is used up, keeps what it found.
+    """
     found: dict[str, float] = {}
-    best = entries[0]
-    for number, entry in enumerate(entries, start=1):
-        best = max(best, entry, key=lambda one: one.verdict.quantities["accuracy"])
-        if number in counts:
-            found[str(number)] = judged(table, best.architecture)
+    for count in counts:
+        best = max(entries[:count], key=lambda entry: entry.verdict.quantities["accuracy"])
+        found[str(count)] = judged(table, best.architecture)
     return found
 
 
+def accuracies(job: Job, evaluator: str, counts: Sequence[int] = QUERIES, **settings: Any) -> dict[str, float]:
+    """See `judged_best`."""
+    _, table = table_of(evaluator, job.data)
+    return judged_best(table, replay(evaluator, job, Goals.parse("accuracy:max"), counts[-1], **settings), counts)
+
+
 def limited_regret(job: Job) -> dict[str, float]:
-    """Points of test accuracy below the best within the limit, after 150 queries."""
-    device, quantile = job.case.split("@")
-    quantity = f"seconds.{device}"
+    """Points of test accuracy below the best within the limit, by the number of queries."""
+    quantity = f"seconds.{job.case.split('@')[0]}"
+    limit, optimum = limit_of(job.data, job.case)
     _, table = table_of("nasbench201", job.data)
-    rows, latency = table.table.rows, table.table.columns[quantity]
-    architectures = distinct("nasbench201", job.data)
-    limit = float(np.quantile([latency[rows[one]] for one in architectures], float(quantile)))
-    optimum = max(judged(table, one) for one in architectures if latency[rows[one]] <= limit)
-    entries = replay("nasbench201", job, Goals.parse("accuracy:max", f"{quantity}<={limit!r}"), LIMITED_QUERIES)
-    over = [entry for entry in entries if latency[rows[entry.architecture]] > limit]
+    goals = Goals.parse("accuracy:max", f"{quantity}<={limit!r}")
+    entries = replay("nasbench201", job, goals, LIMITED_QUERIES[-1])
+    latency = table.table.columns[quantity]
+    over = [entry for entry in entries if latency[table.table.rows[entry.architecture]] > limit]
     if over:
         raise UsageError(f"{job}: expected no architecture over the limit, but found {over[0].architecture}")
-    best = max(entries, key=lambda entry: entry.verdict.quantities["accuracy"])
-    return {"regret": optimum - judged(table, best.architecture)}
+    return {count: optimum - found for count, found in judged_best(table, entries, LIMITED_QUERIES).items()}
 
 
 def hypervolume(points: Iterable[tuple[float, float]], corner: tuple[float, float]) -> float:
@@ -152,16 +183,18 @@ def ask_tell_ms(job: Job) -> dict[str, float]:
     return {"ms": 1000 * spent / (last - first)}
 
 
-def pool(job: Job) -> dict[str, float]:
-    """The best of the sample of NAS-Bench-101 after 150 queries; its validation, the only result it has, judges."""
-    return accuracies(job, "nasbench101", (150,), **POOL_SETTINGS.get(job.strategy, {}))
+def accuracy_run(section: str) -> Run:
+    """The runs of a section with an accuracy by the number of queries."""
+
+    def run(job: Job) -> dict[str, float]:
+        settings = POOL_SETTINGS.get(job.strategy, {}) if section == "nasbench101_pool" else {}
+        return accuracies(job, ACCURACY[section], **settings)
+
+    return run
 
 
-RUNS: dict[str, Callable[[Job], dict[str, float]]] = {
-    "nasbench201": lambda job: accuracies(job, "nasbench201"),
-    "nasbench101_pool": pool,
-    "nasbench_macro": lambda job: accuracies(job, "nasbench-macro"),
-    "accel_nasbench": lambda job: accuracies(job, "accel-nasbench"),
+RUNS: dict[str, Run] = {
+    **{section: accuracy_run(section) for section in ACCURACY},
     "front_5v_hypervolume_share": front_share,
     "limited_regret": limited_regret,
     "ask_tell_ms": ask_tell_ms,
