@@ -16,10 +16,9 @@ from latkit.search.strategies.policies import FactorizedPolicy, Policy
 from latkit.search.strategies.rewards import BEYOND, WITHIN, mnasnet_reward
 from latkit.spaces.base import Architecture, Space
 
-MAX_DRAWS = 30
-"""Draws of the controller in a row that may be known before a neighbor of the best is taken."""
-DRAWS = 6
-"""Draws at a time, of which the first new one is taken."""
+DRAWS = (6, 24)
+"""Draws of the controller at a time, of which the first new one is taken; where all are known, a neighbor of the best.
+Several draws at a time cost little more than one."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ class Reinforce(Strategy):
 
     def propose(self) -> Architecture | None:
         """A draw of the policy that is new; where it draws what is known, a neighbor of the best."""
-        for _ in range(MAX_DRAWS // DRAWS):
-            for drawn in self.policy.draw(DRAWS):
+        for count in DRAWS:
+            for drawn in dict.fromkeys(self.policy.draw(count)):
                 if self._is_valid(drawn) and (new := self.canonical(drawn)) not in self.requested:
                     self._drawn[new] = drawn
                     return new
