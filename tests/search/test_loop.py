@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from latkit.errors import BadFile, UsageError
+from latkit.search.evaluators import Verdict
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.goals import Goals
 from latkit.search.loop import Budget, LoopOptions, SearchOutcome, search
@@ -145,6 +146,11 @@ def test_a_damaged_history_is_refused(tmp_path: Path, line: str) -> None:
     path.write_text(f"{header}\n{line}\n")
     with pytest.raises(BadFile, match="the history of a search"):
         run(path, 5)
+
+
+def test_a_verdict_that_is_read_is_written_as_before() -> None:
+    written = Verdict({"score": 3}, {"evaluations": 1}).to_json()
+    assert json.dumps(Verdict.from_json(written).to_json()) == json.dumps(written)
 
 
 def test_what_a_replay_does_not_repeat_is_refused(tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ class Verdict:
         return not self.cost.get("evaluations", 0)
 
     def to_json(self) -> dict[str, object]:
-        """The fields that are not empty."""
-        fields = {"quantities": dict(self.quantities), "cost": dict(self.cost), "failure": self.failure}
+        """The fields that are not empty. Numbers are floats, as `from_json` gives them: a replay writes the same."""
+        quantities, cost = ({name: float(value) for name, value in one.items()} for one in (self.quantities, self.cost))
+        fields = {"quantities": quantities, "cost": cost, "failure": self.failure}
         return {name: value for name, value in fields.items() if value}
 
     @classmethod

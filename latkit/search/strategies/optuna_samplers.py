@@ -161,6 +161,9 @@ def save_study(path: Path, name: str, entries: Sequence[Entry], space: Space, go
     backend = optuna.storages.journal.JournalFileBackend(str(fresh))
     directions = ["maximize" if goal.maximize else "minimize" for goal in goals.goals]
     study = optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name=name, directions=directions)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([goal.quantity for goal in goals.goals])
     for entry in entries:
         quantities = dict(entry.verdict.quantities)
         is_complete = all(goal.quantity in quantities for goal in goals.goals)

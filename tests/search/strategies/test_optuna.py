@@ -34,4 +34,5 @@ def test_a_history_becomes_a_study(tmp_path: Path) -> None:
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
     study = optuna.load_study(study_name="toy", storage=storage)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert study.metric_names == ["score"]
     assert study.best_value == max(entry.verdict.quantities.get("score", 0) for entry in outcome.entries)
