@@ -7,6 +7,7 @@ that made them.
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from latkit.zoo import mobilenet_v2
 
 IMAGES = Path(__file__).parent / "images"
 TARGET, SPACE = "here/onnxruntime", "proxyless-tiny"
-WIDTH, HEIGHT = 1180, 800
+WIDTH, HEIGHT, MARGIN = 1180, 800, 24
 SECONDS_OF_WORK = 60
 """How long the jobs of the live view have worked on its picture."""
 
@@ -48,20 +49,29 @@ def prepare(folder: Path) -> None:
         latkit(folder, "search", TARGET, *search)
 
 
-def photograph(address: str, picture: Path, heading: str, height: int = HEIGHT) -> None:
-    """Take a picture of a page, from the section with this heading on."""
+PLACE = """
+const heading = [...document.querySelectorAll('h1, h2')].find(one => one.textContent == arguments[0]);
+const last = [...document.querySelectorAll(arguments[1])].find(one => heading.compareDocumentPosition(one) & 4);
+return [heading.getBoundingClientRect().top + scrollY, last.getBoundingClientRect().bottom + scrollY];
+"""
+"""Where a heading begins on its page, and where the first element after it ends that a selector names."""
+
+
+def photograph(address: str, picture: Path, heading: str, last: str) -> None:
+    """Take a picture of a page, from this heading to the end of the first `last`, a CSS selector, after it."""
     options = webdriver.ChromeOptions()
     for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(flag)
     driver = shutil.which("chromedriver") or "chromedriver"  # without a path, selenium looks for one on the internet
     browser = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        browser.set_window_size(WIDTH, height)
+        browser.set_window_size(WIDTH, HEIGHT)
         browser.get(address)
-        find = f"[...document.querySelectorAll('h1, h2')].find(one => one.textContent == '{heading}')"
-        browser.execute_script(f"document.documentElement.style.scrollBehavior = 'auto'; {find}.scrollIntoView()")
         browser.execute_async_script("setTimeout(arguments[0], 1500)")  # the figures are drawn
-        browser.save_screenshot(str(picture))
+        top, bottom = browser.execute_script(PLACE, heading, last)
+        clip = {"x": 0, "y": top - MARGIN, "width": WIDTH, "height": bottom - top + 1.4 * MARGIN, "scale": 1}
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
+        picture.write_bytes(base64.b64decode(shot["data"]))
     finally:
         browser.quit()
 
@@ -79,7 +89,7 @@ def photograph_live(folder: Path) -> None:
         assert running[-1].stdout is not None
         address = running[-1].stdout.readline().strip()
         time.sleep(SECONDS_OF_WORK)
-        photograph(address, IMAGES / "live.png", folder.resolve().name, 900)
+        photograph(address, IMAGES / "live.png", folder.resolve().name, "#at-devices")
     finally:
         for process in running:
             process.terminate()
@@ -91,8 +101,8 @@ def main(folder: Path) -> None:
     prepare(folder)
     latkit(folder, "profile", TARGET, "mobilenet_v2.onnx", "--html", "profile.html")
     latkit(folder, "report", "first", "-o", "first.html")
-    photograph((folder / "profile.html").resolve().as_uri(), IMAGES / "profile.png", "Where the time goes")
-    photograph((folder / "first.html").resolve().as_uri(), IMAGES / "report.png", "The derived network")
+    photograph((folder / "profile.html").resolve().as_uri(), IMAGES / "profile.png", "Where the time goes", "figure")
+    photograph((folder / "first.html").resolve().as_uri(), IMAGES / "report.png", "The derived network", "dl")
     photograph_live(folder)
 
 

@@ -46,7 +46,7 @@ def section(name: str, command: Any) -> str:
     rows = [row(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
     example = (command.epilog or "").removeprefix("Example: ")
     lines = [f"## latkit {name}", "", (command.help or "").strip().replace("\f", ""), ""]
-    lines += ["| | |", "|---|---|", *rows, ""]
+    lines += ["| argument or option | meaning |", "|---|---|", *rows, ""]
     lines += ["```", example, "```"] if example else []
     return "\n".join(lines)
 

@@ -69,26 +69,27 @@ def ask_on_terminal(question: str) -> bool:
 def show_table(title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
     """Rows with the same columns as a table on stdout.
 
-    Headings and values wrap between words. On a narrow terminal, words of values are broken; where even the longest
-    words of headings do not fit, every column becomes a line, and rows that do not fit beside each other follow in
-    further tables.
+    Headings and values wrap between words. On a narrow terminal, columns touch, and then words of values are broken;
+    where even the longest words of headings do not fit, every column becomes a line, and rows that do not fit beside
+    each other follow in further tables.
     """
     names = list(rows[0]) if rows else []
     headings = [name.replace("_", " ") for name in names]
     widths = [_longest_word([heading]) for heading in headings]
     console = stdout()
-    margins = 3 * len(widths) + 1
+    count = len(widths)
     unbroken = [
         _longest_word([heading, *(row[name] for row in rows)]) for heading, name in zip(headings, names, strict=True)
     ]
-    if sum(unbroken) + margins <= console.width:
+    padding = next((p for p in (1, 0) if sum(unbroken) + (2 * p + 1) * count + 1 <= console.width), None)
+    if padding is not None:
         widths = unbroken
-    elif sum(widths) + margins > SHARE_OF_HEADINGS * console.width:
+    elif sum(widths) + 3 * count + 1 > SHARE_OF_HEADINGS * console.width:
         for part in _side_by_side(rows, console.width - max(map(len, headings), default=0) - 4):
             console.print(_transposed(title, headings, part))
             title = ""
         return
-    table = Table(title=_cell(title), title_justify="left")
+    table = Table(title=_cell(title), title_justify="left", padding=(0, 1 if padding is None else padding))
     for heading, width, values in zip(headings, widths, zip(*(row.values() for row in rows), strict=True), strict=True):
         numeric = all(isinstance(value, int | float) for value in values)
         justify: Literal["left", "right"] = "right" if numeric else "left"
