@@ -40,11 +40,11 @@ class LoopInC:
         self._run_ns = float(np.mean(self.groups(max(100 // group_runs, WARM_UP_RUNS))))
 
     def run_ns(self, seconds: float) -> list[float]:
-        """Mean time of a run in each group of so many seconds, in ns."""
+        """Mean time of a run in each group of this many seconds, in ns."""
         return self.groups(max(round(1e9 * seconds / self._group_runs / self._run_ns), 1))
 
     def groups(self, count: int) -> list[float]:
-        """Mean time of a run in each of so many groups, in ns."""
+        """Mean time of a run in each of this many groups, in ns."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{count}\n")

@@ -66,7 +66,7 @@ def closure(names: Iterable[str]) -> set[str]:
 
 
 def table(title: str, direct: set[str], counted: set[str]) -> set[str]:
-    """Print what the direct requirements add to what is there already; returns all packages."""
+    """Print what the direct requirements add to what is installed; returns all packages."""
     together = closure(direct) | counted
     print(f"{title}: {sum(map(size_mb, together - counted)):.0f} MB")
     rows = []

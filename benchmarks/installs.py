@@ -125,9 +125,9 @@ def tried(python: Path, archives: Archives, which: str, folder: Path, extra: str
     run(python, "-m", "venv", "--without-pip", venv, folder=folder)
     extras = tuple(filter(None, (extra, *use.with_extras)))
     archive, pinned = (archives.wheel, oldest(declared(extras))) if which == "oldest" else (archives.source, [])
-    wanted = f"{archive}[{','.join(extras)}]" if extras else str(archive)
+    requirement = f"{archive}[{','.join(extras)}]" if extras else str(archive)
     pip = (archives.python, "-m", "pip", "--python", venv / "bin" / "python")
-    ended = run(*pip, "install", "-q", "--no-compile", wanted, *pinned, folder=folder)
+    ended = run(*pip, "install", "-q", "--no-compile", requirement, *pinned, folder=folder)
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         return {"installed": False, "reason": (lines or [ended.stderr[-300:]])[-1]}

@@ -111,7 +111,7 @@ MAKERS = {"onnxruntime": make_onnx, "tflite": make_tflite}
 
 
 def model_file(folder: Path, runtime: str, name: str) -> Path:
-    """The file of a model, made when it is first asked for."""
+    """The file of a model, made when it is first needed."""
     path = folder / f"{name}{get_runtime(runtime).suffix}"
     return path if path.exists() else MAKERS[runtime](path, *SIZES[name])
 

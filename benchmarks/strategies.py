@@ -153,7 +153,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the tables")
     parser.add_argument("--cache", type=Path, help="file of finished runs, continued where it exists")
-    parser.add_argument("--seeds", type=int, help="at most so many seeds")
+    parser.add_argument("--seeds", type=int, help="the largest number of seeds")
     parser.add_argument("--strategy", action="append", choices=STRATEGIES.names())
     parser.add_argument("--only", action="append", choices=[*RUNS, OFA, REPLAYS, CLUSTER])
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))

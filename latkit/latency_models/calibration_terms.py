@@ -19,7 +19,7 @@ PRIOR_SHARES = (0.3, 0.02, 0.04)
 PASSES = 3
 """Of reweighting, so that a network that was disturbed does not move the terms."""
 HUBER = 1.5
-"""Errors beyond so many standard deviations count less (Huber 1964)."""
+"""Errors beyond this many standard deviations count less (Huber 1964)."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 

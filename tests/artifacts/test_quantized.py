@@ -62,10 +62,10 @@ def test_only_the_int8_ops_of_an_onnx_file_are_quantized(module, tmp_path):
     precisions = precisions_of(network("fp32", "int8", "fp32", "int8"))
     _, artifact = export("onnxruntime", module, tmp_path / "q.onnx", precisions, float_io=False)
     graph = onnx.load(artifact.path).graph
-    givers = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}
     for node in (node for node in graph.node if node.op_type in ("Conv", "Gemm")):
-        assert (givers.get(node.input[0]) is not None) == (not node.name.startswith("/0/"))
-        before = givers.get(node.input[0])
+        assert (producers.get(node.input[0]) is not None) == (not node.name.startswith("/0/"))
+        before = producers.get(node.input[0])
         assert (before is not None and before.op_type == "DequantizeLinear") == node.name.startswith(("/1/", "/3/"))
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8

@@ -120,7 +120,7 @@ def test_a_target_is_broken_only_where_its_table_does_not_fit(capsys, monkeypatc
         "models": "lookup, xgboost",
         "spaces": "a b",
     }
-    for width, whole in ((80, True), (62, True), (44, False)):
+    for width, fits in ((80, True), (62, True), (44, False)):
         monkeypatch.setenv("COLUMNS", str(width))
         console.show_table("t", [row] * 2)
-        assert (capsys.readouterr().out.count(row["target"]) == 2) is whole
+        assert (capsys.readouterr().out.count(row["target"]) == 2) is fits

@@ -26,7 +26,7 @@ COPY_SHAPE = (8, 1024, 1024)
 """Copied twice into one output by a concatenation: 32 MiB read, 64 MiB written."""
 COPY_BYTES = 3 * 4 * 8 * 1024 * 1024
 PLAN = TimingPlan(rounds=3, round_s=0.15)
-"""At least so many rounds."""
+"""At least this many rounds."""
 MAX_ROUNDS = 10
 AGREEMENT = 0.03
 """Rounds are added until the two fastest differ by at most this share: other load only makes a round slower."""

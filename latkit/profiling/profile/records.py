@@ -27,7 +27,7 @@ MAX_INTERVAL_MS = 3_600_000.0
 """Maximum pause between paced runs: one hour."""
 DEFAULT_PACED_RUNS = 30
 MIN_OP_RUNS, MAX_OP_RUNS, OP_RUNS_S = 30, 300, 0.25
-"""Profiled runs of a model: as many as take about so many seconds. Clocks of profilers count whole microseconds."""
+"""Profiled runs of a model: as many as take about this many seconds. Clocks of profilers count whole microseconds."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of inputs by name, with their batch."""
@@ -87,7 +87,7 @@ class ProfileRequest:
                 )
 
     def profiled_runs(self, run_s: float) -> int:
-        """The number of profiled runs of a model whose run takes so many seconds."""
+        """The number of profiled runs of a model whose run takes this many seconds."""
         if self.op_runs is not None:
             return self.op_runs
         return min(max(round(OP_RUNS_S / run_s), MIN_OP_RUNS), MAX_OP_RUNS)

@@ -1,4 +1,4 @@
-"""What `quantize` was asked for and what it found, as records of a folder."""
+"""The request of `quantize` and its result, as records of a folder."""
 
 from __future__ import annotations
 

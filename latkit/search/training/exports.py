@@ -58,7 +58,7 @@ def export(
         except MissingExtra as error:
             path.unlink(missing_ok=True)
             if what == "tflite" and "export_tflite" not in settings.model_fields_set:
-                continue  # nobody asked for it
+                continue  # not requested
             notes = (*notes, f"{FILES[what]} was not written: {error}")
     if "onnx" in facts:
         embed_network(folder / FILES["onnx"], network)

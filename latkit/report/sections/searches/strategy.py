@@ -99,7 +99,7 @@ def _facts(record: StrategyRecord) -> Html:
             "goals": ", ".join(plan.goals),
             "evaluator": record.evaluator,
             "space": record.space,
-            "architectures asked for": record.asked,
+            "architectures proposed": record.asked,
             "spent": ", ".join(f"{name} {value:.6g}" for name, value in record.spent.items()),
             "failed": record.failures,
             "ended by": record.reason,

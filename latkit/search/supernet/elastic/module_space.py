@@ -47,7 +47,7 @@ class ModuleSpace(Space):
         """Raises UsageError: a module's ops are not known."""
         self.check(architecture)
         raise UsageError(
-            f"space {self.name}: expected a space of known ops, but it is that of a module; export a sub-network with "
+            f"space {self.name}: expected a space of known ops, but found that of a module; export a sub-network with "
             f"torch.onnx.export(net.subnet(architecture), ...) and profile the file{f' {name}' if name else ''}"
         )
 
