@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,8 @@ MAX_LOST = 4
 actors may be sent there."""
 MAX_FAILED_STARTS = 20
 """Actors that may fail to start one after the other before the search stops."""
+CONNECT_S = 10.0
+"""Seconds that its port has to take a connection."""
 MAX_START_S = 60.0
 """Seconds that a cluster has to answer."""
 
@@ -184,14 +187,22 @@ def connect(address: str) -> tuple[Any, bool]:
         return ray, False
     os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", str(int(MAX_START_S)))
     try:
+        check_answers(address)
         at = {"_node_ip_address": "127.0.0.1"} if is_local else {}
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **at)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise UsageError(
             f"expected a Ray cluster at {one_line(address, 80)}, but found none; start one with: ray start --head "
             f"--node-ip-address 127.0.0.1 --include-dashboard false ({one_line(str(error), 160)})"
         ) from error
     return ray, True
+
+
+def check_answers(address: str) -> None:
+    """Raise OSError where nothing listens at HOST:PORT: Ray would try for a minute, and print warnings of its own."""
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
 
 
 def current_cluster() -> str:
