@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -36,3 +38,25 @@ def test_the_extra_installs_the_package_and_the_core_does_not(package: str) -> N
 def extras() -> dict[str, list[str]]:
     found: dict[str, list[str]] = PROJECT["optional-dependencies"]
     return found
+
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("lightning_fabric", "plotly", "polars", "PIL", "tensorboard"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Missing())
+from latkit.cli import main
+root, space, table = sys.argv[1:]
+sys.argv = ["latkit", "-C", root, "table", "export", "here/onnxruntime", "--space", space, "-o", table]
+main()
+"""
+
+
+def test_a_table_is_written_without_the_extras_of_searches_and_reports(tmp_path: Path) -> None:
+    golden, table = Path(__file__).parents[1] / "golden" / "workspace-0.1", tmp_path / "table.json"
+    command = [sys.executable, "-c", WITHOUT, str(golden), str(golden / "small.toml"), str(table)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert table.exists()

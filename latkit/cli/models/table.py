@@ -43,8 +43,9 @@ def export(
     """
     from latkit.cli.parsing import space_named
     from latkit.targets import Target
-    from latkit.workspace import Workspace
     from latkit.workspace.requests import ExportTableRequest
+    from latkit.workspace.tables import export_table
+    from latkit.workspace.target_verbs import TargetVerbs
 
     check_output(output)
     request = ExportTableRequest(
@@ -53,8 +54,8 @@ def export(
         output=output,
         model=model,
     )
-    workspace = Workspace(workspace_folder(context))
-    table = workspace.export_table(request)
+    workspace = TargetVerbs(workspace_folder(context))  # Workspace needs the extras of searches and reports
+    table = export_table(workspace, request)
     is_own = workspace.model_path(request.target, model, request.space).exists()
     source = workspace.model(request.target, model, request.space).origin_.imported
     choices, candidates = len(table.rows()), sum(map(len, table.rows()))
@@ -91,11 +92,12 @@ def import_(
 ) -> None:
     """Save a published latency table as a look-up model, marked as imported and not as measured."""
     from latkit.targets import Target
-    from latkit.workspace import Workspace
     from latkit.workspace.requests import ImportTableRequest
+    from latkit.workspace.tables import import_table
+    from latkit.workspace.target_verbs import TargetVerbs
 
     request = ImportTableRequest(file=file, target=Target.parse(f"{device}/{runtime}"))
-    found = Workspace(workspace_folder(context)).import_table(request)
+    found = import_table(TargetVerbs(workspace_folder(context)), request)
     table, target = found.table, str(request.target)
     keys, ops = len(table.entries), len(table.ops())
     if as_json:
