@@ -66,7 +66,7 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
         "predictor_error_points": 100 * float(errors.mean()),
         "predictor_inside_90": float((errors <= fitted.predictor.half_width).mean()),
         "predictor_kind": fitted.predictor.kind,
-        "predictor_evaluated": bench.given.evaluations,
+        "predictor_evaluated": fitted.report.learned + fitted.report.held_out,
         "predictor_held_out": len(held),
         "predictor_cpu_seconds": cpu_s,
     }

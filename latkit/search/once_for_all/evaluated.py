@@ -26,6 +26,8 @@ PREDICTOR_REPORT_FILE = "accuracy-predictor-report.json"
 """How well it predicts sub-networks that were held out."""
 
 HELD_OUT_SHARE = 0.2
+MAX_STRIDE = 7
+"""Of the best sub-networks of a search, at least every seventh is evaluated: neighbors differ little."""
 SHORT = EvolutionPlan(population=40, generations=20)
 """Where a search goes: enough to be near the front."""
 
@@ -85,10 +87,12 @@ def fit_predictor(
     """
     macs = ElasticTable(as_elastic(trained.space, "a predictor of sub-networks"), lambda _, op: float(op.macs))
     generator = np.random.default_rng(seed)
-    first = _distinct(macs.arrays.draw(2 * count, generator), count // 2)
+    drawn = _distinct(macs.arrays.draw(4 * count, generator))
+    first, spare = drawn[: count // 2], drawn[count // 2 :]
     _evaluate(first, evaluations, progress)
     predict = evaluations.ranked(_learn(macs, first, evaluations, seed, "ridge").predict)
-    second = _near_front(macs, predict, count - len(first), seed, set(first))
+    near = _near_front(macs, predict, count - len(first), seed, set(first))
+    second = list(dict.fromkeys((*near, *spare)))[: count - len(first)]
     _evaluate(second, evaluations, progress)
     order = [[*first, *second][at] for at in generator.permutation(len(first) + len(second))]
     held = order[: max(2, int(HELD_OUT_SHARE * len(order)))]
@@ -115,9 +119,10 @@ def _learn(
 def _near_front(
     macs: ElasticTable, predict: Predict, count: int, seed: int, known: set[Architecture]
 ) -> list[Architecture]:
-    """Good sub-networks at ten amounts of work, evenly spaced."""
+    """Good sub-networks at ten amounts of work, evenly spaced; fewer where there are no more."""
     limits = np.linspace(macs.min(), macs.max(), 12)[1:-1]
-    pools = [evolve(macs, predict, float(limit), seed + at, SHORT)[::7] for at, limit in enumerate(limits)]
+    pools = [evolve(macs, predict, float(limit), seed + at, SHORT) for at, limit in enumerate(limits)]
+    pools = [pool[:: min(MAX_STRIDE, max(1, len(pool) * len(limits) // max(count, 1)))] for pool in pools]
     found: dict[Architecture, None] = {}
     for rank in range(max(map(len, pools), default=0)):
         for pool in pools:
@@ -126,5 +131,5 @@ def _near_front(
     return list(found)
 
 
-def _distinct(rows: Integers, count: int) -> list[Architecture]:
-    return list(dict.fromkeys(tuple(map(int, row)) for row in rows))[:count]
+def _distinct(rows: Integers) -> list[Architecture]:
+    return list(dict.fromkeys(tuple(map(int, row)) for row in rows))
