@@ -100,14 +100,15 @@ def judge(
     options = MeasureOptions(effort.plan, wait_s=math.inf)
     figures: dict[str, Any] = {}
     with ConsoleProgress() as progress, workspace.collection(target, options, Callbacks(progress)) as collection:
-        figures["collection_ratio"] = collect(collection, target, base)
         unseen = [sample(base, f"unseen/{number}") for number in range(networks)]
         known = {name: calibration_networks(base, effort, precisions) for name, precisions in sets.items()}
         drawn_of = {name: [in_precisions(one, precisions) for one in unseen] for name, precisions in sets.items()}
         for network in itertools.chain(*known.values(), *drawn_of.values()):
             collection.export(network)  # so that all of them are measured in a few minutes, under the same conditions
-        for name in sets:
-            collection.run(known[name])
+        calibrating = [network for name in sets for network in known[name]]
+        collection.run(calibrating)
+        figures["collection_ratio"] = collect(collection, target, base)
+        collection.run(calibrating, repetition=1)
         for name, space in spaces.items():
             model = workspace.fit_model(target, space, "lookup")
             drawn = drawn_of[name]
@@ -164,9 +165,12 @@ def without_pairs(
     model: AdditiveModel, validation: Validation, space: ChainSpace, used: Sequence[Measurement]
 ) -> dict[str, float]:
     """Errors of sums of ops alone, calibrated on the same networks."""
-    calibration = {m.workload: model.seconds_of(m) for m in used if isinstance(m.workload, Network)}
+    calibration: dict[Network, list[float]] = {}
+    for one in used:
+        if isinstance(one.workload, Network):
+            calibration.setdefault(one.workload, []).append(model.seconds_of(one))
     parts = NetworkParts.without_conversions(*zip(*(op_sum(model, one) for one in calibration), strict=True))
-    fitted = fit_calibration(parts, list(calibration.values()), model.base_seconds())
+    fitted = fit_calibration(parts, [sum(times) / len(times) for times in calibration.values()], model.base_seconds())
     sums = [op_sum(model, space.decode(row.architecture)) for row in validation.results]
     predicted = model.base_seconds() + np.array([fitted.op_seconds(*one) for one in sums])
     errors = np.abs(1e3 * predicted / [row.measured_ms for row in validation.results] - 1)

@@ -48,7 +48,8 @@ class Calibration:
     """Standard deviation of the relative error on networks left out of the fit; None for fewer than three networks."""
     networks: Count = 0
     errors: tuple[LogError, ...] = ()
-    """log(predicted / measured) of each network when it was left out; empty in files of format 1."""
+    """log(predicted / measured) of each network when it was left out, at each time that it was measured; empty in files
+    of format 1."""
     curve: tuple[CurvePoint, ...] = ()
     """Calibration error by the number of networks measured."""
     conversion_scale: Factor | None = None
@@ -87,14 +88,15 @@ class Calibration:
 def fit_calibration(parts: NetworkParts, measured_s: Sequence[float] | Floats, fixed_s: float) -> Calibration:
     """Calibrate what networks are made of on their measured latencies, in seconds; `fixed_s` is the fixed cost.
 
-    The networks of one space are too similar to separate a base from a scale, so the base is the fixed cost. With fewer
+    `measured_s` has the shape (networks,), or (times, networks) where all of them were measured several times. The
+    networks of one space are too similar to separate a base from a scale, so the base is the fixed cost. With fewer
     than six networks only the scale is fitted, as the median of the networks' own scales; see `fit_terms`.
     """
     if not len(parts):
         return Calibration(fixed_s)
-    measured, columns = np.array(measured_s), parts.array()
+    times = np.atleast_2d(np.array(measured_s))
+    measured = times.mean(axis=0)
     above = measured - fixed_s
-    everyone = np.arange(len(parts))
     scale, conversion_scale, weight_s_per_byte = map(float, fit_terms(parts, above))
     fitted = {
         "networks": len(parts),
@@ -104,10 +106,26 @@ def fit_calibration(parts: NetworkParts, measured_s: Sequence[float] | Floats, f
     }
     if len(parts) < MIN_ERRORS:
         return Calibration(fixed_s, scale, **fitted)  # type: ignore[arg-type]
-    left_out = np.array([fit_terms(parts.of(everyone != index), above[everyone != index]) for index in everyone])
-    errors = np.log((fixed_s + (left_out * columns).sum(axis=1)) / measured)
+    errors = _left_out_errors(parts, times, fixed_s)
     spread = float(np.sqrt(np.mean(np.expm1(errors) ** 2)))
     return Calibration(fixed_s, scale, spread, errors=tuple(errors.tolist()), **fitted)  # type: ignore[arg-type]
+
+
+def _left_out_errors(parts: NetworkParts, times: Floats, fixed_s: float) -> Floats:
+    """log(predicted / measured) of every network at every time, by a fit on the others at the other times.
+
+    A device's caches and memory are faster at one time than at another, which its reference is too small to notice: all
+    networks of one time deviate together. A prediction is compared with a measurement at a time of its own.
+    """
+    columns, errors = parts.array(), []
+    everyone = np.arange(len(parts))
+    for time, measured in enumerate(times):
+        fitted_on = (np.delete(times, time, axis=0) if len(times) > 1 else times).mean(axis=0) - fixed_s
+        for index in everyone:
+            others = everyone != index
+            terms = fit_terms(parts.of(others), fitted_on[others])
+            errors.append(math.log((fixed_s + columns[index] @ terms) / measured[index]))
+    return np.array(errors)
 
 
 def _curve(parts: NetworkParts, measured: Floats, fixed_s: float) -> tuple[CurvePoint, ...]:

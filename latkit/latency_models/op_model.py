@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from latkit.latency_models.calibration import fit_calibration
 from latkit.latency_models.calibration_terms import NetworkParts
 from latkit.latency_models.pair_terms import fit_pairs
 from latkit.ops import OVERHEAD_PROBE, Network, Op
-from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, estimate, reference_seconds
+from latkit.timing import DEFAULT_ESTIMATOR, Estimate, Measurement, Workload, estimate, reference_seconds
 
 
 class OpModel(AdditiveModel):
@@ -38,7 +38,8 @@ class OpModel(AdditiveModel):
         target, environment = common_origin(measurements)
         reference_s = reference_seconds(measurements)
         pairs = {m.workload: m for m in measurements if m.role == "pair" and isinstance(m.workload, Network)}
-        latencies = {m.workload: estimate(m, reference_s, estimator) for m in measurements if m.role != "pair"}
+        single = [m for m in measurements if m.role != "pair" and not m.repetition]
+        latencies = {m.workload: estimate(m, reference_s, estimator) for m in single}
         if OVERHEAD_PROBE not in latencies:
             raise NotMeasured(
                 f"the fixed cost of {target} was not measured; run: latkit collect space {target} --space SPACE"
@@ -57,8 +58,14 @@ class OpModel(AdditiveModel):
         networks = [network for network in found if self._covers(network)]
         keys = frozenset(network.key for network in networks)
         self.origin_ = Origin(target, environment, estimator, reference_s, keys)
-        parts = self._parts(networks)
-        self._calibrate(fit_calibration(parts, [latencies[n].seconds for n in networks], fixed_s))
+        times = [
+            [latencies[network].seconds for network in networks],
+            *(
+                [estimate(later[network], reference_s, estimator).seconds for network in networks]
+                for later in _measured_again(measurements, networks)
+            ),
+        ]
+        self._calibrate(fit_calibration(self._parts(networks), np.array(times), fixed_s))
         return self
 
     def _parts(self, networks: Sequence[Network]) -> NetworkParts:
@@ -81,6 +88,17 @@ class OpModel(AdditiveModel):
         except NotMeasured:
             return False
         return True
+
+
+def _measured_again(
+    measurements: Sequence[Measurement], networks: Sequence[Network]
+) -> Iterator[Mapping[Workload, Measurement]]:
+    """The later measurements of the networks, of each repetition that has all of them."""
+    later: dict[int, dict[Workload, Measurement]] = {}
+    for one in measurements:
+        if one.repetition and one.role == "fit":
+            later.setdefault(one.repetition, {})[one.workload] = one
+    return (found for _, found in sorted(later.items()) if networks and found.keys() >= set(networks))
 
 
 def _subtract_fixed_cost(latency: Estimate, fixed_s: float) -> Estimate:

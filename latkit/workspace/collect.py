@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from latkit.artifacts import check_takes_graphs
@@ -12,7 +12,7 @@ from latkit.evaluation.validation import fit_networks
 from latkit.graphs import Graph
 from latkit.layout import fit_workloads
 from latkit.layout.external_models import ExternalModel
-from latkit.ops import OVERHEAD_PROBE
+from latkit.ops import OVERHEAD_PROBE, Network
 from latkit.profiling import Collection, CollectionSummary
 from latkit.profiling.active_learning import explore
 from latkit.profiling.fusion_probes import collect_kernels, collect_models
@@ -76,13 +76,15 @@ def _check(request: CollectRequest) -> None:
 def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: Space) -> _Work:
     """A space's ops and some of its networks, or with sources the most informative networks alone."""
     workloads: list[Workload]
+    networks: list[Network] = []
     if request.sources:
         if len(set(request.targets)) != 1:
             raise UsageError(f"expected one new target beside --from, but found {len(set(request.targets))}")
         found = workspace.networks_to_measure(request.targets[0], request.sources, space, request.networks)
         workloads = [OVERHEAD_PROBE, *found]
     else:
-        workloads = [*fit_workloads(space), *fit_networks(space, request.networks)]
+        networks = fit_networks(space, request.networks)
+        workloads = [*fit_workloads(space), *networks]
 
     def left_s(summary: CollectionSummary) -> float | None:
         return None if request.max_seconds is None else max(request.max_seconds - summary.seconds, 0.0)
@@ -93,6 +95,9 @@ def _space_work(workspace: MeasuringWorkspace, request: CollectRequest, space: S
         probes = [] if request.sources else pair_probes(space, target)
         if probes and summary.finished:
             summary = summary.plus(collection.run(probes, role="pair", max_seconds=left_s(summary)))
+        if networks and summary.finished:  # at another time: see `fit_calibration`
+            again = collection.run(networks, repetition=1, max_seconds=left_s(summary))
+            summary = summary.plus(replace(again, workloads=0))
         if not request.ops or not summary.finished:
             return summary
         return summary.plus(explore(collection, space, request.ops, left_s(summary)))

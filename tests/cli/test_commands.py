@@ -74,7 +74,10 @@ def test_every_collected_measurement_is_in_the_store(folder: Path) -> None:
     space = load(str(folder / "small.toml"))
     measurements = Workspace(folder).measurements(Target.parse(TARGET))
     assert {*space.ops(), OVERHEAD_PROBE} == {m.workload for m in measurements if not isinstance(m.workload, Network)}
-    assert sum(isinstance(m.workload, Network) for m in measurements) == 4
+    networks = {m.workload.key for m in measurements if isinstance(m.workload, Network)}
+    found = sorted((m.workload.key, m.repetition) for m in measurements if isinstance(m.workload, Network))
+    assert found == sorted((key, time) for key in networks for time in (0, 1))
+    assert len(networks) == 4
     assert all(m.complete for m in measurements)
     assert len({m.environment for m in measurements}) == 1
 
@@ -84,7 +87,8 @@ def test_collecting_again_measures_nothing(folder: Path, document) -> None:
         "-C", folder, "collect", "space", TARGET, "--space", folder / "small.toml", "--networks", 4, *QUICK
     )
     assert again["visits"] == 0
-    assert again["already"] == 3 * again["subjects"] == 3 * (1 + 7 + 4)
+    assert again["subjects"] == 1 + 7 + 4
+    assert again["already"] == 3 * (1 + 7 + 2 * 4)  # networks are measured at two times
     assert again["finished"]
 
 

@@ -58,6 +58,20 @@ def test_an_interval_widens_with_the_error_of_networks_left_out() -> None:
     assert noisy.relative_half_width > 0.1
 
 
+def test_an_interval_holds_the_difference_between_two_times() -> None:
+    networks = {network_of(*[conv(8)] * count): 10_000 * count + 1000 for count in range(1, 5)}
+    ops = {conv(8): 11_000}
+    first = measurements_of({**ops, **networks}, fixed_ns=1000)
+    later = [replace(make_measurement(one, round(1.1 * ns)), repetition=1) for one, ns in networks.items()]
+    once, twice = LookupModel().fit(first).calibration_, LookupModel().fit([*first, *later]).calibration_
+    assert twice.scale > once.scale
+    assert twice.relative_half_width is not None
+    assert twice.relative_half_width > 0.1
+    assert len(twice.errors) == 2 * len(once.errors)
+    some = LookupModel().fit([*first, *later[1:]]).calibration_  # of a time that lacks a network, nothing counts
+    assert some == once
+
+
 def test_an_op_not_measured_is_an_error_that_names_the_nearest() -> None:
     model = LookupModel().fit(measurements_of({conv(8): 11_000, conv(64): 21_000}))
     with pytest.raises(
