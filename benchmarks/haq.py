@@ -37,7 +37,9 @@ from latkit.ops import Network, make_op
 from latkit.progress import Callbacks
 from latkit.search import DataSplit, SearchSettings, TrainedNetwork, load_data
 from latkit.search.data import subset
+from latkit.search.quantization.finetune import CHECKPOINT_S
 from latkit.search.quantization.records import QuantizeSettings
+from latkit.search.records.checkpoint import load_checkpoint, save_checkpoint
 from latkit.search.training.runtime_env import fabric_of, seeded, threads
 from latkit.search.training.trainer import Checkpointer, run_phase
 from latkit.search.training.training_phase import TrainingPhase
@@ -80,16 +82,23 @@ def network() -> Network:
 
 
 def trained(data: DataSplit, folder: Path, epochs: int, progress: Any) -> TrainedNetwork:
-    """The network with trained weights, which are saved in the folder."""
-    record, path = network(), folder / "weights.safetensors"
+    """The network with trained weights, which are saved in the folder, and a checkpoint every minute before that."""
+    record, path, checkpoint = network(), folder / "weights.safetensors", folder / "training.pt"
     if not path.exists():
         settings = SearchSettings.make(
             training_epochs=epochs, training_batch_size=128, accelerator="cpu", threads=1, evaluation_epochs=0
         )
         with seeded(0), threads(1):
             module, fabric = build_module(record), fabric_of(settings)
-            phase = TrainingPhase(module.train(), data, settings, fabric)
-            run_phase(phase, 0, Checkpointer(lambda _: None, float("inf"), fabric), progress, lambda _: None)
+            phase, start = TrainingPhase(module.train(), data, settings, fabric), 0
+            if checkpoint.exists():
+                saved = load_checkpoint(checkpoint)
+                start = int(saved["step"])
+                phase.load_state(saved["phase"])
+            keeper = Checkpointer(
+                lambda step: save_checkpoint(checkpoint, {"step": step, "phase": phase.state()}), CHECKPOINT_S, fabric
+            )
+            run_phase(phase, start, keeper, progress, lambda _: None)
             save_file({name: one.contiguous() for name, one in phase.finish().state_dict().items()}, path)
     return TrainedNetwork(record, load_file(path), data.mean, data.std, data.class_names)
 
