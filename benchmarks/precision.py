@@ -4,8 +4,8 @@
 
 Measures the ops of `proxyless-mobile` in fp32 and in int8, short networks around every tensor in all combinations of
 precisions, 12 networks to calibrate on in int8 and 24 that mix precisions, before and after that, and unseen networks
-twice: in int8, and with a random precision for every op. The same predictions without pair terms are sums of ops alone, calibrated on the same
-networks.
+twice: in int8, and with a random precision for every op. The same predictions without pair terms are sums of ops alone,
+calibrated on the same networks.
 
 `collection_ratio` is the time that ops in fp32, in int8 and pairs take together, over that of the ops in fp32: exports
 included. With `--workspace` an interrupted run goes on, and what is there is not measured again; the ratio then counts
