@@ -120,7 +120,7 @@ class Use:
 USES = {
     "": Use((*BEGIN, PROFILE)),
     "collect": Use((*BEGIN, *COLLECT)),
-    "report": Use((*BEGIN, (*PROFILE, "--html", "page.html"), ("report", "here/onnxruntime", "-o", "report.html"))),
+    "report": Use((*BEGIN, (*PROFILE, "--html", "page.html"))),
     "search": Use((*BEGIN, *COLLECT, ("python", SEARCH), ("report", "first", "-o", "first.html"))),
     "parquet": Use((*BEGIN, PROFILE, ("python", PARQUET))),
     "tflite": Use((*BEGIN, ("python", TFLITE), ("profile", "here/tflite", "model.tflite", *QUICK))),
