@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
 from latkit.progress import Progress, Silent
@@ -40,6 +39,7 @@ from latkit.spaces import Architecture
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def run_search(
@@ -109,6 +109,8 @@ class PhasedSearch:
 
     def _writer(self) -> AbstractContextManager[SummaryWriter | None]:
         """TensorBoard writer, in the first process."""
+        from torch.utils.tensorboard import SummaryWriter
+
         return SummaryWriter(str(self.files.file("tensorboard"))) if self.fabric.is_global_zero else nullcontext()
 
     def _run_phases(self, saved: dict[str, Any]) -> SearchResult:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from latkit import report
 from latkit.layout.jobs import Job, recorded
 from latkit.progress import SILENT, Callbacks
-from latkit.report import write_report
 from latkit.search import DataSplit, TrainedNetwork
 from latkit.search.records.reproduce import Reproduction
 from latkit.search.records.strategy import StrategyRecord
@@ -95,7 +95,7 @@ class Workspace(TargetVerbs):
 
     def report(self, request: ReportRequest) -> Path:
         """Write a page about a target, a search, or the whole workspace."""
-        write_report(self, request.about, request.output)
+        report.write_report(self, request.about, request.output)
         return request.output
 
     def _job(

@@ -47,14 +47,16 @@ class Missing:
         if name.partition(".")[0] in ("lightning_fabric", "plotly", "polars", "PIL", "tensorboard"):
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Missing())
+import latkit
 from latkit.cli import main
 root, space, table = sys.argv[1:]
+assert latkit.Workspace(root).export_table
 sys.argv = ["latkit", "-C", root, "table", "export", "here/onnxruntime", "--space", space, "-o", table]
 main()
 """
 
 
-def test_a_table_is_written_without_the_extras_of_searches_and_reports(tmp_path: Path) -> None:
+def test_a_workspace_and_a_table_need_no_extras_of_searches_and_reports(tmp_path: Path) -> None:
     golden, table = Path(__file__).parents[1] / "golden" / "workspace-0.1", tmp_path / "table.json"
     command = [sys.executable, "-c", WITHOUT, str(golden), str(golden / "small.toml"), str(table)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

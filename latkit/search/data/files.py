@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image
 
 from latkit._io import one_line, printable, reading
 from latkit.errors import BadFile, MissingExtra, UsageError
 from latkit.search.data.images import IMAGE, DataSplit, DecodedImages, check_pixels, found_instead, make_split
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -93,6 +95,8 @@ def _check_place(file: Path, inside: Path) -> None:
 
 def _examine(name: str) -> None:
     """Raise BadFile where a file does not begin as an image does, or is damaged as far as its format shows (PNG)."""
+    from PIL import Image
+
     try:
         with reading(name, IMAGE), Image.open(name) as image:
             check_pixels(image)
@@ -102,6 +106,8 @@ def _examine(name: str) -> None:
 
 
 def _open_file(names: list[str], index: int) -> Image.Image:
+    from PIL import Image
+
     return Image.open(names[index])
 
 
@@ -154,6 +160,8 @@ def _hub_images(
 
 
 def _open_row(split: Any, image_column: str, index: int) -> Image.Image:
+    from PIL import Image
+
     image = split[index][image_column]
     assert isinstance(image, Image.Image)
     return image

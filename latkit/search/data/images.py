@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from latkit._io import reading
 from latkit.errors import BadFile
 from latkit.search.data.classes import check_classes
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 IMAGE = "an image"
 """The expected kind of file, for errors."""
@@ -113,6 +115,8 @@ class DecodedImages:
         return hashlib.sha256(_bytes(self.labels) + "\0".join(self.files).encode(errors="surrogateescape")).digest()
 
     def _decode(self, index: int) -> Tensor:
+        from PIL import Image, ImageOps
+
         with reading(self.names[index], IMAGE), self.open_image(index) as image:
             check_pixels(image)
             converted = _eight_bits(image).convert("L" if self.channels == 1 else "RGB")
@@ -137,6 +141,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
     Raises ValueError for 32 bits and floats, whose white level is unknown.
     """
+    from PIL import Image
+
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
     if image.mode in ("I", "F"):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save_file
-from torch.utils.tensorboard import SummaryWriter
 
 from latkit._io import reading
 from latkit.progress import Progress, Silent
@@ -37,6 +36,7 @@ from latkit.spaces import Architecture
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+    from torch.utils.tensorboard import SummaryWriter
 
 
 def train_supernet(
@@ -106,6 +106,8 @@ class _Training:
     def _writer(self) -> AbstractContextManager[SummaryWriter | None]:
         """TensorBoard writer, in the first process."""
         first = self.files.fabric.is_global_zero
+        from torch.utils.tensorboard import SummaryWriter
+
         return SummaryWriter(str(self.files.file("tensorboard"))) if first else nullcontext()
 
     def _run_stage(self, number: int, saved: dict[str, Any]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from latkit import report
 from latkit._io import host_error
 from latkit.errors import TargetOutOfReach, UsageError
 from latkit.layout import REPORT_FILE, Folders
 from latkit.layout.fitted import FittedModels
 from latkit.progress import Callbacks
-from latkit.report import write_report
 from latkit.search.evaluators import EVALUATORS, Evaluator
 from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.evaluators.tabular import TabularEvaluator
@@ -48,7 +48,7 @@ def search_benchmark(workspace: FittedModels, request: BenchmarkSearchRequest, c
     space.save(folder / FILES["space"])
     options = RunOptions(callbacks, request.workers, request.cluster)
     record, _ = run_strategy(plan, space, bounded(table, goals), folder, options)
-    write_report(workspace, request.name, folder / REPORT_FILE)
+    report.write_report(workspace, request.name, folder / REPORT_FILE)
     return record
 
 

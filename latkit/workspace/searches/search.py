@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latkit import report
 from latkit.evaluation.cross_evaluation import cross_evaluate
 from latkit.evaluation.cross_table import CrossTable
 from latkit.layout import REPORT_FILE
 from latkit.layout.series import Member
 from latkit.progress import Callbacks
-from latkit.report import write_report
 from latkit.search import DataSplit
 from latkit.search.records.result import FILES
 from latkit.search.training.runtime_env import is_first_process
@@ -74,7 +74,7 @@ def search(
         return _search_series(workspace, job, request.resume, callbacks)
     (member,) = job.series.members
     found = search_one(workspace, job, member, callbacks, request.resume)
-    write_report(workspace, member.name, found.folder / REPORT_FILE)
+    report.write_report(workspace, member.name, found.folder / REPORT_FILE)
     return SearchRun(request.name, (Outcome(member, found, found.failed),))
 
 
@@ -102,7 +102,7 @@ def _search_series(workspace: MeasuringWorkspace, job: SearchJob, resume: bool, 
     cross_table = _cross_table(workspace, job, callbacks)
     pages = [outcome.finished_search.folder for outcome in outcomes if outcome.finished_search]
     for page in [*pages, *([workspace.search_dir(series.name)] if cross_table else [])]:
-        write_report(workspace, page.name, page / REPORT_FILE)
+        report.write_report(workspace, page.name, page / REPORT_FILE)
     return SearchRun(series.name, outcomes, cross_table)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latkit import report
 from latkit.errors import BadFile
 from latkit.evaluation.cross_evaluation import Entry, cross_evaluate
 from latkit.evaluation.validation import measure_network
@@ -16,7 +17,6 @@ from latkit.layout import MEASURED_FILE
 from latkit.layout.folders import REPORT_FILE
 from latkit.ops import Network
 from latkit.progress import Callbacks
-from latkit.report import write_report
 from latkit.search import DataSplit
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
@@ -100,7 +100,7 @@ def specialize(
     trained = load_supernet(folder, data)
     targets = specialize_targets(workspace, request, as_elastic(trained.space, "specialize"))
     evaluations = Evaluations(folder, trained, trained.judge.validation)
-    candidates, report = _candidates(trained, evaluations, request, callbacks, folder)
+    candidates, predictor = _candidates(trained, evaluations, request, callbacks, folder)
     specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress)
     begin = time.monotonic()
     found = _found(specializer, targets, folder / SPECIALIZED)
@@ -110,8 +110,8 @@ def specialize(
     if request.cross:
         _measure_cross_table(workspace, request, trained, found, callbacks)
     page = folder / REPORT_FILE
-    write_report(workspace, request.name, page)
-    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), report, seconds, page)
+    report.write_report(workspace, request.name, page)
+    return SpecializeRun(request.name, trained.result.metric.name, tuple(found), predictor, seconds, page)
 
 
 def _plan(request: SpecializeRequest) -> SpecializePlan:
