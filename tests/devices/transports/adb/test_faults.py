@@ -34,8 +34,9 @@ Plug = Callable[[Script], Adb]
 
 
 @pytest.fixture
-def our_key(configuration: Path, plug: Plug) -> bytes:
-    """The public key that latkit shows."""
+def our_key(configuration: Path, plug: Plug, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The public key that latkit shows: a user who has adb's key has no other, so the home is an empty one."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     connect(plug(Script())).close()
     return (configuration / "latkit" / "adbkey.pub").read_bytes()
 
