@@ -124,7 +124,7 @@ def run_all(
     known, deadline = load_cache(cache), time.monotonic() + max_seconds
     found = {job: known[repr(job)] for job in jobs if repr(job) in known}
     rest = [job for job in jobs if job not in found]
-    if not rest:
+    if not rest or max_seconds <= 0:
         return found
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     with multiprocessing.get_context("spawn").Pool(processes) as workers:
@@ -157,7 +157,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--strategy", action="append", choices=STRATEGIES.names())
     parser.add_argument("--only", action="append", choices=[*RUNS, OFA, REPLAYS, CLUSTER])
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--max-seconds", type=float, default=MAX_SECONDS, help="stop after so long; run again")
+    parser.add_argument("--max-seconds", type=float, default=MAX_SECONDS, help="stop after so long; 0: run nothing")
     parser.add_argument("--page", type=Path, help="write the tables as a page in Markdown")
     parser.add_argument("--quick", action="store_true", help="two seeds on one table: shows that it works")
     parser.add_argument("--json", action="store_true")
