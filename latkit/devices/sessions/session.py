@@ -266,7 +266,7 @@ class Session:
         """The agent's response to loading the artifact, which is now the most recently used."""
         key = artifact.load_key
         if key not in self._loaded:
-            size_bytes = sum(path.stat().st_size for path, _ in artifact.files())
+            size_bytes = _size_bytes(artifact)
             self._make_room(size_bytes, keep)
             self._loaded[key] = self._push_and_load(artifact)
             self._sizes[key] = size_bytes
@@ -320,7 +320,7 @@ class Session:
         """How long loading may hold the agent's interpreter."""
         if self.device.agent != "python":
             return 0.0
-        size_bytes = sum(path.stat().st_size for path, _ in artifact.files())
+        size_bytes = _size_bytes(artifact)
         return (0.0 if self._has_loaded else IMPORT_S) + size_bytes // ALLOCATED_BYTES_PER_S
 
     def _make_room(self, size_bytes: int, keep: str) -> None:
@@ -384,3 +384,8 @@ def _missing(device: Device, runtime: str) -> RuntimeMissing:
         f"{device.name} lacks the runtime {runtime} (present: {present}){hardware}; install it with: "
         f"latkit device doctor {device.name} --install"
     )
+
+
+def _size_bytes(artifact: Artifact) -> int:
+    """Size of all files of an artifact."""
+    return sum(path.stat().st_size for path, _ in artifact.files())

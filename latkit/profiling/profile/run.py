@@ -70,16 +70,20 @@ class ProfileRun:
     """Distinguishes this profile from earlier ones of the same files."""
     predict: Predict = lambda _source: None
 
+    @property
+    def runtime(self) -> Runtime:
+        """The target's."""
+        return get_runtime(self.request.target.runtime)
+
     def run(self, sources: Sequence[ModelSource]) -> Outcome:
         """Profile all models in interleaved rounds. A model that the runtime rejects is left out with its reason.
 
         Rounds of an unfinished profile of this repetition are not repeated. Raises DeviceError; everything measured
         before is saved.
         """
-        runtime = get_runtime(self.request.target.runtime)
         with tempfile.TemporaryDirectory(prefix="latkit-profile-") as name:
             folder = Path(name)
-            artifacts: dict[Workload, FileArtifact] = {s.model: s.artifact(runtime, folder) for s in sources}
+            artifacts: dict[Workload, FileArtifact] = {s.model: s.artifact(self.runtime, folder) for s in sources}
             failed: dict[Path, LatkitError] = {}
             loaded = self._load_all(sources, artifacts, failed)
             collection = replace(self.collection, export=self._exporter(artifacts))
@@ -114,7 +118,7 @@ class ProfileRun:
                     artifact, self.reference(), partial(load_file, artifact=artifact)
                 )
             except AgentError as error:
-                failed[source.path] = rejected(source, error, get_runtime(self.request.target.runtime))
+                failed[source.path] = rejected(source, error, self.runtime)
             if len(sources) > 1:
                 self.session.act(artifact, self.reference(), partial(Session.unload, artifact=artifact))
         return loaded
@@ -146,10 +150,6 @@ class _OneProfile:
     environment: Environment
     peaks: Peaks | None
 
-    @property
-    def _runtime(self) -> Runtime:
-        return get_runtime(self.run.request.target.runtime)
-
     def profile(self, notes: Sequence[str]) -> Profile:
         """The profile. What cannot be found out becomes a note."""
         measurement = self._measurement()
@@ -160,7 +160,7 @@ class _OneProfile:
         energy = self._energy(latency, remarks)
         ops = self._ops(latency, remarks)
         prediction = self._prediction(remarks)
-        table = op_table(ops, self.source, latency, self._runtime) if ops else ()
+        table = op_table(ops, self.source, latency, self.run.runtime) if ops else ()
         peaks = self._reached_peaks(table, remarks)
         if peaks:
             table = with_bounds(table, peaks)

@@ -35,17 +35,15 @@ class OpNames:
     def __call__(self, op: ExecutedOp) -> tuple[str, ...]:
         """The names of the nodes that an op computes, its own operator first; empty if its name tells none."""
         last = self._last_node(op.name)
-        if last is None:
-            return ()
-        chain = [last]
-        while base_kind(chain[-1].kind) != base_kind(op.kind) and len(chain) < MAX_STEPS:
+        chain = [last] if last else []
+        while chain and len(chain) <= MAX_STEPS:
+            if base_kind(chain[-1].kind) == base_kind(op.kind):
+                return tuple(node.name for node in reversed(chain) if node.name)
             before = self._giving.get(chain[-1].reads[0]) if chain[-1].reads else None
             if before is None:
-                return (last.name,) if last.name else ()
+                break
             chain.append(before)
-        if base_kind(chain[-1].kind) != base_kind(op.kind):
-            return (last.name,) if last.name else ()
-        return tuple(node.name for node in reversed(chain) if node.name)
+        return (last.name,) if last and last.name else ()
 
     def _last_node(self, name: str) -> FileNode | None:
         """The node of that name, or that gives the value of that name; endings that onnxruntime added are dropped."""
