@@ -10,7 +10,6 @@ from typing import Any
 
 from latkit._io import load_json, reading, write_text
 from latkit.errors import BadFile, UsageError
-from latkit.graphs.dialect import Dialect
 from latkit.graphs.documents import (
     as_integer,
     constant_from_json,
@@ -22,11 +21,12 @@ from latkit.graphs.documents import (
     tensor_to_json,
 )
 from latkit.graphs.node import ABSENT, TYPES, Constant, Node, Setting, Tensor
+from latkit.graphs.node_rules import NodeRules
 from latkit.graphs.onnx import nodes as onnx_nodes
 from latkit.graphs.tflite import nodes as tflite_nodes
 from latkit.ops import digest
 
-__all__ = ["ABSENT", "DIALECTS", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor"]
+__all__ = ["ABSENT", "NODE_RULES", "OPSET", "TYPES", "Constant", "Graph", "Node", "Setting", "Tensor"]
 
 FORMAT = "latkit-graph-1"
 
@@ -35,8 +35,8 @@ OPSET = 17
 
 MAX_OPSET = 1000
 
-DIALECTS: Mapping[str, Dialect] = {"onnx": onnx_nodes.DIALECT, "tflite": tflite_nodes.DIALECT}
-"""The operator sets that nodes may be of."""
+NODE_RULES: Mapping[str, NodeRules] = {"onnx": onnx_nodes.RULES, "tflite": tflite_nodes.RULES}
+"""By dialect: the operator set that nodes are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class Graph:
     node_names: tuple[str, ...] = field(default=(), compare=False)
     """Name of each node in the file, or of its first output: for people, and not saved in records."""
     dialect: str = "onnx"
-    """Whose operators the nodes are, one of `DIALECTS`."""
+    """Whose operators the nodes are, one of `NODE_RULES`."""
 
     def __post_init__(self) -> None:
-        if self.dialect not in DIALECTS:
-            raise UsageError(f"expected operators of {' or '.join(DIALECTS)}, but found {str(self.dialect)[:50]!r}")
-        dialect = DIALECTS[self.dialect]
+        if self.dialect not in NODE_RULES:
+            raise UsageError(f"expected operators of {' or '.join(NODE_RULES)}, but found {str(self.dialect)[:50]!r}")
+        rules = NODE_RULES[self.dialect]
         if not 1 <= self.opset <= MAX_OPSET:
             raise UsageError(f"expected a release of ONNX's operators, but found {self.opset}")
         tensors = [*self.inputs, *(constant.tensor for constant in self.constants)]
@@ -75,8 +75,8 @@ class Graph:
                 raise UsageError(
                     f"{node.op[:50]}: expected inputs among the {len(tensors)} values before it, but found {found}"
                 )
-            nodes.append(dialect.normalize(node, tensors, self.opset))
-            dialect.check(nodes[-1], tensors)
+            nodes.append(rules.normalize(node, tensors, self.opset))
+            rules.check(nodes[-1], tensors)
             tensors += node.outputs
         object.__setattr__(self, "nodes", tuple(nodes))
         if not self.outputs or not all(0 <= number < len(tensors) for number in self.outputs):
@@ -97,7 +97,7 @@ class Graph:
     def macs(self) -> int:
         """Multiply-accumulates of one run."""
         tensors = self.tensors()
-        return sum(DIALECTS[self.dialect].macs(node, tensors) for node in self.nodes)
+        return sum(NODE_RULES[self.dialect].macs(node, tensors) for node in self.nodes)
 
     @property
     def parameters(self) -> int:

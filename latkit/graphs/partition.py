@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.def_use import DefUse
+from latkit.graphs.dialects import units_of
 from latkit.graphs.graph import ABSENT, Graph
-from latkit.graphs.patterns import Unit, units_of
+from latkit.graphs.unit import Unit
 
 Rule = tuple[str, str]
 """Kind of a kernel, and kind of the unit that its runtime fuses with it. For a light kernel, in reverse."""

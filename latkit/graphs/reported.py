@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.def_use import DefUse
+from latkit.graphs.dialects import units_of
 from latkit.graphs.graph import Graph
 from latkit.graphs.partition import Rule, candidates, partition_graph
-from latkit.graphs.patterns import units_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from latkit.graphs import GraphBuilder, candidates, partition_graph
-from latkit.graphs.patterns import units_of
+from latkit.graphs.dialects import units_of
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "hardswish"])

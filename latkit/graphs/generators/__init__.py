@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from latkit.graphs.dialects import DIALECTS
 from latkit.graphs.generators.assorted import assorted
 from latkit.graphs.generators.attentional import normed_linear, patches, projected, pyramid, transformer, windows
 from latkit.graphs.generators.convolutional import (
@@ -22,7 +23,6 @@ from latkit.graphs.generators.convolutional import (
 from latkit.graphs.generators.parts import Draw
 from latkit.graphs.graph import Graph
 from latkit.graphs.onnx.builder import GraphBuilder
-from latkit.graphs.tflite.builder import TFLiteBuilder
 
 FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
     "inverted": inverted,
@@ -43,15 +43,11 @@ FAMILIES: dict[str, Callable[[GraphBuilder, Draw, str], Graph]] = {
 """By name."""
 
 
-BUILDERS: dict[str, type[GraphBuilder]] = {"onnx": GraphBuilder, "tflite": TFLiteBuilder}
-"""What builds a family's networks, by dialect."""
-
-
 def networks(seed: int = 0, dialect: str = "onnx") -> Iterator[Graph]:
     """An endless sequence of small networks, alternating between families; always the same."""
     number = 0
     while True:
         for name, family in FAMILIES.items():
             rng = Draw(f"{seed}/{number}/{name}")
-            yield family(BUILDERS[dialect](), rng, f"{name}-{number}")
+            yield family(DIALECTS[dialect].builder(), rng, f"{name}-{number}")
         number += 1

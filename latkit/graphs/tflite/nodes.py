@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from latkit.errors import UsageError
-from latkit.graphs.dialect import Dialect
 from latkit.graphs.node import ABSENT, MAX_ELEMENTS, Node, Tensor
+from latkit.graphs.node_rules import NodeRules
 from latkit.graphs.op_macs import op_macs
 
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
@@ -72,5 +72,5 @@ def _macs(node: Node, tensors: Sequence[Tensor]) -> int:
     return min(found or 0, MAX_ELEMENTS)
 
 
-DIALECT = Dialect(_normalize, _check, _macs)
+RULES = NodeRules(_normalize, _check, _macs)
 """The operators of TFLite's schema."""

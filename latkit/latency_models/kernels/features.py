@@ -10,7 +10,7 @@ import numpy as np
 
 from latkit._io.arrays import Floats
 from latkit.graphs import Graph, Kernel, Partition
-from latkit.graphs.patterns import units_of
+from latkit.graphs.dialects import units_of
 from latkit.latency_models.kernels.shapes import group_channels, shape_features, window_elements
 from latkit.latency_models.roofline import TILE, up
 

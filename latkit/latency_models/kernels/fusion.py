@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from latkit.errors import UsageError
 from latkit.graphs import Candidate, Graph, Rule, candidates
 from latkit.graphs.def_use import DefUse
-from latkit.graphs.patterns import Unit, units_of
+from latkit.graphs.dialects import units_of
+from latkit.graphs.unit import Unit
 
 SIGNIFICANT_SHARE = 0.5
 """Minimum saving, as a share of the smaller time."""

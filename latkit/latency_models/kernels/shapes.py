@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 
 from latkit.graphs import Graph, Node
+from latkit.graphs.dialects import units_of
 from latkit.graphs.graph import ABSENT, Tensor
 from latkit.graphs.node_types import permutation, reduced_axes
-from latkit.graphs.patterns import units_of
 from latkit.graphs.tflite.nodes import REDUCTIONS
 
 SHAPES = 16

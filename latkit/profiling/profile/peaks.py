@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from latkit._io import load_record, naming_extras, write_text
 from latkit.errors import BadFile
 from latkit.graphs import GraphBuilder
-from latkit.graphs.generators import BUILDERS
+from latkit.graphs.dialects import DIALECTS
 from latkit.ops import make_op
 from latkit.profiling.collector import Collection
 from latkit.profiling.profile.records import Peaks
@@ -96,8 +96,8 @@ def _builder(collection: Collection) -> GraphBuilder | None:
     """Builds graphs for the target, which are written without torch; None where its runtime takes none."""
     target = collection.store.target
     runtime = get_runtime(target.runtime)
-    make = BUILDERS.get(runtime.graph_dialect)
-    return make() if make is not None and target.precision == runtime.precisions[0] else None
+    dialect = DIALECTS.get(runtime.graph_dialect)
+    return dialect.builder() if dialect is not None and target.precision == runtime.precisions[0] else None
 
 
 def _product(collection: Collection) -> Workload:

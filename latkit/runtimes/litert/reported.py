@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from latkit.graphs.def_use import DefUse
+from latkit.graphs.dialects import units_of
 from latkit.graphs.graph import ABSENT, Graph
-from latkit.graphs.patterns import units_of
 from latkit.graphs.reported import FusionReport, ReportedKernel
 from latkit.runtimes.base import ExecutedOp
 from latkit.runtimes.litert.alignment import Tensors, align

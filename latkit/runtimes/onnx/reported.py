@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from latkit.graphs.def_use import DefUse
+from latkit.graphs.dialects import units_of
 from latkit.graphs.graph import Graph
-from latkit.graphs.patterns import Unit, units_of
 from latkit.graphs.reported import FusionReport, ReportedKernel
+from latkit.graphs.unit import Unit
 
 BLOCKED_DOMAIN = "com.microsoft.nchwc"
 CONVERSIONS = frozenset({"ReorderInput", "ReorderOutput"})

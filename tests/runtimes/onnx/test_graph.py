@@ -12,7 +12,7 @@ from latkit.artifacts.export import export_subject
 from latkit.artifacts.weights import for_inference, seeded_module
 from latkit.errors import BadFile, ExportError
 from latkit.graphs import Graph, GraphBuilder, node_macs, partition_graph
-from latkit.graphs.patterns import units_of
+from latkit.graphs.dialects import units_of
 from latkit.runtimes import get_runtime
 from latkit.runtimes.onnx.graph import model_of_graph, read_graph
 from latkit.runtimes.onnx.module import graph_of_module

@@ -1,53 +1,34 @@
-"""Patterns: groups of nodes that form one logical operator, whatever the exporter."""
+"""Patterns of ONNX: groups of nodes that form one logical operator, whatever the exporter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 
 from latkit.graphs.def_use import DefUse
 from latkit.graphs.graph import ABSENT, Graph, Node
-from latkit.graphs.node_types import node_kind
+from latkit.graphs.onnx.kinds import node_kind
 from latkit.graphs.onnx.operators import BINARY, UNARY, VIEWS
-from latkit.graphs.tflite.nodes import VIEWS as TFLITE_VIEWS
-
-LIGHT_MORE = frozenset(
-    {"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"}
-    | {"quantizelinear", "dequantizelinear"}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """Nodes that form one operator: their kind and their positions in the graph."""
-
-    kind: str
-    members: tuple[int, ...]
-    dialect: str = "onnx"
-
-    @property
-    def light(self) -> bool:
-        """Whether a runtime may fuse it with a neighbor: elementwise work, padding or data movement.
-
-        XNNPACK fuses clamps and padding alone: TFLite's converters write other activations as attributes.
-        """
-        if self.dialect == "tflite":
-            return self.kind.split("_int")[0].split("_uint")[0] in LIGHT_TFLITE
-        return self.kind in GATED.values() or self.kind in LIGHT_MORE or self.kind.split("_")[0] in _POINTWISE
-
-
-LIGHT_TFLITE = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2"})
-
-_POINTWISE = {name.lower() for name in UNARY | BINARY}
+from latkit.graphs.unit import Unit
 
 GATED = {"Erf": "gelu", "Sigmoid": "silu", "HardSigmoid": "hardswish", "Tanh": "gelu_tanh", "Clip": "hardswish"}
 """Activations that multiply a tensor by a function of itself, by the operator of that function."""
 
+_LIGHT = frozenset(
+    {"pad", "batchnormalization", "transpose_last", "transpose_rows", "transpose"}
+    | {"quantizelinear", "dequantizelinear"}
+    | set(GATED.values())
+)
 
-def units_of(graph: Graph) -> tuple[Unit, ...]:
+_POINTWISE = {name.lower() for name in UNARY | BINARY}
+
+
+def _unit(kind: str, members: Collection[int]) -> Unit:
+    """The nodes as a unit; elementwise work, padding and data movement are light."""
+    return Unit(kind, tuple(sorted(members)), kind in _LIGHT or kind.split("_")[0] in _POINTWISE)
+
+
+def units(graph: Graph) -> tuple[Unit, ...]:
     """The graph's units, each node in exactly one, in the order of their last nodes."""
-    if graph.dialect == "tflite":
-        return tuple(Unit(_tflite_kind(graph, index), (index,), "tflite") for index in range(len(graph.nodes)))
     def_use = DefUse(graph)
     taken: set[int] = set()
     found: list[Unit] = []
@@ -57,13 +38,8 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
                 found.append(unit)
                 taken.update(unit.members)
     rest = (index for index in range(len(graph.nodes)) if index not in taken)
-    found += [Unit(_plain_kind(graph, index), (index,)) for index in rest]
+    found += [_unit(_plain_kind(graph, index), (index,)) for index in rest]
     return tuple(sorted(found, key=lambda unit: unit.members[-1]))
-
-
-def _tflite_kind(graph: Graph, index: int) -> str:
-    node = graph.nodes[index]
-    return "view" if node.op in TFLITE_VIEWS else node_kind(graph, node)
 
 
 def quantized_units(def_use: DefUse) -> Iterator[Unit]:
@@ -83,9 +59,9 @@ def quantized_units(def_use: DefUse) -> Iterator[Unit]:
         weights = {one for one in producers if graph.constant(nodes[one].inputs[0]) is not None}
         chain = _to_quantization(def_use, index)
         if chain is not None and len(producers) == len(set(before)):
-            yield Unit(_quantized_kind(def_use, index, weights), tuple(sorted({*producers, index, *chain})))
+            yield _unit(_quantized_kind(def_use, index, weights), {*producers, index, *chain})
         elif weights:
-            yield Unit(f"{_quantized_kind(def_use, index, weights)}_weights", tuple(sorted({*weights, index})))
+            yield _unit(f"{_quantized_kind(def_use, index, weights)}_weights", {*weights, index})
 
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
@@ -132,7 +108,7 @@ def _gated(def_use: DefUse) -> Iterator[Unit]:
             if here.op == "Mul" and len(def_use.variables(here)) == 2:
                 gate = _closing(def_use, here, members, sources)
                 if gate is not None:
-                    yield Unit(GATED[node.op], tuple(sorted({*gate, *members, *_trailing(def_use, at)})))
+                    yield _unit(GATED[node.op], {*gate, *members, *_trailing(def_use, at)})
                 break
             if not def_use.is_scalar_step(here):
                 break
@@ -203,7 +179,7 @@ def _layer_norm(def_use: DefUse) -> Iterator[Unit]:
             after = def_use.sole_consumer(max(members))
             if after is not None and nodes[after].op == op and len(def_use.variables(nodes[after])) == 1:
                 members.add(after)
-        yield Unit("layernormalization", tuple(sorted(members)))
+        yield _unit("layernormalization", members)
 
 
 def _upstream(def_use: DefUse, start: int, ops: tuple[str, ...]) -> set[int] | None:
@@ -242,4 +218,4 @@ def _linear(def_use: DefUse) -> Iterator[Unit]:
         constants = [c for n in def_use.graph.nodes[after].inputs if (c := def_use.graph.constant(n)) is not None]
         columns = node.outputs[0].shape[-1:]
         if constants and columns and constants[0].tensor.elements == columns[0]:
-            yield Unit("linear", (index, after))
+            yield _unit("linear", (index, after))

@@ -1,4 +1,4 @@
-"""The dialect of a graph: what its nodes must be, in which normal form they are, and how often they multiply."""
+"""The rules of a dialect's nodes: what is valid, the normal form, and how often a node multiplies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from latkit.graphs.node import Node, Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """A set of operators. Each function takes a node and the tensors of the values before it."""
+class NodeRules:
+    """Of a set of operators. Each function takes a node and the tensors of the values before it."""
 
     normalize: Callable[[Node, Sequence[Tensor], int], Node]
     """The node in normal form, given the release of the operators too."""

@@ -1,0 +1,62 @@
+"""Node types of TFLite, each a unit of its own: its converters fuse activations, so that no pattern is left."""
+
+from __future__ import annotations
+
+from latkit.graphs.graph import Graph, Node
+from latkit.graphs.node import ABSENT, QUANTIZED
+from latkit.graphs.node_types import binary_kind, permutation, reduced_axes, transpose_kind
+from latkit.graphs.tflite.nodes import BINARY, REDUCTIONS, VIEWS
+from latkit.graphs.unit import Unit
+
+LIGHT = frozenset({"relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "pad", "padv2"})
+"""Kinds that XNNPACK may fuse with a neighbor: clamps and padding alone."""
+
+
+def units(graph: Graph) -> tuple[Unit, ...]:
+    """Each node as a unit."""
+    kinds = ("view" if node.op in VIEWS else node_kind(graph, node) for node in graph.nodes)
+    return tuple(Unit(kind, (index,), _plain(kind) in LIGHT) for index, kind in enumerate(kinds))
+
+
+def _plain(kind: str) -> str:
+    """The kind without the precision of quantized tensors."""
+    return kind.split("_int")[0].split("_uint")[0]
+
+
+def node_kind(graph: Graph, node: Node) -> str:
+    """By the operator, the shapes of its operands, and the precision that it computes in."""
+    if node.op in BINARY:
+        return binary_kind(graph, node) + _precision(graph, node)
+    if node.op == "TRANSPOSE":
+        return transpose_kind(permutation(graph, node)) + _precision(graph, node)
+    return node.op.lower() + _variant(graph, node) + _precision(graph, node)
+
+
+def _variant(graph: Graph, node: Node) -> str:
+    """What makes an operator another kind of work: groups of a convolution, rows that are reduced."""
+    if node.op == "CONV_2D":
+        given, weights = (graph.tensors()[number].shape for number in node.inputs[:2])
+        return "_grouped" if weights[3] != given[3] else ""
+    if node.op in REDUCTIONS and len(node.inputs) > 1:
+        shape = graph.tensors()[node.inputs[0]].shape
+        axes = tuple(axis for axis in reduced_axes(graph, node) if shape[axis] > 1)
+        return "_last" if axes == (len(shape) - 1,) else ""
+    return ""
+
+
+def _precision(graph: Graph, node: Node) -> str:
+    """What a TFLite operator computes in, as a suffix of its kind; nothing for 32-bit floats and for indices.
+
+    `dynamic`: floats that are quantized on the fly, for weights of fewer bits.
+    """
+    tensors = graph.tensors()
+    data = next((number for number in node.inputs if number != ABSENT and graph.constant(number) is None), None)
+    if data is None:
+        return ""
+    given = tensors[data]
+    weights = {tensors[n].type for n in node.inputs if n != ABSENT and n != data and graph.constant(n) is not None}
+    if given.type == "float32" and node.op not in ("QUANTIZE", "DEQUANTIZE", "GATHER"):
+        return f"_dynamic_{min(weights & QUANTIZED)}" if weights & QUANTIZED else ""
+    if given.type in QUANTIZED:
+        return f"_{given.type}" + ("_int4" if "int4" in weights else "")
+    return "_float16" if given.type == "float16" else ""
