@@ -31,6 +31,13 @@ def statistics_frozen(norms: Iterable[nn.BatchNorm2d]) -> Iterator[None]:
             norm.track_running_stats = True
 
 
+def drop_statistics(norms: Iterable[nn.BatchNorm2d]) -> None:
+    """From now on these batch norms always use the batch's statistics, and hold no running ones."""
+    for norm in norms:
+        norm.track_running_stats = False
+        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+
+
 def recomputed(block: nn.Module, features: Tensor) -> Tensor:
     """The block's output; activations for its backward pass are recomputed (Chen et al. 2016, arXiv 1604.06174).
 

@@ -201,3 +201,16 @@ def test_a_module_without_anything_elastic_is_refused() -> None:
     net = user_module()
     with pytest.raises(UsageError, match=r"export a sub-network with torch\.onnx\.export"):
         net.space.decode(net.largest)
+
+
+def test_weights_of_earlier_versions_have_running_statistics(net: ElasticSupernet) -> None:
+    """They are not used, and not held any more; a weight that is unknown is refused as before."""
+    assert not list(net.buffers())
+    old = {
+        **net.state_dict(),
+        "layers.0.1.running_mean": torch.zeros(8),
+        "layers.0.1.num_batches_tracked": torch.ones(()),
+    }
+    assert net.load_state_dict(old).missing_keys == []
+    with pytest.raises(RuntimeError, match="unknown"):
+        net.load_state_dict({**old, "layers.unknown": torch.zeros(8)})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from latkit.nn import build_module
 from latkit.ops import Op
-from latkit.search.supernet.blocks import batch_norms
+from latkit.search.supernet.blocks import batch_norms, drop_statistics
 from latkit.search.supernet.elastic.base import ElasticNet
 from latkit.search.supernet.elastic.channel_groups import ChannelGroup, channel_groups, sort_channels
 from latkit.search.supernet.elastic.sharing import SharedModule
@@ -20,6 +21,9 @@ from latkit.spaces import Architecture, ChainSpace
 from latkit.spaces.elastic import ElasticSpace
 from latkit.spaces.elastic.chain import chain_of
 
+STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+"""How the names of batch norm's running statistics end."""
+
 Placed = tuple[int, Op]
 """An op of a sub-network, and the layer of the largest network whose weights it takes a part of."""
 
@@ -28,7 +32,8 @@ class ElasticSupernet(ElasticNet):
     """The largest network of an elastic space, and transforms of its kernels (Cai et al. 2020, section 3).
 
     Each op of a sub-network runs as the module of its kind, with parts of the weights. With `checkpointing`, ops save
-    only their input for the backward pass, and run twice.
+    only their input for the backward pass, and run twice. There are no running statistics: no sub-network would use
+    them.
     """
 
     space: ElasticSpace
@@ -41,6 +46,7 @@ class ElasticSupernet(ElasticNet):
         for op, layer in zip(network.ops, self.layers.children(), strict=True):
             if op.definition.is_residual(op):  # a block begins as an identity: depths agree before they are trained
                 nn.init.zeros_(batch_norms(layer)[-1].weight)
+        drop_statistics(batch_norms(self.layers))
         self._op_shapes: dict[Op, Shapes] = {}
         self._weights = [dict(layer.named_parameters()) for layer in self.layers.children()]
         self.transforms = KernelTransforms(self._kernels())
@@ -55,6 +61,12 @@ class ElasticSupernet(ElasticNet):
             else:
                 features = run(features)
         return features
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Files of earlier versions hold running statistics too, which were not used either."""
+        known = self.state_dict().keys()
+        used = {name: one for name, one in state_dict.items() if name in known or not name.endswith(STATISTICS)}
+        return super().load_state_dict(used, strict, assign)
 
     def resolution(self, architecture: Architecture) -> int:
         """Height and width of the images that an architecture takes."""
