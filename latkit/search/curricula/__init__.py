@@ -17,6 +17,7 @@ CURRICULA: Registry[Curriculum] = Registry(
     Curriculum,
     {
         "growing": "latkit.search.curricula.growing:CURRICULUM",
+        "growing-sandwich": "latkit.search.curricula.growing_sandwich:CURRICULUM",
         "progressive": "latkit.search.curricula.progressive:CURRICULUM",
         "sandwich": "latkit.search.curricula.sandwich:CURRICULUM",
         "uniform": "latkit.search.curricula.uniform:CURRICULUM",

@@ -188,6 +188,17 @@ def test_curricula_free_one_dimension_after_another() -> None:
     assert [one.name for one in CURRICULA.get("growing").stages(SPACE, 1)] == ["all"]
 
 
+def test_growing_goes_over_into_the_sandwich_rule() -> None:
+    curriculum = CURRICULA.get("growing-sandwich")
+    smallest, sandwich = curriculum.stages(SPACE, 10)
+    assert (smallest.epochs, sandwich.epochs, smallest.schedule[1]) == (3, 7, sandwich.schedule[0])
+    assert {one.architecture for one in _drawn(curriculum.name, smallest)} == {SPACE.smallest}
+    first, *others = _drawn(curriculum.name, sandwich)[:4]
+    assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
+    assert {one.learns_from for one in others} == {"largest"}
+    assert [one.name for one in curriculum.stages(SPACE, 1)] == ["sandwich"]
+
+
 def _drawn(curriculum: str, stage: Part) -> list[Sample]:
     generator = torch.Generator().manual_seed(0)
     return [one for _ in range(20) for one in CURRICULA.get(curriculum).samples(SPACE, stage, generator)]
