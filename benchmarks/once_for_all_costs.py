@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmarks.once_for_all_training import briefly, long
 from benchmarks.supernet_step import cpu_step_bytes, resting_bytes
 from latkit.progress import Silent
 from latkit.search.curricula import DEFAULT_CURRICULUM
@@ -52,20 +53,22 @@ def train_individually(bench: Bench, architecture: Architecture, epochs: int, cp
 
 
 def individual(bench: Bench) -> dict[str, Any]:
-    """The ten sub-networks of the default curriculum's first seed, trained alone."""
-    run = bench.supernet()
-    as_long, as_costly = [], []
-    for number, one in enumerate(bench.subnets()):
-        share_s = run["cpu_seconds"] / 10
-        as_costly.append(
-            bench.once(f"alone share {number}", lambda one=one, s=share_s: train_individually(bench, one, 1, s))
-        )
-    for number, one in enumerate(bench.subnets()):
-        as_long.append(bench.once(f"alone {number}", lambda one=one: train_individually(bench, one, run["epochs"])))
-    shared = fmean(run["random"])
+    """The ten sub-networks trained alone."""
+    brief, epochs = briefly(bench, DEFAULT_CURRICULUM, 0), bench.given.epochs
+    share_s, numbered = brief["cpu_seconds"] / 10, list(enumerate(bench.subnets()))
+    as_costly = [
+        bench.once(f"alone share {number}", lambda one=one: train_individually(bench, one, 1, share_s))
+        for number, one in numbered
+    ]
+    shared = fmean(long(bench)["random"])
+    as_long = [
+        bench.once(f"alone {epochs} epochs {number}", lambda one=one: train_individually(bench, one, epochs))
+        for number, one in numbered
+    ]
     return {
         "alone_difference_points": 100 * (shared - fmean(as_long)),
-        "alone_share_difference_points": 100 * (shared - fmean(as_costly)),
+        "alone_share_difference_points": 100 * (fmean(brief["random"]) - fmean(as_costly)),
+        "alone_accuracy_mean": fmean(as_long),
     }
 
 

@@ -9,14 +9,20 @@ from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from scipy import stats
 
+from benchmarks.once_for_all_training import long
 from latkit._io import load_json, write_text
+from latkit._io.arrays import Floats
 from latkit.devices import Local
 from latkit.progress import Silent
+from latkit.search.data import subset
 from latkit.search.once_for_all.candidates import ByPrediction
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
+from latkit.search.supernet.weight_trainer import evaluate
+from latkit.spaces import Architecture
 from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.tables import ElasticTable
 from latkit.targets import Target
@@ -31,8 +37,8 @@ RANDOMS = 5
 
 def predictor(bench: Bench) -> dict[str, Any]:
     """Kendall's tau on sub-networks that the predictor did not learn from."""
-    bench.supernet()
-    return dict(bench.once("predictor", lambda: _judged_predictor(bench)))
+    long(bench)
+    return dict(bench.once(f"predictor of {bench.supernet_name()}", lambda: _judged_predictor(bench)))
 
 
 def _loaded(bench: Bench) -> tuple[TrainedSupernet, Evaluations]:
@@ -51,17 +57,13 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
     draw = arrays.draw(20 * bench.given.held_out, np.random.default_rng(1))
     drawn = [one for one in dict.fromkeys(tuple(map(int, row)) for row in draw) if one not in learned]
     held = drawn[: bench.given.held_out]
-    path = bench.workspace.root / "held-out.json"  # apart from those that the predictor learns from
-    known = dict(load_json(path, "scores of held-out sub-networks")) if path.exists() else {}
-    for one in held:
-        if (name := " ".join(map(str, one))) not in known:
-            known[name] = trained.judge.validation(one)
-            write_text(path, json.dumps(known))
-    truth = np.array([known[" ".join(map(str, one))] for one in held])
+    halves = _halves(bench, trained, held)
+    truth = halves.mean(axis=0)
     predicted = fitted.predictor.predict(arrays.features(np.array(held)))
     errors = np.abs(predicted - truth)
     return {
         "predictor_tau": float(stats.kendalltau(predicted, truth).statistic),
+        **_ceiling(halves),
         "predictor_tau_front": fitted.report.kendall,
         "predictor_error_points": 100 * float(errors.mean()),
         "predictor_inside_90": float((errors <= fitted.predictor.half_width).mean()),
@@ -72,13 +74,45 @@ def _judged_predictor(bench: Bench) -> dict[str, Any]:
     }
 
 
+def _halves(bench: Bench, trained: TrainedSupernet, held: list[Architecture]) -> Floats:
+    """Scores of sub-networks on the even and the odd validation images, shape (2, sub-networks)."""
+    path = bench.workspace.root / f"held-out-{bench.supernet_name()}.json"  # apart from those that are learned from
+    known = dict(load_json(path, "scores of held-out sub-networks")) if path.exists() else {}
+    judge, settings = trained.judge, trained.judge.settings
+    for one in held:
+        if (name := " ".join(map(str, one))) not in known:
+            module, (data, unseen) = judge.module(one), judge.images(one)
+            count = len(unseen.labels) // 2 * 2
+            known[name] = [
+                evaluate(module, data, subset(unseen, torch.arange(begin, count, 2)), judge.fabric, settings)
+                for begin in (0, 1)
+            ]
+            write_text(path, json.dumps(known))
+    return np.array([known[" ".join(map(str, one))] for one in held]).T
+
+
+def _ceiling(halves: Floats) -> dict[str, float]:
+    """Tau of a predictor of what sub-networks would score on unlimited images.
+
+    The correlation of halves gives that of their mean with another mean (Spearman-Brown), whose root is that with the
+    truth; tau is 2 / pi asin(correlation) for normal variables.
+    """
+    between = max(float(np.corrcoef(halves)[0, 1]), 0.0)
+    reliability = 2 * between / (1 + between)
+    return {
+        "predictor_tau_ceiling": 2 / np.pi * float(np.arcsin(np.sqrt(reliability))),
+        "predictor_tau_halves": float(stats.kendalltau(*halves).statistic),
+        "predictor_truth_spread_points": 100 * float(halves.mean(axis=0).std()),
+    }
+
+
 def specialize(bench: Bench) -> dict[str, Any]:
     """Many targets and latencies in one command, measured, and beside random sub-networks."""
-    trained_s = bench.supernet()["cpu_seconds"]
+    trained_s = long(bench)["cpu_seconds"]
     predictor_s = predictor(bench)["predictor_cpu_seconds"]
     collect(bench)
     targets = _targets(bench)
-    found = dict(bench.once("specialize", lambda: _specialized(bench, targets)))
+    found = dict(bench.once(f"specialize {bench.supernet_name()}", lambda: _specialized(bench, targets)))
     each_s = found["specialize_cpu_seconds"] / len(found["targets"])
     fixed_s = trained_s + predictor_s
     ratio = (fixed_s + found["specialize_cpu_seconds"]) / (fixed_s + each_s)

@@ -1,0 +1,129 @@
+"""Parts of `once_for_all.py`: trainings, each resumable: of all curricula for a while, and of one for long."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any
+
+from latkit.errors import LatkitError
+from latkit.search.curricula import CURRICULA, DEFAULT_CURRICULUM
+from latkit.search.once_for_all.judging import SubnetJudge
+from latkit.search.once_for_all.phase import CurriculumPhase
+from latkit.search.once_for_all.run import fresh_supernet, train_supernet
+from latkit.search.supernet.weight_trainer import device_module
+from latkit.search.training.runtime_env import fabric_of
+
+if TYPE_CHECKING:
+    from benchmarks.once_for_all import Bench
+
+TIMED_STEPS, TIMED_BLOCKS = 24, 4
+MAX_EPOCHS = 1000
+
+
+class OutOfTime(LatkitError):
+    """The seconds of `--max-seconds` are over; what was not finished is named."""
+
+
+@dataclass(frozen=True)
+class UntilDeadline:
+    """Stops a training at the end of an epoch, which is when a checkpoint was written."""
+
+    deadline: float
+
+    def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
+        """Raises OutOfTime."""
+        if text and time.monotonic() > self.deadline:
+            raise OutOfTime(f"{phase}: {done} of {total} steps")
+
+
+def epochs_of(bench: Bench, curriculum: str) -> int:
+    """Epochs that take the CPU seconds of the benchmark, by the seconds of some steps of every stage."""
+    stages = CURRICULA.get(curriculum).stages(bench.space, 100)
+    problem, fabric = bench.problem(curriculum, 0, 100), fabric_of(bench.base)
+    net, costs = fresh_supernet(problem), {}
+    for number, stage in enumerate(stages):
+        phase = CurriculumPhase(problem, device_module(net, fabric), stage, number, fabric)
+        costs[stage.name] = step_seconds(phase) * phase.steps_per_epoch
+    for epochs in range(len(stages), MAX_EPOCHS):
+        planned = CURRICULA.get(curriculum).stages(bench.space, epochs + 1)
+        if sum(costs[stage.name] * stage.epochs for stage in planned) > bench.given.seconds:
+            return epochs
+    return MAX_EPOCHS
+
+
+def step_seconds(phase: CurriculumPhase) -> float:
+    """Mean CPU seconds of some steps, each the minimum of several with the same sub-networks: noise is one-sided."""
+    begin, best = phase.generator.get_state(), [float("inf")] * TIMED_STEPS
+    for _ in range(TIMED_BLOCKS):  # the first builds the modules
+        phase.generator.set_state(begin)
+        phase.begin(0)
+        for step in range(TIMED_STEPS):
+            begun = time.process_time()
+            phase.step(step)
+            best[step] = min(best[step], time.process_time() - begun)
+    return fmean(best)
+
+
+def briefly(bench: Bench, curriculum: str, seed: int) -> dict[str, Any]:
+    """A training for the CPU seconds of the benchmark, and its sub-networks' test accuracies."""
+    epochs = bench.once(f"epochs {curriculum}", lambda: epochs_of(bench, curriculum))
+    name = f"{curriculum}-{seed}"
+    return dict(bench.once(f"{curriculum} seed {seed}", lambda: _trained(bench, curriculum, seed, epochs, name)))
+
+
+def long(bench: Bench) -> dict[str, Any]:
+    """The supernet that is compared with networks trained alone, and specialized."""
+    curriculum, epochs = bench.given.long_curriculum, bench.given.epochs
+    return dict(
+        bench.once(
+            f"{curriculum} for {epochs} epochs", lambda: _trained(bench, curriculum, 0, epochs, bench.supernet_name())
+        )
+    )
+
+
+def _trained(bench: Bench, curriculum: str, seed: int, epochs: int, name: str) -> dict[str, Any]:
+    problem, fabric = bench.problem(curriculum, seed, epochs), fabric_of(bench.base)
+    folder, net = bench.workspace.search_dir(name), fresh_supernet(problem)
+    begun = time.process_time()
+    try:
+        result = train_supernet(problem, folder, UntilDeadline(bench.deadline), folder.exists(), net, fabric)
+    finally:
+        cpu_s = bench.add_seconds(name, time.process_time() - begun)
+    judge = SubnetJudge(net, problem.parts, problem.settings, fabric)
+    return {
+        "epochs": epochs,
+        "cpu_seconds": cpu_s,
+        "smallest": result.smallest.test,
+        "largest": result.largest.test,
+        "random": [judge.score(judge.module(one), one, "test") for one in bench.subnets()],
+    }
+
+
+def curricula(bench: Bench) -> dict[str, Any]:
+    """All curricula for the same seconds."""
+    names = bench.given.curriculum or [name for name in CURRICULA.names() if name != bench.given.long_curriculum]
+    every = [(seed, name) for seed in range(bench.given.seeds) for name in names]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for seed, name in every:  # side by side: what disturbs the machine disturbs all
+        runs[name].append(briefly(bench, name, seed))
+    return {"curricula": {name: _row(runs[name]) for name in names}, "default_curriculum": DEFAULT_CURRICULUM}
+
+
+def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    means = [fmean(run["random"]) for run in runs]
+    return {
+        "smallest_accuracy": fmean(run["smallest"] for run in runs),
+        "random_accuracy_mean": fmean(means),
+        "largest_accuracy": fmean(run["largest"] for run in runs),
+        "spread": pstdev(means),
+        "smallest_spread": pstdev([run["smallest"] for run in runs]),
+        "epochs": runs[0]["epochs"],
+        "cpu_seconds": fmean(run["cpu_seconds"] for run in runs),
+    }
+
+
+def long_row(bench: Bench) -> dict[str, Any]:
+    """The long training's figures."""
+    return {"long": {"curriculum": bench.given.long_curriculum, **_row([long(bench)])}}
