@@ -175,8 +175,6 @@ class _Reading:
         kind, shape, name = self.parsed.tensor(self.file_graph, index)
         shown = one_line(name, 80)
         found = self.file_graph.Tensors(index)
-        if found.Sparsity() is not None:
-            raise BadFile(self.path, "a network of dense tensors", f"{shown!r}, which is sparse")
         if found.IsVariable():
             raise BadFile(self.path, "a network without state between its runs", f"the variable {shown!r}")
         if kind not in TYPES:

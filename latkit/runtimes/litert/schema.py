@@ -87,7 +87,10 @@ class Schema:
         return key, self.model.Subgraphs(index), names
 
     def tensor(self, graph: Any, index: int) -> tuple[str, tuple[int, ...], str]:
-        """Element type, shape with -1 for open sizes, and name of a tensor. An absent one has no type."""
+        """Element type, shape with -1 for open sizes, and name of a tensor. An absent one has no type.
+
+        Raises BadFile for a sparse one: its zeros are in no buffer, and the work on it is not that of its shape.
+        """
         if index < 0:
             return "", (), ""
         if index >= graph.TensorsLength():
@@ -96,8 +99,13 @@ class Schema:
         lengths = found.ShapeSignatureLength() or found.ShapeLength()
         read = found.ShapeSignature if found.ShapeSignatureLength() else found.Shape
         shape = tuple(max(int(read(place)), -1) for place in bounded(lengths, MAX_SIDES))
-        kind = self.types.get(found.Type(), f"TYPE_{found.Type()}")
-        return kind, shape, (found.Name() or b"").decode(errors="replace")
+        kind, name = (
+            self.types.get(found.Type(), f"TYPE_{found.Type()}"),
+            (found.Name() or b"").decode(errors="replace"),
+        )
+        if found.Sparsity() is not None:
+            raise BadFile(self.path, "a network of dense tensors", f"{one_line(name, 80)!r}, which is sparse")
+        return kind, shape, name
 
     def kind(self, index: int) -> str:
         """Name of an operator code."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latkit.artifacts.files.source import SourceRequest
+from latkit.artifacts.files.tflite_file import read_tflite
 from latkit.errors import BadFile, ExportError
 from latkit.graphs import Constant, Graph, Node, Quantization, Tensor, networks, partition_graph
 from latkit.graphs.def_use import DefUse
@@ -128,6 +130,13 @@ def test_what_cannot_be_rebuilt_is_named(change: Callable[[Any], None], message:
         read_tflite_graph(path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_sparse_network_is_not_profiled_either(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.tflite"
+    path.write_bytes(edited(make_sparse))
+    with pytest.raises(BadFile, match="expected a network of dense tensors, but found 'v1', which is sparse"):
+        read_tflite(SourceRequest(path))
 
 
 def test_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
