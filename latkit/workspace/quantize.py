@@ -10,7 +10,7 @@ from typing import Any
 
 from latkit._io import make_folder
 from latkit.artifacts.chain_file import read_chain
-from latkit.errors import UsageError
+from latkit.errors import NotMeasured, UsageError
 from latkit.evaluation.validation import MeasuredNetwork, measure_network
 from latkit.latency_models import AdditiveModel
 from latkit.ops.precision import FP32
@@ -213,13 +213,15 @@ def _trained(
 def fit_precisions(
     workspace: MeasuringWorkspace, request: QuantizeRequest, space: ChainSpace, callbacks: Callbacks
 ) -> AdditiveModel:
-    """A model of the network's ops in all precisions; what is missing is measured."""
+    """A model of the network's ops in all precisions; what is missing is measured.
+
+    Raises NotMeasured, with the reason, for what the target refuses.
+    """
     planned = {name: getattr(request, name) for name in ("rounds", "round_s", "extra_rounds", "wait_s")}
-    collect(
-        workspace,
-        CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned),
-        callbacks,
-    )
+    asked = CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned)
+    for outcome in collect(workspace, asked, callbacks):
+        for title, reason in outcome.summary.failed.items() if outcome.summary else ():
+            raise NotMeasured(f"{title} could not be measured on {request.target}: {reason}")
     return workspace.fit_model(request.target, space)
 
 

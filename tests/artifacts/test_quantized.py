@@ -94,6 +94,15 @@ def test_tflite_file_with_float_ends_computes_about_the_same(module, tmp_path):
     assert 0 < relative_error("tflite", module, artifact, images) < 0.05
 
 
+@pytest.mark.slow
+def test_a_tflite_file_without_weights_is_left_as_it_is_by_dynamic_ranges(tmp_path):
+    images = torch.randn(2, 8, 12, 12)
+    pool = seeded_module(Network((make_op("pool", (8, 12, 12)),)))
+    plan = Quantization({"": "int8-dynamic"}, calibration_batches(images), False)
+    artifact = export_quantized(get_runtime("tflite"), pool, (8, 12, 12), plan, tmp_path / "pool.tflite")
+    assert relative_error("tflite", pool, artifact, images) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("precisions", "shape", "message"),
     [

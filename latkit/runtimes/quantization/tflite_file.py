@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,8 @@ WRAPPED = "wrapped"
 def quantize_tflite(source: Path, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
     """Write the fp32 file at `source`, exported from `module`, to `path` with every op in its precision.
 
-    Weights are quantized per channel. Raises MissingExtra.
+    Weights are quantized per channel. A file without an op that can be written in its precision stays as it is. Raises
+    MissingExtra.
     """
     with silenced():
         try:
@@ -34,6 +36,9 @@ def quantize_tflite(source: Path, module: Any, examples: Sequence[Any], plan: Qu
         quantizer = Quantizer(str(source))
         for rule in _rules(source, module, examples, plan):
             _add_rule(quantizer, rule)
+        if not quantizer.get_quantization_recipe():
+            shutil.copyfile(source, path)
+            return
         statistics = quantizer.calibrate(_signatures(source, examples, plan), num_threads=1)
         quantizer.quantize(statistics).export_model(str(path), overwrite=True)
 
