@@ -1,5 +1,6 @@
 """Collecting with a session that answers at once: which workloads get a round, how many, and in which order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from latkit.errors import AgentError, ExportError, MeasurementConflict
 from latkit.measurements import Store
 from latkit.ops import Op
 from latkit.profiling import Collection
+from latkit.profiling.collector import RELOADED_BYTES
 from latkit.runtimes import Artifact
 from latkit.timing import REFERENCE, Environment, Round, TimingPlan, Workload
 from tests.builders import ENVIRONMENT, TARGET, conv, make_round
@@ -25,6 +27,7 @@ class ScriptedSession:
         self.reference_ns = reference_ns
         self.rejected = rejected
         self.visited: list[str] = []
+        self.unloaded: list[str] = []
 
     def environment(self, artifact: Artifact, reference: Artifact) -> Environment:
         assert reference.path == Path(REFERENCE.key)
@@ -39,6 +42,9 @@ class ScriptedSession:
         wall_ns = [times.pop(0) if len(times) > 1 else times[0]]
         return make_round(wall_ns, self.reference_ns, started_at=float(len(self.visited)))
 
+    def unload(self, artifact: Artifact) -> None:
+        self.unloaded.append(artifact.path.name)
+
 
 def export(workload: Workload) -> Artifact:
     return Artifact(Path(workload.key), "0" * 64, "onnxruntime", "exporter 1", 17)
@@ -52,6 +58,20 @@ def store(tmp_path: Path):
 
 def passes(visited: list[str]) -> list[list[str]]:
     return [visited[start : start + len(OPS)] for start in range(0, len(visited), len(OPS))]
+
+
+def test_large_models_are_loaded_anew_for_every_round(store: Store, tmp_path: Path) -> None:
+    def written(workload: Workload) -> Artifact:
+        if workload == REFERENCE:
+            return export(workload)
+        path = tmp_path / ("large" if workload == OPS[0] else "small")
+        with path.open("wb") as file:
+            file.truncate(RELOADED_BYTES + (workload == OPS[0]))
+        return replace(export(workload), path=path)
+
+    session = ScriptedSession()
+    Collection(session, store, written, TimingPlan(rounds=3)).run(OPS[:2])
+    assert session.unloaded == ["large"] * session.visited.count(str(tmp_path / "large"))
 
 
 def test_every_pass_measures_each_workload_once_in_its_own_order(store: Store) -> None:

@@ -93,6 +93,11 @@ class RecoveringSession:
         """The result of what else is done with a model, in as many sessions as it takes. Raises as `measure_round`."""
         return self._retry(artifact, reference, do)
 
+    def unload(self, artifact: Artifact) -> None:
+        """Free the memory of an artifact: its next round loads it anew. Never raises."""
+        if self._session is not None:
+            self._session.unload(artifact)
+
     def close(self) -> None:
         """End the session. Never raises."""
         if self._session is not None:
