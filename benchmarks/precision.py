@@ -5,7 +5,8 @@
 Measures the ops of `proxyless-mobile` in fp32 and in int8, short networks around every tensor in all combinations of
 precisions, 12 networks to calibrate on in int8 and 24 that mix precisions, before and after that, and unseen networks
 twice: in int8, and with a random precision for every op. The same predictions without pair terms are sums of ops alone,
-calibrated on the same networks.
+calibrated on the same networks. Six networks of the calibration are measured again among the unseen ones: figures
+`without_drift` are those of predictions that follow the change of these six.
 
 `collection_ratio` is the time that ops in fp32, in int8 and pairs take together, over that of the ops in fp32: exports
 included. With `--workspace` an interrupted run goes on, and what is there is not measured again; the ratio then counts
@@ -49,6 +50,8 @@ from latkit.workspace import MeasureOptions, Workspace, fit_workloads
 
 HERE = "here"
 PRECISIONS = ("fp32", "int8")
+DRIFT_NETWORKS = 6
+"""Networks of the calibration that are measured again among the unseen ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ def judge(
             model = workspace.fit_model(target, space, "lookup")
             drawn = drawn_of[name]
             chosen = [Drawn(space.encode(network), network) for network in drawn]
-            validation = validate_drawn(collection, model, space, chosen)
+            validation = validate_drawn(collection, model, space, chosen, known=DRIFT_NETWORKS)
             validation.save(workspace.validation_path(target, space, "lookup"))
             figures[name] = shown_figures(validation)
             calibrated = [m for m in workspace.selection(target, space).used if m.role == "fit"]
@@ -151,13 +154,14 @@ def collect(collection: Collection, target: Target, base: Space) -> float:
 
 
 def shown_figures(validation: Validation) -> dict[str, float | None]:
-    """The figures of a validation."""
+    """The figures of a validation; those without drift compare with predictions that follow known networks' drift."""
     return {
         "within_5_percent": validation.within_5_percent,
         "within_10_percent": validation.within_10_percent,
         "mape_percent": validation.mape_percent,
         "repeatability_mape_percent": validation.repeatability_mape_percent,
         "interval_coverage_percent": validation.interval_coverage_percent,
+        **(validation.drift.columns() if validation.drift else {}),
     }
 
 

@@ -15,6 +15,7 @@ from scipy import stats
 from latkit._io import load_record, write_text
 from latkit._io.arrays import Floats
 from latkit.errors import MeasurementConflict, NotMeasured, UsageError
+from latkit.evaluation.drift import Drift, Finite, drift_networks, log_drifts
 from latkit.latency_models import AdditiveModel
 from latkit.measurements import select
 from latkit.ops import Network
@@ -43,7 +44,6 @@ MIN_MS, MAX_MS = 1e-9, 1e12
 """No latency lies outside these bounds; everything computed from such figures stays finite."""
 
 Milliseconds = Annotated[float, Field(ge=MIN_MS, le=MAX_MS, allow_inf_nan=False)]
-Finite = Annotated[float, Field(ge=-MAX_MS, le=MAX_MS, allow_inf_nan=False)]
 
 
 class NetworkResult(BaseModel):
@@ -113,6 +113,8 @@ class Validation(BaseModel):
     kendall: Finite | None
     """Both None if all predictions, or all latencies, are equal: they have no ranks."""
     repeatability_mape_percent: Finite
+    drift: Drift | None = None
+    """None unless networks of the calibration were measured again."""
     left_out: list[str]
     emulated: bool = False
     """Whether the device is an emulator, whose latencies are not those of a phone."""
@@ -202,11 +204,34 @@ def validate_drawn(
     space: Space,
     chosen: Sequence[Drawn],
     max_seconds: float | None = None,
+    known: int = 0,
 ) -> Validation:
-    """Measure drawn networks, each twice, and compare the predictions with the measurements; see `validate`."""
+    """Measure drawn networks, each twice, and compare the predictions with the measurements; see `validate`.
+
+    `known`: networks of the calibration that are measured again among them, to find the drift since.
+    """
     measured = [drawn.network for drawn in chosen]
-    measurements, left_out = _measure(collection, measured, repetitions_of(0), max_seconds)
-    return compare(model, space, chosen, measurements, left_out)
+    calibrated = select(collection.store.measurements("fit")).used if known else ()
+    then_s = drift_networks(model, calibrated, known) if known else {}
+    measurements, left_out = _measure(collection, [*measured, *then_s], repetitions_of(0), max_seconds)
+    validation = compare(model, space, chosen, measurements, left_out)
+    return _with_drift(validation, model, then_s, measurements) if known else validation
+
+
+def _with_drift(
+    validation: Validation,
+    model: AdditiveModel,
+    then_s: Mapping[Network, float],
+    measurements: Sequence[Measurement],
+) -> Validation:
+    """The validation with the drift since the calibration, from its networks measured again."""
+    now: dict[str, list[float]] = {}
+    for one in measurements:
+        now.setdefault(one.workload.key, []).append(model.seconds_of(one))
+    drifts = log_drifts(then_s, {key: sum(times) / len(times) for key, times in now.items()})
+    predicted = np.array([row.predicted_ms for row in validation.results])
+    measured = np.array([row.measured_ms for row in validation.results])
+    return validation.model_copy(update={"drift": Drift.of(model, drifts, predicted, measured)})
 
 
 def measure_network(collection: Collection, model: AdditiveModel, network: Network) -> MeasuredNetwork:

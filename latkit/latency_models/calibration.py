@@ -84,6 +84,16 @@ class Calibration:
 
         return float(stats.t.ppf((1 + CONFIDENCE) / 2, self.networks - 1) * self.relative_error)
 
+    @property
+    def log_scatter(self) -> float | None:
+        """Half the width of a network's 90 % interval, as a logarithm, where the common error of the networks of its
+        time is known: the interval of their differences alone. None where it is unknown.
+        """
+        if not self.errors or not self.networks or len(self.errors) % self.networks:
+            return None
+        errors = np.array(self.errors).reshape(-1, self.networks)
+        return half_width((errors - np.median(errors, axis=1, keepdims=True)).ravel())
+
 
 def fit_calibration(parts: NetworkParts, measured_s: Sequence[float] | Floats, fixed_s: float) -> Calibration:
     """Calibrate what networks are made of on their measured latencies, in seconds; `fixed_s` is the fixed cost.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from latkit._io import check_writable
 from latkit.errors import LatkitError
-from latkit.evaluation.validation import Validation, unseen_networks
-from latkit.evaluation.validation import validate as run_validation
+from latkit.evaluation.validation import Validation, unseen_networks, validate_drawn
 from latkit.progress import Callbacks
 from latkit.workspace.models import check_tool, pinned_as
 from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
@@ -23,7 +22,7 @@ class NotSaved(LatkitError):
 def validate(workspace: MeasuringWorkspace, request: ValidateRequest, callbacks: Callbacks) -> Validation:
     """Measure the networks, compare, and save the figures with the target.
 
-    Raises as `latkit.evaluation.validation.validate` and `MeasuringWorkspace.collection` do, UsageError where the
+    Raises as `latkit.evaluation.validation.validate_drawn` and `MeasuringWorkspace.collection` do, UsageError where the
     model's ops were measured with another tool, and NotSaved.
     """
     target, space = request.target, request.space
@@ -32,10 +31,10 @@ def validate(workspace: MeasuringWorkspace, request: ValidateRequest, callbacks:
     check_tool(model, tool)
     path = workspace.validation_path(target, space, request.model)
     check_writable(path)  # or an error, before the device is leased
-    unseen_networks(model, space, request.networks, request.seed)
+    chosen = unseen_networks(model, space, request.networks, request.seed)
     options = MeasureOptions(request.plan, request.wait_s, pinned_as(model), tool=tool)
     with workspace.collection(target, options, callbacks) as collection:
-        validation = run_validation(collection, model, space, request.networks, request.seed, request.max_seconds)
+        validation = validate_drawn(collection, model, space, chosen, request.max_seconds, request.drift_networks)
     try:
         validation.save(path)
         if old := workspace.old_validation_path(target, space, request.model):

@@ -34,6 +34,9 @@ def validate(
     networks: Annotated[int, typer.Option(min=2, help="Networks to draw, none of which the fit has seen.")] = 20,
     model: ModelKind = "lookup",
     seed: Annotated[int, typer.Option(help="Which networks are drawn.")] = 0,
+    drift_networks: Annotated[
+        int, typer.Option(min=0, help="Networks of the calibration to measure again: how far has the device drifted?")
+    ] = 0,
     max_seconds: MaxSeconds = None,
     rounds: Rounds = 6,
     round_seconds: RoundSeconds = 0.2,
@@ -61,6 +64,7 @@ def validate(
         networks=networks,
         model=model,
         seed=seed,
+        drift_networks=drift_networks,
         max_seconds=max_seconds,
         rounds=rounds,
         round_s=round_seconds,

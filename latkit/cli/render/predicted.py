@@ -78,7 +78,8 @@ def show_validation(validation: Validation, *, as_json: bool) -> None:
         return
     for reason in validation.left_out:
         note(f"left out: {reason}")
-    figures = validation.model_dump(mode="json", exclude={"results", "left_out"})
+    figures = validation.model_dump(mode="json", exclude={"results", "left_out", "drift"})
+    figures |= validation.drift.columns() if validation.drift else {}
     show_facts(f"{validation.target}: predicted against measured", figures)
 
 

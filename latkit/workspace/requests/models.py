@@ -31,6 +31,8 @@ class ValidateRequest(PlannedRequest):
     model: str = "lookup"
     seed: int = 0
     """Determines which networks are drawn."""
+    drift_networks: Annotated[int, Field(ge=0)] = 0
+    """Networks of the calibration that are measured again among them, to find the device's drift since."""
 
 
 class PredictRequest(Request):
