@@ -219,10 +219,13 @@ def fit_precisions(
     """
     planned = {name: getattr(request, name) for name in ("rounds", "round_s", "extra_rounds", "wait_s")}
     asked = CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned)
-    for outcome in collect(workspace, asked, callbacks):
-        for title, reason in outcome.summary.failed.items() if outcome.summary else ():
-            raise NotMeasured(f"{title} could not be measured on {request.target}: {reason}")
-    return workspace.fit_model(request.target, space)
+    outcomes = collect(workspace, asked, callbacks)
+    failed = {title: reason for one in outcomes if one.summary for title, reason in one.summary.failed.items()}
+    try:
+        return workspace.fit_model(request.target, space)
+    except NotMeasured as error:
+        reasons = "; ".join(f"{title} could not be measured: {reason}" for title, reason in failed.items())
+        raise NotMeasured(reasons or str(error)) from error
 
 
 def _finished(folder: Path, request: QuantizeRequest, trained: TrainedNetwork) -> QuantizeResult | None:

@@ -45,6 +45,12 @@ def test_onnx_file_in_one_precision_computes_about_the_same(module, tmp_path, pr
     assert 0 < relative_error("onnxruntime", module, artifact, images) < 0.05
 
 
+def test_static_and_dynamic_ranges_meet_in_an_onnx_file(tmp_path):
+    chain = network("int8", "int8-dynamic", "int8-dynamic", "int8")
+    images, artifact = export("onnxruntime", seeded_module(chain), tmp_path / "q.onnx", precisions_of(chain))
+    assert 0 < relative_error("onnxruntime", seeded_module(chain), artifact, images) < 0.05
+
+
 def test_the_python_of_the_page_about_precisions(tmp_path, monkeypatch):
     from collections import OrderedDict
 

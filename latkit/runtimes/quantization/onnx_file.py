@@ -93,6 +93,14 @@ def _dynamic(source: Path, nodes: Sequence[str], path: Path) -> Path:
         nodes_to_quantize=[*nodes, *(f"{name}_MatMul" for name in nodes)],  # a Gemm is split into that and an Add
         weight_type=QuantType.QUInt8,  # onnxruntime has ConvInteger for unsigned weights only
     )
+    model = onnx.load(path)
+    for node in model.graph.node:
+        if node.op_type == "DynamicQuantizeLinear":  # QDQ gives its nodes and scales for the same tensor the same names
+            node.name = f"{node.name}_dynamic"
+            for place, name in enumerate(node.output):
+                node.output[place] = f"{name}_dynamic"
+                _replace_input(model.graph, name, node.output[place])
+    onnx.save(model, path)
     return path
 
 
