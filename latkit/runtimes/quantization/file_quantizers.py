@@ -78,7 +78,21 @@ def quantize_onnx_file(source: Path, path: Path, precision: str, feeds: Feeds) -
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            nodes_to_exclude=_of_constants(source),
         )
+
+
+def _of_constants(path: Path) -> list[str]:
+    """Names of the nodes that compute with constants alone: rounded to 8 bits, sizes that they decide would change."""
+    import onnx
+
+    graph = onnx.load(path, load_external_data=False).graph
+    constants, found = {tensor.name for tensor in graph.initializer}, []
+    for node in graph.node:
+        if all(not name or name in constants for name in node.input):
+            constants |= set(node.output)
+            found.append(node.name)
+    return [name for name in found if name]
 
 
 def quantized_by(

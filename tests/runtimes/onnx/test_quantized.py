@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
@@ -12,6 +13,8 @@ from latkit.graphs import Graph, GraphBuilder, partition_graph
 from latkit.graphs.def_use import DefUse
 from latkit.runtimes import get_runtime
 from latkit.runtimes.onnx.graph import read_graph
+from latkit.runtimes.quantization.file_quantizers import quantize_onnx_file
+from tests.runtimes.onnx_files import floats, model, node, value, weights
 
 RUNTIME = get_runtime("onnxruntime")
 
@@ -45,6 +48,22 @@ def test_a_node_in_8_bits_is_one_kernel_with_what_surrounds_it(quantized: Graph)
     assert kinds["add_int8"] == 2
     assert kinds["conv_int8"] == kinds["linear_int8"] == 1
     assert kinds["quantizelinear"] == 1
+
+
+def test_sizes_that_a_file_computes_are_not_rounded_to_8_bits(tmp_path: Path) -> None:
+    steps = [
+        node("MatMul", "x w", "r", name="product"),
+        node("Mul", "a b", "m", name="sizes"),
+        node("Cast", "m", "shape", name="cast", to=onnx.TensorProto.INT64),
+        node("Reshape", "r shape", "y", name="reshape"),
+    ]
+    sizes = [weights("w", 4, 4), floats("a", 0.25, 32), floats("b", 4, 4)]
+    onnx.save(model(steps, [value("x", (1, 8, 4, 4))], sizes), tmp_path / "float.onnx")
+    feeds = [{"x": np.random.default_rng(0).standard_normal((1, 8, 4, 4)).astype(np.float32)}]
+    quantize_onnx_file(tmp_path / "float.onnx", tmp_path / "q.onnx", "int8", feeds)
+    read = RUNTIME.read_graph(tmp_path / "q.onnx", {}, 1)
+    assert [one.shape for one in read.nodes[-1].outputs] == [(1, 128)]
+    assert Counter(one.op for one in read.nodes)["QuantizeLinear"] > 0
 
 
 def test_equal_blocks_are_equal_kernels_whatever_their_scales(quantized: Graph) -> None:
