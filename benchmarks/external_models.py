@@ -55,11 +55,14 @@ class Effort:
 
     kernels: int
     plan: TimingPlan
+    """Of kernels."""
+    network_plan: TimingPlan = TimingPlan(rounds=6, round_s=0.1, extra_rounds=2)
+    """Of the ten architectures as a whole."""
 
 
-EFFORT = Effort(200, TimingPlan(rounds=3, round_s=0.06, extra_rounds=1))
+EFFORT = Effort(200, TimingPlan(rounds=2, round_s=0.04, extra_rounds=1))
 FULL = Effort(500, TimingPlan(rounds=6, round_s=0.2))
-QUICK = Effort(40, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0))
+QUICK = Effort(40, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0), TimingPlan(rounds=2, round_s=0.02))
 
 
 def judge_external_models(
@@ -78,13 +81,13 @@ def judge_external_models(
     path, graphs = workspace.fusion_path(target), list(judged.values())
     options, end = MeasureOptions(effort.plan, wait_s=math.inf), time.monotonic() + seconds
     with workspace.collection(target, options, Callbacks(progress)) as collection:
-        Probing(collection, math.inf).measure(graphs)
         collect_kernels(
             collection, path, effort.kernels, max(KERNEL_SHARE * seconds, 1.0) if seconds < math.inf else None
         )
         for number, graph in enumerate(graphs):
             left_s = (end - time.monotonic()) / (len(graphs) - number)
             collect_models(collection, path, [graph], max(left_s, 1.0) if seconds < math.inf else None)
+        Probing(replace(collection, plan=effort.network_plan), math.inf).measure(graphs)
     if not path.exists():
         print(f"{target}: the time was over before any kernel was measured; run it again to go on", file=sys.stderr)
         return {"count": len(judged), **dict.fromkeys(FIGURES, 0.0), "kernels_measured": 0, "rows": []}
@@ -184,7 +187,7 @@ def chosen_effort(given: argparse.Namespace) -> Effort:
     effort = QUICK if given.quick else FULL if given.full else EFFORT
     changes = {"rounds": given.rounds, "round_s": given.round_seconds}
     plan = replace(effort.plan, **{name: value for name, value in changes.items() if value is not None})
-    return Effort(given.kernels or effort.kernels, plan)
+    return replace(effort, kernels=given.kernels or effort.kernels, plan=plan)
 
 
 def opened(folder: Path, device: str) -> Workspace:
