@@ -18,7 +18,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Effort:
     kernels: int
     plan: TimingPlan
     """Of kernels."""
-    network_plan: TimingPlan = TimingPlan(rounds=6, round_s=0.1, extra_rounds=2)
+    network_plan: TimingPlan = field(default_factory=lambda: TimingPlan(rounds=6, round_s=0.1, extra_rounds=2))
     """Of the ten architectures as a whole."""
 
 
