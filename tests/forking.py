@@ -247,9 +247,7 @@ def become(address: str, *argv: str) -> None:
 
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]
-    if verb == "load":
-        load()
-    elif verb == "serve":
+    if verb == "serve":
         serve(Path(*words))
     else:
         become(*words)
