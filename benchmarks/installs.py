@@ -80,11 +80,10 @@ def oldest(requirements: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Archives:
-    """The source archive, the wheel that was built from it, and a Python whose pip installs them elsewhere."""
+    """The source archive, and the wheel that was built from it."""
 
     source: Path
     wheel: Path
-    python: Path
 
 
 class NotBuilt(Exception):
@@ -93,22 +92,23 @@ class NotBuilt(Exception):
 
 def build(folder: Path) -> Archives:
     """Build both, or take those that are there. Raises NotBuilt."""
-    python = folder / "builder" / "bin" / "python"
-    steps = (
-        (sys.executable, "-m", "venv", folder / "builder"),
-        (python, "-m", "pip", "install", "-q", "--no-compile", "hatchling>=1.27"),
-    )
-    made = list(folder.glob("latkit-*"))
-    for argv in () if made else steps:
-        _succeed(*argv, folder=folder)
-    if not made:
+    builder = folder / "builder"
+    if not list(folder.glob("latkit-*")):
+        _succeed(sys.executable, "-m", "venv", "--without-pip", builder, folder=folder)
+        _succeed(*pip(builder), "install", "-q", "--no-compile", "hatchling>=1.27", folder=folder)
+        python = builder / "bin" / "python"
         _succeed(python, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, folder=ROOT)
     (source,) = folder.glob("latkit-*.tar.gz")
-    pip = (python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source)
     if not list(folder.glob("latkit-*.whl")):
-        _succeed(*pip, folder=folder)
+        arguments = ("wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source)
+        _succeed(*pip(builder), *arguments, folder=folder)
     (wheel,) = folder.glob("latkit-*.whl")
-    return Archives(source, wheel, python)
+    return Archives(source, wheel)
+
+
+def pip(venv: Path) -> tuple[object, ...]:
+    """This Python's pip, working in another environment: one of its own would take seconds to install."""
+    return (sys.executable, "-m", "pip", "--python", venv / "bin" / "python")
 
 
 def _succeed(*argv: object, folder: Path) -> None:
@@ -126,8 +126,7 @@ def tried(python: Path, archives: Archives, which: str, folder: Path, extra: str
     extras = tuple(filter(None, (extra, *use.with_extras)))
     archive, pinned = (archives.wheel, oldest(declared(extras))) if which == "oldest" else (archives.source, [])
     requirement = f"{archive}[{','.join(extras)}]" if extras else str(archive)
-    pip = (archives.python, "-m", "pip", "--python", venv / "bin" / "python")
-    ended = run(*pip, "install", "-q", "--no-compile", requirement, *pinned, folder=folder)
+    ended = run(*pip(venv), "install", "-q", "--no-compile", requirement, *pinned, folder=folder)
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.startswith("ERROR")]
         return {"installed": False, "reason": (lines or [ended.stderr[-300:]])[-1]}
