@@ -15,11 +15,7 @@ from tests.cli.conftest import Run
 
 SPACE = """
 name = "tiny"
-input_shape = [3, 8, 8]
-
-[[layers]]
-name = "stem"
-candidates = [{ kind = "conv", out_channels = 8 }]
+input_shape = [8, 8, 8]
 
 [[layers]]
 name = "body"

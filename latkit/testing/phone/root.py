@@ -162,8 +162,8 @@ def _programs(usr: Path, system: Path) -> None:
         system / "lib64" / "ld.so",
         _moved((libraries / "ld-linux-aarch64.so.1").read_bytes(), LIBRARY_PATH, ANDROID_LIBRARY_PATH, b"/"),
     )
-    for name, program in (("sh", "mksh"), ("toybox", "toybox")):
-        _write(system / "bin" / name, _moved((usr / "bin" / program).read_bytes(), INTERPRETER, OURS, b"\0"))
+    shutil.copy(usr / "bin" / "mksh-static", system / "bin" / "sh")  # starts in half the time of the other
+    _write(system / "bin" / "toybox", _moved((usr / "bin" / "toybox").read_bytes(), INTERPRETER, OURS, b"\0"))
     for name in APPLETS.split():
         (system / "bin" / name).symlink_to("toybox")
     for name, script in (("getprop", GETPROP), ("dumpsys", DUMPSYS), ("settings", SETTINGS)):
