@@ -31,12 +31,13 @@ from latkit.testing.phone.adbd import Daemon, adbd
 from latkit.testing.phone.emulated import Phone, running_phone
 from latkit.testing.phone.packages import cache_folder
 from latkit.testing.phone.server import adb, adb_server
-from tests.forking import Forks, forks
+from tests.forking import Forks, forks, measure_briefly
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # or the threads of two pytest workers fight over two cores
 os.environ.setdefault("LATKIT_TEST_CACHE", str(Path(__file__).parents[1] / "build" / "phone"))
 hypothesis.settings.register_profile("latkit", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("latkit")  # no timing decides whether a test passes
+measure_briefly()
 
 
 MARKED_FIXTURES = {"browser": "browser", **dict.fromkeys(("searches", "runs", "bench"), "slow")} | dict.fromkeys(

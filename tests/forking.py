@@ -127,11 +127,24 @@ def load() -> None:
     from importlib import import_module
 
     sys.path.insert(0, str(ROOT))
+    from latkit.errors import MissingExtra
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # as in the tests
         for name in (*HEAVY, *OWN):
             import_module(name)
+    with suppress(MissingExtra):
+        import_module("latkit.runtimes.tflite")._import_litert_torch()
+    measure_briefly()
     sys.path.remove(str(ROOT))
+
+
+def measure_briefly() -> None:
+    """Time the networks of searches in a tenth of the seconds: no test judges a latency."""
+    from latkit.timing import TimingPlan
+    from latkit.workspace.profiling import measuring
+
+    measuring.DEFAULT_PLAN = TimingPlan(rounds=3, round_s=0.02, extra_rounds=0)
 
 
 def accept(server: socket.socket, users: set[int]) -> None:

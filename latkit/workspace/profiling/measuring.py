@@ -37,12 +37,15 @@ from latkit.targets import Target
 from latkit.timing import DRIFT, REFERENCE, Baseline, Environment, TimingPlan, Workload
 from latkit.workspace.models import ModelFitting
 
+DEFAULT_PLAN = TimingPlan()
+"""How networks are timed where a request has no plan of its own, as a search's has none."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasureOptions:
     """How a target is measured."""
 
-    plan: TimingPlan = field(default_factory=TimingPlan)
+    plan: TimingPlan = field(default_factory=lambda: DEFAULT_PLAN)
     wait_s: float = 0.0
     """How long to wait for a device that another process holds."""
     cores: tuple[int, ...] = ()
