@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from benchmarks.fuzzing.outcomes import ACCEPTED, RAW, REFUSED, TRACEBACK, UNTID
 from benchmarks.fuzzing.terminal import raw_characters
 from benchmarks.fuzzing.writers import text
 from latkit.errors import BadFile, LatkitError
+from tests.forking import Forks
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,18 +104,12 @@ def test_an_incomplete_text_is_detected() -> None:
 
 
 @pytest.mark.slow
-def test_the_document_holds_every_figure_first(tmp_path: Path) -> None:
+def test_the_document_holds_every_figure_first(tmp_path: Path, forked: Forks) -> None:
     options = (
         f"--inputs 80 --readers table_json,series --seconds 1 --jobs 1 --only files,devices,writers --folder {tmp_path}"
     )
-    command = [
-        sys.executable,
-        str(ROOT / "benchmarks" / "fuzz.py"),
-        *options.split(),
-        "--scenarios",
-        "controls in a state",
-    ]
-    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, timeout=200)
+    command = [ROOT / "benchmarks" / "fuzz.py", *options.split(), "--scenarios", "controls in a state"]
+    done = forked.run(*command, "--json")
     document = json.loads(done.stdout.splitlines()[-1])
     assert tuple(document)[: len(KEYS)] == KEYS, done.stderr
     assert document["inputs"] == 80
