@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import time
 from collections import defaultdict
@@ -22,9 +21,10 @@ from typing import Any
 
 from benchmarks.ofa_note10 import ofa_25ms
 from benchmarks.strategy_cluster import cluster_overhead
-from benchmarks.strategy_runs import LIMITS, RUNS, Job, run_job, table_of
+from benchmarks.strategy_runs import LIMITS, RUNS, Job, Outcome, run_job, table_of
 from benchmarks.strategy_speed import replays_per_minute
 from benchmarks.strategy_tables import as_page, as_text, sections_of
+from benchmarks.worker_pool import worker_pool
 from latkit.search.strategies import STRATEGIES
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -35,20 +35,20 @@ SEEDS = {
     "nasbench_macro": 200,
     "accel_nasbench": 200,
     "darts_sample": 200,
-    "front_5v_hypervolume_share": 50,
+    "front_5v_hypervolume_share": 200,
     "limited_regret": 4,
     "ask_tell_ms": 3,
 }
 """Runs of every strategy; those of a limited search are 63 each, one per device and limit."""
 SLOW_SHARE = {
-    "bananas": 0.05,
-    "model-based": 0.05,
-    "model-based-light": 0.05,
-    "neural-architect": 0.05,
+    "bananas": 0.1,
+    "model-based": 0.25,
+    "model-based-light": 0.1,
+    "neural-architect": 0.1,
     "optuna-gp": 0.01,
-    "optuna-nsga2": 0.01,
-    "optuna-nsga3": 0.01,
-    "optuna-tpe": 0.01,
+    "optuna-nsga2": 0.02,
+    "optuna-nsga3": 0.02,
+    "optuna-tpe": 0.02,
 }
 """Of strategies whose run takes more than a second, the share of the seeds."""
 MIN_COMPLETE_SHARE, SLOW_CASES = 0.1, 9
@@ -108,31 +108,29 @@ def jobs_of(section: str, strategy: str, seeds: int | None, data: Path) -> list[
     return [Job(section, strategy, seed, str(data), case) for seed in range(count) for case in cases]
 
 
-def load_cache(path: Path | None) -> dict[str, dict[str, float]]:
+def load_cache(path: Path | None) -> dict[str, Outcome]:
     """Finished runs; a line that was cut off is left out."""
     if path is None or not path.exists():
         return {}
-    lines = path.read_text().splitlines()
-    found: dict[str, dict[str, float]] = dict(json.loads(line) for line in lines if line.endswith("]"))
-    return found
+    rows = (json.loads(line) for line in path.read_text().splitlines() if line.endswith("]"))
+    return {job: Outcome(*outcome) for job, *outcome in rows}
 
 
 def run_all(
     jobs: list[Job], cache: Path | None, max_seconds: float = float("inf"), processes: int = 1
-) -> dict[Job, dict[str, float]]:
+) -> dict[Job, Outcome]:
     """Every run, from the cache or in other processes; each is appended to the cache when it is done."""
     known, deadline = load_cache(cache), time.monotonic() + max_seconds
     found = {job: known[repr(job)] for job in jobs if repr(job) in known}
     rest = [job for job in jobs if job not in found]
     if not rest or max_seconds <= 0:
         return found
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    with multiprocessing.get_context("spawn").Pool(processes) as workers:
-        for job, result in workers.imap_unordered(run_job, rest, chunksize=1):
-            found[job] = result
+    with worker_pool(processes) as workers:
+        for job, outcome in workers.imap_unordered(run_job, rest, chunksize=1):
+            found[job] = outcome
             if cache is not None:
                 with cache.open("a") as file:
-                    file.write(json.dumps([repr(job), result]) + "\n")
+                    file.write(json.dumps([repr(job), outcome.figures, outcome.seconds]) + "\n")
             if time.monotonic() > deadline:
                 print(f"stopped after {max_seconds:.0f} s: {len(found)} of {len(jobs)} runs; run again to continue")
                 break

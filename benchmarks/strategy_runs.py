@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ from latkit.spaces.base import Architecture, Space
 QUERIES = (50, 100, 150, 200, 400)
 LIMITS = (0.3, 0.6, 0.9)
 """Quantiles of a device's latencies."""
-LIMITED_QUERIES, FRONT_QUERIES = (50, 100, 150), 300
+LIMITED_QUERIES, FRONT_QUERIES = (50, 100, 150), (50, 100, 150, 300)
 ACCURACY = {
     "nasbench201": "nasbench201",
     "nasbench101_pool": "nasbench101",
@@ -51,6 +52,15 @@ class Job:
     data: str
     case: str = ""
     """Of a limited search: the device and the quantile of the limit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found."""
+
+    figures: dict[str, float]
+    seconds: float | None = None
+    """Of one core; None of runs from before they were recorded."""
 
 
 @lru_cache(maxsize=2)
@@ -152,7 +162,7 @@ def hypervolume(points: Iterable[tuple[float, float]], corner: tuple[float, floa
 
 
 def front_share(job: Job) -> dict[str, float]:
-    """Share of the true front's hypervolume, from the worst accuracy and energy of the table."""
+    """Share of the true front's hypervolume, from the worst accuracy and energy of the table, by number of queries."""
     name, goals = "nasbench101-5v", Goals.parse("accuracy:max", "joules:min")
     _, table = table_of(name, job.data)
     accuracy, joules = (table.table.columns[quantity] for quantity in goals.quantities)
@@ -161,9 +171,9 @@ def front_share(job: Job) -> dict[str, float]:
     def volume(rows: Iterable[int]) -> float:
         return hypervolume(((float(accuracy[row]), -float(joules[row])) for row in rows), corner)
 
-    entries = replay(name, job, goals, FRONT_QUERIES)
-    rows = table.table.rows
-    return {"share": volume(rows[entry.architecture] for entry in entries) / volume(range(len(accuracy)))}
+    found = [table.table.rows[entry.architecture] for entry in replay(name, job, goals, FRONT_QUERIES[-1])]
+    full = volume(range(len(accuracy)))
+    return {str(count): volume(found[:count]) / full for count in FRONT_QUERIES}
 
 
 def ask_tell_ms(job: Job) -> dict[str, float]:
@@ -193,6 +203,8 @@ def accuracy_run(section: str) -> Run:
     return run
 
 
+TABLES = defaultdict(lambda: "nasbench201", ACCURACY, front_5v_hypervolume_share="nasbench101-5v")
+"""The table of every section."""
 RUNS: dict[str, Run] = {
     **{section: accuracy_run(section) for section in ACCURACY},
     "front_5v_hypervolume_share": front_share,
@@ -201,6 +213,9 @@ RUNS: dict[str, Run] = {
 }
 
 
-def run_job(job: Job) -> tuple[Job, dict[str, float]]:
-    """The figures of one run."""
-    return job, RUNS[job.section](job)
+def run_job(job: Job) -> tuple[Job, Outcome]:
+    """One run, and what it took; reading the table is not counted."""
+    table_of(TABLES[job.section], job.data)
+    began = time.process_time()
+    figures = RUNS[job.section](job)
+    return job, Outcome(figures, round(time.process_time() - began, 3))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.strategy_runs import Job, replay
+from benchmarks.worker_pool import worker_pool
 from latkit.search.goals import Goals
 
 PROCESSES, REPLAYS, QUERIES = 2, 100, 150
@@ -16,7 +16,7 @@ PROCESSES, REPLAYS, QUERIES = 2, 100, 150
 def replays_per_minute(data: Path) -> dict[str, Any]:
     """Replays of 150 queries on NAS-Bench-201 per minute, in two processes; reading the table is not counted."""
     begin = time.perf_counter()
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as workers:
+    with worker_pool(PROCESSES) as workers:
         rates = workers.map(_rate, [str(data)] * PROCESSES, chunksize=1)
     print(f"(measured in {time.perf_counter() - begin:.0f} s)")
     return {"replays": round(sum(rates)), "processes": PROCESSES}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 from typing import Any
 
-from benchmarks.strategy_runs import ACCURACY, LIMITED_QUERIES, RUNS, Job, best_judged
+from benchmarks.strategy_runs import ACCURACY, RUNS, Job, Outcome, best_judged
 
 Result = Mapping[str, float]
 
@@ -29,14 +29,12 @@ NOTES = {
     "nasbench_macro": "All 6,561 networks; the first of three trainings chooses, the mean of the others judges.",
     "accel_nasbench": "5,138 networks on ImageNet; the validation accuracy chooses and judges.",
     "darts_sample": "1,218 networks; the accuracy that NAS-Bench-301's model gives chooses and judges.",
-    "front_5v_hypervolume_share": "Share of the true front's hypervolume after 300 queries.",
+    "front_5v_hypervolume_share": "Share of the true front's hypervolume.",
     "limited_regret": "21 devices, limits at the 30, 60 and 90 % quantile of their latencies: points of test accuracy "
     "below the best within the limit. Nothing over a limit was evaluated.",
     "ask_tell_ms": "Milliseconds of one core on NAS-Bench-201: the mean of the first 150 queries; of strategies that "
     "fit a predictor, of the queries from 380 to 400.",
 }
-REFERENCE_QUERIES = str(LIMITED_QUERIES[-1])
-"""Of a limited search, the number of queries whose regret goes into the document."""
 
 
 @dataclass
@@ -47,6 +45,8 @@ class Section:
     best: float | None = None
     """The best judged accuracy in the table."""
     rows: dict[str, list[Result]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    """What runs took, where that was recorded."""
 
     def document(self) -> dict[str, Any]:
         """Means by strategy: by the number of queries, or one number."""
@@ -55,16 +55,18 @@ class Section:
     def lines(self) -> list[list[str]]:
         """A heading, and a row for every strategy."""
         names = list(next(iter(self.rows.values()))[0])
-        lines = [["strategy", *names, "runs"]]
+        lines = [["strategy", *names, "runs", "seconds per run"]]
         for strategy, results in self.rows.items():
-            lines.append([strategy, *(self._cell([one[name] for one in results]) for name in names), f"{len(results)}"])
+            cells = (self._cell([one[name] for one in results]) for name in names)
+            taken = self.seconds.get(strategy)
+            lines.append([strategy, *cells, f"{len(results)}", f"{median(taken):.2f}" if taken else "unknown"])
         return lines
 
     def _means(self, results: list[Result]) -> Any:
         means = {name: round(fmean(one[name] for one in results), 4) for name in results[0]}
         if self.name in ACCURACY:
             return means
-        return means[REFERENCE_QUERIES] if self.name == "limited_regret" else next(iter(means.values()))
+        return list(means.values())[-1]  # after the most queries
 
     def _cell(self, values: list[float]) -> str:
         mean, digits = fmean(values), 4 if self.name == "front_5v_hypervolume_share" else 2
@@ -72,11 +74,14 @@ class Section:
         return shown if self.best is None else f"{shown} ({self.best - mean:.2f})"
 
 
-def sections_of(found: Mapping[Job, Result], data: str) -> list[Section]:
+def sections_of(found: Mapping[Job, Outcome], data: str) -> list[Section]:
     """The results by section and strategy, in the order of `RUNS`."""
     sections: dict[str, Section] = {}
-    for job, result in sorted(found.items(), key=lambda pair: (pair[0].strategy, pair[0].seed)):
-        sections.setdefault(job.section, Section(job.section)).rows.setdefault(job.strategy, []).append(result)
+    for job, outcome in sorted(found.items(), key=lambda pair: (pair[0].strategy, pair[0].seed)):
+        section = sections.setdefault(job.section, Section(job.section))
+        section.rows.setdefault(job.strategy, []).append(outcome.figures)
+        if outcome.seconds is not None:
+            section.seconds.setdefault(job.strategy, []).append(outcome.seconds)
     for name, section in sections.items():
         section.best = best_judged(ACCURACY[name], data) if name in ACCURACY else None
     return [sections[name] for name in RUNS if name in sections]
@@ -120,5 +125,6 @@ python -m benchmarks.strategies --data DIR --cache results.jsonl --page docs/evi
 ```
 
 which stops within twenty minutes and continues where it stopped. Runs differ in their seed, and of limited searches
-also in device and limit. Strategies whose run takes more than a second have fewer runs. No strategy sees what judges.
+also in device and limit. Strategies whose run takes more than a second have fewer; the last column is the median of the
+seconds of one core that a run takes. No strategy sees what judges.
 [Search strategies](../strategies.md) describes them."""

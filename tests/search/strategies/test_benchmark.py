@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.strategies import DATA, load_cache, run_all
-from benchmarks.strategy_runs import Job, accuracies, hypervolume, limited_regret
+from benchmarks.strategy_runs import Job, Outcome, accuracies, hypervolume, limited_regret
 from benchmarks.strategy_tables import Section, as_page
 
+ROOT = Path(__file__).parents[3]
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no tables of real results in {DATA}")
 
 
@@ -20,10 +25,36 @@ def test_a_hypervolume_is_the_area_that_the_points_dominate() -> None:
 
 def test_a_page_has_means_spreads_and_what_is_left_to_the_best() -> None:
     found = {"random": [{"50": 90.0, "150": 94.0}, {"50": 92.0, "150": 94.0}]}
-    page = as_page([Section("nasbench201", 94.37, found), Section("limited_regret", None, found)], ["One line."])
-    assert "| `random` | 91.00 ± 1.00 (3.37) | 94.00 ± 0.00 (0.37) | 2 |" in page
+    taken = {"random": [2.0, 2.5]}
+    page = as_page([Section("nasbench201", 94.37, found, taken), Section("limited_regret", None, found)], ["One line."])
+    assert "| `random` | 91.00 ± 1.00 (3.37) | 94.00 ± 0.00 (0.37) | 2 | 2.25 |" in page
+    assert "| `random` | 91.00 ± 1.00 | 94.00 ± 0.00 | 2 | unknown |" in page
     assert page.endswith("## Speed\n\nOne line.\n")
     assert Section("limited_regret", None, found).document() == {"random": 94.0}
+
+
+def test_a_cache_may_have_runs_whose_time_was_not_recorded_and_a_line_cut_off(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.write_text('["a", {"50": 90.0}]\n["b", {"50": 91.0}, 0.5]\n["c", {"50"')
+    assert load_cache(cache) == {"a": Outcome({"50": 90.0}), "b": Outcome({"50": 91.0}, 0.5)}
+    assert load_cache(None) == {}
+
+
+def test_a_worker_ends_with_the_benchmark_that_was_killed() -> None:
+    code = (
+        "import os, time\n"
+        "from benchmarks.worker_pool import worker_pool\n"
+        "pool = worker_pool(1)\n"
+        "print(pool.apply(os.getpid), flush=True)\n"
+        "pool.apply(time.sleep, (60,))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT, text=True) as started:
+        assert started.stdout is not None
+        worker = os.pidfd_open(int(started.stdout.readline()))
+        started.kill()
+    ended, _, _ = select.select([worker], [], [], 20)
+    os.close(worker)
+    assert ended
 
 
 @needs_data
