@@ -15,21 +15,27 @@ from latkit.spaces.base import Architecture, Space
 
 @dataclass(frozen=True)
 class HillClimbingSettings:
-    """How many neighbors a step compares."""
+    """How many architectures a start and a step compare."""
 
     children: int = 8
     """Random neighbors of every step; 0 for all of them."""
+    start: int = 1
+    """Random architectures at every start, the best of which is improved."""
 
     def __post_init__(self) -> None:
-        if self.children < 0:
-            raise UsageError(f"hill climbing: expected at least 0 children, but found {self.children}")
+        if self.children < 0 or self.start < 1:
+            raise UsageError(
+                "hill climbing: expected at least 0 children and a start of at least 1 architecture, "
+                f"but found {self.children} and {self.start}"
+            )
 
 
 @dataclass(frozen=True)
 class BestImprovementSettings(HillClimbingSettings):
-    """All neighbors of every step."""
+    """All neighbors of every step, which cost many evaluations: the start is chosen from several."""
 
     children: int = 0
+    start: int = 10
 
 
 class HillClimbing(Strategy):
@@ -47,18 +53,21 @@ class HillClimbing(Strategy):
         self._neighborhood = Neighborhood(self)
         self._current: tuple[Rank, Architecture] | None = None
         self._queue: list[Architecture] = []
+        self._draws = self.settings.start
+        """Random architectures that this start still asks for."""
         self._waiting: set[Architecture] = set()
         self._step: list[tuple[Rank, Architecture]] = []
         """What this step found."""
 
     def propose(self) -> Architecture | None:
         """The neighbors of this step; random architectures while its verdicts are pending."""
-        if not self._queue and not self._waiting:
+        if not self._queue and not self._draws and not self._waiting:
             self._begin_step()
         new = None
         if self._queue and self._current is not None:
             new = self._queue.pop()
             self.parents[new] = self._current[1]
+        self._draws = max(self._draws - (new is None), 0)
         new = new or self.sample_new()
         if new is not None:
             self._waiting.add(new)
@@ -82,7 +91,7 @@ class HillClimbing(Strategy):
                 self.rng.shuffle(new)
                 self._queue = new[: self.settings.children or None]
                 return
-        self._current = None
+        self._current, self._draws = None, self.settings.start
 
 
 class BestImprovement(HillClimbing):

@@ -12,7 +12,7 @@ from latkit.errors import UsageError
 from latkit.search.evaluators.verdict import Verdict
 from latkit.search.goals import INSIDE, Goals, Rank
 from latkit.search.strategies.base import Strategy
-from latkit.search.strategies.moves import Neighborhood
+from latkit.search.strategies.moves import Neighborhood, OpenBest
 from latkit.search.strategies.predictors import PREDICTORS, FeatureRows, Predictor, standardize
 from latkit.spaces.base import Architecture, Space
 
@@ -28,7 +28,7 @@ class ModelBasedSettings:
     start: int = 10
     """Random architectures before the predictor is used."""
     incumbents: int = 5
-    """The best architectures, of which all neighbors are candidates."""
+    """The best architectures that have new neighbors, all of which are candidates."""
     draws: int = 100
     """Random candidates beside them."""
     refit: int = 1
@@ -72,8 +72,9 @@ class ModelBased(Strategy):
         self._neighborhood = Neighborhood(self)
         self._predictor: Predictor = PREDICTORS[self.settings.predictor](np.random.default_rng([seed, 11]))
         self._features = FeatureRows(space)
-        self._history: list[tuple[Architecture, Rank, float]] = []
-        """What has a value of the goal, with its rank."""
+        self._open = OpenBest(self, self._neighborhood)
+        self._history: list[tuple[Architecture, float]] = []
+        """What has a value of the goal."""
         self._outside: list[tuple[Rank, Architecture]] = []
         self._fitted = 0
         self._ranked: list[Architecture] = []
@@ -85,7 +86,8 @@ class ModelBased(Strategy):
         if verdict.failure:
             return
         if goal.quantity in verdict.quantities:
-            self._history.append((architecture, rank, goal.value(verdict)))
+            self._history.append((architecture, goal.value(verdict)))
+            self._open.add(rank, architecture)
         if rank[0] != INSIDE:
             self._outside = sorted([*self._outside, (rank, architecture)], reverse=True)[: self.settings.incumbents]
 
@@ -97,8 +99,8 @@ class ModelBased(Strategy):
             return self.sample_new()
         if self._fitted + self.settings.refit <= len(self._history) or not self._fitted:
             self._predictor.fit(
-                self._features.of(one for one, _, _ in self._history),
-                standardize(np.array([value for _, _, value in self._history])),
+                self._features.of(one for one, _ in self._history),
+                standardize(np.array([value for _, value in self._history])),
             )
             self._fitted, self._ranked = len(self._history), []
         if not self._ranked and (candidates := self._candidates()):
@@ -107,9 +109,9 @@ class ModelBased(Strategy):
         return self._ranked.pop() if self._ranked else self.sample_new()
 
     def _candidates(self) -> list[Architecture]:
-        """Neighbors of the best architectures, and random ones; none was requested."""
-        best = sorted(self._history, key=lambda one: one[1], reverse=True)[: self.settings.incumbents]
-        near = [neighbor for one, _, _ in best for neighbor in self._neighborhood.of(one)]
+        """Neighbors of the best architectures that have new ones, and random ones; none was requested."""
+        best = self._open.best(self.settings.incumbents)
+        near = [neighbor for one in best for neighbor in self._neighborhood.of(one)]
         far = [self.canonical(self.space.sample(self.rng)) for _ in range(self.settings.draws)]
         return [one for one in dict.fromkeys((*near, *far)) if one not in self.requested]
 

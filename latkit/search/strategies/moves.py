@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from bisect import insort
 from collections.abc import Sequence
 
 from latkit.errors import UsageError
+from latkit.search.goals import Rank
 from latkit.search.strategies.base import Strategy
 from latkit.spaces.base import Architecture, Space
 
@@ -38,12 +40,19 @@ class Neighborhood:
             self._strategy.parents[child] = architecture
         return child
 
+    def new(self, architecture: Architecture) -> Architecture | None:
+        """A random neighbor that was not requested; None where all were."""
+        if self._is_plain and (changed := self._changed(architecture)) is not None:
+            return changed
+        found = [one for one in self.of(architecture) if one not in self._strategy.requested]
+        return self._strategy.rng.choice(found) if found else None
+
     def _mutated(self, architecture: Architecture) -> Architecture | None:
         """A random neighbor that was not requested; where all were, the first new one of a random walk.
 
         None where the space is exhausted.
         """
-        if self._is_plain and (changed := self._changed(architecture)) is not None:
+        if (changed := self.new(architecture)) is not None:
             return changed
         strategy, at = self._strategy, architecture
         for _ in range(MAX_MUTATIONS):
@@ -73,6 +82,46 @@ class Neighborhood:
                 continue
             if new not in strategy.requested:
                 return new
+        return None
+
+
+class OpenBest:
+    """The architectures with a verdict that have neighbors left to request, the best first.
+
+    Each network is requested once. So the best run out of neighbors, and a search that mutates nothing else would walk
+    away from them at random.
+    """
+
+    def __init__(self, strategy: Strategy, neighborhood: Neighborhood) -> None:
+        self._strategy, self._neighborhood = strategy, neighborhood
+        self._ranked: list[tuple[Rank, Architecture]] = []
+        """From the worst to the best."""
+
+    def add(self, rank: Rank, architecture: Architecture) -> None:
+        """Add an architecture that has a verdict."""
+        insort(self._ranked, (rank, architecture))
+
+    def best(self, count: int) -> list[Architecture]:
+        """Up to `count` architectures."""
+        requested, place = self._strategy.requested, len(self._ranked)
+        found: list[Architecture] = []
+        while place and len(found) < count:
+            place -= 1
+            one = self._ranked[place][1]
+            if all(neighbor in requested for neighbor in self._neighborhood.of(one)):
+                del self._ranked[place]
+            else:
+                found.append(one)
+        return found
+
+    def mutate(self) -> Architecture | None:
+        """A random new neighbor of the best, whose parent is then known; None where all have none left."""
+        while self._ranked:
+            parent = self._ranked[-1][1]
+            if (child := self._neighborhood.new(parent)) is not None:
+                self._strategy.parents[child] = parent
+                return child
+            self._ranked.pop()
         return None
 
 

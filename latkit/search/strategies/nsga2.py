@@ -23,8 +23,8 @@ class Nsga2Settings:
     """Sizes and rates of the evolution."""
 
     population: int = 20
-    crossover: float = 0.3
-    """Share of children that have two parents; all are mutated but those."""
+    crossover: float = 0.9
+    """Share of children that have two parents, as far as they are new; all others are mutations."""
 
     def __post_init__(self) -> None:
         if self.population < 2 or not 0 <= self.crossover <= 1:
@@ -42,7 +42,11 @@ class _Member:
 
 
 class Nsga2(Strategy):
-    """Parents win binary tournaments of front, then crowding; the population keeps the best verdicts."""
+    """Parents win binary tournaments of front, then crowding; the population keeps the best verdicts.
+
+    A parent whose neighbors are all known leaves the population: each network is requested once, so that it has no more
+    mutations to give, and would keep others from being parents (as in Pareto local search, Paquete et al. 2004).
+    """
 
     name: ClassVar[str] = "nsga2"
     summary: ClassVar[str] = "evolution of a Pareto front: rank and crowding of NSGA-II (Deb et al. 2002)"
@@ -54,12 +58,12 @@ class Nsga2(Strategy):
         self._neighborhood = Neighborhood(self)
         self._population: list[_Member] = []
         """From the best to the worst."""
+        self._is_full = False
+        """Whether it has been full."""
 
     def propose(self) -> Architecture | None:
         """Random architectures up to a full population, then children."""
-        size = self.settings.population
-        is_full = len(self._population) >= size and len(self.requested) >= size
-        return self._child() if is_full else self.sample_new()
+        return self._child() if self._is_full else self.sample_new()
 
     def tell(self, architecture: Architecture, verdict: Verdict) -> None:
         """Add to the population, and keep the best. What has not all quantities is ordered by its violation alone."""
@@ -70,19 +74,32 @@ class Nsga2(Strategy):
         values = self.goals.values(verdict) if is_complete else (-math.inf,) * len(self.goals.goals)
         self._population.append(_Member(architecture, values, violation if is_complete else violation or math.inf))
         self._population = self._ordered(self._population)[: self.settings.population]
+        self._is_full = self._is_full or len(self._population) == self.settings.population
 
     def _child(self) -> Architecture | None:
-        one = self._parent()
-        if self.rng.random() < self.settings.crossover:
-            child = crossover(self.space, one, self._parent(), self.rng)
-            if child is not None and (child := self.canonical(child)) not in self.requested:
-                self.parents[child] = one
+        while self._population:
+            place = self._tournament()
+            parent = self._population[place].architecture
+            child = self._crossed(parent) or self._neighborhood.new(parent)
+            if child is not None:
+                self.parents[child] = parent
                 return child
-        return self._neighborhood.mutate(one)
+            del self._population[place]
+        return self.sample_new()
 
-    def _parent(self) -> Architecture:
+    def _crossed(self, parent: Architecture) -> Architecture | None:
+        """A new child of two parents; None where none is drawn, or the child is known."""
+        if self.rng.random() >= self.settings.crossover:
+            return None
+        other = self._population[self._tournament()].architecture
+        child = crossover(self.space, parent, other, self.rng)
+        child = None if child is None else self.canonical(child)
+        return None if child in self.requested else child
+
+    def _tournament(self) -> int:
+        """The place of the better of two members."""
         count = len(self._population)
-        return self._population[min(self.rng.randrange(count), self.rng.randrange(count))].architecture
+        return min(self.rng.randrange(count), self.rng.randrange(count))
 
     def _ordered(self, members: Sequence[_Member]) -> list[_Member]:
         """By violation, front and crowding (constrained domination)."""

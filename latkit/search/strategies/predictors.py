@@ -16,6 +16,8 @@ LENGTHS = (0.5, 1.0, 2.0, 4.0)
 """Length scales that a Gaussian process chooses from, in units of the root of the mean squared distance."""
 NOISES = (0.01, 0.1, 0.3)
 """Variances of the noise that it chooses from, where the values have variance 1."""
+DRAWN = 150
+"""Points, of greatest mean plus two standard deviations, at which a Gaussian process is drawn."""
 RIDGE_WEIGHTS = (0.3, 1.0, 3.0, 10.0)
 MIN_ROWS = 64
 """Rows of features that memory is first taken for."""
@@ -56,13 +58,20 @@ class GaussianProcess:
         self._factor, self._weights = self._solve(squared, y, self._chosen)
 
     def draw(self, x: Array) -> Array:
-        """The mean, plus noise of the marginal standard deviation at each point (independent Thompson sampling)."""
+        """A draw of the posterior at the points that may be the best; the mean at others.
+
+        Values of similar points are drawn together. If each had noise of its own, the greatest of a thousand would be
+        the luckiest, and the more candidates there are the less would be learned from what is known.
+        """
         assert self._chosen is not None
         cross = self._kernel(squared_distances(x, self._x), self._chosen[0])
-        mean = cross @ self._weights
+        found: Array = cross @ self._weights
         explained = self._solve_triangular(self._factor, cross.T, lower=True)
         deviation = np.sqrt(np.maximum(1 - (explained**2).sum(axis=0), 1e-9))
-        found: Array = mean + deviation * self._generator.standard_normal(len(x))
+        first = np.argsort(-(found + 2 * deviation), kind="stable")[:DRAWN]
+        before = self._kernel(squared_distances(x[first], x[first]), self._chosen[0])
+        covariance = before - explained[:, first].T @ explained[:, first] + 1e-6 * np.eye(len(first))
+        found[first] += np.linalg.cholesky(covariance) @ self._generator.standard_normal(len(first))
         return found
 
     def _kernel(self, squared: Array, length: float) -> Array:
