@@ -24,7 +24,7 @@ from latkit.tables import LatencyTable
 from latkit.targets import Target
 from latkit.workspace import Workspace
 from tests.builders import middle_path_s
-from tests.cli.conftest import QUICK
+from tests.cli.conftest import FEW_STEPS, QUICK
 
 TARGET = "here/onnxruntime"
 
@@ -246,8 +246,7 @@ def test_a_search_is_derived_trained_exported_and_measured(folder: Path, documen
     space = load(str(folder / "small.toml"))
     table = LatencyTable(space, Workspace(folder).model(Target.parse(TARGET)))
     goal_ms = 1e3 * middle_path_s(table)
-    quick = ["--quick", "--set", "warmup_epochs=1", "--set", "epochs=1", "--set", "training_epochs=1"]
-    quick += ["--set", "export_tflite=false"]
+    quick = ["--quick", *FEW_STEPS]
     arguments = ["-C", folder, "search", TARGET, "--space", folder / "small.toml", "--data", "digits"]
     found = document(*arguments, "--latency-ms", goal_ms, "--name", "first", *quick)
     assert found["target_latency_ms"] == pytest.approx(goal_ms)

@@ -104,6 +104,7 @@ def test_an_evolution_with_trained_evaluations_leaves_what_other_searches_leave(
     arguments += [*bound, "--strategy", "evolution", "--measure-unsure"]
     arguments += ["--evaluator", "trained:1", "--evaluations", 2, "--strategy-set", "population=1"]
     arguments += ["--strategy-set", "tournament=1", "--set", "training_epochs=1", "--set", "export_tflite=false"]
+    arguments += ["--set", "training_batch_size=256"]
     code, out, err = latkit("-C", root, "search", target, *arguments, "--json")
     assert code == 0, err
     document = json.loads(out)

@@ -22,13 +22,11 @@ from latkit.timing import TimingPlan
 from latkit.workspace import MeasureOptions, Workspace
 from latkit.workspace.compare import Reach
 from tests.builders import middle_path_s
-from tests.cli.conftest import QUICK
+from tests.cli.conftest import FEW_STEPS, QUICK
 from tests.forking import Forks
 
 ONE, TWO = "here/onnxruntime-t1-fp32-b1", "here/onnxruntime-t2-fp32-b1"
-QUICK_SETTINGS = ["--quick"]
-for setting in ("warmup_epochs=1", "epochs=1", "training_epochs=1", "architecture_share=0.9", "export_tflite=false"):
-    QUICK_SETTINGS += ["--set", setting]
+QUICK_SETTINGS = ["--quick", "--set", "architecture_share=0.9", *FEW_STEPS]
 
 
 @pytest.fixture
