@@ -132,7 +132,7 @@ def redrawn_coverage(parts: NetworkParts, measured_s: Floats, fixed_s: float, ca
         one = np.where(rng.random(len(parts)) < 0.5, *measured_s)
         fitted = rng.permutation(len(parts)) < calibrated
         calibration = fit_calibration(parts.of(fitted), one[fitted], fixed_s)
-        judged, terms = ~fitted, np.array([calibration.scale, 0.0, calibration.weight_s_per_byte])
+        judged, terms = ~fitted, np.array([calibration.scale, 0.0, calibration.weight_s_per_byte, 0.0])
         predicted = fixed_s + parts.array()[judged] @ terms
         width = math.log1p(calibration.relative_half_width or math.inf)
         covered.append(np.abs(np.log(predicted / one[judged])) <= width)

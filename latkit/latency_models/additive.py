@@ -127,11 +127,12 @@ class AdditiveModel(LatencyModel):
         return Estimate(seconds, seconds - scale * (middle_s - low_s), seconds + scale * (high_s - middle_s))
 
     def layer_seconds(self, ops: Sequence[Op]) -> list[float]:
-        """Contribution of each op to a network's latency, in seconds. Raises NotMeasured."""
-        return [
-            self.calibration_.op_seconds(self.op_estimate(op).seconds, op.in_precision(self.precision_).parameter_bytes)
-            for op in ops
-        ]
+        """Contribution of each op to a network's latency, in seconds; 0 of identities. Raises NotMeasured."""
+        return [0.0 if op.is_identity else self._op_seconds(op) for op in ops]
+
+    def _op_seconds(self, op: Op) -> float:
+        weight_bytes = op.in_precision(self.precision_).parameter_bytes
+        return self.calibration_.op_seconds(self.op_estimate(op).seconds, weight_bytes)
 
     def network_seconds(self, network: Network) -> list[float]:
         """What each op adds to the latency of this network, its pairs with its producers included, in seconds.

@@ -12,6 +12,8 @@ MAX_LOG_ERROR = 20.0
 
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 SecondsAboveZero = Annotated[float, Field(ge=1e-12, le=MAX_SECONDS)]
+SecondsEither = Annotated[float, Field(ge=-MAX_SECONDS, le=MAX_SECONDS)]
+"""Added or saved."""
 SecondsPerUnit = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 """Of one multiply-accumulate, element or weight."""
 LogError = Annotated[float, Field(ge=-MAX_LOG_ERROR, le=MAX_LOG_ERROR)]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from latkit._io.arrays import Floats
-from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds, SecondsPerUnit
+from latkit.latency_models.bounds import Count, Factor, LogError, RelativeError, Seconds, SecondsEither, SecondsPerUnit
 from latkit.latency_models.calibration_terms import MIN_NETWORKS, NetworkParts, fit_terms
 from latkit.latency_models.conformal import CONFIDENCE, MIN_ERRORS, half_width
 
@@ -35,7 +35,7 @@ class CurvePoint:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Latency of a network = base_s + scale x sum of its ops' latencies, each without the runtime's fixed cost
-    + weight_s_per_byte x bytes of its weights.
+    + weight_s_per_byte x bytes of its weights + per_op_s x number of its ops.
 
     Ops measured alone find their data in the cache and are not fused with their neighbors. In a network the weights of
     an op have left the cache since the last inference; `scale` corrects for everything else.
@@ -59,18 +59,23 @@ class Calibration:
     weight_s_per_byte: SecondsPerUnit = 0.0
     """Seconds that a byte of an op's weights adds in a network: they are read from memory or a slower cache."""
 
+    per_op_s: SecondsEither = 0.0
+    """Seconds that each op adds in a network; negative where an op alone pays for what neighbors in a network share, as
+    for bringing a tensor into a runtime's own layout."""
+
     def to_json(self) -> dict[str, Any]:
         """As a JSON document, without the terms that were not fitted."""
         document = asdict(self)
         if self.conversion_scale is None:
             del document["conversion_scale"]
-        if not self.weight_s_per_byte:
-            del document["weight_s_per_byte"]
+        for name in ("weight_s_per_byte", "per_op_s"):
+            if not document[name]:
+                del document[name]
         return document
 
     def op_seconds(self, op_s: float, weight_bytes: int) -> float:
         """What an op that takes `op_s` alone adds to a network's latency, in seconds."""
-        return self.scale * op_s + self.weight_s_per_byte * weight_bytes
+        return max(self.scale * op_s + self.weight_s_per_byte * weight_bytes + self.per_op_s, 0.0)
 
     @property
     def relative_half_width(self) -> float | None:
@@ -107,12 +112,13 @@ def fit_calibration(parts: NetworkParts, measured_s: Sequence[float] | Floats, f
     times = np.atleast_2d(np.array(measured_s))
     measured = times.mean(axis=0)
     above = measured - fixed_s
-    scale, conversion_scale, weight_s_per_byte = map(float, fit_terms(parts, above))
+    scale, conversion_scale, weight_s_per_byte, per_op_s = map(float, fit_terms(parts, above))
     fitted = {
         "networks": len(parts),
         "curve": _curve(parts, measured, fixed_s),
         "conversion_scale": conversion_scale if parts.conversions_s.any() and len(parts) >= MIN_NETWORKS else None,
         "weight_s_per_byte": weight_s_per_byte,
+        "per_op_s": per_op_s,
     }
     if len(parts) < MIN_ERRORS:
         return Calibration(fixed_s, scale, **fitted)  # type: ignore[arg-type]
@@ -146,7 +152,7 @@ def _curve(parts: NetworkParts, measured: Floats, fixed_s: float) -> tuple[Curve
         errors = []
         for order in np.argsort(rng.random((DRAWS, len(parts))), axis=1):
             fitted, judged = order[:count], order[count:]
-            terms = fit_terms(parts.of(fitted), measured[fitted] - fixed_s) if count else np.array([1.0, 1.0, 0.0])
+            terms = fit_terms(parts.of(fitted), measured[fitted] - fixed_s) if count else np.array([1.0, 1.0, 0.0, 0.0])
             errors.append(np.abs((fixed_s + columns[judged] @ terms) / measured[judged] - 1))
         joined = np.concatenate(errors)
         points.append(CurvePoint(count, float(joined.mean()), float((joined <= 0.05).mean())))

@@ -77,6 +77,7 @@ class OpModel(AdditiveModel):
             np.array(sums) + [sum(within.of_network(network)) for network in networks],
             np.array([sum(beyond.of_network(network)) for network in networks]),
             np.array([float(sum(op.in_precision(self.precision_).parameter_bytes for op in each)) for each in ops]),
+            np.array([float(len(each)) for each in ops]),
         )
 
     def _covers(self, network: Network) -> bool:
