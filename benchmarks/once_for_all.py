@@ -17,8 +17,8 @@ a tenth of that supernet's CPU seconds each.
 
 **predictor.** `predictor_tau`: Kendall's tau on 200 sub-networks drawn uniformly that the accuracy predictor did not
 learn from, from at most 400 evaluated ones; `predictor_tau_front` on those of its own held-out fifth, half of which
-are where searches go. `predictor_tau_ceiling`: that of a perfect predictor, as the noise of the evaluations allows,
-by evaluations on two halves of the validation images; `predictor_tau_halves`: that of these halves.
+are where searches go. `predictor_tau_halves`: tau between evaluations of the 200 on two halves of the validation
+images, which says how far a ranking is one of these images: the predictor learns from the same ones.
 
 **specialize.** Sub-networks for latencies spread over the range of every target, 20 in all, with the supernet of the
 part before. `accuracy` and `random_accuracy_mean`, of five random sub-networks of the latency, are on the test images.
@@ -97,11 +97,15 @@ class Bench:
         """The result of some work, from the cache if it was done before: also by another process, for other parts."""
         known = self.known()
         if key not in known:
-            if time.monotonic() > self.deadline:
-                raise OutOfTime(key)
+            self.check_time(key)
             note(f"{key} ...")
             known = self._keep(key, work())
         return known[key]
+
+    def check_time(self, what: str) -> None:
+        """Raises OutOfTime, which names what would have been next."""
+        if time.monotonic() > self.deadline:
+            raise OutOfTime(what)
 
     def _keep(self, key: str, result: Any) -> dict[str, Any]:
         with self.cache.with_suffix(".lock").open("w") as lock:

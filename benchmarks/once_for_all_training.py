@@ -28,13 +28,14 @@ class OutOfTime(LatkitError):
 
 @dataclass(frozen=True)
 class UntilDeadline:
-    """Stops a training at the end of an epoch, which is when a checkpoint was written."""
+    """Stops a training at the end of an epoch, which is when a checkpoint was written, or what saves every step."""
 
     deadline: float
+    saves_steps: bool = False
 
     def advance(self, phase: str, done: int, total: int, text: str = "") -> None:
         """Raises OutOfTime."""
-        if text and time.monotonic() > self.deadline:
+        if (text or self.saves_steps) and time.monotonic() > self.deadline:
             raise OutOfTime(f"{phase}: {done} of {total} steps")
 
 
