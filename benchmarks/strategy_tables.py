@@ -125,6 +125,7 @@ python -m benchmarks.strategies --data DIR --cache results.jsonl --page docs/evi
 ```
 
 which stops within twenty minutes and continues where it stopped. Runs differ in their seed, and of limited searches
-also in device and limit. Strategies whose run takes more than a second have fewer; the last column is the median of the
-seconds of one core that a run takes. No strategy sees what judges.
+also in device and limit. Strategies whose run takes more than a second have fewer, and so have others as long as the
+benchmark was not run to its end: `runs` counts them. The last column is the median of the seconds of one core that a
+run takes, where it was recorded. No strategy sees what judges.
 [Search strategies](../strategies.md) describes them."""
