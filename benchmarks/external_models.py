@@ -60,7 +60,7 @@ class Effort:
     """Of the ten architectures as a whole."""
 
 
-EFFORT = Effort(200, TimingPlan(rounds=2, round_s=0.04, extra_rounds=1))
+EFFORT = Effort(600, TimingPlan(rounds=2, round_s=0.04, extra_rounds=1))
 FULL = Effort(500, TimingPlan(rounds=6, round_s=0.2))
 QUICK = Effort(40, TimingPlan(rounds=2, round_s=0.02, extra_rounds=0), TimingPlan(rounds=2, round_s=0.02))
 

@@ -82,7 +82,8 @@ def _far_apart(by_size: Mapping[int, _Pair], rules: Collection[Rule]) -> list[_P
 def choose_kernels(pool: Sequence[KernelSpec], known_s: Mapping[str, float], count: int) -> list[Graph]:
     """The `count` kernels to measure next, given the seconds of measured ones by their keys.
 
-    An anchor's share grows with the root of its number of kernels in the pool, and with the model's error on it.
+    An anchor's share grows with the root of its number of kernels in the pool, and with the model's error on it. Those
+    with the largest shares come first: a small batch would otherwise hold one kernel of every rare anchor alone.
     """
     by_anchor: dict[str, list[KernelSpec]] = {}
     for spec in pool:
@@ -93,7 +94,7 @@ def choose_kernels(pool: Sequence[KernelSpec], known_s: Mapping[str, float], cou
         for anchor, specs in by_anchor.items()
     }
     chosen: list[Graph] = []
-    for anchor, specs in sorted(by_anchor.items(), key=lambda item: weights[item[0]]):
+    for anchor, specs in sorted(by_anchor.items(), key=lambda item: -weights[item[0]]):
         share = math.ceil(count * weights[anchor] / sum(weights.values()))
         chosen += _choose_of_anchor(specs, known_s, errors[anchor], min(share, count - len(chosen)))
     return chosen
