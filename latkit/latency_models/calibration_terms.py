@@ -77,9 +77,7 @@ def fit_terms(parts: NetworkParts, above_s: Floats) -> Floats:
     shares, expected = shares[:, occurring], np.array([scale, scale, 0.0, 0.0])[occurring]
     found, units = expected, 1 / means[occurring]  # seconds and bytes are of other magnitudes
     for _ in range(PASSES):
-        errors = np.abs(shares @ found - 1)
-        bound = max(HUBER * NORMAL_MAD * float(np.median(errors)), 1e-9)
-        weights = np.sqrt(np.minimum(1, bound / np.maximum(errors, 1e-12)))
+        weights = huber_weights(np.abs(shares @ found - 1))
         rows = np.vstack([shares * weights[:, None], np.diag(priors)])
         found = (
             lsq_linear(rows * units, np.concatenate([weights, priors * expected]), (lowest, np.inf), "bvls").x * units
@@ -87,3 +85,10 @@ def fit_terms(parts: NetworkParts, above_s: Floats) -> Floats:
     terms = np.array([scale, scale, 0.0, 0.0])
     terms[occurring] = found
     return terms
+
+
+def huber_weights(errors: Floats) -> Floats:
+    """Square roots of the weights of a robust fit, of the shape of the absolute errors: large ones count less."""
+    bound = max(HUBER * NORMAL_MAD * float(np.median(errors)), 1e-9)
+    weights: Floats = np.sqrt(np.minimum(1, bound / np.maximum(errors, 1e-12)))
+    return weights

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latkit._io.arrays import Floats
+from latkit.latency_models.calibration_terms import PASSES, huber_weights
 from latkit.latency_models.conformal import half_width
 
 MIN_NETWORKS = 5
@@ -48,13 +49,21 @@ def calibrate(known: Floats, predicted: Floats, seconds: Floats, fixed_s: float)
 
 
 def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
-    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,)."""
+    """Non-negative seconds per unit of each term, with the least squared relative errors, shape (3,).
+
+    Networks with a large error count less, as in `fit_terms`: a kernel that a network's neighbors slow down would
+    otherwise raise the scale of all others, and leave nothing to the weights.
+    """
     from scipy.optimize import nnls
 
     scale = cost_terms.max(axis=0).clip(min=1e-12)
-    weights, _ = nnls(cost_terms / scale / seconds[:, None], np.ones(len(seconds)))
-    found: Floats = weights / scale
-    return found
+    shares = cost_terms / scale / seconds[:, None]
+    counts = np.ones(len(seconds))
+    found = np.zeros(3)
+    for _ in range(PASSES):
+        found, _ = nnls(shares * counts[:, None], counts)
+        counts = huber_weights(np.abs(shares @ found - 1))
+    return found / scale
 
 
 def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
