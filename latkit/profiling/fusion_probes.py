@@ -91,7 +91,7 @@ def collect_kernels(
     sampling_plan = plan(drawn, rules)
     calibration_networks = drawn[:CALIBRATION_NETWORKS]
     neighbors = [*sampling_plan.needed, *sampling_plan.pairs] if runtime.converts_layouts else []
-    if probing.measure(neighbors) and probing.measure(calibration_networks):
+    if probing.measure(calibration_networks) and probing.measure(neighbors):
         while probing.done.finished:
             known = {s.key: seconds for s, seconds in probing.seconds().items() if isinstance(s, Graph)}
             free = [p for p in sampling_plan.kernels if p.graph.title not in probing.done.failed]

@@ -63,7 +63,8 @@ def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
     for _ in range(PASSES):
         found, _ = nnls(shares * counts[:, None], counts)
         counts = huber_weights(np.abs(shares @ found - 1))
-    return found / scale
+    relative: Floats = found / scale
+    return relative
 
 
 def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
