@@ -14,6 +14,7 @@ from latkit._io import one_line
 from latkit.errors import ExportError, LatkitError, MissingExtra, UsageError
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime
+from latkit.runtimes.quantization.onnx_constants import with_own_constants
 from latkit.runtimes.quantization.plan import INT8
 from latkit.runtimes.silence import silenced
 
@@ -48,6 +49,7 @@ def quantize_tflite_file(source: Path, path: Path, precision: str, feeds: Feeds)
 def quantize_onnx_file(source: Path, path: Path, precision: str, feeds: Feeds) -> None:
     """Write an ONNX file in 8 bits by onnxruntime's default rules: QDQ per channel, or dynamic ranges."""
     _check(precision)
+    import onnx
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -70,23 +72,21 @@ def quantize_onnx_file(source: Path, path: Path, precision: str, feeds: Feeds) -
         if precision == DYNAMIC:
             quantize_dynamic(str(source), str(path), weight_type=QuantType.QUInt8)
             return
+        model = with_own_constants(onnx.load(source))
         quantize_static(
-            str(source),
+            model,
             str(path),
             Reader(iter(feeds)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_of_constants(source),
+            nodes_to_exclude=_of_constants(model.graph),
         )
 
 
-def _of_constants(path: Path) -> list[str]:
+def _of_constants(graph: Any) -> list[str]:
     """Names of the nodes that compute with constants alone: rounded to 8 bits, sizes that they decide would change."""
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False).graph
     constants, found = {tensor.name for tensor in graph.initializer}, []
     for node in graph.node:
         if all(not name or name in constants for name in node.input):

@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
+from latkit.runtimes.quantization.onnx_constants import with_own_constants
 from latkit.runtimes.quantization.plan import INT8, Quantization
 from latkit.runtimes.quantization.scopes import ScopeReader
 from latkit.runtimes.silence import silenced
@@ -71,7 +72,7 @@ def _static(source: Path, nodes: Sequence[str], feeds: Iterator[dict[str, Any]],
             return next(feeds, None)
 
     quantize_static(
-        str(source),
+        with_own_constants(onnx.load(source)),
         str(path),
         Feeds(),
         quant_format=QuantFormat.QDQ,

@@ -66,6 +66,29 @@ def test_sizes_that_a_file_computes_are_not_rounded_to_8_bits(tmp_path: Path) ->
     assert Counter(one.op for one in read.nodes)["QuantizeLinear"] > 0
 
 
+def two_convolutions(folder: Path, steps: list[onnx.NodeProto], biases: list[onnx.TensorProto]) -> Path:
+    """A file of two convolutions after another, quantized to 8 bits."""
+    nodes = [*steps, node("Conv", "x w0 b0", "h", name="first"), node("Conv", "h w1 b1", "y", name="second")]
+    tensors = [weights("w0", 4, 4, 3, 3), weights("w1", 4, 4, 3, 3), *biases]
+    onnx.save(model(nodes, [value("x", (1, 4, 8, 8))], tensors), folder / "float.onnx")
+    feeds = [{"x": np.random.default_rng(0).standard_normal((1, 4, 8, 8)).astype(np.float32)}]
+    quantize_onnx_file(folder / "float.onnx", folder / "q.onnx", "int8", feeds)
+    return folder / "q.onnx"
+
+
+def test_a_bias_that_convolutions_share_is_quantized_for_each(tmp_path: Path) -> None:
+    path = two_convolutions(tmp_path, [node("Identity", "b0", "b1", name="same")], [floats("b0", 0, 0, 0, 0)])
+    assert fused(path, tmp_path)["QLinearConv"] == 2
+
+
+def test_a_convolution_with_a_bias_of_floats_is_no_kernel_of_8_bits(tmp_path: Path) -> None:
+    zeros = node("Mul", "b0 b0", "b1", name="squares")  # computed: the quantizer leaves it as it is
+    path = two_convolutions(tmp_path, [zeros], [floats("b0", 0, 0, 0, 0)])
+    kinds = Counter(kernel.kind for kernel in partition_graph(RUNTIME.read_graph(path, {}, 1), ()).kernels)
+    assert fused(path, tmp_path)["QLinearConv"] == kinds["conv_int8"] == 1
+    assert kinds["conv_int8_weights"] == 1
+
+
 def test_equal_blocks_are_equal_kernels_whatever_their_scales(quantized: Graph) -> None:
     parts = partition_graph(quantized, ())
     keys = [parts.kernel_graph(n).key for n, kernel in enumerate(parts.kernels) if kernel.kind == "conv_depthwise_int8"]
