@@ -49,13 +49,13 @@ class Drift(BaseModel):
         drift = median(drifts)
         errors = np.log(predicted / measured) + drift
         half_width = model.calibration_.log_scatter
-        shares = np.abs(np.expm1(errors))
+        absolute = np.abs(np.expm1(errors))
         return cls(
             networks=len(drifts),
             percent=100 * math.expm1(drift),
-            mape_percent=float(100 * shares.mean()),
-            within_5_percent=float(100 * np.mean(shares <= 0.05)),
-            within_10_percent=float(100 * np.mean(shares <= 0.1)),
+            mape_percent=float(100 * absolute.mean()),
+            within_5_percent=float(100 * np.mean(absolute <= 0.05)),
+            within_10_percent=float(100 * np.mean(absolute <= 0.1)),
             interval_coverage_percent=None
             if half_width is None
             else float(100 * np.mean(np.abs(errors) <= half_width)),

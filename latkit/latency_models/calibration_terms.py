@@ -15,7 +15,7 @@ MIN_NETWORKS = 6
 NOISE = 0.015
 """Standard deviation of the relative error of one network, against which the priors count."""
 PRIOR_SHARES = (0.3, 0.02, 0.04, 0.05)
-"""Standard deviations of the four terms, as shares of a network's latency, before any network was measured."""
+"""Standard deviations of the four terms, as fractions of a network's latency, before any network was measured."""
 PASSES = 3
 """Of reweighting, so that a network that was disturbed does not move the terms."""
 HUBER = 1.5
@@ -69,16 +69,16 @@ def fit_terms(parts: NetworkParts, above_s: Floats) -> Floats:
         return np.array([scale, scale, 0.0, 0.0])
     from scipy.optimize import lsq_linear  # takes half a second to import
 
-    shares = parts.array() / above_s[:, None]
-    means = shares.mean(axis=0)
+    relative = parts.array() / above_s[:, None]
+    means = relative.mean(axis=0)
     occurring = means > 0
     priors = (NOISE * means / PRIOR_SHARES)[occurring]
     lowest = np.array([0.0, 0.0, 0.0, -np.inf])[occurring]
-    shares, expected = shares[:, occurring], np.array([scale, scale, 0.0, 0.0])[occurring]
+    relative, expected = relative[:, occurring], np.array([scale, scale, 0.0, 0.0])[occurring]
     found, units = expected, 1 / means[occurring]  # seconds and bytes are of other magnitudes
     for _ in range(PASSES):
-        weights = huber_weights(np.abs(shares @ found - 1))
-        rows = np.vstack([shares * weights[:, None], np.diag(priors)])
+        weights = huber_weights(np.abs(relative @ found - 1))
+        rows = np.vstack([relative * weights[:, None], np.diag(priors)])
         found = (
             lsq_linear(rows * units, np.concatenate([weights, priors * expected]), (lowest, np.inf), "bvls").x * units
         )

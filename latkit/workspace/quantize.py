@@ -218,8 +218,8 @@ def fit_precisions(
     Raises NotMeasured, with the reason, for what the target refuses.
     """
     planned = {name: getattr(request, name) for name in ("rounds", "round_s", "extra_rounds", "wait_s")}
-    asked = CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned)
-    outcomes = collect(workspace, asked, callbacks)
+    collect_request = CollectRequest(targets=(request.target,), space=space, networks=request.networks, **planned)
+    outcomes = collect(workspace, collect_request, callbacks)
     failed = {title: reason for one in outcomes if one.summary for title, reason in one.summary.failed.items()}
     try:
         return workspace.fit_model(request.target, space)

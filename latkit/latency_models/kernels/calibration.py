@@ -57,14 +57,14 @@ def _relative_fit(cost_terms: Floats, seconds: Floats) -> Floats:
     from scipy.optimize import nnls
 
     scale = cost_terms.max(axis=0).clip(min=1e-12)
-    shares = cost_terms / scale / seconds[:, None]
+    relative = cost_terms / scale / seconds[:, None]
     counts = np.ones(len(seconds))
     found = np.zeros(3)
     for _ in range(PASSES):
-        found, _ = nnls(shares * counts[:, None], counts)
-        counts = huber_weights(np.abs(shares @ found - 1))
-    relative: Floats = found / scale
-    return relative
+        found, _ = nnls(relative * counts[:, None], counts)
+        counts = huber_weights(np.abs(relative @ found - 1))
+    unscaled: Floats = found / scale
+    return unscaled
 
 
 def _held_out_errors(known: Floats, cost_terms: Floats, seconds: Floats, fixed_s: float) -> Floats:
