@@ -99,10 +99,8 @@ class Schema:
         lengths = found.ShapeSignatureLength() or found.ShapeLength()
         read = found.ShapeSignature if found.ShapeSignatureLength() else found.Shape
         shape = tuple(max(int(read(place)), -1) for place in bounded(lengths, MAX_SIDES))
-        kind, name = (
-            self.types.get(found.Type(), f"TYPE_{found.Type()}"),
-            (found.Name() or b"").decode(errors="replace"),
-        )
+        kind = self.types.get(found.Type(), f"TYPE_{found.Type()}")
+        name = (found.Name() or b"").decode(errors="replace")
         if found.Sparsity() is not None:
             raise BadFile(self.path, "a network of dense tensors", f"{one_line(name, 80)!r}, which is sparse")
         return kind, shape, name

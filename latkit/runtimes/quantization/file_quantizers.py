@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from latkit._io import one_line
 from latkit.errors import ExportError, LatkitError, MissingExtra, UsageError
 from latkit.graphs import Graph
 from latkit.runtimes.base import Runtime
-from latkit.runtimes.quantization.onnx_constants import with_own_constants
+from latkit.runtimes.quantization.onnx_static import Feed, with_own_constants, write_static
 from latkit.runtimes.quantization.plan import INT8
 from latkit.runtimes.silence import silenced
 
@@ -22,8 +22,7 @@ DYNAMIC = "int8-dynamic"
 PRECISIONS = (INT8, DYNAMIC)
 """What a file can be written in."""
 
-Feeds = Sequence[Mapping[str, Any]]
-"""Inputs to calibrate on: values by the names of the file's inputs."""
+Feeds = Sequence[Feed]
 
 
 def quantize_tflite_file(source: Path, path: Path, precision: str, feeds: Feeds) -> None:
@@ -50,39 +49,14 @@ def quantize_onnx_file(source: Path, path: Path, precision: str, feeds: Feeds) -
     """Write an ONNX file in 8 bits by onnxruntime's default rules: QDQ per channel, or dynamic ranges."""
     _check(precision)
     import onnx
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_dynamic,
-        quantize_static,
-    )
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-        """The calibration inputs, one after the other."""
-
-        def __init__(self, remaining: Iterator[Mapping[str, Any]]) -> None:
-            self.remaining = remaining
-
-        def get_next(self) -> Mapping[str, Any] | None:
-            """The next one; None at the end."""
-            return next(self.remaining, None)
+    from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with silenced():
         if precision == DYNAMIC:
             quantize_dynamic(str(source), str(path), weight_type=QuantType.QUInt8)
             return
         model = with_own_constants(onnx.load(source))
-        quantize_static(
-            model,
-            str(path),
-            Reader(iter(feeds)),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=_of_constants(model.graph),
-        )
+        write_static(model, path, iter(feeds), nodes_to_exclude=_of_constants(model.graph))
 
 
 def _of_constants(graph: Any) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
-from latkit.runtimes.quantization.onnx_constants import with_own_constants
+from latkit.runtimes.quantization.onnx_static import with_own_constants, write_static
 from latkit.runtimes.quantization.plan import INT8, Quantization
 from latkit.runtimes.quantization.scopes import ScopeReader
 from latkit.runtimes.silence import silenced
@@ -34,7 +34,10 @@ def quantize_onnx(source: Path, module: Any, examples: Sequence[Any], plan: Quan
             current = _dynamic(current, groups["int8-dynamic"], path.with_suffix(".dynamic.onnx"))
         if groups.get(INT8):
             names = [item.name for item in onnx.load(source).graph.input]
-            current = _static(current, groups[INT8], _feeds(names, examples, plan), path.with_suffix(".static.onnx"))
+            static = path.with_suffix(".static.onnx")
+            model = with_own_constants(onnx.load(current))
+            write_static(model, static, _feeds(names, examples, plan), nodes_to_quantize=groups[INT8])
+            current = static
         model = onnx.load(current)
         if groups.get("fp16"):
             model = _half(model, groups["fp16"])
@@ -59,29 +62,6 @@ def _nodes_by_precision(model: onnx.ModelProto, module: Any, plan: Quantization)
 def _feeds(names: Sequence[str], examples: Sequence[Any], plan: Quantization) -> Iterator[dict[str, Any]]:
     for batch in plan.batches(examples):
         yield {name: one.numpy() for name, one in zip(names, batch, strict=True)}
-
-
-def _static(source: Path, nodes: Sequence[str], feeds: Iterator[dict[str, Any]], path: Path) -> Path:
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
-    class Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-        """The calibration inputs, one after the other."""
-
-        def get_next(self) -> dict[str, Any] | None:
-            """The next one; None at the end."""
-            return next(feeds, None)
-
-    quantize_static(
-        with_own_constants(onnx.load(source)),
-        str(path),
-        Feeds(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_quantize=list(nodes),
-    )
-    return path
 
 
 def _dynamic(source: Path, nodes: Sequence[str], path: Path) -> Path:
