@@ -111,3 +111,8 @@ def share_epochs(name: str, epochs: int, fractions: Sequence[float]) -> list[int
     for at in by_remainder[: epochs - sum(found)]:
         found[at] += 1
     return found
+
+
+def smallest_stage(space: Space, epochs: int, schedule_end: float) -> Stage:
+    """A first stage that trains the smallest sub-network alone, up to that part of the learning rate's schedule."""
+    return Stage("smallest", epochs, ((0,),) * len(space.choices), schedule=(0.0, schedule_end))

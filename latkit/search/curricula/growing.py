@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latkit.search.curricula.base import Curriculum, Stage, every_option, share_epochs
+from latkit.search.curricula.base import Curriculum, Stage, every_option, share_epochs, smallest_stage
 from latkit.spaces import Space
 
 SMALLEST_SHARE = 0.8
@@ -30,7 +30,7 @@ class Growing(Curriculum):
             return (Stage("all", 1, every_option(space)),)
         smallest, rest = share_epochs(self.name, epochs, [SMALLEST_SHARE, 1 - SMALLEST_SHARE])
         return (
-            Stage("smallest", smallest, ((0,),) * len(space.choices), schedule=(0.0, SMALLEST_SCHEDULE)),
+            smallest_stage(space, smallest, SMALLEST_SCHEDULE),
             Stage("all", rest, every_option(space), schedule=(SMALLEST_SCHEDULE, 1.0)),
         )
 

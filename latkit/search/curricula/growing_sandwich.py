@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from latkit.search.curricula.base import Curriculum, Sample, Stage, every_option, share_epochs
+from latkit.search.curricula.base import Curriculum, Sample, Stage, every_option, share_epochs, smallest_stage
 from latkit.search.curricula.sandwich import CURRICULUM as SANDWICH
 from latkit.spaces import Space
 
@@ -33,7 +33,7 @@ class GrowingSandwich(Curriculum):
         smallest, rest = share_epochs(self.name, epochs, [SMALLEST_SHARE, 1 - SMALLEST_SHARE])
         (sandwich,) = SANDWICH.stages(space, rest)
         return (
-            Stage("smallest", smallest, ((0,),) * len(space.choices), schedule=(0.0, SMALLEST_SCHEDULE)),
+            smallest_stage(space, smallest, SMALLEST_SCHEDULE),
             Stage("sandwich", rest, every_option(space), sandwich.samples, schedule=(SMALLEST_SCHEDULE, 1.0)),
         )
 
