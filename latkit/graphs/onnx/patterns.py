@@ -45,8 +45,7 @@ def units(graph: Graph) -> tuple[Unit, ...]:
 def quantized_units(def_use: DefUse) -> Iterator[Unit]:
     """A node in 8 bits with the operators that dequantize its inputs and quantize its output, as in QDQ files.
 
-    A clamp before the quantization belongs to the node too. Without a quantization, or with a bias of floats, the node
-    computes in floats, and the dequantized weights belong to it.
+    A clamp before the quantization belongs to the node too. Without a quantization, the dequantized weights do.
     """
     nodes = def_use.graph.nodes
     for index, node in enumerate(nodes):
@@ -59,20 +58,14 @@ def quantized_units(def_use: DefUse) -> Iterator[Unit]:
         graph = def_use.graph
         weights = {one for one in producers if graph.constant(nodes[one].inputs[0]) is not None}
         chain = _to_quantization(def_use, index)
-        if chain is not None and len(producers) == len(set(before)) and not _has_float_bias(graph, node):
+        if chain is not None and len(producers) == len(set(before)):
             yield _unit(_quantized_kind(def_use, index, weights), {*producers, index, *chain})
         elif weights:
             yield _unit(f"{_quantized_kind(def_use, index, weights)}_weights", {*weights, index})
 
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
-_BIASED = ("Conv", "Gemm")
 _CLAMPS = ("Relu", "Clip")
-
-
-def _has_float_bias(graph: Graph, node: Node) -> bool:
-    """Whether the bias is a constant itself: onnxruntime fuses a node only with a dequantized one."""
-    return node.op in _BIASED and len(node.inputs) > 2 and graph.constant(node.inputs[2]) is not None
 
 
 def _to_quantization(def_use: DefUse, index: int) -> list[int] | None:
