@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.ofa_note10 import ofa_25ms
 from benchmarks.strategy_cluster import cluster_overhead
-from benchmarks.strategy_runs import LIMITS, RUNS, Job, Outcome, run_job, table_of
+from benchmarks.strategy_runs import RUNS, Job, Outcome, limited_cases, run_job
 from benchmarks.strategy_speed import replays_per_minute
 from benchmarks.strategy_tables import as_page, as_text, sections_of
 from benchmarks.worker_pool import worker_pool
@@ -51,6 +51,17 @@ SLOW_SHARE = {
     "optuna-tpe": 0.02,
 }
 """Of strategies whose run takes more than a second, the share of the seeds."""
+SLOW_TABLE_SHARE = {
+    ("nasbench101_pool", "ppo-lstm"): 0.2,
+    ("nasbench101_pool", "reinforce-lstm"): 0.2,
+    ("accel_nasbench", "ppo-lstm"): 0.2,
+    ("accel_nasbench", "reinforce-lstm"): 0.2,
+    ("darts_sample", "ppo"): 0.5,
+    ("darts_sample", "ppo-lstm"): 0.2,
+    ("darts_sample", "reinforce"): 0.5,
+    ("darts_sample", "reinforce-lstm"): 0.2,
+}
+"""The same of strategies that are slow on some tables."""
 MIN_COMPLETE_SHARE, SLOW_CASES = 0.1, 9
 """Of a limited search, strategies with a smaller share of the seeds take one case in nine."""
 QUICK_SEEDS = 2
@@ -89,7 +100,8 @@ def applies(section: str, strategy: str) -> bool:
 
 def seeds_of(section: str, strategy: str, limit: int | None) -> int:
     """How many runs with different seeds."""
-    count = max(round(SEEDS[section] * SLOW_SHARE.get(strategy, 1)), 1)
+    share = SLOW_TABLE_SHARE.get((section, strategy), SLOW_SHARE.get(strategy, 1))
+    count = max(round(SEEDS[section] * share), 1)
     return min(limit or count, count)
 
 
@@ -99,13 +111,12 @@ def jobs_of(section: str, strategy: str, seeds: int | None, data: Path) -> list[
         return []
     cases = [""]
     if section == "limited_regret":
-        columns = table_of("nasbench201", str(data))[1].table.columns
-        devices = [name.removeprefix("seconds.") for name in columns if name.startswith("seconds.")]
-        cases = [f"{name}@{quantile}" for name in devices for quantile in LIMITS]
+        cases = limited_cases(str(data))
         if SLOW_SHARE.get(strategy, 1) < MIN_COMPLETE_SHARE:
             cases = cases[::SLOW_CASES]
     count = seeds_of(section, strategy, seeds)
-    return [Job(section, strategy, seed, str(data), case) for seed in range(count) for case in cases]
+    runs = enumerate(case for _ in range(count) for case in cases)  # no two start with the same networks
+    return [Job(section, strategy, seed, str(data), case) for seed, case in runs]
 
 
 def load_cache(path: Path | None) -> dict[str, Outcome]:

@@ -63,6 +63,15 @@ class Outcome:
     """Of one core; None of runs from before they were recorded."""
 
 
+@dataclass(frozen=True)
+class Optimum:
+    """What there is to find among some networks, in judged accuracy."""
+
+    best: float
+    chosen: float
+    """Of the network that is best by validation: a search that sees every validation accuracy returns it."""
+
+
 @lru_cache(maxsize=2)
 def table_of(evaluator: str, data: str) -> tuple[Space, TabularEvaluator]:
     """The space and the table of a benchmark."""
@@ -80,21 +89,33 @@ def distinct(evaluator: str, data: str) -> tuple[Architecture, ...]:
 
 
 @lru_cache(maxsize=8)
-def best_judged(evaluator: str, data: str) -> float:
-    """The best judged accuracy in a table."""
-    _, table = table_of(evaluator, data)
-    return max(judged(table, one) for one in distinct(evaluator, data))
+def optimum_of(evaluator: str, data: str) -> Optimum:
+    """Of a whole table."""
+    return _optimum(table_of(evaluator, data)[1], distinct(evaluator, data))
 
 
 @lru_cache(maxsize=256)
-def limit_of(data: str, case: str) -> tuple[float, float]:
-    """Of a limited search: the limit in seconds, and the best judged accuracy within it."""
+def limit_of(data: str, case: str) -> tuple[float, Optimum]:
+    """Of a limited search: the limit in seconds, and the optimum within it."""
     device, quantile = case.split("@")
     _, table = table_of("nasbench201", data)
     rows, latency = table.table.rows, table.table.columns[f"seconds.{device}"]
     architectures = distinct("nasbench201", data)
     limit = float(np.quantile([latency[rows[one]] for one in architectures], float(quantile)))
-    return limit, max(judged(table, one) for one in architectures if latency[rows[one]] <= limit)
+    return limit, _optimum(table, [one for one in architectures if latency[rows[one]] <= limit])
+
+
+def limited_cases(data: str) -> list[str]:
+    """Every device of the table with every limit."""
+    columns = table_of("nasbench201", data)[1].table.columns
+    devices = [name.removeprefix("seconds.") for name in columns if name.startswith("seconds.")]
+    return [f"{name}@{quantile}" for name in devices for quantile in LIMITS]
+
+
+def _optimum(table: TabularEvaluator, architectures: Sequence[Architecture]) -> Optimum:
+    verdicts = zip(architectures, table.judge(architectures), strict=True)
+    first, _ = max(verdicts, key=lambda pair: pair[1].quantities["accuracy"])
+    return Optimum(max(judged(table, one) for one in architectures), judged(table, first))
 
 
 def replay(evaluator: str, job: Job, goals: Goals, queries: int, **settings: Any) -> list[Entry]:
@@ -148,7 +169,7 @@ def limited_regret(job: Job) -> dict[str, float]:
     over = [entry for entry in entries if latency[table.table.rows[entry.architecture]] > limit]
     if over:
         raise UsageError(f"{job}: expected no architecture over the limit, but found {over[0].architecture}")
-    return {count: optimum - found for count, found in judged_best(table, entries, LIMITED_QUERIES).items()}
+    return {count: optimum.best - found for count, found in judged_best(table, entries, LIMITED_QUERIES).items()}
 
 
 def hypervolume(points: Iterable[tuple[float, float]], corner: tuple[float, float]) -> float:

@@ -10,8 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.strategies import DATA, load_cache, run_all
-from benchmarks.strategy_runs import Job, Outcome, accuracies, hypervolume, limited_regret
+from benchmarks.strategies import DATA, jobs_of, load_cache, run_all
+from benchmarks.strategy_runs import (
+    Job,
+    Optimum,
+    Outcome,
+    accuracies,
+    hypervolume,
+    limit_of,
+    limited_regret,
+    optimum_of,
+)
 from benchmarks.strategy_tables import Section, as_page
 
 ROOT = Path(__file__).parents[3]
@@ -26,9 +35,14 @@ def test_a_hypervolume_is_the_area_that_the_points_dominate() -> None:
 def test_a_page_has_means_spreads_and_what_is_left_to_the_best() -> None:
     found = {"random": [{"50": 90.0, "150": 94.0}, {"50": 92.0, "150": 94.0}]}
     taken = {"random": [2.0, 2.5]}
-    page = as_page([Section("nasbench201", 94.37, found, taken), Section("limited_regret", None, found)], ["One line."])
+    accurate = Section("nasbench201", Optimum(94.37, 94.3), found, taken)
+    page = as_page([accurate, Section("limited_regret", Optimum(0.0, 0.25), found)], ["One line."])
     assert "| `random` | 91.00 ± 1.00 (3.37) | 94.00 ± 0.00 (0.37) | 2 | 2.25 |" in page
     assert "| `random` | 91.00 ± 1.00 | 94.00 ± 0.00 | 2 | unknown |" in page
+    assert (
+        "points below 94.37, the best in the table; a search that sees every validation accuracy returns 94.30." in page
+    )
+    assert "runs; 0.25 is the mean of a search that sees every validation accuracy." in page
     assert page.endswith("## Speed\n\nOne line.\n")
     assert Section("limited_regret", None, found).document() == {"random": 94.0}
 
@@ -66,6 +80,21 @@ def test_local_search_finds_more_than_random_draws_and_stays_within_limits() -> 
     )
     assert sum(local) > sum(drawn)
     assert 0 <= limited_regret(Job("limited_regret", "evolution", 0, str(DATA), "pixel3@0.3"))["150"] < 5
+
+
+@needs_data
+@pytest.mark.slow
+def test_what_there_is_to_find_is_named_beside_what_was_found() -> None:
+    optimum, (_, limited) = optimum_of("nasbench201", str(DATA)), limit_of(str(DATA), "pixel3@0.3")
+    assert round(optimum.best, 2) == round(optimum.chosen, 2) == 94.37
+    assert limited.chosen <= limited.best < optimum.best
+
+
+@needs_data
+@pytest.mark.slow
+def test_no_two_limited_runs_of_a_strategy_have_one_seed() -> None:
+    seeds = [job.seed for job in jobs_of("limited_regret", "random", 2, DATA)]
+    assert len(seeds) == len(set(seeds)) == 2 * 63
 
 
 @needs_data
