@@ -10,7 +10,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy import stats
 
 from latkit._io import load_record, write_text
 from latkit._io.arrays import Floats
@@ -360,6 +359,8 @@ def compare(
 
 def _figures(results: Sequence[NetworkResult]) -> dict[str, Any]:
     """The statistics of a validation, by their fields."""
+    from scipy import stats  # a second of CPU time, which other commands on devices need not spend
+
     predicted = np.array([row.predicted_ms for row in results])
     measured = np.array([row.measured_ms for row in results])
     errors = np.abs(predicted / measured - 1)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy import stats
 
 from latkit._io.arrays import Floats
 from latkit.evaluation.validation import NetworkResult, Validation
@@ -45,6 +44,8 @@ def validation_section(validation: Validation, networks: Mapping[str, Network]) 
 
 def _figures(validation: Validation) -> Html:
     """The model's figures and the same figures of repetition."""
+    from scipy import stats  # which takes a second to import
+
     first = np.array([row.first_ms for row in validation.results])
     second = np.array([row.second_ms for row in validation.results])
     apart = np.abs(second / first - 1)

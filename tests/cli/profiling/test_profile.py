@@ -194,9 +194,9 @@ def test_a_comparison_needs_two_models() -> None:
 
 
 @pytest.mark.slow
-def test_a_profile_waits_for_no_library_that_it_does_not_need() -> None:
+def test_no_command_on_devices_waits_for_libraries_that_it_does_not_need() -> None:
     heavy = "torch", "scipy", "plotly", "sklearn", "xgboost"
-    modules = "sys, latkit.cli.profiling.profile_run, latkit.artifacts.cache"
+    modules = "sys, latkit.cli.profiling.profile_run, latkit.artifacts.cache, latkit.workspace.target_verbs"
     code = f"import {modules}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
