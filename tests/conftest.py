@@ -78,11 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
-    """Fork the workers off a process that has imported what all of them need."""
+    """Fork the workers off a process that has imported what all of them need, the tests included."""
     stack = ExitStack()
     config.add_cleanup(stack.close)
     folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-    python = stack.enter_context(forks(folder)).python(folder)
+    ignored = [f"--ignore={path}" for path in config.option.ignore or ()]
+    python = stack.enter_context(forks(folder, *config.args, *ignored)).python(folder)
     for spec in specs:
         spec.python = shlex.quote(str(python))
 

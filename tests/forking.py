@@ -1,8 +1,8 @@
 """Programs in processes of their own, forked off one that has imported the heavy packages: importing takes seconds.
 
-As a script, `forking.py serve SOCKET` is that process, and `forking.py run SOCKET ARGUMENTS...` stands for
+As a script, `forking.py serve SOCKET TESTS...` is that process, and `forking.py run SOCKET ARGUMENTS...` stands for
 `python ARGUMENTS...`. All workers of pytest share the process: the first that needs it starts it, and it ends after the
-last of them.
+last of them. If pytest forks its workers off it, it has imported the modules of the tests, too.
 
 A request is the files for stdin, stdout and stderr, sent with one byte, and a line of JSON: the program's arguments,
 as those of `python`, its folder and its environment. The answer is a line with the exit status.
@@ -80,8 +80,11 @@ class Forks:
 
 
 @contextmanager
-def forks(folder: Path) -> Iterator[Forks]:
-    """Programs forked off the process whose socket is in a folder; it is started if there is none."""
+def forks(folder: Path, *tests: str) -> Iterator[Forks]:
+    """Programs forked off the process whose socket is in a folder; it is started if there is none.
+
+    `tests` are arguments of pytest: the process imports the modules that pytest would collect.
+    """
     from latkit.testing.host import locked
 
     address = folder / "forks"
@@ -89,7 +92,7 @@ def forks(folder: Path) -> Iterator[Forks]:
         with locked(address.with_suffix(".lock")):
             if not address.exists():
                 environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-                command = [sys.executable, "-P", __file__, "serve", str(address)]
+                command = [sys.executable, "-P", __file__, "serve", str(address), *tests]
                 with address.with_suffix(".log").open("ab") as log:
                     subprocess.run(
                         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True
@@ -98,7 +101,7 @@ def forks(folder: Path) -> Iterator[Forks]:
         yield Forks(address)
 
 
-def serve(address: Path) -> None:
+def serve(address: Path, *tests: str) -> None:
     """Run what is requested until nobody is connected anymore. Returns at once in the process that started."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(address))
@@ -107,6 +110,8 @@ def serve(address: Path) -> None:
             return
         os.setsid()
         load()
+        if tests:
+            collect(*tests)
         from latkit.testing.host import locked
 
         users: set[int] = set()
@@ -137,6 +142,16 @@ def load() -> None:
         import_module("latkit.runtimes.tflite")._import_litert_torch()
     measure_briefly()
     sys.path.remove(str(ROOT))
+
+
+def collect(*tests: str) -> None:
+    """Import modules of tests as pytest does: each of its workers would rewrite their assertions, and import them.
+
+    What cannot be imported, the workers report.
+    """
+    import pytest
+
+    pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *tests])
 
 
 def measure_briefly() -> None:
@@ -261,6 +276,6 @@ def become(address: str, *argv: str) -> None:
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]
     if verb == "serve":
-        serve(Path(*words))
+        serve(Path(words[0]), *words[1:])
     else:
         become(*words)
