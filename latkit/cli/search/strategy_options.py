@@ -72,7 +72,7 @@ StrategySettings = Annotated[
     typer.Option(
         "--strategy-set",
         metavar="NAME=VALUE",
-        help="A setting of the strategy, such as population=20; repeat.",
+        help="A setting of the strategy, such as population=50; repeat.",
         rich_help_panel=STRATEGY,
     ),
 ]

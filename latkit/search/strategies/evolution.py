@@ -21,9 +21,9 @@ MAX_WARMUP = 10
 class EvolutionSettings:
     """Sizes of regularized evolution."""
 
-    population: int = 10
+    population: int = 20
     """The oldest member leaves where one more arrives (P)."""
-    tournament: int = 5
+    tournament: int = 10
     """Random members of which the best becomes the parent (S)."""
 
     def __post_init__(self) -> None:

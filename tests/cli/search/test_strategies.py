@@ -18,6 +18,6 @@ def test_every_strategy_is_listed_with_a_line_and_its_settings_and_no_torch() ->
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     rows = {row["strategy"]: row for row in json.loads(found.stdout)["strategies"]}
     assert set(STRATEGIES.names()) <= set(rows)
-    assert rows["evolution"]["settings"] == {"population": 10, "tournament": 5}
+    assert rows["evolution"]["settings"] == {"population": 20, "tournament": 10}
     assert rows["nsga2"]["front"] is True
     assert rows["local-search"]["from"] == "latkit"
