@@ -6,6 +6,8 @@ from latkit._io.extras import missing_extra, naming_extras
 from latkit._io.host_errors import host_error
 from latkit._io.reading import (
     MAX_FILE_BYTES,
+    MAX_SEED,
+    checking,
     describe_error,
     load_json,
     load_record,
@@ -19,9 +21,11 @@ from latkit._io.toml import parse_toml
 
 __all__ = [
     "MAX_FILE_BYTES",
+    "MAX_SEED",
     "atomic_write",
     "check_label",
     "check_writable",
+    "checking",
     "describe_error",
     "did_you_mean",
     "host_error",

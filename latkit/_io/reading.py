@@ -21,6 +21,8 @@ MAX_FILE_BYTES = 256 * 2**20
 MAX_JSON_DEPTH = 100
 MAX_INTEGER = 2**64
 """Seeds and hashes fit; a larger number is a mistake or an attack, and overflows wherever it is used."""
+MAX_SEED = 2**63 - 1
+"""Every library takes it, and a record with it can be read again."""
 MAX_DIGITS = 21
 MAX_ERROR_CHARS = 600
 
@@ -61,6 +63,17 @@ def reading(path: object, expected: str) -> Iterator[None]:
         if type(error).__name__ != "PanicException":  # of pyo3; it is not an Exception, so that programs end
             raise
         raise BadFile(path, expected, describe_error(error)) from error
+
+
+@contextmanager
+def checking(subject: str) -> Iterator[None]:
+    """Turn the ValidationError of a record that is made inside into UsageError: `subject` names what a person gave."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except ValidationError as error:
+        raise UsageError(f"{subject}: {describe_error(error, with_input=True)}") from error
 
 
 def describe_error(error: BaseException, with_input: bool = False) -> str:

@@ -13,7 +13,7 @@ from latkit.cli.devices import agent, device, target
 from latkit.cli.examples import add_examples
 from latkit.cli.models import fit, predict, quantize, table, validate
 from latkit.cli.old_spellings import Command, SearchCommand
-from latkit.cli.options import VERBOSE, AsJson
+from latkit.cli.options import VERBOSE, AsJson, workspace_folder
 from latkit.cli.profiling import collect, compare, measurements, profile
 from latkit.cli.search import reproduce, search, space, specialize, strategies, train_supernet
 from latkit.cli.workspace import cache, demo, report, serve
@@ -84,13 +84,16 @@ def options(
 
 @app.command()
 def init(
-    directory: Annotated[Path, typer.Argument(help="Folder to make the workspace in.")] = Path(),
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Folder to make the workspace in; that of --workspace by default.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace: the folders devices, measurements and search."""
     from latkit.layout import FOLDERS, Folders
 
-    root = Folders.init(directory).root.resolve()
+    root = Folders.init(directory or workspace_folder(context)).root.resolve()
     if as_json:
         emit_json({"workspace": str(root), "folders": list(FOLDERS)})
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latkit._io import check_writable
+from latkit._io import MAX_SEED, check_writable
 from latkit.errors import UsageError
 
 VERBOSE = "LATKIT_VERBOSE"
@@ -128,6 +128,7 @@ Teacher = Annotated[
         rich_help_panel=SETTINGS,
     ),
 ]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything drawn.", rich_help_panel=SETTINGS)]
 Resolution = Annotated[
     int | None, typer.Option("--resolution", help="The space's input resolution in pixels.", rich_help_panel=VARIATION)
 ]
@@ -150,6 +151,18 @@ def workspace_folder(context: typer.Context) -> Path:
     folder = context.obj
     assert isinstance(folder, Path)
     return folder
+
+
+def given_parameters(context: typer.Context) -> dict[str, str]:
+    """What the command line names, by parameter: the option as it is spelled, or the argument's name."""
+    found: dict[str, str] = {}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            metavar = str(getattr(parameter, "metavar", None) or name)
+            found[name] = parameter.opts[0] if parameter.param_type_name == "option" else metavar.strip(".")
+    return found
 
 
 def check_output(path: Path) -> None:

@@ -76,13 +76,13 @@ def parse_constraints(texts: Sequence[str]) -> dict[str, float]:
     return bounds
 
 
-def parse_settings(texts: Sequence[str]) -> dict[str, object]:
+def parse_settings(texts: Sequence[str], option: str = "--set") -> dict[str, object]:
     """Settings such as `epochs=60`, by name. Raises typer.BadParameter."""
     settings: dict[str, object] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise typer.BadParameter(f"expected NAME=VALUE, but found {text!r}", param_hint="--set")
+            raise typer.BadParameter(f"expected NAME=VALUE, but found {text!r}", param_hint=option)
         settings[name] = value
     return settings
 

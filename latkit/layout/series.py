@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from latkit._io import write_text
+from latkit._io import checking, write_text
 from latkit.errors import UsageError
 from latkit.layout.folders import Folders
 from latkit.search.records.base import load_record
@@ -78,17 +78,18 @@ class Series(BaseModel):
         if len(set(pairs)) < len(pairs):
             raise UsageError("expected different targets or latencies, but found the same ones twice")
         many_targets, many_latencies = len(set(targets)) > 1, len(set(targets)) < len(pairs)
-        return cls(
-            name=name,
-            members=tuple(
-                Member(
-                    name="-".join([name, *[_slug(target)] * many_targets, *[_in_ms(latency_s)] * many_latencies]),
-                    target=str(target),
-                    target_latency_s=latency_s,
-                )
-                for target, latency_s in pairs
-            ),
-        )
+        with checking(f"searches {name}"):
+            return cls(
+                name=name,
+                members=tuple(
+                    Member(
+                        name="-".join([name, *[_slug(target)] * many_targets, *[_in_ms(latency_s)] * many_latencies]),
+                        target=str(target),
+                        target_latency_s=latency_s,
+                    )
+                    for target, latency_s in pairs
+                ),
+            )
 
     @classmethod
     def load(cls, path: Path) -> Series:

@@ -95,7 +95,8 @@ class Processes:
         self._waiting: deque[Task] = deque()
         self._running: dict[Connection, tuple[_Worker, Task]] = {}
         self._attempts: dict[int, int] = {}
-        self._idle = [self._start_worker() for _ in range(workers)]
+        self._idle: list[_Worker] = []
+        self._max_workers = workers
 
     def submit(self, task: Task) -> None:
         """Start a task, or queue it."""
@@ -128,7 +129,9 @@ class Processes:
 
     def _hand_out(self) -> None:
         """Give the tasks that wait to the idle processes; one that ended meanwhile is noticed when its pipe is read."""
-        while self._waiting and self._idle:
+        while self._waiting and (self._idle or len(self._running) < self._max_workers):
+            if not self._idle:  # no more processes are started than there are evaluations at once
+                self._idle.append(self._start_worker())
             worker, task = self._idle.pop(0), self._waiting.popleft()
             self._running[worker.pipe] = worker, task
             with suppress(OSError):

@@ -233,6 +233,12 @@ def test_bad_searches(refused, copy: Path) -> None:
     arguments = ["search", TARGET, *space_options(copy), "--latency-ms", 1]
     refused(2, ["unknown data 'mnist'"], *arguments, "--data", "mnist", "--name", "x")
     refused(2, ["a search's name"], *arguments, "--data", "digits", "--name", "../x")
+    refused(2, ["networks", "100000"], "validate", TARGET, *space_options(copy), "--networks", 10**11)
+    digits = ["--data", "digits", "--name", "x"]
+    for latency, phrase in (("0", "greater than 0"), ("inf", "finite")):
+        refused(2, [phrase], "search", TARGET, *space_options(copy), *digits, "--latency-ms", latency)
+    refused(2, ["different names"], *arguments, "--latency-ms", "1.00000001", *digits)  # both would be x-1ms
+    refused(2, ["--seed"], *arguments, *digits, "--seed", 10**23)
     refused(2, ["epochs"], *arguments, "--data", "digits", "--name", "x", "--set", "epochs=many")
     refused(2, ["epohcs"], *arguments, "--data", "digits", "--name", "x", "--set", "epohcs=3")
     refused(2, ["found no --data, --name", "latkit reproduce NAME"], *arguments)

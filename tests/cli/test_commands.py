@@ -35,6 +35,8 @@ def test_init_makes_the_three_folders_and_keeps_what_is_there(tmp_path: Path, do
     assert document("init", tmp_path)["folders"] == ["devices", "measurements", "search"]
     assert (tmp_path / "devices" / "kept").exists()
     assert all((tmp_path / name).is_dir() for name in ("measurements", "search"))
+    document("-C", tmp_path / "other", "init")
+    assert (tmp_path / "other" / "devices").is_dir()
 
 
 def test_devices_are_listed_and_shown(folder: Path, document, latkit) -> None:

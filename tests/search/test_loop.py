@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -19,6 +20,7 @@ from latkit.search.evaluators.cheap_first import CheapFirst
 from latkit.search.goals import Goals
 from latkit.search.loop import Budget, LoopOptions, SearchOutcome, search
 from latkit.search.strategies import make_strategy
+from latkit.search.workers import Processes, Task
 from tests.search.toy import ToyEvaluator, toy_space
 
 SPACE = toy_space()
@@ -181,6 +183,15 @@ def test_a_worker_that_dies_fails_its_evaluation_and_loses_nothing_else(tmp_path
     assert sorted(judged) == sorted(entry.architecture for entry in outcome.entries if entry.architecture not in dying)
     assert [bool(entry.verdict.failure) for entry in outcome.entries] == [n == 3 for n in range(8)]
     assert outcome.entries[3].verdict.failure == "the worker process died"
+
+
+def test_no_more_processes_are_started_than_there_are_evaluations_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Mock(side_effect=lambda: Mock())
+    monkeypatch.setattr(Processes, "_start_worker", start)
+    workers = Processes(ToyEvaluator(), 100_000)
+    for number in range(3):
+        workers.submit(Task(number, (0, 0, 0, 0), None))
+    assert start.call_count == 3
 
 
 def test_what_a_cheap_bound_refuses_is_free_and_never_evaluated(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from latkit._io import checking
 from latkit.cli.console import showing_progress
 from latkit.cli.old_spellings import hint
 from latkit.cli.options import (
@@ -21,9 +22,11 @@ from latkit.cli.options import (
     Classes,
     ModelKind,
     Resolution,
+    Seed,
     Teacher,
     Wait,
     Width,
+    given_parameters,
     workspace_folder,
 )
 from latkit.cli.search.reproduce import reproduce
@@ -82,7 +85,7 @@ def search(
         typer.Option("--name", metavar="NAME", help="The search's folder under search/; of several, how they begin."),
     ] = None,
     model: ModelKind = "lookup",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.", rich_help_panel=SETTINGS)] = 0,
+    seed: Seed = 0,
     constraint: Annotated[
         list[str] | None,
         typer.Option(
@@ -177,25 +180,27 @@ def search(
         return
     plan: StrategyPlan | None = None
     if strategy or benchmark:
-        plan = StrategyPlan(
-            strategy=strategy or "evolution",
-            settings=parse_settings(strategy_setting or ()),
-            seed=seed,
-            goals=tuple(goal or ()),
-            evaluations=evaluations,
-            max_seconds=evaluation_seconds,
-            max_epochs=evaluation_epochs,
-            batch=batch,
-            evaluator=evaluator,
-            measure_unsure=measure_unsure,
-        )
+        with checking("search by a strategy"):
+            plan = StrategyPlan(
+                strategy=strategy or "evolution",
+                settings=parse_settings(strategy_setting or (), "--strategy-set"),
+                seed=seed,
+                goals=tuple(goal or ()),
+                evaluations=evaluations,
+                max_seconds=evaluation_seconds,
+                max_epochs=evaluation_epochs,
+                batch=batch,
+                evaluator=evaluator,
+                measure_unsure=measure_unsure,
+            )
     else:
         check_no_strategy(context)
     if benchmark and plan is not None:
-        if targets or not (data and name):
+        check_only_replays(context)
+        if not (data and name):
             raise UsageError(
-                "expected --data FOLDER and --name NAME with --benchmark, and no TARGET, but found "
-                + ("a target" if targets else "no --data" if not data else "no --name")
+                "expected --data FOLDER and --name NAME with --benchmark, but found no "
+                + ("--name" if data else "--data")
             )
         replay = BenchmarkSearchRequest(
             benchmark=benchmark,
@@ -264,17 +269,13 @@ STRATEGY_PARAMETERS = (
 
 def check_no_strategy(context: typer.Context) -> None:
     """Raise UsageError for options of a strategy without one."""
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in STRATEGY_PARAMETERS and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"expected --strategy NAME with {parameter.opts[0]}, but found none")
+    if given := [option for name, option in given_parameters(context).items() if name in STRATEGY_PARAMETERS]:
+        raise UsageError(f"expected --strategy NAME with {given[0]}, but found none")
 
 
 def seed_of(context: typer.Context, seed: int, settings: Mapping[str, object]) -> dict[str, object]:
     """The settings of a file with the seed: that of --seed where it was given, else the file's."""
-    source = context.get_parameter_source("seed")
-    given = source is not None and source.name == "COMMANDLINE"
-    return {**settings, "seed": seed} if given else {"seed": seed, **settings}
+    return {**settings, "seed": seed} if "seed" in given_parameters(context) else {"seed": seed, **settings}
 
 
 def missing_error(required: Mapping[str, object]) -> UsageError:
@@ -285,18 +286,29 @@ def missing_error(required: Mapping[str, object]) -> UsageError:
     )
 
 
+REPLAYS_WITH = (
+    *(name for name in STRATEGY_PARAMETERS if name not in ("evaluator", "measure_unsure")),
+    *("strategy", "benchmark", "data", "name", "seed", "resume", "as_json"),
+)
+"""The parameters of `search` that a replay on a benchmark uses."""
+
+
+def check_only_replays(context: typer.Context) -> None:
+    """Raise UsageError for arguments that --benchmark would ignore: a bound among them would not be met."""
+    if given := [option for name, option in given_parameters(context).items() if name not in REPLAYS_WITH]:
+        raise UsageError(
+            f"expected no {', '.join(given)} with --benchmark, which replays a table: it has no target and trains "
+            "nothing; give bounds by --goal, such as --goal 'macs<=2e6'"
+        )
+
+
 REPRODUCES_WITH = ("repeat", "name", "data", "teacher", "resume", "as_json")
 """The parameters of `search` that a reproduction uses; its recipe gives all others."""
 
 
 def check_only_reproduces(context: typer.Context) -> None:
     """Raise UsageError for arguments that --repeat would ignore."""
-    given = []
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in REPRODUCES_WITH and source is not None and source.name == "COMMANDLINE":
-            given.append(parameter.opts[0] if parameter.param_type_name == "option" else "TARGET")
-    if given:
+    if given := [option for name, option in given_parameters(context).items() if name not in REPRODUCES_WITH]:
         raise UsageError(
             f"expected latkit reproduce NAME to run a search again as its recipe says, but found {', '.join(given)} "
             "beside it; leave that out, or search anew"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latkit.cli.console import emit_json, say, show_table, showing_progress
-from latkit.cli.options import AsJson, ModelKind, Wait, workspace_folder
+from latkit.cli.options import AsJson, ModelKind, Seed, Wait, workspace_folder
 
 LATENCIES = ("target", "latency_ms", "predicted_ms", "measured_ms")
 """What a person is shown of a sub-network, besides its scores; --json has all of it."""
@@ -41,7 +41,7 @@ def specialize(
         int, typer.Option(min=0, metavar="EPOCHS", help="Train every network found for so long, before it is exported.")
     ] = 0,
     model: ModelKind = "lookup",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
+    seed: Seed = 0,
     measure: Annotated[bool, typer.Option("--measure/--no-measure", help="Measure what is found.")] = True,
     cross: Annotated[bool, typer.Option("--cross", help="Measure every network on every target.")] = False,
     wait: Wait = 0.0,
@@ -64,7 +64,7 @@ def specialize(
         latencies=latencies,
         evaluations=evaluations,
         strategy=strategy,
-        strategy_settings=parse_settings(strategy_setting or ()),
+        strategy_settings=parse_settings(strategy_setting or (), "--strategy-set"),
         finetune_epochs=finetune,
         cross=cross,
         model=model,

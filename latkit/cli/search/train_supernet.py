@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from latkit.cli.console import emit_json, say, show_facts, showing_progress
-from latkit.cli.options import AsJson, Channels, Classes, Resolution, Width, workspace_folder
+from latkit.cli.options import AsJson, Channels, Classes, Resolution, Seed, Width, workspace_folder
 
 
 def train_supernet(
@@ -28,7 +28,7 @@ def train_supernet(
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything drawn.")] = 0,
+    seed: Seed = 0,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, such as learning_rate=0.05.")
     ] = None,

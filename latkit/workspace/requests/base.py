@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
-from latkit._io import one_line
+from latkit._io import MAX_SEED, one_line
 from latkit.devices import BenchmarkTool, Cooling, Device, benchmark_tool, cores_of
 from latkit.devices.android.benchmark_model import check_takes_tool
 from latkit.errors import UsageError
@@ -16,6 +16,9 @@ from latkit.spaces import Space, load
 from latkit.targets import Target
 from latkit.timing import TimingPlan
 from latkit.workspace.profiling.measuring import MeasureOptions
+
+MAX_DRAWN = 100_000
+"""Networks, ops or kernels that one command draws: they are drawn before the first is measured."""
 
 
 def _target(value: Target | str) -> Target:
@@ -37,6 +40,11 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 Seconds = Annotated[float, Field(ge=0)]
 """Infinite where there is no bound."""
+
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A latency to reach."""
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
 class Request(BaseModel):
@@ -105,13 +113,13 @@ class CollectRequest(PlannedRequest):
 
     targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
     space: SpaceField | None = None
-    networks: Annotated[int, Field(ge=0)] = 10
+    networks: Annotated[int, Field(ge=0, le=MAX_DRAWN)] = 10
     """Networks of the space to measure for the calibration."""
-    ops: Annotated[int, Field(ge=0)] = 0
+    ops: Annotated[int, Field(ge=0, le=MAX_DRAWN)] = 0
     """Ops beyond the space, chosen where an XGBoost model errs."""
     sources: tuple[TargetField, ...] = ()
     """Targets that were collected before: then only the most informative networks are measured."""
-    kernels: Annotated[int, Field(ge=1)] | None = None
+    kernels: Annotated[int, Field(ge=1, le=MAX_DRAWN)] | None = None
     """How many kernels of external networks."""
     models: tuple[Path, ...] = ()
     """ONNX or TFLite files, whose own kernels are measured, and their networks as a whole."""

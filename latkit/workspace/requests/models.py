@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from latkit.workspace.requests.base import PlannedRequest, Request, SpaceField, TargetField
+from latkit.workspace.requests.base import MAX_DRAWN, PlannedRequest, Request, SpaceField, TargetField
 
 
 class FitRequest(Request):
@@ -27,11 +27,11 @@ class ValidateRequest(PlannedRequest):
 
     target: TargetField
     space: SpaceField
-    networks: Annotated[int, Field(ge=2)] = 20
+    networks: Annotated[int, Field(ge=2, le=MAX_DRAWN)] = 20
     model: str = "lookup"
     seed: int = 0
     """Determines which networks are drawn."""
-    drift_networks: Annotated[int, Field(ge=0)] = 0
+    drift_networks: Annotated[int, Field(ge=0, le=MAX_DRAWN)] = 0
     """Networks of the calibration that are measured again among them, to find the device's drift since."""
 
 

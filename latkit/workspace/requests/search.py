@@ -9,7 +9,7 @@ from pydantic import Field, PlainSerializer, PlainValidator
 
 from latkit.search.records.strategy import StrategyPlan
 from latkit.targets import Target
-from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
+from latkit.workspace.requests.base import MeasureRequest, PositiveSeconds, Request, SpaceField, TargetField
 
 
 def _about(value: Target | str | None) -> Target | str | None:
@@ -26,7 +26,7 @@ class SearchRequest(MeasureRequest):
     space: SpaceField
     data: str
     """Where the images are: `digits`, an .npz file, a folder, `idx:FOLDER` or `hf:NAME`."""
-    latencies_s: Annotated[tuple[float, ...], Field(min_length=1)]
+    latencies_s: Annotated[tuple[PositiveSeconds, ...], Field(min_length=1)]
     """One for all targets, one for each, or several for one target."""
     name: str
     """Folder of the search under `search/`, and the beginning of the names of a series."""

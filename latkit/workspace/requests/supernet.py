@@ -6,7 +6,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from latkit.workspace.requests.base import MeasureRequest, Request, SpaceField, TargetField
+from latkit.workspace.requests.base import (
+    MAX_DRAWN,
+    MeasureRequest,
+    PositiveSeconds,
+    Request,
+    Seed,
+    SpaceField,
+    TargetField,
+)
 
 
 class TrainSupernetRequest(Request):
@@ -32,11 +40,11 @@ class SpecializeRequest(MeasureRequest):
     name: str
     """Folder of the supernet under `search/`."""
     targets: Annotated[tuple[TargetField, ...], Field(min_length=1)]
-    latencies_s: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    latencies_s: tuple[PositiveSeconds, ...] = ()
     """Each for every target."""
     latencies: Annotated[int, Field(ge=0, le=100)] = 0
     """This many more for every target, evenly spaced over what its sub-networks take."""
-    evaluations: Annotated[int, Field(ge=20)] = 200
+    evaluations: Annotated[int, Field(ge=20, le=MAX_DRAWN)] = 200
     """Sub-networks evaluated for the accuracy predictor, once for all targets; by a strategy, for each latency."""
     strategy: str | None = None
     """Searches with the supernet's weights; by default evolution over an accuracy predictor."""
@@ -46,11 +54,13 @@ class SpecializeRequest(MeasureRequest):
     cross: bool = False
     """Measure every network on every target."""
     model: str = "lookup"
-    seed: int = 0
+    seed: Seed = 0
     measure: bool = True
 
     @model_validator(mode="after")
     def _has_latencies(self) -> Self:
+        if self.strategy_settings and self.strategy is None:
+            raise ValueError("expected a strategy, such as --strategy evolution, with --strategy-set, but found none")
         if not self.latencies_s and not self.latencies:
             raise ValueError("expected a latency, such as --latency-ms 5, or --latencies N, but found none")
         return self

@@ -74,6 +74,11 @@ def test_a_front_within_a_bound(replay) -> None:
         (("--goal", "joules:min"), "unknown quantity joules"),
         (("--strategy-set", "population=many"), "population"),
         (("--strategy-set", "no_such=1"), "unknown setting no_such"),
+        (("--strategy-set", "population"), "--strategy-set"),
+        (("--evaluation-seconds", 0), "max_seconds"),
+        (("--evaluation-epochs", "inf"), "max_epochs"),
+        (("--latency-ms", 5, "--evaluator", "predicted"), "expected no --latency-ms, --evaluator with --benchmark"),
+        (("here/onnxruntime",), "expected no TARGET with --benchmark"),
         (("--goal", "accuracy:max", "--goal", "size<=-1", "--evaluations", 3), "nearest"),
     ],
 )

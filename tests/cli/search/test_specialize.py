@@ -80,6 +80,8 @@ def test_many_latencies_in_one_command_with_a_page(specialize: Specialize, root:
         (("base", TARGET), "expected a latency, such as --latency-ms 5, or --latencies N, but found none"),
         (("base", TARGET, "--latencies", 1, "--strategy", "no-such"), "unknown strategy 'no-such'"),
         (("base", TARGET, "--latencies", 1, "--strategy", "random", "--strategy-set", "a=1"), "unknown setting a"),
+        (("base", TARGET, "--latencies", 1, "--strategy-set", "population=1"), "expected a strategy"),
+        (("base", TARGET, "--latencies", 1, "--evaluations", 10**21), "evaluations"),
         (("base", LACKING, "--latencies", 1), "lacks 3 of the "),
         (("base", "nothing/tflite", "--latencies", 1), "nothing"),
         (("none", TARGET, "--latencies", 1), "expected a trained supernet, but found none"),
