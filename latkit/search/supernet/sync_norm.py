@@ -86,7 +86,7 @@ class _Normalize(torch.autograd.Function):
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float, fabric: Fabric
     ) -> tuple[Tensor, Tensor, Tensor]:
         """With equal parts, the total variance is the mean of the parts' variances plus the variance of their means."""
-        parts = gathered(torch.stack(torch.var_mean(images.float(), (0, 2, 3), correction=0)), fabric)  # (ranks, 2, C)
+        parts = gathered(_moments(images.float()), fabric)  # (ranks, 2, C)
         means = parts[:, 1].mean(0)
         variances = parts[:, 0].mean(0) + (parts[:, 1] - means).square().mean(0)
         ctx.save_for_backward(images, weight, means, torch.rsqrt(variances + eps))
@@ -108,6 +108,12 @@ class _Normalize(torch.autograd.Function):
         centered = gradient - _per_channel(mean_bias) - normalized * _per_channel(mean_weight)
         by_images = centered * _per_channel(weight * inverse)
         return by_images.to(images.dtype), by_weight, by_bias, None, None
+
+
+def _moments(images: Tensor) -> Tensor:
+    """Biased variances and means of the channels, (2, C). In two passes: `torch.var_mean` takes ten times as long."""
+    means = images.mean((0, 2, 3))
+    return torch.stack([(images - _per_channel(means)).square().mean((0, 2, 3)), means])
 
 
 def _per_channel(values: Tensor) -> Tensor:
