@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import QUICK
+from tests.forking import Forks
 
 TARGET = "here/onnxruntime"
 ROOM_BYTES = 8 * 2**20
@@ -100,17 +100,21 @@ def test_a_read_only_workspace(latkit, read_only: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [6, 10, 20])
-def test_too_few_open_files(folder: Path, tmp_path: Path, limit: int) -> None:
+def test_too_few_open_files(folder: Path, tmp_path: Path, limit: int, forked: Forks) -> None:
     before = contents(folder)
     program = (
         "import resource, sys\n"
         "import latkit.cli, latkit.cli.app, latkit.cli.entry, latkit.workspace, latkit.tables, polars\n"
-        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
+        "limits = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, limits[1]))\n"
         f"sys.argv = ['latkit', '-C', {str(folder)!r}, 'measurements', 'export', {TARGET!r}, '-o', "
         f"{str(tmp_path / 'm.parquet')!r}]\n"
-        "latkit.cli.main()\n"
+        "try:\n"
+        "    latkit.cli.main()\n"
+        "finally:\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, limits)\n"  # for the libraries that clear up at the end
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=300)
+    done = forked.run("-c", program)
     assert "Traceback" not in done.stderr
     assert "fault of latkit" not in done.stderr, done.stderr
     assert contents(folder) == before
