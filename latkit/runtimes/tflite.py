@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
@@ -20,6 +22,11 @@ from latkit.graphs.reported import FusionReport
 from latkit.runtimes.base import ExecutedOp, Runtime, Wheels, check_dialect, release
 from latkit.runtimes.quantization import Quantization
 from latkit.runtimes.silence import stderr_dropped
+
+_CONVERTING = threading.Lock()
+"""Held during conversions, which change torch's registry of ops."""
+_LISTING = "_materialize_cpp_cia_ops"
+"""Torch's own function that makes a Python object of every op registered in C++."""
 
 
 class TFLite(Runtime):
@@ -68,7 +75,9 @@ class TFLite(Runtime):
         with _silenced():
             if images or outputs:
                 module = litert_torch.to_channel_last_io(module, args=images, outputs=outputs).eval()
-            litert_torch.convert(module, tuple(map(_channels_last, examples))).export(str(path))
+            with _ops_listed_once():
+                converted = litert_torch.convert(module, tuple(map(_channels_last, examples)))
+            converted.export(str(path))
 
     def quantize(self, source: Path, module: Any, examples: Sequence[Any], plan: Quantization, path: Path) -> None:
         """Write a TFLite file by a recipe with a rule for every op, weights per channel."""
@@ -151,6 +160,26 @@ def _import_litert_torch() -> Any:
 
     progress.config.show_progress = False
     return litert_torch
+
+
+@contextlib.contextmanager
+def _ops_listed_once() -> Iterator[None]:
+    """Context manager: torch lists its ops once, not 170 times in every conversion, a quarter of its time.
+
+    It lists them again because others may be registered. During a conversion none is.
+    """
+    from torch._export import utils
+
+    with _CONVERTING:
+        listing = getattr(utils, _LISTING, None)
+        if listing is None:  # another release of torch
+            yield
+            return
+        setattr(utils, _LISTING, functools.cache(listing))
+        try:
+            yield
+        finally:
+            setattr(utils, _LISTING, listing)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -54,11 +55,16 @@ def test_images_go_in_and_come_out_channels_last_and_xnnpack_takes_all(tmp_path:
 
 
 @pytest.mark.slow
-def test_loggers_are_left_as_they_were(tmp_path: Path) -> None:
-    root = logging.getLogger()
+def test_loggers_are_left_as_they_were_and_ops_are_listed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._export import utils
+
+    root, listed = logging.getLogger(), Mock(wraps=utils._materialize_cpp_cia_ops)
+    monkeypatch.setattr(utils, "_materialize_cpp_cia_ops", listed)
     before = root.handlers[:], root.level
     export_subject(get_runtime("tflite"), make_op("linear", (3,), out_features=2), tmp_path / "a.tflite")
     assert (root.handlers, root.level) == before
+    listed.assert_called_once_with()
+    assert utils._materialize_cpp_cia_ops is listed, "restored"
 
 
 def test_without_the_extra_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
