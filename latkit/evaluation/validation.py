@@ -20,7 +20,7 @@ from latkit.measurements import select
 from latkit.ops import Network
 from latkit.profiling import Collection, CollectionSummary
 from latkit.spaces import Architecture, Space
-from latkit.timing import Measurement
+from latkit.timing import Measurement, without_slow_rounds
 
 REPETITIONS = 2
 """Every network is measured twice, in two complete measurements."""
@@ -290,15 +290,20 @@ def _agree(pair: Sequence[Measurement], seconds_of: SecondsOf) -> bool:
 
 
 def _measure_until_agreed(collection: Collection, network: Network, seconds_of: SecondsOf) -> tuple[Measurement, ...]:
-    """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured."""
+    """Measure a network until two measurements of it agree; the two that count. Raises NotMeasured.
+
+    Slow rounds do not count, unless every measurement was disturbed.
+    """
     measured: dict[int, Measurement] = {}
+    undisturbed: dict[int, Measurement] = {}
     left_out: list[str] = []
     for number in range(PAIRS):
         found, left_out = _measure(collection, [network], repetitions_of(number))
         measured = {measurement.repetition: measurement for measurement in found}
-        if is_conclusive(measured, seconds_of):
+        undisturbed = {number: fast for number, one in measured.items() if (fast := without_slow_rounds(one))}
+        if is_conclusive(undisturbed, seconds_of):
             break
-    accepted = accepted_pair(measured, seconds_of)
+    accepted = accepted_pair(undisturbed, seconds_of) or accepted_pair(measured, seconds_of)
     if not accepted:
         raise NotMeasured(f"{network.title} could not be measured twice: {'; '.join(left_out)}")
     return accepted

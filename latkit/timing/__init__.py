@@ -14,6 +14,7 @@ from latkit.timing.estimators import (
 from latkit.timing.measurement import FITTED, Environment, Measurement, Role, Round, TimingPlan, Workload
 from latkit.timing.reference import REFERENCE
 from latkit.timing.rounds import reference_min_s, round_min_s, uses_cpu_time
+from latkit.timing.slow_rounds import without_slow_rounds
 
 __all__ = [
     "DEFAULT_ESTIMATOR",
@@ -41,4 +42,5 @@ __all__ = [
     "round_min_s",
     "select_estimator",
     "uses_cpu_time",
+    "without_slow_rounds",
 ]
