@@ -6,7 +6,10 @@ from typing import ClassVar, Self
 
 from pydantic import Field
 
-from latkit.search.training.settings import TrainingSettings
+from latkit.search.training.settings import MAX_EVALUATED, TrainingSettings
+
+EVALUATED_PER_TRAINED = 4
+"""Images evaluated at once for each of a training batch: a third faster for small networks."""
 
 
 class SupernetSettings(TrainingSettings):
@@ -26,6 +29,11 @@ class SupernetSettings(TrainingSettings):
     """Training images on which a sub-network's batch norm statistics are recalibrated."""
     random_subnets: int = Field(10, ge=1)
     """Sub-networks that are judged at the end, besides the smallest and the largest."""
+
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Images evaluated at once: without the activations that gradients need, more fit than in training."""
+        return min(EVALUATED_PER_TRAINED * self.batch_size, MAX_EVALUATED)
 
     @classmethod
     def for_images(cls, count: int, **changes: object) -> Self:

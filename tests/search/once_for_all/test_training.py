@@ -42,12 +42,18 @@ SETTINGS = SupernetSettings.quick(epochs=6, batch_size=16, crop_padding=1, rando
 BRIEF = SETTINGS.model_copy(update={"epochs": 1})
 OFTEN = {"checkpoint_seconds": 1e-9}
 PHASES = ("largest", "kernel", "depth-2", "expansion-2", "width-2")
-CURRICULUM_OF = {"sandwich": "sandwich", "uniform": "uniform", "smallest": "growing", "all": "growing"}
+GROWING = {"growing": ("smallest", "all"), "growing-sandwich": ("smallest", "sandwich")}
+"""Curricula of two stages."""
+BRIEFLY = {"sandwich": ("sandwich",), "uniform": ("uniform",), **GROWING}
+IN_EVERY_STAGE = [
+    *(("progressive", name) for name in PHASES),
+    *((curriculum, name) for curriculum, names in BRIEFLY.items() for name in names),
+]
 
 
-def brief(curriculum: str) -> SupernetSettings:
+def settings_of(curriculum: str) -> SupernetSettings:
     """An epoch for every stage of a curriculum of few stages."""
-    return BRIEF.model_copy(update={"epochs": 2}) if curriculum == "growing" else BRIEF
+    return BRIEF.model_copy(update={"epochs": len(BRIEFLY[curriculum])}) if curriculum in BRIEFLY else SETTINGS
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory, forked: Forks) -> Runs:
     save_stripes(root / "stripes.npz")
     found = Runs(forked, root, load_data(str(root / "stripes.npz"), 8, 1), {})
     found.run_jobs(
-        *(found.job(f"killed-{name}", "progressive", stop_in=name, stop_at=3, kill=True) for name in PHASES),
-        *(found.job(f"killed-{n}", c, brief(c), stop_in=n, stop_at=3, kill=True) for n, c in CURRICULUM_OF.items()),
+        *(
+            found.job(
+                f"killed-{curriculum}-{name}", curriculum, settings_of(curriculum), stop_in=name, stop_at=3, kill=True
+            )
+            for curriculum, name in IN_EVERY_STAGE
+        ),
         found.job("both", "sandwich", BRIEF, ranks=2),
     )
-    found.train("progressive", "progressive")
-    for name in dict.fromkeys(CURRICULUM_OF.values()):
-        found.train(name, name, brief(name))
+    for curriculum in ("progressive", *BRIEFLY):
+        found.train(curriculum, curriculum, settings_of(curriculum))
     return found
 
 
@@ -98,12 +107,11 @@ def check_equal(one: Path, other: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("phase", [*PHASES, *CURRICULUM_OF])
-def test_a_training_killed_in_any_stage_ends_as_if_it_had_not_been(runs: Runs, phase: str) -> None:
-    curriculum = CURRICULUM_OF.get(phase, "progressive")
-    assert runs.ends[f"killed-{phase}"] == [-9]
-    settings = brief(curriculum) if phase in CURRICULUM_OF else SETTINGS
-    check_equal(runs.train(f"killed-{phase}", curriculum, settings, resume=True), runs.root / curriculum)
+@pytest.mark.parametrize(("curriculum", "stage"), IN_EVERY_STAGE)
+def test_a_training_killed_in_any_stage_ends_as_if_it_had_not_been(runs: Runs, curriculum: str, stage: str) -> None:
+    name = f"killed-{curriculum}-{stage}"
+    assert runs.ends[name] == [-9]
+    check_equal(runs.train(name, curriculum, settings_of(curriculum), resume=True), runs.root / curriculum)
 
 
 def test_two_processes_train_as_one_does(runs: Runs) -> None:
