@@ -8,7 +8,7 @@
 measured seconds of its steps. Test accuracy of the smallest and of ten random sub-networks, the same ten everywhere:
 mean over seeds, and `spread`, the standard deviation of their mean over seeds.
 
-**long.** One supernet trained for `--epochs` epochs, for the parts after it.
+**long.** A supernet trained for `--epochs` epochs, for the parts after it; mean over `--long-seeds`.
 
 **alone.** The ten sub-networks, each trained alone from scratch, with the same images, augmentation, rates and losses.
 `alone_difference_points`: the mean accuracy in the long supernet minus theirs in percentage points, for as many epochs
@@ -128,9 +128,9 @@ class Bench:
         rng = random.Random(0)
         return [SPACE.sample(rng) for _ in range(10)]
 
-    def supernet_name(self) -> str:
-        """The long training's folder."""
-        return f"{self.given.long_curriculum}-long"
+    def supernet_name(self, seed: int = 0) -> str:
+        """A long training's folder."""
+        return f"{self.given.long_curriculum}-long" + (f"-{seed}" if seed else "")
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
@@ -152,6 +152,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100, help="of the long training, and of networks alone")
     parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default="growing-sandwich")
+    parser.add_argument("--long-seeds", type=int, default=1, help="of the long training; the first is specialized")
     parser.add_argument("--curriculum", action="append", choices=CURRICULA.names(), help="only these")
     parser.add_argument("--evaluations", type=int, default=400, help="sub-networks that the predictor has")
     parser.add_argument("--held-out", type=int, default=200)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from benchmarks.once_for_all_training import briefly, long
+from benchmarks.once_for_all_training import briefly, longs
 from benchmarks.supernet_step import cpu_step_bytes, resting_bytes
 from latkit.progress import Silent
 from latkit.search.curricula import DEFAULT_CURRICULUM
@@ -60,13 +60,14 @@ def individual(bench: Bench) -> dict[str, Any]:
         bench.once(f"alone share {number}", lambda one=one: train_individually(bench, one, 1, share_s))
         for number, one in numbered
     ]
-    shared = fmean(long(bench)["random"])
+    by_seed = [fmean(one["random"]) for one in longs(bench)]
     as_long = [
         bench.once(f"alone {epochs} epochs {number}", lambda one=one: train_individually(bench, one, epochs))
         for number, one in numbered
     ]
     return {
-        "alone_difference_points": 100 * (shared - fmean(as_long)),
+        "alone_difference_points": 100 * (fmean(by_seed) - fmean(as_long)),
+        "alone_difference_spread": 100 * pstdev(by_seed),
         "alone_share_difference_points": 100 * (fmean(brief["random"]) - fmean(as_costly)),
         "alone_accuracy_mean": fmean(as_long),
     }

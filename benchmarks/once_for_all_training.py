@@ -74,14 +74,16 @@ def briefly(bench: Bench, curriculum: str, seed: int) -> dict[str, Any]:
     return dict(bench.once(f"{curriculum} seed {seed}", lambda: _trained(bench, curriculum, seed, epochs, name)))
 
 
-def long(bench: Bench) -> dict[str, Any]:
-    """The supernet that is compared with networks trained alone, and specialized."""
-    curriculum, epochs = bench.given.long_curriculum, bench.given.epochs
-    return dict(
-        bench.once(
-            f"{curriculum} for {epochs} epochs", lambda: _trained(bench, curriculum, 0, epochs, bench.supernet_name())
-        )
-    )
+def long(bench: Bench, seed: int = 0) -> dict[str, Any]:
+    """The supernet that is compared with networks trained alone; that of the first seed is specialized."""
+    curriculum, epochs, name = bench.given.long_curriculum, bench.given.epochs, bench.supernet_name(seed)
+    key = f"{curriculum} for {epochs} epochs" + (f" seed {seed}" if seed else "")
+    return dict(bench.once(key, lambda: _trained(bench, curriculum, seed, epochs, name)))
+
+
+def longs(bench: Bench) -> list[dict[str, Any]]:
+    """Those of all seeds."""
+    return [long(bench, seed) for seed in range(bench.given.long_seeds)]
 
 
 def _trained(bench: Bench, curriculum: str, seed: int, epochs: int, name: str) -> dict[str, Any]:
@@ -126,5 +128,5 @@ def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def long_row(bench: Bench) -> dict[str, Any]:
-    """The long training's figures."""
-    return {"long": {"curriculum": bench.given.long_curriculum, **_row([long(bench)])}}
+    """The long trainings' figures."""
+    return {"long": {"curriculum": bench.given.long_curriculum, **_row(longs(bench))}}

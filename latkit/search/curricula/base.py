@@ -13,8 +13,9 @@ from latkit.errors import UsageError
 from latkit.search.supernet.elastic.base import DIMENSIONS, dimension_of
 from latkit.spaces import Architecture, Space
 
-LearnsFrom = Literal["labels", "teacher", "largest"]
-"""From the labels; from labels and a frozen copy of the largest network; from the largest's outputs in this step."""
+LearnsFrom = Literal["labels", "teacher", "largest", "labels and largest"]
+"""From the labels; from labels and a frozen copy of the largest network; from the largest's outputs in this step; from
+labels and these."""
 
 Options = tuple[tuple[int, ...], ...]
 """For every choice of a space, the options that are drawn."""

@@ -71,17 +71,25 @@ class CurriculumPhase:
         settings, task = self.problem.settings, self.task
 
         def loss_of(images: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
-            if sample.learns_from == "largest" and largest is not None:
-                return task.distillation_loss(outputs, largest, settings.distillation_temperature)
-            loss = task.loss(outputs, targets, settings.label_smoothing)
-            if sample.learns_from == "teacher" and self.teacher is not None:
-                with torch.no_grad():
-                    taught = self.teacher(images)
+            taught = self._taught(sample, images, largest)
+            by_teacher = None
+            if taught is not None:
                 by_teacher = task.distillation_loss(outputs, taught, settings.distillation_temperature)
-                loss = (1 - settings.distillation_weight) * loss + settings.distillation_weight * by_teacher
-            return loss
+                if sample.learns_from == "largest":
+                    return by_teacher
+            loss = task.loss(outputs, targets, settings.label_smoothing)
+            weight = settings.distillation_weight
+            return loss if by_teacher is None else (1 - weight) * loss + weight * by_teacher
 
         return loss_of
+
+    def _taught(self, sample: Sample, images: Tensor, largest: Tensor | None) -> Tensor | None:
+        """The outputs that a sample learns from; None where it learns from labels alone."""
+        if sample.learns_from == "teacher" and self.teacher is not None:
+            with torch.no_grad():
+                outputs: Tensor = self.teacher(images)
+            return outputs
+        return largest if sample.learns_from in ("largest", "labels and largest") else None
 
     def _learning_rate(self, step: int) -> float:
         settings, (begin, end) = self.problem.settings, self.stage.schedule

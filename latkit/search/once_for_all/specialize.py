@@ -20,6 +20,7 @@ from latkit.search.gradient.settings import SearchSettings
 from latkit.search.once_for_all.candidates import ByPrediction, FindCandidates
 from latkit.search.once_for_all.evaluated import Evaluations
 from latkit.search.once_for_all.evolution import Candidate, Predict
+from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.quantized import write_quantized
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.base import Record
@@ -99,13 +100,15 @@ class Specializer:
     find_candidates: FindCandidates
     plan: SpecializePlan
     progress: Progress = field(default_factory=Silent)
+    expected: ExpectedScore | None = None
+    """Chooses among the evaluated ones; without it, their scores on validation images do."""
 
     def find(self, table: ElasticTable, target: str, latency_s: float, folder: Path) -> Specialized:
         """Search, check, and write the network's files into a folder. Raises UsageError with the range."""
         plan, space = self.plan, self.trained.space
         found = self.find_candidates(table, latency_s, folder)
         randoms = self._randoms(table, latency_s, folder)
-        best = max([*found[: plan.candidates], *randoms], key=lambda one: self.evaluations.rank(one.architecture))
+        best = max([*found[: plan.candidates], *randoms], key=self._rank)
         module, inherited = self._module(best.architecture)
         judge, network = self.trained.judge, space.decode(best.architecture, f"{space.name}-{1e3 * latency_s:.4g}ms")
         test = judge.score(module, best.architecture, "test")
@@ -131,6 +134,11 @@ class Specializer:
         )
         result.save(folder / RESULT_FILE)
         return result
+
+    def _rank(self, one: Candidate) -> float:
+        """Larger for a better one, by its evaluation with real weights."""
+        score = self.evaluations.score(one.architecture)
+        return self.evaluations.metric.rank(self.expected(one.architecture, score) if self.expected else score)
 
     def _export_settings(self, target: str) -> SearchSettings:
         """A TFLite file only where the target runs it: writing one takes seconds."""

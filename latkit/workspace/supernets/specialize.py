@@ -21,6 +21,7 @@ from latkit.search import DataSplit
 from latkit.search.once_for_all.accuracy_predictor import PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy, FindCandidates
 from latkit.search.once_for_all.evaluated import PREDICTOR_FILE, PREDICTOR_REPORT_FILE, Evaluations, fit_predictor
+from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.nets import as_elastic
 from latkit.search.once_for_all.quantized import needs_quantizing
 from latkit.search.once_for_all.specialize import (
@@ -34,6 +35,7 @@ from latkit.search.once_for_all.specialize import (
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.records.base import load_record
 from latkit.search.records.result import FILES
+from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.workspace.compare import Reach
 from latkit.workspace.models import pinned_as
 from latkit.workspace.profiling.measuring import MeasureOptions, MeasuringWorkspace
@@ -100,8 +102,8 @@ def specialize(
     trained = load_supernet(folder, data)
     targets = specialize_targets(workspace, request, as_elastic(trained.space, "specialize"))
     evaluations = Evaluations(folder, trained, trained.judge.validation)
-    candidates, predictor = _candidates(trained, evaluations, request, callbacks, folder)
-    specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress)
+    candidates, expected = _candidates(trained, evaluations, request, callbacks, folder)
+    specializer = Specializer(trained, evaluations, candidates, _plan(request), callbacks.progress, expected)
     begin = time.monotonic()
     found = _found(specializer, targets, folder / SPECIALIZED)
     seconds = time.monotonic() - begin
@@ -111,6 +113,7 @@ def specialize(
         _measure_cross_table(workspace, request, trained, found, callbacks)
     page = folder / REPORT_FILE
     report.write_report(workspace, request.name, page)
+    predictor = expected.fitted.report if expected else None
     return SpecializeRun(request.name, trained.result.metric.name, tuple(found), predictor, seconds, page)
 
 
@@ -120,8 +123,8 @@ def _plan(request: SpecializeRequest) -> SpecializePlan:
 
 def _candidates(
     trained: TrainedSupernet, evaluations: Evaluations, request: SpecializeRequest, callbacks: Callbacks, folder: Path
-) -> tuple[FindCandidates, PredictorReport | None]:
-    """How sub-networks are found; with a predictor, its figures."""
+) -> tuple[FindCandidates, ExpectedScore | None]:
+    """How sub-networks are found and, with a predictor, how the best is chosen."""
     if request.strategy is not None:
         settings = request.strategy_settings
         budget, progress = request.evaluations, callbacks.progress
@@ -129,7 +132,9 @@ def _candidates(
     fitted = fit_predictor(trained, evaluations, request.evaluations, request.seed, callbacks.progress)
     fitted.predictor.save(folder / PREDICTOR_FILE)
     fitted.report.save(folder / PREDICTOR_REPORT_FILE)
-    return predictions(evaluations, fitted.predictor.predict, _plan(request)), fitted.report
+    arrays = ElasticArrays(as_elastic(trained.space, "specialize"))
+    expected = ExpectedScore(fitted, arrays, len(trained.judge.parts.validation.labels))
+    return predictions(evaluations, fitted.predictor.predict, _plan(request)), expected
 
 
 def _found(specializer: Specializer, targets: Sequence[SpecializeTarget], folder: Path) -> list[Found]:

@@ -16,9 +16,10 @@ from latkit.progress import Silent
 from latkit.runtimes import get_runtime
 from latkit.search import load_data
 from latkit.search.data import Normalize
-from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor
+from latkit.search.once_for_all.accuracy_predictor import AccuracyPredictor, PredictorReport
 from latkit.search.once_for_all.candidates import ByStrategy
-from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
+from latkit.search.once_for_all.evaluated import Evaluations, Fitted, fit_predictor
+from latkit.search.once_for_all.expected import ExpectedScore
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.run import train_supernet
 from latkit.search.once_for_all.settings import SupernetSettings
@@ -26,6 +27,7 @@ from latkit.search.once_for_all.specialize import SpecializePlan, Specializer, p
 from latkit.search.once_for_all.trained import TrainedSupernet
 from latkit.search.records.result import FILES
 from latkit.spaces.elastic import ElasticSpace, Fixed, Head, Stage
+from latkit.spaces.elastic.arrays import ElasticArrays
 from latkit.tables import ElasticTable
 from tests.pages import run_python
 from tests.search.conftest import save_stripes
@@ -92,7 +94,9 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     plan = SpecializePlan(candidates=2, randoms=2, min_share=0.8)
     target = (table.min() + table.max()) / 2
     find = predictions(evaluations, fitted.predictor.predict, plan)
-    found = Specializer(trained, evaluations, find, plan).find(table, "here/tflite", target, tmp_path / "one")
+    expected = ExpectedScore(fitted, table.arrays, 100)
+    specializer = Specializer(trained, evaluations, find, plan, expected=expected)
+    found = specializer.find(table, "here/tflite", target, tmp_path / "one")
     assert 0.8 * target <= found.predicted_s <= target
     assert found.test == pytest.approx(
         trained.judge.score(trained.judge.module(found.architecture), found.architecture, "test")
@@ -114,6 +118,21 @@ def test_a_sub_network_is_found_with_its_files_and_nothing_is_evaluated_twice(tr
     other = trained.result.model_copy(update={"weights_sha256": "0" * 64})
     with pytest.raises(BadFile, match="a history of evaluator"):
         Evaluations(tmp_path, TrainedSupernet(SPACE, trained.recipe, other, trained.net, trained.judge), judge)
+
+
+def test_what_few_images_cannot_tell_apart_is_left_to_the_predictor() -> None:
+    arrays = ElasticArrays(SPACE)
+    width = arrays.features(np.array([SPACE.smallest])).shape[1]
+    predictor = AccuracyPredictor("ridge", [[(np.zeros((width, 1)), np.array([0.8]))]], 0.1, SPACE.key)
+
+    def expected(mean_error: float, images: int, evaluated: float) -> float:
+        report = PredictorReport(learned=8, held_out=2, kendall=None, mean_error=mean_error, inside_90=1.0)
+        return ExpectedScore(Fitted(predictor, report), arrays, images)(SPACE.smallest, evaluated)
+
+    assert expected(0.0, 100, 0.9) == 0.8
+    assert 0.8 < expected(0.01, 100, 0.9) < 0.83 < expected(0.01, 10_000, 0.9) < 0.9
+    assert 0.5 < expected(0.2, 100, 0.5) < 0.52
+    assert expected(0.1, 100, 3.0) == 3.0, "no share of the images"
 
 
 def test_the_score_of_an_int8_target_is_that_of_the_quantized_file(trained, tmp_path: Path) -> None:

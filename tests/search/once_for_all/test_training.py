@@ -199,11 +199,14 @@ def test_curricula_free_one_dimension_after_another() -> None:
 def test_growing_goes_over_into_the_sandwich_rule() -> None:
     curriculum = CURRICULA.get("growing-sandwich")
     smallest, sandwich = curriculum.stages(SPACE, 10)
-    assert (smallest.epochs, sandwich.epochs, smallest.schedule[1]) == (6, 4, sandwich.schedule[0])
+    assert (smallest.epochs, sandwich.epochs, smallest.schedule[1]) == (3, 7, sandwich.schedule[0])
     assert {one.architecture for one in _drawn(curriculum.name, smallest)} == {SPACE.smallest}
-    first, *others = _drawn(curriculum.name, sandwich)[:4]
+    steps = _drawn(curriculum.name, sandwich)
+    first, *others = steps[:4]
     assert (first.architecture, first.learns_from) == (SPACE.largest, "labels")
-    assert {one.learns_from for one in others} == {"largest"}
+    assert {one.learns_from for one in others} == {"labels and largest"}
+    assert {SPACE.subnet(one.architecture).resolution for one in steps[3::4]} == {6, 8}
+    assert {one.architecture[1:] for one in steps[3::4]} == {SPACE.smallest[1:]}
     assert [one.name for one in curriculum.stages(SPACE, 1)] == ["sandwich"]
 
 
