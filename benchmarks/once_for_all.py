@@ -58,7 +58,7 @@ from benchmarks import once_for_all_costs, once_for_all_targets, once_for_all_tr
 from benchmarks.once_for_all_training import OutOfTime
 from latkit._io import load_json, write_text
 from latkit.cli.console import note, show_facts, show_table
-from latkit.search.curricula import CURRICULA
+from latkit.search.curricula import CURRICULA, LONG_CURRICULUM
 from latkit.search.data import DataSplit, load_data, subset
 from latkit.search.once_for_all.problem import SupernetProblem
 from latkit.search.once_for_all.settings import SupernetSettings
@@ -151,7 +151,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20, help="CPU seconds of each training")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=100, help="of the long training, and of networks alone")
-    parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default="growing-sandwich")
+    parser.add_argument("--long-curriculum", choices=CURRICULA.names(), default=LONG_CURRICULUM)
     parser.add_argument("--long-seeds", type=int, default=1, help="of the long training; the first is specialized")
     parser.add_argument("--curriculum", action="append", choices=CURRICULA.names(), help="only these")
     parser.add_argument("--evaluations", type=int, default=400, help="sub-networks that the predictor has")

@@ -23,8 +23,8 @@ def train_supernet(
     curriculum: Annotated[
         str | None,
         typer.Option(
-            help="Order of training: growing (the default), uniform (that of a chain), growing-sandwich, progressive, "
-            "sandwich, or a plug-in's."
+            help="Order of training: growing-sandwich (the default from 50 epochs on), growing (the default of fewer), "
+            "uniform (that of a chain), progressive, sandwich, or a plug-in's."
         ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the images, of all stages together.")] = None,

@@ -9,7 +9,15 @@ from latkit._registry import Registry
 from latkit.search.curricula.base import Curriculum, Sample, Stage
 from latkit.spaces import ChainSpace, Space
 
-__all__ = ["CURRICULA", "DEFAULT_CURRICULUM", "Curriculum", "Sample", "Stage", "default_curriculum"]
+__all__ = [
+    "CURRICULA",
+    "DEFAULT_CURRICULUM",
+    "LONG_CURRICULUM",
+    "Curriculum",
+    "Sample",
+    "Stage",
+    "default_curriculum",
+]
 
 CURRICULA: Registry[Curriculum] = Registry(
     "curriculum",
@@ -26,9 +34,17 @@ CURRICULA: Registry[Curriculum] = Registry(
 """The curricula by name."""
 
 DEFAULT_CURRICULUM = "growing"
-"""At equal cost on a CPU it trains the best sub-networks: docs/once-for-all.md has the figures."""
+"""The default of a brief training: at equal cost on a CPU it trains the best sub-networks."""
+
+LONG_CURRICULUM = "growing-sandwich"
+"""The default of a long training, in which others no longer improve. docs/evidence/once-for-all.md has the figures."""
+
+LONG_EPOCHS = 50
+"""A training of at least this many epochs is a long one."""
 
 
-def default_curriculum(space: Space) -> str:
+def default_curriculum(space: Space, epochs: int) -> str:
     """The curriculum that trains a space unless another is named: a chain has no smallest network to begin with."""
-    return "uniform" if isinstance(space, ChainSpace) else DEFAULT_CURRICULUM
+    if isinstance(space, ChainSpace):
+        return "uniform"
+    return LONG_CURRICULUM if epochs >= LONG_EPOCHS else DEFAULT_CURRICULUM

@@ -53,5 +53,6 @@ def train_supernet(
         settings = SupernetSettings.quick(**request.settings)
     else:
         settings = SupernetSettings.for_images(len(images.train.labels), **request.settings)
-    problem = SupernetProblem(space, images, settings, request.curriculum or default_curriculum(space))
+    curriculum = request.curriculum or default_curriculum(space, settings.epochs)
+    problem = SupernetProblem(space, images, settings, curriculum)
     return SupernetRun(train(problem, folder, callbacks.progress, request.resume), folder)
