@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from latkit.progress import Silent
 from latkit.search.data import subset
 from latkit.search.once_for_all.candidates import ByPrediction
 from latkit.search.once_for_all.evaluated import Evaluations, fit_predictor
+from latkit.search.once_for_all.judging import SubnetJudge
 from latkit.search.once_for_all.trained import TrainedSupernet, load_supernet
 from latkit.search.supernet.weight_trainer import evaluate
 from latkit.spaces import Architecture
@@ -105,7 +107,20 @@ def specialize(bench: Bench) -> dict[str, Any]:
     each_s = found["specialize_cpu_seconds"] / len(found["targets"])
     fixed_s = trained_s + predictor_s
     ratio = (fixed_s + found["specialize_cpu_seconds"]) / (fixed_s + each_s)
-    return {**found, "cpu_seconds_per_target": each_s, "cost_20_ratio": ratio}
+    return {**found, **_counts(found["targets"]), "cpu_seconds_per_target": each_s, "cost_20_ratio": ratio}
+
+
+def _counts(rows: list[dict[str, Any]]) -> dict[str, int]:
+    """In how many rows the goals are reached."""
+    above = [row["fp32_accuracy"] - row["random_accuracy_mean"] for row in rows]
+    return {
+        "within_2_percent": sum(0.98 <= row["predicted_ms"] / row["latency_ms"] <= 1.02 for row in rows),
+        "within_5_percent": sum(0.95 <= row["measured_ms"] / row["latency_ms"] <= 1.05 for row in rows),
+        "above_random": sum(one > 0 for one in above),
+        "above_random_by_spread": sum(
+            one > row["random_accuracy_spread"] for one, row in zip(above, rows, strict=True)
+        ),
+    }
 
 
 def collect(bench: Bench) -> dict[str, Any]:
@@ -148,20 +163,33 @@ def _specialized(bench: Bench, targets: tuple[Target, ...]) -> dict[str, Any]:
     run = bench.workspace.specialize(request, data=bench.data)
     cpu_s = time.process_time() - fitted - (fitted - begun)  # it is fitted again, which is the other part's cost
     measured = bench.workspace.specialize(request.model_copy(update={"measure": True}), data=bench.data)
-    rows = [_row(bench, trained, row) for row in measured.document()["targets"]]
+    judge = _judge_of_all(bench, trained)
+    rows = [_row(bench, judge, row) for row in measured.document()["targets"]]
     return {"targets": rows, "specialize_seconds": run.seconds, "specialize_cpu_seconds": cpu_s}
 
 
-def _row(bench: Bench, trained: TrainedSupernet, row: dict[str, Any]) -> dict[str, Any]:
+def _judge_of_all(bench: Bench, trained: TrainedSupernet) -> SubnetJudge:
+    """Judges by all test images: sub-networks of one latency differ by less than a few images tell apart."""
+    parts = trained.judge.parts
+    parts = replace(parts, data=replace(parts.data, test=bench.all_test))
+    return SubnetJudge(trained.net, parts, trained.judge.settings, trained.judge.fabric)
+
+
+def _row(bench: Bench, judge: SubnetJudge, row: dict[str, Any]) -> dict[str, Any]:
     """With test accuracies of random sub-networks of the latency."""
     model = bench.workspace.model(Target.parse(row["target"]), space=bench.space)
     table = ElasticTable.of_model(bench.space, model)
     found = ByPrediction(lambda features: np.zeros(len(features)), seed=1)(table, 1e-3 * row["latency_ms"], Path())
-    judge, randoms = trained.judge, found[:: max(1, len(found) // RANDOMS)][:RANDOMS]
-    scores = [judge.score(judge.module(one.architecture), one.architecture, "test") for one in randoms]
-    names = ("target", "latency_ms", "predicted_ms", "measured_ms", "accuracy", "fp32_accuracy")
+    randoms = found[:: max(1, len(found) // RANDOMS)][:RANDOMS]
+
+    def score(architecture: Architecture) -> float:
+        return judge.score(judge.module(architecture), architecture, "test")
+
+    own, scores = score(tuple(row["architecture"])), [score(one.architecture) for one in randoms]
     return {
-        **{name: row[name] for name in names},
+        **{name: row[name] for name in ("target", "latency_ms", "predicted_ms", "measured_ms")},
+        "accuracy": own if row["fp32_accuracy"] is None else row["accuracy"],
+        "fp32_accuracy": own,
         "random_accuracy_mean": fmean(scores),
         "random_accuracy_spread": pstdev(scores),
     }
