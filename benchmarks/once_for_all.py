@@ -162,6 +162,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--held-out", type=int, default=200)
     parser.add_argument("--target", action="append", default=[], help="by default, ONNX Runtime in fp32 and int8")
     parser.add_argument("--latencies", type=int, default=20, help="of all targets together")
+    parser.add_argument("--no-measure", action="store_true", help="leave out measured latencies, for a busy machine")
     parser.add_argument("--folder", type=Path, default=Path("build/once-for-all"), help="a workspace for what is made")
     parser.add_argument("--part", action="append", choices=PARTS, help="only these; repeat")
     parser.add_argument("--max-seconds", type=float, default=float("inf"), help="begin nothing afterwards")
